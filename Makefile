@@ -1,0 +1,100 @@
+# The road into the project; `make` alone tells what there is. Needs GNU make and python3 >= 3.11, nothing else.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON_FILES := $(wildcard headgate tests tools benchmarks)
+EXAMPLE ?= cafe
+CHECK ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+##@ Try it
+
+.PHONY: install
+install: $(VENV)/.installed ## Install Headgate and its embedded nginx as .venv/bin/headgate
+
+.PHONY: demo
+demo: install ## Serve an example without a cluster; CHECK=1 checks the answers and ends, EXAMPLE=rewrite takes another
+	@$(BIN)/python tools/demo.py $(if $(filter-out 0 false no,$(CHECK)),--check) $(ARGS) $(EXAMPLE)
+
+##@ Change it
+
+.PHONY: test
+test: dev ## Run all tests that need no cluster; ARGS="-k name" is passed to pytest
+	$(BIN)/pytest -m "not e2e" $(ARGS)
+
+.PHONY: check
+check: lint types imports spelling docs-check ## Run every check that is not a test
+
+.PHONY: lint
+lint: dev ## Look for mistakes and unformatted code (ruff)
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+
+.PHONY: types
+types: dev ## Check types (mypy, strict)
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: dev ## Check who imports whom (import-linter)
+	$(BIN)/lint-imports
+
+.PHONY: spelling
+spelling: dev ## Check spelling (codespell)
+	$(BIN)/codespell
+
+.PHONY: docs-check
+docs-check: dev ## Check that the generated reference pages are up to date
+	$(BIN)/python tools/docs.py --check
+
+.PHONY: fmt
+fmt: dev ## Format code and mend what ruff can
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+
+.PHONY: generate docs
+generate docs: dev ## Write the generated reference pages (docs/reference/)
+	$(BIN)/python tools/docs.py
+
+.PHONY: update
+update: dev ## Rewrite the expected files of the cases; read the diff afterwards
+	$(BIN)/pytest tests/test_cases.py --update $(ARGS)
+
+.PHONY: sizes
+sizes: dev ## Print sizes of files and functions per package
+	@$(BIN)/python tools/sizes.py
+
+.PHONY: bench
+bench: dev ## Run the benchmarks and print their tables (minutes)
+	@set -e; for bench in $(wildcard benchmarks/*.py); do echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS); done
+
+.PHONY: e2e
+e2e: dev ## Run the tests against the API server that KUBECONFIG names
+	@test -n "$$KUBECONFIG" || { echo "make e2e: set KUBECONFIG to a cluster that may be filled with test objects" >&2; exit 1; }
+	$(BIN)/pytest -m e2e -n 0 $(ARGS)
+
+.PHONY: changelog
+changelog: install ## Print the changes since the last release; RELEASE=1.2.0 moves them into CHANGELOG.md
+	@$(BIN)/python tools/changelog.py $(RELEASE)
+
+.PHONY: clean
+clean: ## Remove the virtual environment and everything else that was generated here
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(PYTHON_FILES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z][a-z0-9 -]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+# The development set contains the runtime set; stamps make a second call instant.
+.PHONY: dev
+dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml tools/setup.sh
+	@test -e $(VENV)/.installed-dev && extras=nginx,dev || extras=nginx; tools/setup.sh $$extras
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml tools/setup.sh
+	@tools/setup.sh nginx,dev
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,41 @@
+"""Kubernetes objects as types: lean, frozen, decoded by msgspec."""
+
+from headgate.api.base import Kind, Model, Object, ObjectMeta, TopLevel
+from headgate.api.coordination import Lease, LeaseSpec
+from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
+from headgate.api.discovery import EndpointSlice
+from headgate.api.networking import Ingress, IngressClass
+
+ALL: tuple[type[TopLevel], ...] = (
+    ConfigMap,
+    EndpointSlice,
+    Event,
+    Ingress,
+    IngressClass,
+    Lease,
+    Namespace,
+    Pod,
+    Secret,
+    Service,
+)
+"""Every kind that Headgate knows."""
+
+__all__ = [
+    "ALL",
+    "ConfigMap",
+    "EndpointSlice",
+    "Event",
+    "Ingress",
+    "IngressClass",
+    "Kind",
+    "Lease",
+    "LeaseSpec",
+    "Model",
+    "Namespace",
+    "Object",
+    "ObjectMeta",
+    "Pod",
+    "Secret",
+    "Service",
+    "TopLevel",
+]

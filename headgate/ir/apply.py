@@ -1,0 +1,55 @@
+"""What came of an attempt to make nginx serve a FileSet."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from headgate.problems import ObjectRef
+
+
+class Outcome(enum.Enum):
+    """How an apply ended."""
+
+    APPLIED = "applied"
+    """nginx serves the new files (all but the refused origins), verified."""
+    UNCHANGED = "unchanged"
+    """The wanted files were there already; nothing was reloaded."""
+    REFUSED = "refused"
+    """nginx refused the whole (its message names no origin that could be left out); the last good files serve."""
+    FAILED = "failed"
+    """Something beyond the configuration went wrong (disk full, reload timed out); the last good files are back."""
+
+
+class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one apply.
+
+    Attributes:
+        outcome: see Outcome.
+        version: the configuration version that nginx serves now.
+        refused: origin → nginx's own message, for each object whose new files were left out; its previous
+            files, if it had any, are what nginx serves.
+        error: one line, why the whole was refused or failed; empty otherwise.
+        reloaded: whether a reload (or the start) happened and was verified.
+        written: files written or replaced.
+        deleted: files removed.
+        test_ms: milliseconds spent in ``nginx -t``, all runs together.
+        reload_ms: milliseconds from the signal (or the start) to the verified version.
+    """
+
+    outcome: Outcome
+    version: int
+    refused: Mapping[ObjectRef, str] = {}
+    error: str = ""
+    reloaded: bool = False
+    written: int = 0
+    deleted: int = 0
+    test_ms: float = 0.0
+    reload_ms: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nginx serves what was asked, apart from refused origins."""
+        return self.outcome in {Outcome.APPLIED, Outcome.UNCHANGED}

@@ -1,0 +1,39 @@
+"""What an nginx binary can do, so that the rest asks by name and never by version number."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """The features of one binary; the defaults are those of nginx 1.22 as Debian 12 builds it.
+
+    Attributes:
+        version: ``(1, 22, 1)``.
+        openssl: version text of the TLS library, may be empty.
+        keepalive_min_timeout: idle connections are closed gracefully at reload (nginx ≥ 1.27.4).
+        ssl_certificate_cache: certificates with variables are cached (≥ 1.27.4).
+        http2_directive: ``http2 on;`` (≥ 1.25.1) in place of ``listen … http2``.
+        http2: HTTP/2 is compiled in.
+        http3: QUIC is compiled in.
+        stub_status: the status page is compiled in.
+        realip: ``real_ip_header`` is compiled in.
+        grpc: ``grpc_pass`` is compiled in.
+        stream: path of the dynamic stream module, ``""`` if built in, ``None`` if absent.
+        add_header_inherit: ``add_header_inherit`` (≥ 1.29.3).
+        otel: path of the OpenTelemetry module, ``None`` if absent.
+    """
+
+    version: tuple[int, int, int] = (1, 22, 1)
+    openssl: str = ""
+    keepalive_min_timeout: bool = False
+    ssl_certificate_cache: bool = False
+    http2_directive: bool = False
+    http2: bool = True
+    http3: bool = False
+    stub_status: bool = True
+    realip: bool = True
+    grpc: bool = True
+    stream: str | None = None
+    add_header_inherit: bool = False
+    otel: str | None = None

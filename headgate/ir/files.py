@@ -1,0 +1,62 @@
+"""Files as values: the last representation before the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from headgate.problems import ObjectRef
+
+
+class File(msgspec.Struct, frozen=True, gc=False):
+    """One file under nginx's configuration directory.
+
+    Attributes:
+        name: path relative to the configuration directory (``conf.d/default-cafe.conf``); never absolute,
+            never with ``..``.
+        data: the whole content.
+        origin: the object that caused it, ``None`` for Headgate's own files; ``blame`` reports to it.
+        mode: permission bits.
+        needs_reload: whether nginx must reload to see a change of the content. False for certificates that
+            nginx reads at each handshake; adding or removing such a file never needs a reload by itself.
+        protected: the file belongs to the whole (``nginx.conf``): it is never excluded, only rolled back.
+    """
+
+    name: str
+    data: bytes
+    origin: ObjectRef | None = None
+    mode: int = 0o644
+    needs_reload: bool = True
+    protected: bool = False
+
+
+class FileSet(Mapping[str, File]):
+    """An immutable set of Files by name; order is the order of names, so equal sets are equal text."""
+
+    __slots__ = ("_files",)
+
+    def __init__(self, files: Iterable[File] = ()) -> None:
+        """Build from *files*; two files of one name are a bug of the caller (ValueError)."""
+        self._files: dict[str, File] = {}
+        for file in sorted(files, key=lambda file: file.name):
+            if file.name in self._files:
+                msg = f"two files are named {file.name}"
+                raise ValueError(msg)
+            self._files[file.name] = file
+
+    def __getitem__(self, name: str) -> File:
+        """Return the File called *name*."""
+        return self._files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over names in order."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """Count the files."""
+        return len(self._files)
+
+    def of(self, origin: ObjectRef) -> tuple[File, ...]:
+        """Return the files that *origin* caused."""
+        return tuple(file for file in self._files.values() if file.origin == origin)

@@ -1,0 +1,180 @@
+"""The blocks of ``http {}`` as frozen values; every one that a user caused carries its origin.
+
+A block holds only what it must say: ``own`` is what differs from the block around it, and a header
+list is ``None`` where the one of the block around it holds (nginx inherits such lists whole or not at all).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from headgate.problems import ObjectRef
+from headgate.settings import Delta, Header, Quoted, Snippet, Words
+
+Name = str
+"""One nginx word."""
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A group of backends.
+
+    Attributes:
+        servers: ``address:port`` or ``unix:path``; never empty.
+        parameters: what every server line says after its address (``max_fails=3``).
+        method: the balancing directive, ``None`` for round robin.
+        zone: shared memory, ``None`` where there is nothing to share.
+        keepalive: idle connections each worker keeps, 0 for none.
+    """
+
+    name: Name
+    servers: tuple[Name, ...]
+    parameters: Words = Words()
+    method: Words | None = None
+    zone: Words | None = None
+    keepalive: int = 0
+
+
+class LimitZone(msgspec.Struct, frozen=True, gc=False):
+    """Counters of a rate limit; the name carries a hash of the key, for nginx refuses to change a zone's key."""
+
+    key: Quoted
+    zone: Name
+    size: Name
+    rate: Name
+
+
+class LimitRequests(msgspec.Struct, frozen=True, gc=False):
+    """The use of a LimitZone; ``parameters`` are those of ``limit_req``."""
+
+    parameters: Words
+    dry_run: bool
+    log_level: Name
+    status: int
+
+
+class BasicAuth(msgspec.Struct, frozen=True, gc=False):
+    """``auth_basic``; ``file`` is absolute, and one that does not exist makes nginx answer 403."""
+
+    realm: Quoted
+    file: Quoted
+
+
+class Tls(msgspec.Struct, frozen=True, gc=False):
+    """How a server speaks TLS.
+
+    Attributes:
+        reject: refuse handshakes with ``unrecognized_name`` (RFC 6066).
+        certificate: path of certificate and key of a context of the server's own; ``None`` uses the context that
+            all hosts share, which the default server carries.
+    """
+
+    reject: bool = False
+    certificate: Quoted | None = None
+
+
+class Hsts(msgspec.Struct, frozen=True, gc=False):
+    """Strict-Transport-Security (RFC 6797), sent where ``variable`` has the value ``secure``."""
+
+    value: Quoted
+    variable: Name
+    secure: Name
+
+
+class Rewrite(msgspec.Struct, frozen=True, gc=False):
+    """``rewrite pattern target break``."""
+
+    pattern: Quoted
+    target: Quoted
+
+
+class Backend(msgspec.Struct, frozen=True, gc=False):
+    """Where a location sends requests: ``http://upstream/path`` or ``grpc://upstream``."""
+
+    url: Name | Quoted
+    grpc: bool = False
+
+
+class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One location: it proxies, or it answers with ``answer`` (the arguments of ``return``).
+
+    ``modifier`` is empty, ``=``, ``~`` or ``~*``.
+    """
+
+    path: Name | Quoted
+    modifier: Name = ""
+    backend: Backend | None = None
+    answer: Words | None = None
+    content_type: Name | None = None
+    own: Delta
+    request_headers: tuple[Header, ...] | None = None
+    response_headers: tuple[Header, ...] | None = None
+    rewrite: Rewrite | None = None
+    auth: BasicAuth | None = None
+    limit: LimitRequests | None = None
+    variables: tuple[tuple[Name, Name], ...] = ()
+    snippet: Snippet | None = None
+
+
+class Redirect(msgspec.Struct, frozen=True, gc=False):
+    """``if (variable = http) { return code https://…; }``."""
+
+    variable: Name
+    code: int
+    url: Quoted
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One virtual server.
+
+    Attributes:
+        name: the argument of ``server_name``.
+        default: it answers whatever no other server matches, and it carries the shared TLS context.
+        listens: the arguments of each ``listen``.
+        tls: ``None`` for plain HTTP only.
+        http2: ``http2 on`` (where the binary has that directive).
+        hide_headers: headers of backends that clients do not see, in full; ``None`` inherits.
+        grpc: at least one location speaks gRPC.
+    """
+
+    name: Name | Quoted
+    origin: ObjectRef | None
+    listens: tuple[Words, ...]
+    locations: tuple[Location, ...]
+    own: Delta
+    default: bool = False
+    tls: Tls | None = None
+    http2: bool = False
+    redirects: tuple[Redirect, ...] = ()
+    hsts: Hsts | None = None
+    request_headers: tuple[Header, ...] | None = None
+    response_headers: tuple[Header, ...] | None = None
+    hide_headers: tuple[Name, ...] | None = None
+    auth: BasicAuth | None = None
+    limit: LimitRequests | None = None
+    variables: tuple[tuple[Name, Name], ...] = ()
+    grpc: bool = False
+    access_log_off: bool = False
+    snippet: Snippet | None = None
+
+
+class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One file of ``conf.d``: what a resource contributes to ``http {}``."""
+
+    file: str
+    origin: ObjectRef | None
+    upstreams: tuple[Upstream, ...] = ()
+    zones: tuple[LimitZone, ...] = ()
+    servers: tuple[Server, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that must be unique in all of nginx."""
+        return frozenset([f"file {self.file}", *(f"upstream {u.name}" for u in self.upstreams),
+                          *(f"zone {z.zone}" for z in self.zones)])  # fmt: skip
+
+
+class Certificate(msgspec.Struct, frozen=True, gc=False):
+    """Which file under ``secrets/`` answers for a server name (SNI), as an entry of a ``map``."""
+
+    name: Name | Quoted
+    file: Name

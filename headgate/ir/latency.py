@@ -1,0 +1,24 @@
+"""The line that nginx's workers send for each request, so that upstream latencies can be counted.
+
+Fields are separated by tabs (a JSON line costs twice the time to read). A field lists several values when a
+request tried several servers: ``, `` between tries, `` : `` between internal redirects; ``-`` where a try had no
+answer. Times are seconds with three decimals (ngx_http_upstream_module, ngx_http_log_module).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SOCKET: Final = "nginx-syslog"
+"""The datagram socket, for ``Layout.socket``; the controller binds it, the workers write to it."""
+TAG: Final = "nginx"
+"""The syslog tag in front of each line."""
+LOG_NAME: Final = "response_time"
+"""The name of the format in ``log_format``."""
+LOG_FORMAT: Final = r"$proxy_host\t$upstream_addr\t$upstream_status\t$upstream_response_time"
+r"""The format as nginx's configuration spells it, for single quotes: nginx turns ``\t`` into a tab."""
+
+
+def destination(socket_path: str) -> str:
+    """Return the first argument of the ``access_log`` directive, for the socket at *socket_path*."""
+    return f"syslog:server=unix:{socket_path},nohostname,tag={TAG}"

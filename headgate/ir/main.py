@@ -1,0 +1,53 @@
+"""The whole of nginx: ``nginx.conf`` as a frozen value."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headgate.ir.capabilities import Capabilities
+from headgate.ir.layout import Layout
+from headgate.settings import Delta, Header, Quoted, Snippet, Words
+
+
+class StatusServer(msgspec.Struct, frozen=True):
+    """``stub_status`` for administrators: where it listens and who may ask."""
+
+    listens: tuple[Words, ...]
+    allow: tuple[str, ...]
+
+
+class Main(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said once.
+
+    Attributes:
+        user: the workers' user when the master is root.
+        settings: every knob's value.
+        request_headers: sent to every backend whose location does not say otherwise.
+        latency_name, latency_format, latency_log: the format of the latency log and where it goes; empty without
+            latency metrics.
+        stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
+        access_log: the target of the access log, and its format.
+    """
+
+    layout: Layout
+    capabilities: Capabilities
+    settings: Delta
+    user: str | None = None
+    request_headers: tuple[Header, ...] = ()
+    response_headers: tuple[Header, ...] = ()
+    hide_headers: tuple[str, ...] = ()
+    status: StatusServer | None = None
+    status_socket: bool = False
+    latency_name: str = ""
+    latency_format: Quoted = Quoted("")
+    latency_log: str = ""
+    access_log: Words = Words()
+    stream: bool = False
+    stream_module: str = ""
+    server_names_hash_max_size: int = 1024
+    server_names_hash_bucket_size: int = 256
+    map_hash_max_size: int = 2048
+    map_hash_bucket_size: int = 256
+    main_snippet: Snippet | None = None
+    http_snippet: Snippet | None = None
+    stream_snippet: Snippet | None = None

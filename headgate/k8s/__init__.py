@@ -1,0 +1,55 @@
+"""Where objects come from: an API server or a folder of manifests."""
+
+from headgate.k8s.client import Client
+from headgate.k8s.config import ClusterConfig, in_cluster, load, load_kubeconfig
+from headgate.k8s.errors import (
+    ApiError,
+    AuthError,
+    BadAnswer,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    K8sError,
+    NotFound,
+    Unreachable,
+)
+from headgate.k8s.files import Folder, FolderSource
+from headgate.k8s.informer import Change, ChangeType, Informer, Listing, Source
+from headgate.k8s.leases import LeaderElector, LeaseTiming
+from headgate.k8s.resources import Resources
+from headgate.k8s.store import Store
+from headgate.k8s.workqueue import Batch, WorkQueue
+
+__all__ = [
+    "ApiError",
+    "AuthError",
+    "BadAnswer",
+    "Batch",
+    "Change",
+    "ChangeType",
+    "Client",
+    "ClusterConfig",
+    "ConfigError",
+    "Conflict",
+    "Folder",
+    "FolderSource",
+    "Forbidden",
+    "Gone",
+    "Informer",
+    "Invalid",
+    "K8sError",
+    "LeaderElector",
+    "LeaseTiming",
+    "Listing",
+    "NotFound",
+    "Resources",
+    "Source",
+    "Store",
+    "Unreachable",
+    "WorkQueue",
+    "in_cluster",
+    "load",
+    "load_kubeconfig",
+]

@@ -1,0 +1,164 @@
+"""Who asks, request by request: tokens rotate and programs hand out short-lived certificates."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from headgate.k8s.config import ClusterConfig, User
+from headgate.k8s.errors import AuthError
+from headgate.k8s.plugins import ExecPlugin
+
+log = logging.getLogger(__name__)
+
+TOKEN_PERIOD = 60.0
+"""Seconds after which a token file is read again, as client-go does; the kubelet rotates it well before it expires."""
+
+
+class Credentials(msgspec.Struct, frozen=True, eq=False):
+    """What one request carries.
+
+    Attributes:
+        authorization: value of the Authorization header, empty for none.
+        certificate: PEM chain of the client certificate, empty for none.
+        key: its PEM private key.
+    """
+
+    authorization: str = ""
+    certificate: bytes = b""
+    key: bytes = b""
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "Credentials(…)"
+
+
+class Authenticator(Protocol):
+    """Hands out credentials; asked before every request."""
+
+    async def credentials(self) -> Credentials:
+        """Return what to send now.
+
+        Raises:
+            AuthError: there is nothing to send.
+        """
+        ...
+
+    def reject(self, refused: Credentials) -> None:
+        """Take note that the server answered 401 to *refused*."""
+        ...
+
+
+def authenticator(config: ClusterConfig, *, clock: Callable[[], float] = time.time) -> Authenticator:
+    """Return the way of authentication that *config* asks for; *clock* gives seconds since the epoch."""
+    user = config.user
+    if user.token_file:
+        return TokenFile(user, clock=clock)
+    if user.exec is not None and not user.token and not user.username:
+        return Exec(config, clock=clock)
+    return Fixed(Credentials(_fixed_authorization(user), user.certificate, user.key))
+
+
+def _fixed_authorization(user: User) -> str:
+    if user.token:
+        return f"Bearer {user.token}"
+    if user.username:
+        return f"Basic {base64.b64encode(f'{user.username}:{user.password}'.encode()).decode()}"
+    return ""
+
+
+class Fixed:
+    """Credentials that never change."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        """Keep them."""
+        self._credentials = credentials
+
+    async def credentials(self) -> Credentials:
+        """Return them."""
+        return self._credentials
+
+    def reject(self, refused: Credentials) -> None:
+        """There are no others."""
+
+
+class TokenFile:
+    """A bearer token in a file that someone else rotates; read each minute and after a 401."""
+
+    def __init__(self, user: User, *, clock: Callable[[], float]) -> None:
+        """Prepare; the file is read at the first request."""
+        self._user = user
+        self._clock = clock
+        self._current: Credentials | None = None
+        self._read_at = 0.0
+
+    async def credentials(self) -> Credentials:
+        """Return the token; one that cannot be re-read is used on."""
+        if self._current is None or self._clock() - self._read_at >= TOKEN_PERIOD:
+            self._current = self._read()
+            self._read_at = self._clock()
+        return self._current
+
+    def reject(self, refused: Credentials) -> None:
+        """Read the file again at the next request."""
+        if refused is self._current:
+            self._read_at = float("-inf")
+
+    def _read(self) -> Credentials:
+        path = self._user.token_file
+        try:
+            token = Path(path).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            if self._current is None and not self._user.token:
+                raise AuthError(f"token file {path} cannot be read: {error}") from None
+            log.warning("token file unreadable, using the last token", extra={"fields": {"path": path}})
+            return self._current or self._bearer(self._user.token)
+        if not token:
+            raise AuthError(f"token file {path} is empty")
+        return self._bearer(token)
+
+    def _bearer(self, token: str) -> Credentials:
+        return Credentials(f"Bearer {token}", self._user.certificate, self._user.key)
+
+
+class Exec:
+    """Credentials from an exec plugin, kept until they expire or are refused."""
+
+    EARLY = 10.0
+    """Seconds before their expiry at which credentials are renewed."""
+
+    def __init__(self, config: ClusterConfig, *, clock: Callable[[], float]) -> None:
+        """Prepare; the program runs at the first request."""
+        self._user = config.user
+        self._plugin = ExecPlugin(config)
+        self._clock = clock
+        self._current: Credentials | None = None
+        self._expires = float("inf")
+
+    async def credentials(self) -> Credentials:
+        """Return what the program said, running it if needed.
+
+        Raises:
+            AuthError: the program failed; its message says how.
+        """
+        async with self._plugin.turn:
+            if self._current is None or self._clock() >= self._expires - self.EARLY:
+                answer = await self._plugin.run()
+                self._current = Credentials(
+                    f"Bearer {answer.token}" if answer.token else "",
+                    answer.client_certificate_data.encode() or self._user.certificate,
+                    answer.client_key_data.encode() or self._user.key,
+                )
+                self._expires = answer.expires
+            return self._current
+
+    def reject(self, refused: Credentials) -> None:
+        """Run the program again at the next request."""
+        if refused is self._current:
+            self._current = None

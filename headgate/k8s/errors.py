@@ -1,0 +1,76 @@
+"""What can go wrong between Headgate and an API server; no library's exception leaves this package.
+
+::
+
+    K8sError
+    ├── ConfigError            the kubeconfig, the service account or the folder cannot be used as it stands
+    ├── AuthError              no credentials could be had, or the server does not accept them
+    ├── Unreachable            no answer, or 429 or 5xx: asking again may help
+    ├── BadAnswer              something answered that is not the Kubernetes API (HTML, garbage)
+    ├── Gone                   410: the resource version or the page is too old; list again
+    └── ApiError               any other 4xx: asking the same again will not help
+        ├── Forbidden          403
+        ├── NotFound           404
+        ├── Conflict           409
+        └── Invalid            422
+"""
+
+# ruff: noqa: N818 - the condition is the name: Gone, NotFound, Conflict
+
+from __future__ import annotations
+
+
+class K8sError(Exception):
+    """Anything that went wrong at the API server's edge; its text is one line for an operator."""
+
+
+class ConfigError(K8sError):
+    """The configuration of the connection is missing, contradictory or unreadable."""
+
+
+class AuthError(K8sError):
+    """Credentials could not be had, or the server refused them twice."""
+
+
+class Unreachable(K8sError):
+    """No usable answer came; asking again may help."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """Keep the seconds that the server asked to wait, if it named any."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BadAnswer(K8sError):
+    """What answered does not speak the Kubernetes API."""
+
+
+class Gone(K8sError):
+    """The version or the page is no longer known to the server (410)."""
+
+
+class ApiError(K8sError):
+    """The server understood and declined."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        """Keep the HTTP status, the machine-readable reason and the server's message."""
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class Forbidden(ApiError):
+    """The role lacks a rule (403)."""
+
+
+class NotFound(ApiError):
+    """There is no such object or no such kind (404)."""
+
+
+class Conflict(ApiError):
+    """The object exists already, or was changed since it was read (409)."""
+
+
+class Invalid(ApiError):
+    """The object breaks a rule of its schema (422)."""

@@ -1,0 +1,225 @@
+"""Keeps a Store equal to one collection, wherever that collection lives."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from headgate.api import TopLevel
+from headgate.k8s.backoff import jittered, retry_delay
+from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable
+from headgate.k8s.store import Store
+from headgate.problems import ObjectRef, Problem
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=TopLevel)
+
+
+class ChangeType(enum.Enum):
+    """What a watch says about an object (Kubernetes API concepts, "Efficient detection of changes")."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+    BOOKMARK = "BOOKMARK"
+    """Nothing changed up to ``version``; there is no object."""
+
+
+class Change(msgspec.Struct, Generic[M], frozen=True):
+    """One event of a watch.
+
+    Attributes:
+        type: what happened.
+        version: resource version to resume from after this event.
+        ref: the object; ``None`` for a bookmark.
+        object: its new state; ``None`` if deleted, a bookmark, or not decodable.
+        problem: why the object cannot be decoded.
+    """
+
+    type: ChangeType
+    version: str
+    ref: ObjectRef | None = None
+    object: M | None = None
+    problem: Problem | None = None
+
+
+class Listing(msgspec.Struct, Generic[M], frozen=True):
+    """A whole collection at one moment.
+
+    Attributes:
+        version: resource version to watch from.
+        objects: everything that decodes.
+        problems: why each of the others does not.
+    """
+
+    version: str
+    objects: Mapping[ObjectRef, M]
+    problems: Mapping[ObjectRef, Problem] = {}
+
+
+class Source(Protocol[M]):
+    """Where a collection comes from: an API server (``Resources``) or a folder (``Folder.source``)."""
+
+    async def list(self) -> Listing[M]:
+        """Return the collection as it is.
+
+        Raises:
+            Forbidden: the role may not list.
+            NotFound: the kind does not exist there.
+            K8sError: anything else; asking again may help.
+        """
+        ...
+
+    def watch(self, version: str) -> AsyncIterator[Change[M]]:
+        """Yield what changed since *version*; may end at any time, to be resumed from the last change.
+
+        Raises:
+            Gone: *version* is too old; list again.
+            K8sError: anything else; asking again may help.
+        """
+        ...
+
+
+class Informer(Generic[M]):
+    """Lists, then watches, for ever.
+
+    The Store holds what the source last said; an unreachable source leaves it as it was. ``changed`` is
+    called with the key of every object that is new, differs, is gone, or ceases or begins to decode.
+    """
+
+    RETRY_FIRST = 0.5
+    RETRY_MOST = 30.0
+    BRIEF = 1.0
+    """A watch that ends sooner than this (seconds), having said nothing, counts as a failure."""
+
+    def __init__(
+        self,
+        source: Source[M],
+        changed: Callable[[ObjectRef], None],
+        *,
+        name: str,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Prepare; nothing is asked before ``run``.
+
+        Args:
+            source: the collection.
+            changed: called from the event loop; must not block.
+            name: for log lines, for example ``ingresses in default``.
+            pause: how to wait; tests put their own here.
+        """
+        self.store: Store[M] = Store()
+        self.synced = asyncio.Event()
+        self.name = name
+        self._source = source
+        self._changed = changed
+        self._pause = pause
+        self._problems: dict[ObjectRef, Problem] = {}
+        self._version = ""
+        self._failures = 0
+        self._absences = 0
+        self._said = ""
+
+    @property
+    def problems(self) -> Mapping[ObjectRef, Problem]:
+        """The objects that do not decode at present, and why; they are not in the Store."""
+        return self._problems
+
+    async def run(self) -> None:
+        """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self._advance()
+            except Gone:
+                self._version = ""
+            except K8sError as error:
+                await self._recover(error)
+                continue
+            await self._rest(began)
+
+    async def _advance(self) -> None:
+        """List if that is needed, then follow one watch to its end."""
+        if not self._version:
+            await self._relist()
+        async for change in self._source.watch(self._version):
+            self._recovered()
+            self._record(change)
+
+    async def _relist(self) -> None:
+        try:
+            listing = await self._source.list()
+        except NotFound:
+            self._absent()
+            raise
+        self._absences = 0
+        self._said = ""
+        self._take(listing)
+        self._version = listing.version
+
+    def _absent(self) -> None:
+        """Drop the objects of a kind that is gone (its CRD was deleted); one odd 404 proves nothing yet."""
+        self._absences += 1
+        if self._absences > 1:
+            self._take(Listing("", {}))
+
+    def _recovered(self) -> None:
+        self._failures = 0
+        self._said = ""
+
+    def _take(self, listing: Listing[M]) -> None:
+        """Make *listing* the state; name every key that differs."""
+        old, self._problems = self._problems, dict(listing.problems)
+        differing = set(self.store.replace(listing.objects))
+        differing.update(ref for ref in old.keys() | self._problems.keys() if old.get(ref) != self._problems.get(ref))
+        for ref in sorted(differing):
+            self._changed(ref)
+        self.synced.set()
+
+    def _record(self, change: Change[M]) -> None:
+        """Apply one event of the watch; an event that changes nothing calls nobody."""
+        self._version = change.version or self._version
+        if change.ref is None:
+            return
+        before = self._problems.pop(change.ref, None)
+        if change.problem is not None:
+            self._problems[change.ref] = change.problem
+        if change.object is None or change.type is ChangeType.DELETED:
+            differs = self.store.remove(change.ref)
+        else:
+            differs = self.store.put(change.ref, change.object)
+        if differs or before != change.problem:
+            self._changed(change.ref)
+
+    async def _rest(self, began: float) -> None:
+        """Resume at once, unless watches end as soon as they begin."""
+        if time.monotonic() - began >= self.BRIEF:
+            self._failures = 0
+            return
+        self._failures += 1
+        if self._failures > 1:
+            await self._pause(jittered(self._delay()))
+
+    async def _recover(self, error: K8sError) -> None:
+        """Say what is wrong, once per kind of wrong, and wait before asking again."""
+        self._failures += 1
+        delay = jittered(self._delay())
+        if isinstance(error, Unreachable) and error.retry_after is not None:
+            delay = error.retry_after
+        if isinstance(error, Forbidden | NotFound):
+            # The rest must not wait for a role or a CRD that may never come.
+            self.synced.set()
+        if (text := str(error)) != self._said:
+            self._said = text
+            log.warning("informer failed", extra={"fields": {"informer": self.name, "error": text}})
+        await self._pause(delay)
+
+    def _delay(self) -> float:
+        return retry_delay(self._failures, first=self.RETRY_FIRST, most=self.RETRY_MOST)

@@ -1,0 +1,36 @@
+"""Bytes to lines, however the bytes were split on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headgate.k8s.errors import BadAnswer
+
+LONGEST = 64 * 1024 * 1024
+"""Bytes of the longest line that is waited for; etcd keeps objects below 2 MB."""
+
+
+class Lines:
+    """Collects pieces until they make lines; each byte is copied a constant number of times."""
+
+    def __init__(self) -> None:
+        """Begin with nothing left over."""
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Yield every line, without its end, that *piece* completes; empty lines are passed over.
+
+        Raises:
+            BadAnswer: no line ends within ``LONGEST`` bytes.
+        """
+        first, *rest = piece.split(b"\n")
+        self._pieces.append(first)
+        self._size += len(first)
+        if self._size > LONGEST:
+            raise BadAnswer(f"the API server sent more than {LONGEST} bytes without a line's end")
+        for following in rest:
+            if line := b"".join(self._pieces).strip():
+                yield line
+            self._pieces = [following]
+            self._size = len(following)

@@ -1,0 +1,228 @@
+"""Documents to models: which kind, which identity, and what to say when a field has the wrong type."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from headgate.api import ObjectMeta, Secret, TopLevel
+from headgate.k8s.manifests import Document
+from headgate.problems import ObjectRef, Problem, Severity
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What a file holds.
+
+    Attributes:
+        objects: the models, in the order of the file.
+        problems: what cannot be used, and why.
+        refused: the objects that are there but do not decode.
+        unknown: ``apiVersion/Kind`` of what Headgate does not read.
+    """
+
+    objects: Mapping[ObjectRef, TopLevel] = {}
+    problems: tuple[Problem, ...] = ()
+    refused: frozenset[ObjectRef] = frozenset()
+    unknown: frozenset[str] = frozenset()
+
+
+class _RefusedError(Exception):
+    """A document that becomes no object; carries the Problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def file_ref(name: str) -> ObjectRef:
+    """The identity under which a file's Problems are told; *name* is relative to the folder."""
+    return ObjectRef("File", "", name)
+
+
+def read_objects(name: str, documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> Content:
+    """Decode what *models* know out of the documents of file *name*; everything else becomes a Problem or a note."""
+    by_kind = {model.KIND.name: model for model in models}
+    reader = _Reader(name, by_kind)
+    for document in documents:
+        for value in _expand(document.value):
+            reader.take(document.line, value)
+    return reader.content()
+
+
+class _Reader:
+    """Collects the objects and Problems of one file."""
+
+    def __init__(self, name: str, models: Mapping[str, type[TopLevel]]) -> None:
+        self._file = name
+        self._models = models
+        self._objects: dict[ObjectRef, TopLevel] = {}
+        self._problems: list[Problem] = []
+        self._refused: set[ObjectRef] = set()
+        self._unknown: set[str] = set()
+
+    def content(self) -> Content:
+        return Content(self._objects, tuple(self._problems), frozenset(self._refused), frozenset(self._unknown))
+
+    def take(self, line: int, value: Any) -> None:
+        try:
+            model = self._model(line, value)
+            if model is not None:
+                self._add(line, self._decode(line, model, value))
+        except _RefusedError as refused:
+            self._problems.append(refused.problem)
+
+    def _model(self, line: int, value: Any) -> type[TopLevel] | None:
+        """Return the model of a document, ``None`` if Headgate does not read that kind."""
+        if not isinstance(value, dict):
+            raise _RefusedError(self._warn(line, "is not a Kubernetes object (a mapping with apiVersion and kind)"))
+        kind, version = value.get("kind"), value.get("apiVersion")
+        if not isinstance(kind, str) or not isinstance(version, str):
+            raise _RefusedError(self._warn(line, "has no apiVersion and kind, so it is not a Kubernetes object"))
+        model = self._models.get(kind)
+        if model is not None and model.KIND.api_version == version:
+            return model
+        if model is not None and _group(version) in {model.KIND.group, "extensions"}:
+            reason = f"{kind} is read as {model.KIND.api_version} only; change its apiVersion"
+            raise _RefusedError(self._warn(line, reason, version))
+        self._unknown.add(f"{version} {kind}")
+        return None
+
+    def _decode(self, line: int, model: type[TopLevel], value: dict[str, Any]) -> TopLevel:
+        ref = _identity(model, value)
+        if not ref.name:
+            raise _RefusedError(self._refuse(line, f"{model.KIND.name} has no metadata.name"))
+        try:
+            return complete(model.convert(value))
+        except msgspec.ValidationError as error:
+            self._refused.add(ref)
+            raise _RefusedError(undecodable(model, ref, value, error)) from None
+
+    def _add(self, line: int, item: TopLevel) -> None:
+        if item.ref in self._objects:
+            raise _RefusedError(
+                self._refuse(line, f"{item.ref} stands in this file before; its first definition counts")
+            )
+        self._objects[item.ref] = item
+
+    def _warn(self, line: int, reason: str, value: str = "") -> Problem:
+        effect = "the document is skipped"
+        return Problem(file_ref(self._file), f"line {line}", value, reason, effect)
+
+    def _refuse(self, line: int, reason: str) -> Problem:
+        effect = "the document is skipped"
+        return Problem(file_ref(self._file), f"line {line}", "", reason, effect, Severity.ERROR)
+
+
+def _expand(value: Any) -> Iterator[Any]:
+    """Yield the items of a List (of any kind, items may leave out their own), or the object itself."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(value.get("items") or [], list):
+        yield value
+        return
+    defaults = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
+    for item in value.get("items") or []:
+        yield from _expand(defaults | item if isinstance(item, dict) else item)
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
+
+
+def _identity(model: type[TopLevel], value: Mapping[str, Any]) -> ObjectRef:
+    """Read name and namespace even where the rest does not decode."""
+    metadata = value.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    space = namespace if isinstance(namespace, str) and namespace else "default"
+    return ObjectRef(
+        model.KIND.name,
+        space if model.KIND.namespaced else "",
+        name if isinstance(name, str) else "",
+    )
+
+
+def complete(item: TopLevel) -> TopLevel:
+    """Add what an API server would have: namespace, UID, resource version; the same content gives the same."""
+    metadata = item.metadata
+    namespace = (metadata.namespace or "default") if item.KIND.namespaced else ""
+    ref = ObjectRef(item.KIND.name, namespace, metadata.name)
+    given = msgspec.structs.replace(metadata, namespace=namespace, resource_version="", generation=0)
+    item = msgspec.structs.replace(item, metadata=given)
+    return with_metadata(
+        item,
+        uid=metadata.uid or str(uuid.uuid5(uuid.NAMESPACE_OID, str(ref))),
+        resource_version=_digest(item),
+        generation=1,
+    )
+
+
+def with_metadata(item: TopLevel, **fields: Any) -> TopLevel:
+    """Return *item* with some fields of its metadata replaced."""
+    metadata: ObjectMeta = msgspec.structs.replace(item.metadata, **fields)
+    return msgspec.structs.replace(item, metadata=metadata)
+
+
+def _digest(item: TopLevel) -> str:
+    return str(int.from_bytes(hashlib.blake2b(msgspec.json.encode(item), digest_size=8).digest()))
+
+
+_WORDS = {
+    "str": "text",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "nothing",
+}
+_MESSAGE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `(?P<path>[^`]+)`)?")
+
+
+def undecodable(model: type[TopLevel], ref: ObjectRef, value: Any, error: msgspec.ValidationError) -> Problem:
+    """Say which field of an object has the wrong type; the value is shown unless it may be a secret."""
+    found = _MESSAGE.match(str(error))
+    if found is None:
+        return Problem(ref, "", "", str(error), "the object is not used", Severity.ERROR)
+    wanted = found["wanted"].removesuffix(" | null")
+    field, culprit = _locate(value, found["path"] or "$", wanted)
+    shown = "" if issubclass(model, Secret) or isinstance(culprit, dict | list) else _text(culprit)
+    hint = "; put it in quotes" if wanted == "str" and found["got"] in {"int", "float", "bool"} else ""
+    reason = f"must be {_words(wanted)}, not {_words(found['got'])}{hint}"
+    return Problem(ref, field, shown, reason, "the object is not used", Severity.ERROR)
+
+
+def _words(types: str) -> str:
+    return " or ".join(_WORDS.get(name, name) for name in types.split(" | "))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _locate(value: Any, path: str, wanted: str) -> tuple[str, Any]:
+    """Return the field path and the value there; names the key that msgspec writes as ``[...]``."""
+    names = []
+    for name, index in re.findall(r"\.([^.\[]+)|\[([^\]]*)\]", path):
+        if name:
+            names.append(f".{name}")
+            value = value.get(name) if isinstance(value, dict) else None
+        elif index == "...":
+            key, value = _culprit(value, wanted)
+            names.append(f"[{key}]")
+        else:
+            names.append(f"[{index}]")
+            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
+    return "".join(names).removeprefix("."), value
+
+
+def _culprit(value: Any, wanted: str) -> tuple[str, Any]:
+    """Return the first entry of a mapping that is not what was *wanted*."""
+    kinds = {"str": str, "int": int, "object": dict, "array": list}
+    entries = value.items() if isinstance(value, dict) else ()
+    wrong = ((key, item) for key, item in entries if not isinstance(item, kinds.get(wanted, str)))
+    return next(wrong, ("...", None))

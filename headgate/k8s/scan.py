@@ -1,0 +1,140 @@
+"""What changed in a folder, by the signature of each file; only changed files are read."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from headgate.api import TopLevel
+from headgate.k8s.manifests import ManifestError, read
+from headgate.k8s.objects import Content, file_ref, read_objects
+from headgate.problems import Problem, Severity
+
+SUFFIXES = (".yaml", ".yml", ".json")
+SETTLED = 0.1
+"""Seconds that a file must have been left alone before a running Headgate reads it: editors write in pieces."""
+
+Signature = tuple[int, int, int]
+"""Modification time in ns, size in bytes, inode: what differs after any edit."""
+UNSETTLED: Signature = (0, 0, 0)
+"""Stands for a file that is to be looked at again."""
+
+
+class ReadFile(msgspec.Struct, frozen=True):
+    """A file that was read: its content, or why it could not be used as a whole."""
+
+    signature: Signature
+    content: Content | Problem
+
+
+class Scan(msgspec.Struct, frozen=True):
+    """What one look at the folder found.
+
+    Attributes:
+        read: relative path → what the file says now.
+        removed: relative paths of files that are gone.
+        pending: whether some file is still being written; look again soon.
+        problem: why the folder itself cannot be read.
+    """
+
+    read: Mapping[str, ReadFile] = {}
+    removed: tuple[str, ...] = ()
+    pending: bool = False
+    problem: Problem | None = None
+
+
+def scan(
+    root: Path, known: Mapping[str, Signature], models: Iterable[type[TopLevel]], *, settled: float = SETTLED
+) -> Scan:
+    """Compare the folder with *known* and read what differs. Blocks; call it in a thread.
+
+    Args:
+        root: the folder, or one single file.
+        known: relative path → signature at the last look.
+        models: the kinds to decode.
+        settled: leave files alone that were written less than this many seconds ago; 0 reads all.
+    """
+    try:
+        present = dict(signatures(root))
+    except OSError as error:
+        where = os.path.relpath(error.filename, root) if error.filename else "."
+        return Scan(problem=_unreadable(where, error, "what the folder held before stays in use"))
+    changed = sorted(name for name, signature in present.items() if known.get(name) != signature)
+    ready = [name for name in changed if not young(present[name], settled)]
+    models = tuple(models)
+    return Scan(
+        read={name: read_file(root, name, present[name], models) for name in ready},
+        removed=tuple(sorted(known.keys() - present.keys())),
+        pending=len(ready) < len(changed),
+    )
+
+
+def signatures(root: Path) -> Iterator[tuple[str, Signature]]:
+    """Yield the relative path and signature of each manifest; hidden files and folders are passed over.
+
+    Raises:
+        OSError: the folder, or one in it, cannot be read.
+    """
+    if not root.is_dir():
+        yield root.name, _signature(root.stat())
+        return
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(root / folder, required=not folder):
+            if entry.name.startswith("."):
+                continue
+            name = f"{folder}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{name}/")
+            elif entry.name.endswith(SUFFIXES) and (found := _stat(entry)):
+                yield name, found
+
+
+def _entries(folder: Path, *, required: bool) -> list[os.DirEntry[str]]:
+    """List one folder; one below the root may vanish while we look, but not become unreadable unnoticed."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        if required:
+            raise
+        return []
+
+
+def _stat(entry: os.DirEntry[str]) -> Signature | None:
+    """Return the signature of a regular file, links followed; ``None`` if it vanished or is none."""
+    try:
+        return _signature(entry.stat()) if entry.is_file() else None
+    except OSError:
+        return None
+
+
+def _signature(stat: os.stat_result) -> Signature:
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def young(signature: Signature, settled: float) -> bool:
+    """Whether the file was just written; a time in the future (another machine's clock) says nothing."""
+    return 0 <= time.time() - signature[0] / 1e9 < settled
+
+
+def read_file(root: Path, name: str, signature: Signature, models: Iterable[type[TopLevel]]) -> ReadFile:
+    """Read and decode one file; a file that cannot be used yields a Problem, never an exception."""
+    try:
+        data = (root / name if root.is_dir() else root).read_bytes()
+        documents = read(data, json=name.endswith(".json"))
+    except OSError as error:
+        return ReadFile(signature, _unreadable(name, error, ""))
+    except ManifestError as error:
+        problem = Problem(file_ref(name), error.where, "", error.reason, "", Severity.ERROR)
+        return ReadFile(signature, problem)
+    return ReadFile(signature, read_objects(name, documents, models))
+
+
+def _unreadable(name: str, error: OSError, effect: str) -> Problem:
+    return Problem(file_ref(name), "", "", f"cannot be read: {error.strerror or error}", effect, Severity.ERROR)

@@ -1,0 +1,63 @@
+"""The last known state of one collection, by identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from headgate.api import TopLevel
+from headgate.problems import ObjectRef
+
+M = TypeVar("M", bound=TopLevel)
+
+
+class Store(Mapping[ObjectRef, M], Generic[M]):
+    """Objects by identity: everyone reads, only the Informer that owns it writes.
+
+    The objects are frozen, so a snapshot needs to copy nothing but the dict.
+    """
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._objects: dict[ObjectRef, M] = {}
+
+    def __getitem__(self, ref: ObjectRef) -> M:
+        return self._objects[ref]
+
+    def __iter__(self) -> Iterator[ObjectRef]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def snapshot(self) -> dict[ObjectRef, M]:
+        """Return a shallow copy that later changes do not touch."""
+        return self._objects.copy()
+
+    def put(self, ref: ObjectRef, item: M) -> bool:
+        """Add or replace one object; return whether it differs from what was there."""
+        old = self._objects.get(ref)
+        self._objects[ref] = item
+        return old is None or not same(old, item)
+
+    def remove(self, ref: ObjectRef) -> bool:
+        """Forget one object; return whether it was there."""
+        return self._objects.pop(ref, None) is not None
+
+    def replace(self, objects: Mapping[ObjectRef, M]) -> list[ObjectRef]:
+        """Take *objects* as the whole; return each identity that differs, also those no longer there."""
+        old, self._objects = self._objects, dict(objects)
+        gone = [ref for ref in old if ref not in objects]
+        fresh = [ref for ref, item in objects.items() if ref not in old or not same(old[ref], item)]
+        return gone + fresh
+
+
+def same(one: TopLevel, other: TopLevel) -> bool:
+    """Whether two states of one identity are the same state.
+
+    The server gives each state its own resource version and each creation its own UID.
+    """
+    mine, theirs = one.metadata, other.metadata
+    if mine.resource_version and theirs.resource_version:
+        return mine.resource_version == theirs.resource_version and mine.uid == theirs.uid
+    return one == other

@@ -1,0 +1,46 @@
+"""TLS towards the API server."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+
+from headgate.k8s.config import ClusterConfig
+from headgate.k8s.errors import AuthError, ConfigError
+
+
+def context(config: ClusterConfig, certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
+    """Build the context: what to trust, and the client certificate if there is one (PEM).
+
+    Raises:
+        ConfigError: the CA bundle is not one.
+        AuthError: certificate and key do not belong together, or are not PEM.
+    """
+    try:
+        made = ssl.create_default_context(cadata=config.certificate_authority.decode("ascii") or None)
+    except (ssl.SSLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config.origin}: the certificate authority is not PEM: {error}") from None
+    # Python 3.13 began to demand extensions that older cluster CAs lack; Go's clients do not demand them.
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if config.insecure:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if certificate:
+        _present(made, certificate, key, config.origin)
+    return made
+
+
+def _present(made: ssl.SSLContext, certificate: bytes, key: bytes, origin: str) -> None:
+    """Load the client certificate; Python's ssl takes files only, so one exists for a moment, mode 0600."""
+    with tempfile.NamedTemporaryFile(prefix="headgate-") as file:
+        file.write(certificate.rstrip() + b"\n" + key)
+        file.flush()
+        try:
+            made.load_cert_chain(file.name, password=_no_password)
+        except (ssl.SSLError, ValueError) as error:
+            raise AuthError(f"{origin}: the client certificate and its key cannot be used: {error}") from None
+
+
+def _no_password() -> str:
+    """Keep OpenSSL from asking on the terminal for the password of an encrypted key."""
+    raise ValueError("the key is encrypted; give it without a password")

@@ -1,0 +1,95 @@
+"""The keys that await the Controller, each at most once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from headgate.k8s.backoff import retry_delay
+from headgate.problems import ObjectRef
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Every key that was ready at one moment.
+
+    Attributes:
+        keys: the one that waited longest comes first.
+        waited: seconds that each key was ready before it was taken.
+    """
+
+    keys: tuple[ObjectRef, ...]
+    waited: dict[ObjectRef, float]
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that the first key waited; 0 for an empty batch."""
+        return max(self.waited.values(), default=0.0)
+
+
+class WorkQueue:
+    """A set of keys with the time from which each is ready.
+
+    Keys only: whoever takes one reads the newest state from the Store, so ten changes of one object
+    are one piece of work. A key added while its batch is being worked on stands in the next one.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin empty; *clock* gives seconds that never run backwards."""
+        self._clock = clock
+        self._ready_at: dict[ObjectRef, float] = {}
+        self._failures: dict[ObjectRef, int] = {}
+        self._news = asyncio.Event()
+
+    @property
+    def depth(self) -> int:
+        """How many keys wait, those that are delayed included."""
+        return len(self._ready_at)
+
+    def add(self, ref: ObjectRef) -> None:
+        """Make *ref* ready now."""
+        self.add_after(ref, 0.0)
+
+    def add_after(self, ref: ObjectRef, seconds: float) -> None:
+        """Make *ref* ready in *seconds*; of several times asked the earliest counts."""
+        at = self._clock() + seconds
+        self._ready_at[ref] = min(at, self._ready_at.get(ref, at))
+        self._news.set()
+
+    def retry(self, ref: ObjectRef) -> None:
+        """Make *ref* ready after its own back-off: 0.5 s doubling to 60 s with each retry until ``forget``."""
+        self._failures[ref] = self._failures.get(ref, 0) + 1
+        self.add_after(ref, retry_delay(self._failures[ref]))
+
+    def forget(self, ref: ObjectRef) -> None:
+        """End the back-off of *ref*: its next failure is its first. A key that waits goes on waiting."""
+        self._failures.pop(ref, None)
+
+    async def take(self) -> Batch:
+        """Wait until a key is ready, then hand out all that are; a cancelled wait takes none."""
+        while True:
+            self._news.clear()
+            if batch := self._take_ready():
+                return batch
+            await self._wait()
+
+    def _take_ready(self) -> Batch | None:
+        now = self._clock()
+        ready = sorted((at, ref) for ref, at in self._ready_at.items() if at <= now)
+        if not ready:
+            return None
+        for _, ref in ready:
+            del self._ready_at[ref]
+        return Batch(keys=tuple(ref for _, ref in ready), waited={ref: now - at for at, ref in ready})
+
+    async def _wait(self) -> None:
+        """Return at the next addition, or when the earliest delayed key may have become ready."""
+        earliest = min(self._ready_at.values(), default=None)
+        seconds = None if earliest is None else max(0.0, earliest - self._clock())
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,116 @@
+"""What nginx complains about, and in which file. Pure.
+
+nginx writes one line per complaint, either as a program (``nginx: [emerg] …``, from ``nginx -t``) or with time
+and pid in front (the error log). The last line of the gravest kind is the reason it stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+FATAL: Final = ("emerg", "alert", "crit", "error")
+"""Levels that explain a refusal, gravest first; a warning never does."""
+
+_LINE: Final = re.compile(
+    r"^(?:nginx: |\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )\[(?P<level>[a-z]+)\] (?:(?P<pid>\d+)#\d+: )?(?:\*\d+ )?(?P<text>.*)$"
+)
+_PLACE: Final = re.compile(r" in (?P<path>/\S+?):(?P<line>\d+)$")
+_ZONE: Final = re.compile(r'"(?P<zone>[^"]+)" uses the .* while previously it used the ')
+_PORT: Final = re.compile(r"(?:bind|listen)\(\) to (?P<address>\S+) failed \((?P<errno>\d+): (?P<reason>[^)]*)\)")
+_GAVE_UP: Final = "still could not bind()"
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """One line of nginx's, in parts."""
+
+    level: str
+    pid: int
+    """Who wrote it; 0 for ``nginx -t``."""
+    text: str
+
+
+class Blame(msgspec.Struct, frozen=True, kw_only=True):
+    """Why nginx refused a configuration.
+
+    Attributes:
+        message: nginx's own words without time and pid; never empty.
+        file: name relative to the configuration directory, empty if nginx named none inside it.
+        line: line in *file*, 0 without one.
+        paths: every absolute path the message mentions, such as a certificate that cannot be read.
+        needle: text that the file at fault contains when nginx names none (``zone=NAME``), may be empty.
+        address: the address nginx could not bind, may be empty.
+    """
+
+    message: str
+    file: str = ""
+    line: int = 0
+    paths: tuple[str, ...] = ()
+    needle: str = ""
+    address: str = ""
+
+    @property
+    def port(self) -> str:
+        """The port of *address*, empty for a Unix socket or without one."""
+        return "" if self.address.startswith("unix:") else self.address.rpartition(":")[2]
+
+
+def complaints(output: str) -> Iterator[Complaint]:
+    """Yield the lines of *output* that nginx wrote; others (of libraries) are skipped."""
+    for line in output.splitlines():
+        if match := _LINE.match(line):
+            yield Complaint(match["level"], int(match["pid"] or 0), match["text"])
+
+
+def blame(output: str, conf: str) -> Blame:
+    """Return what *output* (of ``nginx -t``, or a piece of the error log) says was wrong under *conf*."""
+    reason = _reason(list(complaints(output))) or _last(output)
+    place = _PLACE.search(reason)
+    zone = _ZONE.search(reason)
+    port = _PORT.search(reason)
+    return Blame(
+        message=reason,
+        file=_below(place["path"], conf) if place else "",
+        line=int(place["line"]) if place else 0,
+        paths=tuple(re.findall(r"/[^\s\":,;()]+", reason)),
+        needle=f"zone={zone['zone']}" if zone else "",
+        address=port["address"] if port else "",
+    )
+
+
+def refusal(output: str, master: int) -> bool:
+    """Whether *output* (the error log since a HUP) shows that *master* gave the reload up.
+
+    A port in use is tried five times before nginx gives up (ngx_open_listening_sockets); anything else at
+    ``emerg`` ends the attempt at once.
+    """
+    own = [complaint for complaint in complaints(output) if complaint.pid == master and complaint.level == "emerg"]
+    if not own:
+        return False
+    return any(_GAVE_UP in complaint.text for complaint in own) or not all(map(_tries_again, own))
+
+
+def _tries_again(complaint: Complaint) -> bool:
+    match = _PORT.search(complaint.text)
+    return match is not None and "in use" in match["reason"]
+
+
+def _reason(lines: Iterable[Complaint]) -> str:
+    for level in FATAL:
+        texts = [line.text for line in lines if line.level == level and line.text != _GAVE_UP]
+        if texts:
+            return texts[-1]
+    return ""
+
+
+def _last(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "nginx gave no reason"
+
+
+def _below(path: str, conf: str) -> str:
+    prefix = f"{conf}/"
+    return path.removeprefix(prefix) if path.startswith(prefix) else ""

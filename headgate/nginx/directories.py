@@ -1,0 +1,102 @@
+"""The directories that nginx lives in, and the user its workers become."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import logging
+import os
+import pwd
+from pathlib import Path
+from typing import Final
+
+from headgate.ir import Layout
+from headgate.nginx.errors import LayoutError
+
+log = logging.getLogger(__name__)
+
+USERS: Final = ("nginx", "www-data", "nobody")
+"""Who workers become when nginx is started by root, by preference."""
+
+
+def prepare(layout: Layout) -> None:
+    """Make the directories that are missing (nginx itself makes those below ``temp``).
+
+    Raises:
+        LayoutError: one cannot be made or written, or a path is too long for a Unix socket.
+    """
+    if long := layout.too_long():
+        raise LayoutError(
+            f"{long} is {len(long.encode())} bytes long and no Unix socket can have that name (107 at most);"
+            " choose a shorter directory with --prefix"
+        )
+    below = (f"{layout.conf}/conf.d", f"{layout.conf}/stream-conf.d")
+    for path in (layout.conf, *below, layout.run, layout.temp, layout.logs):
+        _make(Path(path), 0o755)
+    _make(Path(layout.secrets), 0o750)
+    if group := worker_group(worker_user(layout)):
+        with contextlib.suppress(PermissionError):
+            os.chown(layout.secrets, -1, group)
+
+
+def worker_user(layout: Layout) -> str | None:
+    """Return the user for nginx's ``user`` directive: ``None`` unless this process is root.
+
+    It is the first of ``USERS`` who can reach the layout's directories (sockets, certificates, caches); if none
+    can, ``root``, which is said in the log.
+    """
+    if os.geteuid() != 0:
+        return None
+    known = [entry for name in USERS if (entry := _user(name)) is not None]
+    for entry in known:
+        if all(_reaches(entry, Path(path)) for path in (layout.conf, layout.run, layout.temp)):
+            return entry.pw_name
+    log.warning(
+        "nginx workers stay root: no other user can reach the directories",
+        extra={"fields": {"conf": layout.conf, "run": layout.run, "tried": [entry.pw_name for entry in known]}},
+    )
+    return "root"
+
+
+def worker_group(user: str | None) -> int | None:
+    """Return the group that secrets are given to for *user* to read, ``None`` if its owner reads them."""
+    entry = _user(user) if user not in {None, "root"} else None
+    return entry.pw_gid if entry else None
+
+
+def _make(path: Path, mode: int) -> None:
+    try:
+        if not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            path.chmod(mode)
+    except OSError as error:
+        raise LayoutError(
+            f"cannot make {path}: {error.strerror}; mount a writable volume there or choose another place with --prefix"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise LayoutError(f"cannot write in {path}: let this user own it, or choose another place with --prefix")
+
+
+def _user(name: str | None) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name) if name else None
+    except KeyError:
+        return None
+
+
+def _reaches(entry: pwd.struct_passwd, path: Path) -> bool:
+    """Whether *entry* may pass every directory down to *path* (those that do not exist will be made passable)."""
+    return all(_passable(entry, step) for step in (path, *path.parents) if step.exists())
+
+
+def _passable(entry: pwd.struct_passwd, step: Path) -> bool:
+    found = step.stat()
+    if found.st_uid == entry.pw_uid:
+        return bool(found.st_mode & 0o100)
+    if found.st_gid in _groups(entry):
+        return bool(found.st_mode & 0o010)
+    return bool(found.st_mode & 0o001)
+
+
+def _groups(entry: pwd.struct_passwd) -> set[int]:
+    return {entry.pw_gid, *(group.gr_gid for group in grp.getgrall() if entry.pw_name in group.gr_mem)}

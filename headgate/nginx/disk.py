@@ -1,0 +1,212 @@
+"""Files under nginx's configuration directory: replaced whole, or not at all.
+
+A Transaction writes every new content beside its target first and renames only when all of it fits, so a
+full disk is noticed before anything changed. What a rename replaces is kept under a second name (a hard
+link, which needs no space) until the Transaction is sealed; undoing it therefore works on a full disk too.
+
+No fsync: after a power cut the controller starts anew and writes everything again. Files that a crash left
+under their second names are swept by ``Disk.sweep`` at start, where everything is rewritten and tested anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from headgate.ir import File, FileSet
+from headgate.nginx.errors import DiskError
+from headgate.nginx.plan import MAIN, Plan
+
+FOLDERS: Final = ("conf.d", "stream-conf.d", "secrets")
+"""Folders in which every file is ours."""
+NEW: Final = ".headgate-new"
+OLD: Final = ".headgate-old"
+
+
+class Disk:
+    """The configuration directory of one nginx."""
+
+    def __init__(self, root: str, group: int | None = None) -> None:
+        """Stand on *root*; files that are not world readable are given to *group*, the workers' one, to read."""
+        self._root = Path(root)
+        self._group = group
+
+    def sweep(self) -> None:
+        """Remove what an unfinished Transaction left beside the files (names that nginx never includes)."""
+        for suffix in (NEW, OLD):
+            for path in self._root.rglob(f".*{suffix}"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def scan(self, wanted: Iterable[str] = ()) -> FileSet:
+        """Return the files that are there: all in our folders, and those outside them that *wanted* names.
+
+        Raises:
+            DiskError: a file cannot be read.
+        """
+        names = set(wanted)
+        folders = {*FOLDERS, *(name.partition("/")[0] for name in names if "/" in name)}
+        inside = (path for folder in folders for path in (self._root / folder).rglob("*"))
+        outside = (self._root / name for name in {MAIN, *names} if "/" not in name)
+        with _explained("read the files of", self._root):
+            return FileSet(self._read(path) for path in (*inside, *outside) if path.is_file() or path.is_symlink())
+
+    def begin(self) -> Transaction:
+        """Start a Transaction; use it in a ``with`` statement."""
+        return Transaction(self._root, self._group)
+
+    def _read(self, path: Path) -> File:
+        name = str(path.relative_to(self._root))
+        if path.is_symlink():  # whatever it points at, it is not a file of ours: never equal to a wanted one
+            return File(name, b"", mode=0)
+        return File(name, path.read_bytes(), mode=path.stat().st_mode & 0o777)
+
+
+class Transaction:
+    """Changes to files that can be taken back until they are sealed.
+
+    Leaving the ``with`` block without ``seal`` takes them back.
+    """
+
+    def __init__(self, root: Path, group: int | None) -> None:
+        """Stand on *root*; nothing is touched yet."""
+        self._root = root
+        self._group = group
+        self._touched: dict[str, bool] = {}
+        """Name → whether a file of that name existed before."""
+        self._leavings: dict[str, None] = {}
+
+    def __enter__(self) -> Self:
+        """Enter; nothing is touched yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take back whatever was not sealed."""
+        self.undo()
+
+    async def carry_out(self, plan: Plan) -> None:
+        """Write and remove what *plan* says, except its leavings, which wait for ``seal``.
+
+        The work is done in a thread; cancellation waits for its end, so that ``undo`` finds a quiet disk.
+
+        Raises:
+            DiskError: nothing of *plan* was done.
+        """
+        work = asyncio.ensure_future(asyncio.to_thread(self._carry_out, plan))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work})
+            raise
+
+    def _carry_out(self, plan: Plan) -> None:
+        staged: list[File] = []
+        try:
+            for file in plan.writes:
+                self._stage(file)
+                staged.append(file)
+        except BaseException:
+            for file in (*staged, *plan.writes[len(staged) : len(staged) + 1]):
+                with contextlib.suppress(OSError):
+                    self._beside(file.name, NEW).unlink()
+            raise
+        for file in staged:
+            self._swap(file.name)
+        for name in plan.removals:
+            self._remove(name)
+        for name in plan.leavings:
+            self._leavings[name] = None
+        for file in plan.writes:
+            self._leavings.pop(file.name, None)
+
+    def undo(self) -> None:
+        """Put back every file as it was when the Transaction began."""
+        for name, existed in self._touched.items():
+            with _explained("put back", self._root / name):
+                if existed:
+                    self._beside(name, OLD).replace(self._root / name)
+                else:
+                    (self._root / name).unlink(missing_ok=True)
+        self._touched.clear()
+        self._leavings.clear()
+
+    def seal(self) -> None:
+        """Keep the changes; remove the leavings and what the files were before."""
+        for name, existed in self._touched.items():
+            if existed:
+                self._beside(name, OLD).unlink(missing_ok=True)
+        for name in self._leavings:
+            (self._root / name).unlink(missing_ok=True)
+        self._touched.clear()
+        self._leavings.clear()
+
+    def _stage(self, file: File) -> None:
+        path = self._beside(file.name, NEW)
+        with _explained("write", self._root / file.name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(file.data)
+                self._permit(stream.fileno(), file.mode)
+
+    def _permit(self, descriptor: int, mode: int) -> None:
+        """Set the mode; a private file becomes readable for the workers' group, if they are another user."""
+        if self._group is not None and not mode & 0o004:
+            os.fchown(descriptor, -1, self._group)
+            mode |= 0o040
+        os.fchmod(descriptor, mode)
+
+    def _swap(self, name: str) -> None:
+        with _explained("replace", self._root / name):
+            self._keep(name)
+            self._beside(name, NEW).replace(self._root / name)
+
+    def _remove(self, name: str) -> None:
+        with _explained("remove", self._root / name):
+            self._keep(name)
+            (self._root / name).unlink(missing_ok=True)
+
+    def _keep(self, name: str) -> None:
+        """Keep what *name* holds now under its second name, unless an earlier plan did."""
+        if name in self._touched:
+            return
+        kept = self._beside(name, OLD)
+        kept.unlink(missing_ok=True)
+        try:
+            os.link(self._root / name, kept, follow_symlinks=False)
+        except FileNotFoundError:
+            self._touched[name] = False
+        else:
+            self._touched[name] = True
+
+    def _beside(self, name: str, suffix: str) -> Path:
+        path = self._root / name
+        return path.with_name(f".{path.name}{suffix}")
+
+
+@contextlib.contextmanager
+def _explained(action: str, path: Path) -> Iterator[None]:
+    """Turn an OSError into a DiskError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "")
+        raise DiskError(f"cannot {action} {path}: {error.strerror or error}{advice}") from error
+
+
+_ADVICE: Final = {
+    errno.ENOSPC: "; free some space or enlarge the volume; the previous files stay in place",
+    errno.EDQUOT: "; the quota of this user is used up; the previous files stay in place",
+    errno.EFBIG: "; the file is larger than this process may write; the previous files stay in place",
+    errno.EACCES: "; give this user the right to write there",
+    errno.EROFS: "; mount a writable volume (an emptyDir will do) there",
+}

@@ -1,0 +1,148 @@
+"""Receives the lines that nginx sends for each request and turns them into Samples.
+
+nginx never waits: what does not fit into the socket's queue is lost. Linux keeps ``net.unix.max_dgram_qlen`` (10 by
+default) datagrams there, too few for a busy worker, and fixes the number when the socket is bound; it is raised
+before that where this process may. nginx does not tell the receiver about losses (it writes a line to its
+error log), so a count from here is a lower bound unless ``queue`` is large; malformed lines are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from headgate.ir import Layout
+from headgate.ir.latency import SOCKET, TAG
+from headgate.nginx.errors import LayoutError
+
+log = logging.getLogger(__name__)
+
+QUEUE: Final = 512
+"""Datagrams that the kernel should keep; none was lost with it at 55,000 requests a second."""
+QUEUE_KNOB: Final = Path("/proc/sys/net/unix/max_dgram_qlen")
+BUFFER: Final = 4 * 1024 * 1024
+"""Bytes asked for with SO_RCVBUF; the kernel gives at most net.core.rmem_max."""
+PER_TURN: Final = 2000
+"""Datagrams read before other tasks get their turn (about 5 ms)."""
+DATAGRAM: Final = 4096
+FIELDS: Final = 4
+
+_TRIES: Final = re.compile(rb", | : ")
+_TAG: Final = f"{TAG}: ".encode()
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One answer of one server.
+
+    Attributes:
+        upstream: name of the upstream block (``$proxy_host``).
+        server: address and port that answered, or ``unix:…``.
+        code: its HTTP status.
+        milliseconds: from connecting to the last byte.
+    """
+
+    upstream: str
+    server: str
+    code: str
+    milliseconds: float
+
+
+def parse_line(datagram: bytes) -> Iterator[Sample]:
+    """Yield a Sample for each try that was answered; none for a request that no upstream served.
+
+    Raises:
+        ValueError: the line is not of our format.
+    """
+    _, tag, line = datagram.partition(_TAG)
+    fields = line.rstrip(b"\n").split(b"\t")
+    if not tag or len(fields) != FIELDS:
+        raise ValueError(f"not a latency line: {datagram[:120]!r}")
+    upstream, *columns = fields
+    tries = [_TRIES.split(column) for column in columns]
+    for server, code, seconds in zip(*tries, strict=True):
+        if code != b"-" and seconds != b"-":
+            yield Sample(upstream.decode(), server.decode(), code.decode(), float(seconds) * 1000)
+
+
+class LatencyReceiver:
+    """The datagram socket that nginx's workers write to; open it before nginx starts."""
+
+    def __init__(self, layout: Layout, callback: Callable[[Sample], None]) -> None:
+        """Give each Sample to *callback*; nothing is opened yet."""
+        self._path = Path(layout.socket(SOCKET))
+        self._callback = callback
+        self._socket: socket.socket | None = None
+        self.malformed = 0
+        """Lines that could not be read."""
+        self.queue = 0
+        """Datagrams that the kernel keeps for us; with fewer than ``QUEUE``, some are lost under load."""
+
+    def open(self) -> None:
+        """Bind the socket and start to read in the running loop.
+
+        Raises:
+            LayoutError: it cannot be bound.
+        """
+        self.queue = raise_queue()
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            receiver.setblocking(False)
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            self._path.unlink(missing_ok=True)
+            receiver.bind(str(self._path))
+            self._path.chmod(0o666)  # workers may be another user; the directory decides who comes near
+        except OSError as error:
+            receiver.close()
+            raise LayoutError(f"cannot bind {self._path}: {error.strerror or error}") from error
+        self._socket = receiver
+        asyncio.get_running_loop().add_reader(receiver, self._drain)
+
+    def close(self) -> None:
+        """Stop reading and remove the socket; harmless if it is not open."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._path.unlink(missing_ok=True)
+            self._socket = None
+
+    def _drain(self) -> None:
+        """Read until nothing waits, but let others have a turn after ``PER_TURN``."""
+        if self._socket is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(PER_TURN):
+                self._take(self._socket.recv(DATAGRAM))
+
+    def _take(self, datagram: bytes) -> None:
+        try:
+            for sample in parse_line(datagram):
+                self._callback(sample)
+        except ValueError:
+            self.malformed += 1
+
+
+def raise_queue(knob: Path = QUEUE_KNOB) -> int:
+    """Raise *knob* to ``QUEUE`` where that is allowed; return what it says now, 0 if it cannot be read."""
+    try:
+        length = int(knob.read_text())
+    except (OSError, ValueError):
+        return 0
+    if length >= QUEUE:
+        return length
+    try:
+        knob.write_text(str(QUEUE))
+    except OSError:
+        log.warning(
+            "upstream latencies will be incomplete under load: the sysctl net.unix.max_dgram_qlen is too small",
+            extra={"fields": {"now": length, "wanted": QUEUE}},
+        )
+        return length
+    return QUEUE

@@ -1,0 +1,311 @@
+"""The Manager: makes nginx serve a FileSet, verified, or says why not and keeps the last good one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, Protocol
+
+import msgspec
+from msgspec import structs
+
+from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome
+from headgate.nginx import orphans
+from headgate.nginx.attempt import Attempt, Task
+from headgate.nginx.capabilities import Binary
+from headgate.nginx.directories import prepare, worker_group, worker_user
+from headgate.nginx.disk import Disk
+from headgate.nginx.errors import NginxError
+from headgate.nginx.isolate import Hold, compose
+from headgate.nginx.plan import plan
+from headgate.nginx.procfs import Generations
+from headgate.nginx.serving import Nginx
+from headgate.nginx.verify import NAME as VERSION_FILE
+from headgate.problems import ObjectRef
+
+log = logging.getLogger(__name__)
+
+Reason = Literal["endpoints", "other"]
+RESTART_S: Final = (0.05, 10.0)
+"""Seconds between attempts to restart a master that died: the first pause, which doubles, and the longest."""
+
+
+class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to run nginx.
+
+    Attributes:
+        layout: its directories.
+        binary: the program, from ``find_binary``.
+        reload_timeout_s: seconds until a reload that nobody answers has failed; also for each ``nginx -t``.
+        min_spacing_s: seconds from the end of one reload to the start of the next.
+        isolate_s: seconds spent on finding the objects nginx refuses, before all that is new is left out.
+    """
+
+    layout: Layout
+    binary: Binary
+    reload_timeout_s: float = 60.0
+    min_spacing_s: float = 0.2
+    isolate_s: float = 30.0
+
+
+class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Reloads since the start of the controller; the first start counts as one of ``other``.
+
+    Attributes:
+        endpoints: verified reloads because of endpoints only.
+        other: verified reloads for any other reason.
+        errors: applies and reloads in which nginx refused something or failed.
+        last_ok: whether the last attempt ended with nginx serving it.
+        last_ms: milliseconds that the last verified reload took.
+    """
+
+    endpoints: int = 0
+    other: int = 0
+    errors: int = 0
+    last_ok: bool = False
+    last_ms: float = 0.0
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What nginx refused of one origin, so that the same bytes are not tried again and again.
+
+    Attributes:
+        files: the origin's files then.
+        message: nginx's words.
+        hold: what stands in for them.
+    """
+
+    files: tuple[File, ...]
+    message: str
+    hold: Hold
+
+
+class Manager(Protocol):
+    """Five methods between a FileSet and a serving nginx."""
+
+    @property
+    def version(self) -> int:
+        """The configuration version that nginx serves; 0 before the first."""
+
+    async def start(self, files: FileSet) -> ApplyResult:
+        """Start nginx with *files*."""
+
+    async def apply(self, files: FileSet, *, reason: Reason = "other", retry_refused: bool = False) -> ApplyResult:
+        """Make nginx serve *files* in place of whatever it serves."""
+
+    async def reload(self) -> ApplyResult:
+        """Make nginx read the files that are there again."""
+
+    async def quit(self, drain: float) -> None:
+        """Stop nginx, with *drain* seconds for requests in flight."""
+
+
+class LocalManager:
+    """A Manager whose nginx is a child of this process.
+
+    Calls may come from several tasks; they are served one after the other. ``run`` must be running for a
+    master that dies to be restarted.
+    """
+
+    def __init__(self, options: ManagerOptions, on_restart: Callable[[str], None] | None = None) -> None:
+        """Nothing is touched yet; *on_restart* is told, in one line, each time a dead master was replaced."""
+        self._options = options
+        self._on_restart = on_restart or (lambda _message: None)
+        self._nginx = Nginx(options.binary.path, options.layout, options.reload_timeout_s)
+        self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
+        self._good = FileSet()
+        self._present = FileSet()
+        self._refused: Mapping[ObjectRef, Refusal] = {}
+        self._turn = asyncio.Lock()
+        self._started = asyncio.Event()
+        self._quitting = False
+        self._last_end = float("-inf")
+        self.stats = ReloadStats()
+
+    @property
+    def version(self) -> int:
+        """The configuration version that nginx serves; 0 before the first."""
+        return self._nginx.version
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is an nginx master."""
+        return self._nginx.alive
+
+    @property
+    def master_pid(self) -> int | None:
+        """The pid of the nginx master, if there is one."""
+        return self._nginx.master.pid if self._nginx.master and self.alive else None
+
+    def generations(self) -> Generations:
+        """Count workers of the current configuration and those that are still leaving."""
+        return self._nginx.generations()
+
+    async def start(self, files: FileSet) -> ApplyResult:
+        """End what an earlier run left, write *files* and start nginx with those that it accepts.
+
+        A FAILED result (a port in use) leaves nothing running; call again after a while.
+
+        Raises:
+            LayoutError: the directories cannot be used.
+            DiskError: what is there cannot be read.
+        """
+        async with self._turn:
+            await asyncio.to_thread(prepare, self._options.layout)
+            await orphans.reap(self._options.layout)
+            self._disk.sweep()
+            self._present = await asyncio.to_thread(self._disk.scan, [*files, VERSION_FILE])
+            return await self._bring(files, "other", retry=True)
+
+    async def apply(self, files: FileSet, *, reason: Reason = "other", retry_refused: bool = False) -> ApplyResult:
+        """Make nginx serve *files*, leaving out the origins whose files it refuses; never raises for its faults.
+
+        An origin whose very files were refused before is left out without another try, unless *retry_refused*.
+        Cancellation puts the files back; nginx may be serving either set, and a later apply mends that.
+        """
+        async with self._turn:
+            return await self._bring(files, reason, retry=retry_refused)
+
+    async def reload(self) -> ApplyResult:
+        """Reload nginx with the files it serves."""
+        async with self._turn:
+            return await self._attempt(self._good, "other", {})
+
+    async def quit(self, drain: float) -> None:
+        """Stop nginx for good: QUIT, *drain* seconds for requests in flight, then TERM, then KILL."""
+        self._quitting = True
+        if self._nginx.master is not None:
+            await self._nginx.master.quit(drain)
+
+    async def run(self) -> None:
+        """Restart a master that dies, with the last good files; ends by cancellation, or after ``quit``."""
+        await self._started.wait()
+        while self._nginx.master is not None:
+            ended = await self._nginx.master.wait()
+            delay, most = RESTART_S
+            while not self._quitting and not await self._revive(ended):
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, most)
+            if self._quitting:
+                return
+
+    async def _revive(self, ended: str) -> bool:
+        """Start a master again unless an apply did so meanwhile; return whether there is one."""
+        async with self._turn:
+            if self._nginx.alive or self._quitting:
+                return True
+            log.error("nginx master ended", extra={"fields": {"how": ended}})
+            result = await self._attempt(self._good, "other", {})
+        if not result.ok:
+            log.error("nginx could not be restarted", extra={"fields": {"error": result.error}})
+            return False
+        self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
+        return True
+
+    async def _bring(self, wanted: FileSet, reason: Reason, *, retry: bool) -> ApplyResult:
+        known = {} if retry else self._known(wanted)
+        holds = {origin: refusal.hold for origin, refusal in known.items()}
+        candidate = compose(wanted, self._good, holds)
+        steps = plan(self._good, candidate)
+        if not self._nginx.alive or steps.reload:
+            return await self._attempt(wanted, reason, known)
+        self._refused = known
+        refused = {origin: refusal.message for origin, refusal in known.items()}
+        if steps.empty:
+            self._good = candidate  # equal bytes, perhaps of other origins
+            return ApplyResult(outcome=Outcome.UNCHANGED, version=self.version, refused=refused)
+        try:
+            with self._disk.begin() as transaction:
+                await transaction.carry_out(steps)
+                transaction.seal()
+        except NginxError as error:
+            return self._failed(str(error))
+        self._good = candidate
+        self._present = FileSet([*candidate.values(), self._present[VERSION_FILE]])
+        return ApplyResult(
+            outcome=Outcome.APPLIED,
+            version=self.version,
+            refused=refused,
+            written=len(steps.writes),
+            deleted=len(steps.removals) + len(steps.leavings),
+        )
+
+    async def _attempt(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+        """Write, test, make live; on failure the last good files are back."""
+        await asyncio.sleep(max(0.0, self._last_end + self._options.min_spacing_s - time.monotonic()))
+        before = self._nginx.version
+        task = Task(
+            layout=self._options.layout,
+            wanted=wanted,
+            good=self._good,
+            present=self._present,
+            patience_s=self._options.isolate_s,
+        )
+        holds = {origin: refusal.hold for origin, refusal in known.items()}
+        try:
+            with self._disk.begin() as transaction:
+                attempt = Attempt(self._nginx, transaction, task, holds)
+                failure = await attempt.run()
+                if failure is None:
+                    transaction.seal()
+        except NginxError as error:
+            return self._failed(str(error))
+        finally:
+            self._last_end = time.monotonic()
+        if failure is None:
+            return self._applied(attempt, reason, known)
+        if self._nginx.version != before:
+            await self._go_back()
+        return self._failed(attempt.explain(failure), outside=failure.outside, test_ms=attempt.test_ms)
+
+    async def _go_back(self) -> None:
+        """Serve the last good files again, after a search during which parts of a refused set were live."""
+        if self._good:
+            await self._attempt(self._good, "other", {})
+        elif self._nginx.master is not None:
+            await self._nginx.master.quit(drain=0)
+
+    def _known(self, wanted: FileSet) -> dict[ObjectRef, Refusal]:
+        """Return the refusals that still stand: those of origins whose files are the same as then."""
+        return {origin: refusal for origin, refusal in self._refused.items() if wanted.of(origin) == refusal.files}
+
+    def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+        wanted = attempt.task.wanted
+        fresh = {
+            origin: Refusal(wanted.of(origin), message, attempt.holds[origin])
+            for origin, message in attempt.refused.items()
+        }
+        refusals = {**known, **fresh}
+        self._refused = {origin: refusal for origin, refusal in refusals.items() if origin not in attempt.late}
+        steps = plan(self._present, attempt.present)
+        self._good, self._present = attempt.candidate, attempt.present
+        self._started.set()
+        self._count(attempt, reason)
+        return ApplyResult(
+            outcome=Outcome.APPLIED if attempt.reloaded else Outcome.UNCHANGED,
+            version=self.version,
+            refused={origin: refusal.message for origin, refusal in refusals.items()},
+            reloaded=attempt.reloaded,
+            written=sum(file.name != VERSION_FILE for file in steps.writes),
+            deleted=len(steps.removals) + len(steps.leavings),
+            test_ms=attempt.test_ms,
+            reload_ms=attempt.live_ms if attempt.reloaded else 0.0,
+        )
+
+    def _failed(self, error: str, *, outside: bool = True, test_ms: float = 0.0) -> ApplyResult:
+        self.stats = structs.replace(self.stats, errors=self.stats.errors + 1, last_ok=False)
+        outcome = Outcome.FAILED if outside else Outcome.REFUSED
+        log.error("configuration not applied", extra={"fields": {"outcome": outcome.value, "error": error}})
+        return ApplyResult(outcome=outcome, version=self.version, error=error, test_ms=test_ms)
+
+    def _count(self, attempt: Attempt, reason: Reason) -> None:
+        stats = self.stats
+        if attempt.refused:
+            log.warning("objects left out", extra={"fields": {str(o): text for o, text in attempt.refused.items()}})
+            stats = structs.replace(stats, errors=stats.errors + 1)
+        if attempt.reloaded:
+            count = {reason: getattr(stats, reason) + 1}
+            stats = structs.replace(stats, last_ok=True, last_ms=attempt.live_ms, **count)
+        self.stats = stats

@@ -1,0 +1,110 @@
+"""nginx's processes as /proc shows them: which belong to a layout, and which still accept connections.
+
+nginx overwrites its environment with its title, so no variable marks a process. Its working directory does:
+the Manager starts every nginx inside ``layout.run`` and nginx never leaves it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+PROC: Final = Path("/proc")
+TITLE: Final = "nginx: "
+MASTER: Final = "nginx: master process"
+WORKER: Final = "nginx: worker process"
+LEAVING: Final = "nginx: worker process is shutting down"
+
+
+class Generations(msgspec.Struct, frozen=True):
+    """Workers of one master.
+
+    Attributes:
+        current: workers that accept connections.
+        leaving: workers of earlier configurations that finish what they have.
+    """
+
+    current: int = 0
+    leaving: int = 0
+
+
+def readable() -> bool:
+    """Whether this system shows processes under /proc."""
+    return (PROC / "self" / "cmdline").exists()
+
+
+def title(pid: int) -> str:
+    """Return the command line that process *pid* shows, empty if it is gone or a zombie."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def workers(master: int) -> frozenset[int]:
+    """Return the pids of the children of *master* that are workers, leaving ones included."""
+    return frozenset(pid for pid in _children(master) if title(pid).startswith(WORKER))
+
+
+def accepting(pids: Iterable[int]) -> frozenset[int]:
+    """Return those of *pids* that are workers and have not been told to leave."""
+    return frozenset(pid for pid in pids if _accepts(title(pid)))
+
+
+def generations(master: int) -> Generations:
+    """Count the workers of *master*."""
+    titles = [title(pid) for pid in _children(master)]
+    current = sum(map(_accepts, titles))
+    leaving = sum(text.startswith(LEAVING) for text in titles)
+    return Generations(current, leaving)
+
+
+def of_run(run: str) -> frozenset[int]:
+    """Return the pids of every nginx process, master or worker, whose working directory is *run*."""
+    home = os.path.realpath(run)
+    return frozenset(pid for pid in _pids() if title(pid).startswith(TITLE) and _home(pid) == home)
+
+
+def is_master(pid: int) -> bool:
+    """Whether *pid* is an nginx master."""
+    return title(pid).startswith(MASTER)
+
+
+def _accepts(text: str) -> bool:
+    return text.startswith(WORKER) and not text.startswith(LEAVING)
+
+
+def _children(parent: int) -> list[int]:
+    try:
+        listed = (PROC / str(parent) / "task" / str(parent) / "children").read_text()
+    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or the process is gone
+        return [pid for pid in _pids() if _parent(pid) == parent]
+    except OSError:
+        return []
+    return [int(pid) for pid in listed.split()]
+
+
+def _pids() -> list[int]:
+    try:
+        return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()]
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def _home(pid: int) -> str:
+    try:
+        return str((PROC / str(pid) / "cwd").readlink())
+    except OSError:
+        return ""

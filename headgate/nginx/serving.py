@@ -1,0 +1,111 @@
+"""The nginx that serves: test what is on disk, make it live, know whether it is."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+import msgspec
+
+from headgate.ir import Layout
+from headgate.nginx import orphans, procfs, verify
+from headgate.nginx.blame import refusal
+from headgate.nginx.process import ErrorLog, Master, launch, test
+from headgate.nginx.verify import Expectation, Verdict
+
+log = logging.getLogger(__name__)
+
+ABANDON_S: Final = 1.0
+"""Seconds that a start which failed is given to end by itself."""
+
+
+class Live(msgspec.Struct, frozen=True):
+    """What came of making a configuration live.
+
+    Attributes:
+        verdict: see Verdict.
+        log: what nginx wrote to its error log meanwhile.
+        ms: milliseconds it took.
+    """
+
+    verdict: Verdict
+    log: str
+    ms: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether nginx serves it."""
+        return self.verdict in {Verdict.SERVED, Verdict.LINGERING}
+
+
+class Nginx:
+    """One nginx under one Layout; at most one master at a time."""
+
+    def __init__(self, binary: str, layout: Layout, timeout_s: float) -> None:
+        """Use *binary*; a reload that nobody answers within *timeout_s* has failed. Nothing is started yet."""
+        self._binary = binary
+        self._layout = layout
+        self._timeout_s = timeout_s
+        self._errors = ErrorLog(layout.error_log)
+        self.master: Master | None = None
+        self.version = 0
+        """The version that is served; 0 before the first."""
+        self._issued = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a master."""
+        return self.master is not None and self.master.alive
+
+    def issue(self) -> int:
+        """Return a version number that no configuration had yet; the next ``go_live`` waits for it."""
+        self._issued += 1
+        return self._issued
+
+    async def test(self) -> str:
+        """Return what ``nginx -t`` says against the files on disk, empty if nothing."""
+        return await test(self._binary, self._layout, self._timeout_s)
+
+    async def go_live(self) -> Live:
+        """Reload, or start, with the files on disk, whose version file says what ``issue`` did last; wait.
+
+        A refused reload leaves the earlier configuration serving; a failed start leaves nothing running.
+
+        Raises:
+            NginxError: nginx could not even be started, or something of an earlier run is in the way.
+        """
+        version = self._issued
+        mark, began = self._errors.mark(), time.monotonic()
+        fresh = not self.alive
+        old = procfs.accepting(procfs.workers(self.master.pid)) if self.master and not fresh else frozenset()
+        master = await self._signal()
+        expected = Expectation(
+            version=version,
+            old=old,
+            given_up=lambda: not fresh and refusal(self._errors.since(mark), master.pid),
+            alive=lambda: master.alive,
+        )
+        verdict = await verify.wait(self._layout, expected, self._timeout_s)
+        live = Live(verdict, self._errors.since(mark), (time.monotonic() - began) * 1000)
+        if live.ok:
+            self.version = version
+        elif fresh:
+            await master.quit(ABANDON_S)
+        if verdict is Verdict.LINGERING:
+            log.warning("old workers still accept connections", extra={"fields": {"version": version}})
+        return live
+
+    def generations(self) -> procfs.Generations:
+        """Count current workers and those that are still leaving."""
+        return procfs.generations(self.master.pid) if self.master and self.alive else procfs.Generations()
+
+    async def _signal(self) -> Master:
+        """Make the master read the files: a HUP, or a new master where there is none."""
+        if self.master is not None and self.master.alive:
+            self.master.hang_up()
+            return self.master
+        await orphans.reap(self._layout)
+        orphans.unlink_sockets(self._layout)
+        self.master = await launch(self._binary, self._layout)
+        return self.master

@@ -1,0 +1,459 @@
+"""What an operator chooses at the start: the frozen Options, made once from flags and environment and passed down.
+
+Names, defaults and forms are those of the F5 NGINX Ingress Controller, so that its manifests work unchanged; flags
+of our own are printed with two dashes. ``DECLINED`` names what is not there, and whoever asks for it is told.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from headgate import flags
+from headgate.flags import Declined, Flag, Value
+from headgate.problems import Problem
+
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""RFC 1123 label: what a namespace is called."""
+
+_QUALIFIED = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?"
+_LABEL_VALUE = r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?"
+_SELECTOR_TERM = re.compile(
+    rf"\s*(?:!\s*{_QUALIFIED}|{_QUALIFIED}"
+    rf"(?:\s*(?:=|==|!=)\s*{_LABEL_VALUE}|\s+(?:in|notin)\s*\(\s*{_LABEL_VALUE}(?:\s*,\s*{_LABEL_VALUE})*\s*\)"
+    r"|\s*[<>]\s*\d+)?)\s*",
+    re.ASCII,
+)
+_HEALTH_URI = re.compile(r"/[^\s{};\"'\\]+")
+
+
+class NamespacedName(msgspec.Struct, frozen=True, order=True):
+    """``namespace/name`` of one object."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """As the flag spells it."""
+        return f"{self.namespace}/{self.name}"
+
+
+class LogLevel(enum.Enum):
+    """How much the controller says; each includes those above it."""
+
+    FATAL = "fatal"
+    ERROR = "error"
+    WARN = "warn"
+    INFO = "info"
+    DEBUG = "debug"
+    TRACE = "trace"
+
+
+class LogFormat(enum.Enum):
+    """How a log line looks; ``-unix`` and ``-unix-ms`` count time in seconds or milliseconds since 1970."""
+
+    GLOG = "glog"
+    TEXT = "text"
+    JSON = "json"
+    TEXT_UNIX = "text-unix"
+    TEXT_UNIX_MS = "text-unix-ms"
+    JSON_UNIX = "json-unix"
+    JSON_UNIX_MS = "json-unix-ms"
+
+
+def is_dns_subdomain(text: str) -> bool:
+    """Whether *text* may name a Kubernetes object (RFC 1123 subdomain: at most 253 characters)."""
+    return len(text) <= 253 and all(DNS_LABEL.fullmatch(label) for label in text.split("."))  # noqa: PLR2004 RFC 1123
+
+
+def _name(text: str) -> str:
+    if not is_dns_subdomain(text):
+        raise ValueError("is not a name; write lower case letters, digits, - and . (RFC 1123), for example nginx")
+    return text
+
+
+def _optional_name(text: str) -> str:
+    return _name(text) if text else ""
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(_name(item.strip()) for item in text.split(",")) if text.strip() else ()
+
+
+def _namespaced(text: str) -> NamespacedName | None:
+    if not text:
+        return None
+    namespace, slash, name = text.partition("/")
+    if not (slash and DNS_LABEL.fullmatch(namespace) and is_dns_subdomain(name)):
+        raise ValueError("is not NAMESPACE/NAME, for example nginx-ingress/default-server-secret")
+    return NamespacedName(namespace, name)
+
+
+def _cidrs(text: str) -> tuple[str, ...]:
+    found = tuple(item.strip() for item in text.split(","))
+    for item in found:
+        try:
+            ipaddress.ip_network(item, strict=False)
+        except ValueError:
+            raise ValueError(f"has the entry {item!r}, which is neither an IP address nor a CIDR") from None
+    return found
+
+
+def _selector(text: str) -> str:
+    terms = re.split(r",(?![^()]*\))", text) if text else []
+    for term in terms:
+        if not _SELECTOR_TERM.fullmatch(term):
+            raise ValueError(f"has the term {term!r}, which is not a label selector; write for example team=web")
+    return text.strip()
+
+
+def _health_uri(text: str) -> str:
+    if not _HEALTH_URI.fullmatch(text):
+        raise ValueError("is not a path below /; write for example /nginx-health, without spaces, quotes, {, } or ;")
+    return text
+
+
+Bool = Annotated[bool, Value("", flags.boolean)]
+ListenerPort = Annotated[int, Value("PORT", flags.integer(1, 65535))]
+# The incumbent documents 1024 as the least and accepts 1023; whoever uses that must not be refused.
+ServicePort = Annotated[int, Value("PORT", flags.integer(1023, 65535))]
+Milliseconds = Annotated[int, Value("MILLISECONDS", flags.integer(1, 86_400_000))]
+MillisecondsOrNone = Annotated[int, Value("MILLISECONDS", flags.integer(0, 60_000))]
+Seconds = Annotated[int, Value("SECONDS", flags.integer(0, 86_400))]
+Name = Annotated[str, Value("NAME", _name)]
+OptionalName = Annotated[str, Value("NAME", _optional_name)]
+Names = Annotated[tuple[str, ...], Value("NAME,…", _names)]
+Namespaced = Annotated[NamespacedName | None, Value("NAMESPACE/NAME", _namespaced)]
+OptionalPath = Annotated[Path | None, Value("PATH", flags.path)]
+Text = Annotated[str, Value("TEXT", str)]
+
+RUN, WATCH, NGINX, TLS = "Where it runs", "What it watches", "NGINX", "TLS and Secrets"
+STATUS, OBSERVE, PROGRAM = "Status and leadership", "Metrics, readiness and logs", "The program"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything chosen at the start; a field is the flag of its name with ``-`` for ``_``.
+
+    Attributes:
+        pod_namespace: from ``POD_NAMESPACE``: where the Lease and the Service of ``-external-service`` are.
+        pod_name: from ``POD_NAME``: who campaigns for leadership and the Pod that events are about; empty outside
+            a cluster.
+        warnings: what the operator should know about flags that were accepted without effect.
+    """
+
+    declined: ClassVar[Mapping[str, str]]
+    """Flag of the incumbent that Headgate does not have → the reason."""
+
+    pod_namespace: str = "default"
+    pod_name: str = ""
+    warnings: tuple[Problem, ...] = ()
+
+    manifests: Annotated[
+        OptionalPath,
+        Flag(
+            RUN,
+            "Folder of YAML or JSON manifests to serve instead of a cluster; edits are followed.",
+            "examples/cafe",
+            native=True,
+        ),
+    ] = None
+    prefix: Annotated[
+        OptionalPath,
+        Flag(
+            RUN,
+            "Where nginx keeps configuration, sockets and temporary files; empty chooses.",
+            "/var/lib/headgate",
+            native=True,
+        ),
+    ] = None
+    nginx: Annotated[
+        OptionalPath,
+        Flag(
+            RUN, "The nginx binary; empty takes nginx from PATH, else the embedded one.", "/usr/sbin/nginx", native=True
+        ),
+    ] = None
+    kubeconfig: Annotated[
+        OptionalPath,
+        Flag(
+            RUN,
+            "Kubeconfig file; empty means $KUBECONFIG, else the Pod's account, else ~/.kube/config.",
+            "~/.kube/config",
+            native=True,
+        ),
+    ] = None
+    context: Annotated[
+        Text, Flag(RUN, "Context of the kubeconfig; empty means its current one.", "kind-dev", native=True)
+    ] = ""
+
+    watch_namespace: Annotated[Names, Flag(WATCH, "Namespaces to watch; empty means all.", "shop,blog")] = ()
+    watch_secret_namespace: Annotated[
+        Names, Flag(WATCH, "Namespaces whose Secrets are read; empty means those of -watch-namespace.", "shop")
+    ] = ()
+    watch_namespace_label: Annotated[
+        Annotated[str, Value("SELECTOR", _selector)],
+        Flag(WATCH, "Label selector of the namespaces to watch, followed as labels change.", "team=web"),
+    ] = ""
+    ingress_class: Annotated[Name, Flag(WATCH, "Name of the IngressClass that is served.", "nginx")] = "nginx"
+    nginx_configmaps: Annotated[
+        Namespaced, Flag(WATCH, "ConfigMap with settings for all of nginx.", "nginx-ingress/nginx-config")
+    ] = None
+    allow_empty_ingress_host: Annotated[
+        Bool, Flag(WATCH, "Accept rules without a host; they serve what no other host matches.")
+    ] = False
+    enable_snippets: Annotated[Bool, Flag(WATCH, "Let Ingresses add raw nginx directives.")] = False
+
+    default_http_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTP.", "8000")] = 80
+    default_https_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTPS.", "8443")] = 443
+    disable_ipv6: Annotated[Bool, Flag(NGINX, "Listen on IPv4 only.")] = False
+    health_status: Annotated[Bool, Flag(NGINX, "Answer 200 at -health-status-uri for hosts that no Ingress names.")] = (
+        False
+    )
+    health_status_uri: Annotated[
+        Annotated[str, Value("PATH", _health_uri)], Flag(NGINX, "Path of -health-status.", "/healthz")
+    ] = "/nginx-health"
+    nginx_status: Annotated[Bool, Flag(NGINX, "Serve stub_status on -nginx-status-port.")] = True
+    nginx_status_port: Annotated[ServicePort, Flag(NGINX, "Port of stub_status.", "8080")] = 8080
+    nginx_status_allow_cidrs: Annotated[
+        Annotated[tuple[str, ...], Value("CIDR,…", _cidrs)],
+        Flag(NGINX, "Addresses and networks that may read stub_status.", "127.0.0.1,10.0.0.0/8"),
+    ] = ("127.0.0.1", "::1")
+    nginx_debug: Annotated[Bool, Flag(NGINX, "Run nginx-debug and log at level debug.")] = False
+    nginx_reload_timeout: Annotated[
+        Milliseconds, Flag(NGINX, "Longest wait for a new configuration to serve after a start or reload.", "30000")
+    ] = 60_000
+    reload_spacing: Annotated[
+        MillisecondsOrNone,
+        Flag(NGINX, "Least time between two reloads; changes in between share one.", "1000", native=True),
+    ] = 200
+    drain_timeout: Annotated[
+        Seconds, Flag(NGINX, "Longest wait for open requests when Headgate is told to stop.", "10", native=True)
+    ] = 25
+    enable_config_safety: Annotated[
+        Bool, Flag(NGINX, "Not ready while every resource is refused; testing and falling back are always on.")
+    ] = False
+    enable_directive_autoadjust: Annotated[Bool, Flag(NGINX, "Mend proxy buffer sizes that contradict each other.")] = (
+        False
+    )
+    main_template_path: Annotated[
+        OptionalPath, Flag(NGINX, "Jinja template for nginx.conf; empty means the built-in one.", "/templates/main.j2")
+    ] = None
+    ingress_template_path: Annotated[
+        OptionalPath,
+        Flag(NGINX, "Jinja template for an Ingress; empty means the built-in one.", "/templates/ingress.j2"),
+    ] = None
+
+    default_server_tls_secret: Annotated[
+        Namespaced,
+        Flag(
+            TLS,
+            "Certificate for hosts that no Ingress names; empty rejects their handshake.",
+            "nginx-ingress/default-tls",
+        ),
+    ] = None
+    wildcard_tls_secret: Annotated[
+        Namespaced, Flag(TLS, "Certificate for TLS hosts without a Secret of their own.", "nginx-ingress/wildcard-tls")
+    ] = None
+    ssl_dynamic_reload: Annotated[Bool, Flag(TLS, "Take up a renewed certificate without a reload.")] = True
+
+    external_service: Annotated[
+        OptionalName,
+        Flag(STATUS, "Service in the controller's namespace whose addresses Ingresses report.", "nginx-ingress"),
+    ] = ""
+    report_ingress_status: Annotated[Bool, Flag(STATUS, "Write addresses to the status of Ingresses.")] = False
+    enable_leader_election: Annotated[Bool, Flag(STATUS, "Let only one replica write statuses.")] = True
+    leader_election_lock_name: Annotated[
+        Name, Flag(STATUS, "Name of the Lease that replicas compete for.", "nginx-ingress-leader-election")
+    ] = "nginx-ingress-leader-election"
+
+    enable_prometheus_metrics: Annotated[
+        Bool, Flag(OBSERVE, "Serve metrics at /metrics of -prometheus-metrics-listen-port.")
+    ] = False
+    prometheus_metrics_listen_port: Annotated[ServicePort, Flag(OBSERVE, "Port of the metrics.", "9113")] = 9113
+    prometheus_tls_secret: Annotated[
+        Namespaced, Flag(OBSERVE, "Certificate for the metrics; empty means plain HTTP.", "nginx-ingress/metrics-tls")
+    ] = None
+    prometheus_basic_auth_secret: Annotated[
+        Namespaced,
+        Flag(
+            OBSERVE,
+            "Secret (kubernetes.io/basic-auth) that the metrics ask for; empty means nobody is asked.",
+            "nginx-ingress/metrics-login",
+            native=True,
+        ),
+    ] = None
+    enable_latency_metrics: Annotated[Bool, Flag(OBSERVE, "Measure how long each upstream server takes.")] = False
+    ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
+    ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
+    log_format: Annotated[
+        Annotated[LogFormat, Value("FORMAT", flags.member(LogFormat, {}), lenient=True)],
+        Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogFormat) + ".", "json"),
+    ] = LogFormat.GLOG
+    log_level: Annotated[
+        Annotated[LogLevel, Value("LEVEL", flags.member(LogLevel, {"warning": "warn"}), lenient=True)],
+        Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogLevel) + ".", "debug"),
+    ] = LogLevel.INFO
+
+    version: Annotated[Bool, Flag(PROGRAM, "Print version and commit, then end.")] = False
+    help: Annotated[Bool, Flag(PROGRAM, "Print this text, then end.", native=True)] = False
+
+    @property
+    def secret_namespaces(self) -> tuple[str, ...]:
+        """The namespaces whose Secrets are read; empty means all."""
+        return self.watch_secret_namespace or self.watch_namespace
+
+
+_PLUS = "needs NGINX Plus, and Headgate drives open-source NGINX; remove the flag"
+_WAF = "needs F5 WAF for NGINX, which runs in NGINX Plus only; remove the flag"
+_DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
+_PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
+_CRD = "needs VirtualServer and its siblings, which this version does not serve yet; remove the flag or use an Ingress"
+_AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent beside it"
+
+_DECLINED: dict[str, Declined] = {
+    "proxy": Declined("", "is the incumbent's test mode; use --kubeconfig for a cluster or --manifests for a folder"),
+    "mgmt-configmap": Declined("", _PLUS, refused=False),
+    "nginx-plus": Declined("false", _PLUS),
+    "enable-app-protect": Declined("false", _WAF),
+    "app-protect-log-level": Declined("fatal", _WAF),
+    "enable-app-protect-dos": Declined("false", _DOS),
+    "app-protect-dos-debug": Declined("false", _DOS),
+    "app-protect-dos-max-daemons": Declined("0", _DOS),
+    "app-protect-dos-max-workers": Declined("0", _DOS),
+    "app-protect-dos-memory": Declined("0", _DOS),
+    "app-protect-enforcer-address": Declined("127.0.0.1:50000", _WAF),
+    "enable-app-protect-ip-intelligence": Declined("false", _WAF),
+    "plm-storage-url": Declined("", _PLM),
+    "plm-storage-credentials-secret": Declined("", _PLM),
+    "plm-storage-ca-secret": Declined("", _PLM),
+    "plm-storage-client-ssl-secret": Declined("", _PLM),
+    "plm-storage-insecure-skip-verify": Declined("false", _PLM),
+    "agent": Declined("false", _AGENT),
+    "agent-instance-group": Declined("nginx-ingress-controller", _AGENT),
+    "virtualserver-template-path": Declined("", _CRD),
+    "transportserver-template-path": Declined("", _CRD),
+    "ingresslink": Declined("", "needs F5 BIG-IP's IngressLink, which is not served yet; use -external-service"),
+    "enable-service-insight": Declined("false", _PLUS, refused=False),
+    "service-insight-tls-secret": Declined("", _PLUS),
+    "service-insight-listen-port": Declined("9114", _PLUS),
+    # Operators pass the default explicitly; they must be able to start, and must be told.
+    "enable-custom-resources": Declined(
+        "true",
+        "is accepted, but VirtualServer, TransportServer, Policy and GlobalConfiguration are not served yet",
+        refused=False,
+        accepted=("false",),
+    ),
+    "enable-oidc": Declined("false", _PLUS),
+    "global-configuration": Declined("", _CRD),
+    "enable-tls-passthrough": Declined("false", _CRD),
+    "tls-passthrough-port": Declined("443", _CRD),
+    "enable-cert-manager": Declined("false", _CRD),
+    "enable-external-dns": Declined("false", _CRD),
+    "enable-telemetry-reporting": Declined(
+        "true", "is accepted, but Headgate sends no telemetry", refused=False, accepted=("false",)
+    ),
+    "weight-changes-dynamic-reload": Declined("false", _PLUS, refused=False),
+}
+
+DECLINED: Mapping[str, Declined] = MappingProxyType(_DECLINED)
+"""The incumbent's flags that are known and not there."""
+
+Options.declined = MappingProxyType({name: flag.reason for name, flag in _DECLINED.items()})
+
+DECLARED: Mapping[str, flags.Declaration] = MappingProxyType(flags.declarations(Options))
+"""The flags that do something, by name."""
+
+
+_BOOLEANS: Mapping[str, bool] = {
+    **{name: flag.boolean for name, flag in DECLARED.items()},
+    **{name: flag.boolean for name, flag in DECLINED.items()},
+    "h": True,
+}
+
+
+def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options | tuple[Problem, ...]:
+    """Read the arguments after the subcommand, and ``POD_NAMESPACE`` and ``POD_NAME`` from *environ*.
+
+    Returns:
+        The Options, or every Problem that stops the start. ``--help`` and ``-version`` win over all mistakes.
+    """
+    texts, problems = flags.tokens(argv, _BOOLEANS)
+    if wish := _wish(texts):
+        return wish
+    fields, bad, warnings = flags.values({name: text for name, text in texts.items() if name in DECLARED}, DECLARED)
+    refused, said = flags.declined(texts, DECLINED)
+    options = Options(
+        **fields, pod_namespace=environ.get("POD_NAMESPACE") or "default", pod_name=environ.get("POD_NAME", "")
+    )
+    problems = [*problems, *bad, *refused, *_contradictions(options)]
+    return tuple(problems) if problems else _settled(options, (*warnings, *said))
+
+
+def _wish(texts: Mapping[str, str]) -> Options | None:
+    """Return Options that only ask for help or the version, if that is what *texts* want."""
+    wanted = {name for name in ("h", "help", "version") if texts.get(name, "") not in {"", "0", "f", "false", "False"}}
+    return Options(help=bool(wanted - {"version"}), version="version" in wanted) if wanted else None
+
+
+def _contradictions(options: Options) -> Iterator[Problem]:
+    """Yield a Problem for each pair of flags that cannot both hold."""
+    if options.watch_namespace and options.watch_namespace_label:
+        yield flags.problem(
+            "-watch-namespace-label",
+            options.watch_namespace_label,
+            "contradicts -watch-namespace; name the namespaces or select them by label, not both",
+        )
+    if options.manifests and (options.kubeconfig or options.context):
+        other = "--kubeconfig" if options.kubeconfig else "--context"
+        yield flags.problem(
+            "--manifests", str(options.manifests), f"contradicts {other}; choose the folder or the cluster"
+        )
+    yield from _port_clashes(options)
+
+
+def _port_clashes(options: Options) -> Iterator[Problem]:
+    """Yield a Problem for each port that two of our own listeners would share."""
+    listeners = {
+        "-default-http-listener-port": options.default_http_listener_port,
+        "-default-https-listener-port": options.default_https_listener_port,
+    }
+    if options.nginx_status:
+        listeners["-nginx-status-port"] = options.nginx_status_port
+    if options.ready_status:
+        listeners["-ready-status-port"] = options.ready_status_port
+    if options.enable_prometheus_metrics:
+        listeners["-prometheus-metrics-listen-port"] = options.prometheus_metrics_listen_port
+    owners: dict[int, str] = {}
+    for flag, port in listeners.items():
+        if port in owners:
+            yield flags.problem(flag, str(port), f"is also the port of {owners[port]}; give one of them another port")
+        owners.setdefault(port, flag)
+
+
+def _settled(options: Options, warnings: tuple[Problem, ...]) -> Options:
+    """Attach *warnings* and take back what cannot work alone."""
+    if options.enable_latency_metrics and not options.enable_prometheus_metrics:
+        alone = flags.warning(
+            "-enable-latency-metrics",
+            "true",
+            "needs -enable-prometheus-metrics, which is off",
+            "upstream latency is not measured",
+        )
+        return msgspec.structs.replace(options, enable_latency_metrics=False, warnings=(*warnings, alone))
+    return msgspec.structs.replace(options, warnings=warnings)
+
+
+def flags_help() -> str:
+    """Return the flags for ``headgate run --help``: under headings, one line each, with default and example."""
+    return flags.help_text(DECLARED.values())
+
+
+def flags_markdown() -> str:
+    """Return the reference page of all flags, those that are not there included."""
+    return flags.markdown(DECLARED.values(), {name: flag.reason for name, flag in DECLINED.items()})

@@ -1,0 +1,81 @@
+"""What went wrong, as data: a Problem belongs to an object and says where, what, why and what happens now.
+
+A user's mistake is never an exception. The pure rooms return Problems; ``reporting`` turns them
+into events, statuses and log lines.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class ObjectRef(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
+    """The identity of one Kubernetes object; also the key the WorkQueue carries."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``, or the bare name of a cluster-scoped object."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    def __str__(self) -> str:
+        """``Kind namespace/name``."""
+        return f"{self.kind} {self.key}"
+
+
+class Severity(enum.Enum):
+    """What a Problem does to its object."""
+
+    WARNING = "warning"
+    """The object is served; something in it is not."""
+    ERROR = "error"
+    """The object is refused as a whole."""
+
+
+class Problem(msgspec.Struct, frozen=True, order=False, gc=False):
+    """One fault: where, what was there, why not, what happens now.
+
+    Attributes:
+        origin: the object whose owner can mend it.
+        field: path inside the object (``spec.rules[0].host``), an annotation or a ConfigMap key; may be empty.
+        value: the text found there, shortened by ``show`` when printed; may be empty.
+        reason: why it cannot be used and, where known, what to write instead.
+        effect: what Headgate does now.
+        severity: whether the object is refused.
+        code: the event reason, where it is not the usual one of the severity (``NoIngressMasterFound``).
+    """
+
+    origin: ObjectRef
+    field: str
+    value: str
+    reason: str
+    effect: str = ""
+    severity: Severity = Severity.WARNING
+    code: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the object is not served because of this."""
+        return self.severity is Severity.ERROR
+
+    def __str__(self) -> str:
+        """Read as one sentence in an event, a status or a log line."""
+        where = f"{self.field}: " if self.field else ""
+        what = f"{show(self.value)} " if self.value else ""
+        after = f" ({self.effect})" if self.effect else ""
+        return f"{where}{what}{self.reason}{after}"
+
+
+SHOWN = 120
+"""Characters of a user's value that a message repeats."""
+
+
+def show(value: str) -> str:
+    """Quote *value* on one line, cut after ``SHOWN`` characters, control characters escaped."""
+    cut = value if len(value) <= SHOWN else f"{value[:SHOWN]}…"
+    return repr(cut)

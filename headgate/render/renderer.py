@@ -1,0 +1,109 @@
+"""``ir`` becomes text, by templates that users may replace whole or block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from headgate.ir import File, Layout
+from headgate.ir.http import Certificate, HttpConfig
+from headgate.ir.main import Main
+from headgate.render.guard import Injection, argument, guard
+
+MAIN = "main.conf.j2"
+HTTP = "http.conf.j2"
+CERTIFICATES = "certificates.conf.j2"
+OVERRIDABLE = (MAIN, HTTP)
+
+_OPTIONS = {
+    "undefined": jinja2.StrictUndefined,
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+    "autoescape": False,
+    "finalize": guard,
+}
+
+
+class BadTemplate(Exception):  # noqa: N818 - what it is
+    """A template of the user's cannot be used; the text says line and reason."""
+
+
+class Renderer:
+    """Templates, compiled once. A Renderer is immutable; other overrides make another Renderer."""
+
+    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+        """Compile the built-in templates and *overrides* (template name → text).
+
+        An override runs in Jinja's sandbox and may extend the original as ``builtin/NAME``.
+
+        Raises:
+            BadTemplate: an override is not Jinja2.
+        """
+        package = jinja2.PackageLoader("headgate.render")
+        loader = jinja2.ChoiceLoader([package, jinja2.PrefixLoader({"builtin": package})])
+        plain = jinja2.Environment(loader=loader, **_OPTIONS)  # type: ignore[arg-type]  # noqa: S701 - not HTML
+        self._templates = {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
+        self._overrides = dict(overrides or {})
+        if self._overrides:
+            sandbox = ImmutableSandboxedEnvironment(loader=loader, **_OPTIONS)
+            for name, text in self._overrides.items():
+                self._templates[name] = _compiled(sandbox, name, text)
+
+    @property
+    def overrides(self) -> Mapping[str, str]:
+        """The overrides in force."""
+        return self._overrides
+
+    def main(self, main: Main) -> File:
+        """Render ``nginx.conf``."""
+        text = self._render(MAIN, {"main": main, "s": main.settings, "path": _paths(main.layout)})
+        return File("nginx.conf", text, protected=True)
+
+    def http(self, config: HttpConfig) -> File:
+        """Render one file of ``conf.d``."""
+        text = self._render(HTTP, {"config": config})
+        return File(config.file, text, origin=config.origin, protected=config.origin is None)
+
+    def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:
+        """Render the map from server names to certificates; *default* answers for every other name."""
+        text = self._render(CERTIFICATES, {"entries": entries, "default": default})
+        return File(file, text, protected=True)
+
+    def _render(self, name: str, context: Mapping[str, object]) -> bytes:
+        try:
+            return self._templates[name].render(context).encode()
+        except Injection:
+            raise
+        except Exception as error:
+            if name not in self._overrides:
+                raise
+            raise BadTemplate(f"the template fails: {error}") from error
+
+
+def _compiled(sandbox: jinja2.Environment, name: str, text: str) -> jinja2.Template:
+    try:
+        return sandbox.from_string(text)
+    except jinja2.TemplateSyntaxError as error:
+        raise BadTemplate(f"line {error.lineno}: {error.message}") from error
+    except jinja2.TemplateError as error:
+        raise BadTemplate(f"{name}: {error}") from error
+
+
+def _paths(layout: Layout) -> dict[str, object]:
+    """Return every path of the main file, quoted where it must be."""
+    temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return {
+        "pid": argument(layout.pid),
+        "error_log": argument(layout.error_log),
+        "secrets": argument(layout.secrets),
+        "conf_d": argument(f"{layout.conf}/conf.d/*.conf"),
+        "stream_conf_d": argument(f"{layout.conf}/stream-conf.d/*.conf"),
+        "version": argument(f"{layout.conf}/config-version.conf"),
+        "dhparam": argument(f"{layout.secrets}/dhparam.pem"),
+        "status_socket": argument(f"unix:{layout.socket('nginx-status')}"),
+        "nobody_socket": argument(f"unix:{layout.socket('nginx-502-server')}"),
+        "temporary": [(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],
+    }

@@ -1,0 +1,46 @@
+"""What reporting asks of the API server, as a protocol, so that it need not know the client."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from headgate.api.base import Kind
+
+
+class ApiWriter(Protocol):
+    """Writes to the API server.
+
+    A failed call raises an Exception of the client's own tree. Where the server answered, it carries the HTTP code
+    in an attribute ``status``; without one the call may be tried again.
+    """
+
+    async def create(self, kind: Kind, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST *body* and return the object as stored."""
+        ...
+
+    async def patch(self, kind: Kind, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a JSON merge patch and return the object as stored."""
+        ...
+
+    async def update_status(
+        self, kind: Kind, namespace: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
+    ) -> None:
+        """GET the object, give it to *change*, PUT the answer to ``…/status``; again on a conflict.
+
+        ``None`` from *change* means that nothing is to be written.
+        """
+        ...
+
+
+def status_code(error: Exception) -> int:
+    """Return the HTTP code that the API server answered, 0 if it did not answer."""
+    return int(getattr(error, "status", 0) or 0)
+
+
+def is_final(error: Exception) -> bool:
+    """Whether asking again cannot help: the server answered and said no."""
+    code = status_code(error)
+    passing = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.CONFLICT, http.HTTPStatus.TOO_MANY_REQUESTS}
+    return http.HTTPStatus.BAD_REQUEST <= code < http.HTTPStatus.INTERNAL_SERVER_ERROR and code not in passing

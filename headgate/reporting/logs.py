@@ -1,0 +1,146 @@
+"""Log lines on stdout: the incumbent's seven formats, key-values from ``fields``, one record one line.
+
+Code logs a constant message and ``extra={"fields": {…}}``; the formatters here print both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from headgate.options import LogFormat, LogLevel
+
+TRACE = 5
+"""The level below DEBUG."""
+
+_LEVELS = {
+    LogLevel.FATAL: logging.CRITICAL,
+    LogLevel.ERROR: logging.ERROR,
+    LogLevel.WARN: logging.WARNING,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.TRACE: TRACE,
+}
+_NAMES = {number: level.name for level, number in _LEVELS.items()}
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@+,%")
+
+Clock = Callable[[float], str | int]
+"""Spells seconds since 1970 for one format."""
+
+
+def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> logging.Handler:
+    """Send all logging to *stream* (stdout if None) in *form*, from *level* up; return the handler.
+
+    Whatever was configured before is replaced.
+    """
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(formatter(form))
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(_LEVELS[level])
+    # The event loop's own chatter is about Python, not about ingress.
+    logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.WARNING))
+    return handler
+
+
+def announce(handler: logging.Handler, product: str, version: str, commit: str) -> None:
+    """Write the first line: who speaks. It is written at every level."""
+    record = logging.LogRecord(__name__, logging.INFO, __file__, 0, product, None, None)
+    record.fields = {"version": version, "commit": commit}
+    handler.handle(record)
+
+
+def formatter(form: LogFormat) -> logging.Formatter:
+    """Return the formatter of *form*."""
+    shape, _, unit = form.value.partition("-")
+    clock = _CLOCKS[unit]
+    if shape == "json":
+        return JsonFormatter(clock)
+    return TextFormatter(clock) if shape == "text" else GlogFormatter()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: ``time``, ``level``, ``source``, ``msg``, then the fields."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Write times with *clock*."""
+        super().__init__()
+        self._clock = clock
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write *record*; values that JSON does not know become text."""
+        line = {**_head(record, self._clock), **_fields(record)}
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """``key=value`` pairs: ``time``, ``level``, ``source``, ``msg``, then the fields."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Write times with *clock*."""
+        super().__init__()
+        self._clock = clock
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write *record*; values with spaces, quotes or control characters are quoted as in JSON."""
+        return _pairs({**_head(record, self._clock), **_fields(record)})
+
+
+class GlogFormatter(logging.Formatter):
+    """``IYYYYMMDD HH:MM:SS.micros   PID file:line] message key=value …`` (the letter is the level's)."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write *record*; a newline in the message is escaped."""
+        time = dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%Y%m%d %H:%M:%S.%f")
+        where = f"{record.process or 0:>4} {record.filename}:{record.lineno}"
+        message = json.dumps(record.getMessage(), ensure_ascii=False)[1:-1].replace(r"\"", '"')
+        fields = _pairs(_fields(record))
+        return f"{_level(record)[0]}{time} {where}] {message}" + (f" {fields}" if fields else "")
+
+
+def _head(record: logging.LogRecord, clock: Clock) -> dict[str, Any]:
+    return {
+        "time": clock(record.created),
+        "level": _level(record),
+        "source": f"{record.filename}:{record.lineno}",
+        "msg": record.getMessage(),
+    }
+
+
+def _level(record: logging.LogRecord) -> str:
+    return _NAMES.get(record.levelno, record.levelname)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the key-values of *record*, and the traceback of its exception as ``traceback``."""
+    fields: Mapping[str, Any] = getattr(record, "fields", {})
+    if not record.exc_info:
+        return dict(fields)
+    return {**fields, "traceback": "".join(traceback.format_exception(*record.exc_info)).rstrip()}
+
+
+def _pairs(fields: Mapping[str, Any]) -> str:
+    return " ".join(f"{key}={_word(value)}" for key, value in fields.items())
+
+
+def _word(value: Any) -> str:
+    text = str(value)
+    return text if text and _PLAIN.issuperset(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _rfc3339(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_CLOCKS: Mapping[str, Clock] = {
+    "": _rfc3339,
+    "unix": int,
+    "unix-ms": lambda seconds: int(seconds * 1000),
+}

@@ -1,0 +1,434 @@
+"""Every metric: name, labels and help in one table, and the plain methods that set the numbers.
+
+Names and labels are the incumbent's, so that dashboards and alerts go on working; those that begin with
+``headgate_`` are ours. All series with fixed labels are there from the first scrape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import math
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from typing import Protocol
+
+import msgspec
+from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
+
+log = logging.getLogger(__name__)
+
+QUEUE = "taskQueue"
+"""The value of the label ``name`` of the work queue's series, as the incumbent has it."""
+
+_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
+_LATENCY = tuple(float(digit * 10**power) for power in range(4) for digit in (1, 2, 3, 4, 5)) + tuple(
+    float(tens) for tens in (10_000, 20_000, 30_000, 40_000, 50_000)
+)
+_SERVER_LABELS = (
+    "upstream",
+    "server",
+    "code",
+    "service",
+    "resource_type",
+    "resource_name",
+    "resource_namespace",
+    "pod_name",
+)
+
+CONTROLLER = "nginx_ingress_controller_"
+NGINX = "nginx_ingress_nginx_"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One metric.
+
+    Attributes:
+        name: as it is scraped.
+        kind: ``counter``, ``gauge`` or ``histogram``.
+        doc: one sentence; units included.
+        labels: besides ``class``, label → the values that exist from the start; none for an open set.
+        buckets: upper bounds of a histogram, in the unit of the name.
+        optional: the flag without which the metric is not there.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    labels: Mapping[str, tuple[str, ...]] = {}
+    buckets: tuple[float, ...] = ()
+    optional: str = ""
+
+
+TABLE = (
+    Row(
+        f"{CONTROLLER}nginx_reloads_total",
+        "counter",
+        "Verified reloads by what caused them; the start counts as other.",
+        {"reason": ("endpoints", "other")},
+    ),
+    Row(f"{CONTROLLER}nginx_reload_errors_total", "counter", "Reloads that failed."),
+    Row(f"{CONTROLLER}nginx_last_reload_status", "gauge", "1 if the last reload succeeded, else 0."),
+    Row(
+        f"{CONTROLLER}nginx_last_reload_milliseconds",
+        "gauge",
+        "Milliseconds from the signal of the last reload to its verified version.",
+    ),
+    Row(
+        f"{CONTROLLER}nginx_worker_processes_total",
+        "gauge",
+        "Worker processes; old ones are shutting down.",
+        {"generation": ("current", "old")},
+    ),
+    Row(
+        f"{CONTROLLER}ingress_resources_total",
+        "gauge",
+        "Ingresses that are served, by role.",
+        {"type": ("regular", "master", "minion")},
+    ),
+    Row(f"{CONTROLLER}workqueue_depth", "gauge", "Keys that wait in the work queue.", {"name": (QUEUE,)}),
+    Row(
+        f"{CONTROLLER}workqueue_queue_duration_seconds",
+        "histogram",
+        "Seconds that a key waits in the work queue.",
+        {"name": (QUEUE,)},
+        _SECONDS,
+    ),
+    Row(
+        f"{CONTROLLER}workqueue_work_duration_seconds",
+        "histogram",
+        "Seconds that a batch of keys takes.",
+        {"name": (QUEUE,)},
+        _SECONDS,
+    ),
+    Row(
+        f"{CONTROLLER}upstream_server_response_latency_ms",
+        "histogram",
+        "Milliseconds that an upstream server took to answer.",
+        dict.fromkeys(_SERVER_LABELS, ()),
+        _LATENCY,
+        "-enable-latency-metrics",
+    ),
+    Row(f"{NGINX}up", "gauge", "1 if nginx's status could be read for this scrape, else 0."),
+    Row(f"{NGINX}connections_active", "gauge", "Open client connections."),
+    Row(f"{NGINX}connections_accepted", "counter", "Client connections that were accepted."),
+    Row(
+        f"{NGINX}connections_handled",
+        "counter",
+        "Client connections that were handled; fewer than accepted if a limit was met.",
+    ),
+    Row(f"{NGINX}connections_reading", "gauge", "Connections whose request header is being read."),
+    Row(f"{NGINX}connections_writing", "gauge", "Connections that are being answered."),
+    Row(f"{NGINX}connections_waiting", "gauge", "Idle keep-alive connections."),
+    Row(f"{NGINX}http_requests_total", "counter", "Client requests."),
+    Row("headgate_leader", "gauge", "1 if this replica writes statuses, else 0."),
+    Row(
+        "headgate_objects_refused",
+        "gauge",
+        "Objects that are not served, or not as they stand, because of an error in them.",
+    ),
+    Row("headgate_events_dropped_total", "counter", "Events that were not sent."),
+    Row(
+        "headgate_latency_samples_lost_total",
+        "counter",
+        "Upstream latency samples that are known to be lost.",
+        optional="-enable-latency-metrics",
+    ),
+    Row(
+        "headgate_batch_room_seconds",
+        "histogram",
+        "Seconds that a batch spends in each room.",
+        {"room": ("configuration", "resolve", "translate", "render", "manager")},
+        (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
+    ),
+)
+"""All metrics but those of the process itself (``process_*``)."""
+
+_ROWS = {row.name: row for row in TABLE}
+
+
+class Reloads(Protocol):
+    """What is counted of reloads since the start of the controller; the start itself counts as one of ``other``."""
+
+    @property
+    def endpoints(self) -> int:
+        """Verified reloads because of endpoints only."""
+        ...
+
+    @property
+    def other(self) -> int:
+        """Verified reloads for any other reason."""
+        ...
+
+    @property
+    def errors(self) -> int:
+        """Reloads that failed."""
+        ...
+
+    @property
+    def last_ok(self) -> bool:
+        """Whether the last one succeeded."""
+        ...
+
+    @property
+    def last_ms(self) -> float:
+        """Milliseconds that the last one took."""
+        ...
+
+
+class Connections(Protocol):
+    """What nginx says of its connections."""
+
+    @property
+    def active(self) -> int:
+        """Open now."""
+        ...
+
+    @property
+    def accepted(self) -> int:
+        """Accepted since the start of nginx."""
+        ...
+
+    @property
+    def handled(self) -> int:
+        """Handled since the start of nginx."""
+        ...
+
+    @property
+    def requests(self) -> int:
+        """Requests since the start of nginx."""
+        ...
+
+    @property
+    def reading(self) -> int:
+        """Reading a request header now."""
+        ...
+
+    @property
+    def writing(self) -> int:
+        """Being answered now."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Idle now."""
+        ...
+
+
+class Server(msgspec.Struct, frozen=True):
+    """Whom a latency sample is about; fields are labels of the series."""
+
+    upstream: str
+    server: str
+    code: str
+    service: str = ""
+    resource_type: str = ""
+    resource_name: str = ""
+    resource_namespace: str = ""
+    pod_name: str = ""
+
+
+class _Numbers:
+    """Counters and gauges that others count; a collector that shows the last number told."""
+
+    def __init__(self, rows: Iterable[Row], ingress_class: str) -> None:
+        self._rows = tuple(rows)
+        self._values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
+        for row in self._rows:
+            fixed = itertools.product(*([(name, value) for value in values] for name, values in row.labels.items()))
+            self._values[row.name] = {(("class", ingress_class), *labels): 0.0 for labels in fixed}
+        self._class = ingress_class
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        key = (("class", self._class), *labels.items())
+        if key not in self._values[name]:
+            raise KeyError(f"{name} has no series {labels}")
+        self._values[name][key] = value
+
+    def collect(self) -> Iterator[Metric]:
+        for row in self._rows:
+            metric = Metric(row.name, row.doc, row.kind)
+            for labels, value in self._values[row.name].items():
+                metric.add_sample(row.name, dict(labels), value)
+            yield metric
+
+
+class Metrics:
+    """The numbers of one controller; ``exposition`` is what a scrape gets."""
+
+    def __init__(self, ingress_class: str, *, latency: bool = False) -> None:
+        """Create all series; *latency* adds those of ``-enable-latency-metrics``."""
+        self._class = ingress_class
+        self._registry = CollectorRegistry()
+        self._sources: list[Callable[[], Awaitable[None]]] = []
+        rows = [row for row in TABLE if latency or not row.optional]
+        self._numbers = _Numbers((row for row in rows if row.kind != "histogram"), ingress_class)
+        self._registry.register(self._numbers)
+        self._histograms = {row.name: self._histogram(row) for row in rows if row.kind == "histogram"}
+        self._latency: dict[str, set[Server]] = {}
+        ProcessCollector(registry=self._registry)
+
+    def _histogram(self, row: Row) -> Histogram:
+        names = ("class", *row.labels)
+        histogram = Histogram(row.name, row.doc, names, buckets=row.buckets, registry=self._registry)
+        for labels in itertools.product(*row.labels.values()):
+            histogram.labels(self._class, *labels)
+        return histogram
+
+    def before_scrape(self, source: Callable[[], Awaitable[None]]) -> None:
+        """Have *source* called before each scrape to set fresh numbers; its failure is logged, never the scrape's."""
+        self._sources.append(source)
+
+    async def exposition(self, timeout: float = 5.0) -> bytes:  # noqa: ASYNC109 a limit per source, not for the whole
+        """Ask the sources, each for at most *timeout* seconds, and return the text of all series."""
+        for source in self._sources:
+            try:
+                async with asyncio.timeout(timeout):
+                    await source()
+            except Exception as error:  # noqa: BLE001 a scrape tells what it can
+                log.warning("metrics source failed", extra={"fields": {"error": repr(error)}})
+        return exposition(self._registry)
+
+    def set_reloads(self, found: Reloads) -> None:
+        """Set how many reloads there were, and how the last one went."""
+        self._numbers.set(f"{CONTROLLER}nginx_reloads_total", found.endpoints, reason="endpoints")
+        self._numbers.set(f"{CONTROLLER}nginx_reloads_total", found.other, reason="other")
+        self._numbers.set(f"{CONTROLLER}nginx_reload_errors_total", found.errors)
+        self._numbers.set(f"{CONTROLLER}nginx_last_reload_status", float(found.last_ok))
+        self._numbers.set(f"{CONTROLLER}nginx_last_reload_milliseconds", found.last_ms)
+
+    def set_workers(self, *, current: int, old: int) -> None:
+        """Set how many worker processes there are; *old* ones are shutting down."""
+        self._numbers.set(f"{CONTROLLER}nginx_worker_processes_total", current, generation="current")
+        self._numbers.set(f"{CONTROLLER}nginx_worker_processes_total", old, generation="old")
+
+    def set_ingresses(self, *, regular: int, master: int, minion: int) -> None:
+        """Set how many Ingresses are served, by role."""
+        for role, count in (("regular", regular), ("master", master), ("minion", minion)):
+            self._numbers.set(f"{CONTROLLER}ingress_resources_total", count, type=role)
+
+    def set_queue_depth(self, depth: int) -> None:
+        """Set how many keys wait."""
+        self._numbers.set(f"{CONTROLLER}workqueue_depth", depth, name=QUEUE)
+
+    def observe_queue(self, seconds: float) -> None:
+        """Count a key that waited *seconds*."""
+        self._histograms[f"{CONTROLLER}workqueue_queue_duration_seconds"].labels(self._class, QUEUE).observe(seconds)
+
+    def observe_work(self, seconds: float) -> None:
+        """Count a batch that took *seconds*."""
+        self._histograms[f"{CONTROLLER}workqueue_work_duration_seconds"].labels(self._class, QUEUE).observe(seconds)
+
+    def observe_room(self, room: str, seconds: float) -> None:
+        """Count a batch that spent *seconds* in *room*."""
+        self._histograms["headgate_batch_room_seconds"].labels(self._class, room).observe(seconds)
+
+    def set_connections(self, found: Connections | None) -> None:
+        """Set what nginx says of its connections; None if it could not be asked, which keeps the last numbers."""
+        self._numbers.set(f"{NGINX}up", float(found is not None))
+        if found is None:
+            return
+        for name in ("active", "accepted", "handled", "reading", "writing", "waiting"):
+            self._numbers.set(f"{NGINX}connections_{name}", getattr(found, name))
+        self._numbers.set(f"{NGINX}http_requests_total", found.requests)
+
+    def set_leader(self, *, leading: bool) -> None:
+        """Set whether this replica writes statuses."""
+        self._numbers.set("headgate_leader", float(leading))
+
+    def set_refused(self, objects: int) -> None:
+        """Set how many objects are not served as they stand."""
+        self._numbers.set("headgate_objects_refused", objects)
+
+    def set_events_dropped(self, events: int) -> None:
+        """Set how many Events were not sent since the start."""
+        self._numbers.set("headgate_events_dropped_total", events)
+
+    def set_latency_lost(self, samples: int) -> None:
+        """Set how many latency samples are known to be lost since the start."""
+        self._numbers.set("headgate_latency_samples_lost_total", samples)
+
+    def observe_latency(self, server: Server, milliseconds: float) -> None:
+        """Count an answer of *server* that took *milliseconds*; a no-op without latency metrics."""
+        histogram = self._histograms.get(f"{CONTROLLER}upstream_server_response_latency_ms")
+        if histogram is None:
+            return
+        self._latency.setdefault(server.upstream, set()).add(server)
+        histogram.labels(self._class, *msgspec.structs.astuple(server)).observe(milliseconds)
+
+    def keep_servers(self, upstream: str, servers: Collection[str] = ()) -> None:
+        """Remove the latency series of *upstream* but for *servers*, so that series do not outlive their Pods."""
+        histogram = self._histograms.get(f"{CONTROLLER}upstream_server_response_latency_ms")
+        known = self._latency.pop(upstream, set())
+        stale = {server for server in known if server.server not in servers}
+        for server in stale:
+            if histogram is not None:
+                histogram.remove(self._class, *msgspec.structs.astuple(server))
+        if kept := known - stale:
+            self._latency[upstream] = kept
+
+
+def exposition(registry: CollectorRegistry) -> bytes:
+    """Write *registry* in the Prometheus text format 0.0.4.
+
+    Names and numbers come out as Go programs write them (``1``, not ``1.0``; no ``_created`` series; counters keep a
+    name without ``_total``), because scripts match them.
+    """
+    lines: list[str] = []
+    for metric in registry.collect():
+        samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+        # The library drops the suffix of the counters that it counts itself.
+        total = f"{metric.name}_total"
+        name = total if any(sample.name == total for sample in samples) else metric.name
+        lines += [f"# HELP {name} {_escaped(metric.documentation)}", f"# TYPE {name} {metric.type}"]
+        lines += [f"{sample.name}{_labels(sample.labels)} {_number(sample.value)}" for sample in samples]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return ""
+    pairs = sorted((name, _bound(text) if name == "le" else text) for name, text in labels.items())
+    return "{" + ",".join(f'{name}="{_quoted(text)}"' for name, text in pairs) + "}"
+
+
+def _bound(text: str) -> str:
+    return text.removesuffix(".0")
+
+
+def _number(value: float) -> str:
+    """Spell *value* as Go does; whole numbers that a float holds exactly have no point."""
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    if math.isnan(value):
+        return "NaN"
+    return str(int(value)) if float(value).is_integer() and abs(value) < 2**53 else repr(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n")
+
+
+def _quoted(text: str) -> str:
+    return _escaped(text).replace('"', r"\"")
+
+
+def metrics_markdown() -> str:
+    """Return the reference page of all metrics."""
+    lines = [
+        "# Metrics",
+        "",
+        "Served at `/metrics` of `-prometheus-metrics-listen-port` with `-enable-prometheus-metrics`.",
+        "Every series has the label `class`, the IngressClass; `process_*` describe the controller's process.",
+        "",
+        "| Metric | Type | Labels | Meaning | Needs |",
+        "|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *map(_row, TABLE), ""])
+
+
+def _row(row: Row) -> str:
+    labels = ", ".join(f"{name} ({', '.join(values)})" if values else name for name, values in row.labels.items())
+    kind = f"{row.kind} ({', '.join(_number(bound) for bound in row.buckets)})" if row.buckets else row.kind
+    needs = f"`{row.optional}`" if row.optional else ""
+    return f"| `{row.name}` | {kind} | {labels} | {row.doc} | {needs} |"

@@ -1,0 +1,226 @@
+"""Statuses: the addresses under which traffic arrives, written to each Ingress that is served.
+
+Only the leader writes, only with ``-report-ingress-status``, and only what differs from what is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from headgate.api.core import LoadBalancerIngress, LoadBalancerStatus, Service
+from headgate.api.networking import Ingress
+from headgate.problems import ObjectRef
+from headgate.reporting.api import ApiWriter, status_code
+from headgate.reporting.verdicts import Verdict
+
+log = logging.getLogger(__name__)
+
+_NOT_FOUND = 404
+
+Addresses = tuple[LoadBalancerIngress, ...]
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How fast statuses are written.
+
+    Attributes:
+        workers: writes in flight.
+        retry: seconds before a failed write is tried again; doubles each time.
+        longest: seconds that the wait never exceeds.
+    """
+
+    workers: int = 10
+    retry: float = 1.0
+    longest: float = 60.0
+
+    def delay(self, failures: int) -> float:
+        """Return the seconds to wait after *failures* (≥ 1) in a row."""
+        return min(self.longest, self.retry * 2.0 ** min(failures - 1, 16))
+
+
+USUAL = Pace()
+
+
+def addresses(service: Service | None, configured: str = "") -> Addresses:
+    """Return the addresses to report.
+
+    Args:
+        service: the Service of ``-external-service``, None if there is none.
+        configured: the ConfigMap's ``external-status-address``, which wins; empty if it is not set.
+    """
+    if configured.strip():
+        return (address(configured.strip()),)
+    if service is None or service.spec is None:
+        return ()
+    if service.spec.type == "ExternalName":
+        return (address(service.spec.external_name),) if service.spec.external_name else ()
+    balancer = (service.status and service.status.load_balancer) or LoadBalancerStatus()
+    given = balancer.ingress or () if service.spec.type == "LoadBalancer" else ()
+    texts = [item.ip or item.hostname or "" for item in given] + list(service.spec.external_ips or ())
+    return tuple(address(text) for text in dict.fromkeys(texts) if text)
+
+
+def address(text: str) -> LoadBalancerIngress:
+    """Return *text* as an IP if it is one, else as a host name."""
+    try:
+        return LoadBalancerIngress(ip=str(ipaddress.ip_address(text)))
+    except ValueError:
+        return LoadBalancerIngress(hostname=text)
+
+
+class StatusWriter:
+    """Keeps ``status.loadBalancer`` of every Ingress as it should be.
+
+    The methods that tell it something never wait; ``run`` writes. Cancelling it leaves statuses that were not
+    written yet as they are; the next leader writes them.
+    """
+
+    def __init__(self, api: ApiWriter, current: Callable[[ObjectRef], Ingress | None], *, pace: Pace = USUAL) -> None:
+        """Write through *api*; *current* looks an Ingress up in the Store, None if it is gone."""
+        self._api = api
+        self._current = current
+        self._pace = pace
+        self._leading = False
+        self._addresses: Addresses | None = None
+        self._served: dict[ObjectRef, bool] = {}
+        self._written: dict[ObjectRef, Addresses] = {}
+        self._failures: dict[ObjectRef, int] = {}
+        self._timers: dict[ObjectRef, asyncio.TimerHandle] = {}
+        self._dirty: set[ObjectRef] = set()
+        self._busy: set[ObjectRef] = set()
+        self._queue: asyncio.Queue[ObjectRef] = asyncio.Queue()
+
+    def report(self, verdict: Verdict) -> None:
+        """Take note whether an Ingress is served; its status follows."""
+        self._served[verdict.ref] = verdict.served
+        self._mark(verdict.ref)
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Stop caring for an Ingress that was deleted or went to another class."""
+        for memory in (self._served, self._written, self._failures):
+            memory.pop(ref, None)
+        if timer := self._timers.pop(ref, None):
+            timer.cancel()
+
+    def set_addresses(self, found: Addresses) -> None:
+        """Change what served Ingresses show.
+
+        No address is no reason to clear statuses until one was known: at the start the Service may not be read yet.
+        """
+        if found == self._addresses or (self._addresses is None and not found):
+            return
+        self._addresses = found
+        self._mark_all()
+
+    def lead(self) -> None:
+        """Begin to write; every status is looked at again."""
+        self._leading = True
+        self._written.clear()
+        self._mark_all()
+
+    def follow(self) -> None:
+        """Stop writing: another replica leads."""
+        self._leading = False
+
+    async def run(self) -> None:
+        """Write statuses for ever; ends by cancellation."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._pace.workers):
+                    tasks.create_task(self._work())
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+
+    def _mark_all(self) -> None:
+        for ref in self._served:
+            self._mark(ref)
+
+    def _mark(self, ref: ObjectRef) -> None:
+        """Queue *ref* once; one that is being written is queued again when that ends."""
+        if not self._leading or ref in self._dirty:
+            return
+        self._dirty.add(ref)
+        if ref not in self._busy:
+            self._queue.put_nowait(ref)
+
+    async def _work(self) -> None:
+        while True:
+            ref = await self._queue.get()
+            self._dirty.discard(ref)
+            self._busy.add(ref)
+            try:
+                await self._settle(ref)
+            finally:
+                self._busy.discard(ref)
+                if ref in self._dirty:
+                    self._queue.put_nowait(ref)
+
+    async def _settle(self, ref: ObjectRef) -> None:
+        """Write one status if that is ours to do and it differs; on failure come back later."""
+        wanted, ingress = self._wanted(ref), self._current(ref)
+        if wanted is None or ingress is None or self._is_there(ref, ingress, wanted):
+            return
+        try:
+            await self._api.update_status(Ingress.KIND, ref.namespace, ref.name, self._change(ref))
+        except Exception as error:  # noqa: BLE001 the client's errors are not known here; other statuses must not wait
+            self._failed(ref, error)
+        else:
+            self._failures.pop(ref, None)
+
+    def _wanted(self, ref: ObjectRef) -> Addresses | None:
+        """Return what *ref* should show; None if nothing is to be written."""
+        if not self._leading or ref not in self._served:
+            return None
+        return self._addresses if self._served[ref] else ()
+
+    def _is_there(self, ref: ObjectRef, ingress: Ingress, wanted: Addresses) -> bool:
+        """Whether the Store shows *wanted*, and nothing else was written that the Store has not seen yet."""
+        balancer = ingress.status and ingress.status.load_balancer
+        shown = balancer.ingress or () if balancer else ()
+        return _plain(shown) == wanted and self._written.get(ref, wanted) == wanted
+
+    def _change(self, ref: ObjectRef) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+        """Return the edit of the object as the API server has it; it asks what is wanted when it is made."""
+
+        def change(found: dict[str, Any]) -> dict[str, Any] | None:
+            wanted = self._wanted(ref)
+            if wanted is None:
+                return None
+            self._written[ref] = wanted
+            status = found.get("status") or {}
+            balancer = msgspec.convert(status.get("loadBalancer") or {}, LoadBalancerStatus)
+            if _plain(balancer.ingress or ()) == wanted:
+                return None
+            fresh = LoadBalancerStatus(ingress=wanted or None)
+            return {**found, "status": {**status, "loadBalancer": msgspec.to_builtins(fresh)}}
+
+        return change
+
+    def _failed(self, ref: ObjectRef, error: Exception) -> None:
+        """Say it and try again later, unless the object is gone."""
+        self._written.pop(ref, None)
+        if ref not in self._served or status_code(error) == _NOT_FOUND:
+            return
+        failures = self._failures[ref] = self._failures.get(ref, 0) + 1
+        delay = self._pace.delay(failures)
+        fields = {"object": str(ref), "error": str(error), "retry_seconds": delay}
+        log.warning("status not written", extra={"fields": fields})
+        if timer := self._timers.pop(ref, None):
+            timer.cancel()
+        self._timers[ref] = asyncio.get_running_loop().call_later(delay, self._again, ref)
+
+    def _again(self, ref: ObjectRef) -> None:
+        self._timers.pop(ref, None)
+        self._mark(ref)
+
+
+def _plain(shown: Iterable[LoadBalancerIngress]) -> Addresses:
+    """Return the addresses without their ports, which Headgate does not write."""
+    return tuple(LoadBalancerIngress(ip=item.ip, hostname=item.hostname) for item in shown)

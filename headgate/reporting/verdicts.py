@@ -1,0 +1,170 @@
+"""What became of an object, in the words that its owner reads in events and statuses. Pure.
+
+Reasons and the beginnings of messages are those that operators of the incumbent look for in scripts.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from headgate.problems import ObjectRef, Problem
+
+
+class State(enum.Enum):
+    """How an object fares."""
+
+    VALID = "Valid"
+    WARNING = "Warning"
+    INVALID = "Invalid"
+
+
+class EventType(enum.Enum):
+    """The two types of core/v1 Events."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """The object that a Verdict is about, as an Event must name it."""
+
+    ref: ObjectRef
+    uid: str = ""
+    api_version: str = "v1"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why nginx does not serve what was asked.
+
+    Attributes:
+        message: nginx's own words about this object, or why the whole apply failed.
+        kept: whether an earlier configuration of the object goes on serving.
+    """
+
+    message: str
+    kept: bool = True
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One thing to say about one object.
+
+    Attributes:
+        subject: the object.
+        state: for a status.
+        reason: the event's reason; one word.
+        type: the event's type.
+        message: one line.
+        served: whether requests reach the object; decides if an Ingress shows addresses.
+    """
+
+    subject: Subject
+    state: State
+    reason: str
+    type: EventType
+    message: str
+    served: bool = True
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object's identity."""
+        return self.subject.ref
+
+
+def for_ingress(
+    subject: Subject,
+    found: Sequence[Problem] = (),
+    generated: Sequence[Problem] = (),
+    refusal: Refusal | None = None,
+) -> Verdict:
+    """Judge a regular Ingress, a master or a minion.
+
+    Args:
+        subject: the Ingress.
+        found: Problems of validation, arbitration and resolve.
+        generated: Problems of translate and render.
+        refusal: what nginx objected; None if it serves the object.
+    """
+    if any(problem.refuses for problem in (*found, *generated)):
+        return _rejected(subject, (*found, *generated))
+    warnings = f"{_warnings(' with', found)}{_warnings(' ; with', generated)}"
+    message = f"Configuration for {subject.ref.key} was added or updated{warnings}"
+    if refusal is not None:
+        return _not_applied(subject, message, refusal)
+    if warnings:
+        return Verdict(subject, State.WARNING, "AddedOrUpdatedWithWarning", EventType.WARNING, message)
+    return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message)
+
+
+def _rejected(subject: Subject, problems: Sequence[Problem]) -> Verdict:
+    """Judge an object that is not served.
+
+    A Problem with a code (a lost host, a minion without master) speaks alone in the words that scripts look for;
+    other Problems are listed after the usual beginning.
+    """
+    refusing = [problem for problem in problems if problem.refuses]
+    coded = next((problem for problem in refusing if problem.code), None)
+    if coded is not None and len(refusing) == 1:
+        effect = f" ({coded.effect})" if coded.effect else ""
+        message, reason = f"{coded.reason}{effect}", coded.code
+    else:
+        message, reason = f"{subject.ref} was rejected with error: {_joined(refusing)}", "Rejected"
+    return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=False)
+
+
+def _not_applied(subject: Subject, message: str, refusal: Refusal) -> Verdict:
+    after = "the previous configuration is kept" if refusal.kept else "nothing is served for it"
+    message = f"{message} ; but was not applied: {_line(refusal.message)}; {after}"
+    reason = "AddedOrUpdatedWithError"
+    return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=refusal.kept)
+
+
+def for_config_map(
+    subject: Subject, problems: Sequence[Problem] = (), refusal: Refusal | None = None
+) -> tuple[Verdict, ...]:
+    """Judge the main ConfigMap: one Verdict per invalid key, then one for the whole."""
+    keys = [
+        Verdict(subject, State.WARNING, "InvalidValue", EventType.WARNING, _line(str(problem))) for problem in problems
+    ]
+    message = f"ConfigMap {subject.ref.key} updated without error"
+    if problems:
+        message = f"ConfigMap {subject.ref.key} updated with errors. Ignoring invalid values"
+    if refusal is not None:
+        broken = _not_applied(subject, message, refusal)
+        return (*keys, msgspec.structs.replace(broken, reason="UpdatedWithError"))
+    if problems:
+        return (*keys, Verdict(subject, State.WARNING, "UpdatedWithError", EventType.WARNING, message))
+    return (Verdict(subject, State.VALID, "Updated", EventType.NORMAL, message),)
+
+
+def secret_updated(pod: Subject, secret: ObjectRef) -> Verdict:
+    """Say on the controller's Pod that a Secret named by a flag was taken up."""
+    message = f"Secret {secret.key}, which a flag names, was updated and is in use"
+    return Verdict(pod, State.VALID, "SecretUpdated", EventType.NORMAL, message)
+
+
+def secret_deleted(pod: Subject, secret: ObjectRef) -> Verdict:
+    """Say on the controller's Pod that a Secret named by a flag is gone, and that its last content stays."""
+    message = f"Secret {secret.key}, which a flag names, was deleted; its last content stays in use"
+    return Verdict(pod, State.WARNING, "SecretDeleted", EventType.WARNING, message)
+
+
+def secret_rejected(pod: Subject, secret: ObjectRef, problems: Sequence[Problem]) -> Verdict:
+    """Say on the controller's Pod why a Secret named by a flag is not used."""
+    message = f"{secret} was rejected with error: {_joined(problems)}; its last valid content stays in use"
+    return Verdict(pod, State.WARNING, "Rejected", EventType.WARNING, message)
+
+
+def _warnings(lead: str, problems: Sequence[Problem]) -> str:
+    return f"{lead} warning(s): {_joined(problems)}" if problems else ""
+
+
+def _joined(problems: Iterable[Problem]) -> str:
+    return "; ".join(dict.fromkeys(_line(str(problem)) for problem in problems))
+
+
+def _line(text: str) -> str:
+    """Put *text* on one line: nginx's and users' words may hold newlines."""
+    return " ".join(text.split())

@@ -1,0 +1,79 @@
+"""Which addresses a backend may have, and how nginx spells them.
+
+The API server refuses special addresses in an EndpointSlice (Kubernetes, ``ValidateNonSpecialIP``);
+a folder of manifests has no API server in front, and an ExternalName is not held against that rule
+at all. Such an address would let whoever may write a Service reach what listens inside the
+controller's own Pod or at the cloud's metadata service.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from headgate.validation.text import name_fault
+
+HIGHEST_PORT = 65535
+_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+"""Names that a resolver reads as an IPv4 address: ``127.1``, ``2130706433``, ``0x7f.1`` (inet_aton(3))."""
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def ip_fault(text: str, *, allow_loopback: bool) -> str:
+    """Return why the IP address *text* cannot be a backend, or ``""``."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "is not an IP address"
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id:
+        return "has a zone, which means something on one machine only"
+    return _special(_mapped(address), allow_loopback=allow_loopback)
+
+
+def host_fault(text: str, *, allow_loopback: bool) -> str:
+    """Return why *text*, a DNS name or an IP address, cannot be a backend, or ``""``.
+
+    What a name resolves to is not known here: nginx asks when it loads its configuration.
+    """
+    if is_ip(text):
+        return ip_fault(text, allow_loopback=allow_loopback)
+    name = text.lower()
+    if fault := name_fault(name):
+        return fault
+    if _NUMERIC.fullmatch(name):
+        return "is neither a name nor an IP address in its usual form"
+    if not allow_loopback and (name == "localhost" or name.endswith(".localhost")):
+        return "is the machine of the controller itself (RFC 6761)"
+    return ""
+
+
+def is_ip(text: str) -> bool:
+    """Whether *text* is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def with_port(host: str, port: int) -> str:
+    """Join *host* and *port* as nginx writes them, an IPv6 address in its shortest form and in brackets."""
+    return f"[{ipaddress.IPv6Address(host)}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _mapped(address: IPAddress) -> IPAddress:
+    """Return the IPv4 address that an IPv6 address stands for (``::ffff:127.0.0.1``), else itself."""
+    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
+
+
+def _special(address: IPAddress, *, allow_loopback: bool) -> str:
+    if address.is_loopback:
+        return "" if allow_loopback else "is a loopback address, which would be the controller's own Pod"
+    if address.is_link_local:
+        return "is a link-local address, which Kubernetes does not allow for endpoints"
+    if address.is_unspecified:
+        return "is the unspecified address, which would be the controller's own Pod"
+    if address.is_multicast:
+        return "is a multicast address"
+    return ""

@@ -1,0 +1,61 @@
+"""What a Secret holds once it is checked: the form that every type of Secret is brought into."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime, timedelta
+
+import msgspec
+
+SOON = timedelta(days=30)
+"""How long before its end a certificate is complained about, unless that is more than a third of its life."""
+
+
+class SecretKind(enum.Enum):
+    """The types of Secret that are used; the value is the Secret's ``type``."""
+
+    TLS = "kubernetes.io/tls"
+    CA = "nginx.org/ca"
+    HTPASSWD = "nginx.org/htpasswd"
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """From when to when a certificate is valid; both with a time zone."""
+
+    start: datetime
+    end: datetime
+
+    def warning(self, now: datetime) -> str:
+        """Return what is wrong at *now*, or ``""``; the text changes only as the standing changes."""
+        if now >= self.end:
+            return f"has a certificate that expired on {_spoken(self.end)} and that clients refuse; renew it"
+        if now < self.start:
+            return f"has a certificate that is not valid before {_spoken(self.start)}; clients refuse it until then"
+        if now >= self.end - min(SOON, (self.end - self.start) / 3):
+            return f"has a certificate that expires on {_spoken(self.end)}; renew it"
+        return ""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of checking a Secret.
+
+    Attributes:
+        error: why it cannot be used, empty if it can; then there are no files.
+        files: suffix of the file's name → content; the first is the one that the configuration names.
+        warnings: what is doubtful and used all the same.
+        validity: of its certificate, if it holds one.
+    """
+
+    error: str = ""
+    files: tuple[tuple[str, bytes], ...] = ()
+    warnings: tuple[str, ...] = ()
+    validity: Validity | None = None
+
+    def doubts(self, now: datetime) -> tuple[str, ...]:
+        """Return the warnings, and whether the certificate's time is over or near its end at *now*."""
+        late = self.validity.warning(now) if self.validity else ""
+        return (*self.warnings, late) if late else self.warnings
+
+
+def _spoken(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,213 @@
+"""Service + EndpointSlices → addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+from headgate.api import EndpointSlice, Service
+from headgate.api.core import ServicePort as Port
+from headgate.api.core import ServiceSpec
+from headgate.api.discovery import Endpoint
+from headgate.api.networking import ServiceBackendPort
+from headgate.problems import ObjectRef, Problem, show
+from headgate.resolve.addresses import HIGHEST_PORT, host_fault, ip_fault, with_port
+from headgate.resolve.ex import Endpoints
+
+UNSERVED = "requests for it are answered with an error until it has some"
+SKIPPED = "the address is left out"
+SHOWN = 3
+"""Refused addresses of one Service that are named one by one."""
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A backend that a resource names.
+
+    Attributes:
+        origin: the resource.
+        field: where it names the backend.
+        service: the Service, in the namespace of the resource.
+        port: its port, by number or name.
+        use_cluster_ip: whether the Service's own address is wanted, so that kube-proxy balances.
+        allow_loopback: whether an endpoint may be on this machine (standalone mode).
+    """
+
+    origin: ObjectRef
+    field: str
+    service: str
+    port: ServiceBackendPort | None
+    use_cluster_ip: bool = False
+    allow_loopback: bool = False
+
+    def problem(self, reason: str, effect: str, value: str = "") -> Problem:
+        """Say what is wrong with this backend."""
+        return Problem(self.origin, self.field, value, reason, effect)
+
+    def nothing(self, reason: str) -> tuple[Endpoints, list[Problem]]:
+        """Return no address, and why; the words in front are the incumbent's."""
+        return Endpoints(), [self.problem(f"No endpoints found for service {self.service}: {reason}", UNSERVED)]
+
+
+def endpoints(
+    wanted: Wanted, service: Service | None, slices: Collection[EndpointSlice]
+) -> tuple[Endpoints, list[Problem]]:
+    """Return the addresses behind a Service port.
+
+    All *slices* of the Service count, of both families. Ready endpoints are used; if there is none,
+    those that still serve while they terminate (KEP-1669). An ExternalName gives its name and port,
+    which nginx resolves when it loads its configuration and not again before the next reload; a
+    name that cannot be resolved then is refused by nginx itself.
+
+    Returns:
+        the addresses, perhaps none, and a Problem for each thing that keeps some or all away.
+    """
+    if service is None or service.spec is None:
+        return wanted.nothing(f"there is no Service {wanted.origin.namespace}/{wanted.service}")
+    spec = service.spec
+    if spec.type == "ExternalName":
+        return _external(wanted, spec)
+    port = find_port(spec, wanted.port)
+    if port is None:
+        return wanted.nothing(f"it has no port {wanted.port or ''}; it has {_listed(spec)}")
+    if not wanted.use_cluster_ip:
+        return _from_slices(wanted, port, slices)
+    if headless(spec):
+        found, problems = _from_slices(wanted, port, slices)
+        reason = f"nginx.org/use-cluster-ip needs a cluster IP, and service {wanted.service} has none"
+        return found, [wanted.problem(reason, "its endpoints are used"), *problems]
+    return _cluster_ip(wanted, spec, port)
+
+
+def headless(spec: ServiceSpec) -> bool:
+    """Whether a Service has no address of its own."""
+    return spec.cluster_ip in {None, "", "None"}
+
+
+def find_port(spec: ServiceSpec, port: ServiceBackendPort | None) -> Port | None:
+    """Return the TCP port of a Service that *port* names; the same number may also exist for UDP."""
+    if port is None:
+        return None
+    for found in spec.ports or ():
+        if (found.protocol or "TCP") == "TCP" and (
+            found.port == port.number if port.number else (port.name and found.name == port.name)
+        ):
+            return found
+    return None
+
+
+def _listed(spec: ServiceSpec) -> str:
+    ports = [f"{port.port} ({port.name})" if port.name else str(port.port) for port in spec.ports or ()]
+    return ", ".join(ports) or "no ports"
+
+
+def _external(wanted: Wanted, spec: ServiceSpec) -> tuple[Endpoints, list[Problem]]:
+    """Return the name of an ExternalName with the port; such a Service need not declare ports."""
+    name = (spec.external_name or "").removesuffix(".").lower()
+    if fault := host_fault(name, allow_loopback=wanted.allow_loopback):
+        return wanted.nothing(f"its externalName {show(name)} {fault}")
+    declared = find_port(spec, wanted.port)
+    number = (wanted.port and wanted.port.number) or (declared and declared.port) or 0
+    if not _is_port(number):
+        return wanted.nothing(f"its externalName needs a port number, and port {wanted.port or ''} is none")
+    return Endpoints((with_port(name, number),)), []
+
+
+def _cluster_ip(wanted: Wanted, spec: ServiceSpec, port: Port) -> tuple[Endpoints, list[Problem]]:
+    address = spec.cluster_ip or ""
+    fault = ip_fault(address, allow_loopback=wanted.allow_loopback)
+    if fault or not _is_port(port.port):
+        return wanted.nothing(f"its cluster IP {show(address)} with port {port.port} {fault or 'is not an address'}")
+    return Endpoints((with_port(address, port.port),)), []
+
+
+def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) -> tuple[Endpoints, list[Problem]]:
+    """Return what the slices offer, each address once, and why the rest is not used."""
+    present = [found for slice_ in slices for found in _behind(slice_, port)]
+    chosen = [found for found in present if _ready(found.endpoint)]
+    chosen = chosen or [found for found in present if _draining(found.endpoint)]
+    if not chosen:
+        return wanted.nothing(_absence(len(present)))
+    servers: set[str] = set()
+    refused: set[tuple[str, str]] = set()
+    for found in chosen:
+        if fault := found.fault(allow_loopback=wanted.allow_loopback):
+            refused.add((found.address, fault))
+        else:
+            servers.add(with_port(found.address, found.port))
+    problems = _refused(wanted, sorted(refused))
+    if not servers:
+        problems += wanted.nothing("none of its addresses can be used")[1]
+    return Endpoints(tuple(sorted(servers))), problems
+
+
+class _Behind(msgspec.Struct, frozen=True):
+    """An endpoint behind a Service port, with the address and the port number that it has."""
+
+    endpoint: Endpoint
+    kind: str
+    address: str
+    port: int
+
+    def fault(self, *, allow_loopback: bool) -> str:
+        if not _is_port(self.port):
+            return f"has the port {self.port}, which is none"
+        check = host_fault if self.kind == "FQDN" else ip_fault
+        return check(self.address, allow_loopback=allow_loopback)
+
+
+def _behind(slice_: EndpointSlice, port: Port) -> Iterator[_Behind]:
+    """Yield the endpoints of a slice at *port*; the first address stands for an endpoint (Kubernetes API)."""
+    number = _number(slice_, port)
+    if number is None:
+        return
+    for endpoint in slice_.endpoints or ():
+        if endpoint.addresses:
+            yield _Behind(endpoint, slice_.address_type or "", endpoint.addresses[0], number)
+
+
+def _number(slice_: EndpointSlice, port: Port) -> int | None:
+    """Return the number that a Service port has in a slice.
+
+    Ports belong together by name, and no name is a name too. In a slice that was written by hand the
+    names may differ: then the target port's number decides. A target port with a name has its number
+    in the slice, perhaps another one in each.
+    """
+    ports = [found for found in slice_.ports or () if (found.protocol or "TCP") == "TCP"]
+    target = port.target_port or port.port
+    for found in ports:
+        if (found.name or "") == (port.name or ""):
+            return found.port or (target if isinstance(target, int) else None)
+    return next((found.port for found in ports if found.port == target), None)
+
+
+def _ready(endpoint: Endpoint) -> bool:
+    """Whether new requests may go there; what is not said counts as ready (Kubernetes API)."""
+    return endpoint.conditions is None or endpoint.conditions.ready is not False
+
+
+def _draining(endpoint: Endpoint) -> bool:
+    """Whether it terminates and still serves."""
+    state = endpoint.conditions
+    return bool(state and state.terminating and state.serving)
+
+
+def _absence(present: int) -> str:
+    if not present:
+        return "no EndpointSlice has an address for this port"
+    return f"none of its {present} endpoints is ready" if present > 1 else "its only endpoint is not ready"
+
+
+def _refused(wanted: Wanted, refused: list[tuple[str, str]]) -> list[Problem]:
+    """Say which addresses are not used: a few by name, the rest by number."""
+    problems = [
+        wanted.problem(f"of service {wanted.service} {fault}", SKIPPED, address) for address, fault in refused[:SHOWN]
+    ]
+    if len(refused) > SHOWN:
+        rest = f"{len(refused) - SHOWN} more addresses of service {wanted.service} cannot be used either"
+        problems.append(wanted.problem(rest, "they are left out"))
+    return problems
+
+
+def _is_port(number: int) -> bool:
+    return 1 <= number <= HIGHEST_PORT

@@ -1,0 +1,47 @@
+"""Password files, held against what nginx reads (ngx_http_auth_basic_module)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from headgate.api import Secret
+from headgate.resolve.contents import Content
+
+KEY = "htpasswd"
+SHOWN = 3
+"""Doubtful lines that are named one by one."""
+_HASH = re.compile(
+    r"\$(?:apr1|1|5|6|2[abxy]|y|gy)\$\S+"  # Apache's MD5, then those of crypt(5)
+    r"|\{PLAIN\}.*|\{SHA\}[A-Za-z0-9+/]+=*|\{SSHA\}[A-Za-z0-9+/]+=*"
+    r"|[./0-9A-Za-z]{13}"  # the old crypt(3)
+)
+
+
+def check_htpasswd(secret: Secret) -> Content:
+    """Check a Secret of type nginx.org/htpasswd; a line that nginx cannot use lets nobody in, so it is a warning."""
+    value = secret.value(KEY)
+    if value is None:
+        return Content(error=f"has no {KEY}, or it is not base64")
+    if b"\0" in value:
+        return Content(error=f"has a NUL character in {KEY}, and nginx reads no further than that")
+    return Content(files=(("", value),), warnings=tuple(_warnings(value.decode("utf-8", "replace"))))
+
+
+def _warnings(text: str) -> Iterator[str]:
+    """Yield what is doubtful, by line number: the lines themselves are secret."""
+    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
+    if not lines:
+        yield f"has an empty {KEY}, which lets nobody in"
+    faults = [f"has in line {number} of {KEY} {fault}" for number, line in lines if (fault := _fault(line))]
+    yield from faults[:SHOWN]
+    if len(faults) > SHOWN:
+        yield f"has {len(faults) - SHOWN} more lines like these in {KEY}"
+
+
+def _fault(line: str) -> str:
+    """Return why nginx cannot use a line, or ``""``; behind a second colon there may be a comment."""
+    user, colon, rest = line.partition(":")
+    if not colon or not user:
+        return "no user:hash"
+    return "" if _HASH.fullmatch(rest.partition(":")[0]) else "a hash of a form that nginx does not know"

@@ -1,0 +1,48 @@
+"""The reverse index: which resources a Service or a Secret touches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from headgate.problems import ObjectRef
+
+NONE: frozenset[ObjectRef] = frozenset()
+
+
+class References:
+    """Who names what; a question costs as much as its answer is long, a change as much as its own targets.
+
+    Owners are resources, targets the Services and Secrets that they name, whether those exist or
+    not: one that is missing touches its owners when it comes. The Service of an EndpointSlice is
+    known to ``SliceIndex``.
+    """
+
+    def __init__(self) -> None:
+        """Begin without owners."""
+        self._targets: dict[ObjectRef, frozenset[ObjectRef]] = {}
+        self._owners: dict[ObjectRef, set[ObjectRef]] = {}
+
+    def set(self, owner: ObjectRef, targets: Collection[ObjectRef]) -> frozenset[ObjectRef]:
+        """Say that *owner* names *targets* and nothing else; return what nobody names any more."""
+        new, old = frozenset(targets), self._targets.pop(owner, NONE)
+        if new:
+            self._targets[owner] = new
+        for target in new - old:
+            self._owners.setdefault(target, set()).add(owner)
+        return frozenset(target for target in old - new if self._drop(owner, target))
+
+    def remove(self, owner: ObjectRef) -> frozenset[ObjectRef]:
+        """Forget *owner*; return what nobody names any more."""
+        return self.set(owner, ())
+
+    def touching(self, target: ObjectRef) -> frozenset[ObjectRef]:
+        """Return the owners that name *target*."""
+        return frozenset(self._owners.get(target, NONE))
+
+    def _drop(self, owner: ObjectRef, target: ObjectRef) -> bool:
+        """Take *owner* from *target*; return whether it was the last."""
+        owners = self._owners[target]
+        owners.discard(owner)
+        if not owners:
+            del self._owners[target]
+        return not owners

@@ -1,0 +1,97 @@
+"""The cluster as one batch sees it: a read-only view over the Stores and their indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+
+import msgspec
+
+from headgate.api import EndpointSlice, Secret, Service
+from headgate.problems import ObjectRef
+
+ServiceKey = tuple[str, str]
+"""Namespace and name of a Service."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What resources may point at.
+
+    Nothing is copied: the caller hands in mappings that do not change while the batch is resolved.
+
+    Attributes:
+        now: the time of the batch, with a time zone; certificates are held against it.
+        services: every watched Service.
+        secrets: every watched Secret.
+        slices_of: the EndpointSlices of each Service; the controller's ``SliceIndex``.
+    """
+
+    now: datetime
+    services: Mapping[ObjectRef, Service] = {}
+    secrets: Mapping[ObjectRef, Secret] = {}
+    slices_of: Mapping[ServiceKey, Collection[EndpointSlice]] = {}
+
+
+class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):
+    """EndpointSlices by their Service; an update costs the same however many slices there are.
+
+    The controller owns it, updates it with the keys of a batch before that is resolved, and hands
+    it to the Snapshot; it must not be updated while a batch is being resolved in another thread.
+    """
+
+    def __init__(self) -> None:
+        """Begin without slices."""
+        self._slices: dict[ServiceKey, dict[ObjectRef, EndpointSlice]] = {}
+        self._services: dict[ObjectRef, ServiceKey] = {}
+
+    def update(self, ref: ObjectRef, new: EndpointSlice | None) -> frozenset[ObjectRef]:
+        """Take the newest version of the slice *ref*, ``None`` once it is deleted.
+
+        Returns:
+            the Services whose endpoints it may change, also the one that the slice left; none if
+            only bookkeeping of the slice changed.
+        """
+        old = self._remove(ref)
+        if new and new.service:
+            key = new.metadata.namespace, new.service
+            self._services[ref] = key
+            self._slices.setdefault(key, {})[ref] = new
+        if old and new and same_endpoints(old, new):
+            return frozenset()
+        return frozenset(_service_of(slice_) for slice_ in (old, new) if slice_ and slice_.service)
+
+    def _remove(self, ref: ObjectRef) -> EndpointSlice | None:
+        key = self._services.pop(ref, None)
+        if key is None:
+            return None
+        slices = self._slices[key]
+        old = slices.pop(ref)
+        if not slices:
+            del self._slices[key]
+        return old
+
+    def __getitem__(self, key: ServiceKey) -> Collection[EndpointSlice]:
+        """Return the slices of a Service, at least one (KeyError if there is none)."""
+        return self._slices[key].values()
+
+    def __iter__(self) -> Iterator[ServiceKey]:
+        """Iterate over the Services that have slices."""
+        return iter(self._slices)
+
+    def __len__(self) -> int:
+        """Count the Services that have slices."""
+        return len(self._slices)
+
+
+def same_endpoints(old: EndpointSlice, new: EndpointSlice) -> bool:
+    """Whether two versions of a slice say the same about the same Service."""
+    return (
+        old.service == new.service
+        and old.address_type == new.address_type
+        and old.endpoints == new.endpoints
+        and old.ports == new.ports
+    )
+
+
+def _service_of(slice_: EndpointSlice) -> ObjectRef:
+    return ObjectRef(Service.KIND.name, slice_.metadata.namespace, slice_.service)

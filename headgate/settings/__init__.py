@@ -1,0 +1,31 @@
+"""Every knob users turn, declared once: ConfigMap keys and annotations, their types, defaults and meaning."""
+
+from headgate.settings.config_params import (
+    GROUPS,
+    NOTHING,
+    REGISTRY,
+    ConfigParams,
+    Said,
+    inherited,
+    overlay,
+    read_annotations,
+    read_configmap,
+)
+from headgate.settings.registry import Delta, Field, Registry, Role, Scope, Setting, Settings, Where
+from headgate.settings.values import (
+    Duration,
+    Header,
+    HeaderName,
+    Offset,
+    Quoted,
+    Size,
+    Snippet,
+    Unfit,
+    Words,
+)
+
+__all__ = [
+    "GROUPS", "NOTHING", "REGISTRY", "ConfigParams", "Delta", "Duration", "Field", "Header", "HeaderName", "Offset",
+    "Quoted", "Registry", "Role", "Said", "Scope", "Setting", "Settings", "Size", "Snippet", "Unfit", "Where", "Words",
+    "inherited", "overlay", "read_annotations", "read_configmap",
+]  # fmt: skip

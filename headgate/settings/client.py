@@ -1,0 +1,50 @@
+"""Connections of clients: keep-alive, and who the client is behind a proxy."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.values import Duration, Unfit, listed, matching
+
+
+def network(text: str) -> str:
+    """Parse an address, a network or ``unix:``, the arguments of ``set_real_ip_from``."""
+    if text == "unix:":
+        return text
+    try:
+        return str(ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text))
+    except ValueError:
+        raise Unfit(f"not an address or a network ({text!r}), for example 10.0.0.0/8") from None
+
+
+class ClientSettings(Settings):
+    """What nginx believes about clients."""
+
+    keepalive_timeout: Annotated[
+        Duration, knob("keepalive-timeout", "How long an idle client may stay.", Scope.SERVER, Where.CONFIGMAP)
+    ] = Duration("75s")
+    keepalive_requests: Annotated[
+        int, knob("keepalive-requests", "Requests on one connection.", Scope.SERVER, Where.CONFIGMAP)
+    ] = 1000
+    proxy_protocol: Annotated[
+        bool, knob("proxy-protocol", "Listeners expect the PROXY protocol.", Scope.SERVER, Where.CONFIGMAP)
+    ] = False
+    real_ip_header: Annotated[
+        str | None,
+        knob(
+            "real-ip-header",
+            "Header with the client's address, or proxy_protocol.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=matching(r"[A-Za-z0-9_\-]+", "a header name or proxy_protocol"),
+        ),
+    ] = None
+    set_real_ip_from: Annotated[
+        tuple[str, ...],
+        knob("set-real-ip-from", "Proxies that are believed.", Scope.SERVER, Where.CONFIGMAP, parse=listed(network)),
+    ] = ()
+    real_ip_recursive: Annotated[
+        bool, knob("real-ip-recursive", "Skip believed addresses in the header.", Scope.SERVER, Where.CONFIGMAP)
+    ] = False

@@ -1,0 +1,50 @@
+"""Knobs of the incumbent that Headgate does not have, each with the reason that users are told."""
+
+from __future__ import annotations
+
+import re
+
+PLUS = "a feature of NGINX Plus that Headgate does not have yet"
+APP_PROTECT = "for F5 App Protect, which is closed software that Headgate does not drive"
+
+_ANNOTATIONS = {
+    "nginx.com/health-checks": PLUS,
+    "nginx.com/health-checks-mandatory": PLUS,
+    "nginx.com/health-checks-mandatory-queue": PLUS,
+    "nginx.com/slow-start": "slow start, which open-source NGINX cannot do",
+    "nginx.com/jwt-key": PLUS,
+    "nginx.com/jwt-realm": PLUS,
+    "nginx.com/jwt-token": PLUS,
+    "nginx.com/jwt-login-url": PLUS,
+    "nginx.com/sticky-cookie-services": PLUS,
+    "nginx.org/sticky-cookie-services": "not there yet (sticky sessions come with dynamic endpoints)",
+    "nginx.com/policies": "not there yet (Policies come with the custom resources)",
+    "nginx.org/policies": "not there yet (Policies come with the custom resources)",
+    "nginx.org/custom-http-errors": "not there yet",
+    "nginx.org/limit-req-scale": "not there yet",
+}
+
+_KEYS = {
+    "virtualserver-template": "not there yet (VirtualServers come with the custom resources)",
+    "transportserver-template": "not there yet (TransportServers come with the custom resources)",
+    "resolver-addresses": "not there yet",
+    "resolver-ipv6": "not there yet",
+    "resolver-valid": "not there yet",
+    "resolver-timeout": "not there yet",
+}
+
+_PATTERNS = (
+    (r"appprotect(dos)?\.f5\.com/.+|app-protect-.+", APP_PROTECT),
+    (r"zone-sync.*", PLUS),
+    (r"oidc-.+", PLUS),
+    (r"otel-.+", "not there yet (OpenTelemetry)"),
+    (r"mgmt:.+", "for NGINX Plus licences and usage reports, which open-source NGINX does not have"),
+)
+
+
+def declined(place: str, key: str) -> str:
+    """Return why *key* of *place* (``annotation`` or ``configmap``) has no effect, or ``""`` if it is unknown."""
+    table = _ANNOTATIONS if place == "annotation" else _KEYS
+    if key in table:
+        return table[key]
+    return next((reason for pattern, reason in _PATTERNS if re.fullmatch(pattern, key)), "")

@@ -1,0 +1,71 @@
+"""Headers of requests and responses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.values import Header, HeaderName, choice, listed, number
+
+_names = listed(HeaderName.parse)
+
+
+class HeaderSettings(Settings):
+    """Which headers pass, which are added, and HSTS (RFC 6797)."""
+
+    proxy_hide_headers: Annotated[
+        tuple[HeaderName, ...],
+        knob("proxy-hide-headers", "Headers of backends that clients do not see.", Scope.SERVER, parse=_names),
+    ] = ()
+    proxy_pass_headers: Annotated[
+        tuple[HeaderName, ...],
+        knob("proxy-pass-headers", "Headers that nginx hides by itself, passed on.", Scope.SERVER, parse=_names),
+    ] = ()
+    proxy_set_headers: Annotated[
+        tuple[Header, ...],
+        knob(
+            "proxy-set-headers",
+            "Request headers for backends: Name:Value, or Name for the client's own value.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            parse=listed(Header.request),
+        ),
+    ] = ()
+    add_header: Annotated[
+        tuple[Header, ...],
+        knob(
+            "add-header", "Response headers: Name:Value or Name:Value:always.", Scope.OWN, parse=listed(Header.response)
+        ),
+    ] = ()
+    add_header_inherit: Annotated[
+        str | None,
+        knob(
+            "add-header-inherit",
+            "What happens to response headers of the level above: on (kept where there are no own ones), off, merge.",
+            Scope.OWN,
+            parse=choice("on", "off", "merge"),
+        ),
+    ] = None
+    disable_forwarded_headers: Annotated[
+        bool,
+        knob(
+            "disable-forwarded-headers",
+            "Send no X-Forwarded-* headers to backends.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            gate="enable-snippets",
+        ),
+    ] = False
+    hsts: Annotated[bool, knob("hsts", "Send Strict-Transport-Security.", Scope.SERVER)] = False
+    hsts_max_age: Annotated[
+        int, knob("hsts-max-age", "Seconds of HSTS.", Scope.SERVER, requires="hsts", parse=number(0, 2**53))
+    ] = 2_592_000
+    hsts_include_subdomains: Annotated[
+        bool, knob("hsts-include-subdomains", "HSTS for subdomains too.", Scope.SERVER, requires="hsts")
+    ] = False
+    hsts_behind_proxy: Annotated[
+        bool,
+        knob(
+            "hsts-behind-proxy", "Decide HSTS by X-Forwarded-Proto of a proxy in front.", Scope.SERVER, requires="hsts"
+        ),
+    ] = False

@@ -1,0 +1,58 @@
+"""Rate limiting of requests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.values import Size, choice, matching, number
+
+_KEY = r"(\$\{[a-zA-Z_][a-zA-Z0-9_]*\}|\$[a-zA-Z_][a-zA-Z0-9_]*)+"
+
+
+class LimitSettings(Settings):
+    """``limit_req``: active where a rate is given."""
+
+    limit_req_rate: Annotated[
+        str | None,
+        knob(
+            "limit-req-rate",
+            "Requests per second or minute: 10r/s, 30r/m.",
+            where=Where.ANNOTATION,
+            parse=matching(r"0*[1-9]\d{0,8}r/[sm]", "a rate such as 10r/s or 30r/m"),
+        ),
+    ] = None
+    limit_req_key: Annotated[
+        str,
+        knob(
+            "limit-req-key",
+            "What is counted.",
+            where=Where.ANNOTATION,
+            parse=matching(_KEY, "one or more variables such as ${binary_remote_addr}"),
+        ),
+    ] = "${binary_remote_addr}"
+    limit_req_zone_size: Annotated[
+        Size, knob("limit-req-zone-size", "Memory for the counters, at least 32k.", where=Where.ANNOTATION)
+    ] = Size("10m")
+    limit_req_delay: Annotated[
+        int, knob("limit-req-delay", "Excess requests that pass at once.", where=Where.ANNOTATION)
+    ] = 0
+    limit_req_no_delay: Annotated[
+        bool, knob("limit-req-no-delay", "Let the whole burst pass at once.", where=Where.ANNOTATION)
+    ] = False
+    limit_req_burst: Annotated[int, knob("limit-req-burst", "Excess requests that wait.", where=Where.ANNOTATION)] = 0
+    limit_req_dry_run: Annotated[
+        bool, knob("limit-req-dry-run", "Count, but refuse nothing.", where=Where.ANNOTATION)
+    ] = False
+    limit_req_log_level: Annotated[
+        str,
+        knob(
+            "limit-req-log-level",
+            "Level of the log line of a refused request.",
+            where=Where.ANNOTATION,
+            parse=choice("info", "notice", "warn", "error"),
+        ),
+    ] = "error"
+    limit_req_status: Annotated[
+        int, knob("limit-req-reject-code", "Status of a refusal.", where=Where.ANNOTATION, parse=number(400, 599))
+    ] = 429

@@ -1,0 +1,116 @@
+"""Parsers from what users write: each refuses with a reason, and can say in a few words what it accepts.
+
+Patterns are linear: a text of any length that does not fit is refused in time proportional to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Unfit(ValueError):  # noqa: N818 - reads as what it says: unfit for use
+    """Raised by parsers; the text completes the sentence "'value' is …"."""
+
+
+class Parser(Generic[T]):
+    """A function from text to a value, and in ``words`` what it accepts, for the reference pages."""
+
+    __slots__ = ("_parse", "words")
+
+    def __init__(self, words: str, parse: Callable[[str], T]) -> None:
+        """Wrap *parse*, which raises Unfit for texts that it refuses."""
+        self._parse = parse
+        self.words = words
+
+    def __call__(self, text: str) -> T:
+        """Return the value of *text* (Unfit if it has none)."""
+        return self._parse(text)
+
+
+def accepts(words: str) -> Callable[[Callable[[str], T]], Parser[T]]:
+    """Make a Parser of the decorated function; *words* say what it accepts."""
+    return lambda parse: Parser(words, parse)
+
+
+def matching(pattern: str, words: str) -> Parser[str]:
+    """Return a parser of text that matches *pattern* whole; spaces around it do not count."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def parse_text(text: str) -> str:
+        if not compiled.fullmatch(text.strip()):
+            raise Unfit(f"not {words}")
+        return text.strip()
+
+    return Parser(words, parse_text)
+
+
+def number(least: int = 0, most: int = 2**31 - 1) -> Parser[int]:
+    """Return a parser of whole numbers from *least* to *most*."""
+
+    def parse_number(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,19}", text.strip()):
+            raise Unfit(f"not a whole number (from {least} to {most})")
+        if not least <= int(text) <= most:
+            raise Unfit(f"out of range; use {least} to {most}")
+        return int(text)
+
+    return Parser("number", parse_number)
+
+
+def choice(*words: str) -> Parser[str]:
+    """Return a parser that accepts *words*, whatever their case."""
+
+    def parse_choice(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise Unfit(f"not one of {', '.join(words)}")
+        return word
+
+    return Parser(", ".join(words), parse_choice)
+
+
+def listed(parse: Callable[[str], T], words: str, separator: str = ",") -> Parser[tuple[T, ...]]:
+    """Return a parser of lists of what *parse* takes.
+
+    Spaces around entries do not count. A blank entry is refused, but lists separated by ``;`` may end with one.
+    """
+
+    def parse_list(text: str) -> tuple[T, ...]:
+        entries = [entry.strip() for entry in text.split(separator)]
+        if separator == ";" and not entries[-1]:
+            entries.pop()
+        if not entries or not all(entries):
+            raise Unfit(f"a list with an empty entry; separate entries with {separator!r}")
+        return tuple(parse(entry) for entry in entries)
+
+    return Parser(f"{words}, separated by `{separator}`", parse_list)
+
+
+@accepts("true or false")
+def switch(text: str) -> bool:
+    """Parse a truth value as Go's ``strconv.ParseBool`` does, which users of the incumbent know."""
+    if text.strip() in {"1", "t", "T", "TRUE", "true", "True"}:
+        return True
+    if text.strip() in {"0", "f", "F", "FALSE", "false", "False"}:
+        return False
+    raise Unfit("neither true nor false")
+
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+
+dns_name = matching(
+    rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", "the name of an object: lower-case letters, digits, - and ."
+)
+"""A DNS-1123 subdomain, the form of the names of Kubernetes objects."""
+
+VARIABLE = r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*+)"
+"""A variable of nginx, ``$name`` or ``${name}``."""
+
+WORD = rf"(?:[^\s;{{}}`\"'\\#$\x00-\x1f\x7f]|{VARIABLE}|\$[0-9])+"
+"""One word of nginx's language, in which variables and captures (``$1``) may stand."""
+
+word = matching(WORD, "one word without ; { } ` # quotes or backslash, in which $ begins a variable such as $host")

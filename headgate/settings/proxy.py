@@ -1,0 +1,94 @@
+"""How nginx talks to backends: timeouts, retries and body sizes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.values import Duration, Offset, Size, Unfit, Words, matching, number
+
+CONDITIONS = (
+    "error", "timeout", "invalid_header", "http_500", "http_502", "http_503", "http_504",
+    "http_403", "http_404", "http_429", "non_idempotent", "off",
+)  # fmt: skip
+
+
+def conditions(text: str) -> Words:
+    """Parse the conditions of ``proxy_next_upstream``."""
+    words = text.split()
+    for word in words:
+        if word == "denied":
+            raise Unfit("not possible on open-source NGINX ('denied' belongs to NGINX Plus)")
+        if word not in CONDITIONS:
+            raise Unfit(f"not a list of conditions ({word!r}); use {', '.join(CONDITIONS)}")
+    if not words or len(set(words)) != len(words):
+        raise Unfit("an empty list or one with a condition twice")
+    return Words(words)
+
+
+_redirect = matching(r"[^;{}`\n\r\s#\"'\\$]+", "one word without ; { } ` # $ quotes or backslash")
+
+
+def redirect_from(text: str) -> str:
+    """Parse the first argument of ``proxy_redirect``; a regular expression begins with ``~``."""
+    word = matching(r"[^;{}`\n\r\s#\"']+", "one word without ; { } ` # or quotes")(text)
+    if word.startswith("~"):
+        try:
+            re.compile(word.lstrip("~*"))
+        except re.error as error:
+            raise Unfit(f"not a regular expression ({error})") from None
+    return word
+
+
+class ProxySettings(Settings):
+    """Timeouts, retries and sizes between nginx, clients and backends."""
+
+    proxy_connect_timeout: Annotated[
+        Duration, knob("proxy-connect-timeout", "Longest wait for a connection to a backend.")
+    ] = Duration("60s")
+    proxy_read_timeout: Annotated[
+        Duration, knob("proxy-read-timeout", "Longest silence between two reads from a backend.")
+    ] = Duration("60s")
+    proxy_send_timeout: Annotated[
+        Duration, knob("proxy-send-timeout", "Longest silence between two writes to a backend.")
+    ] = Duration("60s")
+    proxy_next_upstream: Annotated[
+        Words | None,
+        knob("proxy-next-upstream", "When to try the next backend.", Scope.OWN, Where.ANNOTATION, parse=conditions),
+    ] = None
+    proxy_next_upstream_timeout: Annotated[
+        Duration | None,
+        knob("proxy-next-upstream-timeout", "Time for tries on all backends.", Scope.OWN, Where.ANNOTATION),
+    ] = None
+    proxy_next_upstream_tries: Annotated[
+        int | None,
+        knob("proxy-next-upstream-tries", "Number of backends to try.", Scope.OWN, Where.ANNOTATION, parse=number()),
+    ] = None
+    proxy_redirect_from: Annotated[
+        str | None,
+        knob(
+            "proxy-redirect-from",
+            "What to replace in Location and Refresh headers: off, default, text or a ~regex.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            parse=redirect_from,
+        ),
+    ] = None
+    proxy_redirect_to: Annotated[
+        str | None,
+        knob(
+            "proxy-redirect-to",
+            "The replacement for proxy-redirect-from.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            requires="proxy-redirect-from",
+            parse=matching(r"[^;{}`\n\r\s#\"'\\]+", "one word without ; { } ` # quotes or backslash"),
+        ),
+    ] = None
+    client_max_body_size: Annotated[
+        Offset, knob("client-max-body-size", "Largest request body; 0 turns the check off.")
+    ] = Offset("1m")
+    client_body_buffer_size: Annotated[
+        Size | None, knob("client-body-buffer-size", "Buffer for request bodies before a file is used.", Scope.OWN)
+    ] = None

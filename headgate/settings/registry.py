@@ -1,0 +1,177 @@
+"""One declaration per knob: the field's annotation says its key, its meaning and its rules.
+
+From the declarations follow the parsers of ConfigMap and annotations, the Problems, the overlay
+order, the inheritance of mergeable Ingresses and the reference tables. A group is a frozen struct
+whose field names are nginx's directive names where there is one, so that templates read
+``{% if s.proxy_read_timeout %}``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from headgate.settings import values
+
+PREFIX = "nginx.org/"
+"""The incumbent's annotation dialect."""
+
+
+class Scope(enum.Enum):
+    """What a knob means in a mergeable set of Ingresses, and where it may stand."""
+
+    SERVER = "server"
+    """Speaks for the whole host: regular and master; a minion's is ignored with a warning."""
+    LOCATION = "location"
+    """Speaks for locations and their Services: regular and minion; a master's is ignored with a warning."""
+    INHERITED = "inherited"
+    """Regular, master and minion; a minion without it takes its master's."""
+    OWN = "own"
+    """Regular, master and minion, each for itself alone."""
+
+
+class Where(enum.Flag):
+    """Where users may write a knob."""
+
+    CONFIGMAP = enum.auto()
+    ANNOTATION = enum.auto()
+    BOTH = CONFIGMAP | ANNOTATION
+
+
+class Role(enum.Enum):
+    """The part an Ingress plays."""
+
+    REGULAR = "regular"
+    MASTER = "master"
+    MINION = "minion"
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a knob of *scope* has an effect on an Ingress of this role."""
+        if self is Role.MINION:
+            return scope is not Scope.SERVER
+        if self is Role.MASTER:
+            return scope is not Scope.LOCATION
+        return True
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """The declaration of a knob, beside its field.
+
+    Attributes:
+        key: the ConfigMap key; ``nginx.org/key`` is the annotation.
+        doc: one sentence for the reference page.
+        scope: see Scope.
+        where: ConfigMap, annotation or both.
+        parse: the parser, if it does not follow from the field's type.
+        annotation: the whole annotation key, where it is not ``nginx.org/key``.
+        requires: another key that must be present in the same place.
+        gate: the flag without which the annotation is refused.
+        empty: whether an empty text is a value; elsewhere it is refused.
+    """
+
+    key: str
+    doc: str
+    scope: Scope = Scope.INHERITED
+    where: Where = Where.BOTH
+    parse: Callable[[str], Any] | None = None
+    annotation: str = ""
+    requires: str = ""
+    gate: str = ""
+    empty: bool = False
+
+
+def knob(key: str, doc: str, scope: Scope = Scope.INHERITED, where: Where = Where.BOTH, **more: Any) -> Setting:
+    """Declare a knob; *more* are the remaining attributes of Setting."""
+    return Setting(key=key, doc=doc, scope=scope, where=where, **more)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the groups."""
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """A knob found in a group."""
+
+    group: str
+    name: str
+    default: Any
+    kind: Any
+    setting: Setting
+    parse: Callable[[str], Any]
+
+    @property
+    def annotation(self) -> str:
+        """The whole annotation key, or ``""``."""
+        if Where.ANNOTATION not in self.setting.where:
+            return ""
+        return self.setting.annotation or PREFIX + self.setting.key
+
+
+_PARSERS: Mapping[Any, Callable[[str], Any]] = {bool: values.switch, int: values.number()}
+
+
+def _parser(kind: Any) -> Callable[[str], Any]:
+    """Find the parser of a field's type: its ``parse``, or that of a built-in type."""
+    for part in (kind, *get_args(kind)):
+        parse = _PARSERS.get(part) or getattr(part, "parse", None)
+        if parse:
+            return parse
+    raise TypeError(f"no parser for {kind}; give the Setting one")
+
+
+def fields(group: str, model: type[Settings]) -> Iterator[Field]:
+    """Yield every knob that *model* declares; two Settings on a field are two spellings of one knob."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(model)}
+    for name, hint in get_type_hints(model, include_extras=True).items():
+        if get_origin(hint) is not Annotated:
+            continue
+        kind, *extras = get_args(hint)
+        for setting in extras:
+            if isinstance(setting, Setting):
+                parse = setting.parse or _parser(kind)
+                yield Field(group=group, name=name, default=defaults[name], kind=kind, setting=setting, parse=parse)
+
+
+class Registry:
+    """Every knob, by annotation and by ConfigMap key."""
+
+    def __init__(self, groups: Mapping[str, type[Settings]]) -> None:
+        """Collect the knobs of *groups*; a key or field name declared twice is a bug (ValueError)."""
+        self.fields = tuple(field for name, model in groups.items() for field in fields(name, model))
+        self.annotations = {field.annotation: field for field in self.fields if field.annotation}
+        self.keys = {field.setting.key: field for field in self.fields if Where.CONFIGMAP in field.setting.where}
+        owners: dict[str, str] = {}
+        for field in self.fields:
+            if owners.setdefault(field.name, field.group) != field.group:
+                raise ValueError(f"two groups have a field {field.name}")
+        self.names = frozenset(owners)
+
+
+class Delta:
+    """What a block must say because the block around it says otherwise; every other knob reads as ``None``."""
+
+    __slots__ = ("_names", "_said")
+
+    def __init__(self, said: Mapping[str, Any], names: frozenset[str]) -> None:
+        """Hold the *said* values; *names* are all that may be asked for."""
+        self._said = said
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the value to print or ``None`` (AttributeError for a name that no knob has)."""
+        if name not in self._names:
+            raise AttributeError(name)
+        return self._said.get(name)
+
+    def __bool__(self) -> bool:
+        return bool(self._said)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Delta) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._said))

@@ -1,0 +1,55 @@
+"""Text of users' own: snippets and templates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.values import Snippet, Unfit
+
+
+def snippet(text: str) -> Snippet:
+    """Take lines of configuration as they are; only a NUL byte is refused."""
+    if "\x00" in text:
+        raise Unfit("text with a NUL byte")
+    return Snippet(text)
+
+
+def template(text: str) -> str:
+    """Take a Jinja2 template; a Go template is recognised and answered with how to write it here."""
+    if "{{" in text and any(mark in text for mark in ("{{.", "{{ .", "{{-", "{{range", "{{ range", "{{ end", "{{end")):
+        raise Unfit(
+            "a Go template; Headgate reads Jinja2: write {{ server.name }} for {{.Name}}, {% for … %}{% endfor %} for "
+            '{{range}}{{end}}, or change one block with {% extends "builtin/http.conf.j2" %}{% block … %}'
+        )
+    return text
+
+
+class SnippetSettings(Settings):
+    """Lines printed verbatim into the contexts of nginx."""
+
+    main_snippets: Annotated[
+        Snippet | None,
+        knob("main-snippets", "Lines of the main context.", Scope.SERVER, Where.CONFIGMAP, parse=snippet),
+    ] = None
+    http_snippets: Annotated[
+        Snippet | None, knob("http-snippets", "Lines of http.", Scope.SERVER, Where.CONFIGMAP, parse=snippet)
+    ] = None
+    stream_snippets: Annotated[
+        Snippet | None, knob("stream-snippets", "Lines of stream.", Scope.SERVER, Where.CONFIGMAP, parse=snippet)
+    ] = None
+    server_snippets: Annotated[
+        Snippet | None,
+        knob("server-snippets", "Lines of every server.", Scope.SERVER, parse=snippet, gate="enable-snippets"),
+    ] = None
+    location_snippets: Annotated[
+        Snippet | None, knob("location-snippets", "Lines of every location.", parse=snippet, gate="enable-snippets")
+    ] = None
+    main_template: Annotated[
+        str | None,
+        knob("main-template", "Jinja2 template of nginx.conf.", Scope.SERVER, Where.CONFIGMAP, parse=template),
+    ] = None
+    ingress_template: Annotated[
+        str | None,
+        knob("ingress-template", "Jinja2 template of an Ingress.", Scope.SERVER, Where.CONFIGMAP, parse=template),
+    ] = None

@@ -1,0 +1,81 @@
+"""TLS towards clients, and the redirects that lead there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.values import Quoted, Unfit, Words, matching
+
+PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+
+def protocols(text: str) -> Words:
+    """Parse the arguments of ``ssl_protocols``."""
+    words = text.split()
+    if not words or any(word not in PROTOCOLS for word in words):
+        raise Unfit(f"not a list of protocols; use {', '.join(PROTOCOLS[2:])}")
+    return Words(words)
+
+
+def ciphers(text: str) -> Quoted:
+    """Parse an OpenSSL cipher list (openssl-ciphers(1)); line breaks at the ends do not count."""
+    return Quoted(
+        matching(r"[A-Za-z0-9:,!+@=_. \-]+", "an OpenSSL cipher list (letters, digits and : , ! + - @ = _ .)")(text)
+    )
+
+
+def redirect_code(text: str) -> int:
+    """Parse the status of a redirect."""
+    if text.strip() not in {"301", "302", "307", "308"}:
+        raise Unfit("not one of 301, 302, 307, 308")
+    return int(text)
+
+
+def pem(text: str) -> str:
+    """Parse Diffie-Hellman parameters in PEM."""
+    return matching(r"(?s)-----BEGIN DH PARAMETERS-----\s[A-Za-z0-9+/=\s]+-----END DH PARAMETERS-----\s*", "PEM "
+                    "of DH parameters (-----BEGIN DH PARAMETERS-----)")(text)  # fmt: skip
+
+
+class TlsSettings(Settings):
+    """Protocols, ciphers and redirects."""
+
+    ssl_protocols: Annotated[
+        Words | None, knob("ssl-protocols", "TLS versions.", Scope.SERVER, Where.CONFIGMAP, parse=protocols)
+    ] = None
+    ssl_ciphers: Annotated[
+        Quoted | None, knob("ssl-ciphers", "OpenSSL list of ciphers for TLS up to 1.2.", Scope.SERVER, parse=ciphers)
+    ] = None
+    ssl_prefer_server_ciphers: Annotated[
+        bool, knob("ssl-prefer-server-ciphers", "Whether the server's order of ciphers counts.", Scope.SERVER)
+    ] = False
+    ssl_dhparam: Annotated[
+        str | None,
+        knob("ssl-dhparam-file", "Diffie-Hellman parameters (PEM).", Scope.SERVER, Where.CONFIGMAP, parse=pem),
+    ] = None
+    http2: Annotated[bool, knob("http2", "HTTP/2 on TLS listeners; gRPC needs it.", Scope.SERVER, Where.CONFIGMAP)] = (
+        False
+    )
+    ssl_redirect: Annotated[
+        bool,
+        knob("ssl-redirect", "Redirect plain HTTP of hosts with TLS to HTTPS.", Scope.SERVER),
+        knob(
+            "ssl-redirect",
+            "Deprecated spelling of nginx.org/ssl-redirect, used where that is absent.",
+            Scope.SERVER,
+            Where.ANNOTATION,
+            annotation="ingress.kubernetes.io/ssl-redirect",
+        ),
+    ] = True
+    redirect_to_https: Annotated[
+        bool,
+        knob(
+            "redirect-to-https",
+            "Redirect requests that a proxy in front received over plain HTTP (X-Forwarded-Proto: http).",
+            Scope.SERVER,
+        ),
+    ] = False
+    http_redirect_code: Annotated[
+        int, knob("http-redirect-code", "Status of both redirects.", Scope.SERVER, parse=redirect_code)
+    ] = 301

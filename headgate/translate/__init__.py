@@ -1,0 +1,7 @@
+"""Resources with everything they point at become nginx's blocks. Pure."""
+
+from headgate.translate.environment import Environment
+from headgate.translate.ingress import Translated, translate_ingress
+from headgate.translate.main import translate_default_server, translate_main
+
+__all__ = ["Environment", "Translated", "translate_default_server", "translate_ingress", "translate_main"]

@@ -1,0 +1,52 @@
+"""What every translation shares: where nginx lives, what it can do, and what the ConfigMap and the flags say."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headgate.ir import Capabilities, Layout
+from headgate.ir.main import StatusServer
+from headgate.settings import ConfigParams
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The frozen surroundings of a translation; two equal ones give equal files.
+
+    Attributes:
+        params: the ConfigMap over the defaults.
+        gates: flags that knobs ask for.
+        http_port: where plain HTTP is served; ``https_port`` likewise.
+        ipv6: whether listeners exist for IPv6 too.
+        default_certificate: file of the default server's certificate (``secrets/default``), if there is one.
+        health_uri: path that the default server answers with 200, if wanted.
+        user: the workers' user, where nginx's master is root.
+        status: where administrators read ``stub_status``.
+        metrics: whether the metrics ask nginx over its status socket.
+        access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
+        latency: whether workers send the latency of upstreams to the controller.
+    """
+
+    layout: Layout
+    capabilities: Capabilities = Capabilities()
+    params: ConfigParams = ConfigParams()
+    gates: frozenset[str] = frozenset()
+    http_port: int = 80
+    https_port: int = 443
+    ipv6: bool = True
+    default_certificate: str | None = None
+    health_uri: str | None = None
+    user: str | None = None
+    status: StatusServer | None = None
+    metrics: bool = False
+    latency: bool = False
+    access_log: str = ""
+
+    @property
+    def resource_variables(self) -> bool:
+        """Whether some text of the user's reads ``$resource_name`` and its siblings, so that they must be set."""
+        snippets = self.params.snippets
+        texts = [*self.params.logging.log_format, *filter(None, (
+            snippets.http_snippets, snippets.server_snippets, snippets.location_snippets,
+            snippets.main_template, snippets.ingress_template,
+        ))]  # fmt: skip
+        return any("$resource_" in text or "$service" in text for text in texts)

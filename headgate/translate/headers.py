@@ -1,0 +1,73 @@
+"""Header lists, each in full: nginx inherits such a list whole or not at all."""
+
+from __future__ import annotations
+
+from headgate.ir.http import Hsts
+from headgate.settings import ConfigParams, Header, Quoted, Said
+
+HSTS_VARIABLE = Quoted("$hsts_header_val")
+NOTHING = Header("X-Headgate", Quoted(""))
+"""A header without a value is not sent, but it ends the inheritance of the list above."""
+
+
+def request_headers(params: ConfigParams, *, websocket: bool = False) -> tuple[Header, ...]:
+    """Return what a backend is sent beside the client's own headers; a user's header replaces ours of that name."""
+    headers = [("Host", "$host"), ("X-Real-IP", "$remote_addr")]
+    if not params.headers.disable_forwarded_headers:
+        proto = "https" if params.tls.redirect_to_https else "$scheme"
+        headers += [
+            ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
+            ("X-Forwarded-Host", "$host"),
+            ("X-Forwarded-Port", "$server_port"),
+            ("X-Forwarded-Proto", proto),
+        ]
+    if websocket:
+        headers += [("Upgrade", "$http_upgrade"), ("Connection", "$connection_upgrade")]
+    elif params.upstream.keepalive:
+        headers.append(("Connection", ""))
+    own = {header.name.lower(): header for header in params.headers.proxy_set_headers}
+    ours = [Header(name, Quoted(value)) for name, value in headers if name.lower() not in own]
+    return (*ours, *own.values())
+
+
+def response_headers(around: tuple[Header, ...], said: Said) -> tuple[Header, ...]:
+    """Return what clients are sent, given the list *around* and what is said here (``add-header-inherit``)."""
+    headers = said.get("headers", {})
+    own: tuple[Header, ...] | None = headers.get("add_header")
+    mode = headers.get("add_header_inherit") or "on"
+    if own is None:
+        return () if mode == "off" else around
+    if mode != "merge":
+        return own
+    named = {header.name.lower() for header in own}
+    return (*(header for header in around if header.name.lower() not in named), *own)
+
+
+def with_hsts(headers: tuple[Header, ...], hsts: Hsts | None) -> tuple[Header, ...]:
+    """Return *headers* and HSTS; it must stand in every list, or the list would hide it."""
+    return (*headers, Header("Strict-Transport-Security", HSTS_VARIABLE, always=True)) if hsts else headers
+
+
+def printed(headers: tuple[Header, ...], around: tuple[Header, ...]) -> tuple[Header, ...] | None:
+    """Return the list to print inside a block whose surroundings have *around*; ``None`` where that list holds."""
+    if headers == around:
+        return None
+    return headers or (NOTHING,)
+
+
+def hsts(params: ConfigParams, *, tls: bool) -> Hsts | None:
+    """Return the HSTS of a host: on TLS, or behind a proxy that says it had TLS."""
+    headers = params.headers
+    if not headers.hsts or not (tls or headers.hsts_behind_proxy):
+        return None
+    domains = " includeSubDomains;" if headers.hsts_include_subdomains else ""
+    value = Quoted(f"max-age={headers.hsts_max_age};{domains} preload")
+    if headers.hsts_behind_proxy:
+        return Hsts(value, "$http_x_forwarded_proto", "https")
+    return Hsts(value, "$https", "on")
+
+
+def hidden(params: ConfigParams, hsts: Hsts | None) -> tuple[str, ...]:
+    """Return the headers of backends that clients do not see; ours replaces a backend's HSTS."""
+    own = ("Strict-Transport-Security",) if hsts else ()
+    return (*own, *params.headers.proxy_hide_headers)

@@ -1,0 +1,198 @@
+"""The locations of a host: which paths there are, and what answers each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from headgate.api.networking import HTTPIngressPath, IngressBackend
+from headgate.ir.http import Backend, Location, Rewrite
+from headgate.problems import ObjectRef
+from headgate.resolve.ex import Endpoints, IngressEx
+from headgate.settings import NOTHING, Delta, Header, Quoted, Words
+from headgate.translate import naming
+from headgate.translate.access import translate_auth, translate_limit
+from headgate.translate.draft import Draft, Member
+from headgate.translate.headers import printed, request_headers, response_headers
+from headgate.translate.paths import Place, Route, places
+from headgate.translate.upstreams import translate_upstream
+
+NOT_FOUND = Words(("404",))
+_PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A Service port that answers a path of *member*."""
+
+    member: Member
+    service: str
+    port: str
+
+    @property
+    def grpc(self) -> bool:
+        """Whether the Service is named as one that speaks gRPC."""
+        return self.service in self.member.params.services.grpc_services
+
+
+def translate_places(draft: Draft, host: str) -> list[Place[Target]]:
+    """Lay out the paths of *host*, and say which of them have no effect."""
+    routes = [route for member in draft.members for route in _routes(member, host)]
+    spec = draft.master.ex.ingress.spec
+    default = None
+    if spec and spec.default_backend:
+        default = Route("/", "Prefix", _target(draft.master, spec.default_backend))
+    found, lost = places(routes, default)
+    for route in lost:
+        words = ("means the same as an earlier path, which holds it", "this one has no effect")
+        draft.warn(route.target.member.ref, "spec.rules", route.path, words)
+    if draft.master.params.routing.app_root:
+        return [place for place in found if (place.modifier, place.path) != ("=", "/")]
+    return found
+
+
+def translate_location(draft: Draft, host: str, place: Place[Target], around: tuple[Header, ...]) -> Location:
+    """Translate one place; *around* is the list of response headers of its server."""
+    path = place.path if _PLAIN.fullmatch(place.path) and not place.modifier.startswith("~") else Quoted(place.path)
+    if place.route is None:
+        return Location(path=path, modifier=place.modifier, answer=NOT_FOUND, own=NOTHING)
+    target, member, params = place.route.target, place.route.target.member, place.route.target.member.params
+    grpc = target.grpc and speaks_grpc(draft)
+    headers = request_headers(params, websocket=target.service in params.services.websocket_services)
+    minion = member is not draft.master
+    return Location(
+        path=path,
+        modifier=place.modifier,
+        backend=_backend(draft, host, place, grpc=grpc),
+        own=_own(draft, member, grpc=grpc),
+        request_headers=headers if grpc else printed(headers, request_headers(draft.master.params)),
+        response_headers=printed(_responses(member, around), around) if minion else None,
+        rewrite=_rewrite(draft, place),
+        auth=translate_auth(draft, member) if minion else None,
+        limit=translate_limit(draft, member) if minion else None,
+        variables=_variables(draft, target),
+        snippet=params.snippets.location_snippets,
+    )
+
+
+def fixed_locations(draft: Draft, host: str) -> Iterator[Location]:
+    """Yield the locations that belong to no path: the redirect of ``/``, and the health of the default server."""
+    if root := draft.master.params.routing.app_root:
+        yield Location(path="/", modifier="=", answer=Words(("302", f"$scheme://$http_host{root}")), own=NOTHING)
+    if not host and draft.env.health_uri:
+        yield health(draft.env.health_uri)
+
+
+def health(uri: str) -> Location:
+    """Return the location that answers probes of load balancers."""
+    answer = Words(("200", "healthy"))
+    return Location(path=Quoted(uri), modifier="=", answer=answer, content_type="text/plain", own=NOTHING)
+
+
+def speaks_grpc(draft: Draft) -> bool:
+    """Whether gRPC is possible: the binary has it, and the ConfigMap turned HTTP/2 on."""
+    return draft.env.capabilities.grpc and draft.env.capabilities.http2 and draft.env.params.tls.http2
+
+
+def _routes(member: Member, host: str) -> Iterator[Route[Target]]:
+    ex = member.ex
+    for index, path in _paths(ex, host):
+        if ex.paths is None or index in ex.paths:
+            regex = member.params.routing.path_regex
+            yield Route(path.path or "/", path.path_type or "", _target(member, path.backend), regex)
+
+
+def _paths(ex: IngressEx, host: str) -> Iterator[tuple[int, HTTPIngressPath]]:
+    for rule in (ex.ingress.spec and ex.ingress.spec.rules) or ():
+        if (rule.host or "") == host:
+            yield from enumerate((rule.http and rule.http.paths) or ())
+
+
+def _target(member: Member, backend: IngressBackend) -> Target:
+    service = backend.service
+    return Target(member, service.name if service else "", str(service.port) if service and service.port else "")
+
+
+def _own(draft: Draft, member: Member, *, grpc: bool) -> Delta:
+    """Return what the location must say: for gRPC everything, since the server's directives are the proxy's."""
+    if grpc:
+        return member.params.everything()
+    return NOTHING if member is draft.master else member.params.delta(draft.master.params)
+
+
+def _responses(member: Member, around: tuple[Header, ...]) -> tuple[Header, ...]:
+    """Return a minion's response headers; HSTS of the host stays whatever the minion says."""
+    kept = tuple(header for header in around if header.name == "Strict-Transport-Security")
+    own = response_headers(tuple(header for header in around if header not in kept), member.ex.said)
+    return (*own, *kept)
+
+
+def _backend(draft: Draft, host: str, place: Place[Target], *, grpc: bool) -> Backend:
+    assert place.route  # noqa: S101 - the caller answered 404 otherwise
+    target = place.route.target
+    services = target.member.params.services
+    secure = target.service in services.ssl_services
+    name = naming.upstream(target.member.ref, host, target.service, target.port, draft.salt)
+    endpoints = target.member.ex.endpoints.get((target.service, target.port), Endpoints())
+    draft.upstreams[name] = translate_upstream(name, endpoints, target.member.params, draft.env.layout)
+    if grpc:
+        return Backend(f"{'grpcs' if secure else 'grpc'}://{name}", grpc=True)
+    path = _rewritten(place)
+    url = f"{'https' if secure else 'http'}://{name}{path}"
+    return Backend(url if _PLAIN.fullmatch(path or "/") else Quoted(url))
+
+
+def _rewritten(place: Place[Target]) -> str:
+    """Return the path that replaces what the location matched (``nginx.org/rewrites``), or ``""``.
+
+    A Prefix is two locations, ``/foo`` and ``/foo/``; the second keeps the slash between old and new.
+    """
+    assert place.route  # noqa: S101 - as in _backend
+    target = place.route.target
+    rewrites = target.member.params.routing.rewrites
+    path = next((rewrite.path for rewrite in rewrites if rewrite.service == target.service), "")
+    if not path or place.modifier.startswith("~"):
+        return ""
+    return path if place.modifier or not place.path.endswith("/") or path.endswith("/") else f"{path}/"
+
+
+def _rewrite(draft: Draft, place: Place[Target]) -> Rewrite | None:
+    """Return the rewrite of ``nginx.org/rewrite-target``; ``nginx.org/rewrites`` goes before it."""
+    assert place.route  # noqa: S101 - as in _backend
+    target = place.route.target
+    routing = target.member.params.routing
+    if any(rewrite.service == target.service for rewrite in routing.rewrites):
+        if place.modifier.startswith("~"):
+            words = (
+                "cannot replace a path that is a regular expression; use nginx.org/rewrite-target",
+                "it is left out",
+            )
+            draft.warn(target.member.ref, "nginx.org/rewrites", target.service, words)
+        if routing.rewrite_target:
+            words = ("gives way to nginx.org/rewrites for this Service", "it is left out")
+            draft.warn(target.member.ref, "nginx.org/rewrite-target", routing.rewrite_target, words)
+        return None
+    if not routing.rewrite_target:
+        return None
+    pattern = place.path if place.modifier.startswith("~") else f"^{re.escape(place.path)}"
+    if place.modifier == "~*":
+        pattern = f"(?i){pattern}"
+    return Rewrite(Quoted(pattern), Quoted(routing.rewrite_target))
+
+
+def _variables(draft: Draft, target: Target) -> tuple[tuple[str, str], ...]:
+    """Return the variables that a minion's locations and their logs read, where any text reads them."""
+    if not draft.env.resource_variables:
+        return ()
+    own = (("service", target.service),)
+    return own if target.member is draft.master else (*resource_variables(target.member.ref), *own)
+
+
+def resource_variables(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
+    """Return ``$resource_type`` and its siblings, which log formats of the incumbent read."""
+    return (
+        ("resource_type", ref.kind.lower()),
+        ("resource_name", ref.name),
+        ("resource_namespace", ref.namespace),
+    )

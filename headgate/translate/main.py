@@ -1,0 +1,84 @@
+"""What is said once: ``nginx.conf`` and the default server."""
+
+from __future__ import annotations
+
+from headgate.ir import latency
+from headgate.ir.http import HttpConfig, Location, Server, Tls
+from headgate.ir.main import Main
+from headgate.settings import NOTHING, Quoted, Words
+from headgate.translate import naming
+from headgate.translate.environment import Environment
+from headgate.translate.headers import request_headers
+from headgate.translate.listens import http2, listens
+from headgate.translate.locations import health
+
+BUCKET_OVERHEAD = 32
+"""Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
+
+
+def translate_main(env: Environment, *, names: int, longest: int) -> Main:
+    """Translate ``nginx.conf`` for *names* host names, the longest of *longest* characters.
+
+    Hash tables grow with the configuration: nginx refuses to start when a name does not fit into a bucket.
+    """
+    main = env.params.main
+    snippets = env.params.snippets
+    capabilities = env.capabilities
+    table = _power(2 * names)
+    bucket = _power(longest + BUCKET_OVERHEAD)
+    return Main(
+        layout=env.layout,
+        capabilities=capabilities,
+        settings=env.params.everything(),
+        user=env.user,
+        request_headers=request_headers(env.params),
+        response_headers=env.params.headers.add_header,
+        hide_headers=env.params.headers.proxy_hide_headers,
+        status=env.status if capabilities.stub_status else None,
+        status_socket=env.metrics and capabilities.stub_status,
+        latency_name=latency.LOG_NAME if env.latency else "",
+        latency_format=Quoted(latency.LOG_FORMAT.replace(r"\t", "\t")),
+        latency_log=latency.destination(env.layout.socket(latency.SOCKET)),
+        access_log=_access_log(env),
+        stream=capabilities.stream is not None,
+        stream_module=capabilities.stream or "",
+        server_names_hash_max_size=max(main.server_names_hash_max_size, table),
+        server_names_hash_bucket_size=max(main.server_names_hash_bucket_size, bucket),
+        map_hash_max_size=max(main.map_hash_max_size, table),
+        map_hash_bucket_size=max(main.map_hash_bucket_size, bucket),
+        main_snippet=snippets.main_snippets,
+        http_snippet=snippets.http_snippets,
+        stream_snippet=snippets.stream_snippets,
+    )
+
+
+def translate_default_server(env: Environment) -> HttpConfig:
+    """Translate the server that answers for hosts that nobody holds; it carries the shared TLS context."""
+    locations = [Location(path="/", answer=env.params.main.default_server_return, own=NOTHING)]
+    if env.health_uri:
+        locations.insert(0, health(env.health_uri))
+    server = Server(
+        name="_",
+        origin=None,
+        default=True,
+        listens=listens(env, (env.http_port,), (env.https_port,), default=True),
+        tls=Tls(reject=env.default_certificate is None),
+        http2=http2(env) and env.capabilities.http2_directive,
+        own=NOTHING,
+        locations=tuple(locations),
+        access_log_off=env.params.logging.default_server_access_log_off,
+    )
+    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(server,))
+
+
+def _access_log(env: Environment) -> Words:
+    """Return the target of the access log; a standard output that nginx cannot open is replaced by a file."""
+    target = env.params.logging.access_log
+    if target[0].startswith("/dev/std") and env.access_log:
+        return Words((env.access_log, *target[1:]))
+    return target
+
+
+def _power(least: int) -> int:
+    """Return the smallest power of two that is not below *least*, so that tables seldom change."""
+    return 1 << max(least - 1, 1).bit_length()

@@ -1,0 +1,1 @@
+"""Objects become Problems: the rules of each kind. Pure."""

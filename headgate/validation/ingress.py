@@ -1,0 +1,193 @@
+"""The rules of an Ingress: its hosts, paths, backends, TLS and annotations together.
+
+The rules are those of the Kubernetes API (networking.k8s.io/v1) and of the incumbent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from headgate.api import Ingress
+from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressRule, IngressSpec
+from headgate.problems import Problem, Severity
+from headgate.settings import Role, Said, read_annotations
+from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault
+
+ROLE = "nginx.org/mergeable-ingress-type"
+PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
+REFUSED = "the Ingress is refused"
+HIGHEST_PORT = 65535
+
+Fault = tuple[str, str, str]
+"""Field, what was there, why not."""
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the flags permit.
+
+    Attributes:
+        allow_empty_host: ``-allow-empty-ingress-host``.
+        gates: flags that knobs ask for (``enable-snippets``, ``enable-directive-autoadjust``).
+    """
+
+    allow_empty_host: bool = False
+    gates: frozenset[str] = frozenset()
+
+
+class ValidIngress(msgspec.Struct, frozen=True):
+    """An Ingress that may be served; ``hosts`` are those of its rules in order, ``""`` for every host."""
+
+    ingress: Ingress
+    role: Role
+    said: Said
+    hosts: tuple[str, ...]
+
+
+def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | None, list[Problem]]:
+    """Check *ingress* whole.
+
+    Returns:
+        the Ingress ready for arbitration, or ``None`` if a Problem refuses it, and every Problem found.
+    """
+    spec = ingress.spec or IngressSpec()
+    role, fault = _role(ingress)
+    said, problems = read_annotations(ingress.annotations, ingress.ref, role, rules.gates)
+    faults = [*fault, *_names(ingress), *_shape(spec, role, rules)]
+    faults += [*_rules(spec, said, role), *_tls(spec), *_together(spec, said)]
+    problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
+    if any(problem.refuses for problem in problems):
+        return None, problems
+    return ValidIngress(ingress, role, said, hosts(spec)), problems
+
+
+def hosts(spec: IngressSpec) -> tuple[str, ...]:
+    """Return the hosts that *spec* asks for; one without rules asks for every host."""
+    return tuple(dict.fromkeys(rule.host or "" for rule in spec.rules or ())) or ("",)
+
+
+def backends(spec: IngressSpec) -> Iterator[tuple[str, IngressBackend]]:
+    """Yield every backend with its field."""
+    if spec.default_backend:
+        yield "spec.defaultBackend", spec.default_backend
+    for field, path in _paths(spec):
+        yield f"{field}.backend", path.backend
+
+
+def _paths(spec: IngressSpec) -> Iterator[tuple[str, HTTPIngressPath]]:
+    for i, rule in enumerate(spec.rules or ()):
+        for j, path in enumerate((rule.http and rule.http.paths) or ()):
+            yield f"spec.rules[{i}].http.paths[{j}]", path
+
+
+def _role(ingress: Ingress) -> tuple[Role, list[Fault]]:
+    text = ingress.annotations.get(ROLE)
+    if text is None:
+        return Role.REGULAR, []
+    if text not in {"master", "minion"}:
+        return Role.REGULAR, [(ROLE, text, "is neither master nor minion")]
+    return Role(text), []
+
+
+def _names(ingress: Ingress) -> Iterator[Fault]:
+    if fault := name_fault(ingress.metadata.name):
+        yield "metadata.name", ingress.metadata.name, fault
+    if fault := namespace_fault(ingress.metadata.namespace):
+        yield "metadata.namespace", ingress.metadata.namespace, fault
+
+
+def _shape(spec: IngressSpec, role: Role, rules: Rules) -> Iterator[Fault]:
+    """Check how many rules and hosts there are, for the role."""
+    count = len(spec.rules or ())
+    paths = sum(1 for _ in _paths(spec))
+    if not count and not spec.default_backend:
+        yield "spec.rules", "", "is empty, and there is no defaultBackend either; give at least one rule"
+    elif "" in hosts(spec) and not rules.allow_empty_host:
+        where = "spec.rules[0].host" if count else "spec.rules"
+        what = "is missing" if count else "is empty, so that the defaultBackend would serve every host"
+        yield where, "", f"{what}; name a host, or start Headgate with -allow-empty-ingress-host"
+    if role is not Role.REGULAR and count != 1:
+        yield "spec.rules", str(count), f"is not the number of rules that a {role.value} must have, which is 1"
+    if role is Role.MASTER and paths:
+        yield "spec.rules[0].http.paths", str(paths), "paths in a master; paths belong to its minions"
+    if role is Role.MINION and count == 1 and not paths:
+        yield "spec.rules[0].http.paths", "", "is empty; a minion must have at least one path"
+    if role is Role.MINION and spec.tls:
+        yield "spec.tls", "", "is not for a minion; TLS belongs to its master"
+
+
+def _rules(spec: IngressSpec, said: Said, role: Role) -> Iterator[Fault]:
+    seen: set[str] = set()
+    regex = said.get("routing", {}).get("path_regex") in {"case_sensitive", "case_insensitive"}
+    for i, rule in enumerate(spec.rules or ()):
+        yield from _host(f"spec.rules[{i}].host", rule, seen)
+    for field, path in _paths(spec):
+        yield from _path(field, path, regex=regex and role is not Role.MASTER)
+    for field, backend in backends(spec):
+        yield from _backend(field, backend)
+
+
+def _host(field: str, rule: IngressRule, seen: set[str]) -> Iterator[Fault]:
+    host = rule.host or ""
+    if host and (fault := host_fault(host)):
+        yield field, host, fault
+    if host in seen:
+        yield field, host, "is there twice; put the paths of one host under one rule"
+    seen.add(host)
+
+
+def _path(field: str, path: HTTPIngressPath, *, regex: bool) -> Iterator[Fault]:
+    kind = path.path_type or ""
+    if kind not in PATH_TYPES:
+        yield f"{field}.pathType", kind, f"is not one of {', '.join(PATH_TYPES)}"
+    elif not path.path:
+        if kind != "ImplementationSpecific":
+            yield f"{field}.path", "", f"is empty, which pathType {kind} does not allow"
+    elif fault := path_fault(path.path, regex=regex):
+        yield f"{field}.path", path.path, fault
+
+
+def _backend(field: str, backend: IngressBackend) -> Iterator[Fault]:
+    if backend.resource is not None:
+        yield f"{field}.resource", "", "is not supported; name a service"
+        return
+    service = backend.service
+    if service is None:
+        yield f"{field}.service", "", "is missing"
+        return
+    if fault := name_fault(service.name):
+        yield f"{field}.service.name", service.name, fault
+    port = service.port
+    if port is None or not (port.number or port.name):
+        yield f"{field}.service.port", "", "is missing; give its number or its name"
+    elif port.number and not 1 <= port.number <= HIGHEST_PORT:
+        yield f"{field}.service.port.number", str(port.number), "is not a port (1 to 65535)"
+    elif port.name and (fault := port_name_fault(port.name)):
+        yield f"{field}.service.port.name", port.name, fault
+
+
+def _tls(spec: IngressSpec) -> Iterator[Fault]:
+    for i, tls in enumerate(spec.tls or ()):
+        if tls.secret_name and (fault := name_fault(tls.secret_name)):
+            yield f"spec.tls[{i}].secretName", tls.secret_name, fault
+        for j, host in enumerate(tls.hosts or ()):
+            if fault := host_fault(host):
+                yield f"spec.tls[{i}].hosts[{j}]", host, fault
+
+
+def _together(spec: IngressSpec, said: Said) -> Iterator[Fault]:
+    """Check annotations against the rest of the Ingress."""
+    used = {backend.service.name for _, backend in backends(spec) if backend.service}
+    services = said.get("services", {})
+    for key in ("ssl_services", "grpc_services", "websocket_services"):
+        for name in services.get(key, ()):
+            if name not in used:
+                yield f"nginx.org/{key.replace('_', '-')}", name, "is not a Service that this Ingress uses"
+    routing = said.get("routing", {})
+    for rewrite in routing.get("rewrites", ()):
+        if rewrite.service not in used:
+            yield "nginx.org/rewrites", rewrite.service, "is not a Service that this Ingress uses"
+    for key in ("listen_ports", "listen_ports_ssl"):
+        if key in routing and "" in hosts(spec):
+            yield f"nginx.org/{key.replace('_', '-')}", "", "is not for an Ingress without a host"

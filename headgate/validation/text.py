@@ -1,0 +1,80 @@
+"""What may stand in names and paths that reach nginx.
+
+A folder of manifests has no API server in front that would refuse a hostile name, so every name is
+held against the rule that the API server applies.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
+_PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
+_FORBIDDEN = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)|.*\\n|.*\\r$")
+_BRACES = re.compile(r"\{(.*?)\}")
+LONGEST_NAME = 253
+LONGEST_LABEL = 63
+LONGEST_PORT_NAME = 15
+
+
+def name_fault(name: str) -> str:
+    """Return why *name* cannot name an object (DNS-1123 subdomain), or ``""``."""
+    if len(name) > LONGEST_NAME or not _SUBDOMAIN.fullmatch(name):
+        return "is not a DNS name (lower-case letters, digits, - and ., at most 253 characters)"
+    return ""
+
+
+def namespace_fault(name: str) -> str:
+    """Return why *name* cannot name a namespace (DNS-1123 label), or ``""``."""
+    if len(name) > LONGEST_LABEL or not re.fullmatch(_LABEL, name):
+        return "is not a DNS label (lower-case letters, digits and -, at most 63 characters)"
+    return ""
+
+
+def host_fault(host: str) -> str:
+    """Return why *host* cannot be a host of an Ingress, or ``""``; one leading ``*.`` is a wildcard."""
+    if len(host) > LONGEST_NAME or not _HOST.fullmatch(host):
+        return "is not a host name (lower-case letters, digits, - and ., perhaps *. in front)"
+    if re.fullmatch(r"[\d.]+", host):
+        return "is an IP address, and hosts are names"
+    return ""
+
+
+def port_name_fault(name: str) -> str:
+    """Return why *name* cannot name a port (IANA service name, RFC 6335), or ``""``."""
+    if len(name) > LONGEST_PORT_NAME or not _PORT_NAME.fullmatch(name):
+        return "is not a port name (lower-case letters, digits and -, at most 15 characters)"
+    return ""
+
+
+def path_fault(path: str, *, regex: bool) -> str:
+    """Return why *path* cannot be served, or ``""``; *regex* says that it is a regular expression."""
+    if not path.startswith("/"):
+        return "does not begin with /"
+    if path.startswith("//"):
+        return "begins with //"
+    if not _PATH.fullmatch(path):
+        return "contains a space, a control character or ;"
+    if ".." in re.split(r"[/\\]", path):
+        return "has a .. in it"
+    if re.search(r'(?<!\\)(?:\\\\)*"', path) or re.search(r"(?<!\\)(?:\\\\)*\\$", path):
+        return "contains a double quote, or ends with a backslash, that is not escaped"
+    if any(re.search("[A-Za-z]", group) for group in _BRACES.findall(path)):
+        return "has letters between { and }"
+    if _FORBIDDEN.match(path):
+        return "is reserved (/etc/, /root, /var) or contains \\n or \\r"
+    if regex:
+        return regex_fault(path)
+    return "" if "\\" not in path else "contains a backslash, which only a regular expression may"
+
+
+def regex_fault(pattern: str) -> str:
+    """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word."""
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"is not a regular expression ({error})"
+    return ""

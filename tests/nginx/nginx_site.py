@@ -1,0 +1,111 @@
+"""Hand-written files for a real nginx below a short temporary directory."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from headgate.ir import File, FileSet, Layout
+from headgate.nginx.directories import worker_user
+from headgate.problems import ObjectRef
+
+
+def origin(name: str, kind: str = "Ingress") -> ObjectRef:
+    return ObjectRef(kind, "default", name)
+
+
+class Site:
+    """Ports, directories and configuration text of one test."""
+
+    def __init__(self, prefix: Path) -> None:
+        self.layout = Layout.under(str(prefix))
+        self.port = free_port()
+
+    def main(self, extra: str = "", worker_processes: int = 2) -> File:
+        """``nginx.conf`` with a default server on ``self.port`` that answers ``default``."""
+        run, temp = self.layout.run, self.layout.temp
+        user = worker_user(self.layout)
+        lines = [
+            f"user {user};" if user else "",
+            f"worker_processes {worker_processes};",
+            f"pid {self.layout.pid};",
+            f"lock_file {run}/nginx.lock;",
+            f"error_log {self.layout.error_log} notice;",
+            "worker_shutdown_timeout 10s;",
+            "events { worker_connections 256; }",
+            "http {",
+            "    access_log off;",
+            *(f"    {kind}_temp_path {temp}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")),
+            f"    {extra}",
+            f"    server {{ listen 127.0.0.1:{self.port} default_server; return 200 default; }}",
+            f"    include {self.layout.conf}/config-version.conf;",
+            f"    include {self.layout.conf}/conf.d/*.conf;",
+            "}",
+        ]
+        return File("nginx.conf", "\n".join(lines).encode(), protected=True)
+
+    def server(
+        self, name: str, body: str = "", *, before: str = "", listen: int | None = None, tls: bool = False
+    ) -> File:
+        """A server called NAME.test that answers its name, or has *body*; *before* stands in front of it."""
+        address = f"127.0.0.1:{listen or self.port}{' ssl' if tls else ''}"
+        text = (
+            f"{before}\nserver {{\n    listen {address};\n    server_name {name}.test;\n"
+            f"    {body or f'return 200 {name};'}\n}}\n"
+        )
+        return File(f"conf.d/default-{name}.conf", text.encode(), origin=origin(name))
+
+    def files(self, *files: File, extra: str = "") -> FileSet:
+        return FileSet([self.main(extra), *files])
+
+    async def get(self, host: str, path: str = "/", port: int | None = None) -> str:
+        """The body that *host* is answered with, ``""`` if nobody does."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
+        except OSError:
+            return ""
+        try:
+            writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}.test\r\n\r\n".encode())
+            answer = await reader.read()
+        except OSError:
+            return ""
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        return answer.partition(b"\r\n\r\n")[2].decode()
+
+    async def closed(self, seconds: float = 10.0) -> None:
+        """Wait until nobody accepts connections any more."""
+        async with asyncio.timeout(seconds):
+            while await self.get("any"):  # noqa: ASYNC110 a closed port raises no event
+                await asyncio.sleep(0.01)
+
+    def listing(self) -> list[str]:
+        """Names in ``conf.d``, hidden ones included."""
+        return sorted(path.name for path in Path(self.layout.conf, "conf.d").iterdir())
+
+    def lay(self, name: str, text: str | bytes) -> None:
+        """Put a file under the configuration directory, as somebody else might have."""
+        path = Path(self.layout.conf, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def on_disk(self, name: str) -> bytes | None:
+        path = Path(self.layout.conf, name)
+        return path.read_bytes() if path.exists() else None
+
+
+def free_port() -> int:
+    with socket.socket() as probe_socket:
+        probe_socket.bind(("127.0.0.1", 0))
+        port: int = probe_socket.getsockname()[1]
+        return port
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Wait until *condition* holds; fail after *seconds*."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 the state of another process raises no event
+            await asyncio.sleep(0.01)

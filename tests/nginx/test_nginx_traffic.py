@@ -1,0 +1,230 @@
+"""What clients see: certificates that rotate, requests that are allowed to end, numbers that add up."""
+
+import asyncio
+import datetime as dt
+import os
+import socket
+import ssl
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from nginx_site import Site, free_port, origin, until
+
+from headgate.ir import File, FileSet, Outcome
+from headgate.ir.latency import LOG_FORMAT, LOG_NAME, destination
+from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
+from headgate.nginx.orphans import unlink_sockets
+
+WHEN = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+
+
+def certificate(name: str, data: bytes | None = None) -> File:
+    """A certificate and its key for *name*, as one file that nginx reads at each handshake."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(WHEN - dt.timedelta(days=9000))
+        .not_valid_after(WHEN + dt.timedelta(days=9000))
+        .sign(key, hashes.SHA256())
+    )
+    text = made.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return File("secrets/default-tea", text, origin=origin("tea"), mode=0o600, needs_reload=False)
+
+
+async def common_name(port: int) -> str:
+    """The common name of the certificate that *port* shows."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="tea.test")
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    await writer.wait_closed()
+    subject = x509.load_der_x509_certificate(shown).subject
+    return str(subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
+
+
+async def test_a_rotated_certificate_is_served_without_a_reload(site: Site, manager: LocalManager) -> None:
+    port = free_port()
+    where = f"{site.layout.secrets}/$certificate"
+    tls = site.server(
+        "tea", f"ssl_certificate {where}; ssl_certificate_key {where}; return 204;", listen=port, tls=True
+    )
+    extra = "map $ssl_server_name $certificate { default default-tea; }"
+    await manager.start(site.files(tls, certificate("old"), extra=extra))
+    assert await common_name(port) == "old"
+    result = await manager.apply(site.files(tls, certificate("new"), extra=extra))
+    assert (result.outcome, result.reloaded, result.written, result.test_ms) == (Outcome.APPLIED, False, 1, 0)
+    assert await common_name(port) == "new"
+    assert (manager.version, manager.stats.other) == (1, 1)
+    result = await manager.apply(site.files(tls, certificate("newer"), site.server("coffee"), extra=extra))
+    assert (result.reloaded, await common_name(port)) == (True, "newer")
+
+
+async def test_secrets_are_for_the_worker_and_nobody_else(site: Site, manager: LocalManager) -> None:
+    await manager.start(site.files(certificate("tea")))
+    secret = os.stat(f"{site.layout.secrets}/default-tea")  # noqa: PTH116 a file of ours
+    assert not secret.st_mode & stat.S_IRWXO
+    assert not os.stat(site.layout.secrets).st_mode & stat.S_IRWXO  # noqa: PTH116 a file of ours
+
+
+async def test_a_secret_without_users_is_removed(site: Site, manager: LocalManager) -> None:
+    await manager.start(site.files(certificate("tea")))
+    result = await manager.apply(site.files())
+    assert (result.outcome, result.reloaded, result.deleted) == (Outcome.APPLIED, False, 1)
+    assert site.on_disk("secrets/default-tea") is None
+
+
+class Backend:
+    """Answers each request when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.asked.set()
+        await self.answer.wait()
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    backend = Backend()
+    async with await asyncio.start_server(backend.serve, "127.0.0.1", 0) as server:
+        backend.port = server.sockets[0].getsockname()[1]
+        yield backend
+        backend.answer.set()
+
+
+def proxied(site: Site, backend: Backend, *, more: str = "") -> File:
+    before = f"upstream teas {{ server 127.0.0.1:{backend.port}; {more} }}"
+    return site.server("tea", "location / { proxy_pass http://teas; }", before=before)
+
+
+@pytest.mark.skipif(not procfs.readable(), reason="no /proc")
+async def test_workers_that_still_serve_are_counted_as_leaving(
+    site: Site, manager: LocalManager, backend: Backend
+) -> None:
+    await manager.start(site.files(proxied(site, backend)))
+    assert manager.generations() == procfs.Generations(current=2, leaving=0)
+    slow = asyncio.create_task(site.get("tea"))
+    await backend.asked.wait()
+    assert (await manager.apply(site.files(proxied(site, backend), site.server("coffee")))).ok
+    assert manager.generations().leaving >= 1
+    assert await site.get("coffee") == "coffee"
+    backend.answer.set()
+    assert await slow == "slow", "a reload cuts no request"
+    await until(lambda: manager.generations() == procfs.Generations(current=2, leaving=0))
+
+
+async def test_quit_lets_a_request_end(site: Site, manager: LocalManager, backend: Backend) -> None:
+    await manager.start(site.files(proxied(site, backend)))
+    slow = asyncio.create_task(site.get("tea"))
+    await backend.asked.wait()
+    leaving = asyncio.create_task(manager.quit(drain=10))
+    await site.closed()
+    assert not leaving.done()
+    backend.answer.set()
+    assert await slow == "slow"
+    await leaving
+    assert not manager.alive
+
+
+async def test_quit_ends_in_time_what_does_not_end(site: Site, manager: LocalManager, backend: Backend) -> None:
+    await manager.start(site.files(proxied(site, backend)))
+    slow = asyncio.create_task(site.get("tea"))
+    await backend.asked.wait()
+    await manager.quit(drain=0.1)
+    assert not manager.alive
+    assert await slow == ""
+    assert not procfs.of_run(site.layout.run)
+
+
+async def test_status_counts_requests(site: Site, manager: LocalManager, binary: Binary) -> None:
+    if not binary.capabilities.stub_status:
+        await manager.start(site.files())
+        assert await status(site.layout) is None
+        return
+    where = site.layout.socket("nginx-status")
+    await manager.start(site.files(extra=f"server {{ listen unix:{where}; location /stub_status {{ stub_status; }} }}"))
+    before = await status(site.layout)
+    await asyncio.gather(*(site.get("tea") for _ in range(5)))
+    after = await status(site.layout)
+    assert before is not None
+    assert after is not None
+    assert after.requests - before.requests == 6, "five and the one that asks"
+    assert after.active >= 1
+
+
+async def test_latencies_arrive_for_each_server_that_answered(
+    site: Site, manager: LocalManager, backend: Backend, run: Path
+) -> None:
+    samples: list[Sample] = []
+    receiver = LatencyReceiver(site.layout, samples.append)
+    receiver.open()
+    dead = free_port()
+    log = f"access_log {destination(site.layout.socket('nginx-syslog'))} {LOG_NAME};"
+    main = site.main(f"log_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
+    main = File(main.name, main.data.replace(b"    access_log off;\n", b""), protected=True)
+    files = [main, proxied(site, backend, more=f"server 127.0.0.1:{dead} backup;"), site.server("coffee")]
+    try:
+        await manager.start(FileSet(files))
+        backend.answer.set()
+        assert await site.get("tea") == "slow"
+        assert await site.get("coffee") == "coffee"
+        await until(lambda: samples)
+    finally:
+        receiver.close()
+    assert [(sample.upstream, sample.server, sample.code) for sample in samples] == [
+        ("teas", f"127.0.0.1:{backend.port}", "200")
+    ]
+    assert 0 <= samples[0].milliseconds < 10_000
+    assert receiver.malformed == 0
+    assert not (run / "nginx-syslog.sock").exists()
+
+
+async def test_a_burst_of_latencies_is_drained_in_one_turn(site: Site, run: Path) -> None:
+    samples: list[Sample] = []
+    receiver = LatencyReceiver(site.layout, samples.append)
+    receiver.open()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect(site.layout.socket("nginx-syslog"))
+        sender.setblocking(False)
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
+        sent = 0
+        while sent < 500:
+            try:
+                sender.send(b"<190>Nov 21 14:00:00 nginx: teas\t127.0.0.1:1\t200\t0.010")
+            except BlockingIOError:
+                break
+            sent += 1
+    await until(lambda: len(samples) == sent)
+    receiver.close()
+    assert sent >= min(receiver.queue, 150), "the kernel keeps what it promised, within what a sender may have waiting"
+    assert samples[0] == Sample("teas", "127.0.0.1:1", "200", 10.0)
+
+
+async def test_sockets_that_somebody_answers_are_left_alone(site: Site, run: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as used, socket.socket(socket.AF_UNIX) as dead:
+        used.bind(str(run / "used.sock"))
+        used.listen()
+        dead.bind(str(run / "dead.sock"))
+        dead.close()
+        assert unlink_sockets(site.layout) == ["dead.sock"]

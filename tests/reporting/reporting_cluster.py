@@ -1,0 +1,103 @@
+"""An API server in memory, with what it refuses scripted; it speaks the protocol that reporting asks for."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from headgate.api.base import Kind
+
+
+class RefusedError(Exception):
+    """The API server answered *status*; 0 if it did not answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"scripted {status}")
+        if status:
+            self.status = status
+
+
+class Cluster:
+    """Objects by plural, namespace and name; each request is noted and may be refused or held."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.refusals: list[int] = []
+        self.broken: set[str] = set()
+        self.gate: asyncio.Event | None = None
+        self.flying = self.most_flying = 0
+
+    async def create(self, kind: Kind, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
+        name = body["metadata"]["name"]
+        await self._answer("create", name)
+        assert body["metadata"]["namespace"] == namespace
+        self.objects[kind.plural, namespace, name] = copy.deepcopy(body)
+        return body
+
+    async def patch(self, kind: Kind, namespace: str, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        await self._answer("patch", name)
+        found = self.objects.get((kind.plural, namespace, name))
+        if found is None:
+            raise RefusedError(404)
+        found.update(body)
+        return found
+
+    async def update_status(
+        self, kind: Kind, namespace: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
+    ) -> None:
+        await self._answer("get", name)
+        found = self.objects.get((kind.plural, namespace, name))
+        if found is None:
+            raise RefusedError(404)
+        changed = change(copy.deepcopy(found))
+        if changed is not None:
+            await self._answer("put", name)
+            self.objects[kind.plural, namespace, name] = {
+                **found,
+                "status": json.loads(msgspec.json.encode(changed["status"])),
+            }
+
+    def events(self) -> list[dict[str, Any]]:
+        return [body for (plural, _, _), body in self.objects.items() if plural == "events"]
+
+    def count(self, verb: str) -> int:
+        return sum(1 for found, _ in self.requests if found == verb)
+
+    async def _answer(self, verb: str, name: str) -> None:
+        self.requests.append((verb, name))
+        self.flying += 1
+        self.most_flying = max(self.most_flying, self.flying)
+        try:
+            await (self.gate.wait() if self.gate else asyncio.sleep(0))
+        finally:
+            self.flying -= 1
+        if name in self.broken:
+            raise RefusedError(500)
+        if self.refusals and (status := self.refusals.pop(0)) >= 0:
+            raise RefusedError(status)
+
+
+async def eventually(condition: Callable[[], Any], within: float = 5.0) -> None:
+    """Return when *condition* holds; fail after *within* seconds."""
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 the condition is a test's, nobody signals it
+            await asyncio.sleep(0.002)
+
+
+class Running:
+    """Runs *main* in the background while the block runs."""
+
+    def __init__(self, main: Callable[[], Awaitable[None]]) -> None:
+        self._main = main
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.ensure_future(self._main())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        assert self._task.cancelled()

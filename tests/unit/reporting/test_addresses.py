@@ -1,0 +1,58 @@
+"""Which addresses an Ingress reports."""
+
+import pytest
+
+from headgate.api.core import LoadBalancerIngress, Service
+from headgate.reporting.status import Pace, address, addresses
+
+IP = LoadBalancerIngress(ip="203.0.113.7")
+HOST = LoadBalancerIngress(hostname="lb.example.com")
+
+
+def service(text: str) -> Service:
+    return Service.decode(text)
+
+
+BALANCER = service(
+    '{"spec": {"type": "LoadBalancer", "externalIPs": ["198.51.100.1", "203.0.113.7"]},'
+    ' "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}, {"hostname": "lb.example.com"}]}}}'
+)
+
+
+def test_a_load_balancer_then_external_ips_each_once() -> None:
+    assert addresses(BALANCER) == (IP, HOST, LoadBalancerIngress(ip="198.51.100.1"))
+
+
+def test_the_config_map_wins_and_its_absence_falls_back() -> None:
+    assert addresses(BALANCER, "lb.example.com") == (HOST,)
+    assert addresses(BALANCER, " ") == addresses(BALANCER)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"spec": {"type": "ExternalName", "externalName": "lb.example.com"}}', (HOST,)),
+        ('{"spec": {"type": "ExternalName"}}', ()),
+        ('{"spec": {"type": "ClusterIP", "externalIPs": ["203.0.113.7"]}}', (IP,)),
+        ('{"spec": {"type": "NodePort"}, "status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}}', ()),
+        ('{"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": null}}}', ()),
+        ('{"spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{}]}}}', ()),
+        ('{"spec": {"type": "LoadBalancer"}, "status": null}', ()),
+        ('{"spec": null}', ()),
+    ],
+)
+def test_kinds_of_services(text: str, expected: tuple[LoadBalancerIngress, ...]) -> None:
+    assert addresses(service(text)) == expected
+
+
+def test_no_service() -> None:
+    assert addresses(None) == ()
+    assert addresses(None, "203.0.113.7") == (IP,)
+
+
+def test_ipv6_is_an_ip() -> None:
+    assert address("2001:DB8::0001") == LoadBalancerIngress(ip="2001:db8::1")
+
+
+def test_back_off_doubles_up_to_its_limit() -> None:
+    assert [Pace().delay(failures) for failures in (1, 2, 3, 7, 1000)] == [1.0, 2.0, 4.0, 60.0, 60.0]

@@ -1,0 +1,124 @@
+"""One record, one line, in each of the seven formats."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from headgate.options import LogFormat, LogLevel
+from headgate.reporting import logs
+
+SECONDS = 1_700_000_000.123456
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root, chatter = logging.getLogger(), logging.getLogger("asyncio")
+    handlers, levels = root.handlers[:], (root.level, chatter.level)
+    yield io.StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    chatter.setLevel(levels[1])
+
+
+def record(message: str = "batch applied", **fields: object) -> logging.LogRecord:
+    made = logging.LogRecord("headgate.x", logging.WARNING, "/src/controller.py", 12, message, None, None)
+    made.created, made.process = SECONDS, 7
+    made.fields = fields
+    return made
+
+
+def line(form: LogFormat, made: logging.LogRecord) -> str:
+    return logs.formatter(form).format(made)
+
+
+def test_glog() -> None:
+    assert line(LogFormat.GLOG, record(keys=3, host="a b")) == (
+        'W20231114 22:13:20.123456    7 controller.py:12] batch applied keys=3 host="a b"'
+    )
+    assert line(LogFormat.GLOG, record()).endswith("] batch applied")
+
+
+@pytest.mark.parametrize(
+    ("form", "time"),
+    [
+        (LogFormat.TEXT, "2023-11-14T22:13:20.123Z"),
+        (LogFormat.TEXT_UNIX, "1700000000"),
+        (LogFormat.TEXT_UNIX_MS, "1700000000123"),
+    ],
+)
+def test_text(form: LogFormat, time: str) -> None:
+    assert line(form, record(keys=3)) == (f'time={time} level=WARN source=controller.py:12 msg="batch applied" keys=3')
+
+
+@pytest.mark.parametrize(
+    ("form", "time"),
+    [
+        (LogFormat.JSON, "2023-11-14T22:13:20.123Z"),
+        (LogFormat.JSON_UNIX, 1700000000),
+        (LogFormat.JSON_UNIX_MS, 1700000000123),
+    ],
+)
+def test_json(form: LogFormat, time: object) -> None:
+    assert json.loads(line(form, record(keys=3, ref=LogLevel.INFO))) == {
+        "time": time,
+        "level": "WARN",
+        "source": "controller.py:12",
+        "msg": "batch applied",
+        "keys": 3,
+        "ref": "LogLevel.INFO",
+    }
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_hostile_text_forges_no_line(form: LogFormat) -> None:
+    made = record('x\nE20231114 "quoted"', value='a\nlevel=ERROR msg="gone"', empty="")
+    written = line(form, made)
+    assert "\n" not in written
+    assert "\\n" in written
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_an_exception_is_told_on_the_same_line(form: LogFormat) -> None:
+    made = record()
+    error = OSError("disk full")
+    made.exc_info = (OSError, error, None)
+    written = line(form, made)
+    assert "disk full" in written
+    assert "\n" not in written
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [
+        (LogLevel.FATAL, "F"),
+        (LogLevel.ERROR, "FE"),
+        (LogLevel.WARN, "FEW"),
+        (LogLevel.INFO, "FEWI"),
+        (LogLevel.DEBUG, "FEWID"),
+        (LogLevel.TRACE, "FEWIDT"),
+    ],
+)
+def test_levels(stream: io.StringIO, level: LogLevel, heard: str) -> None:
+    logs.configure(LogFormat.GLOG, level, stream)
+    log = logging.getLogger("headgate.test")
+    for number in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG, logs.TRACE):
+        log.log(number, "heard")
+    assert "".join(written[0] for written in stream.getvalue().splitlines()) == heard
+
+
+@pytest.mark.parametrize("level", LogLevel)
+def test_the_first_line_names_product_version_and_commit(stream: io.StringIO, level: LogLevel) -> None:
+    handler = logs.configure(LogFormat.GLOG, level, stream)
+    logs.announce(handler, "Headgate", "0.1.0", "abc1234")
+    assert re.fullmatch(r"I\d{8} \S+ +\d+ logs\.py:\d+\] Headgate version=0\.1\.0 commit=abc1234\n", stream.getvalue())
+
+
+def test_configuring_again_replaces(stream: io.StringIO) -> None:
+    logs.configure(LogFormat.TEXT, LogLevel.INFO, io.StringIO())
+    logs.configure(LogFormat.JSON, LogLevel.INFO, stream)
+    logging.getLogger("headgate.test").info("once", extra={"fields": {"keys": 1}})
+    assert [json.loads(text)["keys"] for text in stream.getvalue().splitlines()] == [1]

@@ -1,0 +1,155 @@
+"""The words that owners of objects read, and that scripts of operators look for."""
+
+import pytest
+
+from headgate.problems import ObjectRef, Problem, Severity
+from headgate.reporting.verdicts import (
+    EventType,
+    Refusal,
+    State,
+    Subject,
+    Verdict,
+    for_config_map,
+    for_ingress,
+    secret_deleted,
+    secret_rejected,
+    secret_updated,
+)
+
+CAFE = Subject(ObjectRef("Ingress", "shop", "cafe"), "uid-1", "networking.k8s.io/v1")
+CONFIG = Subject(ObjectRef("ConfigMap", "edge", "nginx-config"))
+POD = Subject(ObjectRef("Pod", "edge", "headgate-0"))
+SECRET = ObjectRef("Secret", "edge", "default-tls")
+
+
+def warning(reason: str, field: str = "", effect: str = "") -> Problem:
+    return Problem(CAFE.ref, field, "", reason, effect)
+
+
+def error(reason: str, code: str = "", effect: str = "") -> Problem:
+    return Problem(CAFE.ref, "spec.rules[0].host", "a_b", reason, effect, Severity.ERROR, code)
+
+
+def told(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.state, verdict.reason, verdict.type, verdict.served, verdict.message
+
+
+def test_a_clean_ingress() -> None:
+    assert told(for_ingress(CAFE)) == (
+        State.VALID,
+        "AddedOrUpdated",
+        EventType.NORMAL,
+        True,
+        "Configuration for shop/cafe was added or updated",
+    )
+
+
+def test_warnings_of_the_controller() -> None:
+    found = [warning("has no endpoints", "service tea"), warning("has no endpoints", "service tea")]
+    assert told(for_ingress(CAFE, found)) == (
+        State.WARNING,
+        "AddedOrUpdatedWithWarning",
+        EventType.WARNING,
+        True,
+        "Configuration for shop/cafe was added or updated with warning(s): service tea: has no endpoints",
+    )
+
+
+def test_warnings_of_the_generation_follow_a_semicolon() -> None:
+    verdict = for_ingress(CAFE, [warning("one")], [warning("two"), warning("three")])
+    assert verdict.message == (
+        "Configuration for shop/cafe was added or updated with warning(s): one ; with warning(s): two; three"
+    )
+    assert for_ingress(CAFE, (), [warning("two")]).message == (
+        "Configuration for shop/cafe was added or updated ; with warning(s): two"
+    )
+
+
+def test_what_nginx_refused_repeats_its_words_on_one_line() -> None:
+    refusal = Refusal("[emerg] unknown directive\n in shop-cafe.conf:3")
+    assert told(for_ingress(CAFE, (), (), refusal)) == (
+        State.INVALID,
+        "AddedOrUpdatedWithError",
+        EventType.WARNING,
+        True,
+        (
+            "Configuration for shop/cafe was added or updated ; but was not applied: "
+            "[emerg] unknown directive in shop-cafe.conf:3; the previous configuration is kept"
+        ),
+    )
+
+
+def test_what_was_never_served_shows_no_address() -> None:
+    verdict = for_ingress(CAFE, (), (), Refusal("[emerg] no", kept=False))
+    assert not verdict.served
+    assert verdict.message.endswith("but was not applied: [emerg] no; nothing is served for it")
+
+
+def test_a_refused_ingress_lists_only_what_refuses() -> None:
+    verdict = for_ingress(CAFE, [warning("odd"), error("is not a host"), error("is taken", "Rejected")])
+    assert told(verdict) == (
+        State.INVALID,
+        "Rejected",
+        EventType.WARNING,
+        False,
+        (
+            "Ingress shop/cafe was rejected with error: spec.rules[0].host: 'a_b' is not a host; "
+            "spec.rules[0].host: 'a_b' is taken"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason", "message"),
+    [
+        (
+            error("All hosts are taken by other resources", "Rejected"),
+            "Rejected",
+            "All hosts are taken by other resources",
+        ),
+        (
+            error("Ingress master is invalid or doesn't exist", "NoIngressMasterFound", "not served"),
+            "NoIngressMasterFound",
+            "Ingress master is invalid or doesn't exist (not served)",
+        ),
+    ],
+)
+def test_a_coded_problem_speaks_alone(problem: Problem, reason: str, message: str) -> None:
+    verdict = for_ingress(CAFE, [warning("odd"), problem])
+    assert (verdict.reason, verdict.message, verdict.served) == (reason, message, False)
+
+
+def test_an_error_of_the_generation_refuses_too() -> None:
+    assert for_ingress(CAFE, (), [error("internal error")]).reason == "Rejected"
+
+
+def test_config_map() -> None:
+    (clean,) = for_config_map(CONFIG)
+    assert told(clean)[:3] == (State.VALID, "Updated", EventType.NORMAL)
+    assert clean.message == "ConfigMap edge/nginx-config updated without error"
+
+
+def test_config_map_with_bad_keys_says_each() -> None:
+    problems = [Problem(CONFIG.ref, "proxy-read-timeout", "soon", "is not a time", "using 60s")]
+    key, whole = for_config_map(CONFIG, problems)
+    assert (key.reason, key.message) == ("InvalidValue", "proxy-read-timeout: 'soon' is not a time (using 60s)")
+    assert (whole.reason, whole.type) == ("UpdatedWithError", EventType.WARNING)
+    assert whole.message == "ConfigMap edge/nginx-config updated with errors. Ignoring invalid values"
+
+
+def test_config_map_that_nginx_refuses() -> None:
+    (whole,) = for_config_map(CONFIG, (), Refusal("[emerg] bad"))
+    assert whole.reason == "UpdatedWithError"
+    assert "but was not applied: [emerg] bad; the previous configuration is kept" in whole.message
+
+
+def test_secrets_of_flags_are_told_on_the_pod() -> None:
+    assert secret_updated(POD, SECRET).reason == "SecretUpdated"
+    deleted = secret_deleted(POD, SECRET)
+    assert (deleted.reason, deleted.type) == ("SecretDeleted", EventType.WARNING)
+    assert "its last content stays" in deleted.message
+    rejected = secret_rejected(POD, SECRET, [Problem(SECRET, "tls.key", "", "does not match tls.crt")])
+    assert rejected.ref == POD.ref
+    assert rejected.message.startswith(
+        "Secret edge/default-tls was rejected with error: tls.key: does not match tls.crt"
+    )

@@ -1,0 +1,230 @@
+"""Serve one folder of ``examples/`` without a cluster: backends, Headgate, and what to ask it.
+
+``demo.py cafe`` runs until Ctrl-C and follows edits of the folder; ``demo.py --check cafe`` works on a copy, sends the
+requests itself, makes one edit, and ends with 0 if every answer was as promised, else with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import http.client
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import backends
+from client import LOOPBACK, Doors, Outcome, curl, verify
+from example import EXAMPLES, Check, Example, free_ports, is_free
+
+HEADGATE = Path(sys.executable).parent / "headgate"
+READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN = 60.0, 20.0, 10.0
+"""Seconds until the first answer, until an edit counts, and until a stop."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the text says why and what to do."""
+
+
+class Headgate:
+    """A running ``headgate run``; its log is printed line by line, or kept until somebody asks."""
+
+    def __init__(self, arguments: Iterable[str], *, quiet: bool) -> None:
+        """Start it in a session of its own, so that Ctrl-C reaches it through us and it can drain."""
+        self._quiet = quiet
+        self._log: collections.deque[str] = collections.deque(maxlen=200)
+        self._process = subprocess.Popen(
+            [HEADGATE, "run", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._log.append(line)
+            if not self._quiet:
+                print(f"headgate | {line}", end="", flush=True)
+
+    def wait_ready(self, port: int) -> None:
+        """Return once ``/nginx-ready`` answers 200.
+
+        Raises:
+            DemoError: Headgate ended, or the time is over.
+        """
+        deadline = time.monotonic() + READY_WITHIN
+        while not _ready(port):
+            if self._process.poll() is not None:
+                raise DemoError(f"Headgate ended with exit code {self._process.returncode}\n{self.log()}")
+            if time.monotonic() > deadline:
+                raise DemoError(f"Headgate is not ready after {READY_WITHIN:.0f} s\n{self.log()}")
+            time.sleep(0.05)
+
+    def wait_ended(self) -> NoReturn:
+        """Wait until it ends by itself, which it should not: raises DemoError then."""
+        raise DemoError(f"Headgate ended with exit code {self._process.wait()}; its last words are above")
+
+    def stop(self) -> None:
+        """Let it drain; kill it if it does not end in time. A second call does nothing."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(STOPPED_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            print(f"demo: Headgate did not stop within {STOPPED_WITHIN:.0f} s and was killed", file=sys.stderr)
+            self._process.wait()
+        self._reader.join(1)
+
+    def log(self) -> str:
+        """Return the last lines of its log."""
+        return "".join(f"headgate | {line}" for line in list(self._log))
+
+
+def _ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/nginx-ready")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+@contextmanager
+def serving(example: Example, doors: Doors, prefix: Path, *, quiet: bool = False) -> Iterator[Headgate]:
+    """Run the backends and Headgate for *example*, ready to answer; both are gone when the block ends.
+
+    Raises:
+        DemoError: a backend's port is taken, or Headgate does not get ready.
+    """
+    doors.certificates.write_text(example.certificates())
+    (ready,) = free_ports(1)
+    arguments = [
+        f"--manifests={example.folder}", f"--prefix={prefix}", "--drain-timeout=2", "-disable-ipv6",
+        f"-default-http-listener-port={doors.http}", f"-default-https-listener-port={doors.https}",
+        f"-ready-status-port={ready}", "-nginx-status=false", *example.script.flags,
+    ]  # fmt: skip
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(backends.running(example.endpoints()))
+        except OSError as error:
+            raise DemoError(f"cannot start the backends: {error}; is another demo of this example running?") from None
+        headgate = Headgate(arguments, quiet=quiet)
+        stack.callback(headgate.stop)
+        headgate.wait_ready(ready)
+        yield headgate
+
+
+@contextmanager
+def state_folder() -> Iterator[Path]:
+    """Make a folder with a short name, as sockets need, that nginx's workers may enter when root starts them."""
+    with tempfile.TemporaryDirectory(prefix="headgate-", dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+def check(name: str) -> int:
+    """Run the checks of an example on a copy with ports of its own; return the exit code."""
+    with state_folder() as state:
+        example = Example.named(name).copy(state / "manifests")
+        doors = Doors(*free_ports(2), state / "trusted.pem")
+        print(f"demo: serving a copy of examples/{name} at ports {doors.http} (http) and {doors.https} (https)\n")
+        with serving(example, doors, state / "prefix", quiet=True) as headgate:
+            outcomes = list(_judged(example.script.checks, doors))
+            if edit := example.script.edit:
+                print(f"edit  {edit.says}: in {edit.file}, {edit.replace!r} becomes {edit.replacement!r}")
+                edit.apply(example.folder)
+                outcomes += _judged_in_time(edit.checks, doors)
+            failed = sum(not outcome.passed for outcome in outcomes)
+            if failed:
+                print(f"\n{headgate.log()}")
+    print(f"\ndemo: {len(outcomes) - failed} of {len(outcomes)} answers as promised")
+    return 1 if failed else 0
+
+
+def _judged(checks: Iterable[Check], doors: Doors) -> Iterator[Outcome]:
+    for one in checks:
+        outcome = verify(one, doors)
+        print(outcome, flush=True)
+        yield outcome
+
+
+def _judged_in_time(checks: tuple[Check, ...], doors: Doors) -> list[Outcome]:
+    """Wait until every answer is as promised or the time is over; print how long it took and the last answers."""
+    began = time.monotonic()
+    while True:
+        outcomes = [verify(one, doors) for one in checks]
+        waited = time.monotonic() - began
+        if all(outcome.passed for outcome in outcomes) or waited > EFFECTIVE_WITHIN:
+            break
+        time.sleep(0.05)
+    print(f"      looked until {waited:.1f} s after the edit", *outcomes, sep="\n", flush=True)
+    return outcomes
+
+
+def show(name: str) -> NoReturn:
+    """Serve an example until Ctrl-C."""
+    example = Example.named(name)
+    with state_folder() as state:
+        doors = Doors(_port_near(8080), _port_near(8443), state / "trusted.pem")
+        with serving(example, doors, state / "prefix") as headgate:
+            print(_invitation(example, doors), flush=True)
+            headgate.wait_ended()
+
+
+def _port_near(wanted: int) -> int:
+    """Return *wanted* or the next free port above it, and say so if it is not the wanted one."""
+    port = next(port for port in range(wanted, 65536) if is_free(port))
+    if port != wanted:
+        print(f"demo: port {wanted} is taken, using {port}")
+    return port
+
+
+def _invitation(example: Example, doors: Doors) -> str:
+    lines = ["", f"Headgate serves {example.folder}. Try, in another terminal:", ""]
+    for one in example.script.checks:
+        often = f" (ask {one.request.times} times)" if one.request.times > 1 else ""
+        lines += [f"  # {one.says}{often}", f"  # expect: {one.answer}", f"  {curl(one.request, doors)}", ""]
+    return "\n".join([*lines, "Edit a file of the folder and ask again; Ctrl-C ends the demo.", ""])
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """End the demo; further signals must not disturb the end, which takes a bounded time."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Read the command line and run; return the exit code."""
+    names = sorted(path.parent.name for path in EXAMPLES.glob("*/checks.toml"))
+    parser = argparse.ArgumentParser(prog="demo.py", description="Serve one folder of examples/ without a cluster.")
+    parser.add_argument("example", nargs="?", default="cafe", choices=names)
+    parser.add_argument("--check", action="store_true", help="send the requests, print the answers, exit 0 or 1")
+    arguments = parser.parse_args()
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        return check(arguments.example) if arguments.check else show(arguments.example)
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: ended")
+        return 130 if arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""One folder of ``examples/``: its manifests, the backends they point at, and what it must answer.
+
+``checks.toml`` says the last; it is TOML, because Headgate and ``kubectl apply -f`` read every YAML file of the folder
+as manifests.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import yaml
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is sent.
+
+    Attributes:
+        url: ``http`` or ``https`` with a host name; the port is the demo's.
+        user: ``name:password`` for basic authentication (RFC 7617).
+        body_size: bytes of the request body.
+        times: how often it is sent, each time over a new connection.
+    """
+
+    url: str
+    method: str = "GET"
+    user: str = ""
+    headers: dict[str, str] = {}
+    body_size: int = 0
+    times: int = 1
+
+
+class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What every answer must be like; of several answers, all bodies together must contain the texts.
+
+    Attributes:
+        body: texts that the body contains.
+        headers: name → text that its value contains.
+        servers: number of different backends that answered.
+    """
+
+    status: int
+    body: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+    without_headers: tuple[str, ...] = ()
+    servers: int | None = None
+
+    def __str__(self) -> str:
+        """In words, on one line."""
+        parts = [str(self.status), *(f"body has {text!r}" for text in self.body)]
+        parts += [f"{name} has {text!r}" for name, text in self.headers.items()]
+        parts += [f"no {name}" for name in self.without_headers]
+        parts += [] if self.servers is None else [f"from {self.servers} backend(s)"]
+        return ", ".join(parts)
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One promise of the example."""
+
+    says: str
+    request: Request
+    answer: Answer
+
+
+class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A change of one file while Headgate runs, and what is true afterwards."""
+
+    says: str
+    file: str
+    replace: str
+    replacement: str = msgspec.field(name="with")
+    checks: tuple[Check, ...] = ()
+
+    def apply(self, folder: Path) -> None:
+        """Make the change in *folder*; a text that is not there exactly once is a mistake in ``checks.toml``."""
+        path = folder / self.file
+        text = path.read_text()
+        if text.count(self.replace) != 1:
+            raise ValueError(f"{path}: {self.replace!r} must be there exactly once")
+        path.write_text(text.replace(self.replace, self.replacement))
+
+
+class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``checks.toml``."""
+
+    checks: tuple[Check, ...]
+    edit: Edit | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where the manifests expect a backend."""
+
+    name: str
+    address: str
+    port: int
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A folder of manifests with its Script."""
+
+    folder: Path
+    script: Script
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read *folder*; raises OSError or msgspec.ValidationError if there is no usable ``checks.toml``."""
+        return cls(folder, msgspec.toml.decode((folder / "checks.toml").read_bytes(), type=Script))
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Read one of ours."""
+        return cls.load(EXAMPLES / name)
+
+    def manifests(self) -> Iterator[dict[str, Any]]:
+        """Yield every Kubernetes object of the folder."""
+        for path in sorted(self.folder.glob("*.yaml")):
+            yield from yaml.safe_load_all(path.read_text())
+
+    def endpoints(self) -> list[Endpoint]:
+        """Return the backends that the EndpointSlices name; an endpoint's ``hostname`` is its name."""
+        return [
+            Endpoint(endpoint["hostname"], address, port["port"])
+            for manifest in self.manifests()
+            if manifest["kind"] == "EndpointSlice"
+            for port in manifest["ports"]
+            for endpoint in manifest["endpoints"]
+            for address in endpoint["addresses"]
+        ]
+
+    def certificates(self) -> str:
+        """Return the certificates of the folder's TLS Secrets (PEM), which sign themselves: what a client trusts."""
+        return "".join(
+            base64.b64decode(manifest["data"]["tls.crt"]).decode()
+            for manifest in self.manifests()
+            if manifest["kind"] == "Secret" and manifest["type"] == "kubernetes.io/tls"
+        )
+
+    def copy(self, folder: Path) -> Self:
+        """Copy everything into the new *folder* with backend ports that are free now, so that runs do not meet."""
+        shutil.copytree(self.folder, folder)
+        endpoints = self.endpoints()
+        ports = sorted({endpoint.port for endpoint in endpoints})
+        moved = dict(zip(ports, free_ports(len(ports), {endpoint.address for endpoint in endpoints}), strict=True))
+        for path in folder.glob("*.yaml"):
+            path.write_text(re.sub(r"\bport: (\d+)\b", lambda found: _moved(found, moved), path.read_text()))
+        return type(self)(folder, self.script)
+
+
+def _moved(found: re.Match[str], moved: dict[int, int]) -> str:
+    port = int(found[1])
+    return f"port: {moved.get(port, port)}"
+
+
+def free_ports(count: int, addresses: set[str] | frozenset[str] = frozenset({"127.0.0.1"})) -> list[int]:
+    """Return *count* different ports above 1024 that nobody listens on at any of *addresses* just now."""
+    first, *others = sorted(addresses)
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            probe = held.enter_context(socket.create_server((first, 0)))
+            port = probe.getsockname()[1]
+            if all(is_free(port, address) for address in others):
+                found.append(port)
+    return found
+
+
+def is_free(port: int, address: str = "0.0.0.0") -> bool:  # noqa: S104 nginx listens on every address too
+    """Whether a server could listen there."""
+    try:
+        socket.create_server((address, port)).close()
+    except OSError:
+        return False
+    return True
