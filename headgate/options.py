@@ -224,7 +224,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[tuple[str, ...], Value("CIDR,…", _cidrs)],
         Flag(NGINX, "Addresses and networks that may read stub_status.", "127.0.0.1,10.0.0.0/8"),
     ] = ("127.0.0.1", "::1")
-    nginx_debug: Annotated[Bool, Flag(NGINX, "Run nginx-debug and log at level debug.")] = False
+    nginx_debug: Annotated[Bool, Flag(NGINX, "Run the nginx-debug binary.")] = False
     nginx_reload_timeout: Annotated[
         Milliseconds, Flag(NGINX, "Longest wait for a new configuration to serve after a start or reload.", "30000")
     ] = 60_000
@@ -397,8 +397,10 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options | tuple[Pr
 
 def _wish(texts: Mapping[str, str]) -> Options | None:
     """Return Options that only ask for help or the version, if that is what *texts* want."""
-    wanted = {name for name in ("h", "help", "version") if texts.get(name, "") not in {"", "0", "f", "false", "False"}}
-    return Options(help=bool(wanted - {"version"}), version="version" in wanted) if wanted else None
+    wishes, _, _ = flags.values({name: texts[name] for name in ("help", "version") if name in texts}, DECLARED)
+    if "h" in texts:
+        wishes["help"] = True
+    return Options(**wishes) if any(wishes.values()) else None
 
 
 def _contradictions(options: Options) -> Iterator[Problem]:

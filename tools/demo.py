@@ -20,11 +20,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-import backends
-from client import LOOPBACK, Doors, Outcome, curl, verify
-from example import EXAMPLES, Check, Example, free_ports, is_free
+from showcase import backends
+from showcase.client import LOOPBACK, Doors, Outcome, curl, verify
+from showcase.example import EXAMPLES, Check, Example, free_ports, is_free
 
-HEADGATE = Path(sys.executable).parent / "headgate"
+HEADGATE = (sys.executable, "-m", "headgate")
 READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN = 60.0, 20.0, 10.0
 """Seconds until the first answer, until an edit counts, and until a stop."""
 
@@ -43,7 +43,7 @@ class Headgate:
         self._quiet = quiet
         self._log: collections.deque[str] = collections.deque(maxlen=200)
         self._process = subprocess.Popen(
-            [HEADGATE, "run", *arguments],
+            [*HEADGATE, "run", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -139,7 +139,8 @@ def check(name: str) -> int:
     """Run the checks of an example on a copy with ports of its own; return the exit code."""
     with state_folder() as state:
         example = Example.named(name).copy(state / "manifests")
-        doors = Doors(*free_ports(2), state / "trusted.pem")
+        http_port, https_port = free_ports(2)
+        doors = Doors(http_port, https_port, state / "trusted.pem")
         print(f"demo: serving a copy of examples/{name} at ports {doors.http} (http) and {doors.https} (https)\n")
         with serving(example, doors, state / "prefix", quiet=True) as headgate:
             outcomes = list(_judged(example.script.checks, doors))

@@ -70,7 +70,9 @@ class Object(Protocol):
     KIND: ClassVar[Kind]
 
     @property
-    def metadata(self) -> ObjectMeta: ...
+    def metadata(self) -> ObjectMeta:
+        """Name, namespace and bookkeeping."""
+        ...
 
 
 class TopLevel(Model):
@@ -114,6 +116,15 @@ class TopLevel(Model):
             return msgspec.convert(data, cls)
         except msgspec.ValidationError:
             return msgspec.convert(without_nulls(data), cls)
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """Convert a decoded JSON object.
+
+        Raises:
+            msgspec.ValidationError: a field has the wrong type.
+        """
+        return msgspec.convert(body, cls)
 
     def builtins(self) -> dict[str, Any]:
         """Return the JSON object to send, ``apiVersion`` and ``kind`` included."""

@@ -33,10 +33,10 @@ TAKEN = "All hosts are taken by other resources"
 class Configuration:
     """Holds the newest valid version of every resource and arbitrates hosts between them."""
 
-    def __init__(self, rules: Rules, classes: ClassRule | None = None) -> None:
+    def __init__(self, rules: Rules, classes: ClassRule = ClassRule()) -> None:  # noqa: B008 - frozen
         """Begin empty, with what the flags permit and the class that is served."""
         self._rules = rules
-        self._classes = classes or ClassRule()
+        self._classes = classes
         self._valid: dict[ObjectRef, ValidIngress] = {}
         self._complaints: dict[ObjectRef, list[Problem]] = {}
         self._hosts: Arbiter[str] = Arbiter()
@@ -49,9 +49,25 @@ class Configuration:
         """The resources that hold a host, by their own identity."""
         return self._active
 
-    def serve(self, classes: ClassRule) -> None:
-        """Serve another class from the next update on; the caller sends every Ingress again."""
+    def census(self) -> dict[str, int]:
+        """Count the Ingresses that are served, by role."""
+        roles = [resource.role for resource in self._active.values()]
+        minions = sum(len(resource.minions) for resource in self._active.values())
+        return {"regular": roles.count(Role.REGULAR), "master": roles.count(Role.MASTER), "minion": minions}
+
+    def owner(self, ref: ObjectRef) -> ObjectRef | None:
+        """Return the resource that serves *ref*: itself, the master of a minion, or nobody."""
+        valid = self._valid.get(ref)
+        if valid is None:
+            return None
+        holder = self._hosts.holder(valid.hosts[0]) if valid.role is Role.MINION else ref
+        return holder if holder in self._active else None
+
+    def serve(self, classes: ClassRule) -> bool:
+        """Serve *classes* from the next update on; return whether that is new, so that every Ingress is sent again."""
+        changed = classes != self._classes
         self._classes = classes
+        return changed
 
     def add_or_update_ingress(self, ingress: Ingress) -> Update:
         """Add one Ingress."""

@@ -20,6 +20,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         servers: ``address:port`` or ``unix:path``; never empty.
+        origin: the object that names it; with ``service``, for the labels of metrics.
         parameters: what every server line says after its address (``max_fails=3``).
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
@@ -28,6 +29,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     name: Name
     servers: tuple[Name, ...]
+    origin: ObjectRef
+    service: str = ""
     parameters: Words = Words()
     method: Words | None = None
     zone: Words | None = None

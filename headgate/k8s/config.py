@@ -18,7 +18,7 @@ from headgate.k8s import manifests
 from headgate.k8s.errors import ConfigError
 from headgate.k8s.kubeconfig import Cluster, Context, ExecConfig, Kubeconfig, UserEntry
 
-SERVICEntryACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts the token, the CA and the namespace."""
 
 
@@ -80,7 +80,7 @@ def load(
     context: str = "",
     *,
     environment: Mapping[str, str] = os.environ,
-    service_account: Path = SERVICEntryACCOUNT,
+    service_account: Path = SERVICE_ACCOUNT,
 ) -> ClusterConfig:
     """Find the API server: the named kubeconfig, else ``KUBECONFIG``, else the Pod's account, else ``~/.kube/config``.
 
@@ -91,7 +91,7 @@ def load(
         return load_kubeconfig([kubeconfig], context, environment=environment, required=True)
     if listed := [path for path in environment.get("KUBECONFIG", "").split(os.pathsep) if path]:
         return load_kubeconfig(listed, context, environment=environment)
-    if environment.get("KUBERNETES_SERVICEntryHOST") and (service_account / "token").exists():
+    if environment.get("KUBERNETES_SERVICE_HOST") and (service_account / "token").exists():
         return in_cluster(environment=environment, service_account=service_account)
     home = Path(environment.get("HOME", "~")).expanduser() / ".kube" / "config"
     if home.exists():
@@ -103,16 +103,16 @@ def load(
 
 
 def in_cluster(
-    *, environment: Mapping[str, str] = os.environ, service_account: Path = SERVICEntryACCOUNT
+    *, environment: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
 ) -> ClusterConfig:
     """Use the service account that the kubelet mounted.
 
     Raises:
         ConfigError: this is no Pod, or its account is not mounted.
     """
-    host, port = environment.get("KUBERNETES_SERVICEntryHOST", ""), environment.get("KUBERNETES_SERVICEntryPORT", "443")
+    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
-        raise ConfigError("not inside a Pod: KUBERNETES_SERVICEntryHOST is not set")
+        raise ConfigError("not inside a Pod: KUBERNETES_SERVICE_HOST is not set")
     token = service_account / "token"
     if not token.exists():
         raise ConfigError(f"{token} does not exist; set automountServiceAccountToken: true for this Pod")

@@ -216,6 +216,9 @@ class Informer(Generic[M]):
         if isinstance(error, Forbidden | NotFound):
             # The rest must not wait for a role or a CRD that may never come.
             self.synced.set()
+        if isinstance(error, NotFound):
+            # Only a list can tell whether the kind is gone for good.
+            self._version = ""
         if (text := str(error)) != self._said:
             self._said = text
             log.warning("informer failed", extra={"fields": {"informer": self.name, "error": text}})

@@ -24,13 +24,21 @@ class LeaseTiming(msgspec.Struct, frozen=True):
 
     Attributes:
         duration: how long others wait after the last renewal they saw before they take over.
-        deadline: how long the leader goes on without a successful renewal before it stops leading.
+        deadline: how long a leader whose renewal failed goes on trying before it stops leading.
         retry: the pause between two attempts.
     """
 
     duration: float = 30.0
     deadline: float = 15.0
     retry: float = 7.5
+
+    @property
+    def lasts(self) -> float:
+        """How long one renewal is good for: the pause until the next, and the time for trying that one.
+
+        Shorter than ``duration``, so that the old leader has stopped before a new one begins.
+        """
+        return min(self.retry + self.deadline, self.duration)
 
 
 class LeaderElector:
@@ -83,8 +91,8 @@ class LeaderElector:
 
     @property
     def is_leader(self) -> bool:
-        """Whether this replica leads, judged by its own clock: true only within the deadline of its last renewal."""
-        return self._leading and self._clock() - self._renewed < self._timing.deadline
+        """Whether this replica leads, judged by its own clock: true only while its last renewal is good."""
+        return self._leading and self._clock() - self._renewed < self._timing.lasts
 
     @property
     def holder(self) -> str:
@@ -105,7 +113,7 @@ class LeaderElector:
         asked = self._clock()
         left = self._timing.deadline
         if self._leading:
-            left = max(0.0, self._renewed + self._timing.deadline - asked)
+            left = max(0.0, self._renewed + self._timing.lasts - asked)
         try:
             async with asyncio.timeout(left):
                 held = await self._hold()
@@ -115,10 +123,10 @@ class LeaderElector:
         self._conclude(asked, held=held)
 
     def _conclude(self, asked: float, *, held: bool | None) -> None:
-        """Draw the consequence; ``None`` is not known, which the leader bears until its deadline."""
+        """Draw the consequence; ``None`` is not known, which the leader bears while its last renewal is good."""
         if held:
             self._renewed = asked
-        expired = self._clock() - self._renewed >= self._timing.deadline
+        expired = self._clock() - self._renewed >= self._timing.lasts
         if held and not self._leading:
             self._leading = True
             log.info("leading", extra={"fields": {"lease": self._lease, "identity": self._identity}})

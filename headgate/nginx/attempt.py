@@ -50,11 +50,13 @@ class Failure(msgspec.Struct, frozen=True):
         reason: nginx's complaint, taken apart.
         live: ``nginx -t`` passed, the running master refused.
         outside: the fault lies outside the configuration (a port in use, no answer in time).
+        pending: nginx may still take it, late.
     """
 
     reason: Blame
     live: bool = False
     outside: bool = False
+    pending: bool = False
 
 
 class Attempt:
@@ -158,15 +160,15 @@ class Attempt:
         if live.ok:
             self.reloaded = True
             return None
-        said = {
-            Verdict.SILENT: f"nginx did not answer the new version within {live.ms / 1000:.1f} s",
-            Verdict.DIED: "nginx ended before it answered the new version",
-        }
-        failure = self._failure(live.log or said.get(live.verdict, ""), live=True)
-        silent = failure.reason.message == "nginx gave no reason"
-        return msgspec.structs.replace(failure, outside=failure.outside or silent or not live.log)
+        failure = self._failure(live.log, live=True)
+        if failure.reason.message and live.verdict is not Verdict.SILENT:
+            return failure
+        silent = f"nginx did not answer the new version within {live.ms / 1000:.1f} s"
+        died = "nginx ended before it answered the new version"
+        reason = Blame(message=died if live.verdict is Verdict.DIED else silent)
+        return Failure(reason, live=True, outside=True, pending=live.verdict is Verdict.SILENT)
 
-    def _failure(self, complaint: str, *, live: bool) -> Failure:
-        reason = blame(complaint, self.task.layout.conf)
+    def _failure(self, output: str, *, live: bool) -> Failure:
+        reason = blame(output, self.task.layout.conf)
         outside = bool(reason.address) and not culprits(reason, self.candidate, self._suspects)
         return Failure(reason, live=live, outside=outside)

@@ -37,7 +37,7 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True):
     """Why nginx refused a configuration.
 
     Attributes:
-        message: nginx's own words without time and pid; never empty.
+        message: nginx's own words without time and pid; empty if it gave no reason.
         file: name relative to the configuration directory, empty if nginx named none inside it.
         line: line in *file*, 0 without one.
         paths: every absolute path the message mentions, such as a certificate that cannot be read.
@@ -67,7 +67,7 @@ def complaints(output: str) -> Iterator[Complaint]:
 
 def blame(output: str, conf: str) -> Blame:
     """Return what *output* (of ``nginx -t``, or a piece of the error log) says was wrong under *conf*."""
-    reason = _reason(list(complaints(output))) or _last(output)
+    reason = _reason(list(complaints(output))) or _foreign(output)
     place = _PLACE.search(reason)
     zone = _ZONE.search(reason)
     port = _PORT.search(reason)
@@ -106,9 +106,10 @@ def _reason(lines: Iterable[Complaint]) -> str:
     return ""
 
 
-def _last(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "nginx gave no reason"
+def _foreign(output: str) -> str:
+    """The last line that is not nginx's own: what a library or the loader said before the end."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not _LINE.match(line)]
+    return lines[-1] if lines else ""
 
 
 def _below(path: str, conf: str) -> str:

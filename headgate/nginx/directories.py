@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import logging
 import os
 import pwd
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import Final
 
 from headgate.ir import Layout
 from headgate.nginx.errors import LayoutError
-
-log = logging.getLogger(__name__)
 
 USERS: Final = ("nginx", "www-data", "nobody")
 """Who workers become when nginx is started by root, by preference."""
@@ -43,7 +40,7 @@ def worker_user(layout: Layout) -> str | None:
     """Return the user for nginx's ``user`` directive: ``None`` unless this process is root.
 
     It is the first of ``USERS`` who can reach the layout's directories (sockets, certificates, caches); if none
-    can, ``root``, which is said in the log.
+    can, ``root``.
     """
     if os.geteuid() != 0:
         return None
@@ -51,10 +48,6 @@ def worker_user(layout: Layout) -> str | None:
     for entry in known:
         if all(_reaches(entry, Path(path)) for path in (layout.conf, layout.run, layout.temp)):
             return entry.pw_name
-    log.warning(
-        "nginx workers stay root: no other user can reach the directories",
-        extra={"fields": {"conf": layout.conf, "run": layout.run, "tried": [entry.pw_name for entry in known]}},
-    )
     return "root"
 
 
@@ -65,14 +58,17 @@ def worker_group(user: str | None) -> int | None:
 
 
 def _make(path: Path, mode: int) -> None:
+    """Make *path* and what is missing above it, passable whatever the umask says."""
     try:
-        if not path.is_dir():
-            path.mkdir(parents=True, exist_ok=True)
-            path.chmod(mode)
+        for step in reversed([step for step in (path, *path.parents) if not step.exists()]):
+            step.mkdir()
+            step.chmod(mode if step == path else 0o755)
     except OSError as error:
         raise LayoutError(
             f"cannot make {path}: {error.strerror}; mount a writable volume there or choose another place with --prefix"
         ) from error
+    if not path.is_dir():
+        raise LayoutError(f"{path} is not a directory; remove it or choose another place with --prefix")
     if not os.access(path, os.W_OK | os.X_OK):
         raise LayoutError(f"cannot write in {path}: let this user own it, or choose another place with --prefix")
 

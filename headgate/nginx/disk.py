@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from headgate.ir import File, FileSet
 from headgate.nginx.errors import DiskError
@@ -68,6 +68,14 @@ class Disk:
         return File(name, path.read_bytes(), mode=path.stat().st_mode & 0o777)
 
 
+class _Paths(NamedTuple):
+    real: Path
+    new: Path
+    """The new content, until it is renamed to ``real``."""
+    old: Path
+    """What ``real`` was before."""
+
+
 class Transaction:
     """Changes to files that can be taken back until they are sealed.
 
@@ -81,6 +89,8 @@ class Transaction:
         self._touched: dict[str, bool] = {}
         """Name → whether a file of that name existed before."""
         self._leavings: dict[str, None] = {}
+        self._known: dict[str, _Paths] = {}
+        self._folders: set[Path] = set()
 
     def __enter__(self) -> Self:
         """Enter; nothing is touched yet."""
@@ -98,7 +108,7 @@ class Transaction:
         The work is done in a thread; cancellation waits for its end, so that ``undo`` finds a quiet disk.
 
         Raises:
-            DiskError: nothing of *plan* was done.
+            DiskError: nothing of *plan* was done, or what was done is taken back by ``undo``.
         """
         work = asyncio.ensure_future(asyncio.to_thread(self._carry_out, plan))
         try:
@@ -116,7 +126,7 @@ class Transaction:
         except BaseException:
             for file in (*staged, *plan.writes[len(staged) : len(staged) + 1]):
                 with contextlib.suppress(OSError):
-                    self._beside(file.name, NEW).unlink()
+                    self._paths(file.name).new.unlink()
             raise
         for file in staged:
             self._swap(file.name)
@@ -130,33 +140,36 @@ class Transaction:
     def undo(self) -> None:
         """Put back every file as it was when the Transaction began."""
         for name, existed in self._touched.items():
-            with _explained("put back", self._root / name):
+            paths = self._paths(name)
+            with _explained("put back", paths.real):
                 if existed:
-                    self._beside(name, OLD).replace(self._root / name)
+                    paths.old.replace(paths.real)
                 else:
-                    (self._root / name).unlink(missing_ok=True)
-        self._touched.clear()
-        self._leavings.clear()
+                    paths.real.unlink(missing_ok=True)
+        self._forget()
 
     def seal(self) -> None:
-        """Keep the changes; remove the leavings and what the files were before."""
-        for name, existed in self._touched.items():
-            if existed:
-                self._beside(name, OLD).unlink(missing_ok=True)
-        for name in self._leavings:
-            (self._root / name).unlink(missing_ok=True)
+        """Keep the changes; remove the leavings and what the files were before.
+
+        What cannot be removed now is removed at the next start; nginx includes none of it.
+        """
+        earlier = [self._paths(name).old for name, existed in self._touched.items() if existed]
+        for path in (*earlier, *(self._paths(name).real for name in self._leavings)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self._forget()
+
+    def _forget(self) -> None:
         self._touched.clear()
         self._leavings.clear()
 
     def _stage(self, file: File) -> None:
-        path = self._beside(file.name, NEW)
-        with _explained("write", self._root / file.name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        paths = self._paths(file.name)
+        with _explained("write", paths.real):
+            descriptor = os.open(paths.new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(file.data)
-                self._permit(stream.fileno(), file.mode)
+                self._permit(descriptor, file.mode)
 
     def _permit(self, descriptor: int, mode: int) -> None:
         """Set the mode; a private file becomes readable for the workers' group, if they are another user."""
@@ -166,31 +179,39 @@ class Transaction:
         os.fchmod(descriptor, mode)
 
     def _swap(self, name: str) -> None:
-        with _explained("replace", self._root / name):
+        paths = self._paths(name)
+        with _explained("replace", paths.real):
             self._keep(name)
-            self._beside(name, NEW).replace(self._root / name)
+            paths.new.replace(paths.real)
 
     def _remove(self, name: str) -> None:
-        with _explained("remove", self._root / name):
+        paths = self._paths(name)
+        with _explained("remove", paths.real):
             self._keep(name)
-            (self._root / name).unlink(missing_ok=True)
+            paths.real.unlink(missing_ok=True)
 
     def _keep(self, name: str) -> None:
         """Keep what *name* holds now under its second name, unless an earlier plan did."""
         if name in self._touched:
             return
-        kept = self._beside(name, OLD)
-        kept.unlink(missing_ok=True)
+        paths = self._paths(name)
         try:
-            os.link(self._root / name, kept, follow_symlinks=False)
+            os.link(paths.real, paths.old, follow_symlinks=False)
         except FileNotFoundError:
             self._touched[name] = False
         else:
             self._touched[name] = True
 
-    def _beside(self, name: str, suffix: str) -> Path:
-        path = self._root / name
-        return path.with_name(f".{path.name}{suffix}")
+    def _paths(self, name: str) -> _Paths:
+        """Return the three paths of *name*; the folder is made when it is first asked for."""
+        if name not in self._known:
+            real = self._root / name
+            if real.parent not in self._folders:
+                with _explained("make", real.parent):
+                    real.parent.mkdir(parents=True, exist_ok=True)
+                self._folders.add(real.parent)
+            self._known[name] = _Paths(real, real.with_name(f".{real.name}{NEW}"), real.with_name(f".{real.name}{OLD}"))
+        return self._known[name]
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -13,7 +13,7 @@ from msgspec import structs
 
 from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome
 from headgate.nginx import orphans
-from headgate.nginx.attempt import Attempt, Task
+from headgate.nginx.attempt import Attempt, Failure, Task
 from headgate.nginx.capabilities import Binary
 from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
@@ -120,7 +120,6 @@ class LocalManager:
         self._refused: Mapping[ObjectRef, Refusal] = {}
         self._turn = asyncio.Lock()
         self._started = asyncio.Event()
-        self._quitting = False
         self._last_end = float("-inf")
         self.stats = ReloadStats()
 
@@ -154,6 +153,8 @@ class LocalManager:
         """
         async with self._turn:
             await asyncio.to_thread(prepare, self._options.layout)
+            if worker_user(self._options.layout) == "root":
+                log.warning("nginx workers stay root: no other user may pass the directories above theirs")
             await orphans.reap(self._options.layout)
             self._disk.sweep()
             self._present = await asyncio.to_thread(self._disk.scan, [*files, VERSION_FILE])
@@ -174,33 +175,31 @@ class LocalManager:
             return await self._attempt(self._good, "other", {})
 
     async def quit(self, drain: float) -> None:
-        """Stop nginx for good: QUIT, *drain* seconds for requests in flight, then TERM, then KILL."""
-        self._quitting = True
-        if self._nginx.master is not None:
-            await self._nginx.master.quit(drain)
+        """Stop nginx for good: QUIT, *drain* seconds for requests in flight, then TERM, then KILL.
+
+        Applies that are waiting or under way fail.
+        """
+        await self._nginx.quit(drain)
 
     async def run(self) -> None:
         """Restart a master that dies, with the last good files; ends by cancellation, or after ``quit``."""
         await self._started.wait()
-        while self._nginx.master is not None:
+        while self._nginx.master is not None and not self._nginx.closing:
             ended = await self._nginx.master.wait()
             delay, most = RESTART_S
-            while not self._quitting and not await self._revive(ended):
+            while not await self._revive(ended):
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, most)
-            if self._quitting:
-                return
 
     async def _revive(self, ended: str) -> bool:
-        """Start a master again unless an apply did so meanwhile; return whether there is one."""
+        """Start a master again, unless an apply did so meanwhile; return whether no further try is needed."""
+        if self._nginx.closing:
+            return True
+        log.error("nginx master ended", extra={"fields": {"how": ended}})
         async with self._turn:
-            if self._nginx.alive or self._quitting:
-                return True
-            log.error("nginx master ended", extra={"fields": {"how": ended}})
-            result = await self._attempt(self._good, "other", {})
-        if not result.ok:
-            log.error("nginx could not be restarted", extra={"fields": {"error": result.error}})
-            return False
+            result = None if self._nginx.alive else await self._attempt(self._good, "other", {})
+        if result is not None and not result.ok:
+            return self._nginx.closing
         self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
         return True
 
@@ -244,21 +243,24 @@ class LocalManager:
             patience_s=self._options.isolate_s,
         )
         holds = {origin: refusal.hold for origin, refusal in known.items()}
+        failure: Failure | None = None
         try:
             with self._disk.begin() as transaction:
                 attempt = Attempt(self._nginx, transaction, task, holds)
                 failure = await attempt.run()
                 if failure is None:
                     transaction.seal()
-        except NginxError as error:
-            return self._failed(str(error))
+                    return self._applied(attempt, reason, known)
+            error = attempt.explain(failure)
+        except NginxError as fault:
+            error = str(fault)
         finally:
             self._last_end = time.monotonic()
-        if failure is None:
-            return self._applied(attempt, reason, known)
+        if failure is not None and failure.pending:
+            self._nginx.nudge()
         if self._nginx.version != before:
             await self._go_back()
-        return self._failed(attempt.explain(failure), outside=failure.outside, test_ms=attempt.test_ms)
+        return self._failed(error, outside=failure is None or failure.outside)
 
     async def _go_back(self) -> None:
         """Serve the last good files again, after a search during which parts of a refused set were live."""
@@ -269,15 +271,14 @@ class LocalManager:
 
     def _known(self, wanted: FileSet) -> dict[ObjectRef, Refusal]:
         """Return the refusals that still stand: those of origins whose files are the same as then."""
-        return {origin: refusal for origin, refusal in self._refused.items() if wanted.of(origin) == refusal.files}
+        now = _files_of(self._refused, wanted)
+        return {origin: refusal for origin, refusal in self._refused.items() if now[origin] == refusal.files}
 
     def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
-        wanted = attempt.task.wanted
-        fresh = {
-            origin: Refusal(wanted.of(origin), message, attempt.holds[origin])
-            for origin, message in attempt.refused.items()
-        }
-        refusals = {**known, **fresh}
+        files = _files_of(attempt.refused, attempt.task.wanted)
+        refusals = dict(known)
+        for origin, message in attempt.refused.items():
+            refusals[origin] = Refusal(files[origin], message, attempt.holds[origin])
         self._refused = {origin: refusal for origin, refusal in refusals.items() if origin not in attempt.late}
         steps = plan(self._present, attempt.present)
         self._good, self._present = attempt.candidate, attempt.present
@@ -294,18 +295,30 @@ class LocalManager:
             reload_ms=attempt.live_ms if attempt.reloaded else 0.0,
         )
 
-    def _failed(self, error: str, *, outside: bool = True, test_ms: float = 0.0) -> ApplyResult:
+    def _failed(self, error: str, *, outside: bool = True) -> ApplyResult:
         self.stats = structs.replace(self.stats, errors=self.stats.errors + 1, last_ok=False)
         outcome = Outcome.FAILED if outside else Outcome.REFUSED
         log.error("configuration not applied", extra={"fields": {"outcome": outcome.value, "error": error}})
-        return ApplyResult(outcome=outcome, version=self.version, error=error, test_ms=test_ms)
+        return ApplyResult(outcome=outcome, version=self.version, error=error)
 
     def _count(self, attempt: Attempt, reason: Reason) -> None:
         stats = self.stats
         if attempt.refused:
-            log.warning("objects left out", extra={"fields": {str(o): text for o, text in attempt.refused.items()}})
+            first, message = next(iter(attempt.refused.items()))
+            fields = {"count": len(attempt.refused), "first": str(first), "message": message}
+            log.warning("objects left out, nginx refused them", extra={"fields": fields})
             stats = structs.replace(stats, errors=stats.errors + 1)
         if attempt.reloaded:
             count = {reason: getattr(stats, reason) + 1}
             stats = structs.replace(stats, last_ok=True, last_ms=attempt.live_ms, **count)
         self.stats = stats
+
+
+def _files_of(origins: Collection[ObjectRef], files: FileSet) -> dict[ObjectRef, tuple[File, ...]]:
+    """Return the files of each of *origins*, in one pass over *files*."""
+    found: dict[ObjectRef, list[File]] = {origin: [] for origin in origins}
+    if found:
+        for file in files.values():
+            if file.origin in found:
+                found[file.origin].append(file)
+    return {origin: tuple(own) for origin, own in found.items()}

@@ -121,7 +121,7 @@ async def test(binary: str, layout: Layout, timeout_s: float) -> str:
             process.kill()
             await process.wait()
     text = output.decode(errors="replace")
-    return "" if process.returncode == 0 else text or f"nginx -t ended with exit code {process.returncode}"
+    return "" if process.returncode == 0 else text or f"nginx -t ended without a word, exit code {process.returncode}"
 
 
 def _place(layout: Layout, error_log: str) -> tuple[str, ...]:

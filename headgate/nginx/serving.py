@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Final
@@ -11,6 +12,7 @@ import msgspec
 from headgate.ir import Layout
 from headgate.nginx import orphans, procfs, verify
 from headgate.nginx.blame import refusal
+from headgate.nginx.errors import NginxError
 from headgate.nginx.process import ErrorLog, Master, launch, test
 from headgate.nginx.verify import Expectation, Verdict
 
@@ -52,6 +54,7 @@ class Nginx:
         self.version = 0
         """The version that is served; 0 before the first."""
         self._issued = 0
+        self._closing = asyncio.Event()
 
     @property
     def alive(self) -> bool:
@@ -96,16 +99,36 @@ class Nginx:
             log.warning("old workers still accept connections", extra={"fields": {"version": version}})
         return live
 
+    async def quit(self, drain: float) -> None:
+        """Stop nginx for good: QUIT and *drain* seconds, then TERM, then KILL; nothing can start it again."""
+        self._closing.set()
+        if self.master is not None:
+            await self.master.quit(drain)
+
+    @property
+    def closing(self) -> bool:
+        """Whether ``quit`` was called."""
+        return self._closing.is_set()
+
+    def nudge(self) -> None:
+        """Ask for a reload of what is on disk now without waiting for it, after a reload that never answered."""
+        if self.master is not None:
+            self.master.hang_up()
+
     def generations(self) -> procfs.Generations:
         """Count current workers and those that are still leaving."""
         return procfs.generations(self.master.pid) if self.master and self.alive else procfs.Generations()
 
     async def _signal(self) -> Master:
         """Make the master read the files: a HUP, or a new master where there is none."""
+        if self.closing:
+            raise NginxError("nginx is being stopped")
         if self.master is not None and self.master.alive:
             self.master.hang_up()
             return self.master
         await orphans.reap(self._layout)
         orphans.unlink_sockets(self._layout)
         self.master = await launch(self._binary, self._layout)
+        if self._closing.is_set():  # quit came while the program was starting and found no master
+            await self.master.quit(ABANDON_S)
         return self.master

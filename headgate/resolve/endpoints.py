@@ -9,7 +9,7 @@ import msgspec
 from headgate.api import EndpointSlice, Service
 from headgate.api.core import ServicePort as Port
 from headgate.api.core import ServiceSpec
-from headgate.api.discovery import Endpoint
+from headgate.api.discovery import Endpoint, EndpointPort
 from headgate.api.networking import ServiceBackendPort
 from headgate.problems import ObjectRef, Problem, show
 from headgate.resolve.addresses import HIGHEST_PORT, host_fault, ip_fault, with_port
@@ -69,7 +69,7 @@ def endpoints(
         return _external(wanted, spec)
     port = find_port(spec, wanted.port)
     if port is None:
-        return wanted.nothing(f"it has no port {wanted.port or ''}; it has {_listed(spec)}")
+        return wanted.nothing(f"it has no TCP port {show(str(wanted.port or ''))}; its ports are {_listed(spec)}")
     if not wanted.use_cluster_ip:
         return _from_slices(wanted, port, slices)
     if headless(spec):
@@ -86,19 +86,23 @@ def headless(spec: ServiceSpec) -> bool:
 
 def find_port(spec: ServiceSpec, port: ServiceBackendPort | None) -> Port | None:
     """Return the TCP port of a Service that *port* names; the same number may also exist for UDP."""
+    return next((found for found in spec.ports or () if _protocol(found) == "TCP" and _names(port, found)), None)
+
+
+def _names(port: ServiceBackendPort | None, found: Port) -> bool:
     if port is None:
-        return None
-    for found in spec.ports or ():
-        if (found.protocol or "TCP") == "TCP" and (
-            found.port == port.number if port.number else (port.name and found.name == port.name)
-        ):
-            return found
-    return None
+        return False
+    return found.port == port.number if port.number else bool(port.name) and found.name == port.name
+
+
+def _protocol(port: Port | EndpointPort) -> str:
+    return port.protocol or "TCP"
 
 
 def _listed(spec: ServiceSpec) -> str:
-    ports = [f"{port.port} ({port.name})" if port.name else str(port.port) for port in spec.ports or ()]
-    return ", ".join(ports) or "no ports"
+    """Spell the ports of a Service: ``80, 443 (https), 53/UDP (dns)``."""
+    kinds = [(port, "" if _protocol(port) == "TCP" else f"/{_protocol(port)}") for port in spec.ports or ()]
+    return ", ".join(f"{port.port}{kind}{f' ({port.name})' if port.name else ''}" for port, kind in kinds) or "none"
 
 
 def _external(wanted: Wanted, spec: ServiceSpec) -> tuple[Endpoints, list[Problem]]:
@@ -173,7 +177,7 @@ def _number(slice_: EndpointSlice, port: Port) -> int | None:
     names may differ: then the target port's number decides. A target port with a name has its number
     in the slice, perhaps another one in each.
     """
-    ports = [found for found in slice_.ports or () if (found.protocol or "TCP") == "TCP"]
+    ports = [found for found in slice_.ports or () if _protocol(found) == "TCP"]
     target = port.target_port or port.port
     for found in ports:
         if (found.name or "") == (port.name or ""):

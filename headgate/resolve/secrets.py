@@ -72,6 +72,10 @@ class LocalSecretStore:
         """The certificate for TLS hosts without a Secret, once ``special`` was told of it."""
         return self._special[WILDCARD].reference if WILDCARD in self._special else None
 
+    def special_files(self) -> tuple[File, ...]:
+        """Return the files of the certificates that flags name."""
+        return tuple(file for valid in self._special.values() for file in valid.files)
+
     def get(self, ref: ObjectRef, secret: Secret | None, kind: SecretKind, now: datetime) -> Validated:
         """Return *secret* for a use that needs *kind*; ``None`` says that there is none.
 
@@ -111,10 +115,13 @@ class LocalSecretStore:
         return kept, (Problem(ref, "", "", content.error, effect, code=code),)
 
     def aged(self, since: datetime, now: datetime) -> frozenset[ObjectRef]:
-        """Return the Secrets about which time alone gave a reason to speak, or to stop, between the two times."""
+        """Return the Secrets about which time alone gave a reason to speak, or to stop, between the two times.
+
+        May be asked while a batch is resolved in another thread.
+        """
         return frozenset(
             ref
-            for ref, (_, content) in self._checked.items()
+            for ref, (_, content) in tuple(self._checked.items())  # one step of the interpreter, so a consistent copy
             if content.validity and content.validity.warning(since) != content.validity.warning(now)
         )
 

@@ -5,12 +5,9 @@ from headgate.settings.config_params import (
     NOTHING,
     REGISTRY,
     ConfigParams,
-    Said,
-    inherited,
-    overlay,
-    read_annotations,
-    read_configmap,
 )
+from headgate.settings.parsers import Unfit
+from headgate.settings.reading import Said, inherited, overlay, read_annotations, read_configmap
 from headgate.settings.registry import Delta, Field, Registry, Role, Scope, Setting, Settings, Where
 from headgate.settings.values import (
     Duration,
@@ -18,14 +15,14 @@ from headgate.settings.values import (
     HeaderName,
     Offset,
     Quoted,
+    Seconds,
     Size,
     Snippet,
-    Unfit,
     Words,
 )
 
 __all__ = [
     "GROUPS", "NOTHING", "REGISTRY", "ConfigParams", "Delta", "Duration", "Field", "Header", "HeaderName", "Offset",
-    "Quoted", "Registry", "Role", "Said", "Scope", "Setting", "Settings", "Size", "Snippet", "Unfit", "Where", "Words",
-    "inherited", "overlay", "read_annotations", "read_configmap",
+    "Quoted", "Registry", "Role", "Said", "Scope", "Seconds", "Setting", "Settings", "Size", "Snippet", "Unfit",
+    "Where", "Words", "inherited", "overlay", "read_annotations", "read_configmap",
 ]  # fmt: skip

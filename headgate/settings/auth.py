@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.parsers import dns_name
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Quoted, dns_name, plain_text
+from headgate.settings.values import Quoted, plain_text
 
 
 class AuthSettings(Settings):

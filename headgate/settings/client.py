@@ -5,14 +5,18 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
+from headgate.settings.parsers import Unfit, accepts, listed, matching
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Duration, Unfit, listed, matching
+from headgate.settings.values import Duration
 
 
+@accepts("address, network or `unix:`")
 def network(text: str) -> str:
-    """Parse an address, a network or ``unix:``, the arguments of ``set_real_ip_from``."""
+    """Parse an argument of ``set_real_ip_from``; a zone (``fe80::1%eth0``) may hold any text, so it is refused."""
     if text == "unix:":
         return text
+    if "%" in text:
+        raise Unfit("an address with a zone, which nginx cannot use")
     try:
         return str(ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text))
     except ValueError:
@@ -43,7 +47,13 @@ class ClientSettings(Settings):
     ] = None
     set_real_ip_from: Annotated[
         tuple[str, ...],
-        knob("set-real-ip-from", "Proxies that are believed.", Scope.SERVER, Where.CONFIGMAP, parse=listed(network)),
+        knob(
+            "set-real-ip-from",
+            "Proxies that are believed.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=listed(network, network.words),
+        ),
     ] = ()
     real_ip_recursive: Annotated[
         bool, knob("real-ip-recursive", "Skip believed addresses in the header.", Scope.SERVER, Where.CONFIGMAP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 
 PLUS = "a feature of NGINX Plus that Headgate does not have yet"
 APP_PROTECT = "for F5 App Protect, which is closed software that Headgate does not drive"
@@ -33,18 +33,27 @@ _KEYS = {
     "resolver-timeout": "not there yet",
 }
 
-_PATTERNS = (
-    (r"appprotect(dos)?\.f5\.com/.+|app-protect-.+", APP_PROTECT),
-    (r"zone-sync.*", PLUS),
-    (r"oidc-.+", PLUS),
-    (r"otel-.+", "not there yet (OpenTelemetry)"),
-    (r"mgmt:.+", "for NGINX Plus licences and usage reports, which open-source NGINX does not have"),
-)
+_WHOLE = {"annotation": _ANNOTATIONS, "configmap": _KEYS}
+_PREFIXES = {
+    "annotation": {"appprotect.f5.com/": APP_PROTECT, "appprotectdos.f5.com/": APP_PROTECT},
+    "configmap": {
+        "app-protect-": APP_PROTECT,
+        "zone-sync": PLUS,
+        "oidc-": PLUS,
+        "otel-": "not there yet (OpenTelemetry)",
+        "mgmt:": "for NGINX Plus licences and usage reports, which open-source NGINX does not have",
+    },
+}
 
 
 def declined(place: str, key: str) -> str:
     """Return why *key* of *place* (``annotation`` or ``configmap``) has no effect, or ``""`` if it is unknown."""
-    table = _ANNOTATIONS if place == "annotation" else _KEYS
-    if key in table:
-        return table[key]
-    return next((reason for pattern, reason in _PATTERNS if re.fullmatch(pattern, key)), "")
+    if key in _WHOLE[place]:
+        return _WHOLE[place][key]
+    return next((reason for prefix, reason in _PREFIXES[place].items() if key.startswith(prefix)), "")
+
+
+def declined_rows(place: str) -> Iterator[tuple[str, str]]:
+    """Yield key (``prefix*`` for a family) and reason of everything declined at *place*, for the reference pages."""
+    yield from _WHOLE[place].items()
+    yield from ((f"{prefix}*", reason) for prefix, reason in _PREFIXES[place].items())

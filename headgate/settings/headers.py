@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.parsers import choice, listed, number
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Header, HeaderName, choice, listed, number
+from headgate.settings.values import Header, HeaderName
 
-_names = listed(HeaderName.parse)
+_names = listed(HeaderName.parse, "header names")
 
 
 class HeaderSettings(Settings):
@@ -25,16 +26,19 @@ class HeaderSettings(Settings):
         tuple[Header, ...],
         knob(
             "proxy-set-headers",
-            "Request headers for backends: Name:Value, or Name for the client's own value.",
+            "Request headers for backends; without a value the client's own.",
             Scope.OWN,
             Where.ANNOTATION,
-            parse=listed(Header.request),
+            parse=listed(Header.request, "`Name` or `Name:Value`"),
         ),
     ] = ()
     add_header: Annotated[
         tuple[Header, ...],
         knob(
-            "add-header", "Response headers: Name:Value or Name:Value:always.", Scope.OWN, parse=listed(Header.response)
+            "add-header",
+            "Response headers; with always also on errors.",
+            Scope.OWN,
+            parse=listed(Header.response, "`Name:Value` or `Name:Value:always`"),
         ),
     ] = ()
     add_header_inherit: Annotated[
@@ -54,6 +58,7 @@ class HeaderSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             gate="enable-snippets",
+            gated=Where.CONFIGMAP,
         ),
     ] = False
     hsts: Annotated[bool, knob("hsts", "Send Strict-Transport-Security.", Scope.SERVER)] = False

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.parsers import VARIABLE, choice, matching, number
 from headgate.settings.registry import Settings, Where, knob
-from headgate.settings.values import Size, choice, matching, number
-
-_KEY = r"(\$\{[a-zA-Z_][a-zA-Z0-9_]*\}|\$[a-zA-Z_][a-zA-Z0-9_]*)+"
+from headgate.settings.values import Size, zone_size
 
 
 class LimitSettings(Settings):
@@ -19,7 +18,7 @@ class LimitSettings(Settings):
             "limit-req-rate",
             "Requests per second or minute: 10r/s, 30r/m.",
             where=Where.ANNOTATION,
-            parse=matching(r"0*[1-9]\d{0,8}r/[sm]", "a rate such as 10r/s or 30r/m"),
+            parse=matching(r"0{0,9}[1-9][0-9]{0,8}r/[sm]", "a rate such as 10r/s or 30r/m"),
         ),
     ] = None
     limit_req_key: Annotated[
@@ -28,11 +27,11 @@ class LimitSettings(Settings):
             "limit-req-key",
             "What is counted.",
             where=Where.ANNOTATION,
-            parse=matching(_KEY, "one or more variables such as ${binary_remote_addr}"),
+            parse=matching(f"(?:{VARIABLE})+", "one or more variables such as ${binary_remote_addr}"),
         ),
     ] = "${binary_remote_addr}"
     limit_req_zone_size: Annotated[
-        Size, knob("limit-req-zone-size", "Memory for the counters, at least 32k.", where=Where.ANNOTATION)
+        Size, knob("limit-req-zone-size", "Memory for the counters.", where=Where.ANNOTATION, parse=zone_size)
     ] = Size("10m")
     limit_req_delay: Annotated[
         int, knob("limit-req-delay", "Excess requests that pass at once.", where=Where.ANNOTATION)

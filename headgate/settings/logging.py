@@ -5,27 +5,44 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from headgate.settings.parsers import Unfit, accepts, choice, has_loose_dollar, number
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Quoted, Unfit, Words, choice, matching
+from headgate.settings.values import Quoted, Words, unescaped
 
 
+@accepts("lines of text with variables")
 def log_format(text: str) -> tuple[Quoted, ...]:
     """Parse a log format: every line is one quoted fragment, as the incumbent joins them."""
     if "\x00" in text:
         raise Unfit("text with a NUL byte")
-    return tuple(Quoted(line) for line in text.split("\n") if line)
+    if has_loose_dollar(text):
+        raise Unfit("a format with a $ that begins no variable; write $name or ${name}")
+    lines = tuple(Quoted(unescaped(line)) for line in text.replace("\r\n", "\n").split("\n") if line)
+    if not lines:
+        raise Unfit("a format without a line")
+    return lines
 
 
+_SYSLOG = re.compile(
+    r"syslog:server=(?:unix:(?!\S*\.\.)/[A-Za-z0-9_./\-]+|\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.\-]*+)"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:,(?:facility=[a-z0-9]+|severity=[a-z]+|tag=[A-Za-z0-9_]{1,32}|nohostname))*"
+)
+_FORMAT_NAME = re.compile(r"[A-Za-z0-9_\-]+")
+
+
+@accepts("`syslog:server=ADDRESS[:PORT][,OPTION]…` or `/dev/stdout`, and perhaps the name of a format")
 def access_log(text: str) -> Words:
-    """Parse a target of the access log: ``syslog:…`` or ``/dev/stdout``, each followed by a format's name."""
-    words = text.split()
-    target = matching(r"syslog:[A-Za-z0-9_.:,=/\[\]\-]+|/dev/std(out|err)", "syslog:server=… (or /dev/stdout)")
-    if not words or len(words) > 2:  # noqa: PLR2004 - a target and a format
-        raise Unfit("not a target and the name of a format")
-    target(words[0])
-    if not all(re.fullmatch(r"[A-Za-z0-9_\-]+", word) for word in words[1:]):
-        raise Unfit("followed by something that is not the name of a format")
-    return Words(words)
+    """Parse the target of the access log (https://nginx.org/en/docs/syslog.html) and the name of a format."""
+    target, *names = text.split() or [""]
+    syslog = _SYSLOG.fullmatch(target)
+    if not syslog and target not in {"/dev/stdout", "/dev/stderr"}:
+        raise Unfit("not a target; use syslog:server=ADDRESS[:PORT][,facility=…,tag=…,severity=…,nohostname]")
+    if syslog and syslog["port"]:
+        number(1, 65535)(syslog["port"])
+    if len(names) > 1 or not all(map(_FORMAT_NAME.fullmatch, names)):
+        raise Unfit("a target followed by something that is not the name of one format")
+    return Words((target, *names))
 
 
 _escaping = choice("default", "json", "none")
@@ -46,7 +63,7 @@ class LogSettings(Settings):
     ] = "notice"
     access_log: Annotated[
         Words,
-        knob("access-log", "Target of the access log: syslog:…", Scope.SERVER, Where.CONFIGMAP, parse=access_log),
+        knob("access-log", "Where the access log goes, and in which format.", Scope.SERVER, Where.CONFIGMAP, parse=access_log),
     ] = Words(("/dev/stdout", "main"))
     access_log_off: Annotated[bool, knob("access-log-off", "No access log.", Scope.SERVER, Where.CONFIGMAP)] = False
     log_format: Annotated[
@@ -59,7 +76,7 @@ class LogSettings(Settings):
     )
     log_format_escaping: Annotated[
         str | None,
-        knob("log-format-escaping", "default, json or none.", Scope.SERVER, Where.CONFIGMAP, parse=_escaping),
+        knob("log-format-escaping", "How the values of variables are escaped.", Scope.SERVER, Where.CONFIGMAP, parse=_escaping),
     ] = None
     stream_log_format: Annotated[
         tuple[Quoted, ...],
@@ -70,7 +87,7 @@ class LogSettings(Settings):
     )
     stream_log_format_escaping: Annotated[
         str | None,
-        knob("stream-log-format-escaping", "default, json or none.", Scope.SERVER, Where.CONFIGMAP, parse=_escaping),
+        knob("stream-log-format-escaping", "How the values of variables are escaped.", Scope.SERVER, Where.CONFIGMAP, parse=_escaping),
     ] = None
     default_server_access_log_off: Annotated[
         bool,

@@ -5,42 +5,58 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from headgate.settings.parsers import Unfit, accepts, matching, number, switch, word
 from headgate.settings.registry import Scope, Setting, Settings, Where, knob
-from headgate.settings.values import Duration, Unfit, Words, matching, number
+from headgate.settings.values import Duration, Words
 
 
+@accepts("number or auto")
 def workers(text: str) -> str:
     """Parse ``auto`` or a number of processes."""
     return "auto" if text.strip() == "auto" else str(number(1, 1024)(text))
 
 
+_masks = matching(r"auto(?: [01]{1,1024})?|[01]{1,1024}(?: [01]{1,1024})*", "auto, auto MASK or masks of 0 and 1")
+
+
+@accepts("auto, `auto MASK` or a mask for each worker")
 def affinity(text: str) -> Words:
     """Parse ``auto``, ``auto MASK`` or one mask a worker."""
-    words = text.split()
-    if not words or not all(re.fullmatch(r"[01]{1,1024}", word) for word in words[words[0] == "auto" :]):
-        raise Unfit("not auto or masks of 0 and 1")
-    return Words(words)
+    return Words(_masks(" ".join(text.split())).split())
 
 
+@accepts("true or false")
 def tokens(text: str) -> bool:
-    """Parse ``server-tokens``."""
-    if text in {"1", "t", "T", "TRUE", "true", "True", "on"}:
-        return True
-    if text in {"0", "f", "F", "FALSE", "false", "False", "off"}:
-        return False
-    raise Unfit("neither true nor false (a text of one's own belongs to NGINX Plus)")
+    """Parse ``server-tokens``, which users also write as nginx does."""
+    if text.strip() in {"on", "off"}:
+        return text.strip() == "on"
+    try:
+        return switch(text)
+    except Unfit:
+        raise Unfit("neither true nor false (a text of one's own belongs to NGINX Plus)") from None
 
 
+@accepts("status, or status and a URL or word")
 def answer(text: str) -> Words:
-    """Parse the answer of the default server: a status, or a status of redirection and a URL."""
-    match = re.fullmatch(r"(\d{3})(?: ([^\s;{}\"'\\#$`]+|\$scheme://\$host\$request_uri))?", text.strip())
-    if not match or not 100 <= int(match[1]) <= 599:  # noqa: PLR2004 - HTTP status codes
-        raise Unfit("not a status (404), or a redirect and its URL (302 https://example.com)")
-    return Words(text.split())
+    """Parse the answer of the default server: the arguments of ``return``."""
+    status, *rest = text.split()
+    if not re.fullmatch(r"[1-5][0-9]{2}", status) or len(rest) > 1:
+        raise Unfit("not a status (404), or a status and a word (302 https://example.com)")
+    return Words((status, *map(word, rest)))
 
 
-def _hash(key: str, doc: str, least: int = 32) -> Setting:
-    return knob(key, doc, Scope.SERVER, Where.CONFIGMAP, parse=number(least, 2**20))
+_address = matching(r"[A-Za-z0-9.:\-]*", "an IP address or a host name")
+
+LARGEST_BUCKET = 65_536 - 128
+"""nginx refuses buckets of hash tables above 64 kB less one cache line (ngx_hash_init)."""
+
+
+def _table(key: str, doc: str, most: int = 2**20) -> Setting:
+    return knob(key, doc, Scope.SERVER, Where.CONFIGMAP, parse=number(32, most))
+
+
+def _bucket(key: str, doc: str) -> Setting:
+    return _table(key, doc, LARGEST_BUCKET)
 
 
 class MainSettings(Settings):
@@ -65,14 +81,14 @@ class MainSettings(Settings):
         int | None, knob("worker-rlimit-nofile", "Open files of one worker.", Scope.SERVER, Where.CONFIGMAP,
                          parse=number(64, 2**30))
     ] = None  # fmt: skip
-    server_names_hash_bucket_size: Annotated[int, _hash("server-names-hash-bucket-size", "Bucket for host names.")] = (
-        256
-    )
-    server_names_hash_max_size: Annotated[int, _hash("server-names-hash-max-size", "Table of host names.")] = 1024
-    map_hash_bucket_size: Annotated[int, _hash("map-hash-bucket-size", "Bucket of maps.")] = 256
-    map_hash_max_size: Annotated[int, _hash("map-hash-max-size", "Table of maps.")] = 2048
-    variables_hash_bucket_size: Annotated[int, _hash("variables-hash-bucket-size", "Bucket of variables.")] = 256
-    variables_hash_max_size: Annotated[int, _hash("variables-hash-max-size", "Table of variables.")] = 1024
+    server_names_hash_bucket_size: Annotated[
+        int, _bucket("server-names-hash-bucket-size", "Bucket for host names.")
+    ] = 256
+    server_names_hash_max_size: Annotated[int, _table("server-names-hash-max-size", "Table of host names.")] = 1024
+    map_hash_bucket_size: Annotated[int, _bucket("map-hash-bucket-size", "Bucket of maps.")] = 256
+    map_hash_max_size: Annotated[int, _table("map-hash-max-size", "Table of maps.")] = 2048
+    variables_hash_bucket_size: Annotated[int, _bucket("variables-hash-bucket-size", "Bucket of variables.")] = 256
+    variables_hash_max_size: Annotated[int, _table("variables-hash-max-size", "Table of variables.")] = 1024
     server_tokens: Annotated[
         bool, knob("server-tokens", "Whether nginx says its version.", Scope.SERVER, parse=tokens)
     ] = True
@@ -87,7 +103,7 @@ class MainSettings(Settings):
             "Address written to the status of Ingresses, before that of -external-service.",
             Scope.SERVER,
             Where.CONFIGMAP,
-            parse=matching(r"[A-Za-z0-9.:\-]*", "an IP address or a host name"),
+            parse=_address,
             empty=True,
         ),
     ] = None

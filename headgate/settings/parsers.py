@@ -38,7 +38,7 @@ def accepts(words: str) -> Callable[[Callable[[str], T]], Parser[T]]:
 
 def matching(pattern: str, words: str) -> Parser[str]:
     """Return a parser of text that matches *pattern* whole; spaces around it do not count."""
-    compiled = re.compile(pattern, re.ASCII)
+    compiled = re.compile(pattern)
 
     def parse_text(text: str) -> str:
         if not compiled.fullmatch(text.strip()):
@@ -48,7 +48,11 @@ def matching(pattern: str, words: str) -> Parser[str]:
     return Parser(words, parse_text)
 
 
-def number(least: int = 0, most: int = 2**31 - 1) -> Parser[int]:
+_MOST = 2**31 - 1
+"""What nginx counts in on every platform."""
+
+
+def number(least: int = 0, most: int = _MOST) -> Parser[int]:
     """Return a parser of whole numbers from *least* to *most*."""
 
     def parse_number(text: str) -> int:
@@ -58,7 +62,8 @@ def number(least: int = 0, most: int = 2**31 - 1) -> Parser[int]:
             raise Unfit(f"out of range; use {least} to {most}")
         return int(text)
 
-    return Parser("number", parse_number)
+    bounds = f" from {least}" if most == _MOST else f" from {least} to {most}"
+    return Parser(f"number{bounds if least or most != _MOST else ''}", parse_number)
 
 
 def choice(*words: str) -> Parser[str]:
@@ -103,12 +108,20 @@ def switch(text: str) -> bool:
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 
 dns_name = matching(
-    rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", "the name of an object: lower-case letters, digits, - and ."
+    rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", "the name of an object (lower-case letters, digits, - and .)"
 )
 """A DNS-1123 subdomain, the form of the names of Kubernetes objects."""
 
 VARIABLE = r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*+)"
 """A variable of nginx, ``$name`` or ``${name}``."""
+
+_LOOSE_DOLLAR = re.compile(rf"(?!{VARIABLE})\$")
+
+
+def has_loose_dollar(text: str) -> bool:
+    """Whether a ``$`` in *text* begins no variable, which nginx refuses and has no escape for."""
+    return bool(_LOOSE_DOLLAR.search(text))
+
 
 WORD = rf"(?:[^\s;{{}}`\"'\\#$\x00-\x1f\x7f]|{VARIABLE}|\$[0-9])+"
 """One word of nginx's language, in which variables and captures (``$1``) may stand."""

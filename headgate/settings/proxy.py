@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from headgate.settings.parsers import Unfit, accepts, matching, word
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Duration, Offset, Size, Unfit, Words, matching, number
+from headgate.settings.values import Duration, Offset, Quoted, Size, Words
 
 CONDITIONS = (
     "error", "timeout", "invalid_header", "http_500", "http_502", "http_503", "http_504",
@@ -14,31 +15,40 @@ CONDITIONS = (
 )  # fmt: skip
 
 
+@accepts(f"some of {' '.join(CONDITIONS)}")
 def conditions(text: str) -> Words:
     """Parse the conditions of ``proxy_next_upstream``."""
     words = text.split()
-    for word in words:
-        if word == "denied":
+    for condition in words:
+        if condition == "denied":
             raise Unfit("not possible on open-source NGINX ('denied' belongs to NGINX Plus)")
-        if word not in CONDITIONS:
-            raise Unfit(f"not a list of conditions ({word!r}); use {', '.join(CONDITIONS)}")
+        if condition not in CONDITIONS:
+            raise Unfit(f"not a list of conditions ({condition!r}); use {', '.join(CONDITIONS)}")
     if not words or len(set(words)) != len(words):
         raise Unfit("an empty list or one with a condition twice")
     return Words(words)
 
 
-_redirect = matching(r"[^;{}`\n\r\s#\"'\\$]+", "one word without ; { } ` # $ quotes or backslash")
+_pattern = matching(r"~\*?[^;{}`\s#\"'\x00-\x1f\x7f]+", "a regular expression without space ; { } ` # or quotes")
 
 
+@accepts("off, default, text or a regular expression after `~` or `~*`")
 def redirect_from(text: str) -> str:
-    """Parse the first argument of ``proxy_redirect``; a regular expression begins with ``~``."""
-    word = matching(r"[^;{}`\n\r\s#\"']+", "one word without ; { } ` # or quotes")(text)
-    if word.startswith("~"):
-        try:
-            re.compile(word.lstrip("~*"))
-        except re.error as error:
-            raise Unfit(f"not a regular expression ({error})") from None
-    return word
+    """Parse the first argument of ``proxy_redirect``; a regular expression is Quoted, for its backslashes."""
+    if not text.strip().startswith("~"):
+        return word(text)
+    pattern = _pattern(text)
+    try:
+        re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern.lstrip("~*")))
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Unfit(f"not a regular expression ({error})") from None
+    return Quoted(pattern)
+
+
+@accepts("text with variables and captures")
+def redirect_to(text: str) -> str:
+    """Parse the second argument of ``proxy_redirect``."""
+    return word(text)
 
 
 class ProxySettings(Settings):
@@ -63,13 +73,13 @@ class ProxySettings(Settings):
     ] = None
     proxy_next_upstream_tries: Annotated[
         int | None,
-        knob("proxy-next-upstream-tries", "Number of backends to try.", Scope.OWN, Where.ANNOTATION, parse=number()),
+        knob("proxy-next-upstream-tries", "Number of backends to try.", Scope.OWN, Where.ANNOTATION),
     ] = None
     proxy_redirect_from: Annotated[
         str | None,
         knob(
             "proxy-redirect-from",
-            "What to replace in Location and Refresh headers: off, default, text or a ~regex.",
+            "What to replace in the headers Location and Refresh of backends.",
             Scope.OWN,
             Where.ANNOTATION,
             parse=redirect_from,
@@ -83,7 +93,7 @@ class ProxySettings(Settings):
             Scope.OWN,
             Where.ANNOTATION,
             requires="proxy-redirect-from",
-            parse=matching(r"[^;{}`\n\r\s#\"'\\]+", "one word without ; { } ` # quotes or backslash"),
+            parse=redirect_to,
         ),
     ] = None
     client_max_body_size: Annotated[

@@ -9,12 +9,13 @@ whose field names are nginx's directive names where there is one, so that templa
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from headgate.settings import values
+from headgate.settings.parsers import Parser, number, switch
+from headgate.settings.values import parser_of
 
 PREFIX = "nginx.org/"
 """The incumbent's annotation dialect."""
@@ -68,7 +69,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         parse: the parser, if it does not follow from the field's type.
         annotation: the whole annotation key, where it is not ``nginx.org/key``.
         requires: another key that must be present in the same place.
-        gate: the flag without which the annotation is refused.
+        gate: the flag without which the knob is refused in the places *gated*.
+        gated: where the gate stands; whoever may write the ConfigMap may write snippets.
         empty: whether an empty text is a value; elsewhere it is refused.
     """
 
@@ -76,10 +78,11 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     doc: str
     scope: Scope = Scope.INHERITED
     where: Where = Where.BOTH
-    parse: Callable[[str], Any] | None = None
+    parse: Parser[Any] | None = None
     annotation: str = ""
     requires: str = ""
     gate: str = ""
+    gated: Where = Where.ANNOTATION
     empty: bool = False
 
 
@@ -101,7 +104,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     default: Any
     kind: Any
     setting: Setting
-    parse: Callable[[str], Any]
+    parse: Parser[Any]
 
     @property
     def annotation(self) -> str:
@@ -110,15 +113,23 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
             return ""
         return self.setting.annotation or PREFIX + self.setting.key
 
+    @property
+    def usual(self) -> str:
+        """The default as users would write it, on one line; ``""`` where nginx's own holds or there is nothing."""
+        if isinstance(self.default, bool):
+            return "true" if self.default else "false"
+        if isinstance(self.default, tuple):
+            return " ".join(" ".join(map(str, self.default)).split())
+        return "" if self.default is None else str(self.default)
 
-_PARSERS: Mapping[Any, Callable[[str], Any]] = {bool: values.switch, int: values.number()}
+
+_PARSERS: Mapping[Any, Parser[Any]] = {bool: switch, int: number()}
 
 
-def _parser(kind: Any) -> Callable[[str], Any]:
-    """Find the parser of a field's type: its ``parse``, or that of a built-in type."""
+def _parser(kind: Any) -> Parser[Any]:
+    """Find the parser of a field's type: its own, or that of a built-in type."""
     for part in (kind, *get_args(kind)):
-        parse = _PARSERS.get(part) or getattr(part, "parse", None)
-        if parse:
+        if parse := _PARSERS.get(part) or parser_of(part):
             return parse
     raise TypeError(f"no parser for {kind}; give the Setting one")
 

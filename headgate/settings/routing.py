@@ -7,8 +7,8 @@ from typing import Annotated
 
 import msgspec
 
+from headgate.settings.parsers import Unfit, accepts, choice, dns_name, listed, matching, number
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Unfit, choice, dns_name, listed, matching, number
 
 
 class Rewrite(msgspec.Struct, frozen=True):
@@ -21,38 +21,57 @@ class Rewrite(msgspec.Struct, frozen=True):
         return f"serviceName={self.service} rewrite={self.path}"
 
 
-_rewrite_path = matching(r"/[^\s{};$\"'\\#]*", "a path without space { } ; $ # quotes or backslash")
+_rewrite_path = matching(r"/[^\s{};$\"'\\#\x00-\x1f\x7f]*", "a path without space { } ; $ # quotes or backslash")
+_target = matching(
+    r"/[^\s;{}\[\]|<>,^`~\\\"'#\x00-\x1f\x7f]*", "a path without space, quotes or ; { } [ ] | < > , ^ ` ~ # \\"
+)
+_url_path = matching(r"/[A-Za-z0-9\-_.!*():@&=+,/?%]*", "a path of URL characters")
 
 
+def _straight(path: str) -> str:
+    """Return *path* unless it climbs or reads as ``//host``."""
+    if path.startswith("//") or ".." in path.split("/"):
+        raise Unfit("a path that begins with // or has a .. in it")
+    return path
+
+
+@accepts("`serviceName=NAME rewrite=/path`")
 def rewrite(text: str) -> Rewrite:
     """Parse ``serviceName=coffee-svc rewrite=/beans/``."""
     match = re.fullmatch(r"serviceName=(\S+)\s+rewrite=(\S+)", text.strip())
     if not match:
         raise Unfit("not serviceName=NAME rewrite=/path")
-    return Rewrite(dns_name(match[1]), _rewrite_path(match[2]))
+    return Rewrite(dns_name(match[1]), _straight(_rewrite_path(match[2])))
 
 
+@accepts("path, with captures such as `$1`")
 def rewrite_target(text: str) -> str:
     """Parse a path that may use captures (``$1``) of the location's regular expression."""
-    target = matching(
-        r"/[^\s;{}\[\]|<>,^`~\\\"'#\x00-\x1f\x7f]*", "a path without space, quotes or ; { } [ ] | < > , ^ ` ~ # \\"
-    )(text)
-    if target.startswith("//") or ".." in target.split("/"):
-        raise Unfit("a path that begins with // or has a .. in it")
-    if re.search(r"\$(?!\d)", target):
+    target = _straight(_target(text))
+    if re.search(r"\$(?![0-9])", target):
         raise Unfit("a path with a $ that is not a capture such as $1")
     return target
 
 
+@accepts("path below `/`")
 def app_root(text: str) -> str:
     """Parse the path to which ``/`` is redirected."""
-    path = matching(r"/[A-Za-z0-9\-_.!*'():@&=+,/?%]*", "a path of URL characters")(text)
-    if path == "/" or path.startswith("//") or path.endswith("/") or ".." in path.split("/"):
-        raise Unfit("not a path below / without // or .. or a final /")
+    path = _straight(_url_path(text))
+    if path.endswith("/"):
+        raise Unfit("not a path below /, or one with a final /")
     return path
 
 
-_ports = listed(number(1, 65535))
+_ports_from_one = listed(number(1, 65535), "ports")
+
+
+@accepts(_ports_from_one.words)
+def ports(text: str) -> tuple[int, ...]:
+    """Parse ports; nginx refuses to listen on one twice."""
+    numbers = _ports_from_one(text)
+    if len(set(numbers)) != len(numbers):
+        raise Unfit("a list with a port twice")
+    return numbers
 
 
 class RoutingSettings(Settings):
@@ -63,7 +82,7 @@ class RoutingSettings(Settings):
         knob(
             "path-regex",
             "Read paths as regular expressions (case_sensitive, case_insensitive) or as exact paths (exact).",
-            Scope.OWN,
+            Scope.LOCATION,
             Where.ANNOTATION,
             parse=choice("case_sensitive", "case_insensitive", "exact"),
         ),
@@ -72,10 +91,10 @@ class RoutingSettings(Settings):
         tuple[Rewrite, ...],
         knob(
             "rewrites",
-            "Replace the matched path, by Service: serviceName=S rewrite=/p, separated by ;",
+            "Replace the matched path, by Service.",
             Scope.LOCATION,
             Where.ANNOTATION,
-            parse=listed(rewrite, ";"),
+            parse=listed(rewrite, rewrite.words, ";"),
         ),
     ] = ()
     rewrite_target: Annotated[
@@ -86,8 +105,8 @@ class RoutingSettings(Settings):
         str | None, knob("app-root", "Where / redirects to.", Scope.SERVER, Where.ANNOTATION, parse=app_root)
     ] = None
     listen_ports: Annotated[
-        tuple[int, ...], knob("listen-ports", "Ports for plain HTTP.", Scope.SERVER, Where.ANNOTATION, parse=_ports)
+        tuple[int, ...], knob("listen-ports", "Ports for plain HTTP, in place of the usual one.", Scope.SERVER, Where.ANNOTATION, parse=ports)
     ] = ()
     listen_ports_ssl: Annotated[
-        tuple[int, ...], knob("listen-ports-ssl", "Ports for HTTPS.", Scope.SERVER, Where.ANNOTATION, parse=_ports)
+        tuple[int, ...], knob("listen-ports-ssl", "Ports for HTTPS, in place of the usual one.", Scope.SERVER, Where.ANNOTATION, parse=ports)
     ] = ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.parsers import Unfit, accepts
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Snippet, Unfit
+from headgate.settings.values import Snippet
 
 
+@accepts("lines of nginx configuration")
 def snippet(text: str) -> Snippet:
     """Take lines of configuration as they are; only a NUL byte is refused."""
     if "\x00" in text:
@@ -15,6 +17,7 @@ def snippet(text: str) -> Snippet:
     return Snippet(text)
 
 
+@accepts("Jinja2 template")
 def template(text: str) -> str:
     """Take a Jinja2 template; a Go template is recognised and answered with how to write it here."""
     if "{{" in text and any(mark in text for mark in ("{{.", "{{ .", "{{-", "{{range", "{{ range", "{{ end", "{{end")):

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.parsers import Unfit, accepts, matching
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Quoted, Unfit, Words, matching
+from headgate.settings.values import Quoted, Words
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_cipher_list = matching(r"[A-Za-z0-9:,!+@=_. \-]+", "an OpenSSL cipher list (letters, digits and : , ! + - @ = _ .)")
 
 
+@accepts(f"some of {', '.join(PROTOCOLS[2:])}")
 def protocols(text: str) -> Words:
     """Parse the arguments of ``ssl_protocols``."""
-    words = text.split()
+    words = tuple(dict.fromkeys(text.split()))
     if not words or any(word not in PROTOCOLS for word in words):
         raise Unfit(f"not a list of protocols; use {', '.join(PROTOCOLS[2:])}")
     return Words(words)
 
 
+@accepts("OpenSSL cipher list")
 def ciphers(text: str) -> Quoted:
     """Parse an OpenSSL cipher list (openssl-ciphers(1)); line breaks at the ends do not count."""
-    return Quoted(
-        matching(r"[A-Za-z0-9:,!+@=_. \-]+", "an OpenSSL cipher list (letters, digits and : , ! + - @ = _ .)")(text)
-    )
+    return Quoted(_cipher_list(text))
 
 
+@accepts("301, 302, 307, 308")
 def redirect_code(text: str) -> int:
     """Parse the status of a redirect."""
     if text.strip() not in {"301", "302", "307", "308"}:
@@ -32,10 +35,10 @@ def redirect_code(text: str) -> int:
     return int(text)
 
 
-def pem(text: str) -> str:
-    """Parse Diffie-Hellman parameters in PEM."""
-    return matching(r"(?s)-----BEGIN DH PARAMETERS-----\s[A-Za-z0-9+/=\s]+-----END DH PARAMETERS-----\s*", "PEM "
-                    "of DH parameters (-----BEGIN DH PARAMETERS-----)")(text)  # fmt: skip
+pem = matching(
+    r"-----BEGIN DH PARAMETERS-----\s[A-Za-z0-9+/=\s]+-----END DH PARAMETERS-----",
+    "PEM of DH parameters (-----BEGIN DH PARAMETERS-----)",
+)
 
 
 class TlsSettings(Settings):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from headgate.settings.parsers import VARIABLE, Unfit, accepts, dns_name, listed, number
 from headgate.settings.registry import Scope, Settings, Where, knob
-from headgate.settings.values import Duration, Size, Unfit, Words, dns_name, listed
+from headgate.settings.values import Seconds, Size, Words, zone_size
 
 METHODS = ("round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn")
+_HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:/\-]|{VARIABLE})+( consistent)?")
 
 
+@accepts(f"{', '.join(METHODS)} or hash KEY [consistent]")
 def lb_method(text: str) -> Words | None:
     """Parse a balancing method; ``None`` is round robin, for which nginx has no directive."""
     method = " ".join(text.split())
@@ -18,12 +21,19 @@ def lb_method(text: str) -> Words | None:
         return None
     if "least_time" in method:
         raise Unfit("not possible on open-source NGINX ('least_time' belongs to NGINX Plus); use least_conn")
-    if method in METHODS or re.fullmatch(r"hash [A-Za-z0-9_.:/${}\-]*\$[A-Za-z0-9_.:/${}\-]+( consistent)?", method):
+    if method in METHODS or ("$" in method and _HASH.fullmatch(method)):
         return Words(method.split())
     raise Unfit(f"not a method; use {', '.join(METHODS)} or hash KEY [consistent] with a variable in KEY")
 
 
-_services = listed(dns_name)
+@accepts(f"{zone_size.words}, or 0")
+def optional_zone(text: str) -> Size:
+    """Parse the size of an upstream's zone; 0 means that there is none."""
+    size = Size.parse(text)
+    return zone_size(text) if size.bytes else size
+
+
+_services = listed(dns_name, "Services")
 
 
 class UpstreamSettings(Settings):
@@ -32,16 +42,22 @@ class UpstreamSettings(Settings):
     lb_method: Annotated[Words | None, knob("lb-method", "Balancing method.", parse=lb_method)] = Words(
         ("random", "two", "least_conn")
     )
-    keepalive: Annotated[int, knob("keepalive", "Idle connections to backends that each worker keeps; 0 for none.")] = 0
+    keepalive: Annotated[
+        int,
+        knob("keepalive", "Idle connections to backends that each worker keeps; 0 for none.", parse=number(0, 65_535)),
+    ] = 0
     max_fails: Annotated[int, knob("max-fails", "Failures within fail-timeout that take a backend out.")] = 1
-    fail_timeout: Annotated[Duration, knob("fail-timeout", "How long a failed backend is left alone.")] = Duration(
-        "10s"
-    )
+    fail_timeout: Annotated[Seconds, knob("fail-timeout", "How long a failed backend is left alone.")] = Seconds("10s")
     max_conns: Annotated[
         int, knob("max-conns", "Most connections to one backend; 0 for no limit.", where=Where.ANNOTATION)
     ] = 0
     upstream_zone_size: Annotated[
-        Size, knob("upstream-zone-size", "Memory in which workers share the state of an upstream; 0 for none.")
+        Size,
+        knob(
+            "upstream-zone-size",
+            "Memory in which workers share the state of an upstream; 0 for none.",
+            parse=optional_zone,
+        ),
     ] = Size("256k")
 
 

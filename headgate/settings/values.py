@@ -238,7 +238,9 @@ class Header(msgspec.Struct, frozen=True):
         return cls(header, plain_text(value.strip()) if colon else own)
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.value}{':always' if self.always else ''}"
+        """As ``response`` reads it; a value with a colon in it needs the third part, even an empty one."""
+        third = ":always" if self.always else ":" if ":" in self.value else ""
+        return f"{self.name}:{self.value.spelled[1:-1]}{third}"
 
 
 def parser_of(kind: type) -> Parser[object] | None:

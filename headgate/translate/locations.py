@@ -135,7 +135,10 @@ def _backend(draft: Draft, host: str, place: Place[Target], *, grpc: bool) -> Ba
     secure = target.service in services.ssl_services
     name = naming.upstream(target.member.ref, host, target.service, target.port, draft.salt)
     endpoints = target.member.ex.endpoints.get((target.service, target.port), Endpoints())
-    draft.upstreams[name] = translate_upstream(name, endpoints, target.member.params, draft.env.layout)
+    member = target.member
+    draft.upstreams[name] = translate_upstream(
+        name, member.ref, target.service, endpoints, member.params, draft.env.layout
+    )
     if grpc:
         return Backend(f"{'grpcs' if secure else 'grpc'}://{name}", grpc=True)
     path = _rewritten(place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headgate.ir import Layout
 from headgate.ir.http import Upstream
+from headgate.problems import ObjectRef
 from headgate.resolve.ex import Endpoints
 from headgate.settings import ConfigParams, Words
 
@@ -11,15 +12,19 @@ NOBODY = "nginx-502-server"
 """The socket on which nginx itself answers 502, for upstreams without endpoints."""
 
 
-def translate_upstream(name: str, endpoints: Endpoints, params: ConfigParams, layout: Layout) -> Upstream:
-    """Return the upstream called *name*; one without endpoints answers 502."""
+def translate_upstream(  # noqa: PLR0913 - a name, who asks for what, and where it comes from
+    name: str, origin: ObjectRef, service: str, endpoints: Endpoints, params: ConfigParams, layout: Layout
+) -> Upstream:
+    """Return the upstream called *name* for a *service* of *origin*; one without endpoints answers 502."""
     settings = params.upstream
     if not endpoints.servers:
-        return Upstream(name=name, servers=(f"unix:{layout.socket(NOBODY)}",))
+        return Upstream(name=name, servers=(f"unix:{layout.socket(NOBODY)}",), origin=origin, service=service)
     several = len(endpoints.servers) > 1
     return Upstream(
         name=name,
         servers=endpoints.servers,
+        origin=origin,
+        service=service,
         parameters=_parameters(params),
         method=settings.lb_method,
         zone=Words((name, str(settings.upstream_zone_size))) if several and settings.upstream_zone_size.bytes else None,

@@ -379,7 +379,7 @@ def _selector(query: Any, namespace: str) -> Callable[[Json], bool]:
         metadata = item["metadata"]
         return (
             (not namespace or metadata.get("namespace") == namespace)
-            and all(_holds(part, lambda key: (metadata.get("labels") or {}).get(key)) for part in labels)
+            and all(_holds(part, (metadata.get("labels") or {}).get) for part in labels)
             and all(_holds(part, lambda key: _dig(item, key)) for part in fields)
         )
 

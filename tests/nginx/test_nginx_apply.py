@@ -142,6 +142,25 @@ async def test_a_zone_with_another_key_is_refused_by_the_master_and_reported(sit
     assert site.on_disk(good.name) == good.data
 
 
+async def test_what_only_the_master_refuses_is_found_by_halves_of_live_reloads(
+    site: Site, manager: LocalManager, prefix: Path
+) -> None:
+    """The zone stands in a file that is not ours, so nobody of ours mentions what nginx complains about."""
+
+    def limited(key: str) -> File:
+        outside = prefix / f"{key}.inc"
+        outside.write_text(f"limit_req_zone ${key} zone=shop:64k rate=100r/s;")
+        return site.server("tea", before=f"include {outside};")
+
+    good = limited("remote_addr")
+    await manager.start(site.files(good))
+    others = [site.server(name) for name in ("a", "b", "z")]
+    result = await manager.apply(site.files(limited("uri"), *others))
+    assert (result.outcome, list(result.refused)) == (Outcome.APPLIED, [origin("tea")])
+    assert [await site.get(name) for name in ("tea", "a", "b", "z")] == ["tea", "a", "b", "z"]
+    assert site.on_disk(good.name) == good.data
+
+
 async def test_a_broken_main_file_changes_nothing(site: Site, manager: LocalManager) -> None:
     await manager.start(site.files(site.server("tea")))
     before = site.on_disk("nginx.conf")

@@ -87,6 +87,38 @@ async def test_a_secret_without_users_is_removed(site: Site, manager: LocalManag
     assert site.on_disk("secrets/default-tea") is None
 
 
+class BusyClient:
+    """Sends one request after the other on a connection, and opens another only when nginx said it would close."""
+
+    def __init__(self, port: int) -> None:
+        self.done = False
+        self.answered = self.closures = self.lost = 0
+        self._port = port
+
+    async def run(self) -> None:
+        while not self.done:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                while not self.done and await self._ask(reader, writer):
+                    pass
+            finally:
+                writer.close()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Send one request; return whether the connection may be used again."""
+        try:
+            writer.write(b"GET / HTTP/1.1\r\nHost: tea.test\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(len("tea"))
+        except (OSError, asyncio.IncompleteReadError):
+            self.lost += 1
+            return False
+        self.answered += 1
+        closing = b"Connection: close" in head
+        self.closures += closing
+        return not closing
+
+
 class Backend:
     """Answers each request when it is told to."""
 
@@ -132,6 +164,24 @@ async def test_workers_that_still_serve_are_counted_as_leaving(
     backend.answer.set()
     assert await slow == "slow", "a reload cuts no request"
     await until(lambda: manager.generations() == procfs.Generations(current=2, leaving=0))
+
+
+async def test_reloads_lose_no_request_of_busy_connections(site: Site, manager: LocalManager, binary: Binary) -> None:
+    if not binary.capabilities.keepalive_min_timeout:
+        pytest.skip("this nginx closes idle connections at a reload without a word")
+    extra = "keepalive_min_timeout 1s; keepalive_requests 1000000;"
+    await manager.start(site.files(site.server("tea"), extra=extra))
+    clients = [BusyClient(site.port) for _ in range(20)]
+    async with asyncio.TaskGroup() as group:
+        for client in clients:
+            group.create_task(client.run())
+        for number in range(5):
+            assert (await manager.apply(site.files(site.server("tea"), site.server(f"s{number}"), extra=extra))).ok
+        for client in clients:
+            client.done = True
+    assert sum(client.lost for client in clients) == 0
+    assert min(client.answered for client in clients) > 10
+    assert sum(client.closures for client in clients) >= len(clients), "workers were really replaced under them"
 
 
 async def test_quit_lets_a_request_end(site: Site, manager: LocalManager, backend: Backend) -> None:

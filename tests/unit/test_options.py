@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from headgate import flags
 from headgate.options import (
     DECLARED,
     LogFormat,
@@ -180,6 +181,13 @@ def test_version_wins_over_mistakes(argv: list[str]) -> None:
     assert options(*argv).version
 
 
+def test_no_version_is_wanted() -> None:
+    assert options("-version=FALSE", "-enable-snippets").enable_snippets
+    assert complaints("-version=maybe") == [
+        "-version: 'maybe' is not a boolean; write true or false (Headgate does not start)"
+    ]
+
+
 @pytest.mark.parametrize("argv", [["-h"], ["--help"], ["-help", "-enable-oidc"]])
 def test_help_wins_over_mistakes(argv: list[str]) -> None:
     assert options(*argv).help
@@ -193,7 +201,8 @@ def test_secrets_follow_the_watched_namespaces() -> None:
 @pytest.mark.parametrize("name", DECLARED)
 def test_examples_parse_and_are_in_every_text(name: str) -> None:
     declaration = DECLARED[name]
-    options(declaration.example)
+    value = getattr(options(declaration.example), name.replace("-", "_"))
+    assert declaration.value.parse(flags.printed(value)) == value
     for text in (flags_help(), flags_markdown()):
         assert declaration.example in text
         assert declaration.flag.doc in text

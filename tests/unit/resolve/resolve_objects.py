@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,8 +25,8 @@ def named(text: str) -> x509.Name:
 class Issuer:
     """A certificate authority with a key of its own."""
 
-    def __init__(self, name: str = "Root") -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name: str = "Root", key: Any = None) -> None:
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.name = named(name)
         self.pem = self.issue(self.key.public_key(), name)
 
@@ -36,12 +37,11 @@ class Issuer:
         *,
         start: datetime = NOW - timedelta(days=1),
         end: datetime = NOW + timedelta(days=90),
-        digest: Any = None,
     ) -> bytes:
         """Sign a certificate for *public_key*; PEM."""
         builder = x509.CertificateBuilder().subject_name(named(name)).issuer_name(self.name)
         builder = builder.public_key(public_key).serial_number(x509.random_serial_number())
-        signed = builder.not_valid_before(start).not_valid_after(end).sign(self.key, digest or hashes.SHA256())
+        signed = builder.not_valid_before(start).not_valid_after(end).sign(self.key, hashes.SHA256())
         return signed.public_bytes(Encoding.PEM)
 
     def revocations(self) -> bytes:
@@ -50,13 +50,22 @@ class Issuer:
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
+def with_sha1(pem: bytes) -> bytes:
+    """Make a certificate that RSA and SHA-256 signed say SHA-1; the identifiers differ in their last byte."""
+    prefix = bytes.fromhex("06092a864886f70d0101")
+    der = ssl.PEM_cert_to_DER_cert(pem.decode()).replace(prefix + b"\x0b", prefix + b"\x05")
+    return ssl.DER_cert_to_PEM_cert(der).encode()
+
+
 def key_pem(key: Any, encryption: Any = None, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
     return key.private_bytes(Encoding.PEM, form, encryption or NoEncryption())
 
 
 def secret(kind: str, *, name: str = "cafe", namespace: str = "default", **values: bytes | None) -> Secret:
     """Build a Secret; ``tls_crt=…`` is the key ``tls.crt``."""
-    data = {key.replace("_", "."): base64.b64encode(value).decode() for key, value in values.items() if value is not None}
+    data = {
+        key.replace("_", "."): base64.b64encode(value).decode() for key, value in values.items() if value is not None
+    }
     return msgspec.convert({"metadata": {"name": name, "namespace": namespace}, "type": kind, "data": data}, Secret)
 
 

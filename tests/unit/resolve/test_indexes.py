@@ -129,6 +129,12 @@ class TestNames:
         assert names.claim("three", "x") == "x"
         names.release("nobody")
 
+    def test_an_owner_that_wants_another_name_loses_the_old_one(self):
+        names: Names[str] = Names()
+        names.claim("one", "x")
+        assert names.claim("one", "y") == "y"
+        assert names.claim("two", "x") == "x"
+
     def test_a_hashed_name_that_is_taken_grows(self):
         names: Names[str] = Names()
         probe: Names[str] = Names()

@@ -11,7 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-from example import Answer, Check, Request
+
+from showcase.example import Answer, Check, Request
 
 LOOPBACK = "127.0.0.1"
 TIMEOUT = 15.0

@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 import yaml
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from example import Endpoint
+from showcase.example import Endpoint
 
 
 class Backend(ThreadingHTTPServer):
@@ -18,9 +18,12 @@ class Backend(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, endpoint: Endpoint) -> None:
-        """Listen; raises OSError if the port is taken."""
+        """Listen; raises OSError, which names the address, if the port is taken."""
         self.endpoint = endpoint
-        super().__init__((endpoint.address, endpoint.port), _Handler)
+        try:
+            super().__init__((endpoint.address, endpoint.port), _Handler)
+        except OSError as error:
+            raise OSError(error.errno, f"{endpoint.address}:{endpoint.port}: {error.strerror}") from None
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: a client that leaves in the middle is nobody's fault."""

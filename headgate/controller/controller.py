@@ -1,0 +1,132 @@
+"""Controller: one batch at a time through all rooms, and back to those who asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from headgate.controller.herald import Herald
+from headgate.controller.rooms import Rooms, Walk
+from headgate.ir import ApplyResult, FileSet, Outcome
+from headgate.k8s import Batch, WorkQueue
+from headgate.nginx.manager import Manager
+from headgate.problems import ObjectRef
+from headgate.render import BadTemplate
+
+log = logging.getLogger(__name__)
+
+WHOLE = ObjectRef("NGINX", "", "configuration")
+"""The key under which an apply that failed as a whole is tried again."""
+
+
+class Watcher(Protocol):
+    """Somebody who measures the Controller."""
+
+    def observe_queue(self, seconds: float) -> None:
+        """Take the time that a key waited."""
+
+    def observe_work(self, seconds: float) -> None:
+        """Take the time that a batch took."""
+
+    def observe_room(self, room: str, seconds: float) -> None:
+        """Take the time spent in a room."""
+
+
+class Controller:
+    """Takes batches from the WorkQueue, for ever; nothing else changes Rooms or asks the Manager to apply."""
+
+    def __init__(self, queue: WorkQueue, rooms: Rooms, manager: Manager, herald: Herald, watcher: Watcher) -> None:
+        """Join the shores; nothing is done before ``run``."""
+        self._queue = queue
+        self._rooms = rooms
+        self._manager = manager
+        self._herald = herald
+        self._watcher = watcher
+        self.unready = "the first configuration is not verified yet"
+        """Why the Controller is not ready, empty once it is; the readiness probe says it."""
+        self._started = False
+
+    async def run(self) -> None:
+        """Take batches for ever; the caller starts this when every Informer has synced.
+
+        Cancellation during an apply leaves nginx with the files from before it or with the new ones, both
+        complete.
+        """
+        while True:
+            await self.sync(await self._queue.take())
+
+    async def sync(self, batch: Batch) -> None:
+        """Walk *batch* through the rooms, make nginx serve the outcome, and tell everybody."""
+        began = time.monotonic()
+        for seconds in batch.waited.values():
+            self._watcher.observe_queue(seconds)
+        walk = await asyncio.to_thread(self._rooms.walk, frozenset(batch.keys), datetime.now(UTC))
+        walked = time.monotonic()
+        for room, seconds in walk.spent.items():
+            self._watcher.observe_room(room, seconds)
+        result, config_refusal = await self._apply(walk)
+        self._conclude(result)
+        self._herald.tell(walk, result, frozenset(batch.keys), config_refusal)
+        took = time.monotonic() - began
+        self._watcher.observe_room("manager", time.monotonic() - walked)
+        self._watcher.observe_work(took)
+        log.info("batch", extra={"fields": _summary(batch, walk, result, walked - began)})
+
+    async def _apply(self, walk: Walk) -> tuple[ApplyResult, str]:
+        """Apply the files; if nginx refuses the whole under a new ConfigMap, apply them under the last good one.
+
+        Returns:
+            the result, and what nginx said against the ConfigMap if that was given up.
+        """
+        result = await self._bring(walk.files, walk.reason)
+        if result.outcome is not Outcome.REFUSED:
+            if result.ok:
+                self._rooms.accept()
+            return result, ""
+        try:
+            files = await asyncio.to_thread(self._rooms.fall_back)
+        except BadTemplate:
+            files = None
+        if files is None:
+            return result, ""
+        return await self._bring(files, walk.reason), result.error
+
+    async def _bring(self, files: FileSet, reason: str) -> ApplyResult:
+        if self._started:
+            return await self._manager.apply(files, reason="endpoints" if reason == "endpoints" else "other")
+        result = await self._manager.start(files)
+        self._started = result.ok
+        return result
+
+    def _conclude(self, result: ApplyResult) -> None:
+        """Decide about readiness, and about another try of what failed."""
+        if result.ok:
+            self.unready = ""
+            self._queue.forget(WHOLE)
+        elif result.outcome is Outcome.FAILED or not self._started:
+            self._queue.retry(WHOLE)
+        if not self._started:
+            self.unready = f"nginx does not serve yet: {result.error}"
+
+
+def _summary(batch: Batch, walk: Walk, result: ApplyResult, rooms: float) -> Mapping[str, object]:
+    """Say one batch in one line."""
+    return {
+        "keys": len(batch.keys),
+        "changes": len(walk.update.changes),
+        "generated": len(walk.regenerated),
+        "problems": sum(map(len, walk.update.problems.values())),
+        "written": result.written,
+        "deleted": result.deleted,
+        "outcome": result.outcome.value,
+        "refused": len(result.refused),
+        "version": result.version,
+        **{f"{room}_ms": round(seconds * 1000, 1) for room, seconds in walk.spent.items()},
+        "rooms_ms": round(rooms * 1000, 1),
+        "test_ms": round(result.test_ms, 1),
+        "reload_ms": round(result.reload_ms, 1),
+    }

@@ -1,0 +1,67 @@
+"""Flags and the binary become the Environment of translations and the Layout of nginx."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from headgate.ir import Capabilities, Layout
+from headgate.ir.main import StatusServer
+from headgate.options import Options
+from headgate.render import HTTP, MAIN
+from headgate.settings import Words
+from headgate.translate import Environment
+
+GATES = ("enable_snippets", "enable_directive_autoadjust")
+"""Flags that knobs ask for."""
+
+
+def environment(  # noqa: PLR0913 - the flags, and what was found out about the machine
+    options: Options, capabilities: Capabilities, layout: Layout, *, user: str | None, ipv6: bool, stdout: bool
+) -> Environment:
+    """Return what every translation shares before any ConfigMap is read."""
+    return Environment(
+        layout=layout,
+        capabilities=capabilities,
+        gates=frozenset(gate.replace("_", "-") for gate in GATES if getattr(options, gate)),
+        http_port=options.default_http_listener_port,
+        https_port=options.default_https_listener_port,
+        ipv6=ipv6 and not options.disable_ipv6,
+        health_uri=options.health_status_uri if options.health_status else None,
+        user=user,
+        status=_status(options, ipv6=ipv6 and not options.disable_ipv6),
+        metrics=options.enable_prometheus_metrics,
+        latency=options.enable_latency_metrics,
+        access_log="" if stdout else f"{layout.logs}/access.log",
+    )
+
+
+def layout(options: Options) -> Layout:
+    """Return where nginx lives: ``--prefix``, else in a Pod the image's directories, else the user's state directory."""
+    if options.prefix is not None:
+        return Layout.under(str(options.prefix.expanduser().absolute()))
+    if os.environ.get("KUBERNETES_SERVICE_HOST") and options.manifests is None:
+        return Layout.container()
+    if os.geteuid() == 0:
+        return Layout.under("/var/lib/headgate")
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Layout.under(f"{state}/headgate")
+
+
+def template_overrides(options: Options) -> Mapping[str, str]:
+    """Read the templates that flags name.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    paths = {MAIN: options.main_template_path, HTTP: options.ingress_template_path}
+    return {name: path.read_text() for name, path in paths.items() if path}
+
+
+def _status(options: Options, *, ipv6: bool) -> StatusServer | None:
+    if not options.nginx_status:
+        return None
+    port = options.nginx_status_port
+    listens = [Words((str(port),)), *([Words((f"[::]:{port}",))] if ipv6 else [])]
+    return StatusServer(tuple(listens), options.nginx_status_allow_cidrs)

@@ -1,0 +1,45 @@
+"""The watched kinds as a table: what is listed and watched, where, and under which permission.
+
+RBAC manifests, Informers and the dispatch of keys all follow from it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
+
+
+class Scope(enum.Enum):
+    """Which namespaces a kind is watched in."""
+
+    CLUSTER = "cluster"
+    WATCHED = "watched namespaces"
+    SECRETS = "namespaces of Secrets"
+    NAMED = "one object, named by a flag"
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A row of the table; ``fields`` is a field selector that spares memory and traffic."""
+
+    model: type[TopLevel]
+    scope: Scope
+    fields: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind."""
+        return self.model.KIND.name
+
+
+WATCHED: tuple[Watched, ...] = (
+    Watched(IngressClass, Scope.CLUSTER),
+    Watched(Ingress, Scope.WATCHED),
+    Watched(Service, Scope.WATCHED),
+    Watched(EndpointSlice, Scope.WATCHED),
+    # Helm keeps its releases in Secrets, large and none of ours; they must not even be read.
+    Watched(Secret, Scope.SECRETS, "type!=helm.sh/release.v1"),
+    Watched(ConfigMap, Scope.NAMED),
+)

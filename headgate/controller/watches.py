@@ -1,0 +1,142 @@
+"""Which Informers run: one per kind and watched namespace, following labelled namespaces as they come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from headgate.api import ConfigMap, Namespace, Secret, Service, TopLevel
+from headgate.controller.collections import Collection
+from headgate.controller.kinds import WATCHED, Scope, Watched
+from headgate.k8s import Informer, Source, WorkQueue
+from headgate.options import NamespacedName, Options
+from headgate.problems import ObjectRef
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=TopLevel)
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """A part of a kind's objects; empty texts select everything."""
+
+    namespace: str = ""
+    fields: str = ""
+    labels: str = ""
+
+
+class Sources(Protocol):
+    """Where objects come from: an API server, or a folder."""
+
+    def __call__(self, model: type[M], selection: Selection) -> Source[M]:
+        """Return the source of the selected objects of a kind."""
+        ...
+
+
+class Watches:
+    """The running Informers, and what they hold as one Collection a kind."""
+
+    def __init__(self, options: Options, sources: Sources, queue: WorkQueue) -> None:
+        """Prepare the Informers that do not depend on labels; nothing is asked before ``run``."""
+        self._options = options
+        self._sources = sources
+        self._queue = queue
+        self._running: dict[str, list[tuple[Informer[Any], asyncio.Task[None]]]] = {}
+        self._namespaces: Informer[Namespace] | None = None
+        self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in WATCHED}
+        self._informers: list[Informer[Any]] = list(self._fixed())
+
+    def find(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
+        """Look one object up."""
+        return self.collections[model].get(ref)
+
+    async def synced(self) -> None:
+        """Return once every Informer has the whole of its collection, or may not have it."""
+        if self._namespaces:
+            await self._namespaces.synced.wait()
+        for informer in [*self._informers, *(i for pairs in self._running.values() for i, _ in pairs)]:
+            await informer.synced.wait()
+
+    async def run(self) -> None:
+        """Run every Informer; ends only by cancellation, which leaves the Stores as they are."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._options.watch_namespace_label:
+                selection = Selection(labels=self._options.watch_namespace_label)
+                self._namespaces = Informer(
+                    self._sources(Namespace, selection), lambda ref: self._follow(tasks, ref), name="namespaces"
+                )
+                tasks.create_task(self._namespaces.run())
+            for informer in self._informers:
+                tasks.create_task(informer.run())
+
+    def _fixed(self) -> Iterator[Informer[Any]]:
+        """Build the Informers that run from the start to the end."""
+        for row in WATCHED:
+            for namespace in self._namespaces_of(row):
+                yield self._informer(row, Selection(namespace, row.fields))
+        for model, named in self._named():
+            fields = f"metadata.name={named.name}"
+            yield self._informer(Watched(model, Scope.NAMED), Selection(named.namespace, fields))
+
+    def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
+        if row.scope is Scope.CLUSTER:
+            return ("",)
+        if row.scope is Scope.NAMED or self._options.watch_namespace_label:
+            return ()
+        if row.scope is Scope.SECRETS:
+            return self._options.secret_namespaces or ("",)
+        return self._options.watch_namespace or ("",)
+
+    def _named(self) -> Iterator[tuple[type[TopLevel], NamespacedName]]:
+        """Yield the objects that flags name and that no other Informer sees."""
+        options = self._options
+        if options.nginx_configmaps:
+            yield ConfigMap, options.nginx_configmaps
+        for secret in {options.default_server_tls_secret, options.wildcard_tls_secret}:
+            if secret and not _covers(options.secret_namespaces, secret.namespace, options.watch_namespace_label):
+                yield Secret, secret
+        if options.external_service:
+            service = NamespacedName(options.pod_namespace, options.external_service)
+            if not _covers(options.watch_namespace, service.namespace, options.watch_namespace_label):
+                yield Service, service
+
+    def _informer(self, row: Watched, selection: Selection) -> Informer[Any]:
+        where = f" in {selection.namespace}" if selection.namespace else ""
+        name = f"{row.model.KIND.plural}{where}"
+        informer: Informer[Any] = Informer(self._sources(row.model, selection), self._queue.add, name=name)
+        self.collections[row.model].add(selection.namespace, informer.store)
+        return informer
+
+    def _follow(self, tasks: asyncio.TaskGroup, ref: ObjectRef) -> None:
+        """Begin or end to watch a namespace whose label came or went."""
+        wanted = self._namespaces is not None and ref in self._namespaces.store
+        if wanted and ref.name not in self._running:
+            rows = [row for row in WATCHED if row.scope in {Scope.WATCHED, Scope.SECRETS}]
+            made = [self._informer(row, Selection(ref.name, row.fields)) for row in rows if self._reads(row, ref.name)]
+            self._running[ref.name] = [(informer, tasks.create_task(informer.run())) for informer in made]
+            log.info("namespace watched", extra={"fields": {"namespace": ref.name}})
+        elif not wanted and ref.name in self._running:
+            for informer, task in self._running.pop(ref.name):
+                task.cancel()
+                self._drop(ref.name, informer)
+            log.info("namespace no longer watched", extra={"fields": {"namespace": ref.name}})
+
+    def _reads(self, row: Watched, namespace: str) -> bool:
+        allowed = self._options.watch_secret_namespace
+        return row.scope is not Scope.SECRETS or not allowed or namespace in allowed
+
+    def _drop(self, namespace: str, informer: Informer[Any]) -> None:
+        """Take an Informer's objects away; their keys go on the queue, which finds them gone."""
+        for collection in self.collections.values():
+            collection.discard(namespace, informer.store)
+        for ref in informer.store:
+            self._queue.add(ref)
+
+
+def _covers(namespaces: tuple[str, ...], namespace: str, label: str) -> bool:
+    """Whether the Informers of *namespaces* (empty: all) see *namespace*; with a label nobody knows beforehand."""
+    return not label and (not namespaces or namespace in namespaces)

@@ -1,0 +1,128 @@
+"""One walk through the pure rooms over a folder: what ``headgate render`` and ``headgate check`` show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from headgate.controller.environment import environment, layout, template_overrides
+from headgate.controller.kinds import WATCHED
+from headgate.controller.rooms import Rooms, Walk
+from headgate.ir import Capabilities, File, FileSet, Layout
+from headgate.k8s import Folder
+from headgate.nginx.capabilities import find_binary
+from headgate.nginx.errors import NoBinaryError
+from headgate.options import Options
+from headgate.problems import ObjectRef, Problem
+from headgate.render import Renderer
+
+NOT_OURS = "ignored"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One Problem, with the file that its object stands in."""
+
+    file: str
+    object: str
+    field: str
+    value: str
+    reason: str
+    effect: str
+    severity: str
+
+    def __str__(self) -> str:
+        where = ": ".join(part for part in (self.file, self.object, self.field) if part)
+        value = f" {self.value!r}" if self.value else ""
+        effect = f" ({self.effect})" if self.effect else ""
+        return f"{self.severity}: {where}:{value} {self.reason}{effect}"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The files that nginx would have, and everything that is wrong."""
+
+    files: FileSet
+    problems: tuple[tuple[str, Problem], ...]
+    ignored: Mapping[ObjectRef, str]
+    where: Mapping[ObjectRef, str]
+
+    @property
+    def refused(self) -> bool:
+        """Whether an object was refused or a file could not be read."""
+        return any(problem.refuses for _, problem in self.problems)
+
+    def rows(self) -> list[Row]:
+        """Return every Problem, then the objects that are not ours."""
+        rows = [_row(file, problem) for file, problem in self.problems]
+        for ref, reason in sorted(self.ignored.items()):
+            rows.append(Row(self.where.get(ref, ""), str(ref), "", "", f"is {NOT_OURS}: {reason}", "", "note"))
+        return rows
+
+    def lines(self) -> Iterator[str]:
+        """Yield each row as a line."""
+        yield from map(str, self.rows())
+
+    def printable(self) -> Iterator[File]:
+        """Yield the files that may be shown: keys and passwords may not."""
+        yield from (file for name, file in self.files.items() if not name.startswith("secrets/"))
+
+    def write(self, out: Path) -> None:
+        """Write every file below *out*, with its mode (OSError if that fails)."""
+        for name, file in self.files.items():
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(file.mode)
+            path.write_bytes(file.data)
+
+
+def walk_folder(options: Options, place: Layout | None = None) -> Outcome:
+    """Take the folder of ``--manifests`` through the rooms once, without nginx or network.
+
+    Raises:
+        ConfigError: the folder cannot be read.
+        NginxError: ``--nginx`` names a binary that cannot be asked what it can.
+    """
+    assert options.manifests is not None  # noqa: S101 - the caller names the folder
+    folder = Folder(options.manifests)
+    objects = folder.load()
+    collections = {row.model: {item.ref: item for item in objects if isinstance(item, row.model)} for row in WATCHED}
+    env = environment(
+        options, _capabilities(options), place or (layout(options) if options.prefix else Layout.container()),
+        user=None, ipv6=True, stdout=True,
+    )  # fmt: skip
+    rooms = Rooms(options, env, collections, Renderer(template_overrides(options)))
+    keys = frozenset(ref for kind in collections.values() for ref in kind) | frozenset(rooms.always)
+    walk = rooms.walk(keys, rooms.now())
+    where = {item.ref: folder.where(item.ref) for item in objects}
+    problems = [(problem.origin.name, problem) for problem in folder.problems()]
+    problems += [(where.get(problem.origin, ""), problem) for problem in _found(rooms, walk)]
+    return Outcome(walk.files, tuple(problems), walk.update.ignored, where)
+
+
+def _found(rooms: Rooms, walk: Walk) -> Iterator[Problem]:
+    for ref in sorted(walk.update.problems):
+        yield from walk.update.problems[ref]
+    for ref in sorted(rooms.configuration.resources):
+        yield from rooms.configurator.problems(ref)
+    yield from walk.config_map or ()
+    for problems in walk.special.values():
+        yield from problems
+
+
+def _capabilities(options: Options) -> Capabilities:
+    """Ask the binary that would serve; where there is none, render for the oldest that is supported."""
+    try:
+        named = str(options.nginx) if options.nginx else None
+        return asyncio.run(find_binary(named)).capabilities
+    except NoBinaryError:
+        if options.nginx:
+            raise
+        return Capabilities()
+
+
+def _row(file: str, problem: Problem) -> Row:
+    origin = "" if problem.origin.kind == "File" else str(problem.origin)
+    severity = problem.severity.value
+    return Row(file, origin, problem.field, problem.value, problem.reason, problem.effect, severity)

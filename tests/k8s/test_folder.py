@@ -1,0 +1,364 @@
+"""A folder of manifests behaves as an API server would: live, and never poorer for a bad edit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headgate.api import ConfigMap, Ingress, Secret, Service, TopLevel
+from headgate.k8s import ConfigError, Folder, Gone, Informer
+from headgate.k8s import files as files_module
+from headgate.problems import ObjectRef, Problem, Severity
+from tests.k8s.apiserver import running
+from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
+
+CAFE = ObjectRef("Ingress", "default", "cafe")
+
+
+def write(folder: Path, name: str, *objects: Any) -> None:
+    """Write a file the way that shows no half of it."""
+    text = objects[0] if isinstance(objects[0], str) else yaml.safe_dump_all(objects)
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / ".new").write_text(text)
+    (path.parent / ".new").replace(path)
+
+
+def only(problems: tuple[Problem, ...]) -> Problem:
+    (problem,) = problems
+    return problem
+
+
+# Read once
+
+
+def test_yaml_json_lists_and_subfolders_are_read(tmp_path: Path) -> None:
+    write(tmp_path, "b.yaml", ingress("cafe"), config_map("menu"))
+    write(tmp_path, "sub/deep/a.yml", {"apiVersion": "v1", "kind": "List", "items": [ingress("bar")]})
+    write(tmp_path, "c.json", json.dumps(ingress_class("nginx")))
+    typed = ingress("typed")
+    del typed["kind"], typed["apiVersion"]
+    write(tmp_path, "d.yaml", {"apiVersion": "networking.k8s.io/v1", "kind": "IngressList", "items": [typed]})
+    write(tmp_path, ".hidden.yaml", ingress("hidden"))
+    write(tmp_path, ".git/x.yaml", ingress("hidden"))
+    write(tmp_path, "notes.txt", "kind: Nothing")
+    folder = Folder(tmp_path)
+    assert [str(item.ref) for item in folder.load()] == [
+        "ConfigMap default/menu",
+        "Ingress default/bar",
+        "Ingress default/cafe",
+        "Ingress default/typed",
+        "IngressClass nginx",
+    ]
+    assert folder.problems() == ()
+    assert folder.where(CAFE) == "b.yaml"
+    assert folder.where(ObjectRef("Ingress", "default", "bar")) == "sub/deep/a.yml"
+
+
+def test_one_file_may_stand_for_a_folder(tmp_path: Path) -> None:
+    write(tmp_path, "cafe.yaml", ingress("cafe"))
+    write(tmp_path, "other.yaml", ingress("other"))
+    assert [item.ref for item in Folder(tmp_path / "cafe.yaml").load()] == [CAFE]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="missing cannot be read: No such file"):
+        Folder(tmp_path / "missing").load()
+
+
+def test_what_the_server_would_add_is_added_the_same_each_time(tmp_path: Path) -> None:
+    bare = ingress("cafe")
+    del bare["metadata"]["namespace"]
+    write(tmp_path, "a.yaml", bare, ingress("old", creationTimestamp="2020-01-01T00:00:00Z", uid="given"))
+    first, second = Folder(tmp_path).load(), Folder(tmp_path).load()
+    assert first == second
+    cafe, old = first
+    assert (cafe.metadata.namespace, cafe.metadata.generation) == ("default", 1)
+    assert cafe.metadata.creation_timestamp is None
+    assert (old.metadata.uid, old.metadata.creation_timestamp) == ("given", "2020-01-01T00:00:00Z")
+    assert cafe.metadata.uid
+    assert cafe.metadata.resource_version != old.metadata.resource_version
+
+
+def test_an_unquoted_time_is_a_creation_timestamp(tmp_path: Path) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, creationTimestamp: 2026-01-02T03:04:05Z}\n"
+    write(tmp_path, "a.yaml", text)
+    (item,) = Folder(tmp_path).load()
+    assert item.metadata.creation_timestamp == "2026-01-02T03:04:05Z"
+
+
+def test_a_wrong_type_names_file_object_and_field(tmp_path: Path) -> None:
+    bad = ingress("cafe")
+    bad["spec"]["rules"].append({"host": 7})
+    write(tmp_path, "a.yaml", bad, ingress("good"))
+    folder = Folder(tmp_path)
+    assert [item.metadata.name for item in folder.load()] == ["good"]
+    problem = only(folder.problems())
+    assert problem.origin == CAFE
+    assert folder.where(problem.origin) == "a.yaml"
+    assert str(problem) == (
+        "spec.rules[1].host: '7' must be text, not an integer; put it in quotes (the object is not used)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "reason", "severity"),
+    [
+        ("a: [1\n", "line 2, column 1", "is not YAML", Severity.ERROR),
+        ("just text\n", "line 1", "is not a Kubernetes object", Severity.WARNING),
+        ("a: 1\n", "line 1", "has no apiVersion and kind", Severity.WARNING),
+        ("\nkind: Ingress\napiVersion: extensions/v1beta1\n", "line 2", "networking.k8s.io/v1 only", Severity.WARNING),
+        ("kind: ConfigMap\napiVersion: v1\nmetadata: {}\n", "line 1", "has no metadata.name", Severity.ERROR),
+        ("kind: ConfigMap\napiVersion: v1\nmetadata: 5\n", "line 1", "has no metadata.name", Severity.ERROR),
+    ],
+)
+def test_a_file_that_says_nothing_useful_is_a_problem(
+    tmp_path: Path, text: str, where: str, reason: str, severity: Severity
+) -> None:
+    write(tmp_path, "sub/a.yaml", text)
+    folder = Folder(tmp_path)
+    assert folder.load() == ()
+    problem = only(folder.problems())
+    assert problem.origin == ObjectRef("File", "", "sub/a.yaml")
+    assert (problem.field, problem.severity) == (where, severity)
+    assert reason in problem.reason
+    assert problem.effect
+
+
+def test_other_kinds_are_noted_once_and_are_no_problem(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(3):
+        write(tmp_path, f"{number}.yaml", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}})
+    write(tmp_path, "k.yaml", {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "x"}})
+    folder = Folder(tmp_path)
+    with caplog.at_level("INFO", "headgate"):
+        assert folder.load() == ()
+    assert folder.problems() == ()
+    (record,) = caplog.records
+    assert record.fields["kinds"] == ["apps/v1 Deployment", "serving.knative.dev/v1 Service"]
+
+
+def test_of_two_definitions_the_first_file_counts(tmp_path: Path) -> None:
+    write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
+    write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"), ingress("cafe", host="twice.example.com"))
+    folder = Folder(tmp_path)
+    (item,) = folder.load()
+    assert isinstance(item, Ingress)
+    assert item.spec.rules[0].host == "a.example.com"
+    twice, other = folder.problems()
+    assert "stands in this file before" in twice.reason
+    assert other.origin == ObjectRef("File", "", "b.yaml")
+    assert "is defined in a.yaml already" in other.reason
+    assert other.refuses
+
+
+def test_string_data_of_a_secret_counts(tmp_path: Path) -> None:
+    write(
+        tmp_path, "a.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "b"}}
+    )
+    (item,) = Folder(tmp_path).load()
+    assert isinstance(item, Secret)
+    assert item.value("a") == b"b"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    (tmp_path / "a.yaml").chmod(0)
+    folder = Folder(tmp_path)
+    assert folder.load() == ()
+    assert "cannot be read: Permission denied" in only(folder.problems()).reason
+
+
+def test_links_to_files_are_followed_and_dangling_ones_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "..data/a.yaml", ingress("cafe"))
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    (tmp_path / "b.yaml").symlink_to("nowhere.yaml")
+    (tmp_path / "loop").symlink_to(".")
+    assert [item.ref for item in Folder(tmp_path).load()] == [CAFE]
+
+
+def test_only_asked_for_kinds_have_a_source(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Service"):
+        Folder(tmp_path, [Ingress]).source(Service)
+
+
+# Followed
+
+
+class Live:
+    """A Folder that runs, with an Informer over its Ingresses."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.told: list[tuple[Problem, ...]] = []
+        self.folder = Folder(root, on_problems=self.told.append, poll=0.01)
+        self.keys: list[ObjectRef] = []
+        self.informer: Informer[Ingress] = Informer(self.folder.source(Ingress), self.keys.append, name="ingresses")
+        self.store = self.informer.store
+
+    def host(self, name: str = "cafe") -> str | None:
+        item = self.store.get(ObjectRef("Ingress", "default", name))
+        return item.spec.rules[0].host if item else None
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the condition is the file system's, which has no event
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def live(root: Path) -> AsyncIterator[Live]:
+    seen = Live(root)
+    async with running(seen.folder.run()), running(seen.informer.run()):
+        await asyncio.wait_for(seen.informer.synced.wait(), 10)
+        yield seen
+
+
+async def test_edits_are_followed(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe", host="one.example.com"))
+    async with live(tmp_path) as seen:
+        assert seen.host() == "one.example.com"
+        first = seen.store[CAFE].metadata
+        write(tmp_path, "a.yaml", ingress("cafe", host="two.example.com"))
+        await seen.until(lambda: seen.host() == "two.example.com")
+        second = seen.store[CAFE].metadata
+        assert (first.generation, second.generation) == (1, 2)
+        assert first.uid == second.uid
+        write(tmp_path, "new/b.yaml", ingress("bar"))
+        await seen.until(lambda: seen.host("bar"))
+        (tmp_path / "a.yaml").unlink()
+        await seen.until(lambda: CAFE not in seen.store)
+        assert [ref.name for ref in seen.keys] == ["cafe", "cafe", "bar", "cafe"]
+
+
+async def test_a_touched_file_changes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    async with live(tmp_path) as seen:
+        write(tmp_path, "a.yaml", ingress("cafe"))
+        write(tmp_path, "b.yaml", ingress("bar"))
+        await seen.until(lambda: seen.host("bar"))
+        assert [ref.name for ref in seen.keys] == ["cafe", "bar"]
+
+
+async def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    async with live(tmp_path) as seen:
+        write(tmp_path, "a.yaml", "kind: Ingress\nspec: [\n")
+        await seen.until(lambda: seen.told)
+        problem = only(seen.told[-1])
+        assert (problem.field, problem.effect) == (
+            "line 3, column 1",
+            "the last good content of the file stays in use",
+        )
+        assert seen.host() == "cafe.example.com"
+        write(tmp_path, "a.yaml", ingress("cafe", host="mended.example.com"))
+        await seen.until(lambda: seen.host() == "mended.example.com")
+        assert seen.told[-1] == ()
+        assert [ref.name for ref in seen.keys] == ["cafe", "cafe"]
+
+
+async def test_an_object_that_no_longer_decodes_stays_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"), ingress("bar"))
+    async with live(tmp_path) as seen:
+        write(tmp_path, "a.yaml", ingress("cafe", annotations={"x": True}), ingress("bar", host="new.example.com"))
+        await seen.until(lambda: seen.host("bar") == "new.example.com")
+        assert seen.host() == "cafe.example.com"
+        problem = only(seen.folder.problems())
+        assert (problem.origin, problem.field) == (CAFE, "metadata.annotations[x]")
+        assert problem.effect == "its last good version stays"
+
+
+async def test_the_next_definition_takes_over(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"))
+    write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
+    async with live(tmp_path) as seen:
+        (tmp_path / "a.yaml").unlink()
+        await seen.until(lambda: seen.host() == "b.example.com")
+        assert seen.folder.problems() == ()
+        assert seen.folder.where(CAFE) == "b.yaml"
+
+
+async def test_a_folder_that_vanishes_takes_nothing_away(tmp_path: Path) -> None:
+    root = tmp_path / "manifests"
+    write(root, "a.yaml", ingress("cafe"))
+    async with live(root) as seen:
+        root.rename(tmp_path / "away")
+        await seen.until(lambda: seen.told)
+        assert "cannot be read" in only(seen.told[-1]).reason
+        assert CAFE in seen.store
+        (tmp_path / "away").rename(root)
+        await seen.until(lambda: seen.told[-1] == ())
+
+
+async def test_a_file_moved_aside_for_a_moment_is_not_deleted(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    folder = Folder(tmp_path)
+    folder.load()
+    moved = tmp_path / "a.yaml~"
+    (tmp_path / "a.yaml").rename(moved)
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [Ingress]))
+    assert folder.where(CAFE) == "a.yaml"
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [Ingress]))
+    assert folder.where(CAFE) == ""
+
+
+async def test_a_file_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    first = files_module.scan(tmp_path, {}, [Ingress], settled=60)
+    assert (first.read, first.pending) == ({}, True)
+    old = (tmp_path / "a.yaml").stat().st_mtime_ns - 120 * 10**9
+    os.utime(tmp_path / "a.yaml", ns=(old, old))
+    second = files_module.scan(tmp_path, {}, [Ingress], settled=60)
+    assert (list(second.read), second.pending) == (["a.yaml"], False)
+
+
+async def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
+    for number in range(5):
+        write(tmp_path, f"{number}.yaml", config_map(f"menu-{number}"))
+    known = {
+        name: file.signature for name, file in files_module.scan(tmp_path, {}, [ConfigMap], settled=0).read.items()
+    }
+    write(tmp_path, "3.yaml", config_map("menu-3", tea="1"))
+    assert list(files_module.scan(tmp_path, known, [ConfigMap], settled=0).read) == ["3.yaml"]
+
+
+async def test_a_watcher_far_behind_lists_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_module, "JOURNAL", 3)
+    write(tmp_path, "a.yaml", *(ingress(f"cafe-{number}") for number in range(8)))
+    folder = Folder(tmp_path)
+    source = folder.source(Ingress)
+    folder.load()
+    version = (await source.list()).version
+    with pytest.raises(Gone):
+        await anext(aiter(source.watch("1")))
+    write(tmp_path, "b.yaml", ingress("late"))
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [Ingress], settled=0))
+    change = await anext(aiter(source.watch(version)))
+    assert change.ref == ObjectRef("Ingress", "default", "late")
+
+
+async def test_each_kind_hears_of_its_own(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"), config_map("menu", tea="1"))
+    async with live(tmp_path) as seen:
+        keys: list[ObjectRef] = []
+        maps: Informer[ConfigMap] = Informer(seen.folder.source(ConfigMap), keys.append, name="maps")
+        async with running(maps.run()):
+            await maps.synced.wait()
+            write(tmp_path, "a.yaml", ingress("cafe", host="b.example.com"), config_map("menu", tea="1"))
+            write(tmp_path, "b.yaml", config_map("other"))
+            await seen.until(lambda: len(keys) == 2 and len(seen.keys) == 2)
+            assert [ref.name for ref in keys] == ["menu", "other"]
+
+
+def test_models_may_be_few(tmp_path: Path) -> None:
+    models: list[type[TopLevel]] = [ConfigMap]
+    write(tmp_path, "a.yaml", ingress("cafe"), config_map("menu"))
+    assert [item.metadata.name for item in Folder(tmp_path, models).load()] == ["menu"]

@@ -1,0 +1,439 @@
+"""An Informer over a real HTTP server: what it holds is what the server holds, whatever happens between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, TopLevel
+from headgate.k8s import Client, ClusterConfig, Informer, Resources
+from headgate.k8s.config import User
+from headgate.problems import ObjectRef
+from tests.k8s.apiserver import ApiServer, running
+from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
+
+CAFE = ObjectRef("Ingress", "default", "cafe")
+
+
+class Quick(Informer[Any]):
+    """An Informer that is sooner tired of waiting."""
+
+    RETRY_FIRST = 0.01
+    RETRY_MOST = 0.05
+
+
+class Follower:
+    """An Informer that runs, and the keys it named."""
+
+    def __init__(self, source: Any) -> None:
+        self.keys: list[ObjectRef] = []
+        self.pauses: list[float] = []
+        self.informer = Quick(source, self.keys.append, name="test", pause=self._pause)
+        self.store = self.informer.store
+
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(min(seconds, 0.02))
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the condition is the Store's, which has no event
+                await asyncio.sleep(0.005)
+
+    def names(self) -> set[str]:
+        return {ref.name for ref in self.store}
+
+
+@asynccontextmanager
+async def following(client: Client, model: type[TopLevel] = Ingress, **options: Any) -> AsyncIterator[Follower]:
+    follower = Follower(Resources(client, model, **options))
+    async with running(follower.informer.run()):
+        await asyncio.wait_for(follower.informer.synced.wait(), 10)
+        yield follower
+
+
+async def watched(server: ApiServer, plural: str = "ingresses") -> None:
+    await server.until(lambda: server.watching(plural))
+
+
+async def test_it_lists_and_then_follows(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        assert follower.keys == [CAFE]
+        await watched(server)
+        server.put(ingress("bar"))
+        await follower.until(lambda: follower.names() == {"cafe", "bar"})
+        server.put(ingress("cafe", host="new.example.com"))
+        await follower.until(lambda: follower.store[CAFE].spec.rules[0].host == "new.example.com")
+        server.delete("Ingress", "default", "cafe")
+        await follower.until(lambda: follower.names() == {"bar"})
+        assert [ref.name for ref in follower.keys] == ["cafe", "bar", "cafe", "cafe"]
+        assert server.count("GET", "ingresses", limit="500") == 1
+
+
+async def test_a_snapshot_does_not_move(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        before = follower.store.snapshot()
+        await watched(server)
+        server.put(ingress("bar"))
+        await follower.until(lambda: len(follower.store) == 2)
+        assert list(before) == [CAFE]
+
+
+async def test_long_lists_come_by_pages_of_500(server: ApiServer, client: Client) -> None:
+    for number in range(1201):
+        server.put(ingress(f"cafe-{number}"))
+    async with following(client) as follower:
+        assert len(follower.store) == 1201
+        pages = [query for method, _, query in server.requests if query.get("limit")]
+        assert [bool(page.get("continue")) for page in pages] == [False, True, True]
+        assert {page["limit"] for page in pages} == {"500"}
+
+
+async def test_a_list_that_expires_between_pages_is_read_in_one_piece(server: ApiServer, client: Client) -> None:
+    for number in range(600):
+        server.put(ingress(f"cafe-{number}"))
+    server.fail("GET", "ingresses", status=410, reason="Expired", where=lambda request: "continue" in request.query)
+    async with following(client) as follower:
+        assert len(follower.store) == 600
+        assert follower.pauses == []
+
+
+async def test_namespace_and_selectors_reach_the_server(server: ApiServer, client: Client) -> None:
+    for name, kind in (("cert", "kubernetes.io/tls"), ("release", "helm.sh/release.v1")):
+        server.put({"kind": "Secret", "metadata": {"name": name, "namespace": "shop"}, "type": kind})
+    server.put({"kind": "Secret", "metadata": {"name": "other"}, "type": "Opaque"})
+    options = {"namespace": "shop", "field_selector": "type!=helm.sh/release.v1"}
+    async with following(client, Secret, **options) as follower:
+        await watched(server, "secrets")
+        server.put({"kind": "Secret", "metadata": {"name": "late", "namespace": "shop"}, "type": "helm.sh/release.v1"})
+        server.put({"kind": "Secret", "metadata": {"name": "more", "namespace": "shop"}, "type": "Opaque"})
+        await follower.until(lambda: follower.names() == {"cert", "more"})
+
+
+async def test_a_watch_that_ends_is_resumed_without_a_list(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        for name in ("one", "two", "three"):
+            await watched(server)
+            server.cut_watches()
+            server.put(ingress(name))
+            await follower.until(lambda name=name: name in follower.names())
+        assert server.count("GET", "ingresses", limit="500") == 1
+
+
+async def test_a_bookmark_moves_the_version_on(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        await watched(server)
+        for number in range(5):
+            server.put(config_map(f"noise-{number}"))
+        server.bookmark("ingresses")
+        server.put(ingress("after"))
+        await follower.until(lambda: "after" in follower.names())
+        server.compact()
+        server.cut_watches()
+        await server.until(lambda: server.count("GET", "ingresses", watch="1") >= 2)
+        server.put(ingress("last"))
+        await follower.until(lambda: "last" in follower.names())
+        assert server.count("GET", "ingresses", limit="500") == 1
+
+
+async def test_a_bookmark_alone_saves_a_list_after_compaction(server: ApiServer, client: Client) -> None:
+    async with following(client):
+        await watched(server)
+        server.put(config_map("noise"))
+        server.bookmark("ingresses")
+        server.compact()
+        server.cut_watches()
+        await server.until(lambda: server.count("GET", "ingresses", watch="1") >= 2)
+        _, _, query = server.requests[-1]
+        assert query["resourceVersion"] == str(server.revision)
+        assert query["allowWatchBookmarks"] == "true"
+
+
+async def test_what_was_deleted_in_a_gap_is_noticed(server: ApiServer, client: Client) -> None:
+    for name in ("cafe", "gone", "same"):
+        server.put(ingress(name))
+    async with following(client) as follower:
+        await watched(server)
+        follower.keys.clear()
+        server.fail("GET", "ingresses", status=503, where=lambda request: "watch" in request.query)
+        server.cut_watches()
+        await server.until(lambda: not server.watching("ingresses"))
+        server.delete("Ingress", "default", "gone")
+        server.put(ingress("cafe", host="new.example.com"))
+        server.compact()
+        await follower.until(lambda: follower.names() == {"cafe", "same"})
+        assert sorted(ref.name for ref in follower.keys) == ["cafe", "gone"]
+        assert follower.store[CAFE].spec.rules[0].host == "new.example.com"
+
+
+async def test_an_object_made_anew_in_a_gap_differs(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        first = follower.store[CAFE].metadata.uid
+        await watched(server)
+        server.cut_watches()
+        server.delete("Ingress", "default", "cafe")
+        server.put(ingress("cafe"))
+        server.compact()
+        await follower.until(lambda: CAFE in follower.store and follower.store[CAFE].metadata.uid != first)
+
+
+async def test_an_unchanged_object_names_no_key(server: ApiServer, client: Client) -> None:
+    item = server.put(ingress("cafe"))
+    async with following(client) as follower:
+        await watched(server)
+        follower.keys.clear()
+        server._record("ingresses", "MODIFIED", item)
+        server.put(ingress("bar"))
+        await follower.until(lambda: "bar" in follower.names())
+        assert [ref.name for ref in follower.keys] == ["bar"]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 4096])
+async def test_a_stream_may_be_split_anywhere(server: ApiServer, client: Client, chunk: int) -> None:
+    server.chunk = chunk
+    async with following(client) as follower:
+        await watched(server)
+        for name in ("één", "deux", "tři"):
+            server.put(ingress(name, annotations={"text": f"{name}\n{name}"}))
+        await follower.until(lambda: follower.names() == {"één", "deux", "tři"})
+
+
+@pytest.mark.parametrize("line", [b"<html>sorry</html>\n", b'{"type":"ADDED"}\n', b"\xff\xff\n", b"{]\n"])
+async def test_garbage_in_a_watch_is_survived(server: ApiServer, client: Client, line: bytes) -> None:
+    async with following(client) as follower:
+        await watched(server)
+        server.send("ingresses", line)
+        server.put(ingress("cafe"))
+        await follower.until(lambda: CAFE in follower.store)
+        await follower.until(lambda: follower.pauses)
+
+
+async def test_an_event_cut_off_midway_is_read_again(server: ApiServer, client: Client) -> None:
+    async with following(client) as follower:
+        await watched(server)
+        server.send("ingresses", b'{"type":"ADDED","object":{"kind":"Ingr')
+        server.cut_watches()
+        await server.until(lambda: server.count("GET", "ingresses", watch="1") >= 2)
+        server.put(ingress("cafe"))
+        await follower.until(lambda: CAFE in follower.store)
+
+
+async def test_an_error_inside_a_watch_relists_or_waits(server: ApiServer, client: Client) -> None:
+    async with following(client) as follower:
+        await watched(server)
+        server.error("ingresses", 410, "Expired")
+        await server.until(lambda: server.count("GET", "ingresses", limit="500") == 2)
+        await watched(server)
+        assert follower.pauses == []
+        server.error("ingresses", 500, "InternalError")
+        await follower.until(lambda: follower.pauses)
+
+
+async def test_a_type_of_event_that_is_not_known_is_passed_over(server: ApiServer, client: Client) -> None:
+    async with following(client) as follower:
+        await watched(server)
+        server.send("ingresses", b'{"type":"RESHARDED","object":{"metadata":{"name":"x"}}}\n')
+        server.put(ingress("cafe"))
+        await follower.until(lambda: CAFE in follower.store)
+        assert follower.pauses == []
+
+
+async def test_retry_after_is_obeyed(server: ApiServer, client: Client) -> None:
+    server.fail("GET", "ingresses", status=429, headers={"Retry-After": "11"})
+    async with following(client) as follower:
+        assert follower.pauses == [11.0]
+
+
+async def test_failures_are_waited_out_longer_each_time(server: ApiServer, client: Client) -> None:
+    server.fail("GET", "ingresses", status=500, times=3)
+    async with following(client) as follower:
+        bounds = [(0.005, 0.01), (0.01, 0.02), (0.02, 0.04)]
+        assert len(follower.pauses) == 3
+        assert all(low <= pause <= high for pause, (low, high) in zip(follower.pauses, bounds, strict=True))
+
+
+async def test_a_failure_that_goes_on_is_said_once(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.fail("GET", "ingresses", status=500, times=5)
+    with caplog.at_level(logging.WARNING, "headgate"):
+        async with following(client) as follower:
+            assert len(follower.pauses) == 5
+    assert [record.message for record in caplog.records] == ["informer failed"]
+
+
+async def test_a_token_rotated_mid_list_is_read_again(server: ApiServer, tmp_path: Any) -> None:
+    for number in range(600):
+        server.put(ingress(f"cafe-{number}"))
+    token = tmp_path / "token"
+    token.write_text("old\n")
+    server.tokens = {"old"}
+
+    def rotate(request: Any) -> bool:
+        if "continue" in request.query and server.tokens == {"old"}:
+            token.write_text("new\n")
+            server.tokens = {"new"}
+        return False
+
+    server.fail("GET", "ingresses", where=rotate)
+    config = ClusterConfig(server=server.url, user=User(token_file=str(token)))
+    async with Client(config) as client, following(client) as follower:
+        assert len(follower.store) == 600
+        assert follower.pauses == []
+    assert server.count("GET", "ingresses", limit="500") == 3
+
+
+async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.forbid("list", "ingresses")
+    server.put(ingress("cafe"))
+    with caplog.at_level(logging.WARNING, "headgate"):
+        async with following(client, namespace="default") as follower:
+            assert len(follower.store) == 0
+            await follower.until(lambda: len(follower.pauses) >= 3)
+            server.allow("list", "ingresses")
+            await follower.until(lambda: CAFE in follower.store)
+    (record,) = caplog.records
+    rule = "the role lacks the verb list on ingresses.networking.k8s.io in namespace default; grant get, list, watch"
+    assert rule in record.fields["error"]
+
+
+async def test_a_rule_taken_away_leaves_what_is_known(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        await watched(server)
+        server.forbid("list", "ingresses")
+        server.compact()
+        server.put(ingress("bar"))
+        server.error("ingresses", 410, "Expired")
+        await follower.until(lambda: len(follower.pauses) >= 3)
+        assert CAFE in follower.store
+
+
+async def test_where_watching_is_refused_the_list_is_repeated(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.forbid("watch", "ingressclasses")
+    server.put(ingress_class("nginx"))
+    with caplog.at_level(logging.WARNING, "headgate"):
+        async with following(client, IngressClass, poll_seconds=0.02) as follower:
+            server.put(ingress_class("other"))
+            await follower.until(lambda: follower.names() == {"nginx", "other"})
+            server.delete("IngressClass", "", "nginx")
+            await follower.until(lambda: follower.names() == {"other"})
+            assert [ref.name for ref in follower.keys] == ["nginx", "other", "nginx"]
+            server.allow("watch", "ingressclasses")
+            await watched(server, "ingressclasses")
+    (record,) = caplog.records
+    assert "verb watch on ingressclasses.networking.k8s.io in the whole cluster" in record.fields["rule"]
+
+
+async def test_what_is_not_watchable_is_never_watched(server: ApiServer, client: Client) -> None:
+    async with following(client, IngressClass, watchable=False, poll_seconds=0.02) as follower:
+        server.put(ingress_class("nginx"))
+        await follower.until(lambda: follower.names() == {"nginx"})
+    assert server.count("GET", "ingressclasses", watch="1") == 0
+
+
+async def test_a_kind_may_be_absent_come_go_and_come_back(server: ApiServer, client: Client) -> None:
+    server.absent("ingresses")
+    async with following(client) as follower:
+        assert len(follower.store) == 0
+        server.absent("ingresses", now=False)
+        server.put(ingress("cafe"))
+        await follower.until(lambda: CAFE in follower.store)
+        await watched(server)
+        server.compact()
+        server.absent("ingresses")
+        await follower.until(lambda: len(follower.store) == 0)
+        server.absent("ingresses", now=False)
+        await follower.until(lambda: CAFE in follower.store)
+        assert [ref.name for ref in follower.keys] == ["cafe", "cafe", "cafe"]
+
+
+async def test_one_odd_404_withdraws_nothing(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    async with following(client) as follower:
+        await watched(server)
+        server.fail("GET", "ingresses$", status=404, where=lambda request: "limit" in request.query)
+        server.error("ingresses", 410, "Expired")
+        await server.until(lambda: server.count("GET", "ingresses", limit="500") == 3)
+        await watched(server)
+        assert follower.keys == [CAFE]
+
+
+async def test_html_in_place_of_a_list_is_survived(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.put(ingress("cafe"))
+    server.fail("GET", "ingresses", status=200, body=b"<html>login</html>", content_type="text/html", times=2)
+    server.fail("GET", "ingresses", status=200, body=b"<html>no header</html>", times=1)
+    server.fail("GET", "ingresses", status=200, body=b'{"items": {}}', times=1)
+    with caplog.at_level(logging.WARNING, "headgate"):
+        async with following(client) as follower:
+            assert CAFE in follower.store
+    assert "not a Kubernetes API server: <html>login</html>" in caplog.records[0].fields["error"]
+    assert len(caplog.records) == 3
+
+
+async def test_one_broken_object_breaks_nothing_else(server: ApiServer, client: Client) -> None:
+    broken = ingress("broken")
+    broken["metadata"]["annotations"] = {"fine": "yes", "nginx.org/x": 7}
+    server.put(broken)
+    server.put(ingress("cafe"))
+    ref = ObjectRef("Ingress", "default", "broken")
+    async with following(client) as follower:
+        assert follower.names() == {"cafe"}
+        problem = follower.informer.problems[ref]
+        assert (problem.field, problem.value) == ("metadata.annotations[nginx.org/x]", "7")
+        assert problem.reason == "must be text, not an integer; put it in quotes"
+        assert problem.refuses
+        await watched(server)
+        server.put(ingress("broken"))
+        await follower.until(lambda: ref in follower.store)
+        assert follower.informer.problems == {}
+        server.put(broken)
+        await follower.until(lambda: ref not in follower.store)
+        assert list(follower.informer.problems) == [ref]
+        server.delete("Ingress", "default", "broken")
+        await follower.until(lambda: not follower.informer.problems)
+        assert [key.name for key in follower.keys] == ["broken", "cafe", "broken", "broken", "broken"]
+
+
+async def test_the_value_of_a_secret_is_never_shown(server: ApiServer, client: Client) -> None:
+    server.put({"kind": "Secret", "metadata": {"name": "key"}, "data": {"password": 12345}})
+    async with following(client, Secret) as follower:
+        (problem,) = follower.informer.problems.values()
+        assert problem.field == "data[password]"
+        assert "12345" not in str(problem)
+
+
+async def test_null_means_absent(server: ApiServer, client: Client) -> None:
+    server.put({"kind": "EndpointSlice", "metadata": {"name": "tea-1", "labels": None}, "endpoints": None})
+    async with following(client, EndpointSlice) as follower:
+        (item,) = follower.store.values()
+        assert item.endpoints is None
+
+
+async def test_two_informers_share_a_client(server: ApiServer, client: Client) -> None:
+    server.put(ingress("cafe"))
+    server.put(config_map("menu", tea="1"))
+    async with following(client) as ingresses, following(client, ConfigMap) as maps:
+        assert (ingresses.names(), maps.names()) == ({"cafe"}, {"menu"})
+
+
+async def test_cancelling_closes_the_watch(server: ApiServer, client: Client) -> None:
+    async with following(client):
+        await watched(server)
+    await server.until(lambda: not server.watching("ingresses"))

@@ -1,0 +1,14 @@
+"""Every folder of ``examples/`` keeps its promises: backends, Headgate and nginx for real, one edit included."""
+
+import pytest
+
+pytest.importorskip("headgate.__main__", reason="there is no program yet")
+
+import demo
+from showcase.example import EXAMPLES
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/checks.toml")))
+def test_an_example_answers_as_its_checks_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code = demo.check(name)
+    assert code == 0, capsys.readouterr().out

@@ -1,0 +1,134 @@
+"""The examples are whole, and the client that judges answers can tell a good one from a bad one."""
+
+import base64
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from showcase import backends
+from showcase.client import Doors, curl, verify
+from showcase.example import EXAMPLES, Answer, Check, Endpoint, Example, Request, free_ports
+
+NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
+EVERY = pytest.mark.parametrize("name", NAMES)
+
+
+@EVERY
+def test_every_folder_explains_itself_and_promises_something(name: str) -> None:
+    example = Example.named(name)
+    assert example.script.checks
+    assert example.script.edit is not None
+    assert example.script.edit.checks
+    assert (example.folder / "README.md").read_text().startswith("# ")
+
+
+@EVERY
+def test_every_service_of_a_path_has_two_backends_on_loopback(name: str) -> None:
+    endpoints = Example.named(name).endpoints()
+    assert sorted(endpoint.name for endpoint in endpoints) == ["coffee-1", "coffee-2", "tea-1", "tea-2"]
+    assert all(endpoint.address.startswith("127.") for endpoint in endpoints)
+
+
+def test_no_two_examples_share_a_backend_port() -> None:
+    ports = [{endpoint.port for endpoint in Example.named(name).endpoints()} for name in NAMES]
+    assert len(set().union(*ports)) == sum(map(len, ports))
+
+
+@EVERY
+def test_tls_secrets_hold_a_pair_that_lasts(name: str) -> None:
+    for manifest in Example.named(name).manifests():
+        if manifest["kind"] == "Secret" and manifest["type"] == "kubernetes.io/tls":
+            pair = {key: base64.b64decode(text) for key, text in manifest["data"].items()}
+            certificate = x509.load_pem_x509_certificate(pair["tls.crt"])
+            key = serialization.load_pem_private_key(pair["tls.key"], None)
+            assert certificate.public_key() == key.public_key()
+            assert certificate.not_valid_after_utc > dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
+
+
+@EVERY
+def test_the_edit_of_an_example_can_be_made_in_a_copy_and_leaves_the_original(name: str, tmp_path: Path) -> None:
+    original = Example.named(name)
+    assert original.script.edit is not None
+    before = {path: path.read_text() for path in original.folder.iterdir()}
+    copy = original.copy(tmp_path / "copy")
+    original.script.edit.apply(copy.folder)
+    assert original.script.edit.replacement in (copy.folder / original.script.edit.file).read_text()
+    assert {path: path.read_text() for path in original.folder.iterdir()} == before
+
+
+def test_an_edit_whose_text_is_not_there_is_refused(tmp_path: Path) -> None:
+    copy = Example.named("cafe").copy(tmp_path / "copy")
+    assert copy.script.edit is not None
+    copy.script.edit.apply(copy.folder)
+    with pytest.raises(ValueError, match="exactly once"):
+        copy.script.edit.apply(copy.folder)
+
+
+def test_a_copy_has_ports_of_its_own_and_the_same_backends(tmp_path: Path) -> None:
+    original = Example.named("cafe")
+    copy = original.copy(tmp_path / "copy")
+    assert [endpoint.name for endpoint in copy.endpoints()] == [endpoint.name for endpoint in original.endpoints()]
+    assert not {endpoint.port for endpoint in copy.endpoints()} & {endpoint.port for endpoint in original.endpoints()}
+
+
+@pytest.fixture
+def doors(tmp_path: Path):
+    (port,) = free_ports(1)
+    with backends.running([Endpoint("tea-1", "127.0.0.1", port)]):
+        yield Doors(port, port, tmp_path / "none.pem")
+
+
+GOOD = Answer(200, body=("Server name: tea-1", "URI: /x?y=1", "Method: POST"), headers={"content-type": "text/plain"})
+
+
+def test_an_answer_as_promised_passes(doors: Doors) -> None:
+    request = Request("http://cafe.example.com/x?y=1", method="POST", body_size=100)
+    outcome = verify(Check("", request, GOOD), doors)
+    assert outcome.passed, outcome
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (Answer(404), "status is 200"),
+        (Answer(200, body=("coffee",)), "no 'coffee' in the body"),
+        (Answer(200, headers={"Location": "https"}), "Location is ''"),
+        (Answer(200, without_headers=("x-powered-by",)), "x-powered-by is there"),
+        (Answer(200, servers=2), "1 backends answered"),
+    ],
+)
+def test_each_broken_promise_is_named(doors: Doors, answer: Answer, fault: str) -> None:
+    outcome = verify(Check("", Request("http://cafe.example.com/"), answer), doors)
+    assert outcome.faults == (fault,)
+    assert str(outcome).startswith("FAIL")
+
+
+def test_no_answer_is_a_fault_and_no_exception(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    outcome = verify(Check("", Request("http://cafe.example.com/"), Answer(200)), Doors(port, port, tmp_path / "no"))
+    assert not outcome.passed
+    assert "no answer: ConnectionRefusedError" in str(outcome)
+
+
+def test_the_password_and_headers_reach_the_backend(doors: Doors) -> None:
+    request = Request("http://cafe.example.com/", user="alice:espresso", headers={"X-Table": "7"})
+    answer = Answer(200, body=("Authorization: Basic YWxpY2U6ZXNwcmVzc28=", "X-Table: 7", "Host: cafe.example.com"))
+    assert verify(Check("", request, answer), doors).passed
+
+
+def test_a_taken_port_is_named(doors: Doors) -> None:
+    with (
+        pytest.raises(OSError, match=f"127.0.0.1:{doors.http}: Address already in use"),
+        backends.running([Endpoint("tea-1", "127.0.0.1", doors.http)]),
+    ):
+        pass
+
+
+def test_curl_lines_name_the_port_and_quote_what_a_shell_would_read(tmp_path: Path) -> None:
+    doors = Doors(8080, 8443, tmp_path / "trusted.pem")
+    assert curl(Request("https://cafe.example.com/tea?a=1&b=2"), doors) == (
+        f"curl --resolve cafe.example.com:8443:127.0.0.1 --cacert {doors.certificates} --include "
+        "'https://cafe.example.com:8443/tea?a=1&b=2'"
+    )

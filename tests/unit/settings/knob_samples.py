@@ -1,0 +1,249 @@
+"""For every knob: texts that are taken, with the value where it is not obvious, and texts that are refused."""
+
+from typing import Any, NamedTuple
+
+from headgate.settings import Duration, Header, HeaderName, Offset, Quoted, Seconds, Size, Snippet, Words
+from headgate.settings.routing import Rewrite
+from headgate.settings.values import Buffers
+
+
+class Sample(NamedTuple):
+    taken: dict[str, Any]
+    refused: tuple[str, ...]
+
+
+PEM = "-----BEGIN DH PARAMETERS-----\nMIIBCAKCAQEA+/=\n-----END DH PARAMETERS-----"
+
+SWITCH = Sample(
+    {"true": True, "1": True, "T": True, "False": False, "f": False, "0": False, " true ": True},
+    ("yes", "on", "tRue", "truefalse", "2", "enabled"),
+)
+TIME = Sample(
+    {"60": Duration("60s"), "500ms": Duration("500ms"), "1h 30m": Duration("1h30m"), "1y2M3w4d5h6m7s8ms": Duration(
+        "1y2M3w4d5h6m7s8ms"), " 0 ": Duration("0s"), "007": Duration("7s"), "1h 5 20ms": Duration("1h5s20ms")},
+    ("soon", "-1", "1.5s", "1m1h", "1s1s", "5 5", "1h;", "101y", "9" * 5000, "٣s", "s", "1 hour", "60\x00"),
+)  # fmt: skip
+SIZE = Sample(
+    {"4096": Size("4096"), "8K": Size("8k"), "1m": Size("1m"), " 16k ": Size("16k"), "0": Size("0")},
+    ("", "1g", "1 k", "-1", "1kk", "k", "1.5m", "٣k", "9" * 13, "9999999999m", "8k;"),
+)
+ZONE = Sample({"32k": Size("32k"), "32768": Size("32768"), "1024m": Size("1024m")}, ("31k", "1", "1025m", "1g", "x"))
+NUMBER = Sample({"0": 0, "7": 7, " 12 ": 12, "2147483647": 2**31 - 1}, ("-1", "2147483648", "1.0", "1e3", "x", "٣"))
+BUCKET = Sample({"32": 32, "256": 256, "65408": 65_408}, ("31", "65536", "x", "64k"))
+TABLE = Sample({"32": 32, "1048576": 2**20}, ("31", "1048577", "x"))
+SERVICES = Sample(
+    {"coffee": ("coffee",), "coffee, tea-svc": ("coffee", "tea-svc"), "a.b": ("a.b",)},
+    ("coffee,", ",", "Coffee", "a b", "a;b", "-a", "a-", "a..b", "a" * 64, "a/../b", "$a"),
+)
+NAMES = Sample(
+    {"X-A": (HeaderName("X-A"),), "X-A , b9": (HeaderName("X-A"), HeaderName("b9"))},
+    ("X_A", "X A", "X:A", "a,,b", "a;", "ä", "$a", "a\nb"),
+)
+PORTS = Sample({"80": (80,), "80, 8080": (80, 8080)}, ("0", "65536", "80,80", "80,", "http", "80;"))
+SNIPPET = Sample({"deny all;\n": Snippet("deny all;\n")}, ("a\x00b",))
+TEMPLATE = Sample(
+    {"{{ server.name }}": "{{ server.name }}", "{% if x %}{% endif %}": "{% if x %}{% endif %}"},
+    ("server_name {{.Name}};", "{{range $x := .Servers}}{{end}}", "{{- if x}}{{ end }}"),
+)
+FORMAT = Sample(
+    {
+        "$remote_addr": (Quoted("$remote_addr"),),
+        "a ${host}\r\n\nb": (Quoted("a ${host}"), Quoted("b")),
+        '{"a":"$host"}': (Quoted('{"a":"$host"}'),),
+        r"tab\t\"": (Quoted('tab\t"'),),
+    },
+    ("cost: 5$", "$", "$1", "${host", "$-x", "a\x00", "\n"),
+)
+ESCAPING = Sample({"json": "json", "None": "none", "default": "default"}, ("xml", "", "json;"))
+
+SAMPLES: dict[str, Sample] = {
+    "proxy_connect_timeout": TIME,
+    "proxy_read_timeout": TIME,
+    "proxy_send_timeout": TIME,
+    "proxy_next_upstream": Sample(
+        {"error timeout": Words(("error", "timeout")), "http_500": Words(("http_500",)), "off": Words(("off",))},
+        ("denied", "error error", "http_501", "error;", "error,timeout"),
+    ),
+    "proxy_next_upstream_timeout": TIME,
+    "proxy_next_upstream_tries": NUMBER,
+    "proxy_redirect_from": Sample(
+        {
+            "off": "off", "default": "default", "http://$host:8080/": "http://$host:8080/",
+            r"~^http://(?<name>[^/]+)\.test/(.*)$": Quoted(r"~^http://(?<name>[^/]+)\.test/(.*)$"),
+            "~*x": Quoted("~*x"),
+        },
+        ("~(", "~" + "(" * 9999, "~a{1}", "a b", "~a b", "a;b", "a{", "a#", 'a"', "a'", "a`", "a\\", "5$", "~"),
+    ),
+    "proxy_redirect_to": Sample(
+        {"https://$host/": "https://$host/", "/$1": "/$1", "${scheme}://x/": "${scheme}://x/"},
+        ("a b", "a;", "a{b", "$", "a$;", "${a", "a\\b", "a}"),
+    ),
+    "client_max_body_size": Sample(
+        {"0": Offset("0"), "10m": Offset("10m"), "2G": Offset("2g")}, ("1t", "-1", "999999999999g", "10 m", "m")
+    ),
+    "client_body_buffer_size": SIZE,
+    "proxy_buffering": SWITCH,
+    "proxy_buffers": Sample(
+        {"8 4k": Buffers(8, Size("4k")), "4  8K": Buffers(4, Size("8k")), "2 4096": Buffers(2, Size("4096"))},
+        ("8", "4k", "0 4k", "8 4g", "8,4k", "x 4k", "8 4k 2", "100000 4k"),
+    ),
+    "proxy_buffer_size": SIZE,
+    "proxy_busy_buffers_size": Sample(SIZE.taken | {"": None}, SIZE.refused[1:]),
+    "proxy_max_temp_file_size": SIZE,
+    "ssl_protocols": Sample(
+        {"TLSv1.2 TLSv1.3": Words(("TLSv1.2", "TLSv1.3")), "TLSv1.3 TLSv1.3": Words(("TLSv1.3",))},
+        ("TLSv1.4", "tlsv1.2", "TLSv1.2,TLSv1.3", "TLSv1.2;"),
+    ),
+    "ssl_ciphers": Sample(
+        {"HIGH:!aNULL:!MD5\n": Quoted("HIGH:!aNULL:!MD5"), "ALL:@SECLEVEL=0": Quoted("ALL:@SECLEVEL=0")},
+        ("HIGH;}", 'HIGH"', "HIGH\nLOW", "$x", "a\\", "#", "{"),
+    ),
+    "ssl_prefer_server_ciphers": SWITCH,
+    "ssl_dhparam": Sample({PEM: PEM, f"{PEM}\n": PEM}, ("x", PEM.replace("DH", "RSA"), PEM.replace("+", ";"))),
+    "http2": SWITCH,
+    "ssl_redirect": SWITCH,
+    "redirect_to_https": SWITCH,
+    "http_redirect_code": Sample({"301": 301, " 308": 308}, ("303", "300", "x", "٣٠١", "301;")),
+    "proxy_hide_headers": NAMES,
+    "proxy_pass_headers": NAMES,
+    "proxy_set_headers": Sample(
+        {
+            "X-A": (Header("X-A", Quoted("$http_x_a")),),
+            'X-A: a;b {#} \\"q\\",X-B:': (Header("X-A", Quoted('a;b {#} "q"')), Header("X-B", Quoted(""))),
+        },
+        ("X-A:$host", 'X-A:"', "X-A:a\nb", r"X-A:a\nX-B: c", r"X-A:a\rb", "X-A:a\\", "X A:b", ":b", "X-A:a\x00", "a:b,"),
+    ),
+    "add_header": Sample(
+        {
+            "X-A:b": (Header("X-A", Quoted("b")),),
+            "X-A: b : always": (Header("X-A", Quoted("b"), always=True),),
+            "X-A:b:": (Header("X-A", Quoted("b")),),
+            "X-A:http://x:80": (Header("X-A", Quoted("http://x:80")),),
+        },
+        ("X-A", "X-A:$host", 'X-A:"', r"X-A:a\nX-B: c", "X-A:\x7f", "X;A:b", "X-A:\\"),
+    ),
+    "add_header_inherit": Sample({"on": "on", "OFF": "off", "merge": "merge"}, ("true", "on;", "merged")),
+    "disable_forwarded_headers": SWITCH,
+    "hsts": SWITCH,
+    "hsts_max_age": Sample({"0": 0, "31536000": 31_536_000}, ("-1", "1y", "x", str(2**54))),
+    "hsts_include_subdomains": SWITCH,
+    "hsts_behind_proxy": SWITCH,
+    "lb_method": Sample(
+        {
+            "round_robin": None,
+            "random two  least_conn": Words(("random", "two", "least_conn")),
+            "hash $request_uri consistent": Words(("hash", "$request_uri", "consistent")),
+            "hash ${cookie_x}$uri": Words(("hash", "${cookie_x}$uri")),
+        },
+        ("least_time header", "hash", "hash key", "hash $a b", "hash {$x;", "hash $a}", "hash $", "hash ${x",
+         "random three", "ip_hash;", "hash " + "$aaaaaaaa" * 5000 + ";"),
+    ),
+    "keepalive": Sample({"0": 0, "32": 32, "65535": 65_535}, ("-1", "65536", "x")),
+    "max_fails": NUMBER,
+    "fail_timeout": Sample({"10s": Seconds("10s"), "1m": Seconds("1m"), "5": Seconds("5s")}, ("500ms", "1s1ms", "x")),
+    "max_conns": NUMBER,
+    "upstream_zone_size": Sample(ZONE.taken | {"0": Size("0")}, ZONE.refused),
+    "ssl_services": SERVICES,
+    "grpc_services": SERVICES,
+    "websocket_services": SERVICES,
+    "use_cluster_ip": SWITCH,
+    "path_regex": Sample(
+        {"case_sensitive": "case_sensitive", "case_insensitive": "case_insensitive", "exact": "exact"}, ("true", "prefix")
+    ),
+    "rewrites": Sample(
+        {
+            "serviceName=tea rewrite=/a": (Rewrite("tea", "/a"),),
+            "serviceName=tea rewrite=/a/;serviceName=b.c rewrite=/;": (Rewrite("tea", "/a/"), Rewrite("b.c", "/")),
+        },
+        ("tea /a", "serviceName=tea", "serviceName=tea rewrite=a", "serviceName=tea rewrite=/$1",
+         "serviceName=tea rewrite=/a/../b", "serviceName=tea rewrite=//evil", "serviceName=T rewrite=/",
+         "serviceName=tea rewrite=/a{", ";", "serviceName=tea rewrite=/a#"),
+    ),
+    "rewrite_target": Sample(
+        {"/": "/", "/a/$1": "/a/$1", "/a?b=c": "/a?b=c"},
+        ("a", "//a", "/../a", "/a/..", "/$host", "/$", "/a b", "/a;", "/${a}", "/a\\b", '/"', "/a#", "http://a", "/$٣"),
+    ),
+    "app_root": Sample(
+        {"/a": "/a", "/a/b?c=d": "/a/b?c=d"}, ("/", "a", "//a", "/a/", "/../a", "/a;", "/~a", "/$a", "/a b", "/a'")
+    ),
+    "listen_ports": PORTS,
+    "listen_ports_ssl": PORTS,
+    "basic_auth_secret": Sample(
+        {"htpasswd": "htpasswd", "a.b-c": "a.b-c"}, ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-")
+    ),
+    "basic_auth_realm": Sample(
+        {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted('"x"')}, ('a"', "$a", "a\nb", r"a\nb", "a\\")
+    ),
+    "limit_req_rate": Sample({"10r/s": "10r/s", "030r/m": "030r/m"}, ("0r/s", "10", "10r/h", "-1r/s", "1.5r/s", "٣r/s")),
+    "limit_req_key": Sample(
+        {"${binary_remote_addr}": "${binary_remote_addr}", "$host$uri": "$host$uri"},
+        ("host", "$host;", "${host", "$1", "$", "$a{", "a$b"),
+    ),
+    "limit_req_zone_size": Sample(ZONE.taken, (*ZONE.refused, "0")),
+    "limit_req_delay": NUMBER,
+    "limit_req_no_delay": SWITCH,
+    "limit_req_burst": NUMBER,
+    "limit_req_dry_run": SWITCH,
+    "limit_req_log_level": Sample({"info": "info", "ERROR": "error"}, ("debug", "x", "warn;")),
+    "limit_req_status": Sample({"400": 400, "599": 599}, ("399", "600", "x")),
+    "error_log_level": Sample({"debug": "debug", "Emerg": "emerg"}, ("loud", "info;", "info debug")),
+    "access_log": Sample(
+        {
+            "syslog:server=10.0.0.1:514,facility=local7,tag=a_b,severity=info main": Words(
+                ("syslog:server=10.0.0.1:514,facility=local7,tag=a_b,severity=info", "main")),
+            "syslog:server=[::1]:514": Words(("syslog:server=[::1]:514",)),
+            "syslog:server=unix:/dev/log,nohostname": Words(("syslog:server=unix:/dev/log,nohostname",)),
+            "/dev/stdout main": Words(("/dev/stdout", "main")),
+        },
+        ("/etc/passwd", "syslog:", "syslog:server=a;b", "syslog:server=unix:/a/../b", "syslog:server=a:0", "/dev/stdout a b",
+         "syslog:server=a:99999", "syslog:server=a,tag=b-c", "syslog:server=$host", "/dev/stdout $a", "/dev/stdout/../x"),
+    ),
+    "access_log_off": SWITCH,
+    "log_format": FORMAT,
+    "log_format_escaping": ESCAPING,
+    "stream_log_format": FORMAT,
+    "stream_log_format_escaping": ESCAPING,
+    "default_server_access_log_off": SWITCH,
+    "keepalive_timeout": TIME,
+    "keepalive_requests": NUMBER,
+    "proxy_protocol": SWITCH,
+    "real_ip_header": Sample({"X-Real-IP": "X-Real-IP", "proxy_protocol": "proxy_protocol"}, ("a b", "a;", "$a", "a\nb")),
+    "set_real_ip_from": Sample(
+        {"10.0.0.0/8, ::1": ("10.0.0.0/8", "::1"), "10.1.2.3/8": ("10.0.0.0/8",), "unix:": ("unix:",)},
+        ("10.0.0.0/33", "a.test", "fe80::1%a;b{", "fe80::%x/64", "10.0.0.1;", "", "unix:/a"),
+    ),
+    "real_ip_recursive": SWITCH,
+    "worker_processes": Sample({"auto": "auto", "4": "4"}, ("0", "-1", "many", "auto;", "1025")),
+    "worker_cpu_affinity": Sample(
+        {"auto": Words(("auto",)), "auto 0101": Words(("auto", "0101")), "01 10": Words(("01", "10"))},
+        ("auto 01 10", "12", "01;", "auto auto", "01 auto"),
+    ),
+    "worker_shutdown_timeout": TIME,
+    "worker_connections": Sample({"16": 16, "1048576": 2**20}, ("15", "1048577", "x")),
+    "worker_rlimit_nofile": Sample({"64": 64, "65536": 65_536}, ("63", "x", str(2**31))),
+    "server_names_hash_bucket_size": BUCKET,
+    "server_names_hash_max_size": TABLE,
+    "map_hash_bucket_size": BUCKET,
+    "map_hash_max_size": TABLE,
+    "variables_hash_bucket_size": BUCKET,
+    "variables_hash_max_size": TABLE,
+    "server_tokens": Sample({"on": True, "off": False, "true": True, "F": False}, ("build", "custom text", "on;")),
+    "default_server_return": Sample(
+        {
+            "444": Words(("444",)),
+            "302 https://a.test/?b=$arg_b": Words(("302", "https://a.test/?b=$arg_b")),
+            "301 $scheme://$host$request_uri": Words(("301", "$scheme://$host$request_uri")),
+        },
+        ("40", "999", "404 a b", "404;", "302 a;b", "302 $", "302 {", "٤٠٤", "https://a.test"),
+    ),
+    "external_status_address": Sample(
+        {"10.0.0.1": "10.0.0.1", "lb.test": "lb.test", "::1": "::1", "": ""}, ("a b", "a;", "a/b", "$a")
+    ),
+    "main_snippets": SNIPPET,
+    "http_snippets": SNIPPET,
+    "stream_snippets": SNIPPET,
+    "server_snippets": SNIPPET,
+    "location_snippets": SNIPPET,
+    "main_template": TEMPLATE,
+    "ingress_template": TEMPLATE,
+}  # fmt: skip

@@ -1,0 +1,129 @@
+"""Whatever a knob takes stays one argument in a file; the check reads the file as nginx's lexer does."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from knob_samples import SAMPLES
+
+from headgate.render.guard import guard
+from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
+from headgate.settings.routing import Rewrite
+from headgate.settings.values import Buffers
+
+VERBATIM = {"main_template", "ingress_template", "ssl_dhparam"}
+"""Fields that are files of their own, or templates; snippets are known by their type."""
+NOT_IN_FILES = {"external_status_address"}
+
+FRAGMENTS = (";", "{", "}", "\n", "\r", "#", "\\", "$", "../", "/../", '"', "'", "`", "\x00", " ", "\t", "\x7f", "${",
+             "; } server {", "\\\n;", '";', "\\n", "\u2028;", "%;{")  # fmt: skip
+FIELDS = {field.name: field for field in REGISTRY.fields if field.name not in VERBATIM | NOT_IN_FILES}
+
+
+def lexed(text: str) -> list[str | None]:
+    """Split *text* as ``ngx_conf_read_token`` does; ``None`` stands for ``;``, ``{`` and ``}`` where they count.
+
+    A quote opens only at the begin of an argument, ``#`` likewise; a backslash takes the next character with it.
+    """
+    tokens: list[str | None] = []
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char in " \t\r\n":
+            at += 1
+        elif char in ";{}":
+            tokens.append(None)
+            at += 1
+        elif char == "#":
+            at = (text + "\n").index("\n", at)
+        else:
+            token, at = quoted(text, at) if char in "\"'" else bare(text, at)
+            tokens.append(token)
+    return tokens
+
+
+def quoted(text: str, at: int) -> tuple[str, int]:
+    """Return the argument whose quote opens at *at*, and where it ends."""
+    quote, out, at = text[at], "", at + 1
+    while text[at] != quote:
+        out, at = escaped(text, at, out)
+    assert text[at + 1] in " \t\r\n;{)", "nginx wants a space or an end after a closing quote"
+    return out, at + 1
+
+
+def bare(text: str, at: int) -> tuple[str, int]:
+    """Return the argument without quotes that begins at *at*, and where it ends; ``${name}`` is part of it."""
+    out = ""
+    while text[at] not in " \t\r\n;{":
+        if text.startswith("${", at):
+            out, at = out + "${", at + 2
+        else:
+            out, at = escaped(text, at, out)
+    return out, at
+
+
+def escaped(text: str, at: int, out: str) -> tuple[str, int]:
+    if text[at] != "\\":
+        return out + text[at], at + 1
+    plain = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
+    return out + plain.get(text[at + 1], text[at : at + 2]), at + 2
+
+
+def test_the_lexer_itself() -> None:
+    assert lexed('a "b;{\\"" c\\;d ${e}f#g; # x;\nh { }') == ["a", 'b;{"', "c\\;d", "${e}f#g", None, "h", None, None]
+
+
+def arguments(value: Any) -> Iterator[Any]:
+    """Yield the printed parts of a knob's value, as templates print them."""
+    if isinstance(value, Header):
+        yield from (value.name, value.value)
+    elif isinstance(value, Rewrite):
+        yield from (value.service, value.path)
+    elif isinstance(value, Buffers):
+        yield value.spelled
+    elif isinstance(value, tuple) and not isinstance(value, Words):
+        for part in value:
+            yield from arguments(part)
+    elif value is not None and not isinstance(value, Snippet):
+        yield value
+
+
+def assert_stays_in_place(name: str, text: str) -> None:
+    try:
+        value = FIELDS[name].parse(text)
+    except Unfit:
+        return
+    for part in arguments(value):
+        wanted = list(part) if isinstance(part, Words) else ["on" if part is True else "off" if part is False else part]
+        assert lexed(f"directive {guard(part)};\n") == ["directive", *map(str, wanted), None], (text, value)
+        plain = [part] if isinstance(part, str) and not isinstance(part, Quoted) else wanted * isinstance(part, Words)
+        assert not any(".." in word.split("/") for word in plain), (text, value)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_no_hostile_string_leaves_its_argument(name: str) -> None:
+    for text in SAMPLES[name].taken:
+        for fragment in FRAGMENTS:
+            for cut in {0, len(text) // 2, len(text)}:
+                assert_stays_in_place(name, text[:cut] + fragment + text[cut:])
+
+
+HOSTILE = st.text(st.sampled_from("ab1~/:,=.-_ \t\n\r;{}#\\\"'$`%\x00é\u2028"), max_size=30)
+
+
+@given(st.sampled_from(sorted(FIELDS)), HOSTILE, st.data())
+def test_no_made_up_string_leaves_its_argument(name: str, noise: str, data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(sorted(SAMPLES[name].taken)))
+    cut = data.draw(st.integers(0, len(text)))
+    assert_stays_in_place(name, text[:cut] + noise + text[cut:])
+    assert_stays_in_place(name, noise)
+
+
+def test_values_are_frozen() -> None:
+    for field in REGISTRY.fields:
+        hash(field.default)
+        if isinstance(field.default, msgspec.Struct):
+            assert field.default.__struct_config__.frozen

@@ -1,0 +1,1 @@
+"""Runs folders of ``examples/``: what they hold, the backends they point at, and a client that judges answers."""
