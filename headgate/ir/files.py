@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 
 import msgspec
 
@@ -56,6 +56,14 @@ class FileSet(Mapping[str, File]):
     def __len__(self) -> int:
         """Count the files."""
         return len(self._files)
+
+    def values(self) -> ValuesView[File]:
+        """The files in order of names."""
+        return self._files.values()
+
+    def items(self) -> ItemsView[str, File]:
+        """Names and files in order of names."""
+        return self._files.items()
 
     def of(self, origin: ObjectRef) -> tuple[File, ...]:
         """Return the files that *origin* caused."""

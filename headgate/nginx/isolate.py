@@ -51,7 +51,8 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
 def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
     """Return the origins of which any file differs between *wanted* and *good*, in order of names."""
     found: dict[ObjectRef, None] = {}
-    for one, other in ((wanted, good), (good, wanted)):
+    here, there = dict(wanted.items()), dict(good.items())
+    for one, other in ((here, there), (there, here)):
         for name, file in one.items():
             if file.origin is not None and not same(file, other.get(name)):
                 found[file.origin] = None

@@ -120,6 +120,8 @@ class LocalManager:
         self._refused: Mapping[ObjectRef, Refusal] = {}
         self._turn = asyncio.Lock()
         self._started = asyncio.Event()
+        self._settled = False
+        """Whether nginx surely serves ``_good``; not after an attempt that was cancelled or never answered."""
         self._last_end = float("-inf")
         self.stats = ReloadStats()
 
@@ -152,6 +154,8 @@ class LocalManager:
             DiskError: what is there cannot be read.
         """
         async with self._turn:
+            if self._nginx.alive:
+                return await self._bring(files, "other", retry=True)
             await asyncio.to_thread(prepare, self._options.layout)
             if worker_user(self._options.layout) == "root":
                 log.warning("nginx workers stay root: no other user may pass the directories above theirs")
@@ -208,7 +212,7 @@ class LocalManager:
         holds = {origin: refusal.hold for origin, refusal in known.items()}
         candidate = compose(wanted, self._good, holds)
         steps = plan(self._good, candidate)
-        if not self._nginx.alive or steps.reload:
+        if steps.reload or not (self._nginx.alive and self._settled):
             return await self._attempt(wanted, reason, known)
         self._refused = known
         refused = {origin: refusal.message for origin, refusal in known.items()}
@@ -235,6 +239,7 @@ class LocalManager:
         """Write, test, make live; on failure the last good files are back."""
         await asyncio.sleep(max(0.0, self._last_end + self._options.min_spacing_s - time.monotonic()))
         before = self._nginx.version
+        self._settled = False
         task = Task(
             layout=self._options.layout,
             wanted=wanted,
@@ -258,8 +263,10 @@ class LocalManager:
             self._last_end = time.monotonic()
         if failure is not None and failure.pending:
             self._nginx.nudge()
-        if self._nginx.version != before:
+        elif self._nginx.version != before:
             await self._go_back()
+        else:
+            self._settled = True
         return self._failed(error, outside=failure is None or failure.outside)
 
     async def _go_back(self) -> None:
@@ -281,16 +288,19 @@ class LocalManager:
             refusals[origin] = Refusal(files[origin], message, attempt.holds[origin])
         self._refused = {origin: refusal for origin, refusal in refusals.items() if origin not in attempt.late}
         steps = plan(self._present, attempt.present)
+        written = sum(file.name != VERSION_FILE for file in steps.writes)
+        deleted = len(steps.removals) + len(steps.leavings)
         self._good, self._present = attempt.candidate, attempt.present
+        self._settled = True
         self._started.set()
         self._count(attempt, reason)
         return ApplyResult(
-            outcome=Outcome.APPLIED if attempt.reloaded else Outcome.UNCHANGED,
+            outcome=Outcome.APPLIED if attempt.reloaded or written or deleted else Outcome.UNCHANGED,
             version=self.version,
             refused={origin: refusal.message for origin, refusal in refusals.items()},
             reloaded=attempt.reloaded,
-            written=sum(file.name != VERSION_FILE for file in steps.writes),
-            deleted=len(steps.removals) + len(steps.leavings),
+            written=written,
+            deleted=deleted,
             test_ms=attempt.test_ms,
             reload_ms=attempt.live_ms if attempt.reloaded else 0.0,
         )

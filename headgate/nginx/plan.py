@@ -40,8 +40,9 @@ def plan(present: Mapping[str, File], wanted: Mapping[str, File]) -> Plan:
 
     Two files are equal if name, content and mode are; who caused them does not matter.
     """
-    writes = [file for name, file in wanted.items() if not same(present.get(name), file)]
-    gone = [file for name, file in present.items() if name not in wanted]
+    here, there = dict(present.items()), dict(wanted.items())
+    writes = [file for name, file in there.items() if not same(here.get(name), file)]
+    gone = [file for name, file in here.items() if name not in there]
     return Plan(
         writes=tuple(sorted(writes, key=_rank)),
         removals=tuple(file.name for file in gone if file.needs_reload),

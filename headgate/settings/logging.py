@@ -63,7 +63,13 @@ class LogSettings(Settings):
     ] = "notice"
     access_log: Annotated[
         Words,
-        knob("access-log", "Where the access log goes, and in which format.", Scope.SERVER, Where.CONFIGMAP, parse=access_log),
+        knob(
+            "access-log",
+            "Where the access log goes, and in which format.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=access_log,
+        ),
     ] = Words(("/dev/stdout", "main"))
     access_log_off: Annotated[bool, knob("access-log-off", "No access log.", Scope.SERVER, Where.CONFIGMAP)] = False
     log_format: Annotated[
@@ -76,7 +82,13 @@ class LogSettings(Settings):
     )
     log_format_escaping: Annotated[
         str | None,
-        knob("log-format-escaping", "How the values of variables are escaped.", Scope.SERVER, Where.CONFIGMAP, parse=_escaping),
+        knob(
+            "log-format-escaping",
+            "How the values of variables are escaped.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=_escaping,
+        ),
     ] = None
     stream_log_format: Annotated[
         tuple[Quoted, ...],
@@ -87,7 +99,13 @@ class LogSettings(Settings):
     )
     stream_log_format_escaping: Annotated[
         str | None,
-        knob("stream-log-format-escaping", "How the values of variables are escaped.", Scope.SERVER, Where.CONFIGMAP, parse=_escaping),
+        knob(
+            "stream-log-format-escaping",
+            "How the values of variables are escaped.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=_escaping,
+        ),
     ] = None
     default_server_access_log_off: Annotated[
         bool,

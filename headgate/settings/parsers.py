@@ -126,4 +126,12 @@ def has_loose_dollar(text: str) -> bool:
 WORD = rf"(?:[^\s;{{}}`\"'\\#$\x00-\x1f\x7f]|{VARIABLE}|\$[0-9])+"
 """One word of nginx's language, in which variables and captures (``$1``) may stand."""
 
-word = matching(WORD, "one word without ; { } ` # quotes or backslash, in which $ begins a variable such as $host")
+_word = matching(WORD, "one word without ; { } ` # quotes or backslash, in which $ begins a variable such as $host")
+
+
+@accepts("word with variables and captures")
+def word(text: str) -> str:
+    """Parse one argument in which nginx's variables may stand."""
+    if ".." in text.strip().split("/"):
+        raise Unfit("text with a .. between slashes")
+    return _word(text)

@@ -45,12 +45,6 @@ def redirect_from(text: str) -> str:
     return Quoted(pattern)
 
 
-@accepts("text with variables and captures")
-def redirect_to(text: str) -> str:
-    """Parse the second argument of ``proxy_redirect``."""
-    return word(text)
-
-
 class ProxySettings(Settings):
     """Timeouts, retries and sizes between nginx, clients and backends."""
 
@@ -93,7 +87,7 @@ class ProxySettings(Settings):
             Scope.OWN,
             Where.ANNOTATION,
             requires="proxy-redirect-from",
-            parse=redirect_to,
+            parse=word,
         ),
     ] = None
     client_max_body_size: Annotated[

@@ -105,8 +105,22 @@ class RoutingSettings(Settings):
         str | None, knob("app-root", "Where / redirects to.", Scope.SERVER, Where.ANNOTATION, parse=app_root)
     ] = None
     listen_ports: Annotated[
-        tuple[int, ...], knob("listen-ports", "Ports for plain HTTP, in place of the usual one.", Scope.SERVER, Where.ANNOTATION, parse=ports)
+        tuple[int, ...],
+        knob(
+            "listen-ports",
+            "Ports for plain HTTP, in place of the usual one.",
+            Scope.SERVER,
+            Where.ANNOTATION,
+            parse=ports,
+        ),
     ] = ()
     listen_ports_ssl: Annotated[
-        tuple[int, ...], knob("listen-ports-ssl", "Ports for HTTPS, in place of the usual one.", Scope.SERVER, Where.ANNOTATION, parse=ports)
+        tuple[int, ...],
+        knob(
+            "listen-ports-ssl",
+            "Ports for HTTPS, in place of the usual one.",
+            Scope.SERVER,
+            Where.ANNOTATION,
+            parse=ports,
+        ),
     ] = ()

@@ -20,6 +20,8 @@ def snippet(text: str) -> Snippet:
 @accepts("Jinja2 template")
 def template(text: str) -> str:
     """Take a Jinja2 template; a Go template is recognised and answered with how to write it here."""
+    if "\x00" in text:
+        raise Unfit("text with a NUL byte")
     if "{{" in text and any(mark in text for mark in ("{{.", "{{ .", "{{-", "{{range", "{{ range", "{{ end", "{{end")):
         raise Unfit(
             "a Go template; Headgate reads Jinja2: write {{ server.name }} for {{.Name}}, {% for … %}{% endfor %} for "

@@ -10,7 +10,7 @@ from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Seconds, Size, Words, zone_size
 
 METHODS = ("round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn")
-_HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:/\-]|{VARIABLE})+( consistent)?")
+_HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:\-]|{VARIABLE})+( consistent)?")
 
 
 @accepts(f"{', '.join(METHODS)} or hash KEY [consistent]")

@@ -217,5 +217,5 @@ def test_the_order_of_the_ways(tmp_path: Path, account: Path) -> None:
     environment["HOME"] = str(tmp_path / "nobody")
     with pytest.raises(ConfigError, match="--manifests DIR"):
         server()
-    with pytest.raises(ConfigError, match="kubeconfig: .*gone cannot be read"):
+    with pytest.raises(ConfigError, match=r"kubeconfig: .*gone cannot be read"):
         server(str(tmp_path / "gone"))

@@ -44,6 +44,13 @@ async def test_equal_files_cause_no_reload(site: Site, manager: LocalManager) ->
     assert manager.stats.other == 1
 
 
+async def test_starting_twice_is_an_apply(site: Site, manager: LocalManager) -> None:
+    await manager.start(site.files())
+    pid = manager.master_pid
+    assert (await manager.start(site.files(site.server("tea")))).ok
+    assert (manager.master_pid, await site.get("tea")) == (pid, "tea")
+
+
 async def test_reload_without_a_change_is_verified_too(site: Site, manager: LocalManager) -> None:
     await manager.start(site.files(site.server("tea")))
     assert (await manager.reload()).reloaded
@@ -171,6 +178,15 @@ async def test_a_broken_main_file_changes_nothing(site: Site, manager: LocalMana
     assert site.on_disk("conf.d/default-coffee.conf") is None
     assert await site.get("tea") == "tea"
     assert (manager.stats.errors, manager.stats.last_ok) == (1, False)
+
+
+async def test_a_last_good_file_that_no_longer_fits_is_left_out_too(site: Site, manager: LocalManager) -> None:
+    good = site.server("tea", "access_log /dev/null short; return 200 tea;")
+    await manager.start(site.files(good, extra="log_format short '$uri';"))
+    result = await manager.apply(site.files(site.server("tea", "nonsense on;"), site.server("coffee")))
+    assert (result.outcome, list(result.refused)) == (Outcome.APPLIED, [origin("tea")])
+    assert (await site.get("tea"), await site.get("coffee")) == ("default", "coffee")
+    assert site.on_disk(good.name) is None
 
 
 async def test_a_protected_file_of_an_object_falls_back_instead_of_vanishing(site: Site, manager: LocalManager) -> None:

@@ -130,6 +130,27 @@ async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(si
         await manager.quit(2)
 
 
+async def test_a_master_that_cannot_be_restarted_is_tried_until_it_can(
+    site: Site, binary: Binary, prefix: Path
+) -> None:
+    program = prefix / "nginx"
+    program.symlink_to(binary.path)
+    options = ManagerOptions(layout=site.layout, binary=Binary(str(program), binary.capabilities), min_spacing_s=0)
+    restarts: list[str] = []
+    manager = LocalManager(options, restarts.append)
+    supervision = asyncio.create_task(manager.run())
+    await manager.start(site.files(site.server("tea")))
+    program.unlink()
+    os.kill(manager.master_pid or 0, signal.SIGKILL)
+    await until(lambda: manager.stats.errors)
+    assert restarts == []
+    program.symlink_to(binary.path)
+    await until(lambda: restarts)
+    assert await site.get("tea") == "tea"
+    await manager.quit(1)
+    await supervision
+
+
 async def test_after_quit_nothing_starts_nginx_again(site: Site, manager: LocalManager, restarts: list[str]) -> None:
     await manager.start(site.files(site.server("tea")))
     await manager.quit(1)
@@ -270,6 +291,7 @@ async def test_cancelling_an_apply_puts_the_files_back(
     await asyncio.gather(task, return_exceptions=True)
     monkeypatch.undo()
     assert site.listing() == ["default-tea.conf"]
+    assert (await manager.apply(site.files(site.server("tea")))).reloaded, "nobody knows what nginx took"
     assert (await manager.apply(site.files(site.server("coffee")))).ok
     assert await site.get("coffee") == "coffee"
 

@@ -1,4 +1,6 @@
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +21,12 @@ def strict_umask() -> Iterator[None]:
 
 
 @pytest.fixture
-def passable(tmp_path: Path) -> Path:
+def passable() -> Iterator[Path]:
     """A directory that everybody may pass, which pytest's own are not."""
-    for step in (tmp_path, *tmp_path.parents):
-        if step.stat().st_uid == os.geteuid() and not step.stat().st_mode & 0o001:
-            step.chmod(step.stat().st_mode | 0o011)
-    return tmp_path
+    path = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.mark.usefixtures("strict_umask")
