@@ -32,7 +32,7 @@ from headgate.reporting.events import EventRecorder
 from headgate.reporting.http import Listener, Login, metrics_app, probes_app, serving, tls_context
 from headgate.reporting.metrics import Metrics, Server
 from headgate.reporting.status import StatusWriter, addresses
-from headgate.reporting.verdicts import Subject
+from headgate.reporting.verdicts import Subject, nginx_restarted
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class App:
             stdout=can_open_stdout(),
         )  # fmt: skip
         self._rooms = Rooms(options, env, self._watches.collections, Renderer(template_overrides(options)))
+        self._subject = Subject(ObjectRef(Pod.KIND.name, options.pod_namespace, options.pod_name or "headgate"))
         self._events = EventRecorder(self._client, instance=options.pod_name)
         self._status = self._status_writer()
         self._latency = LatencyReceiver(self._layout, self._observe) if options.enable_latency_metrics else None
@@ -76,8 +77,10 @@ class App:
         Raises:
             ExceptionGroup: an edge that cannot be retried (a port of ours that is taken, a folder that is not there).
         """
-        pod = await self._pod()
-        herald = Herald(self._rooms, self._watches.find, self._events, self._status, pod, self._report_addresses)
+        self._subject = await self._pod()
+        herald = Herald(
+            self._rooms, self._watches.find, self._events, self._status, self._subject, self._report_addresses
+        )
         controller = Controller(self._queue, self._rooms, self._manager, herald, self._metrics)
         self._metrics.before_scrape(self._gather)
         async with contextlib.AsyncExitStack() as stack:
@@ -180,18 +183,19 @@ class App:
 
     async def _pod(self) -> Subject:
         """Return our own Pod as the subject of Events; a Pod that cannot be read is named all the same."""
-        ref = ObjectRef(Pod.KIND.name, self._options.pod_namespace, self._options.pod_name or "headgate")
+        ref = self._subject.ref
         if self._client is None or not self._options.pod_name:
-            return Subject(ref)
+            return self._subject
         try:
             found = await self._client.get(Pod.KIND, ref.namespace, ref.name)
         except K8sError as error:
             log.warning("own Pod unknown", extra={"fields": {"pod": ref.key, "error": str(error)}})
-            return Subject(ref)
+            return self._subject
         return Subject(ref, str(found.get("metadata", {}).get("uid", "")))
 
     def _restarted(self, message: str) -> None:
-        log.error("nginx restarted", extra={"fields": {"message": message}})
+        """Report that the nginx master died, on our own Pod."""
+        self._events.record(nginx_restarted(self._subject, message))
 
     # --- what others ask us ---------------------------------------------------------------------------
 
@@ -262,7 +266,7 @@ class App:
 
     def _observe(self, sample: Sample) -> None:
         """Count the latency of one try at a server of an upstream that we made."""
-        labels = self._rooms.configurator.upstream(sample.upstream)
+        labels = self._rooms.configurator.labels(sample.upstream, sample.server)
         if labels is None:
             return
         server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)

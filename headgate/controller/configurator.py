@@ -58,6 +58,7 @@ class Configurator:
         self._rendered: dict[ObjectRef, Rendered] = {}
         self._owners: dict[str, ObjectRef] = {}
         self._special: Mapping[str, File] = {}
+        self._whole: FileSet | None = None
         self.spent = {"translate": 0.0, "render": 0.0}
         """Seconds spent in each room since the start."""
         self._map: tuple[frozenset[Certificate], str | None, Renderer, File] | None = None
@@ -90,24 +91,32 @@ class Configurator:
     def add_or_update(self, ref: ObjectRef, resolved: Resolved) -> None:
         """Generate the Files of a resource.
 
-        A value that would inject, or a bug of ours, becomes a Problem; the resource keeps the Files it had.
+        A value that would inject, a template of the user's that fails for this resource, or a bug of ours becomes
+        a Problem; the resource keeps the Files it had.
         """
-        old = self._rendered.get(ref)
+        try:
+            self._regenerate(ref, resolved)
+        except BadTemplate as error:
+            self._keep(ref, resolved, f"cannot be rendered by the user's template: {error}")
+
+    def _regenerate(self, ref: ObjectRef, resolved: Resolved) -> None:
+        """Generate the Files of a resource (BadTemplate: nothing is changed)."""
         self._release(ref)
         try:
             fresh = self._generate(ref, resolved)
         except BadTemplate:
-            self._restore(ref, old)
+            self._store(ref, self._rendered.get(ref))
             raise
         except Injection as error:
-            fresh = self._kept(ref, old, resolved, f"holds text that cannot be configured: {error}")
+            self._keep(ref, resolved, f"holds text that cannot be configured: {error}")
         except Exception as error:
             log.exception("internal error", extra={"fields": {"object": str(ref)}})
-            fresh = self._kept(ref, old, resolved, f"made Headgate fail ({type(error).__name__}: {error})")
-        self._restore(ref, fresh)
+            self._keep(ref, resolved, f"made Headgate fail ({type(error).__name__}: {error})")
+        else:
+            self._store(ref, fresh)
 
-    def upstream(self, name: str) -> Mapping[str, str] | None:
-        """Return the labels of an upstream's metrics, ``None`` for one that is not ours."""
+    def labels(self, name: str, server: str) -> Mapping[str, str] | None:
+        """Return the labels of a *server* in the upstream *name*, ``None`` for an upstream that is not ours."""
         owner = self._owners.get(f"upstream {name}")
         rendered = self._rendered.get(owner) if owner else None
         upstream = rendered.upstreams.get(name) if rendered else None
@@ -119,12 +128,14 @@ class Configurator:
             "resource_type": origin.kind.lower(),
             "resource_name": origin.name,
             "resource_namespace": origin.namespace,
+            "pod_name": upstream.pods.get(server, ""),
         }
 
     def delete(self, ref: ObjectRef) -> None:
         """Forget a resource and its Files."""
         self._release(ref)
         self._rendered.pop(ref, None)
+        self._whole = None
 
     def change(self, env: Environment, renderer: Renderer) -> None:
         """Generate every resource again, under another ConfigMap or with other templates.
@@ -133,10 +144,10 @@ class Configurator:
             BadTemplate: a template fails; everything is as it was before.
         """
         before = self._env, self._renderer, dict(self._rendered), dict(self._owners)
-        self._env, self._renderer = env, renderer
+        self._env, self._renderer, self._whole = env, renderer, None
         try:
             for ref in sorted(self._rendered):
-                self.add_or_update(ref, self._rendered[ref].resolved)
+                self._regenerate(ref, self._rendered[ref].resolved)
             self._main()
         except BadTemplate:
             self._env, self._renderer, self._rendered, self._owners = before
@@ -145,9 +156,15 @@ class Configurator:
     def set_special(self, files: Mapping[str, File]) -> None:
         """Take the certificates that flags name, by file name."""
         self._special = dict(files)
+        self._whole = None
 
     def files(self) -> FileSet:
-        """Merge everything into what nginx is to have."""
+        """Merge everything into what nginx is to have; the same object as long as nothing changed."""
+        if self._whole is None:
+            self._whole = self._merged()
+        return self._whole
+
+    def _merged(self) -> FileSet:
         whole: dict[str, File] = {}
         for rendered in self._rendered.values():
             for file in (*rendered.resolved.files, *rendered.files):
@@ -205,13 +222,13 @@ class Configurator:
         old = self._rendered.get(ref)
         return next((kept for kept in (old.files if old else ()) if kept == file), file)
 
-    def _kept(self, ref: ObjectRef, old: Rendered | None, resolved: Resolved, reason: str) -> Rendered:
+    def _keep(self, ref: ObjectRef, resolved: Resolved, reason: str) -> None:
+        """Leave a resource with the Files it had, and say why."""
+        old = self._rendered.get(ref)
         effect = "its last good configuration stays" if old and old.files else "it is not served"
         severity = Severity.WARNING if old and old.files else Severity.ERROR
         problem = Problem(ref, "", "", reason, effect, severity)
-        if old is None:
-            return Rendered(resolved=resolved, problems=(problem,))
-        return structs.replace(old, problems=(problem,))
+        self._store(ref, structs.replace(old or Rendered(resolved=resolved), problems=(problem,)))
 
     def _release(self, ref: ObjectRef) -> None:
         rendered = self._rendered.get(ref)
@@ -219,9 +236,10 @@ class Configurator:
             if self._owners.get(name) == ref:
                 del self._owners[name]
 
-    def _restore(self, ref: ObjectRef, rendered: Rendered | None) -> None:
+    def _store(self, ref: ObjectRef, rendered: Rendered | None) -> None:
         if rendered is None:
             return
+        self._whole = None
         self._rendered[ref] = rendered
         self._owners.update(dict.fromkeys(rendered.claims, ref))
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from msgspec import structs
+
 from headgate.controller.herald import Herald
 from headgate.controller.rooms import Rooms, Walk
 from headgate.ir import ApplyResult, FileSet, Outcome
@@ -49,6 +51,8 @@ class Controller:
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
         self._started = False
+        self._serving: FileSet | None = None
+        self._result = ApplyResult(outcome=Outcome.UNCHANGED, version=0)
 
     async def run(self) -> None:
         """Take batches for ever; the caller starts this when every Informer has synced.
@@ -96,10 +100,16 @@ class Controller:
         return await self._bring(files, walk.reason), result.error
 
     async def _bring(self, files: FileSet, reason: str) -> ApplyResult:
+        """Have the Manager serve *files*, unless they are the very ones that it serves."""
+        if files is self._serving:
+            kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, written=0, deleted=0)
+            return structs.replace(kept, test_ms=0.0, reload_ms=0.0)
         if self._started:
-            return await self._manager.apply(files, reason="endpoints" if reason == "endpoints" else "other")
-        result = await self._manager.start(files)
-        self._started = result.ok
+            result = await self._manager.apply(files, reason="endpoints" if reason == "endpoints" else "other")
+        else:
+            result = await self._manager.start(files)
+            self._started = result.ok
+        self._serving, self._result = (files if result.ok else None), result
         return result
 
     def _conclude(self, result: ApplyResult) -> None:

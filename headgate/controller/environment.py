@@ -38,7 +38,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
 
 
 def layout(options: Options) -> Layout:
-    """Return where nginx lives: ``--prefix``, else in a Pod the image's directories, else the user's state directory."""
+    """Return where nginx lives: ``--prefix``, else in a Pod the image's directories, else the user's own."""
     if options.prefix is not None:
         return Layout.under(str(options.prefix.expanduser().absolute()))
     if os.environ.get("KUBERNETES_SERVICE_HOST") and options.manifests is None:

@@ -74,6 +74,8 @@ class Herald:
         self._standing: dict[ObjectRef, tuple[Problem, ...]] = {}
         self._served: set[ObjectRef] = set()
         self._refused: frozenset[ObjectRef] = frozenset()
+        self._doubtful: set[ObjectRef] = set()
+        """Who was told that an apply failed as a whole, and is told when one succeeds."""
 
     def tell(self, walk: Walk, result: ApplyResult, keys: frozenset[ObjectRef], config_refusal: str) -> None:
         """Tell the owners of everything that *walk* looked at, and of what nginx now refuses or no longer refuses."""
@@ -88,6 +90,8 @@ class Herald:
         for ref in walk.regenerated | (refused ^ self._refused):
             concerned |= self._members(ref)
         self._refused = refused
+        concerned |= self._doubtful
+        self._doubtful = set() if result.ok else concerned
         for ref in sorted(concerned):
             self._say(ref, result, again=ref in keys)
         if walk.config_map is not None:

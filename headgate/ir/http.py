@@ -6,6 +6,8 @@ list is ``None`` where the one of the block around it holds (nginx inherits such
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from headgate.problems import ObjectRef
@@ -20,7 +22,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         servers: ``address:port`` or ``unix:path``; never empty.
-        origin: the object that names it; with ``service``, for the labels of metrics.
+        origin: the object that names it; with ``service`` and ``pods`` (by address), for the labels of metrics.
         parameters: what every server line says after its address (``max_fails=3``).
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
@@ -31,6 +33,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     servers: tuple[Name, ...]
     origin: ObjectRef
     service: str = ""
+    pods: Mapping[str, str] = {}
     parameters: Words = Words()
     method: Words | None = None
     zone: Words | None = None

@@ -67,10 +67,21 @@ def authenticator(config: ClusterConfig, *, clock: Callable[[], float] = time.ti
 
 def _fixed_authorization(user: User) -> str:
     if user.token:
-        return f"Bearer {user.token}"
+        return _bearer(user.token, "the token of the kubeconfig")
     if user.username:
         return f"Basic {base64.b64encode(f'{user.username}:{user.password}'.encode()).decode()}"
     return ""
+
+
+def _bearer(token: str, origin: str) -> str:
+    """Return the header's value.
+
+    Raises:
+        AuthError: the token would not stay inside one header.
+    """
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise AuthError(f"{origin} is not one printable word")
+    return f"Bearer {token}"
 
 
 class Fixed:
@@ -118,13 +129,14 @@ class TokenFile:
             if self._current is None and not self._user.token:
                 raise AuthError(f"token file {path} cannot be read: {error}") from None
             log.warning("token file unreadable, using the last token", extra={"fields": {"path": path}})
-            return self._current or self._bearer(self._user.token)
+            return self._current or self._with(self._user.token)
         if not token:
             raise AuthError(f"token file {path} is empty")
-        return self._bearer(token)
+        return self._with(token)
 
-    def _bearer(self, token: str) -> Credentials:
-        return Credentials(f"Bearer {token}", self._user.certificate, self._user.key)
+    def _with(self, token: str) -> Credentials:
+        authorization = _bearer(token, f"token file {self._user.token_file}")
+        return Credentials(authorization, self._user.certificate, self._user.key)
 
 
 class Exec:
@@ -151,7 +163,7 @@ class Exec:
             if self._current is None or self._clock() >= self._expires - self.EARLY:
                 answer = await self._plugin.run()
                 self._current = Credentials(
-                    f"Bearer {answer.token}" if answer.token else "",
+                    _bearer(answer.token, f"the token of {self._plugin.command}") if answer.token else "",
                     answer.client_certificate_data.encode() or self._user.certificate,
                     answer.client_key_data.encode() or self._user.key,
                 )

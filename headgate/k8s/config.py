@@ -210,10 +210,10 @@ def _config(
     )
     if cluster.insecure_skip_tls_verify and authority:
         raise ConfigError(f"{origin}: insecure-skip-tls-verify contradicts certificate-authority; remove one")
-    if urlsplit(cluster.server).scheme not in {"http", "https"}:
+    if not _is_url(cluster.server):
         raise ConfigError(f"{origin}: server {cluster.server!r} is not an http or https URL")
     proxy = cluster.proxy_url or _environment_proxy(cluster.server, environment)
-    if proxy and urlsplit(proxy).scheme not in {"http", "https"}:
+    if proxy and not _is_url(proxy):
         raise ConfigError(f"{origin}: proxy-url {proxy!r} is not an HTTP proxy; SOCKS is not supported")
     return ClusterConfig(
         server=cluster.server.rstrip("/"),
@@ -226,6 +226,14 @@ def _config(
         origin=origin,
         exec_extension=cluster.exec_extension(),
     )
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 def _user(entry: UserEntry, origin: str) -> User:

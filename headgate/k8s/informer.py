@@ -160,7 +160,7 @@ class Informer(Generic[M]):
             self._absent()
             raise
         self._absences = 0
-        self._said = ""
+        self._recovered()
         self._take(listing)
         self._version = listing.version
 
@@ -171,8 +171,11 @@ class Informer(Generic[M]):
             self._take(Listing("", {}))
 
     def _recovered(self) -> None:
+        """End the back-off, and say so if the failure was said."""
         self._failures = 0
-        self._said = ""
+        if self._said:
+            self._said = ""
+            log.info("informer recovered", extra={"fields": {"informer": self.name}})
 
     def _take(self, listing: Listing[M]) -> None:
         """Make *listing* the state; name every key that differs."""

@@ -80,6 +80,11 @@ class ExecPlugin:
         if self._exec.interactive_mode == "Always":
             raise ConfigError(f"{origin}: exec plugin {command} insists on a terminal (interactiveMode: Always)")
 
+    @property
+    def command(self) -> str:
+        """The program, for messages."""
+        return self._exec.command
+
     async def run(self) -> Status:
         """Run the program once; cancellation kills it.
 

@@ -225,15 +225,15 @@ class Resources(Generic[M]):
             raise _garbage("an event of a watch", line, error) from None
 
     def _decode(self, kind: ChangeType, raw: msgspec.Raw) -> Change[M]:
-        """Decode the metadata first, then the object, which need not succeed.
-
-        Raises:
-            msgspec.MsgspecError: not even the metadata can be read.
-        """
-        head = msgspec.json.decode(raw, type=_Head).metadata
+        """Decode the metadata first, then the object; neither need succeed, and the stream goes on."""
+        try:
+            head = msgspec.json.decode(raw, type=_Head).metadata
+        except msgspec.ValidationError as error:
+            log.warning("object without readable metadata", extra={"fields": {"kind": self.name, "error": str(error)}})
+            return Change(ChangeType.BOOKMARK, "")
         version = head.resource_version or ""
         if kind is ChangeType.BOOKMARK or not head.name:
-            return Change(kind, version)
+            return Change(ChangeType.BOOKMARK, version)
         ref = ObjectRef(self._model.KIND.name, head.namespace or "", head.name)
         if kind is ChangeType.DELETED:
             return Change(kind, version, ref)

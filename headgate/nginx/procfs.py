@@ -47,7 +47,7 @@ def title(pid: int) -> str:
 
 def workers(master: int) -> frozenset[int]:
     """Return the pids of the children of *master* that are workers, leaving ones included."""
-    return frozenset(pid for pid in _children(master) if title(pid).startswith(WORKER))
+    return frozenset(pid for pid in _children(master) if title(pid).startswith((WORKER, MASTER)))
 
 
 def accepting(pids: Iterable[int]) -> frozenset[int]:
@@ -75,7 +75,8 @@ def is_master(pid: int) -> bool:
 
 
 def _accepts(text: str) -> bool:
-    return text.startswith(WORKER) and not text.startswith(LEAVING)
+    # a child bears its master's title until it has set its own
+    return text.startswith((WORKER, MASTER)) and not text.startswith(LEAVING)
 
 
 def _children(parent: int) -> list[int]:

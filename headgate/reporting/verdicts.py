@@ -157,6 +157,11 @@ def secret_rejected(pod: Subject, secret: ObjectRef, problems: Sequence[Problem]
     return Verdict(pod, State.WARNING, "Rejected", EventType.WARNING, message)
 
 
+def nginx_restarted(pod: Subject, message: str) -> Verdict:
+    """Say on the controller's Pod that nginx died and serves again."""
+    return Verdict(pod, State.WARNING, "NginxRestarted", EventType.WARNING, _line(message))
+
+
 def _warnings(lead: str, problems: Sequence[Problem]) -> str:
     return f"{lead} warning(s): {_joined(problems)}" if problems else ""
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
-from headgate.api import EndpointSlice, Service
+from headgate.api import EndpointSlice, Pod, Service
 from headgate.api.core import ServicePort as Port
 from headgate.api.core import ServiceSpec
 from headgate.api.discovery import Endpoint, EndpointPort
@@ -132,17 +132,17 @@ def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) 
     chosen = chosen or [found for found in present if _draining(found.endpoint)]
     if not chosen:
         return wanted.nothing(_absence(len(present)))
-    servers: set[str] = set()
+    servers: dict[str, str] = {}
     refused: set[tuple[str, str]] = set()
     for found in chosen:
         if fault := found.fault(allow_loopback=wanted.allow_loopback):
             refused.add((found.address, fault))
         else:
-            servers.add(with_port(found.address, found.port))
+            servers[with_port(found.address, found.port)] = found.pod
     problems = _refused(wanted, sorted(refused))
     if not servers:
         problems += wanted.nothing("none of its addresses can be used")[1]
-    return Endpoints(tuple(sorted(servers))), problems
+    return Endpoints(tuple(sorted(servers)), {server: pod for server, pod in servers.items() if pod}), problems
 
 
 class _Behind(msgspec.Struct, frozen=True):
@@ -152,6 +152,11 @@ class _Behind(msgspec.Struct, frozen=True):
     kind: str
     address: str
     port: int
+
+    @property
+    def pod(self) -> str:
+        target = self.endpoint.target_ref
+        return target.name if target and target.kind == Pod.KIND.name else ""
 
     def fault(self, *, allow_loopback: bool) -> str:
         if not _is_port(self.port):

@@ -17,10 +17,12 @@ ServicePort = tuple[str, str]
 class Endpoints(msgspec.Struct, frozen=True, gc=False):
     """The addresses behind a Service port, as ``upstream`` blocks write them, sorted and without doubles.
 
-    ``10.0.0.7:8080``, ``[fd00::7]:8080`` or, for an ExternalName, ``host.example.com:80``.
+    ``10.0.0.7:8080``, ``[fd00::7]:8080`` or, for an ExternalName, ``host.example.com:80``; ``pods`` names the Pod
+    of each address that has one, for the labels of metrics.
     """
 
     servers: tuple[str, ...] = ()
+    pods: Mapping[str, str] = {}
 
 
 class SecretReference(msgspec.Struct, frozen=True, gc=False):

@@ -61,19 +61,26 @@ class Duration(str):
 
     _PART = re.compile(r"([0-9]{1,12})(ms|[yMwdhms]?)\s*+")
     _MOST = 100 * SECONDS["y"]
+    _LONGEST = 100
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse ``60``, ``60s`` or ``1h 30m``."""
-        if not re.fullmatch(f"(?:{cls._PART.pattern})++", text.strip()):
+        """Parse ``60``, ``60s`` or ``1h 30m``.
+
+        nginx reads years and months only where it counts in whole seconds, so they become days.
+        """
+        text = text.strip()
+        if len(text) > cls._LONGEST or not re.fullmatch(f"(?:{cls._PART.pattern})++", text):
             raise Unfit("not a time; write a number with ms, s, m, h or d, for example 60s or 1h30m")
-        parts = [(int(count), unit or "s") for count, unit in cls._PART.findall(text)]
-        units = [unit for _, unit in parts]
+        units = [unit or "s" for _, unit in cls._PART.findall(text)]
         if units != [unit for unit in cls.SECONDS if unit in units]:
             raise Unfit("a time whose units do not descend; write them in the order y, M, w, d, h, m, s, ms")
-        if sum(count * cls.SECONDS[unit] for count, unit in parts) > cls._MOST:
+        if cls(text).seconds > cls._MOST:
             raise Unfit("longer than 100 years")
-        return cls("".join(f"{count}{unit}" for count, unit in parts))
+        counts = {unit or "s": int(count) for count, unit in cls._PART.findall(text)}
+        if "y" in counts or "M" in counts:
+            counts["d"] = 365 * counts.pop("y", 0) + 30 * counts.pop("M", 0) + counts.get("d", 0)
+        return cls("".join(f"{counts[unit]}{unit}" for unit in cls.SECONDS if unit in counts))
 
     @property
     def seconds(self) -> float:

@@ -25,6 +25,7 @@ def translate_upstream(  # noqa: PLR0913 - a name, who asks for what, and where 
         servers=endpoints.servers,
         origin=origin,
         service=service,
+        pods=endpoints.pods,
         parameters=_parameters(params),
         method=settings.lb_method,
         zone=Words((name, str(settings.upstream_zone_size))) if several and settings.upstream_zone_size.bytes else None,

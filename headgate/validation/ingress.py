@@ -57,6 +57,7 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     faults = [*fault, *_names(ingress), *_shape(spec, role, rules)]
     faults += [*_rules(spec, said, role), *_tls(spec), *_together(spec, said)]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
+    problems += [Problem(ingress.ref, *idle, "it has no effect") for idle in _idle(spec, role)]
     if any(problem.refuses for problem in problems):
         return None, problems
     return ValidIngress(ingress, role, said, hosts(spec)), problems
@@ -174,6 +175,19 @@ def _tls(spec: IngressSpec) -> Iterator[Fault]:
         for j, host in enumerate(tls.hosts or ()):
             if fault := host_fault(host):
                 yield f"spec.tls[{i}].hosts[{j}]", host, fault
+
+
+def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
+    """Find what is well formed and does nothing."""
+    served = hosts(spec)
+    for i, tls in enumerate(spec.tls or ()):
+        if not tls.hosts:
+            yield f"spec.tls[{i}].hosts", "", "is empty, and a certificate is only used for the hosts it is given"
+        for j, host in enumerate(tls.hosts or ()):
+            if host not in served:
+                yield f"spec.tls[{i}].hosts[{j}]", host, "is not a host of any rule of this Ingress"
+    if role is Role.MINION and spec.default_backend:
+        yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
 
 
 def _together(spec: IngressSpec, said: Said) -> Iterator[Fault]:

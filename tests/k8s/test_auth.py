@@ -95,7 +95,7 @@ async def test_a_token_file_that_vanishes_leaves_the_last_token(tmp_path: Path) 
     assert (await auth.credentials()).authorization == "Bearer one"
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff"])
+@pytest.mark.parametrize("content", [None, b"", b"\xff", b"two\nlines"])
 async def test_a_token_file_without_token_is_an_error(tmp_path: Path, content: bytes | None) -> None:
     token = tmp_path / "token"
     if content is not None:
@@ -209,6 +209,7 @@ async def test_a_plugin_runs_again_after_a_401(cafe: ApiServer, tmp_path: Path) 
         ({"token": "t"}, "no\nlogin  today", "ended with 1: no login today"),
         ({}, "", "gave neither a token nor a certificate"),
         ({"clientKeyData": "k"}, "", "a key alone"),
+        ({"token": "a\nb"}, "", "is not one printable word"),
         ({"token": "t", "version": V1BETA1}, "", f"printed {V1BETA1} ExecCredential, not {V1}"),
         ({"token": 7}, "", "did not print an ExecCredential"),
         ({"token": "t", "expirationTimestamp": "soon"}, "", "did not print an ExecCredential"),
@@ -345,13 +346,15 @@ async def proxy(target: str, asked: list[str]) -> AsyncIterator[str]:
 
 async def test_a_proxy_is_gone_through(authority: Authority, tmp_path: Path) -> None:
     asked: list[str] = []
-    async with tls_server(authority, tmp_path, "kubernetes.default") as server:
-        async with proxy(server.url.removeprefix("https://"), asked) as url:
-            config = ClusterConfig(
-                server="https://api.invalid:6443",
-                certificate_authority=authority.pem,
-                tls_server_name="kubernetes.default",
-                proxy_url=url,
-            )
-            await ask(config)
+    async with (
+        tls_server(authority, tmp_path, "kubernetes.default") as server,
+        proxy(server.url.removeprefix("https://"), asked) as url,
+    ):
+        config = ClusterConfig(
+            server="https://api.invalid:6443",
+            certificate_authority=authority.pem,
+            tls_server_name="kubernetes.default",
+            proxy_url=url,
+        )
+        await ask(config)
     assert asked == ["CONNECT api.invalid:6443 HTTP/1.1"]

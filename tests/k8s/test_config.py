@@ -133,6 +133,8 @@ def test_the_environment_may_name_a_proxy(tmp_path: Path, environment: dict[str,
     ("change", "message"),
     [
         ({"cluster": {"server": "api:6443"}}, "server 'api:6443' is not an http or https URL"),
+        ({"cluster": {"server": "https://api:99999"}}, "is not an http or https URL"),
+        ({"cluster": {"server": "https://"}}, "is not an http or https URL"),
         ({"cluster": {"certificate-authority": "none.pem"}}, "none.pem cannot be read: No such file"),
         ({"cluster": {"certificate-authority-data": "%%%"}}, "certificate-authority-data is not base64"),
         (

@@ -168,10 +168,11 @@ def test_string_data_of_a_secret_counts(tmp_path: Path) -> None:
     assert item.value("a") == b"b"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"))
     (tmp_path / "a.yaml").chmod(0)
+    if os.access(tmp_path / "a.yaml", os.R_OK):
+        pytest.skip("root reads everything")
     folder = Folder(tmp_path)
     assert folder.load() == ()
     assert "cannot be read: Permission denied" in only(folder.problems()).reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -409,6 +410,19 @@ async def test_one_broken_object_breaks_nothing_else(server: ApiServer, client: 
         server.delete("Ingress", "default", "broken")
         await follower.until(lambda: not follower.informer.problems)
         assert [key.name for key in follower.keys] == ["broken", "cafe", "broken", "broken", "broken"]
+
+
+async def test_an_object_without_a_readable_name_is_passed_over(server: ApiServer, client: Client) -> None:
+    item = {"kind": "Ingress", "metadata": {"name": 7, "namespace": "default", "resourceVersion": "9"}}
+    page = {"metadata": {"resourceVersion": "1"}, "items": [item, ingress("cafe")]}
+    server.fail("GET", "ingresses", status=200, body=json.dumps(page).encode())
+    async with following(client) as follower:
+        assert follower.names() == {"cafe"}
+        await watched(server)
+        server.send("ingresses", json.dumps({"type": "ADDED", "object": item}).encode() + b"\n")
+        server.put(ingress("bar"))
+        await follower.until(lambda: "bar" in follower.names())
+        assert follower.pauses == []
 
 
 async def test_the_value_of_a_secret_is_never_shown(server: ApiServer, client: Client) -> None:

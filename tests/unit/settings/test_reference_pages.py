@@ -1,0 +1,54 @@
+"""The reference pages name every knob, and the committed ones are up to date."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from headgate.settings import REGISTRY
+from headgate.settings.declined import declined_rows
+from headgate.settings.docs import annotations_markdown, configmap_markdown
+
+ROOT = Path(__file__).parents[3]
+PAGES = {
+    "annotation": (annotations_markdown(), REGISTRY.annotations),
+    "configmap": (configmap_markdown(), REGISTRY.keys),
+}
+
+
+def cells(page: str, key: str) -> list[str]:
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{key}` |")]
+    return [cell.strip() for cell in row.replace("\\|", "").strip("|").split("|")]
+
+
+@pytest.mark.parametrize("place", PAGES)
+def test_every_knob_has_a_full_row(place: str) -> None:
+    page, knobs = PAGES[place]
+    assert all(len(cells(page, key)) == 5 for key in knobs)
+    assert all(len(cells(page, key)) == 2 for key, _ in declined_rows(place))
+
+
+def test_a_row_in_words() -> None:
+    annotations, keys = PAGES["annotation"][0], PAGES["configmap"][0]
+    assert cells(annotations, "nginx.org/limit-req-burst")[1:4] == ["number", "`0`", "master and minion, inherited"]
+    assert cells(annotations, "nginx.org/hsts-max-age")[4].endswith("Needs `nginx.org/hsts`.")
+    assert cells(annotations, "nginx.org/server-snippets")[4].endswith("Needs `-enable-snippets`.")
+    assert cells(keys, "server-snippets")[3:] == ["yes", "Lines of every server."]
+    assert cells(keys, "proxy-read-timeout")[1:4] == ["time", "`60s`", "yes"]
+
+
+def docs(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tools" / "docs.py"), *arguments]
+    environment = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+
+
+def test_the_tool_says_what_is_out_of_date(tmp_path: Path) -> None:
+    assert docs("--into", str(tmp_path)).returncode == 0
+    assert docs("--into", str(tmp_path), "--check").returncode == 0
+    (tmp_path / "annotations.md").write_text("old\n")
+    check = docs("--into", str(tmp_path), "--check")
+    assert check.returncode == 1
+    assert "-old" in check.stdout
+    assert "annotations.md; run `make docs`" in check.stderr
