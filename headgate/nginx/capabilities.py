@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Collection
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -101,11 +102,12 @@ def modules_path(output: str) -> str:
 
 
 async def probe(path: str) -> Binary:
-    """Ask the nginx at *path* what it can do.
+    """Ask the nginx at *path* what it can do; the path becomes absolute, since nginx is run in another directory.
 
     Raises:
         NoBinaryError: it cannot be run, or cannot serve.
     """
+    path = str(Path(path).absolute())
     output = await _ask(path)
     try:
         reason = shortfall(output)

@@ -1,9 +1,10 @@
 """Receives the lines that nginx sends for each request and turns them into Samples.
 
-nginx never waits: what does not fit into the socket's queue is lost. Linux keeps ``net.unix.max_dgram_qlen`` (10 by
-default) datagrams there, too few for a busy worker, and fixes the number when the socket is bound; it is raised
-before that where this process may. nginx does not tell the receiver about losses (it writes a line to its
-error log), so a count from here is a lower bound unless ``queue`` is large; malformed lines are counted.
+nginx never waits: what does not fit is lost. Linux queues ``net.unix.max_dgram_qlen`` datagrams (10 by default) at a
+socket, too few for a busy worker, and fixes the number when the socket is bound; it is raised before that where
+this process may. Beyond that a worker's own send buffer bounds what waits (about 280 lines each). nginx does not
+tell the receiver about losses, it writes a line to its error log; so samples are a lower bound under load unless
+``queue`` is large. Lines that cannot be read are counted.
 """
 
 from __future__ import annotations

@@ -109,6 +109,12 @@ async def test_a_named_binary_is_the_only_one_considered(tmp_path: Path) -> None
         await probe(program(tmp_path, "other", "hello"))
 
 
+async def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = program(tmp_path, "nginx", WHEEL)
+    monkeypatch.chdir(tmp_path)
+    assert (await find_binary("./nginx")).path == path
+
+
 async def test_with_none_at_all_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgate.nginx.capabilities.WHEEL", "no-such-wheel")
     monkeypatch.setattr("headgate.nginx.capabilities.shutil.which", lambda *_, **__: None)
