@@ -33,6 +33,7 @@ from headgate.reporting.http import Listener, Login, metrics_app, probes_app, se
 from headgate.reporting.metrics import Metrics, Server
 from headgate.reporting.status import StatusWriter, addresses
 from headgate.reporting.verdicts import Subject, nginx_restarted
+from headgate.translate import lacks_of_flags
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class App:
             options, binary.capabilities, self._layout, user=worker_user(self._layout), ipv6=has_ipv6(),
             stdout=can_open_stdout(),
         )  # fmt: skip
+        for line in lacks_of_flags(env):
+            log.warning("nginx cannot", extra={"fields": {"what": line}})
         self._rooms = Rooms(options, env, self._watches.collections, Renderer(template_overrides(options)))
         self._subject = Subject(ObjectRef(Pod.KIND.name, options.pod_namespace, options.pod_name or "headgate"))
         self._events = EventRecorder(self._client, instance=options.pod_name)

@@ -77,8 +77,13 @@ class Outcome(msgspec.Struct, frozen=True):
             path.write_bytes(file.data)
 
 
-def walk_folder(options: Options, place: Layout | None = None) -> Outcome:
+def walk_folder(options: Options, place: Layout | None = None, capabilities: Capabilities | None = None) -> Outcome:
     """Take the folder of ``--manifests`` through the rooms once, without nginx or network.
+
+    Args:
+        options: the flags; ``manifests`` names the folder.
+        place: where nginx is to live; ``--prefix`` or the image's directories if not given.
+        capabilities: of the nginx that is to serve; if not given, the one that ``run`` would take is asked.
 
     Raises:
         ConfigError: the folder cannot be read.
@@ -89,7 +94,8 @@ def walk_folder(options: Options, place: Layout | None = None) -> Outcome:
     objects = folder.load()
     collections = {row.model: {item.ref: item for item in objects if isinstance(item, row.model)} for row in WATCHED}
     env = environment(
-        options, _capabilities(options), place or (layout(options) if options.prefix else Layout.container()),
+        options, capabilities or _capabilities(options),
+        place or (layout(options) if options.prefix else Layout.container()),
         user=None, ipv6=True, stdout=True,
     )  # fmt: skip
     rooms = Rooms(options, env, collections, Renderer(template_overrides(options)))

@@ -116,9 +116,11 @@ class Controller:
         """Decide about readiness, and about another try of what failed."""
         if result.ok:
             self.unready = ""
-            self._queue.forget(WHOLE)
-        elif result.outcome is Outcome.FAILED or not self._started:
+        if result.undecided or result.outcome is Outcome.FAILED or not self._started:
+            self._serving = None
             self._queue.retry(WHOLE)
+        elif result.ok:
+            self._queue.forget(WHOLE)
         if not self._started:
             self.unready = f"nginx does not serve yet: {result.error}"
 

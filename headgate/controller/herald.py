@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -21,6 +22,8 @@ from headgate.reporting.verdicts import (
     secret_rejected,
     secret_updated,
 )
+
+log = logging.getLogger(__name__)
 
 Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
 
@@ -79,6 +82,7 @@ class Herald:
 
     def tell(self, walk: Walk, result: ApplyResult, keys: frozenset[ObjectRef], config_refusal: str) -> None:
         """Tell the owners of everything that *walk* looked at, and of what nginx now refuses or no longer refuses."""
+        self._note_ignored(walk)
         self._standing.update(walk.update.problems)
         for ref in walk.update.gone:
             self._forget(ref)
@@ -100,6 +104,12 @@ class Herald:
             self._say_special(secret, problems)
         self._remember(walk, result)
         self._addresses()
+
+    def _note_ignored(self, walk: Walk) -> None:
+        """Log which Ingresses are none of ours; other controllers' Ingresses are no news in a cluster."""
+        level = logging.INFO if self._rooms.standalone else logging.DEBUG
+        for ref, reason in sorted(walk.update.ignored.items()):
+            log.log(level, "ignored", extra={"fields": {"object": str(ref), "reason": reason}})
 
     def _members(self, ref: ObjectRef) -> set[ObjectRef]:
         resource = self._rooms.configuration.resources.get(ref)

@@ -22,7 +22,7 @@ from headgate.resolve.references import References
 from headgate.resolve.secrets import DEFAULT, WILDCARD, LocalSecretStore
 from headgate.resolve.snapshot import SliceIndex, Snapshot
 from headgate.settings import read_configmap
-from headgate.translate import Environment
+from headgate.translate import Environment, lacks_of_config_map
 from headgate.validation.ingress import Rules
 
 M = TypeVar("M", bound=TopLevel)
@@ -105,6 +105,11 @@ class Rooms:
         )
 
     @property
+    def standalone(self) -> bool:
+        """Whether a folder is served and no cluster."""
+        return self._options.manifests is not None
+
+    @property
     def config_map(self) -> ObjectRef | None:
         """The ConfigMap of ``-nginx-configmaps``."""
         named = self._options.nginx_configmaps
@@ -146,8 +151,7 @@ class Rooms:
                 self._classes.pop(ref, None)
         if not refs:
             return frozenset()
-        standalone = self._options.manifests is not None
-        rule = class_rule(self._options.ingress_class, self._classes.values(), standalone=standalone)
+        rule = class_rule(self._options.ingress_class, self._classes.values(), standalone=self.standalone)
         return frozenset(self._collections[Ingress]) if self.configuration.serve(rule) else frozenset()
 
     def _ingresses(self, keys: frozenset[ObjectRef]) -> tuple[list[Ingress], list[ObjectRef]]:
@@ -176,8 +180,7 @@ class Rooms:
     # --- rooms 4 to 6 ---------------------------------------------------------------------------------
 
     def _generate(self, resource: IngressConfiguration, snapshot: Snapshot) -> None:
-        standalone = self._options.manifests is not None
-        resolved = resolve_ingress(resource, snapshot, self.secrets, allow_loopback=standalone)
+        resolved = resolve_ingress(resource, snapshot, self.secrets, allow_loopback=self.standalone)
         self._release(self._references.set(resource.ref, resolved.references))
         if resolved != self.configurator.resolved(resource.ref):
             self.configurator.add_or_update(resource.ref, resolved)
@@ -206,7 +209,7 @@ class Rooms:
         params, problems = read_configmap((found and found.data) or {}, ref, self._base.gates)
         env = structs.replace(self.configurator.env, params=params)
         renderer, faults = self._renderer(env, ref)
-        problems += faults
+        problems += [*faults, *lacks_of_config_map(env, ref)]
         if (env, renderer) != (self.configurator.env, self.configurator.renderer):
             try:
                 self.configurator.change(env, renderer)

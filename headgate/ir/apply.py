@@ -23,6 +23,10 @@ class Outcome(enum.Enum):
     """Something beyond the configuration went wrong (disk full, reload timed out); the last good files are back."""
 
 
+NOT_TRIED = "not tried"
+"""How the message of an origin begins that was left out without a try, for want of time; it is worth another."""
+
+
 class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one apply.
 
@@ -48,6 +52,11 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int = 0
     test_ms: float = 0.0
     reload_ms: float = 0.0
+
+    @property
+    def undecided(self) -> bool:
+        """Whether some origins were left out without a try."""
+        return any(message.startswith(NOT_TRIED) for message in self.refused.values())
 
     @property
     def ok(self) -> bool:

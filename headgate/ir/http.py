@@ -164,10 +164,11 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One file of ``conf.d``: what a resource contributes to ``http {}``."""
+    """One file of ``conf.d``: what a resource contributes to ``http {}``; nginx cannot do without a protected one."""
 
     file: str
     origin: ObjectRef | None
+    protected: bool = False
     upstreams: tuple[Upstream, ...] = ()
     zones: tuple[LimitZone, ...] = ()
     servers: tuple[Server, ...] = ()

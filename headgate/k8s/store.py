@@ -53,11 +53,6 @@ class Store(Mapping[ObjectRef, M], Generic[M]):
 
 
 def same(one: TopLevel, other: TopLevel) -> bool:
-    """Whether two states of one identity are the same state.
-
-    The server gives each state its own resource version and each creation its own UID.
-    """
-    mine, theirs = one.metadata, other.metadata
-    if mine.resource_version and theirs.resource_version:
-        return mine.resource_version == theirs.resource_version and mine.uid == theirs.uid
-    return one == other
+    """Whether two states of one identity are the same: a server never gives one resource version to two states."""
+    mine, theirs = one.metadata.resource_version, other.metadata.resource_version
+    return mine == theirs if mine and theirs else one == other

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from headgate.ir import FileSet, Layout
+from headgate.ir.apply import NOT_TRIED
 from headgate.nginx.blame import Blame, blame
 from headgate.nginx.disk import Transaction
 from headgate.nginx.isolate import Hold, Holds, bisect, changed, compose, culprits
@@ -20,7 +21,7 @@ from headgate.nginx.serving import Nginx
 from headgate.nginx.verify import Verdict, version_file
 from headgate.problems import ObjectRef
 
-LATE: Final = "not tried: leaving out other objects took too long; it is tried again with the next change"
+LATE: Final = f"{NOT_TRIED}: leaving out other objects took too long; it is tried again with the next change"
 
 _PORT_ADVICE: Final = "end the process that has it, or choose another port; it is tried again"
 
@@ -128,7 +129,7 @@ class Attempt:
     async def _leave_out(self, found: dict[ObjectRef, str]) -> Failure | None:
         self.holds.update(dict.fromkeys(found, Hold.LAST_GOOD))
         self.refused.update(found)
-        self.late.update(origin for origin, message in found.items() if message.startswith("not tried"))
+        self.late.update(origin for origin, message in found.items() if message.startswith(NOT_TRIED))
         return await self._try(self.holds)
 
     def _undecided(self) -> list[ObjectRef]:

@@ -107,7 +107,7 @@ async def probe(path: str) -> Binary:
     Raises:
         NoBinaryError: it cannot be run, or cannot serve.
     """
-    path = str(Path(path).absolute())
+    path = _absolute(path)
     output = await _ask(path)
     try:
         reason = shortfall(output)
@@ -151,6 +151,10 @@ def embedded() -> str | None:
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
     tail = f"bin/{platform.system().lower()}-{machine}/nginx"
     return next((str(file.locate()) for file in files if str(file).endswith(tail)), None)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute())
 
 
 def _on_path(name: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from headgate.ir import File, FileSet
+from headgate.ir.apply import NOT_TRIED
 from headgate.nginx.blame import Blame
 from headgate.nginx.plan import same
 from headgate.problems import ObjectRef
@@ -105,7 +106,7 @@ async def bisect(origins: Sequence[ObjectRef], held: Holds, probe: Probe) -> dic
         else:
             middle = len(group) // 2
             groups += [group[middle:], group[:middle]]
-    return {**out, **dict.fromkeys(waiting, "not tried: too many objects at once keep nginx from working")}
+    return {**out, **dict.fromkeys(waiting, f"{NOT_TRIED}: too many objects at once keep nginx from working")}
 
 
 def _listening(reason: Blame, candidate: FileSet) -> list[File]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -42,13 +43,10 @@ class Renderer:
         Raises:
             BadTemplate: an override is not Jinja2.
         """
-        package = jinja2.PackageLoader("headgate.render")
-        loader = jinja2.ChoiceLoader([package, jinja2.PrefixLoader({"builtin": package})])
-        plain = jinja2.Environment(loader=loader, **_OPTIONS)  # type: ignore[arg-type]  # noqa: S701 - not HTML
-        self._templates = {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
+        self._templates = dict(_builtin())
         self._overrides = dict(overrides or {})
         if self._overrides:
-            sandbox = ImmutableSandboxedEnvironment(loader=loader, **_OPTIONS)
+            sandbox = ImmutableSandboxedEnvironment(loader=_loader(), **_OPTIONS)
             for name, text in self._overrides.items():
                 self._templates[name] = _compiled(sandbox, name, text)
 
@@ -65,7 +63,7 @@ class Renderer:
     def http(self, config: HttpConfig) -> File:
         """Render one file of ``conf.d``."""
         text = self._render(HTTP, {"config": config})
-        return File(config.file, text, origin=config.origin, protected=config.origin is None)
+        return File(config.file, text, origin=config.origin, protected=config.protected)
 
     def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:
         """Render the map from server names to certificates; *default* answers for every other name."""
@@ -81,6 +79,18 @@ class Renderer:
             if name not in self._overrides:
                 raise
             raise BadTemplate(f"the template fails: {error}") from error
+
+
+def _loader() -> jinja2.BaseLoader:
+    package = jinja2.PackageLoader("headgate.render")
+    return jinja2.ChoiceLoader([package, jinja2.PrefixLoader({"builtin": package})])
+
+
+@cache
+def _builtin() -> Mapping[str, jinja2.Template]:
+    """Compile our own templates, once a process: 50 ms, which each new ConfigMap template would cost again."""
+    plain = jinja2.Environment(loader=_loader(), **_OPTIONS)  # type: ignore[arg-type]  # noqa: S701 - not HTML
+    return {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
 
 
 def _compiled(sandbox: jinja2.Environment, name: str, text: str) -> jinja2.Template:

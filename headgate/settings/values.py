@@ -16,6 +16,10 @@ import msgspec
 from headgate.settings.parsers import Parser, Unfit, accepts
 
 
+_ESCAPED = re.compile(r"""\"|\\(?=[\\"'trn]|\Z)""")
+"""What must be escaped inside double quotes (``ngx_conf_read_token``)."""
+
+
 class Quoted(str):
     """Any text, printed as one double-quoted, escaped argument."""
 
@@ -23,8 +27,11 @@ class Quoted(str):
 
     @property
     def spelled(self) -> str:
-        """The argument as it stands in a file; nginx's lexer takes the escapes away again."""
-        return '"' + self.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        """The argument as it stands in a file; nginx's lexer takes the escapes away again.
+
+        A backslash is doubled only where the lexer would take it for an escape, so that patterns stay readable.
+        """
+        return '"' + _ESCAPED.sub(r"\\\g<0>", self) + '"'
 
 
 class Words(tuple[str, ...]):

@@ -50,5 +50,7 @@ class Draft:
         return Member(ex, params)
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
-        """Note a Problem; *words* are the reason and the effect."""
-        self.problems.append(Problem(origin, field, value, *words))
+        """Note a Problem, once however many locations have it; *words* are the reason and the effect."""
+        problem = Problem(origin, field, value, *words)
+        if problem not in self.problems:
+            self.problems.append(problem)

@@ -51,7 +51,9 @@ def translate_ingress(resource: IngressEx | MergeableIngresses, env: Environment
     )
     configs = [own]
     if "" in servers:
-        configs.append(HttpConfig(file=naming.DEFAULT_SERVER, origin=draft.master.ref, servers=(servers[""],)))
+        configs.append(
+            HttpConfig(file=naming.DEFAULT_SERVER, origin=draft.master.ref, protected=True, servers=(servers[""],))
+        )
     return Translated(configs=tuple(configs), certificates=tuple(draft.certificates), problems=tuple(draft.problems))
 
 

@@ -5,7 +5,9 @@ Exact is exact. ImplementationSpecific is nginx's own prefix, as the incumbent h
 a longer Prefix before a shorter one.
 
 nginx answers ``/foo`` with a redirect to ``/foo/`` where a proxied location is called ``/foo/``. The API knows no
-such redirect, so ``/foo`` always gets a location of its own there.
+such redirect, so beside a Prefix or an Exact ``/foo/`` there is always a location for ``/foo``.
+
+Regular expressions (``nginx.org/path-regex``) are tried in the order in which they are written, whatever their type.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def places(routes: Iterable[Route[T]], default: Route[T] | None) -> tuple[list[P
     Returns:
         the locations, of which one always matches, and the routes that hold none because others hold theirs.
     """
-    ordered = sorted(routes, key=lambda route: _RANK.get(route.kind, 2))
+    ordered = sorted(routes, key=_rank)
     found: dict[Match, Route[T] | None] = {}
     lost: list[Route[T]] = []
     for route in ordered:
@@ -67,7 +69,9 @@ def places(routes: Iterable[Route[T]], default: Route[T] | None) -> tuple[list[P
     return [Place(modifier, path, route) for (modifier, path), route in found.items()], lost
 
 
-_RANK = {"Exact": 0, "Prefix": 1}
+def _rank(route: Route[T]) -> int:
+    """Return who goes first where two routes want one location."""
+    return {"Exact": 0, "Prefix": 1}.get(route.kind, 2) if route.regex not in REGEX else 0
 
 
 def _matches(route: Route[T]) -> tuple[Match, ...]:

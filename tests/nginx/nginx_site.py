@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headgate.ir import File, FileSet, Layout
+from headgate.nginx import procfs
 from headgate.nginx.directories import worker_user
 from headgate.problems import ObjectRef
 
@@ -102,6 +103,13 @@ def free_port() -> int:
         probe_socket.bind(("127.0.0.1", 0))
         port: int = probe_socket.getsockname()[1]
         return port
+
+
+async def both_workers(master: int | None) -> frozenset[int]:
+    """The pids of the two workers of *master*, as soon as it has started both (the first one answers earlier)."""
+    assert master is not None
+    await until(lambda: len(procfs.workers(master)) == 2)
+    return procfs.workers(master)
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:

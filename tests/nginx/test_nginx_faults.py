@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from nginx_site import Site, origin, until
+from nginx_site import Site, both_workers, origin, until
 
 from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
@@ -44,8 +44,7 @@ async def test_a_killed_master_is_restarted_with_the_last_good_files(
     site: Site, manager: LocalManager, restarts: list[str]
 ) -> None:
     await manager.start(site.files(site.server("tea")))
-    orphans = procfs.workers(manager.master_pid or 0)
-    assert len(orphans) == 2
+    orphans = await both_workers(manager.master_pid)
     os.kill(manager.master_pid or 0, signal.SIGKILL)
     await until(lambda: restarts)
     assert "signal SIGKILL" in restarts[0]
@@ -57,7 +56,7 @@ async def test_a_killed_master_is_restarted_with_the_last_good_files(
 
 async def test_a_killed_worker_is_replaced(site: Site, manager: LocalManager) -> None:
     await manager.start(site.files(site.server("tea")))
-    first = procfs.workers(manager.master_pid or 0)
+    first = await both_workers(manager.master_pid)
     os.kill(min(first), signal.SIGKILL)
     await until(lambda: len(procfs.workers(manager.master_pid or 0) - {min(first)}) == 2)
     assert await site.get("tea") == "tea"
@@ -118,7 +117,7 @@ async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(si
     options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=0.5, min_spacing_s=0)
     manager = LocalManager(options)
     await manager.start(site.files(site.server("tea")))
-    stuck = min(procfs.workers(manager.master_pid or 0))
+    stuck = min(await both_workers(manager.master_pid))
     os.kill(stuck, signal.SIGSTOP)
     try:
         result = await manager.apply(site.files(site.server("coffee")))
@@ -247,7 +246,7 @@ async def test_an_orphaned_master_is_ended_before_a_new_one_starts(
     site: Site, earlier: int, manager: LocalManager
 ) -> None:
     assert await site.get("tea") == "default"
-    orphans = {earlier, *procfs.workers(earlier)}
+    orphans = {earlier, *await both_workers(earlier)}
     result = await manager.start(site.files(site.server("tea")))
     assert result.ok, result
     assert await site.get("tea") == "tea"
@@ -257,8 +256,7 @@ async def test_an_orphaned_master_is_ended_before_a_new_one_starts(
 async def test_orphaned_workers_whose_master_died_are_ended_too(
     site: Site, earlier: int, manager: LocalManager
 ) -> None:
-    workers = procfs.workers(earlier)
-    assert len(workers) == 2
+    workers = await both_workers(earlier)
     os.kill(earlier, signal.SIGKILL)
     await until(lambda: not procfs.is_master(earlier))
     assert await site.get("tea") == "default", "they hold the port"

@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from nginx_site import Site, free_port, origin, until
+from nginx_site import Site, both_workers, free_port, origin, until
 
 from headgate.ir import File, FileSet, Outcome
 from headgate.ir.latency import LOG_FORMAT, LOG_NAME, destination
@@ -155,6 +155,7 @@ async def test_workers_that_still_serve_are_counted_as_leaving(
     site: Site, manager: LocalManager, backend: Backend
 ) -> None:
     await manager.start(site.files(proxied(site, backend)))
+    await both_workers(manager.master_pid)
     assert manager.generations() == procfs.Generations(current=2, leaving=0)
     slow = asyncio.create_task(site.get("tea"))
     await backend.asked.wait()

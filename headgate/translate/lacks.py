@@ -1,0 +1,37 @@
+"""What the binary cannot do although somebody asked for it: it is left out, and said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headgate.problems import ObjectRef, Problem
+from headgate.translate.environment import Environment
+
+LEFT_OUT = "it is left out"
+
+
+def lacks_of_config_map(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
+    """Yield a Problem for each key of the ConfigMap *origin* that this nginx has no module for."""
+    client, capabilities = env.params.client, env.capabilities
+    asked = {
+        "real-ip-header": (client.real_ip_header, capabilities.realip, "ngx_http_realip_module"),
+        "set-real-ip-from": (client.set_real_ip_from, capabilities.realip, "ngx_http_realip_module"),
+        "http2": (env.params.tls.http2, capabilities.http2, "ngx_http_v2_module"),
+        "stream-snippets": (env.params.snippets.stream_snippets, capabilities.stream is not None, "ngx_stream_module"),
+    }
+    for key, (value, able, module) in asked.items():
+        if value and not able:
+            yield Problem(origin, key, "", f"needs {module}, which this nginx does not have", LEFT_OUT)
+
+
+def lacks_of_flags(env: Environment) -> Iterator[str]:
+    """Yield one line for each thing that flags ask for and this nginx cannot do."""
+    capabilities = env.capabilities
+    if not capabilities.stub_status and env.status:
+        yield "-nginx-status is on, but this nginx has no stub_status module: its status port is not served"
+    if not capabilities.stub_status and env.metrics:
+        yield "-enable-prometheus-metrics is on, but this nginx has no stub_status: no connection metrics"
+    if not capabilities.keepalive_min_timeout:
+        yield (
+            "this nginx has no keepalive_min_timeout (1.27.4): a reload may cut requests on busy keep-alive connections"
+        )
