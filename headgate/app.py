@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import os
 import signal
@@ -84,8 +85,12 @@ class App:
         herald = Herald(
             self._rooms, self._watches.find, self._events, self._status, self._subject, self._report_addresses
         )
-        controller = Controller(self._queue, self._rooms, self._manager, herald, self._metrics)
+        controller = Controller(
+            self._queue, self._rooms, self._manager, herald, self._metrics,
+            config_safety=self._options.enable_config_safety,
+        )  # fmt: skip
         self._metrics.before_scrape(self._gather)
+        self._metrics.before_scrape(functools.partial(self._count_refused, herald))
         async with contextlib.AsyncExitStack() as stack:
             await self._serve(stack, controller)
             if self._latency:
@@ -251,7 +256,7 @@ class App:
                 return found
             raise ConfigError(f"{flag}: the folder has no Secret {named}")
         try:
-            return Secret.of(await self._source.get(Secret.KIND, named.namespace, named.name))
+            return Secret.convert(await self._source.get(Secret.KIND, named.namespace, named.name))
         except K8sError as error:
             raise ConfigError(f"{flag}: the Secret {named} cannot be read: {error}") from error
 
@@ -266,6 +271,9 @@ class App:
         metrics.set_connections(await stub_status(self._layout))
         if self._latency:
             metrics.set_latency_lost(self._latency.malformed)
+
+    async def _count_refused(self, herald: Herald) -> None:
+        self._metrics.set_refused(herald.census().refused)
 
     def _observe(self, sample: Sample) -> None:
         """Count the latency of one try at a server of an upstream that we made."""

@@ -117,15 +117,6 @@ class TopLevel(Model):
         except msgspec.ValidationError:
             return msgspec.convert(without_nulls(data), cls)
 
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Self:
-        """Convert a decoded JSON object.
-
-        Raises:
-            msgspec.ValidationError: a field has the wrong type.
-        """
-        return msgspec.convert(body, cls)
-
     def builtins(self) -> dict[str, Any]:
         """Return the JSON object to send, ``apiVersion`` and ``kind`` included."""
         body: dict[str, Any] = msgspec.to_builtins(self)

@@ -148,7 +148,7 @@ class Configurator:
         try:
             for ref in sorted(self._rendered):
                 self._regenerate(ref, self._rendered[ref].resolved)
-            self._main()
+            self._whole = self._merged()
         except BadTemplate:
             self._env, self._renderer, self._rendered, self._owners = before
             raise

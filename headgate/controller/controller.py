@@ -41,8 +41,21 @@ class Watcher(Protocol):
 class Controller:
     """Takes batches from the WorkQueue, for ever; nothing else changes Rooms or asks the Manager to apply."""
 
-    def __init__(self, queue: WorkQueue, rooms: Rooms, manager: Manager, herald: Herald, watcher: Watcher) -> None:
-        """Join the shores; nothing is done before ``run``."""
+    def __init__(  # noqa: PLR0913 - the two shores, and how careful to be between them
+        self,
+        queue: WorkQueue,
+        rooms: Rooms,
+        manager: Manager,
+        herald: Herald,
+        watcher: Watcher,
+        *,
+        config_safety: bool = False,
+    ) -> None:
+        """Join the shores; nothing is done before ``run``.
+
+        With *config_safety* the first readiness waits until some Ingress is served, if there is any.
+        """
+        self._config_safety = config_safety
         self._queue = queue
         self._rooms = rooms
         self._manager = manager
@@ -73,8 +86,8 @@ class Controller:
         for room, seconds in walk.spent.items():
             self._watcher.observe_room(room, seconds)
         result, config_refusal = await self._apply(walk)
-        self._conclude(result)
         self._herald.tell(walk, result, frozenset(batch.keys), config_refusal)
+        self._conclude(result)
         took = time.monotonic() - began
         self._watcher.observe_room("manager", time.monotonic() - walked)
         self._watcher.observe_work(took)
@@ -114,8 +127,8 @@ class Controller:
 
     def _conclude(self, result: ApplyResult) -> None:
         """Decide about readiness, and about another try of what failed."""
-        if result.ok:
-            self.unready = ""
+        if result.ok and self.unready:
+            self.unready = self._doubt()
         if result.undecided or result.outcome is Outcome.FAILED or not self._started:
             self._serving = None
             self._queue.retry(WHOLE)
@@ -123,6 +136,15 @@ class Controller:
             self._queue.forget(WHOLE)
         if not self._started:
             self.unready = f"nginx does not serve yet: {result.error}"
+
+    def _doubt(self) -> str:
+        """Say why traffic had better stay away from an nginx that serves, if there is a reason."""
+        if not self._config_safety:
+            return ""
+        census = self._herald.census()
+        if census.served or not census.refused:
+            return ""
+        return f"all {census.refused} Ingresses are refused (-enable-config-safety); their events say why"
 
 
 def _summary(batch: Batch, walk: Walk, result: ApplyResult, rooms: float) -> Mapping[str, object]:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import msgspec
+
 from headgate.api import ConfigMap, Ingress, Secret
 from headgate.api.base import TopLevel
 from headgate.configuration import Operation
@@ -14,6 +16,7 @@ from headgate.ir import ApplyResult
 from headgate.problems import ObjectRef, Problem
 from headgate.reporting.verdicts import (
     Refusal,
+    State,
     Subject,
     Verdict,
     for_config_map,
@@ -43,6 +46,18 @@ class StatusSink(Protocol):
 
     def forget(self, ref: ObjectRef) -> None:
         """Stop caring."""
+
+
+class Census(msgspec.Struct, frozen=True):
+    """How the Ingresses of our class fare.
+
+    Attributes:
+        served: those that requests reach.
+        refused: those that are not served as they stand; an earlier version of them may be.
+    """
+
+    served: int
+    refused: int
 
 
 class Herald:
@@ -90,11 +105,12 @@ class Herald:
             if change.operation is Operation.DELETE:
                 self._served.discard(change.resource.ref)
         refused = frozenset(result.refused)
-        concerned = {ref for ref in walk.update.problems if ref not in walk.update.gone}
+        concerned = set(walk.update.problems)
         for ref in walk.regenerated | (refused ^ self._refused):
             concerned |= self._members(ref)
         self._refused = refused
         concerned |= self._doubtful
+        concerned -= walk.update.gone
         self._doubtful = set() if result.ok else concerned
         for ref in sorted(concerned):
             self._say(ref, result, again=ref in keys)
@@ -104,6 +120,12 @@ class Herald:
             self._say_special(secret, problems)
         self._remember(walk, result)
         self._addresses()
+
+    def census(self) -> Census:
+        """Count the Ingresses by what was last said about them."""
+        verdicts = [verdict for ref, verdict in self._last.items() if ref.kind == Ingress.KIND.name]
+        refused = sum(verdict.state is State.INVALID for verdict in verdicts)
+        return Census(served=sum(verdict.served for verdict in verdicts), refused=refused)
 
     def _note_ignored(self, walk: Walk) -> None:
         """Log which Ingresses are none of ours; other controllers' Ingresses are no news in a cluster."""

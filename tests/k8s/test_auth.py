@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -239,6 +240,21 @@ async def test_a_plugin_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest
     plugin = ExecConfig(command="sleep", args=("1000",), api_version=V1)
     with pytest.raises(AuthError, match="took more than"):
         await authenticator(ClusterConfig(server="https://x", user=User(exec=plugin))).credentials()
+
+
+async def test_cancelling_kills_the_plugin(tmp_path: Path) -> None:
+    script = f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 1000"
+    plugin = ExecConfig(command="sh", args=("-c", script), api_version=V1)
+    auth = authenticator(ClusterConfig(server="https://x", user=User(exec=plugin)))
+    asking = asyncio.ensure_future(auth.credentials())
+    async with asyncio.timeout(10):
+        while not (tmp_path / "pid").exists():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.005)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(

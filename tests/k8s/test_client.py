@@ -76,11 +76,13 @@ async def test_retry_after_is_kept(server: ApiServer, client: Client) -> None:
 
 
 LOGIN = b"<html><body>\n  Please <b>log in</b>\n</body></html>"
+ELSEWHERE = {"Location": "/api/v1/namespaces/default/configmaps/menu"}
 
 
 @pytest.mark.parametrize("status", [200, 302, 403, 404])
 async def test_html_is_no_api_server(server: ApiServer, client: Client, status: int) -> None:
-    server.fail("GET", "ingresses", status=status, body=LOGIN, content_type="text/html; charset=utf-8")
+    server.put(config_map("menu"))
+    server.fail("GET", "ingresses", status=status, body=LOGIN, content_type="text/html", headers=ELSEWHERE)
     with pytest.raises(BadAnswer, match="not a Kubernetes API server: <html><body> Please"):
         await client.get(Ingress.KIND, "default", "cafe")
 

@@ -287,6 +287,14 @@ async def test_the_next_definition_takes_over(tmp_path: Path) -> None:
         assert seen.folder.where(CAFE) == "b.yaml"
 
 
+async def test_a_file_that_sorts_before_takes_over(tmp_path: Path) -> None:
+    write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
+    async with live(tmp_path) as seen:
+        write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"))
+        await seen.until(lambda: seen.host() == "a.example.com")
+        assert only(seen.folder.problems()).origin == ObjectRef("File", "", "b.yaml")
+
+
 async def test_a_folder_that_vanishes_takes_nothing_away(tmp_path: Path) -> None:
     root = tmp_path / "manifests"
     write(root, "a.yaml", ingress("cafe"))

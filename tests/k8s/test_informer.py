@@ -100,7 +100,8 @@ async def test_long_lists_come_by_pages_of_500(server: ApiServer, client: Client
 async def test_a_list_that_expires_between_pages_is_read_in_one_piece(server: ApiServer, client: Client) -> None:
     for number in range(600):
         server.put(ingress(f"cafe-{number}"))
-    server.fail("GET", "ingresses", status=410, reason="Expired", where=lambda request: "continue" in request.query)
+    expired = {"status": 410, "reason": "Expired", "times": 99}
+    server.fail("GET", "ingresses", **expired, where=lambda request: "continue" in request.query)
     async with following(client) as follower:
         assert len(follower.store) == 600
         assert follower.pauses == []
