@@ -8,6 +8,8 @@ No fsync: after a power cut the controller starts anew and writes everything aga
 under their second names are swept by ``Disk.sweep`` at start, where everything is rewritten and tested anyway.
 """
 
+# ruff: noqa: PTH103, PTH105, PTH108 - ten thousand Path objects cost as much as the system calls they stand for
+
 from __future__ import annotations
 
 import asyncio
@@ -69,10 +71,10 @@ class Disk:
 
 
 class _Paths(NamedTuple):
-    real: Path
-    new: Path
+    real: str
+    new: str
     """The new content, until it is renamed to ``real``."""
-    old: Path
+    old: str
     """What ``real`` was before."""
 
 
@@ -90,7 +92,7 @@ class Transaction:
         """Name → whether a file of that name existed before."""
         self._leavings: dict[str, None] = {}
         self._known: dict[str, _Paths] = {}
-        self._folders: set[Path] = set()
+        self._folders: set[str] = set()
 
     def __enter__(self) -> Self:
         """Enter; nothing is touched yet."""
@@ -126,7 +128,7 @@ class Transaction:
         except BaseException:
             for file in (*staged, *plan.writes[len(staged) : len(staged) + 1]):
                 with contextlib.suppress(OSError):
-                    self._paths(file.name).new.unlink()
+                    os.unlink(self._paths(file.name).new)
             raise
         for file in staged:
             self._swap(file.name)
@@ -143,9 +145,9 @@ class Transaction:
             paths = self._paths(name)
             with _explained("put back", paths.real):
                 if existed:
-                    paths.old.replace(paths.real)
+                    os.replace(paths.old, paths.real)
                 else:
-                    paths.real.unlink(missing_ok=True)
+                    _remove(paths.real)
         self._forget()
 
     def seal(self) -> None:
@@ -156,7 +158,7 @@ class Transaction:
         earlier = [self._paths(name).old for name, existed in self._touched.items() if existed]
         for path in (*earlier, *(self._paths(name).real for name in self._leavings)):
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
         self._forget()
 
     def _forget(self) -> None:
@@ -182,13 +184,13 @@ class Transaction:
         paths = self._paths(name)
         with _explained("replace", paths.real):
             self._keep(name)
-            paths.new.replace(paths.real)
+            os.replace(paths.new, paths.real)
 
     def _remove(self, name: str) -> None:
         paths = self._paths(name)
         with _explained("remove", paths.real):
             self._keep(name)
-            paths.real.unlink(missing_ok=True)
+            _remove(paths.real)
 
     def _keep(self, name: str) -> None:
         """Keep what *name* holds now under its second name, unless an earlier plan did."""
@@ -205,17 +207,23 @@ class Transaction:
     def _paths(self, name: str) -> _Paths:
         """Return the three paths of *name*; the folder is made when it is first asked for."""
         if name not in self._known:
-            real = self._root / name
-            if real.parent not in self._folders:
-                with _explained("make", real.parent):
-                    real.parent.mkdir(parents=True, exist_ok=True)
-                self._folders.add(real.parent)
-            self._known[name] = _Paths(real, real.with_name(f".{real.name}{NEW}"), real.with_name(f".{real.name}{OLD}"))
+            folder, base = os.path.split(f"{self._root}/{name}")
+            if folder not in self._folders:
+                with _explained("make", folder):
+                    os.makedirs(folder, exist_ok=True)
+                self._folders.add(folder)
+            self._known[name] = _Paths(f"{folder}/{base}", f"{folder}/.{base}{NEW}", f"{folder}/.{base}{OLD}")
         return self._known[name]
 
 
+def _remove(path: str) -> None:
+    """Remove a file that need not be there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 @contextlib.contextmanager
-def _explained(action: str, path: Path) -> Iterator[None]:
+def _explained(action: str, path: str | Path) -> Iterator[None]:
     """Turn an OSError into a DiskError that says what to do."""
     try:
         yield

@@ -27,6 +27,7 @@ _OPTIONS = {
     "lstrip_blocks": True,
     "keep_trailing_newline": True,
     "autoescape": False,
+    "auto_reload": False,  # or Jinja asks the disk at every include whether the template changed
     "finalize": guard,
 }
 

@@ -39,7 +39,7 @@ def tokens(text: str) -> bool:
 @accepts("status, or status and a URL or word")
 def answer(text: str) -> Words:
     """Parse the answer of the default server: the arguments of ``return``."""
-    status, *rest = text.split()
+    status, *rest = text.split() or [""]
     if not re.fullmatch(r"[1-5][0-9]{2}", status) or len(rest) > 1:
         raise Unfit("not a status (404), or a status and a word (302 https://example.com)")
     return Words((status, *map(word, rest)))

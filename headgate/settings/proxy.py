@@ -45,6 +45,15 @@ def redirect_from(text: str) -> str:
     return Quoted(pattern)
 
 
+@accepts("size above 0")
+def body_buffer(text: str) -> Size:
+    """Parse a size; with an empty buffer nginx reads a request's body for ever, a worker's whole time long."""
+    size = Size.parse(text)
+    if not size.bytes:
+        raise Unfit("no size for a buffer; use at least 1k")
+    return size
+
+
 class ProxySettings(Settings):
     """Timeouts, retries and sizes between nginx, clients and backends."""
 
@@ -94,5 +103,11 @@ class ProxySettings(Settings):
         Offset, knob("client-max-body-size", "Largest request body; 0 turns the check off.")
     ] = Offset("1m")
     client_body_buffer_size: Annotated[
-        Size | None, knob("client-body-buffer-size", "Buffer for request bodies before a file is used.", Scope.OWN)
+        Size | None,
+        knob(
+            "client-body-buffer-size",
+            "Buffer for request bodies before a file is used.",
+            Scope.OWN,
+            parse=body_buffer,
+        ),
     ] = None

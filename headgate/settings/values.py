@@ -15,7 +15,6 @@ import msgspec
 
 from headgate.settings.parsers import Parser, Unfit, accepts
 
-
 _ESCAPED = re.compile(r"""\"|\\(?=[\\"'trn]|\Z)""")
 """What must be escaped inside double quotes (``ngx_conf_read_token``)."""
 

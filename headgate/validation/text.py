@@ -72,9 +72,12 @@ def path_fault(path: str, *, regex: bool) -> str:
 
 
 def regex_fault(pattern: str) -> str:
-    """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word."""
+    """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word.
+
+    PCRE also names groups ``(?<name>…)``, which Python spells ``(?P<name>…)``.
+    """
     try:
-        re.compile(pattern)
+        re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))
     except (re.error, RecursionError, OverflowError) as error:
         return f"is not a regular expression ({error})"
     return ""

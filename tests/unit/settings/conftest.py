@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nginx_trial import BINARIES
+
+from tests.binaries import BINARIES
 
 
 @pytest.fixture(params=["system", "wheel"])

