@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from headgate.settings.parsers import dns_name
+from headgate.settings.parsers import Unfit, accepts, dns_name
 from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Quoted, plain_text
+
+
+@accepts(plain_text.words)
+def realm(text: str) -> Quoted:
+    """Parse a realm; ``off`` would turn the authentication off (ngx_http_auth_basic_module)."""
+    found = plain_text(text)
+    if found == "off":
+        raise Unfit("a realm that would turn the authentication off; remove basic-auth-secret if that is meant")
+    return found
 
 
 class AuthSettings(Settings):
@@ -30,6 +39,6 @@ class AuthSettings(Settings):
             Scope.OWN,
             Where.ANNOTATION,
             requires="basic-auth-secret",
-            parse=plain_text,
+            parse=realm,
         ),
     ] = Quoted("")

@@ -46,12 +46,13 @@ class ConfigParams(Settings):
         groups = {name: msgspec.structs.replace(getattr(self, name), **values) for name, values in said.items()}
         return msgspec.structs.replace(self, **groups)
 
-    def delta(self, around: ConfigParams) -> Delta:
-        """Return the values that differ from those *around* this place."""
+    def delta(self, *around: ConfigParams) -> Delta:
+        """Return the values that differ from those *around* this place; of several places, from any."""
         said = {
             field: getattr(own, field)
+            for place in around
             for name in GROUPS
-            if (own := getattr(self, name)) is not (outer := getattr(around, name))
+            if (own := getattr(self, name)) is not (outer := getattr(place, name))
             for field in own.__struct_fields__
             if getattr(own, field) != getattr(outer, field)
         }

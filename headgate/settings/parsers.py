@@ -135,3 +135,15 @@ def word(text: str) -> str:
     if ".." in text.strip().split("/"):
         raise Unfit("text with a .. between slashes")
     return _word(text)
+
+
+def regex_fault(pattern: str) -> str:
+    """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word.
+
+    PCRE also names groups ``(?<name>…)``, which Python spells ``(?P<name>…)``.
+    """
+    try:
+        re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern))
+    except (re.error, RecursionError, OverflowError) as error:
+        return f"not a regular expression ({error})"
+    return ""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from headgate.settings.parsers import Unfit, accepts, matching, word
+from headgate.settings.parsers import Unfit, accepts, matching, regex_fault, word
 from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Duration, Offset, Quoted, Size, Words
 
@@ -38,10 +37,8 @@ def redirect_from(text: str) -> str:
     if not text.strip().startswith("~"):
         return word(text)
     pattern = _pattern(text)
-    try:
-        re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern.lstrip("~*")))
-    except (re.error, RecursionError, OverflowError) as error:
-        raise Unfit(f"not a regular expression ({error})") from None
+    if fault := regex_fault(pattern.lstrip("~*")):
+        raise Unfit(fault)
     return Quoted(pattern)
 
 

@@ -89,10 +89,10 @@ def overlay(
     return params, [Problem(origin, PREFIX + "proxy-buffers", "", conflict, kept)]
 
 
-def inherited(said: Said) -> Said:
-    """Return the part of a master's words that its minions take where they say nothing."""
+def scoped(said: Said, *scopes: Scope) -> Said:
+    """Return the part of *said* whose knobs have one of *scopes*."""
     kept = {
-        group: {name: value for name, value in values.items() if _SCOPES[name] is Scope.INHERITED}
+        group: {name: value for name, value in values.items() if _SCOPES[name] in scopes}
         for group, values in said.items()
     }
     return {group: values for group, values in kept.items() if values}

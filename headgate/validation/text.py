@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from headgate.settings.parsers import regex_fault
+
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -67,17 +69,6 @@ def path_fault(path: str, *, regex: bool) -> str:
     if _FORBIDDEN.match(path):
         return "is reserved (/etc/, /root, /var) or contains \\n or \\r"
     if regex:
-        return regex_fault(path)
+        fault = regex_fault(path)
+        return f"is {fault}" if fault else ""
     return "" if "\\" not in path else "contains a backslash, which only a regular expression may"
-
-
-def regex_fault(pattern: str) -> str:
-    """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word.
-
-    PCRE also names groups ``(?<name>…)``, which Python spells ``(?P<name>…)``.
-    """
-    try:
-        re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"is not a regular expression ({error})"
-    return ""
