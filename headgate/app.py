@@ -20,7 +20,18 @@ from headgate.controller.environment import environment, layout, template_overri
 from headgate.controller.herald import Herald
 from headgate.controller.rooms import Rooms
 from headgate.controller.watches import Selection, Watches
-from headgate.k8s import Client, ConfigError, Folder, K8sError, LeaderElector, Resources, Source, WorkQueue, load
+from headgate.k8s import (
+    Client,
+    ConfigError,
+    Folder,
+    K8sError,
+    LeaderElector,
+    LeaseTiming,
+    Resources,
+    Source,
+    WorkQueue,
+    load,
+)
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.latency import LatencyReceiver, Sample
@@ -45,9 +56,12 @@ EXPIRY_CHECK_S = 3600.0
 class App:
     """Everything that one ``headgate run`` consists of."""
 
-    def __init__(self, options: Options, binary: Binary, source: Client | Folder) -> None:
-        """Build, but start nothing; *source* is the cluster or the folder."""
+    def __init__(
+        self, options: Options, binary: Binary, source: Client | Folder, *, lease: LeaseTiming | None = None
+    ) -> None:
+        """Build, but start nothing; *source* is the cluster or the folder, *lease* another pace of leadership."""
         self._options = options
+        self._lease = lease
         self._source = source
         self._client = source if isinstance(source, Client) else None
         self._layout = layout(options)
@@ -73,6 +87,7 @@ class App:
         self._subject = Subject(ObjectRef(Pod.KIND.name, options.pod_namespace, options.pod_name or "headgate"))
         self._events = EventRecorder(self._client, instance=options.pod_name)
         self._status = self._status_writer()
+        self._elector = self._leader_elector()
         self._latency = LatencyReceiver(self._layout, self._observe) if options.enable_latency_metrics else None
 
     async def run(self) -> None:
@@ -111,8 +126,8 @@ class App:
             tasks.create_task(self._events.run())
             if self._status:
                 tasks.create_task(self._status.run())
-            if elector := self._elector():
-                tasks.create_task(elector.run())
+            if self._elector:
+                tasks.create_task(self._elector.run())
             tasks.create_task(self._manager.run())
             tasks.create_task(self._control(controller))
             tasks.create_task(self._watch_expiry())
@@ -153,7 +168,7 @@ class App:
         found = self._watches.find(Ingress, ref)
         return found if isinstance(found, Ingress) else None
 
-    def _elector(self) -> LeaderElector | None:
+    def _leader_elector(self) -> LeaderElector | None:
         options = self._options
         if self._client is None or not options.enable_leader_election:
             return None
@@ -165,12 +180,13 @@ class App:
             identity,
             started=self._lead,
             stopped=self._follow,
+            timing=self._lease,
         )
 
     def _lead(self) -> None:
         self._metrics.set_leader(leading=True)
         if self._status:
-            self._status.lead()
+            self._status.lead(lambda: self._elector is None or self._elector.is_leader)
 
     def _follow(self) -> None:
         self._metrics.set_leader(leading=False)

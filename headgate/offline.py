@@ -34,7 +34,7 @@ class Row(msgspec.Struct, frozen=True):
     severity: str
 
     def __str__(self) -> str:
-        where = ": ".join(part for part in (self.file, self.object, self.field) if part)
+        where = ": ".join(_printable(part) for part in (self.file, self.object, self.field) if part)
         value = f" {self.value!r}" if self.value else ""
         effect = f" ({self.effect})" if self.effect else ""
         return f"{self.severity}: {where}:{value} {self.reason}{effect}"
@@ -102,9 +102,19 @@ def walk_folder(options: Options, place: Layout | None = None, capabilities: Cap
     keys = frozenset(ref for kind in collections.values() for ref in kind) | frozenset(rooms.always)
     walk = rooms.walk(keys, rooms.now())
     where = {item.ref: folder.where(item.ref) for item in objects}
-    problems = [(problem.origin.name, problem) for problem in folder.problems()]
+    problems = [(_file(folder, problem), problem) for problem in folder.problems()]
     problems += [(where.get(problem.origin, ""), problem) for problem in _found(rooms, walk)]
     return Outcome(walk.files, tuple(problems), walk.update.ignored, where)
+
+
+def _printable(text: str) -> str:
+    """Escape what would break the line; a folder may hold any name."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _file(folder: Folder, problem: Problem) -> str:
+    """Return the file that a Problem of the folder's is about: it names a file, or an object in one."""
+    return problem.origin.name if problem.origin.kind == "File" else folder.where(problem.origin)
 
 
 def _found(rooms: Rooms, walk: Walk) -> Iterator[Problem]:

@@ -175,7 +175,8 @@ class Configuration:
             return
         lost = [host for host in valid.hosts if self._hosts.holder(host) != ref]
         if len(lost) == len(valid.hosts):
-            yield Problem(ref, "", "", TAKEN, "it is not served; an older resource holds them", Severity.ERROR)
+            effect = "it is not served; an older resource holds them"
+            yield Problem(ref, "", "", TAKEN, effect, Severity.ERROR, code="Rejected")
             return
         for host in lost:
             yield Problem(ref, "spec.rules", "", f"host {host or 'empty host'} is taken by another resource",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from headgate.api import Ingress
+from headgate.api.networking import HTTPIngressPath
 from headgate.configuration.hosts import Arbiter, Claimant
 from headgate.configuration.resource import MinionConfiguration
 from headgate.problems import ObjectRef, Problem, Severity
@@ -49,4 +50,10 @@ def _taken(ref: ObjectRef, index: int, path: str) -> Problem:
 def _keys(ingress: Ingress) -> dict[int, PathKey]:
     rules = (ingress.spec and ingress.spec.rules) or ()
     paths = (rules[0].http and rules[0].http.paths) or () if rules else ()
-    return {i: (path.path or "/", path.path_type or "") for i, path in enumerate(paths)}
+    return {i: (_bare(path), path.path_type or "") for i, path in enumerate(paths)}
+
+
+def _bare(path: HTTPIngressPath) -> str:
+    """Return the path as it is arbitrated: the Prefixes ``/tea`` and ``/tea/`` mean the same (Kubernetes API)."""
+    text = path.path or "/"
+    return text.rstrip("/") or "/" if path.path_type == "Prefix" else text

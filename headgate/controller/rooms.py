@@ -217,7 +217,7 @@ class Rooms:
                 self.configurator.change(env, candidate)
                 break
             except BadTemplate as error:  # the other keys count all the same, under the templates that were in force
-                problems.append(Problem(ref, "main-template or ingress-template", "", str(error), KEPT))
+                problems.append(Problem(ref, TEMPLATES[error.template], "", str(error), KEPT))
         return tuple(problems)
 
     def _renderer(self, env: Environment, ref: ObjectRef) -> tuple[Renderer, list[Problem]]:
@@ -231,7 +231,7 @@ class Rooms:
         try:
             return Renderer(overrides), []
         except BadTemplate as error:
-            return current, [Problem(ref, "main-template or ingress-template", "", str(error), KEPT)]
+            return current, [Problem(ref, TEMPLATES[error.template], "", str(error), KEPT)]
 
     def _take_specials(self, keys: frozenset[ObjectRef], now: datetime) -> dict[ObjectRef, tuple[Problem, ...]]:
         """Take the certificates of ``-default-server-tls-secret`` and ``-wildcard-tls-secret``."""
@@ -264,6 +264,8 @@ class Rooms:
 
 
 KEPT = "the templates that were in force stay"
+TEMPLATES = {MAIN: "main-template", HTTP: "ingress-template"}
+"""The ConfigMap keys of templates."""
 
 
 def _ref(model: type[TopLevel], named: NamespacedName) -> ObjectRef:

@@ -115,9 +115,10 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     request_headers: tuple[Header, ...] | None = None
     response_headers: tuple[Header, ...] | None = None
     rewrite: Rewrite | None = None
+    proxy_redirect: Words | None = None
     auth: BasicAuth | None = None
     limit: LimitRequests | None = None
-    variables: tuple[tuple[Name, Name], ...] = ()
+    variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     snippet: Snippet | None = None
 
 
@@ -155,9 +156,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     request_headers: tuple[Header, ...] | None = None
     response_headers: tuple[Header, ...] | None = None
     hide_headers: tuple[Name, ...] | None = None
+    proxy_redirect: Words | None = None
     auth: BasicAuth | None = None
     limit: LimitRequests | None = None
-    variables: tuple[tuple[Name, Name], ...] = ()
+    variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     grpc: bool = False
     access_log_off: bool = False
     snippet: Snippet | None = None

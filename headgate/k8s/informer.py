@@ -138,8 +138,9 @@ class Informer(Generic[M]):
             began = time.monotonic()
             try:
                 await self._advance()
-            except Gone:
+            except Gone as error:
                 self._version = ""
+                log.debug("listing again", extra={"fields": {"informer": self.name, "why": str(error)}})
             except K8sError as error:
                 await self._recover(error)
                 continue

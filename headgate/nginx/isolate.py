@@ -55,7 +55,7 @@ def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
     here, there = dict(wanted.items()), dict(good.items())
     for one, other in ((here, there), (there, here)):
         for name, file in one.items():
-            if file.origin is not None and not same(file, other.get(name)):
+            if file is not other.get(name) and file.origin is not None and not same(file, other.get(name)):
                 found[file.origin] = None
     return found
 

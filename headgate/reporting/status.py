@@ -74,6 +74,11 @@ def address(text: str) -> LoadBalancerIngress:
         return LoadBalancerIngress(hostname=text)
 
 
+def _for_good() -> bool:
+    """Say that leadership does not end by itself."""
+    return True
+
+
 class StatusWriter:
     """Keeps ``status.loadBalancer`` of every Ingress as it should be.
 
@@ -87,6 +92,7 @@ class StatusWriter:
         self._current = current
         self._pace = pace
         self._leading = False
+        self._still = _for_good
         self._addresses: Addresses | None = None
         self._served: dict[ObjectRef, bool] = {}
         self._written: dict[ObjectRef, Addresses] = {}
@@ -118,9 +124,13 @@ class StatusWriter:
         self._addresses = found
         self._mark_all()
 
-    def lead(self) -> None:
-        """Begin to write; every status is looked at again."""
-        self._leading = True
+    def lead(self, still: Callable[[], bool] = _for_good) -> None:
+        """Begin to write; every status is looked at again.
+
+        *still* is asked before each write: a process that was frozen may have lost its leadership without having
+        been told yet.
+        """
+        self._leading, self._still = True, still
         self._written.clear()
         self._mark_all()
 
@@ -176,7 +186,7 @@ class StatusWriter:
 
     def _wanted(self, ref: ObjectRef) -> Addresses | None:
         """Return what *ref* should show; None if nothing is to be written."""
-        if not self._leading or ref not in self._served:
+        if not (self._leading and self._still()) or ref not in self._served:
             return None
         return self._addresses if self._served[ref] else ()
 

@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from headgate.api import Secret
 from headgate.resolve.contents import Content, Validity
@@ -107,16 +107,12 @@ def _private_key(content: bytes) -> PrivateKeyTypes:
 
 def _match(certificates: Sequence[x509.Certificate], key: PrivateKeyTypes) -> None:
     """Check that the key belongs to the first certificate; it may be further back in a chain in wrong order."""
-    wanted = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    owners = [i for i, found in enumerate(certificates, 1) if _public_bytes(found) == wanted]
+    wanted = key.public_key()
+    owners = [i for i, found in enumerate(certificates, 1) if _public_key(found) == wanted]
     if not owners:
         raise _Unusable(f"has a {KEY} that does not belong to its {CERTIFICATE}")
     if owners[0] != 1:
         raise _Unusable(f"has a {KEY} that belongs to certificate {owners[0]} of {CERTIFICATE}; put that one first")
-
-
-def _public_bytes(certificate: x509.Certificate) -> bytes:
-    return _public_key(certificate).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:

@@ -51,6 +51,7 @@ class ConfigParams(Settings):
         said = {
             field: getattr(own, field)
             for place in around
+            if place is not self
             for name in GROUPS
             if (own := getattr(self, name)) is not (outer := getattr(place, name))
             for field in own.__struct_fields__

@@ -46,7 +46,7 @@ def read_configmap(
     params = ConfigParams().replaced(said)
     if conflict := params.buffers.conflict():
         params, kept = _mend_buffers(params, ConfigParams(), gates)
-        problems.append(_invalid(origin, "proxy-buffers", str(params.buffers.proxy_buffers or ""), conflict, kept))
+        problems.append(Problem(origin, "proxy-buffers", "", conflict, kept, code="InvalidValue"))
     return params, problems
 
 

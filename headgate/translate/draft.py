@@ -7,15 +7,17 @@ import msgspec
 from headgate.ir.http import Certificate, LimitZone, Upstream
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.ex import IngressEx, MergeableIngresses
-from headgate.settings import ConfigParams, inherited, overlay
+from headgate.settings import ConfigParams, Header, Scope, overlay, scoped
 from headgate.translate.environment import Environment
+from headgate.translate.headers import request_headers
 
 
 class Member(msgspec.Struct, frozen=True):
-    """An Ingress of the resource, and the value of every knob in its locations."""
+    """An Ingress of the resource, the value of every knob in its locations, and what their backends are sent."""
 
     ex: IngressEx
     params: ConfigParams
+    request_headers: tuple[Header, ...]
 
     @property
     def ref(self) -> ObjectRef:
@@ -26,7 +28,9 @@ class Member(msgspec.Struct, frozen=True):
 class Draft:
     """The master (or the only Ingress), the members whose paths are served, and what they need.
 
-    ``upstreams``, ``zones``, ``certificates`` and ``problems`` grow while servers are made.
+    ``host`` is what servers say: of a master only what minions take over, for nginx would hand down the rest too.
+    ``upstreams``, ``zones``, ``certificates`` and ``problems`` grow while servers are made. What every location
+    asks for is computed here, once: ``request_headers`` of the whole, and whether ``resource_variables`` are read.
     """
 
     def __init__(self, resource: IngressEx | MergeableIngresses, env: Environment, salt: str) -> None:
@@ -36,18 +40,34 @@ class Draft:
         self.zones: dict[str, LimitZone] = {}
         self.certificates: list[Certificate] = []
         self.problems: list[Problem] = []
+        self.request_headers = request_headers(env.params)
+        self.resource_variables = env.resource_variables
         if isinstance(resource, MergeableIngresses):
             self.master = self._member(resource.master, env.params)
-            base = env.params.replaced(inherited(resource.master.said))
-            self.members = tuple(self._member(minion, base) for minion in resource.minions)
+            said = scoped(resource.master.said, Scope.SERVER, Scope.INHERITED)
+            self.host, _ = overlay(env.params, said, self.master.ref, env.gates)
+            self.members = tuple(self._minion(minion) for minion in resource.minions)
         else:
             self.master = self._member(resource, env.params)
+            self.host = self.master.params
             self.members = (self.master,)
 
     def _member(self, ex: IngressEx, base: ConfigParams) -> Member:
         params, problems = overlay(base, ex.said, ex.ingress.ref, self.env.gates)
         self.problems += problems
-        return Member(ex, params)
+        return self._with(ex, params)
+
+    def _minion(self, ex: IngressEx) -> Member:
+        """Return a minion; its request headers join those of its master, and win over them."""
+        minion = self._member(ex, self.host)
+        headers = (*self.master.params.headers.proxy_set_headers, *minion.params.headers.proxy_set_headers)
+        params = minion.params.replaced({"headers": {"proxy_set_headers": headers}}) if headers else minion.params
+        return self._with(ex, params)
+
+    def _with(self, ex: IngressEx, params: ConfigParams) -> Member:
+        """Return the member whose knobs have the values *params*."""
+        same = params is self.env.params
+        return Member(ex, params, self.request_headers if same else request_headers(params))
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
         """Note a Problem, once however many locations have it; *words* are the reason and the effect."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate.ir.http import Hsts
-from headgate.settings import ConfigParams, Header, Quoted, Said
+from headgate.settings import ConfigParams, Header, Quoted, Said, Words
 
 HSTS_VARIABLE = Quoted("$hsts_header_val")
 NOTHING = Header("X-Headgate", Quoted(""))
@@ -30,11 +30,10 @@ def request_headers(params: ConfigParams, *, websocket: bool = False) -> tuple[H
     return (*ours, *own.values())
 
 
-def response_headers(around: tuple[Header, ...], said: Said) -> tuple[Header, ...]:
+def response_headers(around: tuple[Header, ...], params: ConfigParams, said: Said) -> tuple[Header, ...]:
     """Return what clients are sent, given the list *around* and what is said here (``add-header-inherit``)."""
-    headers = said.get("headers", {})
-    own: tuple[Header, ...] | None = headers.get("add_header")
-    mode = headers.get("add_header_inherit") or "on"
+    own: tuple[Header, ...] | None = said.get("headers", {}).get("add_header")
+    mode = params.headers.add_header_inherit or "on"
     if own is None:
         return () if mode == "off" else around
     if mode != "merge":
@@ -53,6 +52,13 @@ def printed(headers: tuple[Header, ...], around: tuple[Header, ...]) -> tuple[He
     if headers == around:
         return None
     return headers or (NOTHING,)
+
+
+def proxy_redirect(params: ConfigParams) -> Words | None:
+    """Return the arguments of ``proxy_redirect``; ``None`` where nothing is said."""
+    proxy = params.proxy
+    words = (proxy.proxy_redirect_from, proxy.proxy_redirect_to)
+    return Words(word for word in words if word is not None) or None
 
 
 def hsts(params: ConfigParams, *, tls: bool) -> Hsts | None:

@@ -12,11 +12,11 @@ from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
-from headgate.translate.headers import hidden, hsts, printed, request_headers, response_headers, with_hsts
+from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listens
 from headgate.translate.locations import (
     fixed_locations,
-    resource_variables,
+    server_variables,
     speaks_grpc,
     translate_location,
     translate_places,
@@ -61,7 +61,7 @@ def _server(draft: Draft, host: str) -> Server:
     env, master = draft.env, draft.master
     tls = translate_tls(draft, host)
     secure = hsts(master.params, tls=tls is not None)
-    around = with_hsts(response_headers(env.params.headers.add_header, master.ex.said), secure)
+    around = with_hsts(response_headers(env.params.headers.add_header, master.params, master.ex.said), secure)
     found = translate_places(draft, host)
     grpc = _grpc(draft, [place.route.target.grpc for place in found if place.route])
     plain = not (tls and grpc == "all")
@@ -73,15 +73,16 @@ def _server(draft: Draft, host: str) -> Server:
         listens=_listens(draft, tls, default=not host, plain=plain),
         tls=tls,
         http2=tls is not None and http2(env) and env.capabilities.http2_directive,
-        own=master.params.delta(env.params),
+        own=draft.host.delta(env.params),
         redirects=tuple(redirects(draft, tls, plain=plain)) if host else (),
         hsts=secure,
-        request_headers=printed(request_headers(master.params), request_headers(env.params)),
+        request_headers=printed(master.request_headers, draft.request_headers),
         response_headers=printed(around, env.params.headers.add_header),
         hide_headers=None if hide == env.params.headers.proxy_hide_headers else hide,
+        proxy_redirect=proxy_redirect(master.params),
         auth=translate_auth(draft, master),
         limit=translate_limit(draft, master),
-        variables=resource_variables(master.ref) if env.resource_variables else (),
+        variables=server_variables(master.ref) if draft.resource_variables else (),
         grpc=bool(grpc),
         locations=(
             *fixed_locations(draft, host),

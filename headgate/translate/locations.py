@@ -11,14 +11,17 @@ from headgate.api.networking import HTTPIngressPath, IngressBackend
 from headgate.ir.http import Backend, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.resolve.ex import Endpoints, IngressEx
-from headgate.settings import NOTHING, Delta, Header, Quoted, Words
+from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit
 from headgate.translate.draft import Draft, Member
-from headgate.translate.headers import printed, request_headers, response_headers
+from headgate.translate.headers import printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.paths import Place, Route, places
 from headgate.translate.upstreams import translate_upstream
 
+BUILT_IN = ConfigParams()
+"""Without a ConfigMap; nginx's own defaults, where it has some."""
+RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
 NOT_FOUND = Words(("404",))
 _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
@@ -59,16 +62,18 @@ def translate_location(draft: Draft, host: str, place: Place[Target], around: tu
         return Location(path=path, modifier=place.modifier, answer=NOT_FOUND, own=NOTHING)
     target, member, params = place.route.target, place.route.target.member, place.route.target.member.params
     grpc = target.grpc and speaks_grpc(draft)
-    headers = request_headers(params, websocket=target.service in params.services.websocket_services)
+    websocket = target.service in params.services.websocket_services
+    headers = request_headers(params, websocket=True) if websocket else member.request_headers
     minion = member is not draft.master
     return Location(
         path=path,
         modifier=place.modifier,
         backend=_backend(draft, host, place, grpc=grpc),
         own=_own(draft, member, grpc=grpc),
-        request_headers=headers if grpc else printed(headers, request_headers(draft.master.params)),
+        request_headers=headers if grpc else printed(headers, draft.master.request_headers),
         response_headers=printed(_responses(member, around), around) if minion else None,
         rewrite=_rewrite(draft, place),
+        proxy_redirect=proxy_redirect(params) if minion else None,
         auth=translate_auth(draft, member) if minion else None,
         limit=translate_limit(draft, member) if minion else None,
         variables=_variables(draft, target),
@@ -115,16 +120,14 @@ def _target(member: Member, backend: IngressBackend) -> Target:
 
 
 def _own(draft: Draft, member: Member, *, grpc: bool) -> Delta:
-    """Return what the location must say: for gRPC everything, since the server's directives are the proxy's."""
-    if grpc:
-        return member.params.everything()
-    return NOTHING if member is draft.master else member.params.delta(draft.master.params)
+    """Return what the location must say; for gRPC also what the server says, for its directives are the proxy's."""
+    return member.params.delta(draft.host, BUILT_IN) if grpc else member.params.delta(draft.host)
 
 
 def _responses(member: Member, around: tuple[Header, ...]) -> tuple[Header, ...]:
     """Return a minion's response headers; HSTS of the host stays whatever the minion says."""
     kept = tuple(header for header in around if header.name == "Strict-Transport-Security")
-    own = response_headers(tuple(header for header in around if header not in kept), member.ex.said)
+    own = response_headers(tuple(header for header in around if header not in kept), member.params, member.ex.said)
     return (*own, *kept)
 
 
@@ -186,16 +189,21 @@ def _rewrite(draft: Draft, place: Place[Target]) -> Rewrite | None:
 
 def _variables(draft: Draft, target: Target) -> tuple[tuple[str, str], ...]:
     """Return the variables that a minion's locations and their logs read, where any text reads them."""
-    if not draft.env.resource_variables:
+    if not draft.resource_variables:
         return ()
     own = (("service", target.service),)
     return own if target.member is draft.master else (*resource_variables(target.member.ref), *own)
 
 
+def server_variables(ref: ObjectRef | None) -> tuple[tuple[str, str], ...]:
+    """Return the variables of a server, also of one that belongs to no object.
+
+    nginx does not know a variable that nothing sets, and warns at each request of one that was not set.
+    """
+    own = resource_variables(ref) if ref else tuple((name, Quoted()) for name in RESOURCE_VARIABLES)
+    return (*own, ("service", Quoted()))
+
+
 def resource_variables(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
     """Return ``$resource_type`` and its siblings, which log formats of the incumbent read."""
-    return (
-        ("resource_type", ref.kind.lower()),
-        ("resource_name", ref.name),
-        ("resource_namespace", ref.namespace),
-    )
+    return tuple(zip(RESOURCE_VARIABLES, (ref.kind.lower(), ref.name, ref.namespace), strict=True))

@@ -10,7 +10,7 @@ from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.headers import request_headers
 from headgate.translate.listens import http2, listens
-from headgate.translate.locations import health
+from headgate.translate.locations import health, server_variables
 
 BUCKET_OVERHEAD = 32
 """Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
@@ -66,6 +66,7 @@ def translate_default_server(env: Environment) -> HttpConfig:
         http2=http2(env) and env.capabilities.http2_directive,
         own=NOTHING,
         locations=tuple(locations),
+        variables=server_variables(None) if env.resource_variables else (),
         access_log_off=env.params.logging.default_server_access_log_off,
     )
     return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, protected=True, servers=(server,))

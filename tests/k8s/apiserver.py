@@ -77,7 +77,7 @@ class Collection:
     api_version: str
     kind: str
     objects: dict[Identity, Json] = field(default_factory=dict)
-    history: list[tuple[int, str, Json]] = field(default_factory=list)
+    history: list[tuple[int, str, Json, Json | None]] = field(default_factory=list)
     oldest: int = 0  # versions before this are compacted away
 
 
@@ -88,8 +88,14 @@ class Watcher:
         self.select = select
         self.lines: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    def tell(self, kind: str, item: Json) -> None:
-        if kind in {"BOOKMARK", "ERROR"} or self.select(item):
+    def tell(self, kind: str, item: Json, old: Json | None = None) -> None:
+        """Send an event; an object that begins or ceases to be selected is added or deleted for this watch."""
+        if kind == "MODIFIED":
+            was, fits = old is not None and self.select(old), self.select(item)
+            kind = "MODIFIED" if was and fits else "ADDED" if fits else "DELETED" if was else ""
+        elif kind not in {"BOOKMARK", "ERROR"} and not self.select(item):
+            kind = ""
+        if kind:
             self.lines.put_nowait(json.dumps({"type": kind, "object": item}).encode() + b"\n")
 
 
@@ -109,6 +115,7 @@ class ApiServer:
         self.chunk = 0
         self.url = ""
         self.revision = 1
+        self._port = 0
         self._collections: dict[str, Collection] = {
             plural: Collection(api_version, kind) for kind, (api_version, plural) in PLURALS.items()
         }
@@ -126,10 +133,10 @@ class ApiServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self._tls)
+        site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
-        port = runner.addresses[0][1]
-        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{port}"
+        self._port = runner.addresses[0][1]  # entered again, it is where it was
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -150,7 +157,7 @@ class ApiServer:
         old = collection.objects.get(identity)
         self._stamp(item, old)
         collection.objects[identity] = item
-        self._record(PLURALS[kind][1], "MODIFIED" if old else "ADDED", item)
+        self._record(PLURALS[kind][1], "MODIFIED" if old else "ADDED", item, old)
         return item
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
@@ -303,9 +310,9 @@ class ApiServer:
         if since < collection.oldest:
             watcher.tell("ERROR", _status(410, "Expired", f"too old resource version: {since}"))
             watcher.lines.put_nowait(None)
-        for version, kind, item in collection.history:
+        for version, kind, item, old in collection.history:
             if version > since:
-                watcher.tell(kind, item)
+                watcher.tell(kind, item, old)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         self._watchers[plural].add(watcher)
@@ -364,10 +371,10 @@ class ApiServer:
         same = old is not None and old.get("spec") == item.get("spec")
         metadata["generation"] = before.get("generation", 0) + (0 if same else 1)
 
-    def _record(self, plural: str, kind: str, item: Json) -> None:
-        self._collections[plural].history.append((self.revision, kind, item))
+    def _record(self, plural: str, kind: str, item: Json, old: Json | None = None) -> None:
+        self._collections[plural].history.append((self.revision, kind, item, old))
         for watcher in self._watchers[plural]:
-            watcher.tell(kind, item)
+            watcher.tell(kind, item, old)
 
 
 def _selector(query: Any, namespace: str) -> Callable[[Json], bool]:

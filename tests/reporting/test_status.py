@@ -134,6 +134,24 @@ async def test_leadership_lost_in_flight_writes_nothing(site: Site) -> None:
     assert site.cluster.count("put") == 0
 
 
+async def test_leadership_that_ran_out_unnoticed_writes_nothing(site: Site) -> None:
+    site.put()
+    site.cluster.gate = asyncio.Event()
+    good = True
+    site.writer.lead(lambda: good)
+    site.writer.set_addresses((IP,))
+    async with Running(site.writer.run):
+        site.writer.report(verdict())
+        await eventually(lambda: site.cluster.flying)
+        good = False
+        site.cluster.gate.set()
+        await eventually(lambda: not site.cluster.flying)
+        assert site.cluster.count("put") == 0
+        good = True
+        site.writer.lead()
+        await eventually(site.shown)
+
+
 async def test_addresses_change_and_go(site: Site) -> None:
     site.put()
     site.writer.lead()

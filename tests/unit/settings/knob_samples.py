@@ -214,7 +214,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "basic_auth_realm": Sample(
         {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted('"x"')},
-        ('a"', "$a", "a\nb", r"a\nb", "a\\"),
+        ('a"', "$a", "a\nb", r"a\nb", "a\\", "off"),
     ),
     "limit_req_rate": Sample(
         {"10r/s": "10r/s", "030r/m": "030r/m"}, ("0r/s", "10", "10r/h", "-1r/s", "1.5r/s", "٣r/s")

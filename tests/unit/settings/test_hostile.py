@@ -13,6 +13,7 @@ from headgate.render.guard import guard
 from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
 from headgate.settings.routing import Rewrite
 from headgate.settings.values import Buffers
+from tests.lexer import Mark, lexed
 
 VERBATIM = {"main_template", "ingress_template", "ssl_dhparam"}
 """Fields that are files of their own, or templates; snippets are known by their type."""
@@ -23,57 +24,9 @@ FRAGMENTS = (";", "{", "}", "\n", "\r", "#", "\\", "$", "../", "/../", '"', "'",
 FIELDS = {field.name: field for field in REGISTRY.fields if field.name not in VERBATIM | NOT_IN_FILES}
 
 
-def lexed(text: str) -> list[str | None]:
-    """Split *text* as ``ngx_conf_read_token`` does; ``None`` stands for ``;``, ``{`` and ``}`` where they count.
-
-    A quote opens only at the begin of an argument, ``#`` likewise; a backslash takes the next character with it.
-    """
-    tokens: list[str | None] = []
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char in " \t\r\n":
-            at += 1
-        elif char in ";{}":
-            tokens.append(None)
-            at += 1
-        elif char == "#":
-            at = (text + "\n").index("\n", at)
-        else:
-            token, at = quoted(text, at) if char in "\"'" else bare(text, at)
-            tokens.append(token)
-    return tokens
-
-
-def quoted(text: str, at: int) -> tuple[str, int]:
-    """Return the argument whose quote opens at *at*, and where it ends."""
-    quote, out, at = text[at], "", at + 1
-    while text[at] != quote:
-        out, at = escaped(text, at, out)
-    assert text[at + 1] in " \t\r\n;{)", "nginx wants a space or an end after a closing quote"
-    return out, at + 1
-
-
-def bare(text: str, at: int) -> tuple[str, int]:
-    """Return the argument without quotes that begins at *at*, and where it ends; ``${name}`` is part of it."""
-    out = ""
-    while text[at] not in " \t\r\n;{":
-        if text.startswith("${", at):
-            out, at = out + "${", at + 2
-        else:
-            out, at = escaped(text, at, out)
-    return out, at
-
-
-def escaped(text: str, at: int, out: str) -> tuple[str, int]:
-    if text[at] != "\\":
-        return out + text[at], at + 1
-    plain = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
-    return out + plain.get(text[at + 1], text[at : at + 2]), at + 2
-
-
 def test_the_lexer_itself() -> None:
-    assert lexed('a "b;{\\"" c\\;d ${e}f#g; # x;\nh { }') == ["a", 'b;{"', "c\\;d", "${e}f#g", None, "h", None, None]
+    tokens = lexed('a "b;{\\"" c\\;d ${e}f#g; # x;\nh { }')
+    assert tokens == ["a", 'b;{"', "c\\;d", "${e}f#g", Mark(";"), "h", Mark("{"), Mark("}")]
 
 
 def arguments(value: Any) -> Iterator[Any]:
@@ -98,7 +51,7 @@ def assert_stays_in_place(name: str, text: str) -> None:
         return
     for part in arguments(value):
         wanted = list(part) if isinstance(part, Words) else ["on" if part is True else "off" if part is False else part]
-        assert lexed(f"directive {guard(part)};\n") == ["directive", *map(str, wanted), None], (text, value)
+        assert lexed(f"directive {guard(part)};\n") == ["directive", *map(str, wanted), Mark(";")], (text, value)
         if not isinstance(part, Quoted):
             assert not any(".." in str(word).split("/") for word in wanted), (text, value)
 

@@ -14,10 +14,10 @@ from headgate.settings import (
     Size,
     Snippet,
     Words,
-    inherited,
     overlay,
     read_annotations,
     read_configmap,
+    scoped,
 )
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Registry
@@ -96,7 +96,7 @@ def test_the_nearer_word_holds() -> None:
         {"nginx.org/proxy-send-timeout": "2s", "nginx.org/proxy-connect-timeout": "2s"}, INGRESS, Role.MASTER
     )
     minion, _ = read_annotations({"nginx.org/proxy-connect-timeout": "3s"}, INGRESS, Role.MINION)
-    around, _ = overlay(params, inherited(master), INGRESS)
+    around, _ = overlay(params, scoped(master, Scope.INHERITED), INGRESS)
     here, _ = overlay(around, minion, INGRESS)
     proxy = here.proxy
     assert (proxy.proxy_read_timeout, proxy.proxy_send_timeout, proxy.proxy_connect_timeout) == ("1s", "2s", "3s")
@@ -121,8 +121,8 @@ def test_minions_take_only_what_is_inherited() -> None:
         INGRESS,
         Role.MASTER,
     )
-    assert inherited(said) == {"upstream": {"lb_method": Words(("ip_hash",))}}
-    assert inherited({}) == {}
+    assert scoped(said, Scope.INHERITED) == {"upstream": {"lb_method": Words(("ip_hash",))}}
+    assert scoped({}, Scope.INHERITED) == {}
 
 
 def test_snippets_need_the_flag_on_an_ingress_but_not_in_the_configmap() -> None:

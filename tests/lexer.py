@@ -1,0 +1,91 @@
+"""Reads a configuration as nginx's own lexer does, and says what is a directive and what is inside which block."""
+
+from typing import NamedTuple
+
+
+class Directive(NamedTuple):
+    """A directive with its arguments; ``within`` are the names of the blocks around it."""
+
+    within: tuple[str, ...]
+    name: str
+    arguments: tuple[str, ...]
+
+
+def directives(text: str) -> list[Directive]:
+    """Return every directive of *text* in order; a block is one too (ValueError if blocks do not balance)."""
+    found: list[Directive] = []
+    around: list[str] = []
+    words: list[str] = []
+    for token in lexed(text):
+        if not isinstance(token, Mark):
+            words.append(token)
+            continue
+        if token.char == "}":
+            if words or not around:
+                raise ValueError(f"a }} that closes nothing, after {found[-1:]}")
+            around.pop()
+            continue
+        if not words:
+            raise ValueError(f"a {token.char} without a directive, after {found[-1:]}")
+        found.append(Directive(tuple(around), words[0], tuple(words[1:])))
+        if token.char == "{":
+            around.append(words[0])
+        words = []
+    if around or words:
+        raise ValueError(f"ends inside {around} with {words}")
+    return found
+
+
+class Mark(NamedTuple):
+    """``;``, ``{`` or ``}`` where it counts."""
+
+    char: str
+
+
+def lexed(text: str) -> list[str | Mark]:
+    """Split *text* as ``ngx_conf_read_token`` does; with a Mark for ``;``, ``{`` and ``}`` where they count.
+
+    A quote opens only at the begin of an argument, ``#`` likewise; a backslash takes the next character with it.
+    """
+    tokens: list[str | Mark] = []
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char in " \t\r\n":
+            at += 1
+        elif char in ";{}":
+            tokens.append(Mark(char))
+            at += 1
+        elif char == "#":
+            at = (text + "\n").index("\n", at)
+        else:
+            token, at = quoted(text, at) if char in "\"'" else bare(text, at)
+            tokens.append(token)
+    return tokens
+
+
+def quoted(text: str, at: int) -> tuple[str, int]:
+    """Return the argument whose quote opens at *at*, and where it ends."""
+    quote, out, at = text[at], "", at + 1
+    while text[at] != quote:
+        out, at = escaped(text, at, out)
+    assert text[at + 1] in " \t\r\n;{)", "nginx wants a space or an end after a closing quote"
+    return out, at + 1
+
+
+def bare(text: str, at: int) -> tuple[str, int]:
+    """Return the argument without quotes that begins at *at*, and where it ends; ``${name}`` is part of it."""
+    out = ""
+    while text[at] not in " \t\r\n;{":
+        if text.startswith("${", at):
+            out, at = out + "${", at + 2
+        else:
+            out, at = escaped(text, at, out)
+    return out, at
+
+
+def escaped(text: str, at: int, out: str) -> tuple[str, int]:
+    if text[at] != "\\":
+        return out + text[at], at + 1
+    plain = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
+    return out + plain.get(text[at + 1], text[at : at + 2]), at + 2

@@ -1,0 +1,156 @@
+"""``check``, ``render`` and the teaching of the command line, without nginx running."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live_objects import Manifests, endpoints, ingress, ingress_class, path, service, tls_secret
+from live_program import ROOT
+
+from headgate.cli import run
+
+
+@pytest.fixture
+def good(folder: Path) -> Manifests:
+    manifests = Manifests(folder / "manifests")
+    manifests.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"), tls_secret("cert", "safe.test"))
+    manifests.put(ingress("safe", "safe.test", tls={"cert": ["safe.test"]}))
+    return manifests
+
+
+def spoil(manifests: Manifests) -> None:
+    manifests.put(ingress("bad", {"bad.test": [path("tea", "no/slash")]}))
+
+
+def test_check_says_where_what_why_and_what_now(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(good)
+    assert run(["check", str(good.path)], {}) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if "bad" in line)
+    for part in (
+        "ingress-default-bad.json",
+        "Ingress default/bad",
+        "spec.rules[0].http.paths[0].path",
+        "'no/slash'",
+        "the Ingress is refused",
+    ):
+        assert part in line
+
+
+def test_check_of_what_is_right_is_0(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", str(good.path)], {}) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_as_json(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(good)
+    assert run(["check", str(good.path), "-o", "json"], {}) == 1
+    rows = json.loads(capsys.readouterr().out)
+    row = next(row for row in rows if row["object"] == "Ingress default/bad")
+    assert row["file"] == "ingress-default-bad.json"
+    assert (row["field"], row["value"]) == ("spec.rules[0].http.paths[0].path", "no/slash")
+    assert row["reason"]
+    assert row["effect"]
+    assert row["severity"] == "error"
+
+
+@pytest.mark.parametrize("form", ["xml", "JSON"])
+def test_check_knows_its_formats(good: Manifests, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    assert run(["check", str(good.path), "-o", form], {}) == 2
+    assert "json" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_is_1(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    (good.path / "broken.yaml").write_text("a: [")
+    assert run(["check", str(good.path)], {}) == 1
+    assert "broken.yaml" in capsys.readouterr().out
+
+
+def test_render_prints_what_may_be_seen(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", str(good.path)], {}) == 0
+    out = capsys.readouterr().out
+    assert "server_name safe.test;" in out
+    assert "conf.d/default-safe.conf" in out
+    assert "nginx.conf" in out
+    assert "PRIVATE KEY" not in out
+
+
+def test_render_writes_what_nginx_reads(good: Manifests, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = folder / "out"
+    assert run(["render", str(good.path), "-o", str(out)], {}) == 0
+    assert "server_name safe.test;" in (out / "conf.d/default-safe.conf").read_text()
+    key = out / "secrets/default-cert"
+    assert "PRIVATE KEY" in key.read_text()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "PRIVATE KEY" not in capsys.readouterr().out
+
+
+def test_render_of_what_is_wrong_prints_the_rest_and_is_1(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil(good)
+    assert run(["render", str(good.path)], {}) == 1
+    found = capsys.readouterr()
+    assert "server_name safe.test;" in found.out
+    assert "Ingress default/bad" in found.err
+
+
+def test_the_flags_of_run_count(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+    good.put(ingress("extra", "extra.test", server_snippets="# a note"))
+    assert run(["check", str(good.path)], {}) == 1
+    assert "-enable-snippets" in capsys.readouterr().out
+    assert run(["render", str(good.path), "-enable-snippets", "-default-http-listener-port=8123"], {}) == 0
+    out = capsys.readouterr().out
+    assert "# a note" in out
+    assert "listen 8123;" in out
+
+
+@pytest.mark.parametrize(
+    "argv", [["--help"], ["help"], ["run", "--help"], ["render", "-h"], ["check", "-help"], ["run", "-help"]]
+)
+def test_help_gives_an_example(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(argv, {}) == 0
+    out = capsys.readouterr().out
+    assert "  headgate " in out
+    assert "examples/cafe" in out
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["-version"], ["version"], ["run", "-version"]])
+def test_the_version_is_said(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(argv, {"HEADGATE_COMMIT": "abc1234"}) == 0
+    assert capsys.readouterr().out.startswith("Headgate ")
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["run", "-no-such-flag"], "no-such-flag"),
+        (["-ingress-clas=nginx"], "ingress-class"),
+        (["run", "-nginx-reload-timeout=soon"], "soon"),
+        (["run", "-nginx-plus"], "NGINX Plus"),
+        (["run", "-default-http-listener-port=8081"], "-ready-status-port"),
+        (["frobnicate"], "run, render, check"),
+        (["check"], "headgate check DIR"),
+        (["render"], "headgate render DIR"),
+        (["render", "-o"], "headgate render DIR"),
+    ],
+)
+def test_what_is_not_understood_is_2_and_says_why(
+    argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argv, {}) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("check", "render"):
+        assert run([command, "/no/such/folder"], {}) in {1, 2}
+        assert "/no/such/folder" in capsys.readouterr().err
+
+
+def test_the_program_ends_with_the_status(good: Manifests) -> None:
+    command = [sys.executable, "-m", "headgate", "check", str(good.path)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    spoil(good)
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 1

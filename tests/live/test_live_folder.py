@@ -1,0 +1,122 @@
+"""A folder that people edit while it is served: pieces of files, mistakes, lists, and all that is hostile."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import pytest
+from conftest import Start
+from live_objects import Json, Manifests, config_map, ingress, path
+from live_places import until
+from live_program import Program
+
+HOSTILE = (
+    "; injected on;",
+    "{ injected on; }",
+    "} injected on;",
+    "\ninjected on;",
+    "# injected",
+    "\\",
+    "\\; injected on;",
+    "$injected",
+    '"; injected on;',
+    "'; injected on;",
+    "/../../../injected",
+)
+TOKEN = re.compile(r'#[^\n]*|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[;{}]|(?:[^\s;{}"\'\\]|\\.)+', re.DOTALL)
+"""A word of nginx's language."""
+
+
+def directives(text: str) -> set[str]:
+    """Return the names of the directives of a configuration file."""
+    tokens = [token for token in TOKEN.findall(text) if not token.startswith("#")]
+    return {token for before, token in itertools.pairwise([";", *tokens]) if before in {";", "{", "}"}} - {"}"}
+
+
+@pytest.fixture
+def program(serve: Start, manifests: Manifests) -> Program:
+    manifests.put(ingress("kept", "kept.test"))
+    return serve("-nginx-configmaps=ours/config")
+
+
+def test_a_file_written_in_pieces_is_served_when_it_is_whole(program: Program, manifests: Manifests) -> None:
+    text = json.dumps(ingress("late", "late.test"), indent=1)
+    with (manifests.path / "late.json").open("w") as file:
+        file.write(text[: len(text) // 2])
+        file.flush()
+        until(lambda: [line for line in program.lines("manifest") if "late.json" in line["file"]])
+        assert program.get("kept.test").status == 200
+        file.write(text[len(text) // 2 :])
+    until(lambda: program.get("late.test").status == 200)
+
+
+def test_a_file_that_turns_bad_keeps_what_it_said(program: Program, manifests: Manifests) -> None:
+    bad = manifests.path / "ingress-default-kept.json"
+    good = bad.read_text()
+    bad.write_text("spec: [unclosed\n")
+    said = until(lambda: [line for line in program.lines("manifest") if line["file"] == bad.name])
+    assert "YAML" in said[0]["problem"] or "line" in said[0]["problem"]
+    assert program.get("kept.test").status == 200
+    bad.write_text(good.replace("kept.test", "renamed.test"))
+    until(lambda: program.get("renamed.test").status == 200)
+    until(lambda: program.get("kept.test").status == 404)
+
+
+def test_lists_documents_and_deleted_files(program: Program, manifests: Manifests) -> None:
+    items = [ingress(name, f"{name}.test") for name in ("a", "b")]
+    documents = "---\n".join(json.dumps(ingress(name, f"{name}.test")) + "\n" for name in ("c", "d"))
+    (manifests.path / "list.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    (manifests.path / "documents.yml").write_text(documents)
+    for name in "abcd":
+        until(lambda name=name: program.get(f"{name}.test").status == 200)
+    (manifests.path / "list.json").unlink()
+    until(lambda: program.get("a.test").status == 404)
+    assert program.get("c.test").status == 200
+
+
+def test_wrong_types_and_unknown_kinds_are_named(program: Program, manifests: Manifests) -> None:
+    wrong = ingress("wrong", "wrong.test")
+    wrong["spec"]["rules"] = "many"
+    odd = {"apiVersion": "v2", "kind": "Odd", "metadata": {"name": "odd"}}
+    manifests.put(wrong, odd)
+    said = until(lambda: [line for line in program.lines("manifest") if "wrong" in str(line)])
+    assert "spec.rules" in said[0]["problem"]
+    until(lambda: any("Odd" in str(line) for line in program.lines("kinds that are not read")))
+    assert program.get("kept.test").status == 200
+
+
+def test_a_config_map_of_ten_megabytes_is_read_and_not_repeated(program: Program, manifests: Manifests) -> None:
+    manifests.put(config_map(server_tokens="false", log_format="x" * 10_000_000))
+    until(lambda: program.events("ConfigMap ours/config"), 20)
+    assert program.get("kept.test").status == 200
+    assert len(program.text()) < 1_000_000
+    manifests.put(ingress("late", "late.test"))
+    until(lambda: program.get("late.test").status == 200)
+
+
+def test_hostile_text_is_refused_and_reaches_no_directive(program: Program, manifests: Manifests) -> None:
+    items: list[Json] = []
+    for number, text in enumerate(HOSTILE):
+        items += [
+            ingress(f"host{number}", f"h{text}.test"),
+            ingress(f"path{number}", {f"p{number}.test": [path("tea", f"/marker{text}")]}),
+            ingress(f"service{number}", {f"s{number}.test": [path(f"marker{text}")]}),
+            ingress(f"secret{number}", f"t{number}.test", tls={f"marker{text}": [f"t{number}.test"]}),
+            ingress(f"note{number}", f"n{number}.test", proxy_connect_timeout=f"marker{text}"),
+            ingress(f"rewrite{number}", f"r{number}.test", rewrites=f"serviceName=tea rewrite=/marker{text}"),
+        ]
+    whole = {"apiVersion": "v1", "kind": "List", "items": items}
+    (manifests.path / "hostile.json").write_text(json.dumps(whole))
+    manifests.put(ingress("zlate", "late.test"))
+    until(lambda: program.get("late.test").status == 200, 30)
+    assert program.number("nginx_ingress_controller_nginx_reload_errors_total") == 0
+    written = {path: path.read_text() for path in program.prefix.rglob("*.conf")}
+    assert len(written) > 3
+    assert "injected" in directives("server { a b; } injected on;")
+    for name, text in written.items():
+        assert not [word for word in directives(text) if "injected" in word], name
+    assert not list(program.prefix.rglob("*injected*"))
+    told = {line["object"] for line in program.lines("event") if line["reason"] != "AddedOrUpdated"}
+    assert len(told) > len(items) / 2

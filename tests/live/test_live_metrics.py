@@ -1,0 +1,177 @@
+"""What Prometheus reads: reloads counted as operators watch them, nginx's numbers, latency, and who may scrape."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+
+from conftest import Start
+from live_cluster import Cluster
+from live_objects import Manifests, answering, endpoints, ingress, path, secret, service, tls_secret
+from live_places import until
+from live_program import LOOPBACK, RELOADS, Program, ask, trusting
+
+CONTROLLER = "nginx_ingress_controller_"
+NGINX = "nginx_ingress_nginx_"
+LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
+
+
+def reload_counts(program: Program) -> tuple[int, int]:
+    return int(program.number(RELOADS, reason="endpoints")), int(program.number(RELOADS, reason="other"))
+
+
+def test_the_start_is_one_reload_however_many_resources(serve: Start, manifests: Manifests) -> None:
+    for number in range(40):
+        manifests.put(
+            tls_secret(f"s{number}", f"h{number}.test"),
+            ingress(f"i{number}", f"h{number}.test", tls={f"s{number}": [f"h{number}.test"]}),
+        )
+    program = serve()
+    assert reload_counts(program) == (0, 1)
+    assert program.number(f"{CONTROLLER}nginx_last_reload_status", **{"class": "nginx"}) == 1
+    assert program.number(f"{CONTROLLER}nginx_last_reload_milliseconds") > 0
+    assert program.number(f"{CONTROLLER}nginx_reload_errors_total") == 0
+    assert program.number(f"{CONTROLLER}ingress_resources_total", type="regular") == 40
+
+
+def test_reloads_are_counted_by_what_caused_them_and_equal_files_cause_none(
+    serve: Start, manifests: Manifests, tea: int, coffee: int
+) -> None:
+    fixed = ingress("fixed", "fixed.test", use_cluster_ip="true")
+    fixed["spec"]["rules"][0]["http"]["paths"] = [path("far")]
+    manifests.put(
+        ingress("tea", "tea.test"), fixed, service("far", clusterIP="127.0.0.1"), endpoints("far", "192.0.2.1")
+    )
+    program = serve()
+    manifests.put(endpoints("tea", "127.0.0.1", port=coffee))
+    until(lambda: "Server name: coffee" in program.get("tea.test").body)
+    until(lambda: reload_counts(program) == (1, 1))
+    batches = len(program.lines("batch"))
+    labelled = ingress("tea", "tea.test")
+    labelled["metadata"]["labels"] = {"changed": "yes"}
+    manifests.put(labelled)
+    until(lambda: len(program.lines("batch")) > batches)
+    batches = len(program.lines("batch"))
+    manifests.put(endpoints("far", "192.0.2.1", "192.0.2.2"))
+    until(lambda: len(program.lines("batch")) > batches)
+    assert reload_counts(program) == (1, 1)
+    manifests.put(ingress("tea", {"tea.test": [path("tea", "/new")]}))
+    until(lambda: program.get("tea.test").status == 404)
+    until(lambda: reload_counts(program) == (1, 2))
+
+
+def test_ten_ingresses_at_once_cost_few_reloads(cluster: Cluster, replica: Start) -> None:
+    program = replica("--reload-spacing=200")
+    for number in range(10):
+        cluster.put(answering(f"i{number}", f"h{number}.test", "here"))
+    for number in range(10):
+        until(lambda number=number: program.get(f"h{number}.test").body == "here")
+    assert 1 < program.reloads() <= 1 + 6
+
+
+def test_resources_are_counted_by_role_and_refused_ones_apart(serve: Start, manifests: Manifests) -> None:
+    master = ingress("master", {"shared.test": []}, mergeable_ingress_type="master")
+    minions = [
+        ingress(name, {"shared.test": [path("tea", f"/{name}")]}, mergeable_ingress_type="minion")
+        for name in ("one", "two")
+    ]
+    manifests.put(ingress("plain", "plain.test"), ingress("bad", {"bad.test": [path("tea", "no/slash")]}))
+    manifests.put(master, *minions)
+    program = serve()
+    counts = {role: program.number(f"{CONTROLLER}ingress_resources_total", type=role) for role in
+              ("regular", "master", "minion")}  # fmt: skip
+    assert counts == {"regular": 1, "master": 1, "minion": 2}
+    assert program.number("headgate_objects_refused") == 1
+    assert program.get("shared.test", "/two").status == 200
+    assert program.file("conf.d/default-master.conf")
+    assert not program.file("conf.d/default-one.conf")
+
+
+def test_nginx_tells_its_connections(serve: Start, manifests: Manifests) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    program = serve()
+    names = ("accepted", "handled", "active")
+    before = {name: program.number(f"{NGINX}connections_{name}", **{"class": "nginx"}) for name in names}
+    requests = program.number(f"{NGINX}http_requests_total")
+    for _ in range(5):
+        program.get("tea.test")
+    assert program.number(f"{NGINX}connections_accepted") >= before["accepted"] + 5
+    assert program.number(f"{NGINX}connections_handled") >= before["handled"] + 5
+    assert before["active"] >= 1
+    assert program.number(f"{NGINX}http_requests_total") >= requests + 5
+    assert program.number(f"{CONTROLLER}nginx_worker_processes_total", generation="current") >= 1
+    assert program.number(f"{CONTROLLER}workqueue_queue_duration_seconds_count", name="taskQueue") >= 1
+
+
+def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifests, tea: int) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    program = serve("-enable-latency-metrics")
+    for _ in range(3):
+        assert program.get("tea.test").status == 200
+    labels = {
+        "server": f"127.0.0.1:{tea}",
+        "code": "200",
+        "service": "tea",
+        "resource_type": "ingress",
+        "resource_name": "tea",
+        "resource_namespace": "default",
+    }
+
+    def count() -> float:
+        return sum(
+            one.value
+            for one in program.samples()
+            if one.name == f"{LATENCY}_count" and labels.items() <= one.labels.items()
+        )
+
+    until(lambda: count() == 3)
+    upstream = {one.labels["upstream"] for one in program.samples() if one.name == f"{LATENCY}_count"}
+    assert all(f"upstream {name} " in program.file("conf.d/default-tea.conf") for name in upstream)
+    manifests.put(ingress("tea", {"tea.test": [path("tea", "/new")]}))  # the socket outlives a reload
+    until(lambda: program.reloads() == 2)
+    assert program.get("tea.test", "/new").status == 200
+    until(lambda: count() == 4)
+
+
+def test_metrics_speak_tls_and_ask_for_a_password(serve: Start, manifests: Manifests) -> None:
+    login = secret("login", "ours", "kubernetes.io/basic-auth", username=b"prom", password=b"p:ss")
+    manifests.put(tls_secret("metrics", "metrics.test", namespace="ours"), login)
+    program = serve("-prometheus-tls-secret=ours/metrics", "-prometheus-basic-auth-secret=ours/login")
+    port = program.metrics_port
+    assert ask(port, "metrics.test", "/metrics").status in {0, 400}
+    answer = ask(port, "metrics.test", "/metrics", tls=trusting())
+    assert answer.status == http.client.UNAUTHORIZED
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    for word, status in (("p:ss", 200), ("wrong", 401)):
+        header = {"Authorization": "Basic " + base64.b64encode(f"prom:{word}".encode()).decode()}
+        assert ask(port, "metrics.test", "/metrics", tls=trusting(), headers=header).status == status
+
+
+def test_a_login_that_is_not_there_ends_the_start_in_one_line(run: Start, manifests: Manifests) -> None:
+    program = run(f"--manifests={manifests.path}", "-prometheus-basic-auth-secret=ours/nobody")
+    program.start()
+    assert program.wait_ended() == 1
+    assert program.text().splitlines()[-1] == (
+        "headgate: -prometheus-basic-auth-secret: the folder has no Secret ours/nobody"
+    )
+
+
+def test_metrics_are_off_unless_asked_for(serve: Start) -> None:
+    program = serve("-enable-prometheus-metrics=false")
+    assert ask(program.metrics_port, LOOPBACK, "/metrics").status == 0
+    assert "nginx-status.sock" not in program.file("nginx.conf")
+
+
+def test_stub_status_has_a_port_of_its_own_for_those_who_may(run: Start, manifests: Manifests) -> None:
+    from live_places import free_port
+
+    port = free_port()
+    flags = (f"--manifests={manifests.path}", "-nginx-status=true", f"-nginx-status-port={port}")
+    open_to_us = run(*flags)
+    open_to_us.start_ready()
+    assert "Active connections" in ask(port, "any", "/stub_status").body
+    assert ask(port, "any", "/").status == 404
+    open_to_us.stop()
+    closed = run(*flags, "-nginx-status-allow-cidrs=192.0.2.0/24", under="closed")
+    closed.start_ready()
+    assert ask(port, "any", "/stub_status").status == 403

@@ -1,0 +1,125 @@
+"""Processes that die and reloads under load, with each build."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from live_cluster import Cluster
+from live_objects import answering, endpoints, ingress_class, service
+from live_places import short_folder, until
+from live_program import LOOPBACK, Program
+
+from headgate.nginx import procfs
+
+CONNECTIONS = 20
+REQUEST = b"GET / HTTP/1.1\r\nHost: busy.test\r\n\r\n"
+Stage = tuple[Program, Cluster]
+
+
+@pytest.fixture(scope="module")
+def stage(build: str) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(short_folder())
+        cluster = stack.enter_context(Cluster(folder))
+        cluster.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"))
+        cluster.put(answering("busy", "busy.test", "served"))
+        program = Program(folder, build, f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
+        stack.callback(program.stop)
+        program.start_ready()
+        yield program, cluster
+
+
+def test_a_killed_master_is_replaced_and_reported(stage: Stage) -> None:
+    program, cluster = stage
+    first = program.master
+    os.kill(first, signal.SIGKILL)
+    until(lambda: program.get("busy.test").body == "served" and program.master != first)
+    until(lambda: cluster.reasons("headgate-0", "Pod"))
+    assert "signal SIGKILL" in cluster.messages("headgate-0", "Pod")[0]
+    assert program.alive
+    cluster.put(answering("after", "after.test", "served too"))
+    until(lambda: program.get("after.test").body == "served too")
+    assert program.readiness().status == 200
+
+
+def test_killed_workers_are_replaced(stage: Stage) -> None:
+    program, cluster = stage
+    until(lambda: not program.number("nginx_ingress_controller_nginx_worker_processes_total", generation="old"))
+    workers = procfs.workers(program.master)
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: program.get("busy.test").body == "served")
+    until(lambda: len(procfs.workers(program.master) - workers) == len(workers))
+    cluster.put(answering("after", "after.test", "changed"))
+    until(lambda: program.get("after.test").body == "changed")
+
+
+class Load:
+    """Clients that never close and never send a request twice."""
+
+    def __init__(self, port: int) -> None:
+        self.answered = 0
+        self.lost: list[str] = []
+        self.announced = 0
+        self._port = port
+        self._end = False
+
+    async def run(self, work: asyncio.Future[None]) -> None:
+        """Keep all connections busy until *work* is done."""
+        clients = [asyncio.create_task(self._client()) for _ in range(CONNECTIONS)]
+        await work
+        self._end = True
+        await asyncio.gather(*clients)
+
+    async def _client(self) -> None:
+        while not self._end:
+            try:
+                reader, writer = await asyncio.open_connection(LOOPBACK, self._port)
+            except OSError as error:
+                self.lost.append(repr(error))
+                continue
+            try:
+                await self._converse(reader, writer)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.lost.append(repr(error))
+            finally:
+                writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not self._end:
+            writer.write(REQUEST)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(len(b"served"))
+            assert head.startswith(b"HTTP/1.1 200"), head
+            self.answered += 1
+            if b"Connection: close" in head:
+                self.announced += 1
+                return
+            await asyncio.sleep(0.002)  # an idle moment, in which nginx may close
+
+
+def test_a_reload_under_load_loses_nothing_where_the_build_can(stage: Stage) -> None:
+    program, cluster = stage
+    if "keepalive_min_timeout" not in program.file("nginx.conf"):
+        pytest.skip("this nginx has no keepalive_min_timeout")
+    load, before = Load(program.http), program.reloads()
+
+    def change() -> None:
+        for turn in range(4):
+            cluster.put(answering("turn", "turn.test", f"turn {turn}"))
+            until(lambda turn=turn: program.get("turn.test").body == f"turn {turn}")
+        until(lambda: load.announced >= CONNECTIONS)
+
+    async def both() -> None:
+        await load.run(asyncio.get_running_loop().run_in_executor(None, change))
+
+    asyncio.run(both())
+    until(lambda: program.reloads() == before + 4)
+    assert load.answered > 10 * CONNECTIONS
+    assert load.lost == []

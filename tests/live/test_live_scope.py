@@ -1,0 +1,92 @@
+"""What is watched: namespaces by list and by label, the class, and Secrets apart."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+from conftest import Start
+from live_cluster import Cluster
+from live_objects import Json, answering, ingress_class, tls_secret
+from live_places import until
+from live_program import Program
+
+NAMESPACES = ("one", "two", "three")
+
+
+def namespace(name: str, **labels: str) -> Json:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def inhabit(cluster: Cluster) -> None:
+    """Put one Ingress into each namespace."""
+    for name in NAMESPACES:
+        cluster.put(answering("app", f"{name}.test", name, namespace=name))
+
+
+def served(program: Program) -> set[str]:
+    return {name for name in NAMESPACES if program.get(f"{name}.test").body == name}
+
+
+def test_only_the_listed_namespaces_are_asked_for(cluster: Cluster, replica: Start) -> None:
+    inhabit(cluster)
+    program = replica("-watch-namespace=one,two")
+    assert served(program) == {"one", "two"}
+    cluster.put(answering("late", "late.test", "late", namespace="two"))
+    until(lambda: program.get("late.test").body == "late")
+    paths = {path for _, path, _ in cluster.do(lambda api: list(api.requests)) if path.endswith("/ingresses")}
+    assert paths == {f"/apis/networking.k8s.io/v1/namespaces/{name}/ingresses" for name in ("one", "two")}
+
+
+def test_a_label_that_comes_and_goes_is_followed(cluster: Cluster, replica: Start) -> None:
+    inhabit(cluster)
+    cluster.put(namespace("one", team="web"), namespace("two"), namespace("three", team="db"))
+    program = replica("-watch-namespace-label=team=web")
+    assert served(program) == {"one"}
+    assert program.reloads() == 1
+    cluster.put(namespace("two", team="web"))
+    until(lambda: served(program) == {"one", "two"})
+    cluster.put(namespace("one"))
+    until(lambda: served(program) == {"two"})
+    until(lambda: not program.file("conf.d/one-app.conf"))
+    cluster.put(answering("app", "two.test", "changed", namespace="two"))
+    until(lambda: program.get("two.test").body == "changed")
+    cluster.put(answering("app", "one.test", "while away", namespace="one"), namespace("one", team="web"))
+    until(lambda: program.get("one.test").body == "while away")
+    cluster.delete("Namespace", "two", "")
+    until(lambda: program.get("two.test").status == 404)
+
+
+def test_secrets_may_come_from_fewer_namespaces(cluster: Cluster, replica: Start) -> None:
+    for name in ("one", "two"):
+        host = f"{name}.test"
+        cluster.put(tls_secret("cert", host, namespace=name))
+        cluster.put(answering("app", host, name, namespace=name, tls={"cert": [host]}))
+    program = replica("-watch-namespace=one,two", "-watch-secret-namespace=two")
+    assert program.certificate("two.test")
+    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+        program.certificate("one.test")
+
+
+def test_helm_releases_are_not_even_asked_for(cluster: Cluster, replica: Start) -> None:
+    release = {**tls_secret("sh.helm.release.v1.x", "x.test"), "type": "helm.sh/release.v1"}
+    cluster.put(release)
+    program = replica("-log-level=trace")
+    queries = [query for _, path, query in cluster.do(lambda api: list(api.requests)) if path.endswith("/secrets")]
+    assert queries
+    assert all("helm.sh/release.v1" in query["fieldSelector"] for query in queries)
+    assert "sh.helm.release" not in program.text()
+
+
+def test_only_ingresses_of_our_class_are_served(cluster: Cluster, replica: Start) -> None:
+    cluster.put(ingress_class("edge"), ingress_class("foreign", "example.com/other"))
+    cluster.put(answering("ours", "one.test", "one", class_name="edge"), answering("theirs", "two.test", "two"))
+    program = replica("-ingress-class=edge")
+    assert served(program) == {"one"}
+    assert cluster.reasons("theirs") == []
+
+
+def test_a_class_that_does_not_exist_is_taken_to_be_ours(cluster: Cluster, replica: Start) -> None:
+    cluster.delete("IngressClass", "nginx", "")
+    cluster.put(answering("app", "one.test", "one"))
+    assert served(replica()) == {"one"}

@@ -1,0 +1,245 @@
+"""Statuses and Events against a scripted API server: who writes them, what they say, and when they are taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+from conftest import Start
+from live_cluster import Cluster
+from live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
+from live_places import ANY, free_port, short_folder, until
+from live_program import Program
+
+from headgate.app import App
+from headgate.k8s import Client, LeaseTiming, load
+from headgate.nginx import probe
+from headgate.options import Options, parse
+
+FIRST, SECOND = {"ip": "203.0.113.1"}, {"ip": "203.0.113.2"}
+TAKEN = "All hosts are taken by other resources"
+LEASE = "nginx-ingress-leader-election"
+Stage = tuple[Program, Cluster]
+
+
+def balancer(*addresses: str, name: str = "front", namespace: str = "ours") -> dict[str, object]:
+    """The Service of ``-external-service`` with its addresses."""
+    item = service(name, namespace, type="LoadBalancer")
+    return {**item, "status": {"loadBalancer": {"ingress": [{"ip": address} for address in addresses]}}}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with ExitStack() as stack:
+        folder = stack.enter_context(short_folder())
+        cluster = stack.enter_context(Cluster(folder))
+        cluster.put(
+            ingress_class(), config_map(), balancer("203.0.113.1"), service("tea"), endpoints("tea", "192.0.2.1")
+        )
+        flags = (
+            "-enable-snippets",
+            "-nginx-configmaps=ours/config",
+            "-report-ingress-status",
+            "-external-service=front",
+        )
+        program = Program(folder, ANY, f"--kubeconfig={cluster.kubeconfig}", *flags)
+        stack.callback(program.stop)
+        program.start_ready()
+        until(lambda: program.number("headgate_leader") == 1)
+        yield program, cluster
+
+
+def test_a_served_ingress_shows_the_addresses_of_the_service(stage: Stage) -> None:
+    _, cluster = stage
+    cluster.put(answering("cafe", "cafe.test", "x"))
+    until(lambda: cluster.addresses("cafe") == [FIRST])
+    cluster.put(balancer("203.0.113.2"))
+    until(lambda: cluster.addresses("cafe") == [SECOND])
+    cluster.put(balancer("203.0.113.1"))
+    until(lambda: cluster.addresses("cafe") == [FIRST])
+    assert cluster.asked("PATCH", "status") == 0, "operators' roles may only update"
+
+
+def test_the_address_of_the_config_map_wins_until_it_is_taken_out(stage: Stage) -> None:
+    _, cluster = stage
+    cluster.put(answering("inn", "inn.test", "x"))
+    until(lambda: cluster.addresses("inn") == [FIRST])
+    cluster.put(config_map(external_status_address="edge.test"))
+    until(lambda: cluster.addresses("inn") == [{"hostname": "edge.test"}])
+    cluster.put(config_map())
+    until(lambda: cluster.addresses("inn") == [FIRST])
+
+
+def test_a_rejected_ingress_loses_its_addresses(stage: Stage) -> None:
+    _, cluster = stage
+    cluster.put(answering("shop", "shop.test", "x"))
+    until(lambda: cluster.addresses("shop") == [FIRST])
+    cluster.put(ingress("shop", {"shop.test": [path("tea", "no/slash")]}))
+    until(lambda: cluster.addresses("shop") == [])
+    until(lambda: "Rejected" in cluster.reasons("shop"))
+
+
+def test_an_ingress_that_goes_to_another_class_and_back(stage: Stage) -> None:
+    program, cluster = stage
+    cluster.put(answering("moving", "moving.test", "here"))
+    until(lambda: program.get("moving.test").body == "here")
+    cluster.put(answering("moving", "moving.test", "here", class_name="other"))
+    until(lambda: program.get("moving.test").status == 404)
+    until(lambda: not program.file("conf.d/default-moving.conf"))
+    cluster.put(answering("moving", "moving.test", "back"))
+    until(lambda: program.get("moving.test").body == "back")
+    until(lambda: cluster.addresses("moving") == [FIRST])
+
+
+def test_a_deleted_ingress_is_gone_and_its_host_goes_to_who_waited(stage: Stage) -> None:
+    program, cluster = stage
+    cluster.put(answering("elder", "host.test", "elder", created="2026-01-01T00:00:00Z"))
+    until(lambda: program.get("host.test").body == "elder")
+    cluster.put(answering("younger", "host.test", "younger", created="2026-02-01T00:00:00Z"))
+    until(lambda: cluster.reasons("younger") == ["Rejected"])
+    assert cluster.messages("younger")[0].startswith(TAKEN)
+    assert program.get("host.test").body == "elder"
+    cluster.delete("Ingress", "elder")
+    until(lambda: program.get("host.test").body == "younger")
+    until(lambda: not program.file("conf.d/default-elder.conf"))
+    until(lambda: cluster.reasons("younger") == ["Rejected", "AddedOrUpdated"])
+    until(lambda: cluster.addresses("younger") == [FIRST])
+
+
+def test_the_same_message_raises_the_count_of_one_event(stage: Stage) -> None:
+    program, cluster = stage
+    for text in ("one", "two", "three"):
+        cluster.put(answering("often", "often.test", text))
+        until(lambda text=text: program.get("often.test").body == text)
+    until(lambda: [event["count"] for event in cluster.events("often")] == [3])
+    event = cluster.events("often")[0]
+    name, _, number = event["metadata"]["name"].partition(".")
+    assert name == "often"
+    assert int(number, 16)
+    assert (event["type"], event["reason"]) == ("Normal", "AddedOrUpdated")
+    assert event["message"].startswith("Configuration for default/often was added or updated")
+    assert event["involvedObject"]["uid"] == cluster.do(lambda api: api.get("Ingress", "default", "often"))[
+        "metadata"
+    ]["uid"]  # fmt: skip
+    assert (event["involvedObject"]["apiVersion"], event["involvedObject"]["kind"]) == (
+        "networking.k8s.io/v1",
+        "Ingress",
+    )
+
+
+def test_a_status_alone_is_no_reason_to_speak_or_reload(stage: Stage) -> None:
+    program, cluster = stage
+    cluster.put(answering("quiet", "quiet.test", "x"))
+    until(lambda: cluster.addresses("quiet") == [FIRST])
+    cluster.put(answering("after", "after.test", "x"))
+    until(lambda: program.get("after.test").status == 200)
+    assert [event["count"] for event in cluster.events("quiet")] == [1]
+
+
+def test_minions_are_told_of_their_master(stage: Stage) -> None:
+    program, cluster = stage
+    minion = ingress("minion", {"shared.test": [path("nobody", "/m")]}, mergeable_ingress_type="minion")
+    cluster.put(minion)
+    until(lambda: cluster.reasons("minion") == ["NoIngressMasterFound"])
+    master = ingress("master", {"shared.test": []}, mergeable_ingress_type="master")
+    del master["spec"]["rules"][0]["http"]
+    cluster.put(master)
+    until(lambda: cluster.addresses("minion") == [FIRST])
+    until(lambda: program.get("shared.test", "/m").status == 502)
+    cluster.delete("Ingress", "master")
+    until(lambda: cluster.addresses("minion") == [])
+
+
+def test_statuses_are_not_written_unless_asked_for(cluster: Cluster, replica: Start) -> None:
+    cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
+    program = replica("-external-service=front")
+    until(lambda: cluster.reasons("cafe"))
+    assert program.get("cafe.test").status == 200
+    assert cluster.addresses("cafe") is None
+
+
+def test_without_leader_election_every_replica_writes(cluster: Cluster, replica: Start) -> None:
+    cluster.put(config_map(external_status_address="198.51.100.7"), answering("cafe", "cafe.test", "x"))
+    replica("-report-ingress-status", "-nginx-configmaps=ours/config", "-enable-leader-election=false")
+    until(lambda: cluster.addresses("cafe") == [{"ip": "198.51.100.7"}])
+    assert cluster.asked("GET", f"leases/{LEASE}") + cluster.asked("POST", "leases") == 0
+
+
+def test_two_replicas_serve_one_writes_and_hands_over(cluster: Cluster, folder: Path) -> None:
+    cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
+    with ExitStack() as stack:
+        one = stack.enter_context(Replica(folder, cluster, "one"))
+        until(lambda: cluster.addresses("cafe") == [FIRST])
+        two = stack.enter_context(Replica(folder, cluster, "two"))
+        until(lambda: two.ready and len(cluster.events("cafe")) == 2)  # both speak
+        assert (holder(cluster), one.leads, two.leads) == ("one", 1, 0)
+        one.end()
+        until(lambda: (holder(cluster), two.leads) == ("two", 1))
+        cluster.put(balancer("203.0.113.2"))
+        until(lambda: cluster.addresses("cafe") == [SECOND])
+
+
+def holder(cluster: Cluster) -> str:
+    lease = cluster.do(lambda api: api.get("Lease", "ours", LEASE))
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+class Replica:
+    """The program in a thread of this process, with a Lease that is soon given up."""
+
+    def __init__(self, folder: Path, cluster: Cluster, name: str) -> None:
+        ports = [f"{flag}={free_port()}" for flag in
+                 ("-default-http-listener-port", "-default-https-listener-port", "-ready-status-port")]  # fmt: skip
+        flags = ["-nginx-status=false", "-enable-snippets", "-report-ingress-status", "-external-service=front"]
+        given = parse([f"--prefix={folder / name}", *ports, *flags], {"POD_NAMESPACE": "ours", "POD_NAME": name})
+        assert isinstance(given, Options)
+        self._options = msgspec.structs.replace(given, drain_timeout=1)
+        self._kubeconfig = str(cluster.kubeconfig)
+        self._loop = asyncio.new_event_loop()
+        self._app: App | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Replica:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def ready(self) -> bool:
+        return self._app is not None and self._app._manager.version > 0
+
+    @property
+    def leads(self) -> float:
+        assert self._app is not None
+        text = asyncio.run_coroutine_threadsafe(self._app._metrics.exposition(), self._loop).result(5).decode()
+        line = next(line for line in text.splitlines() if line.startswith("headgate_leader"))
+        return float(line.split()[-1])
+
+    def end(self) -> None:
+        """Do as SIGTERM does."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
+            self._thread.join(10)
+
+    def _serve(self) -> None:
+        self._task = self._loop.create_task(self._run())
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._task)
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    async def _run(self) -> None:
+        async with Client(load(self._kubeconfig)) as client:
+            timing = LeaseTiming(duration=2, deadline=1, retry=0.2)
+            self._app = App(self._options, await probe(ANY), client, lease=timing)
+            await self._app.run()

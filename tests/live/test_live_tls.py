@@ -1,0 +1,145 @@
+"""Certificates through a serving nginx of each build: chosen by name, refused without one, renewed without a reload."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Iterator
+
+import pytest
+from conftest import Start, cafe
+from live_objects import Json, Manifests, ingress, path, secret, tls_secret
+from live_places import short_folder, until
+from live_program import Program
+
+HOSTS = ("one.test", "two.test", "*.wild.test")
+SECRETS = {name.replace("*.", ""): tls_secret(name.split(".")[-2], name) for name in HOSTS}
+Stage = tuple[Program, Manifests]
+
+
+def shown(item: Json) -> bytes:
+    """The certificate of a Secret as a client sees it."""
+    return ssl.PEM_cert_to_DER_cert(base64.b64decode(item["data"]["tls.crt"]).decode())
+
+
+@pytest.fixture(scope="module")
+def stage(build: str, tea: int) -> Iterator[Stage]:
+    with short_folder() as folder:
+        manifests = cafe(folder, tea)
+        broken = tls_secret("broken", "broken.test")
+        broken["data"]["tls.key"] = tls_secret("other", "broken.test")["data"]["tls.key"]
+        manifests.put(
+            *SECRETS.values(),
+            broken,
+            *(ingress(item["metadata"]["name"], host, tls={item["metadata"]["name"]: [host]})
+              for host, item in zip(HOSTS, SECRETS.values(), strict=True)),
+            ingress("missing", "missing.test", tls={"nowhere": ["missing.test"]}),
+            ingress("broken", "broken.test", tls={"broken": ["broken.test"]}),
+            ingress("plain", "plain.test"),
+        )  # fmt: skip
+        program = Program(folder, build, f"--manifests={manifests.path}")
+        program.start_ready()
+        yield program, manifests
+        program.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "secret_of"),
+    [
+        ("one.test", "one.test"),
+        ("two.test", "two.test"),
+        ("ONE.Test", "one.test"),
+        ("a.wild.test", "wild.test"),
+        ("A.WILD.TEST", "wild.test"),
+    ],
+)
+def test_a_name_gets_its_certificate(stage: Stage, name: str, secret_of: str) -> None:
+    program, _ = stage
+    assert program.certificate(name) == shown(SECRETS[secret_of])
+    assert "Server name: tea" in program.get_tls(name).body
+
+
+@pytest.mark.parametrize("name", ["unknown.test", "a.b.wild.test", "missing.test", "broken.test", None])
+def test_a_name_without_a_usable_certificate_is_refused(stage: Stage, name: str | None) -> None:
+    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+        stage[0].certificate(name)
+
+
+def test_who_misses_its_secret_is_told_and_the_rest_is_served(stage: Stage) -> None:
+    program, _ = stage
+    (reason, message), *_ = program.events("Ingress default/missing")
+    assert reason == "AddedOrUpdatedWithWarning"
+    assert "does not exist in namespace default" in message
+    (reason, message), *_ = program.events("Ingress default/broken")
+    assert reason == "AddedOrUpdatedWithWarning"
+    assert "key" in message
+    assert program.get("plain.test").status == 200
+
+
+def test_plain_http_is_sent_to_https(stage: Stage) -> None:
+    program, _ = stage
+    answer = program.get("one.test", "/x?y=1")
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://one.test:{program.https}/x?y=1")
+
+
+def test_a_renewed_certificate_is_shown_within_two_seconds_without_a_reload(stage: Stage) -> None:
+    program, manifests = stage
+    fresh = tls_secret("two", "two.test")
+    before = program.reloads()
+    for _ in range(3):  # nginx has it in its cache, if it has one
+        program.certificate("two.test")
+    manifests.put(fresh)
+    until(lambda: program.certificate("two.test") == shown(fresh), 2.0)
+    assert program.reloads() == before
+    assert program.certificate("one.test") == shown(SECRETS["one.test"])
+    manifests.put(SECRETS["two.test"])
+    until(lambda: program.certificate("two.test") == shown(SECRETS["two.test"]))
+    assert program.reloads() == before
+
+
+def test_a_certificate_that_turns_bad_is_withdrawn_and_comes_back(stage: Stage) -> None:
+    program, manifests = stage
+    bad = secret("wild", kind="kubernetes.io/tls", tls_crt=b"no certificate", tls_key=b"no key")
+
+    def refused() -> bool:
+        try:
+            program.certificate("a.wild.test")
+        except ssl.SSLError:
+            return True
+        return False
+
+    manifests.put(bad)
+    until(refused)
+    assert program.get("plain.test").status == 200
+    manifests.put(SECRETS["wild.test"])
+    until(lambda: not refused())
+    assert program.certificate("a.wild.test") == shown(SECRETS["wild.test"])
+
+
+def test_without_dynamic_reload_a_renewed_certificate_costs_one_reload(serve: Start, manifests: Manifests) -> None:
+    manifests.put(tls_secret("one", "one.test"), ingress("one", "one.test", tls={"one": ["one.test"]}))
+    program = serve("-ssl-dynamic-reload=false")
+    before, fresh = program.reloads(), tls_secret("one", "one.test")
+    manifests.put(fresh)
+    until(lambda: program.certificate("one.test") == shown(fresh), 3.0)
+    until(lambda: program.reloads() == before + 1)
+
+
+def test_the_flags_certificates_serve_unknown_names_and_hosts_without_a_secret(
+    serve: Start, manifests: Manifests
+) -> None:
+    default, wildcard = (tls_secret(name, f"{name}.test", namespace="ours") for name in ("default", "wildcard"))
+    rule = ingress("open", {"open.test": [path("tea")]})
+    rule["spec"]["tls"] = [{"hosts": ["open.test"]}]
+    manifests.put(default, wildcard, rule)
+    program = serve("-default-server-tls-secret=ours/default", "-wildcard-tls-secret=ours/wildcard")
+    assert program.certificate("open.test") == shown(wildcard)
+    assert program.certificate("unknown.test") == shown(default)
+    assert program.get_tls("unknown.test").status == 404
+    before, fresh = program.reloads(), tls_secret("default", "default.test", namespace="ours")
+    manifests.put(fresh)
+    until(lambda: program.certificate("unknown.test") == shown(fresh))
+    assert program.reloads() == before
+    manifests.delete(fresh)
+    until(lambda: "SecretDeleted" in [reason for reason, _ in program.events("Pod ours/headgate-0")])
+    assert program.certificate("unknown.test") == shown(fresh)

@@ -1,0 +1,121 @@
+"""The pure rooms over a handful of objects: put some in, take some out, walk, and look at what nginx would have."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from headgate.api import Ingress, TopLevel
+from headgate.controller.environment import environment, template_overrides
+from headgate.controller.herald import Herald
+from headgate.controller.kinds import WATCHED
+from headgate.controller.rooms import Rooms, Walk
+from headgate.ir import ApplyResult, Capabilities, FileSet, Layout, Outcome
+from headgate.options import Options, parse
+from headgate.problems import ObjectRef
+from headgate.render import Renderer
+from headgate.reporting.verdicts import Subject, Verdict
+
+CURRENT = Capabilities(
+    version=(1, 31, 3), keepalive_min_timeout=True, ssl_certificate_cache=True, http2_directive=True, http3=True,
+    stream="", add_header_inherit=True,
+)  # fmt: skip
+"""The nginx that cases are written for."""
+APPLIED = ApplyResult(outcome=Outcome.APPLIED, version=1)
+POD = Subject(ObjectRef("Pod", "nginx-ingress", "headgate"))
+
+
+def flags(argv: Iterable[str]) -> Options:
+    """Read flags as ``headgate run`` does."""
+    options = parse(list(argv), {})
+    assert isinstance(options, Options), options
+    return options
+
+
+class Ears:
+    """Remembers the last Verdict about each object, and how many there were."""
+
+    def __init__(self) -> None:
+        self.last: dict[ObjectRef, Verdict] = {}
+        self.heard = 0
+
+    def record(self, verdict: Verdict) -> None:
+        self.heard += 1
+        self.last[verdict.ref] = verdict
+
+
+class Desk:
+    """Knows what the status of each object says."""
+
+    def __init__(self) -> None:
+        self.says: dict[ObjectRef, Verdict] = {}
+
+    def report(self, verdict: Verdict) -> None:
+        self.says[verdict.ref] = verdict
+
+    def forget(self, ref: ObjectRef) -> None:
+        self.says.pop(ref, None)
+
+
+class World:
+    """A cluster of frozen objects and the Rooms that watch it; nginx accepts everything here."""
+
+    def __init__(
+        self, argv: Sequence[str] = ("--manifests=.",), capabilities: Capabilities = CURRENT, layout: Layout | None = None
+    ) -> None:
+        """Begin empty, with the flags *argv*."""
+        options = flags(argv)
+        env = environment(
+            options, capabilities, layout or Layout.container(), user=None, ipv6=True, stdout=True
+        )  # fmt: skip
+        self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
+        self.rooms = Rooms(options, env, self.collections, Renderer(template_overrides(options)))
+        self.events, self.desk = Ears(), Desk()
+        self._herald = Herald(self.rooms, lambda kind, ref: self.collections[kind].get(ref), self.events, self.desk, POD)
+        self._pending = set(self.rooms.always)
+
+    def put(self, *objects: TopLevel) -> None:
+        """Add or replace *objects*."""
+        for item in objects:
+            if type(item) in self.collections:
+                self.collections[type(item)][item.ref] = item
+                self._pending.add(item.ref)
+
+    def drop(self, *refs: ObjectRef) -> None:
+        """Delete what *refs* name."""
+        for ref in refs:
+            for objects in self.collections.values():
+                objects.pop(ref, None)
+            self._pending.add(ref)
+
+    def objects(self) -> list[TopLevel]:
+        """Return everything that is there."""
+        return [item for objects in self.collections.values() for item in objects.values()]
+
+    def walk(self) -> Walk:
+        """Take what changed since the last walk through the rooms as one batch, and tell the owners."""
+        keys, self._pending = frozenset(self._pending), set()
+        walk = self.rooms.walk(keys, self.rooms.now())
+        self._herald.tell(walk, APPLIED, keys, "")
+        return walk
+
+    @property
+    def files(self) -> FileSet:
+        """What nginx would have after the last walk."""
+        return self.rooms.configurator.files()
+
+    def texts(self) -> dict[str, bytes]:
+        """Return the content of every file."""
+        return {name: file.data for name, file in self.files.items()}
+
+    def standing(self) -> dict[str, str]:
+        """Return what the owner of each Ingress was told last: its reason and message."""
+        return {
+            ref.key: f"{verdict.reason}: {verdict.message}"
+            for ref, verdict in sorted(self.desk.says.items())
+            if ref.kind == Ingress.KIND.name
+        }
+
+
+def made(model: type[TopLevel], **fields: object) -> TopLevel:
+    """Make an object of *model* from the fields of its JSON."""
+    return msgspec.convert(fields, model)
