@@ -60,7 +60,10 @@ class World:
     """A cluster of frozen objects and the Rooms that watch it; nginx accepts everything here."""
 
     def __init__(
-        self, argv: Sequence[str] = ("--manifests=.",), capabilities: Capabilities = CURRENT, layout: Layout | None = None
+        self,
+        argv: Sequence[str] = ("--manifests=.",),
+        capabilities: Capabilities = CURRENT,
+        layout: Layout | None = None,
     ) -> None:
         """Begin empty, with the flags *argv*."""
         options = flags(argv)
@@ -70,7 +73,9 @@ class World:
         self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
         self.rooms = Rooms(options, env, self.collections, Renderer(template_overrides(options)))
         self.events, self.desk = Ears(), Desk()
-        self._herald = Herald(self.rooms, lambda kind, ref: self.collections[kind].get(ref), self.events, self.desk, POD)
+        self._herald = Herald(
+            self.rooms, lambda kind, ref: self.collections[kind].get(ref), self.events, self.desk, POD
+        )
         self._pending = set(self.rooms.always)
 
     def put(self, *objects: TopLevel) -> None:

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,10 +50,11 @@ class Headgate:
         self._reader.start()
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._log.append(line)
-            if not self._quiet:
-                print(f"headgate | {line}", end="", flush=True)
+        with self._process.stdout or nullcontext(()) as lines:
+            for line in lines:
+                self._log.append(line)
+                if not self._quiet:
+                    print(f"headgate | {line}", end="", flush=True)
 
     def wait_ready(self, port: int) -> None:
         """Return once ``/nginx-ready`` answers 200.

@@ -342,6 +342,8 @@ def _translated(server: str) -> Iterator[None]:
         raise Unreachable(f"the certificate of {server} is not trusted: {error.certificate_error}") from None
     except (TimeoutError, asyncio.IncompleteReadError):
         raise Unreachable(f"{server} did not answer in time") from None
+    except aiohttp.ClientPayloadError:
+        raise Unreachable(f"{server} ended an answer in the middle") from None
     except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
         raise BadAnswer(f"{server} does not speak HTTP as an API server does: {error}") from None
     except (aiohttp.ClientError, OSError) as error:

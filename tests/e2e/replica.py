@@ -166,6 +166,10 @@ class Replica:
         """Reloads so far; the start counts as one."""
         return await self.metric("nginx_ingress_controller_nginx_reloads_total")
 
+    async def batches(self) -> int:
+        """Batches of changes that it has worked off so far, with their reloads."""
+        return len(self.logged("batch"))
+
     def logged(self, message: str, **fields: str) -> list[dict[str, Any]]:
         """The log lines with this message whose fields contain these texts."""
         lines = (line for line in self._log.read_text().splitlines() if line.startswith("{"))

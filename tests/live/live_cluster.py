@@ -45,7 +45,7 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.run(self.server.__aexit__())
+        self.run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -53,6 +53,11 @@ class Cluster:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on the server's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+
+    async def _close(self) -> None:
+        await self.server.__aexit__()
+        for _ in range(10):  # transports close their sockets in a later round of the loop
+            await asyncio.sleep(0)
 
     def do(self, action: Callable[[ApiServer], T]) -> T:
         """Let *action* change or ask the server, in its thread."""
@@ -75,7 +80,7 @@ class Cluster:
     @contextmanager
     def down(self) -> Iterator[None]:
         """The server does not listen; what is stored stays, and changes all the same."""
-        self.run(self.server.__aexit__())
+        self.run(self._close())
         try:
             yield
         finally:

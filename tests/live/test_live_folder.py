@@ -118,5 +118,8 @@ def test_hostile_text_is_refused_and_reaches_no_directive(program: Program, mani
     for name, text in written.items():
         assert not [word for word in directives(text) if "injected" in word], name
     assert not list(program.prefix.rglob("*injected*"))
-    told = {line["object"] for line in program.lines("event") if line["reason"] != "AddedOrUpdated"}
-    assert len(told) > len(items) / 2
+    until(lambda: len(refused(program)) > len(items) / 2)
+
+
+def refused(program: Program) -> set[str]:
+    return {line["object"] for line in program.lines("event") if line["reason"] == "Rejected"}

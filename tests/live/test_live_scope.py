@@ -64,7 +64,7 @@ def test_secrets_may_come_from_fewer_namespaces(cluster: Cluster, replica: Start
         cluster.put(answering("app", host, name, namespace=name, tls={"cert": [host]}))
     program = replica("-watch-namespace=one,two", "-watch-secret-namespace=two")
     assert program.certificate("two.test")
-    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         program.certificate("one.test")
 
 

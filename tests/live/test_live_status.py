@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import pytest
@@ -206,7 +207,7 @@ class Replica:
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def __enter__(self) -> Replica:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

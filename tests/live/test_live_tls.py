@@ -61,7 +61,7 @@ def test_a_name_gets_its_certificate(stage: Stage, name: str, secret_of: str) ->
 
 @pytest.mark.parametrize("name", ["unknown.test", "a.b.wild.test", "missing.test", "broken.test", None])
 def test_a_name_without_a_usable_certificate_is_refused(stage: Stage, name: str | None) -> None:
-    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         stage[0].certificate(name)
 
 
