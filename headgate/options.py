@@ -419,20 +419,25 @@ def _contradictions(options: Options) -> Iterator[Problem]:
     yield from _port_clashes(options)
 
 
-def _port_clashes(options: Options) -> Iterator[Problem]:
-    """Yield a Problem for each port that two of our own listeners would share."""
-    listeners = {
+def listeners(options: Options) -> Mapping[str, int]:
+    """Return the ports on which nginx and Headgate itself listen, by flag."""
+    found = {
         "-default-http-listener-port": options.default_http_listener_port,
         "-default-https-listener-port": options.default_https_listener_port,
     }
     if options.nginx_status:
-        listeners["-nginx-status-port"] = options.nginx_status_port
+        found["-nginx-status-port"] = options.nginx_status_port
     if options.ready_status:
-        listeners["-ready-status-port"] = options.ready_status_port
+        found["-ready-status-port"] = options.ready_status_port
     if options.enable_prometheus_metrics:
-        listeners["-prometheus-metrics-listen-port"] = options.prometheus_metrics_listen_port
+        found["-prometheus-metrics-listen-port"] = options.prometheus_metrics_listen_port
+    return found
+
+
+def _port_clashes(options: Options) -> Iterator[Problem]:
+    """Yield a Problem for each port that two of our own listeners would share."""
     owners: dict[int, str] = {}
-    for flag, port in listeners.items():
+    for flag, port in listeners(options).items():
         if port in owners:
             yield flags.problem(flag, str(port), f"is also the port of {owners[port]}; give one of them another port")
         owners.setdefault(port, flag)

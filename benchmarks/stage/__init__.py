@@ -1,1 +1,1 @@
-"""What the benchmarks share: the objects of a large cluster, an API server, a running Headgate, measured nginx, tables."""
+"""What the benchmarks share: many objects, an API server, a running Headgate, a measured nginx, tables."""

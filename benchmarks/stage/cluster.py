@@ -80,7 +80,8 @@ def running(count: int, address: str, port: int) -> Iterator[Cluster]:
     """Run an API server with *count* shops; it is gone when the block ends."""
     command = [sys.executable, "-m", "benchmarks.stage.cluster", str(count), address, str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin and process.stdout
+    assert process.stdin
+    assert process.stdout
     try:
         yield Cluster(process.stdout.readline().strip())
     finally:

@@ -22,7 +22,7 @@ RELOADS = 3
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Milliseconds of ``nginx -t``, of a start and of a reload, each until verified; MiB of the master before and after."""
+    """Milliseconds of a test, a start and a reload, these until verified; MiB of the master, and after reloads."""
 
     test_ms: float
     start_ms: float
@@ -70,7 +70,7 @@ async def _test(nginx: Nginx) -> float:
 async def _go_live(nginx: Nginx, layout: Layout) -> float:
     """Start or reload; return the milliseconds until the new configuration was verified."""
     file = version_file(layout, nginx.issue())
-    Path(layout.conf, file.name).write_bytes(file.data)
+    await asyncio.to_thread(Path(layout.conf, file.name).write_bytes, file.data)
     live = await nginx.go_live()
     if not live.ok:
         raise NginxError(live.log)

@@ -1,4 +1,4 @@
-"""The objects of a cluster: shops, each an Ingress with TLS, two paths, its own certificate, Service and EndpointSlice."""
+"""The objects of a cluster: shops, each an Ingress with TLS and two paths, a Secret, a Service, an EndpointSlice."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def secret(number: int, edition: int = 1) -> Json:
     """Return the Secret of a shop; every *edition* has a key of its own."""
     chain, key = certificate(host(number), edition)
     data = {"tls.crt": base64.b64encode(chain).decode(), "tls.key": base64.b64encode(key).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(number), "type": "kubernetes.io/tls", "data": data}
+    head = {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(number)}
+    return {**head, "type": "kubernetes.io/tls", "data": data}
 
 
 @functools.cache

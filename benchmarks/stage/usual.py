@@ -41,7 +41,8 @@ def copy(source: Layout, target: Layout) -> None:
         Path(folder).mkdir(parents=True)
     old, new = (str(Path(layout.conf).parent) for layout in (source, target))
     for path in Path(target.conf).rglob("*.conf"):
-        path.write_text(path.read_text().replace(old, new).replace("error_log stderr notice;", "error_log stderr error;"))
+        text = path.read_text().replace(old, new)
+        path.write_text(text.replace("error_log stderr notice;", "error_log stderr error;"))
 
 
 def rearrange(layout: Layout) -> None:
@@ -55,4 +56,3 @@ def rearrange(layout: Layout) -> None:
 def _certificate(layout: Layout, file: str) -> str:
     path = f"{layout.secrets}/{file}"
     return f"    ssl_certificate {path};\n    ssl_certificate_key {path};\n"
-

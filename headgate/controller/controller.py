@@ -85,32 +85,53 @@ class Controller:
         walked = time.monotonic()
         for room, seconds in walk.spent.items():
             self._watcher.observe_room(room, seconds)
-        result, config_refusal = await self._apply(walk)
+        result, config_refusal = await self._apply(walk, frozenset(batch.keys))
         self._herald.tell(walk, result, frozenset(batch.keys), config_refusal)
         self._conclude(result)
         took = time.monotonic() - began
         self._watcher.observe_room("manager", time.monotonic() - walked)
         self._watcher.observe_work(took)
-        log.info("batch", extra={"fields": _summary(batch, walk, result, walked - began)})
+        # A busy cluster changes Services that no Ingress names all day long: no news.
+        level = logging.INFO if walk.regenerated or walk.update.problems or not _idle(result) else logging.DEBUG
+        log.log(level, "batch", extra={"fields": _summary(batch, walk, result, walked - began)})
 
-    async def _apply(self, walk: Walk) -> tuple[ApplyResult, str]:
-        """Apply the files; if nginx refuses the whole under a new ConfigMap, apply them under the last good one.
+    async def _apply(self, walk: Walk, keys: frozenset[ObjectRef]) -> tuple[ApplyResult, str]:
+        """Apply the files; if a new ConfigMap is why nginx refuses them, apply them under the last good one.
 
         Returns:
             the result, and what nginx said against the ConfigMap if that was given up.
         """
+        tried, before = self._rooms.in_force, self._result
         result = await self._bring(walk.files, walk.reason)
-        if result.outcome is not Outcome.REFUSED:
-            if result.ok:
-                self._rooms.accept()
-            return result, ""
-        try:
-            files = await asyncio.to_thread(self._rooms.fall_back)
-        except BadTemplate:
-            files = None
+        files = await self._fall_back() if self._suspicious(result, before, keys) else None
         if files is None:
-            return result, ""
-        return await self._bring(files, walk.reason), result.error
+            return self._accepted(result), ""
+        fallen = await self._bring(files, walk.reason)
+        if result.outcome is Outcome.REFUSED:
+            return fallen, result.error
+        if saved := result.refused.keys() - fallen.refused.keys():
+            return fallen, result.refused[min(saved)]
+        files = await asyncio.to_thread(self._rooms.use, tried)
+        return self._accepted(await self._bring(files, walk.reason)), ""
+
+    def _suspicious(self, result: ApplyResult, before: ApplyResult, keys: frozenset[ObjectRef]) -> bool:
+        """Whether nginx may have refused what the ConfigMap says: the whole, untouched objects, or all objects."""
+        fresh = result.refused.keys() - before.refused.keys()
+        everything = bool(fresh) and result.refused.keys() >= self._rooms.configuration.resources.keys()
+        return result.outcome is Outcome.REFUSED or everything or not fresh <= keys
+
+    async def _fall_back(self) -> FileSet | None:
+        """Generate everything under the last good ConfigMap, unless that is in force or its templates now fail."""
+        try:
+            return await asyncio.to_thread(self._rooms.fall_back)
+        except BadTemplate:
+            return None
+
+    def _accepted(self, result: ApplyResult) -> ApplyResult:
+        """Take note that the ConfigMap in force is good, if *result* says so."""
+        if result.ok:
+            self._rooms.accept()
+        return result
 
     async def _bring(self, files: FileSet, reason: str) -> ApplyResult:
         """Have the Manager serve *files*, unless they are the very ones that it serves."""
@@ -145,6 +166,10 @@ class Controller:
         if census.served or not census.refused:
             return ""
         return f"all {census.refused} Ingresses are refused (-enable-config-safety); their events say why"
+
+
+def _idle(result: ApplyResult) -> bool:
+    return result.outcome is Outcome.UNCHANGED and not result.written and not result.deleted
 
 
 def _summary(batch: Batch, walk: Walk, result: ApplyResult, rooms: float) -> Mapping[str, object]:

@@ -123,7 +123,7 @@ class Herald:
 
     def census(self) -> Census:
         """Count the Ingresses by what was last said about them."""
-        verdicts = [verdict for ref, verdict in self._last.items() if ref.kind == Ingress.KIND.name]
+        verdicts = self._last.values()
         refused = sum(verdict.state is State.INVALID for verdict in verdicts)
         return Census(served=sum(verdict.served for verdict in verdicts), refused=refused)
 
@@ -184,6 +184,7 @@ class Herald:
             self._events.record(verdict)
 
     def _say_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
+        """Say what became of a Secret of a flag; each renewal is news, though the words are the same."""
         bad = [problem for problem in problems if problem.code]
         if not bad:
             verdict = secret_updated(self._pod, secret)
@@ -191,9 +192,7 @@ class Herald:
             verdict = secret_deleted(self._pod, secret)
         else:
             verdict = secret_rejected(self._pod, secret, bad)
-        if verdict != self._last.get(secret):
-            self._events.record(verdict)
-        self._last[secret] = verdict
+        self._events.record(verdict)
 
     def _remember(self, walk: Walk, result: ApplyResult) -> None:
         """Note what nginx serves, so that a later refusal can say whether something is kept."""

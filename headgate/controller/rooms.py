@@ -14,7 +14,7 @@ from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret
 from headgate.configuration import Configuration, IngressConfiguration, Operation, Update, class_rule
 from headgate.controller.configurator import Configurator
 from headgate.ir import File, FileSet
-from headgate.options import NamespacedName, Options
+from headgate.options import NamespacedName, Options, listeners
 from headgate.problems import ObjectRef, Problem
 from headgate.render import HTTP, MAIN, BadTemplate, Renderer
 from headgate.resolve.ingress import resolve_ingress
@@ -29,6 +29,9 @@ M = TypeVar("M", bound=TopLevel)
 
 Collections = Mapping[type[TopLevel], Mapping[ObjectRef, TopLevel]]
 """Every watched object, by model; live, but asked for single objects only."""
+
+InForce = tuple[Environment, Renderer]
+"""What a ConfigMap decides for all resources: the common settings, and the templates."""
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +65,13 @@ class Rooms:
         self._collections = collections
         self._base = env
         self._templates = renderer.overrides
-        self._accepted: tuple[Environment, Renderer] = (env, renderer)
+        self._accepted: InForce = (env, renderer)
         self._classes: dict[ObjectRef, IngressClass] = {}
         self._slices = SliceIndex()
         self._references = References()
         self.configurator = Configurator(env, renderer)
-        self.configuration = Configuration(Rules(options.allow_empty_ingress_host, env.gates))
+        ports = {port: flag for flag, port in listeners(options).items()}
+        self.configuration = Configuration(Rules(options.allow_empty_ingress_host, env.gates, ports))
         self.secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
 
     def walk(self, keys: frozenset[ObjectRef], now: datetime) -> Walk:
@@ -128,15 +132,22 @@ class Rooms:
         """The time, with its zone."""
         return datetime.now(UTC)
 
+    @property
+    def in_force(self) -> InForce:
+        """What the ConfigMap makes of everything, as of now."""
+        return self.configurator.env, self.configurator.renderer
+
     def accept(self) -> None:
         """Remember that nginx serves under the ConfigMap that is in force."""
-        self._accepted = (self.configurator.env, self.configurator.renderer)
+        self._accepted = self.in_force
 
     def fall_back(self) -> FileSet | None:
         """Return to the ConfigMap that nginx last served under; ``None`` if that is the one in force."""
-        if self._accepted == (self.configurator.env, self.configurator.renderer):
-            return None
-        self.configurator.change(*self._accepted)
+        return None if self._accepted == self.in_force else self.use(self._accepted)
+
+    def use(self, force: InForce) -> FileSet:
+        """Generate everything again under what was in force at another time."""
+        self.configurator.change(*force)
         return self.configurator.files()
 
     # --- room 3: who owns what -----------------------------------------------------------------------

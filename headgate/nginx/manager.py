@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Literal, Protocol
 
@@ -39,7 +38,7 @@ class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
         layout: its directories.
         binary: the program, from ``find_binary``.
         reload_timeout_s: seconds until a reload that nobody answers has failed; also for each ``nginx -t``.
-        min_spacing_s: seconds from the end of one reload to the start of the next.
+        min_spacing_s: seconds from the end of one reload to the signal of the next.
         isolate_s: seconds spent on finding the objects nginx refuses, before all that is new is left out.
     """
 
@@ -113,7 +112,7 @@ class LocalManager:
         """Nothing is touched yet; *on_restart* is told, in one line, each time a dead master was replaced."""
         self._options = options
         self._on_restart = on_restart or (lambda _message: None)
-        self._nginx = Nginx(options.binary.path, options.layout, options.reload_timeout_s)
+        self._nginx = Nginx(options.binary.path, options.layout, options.reload_timeout_s, options.min_spacing_s)
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
         self._good = FileSet()
         self._present = FileSet()
@@ -122,7 +121,6 @@ class LocalManager:
         self._started = asyncio.Event()
         self._settled = False
         """Whether nginx surely serves ``_good``; not after an attempt that was cancelled or never answered."""
-        self._last_end = float("-inf")
         self.stats = ReloadStats()
 
     @property
@@ -237,7 +235,6 @@ class LocalManager:
 
     async def _attempt(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
         """Write, test, make live; on failure the last good files are back."""
-        await asyncio.sleep(max(0.0, self._last_end + self._options.min_spacing_s - time.monotonic()))
         before = self._nginx.version
         self._settled = False
         task = Task(
@@ -259,8 +256,6 @@ class LocalManager:
             error = attempt.explain(failure)
         except NginxError as fault:
             error = str(fault)
-        finally:
-            self._last_end = time.monotonic()
         if failure is not None and failure.pending:
             self._nginx.nudge()
         elif self._nginx.version != before:

@@ -44,11 +44,21 @@ class Live(msgspec.Struct, frozen=True):
 class Nginx:
     """One nginx under one Layout; at most one master at a time."""
 
-    def __init__(self, binary: str, layout: Layout, timeout_s: float) -> None:
-        """Use *binary*; a reload that nobody answers within *timeout_s* has failed. Nothing is started yet."""
+    def __init__(self, binary: str, layout: Layout, timeout_s: float, spacing_s: float = 0.0) -> None:
+        """Use *binary*; nothing is started yet.
+
+        Args:
+            binary: the program.
+            layout: its directories.
+            timeout_s: seconds after which a reload that nobody answers has failed.
+            spacing_s: seconds from the end of one reload to the signal of the next.
+        """
         self._binary = binary
         self._layout = layout
         self._timeout_s = timeout_s
+        self._spacing_s = spacing_s
+        self._rested = float("-inf")
+        """When the next reload may be signalled."""
         self._errors = ErrorLog(layout.error_log)
         self.master: Master | None = None
         self.version = 0
@@ -73,11 +83,13 @@ class Nginx:
     async def go_live(self) -> Live:
         """Reload, or start, with the files on disk, whose version file says what ``issue`` did last; wait.
 
-        A refused reload leaves the earlier configuration serving; a failed start leaves nothing running.
+        The distance to the reload before is kept here, so that writing and testing fill it. A refused reload
+        leaves the earlier configuration serving; a failed start leaves nothing running.
 
         Raises:
             NginxError: nginx could not even be started, or something of an earlier run is in the way.
         """
+        await asyncio.sleep(max(0.0, self._rested - time.monotonic()))
         version = self._issued
         mark, began = self._errors.mark(), time.monotonic()
         fresh = not self.alive
@@ -93,6 +105,7 @@ class Nginx:
         live = Live(verdict, self._errors.since(mark), (time.monotonic() - began) * 1000)
         if live.ok:
             self.version = version
+            self._rested = time.monotonic() + self._spacing_s
         elif fresh:
             await master.quit(ABANDON_S)
         if verdict is Verdict.LINGERING:

@@ -24,6 +24,9 @@ _ANNOTATIONS = {
     "nginx.org/limit-req-scale": "not there yet",
 }
 
+_GUARDS = ("nginx.org/policies", "nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
+"""Annotations that decide who may ask: to serve without them would let in whom they keep out."""
+
 _KEYS = {
     "virtualserver-template": "not there yet (VirtualServers come with the custom resources)",
     "transportserver-template": "not there yet (TransportServers come with the custom resources)",
@@ -51,6 +54,11 @@ def declined(place: str, key: str) -> str:
     if key in _WHOLE[place]:
         return _WHOLE[place][key]
     return next((reason for prefix, reason in _PREFIXES[place].items() if key.startswith(prefix)), "")
+
+
+def guards(key: str) -> bool:
+    """Whether an Ingress must not be served without what the annotation *key* asks for."""
+    return key.startswith(_GUARDS)
 
 
 def declined_rows(place: str) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,9 @@ default is *ConfigMap*, the key of the same name without `{PREFIX}` decides (see
 *In a set* says which Ingresses of a mergeable set (`{PREFIX}mergeable-ingress-type`) may carry the annotation; on the
 others it has no effect and is reported. *Inherited* means that a minion without it takes the master's.
 
+An annotation of the incumbent that Headgate does not have is reported and has no effect, except where it decides who
+may ask (policies, JWT, App Protect): such an Ingress is refused, so that nothing is served unguarded.
+
 Times are nginx's: `30s`, `1h30m`, `500ms`. Sizes are bytes, or end in `k` or `m`.
 """
 

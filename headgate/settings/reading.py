@@ -10,7 +10,7 @@ import msgspec
 
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings.config_params import REGISTRY, ConfigParams
-from headgate.settings.declined import declined
+from headgate.settings.declined import declined, guards
 from headgate.settings.parsers import Unfit
 from headgate.settings.registry import PREFIX, Field, Role, Scope, Where
 
@@ -158,6 +158,10 @@ def _unknown(key: str, text: str, origin: ObjectRef) -> Problem | None:
     if not key.startswith(FOREIGN) or key in STRUCTURAL:
         return None
     reason = declined("annotation", key) or f"not an annotation of Headgate{_guess(key, REGISTRY.annotations)}"
+    if guards(key):
+        return Problem(
+            origin, key, text, f"is {reason}", "the Ingress is refused, not served unguarded", Severity.ERROR
+        )
     return Problem(origin, key, text, f"is {reason}", "it has no effect")
 
 

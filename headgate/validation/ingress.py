@@ -5,7 +5,7 @@ The rules are those of the Kubernetes API (networking.k8s.io/v1) and of the incu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -30,10 +30,12 @@ class Rules(msgspec.Struct, frozen=True):
     Attributes:
         allow_empty_host: ``-allow-empty-ingress-host``.
         gates: flags that knobs ask for (``enable-snippets``, ``enable-directive-autoadjust``).
+        ports: port → the flag by which something of ours listens there.
     """
 
     allow_empty_host: bool = False
     gates: frozenset[str] = frozenset()
+    ports: Mapping[int, str] = {}
 
 
 class ValidIngress(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     role, fault = _role(ingress)
     said, problems = read_annotations(ingress.annotations, ingress.ref, role, rules.gates)
     faults = [*fault, *_names(ingress), *_shape(spec, role, rules)]
-    faults += [*_rules(spec, said, role), *_tls(spec), *_together(spec, said)]
+    faults += [*_rules(spec, said, role), *_tls(spec), *_together(spec, said), *_ports(said, rules)]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
     problems += [Problem(ingress.ref, *idle, "it has no effect") for idle in _idle(spec, role)]
     if any(problem.refuses for problem in problems):
@@ -188,6 +190,19 @@ def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
                 yield f"spec.tls[{i}].hosts[{j}]", host, "is not a host of any rule of this Ingress"
     if role is Role.MINION and spec.default_backend:
         yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
+
+
+def _ports(said: Said, rules: Rules) -> Iterator[Fault]:
+    """Check that no port of the Ingress is one of ours: nginx could not open it, or would change what it speaks."""
+    usual = {"listen_ports": "-default-http-listener-port", "listen_ports_ssl": "-default-https-listener-port"}
+    for key, flag in usual.items():
+        for port in said.get("routing", {}).get(key, ()):
+            if rules.ports.get(port, flag) != flag:
+                yield (
+                    f"nginx.org/{key.replace('_', '-')}",
+                    str(port),
+                    f"is the port of {rules.ports[port]}; take another",
+                )
 
 
 def _together(spec: IngressSpec, said: Said) -> Iterator[Fault]:

@@ -98,10 +98,11 @@ class Cluster:
         return [item.get("ip") or item.get("hostname") for item in balancer.get("ingress") or []]
 
     async def denials(self) -> float:
-        """Requests that this API server answered with 403 so far."""
+        """Requests, of anybody, for which this API server found no permission so far."""
         text = (await self.client.request("GET", "/metrics")).decode()
-        lines = (line for line in text.splitlines() if line.startswith("apiserver_request_total{"))
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if 'code="403"' in line)
+        name = "authorization_attempts_total{"
+        lines = [line for line in text.splitlines() if line.startswith(name) and '"allowed"' not in line]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     async def token(self, namespace: str, account: str) -> str:
         """A token for a ServiceAccount (TokenRequest), good for an hour."""

@@ -44,7 +44,8 @@ async def serving(place: Place, echo: None) -> Replica:
     await place.cluster.apply(
         *(endpoint_slice(place.name, f"{drink}-svc", *place.backend) for drink in ("tea", "coffee"))
     )
-    await eventually(lambda: replica.get(HOST, "/tea", tls=True), lambda answer: answer.status == 200)
+    for path in ("/tea", "/coffee"):
+        await eventually(lambda wanted=path: replica.get(HOST, wanted, tls=True), lambda answer: answer.status == 200)
     return replica
 
 
@@ -101,9 +102,9 @@ async def test_metrics_count_resources_and_reloads(serving: Replica, place: Plac
 
 async def test_a_change_that_means_nothing_to_nginx_reloads_nothing(serving: Replica, place: Place) -> None:
     reloads, before = await serving.reloads(), await serving.batches()
-    change = cafe(place)[-1]
-    change["metadata"]["labels"] = {"touched": "yes"}
-    await place.cluster.kubectl_apply(change)
+    await eventually(lambda: told(place, "AddedOrUpdated"), lambda times: times == 1)
+    note = {"metadata": {"annotations": {"example.com/note": "to nobody"}}}
+    await place.cluster.merge("Ingress", place.name, "cafe-ingress", note)
     await eventually(lambda: told(place, "AddedOrUpdated"), lambda times: times == 2)
     await eventually(serving.batches, lambda count: count > before)
     assert await serving.reloads() == reloads

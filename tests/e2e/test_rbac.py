@@ -22,6 +22,9 @@ ADDRESS = "203.0.113.7"
 POLLED_WITHIN = 40.0
 """Seconds until a list in place of a watch shows a change: the pause between two lists, and some more."""
 
+MOST_DENIALS = 5
+"""Refused requests of a test that are no loop: a watch of IngressClasses at each of its lists, and what others ask."""
+
 
 def cluster_role(place: Place, without: str = "") -> Object:
     """The incumbent's role under the place's name; *without* takes the rules for one resource away."""
@@ -116,7 +119,7 @@ async def test_everything_works_with_the_incumbents_role(
     assert replica.logged("informer failed") == []
     assert replica.logged("status not written") == []
     assert replica.logged("event not sent") == []
-    assert await cluster.denials() - denied <= 3
+    assert 1 <= await cluster.denials() - denied <= MOST_DENIALS
 
 
 async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(

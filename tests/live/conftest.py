@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from live_cluster import Cluster
-from live_objects import Manifests, endpoints, ingress_class, service
-from live_places import ANY, BUILDS, free_port, short_folder
-from live_program import Program
+from live_objects import Manifests, cafe, endpoints, ingress_class, service
+from live_places import ANY, free_port, short_folder
+from live_program import Program, Start
 
 from headgate.nginx import procfs
+from tests.binaries import BINARIES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-
-Start = Callable[..., Program]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what cannot run here."""
     here = Path(__file__).parent
-    if BUILDS and procfs.readable():
+    if BINARIES and procfs.readable():
         return
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason="no nginx here" if not BUILDS else "no /proc"))
+            item.add_marker(pytest.mark.skip(reason="no nginx here" if not BINARIES else "no /proc"))
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +50,10 @@ def _backend(name: str) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(scope="module", params=sorted(BUILDS))
+@pytest.fixture(scope="module", params=sorted(BINARIES))
 def build(request: pytest.FixtureRequest) -> str:
     """The path of each nginx that is here."""
-    return BUILDS[request.param]
+    return BINARIES[request.param]
 
 
 @pytest.fixture
@@ -113,9 +112,3 @@ def replica(run: Start, cluster: Cluster) -> Start:
         return program
 
     return make
-
-
-def cafe(folder: Path, tea: int) -> Manifests:
-    manifests = Manifests(folder / "manifests")
-    manifests.put(ingress_class(), service("tea"), endpoints("tea", "127.0.0.1", port=tea))
-    return manifests

@@ -133,3 +133,10 @@ class Manifests:
     def _file(self, item: Json) -> Path:
         metadata = item["metadata"]
         return self.path / f"{item['kind'].lower()}-{metadata.get('namespace', '')}-{metadata['name']}.json"
+
+
+def cafe(folder: Path, tea: int) -> Manifests:
+    """A folder with the class and the Service ``tea``, whose backend listens on port *tea*."""
+    manifests = Manifests(folder / "manifests")
+    manifests.put(ingress_class(), service("tea"), endpoints("tea", "127.0.0.1", port=tea))
+    return manifests

