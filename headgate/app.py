@@ -4,48 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import logging
-import os
 import signal
-import socket
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from headgate import __version__
-from headgate.api import Ingress, Pod, Secret, Service, TopLevel
+from headgate.api import Pod, TopLevel
 from headgate.controller.controller import Controller
 from headgate.controller.environment import environment, layout, template_overrides
+from headgate.controller.flag_secrets import read_certificate, read_login
+from headgate.controller.gauges import Gauges
 from headgate.controller.herald import Herald
+from headgate.controller.leadership import Leadership
 from headgate.controller.rooms import Rooms
 from headgate.controller.watches import Selection, Watches
-from headgate.k8s import (
-    Client,
-    ConfigError,
-    Folder,
-    K8sError,
-    LeaderElector,
-    LeaseTiming,
-    Resources,
-    Source,
-    WorkQueue,
-    load,
-)
+from headgate.k8s import Client, Folder, K8sError, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
-from headgate.nginx.latency import LatencyReceiver, Sample
+from headgate.nginx.latency import LatencyReceiver
+from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
-from headgate.nginx.stats import status as stub_status
-from headgate.options import NamespacedName, Options
+from headgate.options import Options
 from headgate.problems import ObjectRef, Problem
 from headgate.render import Renderer
 from headgate.reporting.events import EventRecorder
-from headgate.reporting.http import Listener, Login, metrics_app, probes_app, serving, tls_context
-from headgate.reporting.metrics import Metrics, Server
-from headgate.reporting.status import StatusWriter, addresses
+from headgate.reporting.http import Listener, metrics_app, probes_app, serving
+from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
-from headgate.translate import lacks_of_flags
+from headgate.translate import Environment, lacks_of_flags
 
 log = logging.getLogger(__name__)
 
@@ -61,34 +49,23 @@ class App:
     ) -> None:
         """Build, but start nothing; *source* is the cluster or the folder, *lease* another pace of leadership."""
         self._options = options
-        self._lease = lease
         self._source = source
         self._client = source if isinstance(source, Client) else None
         self._layout = layout(options)
         self._queue = WorkQueue()
         self._metrics = Metrics(options.ingress_class, latency=options.enable_latency_metrics)
         self._watches = Watches(options, self._sources, self._queue)
-        self._manager = LocalManager(
-            ManagerOptions(
-                layout=self._layout,
-                binary=binary,
-                reload_timeout_s=options.nginx_reload_timeout / 1000,
-                min_spacing_s=options.reload_spacing / 1000,
-            ),
-            on_restart=self._restarted,
-        )
-        env = environment(
-            options, binary.capabilities, self._layout, user=worker_user(self._layout), ipv6=has_ipv6(),
-            stdout=can_open_stdout(),
-        )  # fmt: skip
-        for line in lacks_of_flags(env):
-            log.warning("nginx cannot", extra={"fields": {"what": line}})
+        self._manager = LocalManager(self._manager_options(binary), on_restart=self._restarted)
+        env = self._environment(binary)
         self._rooms = Rooms(options, env, self._watches.collections, Renderer(template_overrides(options)))
         self._subject = Subject(ObjectRef(Pod.KIND.name, options.pod_namespace, options.pod_name or "headgate"))
         self._events = EventRecorder(self._client, instance=options.pod_name)
-        self._status = self._status_writer()
-        self._elector = self._leader_elector()
-        self._latency = LatencyReceiver(self._layout, self._observe) if options.enable_latency_metrics else None
+        self._leadership = (
+            Leadership(options, self._client, self._watches, self._metrics, lease) if self._client else None
+        )
+        self._gauges = Gauges(self._metrics, self._rooms, self._manager, self._queue)
+        latency = options.enable_latency_metrics
+        self._latency = LatencyReceiver(self._layout, self._gauges.observe) if latency else None
 
     async def run(self) -> None:
         """Serve until cancelled; then say not ready, drain nginx, and stop.
@@ -97,15 +74,13 @@ class App:
             ExceptionGroup: an edge that cannot be retried (a port of ours that is taken, a folder that is not there).
         """
         self._subject = await self._pod()
-        herald = Herald(
-            self._rooms, self._watches.find, self._events, self._status, self._subject, self._report_addresses
-        )
+        herald = self._herald()
         controller = Controller(
             self._queue, self._rooms, self._manager, herald, self._metrics,
             config_safety=self._options.enable_config_safety,
         )  # fmt: skip
-        self._metrics.before_scrape(self._gather)
-        self._metrics.before_scrape(functools.partial(self._count_refused, herald))
+        gather = functools.partial(self._gauges.gather, self._layout, herald, self._events, self._latency)
+        self._metrics.before_scrape(gather)
         async with contextlib.AsyncExitStack() as stack:
             await self._serve(stack, controller)
             if self._latency:
@@ -124,10 +99,8 @@ class App:
                 tasks.create_task(self._source.run())
             tasks.create_task(self._watches.run())
             tasks.create_task(self._events.run())
-            if self._status:
-                tasks.create_task(self._status.run())
-            if self._elector:
-                tasks.create_task(self._elector.run())
+            if self._leadership:
+                tasks.create_task(self._leadership.run())
             tasks.create_task(self._manager.run())
             tasks.create_task(self._control(controller))
             tasks.create_task(self._watch_expiry())
@@ -156,54 +129,37 @@ class App:
             self._source, model, selection.namespace, field_selector=selection.fields, label_selector=selection.labels
         )
 
-    def _status_writer(self) -> StatusWriter | None:
-        if self._client is None or not self._options.report_ingress_status:
-            return None
-        writer = StatusWriter(self._client, self._ingress)
-        if not self._options.enable_leader_election:
-            writer.lead()
-        return writer
-
-    def _ingress(self, ref: ObjectRef) -> Ingress | None:
-        found = self._watches.find(Ingress, ref)
-        return found if isinstance(found, Ingress) else None
-
-    def _leader_elector(self) -> LeaderElector | None:
-        options = self._options
-        if self._client is None or not options.enable_leader_election:
-            return None
-        identity = options.pod_name or f"{socket.gethostname()}-{os.getpid()}"
-        return LeaderElector(
-            self._client,
-            options.pod_namespace,
-            options.leader_election_lock_name,
-            identity,
-            started=self._lead,
-            stopped=self._follow,
-            timing=self._lease,
+    def _manager_options(self, binary: Binary) -> ManagerOptions:
+        return ManagerOptions(
+            layout=self._layout,
+            binary=binary,
+            reload_timeout_s=self._options.nginx_reload_timeout / 1000,
+            min_spacing_s=self._options.reload_spacing / 1000,
         )
 
-    def _lead(self) -> None:
-        self._metrics.set_leader(leading=True)
-        if self._status:
-            self._status.lead(lambda: self._elector is None or self._elector.is_leader)
+    def _environment(self, binary: Binary) -> Environment:
+        """Return what translations share, and say what the binary lacks."""
+        env = environment(
+            self._options,
+            binary.capabilities,
+            self._layout,
+            user=worker_user(self._layout),
+            ipv6=has_ipv6(),
+            stdout=can_open_stdout(),
+        )
+        for line in lacks_of_flags(env):
+            log.warning("nginx cannot", extra={"fields": {"what": line}})
+        return env
 
-    def _follow(self) -> None:
-        self._metrics.set_leader(leading=False)
-        if self._status:
-            self._status.follow()
+    def _herald(self) -> Herald:
+        status = self._leadership.status if self._leadership else None
+        return Herald(self._rooms, self._watches.find, self._events, status, self._subject, self._report_addresses)
 
     def _report_addresses(self) -> None:
-        """Give the addresses of Ingresses to the status writer; called after each batch."""
-        if self._status is None:
-            return
-        options = self._options
-        service = None
-        if options.external_service:
-            ref = ObjectRef(Service.KIND.name, options.pod_namespace, options.external_service)
-            service = self._watches.find(Service, ref)
-        configured = self._rooms.configurator.env.params.main.external_status_address or ""
-        self._status.set_addresses(addresses(service if isinstance(service, Service) else None, configured))
+        """Have the addresses of Ingresses looked at again; called after each batch."""
+        if self._leadership:
+            configured = self._rooms.configurator.env.params.main.external_status_address
+            self._leadership.report_addresses(configured or "")
 
     async def _pod(self) -> Subject:
         """Return our own Pod as the subject of Events; a Pod that cannot be read is named all the same."""
@@ -226,100 +182,16 @@ class App:
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:
         options = self._options
         if options.ready_status:
-            app = probes_app(lambda: controller.unready, self._dead)
+            app = probes_app(lambda: controller.unready, controller.stuck)
             await stack.enter_async_context(serving(app, Listener(options.ready_status_port, "-ready-status-port")))
         if options.enable_prometheus_metrics:
-            login, certificate = await self._login(), await self._metrics_certificate()
-            listener = Listener(
-                options.prometheus_metrics_listen_port, "-prometheus-metrics-listen-port", tls=certificate
-            )
-            await stack.enter_async_context(serving(metrics_app(self._metrics, login), listener))
-
-    def _dead(self) -> str:
-        """Say why the process should be restarted; an event loop that answers is alive."""
-        return ""
-
-    async def _login(self) -> Login | None:
-        named = self._options.prometheus_basic_auth_secret
-        if named is None:
-            return None
-        secret = await self._secret(named, "-prometheus-basic-auth-secret")
-        name, word = secret.value("username"), secret.value("password")
-        if name is None or word is None:
-            raise ConfigError(f"-prometheus-basic-auth-secret: {named} needs the keys username and password")
-        return Login(name, word)
-
-    async def _metrics_certificate(self) -> Any:
-        named = self._options.prometheus_tls_secret
-        if named is None:
-            return None
-        secret = await self._secret(named, "-prometheus-tls-secret")
-        certificate, key = secret.value("tls.crt"), secret.value("tls.key")
-        if certificate is None or key is None:
-            raise ConfigError(f"-prometheus-tls-secret: {named} needs the keys tls.crt and tls.key")
-        return tls_context(certificate, key)
-
-    async def _secret(self, named: NamespacedName, flag: str) -> Secret:
-        """Read a Secret that must be there at the start.
-
-        Raises:
-            ConfigError: it cannot be read; the message names *flag*.
-        """
-        ref = ObjectRef(Secret.KIND.name, named.namespace, named.name)
-        if isinstance(self._source, Folder):
-            found = next((item for item in self._source.load() if item.ref == ref), None)
-            if isinstance(found, Secret):
-                return found
-            raise ConfigError(f"{flag}: the folder has no Secret {named}")
-        try:
-            return Secret.convert(await self._source.get(Secret.KIND, named.namespace, named.name))
-        except K8sError as error:
-            raise ConfigError(f"{flag}: the Secret {named} cannot be read: {error}") from error
-
-    async def _gather(self) -> None:
-        """Set the numbers that are asked for, not told."""
-        metrics, generations = self._metrics, self._manager.generations()
-        metrics.set_reloads(self._manager.stats)
-        metrics.set_workers(current=generations.current, old=generations.leaving)
-        metrics.set_queue_depth(self._queue.depth)
-        metrics.set_ingresses(**self._rooms.configuration.census())
-        metrics.set_events_dropped(self._events.dropped)
-        metrics.set_connections(await stub_status(self._layout))
-        if self._latency:
-            metrics.set_latency_lost(self._latency.malformed)
-
-    async def _count_refused(self, herald: Herald) -> None:
-        self._metrics.set_refused(herald.census().refused)
-
-    def _observe(self, sample: Sample) -> None:
-        """Count the latency of one try at a server of an upstream that we made."""
-        labels = self._rooms.configurator.labels(sample.upstream, sample.server)
-        if labels is None:
-            return
-        server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)
-        self._metrics.observe_latency(server, sample.milliseconds)
-
-
-def has_ipv6() -> bool:
-    """Whether this machine can listen on IPv6 at all; containers often cannot."""
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.bind(("::", 0))
-    except OSError:
-        log.info("no IPv6 here", extra={"fields": {"effect": "nginx listens on IPv4 only"}})
-        return False
-    return True
-
-
-def can_open_stdout() -> bool:
-    """Whether nginx can open ``/dev/stdout`` anew, which it cannot where that is a socket or another user's pipe."""
-    try:
-        os.close(os.open("/dev/stdout", os.O_WRONLY | os.O_APPEND))
-    except OSError as error:
-        if error.errno not in {errno.ENXIO, errno.EACCES, errno.EPERM, errno.ENOENT}:
-            raise
-        return False
-    return True
+            login, tls = None, None
+            if named := options.prometheus_basic_auth_secret:
+                login = await read_login(self._source, named, "-prometheus-basic-auth-secret")
+            if named := options.prometheus_tls_secret:
+                tls = await read_certificate(self._source, named, "-prometheus-tls-secret")
+            port, flag = options.prometheus_metrics_listen_port, "-prometheus-metrics-listen-port"
+            await stack.enter_async_context(serving(metrics_app(self._metrics, login), Listener(port, flag, tls=tls)))
 
 
 @contextlib.asynccontextmanager

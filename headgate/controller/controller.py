@@ -21,6 +21,8 @@ from headgate.render import BadTemplate
 
 log = logging.getLogger(__name__)
 
+STUCK_S = 900.0
+"""No batch takes so long: every wait inside has a limit of its own, far below."""
 WHOLE = ObjectRef("NGINX", "", "configuration")
 """The key under which an apply that failed as a whole is tried again."""
 
@@ -63,9 +65,15 @@ class Controller:
         self._watcher = watcher
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
+        self._busy_since: float | None = None
         self._started = False
         self._serving: FileSet | None = None
         self._result = ApplyResult(outcome=Outcome.UNCHANGED, version=0)
+
+    def stuck(self) -> str:
+        """Return why the process should be restarted: one batch has been worked on for ``STUCK_S``; else empty."""
+        busy = time.monotonic() - self._busy_since if self._busy_since else 0.0
+        return f"a batch is being worked on for {busy:.0f} s" if busy > STUCK_S else ""
 
     async def run(self) -> None:
         """Take batches for ever; the caller starts this when every Informer has synced.
@@ -78,7 +86,7 @@ class Controller:
 
     async def sync(self, batch: Batch) -> None:
         """Walk *batch* through the rooms, make nginx serve the outcome, and tell everybody."""
-        began = time.monotonic()
+        began = self._busy_since = time.monotonic()
         for seconds in batch.waited.values():
             self._watcher.observe_queue(seconds)
         walk = await asyncio.to_thread(self._rooms.walk, frozenset(batch.keys), datetime.now(UTC))
@@ -89,6 +97,7 @@ class Controller:
         self._herald.tell(walk, result, frozenset(batch.keys), config_refusal)
         self._conclude(result)
         took = time.monotonic() - began
+        self._busy_since = None
         self._watcher.observe_room("manager", time.monotonic() - walked)
         self._watcher.observe_work(took)
         # A busy cluster changes Services that no Ingress names all day long: no news.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from operator import attrgetter
 
 import msgspec
 
@@ -39,7 +40,7 @@ class FileSet(Mapping[str, File]):
     def __init__(self, files: Iterable[File] = ()) -> None:
         """Build from *files*; two files of one name are a bug of the caller (ValueError)."""
         self._files: dict[str, File] = {}
-        for file in sorted(files, key=lambda file: file.name):
+        for file in sorted(files, key=attrgetter("name")):
             if file.name in self._files:
                 msg = f"two files are named {file.name}"
                 raise ValueError(msg)

@@ -120,6 +120,6 @@ def test_a_reload_under_load_loses_nothing_where_the_build_can(stage: Stage) -> 
         await load.run(asyncio.get_running_loop().run_in_executor(None, change))
 
     asyncio.run(both())
-    until(lambda: program.reloads() == before + 4)
+    until(lambda: program.reloads() >= before + 4)
     assert load.answered > 10 * CONNECTIONS
     assert load.lost == []

@@ -1,0 +1,74 @@
+"""Leadership and what only a leader does: the statuses of Ingresses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from headgate.api import Ingress, Service
+from headgate.controller.watches import Watches
+from headgate.k8s import Client, LeaderElector, LeaseTiming
+from headgate.options import Options
+from headgate.problems import ObjectRef
+from headgate.reporting.metrics import Metrics
+from headgate.reporting.status import StatusWriter, addresses
+
+
+class Leadership:
+    """Campaigns for the Lease if there is one to campaign for, and lets the StatusWriter write while it is held."""
+
+    def __init__(
+        self, options: Options, client: Client, watches: Watches, metrics: Metrics, timing: LeaseTiming | None = None
+    ) -> None:
+        """Prepare; nothing is asked before ``run``."""
+        self._options = options
+        self._watches = watches
+        self._metrics = metrics
+        self.status = StatusWriter(client, self._ingress) if options.report_ingress_status else None
+        self._elector = self._campaign(client, timing) if options.enable_leader_election else None
+        if self._elector is None:
+            self._lead()
+
+    async def run(self) -> None:
+        """Campaign and write for ever; cancellation gives the Lease back."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._elector:
+                tasks.create_task(self._elector.run())
+            if self.status:
+                tasks.create_task(self.status.run())
+
+    def report_addresses(self, configured: str) -> None:
+        """Look at the addresses that Ingresses show; *configured* is the ConfigMap's, which goes first."""
+        if self.status is None:
+            return
+        service = None
+        if self._options.external_service:
+            ref = ObjectRef(Service.KIND.name, self._options.pod_namespace, self._options.external_service)
+            service = self._watches.find(Service, ref)
+        self.status.set_addresses(addresses(service if isinstance(service, Service) else None, configured))
+
+    def _campaign(self, client: Client, timing: LeaseTiming | None) -> LeaderElector:
+        return LeaderElector(
+            client,
+            self._options.pod_namespace,
+            self._options.leader_election_lock_name,
+            self._options.pod_name or f"{socket.gethostname()}-{os.getpid()}",
+            started=self._lead,
+            stopped=self._follow,
+            timing=timing,
+        )
+
+    def _lead(self) -> None:
+        self._metrics.set_leader(leading=True)
+        if self.status:
+            self.status.lead(lambda: self._elector is None or self._elector.is_leader)
+
+    def _follow(self) -> None:
+        self._metrics.set_leader(leading=False)
+        if self.status:
+            self.status.follow()
+
+    def _ingress(self, ref: ObjectRef) -> Ingress | None:
+        found = self._watches.find(Ingress, ref)
+        return found if isinstance(found, Ingress) else None
