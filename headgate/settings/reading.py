@@ -13,9 +13,13 @@ from headgate.settings.config_params import REGISTRY, ConfigParams
 from headgate.settings.declined import declined, guards
 from headgate.settings.parsers import Unfit
 from headgate.settings.registry import PREFIX, Field, Role, Scope, Where
+from headgate.settings.values import Quoted
 
 Said = dict[str, dict[str, Any]]
 """What somebody said, already typed: group → field → value."""
+
+LONGEST = 4000
+"""Bytes of one argument that nginx takes for sure: its lexer's buffer (NGX_CONF_BUFFER) has 4096."""
 
 _SCOPES = {field.name: field.setting.scope for field in REGISTRY.fields}
 
@@ -108,10 +112,20 @@ def _put(said: Said, field: Field, text: str) -> str:
     if not text.strip() and not field.setting.empty:
         return "empty; remove it or give it a value"
     try:
-        said.setdefault(field.group, {})[field.name] = field.parse(text)
+        value = field.parse(text)
     except Unfit as unfit:
         return str(unfit)
+    if field.group != "snippets" and _overlong(value):
+        return f"longer than one argument of nginx may be ({LONGEST} bytes)"
+    said.setdefault(field.group, {})[field.name] = value
     return ""
+
+
+def _overlong(value: Any) -> bool:
+    """Whether nginx's lexer would give up on a part of *value*, which would spoil the whole file."""
+    parts = value if isinstance(value, tuple) else (value,)
+    spelled = (part.spelled if isinstance(part, Quoted) else str(part) for part in parts)
+    return any(len(part.encode()) > LONGEST for part in spelled)
 
 
 def _missing(field: Field, present: Mapping[str, str], place: Where, gates: frozenset[str]) -> str:

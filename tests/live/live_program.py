@@ -188,6 +188,10 @@ class Program:
         assert found, f"no {name} with {labels}"
         return sum(sample.value for sample in found)
 
+    def batches(self) -> int:
+        """How many batches of changes it has walked through to the end."""
+        return int(self.number("nginx_ingress_controller_workqueue_work_duration_seconds_count"))
+
     def reloads(self) -> int:
         return int(self.number(RELOADS))
 

@@ -84,12 +84,12 @@ def test_plain_http_is_sent_to_https(stage: Stage) -> None:
 def test_a_renewed_certificate_is_shown_within_two_seconds_without_a_reload(stage: Stage) -> None:
     program, manifests = stage
     fresh = tls_secret("two", "two.test")
-    before, batches = program.reloads(), len(program.lines("batch"))
+    before, batches = program.reloads(), program.batches()
     for _ in range(3):  # nginx has it in its cache, if it has one
         program.certificate("two.test")
     manifests.put(fresh)
     until(lambda: program.certificate("two.test") == shown(fresh), 2.0)
-    until(lambda: len(program.lines("batch")) > batches)
+    until(lambda: program.batches() > batches)
     assert program.reloads() == before
     assert program.certificate("one.test") == shown(SECRETS["one.test"])
     manifests.put(SECRETS["two.test"])

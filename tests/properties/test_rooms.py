@@ -19,7 +19,7 @@ from tests.lexer import directives
 from tests.world import World
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
-steady = settings(derandomize=True, deadline=None, max_examples=120)
+steady = settings(derandomize=True, deadline=None, max_examples=80)
 
 NAMESPACES = st.sampled_from(["blog", "shop"])
 SERVICES = st.sampled_from(["tea", "coffee"])
@@ -250,7 +250,7 @@ class Batches(RuleBasedStateMachine):
         assert_same(self.world, afresh(self.world.objects()))
 
 
-Batches.TestCase.settings = settings(derandomize=True, deadline=None, max_examples=120, stateful_step_count=12)
+Batches.TestCase.settings = settings(derandomize=True, deadline=None, max_examples=60, stateful_step_count=12)
 TestBatches = Batches.TestCase
 
 
@@ -258,13 +258,14 @@ def test_the_strategies_reach_what_they_are_for() -> None:
     """Enough of what is made is served, and enough refused, that the properties above say something."""
     served, refused = set(), set()
 
-    @settings(derandomize=True, deadline=None, max_examples=200, database=None)
+    @settings(derandomize=True, deadline=None, max_examples=80, database=None)
     @given(st.lists(OBJECTS, min_size=6, max_size=12))
     def count(objects: list[TopLevel]) -> None:
         for verdict in afresh(objects).desk.says.values():
             (served if verdict.served else refused).add(verdict.message)
 
     count()
-    assert len(served) > 20
-    assert len(refused) > 20
-    assert any("minion" in message or "master" in message for message in refused)
+    assert len(served) > 10
+    assert len(refused) > 5
+    assert any("taken by other resources" in message for message in refused)
+    assert any("Ingress master" in message for message in refused)
