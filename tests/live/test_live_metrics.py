@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 
+import pytest
 from live_cluster import Cluster
 from live_objects import Manifests, answering, endpoints, ingress, path, secret, service, tls_secret
-from live_places import until
+from live_places import ANY, until
 from live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
+
+from tests.binaries import BINARIES, capabilities
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
@@ -87,6 +90,7 @@ def test_resources_are_counted_by_role_and_refused_ones_apart(serve: Start, mani
     assert not program.file("conf.d/default-one.conf")
 
 
+@pytest.mark.skipif(not BINARIES or not capabilities(ANY).stub_status, reason="this nginx has no stub_status")
 def test_nginx_tells_its_connections(serve: Start, manifests: Manifests) -> None:
     manifests.put(ingress("tea", "tea.test"))
     program = serve()
@@ -162,6 +166,7 @@ def test_metrics_are_off_unless_asked_for(serve: Start) -> None:
     assert "nginx-status.sock" not in program.file("nginx.conf")
 
 
+@pytest.mark.skipif(not BINARIES or not capabilities(ANY).stub_status, reason="this nginx has no stub_status")
 def test_stub_status_has_a_port_of_its_own_for_those_who_may(run: Start, manifests: Manifests) -> None:
     from live_places import free_port
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live_objects import Manifests, config_map, ingress
+from live_objects import Manifests, config_map, endpoints, ingress, path, service
 from live_places import ANY, until
 from live_program import LOOPBACK, Start, ask
 
@@ -234,16 +234,22 @@ def test_a_full_disk_keeps_what_is_served_and_says_so(run: Start, manifests: Man
 
 
 def test_a_term_lets_the_request_in_flight_end(serve: Start, manifests: Manifests) -> None:
-    manifests.put(ingress("tea", "tea.test"))
-    program = serve()
-    with socket.create_connection((LOOPBACK, program.http), timeout=10) as client:
-        client.sendall(b"GET /?delay=1 HTTP/1.1\r\nHost: tea.test\r\n\r\n")
-        until(lambda: program.number("nginx_ingress_nginx_connections_writing") > 1)  # the scrape itself is one
-        program.terminate()
-        until(lambda: program.readiness().status == 503)
-        assert client.recv(12) == b"HTTP/1.1 200"
+    with socket.create_server((LOOPBACK, 0)) as backend:
+        port = backend.getsockname()[1]
+        manifests.put(
+            service("slow"), endpoints("slow", LOOPBACK, port=port), ingress("slow", {"slow.test": [path("slow")]})
+        )
+        program = serve()
+        with socket.create_connection((LOOPBACK, program.http), timeout=10) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n")
+            flight, _ = backend.accept()  # nginx has asked: the request is in flight
+            with flight:
+                program.terminate()
+                until(lambda: program.readiness().status == 503)
+                flight.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                assert client.recv(12) == b"HTTP/1.1 200"
     assert program.wait_ended() == 0
-    assert program.get("tea.test").status == 0
+    assert program.get("slow.test").status == 0
     assert not (program.prefix / "run" / "nginx.pid").exists()
 
 
