@@ -32,9 +32,18 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate version                     print the version
 
 Try this:
-  headgate run --manifests examples/cafe -default-http-listener-port=8080 -default-https-listener-port=8443
+  headgate run --manifests examples/cafe -default-http-listener-port=8000 -default-https-listener-port=8443
 
 `headgate COMMAND --help` says more. Flags take one dash or two: -ingress-class=nginx, --ingress-class nginx.
+"""
+
+RUN_HELP = """\
+headgate run [FLAGS]
+
+Keep an nginx configured to what a cluster, or a folder of manifests, says. Ends by SIGTERM, after open requests.
+
+Example:
+  headgate run --manifests examples/cafe -default-http-listener-port=8000 -default-https-listener-port=8443
 """
 
 RENDER_HELP = """\
@@ -101,7 +110,7 @@ def _run(argv: Sequence[str], environ: Environ) -> int:
     if options is None:
         return USAGE
     if options.help:
-        print(f"headgate run [FLAGS]\n\nExample:\n  headgate run --manifests examples/cafe\n\n{flags_help()}")
+        print(f"{RUN_HELP}\n{flags_help()}")
         return 0
     if options.version:
         return _version(argv, environ)

@@ -12,6 +12,7 @@ from live_objects import Manifests, endpoints, ingress, ingress_class, path, ser
 from live_program import ROOT
 
 from headgate.cli import run
+from headgate.options import Options, parse
 
 
 @pytest.fixture
@@ -114,6 +115,21 @@ def test_help_gives_an_example(argv: list[str], capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert "  headgate " in out
     assert "examples/cafe" in out
+    for command in commands(out):
+        assert isinstance(parse(command, {}), Options), command
+
+
+def commands(text: str) -> list[list[str]]:
+    """The flags of every ``headgate run`` that *text* tells people to type."""
+    lines = [line.partition("#")[0].split() for line in text.splitlines() if "headgate run -" in line]
+    return [words[words.index("run") + 1 :] for words in lines]
+
+
+def test_the_commands_of_the_readme_start() -> None:
+    found = commands((ROOT / "README.md").read_text())
+    assert found
+    for command in found:
+        assert isinstance(parse(command, {}), Options), command
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["-version"], ["version"], ["run", "-version"]])
