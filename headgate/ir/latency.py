@@ -15,7 +15,9 @@ TAG: Final = "nginx"
 """The syslog tag in front of each line."""
 LOG_NAME: Final = "response_time"
 """The name of the format in ``log_format``."""
-LOG_FORMAT: Final = r"$proxy_host\t$upstream_addr\t$upstream_status\t$upstream_response_time"
+VARIABLE: Final = "latency_upstream"
+"""The variable with the name of the upstream: ``$proxy_host`` unless a location sets it; gRPC has no such variable."""
+LOG_FORMAT: Final = r"$latency_upstream\t$upstream_addr\t$upstream_status\t$upstream_response_time"
 r"""The format as nginx's configuration spells it, for single quotes: nginx turns ``\t`` into a tab."""
 
 

@@ -23,8 +23,8 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         user: the workers' user when the master is root.
         settings: every knob's value.
         request_headers: sent to every backend whose location does not say otherwise.
-        latency_name, latency_format, latency_log: the format of the latency log and where it goes; empty without
-            latency metrics.
+        latency_name: the format of the latency log, empty without latency metrics; ``latency_format`` is its text,
+            ``latency_variable`` the upstream's name in it, ``latency_log`` where it goes.
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         access_log: the target of the access log, and its format.
     """
@@ -39,6 +39,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     status: StatusServer | None = None
     status_socket: bool = False
     latency_name: str = ""
+    latency_variable: str = ""
     latency_format: Quoted = Quoted("")
     latency_log: str = ""
     access_log: Words = Words()

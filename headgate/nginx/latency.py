@@ -44,7 +44,7 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     """One answer of one server.
 
     Attributes:
-        upstream: name of the upstream block (``$proxy_host``).
+        upstream: name of the upstream block.
         server: address and port that answered, or ``unix:…``.
         code: its HTTP status.
         milliseconds: from connecting to the last byte.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from headgate.api.networking import HTTPIngressPath, IngressBackend
+from headgate.ir import latency
 from headgate.ir.http import Backend, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.resolve.ex import Endpoints, IngressEx
@@ -65,10 +66,11 @@ def translate_location(draft: Draft, host: str, place: Place[Target], around: tu
     websocket = target.service in params.services.websocket_services
     headers = request_headers(params, websocket=True) if websocket else member.request_headers
     minion = member is not draft.master
+    backend = _backend(draft, host, place, grpc=grpc)
     return Location(
         path=path,
         modifier=place.modifier,
-        backend=_backend(draft, host, place, grpc=grpc),
+        backend=backend,
         own=_own(draft, member, grpc=grpc),
         request_headers=headers if grpc else printed(headers, draft.master.request_headers),
         response_headers=printed(_responses(member, around), around) if minion else None,
@@ -76,7 +78,7 @@ def translate_location(draft: Draft, host: str, place: Place[Target], around: tu
         proxy_redirect=proxy_redirect(params) if minion else None,
         auth=translate_auth(draft, member) if minion else None,
         limit=translate_limit(draft, member) if minion else None,
-        variables=_variables(draft, target),
+        variables=(*_variables(draft, target), *_latency_variable(draft, backend)),
         snippet=params.snippets.location_snippets,
     )
 
@@ -193,6 +195,13 @@ def _variables(draft: Draft, target: Target) -> tuple[tuple[str, str], ...]:
         return ()
     own = (("service", target.service),)
     return own if target.member is draft.master else (*resource_variables(target.member.ref), *own)
+
+
+def _latency_variable(draft: Draft, backend: Backend) -> tuple[tuple[str, str], ...]:
+    """Name the upstream of a gRPC location for the latency log, which reads ``$proxy_host`` elsewhere."""
+    if not (backend.grpc and draft.env.latency):
+        return ()
+    return ((latency.VARIABLE, backend.url.partition("://")[2]),)
 
 
 def server_variables(ref: ObjectRef | None) -> tuple[tuple[str, str], ...]:

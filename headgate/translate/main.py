@@ -37,6 +37,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         status=env.status if capabilities.stub_status else None,
         status_socket=env.metrics and capabilities.stub_status,
         latency_name=latency.LOG_NAME if env.latency else "",
+        latency_variable=latency.VARIABLE,
         latency_format=Quoted(latency.LOG_FORMAT.replace(r"\t", "\t")),
         latency_log=latency.destination(env.layout.socket(latency.SOCKET)),
         access_log=_access_log(env),

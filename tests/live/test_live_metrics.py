@@ -7,7 +7,7 @@ import http.client
 
 import pytest
 from live_cluster import Cluster
-from live_objects import Manifests, answering, endpoints, ingress, path, secret, service, tls_secret
+from live_objects import Manifests, answering, config_map, endpoints, ingress, path, secret, service, tls_secret
 from live_places import ANY, until
 from live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
 
@@ -135,6 +135,19 @@ def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifes
     until(lambda: program.reloads() == 2)
     assert program.get("tea.test", "/new").status == 200
     until(lambda: count() == 4)
+
+
+def test_latency_of_grpc_names_its_upstream_too(serve: Start, manifests: Manifests) -> None:
+    """The backend speaks no HTTP/2, so nginx counts a failed try; what matters is that it says at whom."""
+    manifests.put(config_map(http2="true"), ingress("tea", "tea.test", grpc_services="tea"))
+    program = serve("-enable-latency-metrics", "-nginx-configmaps=ours/config")
+    program.get("tea.test")
+
+    def labels() -> list[dict[str, str]]:
+        return [one.labels for one in program.samples() if one.name == f"{LATENCY}_count"]
+
+    until(labels)
+    assert {(one["service"], one["resource_name"], one["code"]) for one in labels()} == {("tea", "tea", "502")}
 
 
 def test_metrics_speak_tls_and_ask_for_a_password(serve: Start, manifests: Manifests) -> None:
