@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from nginx_site import Site, both_workers, free_port, origin, until
 
 from headgate.ir import File, FileSet, Outcome
-from headgate.ir.latency import LOG_FORMAT, LOG_NAME, destination
+from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
 from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
 from headgate.nginx.orphans import unlink_sockets
 
@@ -232,7 +232,8 @@ async def test_latencies_arrive_for_each_server_that_answered(
     receiver.open()
     dead = free_port()
     log = f"access_log {destination(site.layout.socket('nginx-syslog'))} {LOG_NAME};"
-    main = site.main(f"log_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
+    name = f"map $request_method ${VARIABLE} {{ default $proxy_host; }}"
+    main = site.main(f"{name}\nlog_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
     main = File(main.name, main.data.replace(b"    access_log off;\n", b""), protected=True)
     files = [main, proxied(site, backend, more=f"server 127.0.0.1:{dead} backup;"), site.server("coffee")]
     try:
