@@ -117,9 +117,7 @@ class Configurator:
 
     def labels(self, name: str, server: str) -> Mapping[str, str] | None:
         """Return the labels of a *server* in the upstream *name*, ``None`` for an upstream that is not ours."""
-        owner = self._owners.get(f"upstream {name}")
-        rendered = self._rendered.get(owner) if owner else None
-        upstream = rendered.upstreams.get(name) if rendered else None
+        upstream = self._upstream(name)
         if upstream is None:
             return None
         origin = upstream.origin
@@ -130,6 +128,16 @@ class Configurator:
             "resource_namespace": origin.namespace,
             "pod_name": upstream.pods.get(server, ""),
         }
+
+    def servers(self, name: str) -> tuple[str, ...]:
+        """Return the servers of the upstream *name*, none if it is not ours (any more)."""
+        upstream = self._upstream(name)
+        return upstream.servers if upstream else ()
+
+    def _upstream(self, name: str) -> Upstream | None:
+        owner = self._owners.get(f"upstream {name}")
+        rendered = self._rendered.get(owner) if owner else None
+        return rendered.upstreams.get(name) if rendered else None
 
     def delete(self, ref: ObjectRef) -> None:
         """Forget a resource and its Files."""

@@ -36,7 +36,9 @@ class Gauges:
         metrics.set_events_dropped(events.dropped)
         metrics.set_connections(await status(layout))
         if latency:
-            metrics.set_latency_lost(latency.malformed)
+            metrics.set_latency_unreadable(latency.malformed)
+            for upstream in metrics.measured:  # series must not outlive their Pods
+                metrics.keep_servers(upstream, self._rooms.configurator.servers(upstream))
 
     def observe(self, sample: Sample) -> None:
         """Count the latency of one try at a server of an upstream that we made."""

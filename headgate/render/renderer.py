@@ -20,7 +20,6 @@ from headgate.settings import Snippet
 MAIN = "main.conf.j2"
 HTTP = "http.conf.j2"
 CERTIFICATES = "certificates.conf.j2"
-OVERRIDABLE = (MAIN, HTTP)
 
 _OPTIONS = {
     "undefined": jinja2.StrictUndefined,

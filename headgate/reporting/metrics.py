@@ -129,9 +129,9 @@ TABLE = (
     ),
     Row("headgate_events_dropped_total", "counter", "Events that were not sent."),
     Row(
-        "headgate_latency_samples_lost_total",
+        "headgate_latency_lines_unreadable_total",
         "counter",
-        "Upstream latency samples that are known to be lost.",
+        "Latency lines of nginx that could not be read; lines that a full socket dropped are not seen by anybody.",
         optional="-enable-latency-metrics",
     ),
     Row(
@@ -344,9 +344,9 @@ class Metrics:
         """Set how many Events were not sent since the start."""
         self._numbers.set("headgate_events_dropped_total", events)
 
-    def set_latency_lost(self, samples: int) -> None:
-        """Set how many latency samples are known to be lost since the start."""
-        self._numbers.set("headgate_latency_samples_lost_total", samples)
+    def set_latency_unreadable(self, lines: int) -> None:
+        """Set how many latency lines could not be read since the start."""
+        self._numbers.set("headgate_latency_lines_unreadable_total", lines)
 
     def observe_latency(self, server: Server, milliseconds: float) -> None:
         """Count an answer of *server* that took *milliseconds*; a no-op without latency metrics."""
@@ -355,6 +355,11 @@ class Metrics:
             return
         self._latency.setdefault(server.upstream, set()).add(server)
         histogram.labels(self._class, *msgspec.structs.astuple(server)).observe(milliseconds)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The upstreams that have latency series."""
+        return tuple(self._latency)
 
     def keep_servers(self, upstream: str, servers: Collection[str] = ()) -> None:
         """Remove the latency series of *upstream* but for *servers*, so that series do not outlive their Pods."""

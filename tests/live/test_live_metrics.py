@@ -135,6 +135,8 @@ def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifes
     until(lambda: program.reloads() == 2)
     assert program.get("tea.test", "/new").status == 200
     until(lambda: count() == 4)
+    manifests.put(endpoints("tea", LOOPBACK, port=tea + 1))  # series do not outlive the server
+    until(lambda: count() == 0)
 
 
 def test_latency_of_grpc_names_its_upstream_too(serve: Start, manifests: Manifests) -> None:

@@ -118,7 +118,7 @@ async def test_numbers_that_are_told(metrics: Metrics) -> None:
     metrics.set_leader(leading=True)
     metrics.set_refused(8)
     metrics.set_events_dropped(9)
-    metrics.set_latency_lost(10)
+    metrics.set_latency_unreadable(10)
     found = {re.sub(r'class="nginx",?', "", name): value for name, value in (await series(metrics)).items()}
     assert found['nginx_ingress_controller_nginx_reloads_total{reason="endpoints"}'] == "2"
     assert found['nginx_ingress_controller_nginx_reloads_total{reason="other"}'] == "1"
@@ -131,7 +131,7 @@ async def test_numbers_that_are_told(metrics: Metrics) -> None:
     assert found["headgate_leader{}"] == "1"
     assert found["headgate_objects_refused{}"] == "8"
     assert found["headgate_events_dropped_total{}"] == "9"
-    assert found["headgate_latency_samples_lost_total{}"] == "10"
+    assert found["headgate_latency_lines_unreadable_total{}"] == "10"
 
 
 async def test_durations_fall_into_buckets(metrics: Metrics) -> None:
