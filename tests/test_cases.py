@@ -107,6 +107,8 @@ def test_nginx_accepts_every_case(name: str, group: str, prefix: str) -> None:
         pytest.skip(f"no nginx: {name}")
     binary, refused = BINARIES[name], {}
     for number, case in enumerate(case for case in CASES if case.parent.name == group):
+        if case.name == "external-name" and not Path("/etc/hosts").exists():
+            continue  # nginx resolves at load, and musl's resolver knows localhost from that file alone
         place = Layout.under(f"{prefix}/{number}")
         outcome = walk_folder(flags([*argv(case), *FREE]), place, capabilities(binary))
         prepare(place)
