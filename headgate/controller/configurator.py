@@ -161,9 +161,9 @@ class Configurator:
             self._env, self._renderer, self._rendered, self._owners = before
             raise
 
-    def set_special(self, files: Mapping[str, File]) -> None:
-        """Take the certificates that flags name, by file name."""
-        self._special = dict(files)
+    def set_special(self, files: Iterable[File]) -> None:
+        """Take the certificates that flags name."""
+        self._special = {file.name: file for file in files}
         self._whole = None
 
     def files(self) -> FileSet:

@@ -142,7 +142,7 @@ class Herald:
         ingress = self._find(Ingress, ref)
         if ingress is None:
             return
-        owner = self._owner(ref)
+        owner = self._rooms.configuration.owner(ref)
         found = [*self._standing.get(ref, ()), *self._about(ref, owner, resolved=True)]
         generated = list(self._about(ref, owner, resolved=False))
         subject = Subject(ref, ingress.metadata.uid, ingress.KIND.api_version)
@@ -152,10 +152,6 @@ class Herald:
         self._last[ref] = verdict
         if self._status:
             self._status.report(verdict)
-
-    def _owner(self, ref: ObjectRef) -> ObjectRef | None:
-        """Return the resource that serves *ref*: itself, or the master of a minion."""
-        return self._rooms.configuration.owner(ref)
 
     def _about(self, ref: ObjectRef, owner: ObjectRef | None, *, resolved: bool) -> Iterator[Problem]:
         if owner is None:

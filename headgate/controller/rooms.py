@@ -13,7 +13,7 @@ from msgspec import structs
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
 from headgate.configuration import Configuration, IngressConfiguration, Operation, Update, class_rule
 from headgate.controller.configurator import Configurator
-from headgate.ir import File, FileSet
+from headgate.ir import FileSet
 from headgate.options import NamespacedName, Options, listeners
 from headgate.problems import ObjectRef, Problem
 from headgate.render import HTTP, MAIN, BadTemplate, Renderer
@@ -21,7 +21,7 @@ from headgate.resolve.ingress import resolve_ingress
 from headgate.resolve.references import References
 from headgate.resolve.secrets import DEFAULT, WILDCARD, LocalSecretStore
 from headgate.resolve.snapshot import SliceIndex, Snapshot
-from headgate.settings import read_configmap
+from headgate.settings import ConfigParams, read_configmap
 from headgate.translate import Environment, lacks_of_config_map
 from headgate.validation.ingress import Rules
 
@@ -30,8 +30,8 @@ M = TypeVar("M", bound=TopLevel)
 Collections = Mapping[type[TopLevel], Mapping[ObjectRef, TopLevel]]
 """Every watched object, by model; live, but asked for single objects only."""
 
-InForce = tuple[Environment, Renderer]
-"""What a ConfigMap decides for all resources: the common settings, and the templates."""
+InForce = tuple[ConfigParams, Renderer]
+"""What a ConfigMap decides for all resources, and nothing else: the common settings, and the templates."""
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +63,9 @@ class Rooms:
         """Begin empty; *env* holds what flags and the binary say, before any ConfigMap."""
         self._options = options
         self._collections = collections
-        self._base = env
+        self._gates = env.gates
         self._templates = renderer.overrides
-        self._accepted: InForce = (env, renderer)
+        self._accepted: InForce = (env.params, renderer)
         self._classes: dict[ObjectRef, IngressClass] = {}
         self._slices = SliceIndex()
         self._references = References()
@@ -135,7 +135,7 @@ class Rooms:
     @property
     def in_force(self) -> InForce:
         """What the ConfigMap makes of everything, as of now."""
-        return self.configurator.env, self.configurator.renderer
+        return self.configurator.env.params, self.configurator.renderer
 
     def accept(self) -> None:
         """Remember that nginx serves under the ConfigMap that is in force."""
@@ -147,7 +147,8 @@ class Rooms:
 
     def use(self, force: InForce) -> FileSet:
         """Generate everything again under what was in force at another time."""
-        self.configurator.change(*force)
+        params, renderer = force
+        self.configurator.change(structs.replace(self.configurator.env, params=params), renderer)
         return self.configurator.files()
 
     # --- room 3: who owns what -----------------------------------------------------------------------
@@ -217,7 +218,7 @@ class Rooms:
         if ref is None or ref not in keys:
             return None
         found = self._get(ConfigMap, ref)
-        params, problems = read_configmap((found and found.data) or {}, ref, self._base.gates)
+        params, problems = read_configmap((found and found.data) or {}, ref, self._gates)
         env = structs.replace(self.configurator.env, params=params)
         renderer, faults = self._renderer(env, ref)
         problems += [*faults, *lacks_of_config_map(env, ref)]
@@ -259,16 +260,12 @@ class Rooms:
 
     def _use_specials(self) -> None:
         """Hand the special files to the Configurator; a default certificate changes the default server."""
-        self.configurator.set_special(self._special_files())
+        self.configurator.set_special(self.secrets.special_files())
         default = self.secrets.default
         file = default.file if default and not default.error else None
         env = structs.replace(self.configurator.env, default_certificate=file)
-        self._base = structs.replace(self._base, default_certificate=file)
         if env != self.configurator.env:
             self.configurator.change(env, self.configurator.renderer)
-
-    def _special_files(self) -> dict[str, File]:
-        return {file.name: file for file in self.secrets.special_files()}
 
     def _get(self, model: type[M], ref: ObjectRef) -> M | None:
         return cast("M | None", self._collections[model].get(ref))

@@ -19,12 +19,3 @@ async def eventually(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], obje
         assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {answer!r}"
         await asyncio.sleep(PAUSE)
     return answer
-
-
-async def steadily(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], object], seconds: float) -> None:
-    """Ask for *seconds*; every answer must be *wanted*. For what must not happen."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = await ask()
-        assert wanted(answer), f"not any more: {answer!r}"
-        await asyncio.sleep(PAUSE)

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live_objects import Manifests, config_map, endpoints, ingress, path, service
+from live_objects import Manifests, config_map, endpoints, ingress, path, service, tls_secret
 from live_places import ANY, until
 from live_program import LOOPBACK, Start, ask
 
@@ -260,3 +260,15 @@ def test_a_term_before_it_is_ready_ends_it_too(run: Start, manifests: Manifests)
         until(lambda: "cannot be used" in program.text())
         program.terminate()
         assert program.wait_ended() == 0
+
+
+def test_a_bad_config_map_at_the_start_costs_no_default_certificate(run: Start, manifests: Manifests) -> None:
+    manifests.put(
+        config_map(http_snippets="no_such_directive on;"), tls_secret("fallback", "any.test", namespace="ours")
+    )
+    program = run(
+        f"--manifests={manifests.path}", "-nginx-configmaps=ours/config", "-default-server-tls-secret=ours/fallback"
+    )
+    program.start_ready()
+    until(lambda: "UpdatedWithError" in program.text())
+    assert program.get_tls("any.test").status == 404

@@ -1,10 +1,7 @@
 """Every folder of ``examples/`` keeps its promises: backends, Headgate and nginx for real, one edit included."""
 
-import pytest
-
-pytest.importorskip("headgate.__main__", reason="there is no program yet")
-
 import demo
+import pytest
 from showcase.example import EXAMPLES
 
 
