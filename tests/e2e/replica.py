@@ -124,7 +124,7 @@ class Replica:
 
     async def certificate(self, host: str) -> int | None:
         """The serial number of the certificate that *host* is answered with; None if the handshake fails."""
-        context = _unverified()
+        context = unverified()
         try:
             _, writer = await asyncio.open_connection(LOOPBACK, self.ports.https, ssl=context, server_hostname=host)
         except OSError:
@@ -144,7 +144,7 @@ class Replica:
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.request(method, url, allow_redirects=False, ssl=_unverified(), **options) as response,
+                session.request(method, url, allow_redirects=False, ssl=unverified(), **options) as response,
             ):
                 return Answer(response.status, await response.text())
         except (aiohttp.ClientError, OSError):
@@ -155,12 +155,7 @@ class Replica:
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of the series of *name* that have *labels*."""
         text = (await self._ask("GET", f"http://{LOOPBACK}:{self.ports.metrics}/metrics")).text
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        # The parser gives every counter the suffix _total, also those that the incumbent names without.
-        names = {name, f"{name}_total"}
-        return sum(
-            sample.value for sample in samples if sample.name in names and labels.items() <= sample.labels.items()
-        )
+        return total(text, name, labels)
 
     async def reloads(self) -> float:
         """Reloads so far; the start counts as one."""
@@ -190,7 +185,16 @@ class Replica:
         return path.read_text() if path.exists() else ""
 
 
-def _unverified() -> ssl.SSLContext:
+def total(text: str, name: str, labels: Mapping[str, str]) -> float:
+    """The sum of the series of *name* in *text* (of ``/metrics``) that have *labels*."""
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    # The parser gives every counter the suffix _total, also those that the incumbent names without.
+    names = {name, f"{name}_total"}
+    return sum(sample.value for sample in samples if sample.name in names and labels.items() <= sample.labels.items())
+
+
+def unverified() -> ssl.SSLContext:
+    """TLS that believes everybody."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

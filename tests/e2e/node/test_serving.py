@@ -1,0 +1,19 @@
+"""Headgate in a Pod, under the incumbent's role and arguments, behind a NodePort Service."""
+
+from __future__ import annotations
+
+from tests.e2e.node.installation import Installation
+from tests.e2e.waiting import eventually
+
+
+async def test_an_ingress_is_served_through_the_node_port(installation: Installation) -> None:
+    await installation.install()
+    await installation.add_backend()
+    await installation.place.add_ingress("shop")
+    answer = await eventually(lambda: installation.get("shop.test", "/x"), lambda answer: answer.status == 200)
+    (pod,) = await installation.pods("echo")
+    assert answer.text == f"{pod['metadata']['name']} GET /x"
+    assert "listen 80;" in await installation.execute(
+        await installation.pod(), "cat", f"/etc/nginx/conf.d/{installation.namespace}-shop.conf"
+    )
+    assert await installation.reloads() == 2
