@@ -25,6 +25,10 @@ demo: install ## Serve an example without a cluster; CHECK=1 checks the answers 
 test: dev ## Run all tests that need no cluster; ARGS="-k name" is passed to pytest
 	$(BIN)/pytest -m "not e2e" $(ARGS)
 
+.PHONY: nightly
+nightly: dev ## Try 20,000 hostile values on all knobs (minutes); SEED=2 takes others
+	HEADGATE_KNOB_VALUES=160 HEADGATE_KNOB_SEED=$(or $(SEED),1) $(BIN)/pytest tests/properties/test_registry.py $(ARGS)
+
 .PHONY: check
 check: lint types imports spelling docs-check ## Run every check that is not a test
 
@@ -46,8 +50,10 @@ spelling: dev ## Check spelling (codespell)
 	$(BIN)/codespell
 
 .PHONY: docs-check
-docs-check: dev ## Check that the generated reference pages are up to date
+docs-check: dev ## Check that everything generated (reference pages, RBAC) is up to date
 	$(BIN)/python tools/docs.py --check
+	$(BIN)/python tools/rbac.py --check
+	$(BIN)/python tools/chart.py --check
 
 .PHONY: fmt
 fmt: dev ## Format code and mend what ruff can
@@ -55,12 +61,14 @@ fmt: dev ## Format code and mend what ruff can
 	$(BIN)/ruff format $(PYTHON_FILES)
 
 .PHONY: generate docs
-generate docs: dev ## Write the generated reference pages (docs/reference/)
+generate docs: dev ## Write what is generated: the reference pages, and the RBAC of deploy/ and the chart
 	$(BIN)/python tools/docs.py
+	$(BIN)/python tools/rbac.py
+	$(BIN)/python tools/chart.py
 
 .PHONY: update
-update: dev ## Rewrite the expected files of the cases; read the diff afterwards
-	$(BIN)/pytest tests/test_cases.py --update $(ARGS)
+update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards
+	$(BIN)/pytest tests/test_cases.py tests/explain/test_transcripts.py tests/chart --update $(ARGS)
 
 .PHONY: sizes
 sizes: dev ## Print sizes of files and functions per package

@@ -7,17 +7,19 @@ import contextlib
 import functools
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from headgate import __version__
 from headgate.api import Pod, TopLevel
 from headgate.controller.controller import Controller
+from headgate.controller.departure import Departure
 from headgate.controller.environment import environment, layout, template_overrides
 from headgate.controller.flag_secrets import read_certificate, read_login
 from headgate.controller.gauges import Gauges
 from headgate.controller.herald import Herald
 from headgate.controller.leadership import Leadership
+from headgate.controller.replicas import selector
 from headgate.controller.rooms import Rooms
 from headgate.controller.watches import Selection, Watches
 from headgate.k8s import Client, Folder, K8sError, LeaseTiming, Resources, Source, WorkQueue, load
@@ -26,6 +28,7 @@ from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.latency import LatencyReceiver
 from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
+from headgate.nginx.privileges import pass_on_low_ports
 from headgate.options import Options
 from headgate.problems import ObjectRef, Problem
 from headgate.render import Renderer
@@ -39,6 +42,8 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=TopLevel)
 EXPIRY_CHECK_S = 3600.0
+STARTING = "Headgate is starting"
+STOPPING = "Headgate is stopping"
 
 
 class App:
@@ -66,6 +71,15 @@ class App:
         self._gauges = Gauges(self._metrics, self._rooms, self._manager, self._queue)
         latency = options.enable_latency_metrics
         self._latency = LatencyReceiver(self._layout, self._gauges.observe) if latency else None
+        self._controller: Controller | None = None
+        self._departure = Departure(options.shutdown_grace_period, options.drain_timeout)
+
+    def leave(self, end: Callable[[], object]) -> None:
+        """Say not ready from now on and call *end*, which is to cancel ``run``, after the time of grace.
+
+        All else goes on meanwhile. Nobody watches the readiness of a Headgate without a cluster: there is no grace.
+        """
+        self._departure.begin(end, serving=self._client is not None and not self._unready())
 
     async def run(self) -> None:
         """Serve until cancelled; then say not ready, drain nginx, and stop.
@@ -75,7 +89,7 @@ class App:
         """
         self._subject = await self._pod()
         herald = self._herald()
-        controller = Controller(
+        self._controller = controller = Controller(
             self._queue, self._rooms, self._manager, herald, self._metrics,
             config_safety=self._options.enable_config_safety,
         )  # fmt: skip
@@ -89,9 +103,9 @@ class App:
             try:
                 await self._run(controller)
             finally:
-                controller.unready = "Headgate is stopping"
-                log.info("draining nginx", extra={"fields": {"seconds": self._options.drain_timeout}})
-                await asyncio.shield(self._manager.quit(self._options.drain_timeout))
+                seconds = self._departure.remaining()
+                log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}})
+                await asyncio.shield(self._manager.quit(seconds))
 
     async def _run(self, controller: Controller) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -162,7 +176,7 @@ class App:
             self._leadership.report_addresses(configured or "")
 
     async def _pod(self) -> Subject:
-        """Return our own Pod as the subject of Events; a Pod that cannot be read is named all the same."""
+        """Return our own Pod as the subject of Events, and watch its like; one that cannot be read is only named."""
         ref = self._subject.ref
         if self._client is None or not self._options.pod_name:
             return self._subject
@@ -171,7 +185,10 @@ class App:
         except K8sError as error:
             log.warning("own Pod unknown", extra={"fields": {"pod": ref.key, "error": str(error)}})
             return self._subject
-        return Subject(ref, str(found.get("metadata", {}).get("uid", "")))
+        metadata = found.get("metadata", {})
+        if replicas := selector(metadata.get("labels") or {}):
+            self._watches.follow_replicas(replicas)
+        return Subject(ref, str(metadata.get("uid", "")))
 
     def _restarted(self, message: str) -> None:
         """Report that the nginx master died, on our own Pod."""
@@ -179,10 +196,16 @@ class App:
 
     # --- what others ask us ---------------------------------------------------------------------------
 
+    def _unready(self) -> str:
+        """Return why no new connections should come, empty if they should."""
+        if self._departure.begun:
+            return STOPPING
+        return self._controller.unready if self._controller else STARTING
+
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:
         options = self._options
         if options.ready_status:
-            app = probes_app(lambda: controller.unready, controller.stuck)
+            app = probes_app(self._unready, controller.stuck)
             await stack.enter_async_context(serving(app, Listener(options.ready_status_port, "-ready-status-port")))
         if options.enable_prometheus_metrics:
             login, tls = None, None
@@ -216,19 +239,27 @@ def tell_problems(problems: tuple[Problem, ...]) -> None:
 
 
 async def serve(options: Options) -> None:
-    """Run until SIGTERM or SIGINT, which end it in order.
+    """Run until SIGTERM or SIGINT, which end it in order; SIGTERM after the time of grace.
 
     Raises:
         ConfigError, LayoutError, ServeError and their kin: what the operator must mend before it can start.
     """
+    for warning in options.warnings:
+        log.warning("flag", extra={"fields": {"problem": str(warning)}})
+    pass_on_low_ports()
     binary = await find_binary(str(options.nginx) if options.nginx else None, debug=options.nginx_debug)
     prepare(layout(options))
     async with _opened(options) as source:
         app = App(options, binary, source)
         running = asyncio.current_task()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: running and running.cancel())
+
+        def end() -> None:
+            if running:
+                running.cancel()
+
+        loop.add_signal_handler(signal.SIGTERM, app.leave, end)
+        loop.add_signal_handler(signal.SIGINT, end)  # a person at a terminal: no load balancer is in between
         log.info(
             "starting",
             extra={"fields": {"version": __version__, "nginx": binary.path, "configuration": layout(options).conf}},

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``render``, ``check``; each teaches itself by ``--help``."""
+"""The command line: ``run``, ``render``, ``check``, ``explain``; each teaches itself by ``--help``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import msgspec
 from headgate import __version__
 from headgate.app import serve
 from headgate.commit import commit
+from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, text
+from headgate.inquiry import look
 from headgate.k8s import ConfigError, K8sError
 from headgate.nginx.errors import NginxError
 from headgate.offline import Outcome, walk_folder
-from headgate.options import Options, flags_help, parse
+from headgate.options import LogLevel, Options, flags_help, parse
 from headgate.render import BadTemplate
 from headgate.reporting.http import ServeError
 from headgate.reporting.logs import announce, configure
@@ -29,6 +31,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate run [FLAGS]                 serve a cluster, or a folder of manifests with --manifests
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR [-o json]         print what is wrong with a folder of manifests
+  headgate explain URL [-m DIR]        say what nginx does with a request, why, and where each setting comes from
   headgate version                     print the version
 
 Try this:
@@ -71,6 +74,25 @@ Example:
 The flags are those of `headgate run` (-ingress-class, -enable-snippets, -nginx-configmaps, ...).
 """
 
+EXPLAIN_HELP = """\
+headgate explain URL [-m DIR] [-H 'Name: value'] [-o text|json] [FLAGS]
+headgate explain annotation|configmap|flag NAME [-o text|json]
+
+Say what nginx does with a request: which listener, certificate, server and location take it and why no other, what
+comes before the backend, who the backend is, and every setting in force there with where it comes from. Nothing is
+sent: the answer is read off the manifests in DIR or, without -m, off the cluster that `headgate run` would serve.
+-H adds a request header on which the answer may depend (Host, X-Forwarded-Proto, Authorization); it may be repeated.
+
+The second form prints what the reference says about one annotation, ConfigMap key or flag.
+
+Examples:
+  headgate explain https://cafe.example.com/tea/green -m examples/cafe
+  headgate explain annotation nginx.org/lb-method
+
+The flags are those of `headgate run` (-ingress-class, -nginx-configmaps, -default-http-listener-port, ...); give the
+same ones, for they decide too.
+"""
+
 Environ = Mapping[str, str]
 MENDABLE = (ConfigError, K8sError, NginxError, ServeError, BadTemplate, OSError)
 """What the operator must mend: it is said in one line, without a traceback."""
@@ -83,7 +105,7 @@ def run(argv: Sequence[str], environ: Environ) -> int:
     """
     first, rest = (argv[0], argv[1:]) if argv else ("help", [])
     commands: dict[str, Callable[[Sequence[str], Environ], int]] = {
-        "run": _run, "render": _render, "check": _check, "version": _version, "help": _help,
+        "run": _run, "render": _render, "check": _check, "explain": _explain, "version": _version, "help": _help,
     }  # fmt: skip
     if first in {"-h", "-help", "--help"}:
         return _help(rest, environ)
@@ -114,10 +136,8 @@ def _run(argv: Sequence[str], environ: Environ) -> int:
         return 0
     if options.version:
         return _version(argv, environ)
-    handler = configure(options.log_format, options.log_level)
-    announce(handler, "Headgate", __version__, commit())
-    for warning in options.warnings:
-        print(f"headgate: {warning}", file=sys.stderr)
+    configure(options.log_format, options.log_level)
+    announce("Headgate", __version__, commit())
     return _serve(options)
 
 
@@ -181,17 +201,75 @@ def _check(argv: Sequence[str], environ: Environ) -> int:
     return 1 if outcome.refused else 0
 
 
+def _explain(argv: Sequence[str], environ: Environ) -> int:
+    rest = list(argv)
+    if {"-h", "-help", "--help"} & set(rest) or not rest:
+        return _teach(argv, EXPLAIN_HELP)
+    form = "".join(_taken(rest, "-o", "--o", "--output")[-1:]) or "text"
+    if form not in {"text", "json"}:
+        return _teach(argv, EXPLAIN_HELP)
+    try:
+        answer = _reference(rest) if rest[0] in PLACES else _answer(rest, environ)
+    except BadQuestion as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return USAGE
+    except MENDABLE as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return 1
+    if answer is None:
+        return USAGE
+    if form == "json":
+        print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+    else:
+        print(entry_text(answer) if isinstance(answer, Entry) else text(answer), end="")
+    return 0
+
+
+def _reference(rest: Sequence[str]) -> Entry:
+    """Look up one name (BadQuestion: nobody knows it)."""
+    if len(rest) != 2:  # noqa: PLR2004 - where, and what
+        raise BadQuestion(f"explain {rest[0]} takes one name; write for example {PLACES[rest[0]]}")
+    return entry(rest[0], rest[1])
+
+
+def _answer(rest: list[str], environ: Environ) -> Answer | None:
+    """Answer about one URL; ``None`` if the flags are wrong, which was said then.
+
+    Raises:
+        BadQuestion: what is asked is not a request.
+    """
+    headers, folders = _taken(rest, "-H", "--header"), _taken(rest, "-m")
+    url = next((word for word in rest if "://" in word and not word.startswith("-")), rest[0])
+    question = Question.of(url, headers)
+    rest.remove(url)
+    options = _options((*rest, *(f"--manifests={folder}" for folder in folders)), environ)
+    if options is None:
+        return None
+    configure(options.log_format, LogLevel.WARN)
+    return explain(look(options), question)
+
+
+def _taken(words: list[str], *spellings: str) -> list[str]:
+    """Take ``-x value`` and ``-x=value`` out of *words*, for each of the *spellings*, and return the values."""
+    found, kept = [], []
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name in spellings:
+            found.append(value if equals else next(rest, ""))
+        else:
+            kept.append(word)
+    words[:] = kept
+    return found
+
+
 def _ask(argv: Sequence[str]) -> _Ask | None:
     """Split the arguments of ``render`` and ``check``; ``None`` if help is wanted or no folder is named."""
-    rest, out = list(argv), ""
+    rest = list(argv)
     if {"-h", "-help", "--help"} & set(rest) or not rest or rest[0].startswith("-"):
         return None
     folder = rest.pop(0)
-    for spelling in ("-o", "--o", "--output"):
-        if spelling in rest and rest.index(spelling) + 1 < len(rest):
-            at = rest.index(spelling)
-            out = rest[at + 1]
-            del rest[at : at + 2]
+    out = "".join(_taken(rest, "-o", "--o", "--output")[-1:])
     return _Ask(folder, out, tuple(rest))
 
 

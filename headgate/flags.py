@@ -85,17 +85,24 @@ class Declined(msgspec.Struct, frozen=True):
         reason: why it is not there and what to do instead; reads on after the quoted value.
         refused: whether asking for more than ``accepted`` stops the start; otherwise it is only said.
         accepted: texts that pass without a word; the default alone if empty.
+        coming: whether a later version will have it.
     """
 
     default: str
     reason: str
     refused: bool = True
     accepted: tuple[str, ...] = ()
+    coming: bool = False
 
     @property
     def boolean(self) -> bool:
         """Whether the flag may stand alone."""
         return self.default in {"true", "false"}
+
+    @property
+    def outlook(self) -> str:
+        """Whether a later version will have it, in one word."""
+        return "coming" if self.coming else "declined"
 
     def accepts(self, text: str) -> bool:
         """Whether *text* asks for nothing that is missing."""
@@ -111,33 +118,42 @@ def boolean(text: str) -> bool:
     raise ValueError("is not a boolean; write true or false")
 
 
-def integer(least: int, most: int) -> Callable[[str], int]:
-    """Make a reader of whole numbers between *least* and *most*, both included; ``0x`` and ``_`` as in Go."""
+class Integer(msgspec.Struct, frozen=True):
+    """Reads whole numbers between ``least`` and ``most``, both included; ``0x`` and ``_`` as in Go."""
 
-    def parse(text: str) -> int:
+    least: int
+    most: int
+
+    def __call__(self, text: str) -> int:
+        """Read *text* (ValueError as ``Value.parse`` demands)."""
         try:
             number = int(text, 0)
         except ValueError:
             raise ValueError("is not a whole number") from None
-        if not least <= number <= most:
-            raise ValueError(f"is out of range; write a number from {least} to {most}")
+        if not self.least <= number <= self.most:
+            raise ValueError(f"is out of range; write a number from {self.least} to {self.most}")
         return number
 
-    return parse
 
+class Member(msgspec.Struct, frozen=True):
+    """Reads the values of ``kind`` in any case; ``aliases`` are further spellings."""
 
-def member(kind: type[enum.Enum], aliases: Mapping[str, str]) -> Callable[[str], enum.Enum]:
-    """Make a case-insensitive reader of the values of *kind*; *aliases* are further spellings."""
+    kind: type[enum.Enum]
+    aliases: Mapping[str, str]
 
-    def parse(text: str) -> enum.Enum:
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every spelling, in lower case."""
+        return (*(str(item.value) for item in self.kind), *self.aliases)
+
+    def __call__(self, text: str) -> enum.Enum:
+        """Read *text* (ValueError as ``Value.parse`` demands)."""
         word = text.lower()
         try:
-            return kind(aliases.get(word, word))
+            return self.kind(self.aliases.get(word, word))
         except ValueError:
-            names = ", ".join(str(item.value) for item in kind)
+            names = ", ".join(str(item.value) for item in self.kind)
             raise ValueError(f"is not known; write one of {names}") from None
-
-    return parse
 
 
 def path(text: str) -> Path | None:
@@ -298,15 +314,15 @@ def _help_lines(declaration: Declaration) -> tuple[str, str]:
     return f"  {usage}", f"      {declaration.flag.doc} ({default}example: {declaration.example})"
 
 
-def markdown(declared: Iterable[Declaration], declined: Mapping[str, str]) -> str:
+def markdown(declared: Iterable[Declaration], declined: Mapping[str, Declined]) -> str:
     """Write the reference page: a table per heading, then the flags that are not there and why."""
     parts = ["# Flags", "", _FORMS, ""]
     for heading, members in groups(declared).items():
         parts += [f"## {heading}", "", "| Flag | Default | Meaning | Example |", "|---|---|---|---|"]
         parts += [_row(member) for member in members]
         parts += [""]
-    parts += ["## Known and not there", "", "| Flag | Why |", "|---|---|"]
-    parts += [f"| `-{name}` | {_cell(reason)} |" for name, reason in declined.items()]
+    parts += ["## Known and not there", "", _REFUSED, "", "| Flag | Outlook | Why |", "|---|---|---|"]
+    parts += [f"| `-{name}` | {flag.outlook} | {_cell(flag.reason)} |" for name, flag in declined.items()]
     return "\n".join([*parts, ""])
 
 
@@ -314,6 +330,9 @@ _FORMS = (
     "One dash or two; `-name=value` or `-name value`; a boolean alone means true and takes `=true` or `=false`. "
     "Of a repeated flag the last one counts. Flags printed with two dashes are Headgate's own."
 )
+
+
+_REFUSED = "Each is accepted with its default. A value that asks for what is not there stops the start or is logged."
 
 
 def _row(declaration: Declaration) -> str:

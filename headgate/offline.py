@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
+from headgate.api import TopLevel
 from headgate.controller.environment import environment, layout, template_overrides
 from headgate.controller.kinds import WATCHED
-from headgate.controller.rooms import Rooms, Walk
+from headgate.controller.rooms import Collections, Rooms, Walk
 from headgate.ir import Capabilities, File, FileSet, Layout
 from headgate.k8s import Folder
 from headgate.nginx.capabilities import find_binary
@@ -92,7 +93,23 @@ def walk_folder(options: Options, place: Layout | None = None, capabilities: Cap
     assert options.manifests is not None  # noqa: S101 - the caller names the folder
     folder = Folder(options.manifests)
     objects = folder.load()
-    collections = {row.model: {item.ref: item for item in objects if isinstance(item, row.model)} for row in WATCHED}
+    rooms, walk = walk_objects(options, collected(objects), place, capabilities)
+    where = {item.ref: folder.where(item.ref) for item in objects}
+    problems = [(_file(folder, problem), problem) for problem in folder.problems()]
+    problems += [(where.get(problem.origin, ""), problem) for problem in found(rooms, walk)]
+    return Outcome(walk.files, tuple(problems), walk.update.ignored, where)
+
+
+def collected(objects: Iterable[TopLevel]) -> Collections:
+    """Sort *objects* by kind; kinds that are not watched are left out."""
+    every = tuple(objects)
+    return {row.model: {item.ref: item for item in every if isinstance(item, row.model)} for row in WATCHED}
+
+
+def walk_objects(
+    options: Options, collections: Collections, place: Layout | None = None, capabilities: Capabilities | None = None
+) -> tuple[Rooms, Walk]:
+    """Take all objects through the rooms once; see ``walk_folder`` for *place*, *capabilities* and what is raised."""
     env = environment(
         options, capabilities or _capabilities(options),
         place or (layout(options) if options.prefix else Layout.container()),
@@ -100,11 +117,7 @@ def walk_folder(options: Options, place: Layout | None = None, capabilities: Cap
     )  # fmt: skip
     rooms = Rooms(options, env, collections, Renderer(template_overrides(options)))
     keys = frozenset(ref for kind in collections.values() for ref in kind) | frozenset(rooms.always)
-    walk = rooms.walk(keys, rooms.now())
-    where = {item.ref: folder.where(item.ref) for item in objects}
-    problems = [(_file(folder, problem), problem) for problem in folder.problems()]
-    problems += [(where.get(problem.origin, ""), problem) for problem in _found(rooms, walk)]
-    return Outcome(walk.files, tuple(problems), walk.update.ignored, where)
+    return rooms, rooms.walk(keys, rooms.now())
 
 
 def _printable(text: str) -> str:
@@ -117,7 +130,8 @@ def _file(folder: Folder, problem: Problem) -> str:
     return problem.origin.name if problem.origin.kind == "File" else folder.where(problem.origin)
 
 
-def _found(rooms: Rooms, walk: Walk) -> Iterator[Problem]:
+def found(rooms: Rooms, walk: Walk) -> Iterator[Problem]:
+    """Yield every Problem of a walk, sorted by object as far as Ingresses go."""
     for ref in sorted(walk.update.problems):
         yield from walk.update.problems[ref]
     for ref in sorted(rooms.configuration.resources):

@@ -121,12 +121,12 @@ def _health_uri(text: str) -> str:
 
 
 Bool = Annotated[bool, Value("", flags.boolean)]
-ListenerPort = Annotated[int, Value("PORT", flags.integer(1, 65535))]
+ListenerPort = Annotated[int, Value("PORT", flags.Integer(1, 65535))]
 # The incumbent documents 1024 as the least and accepts 1023; whoever uses that must not be refused.
-ServicePort = Annotated[int, Value("PORT", flags.integer(1023, 65535))]
-Milliseconds = Annotated[int, Value("MILLISECONDS", flags.integer(1, 86_400_000))]
-MillisecondsOrNone = Annotated[int, Value("MILLISECONDS", flags.integer(0, 60_000))]
-Seconds = Annotated[int, Value("SECONDS", flags.integer(0, 86_400))]
+ServicePort = Annotated[int, Value("PORT", flags.Integer(1023, 65535))]
+Milliseconds = Annotated[int, Value("MILLISECONDS", flags.Integer(1, 86_400_000))]
+MillisecondsOrNone = Annotated[int, Value("MILLISECONDS", flags.Integer(0, 60_000))]
+Seconds = Annotated[int, Value("SECONDS", flags.Integer(0, 86_400))]
 Name = Annotated[str, Value("NAME", _name)]
 OptionalName = Annotated[str, Value("NAME", _optional_name)]
 Names = Annotated[tuple[str, ...], Value("NAME,…", _names)]
@@ -232,8 +232,25 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         MillisecondsOrNone,
         Flag(NGINX, "Least time between two reloads; changes in between share one.", "1000", native=True),
     ] = 200
+    shutdown_grace_period: Annotated[
+        Seconds,
+        Flag(
+            NGINX,
+            "How long new connections are served after SIGTERM, while load balancers learn of it; "
+            "in a cluster only, and a second signal ends it.",
+            "10",
+            native=True,
+        ),
+    ] = 5
     drain_timeout: Annotated[
-        Seconds, Flag(NGINX, "Longest wait for open requests when Headgate is told to stop.", "10", native=True)
+        Seconds,
+        Flag(
+            NGINX,
+            "Longest wait for open requests when Headgate is told to stop, counted from SIGTERM, "
+            "--shutdown-grace-period included.",
+            "10",
+            native=True,
+        ),
     ] = 25
     enable_config_safety: Annotated[
         Bool, Flag(NGINX, "Not ready while every resource is refused; testing and falling back are always on.")
@@ -292,11 +309,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
     log_format: Annotated[
-        Annotated[LogFormat, Value("FORMAT", flags.member(LogFormat, {}), lenient=True)],
+        Annotated[LogFormat, Value("FORMAT", flags.Member(LogFormat, {}), lenient=True)],
         Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogFormat) + ".", "json"),
     ] = LogFormat.GLOG
     log_level: Annotated[
-        Annotated[LogLevel, Value("LEVEL", flags.member(LogLevel, {"warning": "warn"}), lenient=True)],
+        Annotated[LogLevel, Value("LEVEL", flags.Member(LogLevel, {"warning": "warn"}), lenient=True)],
         Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogLevel) + ".", "debug"),
     ] = LogLevel.INFO
 
@@ -314,6 +331,7 @@ _WAF = "needs F5 WAF for NGINX, which runs in NGINX Plus only; remove the flag"
 _DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
 _PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
 _CRD = "needs VirtualServer and its siblings, which this version does not serve yet; remove the flag or use an Ingress"
+_OIDC = "needs OpenID Connect, which comes with the policies; remove the flag"
 _AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent beside it"
 
 _DECLINED: dict[str, Declined] = {
@@ -336,8 +354,8 @@ _DECLINED: dict[str, Declined] = {
     "plm-storage-insecure-skip-verify": Declined("false", _PLM),
     "agent": Declined("false", _AGENT),
     "agent-instance-group": Declined("nginx-ingress-controller", _AGENT),
-    "virtualserver-template-path": Declined("", _CRD),
-    "transportserver-template-path": Declined("", _CRD),
+    "virtualserver-template-path": Declined("", _CRD, coming=True),
+    "transportserver-template-path": Declined("", _CRD, coming=True),
     "ingresslink": Declined("", "needs F5 BIG-IP's IngressLink, which is not served yet; use -external-service"),
     "enable-service-insight": Declined("false", _PLUS, refused=False),
     "service-insight-tls-secret": Declined("", _PLUS),
@@ -348,17 +366,20 @@ _DECLINED: dict[str, Declined] = {
         "is accepted, but VirtualServer, TransportServer, Policy and GlobalConfiguration are not served yet",
         refused=False,
         accepted=("false",),
+        coming=True,
     ),
-    "enable-oidc": Declined("false", _PLUS),
-    "global-configuration": Declined("", _CRD),
-    "enable-tls-passthrough": Declined("false", _CRD),
-    "tls-passthrough-port": Declined("443", _CRD),
-    "enable-cert-manager": Declined("false", _CRD),
-    "enable-external-dns": Declined("false", _CRD),
+    "enable-oidc": Declined("false", _OIDC, coming=True),
+    "global-configuration": Declined("", _CRD, coming=True),
+    "enable-tls-passthrough": Declined("false", _CRD, coming=True),
+    "tls-passthrough-port": Declined("443", _CRD, coming=True),
+    "enable-cert-manager": Declined("false", _CRD, coming=True),
+    "enable-external-dns": Declined("false", _CRD, coming=True),
     "enable-telemetry-reporting": Declined(
         "true", "is accepted, but Headgate sends no telemetry", refused=False, accepted=("false",)
     ),
     "weight-changes-dynamic-reload": Declined("false", _PLUS, refused=False),
+    # The incumbent had this one up to version 3; manifests of that age still pass it.
+    "include-year": Declined("false", "is accepted; every line of the log has its year", accepted=("false", "true")),
 }
 
 DECLINED: Mapping[str, Declined] = MappingProxyType(_DECLINED)
@@ -463,4 +484,4 @@ def flags_help() -> str:
 
 def flags_markdown() -> str:
     """Return the reference page of all flags, those that are not there included."""
-    return flags.markdown(DECLARED.values(), {name: flag.reason for name, flag in DECLINED.items()})
+    return flags.markdown(DECLARED.values(), DECLINED)

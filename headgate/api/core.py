@@ -132,9 +132,17 @@ class PodIP(Model):
     ip: str = ""
 
 
-class PodStatus(Model):
-    """The addresses of a Pod."""
+class PodCondition(Model):
+    """One thing that is so or not (``True``, ``False``, ``Unknown``) about a Pod, such as Ready."""
 
+    type: str = ""
+    status: str = ""
+
+
+class PodStatus(Model):
+    """The addresses of a Pod, and how it fares."""
+
+    conditions: tuple[PodCondition, ...] | None = None
     pod_ip: str | None = msgspec.field(default=None, name="podIP")
     pod_ips: tuple[PodIP, ...] | None = msgspec.field(default=None, name="podIPs")
 
@@ -202,6 +210,7 @@ __all__ = [
     "ObjectMeta",
     "ObjectReference",
     "Pod",
+    "PodCondition",
     "PodIP",
     "PodSpec",
     "PodStatus",

@@ -37,6 +37,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
         upstreams: its upstreams by name.
         claims: the names that must be unique in all of nginx.
         problems: found while generating.
+        salt: the end of its names, where its plain names belong to another resource.
     """
 
     resolved: Resolved
@@ -46,6 +47,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, Upstream] = {}
     claims: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
+    salt: str = ""
 
 
 class Configurator:
@@ -87,6 +89,16 @@ class Configurator:
         """Return what *ref* was last made from."""
         rendered = self._rendered.get(ref)
         return rendered.resolved if rendered else None
+
+    def translated(self, ref: ObjectRef) -> Translated | None:
+        """Translate *ref* once more, under the names that stand in its Files; ``None`` if it has none.
+
+        Only the Files are kept: this is for who asks about a single resource, not for a batch.
+        """
+        rendered = self._rendered.get(ref)
+        return (
+            translate_ingress(rendered.resolved.ex, self._env, rendered.salt) if rendered and rendered.files else None
+        )
 
     def add_or_update(self, ref: ObjectRef, resolved: Resolved) -> None:
         """Generate the Files of a resource.
@@ -144,6 +156,13 @@ class Configurator:
         self._release(ref)
         self._rendered.pop(ref, None)
         self._whole = None
+
+    def share(self, replicas: int, refs: Iterable[ObjectRef]) -> None:
+        """Generate *refs* again, whose rate limits are shared among *replicas* controllers."""
+        self._env = structs.replace(self._env, replicas=replicas)
+        for ref in refs:
+            if resolved := self.resolved(ref):
+                self.add_or_update(ref, resolved)
 
     def change(self, env: Environment, renderer: Renderer) -> None:
         """Generate every resource again, under another ConfigMap or with other templates.
@@ -206,9 +225,10 @@ class Configurator:
 
     def _generate(self, ref: ObjectRef, resolved: Resolved) -> Rendered:
         began = time.perf_counter()
-        translated = translate_ingress(resolved.ex, self._env)
+        translated, suffix = translate_ingress(resolved.ex, self._env), ""
         if any(name in self._owners for name in _claims(translated)):
-            translated = translate_ingress(resolved.ex, self._env, salt(ref))
+            suffix = salt(ref)
+            translated = translate_ingress(resolved.ex, self._env, suffix)
         servers = [server for config in translated.configs for server in config.servers]
         done = time.perf_counter()
         files = tuple(self._file(ref, config) for config in translated.configs if _says_anything(config))
@@ -222,6 +242,7 @@ class Configurator:
             upstreams={upstream.name: upstream for config in translated.configs for upstream in config.upstreams},
             claims=_claims(translated),
             problems=translated.problems,
+            salt=suffix,
         )
 
     def _file(self, ref: ObjectRef, config: HttpConfig) -> File:

@@ -9,7 +9,7 @@ import enum
 
 import msgspec
 
-from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
+from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
 
 
 class Scope(enum.Enum):
@@ -19,6 +19,7 @@ class Scope(enum.Enum):
     WATCHED = "watched namespaces"
     SECRETS = "namespaces of Secrets"
     NAMED = "one object, named by a flag"
+    OWN = "the replicas of this controller"
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -42,4 +43,5 @@ WATCHED: tuple[Watched, ...] = (
     # Helm keeps its releases in Secrets, large and none of ours; they must not even be read.
     Watched(Secret, Scope.SECRETS, "type!=helm.sh/release.v1"),
     Watched(ConfigMap, Scope.NAMED),
+    Watched(Pod, Scope.OWN),
 )

@@ -10,9 +10,10 @@ from typing import TypeVar, cast
 import msgspec
 from msgspec import structs
 
-from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
+from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
 from headgate.configuration import Configuration, IngressConfiguration, Operation, Update, class_rule
 from headgate.controller.configurator import Configurator
+from headgate.controller.replicas import count_ready
 from headgate.ir import FileSet
 from headgate.options import NamespacedName, Options, listeners
 from headgate.problems import ObjectRef, Problem
@@ -84,7 +85,7 @@ class Rooms:
         special = self._take_specials(keys, now)
         config_map = self._take_config_map(keys)
         update = self.configuration.update(*self._ingresses(keys))
-        regenerated = self._apply(update) | self._touched(keys)
+        regenerated = self._apply(update) | self._touched(keys) | self._shared(keys)
         decided = perf_counter()
         snapshot = self._snapshot(now)
         for ref in sorted(regenerated):
@@ -189,6 +190,18 @@ class Rooms:
         touched = {owner for target in targets for owner in self._references.touching(target)}
         return touched & self.configuration.resources.keys()
 
+    def _shared(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
+        """Share rate limits among the replicas that are ready now; return the resources that ask for it."""
+        if self.standalone or not any(key.kind == Pod.KIND.name for key in keys):
+            return set()
+        pods = self._collections[Pod]
+        replicas = count_ready(cast("Pod", pods[ref]) for ref in pods)
+        if replicas == self.configurator.env.replicas:
+            return set()
+        sharing = {ref for ref, resource in self.configuration.resources.items() if _shares(resource)}
+        self.configurator.share(replicas, sorted(sharing))
+        return sharing
+
     # --- rooms 4 to 6 ---------------------------------------------------------------------------------
 
     def _generate(self, resource: IngressConfiguration, snapshot: Snapshot) -> None:
@@ -269,6 +282,12 @@ class Rooms:
 
     def _get(self, model: type[M], ref: ObjectRef) -> M | None:
         return cast("M | None", self._collections[model].get(ref))
+
+
+def _shares(resource: IngressConfiguration) -> bool:
+    """Whether a rate limit of *resource* is divided by the number of replicas (``nginx.org/limit-req-scale``)."""
+    said = (resource.said, *(minion.said for minion in resource.minions))
+    return any(one.get("limits", {}).get("limit_req_scale") for one in said)
 
 
 KEPT = "the templates that were in force stay"

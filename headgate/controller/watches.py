@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from headgate.api import ConfigMap, Namespace, Secret, Service, TopLevel
+from headgate.api import ConfigMap, Namespace, Pod, Secret, Service, TopLevel
 from headgate.controller.collections import Collection
 from headgate.controller.kinds import WATCHED, Scope, Watched
 from headgate.k8s import Informer, Source, WorkQueue
@@ -50,6 +50,11 @@ class Watches:
         self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in WATCHED}
         self._informers: list[Informer[Any]] = list(self._fixed())
 
+    def follow_replicas(self, selector: str) -> None:
+        """Watch the Pods in the controller's own namespace that *selector* selects; to be called before ``run``."""
+        selection = Selection(self._options.pod_namespace, labels=selector)
+        self._informers.append(self._informer(Watched(Pod, Scope.OWN), selection))
+
     def find(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
         """Look one object up."""
         return self.collections[model].get(ref)
@@ -85,7 +90,7 @@ class Watches:
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
         if row.scope is Scope.CLUSTER:
             return ("",)
-        if row.scope is Scope.NAMED or self._options.watch_namespace_label:
+        if row.scope in {Scope.NAMED, Scope.OWN} or self._options.watch_namespace_label:
             return ()
         if row.scope is Scope.SECRETS:
             return self._options.secret_namespaces or ("",)

@@ -21,6 +21,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         grpc: ``grpc_pass`` is compiled in.
         stream: path of the dynamic stream module, ``""`` if built in, ``None`` if absent.
         add_header_inherit: ``add_header_inherit`` (≥ 1.29.3).
+        upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
+        sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
         otel: path of the OpenTelemetry module, ``None`` if absent.
     """
 
@@ -36,4 +38,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     grpc: bool = True
     stream: str | None = None
     add_header_inherit: bool = False
+    upstream_resolve: bool = False
+    sticky: bool = False
     otel: str | None = None

@@ -26,6 +26,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         parameters: what every server line says after its address (``max_fails=3``).
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
+        sticky: the arguments of ``sticky``, ``None`` where clients may go to any server.
         keepalive: idle connections each worker keeps, 0 for none.
     """
 
@@ -37,6 +38,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     parameters: Words = Words()
     method: Words | None = None
     zone: Words | None = None
+    sticky: Words | None = None
     keepalive: int = 0
 
 
@@ -103,13 +105,16 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
 class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One location: it proxies, or it answers with ``answer`` (the arguments of ``return``).
 
-    ``modifier`` is empty, ``=``, ``~`` or ``~*``.
+    ``modifier`` is empty, ``=``, ``~`` or ``~*``. ``error_page`` are statuses of the backend and of nginx, and the
+    named location that answers in their place; a ``final`` location answers for others: nobody is asked for a password
+    again, and its backend's errors pass.
     """
 
     path: Name | Quoted
     modifier: Name = ""
     backend: Backend | None = None
     answer: Words | None = None
+    error_page: Words | None = None
     content_type: Name | None = None
     own: Delta
     request_headers: tuple[Header, ...] | None = None
@@ -120,6 +125,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     limit: LimitRequests | None = None
     variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     snippet: Snippet | None = None
+    final: bool = False
 
 
 class Redirect(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +146,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tls: ``None`` for plain HTTP only.
         http2: ``http2 on`` (where the binary has that directive).
         hide_headers: headers of backends that clients do not see, in full; ``None`` inherits.
+        error_page: as in a Location, for all locations that say nothing else.
         grpc: at least one location speaks gRPC.
     """
 
@@ -159,6 +166,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     proxy_redirect: Words | None = None
     auth: BasicAuth | None = None
     limit: LimitRequests | None = None
+    error_page: Words | None = None
     variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     grpc: bool = False
     access_log_off: bool = False

@@ -95,7 +95,8 @@ class Informer(Generic[M]):
     """
 
     RETRY_FIRST = 0.5
-    RETRY_MOST = 30.0
+    RETRY_MOST = 10.0
+    """Seconds between attempts, the first and the longest: so old is what is served when the API server is back."""
     BRIEF = 1.0
     """A watch that ends sooner than this (seconds), having said nothing, counts as a failure."""
 

@@ -88,6 +88,7 @@ class LeaderElector:
         self._seen: LeaseSpec | None = None
         self._seen_at = 0.0
         self._holder = ""
+        self._said = ""
 
     @property
     def is_leader(self) -> bool:
@@ -118,9 +119,22 @@ class LeaderElector:
             async with asyncio.timeout(left):
                 held = await self._hold()
         except (K8sError, TimeoutError) as error:
-            log.warning("leader election failed", extra={"fields": {"lease": self._lease, "error": _say(error)}})
+            self._complain(_say(error))
             held = None
+        else:
+            self._recovered()
         self._conclude(asked, held=held)
+
+    def _complain(self, why: str) -> None:
+        """Say what is wrong, once per kind of wrong: a missing rule would else fill the log."""
+        level = logging.DEBUG if why == self._said else logging.WARNING
+        self._said = why
+        log.log(level, "leader election failed", extra={"fields": {"lease": self._lease, "error": why}})
+
+    def _recovered(self) -> None:
+        if self._said:
+            self._said = ""
+            log.info("leader election recovered", extra={"fields": {"lease": self._lease}})
 
     def _conclude(self, asked: float, *, held: bool | None) -> None:
         """Draw the consequence; ``None`` is not known, which the leader bears while its last renewal is good."""

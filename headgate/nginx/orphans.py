@@ -14,7 +14,7 @@ import signal
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,7 @@ async def reap(layout: Layout, patience_s: float = 5.0) -> int:
     masters = frozenset(pid for pid in found if procfs.is_master(pid))
     await _end(masters, lambda: frozenset(filter(procfs.is_master, masters)), patience_s)
     workers = found - masters
+    _bury(pid for pid in workers if procfs.parent(pid) == os.getpid())
     await _end(workers, lambda: procfs.accepting(workers), patience_s)
     return len(found)
 
@@ -87,6 +88,26 @@ async def _end(pids: frozenset[int], remaining: Callable[[], frozenset[int]], pa
             return
     if pids:
         raise LayoutError(f"nginx processes {sorted(remaining())} of an earlier run cannot be ended; end them by hand")
+
+
+def _bury(workers: Iterable[int]) -> None:
+    """Have the ends of *workers*, children of ours, collected whenever they come; return at once.
+
+    Process 1, which this one is in a container, inherits the workers of a master that died. If it never asks how they
+    ended, the kernel keeps them as zombies.
+    """
+    loop = asyncio.get_running_loop()
+    for pid in workers:
+        with contextlib.suppress(OSError):
+            handle = os.pidfd_open(pid)
+            loop.add_reader(handle, _collect, pid, handle)
+
+
+def _collect(pid: int, handle: int) -> None:
+    asyncio.get_running_loop().remove_reader(handle)
+    os.close(handle)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -74,16 +74,25 @@ def is_master(pid: int) -> bool:
     return title(pid).startswith(MASTER)
 
 
+def parent(pid: int) -> int:
+    """Return the pid of the parent of *pid*, 0 if that is gone."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
+
+
 def _accepts(text: str) -> bool:
     # a child bears its master's title until it has set its own
     return text.startswith((WORKER, MASTER)) and not text.startswith(LEAVING)
 
 
-def _children(parent: int) -> list[int]:
+def _children(master: int) -> list[int]:
     try:
-        listed = (PROC / str(parent) / "task" / str(parent) / "children").read_text()
+        listed = (PROC / str(master) / "task" / str(master) / "children").read_text()
     except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or the process is gone
-        return [pid for pid in _pids() if _parent(pid) == parent]
+        return [pid for pid in _pids() if parent(pid) == master]
     except OSError:
         return []
     return [int(pid) for pid in listed.split()]
@@ -94,14 +103,6 @@ def _pids() -> list[int]:
         return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdecimal()]
     except OSError:
         return []
-
-
-def _parent(pid: int) -> int:
-    try:
-        stat = (PROC / str(pid) / "stat").read_text()
-    except OSError:
-        return 0
-    return int(stat.rpartition(")")[2].split()[1])
 
 
 def _home(pid: int) -> str:

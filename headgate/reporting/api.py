@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -37,6 +38,26 @@ class ApiWriter(Protocol):
 def status_code(error: Exception) -> int:
     """Return the HTTP code that the API server answered, 0 if it did not answer."""
     return int(getattr(error, "status", 0) or 0)
+
+
+class Denials:
+    """Where a rule is missing: the first denial in a namespace is news, the next ones are not until one succeeds."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._namespaces: set[str] = set()
+
+    def level(self, namespace: str, error: Exception) -> int:
+        """Return the level at which *error* is worth a line in the log, and remember a denial."""
+        if status_code(error) != http.HTTPStatus.FORBIDDEN:
+            return logging.WARNING
+        known = namespace in self._namespaces
+        self._namespaces.add(namespace)
+        return logging.DEBUG if known else logging.WARNING
+
+    def over(self, namespace: str) -> None:
+        """Take note that a write in *namespace* succeeded."""
+        self._namespaces.discard(namespace)
 
 
 def is_final(error: Exception) -> bool:

@@ -18,7 +18,7 @@ import msgspec
 
 from headgate.api.core import Event, EventSource, ObjectMeta, ObjectReference
 from headgate.problems import ObjectRef
-from headgate.reporting.api import ApiWriter, is_final, status_code
+from headgate.reporting.api import ApiWriter, Denials, is_final, status_code
 from headgate.reporting.verdicts import EventType, Verdict
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class EventRecorder:
         self._wakes = tuple(asyncio.Event() for _ in range(limits.workers))
         self._said: OrderedDict[Verdict, _Said] = OrderedDict()
         self._buckets: OrderedDict[ObjectRef, _Bucket] = OrderedDict()
+        self._denials = Denials()
         self._last_id = 0
         self.dropped = 0
         """Events that were not sent: limits, a full queue or an API server that would not take them."""
@@ -156,11 +157,12 @@ class EventRecorder:
                 await self._send(api, verdict, times)
             except Exception as error:  # noqa: BLE001 the client's errors are not known here; an Event is never worth an end
                 if is_final(error) or attempt == self._limits.tries:
-                    self._drop(verdict, str(error))
+                    self._drop(verdict, str(error), self._denials.level(_namespace(verdict.ref), error))
                     return
                 await asyncio.sleep(delay)
                 delay *= 2
             else:
+                self._denials.over(_namespace(verdict.ref))
                 return
 
     async def _send(self, api: ApiWriter, verdict: Verdict, times: int) -> None:

@@ -15,6 +15,8 @@ from typing import Any, TextIO
 
 from headgate.options import LogFormat, LogLevel
 
+log = logging.getLogger(__name__)
+
 TRACE = 5
 """The level below DEBUG."""
 
@@ -33,8 +35,8 @@ Clock = Callable[[float], str | int]
 """Spells seconds since 1970 for one format."""
 
 
-def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> logging.Handler:
-    """Send all logging to *stream* (stdout if None) in *form*, from *level* up; return the handler.
+def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
+    """Send all logging to *stream* (stdout if None) in *form*, from *level* up.
 
     Whatever was configured before is replaced.
     """
@@ -47,14 +49,12 @@ def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) ->
     root.setLevel(_LEVELS[level])
     # The event loop's own chatter is about Python, not about ingress.
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.WARNING))
-    return handler
 
 
-def announce(handler: logging.Handler, product: str, version: str, commit: str) -> None:
-    """Write the first line: who speaks. It is written at every level."""
-    record = logging.LogRecord(__name__, logging.INFO, __file__, 0, product, None, None)
-    record.fields = {"version": version, "commit": commit}
-    handler.handle(record)
+def announce(product: str, version: str, commit: str) -> None:
+    """Write the first line: who speaks. It is written at every level, as said by the caller."""
+    log.setLevel(logging.INFO)
+    log.info(product, extra={"fields": {"version": version, "commit": commit}}, stacklevel=2)
 
 
 def formatter(form: LogFormat) -> logging.Formatter:

@@ -16,6 +16,8 @@ from typing import Protocol
 import msgspec
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
 
+from headgate.reporting.reference import ABSENT_METRICS, absent_table
+
 log = logging.getLogger(__name__)
 
 QUEUE = "taskQueue"
@@ -429,7 +431,7 @@ def metrics_markdown() -> str:
         "| Metric | Type | Labels | Meaning | Needs |",
         "|---|---|---|---|---|",
     ]
-    return "\n".join([*lines, *map(_row, TABLE), ""])
+    return "\n".join([*lines, *map(_row, TABLE), "", *absent_table(ABSENT_METRICS, "Metric"), ""])
 
 
 def _row(row: Row) -> str:

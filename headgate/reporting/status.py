@@ -16,7 +16,7 @@ import msgspec
 from headgate.api.core import LoadBalancerIngress, LoadBalancerStatus, Service
 from headgate.api.networking import Ingress
 from headgate.problems import ObjectRef
-from headgate.reporting.api import ApiWriter, status_code
+from headgate.reporting.api import ApiWriter, Denials, status_code
 from headgate.reporting.verdicts import Verdict
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class StatusWriter:
         self._served: dict[ObjectRef, bool] = {}
         self._written: dict[ObjectRef, Addresses] = {}
         self._failures: dict[ObjectRef, int] = {}
+        self._denials = Denials()
         self._timers: dict[ObjectRef, asyncio.TimerHandle] = {}
         self._dirty: set[ObjectRef] = set()
         self._busy: set[ObjectRef] = set()
@@ -183,6 +184,7 @@ class StatusWriter:
             self._failed(ref, error)
         else:
             self._failures.pop(ref, None)
+            self._denials.over(ref.namespace)
 
     def _wanted(self, ref: ObjectRef) -> Addresses | None:
         """Return what *ref* should show; None if nothing is to be written."""
@@ -221,7 +223,7 @@ class StatusWriter:
         failures = self._failures[ref] = self._failures.get(ref, 0) + 1
         delay = self._pace.delay(failures)
         fields = {"object": str(ref), "error": str(error), "retry_seconds": delay}
-        log.warning("status not written", extra={"fields": fields})
+        log.log(self._denials.level(ref.namespace, error), "status not written", extra={"fields": fields})
         if timer := self._timers.pop(ref, None):
             timer.cancel()
         self._timers[ref] = asyncio.get_running_loop().call_later(delay, self._again, ref)

@@ -12,7 +12,7 @@ from headgate.api.core import ServiceSpec
 from headgate.api.discovery import Endpoint, EndpointPort
 from headgate.api.networking import ServiceBackendPort
 from headgate.problems import ObjectRef, Problem, show
-from headgate.resolve.addresses import HIGHEST_PORT, host_fault, ip_fault, with_port
+from headgate.resolve.addresses import HIGHEST_PORT, host_fault, ip_fault, is_ip, with_port
 from headgate.resolve.ex import Endpoints
 
 UNSERVED = "requests for it are answered with an error until it has some"
@@ -56,8 +56,8 @@ def endpoints(
 
     All *slices* of the Service count, of both families. Ready endpoints are used; if there is none,
     those that still serve while they terminate (KEP-1669). An ExternalName gives its name and port,
-    which nginx resolves when it loads its configuration and not again before the next reload; a
-    name that cannot be resolved then is refused by nginx itself.
+    which nginx resolves while it runs where it has a resolver; else when it loads its configuration, and
+    a name that cannot be resolved then is refused by nginx itself.
 
     Returns:
         the addresses, perhaps none, and a Problem for each thing that keeps some or all away.
@@ -114,7 +114,7 @@ def _external(wanted: Wanted, spec: ServiceSpec) -> tuple[Endpoints, list[Proble
     number = (wanted.port and wanted.port.number) or (declared and declared.port) or 0
     if not _is_port(number):
         return wanted.nothing(f"its externalName needs a port number, and port {wanted.port or ''} is none")
-    return Endpoints((with_port(name, number),)), []
+    return Endpoints((with_port(name, number),), named=not is_ip(name)), []
 
 
 def _cluster_ip(wanted: Wanted, spec: ServiceSpec, port: Port) -> tuple[Endpoints, list[Problem]]:

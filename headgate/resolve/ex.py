@@ -18,11 +18,12 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
     """The addresses behind a Service port, as ``upstream`` blocks write them, sorted and without doubles.
 
     ``10.0.0.7:8080``, ``[fd00::7]:8080`` or, for an ExternalName, ``host.example.com:80``; ``pods`` names the Pod
-    of each address that has one, for the labels of metrics.
+    of each address that has one, for the labels of metrics; ``named`` says that they are names to be resolved.
     """
 
     servers: tuple[str, ...] = ()
     pods: Mapping[str, str] = {}
+    named: bool = False
 
 
 class SecretReference(msgspec.Struct, frozen=True, gc=False):

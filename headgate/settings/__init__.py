@@ -7,7 +7,7 @@ from headgate.settings.config_params import (
     ConfigParams,
 )
 from headgate.settings.parsers import Unfit
-from headgate.settings.reading import Said, overlay, read_annotations, read_configmap, scoped
+from headgate.settings.reading import Said, overlay, read_annotations, read_configmap, read_keys, scoped
 from headgate.settings.registry import Delta, Field, Registry, Role, Scope, Setting, Settings, Where
 from headgate.settings.values import (
     Duration,
@@ -24,5 +24,5 @@ from headgate.settings.values import (
 __all__ = [
     "GROUPS", "NOTHING", "REGISTRY", "ConfigParams", "Delta", "Duration", "Field", "Header", "HeaderName", "Offset",
     "Quoted", "Registry", "Role", "Said", "Scope", "Seconds", "Setting", "Settings", "Size", "Snippet", "Unfit",
-    "Where", "Words", "overlay", "read_annotations", "read_configmap", "scoped",
+    "Where", "Words", "overlay", "read_annotations", "read_configmap", "read_keys", "scoped",
 ]  # fmt: skip

@@ -29,6 +29,8 @@ class AuthSettings(Settings):
             Scope.OWN,
             Where.ANNOTATION,
             parse=dns_name,
+            directive="auth_basic_user_file",
+            example="cafe-passwords",
         ),
     ] = None
     basic_auth_realm: Annotated[
@@ -40,5 +42,8 @@ class AuthSettings(Settings):
             Where.ANNOTATION,
             requires="basic-auth-secret",
             parse=realm,
+            directive="auth_basic",
+            example="Staff only",
+            differs="`off` is refused: nginx would ask nobody.",
         ),
     ] = Quoted("")

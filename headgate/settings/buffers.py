@@ -28,14 +28,25 @@ def optional_size(text: str) -> Size | None:
 
 
 class BufferSettings(Settings):
-    """How much of an answer nginx holds; ``None`` leaves nginx's own default."""
+    """How much of an answer nginx holds; without a value nginx's own default holds."""
 
     proxy_buffering: Annotated[bool, knob("proxy-buffering", "Whether answers are buffered.")] = True
     proxy_buffers: Annotated[
-        Buffers | None, knob("proxy-buffers", "Number and size of the buffers of one answer, such as 8 4k.")
+        Buffers | None,
+        knob(
+            "proxy-buffers",
+            "Number and size of the buffers of one answer, such as 8 4k.",
+            differs="Sizes that nginx would refuse together are left out and said, or adjusted where the flag asks; "
+            "a bare number then counts bytes, where the incumbent counts megabytes.",
+        ),
     ] = None
     proxy_buffer_size: Annotated[
-        Size | None, knob("proxy-buffer-size", "Buffer for the first part (the headers) of an answer.")
+        Size | None,
+        knob(
+            "proxy-buffer-size",
+            "Buffer for the first part (the headers) of an answer.",
+            directive="proxy_buffer_size, grpc_buffer_size",
+        ),
     ] = None
     proxy_busy_buffers_size: Annotated[
         Size | None,
@@ -44,10 +55,18 @@ class BufferSettings(Settings):
             "Part of the buffers that may be busy sending to the client.",
             parse=optional_size,
             empty=True,
+            unit="bytes",
+            example="16k",
         ),
     ] = None
     proxy_max_temp_file_size: Annotated[
-        Size | None, knob("proxy-max-temp-file-size", "Largest temporary file for an answer; 0 turns files off.")
+        Size | None,
+        knob(
+            "proxy-max-temp-file-size",
+            "Largest temporary file for an answer; 0 turns files off.",
+            example="256m",
+            unit="bytes",
+        ),
     ] = None
 
     def conflict(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
+from headgate.problems import show
 from headgate.settings.parsers import Unfit, accepts, listed, matching
 from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Duration
@@ -20,7 +21,7 @@ def network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text))
     except ValueError:
-        raise Unfit(f"not an address or a network ({text!r}), for example 10.0.0.0/8") from None
+        raise Unfit(f"not an address or a network ({show(text)}), for example 10.0.0.0/8") from None
 
 
 class ClientSettings(Settings):
@@ -30,10 +31,26 @@ class ClientSettings(Settings):
         Duration, knob("keepalive-timeout", "How long an idle client may stay.", Scope.SERVER, Where.CONFIGMAP)
     ] = Duration("75s")
     keepalive_requests: Annotated[
-        int, knob("keepalive-requests", "Requests on one connection.", Scope.SERVER, Where.CONFIGMAP)
+        int,
+        knob(
+            "keepalive-requests",
+            "Requests on one connection.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            unit="requests",
+            example="500",
+        ),
     ] = 1000
     proxy_protocol: Annotated[
-        bool, knob("proxy-protocol", "Listeners expect the PROXY protocol.", Scope.SERVER, Where.CONFIGMAP)
+        bool,
+        knob(
+            "proxy-protocol",
+            "Listeners expect the PROXY protocol.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            directive="listen",
+            context="server",
+        ),
     ] = False
     real_ip_header: Annotated[
         str | None,
@@ -43,6 +60,7 @@ class ClientSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=matching(r"[A-Za-z0-9_\-]+", "a header name or proxy_protocol"),
+            example="X-Forwarded-For",
         ),
     ] = None
     set_real_ip_from: Annotated[
@@ -53,6 +71,7 @@ class ClientSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=listed(network, network.words),
+            example="10.0.0.0/8,192.168.0.0/16",
         ),
     ] = ()
     real_ip_recursive: Annotated[

@@ -10,14 +10,17 @@ import msgspec
 from headgate.settings.auth import AuthSettings
 from headgate.settings.buffers import BufferSettings
 from headgate.settings.client import ClientSettings
+from headgate.settings.errors import ErrorSettings
 from headgate.settings.headers import HeaderSettings
 from headgate.settings.limits import LimitSettings
 from headgate.settings.logging import LogSettings
 from headgate.settings.main import MainSettings
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Delta, Registry, Settings
+from headgate.settings.resolver import ResolverSettings
 from headgate.settings.routing import RoutingSettings
 from headgate.settings.snippets import SnippetSettings
+from headgate.settings.telemetry import TelemetrySettings
 from headgate.settings.tls import TlsSettings
 from headgate.settings.upstream import ServiceSettings, UpstreamSettings
 
@@ -32,10 +35,13 @@ class ConfigParams(Settings):
     upstream: UpstreamSettings = UpstreamSettings()
     services: ServiceSettings = ServiceSettings()
     routing: RoutingSettings = RoutingSettings()
+    errors: ErrorSettings = ErrorSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitSettings = LimitSettings()
     logging: LogSettings = LogSettings()
     client: ClientSettings = ClientSettings()
+    resolver: ResolverSettings = ResolverSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     main: MainSettings = MainSettings()
     snippets: SnippetSettings = SnippetSettings()
 

@@ -2,58 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import enum
+from collections.abc import Iterator, Mapping
 
-PLUS = "a feature of NGINX Plus that Headgate does not have yet"
-APP_PROTECT = "for F5 App Protect, which is closed software that Headgate does not drive"
+import msgspec
 
-_ANNOTATIONS = {
-    "nginx.com/health-checks": PLUS,
-    "nginx.com/health-checks-mandatory": PLUS,
-    "nginx.com/health-checks-mandatory-queue": PLUS,
-    "nginx.com/slow-start": "slow start, which open-source NGINX cannot do",
-    "nginx.com/jwt-key": PLUS,
-    "nginx.com/jwt-realm": PLUS,
-    "nginx.com/jwt-token": PLUS,
-    "nginx.com/jwt-login-url": PLUS,
-    "nginx.com/sticky-cookie-services": PLUS,
-    "nginx.org/sticky-cookie-services": "not there yet (sticky sessions come with dynamic endpoints)",
-    "nginx.com/policies": "not there yet (Policies come with the custom resources)",
-    "nginx.org/policies": "not there yet (Policies come with the custom resources)",
-    "nginx.org/custom-http-errors": "not there yet",
-    "nginx.org/limit-req-scale": "not there yet",
+
+class Outlook(enum.Enum):
+    """Whether what is not there will be."""
+
+    COMING = "coming"
+    DECLINED = "declined"
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """Why a knob does nothing; the reason completes the sentence "'value' is …"."""
+
+    outlook: Outlook
+    reason: str
+
+
+def _coming(reason: str) -> Absence:
+    return Absence(Outlook.COMING, f"not there yet ({reason})")
+
+
+def _declined(reason: str) -> Absence:
+    return Absence(Outlook.DECLINED, reason)
+
+
+_HEALTH = _coming("active health checks, which belong to NGINX Plus, come as probes of Headgate's own")
+_JWT = _coming("JWT authentication comes with the policies")
+_POLICIES = _coming("Policies come with the custom resources")
+_OIDC = _coming("OpenID Connect comes with the policies")
+_ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, come with rate limit policies")
+_APP_PROTECT = _declined("for F5 App Protect, closed software of NGINX Plus that Headgate does not drive")
+
+_ANNOTATIONS: Mapping[str, Absence] = {
+    "nginx.com/health-checks": _HEALTH,
+    "nginx.com/health-checks-mandatory": _HEALTH,
+    "nginx.com/health-checks-mandatory-queue": _HEALTH,
+    "nginx.com/slow-start": _declined("slow start, which open-source NGINX cannot do"),
+    "nginx.com/jwt-key": _JWT,
+    "nginx.com/jwt-realm": _JWT,
+    "nginx.com/jwt-token": _JWT,
+    "nginx.com/jwt-login-url": _JWT,
+    "nginx.com/policies": _POLICIES,
+    "nginx.org/policies": _POLICIES,
 }
 
 _GUARDS = ("nginx.org/policies", "nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
 """Annotations that decide who may ask: to serve without them would let in whom they keep out."""
 
-_KEYS = {
-    "virtualserver-template": "not there yet (VirtualServers come with the custom resources)",
-    "transportserver-template": "not there yet (TransportServers come with the custom resources)",
-    "resolver-addresses": "not there yet",
-    "resolver-ipv6": "not there yet",
-    "resolver-valid": "not there yet",
-    "resolver-timeout": "not there yet",
+_KEYS: Mapping[str, Absence] = {
+    "virtualserver-template": _coming("VirtualServers come with the custom resources"),
+    "transportserver-template": _coming("TransportServers come with the custom resources"),
 }
 
 _WHOLE = {"annotation": _ANNOTATIONS, "configmap": _KEYS}
-_PREFIXES = {
-    "annotation": {"appprotect.f5.com/": APP_PROTECT, "appprotectdos.f5.com/": APP_PROTECT},
+_PREFIXES: Mapping[str, Mapping[str, Absence]] = {
+    "annotation": {"appprotect.f5.com/": _APP_PROTECT, "appprotectdos.f5.com/": _APP_PROTECT},
     "configmap": {
-        "app-protect-": APP_PROTECT,
-        "zone-sync": PLUS,
-        "oidc-": PLUS,
-        "otel-": "not there yet (OpenTelemetry)",
-        "mgmt:": "for NGINX Plus licences and usage reports, which open-source NGINX does not have",
+        "app-protect-": _APP_PROTECT,
+        "zone-sync": _ZONE_SYNC,
+        "oidc-": _OIDC,
+        "mgmt:": _declined("for NGINX Plus licences and usage reports, which open-source NGINX does not have"),
     },
 }
 
 
+def absence(place: str, key: str) -> Absence | None:
+    """Return why *key* of *place* (``annotation`` or ``configmap``) has no effect, ``None`` if it is unknown."""
+    families = (found for prefix, found in _PREFIXES[place].items() if key.startswith(prefix))
+    return _WHOLE[place].get(key) or next(families, None)
+
+
 def declined(place: str, key: str) -> str:
-    """Return why *key* of *place* (``annotation`` or ``configmap``) has no effect, or ``""`` if it is unknown."""
-    if key in _WHOLE[place]:
-        return _WHOLE[place][key]
-    return next((reason for prefix, reason in _PREFIXES[place].items() if key.startswith(prefix)), "")
+    """Return the reason why *key* of *place* has no effect, or ``""`` if it is unknown."""
+    found = absence(place, key)
+    return found.reason if found else ""
 
 
 def guards(key: str) -> bool:
@@ -61,7 +87,7 @@ def guards(key: str) -> bool:
     return key.startswith(_GUARDS)
 
 
-def declined_rows(place: str) -> Iterator[tuple[str, str]]:
-    """Yield key (``prefix*`` for a family) and reason of everything declined at *place*, for the reference pages."""
+def absences(place: str) -> Iterator[tuple[str, Absence]]:
+    """Yield key (``prefix*`` for a family) and Absence of everything that is not there at *place*."""
     yield from _WHOLE[place].items()
-    yield from ((f"{prefix}*", reason) for prefix, reason in _PREFIXES[place].items())
+    yield from ((f"{prefix}*", found) for prefix, found in _PREFIXES[place].items())

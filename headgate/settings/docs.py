@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from headgate.settings.config_params import REGISTRY
-from headgate.settings.declined import declined_rows
+from headgate.settings.config_params import GROUPS, REGISTRY
+from headgate.settings.declined import absences
+from headgate.settings.reading import STRUCTURAL
 from headgate.settings.registry import PREFIX, Field, Scope, Where
 
-_SETS = {
+SETS = {
     Scope.SERVER: "master",
     Scope.LOCATION: "minion",
     Scope.INHERITED: "master and minion, inherited",
     Scope.OWN: "master and minion, each its own",
 }
+LONGEST = 200
+"""Characters of a default or an example that fit into a cell."""
+_TITLES = {"tls": "TLS", "limits": "Rate limits", "auth": "Authentication", "errors": "Error pages", "main": "Process"}
 
 _ANNOTATIONS = f"""# Annotations
 
@@ -26,69 +30,113 @@ others it has no effect and is reported. *Inherited* means that a minion without
 An annotation of the incumbent that Headgate does not have is reported and has no effect, except where it decides who
 may ask (policies, JWT, App Protect): such an Ingress is refused, so that nothing is served unguarded.
 
-Times are nginx's: `30s`, `1h30m`, `500ms`. Sizes are bytes, or end in `k` or `m`.
+*nginx* names the directives that an annotation becomes, and the blocks where they stand. *Differs* tells where Headgate
+does otherwise than the incumbent; [coming-from-nic.md](../coming-from-nic.md) has all of that in one place. Times are
+nginx's: `30s`, `1h30m`, `500ms`; sizes are bytes, or end in `k` or `m`.
 """
 
 _KEYS = f"""# ConfigMap keys
 
 Keys of the ConfigMap that `-nginx-configmaps` names; they hold everywhere. A key that cannot be read keeps its
 default, spoils no other, and is reported by an event on the ConfigMap. *Annotation* says whether an Ingress may say
-otherwise with `{PREFIX}` and the key (see [annotations.md](annotations.md)).
+otherwise with `{PREFIX}` and the key (see [annotations.md](annotations.md)). Without the ConfigMap, and for a key that
+is taken out of it, the defaults hold again; no default means nginx's own.
 
-Times are nginx's: `30s`, `1h30m`, `500ms`. Sizes are bytes, or end in `k` or `m`. No default means nginx's own.
+*nginx* names the directives that a key becomes, and the blocks where they stand. *Differs* tells where Headgate does
+otherwise than the incumbent; [coming-from-nic.md](../coming-from-nic.md) has all of that in one place. Times are
+nginx's: `30s`, `1h30m`, `500ms`; sizes are bytes, or end in `k` or `m`.
 """
 
 
 def annotations_markdown() -> str:
     """Return the reference page of all annotations, those that are not there included."""
-    rows = (
-        (_code(key), _cell(field.parse.words), _annotation_default(field), _SETS[field.setting.scope], _meaning(field))
-        for key, field in sorted(REGISTRY.annotations.items())
-    )
-    table = _table(("Annotation", "Value", "Default", "In a set", "Meaning"), rows)
-    return "\n".join([_ANNOTATIONS, *table, "", *_declined("annotation", "Annotation"), ""])
+    titles = ("Annotation", "Meaning", "Value", "Default", "In a set", "nginx", "Example")
+
+    def cells(key: str, field: Field) -> tuple[str, ...]:
+        default = "*ConfigMap*" if field.setting.key in REGISTRY.keys else code(field.usual)
+        meaning, sets = _meaning(field, Where.ANNOTATION), SETS[field.setting.scope]
+        return code(key), meaning, _value(field), default, sets, _nginx(field), code(field.example)
+
+    tables = _by_group(REGISTRY.annotations, titles, cells)
+    kinds = table(("Annotation", "Meaning"), ((code(key), cell(words)) for key, words in STRUCTURAL.items()))
+    opening = ("## What an Ingress is", "", *kinds, "")
+    return "\n".join([_ANNOTATIONS, *opening, *tables, *_absent("annotation", "Annotation"), ""])
 
 
 def configmap_markdown() -> str:
     """Return the reference page of all ConfigMap keys, those that are not there included."""
-    rows = (
-        (_code(key), _cell(field.parse.words), _code(field.usual), _yes(field), _meaning(field, Where.CONFIGMAP))
-        for key, field in sorted(REGISTRY.keys.items())
-    )
-    table = _table(("Key", "Value", "Default", "Annotation", "Meaning"), rows)
-    return "\n".join([_KEYS, *table, "", *_declined("configmap", "Key"), ""])
+    titles = ("Key", "Meaning", "Value", "Default", "Annotation", "nginx", "Example")
+
+    def cells(key: str, field: Field) -> tuple[str, ...]:
+        meaning, other = _meaning(field, Where.CONFIGMAP), "yes" if Where.ANNOTATION in field.setting.where else "no"
+        return code(key), meaning, _value(field), code(field.usual), other, _nginx(field), code(field.example)
+
+    tables = _by_group(REGISTRY.keys, titles, cells)
+    return "\n".join([_KEYS, *tables, *_absent("configmap", "Key"), ""])
 
 
-def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+def differences(place: Where) -> Iterator[tuple[str, str]]:
+    """Yield the key of each knob of *place* that differs from the incumbent's, and how."""
+    known = REGISTRY.annotations if place is Where.ANNOTATION else REGISTRY.keys
+    yield from ((key, field.setting.differs) for key, field in sorted(known.items()) if field.setting.differs)
+
+
+def table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a Markdown table."""
     lines = (f"| {' | '.join(row)} |" for row in rows)
     return [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|", *lines]
 
 
-def _declined(place: str, title: str) -> list[str]:
-    rows = ((_code(key), _cell(reason)) for key, reason in declined_rows(place))
-    return ["## Known and not there", "", *_table((title, "Why"), rows)]
+def code(text: str) -> str:
+    """Return *text* as code in a cell, cut where it is long, nothing for nothing."""
+    return f"`{cell(text if len(text) <= LONGEST else text[:LONGEST] + '…')}`" if text else ""
 
 
-def _annotation_default(field: Field) -> str:
-    return "*ConfigMap*" if field.setting.key in REGISTRY.keys else _code(field.usual)
-
-
-def _yes(field: Field) -> str:
-    return "yes" if Where.ANNOTATION in field.setting.where else "no"
-
-
-def _meaning(field: Field, place: Where = Where.ANNOTATION) -> str:
-    """Return what the knob does and, for *place*, what it needs."""
-    setting, prefix = field.setting, PREFIX if place is Where.ANNOTATION else ""
-    needs = [_code(prefix + setting.requires)] if setting.requires else []
-    if setting.gate and place in setting.gated:
-        needs.append(_code(f"-{setting.gate}"))
-    return _cell(setting.doc) + (f" Needs {' and '.join(needs)}." if needs else "")
-
-
-def _code(text: str) -> str:
-    return f"`{_cell(text)}`" if text else ""
-
-
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return *text* on one line, without what would end a cell."""
     return text.strip().replace("|", "\\|").replace("\n", " ")
+
+
+def _by_group(
+    known: Mapping[str, Field], titles: tuple[str, ...], cells: Callable[[str, Field], tuple[str, ...]]
+) -> Iterator[str]:
+    """Yield a heading and a table for each group that has something in *known*."""
+    for group, model in GROUPS.items():
+        rows = [cells(key, field) for key, field in sorted(known.items()) if field.group == group]
+        if rows:
+            words = (model.__doc__ or "").partition("\n")[0].replace("``", "`")
+            yield from (f"## {_TITLES.get(group, group.capitalize())}", "", words, "", *table(titles, rows), "")
+
+
+def _absent(place: str, title: str) -> list[str]:
+    rows = ((code(key), found.outlook.value, cell(found.reason)) for key, found in absences(place))
+    return ["## Known and not there", "", *table((title, "Outlook", "Why"), rows)]
+
+
+def _value(field: Field) -> str:
+    unit = f" ({field.unit})" if field.unit else ""
+    return f"{cell(field.parse.words)}{unit}"
+
+
+def _nginx(field: Field) -> str:
+    if not field.directive:
+        return field.context
+    directives = ", ".join(code(word) for word in field.directive.split(", "))
+    return f"{directives} in {field.context}"
+
+
+def _meaning(field: Field, place: Where) -> str:
+    """Return what the knob does, what it needs at *place*, and where it differs."""
+    setting, prefix = field.setting, PREFIX if place is Where.ANNOTATION else ""
+    needs = [code(prefix + key) for key in setting.requires.split(", ") if key]
+    if setting.gate and place in setting.gated:
+        needs.append(code(f"-{setting.gate}"))
+    told = [cell(setting.doc)]
+    if needs:
+        told.append(f"Needs {' and '.join(needs)}.")
+    if setting.yields_to:
+        other = setting.yields_to if "/" in setting.yields_to else prefix + setting.yields_to
+        told.append(f"{code(other)} wins over it.")
+    if setting.differs:
+        told.append(f"*Differs:* {cell(setting.differs)}")
+    return " ".join(told)

@@ -16,11 +16,27 @@ class HeaderSettings(Settings):
 
     proxy_hide_headers: Annotated[
         tuple[HeaderName, ...],
-        knob("proxy-hide-headers", "Headers of backends that clients do not see.", Scope.SERVER, parse=_names),
+        knob(
+            "proxy-hide-headers",
+            "Headers of backends that clients do not see.",
+            Scope.SERVER,
+            parse=_names,
+            directive="proxy_hide_header, grpc_hide_header",
+            example="X-Powered-By,Server",
+            differs="Spaces around a name do not count; the incumbent's ConfigMap takes them as part of it.",
+        ),
     ] = ()
     proxy_pass_headers: Annotated[
         tuple[HeaderName, ...],
-        knob("proxy-pass-headers", "Headers that nginx hides by itself, passed on.", Scope.SERVER, parse=_names),
+        knob(
+            "proxy-pass-headers",
+            "Headers that nginx hides by itself, passed on.",
+            Scope.SERVER,
+            parse=_names,
+            directive="proxy_pass_header, grpc_pass_header",
+            example="Server,Date",
+            differs="Spaces around a name do not count; the incumbent's ConfigMap takes them as part of it.",
+        ),
     ] = ()
     proxy_set_headers: Annotated[
         tuple[Header, ...],
@@ -30,6 +46,9 @@ class HeaderSettings(Settings):
             Scope.OWN,
             Where.ANNOTATION,
             parse=listed(Header.request, "`Name` or `Name:Value`"),
+            directive="proxy_set_header, grpc_set_header",
+            example="X-Tenant:blue,X-Request-ID",
+            differs="Sent to gRPC backends too.",
         ),
     ] = ()
     add_header: Annotated[
@@ -39,6 +58,8 @@ class HeaderSettings(Settings):
             "Response headers; with always also on errors.",
             Scope.OWN,
             parse=listed(Header.response, "`Name:Value` or `Name:Value:always`"),
+            example="X-Frame-Options:DENY:always",
+            differs="A location with headers of its own keeps HSTS: every list is written out in full.",
         ),
     ] = ()
     add_header_inherit: Annotated[
@@ -48,6 +69,8 @@ class HeaderSettings(Settings):
             "What happens to response headers of the level above: on (kept where there are no own ones), off, merge.",
             Scope.OWN,
             parse=choice("on", "off", "merge"),
+            directive="add_header",
+            differs="Done when lists are written out, so that it works on every nginx, not only from 1.29.3.",
         ),
     ] = None
     disable_forwarded_headers: Annotated[
@@ -59,18 +82,46 @@ class HeaderSettings(Settings):
             Where.CONFIGMAP,
             gate="enable-snippets",
             gated=Where.CONFIGMAP,
+            directive="proxy_set_header",
         ),
     ] = False
-    hsts: Annotated[bool, knob("hsts", "Send Strict-Transport-Security.", Scope.SERVER)] = False
+    hsts: Annotated[
+        bool, knob("hsts", "Send Strict-Transport-Security.", Scope.SERVER, directive="add_header", context="server")
+    ] = False
     hsts_max_age: Annotated[
-        int, knob("hsts-max-age", "Seconds of HSTS.", Scope.SERVER, requires="hsts", parse=number(0, 2**53))
+        int,
+        knob(
+            "hsts-max-age",
+            "Seconds of HSTS.",
+            Scope.SERVER,
+            requires="hsts",
+            parse=number(0, 2**53),
+            directive="add_header",
+            context="server",
+            unit="seconds",
+            example="31536000",
+            differs="In the ConfigMap a wrong one leaves only itself out; the incumbent then sends no HSTS at all.",
+        ),
     ] = 2_592_000
     hsts_include_subdomains: Annotated[
-        bool, knob("hsts-include-subdomains", "HSTS for subdomains too.", Scope.SERVER, requires="hsts")
+        bool,
+        knob(
+            "hsts-include-subdomains",
+            "HSTS for subdomains too.",
+            Scope.SERVER,
+            requires="hsts",
+            directive="add_header",
+            context="server",
+        ),
     ] = False
     hsts_behind_proxy: Annotated[
         bool,
         knob(
-            "hsts-behind-proxy", "Decide HSTS by X-Forwarded-Proto of a proxy in front.", Scope.SERVER, requires="hsts"
+            "hsts-behind-proxy",
+            "Decide HSTS by X-Forwarded-Proto of a proxy in front.",
+            Scope.SERVER,
+            requires="hsts",
+            directive="add_header",
+            context="server",
         ),
     ] = False

@@ -8,6 +8,8 @@ from headgate.settings.parsers import VARIABLE, choice, matching, number
 from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Size, zone_size
 
+CHECKED = "A wrong value refuses the Ingress; the incumbent writes a line into its log and uses the default."
+
 
 class LimitSettings(Settings):
     """``limit_req``: active where a rate is given."""
@@ -19,6 +21,10 @@ class LimitSettings(Settings):
             "Requests per second or minute: 10r/s, 30r/m.",
             where=Where.ANNOTATION,
             parse=matching(r"0{0,9}[1-9][0-9]{0,8}r/[sm]", "a rate such as 10r/s or 30r/m"),
+            directive="limit_req_zone",
+            context="http",
+            example="10r/s",
+            differs=f"{CHECKED} The zone's name ends with a hash of the key, which nginx cannot change at a reload.",
         ),
     ] = None
     limit_req_key: Annotated[
@@ -28,20 +34,66 @@ class LimitSettings(Settings):
             "What is counted.",
             where=Where.ANNOTATION,
             parse=matching(f"(?:{VARIABLE})+", "one or more variables such as ${binary_remote_addr}"),
+            directive="limit_req_zone",
+            context="http",
+            example="${http_x_api_key}",
         ),
     ] = "${binary_remote_addr}"
     limit_req_zone_size: Annotated[
-        Size, knob("limit-req-zone-size", "Memory for the counters.", where=Where.ANNOTATION, parse=zone_size)
+        Size,
+        knob(
+            "limit-req-zone-size",
+            "Memory for the counters.",
+            where=Where.ANNOTATION,
+            parse=zone_size,
+            directive="limit_req_zone",
+            context="http",
+            differs=CHECKED,
+        ),
     ] = Size("10m")
     limit_req_delay: Annotated[
-        int, knob("limit-req-delay", "Excess requests that pass at once.", where=Where.ANNOTATION)
+        int,
+        knob(
+            "limit-req-delay",
+            "Excess requests that pass at once.",
+            where=Where.ANNOTATION,
+            directive="limit_req",
+            unit="requests",
+            example="5",
+            yields_to="limit-req-no-delay",
+            differs=CHECKED,
+        ),
     ] = 0
     limit_req_no_delay: Annotated[
-        bool, knob("limit-req-no-delay", "Let the whole burst pass at once.", where=Where.ANNOTATION)
+        bool,
+        knob(
+            "limit-req-no-delay",
+            "Let the whole burst pass at once.",
+            where=Where.ANNOTATION,
+            directive="limit_req",
+            differs=CHECKED,
+        ),
     ] = False
-    limit_req_burst: Annotated[int, knob("limit-req-burst", "Excess requests that wait.", where=Where.ANNOTATION)] = 0
+    limit_req_burst: Annotated[
+        int,
+        knob(
+            "limit-req-burst",
+            "Excess requests that wait.",
+            where=Where.ANNOTATION,
+            directive="limit_req",
+            unit="requests",
+            example="20",
+            differs=CHECKED,
+        ),
+    ] = 0
     limit_req_dry_run: Annotated[
-        bool, knob("limit-req-dry-run", "Count, but refuse nothing.", where=Where.ANNOTATION)
+        bool,
+        knob(
+            "limit-req-dry-run",
+            "Count, but refuse nothing.",
+            where=Where.ANNOTATION,
+            differs=CHECKED,
+        ),
     ] = False
     limit_req_log_level: Annotated[
         str,
@@ -50,8 +102,30 @@ class LimitSettings(Settings):
             "Level of the log line of a refused request.",
             where=Where.ANNOTATION,
             parse=choice("info", "notice", "warn", "error"),
+            differs=CHECKED,
+            example="warn",
         ),
     ] = "error"
+    limit_req_scale: Annotated[
+        bool,
+        knob(
+            "limit-req-scale",
+            "Divide the rate by the number of ready replicas, each of which counts for itself.",
+            where=Where.ANNOTATION,
+            directive="limit_req_zone",
+            context="http",
+            differs="A rate that does not divide is counted in minutes (10r/s on 3 replicas: 200r/m), at least 1r/m; "
+            "the incumbent rounds it down, in the end to 0.",
+        ),
+    ] = False
     limit_req_status: Annotated[
-        int, knob("limit-req-reject-code", "Status of a refusal.", where=Where.ANNOTATION, parse=number(400, 599))
+        int,
+        knob(
+            "limit-req-reject-code",
+            "Status of a refusal.",
+            where=Where.ANNOTATION,
+            parse=number(400, 599),
+            example="503",
+            differs=f"{CHECKED} Only 400 to 599 are taken, as nginx has it.",
+        ),
     ] = 429

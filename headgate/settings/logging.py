@@ -59,6 +59,9 @@ class LogSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=choice("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"),
+            directive="error_log",
+            context="main",
+            example="warn",
         ),
     ] = "notice"
     access_log: Annotated[
@@ -69,12 +72,24 @@ class LogSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=access_log,
+            example="syslog:server=10.0.0.5:514,tag=edge main",
+            yields_to="access-log-off",
+            differs="`/dev/stdout` and `/dev/stderr` may be said too.",
         ),
     ] = Words(("/dev/stdout", "main"))
-    access_log_off: Annotated[bool, knob("access-log-off", "No access log.", Scope.SERVER, Where.CONFIGMAP)] = False
+    access_log_off: Annotated[
+        bool, knob("access-log-off", "No access log.", Scope.SERVER, Where.CONFIGMAP, directive="access_log")
+    ] = False
     log_format: Annotated[
         tuple[Quoted, ...],
-        knob("log-format", "Format main of the access log.", Scope.SERVER, Where.CONFIGMAP, parse=log_format),
+        knob(
+            "log-format",
+            "Format main of the access log.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=log_format,
+            example='$remote_addr "$request" $status',
+        ),
     ] = (
         Quoted('$remote_addr - $remote_user [$time_local] "$request" '),
         Quoted('$status $body_bytes_sent "$http_referer" '),
@@ -88,11 +103,22 @@ class LogSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=_escaping,
+            directive="log_format",
+            example="json",
         ),
     ] = None
     stream_log_format: Annotated[
         tuple[Quoted, ...],
-        knob("stream-log-format", "Format of the stream log.", Scope.SERVER, Where.CONFIGMAP, parse=log_format),
+        knob(
+            "stream-log-format",
+            "Format of the stream log.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=log_format,
+            directive="log_format",
+            context="stream",
+            example="$remote_addr $protocol $status",
+        ),
     ] = (
         Quoted("$remote_addr [$time_local] $protocol $status "),
         Quoted("$bytes_sent $bytes_received $session_time $ssl_preread_server_name"),
@@ -105,9 +131,19 @@ class LogSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=_escaping,
+            directive="log_format",
+            context="stream",
+            example="json",
         ),
     ] = None
     default_server_access_log_off: Annotated[
         bool,
-        knob("default-server-access-log-off", "No access log of the default server.", Scope.SERVER, Where.CONFIGMAP),
+        knob(
+            "default-server-access-log-off",
+            "No access log of the default server.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            directive="access_log",
+            context="server",
+        ),
     ] = False

@@ -50,51 +50,133 @@ _address = matching(r"[A-Za-z0-9.:\-]*", "an IP address or a host name")
 LARGEST_BUCKET = 65_536 - 128
 """nginx refuses buckets of hash tables above 64 kB less one cache line (ngx_hash_init)."""
 
-
-def _table(key: str, doc: str, most: int = 2**20) -> Setting:
-    return knob(key, doc, Scope.SERVER, Where.CONFIGMAP, parse=number(32, most))
+GROWS = "Grows by itself with the configuration; the incumbent's nginx does not start when it is too small."
 
 
-def _bucket(key: str, doc: str) -> Setting:
-    return _table(key, doc, LARGEST_BUCKET)
+def _table(key: str, doc: str, most: int = 2**20, **more: str) -> Setting:
+    return knob(key, doc, Scope.SERVER, Where.CONFIGMAP, parse=number(32, most), **more)
+
+
+def _bucket(key: str, doc: str, **more: str) -> Setting:
+    return _table(key, doc, LARGEST_BUCKET, **more)
 
 
 class MainSettings(Settings):
     """Workers and tables; a table smaller than the configuration needs is made larger."""
 
     worker_processes: Annotated[
-        str, knob("worker-processes", "Worker processes, or auto.", Scope.SERVER, Where.CONFIGMAP, parse=workers)
+        str,
+        knob(
+            "worker-processes",
+            "Worker processes, or auto.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=workers,
+            context="main",
+            example="4",
+        ),
     ] = "auto"
     worker_cpu_affinity: Annotated[
         Words | None,
-        knob("worker-cpu-affinity", "Binding of workers to CPUs.", Scope.SERVER, Where.CONFIGMAP, parse=affinity),
+        knob(
+            "worker-cpu-affinity",
+            "Binding of workers to CPUs.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=affinity,
+            context="main",
+            example="auto",
+        ),
     ] = None
     worker_shutdown_timeout: Annotated[
         Duration,
-        knob("worker-shutdown-timeout", "When old workers close what is left open.", Scope.SERVER, Where.CONFIGMAP),
+        knob(
+            "worker-shutdown-timeout",
+            "When old workers close what is left open.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            context="main",
+            differs="The default is 60s: without one, old workers stay as long as one client does.",
+        ),
     ] = Duration("60s")
     worker_connections: Annotated[
         int, knob("worker-connections", "Connections of one worker.", Scope.SERVER, Where.CONFIGMAP,
-                  parse=number(16, 2**20))
+                  parse=number(16, 2**20), context="events", unit="connections", example="16384")
     ] = 1024  # fmt: skip
     worker_rlimit_nofile: Annotated[
         int | None, knob("worker-rlimit-nofile", "Open files of one worker.", Scope.SERVER, Where.CONFIGMAP,
-                         parse=number(64, 2**30))
+                         parse=number(64, 2**30), context="main", unit="files", example="65536")
     ] = None  # fmt: skip
     server_names_hash_bucket_size: Annotated[
-        int, _bucket("server-names-hash-bucket-size", "Bucket for host names.")
+        int,
+        _bucket(
+            "server-names-hash-bucket-size",
+            "Bucket for host names.",
+            unit="bytes",
+            example="512",
+            differs=GROWS,
+        ),
     ] = 256
-    server_names_hash_max_size: Annotated[int, _table("server-names-hash-max-size", "Table of host names.")] = 1024
-    map_hash_bucket_size: Annotated[int, _bucket("map-hash-bucket-size", "Bucket of maps.")] = 256
-    map_hash_max_size: Annotated[int, _table("map-hash-max-size", "Table of maps.")] = 2048
-    variables_hash_bucket_size: Annotated[int, _bucket("variables-hash-bucket-size", "Bucket of variables.")] = 256
-    variables_hash_max_size: Annotated[int, _table("variables-hash-max-size", "Table of variables.")] = 1024
+    server_names_hash_max_size: Annotated[
+        int,
+        _table(
+            "server-names-hash-max-size",
+            "Table of host names.",
+            unit="entries",
+            example="4096",
+            differs=GROWS,
+        ),
+    ] = 1024
+    map_hash_bucket_size: Annotated[
+        int,
+        _bucket(
+            "map-hash-bucket-size",
+            "Bucket of maps.",
+            context="http, stream",
+            unit="bytes",
+            example="512",
+            differs=GROWS,
+        ),
+    ] = 256
+    map_hash_max_size: Annotated[
+        int,
+        _table(
+            "map-hash-max-size",
+            "Table of maps.",
+            context="http, stream",
+            unit="entries",
+            example="4096",
+            differs=GROWS,
+        ),
+    ] = 2048
+    variables_hash_bucket_size: Annotated[
+        int, _bucket("variables-hash-bucket-size", "Bucket of variables.", unit="bytes", example="512")
+    ] = 256
+    variables_hash_max_size: Annotated[
+        int, _table("variables-hash-max-size", "Table of variables.", unit="entries", example="2048")
+    ] = 1024
     server_tokens: Annotated[
-        bool, knob("server-tokens", "Whether nginx says its version.", Scope.SERVER, parse=tokens)
+        bool,
+        knob(
+            "server-tokens",
+            "Whether nginx says its version.",
+            Scope.SERVER,
+            parse=tokens,
+            differs="`on` and `off` are taken as well as true and false.",
+        ),
     ] = True
     default_server_return: Annotated[
         Words,
-        knob("default-server-return", "Answer for unknown hosts.", Scope.SERVER, Where.CONFIGMAP, parse=answer),
+        knob(
+            "default-server-return",
+            "Answer for unknown hosts.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=answer,
+            directive="return",
+            context="location",
+            example="302 https://example.com/",
+        ),
     ] = Words(("404",))
     external_status_address: Annotated[
         str | None,
@@ -105,5 +187,9 @@ class MainSettings(Settings):
             Where.CONFIGMAP,
             parse=_address,
             empty=True,
+            directive="",
+            context="",
+            example="lb.example.com",
+            differs="Removing the key counts at once; the incumbent keeps the address until it is started again.",
         ),
     ] = None

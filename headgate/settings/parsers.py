@@ -6,6 +6,7 @@ Patterns are linear: a text of any length that does not fit is refused in time p
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -17,26 +18,31 @@ class Unfit(ValueError):  # noqa: N818 - reads as what it says: unfit for use
 
 
 class Parser(Generic[T]):
-    """A function from text to a value, and in ``words`` what it accepts, for the reference pages."""
+    """A function from text to a value, and what the reference pages say of the text.
 
-    __slots__ = ("_parse", "words")
+    ``words`` say what it accepts, ``unit`` what a bare number counts, ``example`` is a text that it takes.
+    """
 
-    def __init__(self, words: str, parse: Callable[[str], T]) -> None:
+    __slots__ = ("_parse", "example", "unit", "words")
+
+    def __init__(self, words: str, parse: Callable[[str], T], *, unit: str = "", example: str = "") -> None:
         """Wrap *parse*, which raises Unfit for texts that it refuses."""
         self._parse = parse
         self.words = words
+        self.unit = unit
+        self.example = example
 
     def __call__(self, text: str) -> T:
         """Return the value of *text* (Unfit if it has none)."""
         return self._parse(text)
 
 
-def accepts(words: str) -> Callable[[Callable[[str], T]], Parser[T]]:
-    """Make a Parser of the decorated function; *words* say what it accepts."""
-    return lambda parse: Parser(words, parse)
+def accepts(words: str, *, unit: str = "", example: str = "") -> Callable[[Callable[[str], T]], Parser[T]]:
+    """Make a Parser of the decorated function; the words are for the reference pages."""
+    return lambda parse: Parser(words, parse, unit=unit, example=example)
 
 
-def matching(pattern: str, words: str) -> Parser[str]:
+def matching(pattern: str, words: str, example: str = "") -> Parser[str]:
     """Return a parser of text that matches *pattern* whole; spaces around it do not count."""
     compiled = re.compile(pattern)
 
@@ -45,7 +51,7 @@ def matching(pattern: str, words: str) -> Parser[str]:
             raise Unfit(f"not {words}")
         return text.strip()
 
-    return Parser(words, parse_text)
+    return Parser(words, parse_text, example=example)
 
 
 _MOST = 2**31 - 1
@@ -75,7 +81,7 @@ def choice(*words: str) -> Parser[str]:
             raise Unfit(f"not one of {', '.join(words)}")
         return word
 
-    return Parser(", ".join(words), parse_choice)
+    return Parser(", ".join(words), parse_choice, example=words[-1])
 
 
 def listed(parse: Callable[[str], T], words: str, separator: str = ",") -> Parser[tuple[T, ...]]:
@@ -140,10 +146,13 @@ def word(text: str) -> str:
 def regex_fault(pattern: str) -> str:
     """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word.
 
-    PCRE also names groups ``(?<name>…)``, which Python spells ``(?P<name>…)``.
+    PCRE also names groups ``(?<name>…)``, which Python spells ``(?P<name>…)``, and has classes such as
+    ``[[:upper:]]``, about which Python warns.
     """
     try:
-        re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern))
     except (re.error, RecursionError, OverflowError) as error:
         return f"not a regular expression ({error})"
     return ""

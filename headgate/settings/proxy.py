@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.problems import show
 from headgate.settings.parsers import Unfit, accepts, matching, regex_fault, word
 from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Duration, Offset, Quoted, Size, Words
@@ -22,7 +23,7 @@ def conditions(text: str) -> Words:
         if condition == "denied":
             raise Unfit("not possible on open-source NGINX ('denied' belongs to NGINX Plus)")
         if condition not in CONDITIONS:
-            raise Unfit(f"not a list of conditions ({condition!r}); use {', '.join(CONDITIONS)}")
+            raise Unfit(f"not a list of conditions ({show(condition)}); use {', '.join(CONDITIONS)}")
     if not words or len(set(words)) != len(words):
         raise Unfit("an empty list or one with a condition twice")
     return Words(words)
@@ -42,7 +43,7 @@ def redirect_from(text: str) -> str:
     return Quoted(pattern)
 
 
-@accepts("size above 0")
+@accepts("size above 0", unit="bytes", example="64k")
 def body_buffer(text: str) -> Size:
     """Parse a size; with an empty buffer nginx reads a request's body for ever, a worker's whole time long."""
     size = Size.parse(text)
@@ -55,25 +56,62 @@ class ProxySettings(Settings):
     """Timeouts, retries and sizes between nginx, clients and backends."""
 
     proxy_connect_timeout: Annotated[
-        Duration, knob("proxy-connect-timeout", "Longest wait for a connection to a backend.")
+        Duration,
+        knob(
+            "proxy-connect-timeout",
+            "Longest wait for a connection to a backend.",
+            directive="proxy_connect_timeout, grpc_connect_timeout",
+        ),
     ] = Duration("60s")
     proxy_read_timeout: Annotated[
-        Duration, knob("proxy-read-timeout", "Longest silence between two reads from a backend.")
+        Duration,
+        knob(
+            "proxy-read-timeout",
+            "Longest silence between two reads from a backend.",
+            directive="proxy_read_timeout, grpc_read_timeout",
+        ),
     ] = Duration("60s")
     proxy_send_timeout: Annotated[
-        Duration, knob("proxy-send-timeout", "Longest silence between two writes to a backend.")
+        Duration,
+        knob(
+            "proxy-send-timeout",
+            "Longest silence between two writes to a backend.",
+            directive="proxy_send_timeout, grpc_send_timeout",
+        ),
     ] = Duration("60s")
     proxy_next_upstream: Annotated[
         Words | None,
-        knob("proxy-next-upstream", "When to try the next backend.", Scope.OWN, Where.ANNOTATION, parse=conditions),
+        knob(
+            "proxy-next-upstream",
+            "When to try the next backend.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            parse=conditions,
+            directive="proxy_next_upstream, grpc_next_upstream",
+            example="error timeout http_503",
+        ),
     ] = None
     proxy_next_upstream_timeout: Annotated[
         Duration | None,
-        knob("proxy-next-upstream-timeout", "Time for tries on all backends.", Scope.OWN, Where.ANNOTATION),
+        knob(
+            "proxy-next-upstream-timeout",
+            "Time for tries on all backends.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            directive="proxy_next_upstream_timeout, grpc_next_upstream_timeout",
+        ),
     ] = None
     proxy_next_upstream_tries: Annotated[
         int | None,
-        knob("proxy-next-upstream-tries", "Number of backends to try.", Scope.OWN, Where.ANNOTATION),
+        knob(
+            "proxy-next-upstream-tries",
+            "Number of backends to try.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            directive="proxy_next_upstream_tries, grpc_next_upstream_tries",
+            unit="backends",
+            example="3",
+        ),
     ] = None
     proxy_redirect_from: Annotated[
         str | None,
@@ -83,6 +121,8 @@ class ProxySettings(Settings):
             Scope.OWN,
             Where.ANNOTATION,
             parse=redirect_from,
+            directive="proxy_redirect",
+            example="http://backend.internal/",
         ),
     ] = None
     proxy_redirect_to: Annotated[
@@ -94,6 +134,8 @@ class ProxySettings(Settings):
             Where.ANNOTATION,
             requires="proxy-redirect-from",
             parse=word,
+            directive="proxy_redirect",
+            example="https://$host/",
         ),
     ] = None
     client_max_body_size: Annotated[

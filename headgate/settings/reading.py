@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ LONGEST = 4000
 
 _SCOPES = {field.name: field.setting.scope for field in REGISTRY.fields}
 
+DEPRECATED = {key: field for key, field in REGISTRY.annotations.items() if field.setting.deprecated}
+
 FOREIGN = ("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/")
 """Annotation prefixes that speak to an NGINX ingress controller; one of them that is unknown is said."""
 
@@ -38,6 +41,18 @@ def read_configmap(
     Returns:
         the values that hold everywhere, and a Problem (event reason InvalidValue) for each wrong key.
     """
+    said, problems = read_keys(data, origin, gates)
+    params = ConfigParams().replaced(said)
+    if conflict := params.buffers.conflict():
+        params, kept = _mend_buffers(params, ConfigParams(), gates)
+        problems.append(Problem(origin, "proxy-buffers", "", conflict, kept, code="InvalidValue"))
+    return params, problems
+
+
+def read_keys(
+    data: Mapping[str, str], origin: ObjectRef, gates: frozenset[str] = frozenset()
+) -> tuple[Said, list[Problem]]:
+    """Read each key of the ConfigMap by itself: what it says, and a Problem for each that cannot be used."""
     said: Said = {}
     problems: list[Problem] = []
     for key, text in sorted(data.items()):
@@ -47,11 +62,13 @@ def read_configmap(
             problems.append(_invalid(origin, key, text, reason, "it has no effect"))
         elif fault := _missing(field, data, Where.CONFIGMAP, gates) or _put(said, field, text):
             problems.append(_invalid(origin, key, text, fault, f"{field.usual or 'the default'} stays in force"))
-    params = ConfigParams().replaced(said)
-    if conflict := params.buffers.conflict():
-        params, kept = _mend_buffers(params, ConfigParams(), gates)
-        problems.append(Problem(origin, "proxy-buffers", "", conflict, kept, code="InvalidValue"))
-    return params, problems
+    if name := _unknown_format(said):
+        del said["logging"]["access_log"]
+        reason = f"a target with the format {name}, which is neither main nor combined nor defined in http-snippets"
+        problems.append(_invalid(origin, "access-log", data["access-log"], reason, "the default stays in force"))
+    for key, winner in _overruled(data, said, Where.CONFIGMAP):
+        problems.append(_invalid(origin, key, data[key], f"overruled by {winner}", "it has no effect"))
+    return said, problems
 
 
 def read_annotations(
@@ -79,6 +96,9 @@ def read_annotations(
         elif fault := _missing(field, annotations, Where.ANNOTATION, gates) or _put(said, field, text):
             problems.append(Problem(origin, key, text, f"is {fault}", "the Ingress is refused", Severity.ERROR))
     problems.extend(_pairs(annotations, said, origin))
+    for key, winner in _overruled(annotations, said, Where.ANNOTATION):
+        problems.append(Problem(origin, key, annotations[key], f"is overruled by {winner}", "it has no effect"))
+    problems.extend(_old_spellings(annotations, said, origin))
     return said, problems
 
 
@@ -115,7 +135,7 @@ def _put(said: Said, field: Field, text: str) -> str:
         value = field.parse(text)
     except Unfit as unfit:
         return str(unfit)
-    if field.group != "snippets" and _overlong(value):
+    if len(text) > LONGEST // 4 and field.group != "snippets" and _overlong(value):  # no character takes more bytes
         return f"longer than one argument of nginx may be ({LONGEST} bytes)"
     said.setdefault(field.group, {})[field.name] = value
     return ""
@@ -133,10 +153,12 @@ def _missing(field: Field, present: Mapping[str, str], place: Where, gates: froz
     setting = field.setting
     if setting.gate and place in setting.gated and setting.gate not in gates:
         return f"not permitted; start Headgate with -{setting.gate}"
-    companion = (PREFIX if place is Where.ANNOTATION else "") + setting.requires
-    if setting.requires and companion not in present:
-        return f"without meaning unless {companion} is set too"
-    return ""
+    if not setting.requires:
+        return ""
+    prefix = PREFIX if place is Where.ANNOTATION else ""
+    missing = (prefix + key for key in setting.requires.split(", ") if prefix + key not in present)
+    companion = next(missing, "")
+    return f"without meaning unless {companion} is set too" if companion else ""
 
 
 def _pairs(annotations: Mapping[str, str], said: Said, origin: ObjectRef) -> Iterator[Problem]:
@@ -150,6 +172,36 @@ def _pairs(annotations: Mapping[str, str], said: Said, origin: ObjectRef) -> Ite
     if twice := set(routing.get("listen_ports", ())) & set(routing.get("listen_ports_ssl", ())):
         reason = f"is also among {PREFIX}listen-ports, and a port speaks either HTTP or HTTPS"
         yield _refusal(origin, "listen-ports-ssl", str(min(twice)), reason)
+
+
+def _unknown_format(said: Said) -> str:
+    """Return the name of the access log's format if nginx will not know it, for which it would refuse everything."""
+    name = next(iter(said.get("logging", {}).get("access_log", ())[1:]), "main")
+    snippets = said.get("snippets", {})
+    defined = re.search(rf"log_format\s+{re.escape(name)}\s", snippets.get("http_snippets") or "")
+    return "" if name in {"main", "combined"} or defined or snippets.get("main_template") else name
+
+
+def _overruled(present: Mapping[str, str], said: Said, place: Where) -> Iterator[tuple[str, str]]:
+    """Yield each key that loses to another one which is set too, and that one's key."""
+    known = REGISTRY.annotations if place is Where.ANNOTATION else REGISTRY.keys
+    for key in sorted(present):
+        field = known.get(key)
+        if field is None or not (other := field.setting.yields_to):
+            continue
+        other = other if "/" in other or place is Where.CONFIGMAP else PREFIX + other
+        winner = known[other]
+        if other in present and (winner.name == field.name or said.get(winner.group, {}).get(winner.name)):
+            yield key, other
+
+
+def _old_spellings(annotations: Mapping[str, str], said: Said, origin: ObjectRef) -> Iterator[Problem]:
+    """Tell whoever uses a deprecated spelling the one to write."""
+    for key, field in DEPRECATED.items():
+        proper = field.setting.yields_to
+        if key in annotations and proper not in annotations and field.name in said.get(field.group, {}):
+            reason = f"is a deprecated spelling; write {proper}"
+            yield Problem(origin, key, annotations[key], reason, "it is used all the same")
 
 
 def _refusal(origin: ObjectRef, key: str, text: str, reason: str) -> Problem:
@@ -179,7 +231,11 @@ def _unknown(key: str, text: str, origin: ObjectRef) -> Problem | None:
     return Problem(origin, key, text, f"is {reason}", "it has no effect")
 
 
-STRUCTURAL = frozenset({"nginx.org/mergeable-ingress-type", "kubernetes.io/ingress.class"})
+STRUCTURAL: Mapping[str, str] = {
+    "nginx.org/mergeable-ingress-type": "master or minion: a master holds a host, TLS and what is said for all of it; "
+    "its minions, of any namespace, hold paths.",
+    "kubernetes.io/ingress.class": "Class of the Ingress; where it is set, spec.ingressClassName does not count.",
+}
 """Annotations that decide what an Ingress is and whose; ``configuration`` reads them."""
 
 

@@ -68,10 +68,18 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         where: ConfigMap, annotation or both.
         parse: the parser, if it does not follow from the field's type.
         annotation: the whole annotation key, where it is not ``nginx.org/key``.
-        requires: another key that must be present in the same place.
+        requires: another key, or several separated by ``, ``, that must be present in the same place.
         gate: the flag without which the knob is refused in the places *gated*.
         gated: where the gate stands; whoever may write the ConfigMap may write snippets.
         empty: whether an empty text is a value; elsewhere it is refused.
+        yields_to: another key that wins where both are set, unless its own value is false; a whole annotation key
+            where it is another spelling of the same knob.
+        deprecated: whether it is told to write *yields_to* instead.
+        directive: nginx's directives that say it; ``None``: the field is called so, ``""``: there is none.
+        context: nginx's blocks where they stand, if these do not follow from *scope* and *where*; ``""``: none.
+        unit: what a bare number counts, if it does not follow from the parser.
+        example: a value worth copying, if it does not follow from the parser.
+        differs: where and why Headgate does otherwise than the incumbent; a sentence or two.
     """
 
     key: str
@@ -84,6 +92,13 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     gate: str = ""
     gated: Where = Where.ANNOTATION
     empty: bool = False
+    yields_to: str = ""
+    deprecated: bool = False
+    directive: str | None = None
+    context: str | None = None
+    unit: str = ""
+    example: str = ""
+    differs: str = ""
 
 
 def knob(key: str, doc: str, scope: Scope = Scope.INHERITED, where: Where = Where.BOTH, **more: Any) -> Setting:
@@ -121,6 +136,37 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(self.default, tuple):
             return " ".join(" ".join(map(str, self.default)).split())
         return "" if self.default is None else str(self.default)
+
+    @property
+    def directive(self) -> str:
+        """The directives of nginx that say it; ``""`` if there is none."""
+        return self.name if self.setting.directive is None else self.setting.directive
+
+    @property
+    def context(self) -> str:
+        """The blocks of nginx where the directives stand: http for the ConfigMap, then as far in as users may write."""
+        setting = self.setting
+        inner = Where.ANNOTATION in setting.where
+        blocks = {
+            "http": Where.CONFIGMAP in setting.where,
+            "server": inner and setting.scope is not Scope.LOCATION,
+            "location": inner and setting.scope is not Scope.SERVER,
+        }
+        return (
+            ", ".join(block for block, said in blocks.items() if said) if setting.context is None else setting.context
+        )
+
+    @property
+    def unit(self) -> str:
+        """What a bare number counts, ``""`` where there is nothing to count."""
+        return self.setting.unit or self.parse.unit
+
+    @property
+    def example(self) -> str:
+        """A value worth copying, other than the default."""
+        if isinstance(self.default, bool) and not self.setting.example:
+            return "false" if self.default else "true"
+        return self.setting.example or self.parse.example
 
 
 _PARSERS: Mapping[Any, Parser[Any]] = {bool: switch, int: number()}

@@ -85,6 +85,9 @@ class RoutingSettings(Settings):
             Scope.LOCATION,
             Where.ANNOTATION,
             parse=choice("case_sensitive", "case_insensitive", "exact"),
+            directive="location",
+            context="server",
+            differs="On a master, where it does nothing, it is said.",
         ),
     ] = None
     rewrites: Annotated[
@@ -95,14 +98,36 @@ class RoutingSettings(Settings):
             Scope.LOCATION,
             Where.ANNOTATION,
             parse=listed(rewrite, rewrite.words, ";"),
+            directive="proxy_pass",
+            example="serviceName=coffee-svc rewrite=/beans/",
+            differs="Where the path is a regular expression it is left out and said, for nginx cannot replace one so.",
         ),
     ] = ()
     rewrite_target: Annotated[
         str | None,
-        knob("rewrite-target", "Path sent to the backend.", Scope.OWN, Where.ANNOTATION, parse=rewrite_target),
+        knob(
+            "rewrite-target",
+            "Path sent to the backend.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            parse=rewrite_target,
+            directive="rewrite",
+            context="location",
+            example="/beans/$1",
+        ),
     ] = None
     app_root: Annotated[
-        str | None, knob("app-root", "Where / redirects to.", Scope.SERVER, Where.ANNOTATION, parse=app_root)
+        str | None,
+        knob(
+            "app-root",
+            "Where / redirects to.",
+            Scope.SERVER,
+            Where.ANNOTATION,
+            parse=app_root,
+            directive="return",
+            context="location",
+            example="/shop",
+        ),
     ] = None
     listen_ports: Annotated[
         tuple[int, ...],
@@ -112,6 +137,10 @@ class RoutingSettings(Settings):
             Scope.SERVER,
             Where.ANNOTATION,
             parse=ports,
+            directive="listen",
+            context="server",
+            example="8080,8888",
+            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason.",
         ),
     ] = ()
     listen_ports_ssl: Annotated[
@@ -122,5 +151,9 @@ class RoutingSettings(Settings):
             Scope.SERVER,
             Where.ANNOTATION,
             parse=ports,
+            directive="listen",
+            context="server",
+            example="8443",
+            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason.",
         ),
     ] = ()

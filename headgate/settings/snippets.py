@@ -35,26 +35,95 @@ class SnippetSettings(Settings):
 
     main_snippets: Annotated[
         Snippet | None,
-        knob("main-snippets", "Lines of the main context.", Scope.SERVER, Where.CONFIGMAP, parse=snippet),
+        knob(
+            "main-snippets",
+            "Lines of the main context.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=snippet,
+            directive="",
+            context="main",
+            example="worker_priority -5;",
+        ),
     ] = None
     http_snippets: Annotated[
-        Snippet | None, knob("http-snippets", "Lines of http.", Scope.SERVER, Where.CONFIGMAP, parse=snippet)
+        Snippet | None,
+        knob(
+            "http-snippets",
+            "Lines of http.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=snippet,
+            directive="",
+            context="http",
+            example="map $http_x_beta $beta { default off; 1 on; }",
+        ),
     ] = None
     stream_snippets: Annotated[
-        Snippet | None, knob("stream-snippets", "Lines of stream.", Scope.SERVER, Where.CONFIGMAP, parse=snippet)
+        Snippet | None,
+        knob(
+            "stream-snippets",
+            "Lines of stream.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=snippet,
+            directive="",
+            context="stream",
+            example="tcp_nodelay on;",
+        ),
     ] = None
     server_snippets: Annotated[
         Snippet | None,
-        knob("server-snippets", "Lines of every server.", Scope.SERVER, parse=snippet, gate="enable-snippets"),
+        knob(
+            "server-snippets",
+            "Lines of every server.",
+            Scope.SERVER,
+            parse=snippet,
+            gate="enable-snippets",
+            directive="",
+            context="server",
+            example="deny 192.0.2.0/24;",
+        ),
     ] = None
     location_snippets: Annotated[
-        Snippet | None, knob("location-snippets", "Lines of every location.", parse=snippet, gate="enable-snippets")
+        Snippet | None,
+        knob(
+            "location-snippets",
+            "Lines of every location.",
+            parse=snippet,
+            gate="enable-snippets",
+            directive="",
+            context="location",
+            example="expires 1h;",
+            differs="One with `add_header` keeps HSTS, which nginx alone would drop there.",
+        ),
     ] = None
     main_template: Annotated[
         str | None,
-        knob("main-template", "Jinja2 template of nginx.conf.", Scope.SERVER, Where.CONFIGMAP, parse=template),
+        knob(
+            "main-template",
+            "Jinja2 template of nginx.conf.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=template,
+            directive="",
+            context="",
+            example='{% extends "builtin/main.conf.j2" %}',
+            differs="The language is Jinja2, whole or block by block; a Go template is answered with how to write it. "
+            "A template that fails leaves the last good one in force.",
+        ),
     ] = None
     ingress_template: Annotated[
         str | None,
-        knob("ingress-template", "Jinja2 template of an Ingress.", Scope.SERVER, Where.CONFIGMAP, parse=template),
+        knob(
+            "ingress-template",
+            "Jinja2 template of an Ingress.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=template,
+            directive="",
+            context="",
+            example='{% extends "builtin/http.conf.j2" %}{% block server_extra %}{% endblock %}',
+            differs="As main-template.",
+        ),
     ] = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import lru_cache
 from typing import Annotated
 
+from headgate.settings.diffie_hellman import dh_parameters
 from headgate.settings.parsers import Unfit, accepts, matching
 from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Quoted, Words
@@ -23,8 +26,21 @@ def protocols(text: str) -> Words:
 
 @accepts("OpenSSL cipher list")
 def ciphers(text: str) -> Quoted:
-    """Parse an OpenSSL cipher list (openssl-ciphers(1)); line breaks at the ends do not count."""
-    return Quoted(_cipher_list(text))
+    """Parse an OpenSSL cipher list (openssl-ciphers(1)) that names some cipher; space at the ends does not count."""
+    found = _cipher_list(text)
+    if not _finds_cipher(found):
+        raise Unfit("not a list in which OpenSSL finds a cipher, for example HIGH:!aNULL:!MD5")
+    return Quoted(found)
+
+
+@lru_cache(maxsize=256)
+def _finds_cipher(text: str) -> bool:
+    """Whether OpenSSL finds a cipher in the list; nginx refuses everything together with a list that has none."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(text)
+    except ssl.SSLError:
+        return False
+    return True
 
 
 @accepts("301, 302, 307, 308")
@@ -35,40 +51,68 @@ def redirect_code(text: str) -> int:
     return int(text)
 
 
-pem = matching(
-    r"-----BEGIN DH PARAMETERS-----\s[A-Za-z0-9+/=\s]+-----END DH PARAMETERS-----",
-    "PEM of DH parameters (-----BEGIN DH PARAMETERS-----)",
-)
-
-
 class TlsSettings(Settings):
     """Protocols, ciphers and redirects."""
 
     ssl_protocols: Annotated[
-        Words | None, knob("ssl-protocols", "TLS versions.", Scope.SERVER, Where.CONFIGMAP, parse=protocols)
+        Words | None,
+        knob(
+            "ssl-protocols", "TLS versions.", Scope.SERVER, Where.CONFIGMAP, parse=protocols, example="TLSv1.2 TLSv1.3"
+        ),
     ] = None
     ssl_ciphers: Annotated[
-        Quoted | None, knob("ssl-ciphers", "OpenSSL list of ciphers for TLS up to 1.2.", Scope.SERVER, parse=ciphers)
+        Quoted | None,
+        knob(
+            "ssl-ciphers",
+            "OpenSSL list of ciphers for TLS up to 1.2.",
+            Scope.SERVER,
+            parse=ciphers,
+            example="HIGH:!aNULL:!MD5",
+            differs="The annotation is checked and printed as one argument; the incumbent prints it as it stands, "
+            "so that it can hold directives.",
+        ),
     ] = None
     ssl_prefer_server_ciphers: Annotated[
-        bool, knob("ssl-prefer-server-ciphers", "Whether the server's order of ciphers counts.", Scope.SERVER)
+        bool,
+        knob(
+            "ssl-prefer-server-ciphers",
+            "Whether the server's order of ciphers counts.",
+            Scope.SERVER,
+            differs="A wrong value refuses the Ingress; the incumbent writes a line into its log and uses the default.",
+        ),
     ] = False
     ssl_dhparam: Annotated[
         str | None,
-        knob("ssl-dhparam-file", "Diffie-Hellman parameters (PEM).", Scope.SERVER, Where.CONFIGMAP, parse=pem),
+        knob(
+            "ssl-dhparam-file",
+            "Diffie-Hellman parameters (PEM).",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=dh_parameters,
+        ),
     ] = None
-    http2: Annotated[bool, knob("http2", "HTTP/2 on TLS listeners; gRPC needs it.", Scope.SERVER, Where.CONFIGMAP)] = (
-        False
-    )
+    http2: Annotated[
+        bool, knob("http2", "HTTP/2 on TLS listeners; gRPC needs it.", Scope.SERVER, Where.CONFIGMAP, context="server")
+    ] = False
     ssl_redirect: Annotated[
         bool,
-        knob("ssl-redirect", "Redirect plain HTTP of hosts with TLS to HTTPS.", Scope.SERVER),
+        knob(
+            "ssl-redirect",
+            "Redirect plain HTTP of hosts with TLS to HTTPS.",
+            Scope.SERVER,
+            directive="return",
+            context="server",
+        ),
         knob(
             "ssl-redirect",
             "Deprecated spelling of nginx.org/ssl-redirect, used where that is absent.",
             Scope.SERVER,
             Where.ANNOTATION,
             annotation="ingress.kubernetes.io/ssl-redirect",
+            directive="return",
+            context="server",
+            yields_to="nginx.org/ssl-redirect",
+            deprecated=True,
         ),
     ] = True
     redirect_to_https: Annotated[
@@ -77,8 +121,19 @@ class TlsSettings(Settings):
             "redirect-to-https",
             "Redirect requests that a proxy in front received over plain HTTP (X-Forwarded-Proto: http).",
             Scope.SERVER,
+            directive="return",
+            context="server",
         ),
     ] = False
     http_redirect_code: Annotated[
-        int, knob("http-redirect-code", "Status of both redirects.", Scope.SERVER, parse=redirect_code)
+        int,
+        knob(
+            "http-redirect-code",
+            "Status of both redirects.",
+            Scope.SERVER,
+            parse=redirect_code,
+            directive="return",
+            context="server",
+            example="308",
+        ),
     ] = 301

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+import msgspec
+
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, dns_name, listed, number
 from headgate.settings.registry import Scope, Settings, Where, knob
 from headgate.settings.values import Seconds, Size, Words, zone_size
@@ -36,20 +38,96 @@ def optional_zone(text: str) -> Size:
 _services = listed(dns_name, "Services")
 
 
+class Sticky(msgspec.Struct, frozen=True):
+    """Clients of *service* keep their backend; ``cookie`` are the arguments of ``sticky``."""
+
+    service: str
+    cookie: Words
+
+    def __str__(self) -> str:
+        return f"serviceName={self.service} {' '.join(self.cookie[1:])}"
+
+
+_COOKIE_NAME = r"[A-Za-z0-9!%&*+.^_|~\-]{1,128}"
+_COOKIE_PARTS = (
+    r"expires=(?:max|[0-9]{1,9}[smhdw]?)",
+    r"domain=\.?[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,252})",
+    r"path=/[A-Za-z0-9/_.~%\-]*",
+    r"samesite=(?i:strict|lax|none)",
+    "httponly",
+    "secure",
+)
+
+
+@accepts("`serviceName=NAME COOKIE [expires=TIME] [domain=…] [path=/…] [samesite=…] [httponly] [secure]`")
+def sticky(text: str) -> Sticky:
+    """Parse ``serviceName=coffee-svc srv_id expires=1h path=/`` (ngx_http_upstream_sticky_module)."""
+    service, *cookie = text.split() or [""]
+    if not service.startswith("serviceName=") or not cookie or not re.fullmatch(_COOKIE_NAME, cookie[0]):
+        raise Unfit(
+            "not serviceName=NAME and the name of a cookie, for example serviceName=coffee-svc srv_id expires=1h"
+        )
+    kinds = [next((form for form in _COOKIE_PARTS if re.fullmatch(form, part)), "") for part in cookie[1:]]
+    if "" in kinds or len(set(kinds)) != len(kinds):
+        raise Unfit(
+            f"a cookie with {cookie[1 + kinds.index('')][:60]!r}" if "" in kinds else "a cookie with a part twice"
+        )
+    return Sticky(dns_name(service.removeprefix("serviceName=")), Words(("cookie", *cookie)))
+
+
 class UpstreamSettings(Settings):
     """How the servers of an upstream are used."""
 
-    lb_method: Annotated[Words | None, knob("lb-method", "Balancing method.", parse=lb_method)] = Words(
-        ("random", "two", "least_conn")
-    )
+    lb_method: Annotated[
+        Words | None,
+        knob(
+            "lb-method",
+            "Balancing method.",
+            parse=lb_method,
+            directive="least_conn, ip_hash, hash, random",
+            context="upstream",
+            example="least_conn",
+            differs="The key of a hash must hold a variable; without one every request would go to the same backend.",
+        ),
+    ] = Words(("random", "two", "least_conn"))
     keepalive: Annotated[
         int,
-        knob("keepalive", "Idle connections to backends that each worker keeps; 0 for none.", parse=number(0, 65_535)),
+        knob(
+            "keepalive",
+            "Idle connections to backends that each worker keeps; 0 for none.",
+            parse=number(0, 65_535),
+            context="upstream",
+            unit="connections",
+            example="32",
+            differs="In a mergeable set a minion's value holds for its backends, where the incumbent has the master's.",
+        ),
     ] = 0
-    max_fails: Annotated[int, knob("max-fails", "Failures within fail-timeout that take a backend out.")] = 1
-    fail_timeout: Annotated[Seconds, knob("fail-timeout", "How long a failed backend is left alone.")] = Seconds("10s")
+    max_fails: Annotated[
+        int,
+        knob(
+            "max-fails",
+            "Failures within fail-timeout that take a backend out.",
+            directive="server",
+            context="upstream",
+            unit="failures",
+            example="3",
+        ),
+    ] = 1
+    fail_timeout: Annotated[
+        Seconds,
+        knob("fail-timeout", "How long a failed backend is left alone.", directive="server", context="upstream"),
+    ] = Seconds("10s")
     max_conns: Annotated[
-        int, knob("max-conns", "Most connections to one backend; 0 for no limit.", where=Where.ANNOTATION)
+        int,
+        knob(
+            "max-conns",
+            "Most connections to one backend; 0 for no limit.",
+            where=Where.ANNOTATION,
+            directive="server",
+            context="upstream",
+            unit="connections",
+            example="100",
+        ),
     ] = 0
     upstream_zone_size: Annotated[
         Size,
@@ -57,6 +135,12 @@ class UpstreamSettings(Settings):
             "upstream-zone-size",
             "Memory in which workers share the state of an upstream; 0 for none.",
             parse=optional_zone,
+            directive="zone",
+            context="upstream",
+            unit="bytes",
+            example="512k",
+            differs="The zone stands where an upstream has several servers, or one that is resolved while nginx runs; "
+            "elsewhere there is nothing to share.",
         ),
     ] = Size("256k")
 
@@ -66,18 +150,66 @@ class ServiceSettings(Settings):
 
     ssl_services: Annotated[
         tuple[str, ...],
-        knob("ssl-services", "Services that speak HTTPS.", Scope.LOCATION, Where.ANNOTATION, parse=_services),
+        knob(
+            "ssl-services",
+            "Services that speak HTTPS.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            parse=_services,
+            directive="proxy_pass, grpc_pass",
+            example="coffee-svc",
+        ),
     ] = ()
     grpc_services: Annotated[
         tuple[str, ...],
         knob(
-            "grpc-services", "Services that speak gRPC; needs http2.", Scope.LOCATION, Where.ANNOTATION, parse=_services
+            "grpc-services",
+            "Services that speak gRPC; needs http2.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            parse=_services,
+            directive="grpc_pass",
+            example="greeter-svc",
         ),
     ] = ()
     websocket_services: Annotated[
         tuple[str, ...],
         knob(
-            "websocket-services", "Services that accept WebSockets.", Scope.LOCATION, Where.ANNOTATION, parse=_services
+            "websocket-services",
+            "Services that accept WebSockets.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            parse=_services,
+            directive="proxy_set_header",
+            example="chat-svc",
+        ),
+    ] = ()
+    sticky_cookie_services: Annotated[
+        tuple[Sticky, ...],
+        knob(
+            "sticky-cookie-services",
+            "Services whose clients keep their backend, by a cookie.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            parse=listed(sticky, sticky.words, ";"),
+            directive="sticky",
+            context="upstream",
+            example="serviceName=coffee-svc srv_id expires=1h path=/",
+            differs="Needs nginx 1.29.6, else it is left out and said. A Service that the Ingress does not use is "
+            "refused; the incumbent does not look.",
+        ),
+        knob(
+            "sticky-cookie-services",
+            "Spelling of NGINX Plus, used where nginx.org/sticky-cookie-services is absent.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            annotation="nginx.com/sticky-cookie-services",
+            parse=listed(sticky, sticky.words, ";"),
+            yields_to="nginx.org/sticky-cookie-services",
+            directive="sticky",
+            context="upstream",
+            example="serviceName=coffee-svc srv_id expires=1h path=/",
+            differs="Works on open-source nginx too, from 1.29.6.",
         ),
     ] = ()
     use_cluster_ip: Annotated[
@@ -87,5 +219,7 @@ class ServiceSettings(Settings):
             "Send to the Service's cluster IP, not to its endpoints.",
             Scope.LOCATION,
             Where.ANNOTATION,
+            directive="server",
+            context="upstream",
         ),
     ] = False

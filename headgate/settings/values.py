@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 
 import msgspec
 
+from headgate.problems import show
 from headgate.settings.parsers import Parser, Unfit, accepts
 
 _ESCAPED = re.compile(r"""\"|\\(?=[\\"'trn]|\Z)""")
@@ -59,6 +60,8 @@ class Duration(str):
     __slots__ = ()
 
     words: ClassVar[str] = "time"
+    unit: ClassVar[str] = "seconds"
+    example: ClassVar[str] = "30s"
 
     SECONDS: ClassVar[Mapping[str, float]] = MappingProxyType(
         {"y": 31_536_000, "M": 2_592_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
@@ -116,6 +119,8 @@ class Size(str):
     __slots__ = ()
 
     words: ClassVar[str] = "size"
+    unit: ClassVar[str] = "bytes"
+    example: ClassVar[str] = "8k"
 
     _PATTERN = re.compile(r"[0-9]{1,12}[km]?")
     _MOST = 1 << 40
@@ -151,6 +156,7 @@ class Offset(Size):
     __slots__ = ()
 
     words: ClassVar[str] = "size, also with g"
+    example: ClassVar[str] = "20m"
 
     _PATTERN = re.compile(r"[0-9]{1,12}[kmg]?")
     _MOST = 1 << 60
@@ -161,7 +167,7 @@ LEAST_ZONE, MOST_ZONE = Size("32k"), Size("1024m")
 """nginx needs eight pages for a zone; the upper bound keeps one knob from taking the machine's memory."""
 
 
-@accepts(f"size from {LEAST_ZONE} to {MOST_ZONE}")
+@accepts(f"size from {LEAST_ZONE} to {MOST_ZONE}", unit="bytes", example="1m")
 def zone_size(text: str) -> Size:
     """Parse the size of memory that workers share."""
     size = Size.parse(text)
@@ -174,6 +180,7 @@ class Buffers(msgspec.Struct, frozen=True):
     """``number size``, as in ``proxy_buffers 8 4k``."""
 
     words: ClassVar[str] = "number and size"
+    example: ClassVar[str] = "16 8k"
 
     number: int
     size: Size
@@ -182,7 +189,7 @@ class Buffers(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> Self:
         """Parse ``8 4k``."""
         number, _, size = text.strip().partition(" ")
-        if not re.fullmatch(r"[0-9]{1,5}", number) or int(number) == 0:
+        if not size or not re.fullmatch(r"[0-9]{1,5}", number) or int(number) == 0:
             raise Unfit("not a number and a size, for example 8 4k")
         return cls(int(number), Size.parse(size))
 
@@ -206,7 +213,7 @@ class HeaderName(str):
     def parse(cls, text: str) -> Self:
         """Parse a name of letters, digits and dashes, as Kubernetes defines it."""
         if not re.fullmatch(r"[-A-Za-z0-9]+", text.strip()):
-            raise Unfit(f"not a header name ({text.strip()!r}); use letters, digits and dashes")
+            raise Unfit(f"not a header name ({show(text.strip())}); use letters, digits and dashes")
         return cls(text.strip())
 
 
@@ -215,10 +222,12 @@ _PLAIN = re.compile(r'(?:[^"$\\\x00-\x08\x0a-\x1f\x7f]|\\[^$nr\x00-\x1f\x7f])*')
 
 @accepts('text without `$` and line breaks, double quotes written `\\"`')
 def plain_text(text: str) -> Quoted:
-    r"""Parse text for a header: no variable, no control character (RFC 9110 §5.5), inner quotes escaped.
+    r"""Parse text for a header: no variable, no control character, inner quotes escaped; no space at the ends.
 
-    ``\n`` and ``\r`` are refused too, which nginx would read as a line break and print as the end of the header.
+    The rules are those of field values (RFC 9110 §5.5); ``\n`` and ``\r`` are refused too, which nginx would read as a
+    line break and print as the end of the header.
     """
+    text = text.strip()
     if not _PLAIN.fullmatch(text):
         raise Unfit("text with a $, a line break, or a double quote or final backslash that is not escaped")
     return Quoted(unescaped(text))
@@ -259,4 +268,6 @@ class Header(msgspec.Struct, frozen=True):
 def parser_of(kind: type) -> Parser[object] | None:
     """Return the parser of a value type, which has ``parse`` and ``words``; ``None`` for any other type."""
     parse, words = getattr(kind, "parse", None), getattr(kind, "words", None)
-    return Parser(words, parse) if parse and words else None
+    if not parse or not words:
+        return None
+    return Parser(words, parse, unit=getattr(kind, "unit", ""), example=getattr(kind, "example", ""))

@@ -7,7 +7,7 @@ import msgspec
 from headgate.ir.http import Certificate, LimitZone, Upstream
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.ex import IngressEx, MergeableIngresses
-from headgate.settings import ConfigParams, Header, Scope, overlay, scoped
+from headgate.settings import ConfigParams, Header, Said, Scope, overlay, scoped
 from headgate.translate.environment import Environment
 from headgate.translate.headers import request_headers
 
@@ -23,6 +23,37 @@ class Member(msgspec.Struct, frozen=True):
     def ref(self) -> ObjectRef:
         """The Ingress."""
         return self.ex.ingress.ref
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """What one Ingress says, to be laid over what stands below it."""
+
+    origin: ObjectRef
+    said: Said
+
+    def over(self, base: ConfigParams, gates: frozenset[str]) -> tuple[ConfigParams, list[Problem]]:
+        """Lay it over *base*; see ``overlay``."""
+        return overlay(base, self.said, self.origin, gates)
+
+
+def layers(resource: IngressEx | MergeableIngresses, member: IngressEx) -> tuple[Layer, ...]:
+    """Return what lies over the ConfigMap where the paths of *member* are served, the lowest first.
+
+    ``explain`` tells by it where a value comes from; Draft lays the same, what minions share only once.
+    """
+    if not isinstance(resource, MergeableIngresses) or member is resource.master:
+        return (own(member),)
+    return (handed_down(resource.master), own(member))
+
+
+def own(member: IngressEx) -> Layer:
+    """Return what *member* says for itself."""
+    return Layer(member.ingress.ref, member.said)
+
+
+def handed_down(master: IngressEx) -> Layer:
+    """Return what minions take over from their *master*: what speaks for the host, and what they inherit."""
+    return Layer(master.ingress.ref, scoped(master.said, Scope.SERVER, Scope.INHERITED))
 
 
 class Draft:
@@ -44,8 +75,7 @@ class Draft:
         self.resource_variables = env.resource_variables
         if isinstance(resource, MergeableIngresses):
             self.master = self._member(resource.master, env.params)
-            said = scoped(resource.master.said, Scope.SERVER, Scope.INHERITED)
-            self.host, _ = overlay(env.params, said, self.master.ref, env.gates)
+            self.host, _ = handed_down(resource.master).over(env.params, env.gates)
             self.members = tuple(self._minion(minion) for minion in resource.minions)
         else:
             self.master = self._member(resource, env.params)
@@ -53,7 +83,7 @@ class Draft:
             self.members = (self.master,)
 
     def _member(self, ex: IngressEx, base: ConfigParams) -> Member:
-        params, problems = overlay(base, ex.said, ex.ingress.ref, self.env.gates)
+        params, problems = own(ex).over(base, self.env.gates)
         self.problems += problems
         return self._with(ex, params)
 

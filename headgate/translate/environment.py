@@ -24,6 +24,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         metrics: whether the metrics ask nginx over its status socket.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         latency: whether workers send the latency of upstreams to the controller.
+        replicas: how many controllers share the traffic, at least 1.
     """
 
     layout: Layout
@@ -40,6 +41,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     metrics: bool = False
     latency: bool = False
     access_log: str = ""
+    replicas: int = 1
+
+    @property
+    def resolves(self) -> bool:
+        """Whether nginx can resolve the names of backends while it runs."""
+        return bool(self.params.resolver.resolver_addresses) and self.capabilities.upstream_resolve
 
     @property
     def resource_variables(self) -> bool:

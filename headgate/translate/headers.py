@@ -5,6 +5,7 @@ from __future__ import annotations
 from headgate.ir.http import Hsts
 from headgate.settings import ConfigParams, Header, Quoted, Said, Words
 
+HSTS = "Strict-Transport-Security"
 HSTS_VARIABLE = Quoted("$hsts_header_val")
 NOTHING = Header("X-Headgate", Quoted(""))
 """A header without a value is not sent, but it ends the inheritance of the list above."""
@@ -44,7 +45,7 @@ def response_headers(around: tuple[Header, ...], params: ConfigParams, said: Sai
 
 def with_hsts(headers: tuple[Header, ...], hsts: Hsts | None) -> tuple[Header, ...]:
     """Return *headers* and HSTS; it must stand in every list, or the list would hide it."""
-    return (*headers, Header("Strict-Transport-Security", HSTS_VARIABLE, always=True)) if hsts else headers
+    return (*headers, Header(HSTS, HSTS_VARIABLE, always=True)) if hsts else headers
 
 
 def printed(headers: tuple[Header, ...], around: tuple[Header, ...]) -> tuple[Header, ...] | None:
@@ -75,5 +76,5 @@ def hsts(params: ConfigParams, *, tls: bool) -> Hsts | None:
 
 def hidden(params: ConfigParams, hsts: Hsts | None) -> tuple[str, ...]:
     """Return the headers of backends that clients do not see; ours replaces a backend's HSTS."""
-    own = ("Strict-Transport-Security",) if hsts else ()
+    own = (HSTS,) if hsts else ()
     return (*own, *params.headers.proxy_hide_headers)

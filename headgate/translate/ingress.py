@@ -12,9 +12,11 @@ from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
+from headgate.translate.errors import error_page
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listens
 from headgate.translate.locations import (
+    error_location,
     fixed_locations,
     server_variables,
     speaks_grpc,
@@ -66,6 +68,10 @@ def _server(draft: Draft, host: str) -> Server:
     grpc = _grpc(draft, [place.route.target.grpc for place in found if place.route])
     plain = not (tls and grpc == "all")
     hide = hidden(master.params, secure)
+    locations = [*fixed_locations(draft, host), *(translate_location(draft, host, place, around) for place in found)]
+    errors = error_page(draft, master)
+    if errors or any(location.error_page for location in locations):
+        locations.append(error_location(draft, host))
     return Server(
         name=naming.server_name(host),
         origin=master.ref,
@@ -83,11 +89,9 @@ def _server(draft: Draft, host: str) -> Server:
         auth=translate_auth(draft, master),
         limit=translate_limit(draft, master),
         variables=server_variables(master.ref) if draft.resource_variables else (),
+        error_page=errors,
         grpc=bool(grpc),
-        locations=(
-            *fixed_locations(draft, host),
-            *(translate_location(draft, host, place, around) for place in found),
-        ),
+        locations=tuple(locations),
         snippet=master.params.snippets.server_snippets,
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from headgate.problems import ObjectRef, Problem
 from headgate.translate.environment import Environment
 
@@ -18,10 +20,19 @@ def lacks_of_config_map(env: Environment, origin: ObjectRef) -> Iterator[Problem
         "set-real-ip-from": (client.set_real_ip_from, capabilities.realip, "ngx_http_realip_module"),
         "http2": (env.params.tls.http2, capabilities.http2, "ngx_http_v2_module"),
         "stream-snippets": (env.params.snippets.stream_snippets, capabilities.stream is not None, "ngx_stream_module"),
+        **{key: (value, capabilities.otel is not None, "ngx_otel_module") for key, value in _telemetry(env)},
     }
     for key, (value, able, module) in asked.items():
         if value and not able:
             yield Problem(origin, key, "", f"needs {module}, which this nginx does not have", LEFT_OUT)
+    if env.params.resolver.resolver_addresses and not capabilities.upstream_resolve:
+        reason = f"needs nginx 1.27.3, and this one is {'.'.join(map(str, capabilities.version))}"
+        yield Problem(origin, "resolver-addresses", "", reason, "ExternalName Services are resolved at each reload")
+
+
+def _telemetry(env: Environment) -> Iterator[tuple[str, object]]:
+    """Yield the keys of OpenTelemetry with their values."""
+    yield from ((name.replace("_", "-"), value) for name, value in structs.asdict(env.params.telemetry).items())
 
 
 def lacks_of_flags(env: Environment) -> Iterator[str]:

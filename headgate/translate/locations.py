@@ -12,11 +12,12 @@ from headgate.ir import latency
 from headgate.ir.http import Backend, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.resolve.ex import Endpoints, IngressEx
-from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Words
+from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit
 from headgate.translate.draft import Draft, Member
-from headgate.translate.headers import printed, proxy_redirect, request_headers, response_headers
+from headgate.translate.errors import PAGE, TOLD, error_page
+from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.paths import Place, Route, places
 from headgate.translate.upstreams import translate_upstream
 
@@ -24,6 +25,7 @@ BUILT_IN = ConfigParams()
 """Without a ConfigMap; nginx's own defaults, where it has some."""
 RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
 NOT_FOUND = Words(("404",))
+_ADDS_HEADER = re.compile(r"\badd_header\s")
 _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -51,9 +53,16 @@ def translate_places(draft: Draft, host: str) -> list[Place[Target]]:
     for route in lost:
         words = ("means the same as an earlier path, which holds it", "this one has no effect")
         draft.warn(route.target.member.ref, "spec.rules", route.path, words)
-    if draft.master.params.routing.app_root:
-        return [place for place in found if (place.modifier, place.path) != ("=", "/")]
-    return found
+    return _beside_app_root(draft, found) if draft.master.params.routing.app_root else found
+
+
+def _beside_app_root(draft: Draft, found: list[Place[Target]]) -> list[Place[Target]]:
+    """Leave the exact path ``/`` to the redirect of ``nginx.org/app-root``, and say it."""
+    for place in found:
+        if (place.modifier, place.path) == ("=", "/") and place.route:
+            words = ("gives way to nginx.org/app-root, which answers / itself", "this path has no effect")
+            draft.warn(place.route.target.member.ref, "spec.rules", "/", words)
+    return [place for place in found if (place.modifier, place.path) != ("=", "/")]
 
 
 def translate_location(draft: Draft, host: str, place: Place[Target], around: tuple[Header, ...]) -> Location:
@@ -63,9 +72,11 @@ def translate_location(draft: Draft, host: str, place: Place[Target], around: tu
         return Location(path=path, modifier=place.modifier, answer=NOT_FOUND, own=NOTHING)
     target, member, params = place.route.target, place.route.target.member, place.route.target.member.params
     grpc = target.grpc and speaks_grpc(draft)
-    websocket = target.service in params.services.websocket_services
+    _doubts(draft, target, grpc=grpc)
+    websocket = target.service in params.services.websocket_services and not grpc
     headers = request_headers(params, websocket=True) if websocket else member.request_headers
     minion = member is not draft.master
+    responses = _responses(member, around) if minion else around
     backend = _backend(draft, host, place, grpc=grpc)
     return Location(
         path=path,
@@ -73,11 +84,12 @@ def translate_location(draft: Draft, host: str, place: Place[Target], around: tu
         backend=backend,
         own=_own(draft, member, grpc=grpc),
         request_headers=headers if grpc else printed(headers, draft.master.request_headers),
-        response_headers=printed(_responses(member, around), around) if minion else None,
+        response_headers=printed(responses, around) or _kept_beside(params.snippets.location_snippets, responses),
         rewrite=_rewrite(draft, place),
         proxy_redirect=proxy_redirect(params) if minion else None,
         auth=translate_auth(draft, member) if minion else None,
         limit=translate_limit(draft, member) if minion else None,
+        error_page=error_page(draft, member) if minion and not grpc else None,
         variables=(*_variables(draft, target), *_latency_variable(draft, backend)),
         snippet=params.snippets.location_snippets,
     )
@@ -89,6 +101,24 @@ def fixed_locations(draft: Draft, host: str) -> Iterator[Location]:
         yield Location(path="/", modifier="=", answer=Words(("302", f"$scheme://$http_host{root}")), own=NOTHING)
     if not host and draft.env.health_uri:
         yield health(draft.env.health_uri)
+
+
+def error_location(draft: Draft, host: str) -> Location:
+    """Return the location in which the default backend answers for others' errors."""
+    spec = draft.master.ex.ingress.spec
+    assert spec  # noqa: S101 - error_page named this location because there is a default backend
+    assert spec.default_backend  # noqa: S101 - as above
+    target = _target(draft.master, spec.default_backend)
+    told = {header.name.lower() for header in TOLD}
+    usual = (header for header in draft.master.request_headers if header.name.lower() not in told)
+    return Location(
+        path=PAGE,
+        backend=Backend(f"{_scheme(target)}://{_upstream(draft, host, target)}"),
+        request_headers=(*usual, *TOLD),
+        final=True,
+        own=NOTHING,
+        variables=_variables(draft, target),
+    )
 
 
 def health(uri: str) -> Location:
@@ -128,27 +158,51 @@ def _own(draft: Draft, member: Member, *, grpc: bool) -> Delta:
 
 def _responses(member: Member, around: tuple[Header, ...]) -> tuple[Header, ...]:
     """Return a minion's response headers; HSTS of the host stays whatever the minion says."""
-    kept = tuple(header for header in around if header.name == "Strict-Transport-Security")
+    kept = tuple(header for header in around if header.name == HSTS)
     own = response_headers(tuple(header for header in around if header not in kept), member.params, member.ex.said)
     return (*own, *kept)
+
+
+def _kept_beside(snippet: Snippet | None, headers: tuple[Header, ...]) -> tuple[Header, ...] | None:
+    """Return HSTS where a *snippet* with headers of its own would end its inheritance, else ``None``."""
+    if not snippet or "add_header_inherit" in snippet or not _ADDS_HEADER.search(snippet):
+        return None
+    return tuple(header for header in headers if header.name == HSTS) or None
+
+
+def _doubts(draft: Draft, target: Target, *, grpc: bool) -> None:
+    """Say what annotations ask of a Service and do not get."""
+    services = target.member.params.services
+    if grpc and target.service in services.websocket_services:
+        words = ("gives way to nginx.org/grpc-services for this Service", "it is left out")
+        draft.warn(target.member.ref, "nginx.org/websocket-services", target.service, words)
+    if services.sticky_cookie_services and not draft.env.capabilities.sticky:
+        words = ("needs nginx 1.29.6 with its sticky module, which this one is not", "clients go to any backend")
+        draft.warn(target.member.ref, "nginx.org/sticky-cookie-services", "", words)
 
 
 def _backend(draft: Draft, host: str, place: Place[Target], *, grpc: bool) -> Backend:
     assert place.route  # noqa: S101 - the caller answered 404 otherwise
     target = place.route.target
-    services = target.member.params.services
-    secure = target.service in services.ssl_services
-    name = naming.upstream(target.member.ref, host, target.service, target.port, draft.salt)
-    endpoints = target.member.ex.endpoints.get((target.service, target.port), Endpoints())
-    member = target.member
-    draft.upstreams[name] = translate_upstream(
-        name, member.ref, target.service, endpoints, member.params, draft.env.layout
-    )
+    name = _upstream(draft, host, target)
     if grpc:
-        return Backend(f"{'grpcs' if secure else 'grpc'}://{name}", grpc=True)
+        return Backend(f"{_scheme(target).replace('http', 'grpc')}://{name}", grpc=True)
     path = _rewritten(place)
-    url = f"{'https' if secure else 'http'}://{name}{path}"
+    url = f"{_scheme(target)}://{name}{path}"
     return Backend(url if _PLAIN.fullmatch(path or "/") else Quoted(url))
+
+
+def _scheme(target: Target) -> str:
+    return "https" if target.service in target.member.params.services.ssl_services else "http"
+
+
+def _upstream(draft: Draft, host: str, target: Target) -> str:
+    """Note the upstream of *target*, which each host has for itself, and return its name."""
+    member = target.member
+    name = naming.upstream(member.ref, host, target.service, target.port, draft.salt)
+    endpoints = member.ex.endpoints.get((target.service, target.port), Endpoints())
+    draft.upstreams[name] = translate_upstream(name, member.ref, target.service, endpoints, member.params, draft.env)
+    return name
 
 
 def _rewritten(place: Place[Target]) -> str:

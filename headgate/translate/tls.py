@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from headgate.api.networking import IngressTLS
 from headgate.ir.http import Certificate, Redirect, Tls
+from headgate.resolve.ex import IngressEx, SecretReference
 from headgate.settings import Quoted
 from headgate.translate import naming
 from headgate.translate.draft import Draft
@@ -23,11 +24,10 @@ def translate_tls(draft: Draft, host: str) -> Tls | None:
     """
     if not host:
         return Tls(reject=draft.env.default_certificate is None)
-    entry = _entry(draft, host)
+    entry = tls_entry(draft.master.ex, host)
     if entry is None:
         return None
-    ex = draft.master.ex
-    secret = ex.secrets.get(entry.secret_name) if entry.secret_name else ex.wildcard
+    secret = tls_secret(draft.master.ex, entry)
     if secret is None or secret.error:
         return Tls(reject=True)
     file = secret.file.removeprefix(SECRETS)
@@ -46,9 +46,15 @@ def redirects(draft: Draft, tls: Tls | None, *, plain: bool) -> Iterator[Redirec
         yield Redirect("$http_x_forwarded_proto", code, Quoted("https://$host$request_uri"))
 
 
-def _entry(draft: Draft, host: str) -> IngressTLS | None:
-    spec = draft.master.ex.ingress.spec
+def tls_entry(ex: IngressEx, host: str) -> IngressTLS | None:
+    """Return what *ex* says about TLS for *host*: the first entry that names it."""
+    spec = ex.ingress.spec
     return next((tls for tls in (spec and spec.tls) or () if host in (tls.hosts or ())), None)
+
+
+def tls_secret(ex: IngressEx, entry: IngressTLS) -> SecretReference | None:
+    """Return the Secret that *entry* names, else the wildcard certificate, if there is one."""
+    return ex.secrets.get(entry.secret_name) if entry.secret_name else ex.wildcard
 
 
 def _own_context(draft: Draft) -> bool:

@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-from headgate.ir import Layout
 from headgate.ir.http import Upstream
 from headgate.problems import ObjectRef
 from headgate.resolve.ex import Endpoints
 from headgate.settings import ConfigParams, Words
+from headgate.settings.upstream import UpstreamSettings
+from headgate.translate.environment import Environment
 
 NOBODY = "nginx-502-server"
 """The socket on which nginx itself answers 502, for upstreams without endpoints."""
 
 
 def translate_upstream(  # noqa: PLR0913 - a name, who asks for what, and where it comes from
-    name: str, origin: ObjectRef, service: str, endpoints: Endpoints, params: ConfigParams, layout: Layout
+    name: str, origin: ObjectRef, service: str, endpoints: Endpoints, params: ConfigParams, env: Environment
 ) -> Upstream:
     """Return the upstream called *name* for a *service* of *origin*; one without endpoints answers 502."""
     settings = params.upstream
     if not endpoints.servers:
-        return Upstream(name=name, servers=(f"unix:{layout.socket(NOBODY)}",), origin=origin, service=service)
-    several = len(endpoints.servers) > 1
+        return Upstream(name=name, servers=(f"unix:{env.layout.socket(NOBODY)}",), origin=origin, service=service)
+    resolved = endpoints.named and env.resolves
     return Upstream(
         name=name,
         servers=endpoints.servers,
         origin=origin,
         service=service,
         pods=endpoints.pods,
-        parameters=_parameters(params),
+        parameters=_parameters(params, resolved=resolved),
         method=settings.lb_method,
-        zone=Words((name, str(settings.upstream_zone_size))) if several and settings.upstream_zone_size.bytes else None,
+        zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
+        sticky=_cookie(service, params) if env.capabilities.sticky else None,
         keepalive=settings.keepalive,
     )
 
 
-def _parameters(params: ConfigParams) -> Words:
+def _zone(name: str, settings: UpstreamSettings, *, several: bool, resolved: bool) -> Words | None:
+    """Return the zone where there is something to share; a name can only be resolved into one."""
+    size = settings.upstream_zone_size
+    if resolved and not size.bytes:
+        size = UpstreamSettings().upstream_zone_size
+    return Words((name, str(size))) if (several or resolved) and size.bytes else None
+
+
+def _cookie(service: str, params: ConfigParams) -> Words | None:
+    """Return the arguments of ``sticky`` for *service*, if its clients are to keep their backend."""
+    return next((sticky.cookie for sticky in params.services.sticky_cookie_services if sticky.service == service), None)
+
+
+def _parameters(params: ConfigParams, *, resolved: bool) -> Words:
     """Return what differs from nginx's own defaults (max_fails=1 fail_timeout=10s max_conns=0)."""
     settings = params.upstream
     words = []
@@ -43,4 +58,6 @@ def _parameters(params: ConfigParams) -> Words:
         words.append(f"fail_timeout={settings.fail_timeout}")
     if settings.max_conns:
         words.append(f"max_conns={settings.max_conns}")
+    if resolved:
+        words.append("resolve")
     return Words(words)

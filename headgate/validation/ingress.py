@@ -214,9 +214,12 @@ def _together(spec: IngressSpec, said: Said) -> Iterator[Fault]:
             if name not in used:
                 yield f"nginx.org/{key.replace('_', '-')}", name, "is not a Service that this Ingress uses"
     routing = said.get("routing", {})
-    for rewrite in routing.get("rewrites", ()):
-        if rewrite.service not in used:
-            yield "nginx.org/rewrites", rewrite.service, "is not a Service that this Ingress uses"
+    by_service = {"nginx.org/rewrites": routing.get("rewrites", ()),
+                  "nginx.org/sticky-cookie-services": services.get("sticky_cookie_services", ())}  # fmt: skip
+    for annotation, entries in by_service.items():
+        for entry in entries:
+            if entry.service not in used:
+                yield annotation, entry.service, "is not a Service that this Ingress uses"
     for key in ("listen_ports", "listen_ports_ssl"):
         if key in routing and "" in hosts(spec):
             yield f"nginx.org/{key.replace('_', '-')}", "", "is not for an Ingress without a host"

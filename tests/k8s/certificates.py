@@ -9,11 +9,12 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 BEGIN = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 END = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class Authority:
@@ -27,9 +28,9 @@ class Authority:
         self._certificate = builder.add_extension(constraints, critical=True).sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name: str, *alternatives: str) -> tuple[bytes, bytes]:
-        """Return certificate and key."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def issue(self, name: str, *alternatives: str, key: Key | None = None) -> tuple[bytes, bytes]:
+        """Return certificate and key; a new key on an elliptic curve unless one is given."""
+        key = key or ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([_alternative(text) for text in alternatives or (name,)])
         builder = _builder(_name(name), self._name, key.public_key()).add_extension(names, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
@@ -62,7 +63,7 @@ def _alternative(text: str) -> x509.GeneralName:
         return x509.DNSName(text)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

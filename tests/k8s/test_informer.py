@@ -328,7 +328,7 @@ async def test_where_watching_is_refused_the_list_is_repeated(
 ) -> None:
     server.forbid("watch", "ingressclasses")
     server.put(ingress_class("nginx"))
-    with caplog.at_level(logging.WARNING, "headgate"):
+    with caplog.at_level(logging.INFO, "headgate.k8s.resources"):
         async with following(client, IngressClass, poll_seconds=0.02) as follower:
             server.put(ingress_class("other"))
             await follower.until(lambda: follower.names() == {"nginx", "other"})
@@ -337,8 +337,28 @@ async def test_where_watching_is_refused_the_list_is_repeated(
             assert [ref.name for ref in follower.keys] == ["nginx", "other", "nginx"]
             server.allow("watch", "ingressclasses")
             await watched(server, "ingressclasses")
-    (record,) = caplog.records
+            server.put(ingress_class("third"))
+            await follower.until(lambda: follower.names() == {"other", "third"})
+    record, recovery = caplog.records
+    assert recovery.message == "watched again"
     assert "verb watch on ingressclasses.networking.k8s.io in the whole cluster" in record.fields["rule"]
+
+
+async def test_an_api_server_that_refuses_everything_for_a_moment_is_watched_again_at_once(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with following(client, poll_seconds=3600) as follower:
+        await watched(server)
+        server.forbid("watch", "ingresses")
+        server.forbid("list", "ingresses")
+        server.cut_watches()
+        await follower.until(lambda: "informer failed" in caplog.messages)
+        server.allow("watch", "ingresses")
+        server.allow("list", "ingresses")
+        server.put(ingress("new"))
+        await follower.until(lambda: follower.names() == {"new"})
+        await watched(server)
+    assert "watch refused, listing instead" not in caplog.messages
 
 
 async def test_what_is_not_watchable_is_never_watched(server: ApiServer, client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -146,6 +147,21 @@ async def test_a_leader_that_cannot_renew_stops_at_the_deadline_and_campaigns_ag
         assert one.calls == ["started", "stopped"]
         await clock.advance(8, sleepers=1)
         assert one.calls == ["started", "stopped", "started"]
+
+
+async def test_a_missing_rule_is_said_once_until_it_is_granted(
+    server: ApiServer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    server.forbid("create", "leases")
+    async with campaigning(server, "one", clock) as one:
+        await clock.advance(60, sleepers=1)
+        assert not one.elector.is_leader
+        server.allow("create", "leases")
+        await clock.advance(10, sleepers=1)
+        assert one.elector.is_leader
+        said = [record.message for record in caplog.records if record.message.startswith("leader election")]
+        assert said == ["leader election failed", "leader election recovered"]
 
 
 async def test_one_failed_renewal_is_borne(server: ApiServer, clock: Clock) -> None:

@@ -62,6 +62,7 @@ class Program:
             "-log-format": "json",
             "--reload-spacing": "20",
             "--drain-timeout": "5",
+            "--shutdown-grace-period": "0",
         }
         given = {flag.partition("=")[0] for flag in flags}
         self.flags = [*(f"{name}={value}" for name, value in usual.items() if name not in given), *flags]

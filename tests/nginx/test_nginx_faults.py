@@ -1,6 +1,7 @@
 """What must not take traffic down: dead processes, taken ports, full disks, left-overs of a crash."""
 
 import asyncio
+import ctypes
 import os
 import resource
 import signal
@@ -19,6 +20,8 @@ from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
 from headgate.nginx.process import Master
 
+PR_SET_CHILD_SUBREAPER = 36
+
 pytestmark = pytest.mark.skipif(not procfs.readable(), reason="no /proc")
 
 
@@ -31,6 +34,15 @@ async def restarts(manager: LocalManager) -> AsyncIterator[list[str]]:
     yield messages
     supervision.cancel()
     await asyncio.gather(supervision, return_exceptions=True)
+
+
+@pytest.fixture
+def first_process() -> Iterator[None]:
+    """Have this process inherit orphans as process 1 does in a container (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 @pytest.fixture
@@ -52,6 +64,16 @@ async def test_a_killed_master_is_restarted_with_the_last_good_files(
     await until(lambda: not any(map(procfs.title, orphans)))
     assert (await manager.apply(site.files(site.server("coffee")))).ok
     assert await site.get("coffee") == "coffee"
+
+
+async def test_the_workers_of_a_killed_master_leave_no_zombies(
+    site: Site, manager: LocalManager, restarts: list[str], first_process: None
+) -> None:
+    await manager.start(site.files(site.server("tea")))
+    orphans = await both_workers(manager.master_pid)
+    os.kill(manager.master_pid or 0, signal.SIGKILL)
+    await until(lambda: restarts)
+    await until(lambda: not any(map(procfs.parent, orphans)))
 
 
 async def test_a_killed_worker_is_replaced(site: Site, manager: LocalManager) -> None:

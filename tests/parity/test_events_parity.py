@@ -1,4 +1,4 @@
-"""Every event of the incumbent on an Ingress, the ConfigMap or the Pod is said, or is declined with a reason."""
+"""Every event of the incumbent is said, or is known to be absent with a reason."""
 
 import csv
 from pathlib import Path
@@ -6,31 +6,18 @@ from pathlib import Path
 import pytest
 
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.reporting.reference import ABSENT_EVENTS, EVENTS, absent_event
 from headgate.reporting.verdicts import (
     Refusal,
     Subject,
     Verdict,
     for_config_map,
     for_ingress,
+    nginx_restarted,
     secret_deleted,
     secret_rejected,
     secret_updated,
 )
-
-PLUS = "NGINX Plus only"
-DECLINED = {
-    ("Ingress", "RejectedWithError"): "removing files is part of one apply; its failure is told once, by the apply",
-    ("Pod", "UpdatedWithError"): "a failed apply is told on the objects that it keeps back",
-    ("Pod", "UpdatePodLabel"): "Headgate does not label its own Pod",
-    ("Pod", "SecretError"): "a Secret missing at the start does not end Headgate; it is told as Rejected",
-    ("Pod", "FileError"): "Headgate needs no CA bundle of the operating system",
-    ("Pod", "ConfigMapError"): PLUS,
-    ("Pod", "ServiceFailedToCreate"): PLUS,
-    ("Pod", "LicenseExpiry"): PLUS,
-    ("Pod", "UsageGraceEnding"): PLUS,
-    ("Pod", "AppProtectAPIVersionSelected"): PLUS,
-    ("Pod", "PLMStorageConfigured"): PLUS,
-}
 
 INGRESS = Subject(ObjectRef("Ingress", "shop", "cafe"))
 CONFIG = Subject(ObjectRef("ConfigMap", "edge", "nginx-config"))
@@ -51,27 +38,37 @@ SAID: tuple[Verdict, ...] = (
     secret_updated(POD, SECRET),
     secret_deleted(POD, SECRET),
     secret_rejected(POD, SECRET, [BROKEN]),
+    nginx_restarted(POD, "it died"),
 )
 KNOWN = {(verdict.ref.kind, verdict.reason): verdict.type.value for verdict in SAID}
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """Return kind, reason and type of the rows that are about our kinds."""
+    """Return kind, reason and type of every row; the first of several kinds stands for all."""
     with (Path(__file__).parent / "nic-events.csv").open(newline="") as table:
-        found = [(row["object_kinds"].split(" ")[0], row["reason"], row["type"]) for row in csv.DictReader(table)]
-        table.seek(0)
-        kinds = [row["object_kinds"] for row in csv.DictReader(table)]
-    ours = ("Ingress", "ConfigMap (main", "Pod")
-    return sorted({row for row, kind in zip(found, kinds, strict=True) if kind.startswith(ours)})
+        found = {(kind_of(row["object_kinds"]), row["reason"], row["type"]) for row in csv.DictReader(table)}
+    return sorted(found)
+
+
+def kind_of(words: str) -> str:
+    """Return the kind that a row is about; the ConfigMap of NGINX Plus is one of its own."""
+    return "ConfigMap (mgmt)" if words == "ConfigMap (mgmt)" else words.partition(" ")[0].rstrip(",")
 
 
 @pytest.mark.parametrize(("kind", "reason", "type_"), rows())
-def test_said_or_declined(kind: str, reason: str, type_: str) -> None:
-    if (kind, reason) in DECLINED:
+def test_said_or_absent_with_a_reason(kind: str, reason: str, type_: str) -> None:
+    absent = absent_event(kind, reason)
+    if absent:
+        assert absent.reason
         assert (kind, reason) not in KNOWN
     else:
         assert KNOWN[kind, reason] == type_
 
 
-def test_nothing_is_declined_that_does_not_exist() -> None:
-    assert DECLINED.keys() <= {(kind, reason) for kind, reason, _ in rows()}
+def test_nothing_is_absent_that_does_not_exist() -> None:
+    known = {f"{kind}/{reason}" for kind, reason, _ in rows()} | {f"{kind}/*" for kind, _, _ in rows()}
+    assert ABSENT_EVENTS.keys() <= known
+
+
+def test_the_reference_page_has_all_that_is_said_and_nothing_else() -> None:
+    assert {(row.kind, row.reason): row.type.value for row in EVENTS} == KNOWN

@@ -28,6 +28,8 @@ class Cluster:
         self.requests: list[tuple[str, str]] = []
         self.refusals: list[int] = []
         self.broken: set[str] = set()
+        self.denied: set[str] = set()
+        """Verbs for which there is no rule."""
         self.gate: asyncio.Event | None = None
         self.flying = self.most_flying = 0
 
@@ -75,6 +77,8 @@ class Cluster:
             await (self.gate.wait() if self.gate else asyncio.sleep(0))
         finally:
             self.flying -= 1
+        if verb in self.denied:
+            raise RefusedError(403)
         if name in self.broken:
             raise RefusedError(500)
         if self.refusals and (status := self.refusals.pop(0)) >= 0:

@@ -145,6 +145,22 @@ async def test_what_is_not_taken_is_dropped_and_said(
     assert said.fields["why"] == f"scripted {refusals[0]}"
 
 
+async def test_a_missing_rule_is_said_once_a_namespace_until_it_is_there(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = EventRecorder(cluster, limits=FAST)
+    async with Running(recorder.run):
+        cluster.refusals = [403] * 4
+        for number, namespace in enumerate(("shop", "shop", "blog", "shop")):
+            await say(recorder, cluster, verdict(name=f"cafe-{number}", namespace=namespace))
+        await say(recorder, cluster, verdict(name="heard"))
+        cluster.refusals = [403]
+        await say(recorder, cluster, verdict(name="taken-away"))
+        await eventually(lambda: recorder.dropped == 5)
+    said = [record.fields["object"] for record in caplog.records if record.message == "event not sent"]
+    assert said == ["Ingress shop/cafe-0", "Ingress blog/cafe-2", "Ingress shop/taken-away"]
+
+
 async def test_one_object_has_a_burst_then_one_per_five_minutes(cluster: Cluster) -> None:
     clock = Clock()
     recorder = EventRecorder(cluster, clock=clock)

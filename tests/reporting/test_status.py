@@ -191,6 +191,23 @@ async def test_a_failure_comes_back_and_holds_up_nobody() -> None:
         await eventually(lambda: site.shown("bad"))
 
 
+async def test_a_missing_rule_is_said_once_and_what_is_granted_later_works(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"cafe-{number}" for number in range(5)]
+    site.cluster.denied = {"put"}
+    site.writer.lead()
+    site.writer.set_addresses((IP,))
+    async with Running(site.writer.run):
+        for name in names:
+            site.put(name)
+            site.writer.report(verdict(name))
+        await eventually(lambda: site.cluster.count("put") >= 3 * len(names))
+        site.cluster.denied = set()
+        await eventually(lambda: all(site.shown(name) for name in names))
+    assert [record.message for record in caplog.records] == ["status not written"]
+
+
 async def test_a_deleted_ingress_is_let_go(site: Site) -> None:
     site.frozen = Ingress()
     site.writer.lead()

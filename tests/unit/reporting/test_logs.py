@@ -112,9 +112,10 @@ def test_levels(stream: io.StringIO, level: LogLevel, heard: str) -> None:
 
 @pytest.mark.parametrize("level", LogLevel)
 def test_the_first_line_names_product_version_and_commit(stream: io.StringIO, level: LogLevel) -> None:
-    handler = logs.configure(LogFormat.GLOG, level, stream)
-    logs.announce(handler, "Headgate", "0.1.0", "abc1234")
-    assert re.fullmatch(r"I\d{8} \S+ +\d+ logs\.py:\d+\] Headgate version=0\.1\.0 commit=abc1234\n", stream.getvalue())
+    logs.configure(LogFormat.GLOG, level, stream)
+    logs.announce("Headgate", "0.1.0", "abc1234")
+    who = r"test_logs\.py:[1-9]\d*\] Headgate version=0\.1\.0 commit=abc1234"
+    assert re.fullmatch(rf"I\d{{8}} \S+ +\d+ {who}\n", stream.getvalue())
 
 
 def test_configuring_again_replaces(stream: io.StringIO) -> None:

@@ -2,8 +2,23 @@
 
 from typing import Any, NamedTuple
 
-from headgate.settings import Duration, Header, HeaderName, Offset, Quoted, Seconds, Size, Snippet, Words
+from headgate.settings import (
+    REGISTRY,
+    Duration,
+    Field,
+    Header,
+    HeaderName,
+    Offset,
+    Quoted,
+    Seconds,
+    Size,
+    Snippet,
+    Where,
+    Words,
+)
+from headgate.settings.diffie_hellman import FFDHE2048
 from headgate.settings.routing import Rewrite
+from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
 
 
@@ -12,7 +27,7 @@ class Sample(NamedTuple):
     refused: tuple[str, ...]
 
 
-PEM = "-----BEGIN DH PARAMETERS-----\nMIIBCAKCAQEA+/=\n-----END DH PARAMETERS-----"
+PEM = FFDHE2048
 
 SWITCH = Sample(
     {"true": True, "1": True, "T": True, "False": False, "f": False, "0": False, " true ": True},
@@ -105,10 +120,12 @@ SAMPLES: dict[str, Sample] = {
     ),
     "ssl_ciphers": Sample(
         {"HIGH:!aNULL:!MD5\n": Quoted("HIGH:!aNULL:!MD5"), "ALL:@SECLEVEL=0": Quoted("ALL:@SECLEVEL=0")},
-        ("HIGH;}", 'HIGH"', "HIGH\nLOW", "$x", "a\\", "#", "{"),
+        ("HIGH;}", 'HIGH"', "HIGH\nLOW", "$x", "a\\", "#", "{", "NONSENSE", "ALL:@SECLEVEL=0HIGH"),
     ),
     "ssl_prefer_server_ciphers": SWITCH,
-    "ssl_dhparam": Sample({PEM: PEM, f"{PEM}\n": PEM}, ("x", PEM.replace("DH", "RSA"), PEM.replace("+", ";"))),
+    "ssl_dhparam": Sample(
+        {PEM: PEM, f"{PEM}\n": PEM}, ("x", PEM.replace("DH", "RSA"), PEM.replace("+", ";"), PEM.replace("MIIB", "MIIC"))
+    ),
     "http2": SWITCH,
     "ssl_redirect": SWITCH,
     "redirect_to_https": SWITCH,
@@ -174,6 +191,42 @@ SAMPLES: dict[str, Sample] = {
     "fail_timeout": Sample({"10s": Seconds("10s"), "1m": Seconds("1m"), "5": Seconds("5s")}, ("500ms", "1s1ms", "x")),
     "max_conns": NUMBER,
     "upstream_zone_size": Sample(ZONE.taken | {"0": Size("0")}, ZONE.refused),
+    "sticky_cookie_services": Sample(
+        {
+            "serviceName=tea srv": (Sticky("tea", Words(("cookie", "srv"))),),
+            "serviceName=tea srv expires=1h domain=.x.test path=/a secure httponly samesite=Lax;serviceName=b.c x;": (
+                Sticky(
+                    "tea",
+                    Words(
+                        (
+                            "cookie",
+                            "srv",
+                            "expires=1h",
+                            "domain=.x.test",
+                            "path=/a",
+                            "secure",
+                            "httponly",
+                            "samesite=Lax",
+                        )
+                    ),
+                ),
+                Sticky("b.c", Words(("cookie", "x"))),
+            ),
+        },
+        (
+            "tea srv",
+            "serviceName=tea",
+            "serviceName=tea srv expires=1h expires=2h",
+            "serviceName=tea srv expires=1y1",
+            "serviceName=tea srv{",
+            "serviceName=tea srv; }",
+            "serviceName=tea $srv",
+            "serviceName=tea srv path=/a;b",
+            "serviceName=tea srv samesite=$x",
+            "serviceName=T srv",
+            "serviceName=tea srv learn",
+        ),
+    ),
     "ssl_services": SERVICES,
     "grpc_services": SERVICES,
     "websocket_services": SERVICES,
@@ -229,6 +282,59 @@ SAMPLES: dict[str, Sample] = {
     "limit_req_burst": NUMBER,
     "limit_req_dry_run": SWITCH,
     "limit_req_log_level": Sample({"info": "info", "ERROR": "error"}, ("debug", "x", "warn;")),
+    "limit_req_scale": SWITCH,
+    "custom_http_errors": Sample(
+        {
+            "404, 500": (404, 500),
+            "404,404": (404,),
+            "5XX": tuple(range(500, 600)),
+            "4xx": tuple(code for code in range(400, 500) if code != 499),
+            "300,599": (300, 599),
+        },
+        ("299", "600", "499", "3xx", "404;", "40x", "404 500", "404,", "٤٠٤", "-404", "4xxx"),
+    ),
+    "resolver_addresses": Sample(
+        {
+            "10.96.0.10": ("10.96.0.10",),
+            "kube-dns.kube-system.svc.cluster.local, [fd00::a]:53": (
+                "kube-dns.kube-system.svc.cluster.local",
+                "[fd00::a]:53",
+            ),
+            "10.0.0.1:5353": ("10.0.0.1:5353",),
+        },
+        (
+            "10.0.0",
+            "999.0.0.1",
+            "0x7f.1",
+            "fd00::a",
+            "a:0",
+            "a:99999",
+            "a b",
+            "a;",
+            "$a",
+            "[::1",
+            "a,",
+            "unix:/x",
+            "-a",
+        ),
+    ),
+    "resolver_ipv6": SWITCH,
+    "resolver_valid": Sample({"5s": Seconds("5s"), "1m": Seconds("1m")}, ("500ms", "soon", "5;")),
+    "resolver_timeout": TIME,
+    "otel_exporter_endpoint": Sample(
+        {
+            "otel:4317": "http://otel:4317",
+            "https://otel.example.com": "https://otel.example.com:4317",
+            " http://10.0.0.1:1/ ": "http://10.0.0.1:1",
+        },
+        ("http://u@otel", "http://[::1]:1", "otel:0", "otel:65536", "otel/path", "grpc://otel", "otel;", "$otel", "-a"),
+    ),
+    "otel_exporter_header_name": Sample({"X-Token": HeaderName("X-Token")}, ("X_A", "X A", "X:A", "$a", "a;")),
+    "otel_exporter_header_value": Sample(
+        {"Bearer a;b": Quoted("Bearer a;b"), r"\"x\"": Quoted('"x"')}, ('a"', "$a", "a\nb", r"a\nb", "a\\")
+    ),
+    "otel_service_name": Sample({"edge": "edge", "a/b:c": "a/b:c"}, ("a b", "a;", "$a", '"', "a" * 256)),
+    "otel_trace_in_http": SWITCH,
     "limit_req_status": Sample({"400": 400, "599": 599}, ("399", "600", "x")),
     "error_log_level": Sample({"debug": "debug", "Emerg": "emerg"}, ("loud", "info;", "info debug")),
     "access_log": Sample(
@@ -305,3 +411,11 @@ SAMPLES: dict[str, Sample] = {
     "main_template": TEMPLATE,
     "ingress_template": TEMPLATE,
 }
+
+
+def companions(field: Field, place: Where) -> dict[str, str]:
+    """Return what must stand beside the knob at *place*, so that it means something."""
+    prefix, known = ("nginx.org/", REGISTRY.annotations) if place is Where.ANNOTATION else ("", REGISTRY.keys)
+    others = "proxy-redirect-to" if field.name == "proxy_redirect_from" else field.setting.requires
+    keys = [*others.split(", "), "limit-req-rate" if field.group == "limits" else ""]
+    return {prefix + key: known[prefix + key].example for key in keys if key and key != field.setting.key}

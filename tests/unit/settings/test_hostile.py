@@ -12,6 +12,7 @@ from knob_samples import SAMPLES
 from headgate.render.guard import guard
 from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
 from headgate.settings.routing import Rewrite
+from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
 from tests.lexer import Mark, lexed
 
@@ -37,6 +38,8 @@ def arguments(value: Any) -> Iterator[Any]:
         yield from (value.service, value.path)
     elif isinstance(value, Buffers):
         yield value.spelled
+    elif isinstance(value, Sticky):
+        yield from (value.service, value.cookie)
     elif isinstance(value, tuple) and not isinstance(value, Words):
         for part in value:
             yield from arguments(part)

@@ -1,7 +1,7 @@
 """What ConfigMap and annotations say, in which order it holds, and what users are told."""
 
 import pytest
-from knob_samples import SAMPLES
+from knob_samples import SAMPLES, companions
 
 from headgate.problems import ObjectRef, Severity
 from headgate.settings import (
@@ -13,6 +13,7 @@ from headgate.settings import (
     Scope,
     Size,
     Snippet,
+    Where,
     Words,
     overlay,
     read_annotations,
@@ -36,17 +37,10 @@ def something(name: str) -> tuple[str, object]:
     return next((text, value) for text, value in SAMPLES[name].taken.items() if value != default)
 
 
-def companions(field, prefix: str) -> dict[str, str]:
-    """What must stand beside the knob, so that it means something."""
-    other = {"proxy_redirect_from": ("proxy-redirect-to", "/")}.get(field.name, (field.setting.requires, "true"))
-    text = {"basic-auth-secret": "secret", "proxy-redirect-from": "/"}.get(other[0], other[1])
-    return {prefix + other[0]: text} if other[0] else {}
-
-
 @pytest.mark.parametrize(("key", "field"), BY_KEY, ids=[key for key, _ in BY_KEY])
 def test_every_key_of_the_configmap_arrives(key: str, field) -> None:
     text, value = something(field.name)
-    params, problems = read_configmap({key: text, **companions(field, "")}, CONFIGMAP, GATES)
+    params, problems = read_configmap({key: text, **companions(field, Where.CONFIGMAP)}, CONFIGMAP, GATES)
     assert getattr(getattr(params, field.group), field.name) == value
     assert problems == []
 
@@ -56,15 +50,15 @@ def test_every_annotation_arrives(key: str, field) -> None:
     text, value = something(field.name)
     if value == "off":
         text, value = "/x", "/x"
-    said, problems = read_annotations({key: text, **companions(field, "nginx.org/")}, INGRESS, gates=GATES)
-    assert problems == []
+    said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, gates=GATES)
+    assert [problem.effect for problem in problems] == ["it is used all the same"] * field.setting.deprecated
     assert getattr(getattr(overlay(ConfigParams(), said, INGRESS, GATES)[0], field.group), field.name) == value
 
 
 @pytest.mark.parametrize(("key", "field"), BY_KEY, ids=[key for key, _ in BY_KEY])
 def test_a_wrong_key_is_said_and_spoils_no_other(key: str, field) -> None:
     good = {"keepalive": "17"} if key != "keepalive" else {"max-fails": "17"}
-    data = {key: SAMPLES[field.name].refused[0], **companions(field, ""), **good}
+    data = {key: SAMPLES[field.name].refused[0], **companions(field, Where.CONFIGMAP), **good}
     params, problems = read_configmap(data, CONFIGMAP, GATES)
     assert 17 in {params.upstream.keepalive, params.upstream.max_fails}
     assert getattr(getattr(params, field.group), field.name) == field.default
@@ -77,14 +71,14 @@ def test_a_wrong_key_is_said_and_spoils_no_other(key: str, field) -> None:
 @pytest.mark.parametrize(("key", "field"), BY_ANNOTATION, ids=[key for key, _ in BY_ANNOTATION])
 def test_a_wrong_annotation_refuses_the_ingress(key: str, field) -> None:
     text = SAMPLES[field.name].refused[0]
-    said, problems = read_annotations({key: text, **companions(field, "nginx.org/")}, INGRESS, gates=GATES)
+    said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, gates=GATES)
     assert any(problem.refuses and problem.field == key and problem.value == text for problem in problems)
     assert field.name not in said.get(field.group, {})
 
 
 @pytest.mark.parametrize(("key", "field"), BY_ANNOTATION, ids=[key for key, _ in BY_ANNOTATION])
 def test_an_empty_annotation_is_refused_where_the_incumbent_refuses_it(key: str, field) -> None:
-    _, problems = read_annotations({key: " ", **companions(field, "nginx.org/")}, INGRESS, gates=GATES)
+    _, problems = read_annotations({key: " ", **companions(field, Where.ANNOTATION)}, INGRESS, gates=GATES)
     empty = key == "nginx.org/proxy-busy-buffers-size"
     assert any(problem.field == key and "empty" in problem.reason for problem in problems) is not empty
 
@@ -108,7 +102,7 @@ def test_the_nearer_word_holds() -> None:
 @pytest.mark.parametrize(("key", "field"), BY_ANNOTATION, ids=[key for key, _ in BY_ANNOTATION])
 def test_a_knob_of_another_role_is_left_out_and_said(role: Role, key: str, field) -> None:
     text, _ = something(field.name)
-    said, problems = read_annotations({key: text, **companions(field, "nginx.org/")}, INGRESS, role, GATES)
+    said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, role, GATES)
     deaf = {Role.MINION: Scope.SERVER, Role.MASTER: Scope.LOCATION}.get(role)
     told = [problem for problem in problems if problem.field == key and "has no effect on a" in problem.reason]
     assert bool(told) is (field.setting.scope is deaf) is (field.name not in said.get(field.group, {}))
@@ -187,7 +181,9 @@ def test_the_proper_spelling_wins_over_the_deprecated_one(proper: str) -> None:
         {"nginx.org/ssl-redirect": proper, "ingress.kubernetes.io/ssl-redirect": other}, INGRESS
     )
     assert said == {"tls": {"ssl_redirect": proper == "true"}}
-    assert problems == []
+    (problem,) = problems
+    assert problem.field == "ingress.kubernetes.io/ssl-redirect"
+    assert problem.reason == "is overruled by nginx.org/ssl-redirect"
 
 
 def test_unknown_and_declined_annotations_are_said_and_others_left_alone() -> None:
@@ -203,7 +199,7 @@ def test_unknown_and_declined_annotations_are_said_and_others_left_alone() -> No
     told = {problem.field: problem.reason for problem in problems}
     assert said == {}
     assert "did you mean nginx.org/proxy-read-timeout?" in told.pop("nginx.org/proxy-read-timeot")
-    assert "NGINX Plus" in told.pop("nginx.com/jwt-key")
+    assert "comes with the policies" in told.pop("nginx.com/jwt-key")
     assert "App Protect" in told.pop("appprotect.f5.com/app-protect-enable")
     assert told == {}
     refused = {problem.field for problem in problems if problem.refuses}
@@ -211,11 +207,11 @@ def test_unknown_and_declined_annotations_are_said_and_others_left_alone() -> No
 
 
 def test_unknown_and_declined_keys_are_said() -> None:
-    _, problems = read_configmap({"proxy-read-timeot": "1s", "zone-sync": "true", "otel-service-name": "x"}, CONFIGMAP)
+    _, problems = read_configmap({"proxy-read-timeot": "1s", "zone-sync": "true", "oidc-sids-timeout": "x"}, CONFIGMAP)
     told = {problem.field: problem.reason for problem in problems}
     assert "did you mean proxy-read-timeout?" in told["proxy-read-timeot"]
     assert "NGINX Plus" in told["zone-sync"]
-    assert "OpenTelemetry" in told["otel-service-name"]
+    assert "OpenID Connect" in told["oidc-sids-timeout"]
 
 
 def test_ten_megabytes_are_shown_short() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headgate.settings import REGISTRY
-from headgate.settings.declined import declined_rows
+from headgate.settings.declined import absences
 from headgate.settings.docs import annotations_markdown, configmap_markdown
 
 ROOT = Path(__file__).parents[3]
@@ -25,17 +25,25 @@ def cells(page: str, key: str) -> list[str]:
 @pytest.mark.parametrize("place", PAGES)
 def test_every_knob_has_a_full_row(place: str) -> None:
     page, knobs = PAGES[place]
-    assert all(len(cells(page, key)) == 5 for key in knobs)
-    assert all(len(cells(page, key)) == 2 for key, _ in declined_rows(place))
+    assert all(len(cells(page, key)) == 7 for key in knobs)
+    assert all(len(cells(page, key)) == 3 for key, _ in absences(place))
 
 
 def test_a_row_in_words() -> None:
     annotations, keys = PAGES["annotation"][0], PAGES["configmap"][0]
-    assert cells(annotations, "nginx.org/limit-req-burst")[1:4] == ["number", "`0`", "master and minion, inherited"]
-    assert cells(annotations, "nginx.org/hsts-max-age")[4].endswith("Needs `nginx.org/hsts`.")
-    assert cells(annotations, "nginx.org/server-snippets")[4].endswith("Needs `-enable-snippets`.")
-    assert cells(keys, "server-snippets")[3:] == ["yes", "Lines of every server."]
-    assert cells(keys, "proxy-read-timeout")[1:4] == ["time", "`60s`", "yes"]
+    row = cells(annotations, "nginx.org/limit-req-burst")
+    assert row[2:] == [
+        "number (requests)",
+        "`0`",
+        "master and minion, inherited",
+        "`limit_req` in server, location",
+        "`20`",
+    ]
+    assert "Needs `nginx.org/hsts`." in cells(annotations, "nginx.org/hsts-max-age")[1]
+    assert cells(annotations, "nginx.org/server-snippets")[1].endswith("Needs `-enable-snippets`.")
+    assert "`nginx.org/limit-req-no-delay` wins over it." in cells(annotations, "nginx.org/limit-req-delay")[1]
+    assert cells(keys, "server-snippets")[1] == "Lines of every server."
+    assert cells(keys, "proxy-read-timeout")[2:5] == ["time (seconds)", "`60s`", "yes"]
 
 
 def docs(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,8 +55,8 @@ def docs(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_tool_says_what_is_out_of_date(tmp_path: Path) -> None:
     assert docs("--into", str(tmp_path)).returncode == 0
     assert docs("--into", str(tmp_path), "--check").returncode == 0
-    (tmp_path / "annotations.md").write_text("old\n")
+    (tmp_path / "reference" / "annotations.md").write_text("old\n")
     check = docs("--into", str(tmp_path), "--check")
     assert check.returncode == 1
     assert "-old" in check.stdout
-    assert "annotations.md; run `make docs`" in check.stderr
+    assert "annotations.md; run `make generate`" in check.stderr

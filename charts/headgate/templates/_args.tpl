@@ -1,0 +1,86 @@
+{{/* The flags of `headgate run`; docs/reference/flags.md says what each does. */}}
+{{- define "headgate.args" -}}
+{{- $controller := .Values.controller -}}
+{{- $status := $controller.reportIngressStatus -}}
+- -nginx-configmaps=$(POD_NAMESPACE)/{{ include "headgate.configMap" . }}
+{{- with include "headgate.tlsSecret" (dict "root" . "tls" $controller.defaultTLS "made" "default-server-tls") }}
+- -default-server-tls-secret={{ . }}
+{{- end }}
+{{- with include "headgate.tlsSecret" (dict "root" . "tls" $controller.wildcardTLS "made" "wildcard-tls") }}
+- -wildcard-tls-secret={{ . }}
+{{- end }}
+- -ingress-class={{ $controller.ingressClass.name }}
+{{- with $controller.watchNamespace }}
+- {{ printf "-watch-namespace=%s" . | quote }}
+{{- end }}
+{{- with $controller.watchNamespaceLabel }}
+- {{ printf "-watch-namespace-label=%s" . | quote }}
+{{- end }}
+{{- with $controller.watchSecretNamespace }}
+- {{ printf "-watch-secret-namespace=%s" . | quote }}
+{{- end }}
+- -allow-empty-ingress-host={{ $controller.allowEmptyIngressHost }}
+- -enable-snippets={{ $controller.enableSnippets }}
+{{- if $controller.enableCustomResources }}
+- -enable-custom-resources=true
+{{- end }}
+- -health-status={{ $controller.healthStatus }}
+- {{ printf "-health-status-uri=%s" $controller.healthStatusURI | quote }}
+- -nginx-status={{ $controller.nginxStatus.enable }}
+- -nginx-status-port={{ $controller.nginxStatus.port }}
+- {{ printf "-nginx-status-allow-cidrs=%s" $controller.nginxStatus.allowCidrs | quote }}
+- -ready-status={{ $controller.readyStatus.enable }}
+- -ready-status-port={{ $controller.readyStatus.port }}
+- -default-http-listener-port={{ $controller.defaultHTTPListenerPort }}
+- -default-https-listener-port={{ $controller.defaultHTTPSListenerPort }}
+- -disable-ipv6={{ $controller.disableIPV6 }}
+- -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
+- --reload-spacing={{ $controller.reloadSpacing }}
+- --shutdown-grace-period={{ $controller.shutdownGracePeriod }}
+- --drain-timeout={{ include "headgate.drainTimeout" . }}
+- -enable-config-safety={{ $controller.enableConfigSafety }}
+- -enable-directive-autoadjust={{ $controller.directiveAutoAdjust }}
+- -ssl-dynamic-reload={{ $controller.enableSSLDynamicReload }}
+- -nginx-debug={{ $controller.nginxDebug }}
+{{- with $controller.mainTemplatePath }}
+- {{ printf "-main-template-path=%s" . | quote }}
+{{- end }}
+{{- with $controller.ingressTemplatePath }}
+- {{ printf "-ingress-template-path=%s" . | quote }}
+{{- end }}
+- -report-ingress-status={{ $status.enable }}
+{{- with include "headgate.externalService" . }}
+- -external-service={{ . }}
+{{- end }}
+- -enable-leader-election={{ $status.enableLeaderElection }}
+- -leader-election-lock-name={{ include "headgate.lease" . }}
+- -enable-prometheus-metrics={{ .Values.prometheus.create }}
+- -prometheus-metrics-listen-port={{ .Values.prometheus.port }}
+{{- with .Values.prometheus.secret }}
+- -prometheus-tls-secret={{ . }}
+{{- end }}
+{{- with .Values.prometheus.basicAuthSecret }}
+- --prometheus-basic-auth-secret={{ . }}
+{{- end }}
+- -enable-latency-metrics={{ $controller.enableLatencyMetrics }}
+- -log-level={{ $controller.logLevel }}
+- -log-format={{ $controller.logFormat }}
+{{- range $controller.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* NAMESPACE/NAME of a certificate: the named Secret, or the one that the chart makes of cert and key; else nothing. */}}
+{{- define "headgate.tlsSecret" -}}
+{{- if .tls.secret -}}
+{{ .tls.secret }}
+{{- else if .tls.cert -}}
+$(POD_NAMESPACE)/{{ include "headgate.fullname" .root }}-{{ .made }}
+{{- end -}}
+{{- end }}
+
+{{/* Seconds for draining: as said, or what the kubelet grants, less the time for ending. */}}
+{{- define "headgate.drainTimeout" -}}
+{{- $said := include "headgate.text" .Values.controller.drainTimeout -}}
+{{- default (max 0 (sub (.Values.controller.terminationGracePeriodSeconds | int) 5) | toString) $said -}}
+{{- end }}

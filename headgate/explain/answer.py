@@ -1,0 +1,174 @@
+"""The shape of an answer. ``headgate explain -o json`` prints it as it stands: fields are added, never renamed."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class Outcome(enum.Enum):
+    """What becomes of the request."""
+
+    PROXIED = "proxied"
+    """A Service gets it."""
+    ANSWERED = "answered"
+    """nginx answers by itself, with ``status``."""
+    REFUSED = "refused"
+    """The TLS handshake fails; there is no HTTP answer."""
+    UNREACHABLE = "unreachable"
+    """Nothing listens on that port."""
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a value comes from.
+
+    Attributes:
+        kind: ``default``, ``configmap``, ``annotation`` (of an Ingress that stands alone), ``master`` or ``minion``.
+        object: ``namespace/name``, empty for a default.
+        key: the ConfigMap key or the annotation.
+    """
+
+    kind: str
+    object: str = ""
+    key: str = ""
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """The value of a knob where the request is answered.
+
+    Attributes:
+        name: the ConfigMap key, which is the annotation without its prefix.
+        value: as users write it, empty where nginx's own default holds.
+        origins: who said it; several where lists were joined.
+        annotation: by which an Ingress may say it, empty if only the ConfigMap can.
+    """
+
+    name: str
+    value: str
+    origins: tuple[Origin, ...]
+    annotation: str = ""
+
+    @property
+    def chosen(self) -> bool:
+        """Whether somebody said it."""
+        return any(origin.kind != "default" for origin in self.origins)
+
+
+class Loser(msgspec.Struct, frozen=True):
+    """Something else that matches and does not answer."""
+
+    name: str
+    why: str
+
+
+class ListenerAnswer(msgspec.Struct, frozen=True):
+    """The port that takes the connection."""
+
+    port: int
+    tls: bool
+    why: str
+    proxy_protocol: bool = False
+
+
+class TlsAnswer(msgspec.Struct, frozen=True):
+    """The handshake; ``secret`` is ``namespace/name``, or a flag's certificate, empty if there is none."""
+
+    accepted: bool
+    secret: str
+    why: str
+
+
+class ServerAnswer(msgspec.Struct, frozen=True):
+    """The virtual server; ``host`` is empty for one that answers whatever no other does."""
+
+    host: str
+    file: str
+    object: str
+    why: str
+    others: tuple[Loser, ...] = ()
+
+
+class LocationAnswer(msgspec.Struct, frozen=True):
+    """The location, and the path of an Ingress that it was made from (``rule``, empty for none)."""
+
+    name: str
+    why: str
+    object: str = ""
+    rule: str = ""
+    others: tuple[Loser, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something that nginx does before a backend is asked, in order.
+
+    Attributes:
+        what: in words.
+        because: the settings that want it, each with its origin.
+        redirects: a redirect of the whole host, before any location.
+        status: where it ends this very request: what nginx answers then.
+    """
+
+    what: str
+    because: tuple[str, ...] = ()
+    redirects: bool = False
+    status: int | None = None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address that may be asked; ``pod`` if it is known."""
+
+    address: str
+    pod: str = ""
+
+
+class UpstreamAnswer(msgspec.Struct, frozen=True):
+    """Who is asked: ``service`` is ``namespace/name``; without endpoints ``why_none`` says why."""
+
+    name: str
+    service: str
+    port: str
+    url: str
+    method: str
+    path: str
+    endpoints: tuple[Endpoint, ...] = ()
+    why_none: str = ""
+
+
+class Nearby(msgspec.Struct, frozen=True):
+    """Something that is wrong with an object that has to do with the question."""
+
+    object: str
+    severity: str
+    text: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What nginx does with a request, and why.
+
+    Attributes:
+        url: as it was asked.
+        outcome: what becomes of it.
+        summary: the same in one sentence.
+        status: where nginx answers by itself.
+        target: where a redirect leads.
+        steps: what happens before a backend is asked, in order.
+        settings: every knob in force where the request is answered.
+        nearby: what is wrong with the Ingresses of that host, and with the ConfigMap.
+        hints: what may have been meant, and what this answer cannot know.
+    """
+
+    url: str
+    outcome: Outcome
+    summary: str
+    status: int | None = None
+    target: str | None = None
+    listener: ListenerAnswer | None = None
+    tls: TlsAnswer | None = None
+    server: ServerAnswer | None = None
+    location: LocationAnswer | None = None
+    steps: tuple[Step, ...] = ()
+    upstream: UpstreamAnswer | None = None
+    settings: tuple[InForce, ...] = ()
+    nearby: tuple[Nearby, ...] = ()
+    hints: tuple[str, ...] = ()

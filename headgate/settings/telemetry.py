@@ -1,0 +1,91 @@
+"""Traces for OpenTelemetry (ngx_otel_module)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from headgate.settings.parsers import Unfit, accepts, matching, number
+from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.values import HeaderName, Quoted, plain_text
+
+_ENDPOINT = re.compile(
+    r"(?:(?P<scheme>https?)://)?"
+    r"(?P<host>(?!-)[A-Za-z0-9\-]{1,63}(?:\.(?!-)[A-Za-z0-9\-]{1,63})*)(?::(?P<port>[0-9]{1,5}))?/?"
+)
+
+
+@accepts("`[http://|https://]HOST[:PORT]`", example="otel-collector.observability.svc:4317")
+def endpoint(text: str) -> str:
+    """Parse the address of an OTLP collector over gRPC; plain text and port 4317 (OTLP) unless it says otherwise."""
+    parts = _ENDPOINT.fullmatch(text.strip())
+    if not parts:
+        raise Unfit(
+            "not an endpoint; write a host with http:// or https:// and a port, such as http://otel.example:4317"
+        )
+    port = parts["port"] or "4317"
+    number(1, 65535)(port)
+    return f"{parts['scheme'] or 'http'}://{parts['host']}:{port}"
+
+
+class TelemetrySettings(Settings):
+    """Where traces go."""
+
+    otel_exporter_endpoint: Annotated[
+        str | None,
+        knob(
+            "otel-exporter-endpoint",
+            "Collector that receives traces (OTLP over gRPC).",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=endpoint,
+            directive="otel_exporter",
+        ),
+    ] = None
+    otel_exporter_header_name: Annotated[
+        HeaderName | None,
+        knob(
+            "otel-exporter-header-name",
+            "Header that is sent to the collector.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            requires="otel-exporter-header-value, otel-exporter-endpoint",
+            directive="otel_exporter",
+            example="X-Api-Token",
+        ),
+    ] = None
+    otel_exporter_header_value: Annotated[
+        Quoted | None,
+        knob(
+            "otel-exporter-header-value",
+            "Value of that header.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=plain_text,
+            requires="otel-exporter-header-name, otel-exporter-endpoint",
+            directive="otel_exporter",
+            example="secret",
+        ),
+    ] = None
+    otel_service_name: Annotated[
+        str | None,
+        knob(
+            "otel-service-name",
+            "Name of the service in traces.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            requires="otel-exporter-endpoint",
+            parse=matching(r"(?!.*\.\.)[A-Za-z0-9_.:/@\-]{1,255}", "a name of letters, digits and _ . : / @ -", "edge"),
+        ),
+    ] = None
+    otel_trace_in_http: Annotated[
+        bool,
+        knob(
+            "otel-trace-in-http",
+            "Trace every request.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            requires="otel-exporter-endpoint",
+            directive="otel_trace",
+        ),
+    ] = False

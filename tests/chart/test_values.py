@@ -1,0 +1,306 @@
+"""What single values do: every flag has one, wrong ones are refused with words, the incumbent's are understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import chart
+import msgspec
+import pytest
+import yaml
+
+from headgate import __version__
+from headgate.flags import Declaration, boolean, printed
+from headgate.options import DECLARED, Options
+from tests.chart.helm import CHART, NAMESPACE, HelmError, Rendered, nested, notes, render, template
+
+PORTS = {"default-http-listener-port": 8000, "default-https-listener-port": 8443}
+ODD = {
+    "nginx-reload-timeout": 1_000_000,
+    "nginx-status-port": 8180,
+    "ready-status-port": 8181,
+    "prometheus-metrics-listen-port": 9213,
+    "drain-timeout": 12,
+    "watch-namespace-label": "tier in (web, api),!old",
+    "nginx-configmaps": "settings",
+    **PORTS,
+}
+ALONE = frozenset({"watch-namespace", "ready-status", "nginx-status", "enable-prometheus-metrics"})
+"""Flags that forbid or spoil others: each is tried in a release of its own."""
+
+
+def other(flag: Declaration) -> Any:
+    """A value for *flag* that is not its default, as values.yaml spells it."""
+    if flag.name in ODD:
+        return ODD[flag.name]
+    if flag.value.parse is boolean:
+        return not CHART_DEFAULTS.get(flag.name, flag.default)
+    text = flag.flag.example
+    return int(text) if isinstance(flag.default, int) else text
+
+
+CHART_DEFAULTS = {"report-ingress-status": True, "enable-prometheus-metrics": True}
+
+
+def field(options: Options, flag: str) -> Any:
+    return getattr(options, flag.replace("-", "_"))
+
+
+def expected(flag: Declaration, value: Any) -> Any:
+    text = f"{NAMESPACE}/{value}" if flag.name == "nginx-configmaps" else printed(value)
+    return flag.value.parse(text)
+
+
+def test_every_flag_has_a_value_or_a_reason_to_have_none() -> None:
+    assert set(chart.FLAGS) | chart.BY_EXTRA_ARGS == set(DECLARED)
+    assert not set(chart.FLAGS) & chart.BY_EXTRA_ARGS
+    assert set(chart.FLAGS.values()) <= set(chart.VALUES)
+
+
+def test_no_flag_is_said_twice() -> None:
+    said = [argument.partition("=")[0] for argument in render().container["args"]]
+    assert sorted(said) == sorted(set(said))
+
+
+def test_every_value_says_its_flag() -> None:
+    said = {flag: other(DECLARED[flag]) for flag in chart.FLAGS if flag not in ALONE}
+    options = render(together(said)).options
+    for flag, value in said.items():
+        assert field(options, flag) == expected(DECLARED[flag], value), flag
+
+
+@pytest.mark.parametrize("flag", sorted(ALONE))
+def test_a_value_that_contradicts_others_says_its_flag(flag: str) -> None:
+    value = other(DECLARED[flag])
+    options = render(together({flag: value})).options
+    assert field(options, flag) == expected(DECLARED[flag], value)
+    assert field(options, flag) != field(render().options, flag)
+
+
+def together(said: dict[str, Any]) -> dict[str, Any]:
+    """Values in which every flag of *said* is said."""
+    found: dict[str, Any] = {}
+    for flag, value in said.items():
+        place, *keys = [found], *chart.FLAGS[flag].split(".")
+        inner = place[0]
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[keys[-1]] = value
+    return found
+
+
+def test_defaults_are_those_of_the_program() -> None:
+    """Except where the chart makes what the flag names, or turns on what the incumbent's chart does."""
+    options = render().options
+    chosen = {"nginx_configmaps", "external_service", "leader_election_lock_name", "pod_namespace", "pod_name"}
+    chosen |= {flag.replace("-", "_") for flag in CHART_DEFAULTS}
+    plain = msgspec.structs.asdict(Options())
+    assert {key for key, value in msgspec.structs.asdict(options).items() if value != plain[key]} == chosen
+
+
+def test_generated_files_are_those_of_today() -> None:
+    for name, write in chart.FILES.items():
+        assert (CHART / name).read_text() == write(), f"{name} is out of date: make generate"
+
+
+def test_chart_and_program_have_one_version() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (about["version"], about["appVersion"]) == (__version__, __version__)
+    assert render().container["image"] == f"localhost/headgate:{__version__}"
+
+
+WRONG = {
+    "controller.replicas": (3, "at '/controller': additional properties 'replicas' not allowed"),
+    "controllers": ({}, "additional properties 'controllers' not allowed"),
+    "controller.kind": ("pod", "must be one of 'deployment', 'daemonset', 'statefulset'"),
+    "controller.logLevel": ("loud", "at '/controller/logLevel': value must be one of"),
+    "controller.nginxStatus.port": (80, "at '/controller/nginxStatus/port': minimum: got 80, want 1,023"),
+    "controller.readyStatus.port": ("8081", "at '/controller/readyStatus/port': got string, want integer"),
+    "controller.defaultTLS.secret": ("cafe-tls", "at '/controller/defaultTLS/secret': 'cafe-tls' does not match"),
+    "controller.watchNamespace": ("shop;blog", "at '/controller/watchNamespace': 'shop;blog' does not match"),
+    "controller.enableSnippets": ("yes", "at '/controller/enableSnippets': got string, want boolean"),
+    "controller.service.type": ("Ingress", "at '/controller/service/type': value must be one of"),
+    "controller.config.entries": ({"http2": ["on"]}, "/controller/config/entries/http2"),
+    "controller.image.digest": ("abc", "at '/controller/image/digest': 'abc' does not match"),
+}
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_the_schema_refuses_and_says_where(path: str) -> None:
+    value, message = WRONG[path]
+    with pytest.raises(HelmError) as refused:
+        template(nested(path, value))
+    assert message in str(refused.value)
+
+
+def test_declined_values_are_all_told_with_reason_and_advice_at_once() -> None:
+    refused = {value: said for value, said in chart.refusals().items() if said["refused"]}
+    values: dict[str, Any] = {}
+    for value, said in refused.items():
+        merge(values, nested(value, "one" if said["off"] == "" else True))
+    with pytest.raises(HelmError) as failed:
+        template(values)
+    for value, said in refused.items():
+        assert f"- {value}={'one' if said['off'] == '' else 'true'} {said['reason']}\n" in str(failed.value)
+
+
+def test_reasons_speak_of_values_not_of_flags() -> None:
+    for said in chart.refusals().values():
+        assert "flag" not in said["reason"]
+        assert " -" not in said["reason"]
+
+
+def test_what_changes_no_traffic_is_told_after_the_installation(tmp_path: Path) -> None:
+    told = {value: said for value, said in chart.refusals().items() if not said["refused"]}
+    values: dict[str, Any] = {}
+    for value, said in told.items():
+        merge(values, nested(value, "5,10" if said["off"] == "" else True))
+    text = notes(tmp_path, values)
+    for value, said in told.items():
+        assert f"NOTE: {value}={'5,10' if said['off'] == '' else 'true'} {said['reason']}." in text
+
+
+def merge(into: dict[str, Any], values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "both ways to choose namespaces": (
+        {"controller": {"watchNamespace": "a", "watchNamespaceLabel": "b=c"}},
+        "name the namespaces or select them by label, not both",
+    ),
+    "a certificate without key": ({"controller": {"defaultTLS": {"cert": "Yw=="}}}, "has only one of cert and key"),
+    "a budget of two kinds": (
+        {"controller": {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": "10%"}}},
+        "has both minAvailable and maxUnavailable",
+    ),
+    "scaling on every node": (
+        {"controller": {"kind": "daemonset", "autoscaling": {"enabled": True}}},
+        "runs one Pod on each node; choose another kind",
+    ),
+    "https without certificate": ({"prometheus": {"scheme": "https"}}, "name its Secret in prometheus.secret"),
+    "draining longer than life": (
+        {"controller": {"drainTimeout": 30}},
+        "controller.drainTimeout=30 is not shorter than controller.terminationGracePeriodSeconds=30",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_contradictions_are_told_before_anything_is_installed(name: str) -> None:
+    values, message = CONTRADICTIONS[name]
+    with pytest.raises(HelmError) as failed:
+        template(values)
+    assert message in str(failed.value)
+
+
+def config_map(release: Rendered) -> dict[str, str]:
+    data: dict[str, str] = release.one("ConfigMap")["data"]
+    return data
+
+
+def test_entries_reach_the_config_map_as_they_are_written() -> None:
+    entries = {"http2": True, "keepalive-requests": 10_000_000, "proxy-read-timeout": "1e3", "unknown": "1.50"}
+    said = config_map(render(nested("controller.config.entries", entries)))
+    assert said == {"http2": "true", "keepalive-requests": "10000000", "proxy-read-timeout": "1e3", "unknown": "1.50"}
+
+
+def test_a_changed_entry_restarts_no_pod() -> None:
+    before, after = render(), render(nested("controller.config.entries", {"http2": "true"}))
+    assert config_map(before) != config_map(after)
+    assert before.pod == after.pod
+
+
+def test_a_config_map_of_ones_own_takes_the_place_of_the_charts() -> None:
+    release = render(nested("controller.customConfigMap", "mine"))
+    assert release.all("ConfigMap") == []
+    assert str(release.options.nginx_configmaps) == f"{NAMESPACE}/mine"
+
+
+def test_draining_follows_the_grace_period() -> None:
+    assert render(nested("controller.terminationGracePeriodSeconds", 600)).options.drain_timeout == 595
+    assert render(nested("controller.terminationGracePeriodSeconds", 3)).options.drain_timeout == 0
+
+
+def test_on_the_nodes_network_ports_are_bound_by_capability() -> None:
+    """A Pod there has no sysctls of its own (the kubelet refuses it), and file capabilities need the escalation."""
+    release = render(nested("controller.hostNetwork", value=True))
+    assert release.pod["spec"]["hostNetwork"] is True
+    assert "sysctls" not in release.pod["spec"]["securityContext"]
+    assert release.container["securityContext"]["allowPrivilegeEscalation"] is True
+
+
+def test_a_security_context_of_ones_own_is_taken_whole() -> None:
+    mine = {"runAsUser": 101, "readOnlyRootFilesystem": True}
+    release = render(nested("controller.securityContext", mine))
+    assert release.container["securityContext"] == mine
+    assert len(release.container["volumeMounts"]) == 6
+    writable = render(nested("controller.securityContext", {"runAsUser": 101}))
+    assert "volumeMounts" not in writable.container
+
+
+def test_probes_follow_the_port_and_go_with_the_server() -> None:
+    release = render({"controller": {"readyStatus": {"port": 9000}}})
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert release.port(release.container[probe]["httpGet"]["port"]) == 9000
+    bare = render({"controller": {"readyStatus": {"enable": False}}})
+    assert not {"startupProbe", "readinessProbe", "livenessProbe"} & bare.container.keys()
+
+
+def test_rbac_can_be_left_to_somebody_else() -> None:
+    kinds = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    assert render(nested("rbac.create", value=False)).all(*kinds) == []
+    assert {item["kind"] for item in render(nested("rbac.clusterrole.create", value=False)).all(*kinds)} == {
+        "Role",
+        "RoleBinding",
+    }
+
+
+def test_a_release_of_the_incumbents_chart_is_taken_over_under_its_names() -> None:
+    """Names and selectors that an upgrade cannot change, as its chart makes them of the release ``headgate``."""
+    release = render({"nameOverride": "nginx-ingress"})
+    own = {"app.kubernetes.io/name": "nginx-ingress", "app.kubernetes.io/instance": "headgate"}
+    assert release.workload["spec"]["selector"]["matchLabels"] == own
+    named = {(item["kind"], item["metadata"]["name"]) for item in release.objects}
+    assert {
+        ("Deployment", "headgate-nginx-ingress-controller"),
+        ("Service", "headgate-nginx-ingress-controller"),
+        ("ConfigMap", "headgate-nginx-ingress"),
+        ("ServiceAccount", "headgate-nginx-ingress"),
+        ("Lease", "headgate-nginx-ingress-leader-election"),
+        ("IngressClass", "nginx"),
+    } <= named
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ({}, "get service headgate-controller -o jsonpath='{.status.loadBalancer"),
+        ({"type": "NodePort"}, '(@.name=="http")].nodePort}'),
+        ({"type": "ClusterIP"}, "port-forward service/headgate-controller 8000:80"),
+        ({"create": False}, "port-forward deployment/headgate-controller 8000:80"),
+    ],
+)
+def test_notes_say_where_it_answers(tmp_path: Path, service: dict[str, Any], words: str) -> None:
+    told = notes(tmp_path, nested("controller.service", service))
+    assert words in told
+    assert f"kubectl -n {NAMESPACE} rollout status deployment/headgate-controller" in told
+    assert "kubectl create ingress hello --class=nginx" in told
+    assert "NOTE" not in told
+
+
+def test_notes_look_where_the_controller_looks(tmp_path: Path) -> None:
+    told = notes(tmp_path, nested("controller.watchNamespace", "shop, blog"))
+    assert "serves Ingresses of the class nginx in shop, blog." in told
+    assert "kubectl -n shop create ingress" in told
+    assert "kubectl -n shop describe ingress" in told
+
+
+@pytest.mark.parametrize("emptied", ["podSecurityContext", "resources", "service.annotations", "env", "strategy"])
+def test_null_takes_a_default_away(emptied: str) -> None:
+    assert render(nested(f"controller.{emptied}", None)).options == render().options

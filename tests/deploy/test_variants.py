@@ -1,0 +1,87 @@
+"""What tells the variants apart, and what users make of them as docs/install.md shows it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.deploy.manifests import DEPLOY, build, overlay
+from tests.deploy.restricted import violations
+
+CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "IngressClass", "Namespace"}
+
+
+def test_a_daemon_set_runs_the_same_pods() -> None:
+    usual, daemon = build(".").pod, build("daemonset").pod
+    assert usual["spec"].pop("topologySpreadConstraints")
+    assert daemon == usual
+
+
+def test_a_rolling_update_never_has_a_replica_less() -> None:
+    wanted = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert build(".").one("Deployment")["spec"]["strategy"] == wanted
+    assert build("daemonset").one("DaemonSet")["spec"]["updateStrategy"] == wanted
+
+
+def test_services() -> None:
+    balanced, plain = build(".").one("Service")["spec"], build("node-port").one("Service")["spec"]
+    assert (balanced["type"], balanced["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
+    assert (plain["type"], plain["externalTrafficPolicy"]) == ("NodePort", "Cluster")
+
+
+def test_namespaced_means_that_nothing_but_classes_is_read_elsewhere() -> None:
+    found = build("namespaced")
+    (everywhere,) = (role for where, role in found.granted() if not where)
+    assert [rule["resources"] for rule in everywhere["rules"]] == [["ingressclasses"]]
+    assert {where for where, _ in found.granted()} == {"", "headgate", *found.options.watch_namespace}
+
+
+def test_a_further_namespace_is_watched(tmp_path: Path) -> None:
+    """As the comment in deploy/namespaced/kustomization.yaml says."""
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    folder = tmp_path / "deploy" / "namespaced"
+    role = (folder / "default.yaml").read_text()
+    (folder / "shop.yaml").write_text(role.replace("namespace: default", "namespace: shop"))
+    file = folder / "kustomization.yaml"
+    text = file.read_text().replace("  - default.yaml\n", "  - default.yaml\n  - shop.yaml\n")
+    file.write_text(text.replace("-watch-namespace=default", "-watch-namespace=default,shop"))
+    found = build(folder)
+    assert found.options.watch_namespace == ("default", "shop")
+    assert {where for where, _ in found.granted()} == {"", "headgate", "default", "shop"}
+
+
+def test_another_namespace_and_another_image(tmp_path: Path) -> None:
+    found = overlay(
+        tmp_path,
+        resources=["."],
+        namespace="edge",
+        images=[{"name": "localhost/headgate", "newName": "registry.example.com/headgate", "newTag": "1.2.3"}],
+    )
+    assert found.namespace == "edge"
+    for item in found.objects:
+        where = item["metadata"].get("namespace")
+        assert where is None if item["kind"] in CLUSTER_WIDE else where == "edge", item
+    assert {where for where, _ in found.granted()} == {"", "edge"}
+    assert found.container["image"] == "registry.example.com/headgate:1.2.3"
+
+
+def test_ports_of_the_node(tmp_path: Path) -> None:
+    found = overlay(tmp_path, resources=["daemonset"], components=["components/host-ports"])
+    ports = {port["name"]: port.get("hostPort") for port in found.container["ports"]}
+    assert {name: port for name, port in ports.items() if port} == {"http": 80, "https": 443}
+    assert violations(found.pod["spec"]) == ["headgate: hostPort 80", "headgate: hostPort 443"]
+    assert found.one("Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    # The port of a node is free for the successor only when the old Pod is gone.
+    assert found.one("DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"] == 0
+
+
+def test_the_prometheus_operator_scrapes_in_place_of_the_annotations(tmp_path: Path) -> None:
+    for number, variant in enumerate((".", "daemonset")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = overlay(folder, resources=[variant], components=["components/pod-monitor"])
+        monitor = found.one("PodMonitor")["spec"]
+        assert monitor["selector"]["matchLabels"].items() <= found.pod["metadata"]["labels"].items()
+        (endpoint,) = monitor["podMetricsEndpoints"]
+        assert found.port(endpoint["port"]) == found.options.prometheus_metrics_listen_port
+        assert "annotations" not in found.pod["metadata"]

@@ -1,0 +1,47 @@
+"""Replicas share a rate limit: Headgate follows the Pods that are like its own."""
+
+from __future__ import annotations
+
+from live_cluster import Cluster
+from live_objects import Json, ingress
+from live_places import until
+from live_program import Program, Start
+
+LABELS = {"app": "headgate", "tier": "edge"}
+
+
+def pod(name: str, template: str = "old", *, ready: bool = True, **labels: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": "ours",
+            "uid": name,
+            "labels": {**LABELS, "pod-template-hash": template, **labels},
+        },
+        "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+def rate(program: Program) -> str:
+    return program.file("conf.d/default-cafe.conf").partition("rate=")[2].partition(";")[0]
+
+
+def test_the_share_follows_the_replicas_that_are_ready(cluster: Cluster, replica: Start) -> None:
+    cluster.put(pod("headgate-0"), pod("headgate-1"), pod("stranger", app="other"))
+    cluster.put(ingress("cafe", "cafe.test", limit_req_rate="10r/s", limit_req_scale="true"))
+    program = replica()
+    assert rate(program) == "5r/s"
+    cluster.put(pod("headgate-2", "new", ready=False))
+    cluster.put(pod("headgate-1", ready=False))
+    until(lambda: rate(program) == "10r/s")
+    cluster.put(pod("headgate-1"), pod("headgate-2", "new"))
+    until(lambda: rate(program) == "200r/m")
+    cluster.delete("Pod", "headgate-1", "ours")
+    until(lambda: rate(program) == "5r/s")
+
+
+def test_a_pod_that_cannot_be_read_counts_as_one(cluster: Cluster, replica: Start) -> None:
+    cluster.put(ingress("cafe", "cafe.test", limit_req_rate="10r/s", limit_req_scale="true"))
+    assert rate(replica()) == "10r/s"

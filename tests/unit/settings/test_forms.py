@@ -1,0 +1,145 @@
+"""The declarations keep what they promise; values in odd forms are taken as meant, or refused with a reason."""
+
+import time
+
+import pytest
+from crossplane import analyzer
+from knob_samples import companions
+
+from headgate.problems import ObjectRef, Severity
+from headgate.settings import REGISTRY, Field, Unfit, Where, read_annotations, read_configmap
+from headgate.settings.declined import absence, absences, guards
+
+INGRESS = ObjectRef("Ingress", "default", "cafe")
+CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")
+GATES = frozenset({"enable-snippets"})
+BY_KEY = pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.annotation or field.setting.key)
+VERBATIM = {
+    "main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
+    "main_template", "ingress_template", "log_format", "stream_log_format",
+}  # fmt: skip
+"""Knobs whose text is taken as it stands, spaces included."""
+CONTEXTS = {
+    "main": analyzer.NGX_MAIN_CONF, "events": analyzer.NGX_EVENT_CONF, "http": analyzer.NGX_HTTP_MAIN_CONF,
+    "server": analyzer.NGX_HTTP_SRV_CONF, "location": analyzer.NGX_HTTP_LOC_CONF,
+    "upstream": analyzer.NGX_HTTP_UPS_CONF, "stream": analyzer.NGX_STREAM_MAIN_CONF,
+}  # fmt: skip
+NEWER = {"http2", "otel_exporter", "otel_service_name", "otel_trace"}
+"""Directives that the table of crossplane does not have yet."""
+
+
+def told(field: Field, text: str) -> list[str]:
+    """Return the Problems of the knob with *text* and what it needs, wherever it may stand."""
+    problems = []
+    if Where.ANNOTATION in field.setting.where:
+        data = {**companions(field, Where.ANNOTATION), field.annotation: text}
+        problems += read_annotations(data, INGRESS, gates=GATES)[1]
+    if Where.CONFIGMAP in field.setting.where:
+        problems += read_configmap({**companions(field, Where.CONFIGMAP), field.setting.key: text}, CONFIGMAP, GATES)[1]
+    return [str(problem) for problem in problems if "deprecated" not in problem.reason]
+
+
+def value(field: Field, text: str) -> object:
+    try:
+        return field.parse(text)
+    except Unfit as unfit:
+        return f"refused: {unfit}"
+
+
+@BY_KEY
+def test_the_example_can_be_copied(field: Field) -> None:
+    assert field.example
+    assert told(field, field.example) == []
+    assert value(field, field.example) != field.default
+
+
+@BY_KEY
+def test_the_directives_exist_and_may_stand_there(field: Field) -> None:
+    for name in filter(None, field.directive.split(", ")):
+        if name in NEWER:
+            continue
+        masks = analyzer.DIRECTIVES[name]
+        for context in field.context.split(", "):
+            assert any(mask & CONTEXTS[context] for mask in masks), (name, context)
+    assert bool(field.directive) <= bool(field.context)
+
+
+@BY_KEY
+def test_spaces_around_a_value_do_not_count(field: Field) -> None:
+    if field.name not in VERBATIM:
+        assert value(field, f" \t{field.example} ") == value(field, field.example)
+
+
+@BY_KEY
+@pytest.mark.parametrize("form", [str.upper, str.lower, str.title])
+def test_another_case_is_taken_or_refused_with_a_reason(field: Field, form) -> None:
+    for problem in told(field, form(field.example)):
+        assert form(field.example)[:20].split("\n", maxsplit=1)[0].replace("\\", "")[:10] in problem
+
+
+@BY_KEY
+def test_digits_of_other_scripts_are_no_digits(field: Field) -> None:
+    odd = "".join(chr(0x660 + int(char)) if char.isdigit() else char for char in field.example)
+    if odd != field.example and field.name not in VERBATIM and "Quoted" not in str(field.kind):
+        assert str(value(field, odd)).startswith("refused: ")
+
+
+@BY_KEY
+def test_nothing_is_no_value(field: Field) -> None:
+    if not field.setting.empty:
+        assert all("empty" in problem for problem in told(field, "  "))
+        assert told(field, "  ")
+
+
+@BY_KEY
+@pytest.mark.parametrize("text", ["x", "1", "$a ", "/a", "a,", "\n", "(", "8 "], ids=repr)
+def test_a_megabyte_is_refused_shortly_and_at_once(field: Field, text: str) -> None:
+    begun = time.perf_counter()
+    problems = told(field, text * (1_000_000 // len(text)))
+    assert time.perf_counter() - begun < 2
+    assert all(len(problem) < 1000 for problem in problems)
+    assert problems or field.name in VERBATIM or (field.setting.empty and not text.strip())
+
+
+@pytest.mark.parametrize(("key", "_"), list(absences("annotation")))
+def test_an_annotation_that_is_not_there_is_said(key: str, _) -> None:
+    key = key.replace("*", "app-protect-x")
+    said, (problem,) = read_annotations({key: "true"}, INGRESS)
+    found = absence("annotation", key)
+    assert found
+    assert said == {}
+    assert found.reason in problem.reason
+    assert (problem.severity is Severity.ERROR) is guards(key)
+
+
+@pytest.mark.parametrize(("key", "_"), list(absences("configmap")))
+def test_a_key_that_is_not_there_is_said(key: str, _) -> None:
+    _, (problem,) = read_configmap({key.replace("*", "-x"): "true"}, CONFIGMAP)
+    assert problem.code == "InvalidValue"
+    assert problem.reason.startswith("is ")
+    assert "it has no effect" in problem.effect
+
+
+@pytest.mark.parametrize(
+    ("annotations", "loser", "winner"),
+    [
+        ({"nginx.org/limit-req-delay": "5", "nginx.org/limit-req-no-delay": "true"}, "limit-req-delay", "no-delay"),
+        ({"nginx.com/sticky-cookie-services": "serviceName=a b", "nginx.org/sticky-cookie-services": "serviceName=a c"},
+         "nginx.com/sticky-cookie-services", "nginx.org/sticky-cookie-services"),
+    ],
+)  # fmt: skip
+def test_of_two_that_contradict_each_other_it_is_said_which_wins(annotations, loser: str, winner: str) -> None:
+    _, (problem,) = read_annotations(annotations, INGRESS)
+    assert problem.field.endswith(loser)
+    assert problem.reason.startswith("is overruled by nginx.org/")
+    assert problem.reason.endswith(winner)
+
+
+def test_two_that_do_not_contradict_each_other_are_taken() -> None:
+    assert (
+        read_annotations({"nginx.org/limit-req-delay": "5", "nginx.org/limit-req-no-delay": "false"}, INGRESS)[1] == []
+    )
+    data = {"access-log": "/dev/stdout main", "access-log-off": "false"}
+    assert read_configmap(data, CONFIGMAP)[1] == []
+    _, (problem,) = read_configmap(data | {"access-log-off": "true"}, CONFIGMAP)
+    assert problem.reason == "is overruled by access-log-off"

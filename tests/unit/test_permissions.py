@@ -1,0 +1,119 @@
+"""Which rules the flags amount to; tests/e2e/test_permissions.py shows that requests need them, and no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from headgate.controller.kinds import WATCHED
+from headgate.controller.permissions import EVERYWHERE, PARTS, Rule, merged, needed
+from headgate.options import Options, parse
+
+USUAL = ("-nginx-configmaps=ours/settings", "-report-ingress-status", "-external-service=front")
+LISTING = ("list", "watch")
+
+
+def rules(*flags: str) -> dict[str, list[str]]:
+    """The rules by namespace, each as ``VERBS RESOURCES [NAMES]``."""
+    options = parse(flags, {"POD_NAMESPACE": "ours"})
+    assert isinstance(options, Options), options
+    return {namespace: [spoken(rule) for rule in found] for namespace, found in needed(options).items()}
+
+
+def spoken(rule: Rule) -> str:
+    names = f" {','.join(rule.names)}" if rule.names else ""
+    return f"{','.join(rule.verbs)} {','.join(rule.resources)}{names}"
+
+
+OWN = [
+    "get,list,watch pods",
+    "create leases",
+    "get,update leases nginx-ingress-leader-election",
+    "list,watch configmaps settings",
+]
+
+
+def test_for_the_whole_cluster_what_objects_say_is_read_everywhere_and_the_rest_at_home() -> None:
+    assert rules(*USUAL) == {
+        EVERYWHERE: [
+            "list,watch ingressclasses",
+            "get,list,watch ingresses",
+            "list,watch services,secrets",
+            "list,watch endpointslices",
+            "create,patch events",
+            "update ingresses/status",
+        ],
+        "ours": OWN,
+    }
+
+
+def test_for_some_namespaces_only_classes_are_read_everywhere() -> None:
+    found = rules(*USUAL, "-watch-namespace=shop,blog", "-default-server-tls-secret=ours/tls")
+    watched = [
+        "get,list,watch ingresses",
+        "list,watch services,secrets",
+        "list,watch endpointslices",
+        "create,patch events",
+        "update ingresses/status",
+    ]
+    assert found == {
+        EVERYWHERE: ["list,watch ingressclasses"],
+        "shop": watched,
+        "blog": watched,
+        "ours": [
+            OWN[0], "create,patch events", *OWN[1:], "list,watch services front", "list,watch secrets tls",
+        ],
+    }  # fmt: skip
+
+
+def test_secrets_are_read_where_they_may_be_only() -> None:
+    found = rules("-watch-namespace=shop", "-watch-secret-namespace=vault")
+    assert "list,watch secrets" in found["vault"]
+    assert not [rule for rule in found["shop"] if "secrets" in rule]
+    assert found[EVERYWHERE] == ["list,watch ingressclasses"]
+
+
+def test_a_label_needs_namespaces_and_may_lead_anywhere() -> None:
+    found = rules("-watch-namespace-label=team=web")
+    assert "list,watch namespaces,services,secrets" in found[EVERYWHERE]
+    assert "list,watch ingressclasses,ingresses" in found[EVERYWHERE]
+
+
+@pytest.mark.parametrize(
+    ("flag", "gone"),
+    [
+        ("-report-ingress-status=false", "ingresses/status"),
+        ("-enable-leader-election=false", "leases"),
+        ("-nginx-configmaps=", "configmaps"),
+    ],
+)
+def test_what_is_switched_off_needs_no_rule(flag: str, gone: str) -> None:
+    name = flag.split("=", maxsplit=1)[0]
+    given = [text for text in USUAL if not text.startswith(name)]
+    assert gone in str(rules(*USUAL))
+    assert gone not in str(rules(*given, flag))
+
+
+def test_secrets_of_the_metrics_are_asked_for_by_name() -> None:
+    named = ("-prometheus-tls-secret=ours/cert", "-prometheus-basic-auth-secret=other/login")
+    assert rules(*named) == rules()
+    found = rules(*named, "-enable-prometheus-metrics")
+    assert "get secrets cert" in found["ours"]
+    assert found["other"] == ["get secrets login"]
+
+
+def test_a_config_map_elsewhere_is_read_there_and_gets_its_events_there() -> None:
+    found = rules("-nginx-configmaps=other/settings", "-watch-namespace=shop")
+    assert found["other"] == ["list,watch configmaps settings", "create,patch events"]
+
+
+def test_every_watched_kind_is_in_some_part() -> None:
+    listed = {p.kind for part in PARTS for p in part.permissions if set(p.verbs) == set(LISTING)}
+    assert listed >= {row.model.KIND for row in WATCHED}
+
+
+def test_merging_grants_neither_more_nor_less() -> None:
+    one, two = Rule(("",), ("pods",), ("get",)), Rule(("",), ("pods",), ("list",))
+    assert merged([one, two]) == (Rule(("",), ("pods",), ("get", "list")),)
+    named = Rule(("",), ("pods",), ("list",), ("mine",))
+    assert merged([two, named]) == (two, named)
+    assert merged([one, Rule(("apps",), ("pods",), ("get",))]) == (one, Rule(("apps",), ("pods",), ("get",)))

@@ -1,0 +1,94 @@
+"""``limit-req-scale``: each replica lets its share through, and the share follows the number of ready replicas."""
+
+from typing import Any
+
+import pytest
+
+from headgate.api import Ingress, Pod, Service, TopLevel
+from headgate.controller.replicas import count_ready, selector
+from headgate.problems import ObjectRef
+from tests.world import World, made
+
+FLAGS = ("-ingress-class=nginx",)
+
+
+def pod(name: str, *, ready: bool = True) -> TopLevel:
+    status = {"conditions": [{"type": "Ready", "status": str(ready)}, {"type": "Initialized", "status": "True"}]}
+    return made(Pod, metadata={"namespace": "edge", "name": name}, status=status)
+
+
+def ingress(name: str, **annotations: str) -> TopLevel:
+    backend = {"service": {"name": "tea", "port": {"number": 80}}}
+    rule: dict[str, Any] = {
+        "host": f"{name}.test",
+        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+    }
+    said = {f"nginx.org/{key.replace('_', '-')}": text for key, text in annotations.items()}
+    metadata = {"namespace": "shop", "name": name, "annotations": said}
+    return made(Ingress, metadata=metadata, spec={"ingressClassName": "nginx", "rules": [rule]})
+
+
+def rate(world: World, name: str = "cafe") -> str:
+    text = world.texts()[f"conf.d/shop-{name}.conf"].decode()
+    return text.partition(" rate=")[2].partition(";")[0]
+
+
+def world_of(*pods: TopLevel, asked: str = "10r/s", scale: str = "true") -> World:
+    world = World(FLAGS)
+    service = made(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
+    world.put(service, ingress("cafe", limit_req_rate=asked, limit_req_scale=scale), *pods)
+    world.walk()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("asked", "replicas", "share"),
+    [("10r/s", 1, "10r/s"), ("10r/s", 2, "5r/s"), ("10r/s", 3, "200r/m"), ("1r/s", 4, "15r/m"), ("30r/m", 4, "7r/m"),
+     ("1r/m", 5, "1r/m"), ("10r/s", 0, "10r/s")],
+)  # fmt: skip
+def test_the_share_of_one_replica(asked: str, replicas: int, share: str) -> None:
+    assert rate(world_of(*(pod(f"headgate-{number}") for number in range(replicas)), asked=asked)) == share
+
+
+def test_only_those_that_are_ready_count_and_only_those_who_ask_are_touched() -> None:
+    world = world_of(pod("a"), pod("b", ready=False))
+    world.put(ingress("other", limit_req_rate="10r/s"))
+    world.walk()
+    assert (rate(world), rate(world, "other")) == ("10r/s", "10r/s")
+    world.put(pod("b"))
+    walk = world.walk()
+    assert walk.regenerated == {ObjectRef("Ingress", "shop", "cafe")}
+    assert (rate(world), rate(world, "other")) == ("5r/s", "10r/s")
+    world.drop(ObjectRef("Pod", "edge", "a"))
+    world.walk()
+    assert rate(world) == "10r/s"
+
+
+def test_pods_that_come_and_go_touch_nothing_where_nobody_asks() -> None:
+    world = world_of(pod("a"), scale="false")
+    world.put(pod("b"))
+    assert not world.walk().regenerated
+    assert rate(world) == "10r/s"
+
+
+def test_pods_of_a_folder_are_no_replicas() -> None:
+    world = World(("--manifests=.",))
+    service = made(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
+    world.put(service, ingress("cafe", limit_req_rate="10r/s", limit_req_scale="true"), pod("a"), pod("b"))
+    world.walk()
+    assert rate(world) == "10r/s"
+
+
+def test_replicas_are_found_by_the_labels_that_a_rollout_keeps() -> None:
+    labels = {
+        "app": "headgate",
+        "app.kubernetes.io/part-of": "edge",
+        "pod-template-hash": "5d4f",
+        "apps.kubernetes.io/pod-index": "0",
+    }
+    assert selector(labels) == "app=headgate,app.kubernetes.io/part-of=edge"
+    assert selector({"pod-template-hash": "5d4f"}) == ""
+
+
+def test_whoever_asks_counts() -> None:
+    assert count_ready(()) == 1

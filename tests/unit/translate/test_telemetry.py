@@ -1,0 +1,66 @@
+"""OpenTelemetry, for a binary that has the module; the nginx of the tests has not."""
+
+from msgspec import structs
+
+from headgate.api import ConfigMap
+from headgate.ir import Capabilities
+from tests.lexer import directives
+from tests.world import CURRENT, World, made
+
+FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config")
+ABLE = structs.replace(CURRENT, otel="/usr/lib/nginx/modules/ngx_otel_module.so")
+
+
+def main(data: dict[str, str], capabilities: Capabilities = ABLE) -> tuple[list[str], list[str]]:
+    """Return the directives of nginx.conf about telemetry, and what is said."""
+    world = World(FLAGS, capabilities)
+    world.put(made(ConfigMap, metadata={"namespace": "nginx-ingress", "name": "nginx-config"}, data=data))
+    problems = world.walk().config_map or ()
+    found = directives(world.texts()["nginx.conf"].decode())
+    telling = [" ".join((at.name, *at.arguments)) for at in found if "otel" in " ".join((at.name, *at.arguments)) or
+               at.name in {"endpoint", "header"}]  # fmt: skip
+    return telling, [str(problem) for problem in problems]
+
+
+def test_a_collector_with_a_header() -> None:
+    told, problems = main(
+        {
+            "otel-exporter-endpoint": "otel.observability.svc",
+            "otel-exporter-header-name": "X-Api-Token",
+            "otel-exporter-header-value": "a secret; really",
+            "otel-service-name": "edge",
+            "otel-trace-in-http": "true",
+        }
+    )
+    assert told == [
+        "load_module /usr/lib/nginx/modules/ngx_otel_module.so",
+        "otel_exporter",
+        "endpoint http://otel.observability.svc:4317",
+        "header X-Api-Token a secret; really",
+        "otel_service_name edge",
+        "otel_trace on",
+    ]
+    assert problems == []
+
+
+def test_an_endpoint_alone_traces_nothing_yet() -> None:
+    told, _ = main({"otel-exporter-endpoint": "https://otel:443"})
+    assert told[1:] == ["otel_exporter", "endpoint https://otel:443"]
+
+
+def test_nothing_is_loaded_unless_it_is_asked_for() -> None:
+    assert main({}) == ([], [])
+
+
+def test_companions_are_needed() -> None:
+    told, problems = main({"otel-exporter-header-name": "X-A", "otel-trace-in-http": "true"})
+    assert told == []
+    assert ["unless otel-exporter-header-value is set too" in problems[0], len(problems)] == [True, 2]
+    assert "unless otel-exporter-endpoint is set too" in problems[1]
+
+
+def test_a_binary_without_the_module_is_said_for_each_key() -> None:
+    told, problems = main({"otel-exporter-endpoint": "otel", "otel-trace-in-http": "true"}, CURRENT)
+    assert told == []
+    assert [problem.partition(":")[0] for problem in problems] == ["otel-exporter-endpoint", "otel-trace-in-http"]
+    assert all("needs ngx_otel_module, which this nginx does not have" in problem for problem in problems)

@@ -1,0 +1,377 @@
+"""Write what the chart takes from code: schema, table of values, refused values; ``--check`` only compares them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import yaml
+from generated import write_or_compare
+
+from headgate.flags import Declaration, Integer, Member, boolean
+from headgate.options import DECLARED, DECLINED
+from headgate.settings.config_params import REGISTRY
+
+ROOT = Path(__file__).resolve().parent.parent
+CHART = ROOT / "charts" / "headgate"
+
+FLAGS: Mapping[str, str] = {
+    "watch-namespace": "controller.watchNamespace",
+    "watch-secret-namespace": "controller.watchSecretNamespace",
+    "watch-namespace-label": "controller.watchNamespaceLabel",
+    "ingress-class": "controller.ingressClass.name",
+    "nginx-configmaps": "controller.customConfigMap",
+    "allow-empty-ingress-host": "controller.allowEmptyIngressHost",
+    "enable-snippets": "controller.enableSnippets",
+    "default-http-listener-port": "controller.defaultHTTPListenerPort",
+    "default-https-listener-port": "controller.defaultHTTPSListenerPort",
+    "disable-ipv6": "controller.disableIPV6",
+    "health-status": "controller.healthStatus",
+    "health-status-uri": "controller.healthStatusURI",
+    "nginx-status": "controller.nginxStatus.enable",
+    "nginx-status-port": "controller.nginxStatus.port",
+    "nginx-status-allow-cidrs": "controller.nginxStatus.allowCidrs",
+    "nginx-debug": "controller.nginxDebug",
+    "nginx-reload-timeout": "controller.nginxReloadTimeout",
+    "reload-spacing": "controller.reloadSpacing",
+    "shutdown-grace-period": "controller.shutdownGracePeriod",
+    "drain-timeout": "controller.drainTimeout",
+    "enable-config-safety": "controller.enableConfigSafety",
+    "enable-directive-autoadjust": "controller.directiveAutoAdjust",
+    "main-template-path": "controller.mainTemplatePath",
+    "ingress-template-path": "controller.ingressTemplatePath",
+    "default-server-tls-secret": "controller.defaultTLS.secret",
+    "wildcard-tls-secret": "controller.wildcardTLS.secret",
+    "ssl-dynamic-reload": "controller.enableSSLDynamicReload",
+    "external-service": "controller.reportIngressStatus.externalService",
+    "report-ingress-status": "controller.reportIngressStatus.enable",
+    "enable-leader-election": "controller.reportIngressStatus.enableLeaderElection",
+    "leader-election-lock-name": "controller.reportIngressStatus.leaderElectionLockName",
+    "enable-prometheus-metrics": "prometheus.create",
+    "prometheus-metrics-listen-port": "prometheus.port",
+    "prometheus-tls-secret": "prometheus.secret",
+    "prometheus-basic-auth-secret": "prometheus.basicAuthSecret",
+    "enable-latency-metrics": "controller.enableLatencyMetrics",
+    "ready-status": "controller.readyStatus.enable",
+    "ready-status-port": "controller.readyStatus.port",
+    "log-format": "controller.logFormat",
+    "log-level": "controller.logLevel",
+}
+"""The value that says each flag."""
+
+BY_EXTRA_ARGS = frozenset({"manifests", "prefix", "nginx", "kubeconfig", "context", "version", "help"})
+"""Flags without a value: in a Pod of the chart they have one sensible setting."""
+
+
+class Refusal(NamedTuple):
+    """A value of the incumbent's chart that means something only where a feature is that Headgate does not have."""
+
+    flag: str
+    off: Any = False
+
+
+DECLINED_VALUES: Mapping[str, Refusal] = {
+    "controller.nginxplus": Refusal("nginx-plus"),
+    "controller.appprotect.enable": Refusal("enable-app-protect"),
+    "controller.appprotectdos.enable": Refusal("enable-app-protect-dos"),
+    "controller.enableOIDC": Refusal("enable-oidc"),
+    "controller.enableTLSPassthrough": Refusal("enable-tls-passthrough"),
+    "controller.enableCertManager": Refusal("enable-cert-manager"),
+    "controller.enableExternalDNS": Refusal("enable-external-dns"),
+    "controller.globalConfiguration.create": Refusal("global-configuration"),
+    "controller.globalConfiguration.customName": Refusal("global-configuration", ""),
+    "controller.reportIngressStatus.ingressLink": Refusal("ingresslink", ""),
+    "nginxAgent.enable": Refusal("agent"),
+    "controller.enableCustomResources": Refusal("enable-custom-resources"),
+    "controller.enableWeightChangesDynamicReload": Refusal("weight-changes-dynamic-reload"),
+    "serviceInsight.create": Refusal("enable-service-insight"),
+}
+"""Values that are refused or only told of, as the flag is that the incumbent's chart makes of them."""
+
+DECLINED_BY_CHART: Mapping[str, tuple[Any, bool, str]] = {
+    "nginxServiceMesh.enable": (False, True, "needs NGINX Service Mesh, which is no longer made; remove the value"),
+    "controller.latencyMetricsBuckets": (
+        "",
+        False,
+        "has no effect: the buckets of the latency histogram cannot be chosen",
+    ),
+}
+"""The same for values that are no flag of ours: what means off, whether it is refused, and why."""
+
+WITHOUT_EFFECT = (
+    "controller.mgmt",
+    "controller.tlsPassthroughPort",
+    "controller.telemetryReporting",
+    "controller.includeYear",
+    "controller.initContainerSecurityContext",
+    "controller.initContainerResources",
+)
+"""Values of the incumbent's chart that nobody misses: they serve a value above, or Headgate does not do it at all."""
+
+_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+_OWN = r"(\$\(POD_NAMESPACE\)|[a-z0-9]([-a-z0-9]*[a-z0-9])?)"
+_PATTERNS = {
+    "NAME": f"^({_NAME})?$",
+    "NAME,…": rf"^({_NAME}(\s*,\s*{_NAME})*)?$",
+    "NAMESPACE/NAME": f"^({_OWN}/{_NAME})?$",
+}
+"""Patterns for the texts of flags, by placeholder; the program looks closer."""
+
+_AMOUNT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^([0-9]+%?)?$"}]}
+_PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_TARGET = {"anyOf": [_PORT, {"type": "string", "minLength": 1}]}
+_NODE_PORT = {"anyOf": [_PORT, {"const": ""}]}
+
+SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "controller.kind": {"enum": ["deployment", "daemonset", "statefulset"]},
+    "controller.name": {"minLength": 1},
+    "controller.replicaCount": {"minimum": 0},
+    "controller.image.repository": {"minLength": 1},
+    "controller.image.digest": {"pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "controller.image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "controller.config.name": {"pattern": _PATTERNS["NAME"]},
+    "controller.customConfigMap": {"type": "string", "pattern": _PATTERNS["NAME"]},
+    "controller.containerPort.http": _PORT,
+    "controller.containerPort.https": _PORT,
+    "controller.hostPort.http": _PORT,
+    "controller.hostPort.https": _PORT,
+    "controller.dnsPolicy": {"enum": ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]},
+    "controller.extraArgs": {"items": {"type": "string", "pattern": "^-"}},
+    # The incumbent's file suggests an empty mapping.
+    "controller.topologySpreadConstraints": {"anyOf": [{"type": "array"}, {"type": "object", "maxProperties": 0}]},
+    "controller.startupStatus.port": _NODE_PORT,
+    "controller.terminationGracePeriodSeconds": {"minimum": 0},
+    "controller.drainTimeout": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 86_400}, {"const": ""}]},
+    "controller.service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    "controller.service.externalTrafficPolicy": {"enum": ["Local", "Cluster"]},
+    "controller.service.allocateLoadBalancerNodePorts": {"enum": [True, False, ""]},
+    "controller.service.ipFamilyPolicy": {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]},
+    "controller.service.ipFamilies": {"items": {"enum": ["IPv4", "IPv6"]}},
+    "controller.service.httpPort.port": _PORT,
+    "controller.service.httpsPort.port": _PORT,
+    "controller.service.httpPort.nodePort": _NODE_PORT,
+    "controller.service.httpsPort.nodePort": _NODE_PORT,
+    "controller.service.httpPort.targetPort": _TARGET,
+    "controller.service.httpsPort.targetPort": _TARGET,
+    "controller.service.sessionAffinity.type": {"enum": ["ClientIP"]},
+    "controller.autoscaling.minReplicas": {"minimum": 1},
+    "controller.autoscaling.maxReplicas": {"minimum": 1},
+    "controller.autoscaling.targetCPUUtilizationPercentage": {"minimum": 0},
+    "controller.autoscaling.targetMemoryUtilizationPercentage": {"minimum": 0},
+    "controller.podDisruptionBudget.minAvailable": _AMOUNT,
+    "controller.podDisruptionBudget.maxUnavailable": _AMOUNT,
+    "controller.statefulset.podManagementPolicy": {"enum": ["OrderedReady", "Parallel"]},
+    "controller.statefulset.persistentVolumeClaimRetentionPolicy.whenDeleted": {"enum": ["Retain", "Delete"]},
+    "controller.statefulset.persistentVolumeClaimRetentionPolicy.whenScaled": {"enum": ["Retain", "Delete"]},
+    "prometheus.scheme": {"enum": ["http", "https"]},
+}
+"""What Kubernetes demands of values that are no flags, or of flags that the chart makes of several values."""
+
+
+# --- values ---------------------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """One documented key of values.yaml: its path, the comment above it, and its default."""
+
+    path: str
+    doc: str
+    default: Any
+
+    @property
+    def parent(self) -> str:
+        """The path of the mapping that holds it; empty at the top."""
+        return self.path.rpartition(".")[0]
+
+
+_KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z0-9]+):")
+
+
+def documented(text: str) -> dict[str, Entry]:
+    """Return the keys of a values.yaml that have a comment, and the mappings above them, in their order."""
+    values = yaml.safe_load(text)
+    found: dict[str, Entry] = {}
+    stack: list[str] = []
+    comment: list[str] = []
+    for line in text.splitlines():
+        if match := _KEY.match(line):
+            del stack[len(match["indent"]) // 2 :]
+            stack.append(match["key"])
+            if comment:
+                _enter(found, stack, " ".join(comment), values)
+            comment = []
+        elif line.lstrip().startswith("#"):
+            comment.append(line.lstrip().lstrip("#").strip())
+        else:
+            comment = []
+    return found
+
+
+def _enter(found: dict[str, Entry], keys: list[str], doc: str, values: Any) -> None:
+    """Add a key and, without a word, the mappings above it that have none."""
+    for depth, key in enumerate(keys, 1):
+        values = values[key]
+        path = ".".join(keys[:depth])
+        if depth == len(keys):
+            found[path] = Entry(path, doc, values)
+        else:
+            found.setdefault(path, Entry(path, "", values))
+
+
+VALUES = documented((CHART / "values.yaml").read_text())
+_PARENTS = frozenset(entry.parent for entry in VALUES.values())
+
+
+# --- schema ---------------------------------------------------------------------------------------------
+
+Schema = dict[str, Any]
+
+
+def schema() -> str:
+    """Return values.schema.json: what is not documented is refused, except below keys that take anything."""
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Values of the chart headgate",
+        "$defs": {"text": {"type": ["string", "number", "boolean"]}},
+        **_mapping(""),
+    }
+    whole["properties"]["global"] = {"description": "Values of a chart that contains this one."}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
+
+
+def _mapping(path: str) -> Schema:
+    """Return the schema of a mapping whose keys are documented."""
+    children = {entry.path.rpartition(".")[2]: _schema(entry) for entry in VALUES.values() if entry.parent == path}
+    for gone in (*DECLINED_VALUES, *DECLINED_BY_CHART, *WITHOUT_EFFECT):
+        head, _, key = gone.rpartition(".")
+        if head == path:
+            children.setdefault(key, _gone(gone))
+        elif head not in VALUES and head.rpartition(".")[0] == path:
+            children.setdefault(head.rpartition(".")[2], {"type": "object", "description": "Not there; see README.md."})
+    return {"type": "object", "additionalProperties": False, "properties": children}
+
+
+def _gone(path: str) -> Schema:
+    return {"description": "Not there; see README.md." if path in refusals() else "Without effect."}
+
+
+def _schema(entry: Entry) -> Schema:
+    said = {"description": entry.doc} if entry.doc else {}
+    if entry.path == "controller.config.entries":
+        return said | _entries()
+    if entry.path in _PARENTS:
+        return said | _mapping(entry.path)
+    shape = _plain(entry.default)
+    if declaration := DECLARED.get(_FLAG_OF.get(entry.path, "")):
+        shape |= _flag(declaration)
+    wanted = SHAPES.get(entry.path, {})
+    if not wanted.keys().isdisjoint({"anyOf", "enum", "type"}):
+        shape = {}
+    return said | shape | wanted | {"default": entry.default}
+
+
+_FLAG_OF = {value: flag for flag, value in FLAGS.items()}
+_TYPES = {bool: "boolean", int: "integer", str: "string", dict: "object", list: "array"}
+
+
+def _plain(default: Any) -> Schema:
+    """Return the shape of values like *default*."""
+    return {"type": _TYPES[type(default)]}
+
+
+def _flag(declaration: Declaration) -> Schema:
+    """Return what the flag's parser demands."""
+    parse = declaration.value.parse
+    if parse is boolean:
+        return {"type": "boolean"}
+    if isinstance(parse, Integer):
+        return {"type": "integer", "minimum": parse.least, "maximum": parse.most}
+    if isinstance(parse, Member):
+        return {"enum": list(parse.words)}
+    pattern = _PATTERNS.get(declaration.value.placeholder)
+    return {"pattern": pattern} if pattern else {}
+
+
+def _entries() -> Schema:
+    """Return the shape of the ConfigMap; a key that nobody knows is told of by an event on it, as everywhere else."""
+    text = {"$ref": "#/$defs/text"}
+    known = {key: {"description": field.setting.doc} | text for key, field in sorted(REGISTRY.keys.items())}
+    return {"type": "object", "properties": known, "additionalProperties": text, "default": {}}
+
+
+# --- refused values -------------------------------------------------------------------------------------
+
+
+def refusals() -> Mapping[str, Mapping[str, Any]]:
+    """Return what is known and not there, by value: what means off, whether it stops the installation, and why."""
+    found = {
+        value: {
+            "value": value,
+            "off": refusal.off,
+            "refused": DECLINED[refusal.flag].refused,
+            "reason": _of_values(DECLINED[refusal.flag].reason),
+        }
+        for value, refusal in DECLINED_VALUES.items()
+    }
+    for value, (off, refused, reason) in DECLINED_BY_CHART.items():
+        found[value] = {"value": value, "off": off, "refused": refused, "reason": reason}
+    return found
+
+
+def _of_values(reason: str) -> str:
+    """Return what is said of a flag as it is said of a value."""
+    reason = reason.replace("remove the flag", "remove the value")
+    return re.sub(r"(?<!\w)--?([a-z][-a-z]+)", lambda match: FLAGS.get(match[1], match[0]), reason)
+
+
+def declined() -> str:
+    """Return files/declined.yaml, which the templates read."""
+    head = (
+        "# Values of the incumbent's chart that are known and not there. Generated by `make generate`; do not edit.\n"
+    )
+    return head + yaml.safe_dump(list(refusals().values()), sort_keys=False, width=200)
+
+
+# --- README ---------------------------------------------------------------------------------------------
+
+MARK = "<!-- Generated by `make generate` from values.yaml; do not edit below. -->\n"
+
+
+def readme() -> str:
+    """Return README.md: its head as it stands, then the tables."""
+    head, mark, _ = (CHART / "README.md").read_text().partition(MARK)
+    return head + (mark or MARK) + "\n" + "\n".join([*_table(), "", *_gone_table(), ""])
+
+
+def _table() -> Iterator[str]:
+    yield from ("## Values", "", "| Value | Default | Meaning |", "|---|---|---|")
+    for entry in VALUES.values():
+        if entry.path not in _PARENTS:
+            flag = _FLAG_OF.get(entry.path)
+            said = f" (`{DECLARED[flag].spelling}`)" if flag else ""
+            yield f"| `{entry.path}` | {_cell(entry.default)} | {entry.doc}{said} |"
+
+
+def _cell(default: Any) -> str:
+    return "" if default == "" else f"`{msgspec.json.encode(default).decode()}`"
+
+
+def _gone_table() -> Iterator[str]:
+    yield from ("## Known and not there", "", "| Value | Installation | Why |", "|---|---|---|")
+    for value, said in refusals().items():
+        effect = "refused" if said["refused"] else "goes on, NOTES say it"
+        yield f"| `{value}` | {effect} | {said['reason']} |"
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "values.schema.json": schema,
+    "files/declined.yaml": declined,
+    "README.md": readme,
+}
+
+if __name__ == "__main__":
+    sys.exit(write_or_compare(__doc__ or "", CHART, FILES))
