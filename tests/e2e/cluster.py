@@ -36,8 +36,9 @@ ROLES = (
 
 MODELS = (ConfigMap, EndpointSlice, Event, Ingress, IngressClass, Lease, Namespace, Pod, Secret, Service)
 DEPLOYMENT = Kind("Deployment", "deployments", group="apps")
+DAEMON_SET = Kind("DaemonSet", "daemonsets", group="apps")
 NODE = Kind("Node", "nodes", namespaced=False)
-NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, NODE)
+NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, DAEMON_SET, NODE)
 KINDS = {kind.name: kind for kind in (*(model.KIND for model in MODELS), *NOT_OURS)}
 
 APPLY = {"fieldManager": "headgate-e2e", "force": "true"}

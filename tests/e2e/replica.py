@@ -8,16 +8,15 @@ import json
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
-from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e.handshake import handshake, unverified
 from tests.e2e.waiting import eventually
 
 LOOPBACK = "127.0.0.1"
@@ -67,6 +66,7 @@ class Replica:
             "-disable-ipv6",
             "-log-format=json",
             "--drain-timeout=1",
+            "--shutdown-grace-period=0",
             *flags,
         ]
         self._environ = {**os.environ, **environ}
@@ -124,14 +124,8 @@ class Replica:
 
     async def certificate(self, host: str) -> int | None:
         """The serial number of the certificate that *host* is answered with; None if the handshake fails."""
-        context = unverified()
-        try:
-            _, writer = await asyncio.open_connection(LOOPBACK, self.ports.https, ssl=context, server_hostname=host)
-        except OSError:
-            return None
-        found: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        writer.transport.abort()
-        return x509.load_der_x509_certificate(found).serial_number
+        found = await handshake((LOOPBACK, self.ports.https), host)
+        return found.serial if found else None
 
     async def is_ready(self) -> bool:
         if self._process is not None:
@@ -191,10 +185,3 @@ def total(text: str, name: str, labels: Mapping[str, str]) -> float:
     # The parser gives every counter the suffix _total, also those that the incumbent names without.
     names = {name, f"{name}_total"}
     return sum(sample.value for sample in samples if sample.name in names and labels.items() <= sample.labels.items())
-
-
-def unverified() -> ssl.SSLContext:
-    """TLS that believes everybody."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context

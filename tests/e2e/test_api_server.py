@@ -17,6 +17,8 @@ from tests.e2e.place import Place
 from tests.e2e.replica import Answer, Replica
 from tests.e2e.waiting import eventually
 
+pytestmark = pytest.mark.disruptive
+
 RESTART = "E2E_RESTART_API_SERVER"
 """Shell command that ends the API server, starts it again and returns when it is ready."""
 

@@ -22,7 +22,7 @@ ADDRESS = "203.0.113.7"
 POLLED_WITHIN = 40.0
 """Seconds until a list in place of a watch shows a change: the pause between two lists, and some more."""
 
-MOST_DENIALS = 5
+MOST_DENIALS = 10
 """Refused requests of a test that are no loop: a watch of IngressClasses at each of its lists, and what others ask."""
 
 
@@ -109,7 +109,7 @@ async def test_everything_works_with_the_incumbents_role(
     assert await is_served(replica)
     await eventually(lambda: cluster.addresses(namespace, "shop"), lambda found: found == [ADDRESS])
     await eventually(lambda: cluster.reasons(namespace, "shop"), lambda found: found == ["AddedOrUpdated"])
-    await eventually(lambda: cluster.reasons(namespace, "replica"), lambda found: found == ["SecretUpdated"])
+    await eventually(lambda: cluster.reasons(namespace, "replica"), lambda found: "SecretUpdated" in found)
 
     # The class may not be watched; it is listed now and then, and that this is so is said once.
     await cluster.delete("IngressClass", "", namespace)
@@ -130,7 +130,7 @@ async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
     )
     await place.add_ingress("shop", tls="shop-tls")
     await place.add_ingress("plain")
-    await eventually(lambda: may_list_secrets(place), lambda allowed: not allowed)
+    await eventually(lambda: may_list(place, "secrets"), lambda allowed: not allowed)
     replica = await place.start(account)
     assert (await replica.get("plain.test")).status == 200
     assert await replica.certificate("shop.test") is None
@@ -147,10 +147,10 @@ async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
     assert len(replica.logged("informer recovered", informer="secrets")) == 1
 
 
-async def may_list_secrets(place: Place) -> bool:
+async def may_list(place: Place, resource: str, group: str = "") -> bool:
     """What the authorizer of the API server says at present; it hears of changed roles a little later."""
     user = f"system:serviceaccount:{place.name}:headgate"
-    asked = {"user": user, "resourceAttributes": {"verb": "list", "resource": "secrets"}}
+    asked = {"user": user, "resourceAttributes": {"verb": "list", "group": group, "resource": resource}}
     body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": asked}
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
     answer = json.loads(await place.cluster.client.request("POST", path, body=body))

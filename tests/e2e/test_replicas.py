@@ -3,70 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import itertools
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from headgate.api import Ingress, Lease, LeaseSpec
-from headgate.k8s import Informer, LeaseTiming, Resources
-from headgate.problems import ObjectRef
+from headgate.k8s import LeaseTiming
 from tests.e2e.cluster import Cluster
 from tests.e2e.objects import config_map
 from tests.e2e.place import Place, settled
 from tests.e2e.replica import Replica
 from tests.e2e.waiting import eventually
+from tests.e2e.witness import Witness, vacancy, watching
 
 FIRST, SECOND = "203.0.113.1", "203.0.113.2"
 """Each replica reports an address of its own, so that a status tells who wrote it."""
 TIMING = LeaseTiming()
 SLACK = 5.0
-
-
-class Witness:
-    """Watches a namespace and notes every state of its Ingress statuses and of its Lease, in their order."""
-
-    def __init__(self, cluster: Cluster, namespace: str) -> None:
-        client = cluster.client
-        self._ingresses = Informer(Resources(client, Ingress, namespace), self._note_status, name="ingresses")
-        self._leases = Informer(Resources(client, Lease, namespace), self._note_lease, name="leases")
-        self.written: dict[str, list[str]] = {}
-        """Name of an Ingress → the addresses that its status showed, one after the other."""
-        self.leases: list[LeaseSpec] = []
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ingresses.run())
-            tasks.create_task(self._leases.run())
-
-    def _note_status(self, ref: ObjectRef) -> None:
-        ingress = self._ingresses.store.get(ref)
-        balancer = ingress and ingress.status and ingress.status.load_balancer
-        self.written.setdefault(ref.name, []).extend(item.ip or "" for item in (balancer and balancer.ingress) or ())
-
-    def _note_lease(self, ref: ObjectRef) -> None:
-        lease = self._leases.store.get(ref)
-        if lease and lease.spec:
-            self.leases.append(lease.spec)
-
-    async def writers(self, name: str) -> list[str]:
-        """Who wrote the status of an Ingress: each address once as long as it stays the same."""
-        return [address for address, _ in itertools.groupby(self.written.get(name, []))]
-
-    async def holders(self) -> list[str]:
-        return [holder for holder, _ in itertools.groupby(spec.holder_identity or "" for spec in self.leases)]
-
-
-@asynccontextmanager
-async def watching(place: Place) -> AsyncIterator[Witness]:
-    witness = Witness(place.cluster, place.name)
-    running = asyncio.create_task(witness.run())
-    try:
-        yield witness
-        assert not running.done(), "the witness looked away"
-    finally:
-        running.cancel()
 
 
 async def start(place: Place, name: str, address: str) -> Replica:
@@ -117,19 +67,6 @@ async def succession(place: Place, how: signal.Signals) -> None:
         await eventually(lambda: witness.writers("late"))
         assert await witness.writers("late") == [SECOND]
         assert await witness.writers("shop") == [FIRST, SECOND]
-
-
-def vacancy(leases: list[LeaseSpec]) -> float:
-    """Seconds between the last renewal of one holder and the first of the next."""
-    for before, after in itertools.pairwise(leases):
-        if before.holder_identity != after.holder_identity:
-            return (moment(after) - moment(before)).total_seconds()
-    raise AssertionError("nobody took over")
-
-
-def moment(lease: LeaseSpec) -> dt.datetime:
-    assert lease.renew_time is not None
-    return dt.datetime.fromisoformat(lease.renew_time)
 
 
 async def logged(replica: Replica, message: str) -> bool:

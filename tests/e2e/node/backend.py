@@ -24,6 +24,8 @@ async def main():
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     await told.wait()
+    if grace < 0:
+        os._exit(1)
     # A good neighbour answers on while the word spreads that it leaves.
     await asyncio.sleep(grace)
     await runner.cleanup()
@@ -31,6 +33,8 @@ async def main():
 asyncio.run(main())
 """
 """Answers ``POD METHOD PATH``, after ``?wait=`` seconds; goes on for a time of grace after SIGTERM."""
+AT_ONCE = -1
+"""The grace of a backend that drops everything at SIGTERM."""
 
 POD_NAME = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 RESTRICTED = {
@@ -59,7 +63,7 @@ def backend(  # noqa: PLR0913 - what a backend of these tests can be
         "metadata": {"labels": labels, "annotations": {"headgate.test/revision": revision}},
         "spec": {
             "containers": [container],
-            "terminationGracePeriodSeconds": int(grace) + 5,
+            "terminationGracePeriodSeconds": max(int(grace), 0) + 5,
             "automountServiceAccountToken": False,
         },
     }

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.cluster import Cluster
 from tests.e2e.node.installation import Installation, node_address
+from tests.e2e.node.machine import Machine
 from tests.e2e.place import Place
 
 
@@ -21,3 +22,19 @@ async def installation(place: Place, cluster: Cluster) -> Installation:
     if not node:
         pytest.skip("the cluster has no node that is ready")
     return Installation(place, image, node)
+
+
+@pytest.fixture
+async def machine(installation: Installation) -> Machine:
+    """Root on the node."""
+    machine = Machine(installation)
+    await machine.start()
+    return machine
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests measured and recorded as properties."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            figure = f"{value:.2f}" if isinstance(value, float) else value
+            terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {name} {figure}")

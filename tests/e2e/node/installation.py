@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import aiohttp
@@ -9,10 +10,12 @@ import yaml
 
 from headgate.k8s import K8sError
 from tests.e2e.cluster import RBAC, Cluster
+from tests.e2e.handshake import Handshake, handshake, unverified
 from tests.e2e.node.backend import POD_NAME, RESTRICTED, backend
+from tests.e2e.node.load import Plan
 from tests.e2e.objects import Object
 from tests.e2e.place import Place
-from tests.e2e.replica import NOBODY, Answer, total, unverified
+from tests.e2e.replica import NOBODY, Answer, total
 from tests.e2e.test_rbac import ROLE
 from tests.e2e.waiting import eventually
 
@@ -49,9 +52,13 @@ class Installation:
         """Apply everything and wait until *replicas* Pods are ready; *pod* replaces fields of the Pod's spec."""
         await self.account(yaml.safe_load(ROLE.read_text())["rules"])
         await self.cluster.apply(self.service(), self.deployment(*arguments, replicas=replicas, **pod))
-        for port in (await self.cluster.get("Service", self.namespace, NAME))["spec"]["ports"]:
-            self.ports[port["name"]] = port["nodePort"]
+        await self.find_ports(NAME)
         await self.settled(replicas)
+
+    async def find_ports(self, service: str) -> None:
+        """Remember the node ports of *service*."""
+        for port in (await self.cluster.get("Service", self.namespace, service))["spec"]["ports"]:
+            self.ports[port["name"]] = port["nodePort"]
 
     async def account(self, rules: list[Object]) -> None:
         """Give the Pods' ServiceAccount exactly *rules*, in the whole cluster."""
@@ -94,6 +101,12 @@ class Installation:
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
         }
 
+    def bare_pod(self, name: str, *arguments: str, label: str = NAME, **pod: Any) -> Object:
+        """A Pod of its own that is as those of the Deployment; with another *label* the Service passes it by."""
+        spec = self.deployment(*arguments, **pod)["spec"]["template"]["spec"]
+        meta = {"namespace": self.namespace, "name": name, "labels": {"app": label}}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
     def service(self) -> Object:
         ports = [{"name": name, "port": port, "targetPort": port} for name, port in (("http", 80), ("https", 443))]
         spec = {"type": "NodePort", "selector": {"app": NAME}, "ports": ports}
@@ -108,6 +121,10 @@ class Installation:
         """Apply a backend and wait until its Pods are ready."""
         await self.cluster.apply(*backend(self.namespace, name, self.image, **options))
         await self.settled(options.get("replicas", 1), name)
+
+    async def scale(self, replicas: int, name: str = NAME) -> None:
+        """Set the number of Pods of the Deployment *name*; they may take a while to come and to go."""
+        await self.cluster.merge("Deployment", self.namespace, name, {"spec": {"replicas": replicas}})
 
     async def settled(self, replicas: int, name: str = NAME) -> None:
         """Wait until exactly *replicas* Pods of the Deployment *name* are there, all ready and of its newest form."""
@@ -155,6 +172,15 @@ class Installation:
         except (aiohttp.ClientError, OSError):
             return NOBODY
 
+    async def handshake(self, host: str) -> Handshake | None:
+        """What *host* shows at the node port of HTTPS; None if the handshake fails."""
+        return await handshake((self.node, self.ports["https"]), host)
+
+    def plan(self, host: str, *, tls: bool = False, **options: Any) -> Plan:
+        """Clients that ask for *host* through the node port; *options* are fields of the plan."""
+        port = self.ports["https" if tls else "http"]
+        return Plan((self.node, port), host, tls=unverified() if tls else None, **options)
+
     async def metric(self, name: str, pod: str = "", **labels: str) -> float:
         """The sum of the series of *name* that have *labels*, of *pod* or of the only Pod."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod or await self.pod()}:9113/proxy/metrics"
@@ -169,6 +195,23 @@ class Installation:
         """What *pod* wrote; ``previous="true"`` asks for its container before the last restart."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
         return (await self.cluster.client.request("GET", path, params=params)).decode()
+
+    async def lines(self, pod: str) -> list[dict[str, Any]]:
+        """What the controller in *pod* wrote, line by line; nginx's own lines are left out."""
+        return [json.loads(line) for line in (await self.log(pod)).splitlines() if line.startswith("{")]
+
+    async def logged(self, pod: str, message: str, **fields: str) -> list[dict[str, Any]]:
+        """The lines that the controller in *pod* wrote with this message whose fields contain these texts."""
+        return [
+            entry
+            for entry in await self.lines(pod)
+            if entry["msg"] == message and all(text in str(entry.get(name)) for name, text in fields.items())
+        ]
+
+    async def restarts(self, pod: str) -> int:
+        """How often the container of *pod* was started again."""
+        (status,) = (await self.cluster.get("Pod", self.namespace, pod))["status"]["containerStatuses"]
+        return int(status["restartCount"])
 
     async def execute(self, pod: str, *command: str) -> str:
         """Run a command in a container, as ``kubectl exec`` does (with it)."""

@@ -1,0 +1,67 @@
+"""How long a fault was felt, and whether what is left of it is what a fresh start would give."""
+
+from __future__ import annotations
+
+import json
+
+from headgate.nginx.verify import NAME as VERSION_FILE
+from tests.e2e.cluster import Cluster
+from tests.e2e.node.installation import NAME, Installation
+from tests.e2e.node.load import Load
+from tests.e2e.objects import Object
+from tests.e2e.waiting import eventually
+
+READ = """
+import json, pathlib, sys
+
+root = pathlib.Path("/etc/nginx")
+print(json.dumps({str(at.relative_to(root)): at.read_text() for at in root.rglob("*") if at.is_file()}))
+"""
+
+
+def outage(traffic: Load, since: float) -> float:
+    """Seconds from *since* until the last request that failed had ended; 0 if none failed."""
+    return max((request.ended - since for request in traffic.requests if request.failure), default=0.0)
+
+
+async def configuration(installation: Installation, pod: str) -> dict[str, str]:
+    """Every file of nginx's configuration in *pod* but the number of the version, which counts the changes."""
+    files: dict[str, str] = json.loads(await installation.execute(pod, "python3", "-c", READ))
+    assert files.pop(VERSION_FILE)
+    return files
+
+
+async def failing(installation: Installation, pod: str = "") -> set[str]:
+    """The informers of *pod*, or of the only Pod, whose last word is that they failed."""
+    last: dict[str, str] = {}
+    for entry in await installation.lines(pod or await installation.pod()):
+        if entry["msg"] in {"informer failed", "informer recovered"}:
+            last[entry["informer"]] = entry["msg"]
+    return {name for name, message in last.items() if message == "informer failed"}
+
+
+async def is_as_fresh(installation: Installation, pod: str) -> None:
+    """Start another Pod as those of the Deployment and compare what it makes of the cluster with what *pod* has."""
+    cluster, namespace = installation.cluster, installation.namespace
+    template = (await cluster.get("Deployment", namespace, NAME))["spec"]["template"]
+    meta = {"namespace": namespace, "name": "fresh", "labels": {"app": "fresh"}}
+    await cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]})
+    await is_ready(cluster, namespace, "fresh")
+    await is_as(installation, pod, "fresh")
+
+
+async def is_as(installation: Installation, pod: str, fresh: str) -> None:
+    """Compare what *pod* has with what the Pod *fresh* made of the cluster when it started."""
+    wanted = await configuration(installation, fresh)
+    assert any(name.startswith("conf.d/") for name in wanted)
+    await eventually(lambda: configuration(installation, pod), lambda found: found == wanted)
+
+
+async def is_ready(cluster: Cluster, namespace: str, pod: str, seconds: float = 60) -> None:
+    """Wait until *pod* is ready."""
+
+    async def conditions() -> dict[str, str]:
+        found: Object = await cluster.get("Pod", namespace, pod)
+        return {state["type"]: state["status"] for state in found["status"].get("conditions", ())}
+
+    await eventually(conditions, lambda found: found.get("Ready") == "True", seconds)

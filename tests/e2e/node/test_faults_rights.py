@@ -1,0 +1,154 @@
+"""Rights that are taken away while Headgate runs, and given back: it says so once, serves on, and recovers by itself.
+
+Three installations lose theirs at the same time, since each takes as long as the pause between two lists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import yaml
+
+from tests.e2e.node.aftermath import failing
+from tests.e2e.node.installation import Installation
+from tests.e2e.node.load import load
+from tests.e2e.node.machine import Machine
+from tests.e2e.objects import Object, config_map, tls_secret
+from tests.e2e.place import settled
+from tests.e2e.test_rbac import ADDRESS, ROLE, may_list
+from tests.e2e.waiting import eventually
+from tests.k8s.certificates import Authority
+
+HOST = "shop.test"
+LATER = 60.0
+"""Seconds until everything is asked for again: the longest pause is 10, where a watch is refused 30."""
+EVERYTHING = {"ingresses", "services", "endpointslices", "secrets"}
+
+Note = Callable[[str, object], None]
+
+
+@asynccontextmanager
+async def another(installation: Installation) -> AsyncIterator[Installation]:
+    """One more installation, in a namespace of its own and with a class of its own."""
+    async with settled(installation.cluster) as place:
+        yield Installation(place, installation.image, installation.node)
+
+
+def rules(without: str = "") -> list[Object]:
+    """The incumbent's rules but those for one resource."""
+    found: list[Object] = yaml.safe_load(ROLE.read_text())["rules"]
+    for rule in found:
+        rule["resources"] = [name for name in rule["resources"] if name != without]
+    return [rule for rule in found if rule["resources"]]
+
+
+async def withdraw(shop: Installation, rules: list[Object], resource: str, group: str = "") -> None:
+    """Leave the Pods only *rules*; a watch that is open is not asked for its rights again, and so it is cut."""
+    machine = Machine(shop)
+    await machine.start()
+    await shop.account(rules)
+    await eventually(lambda: may_list(shop.place, resource, group), lambda allowed: not allowed)
+    await machine.cut(await shop.pod())
+
+
+async def lacking(shop: Installation) -> set[str]:
+    """The informers that said that they lack a right."""
+    said = await shop.logged(await shop.pod(), "informer failed", error="the role lacks the verb list")
+    return {entry["informer"] for entry in said}
+
+
+async def repeated(shop: Installation) -> list[str]:
+    """The warnings about the API server that were written more than once; those of a status are counted by object."""
+    said = Counter(
+        str({name: value for name, value in entry.items() if name not in {"time", "retry_seconds"}})
+        for entry in await shop.lines(await shop.pod())
+        if entry["level"] == "WARN"
+    )
+    return [line for line, times in said.items() if times > 1]
+
+
+async def test_rights_that_were_taken_away_and_given_back(
+    installation: Installation, authority: Authority, record_property: Note
+) -> None:
+    async with (
+        another(installation) as one,
+        another(installation) as other,
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(without_any_right(installation, record_property))
+        tasks.create_task(without_secrets(one, authority))
+        tasks.create_task(without_endpoints(other))
+
+
+async def without_any_right(shop: Installation, record_property: Note) -> None:
+    await shop.cluster.apply(config_map(shop.namespace, "settings", {"external-status-address": ADDRESS}))
+    await shop.install("-report-ingress-status", f"-nginx-configmaps={shop.namespace}/settings")
+    await shop.add_backend()
+    await shop.place.add_ingress("shop")
+    await eventually(lambda: shop.cluster.addresses(shop.namespace, "shop"), lambda found: found == [ADDRESS])
+    pod, reloads = await shop.pod(), await shop.reloads()
+    async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
+        await withdraw(shop, [], "services")
+        await eventually(lambda: lacking(shop), lambda found: found >= EVERYTHING)
+        await eventually(lambda: shop.metric("headgate_leader"), lambda leads: leads == 0, LATER)
+        await shop.settled(1)
+        assert await shop.reloads() == reloads
+
+        began = time.monotonic()
+        await shop.account(rules())
+        await shop.place.add_ingress("new")
+        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200, LATER)
+        await eventually(lambda: shop.cluster.addresses(shop.namespace, "new"), lambda found: found == [ADDRESS])
+        record_property("all rights used again after s", time.monotonic() - began)
+        await eventually(lambda: failing(shop), lambda found: not found, LATER)
+    assert traffic.failures() == []
+    assert await repeated(shop) == []
+    assert await shop.restarts(pod) == 0
+
+
+async def without_secrets(shop: Installation, authority: Authority) -> None:
+    await shop.install()
+    await shop.add_backend()
+    await shop.cluster.apply(tls_secret(shop.namespace, "shop-tls", *authority.issue(HOST)))
+    await shop.place.add_ingress("shop", tls="shop-tls")
+    await eventually(lambda: shop.get(HOST, tls=True), lambda answer: answer.status == 200)
+    async with load(shop.plan(HOST, tls=True, steady=1, fresh=1, pause=0.1)) as traffic:
+        await withdraw(shop, rules(without="secrets"), "secrets")
+        await shop.place.add_ingress("new")
+        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200, LATER)
+        await eventually(lambda: lacking(shop), lambda found: found == {"secrets"})
+
+        await shop.cluster.apply(tls_secret(shop.namespace, "late-tls", *authority.issue("late.test")))
+        await shop.place.add_ingress("late", tls="late-tls")
+        await shop.account(rules())
+        await eventually(lambda: shop.get("late.test", tls=True), lambda answer: answer.status == 200, LATER)
+    assert traffic.failures() == []
+    assert await repeated(shop) == []
+
+
+async def without_endpoints(shop: Installation) -> None:
+    await shop.install()
+    await shop.add_backend()
+    await shop.place.add_ingress("shop")
+    await eventually(lambda: shop.get(HOST), lambda answer: answer.status == 200)
+    async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
+        await withdraw(shop, rules(without="endpointslices"), "endpointslices", "discovery.k8s.io")
+        await shop.place.add_ingress("new")
+        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200, LATER)
+        await shop.scale(2, "echo")
+        await shop.settled(2, "echo")
+        await eventually(lambda: lacking(shop), lambda found: found == {"endpointslices"})
+        assert len(traffic.pods()) == 1
+
+        await shop.account(rules())
+
+        async def asked() -> int:
+            return len(traffic.pods())
+
+        await eventually(asked, lambda pods: pods == 2, LATER)
+    assert traffic.failures() == []
+    assert await repeated(shop) == []

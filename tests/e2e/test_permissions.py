@@ -1,0 +1,170 @@
+"""The rules that flags are said to need are those that Headgate then uses: none is missing, none too many."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from headgate.controller.permissions import Rule, needed
+from headgate.options import Options, parse
+from tests.e2e.cluster import RBAC, Cluster
+from tests.e2e.objects import Object, config_map, tls_secret
+from tests.e2e.place import Place
+from tests.e2e.recorder import Asked, Recorder
+from tests.e2e.test_rbac import ADDRESS, bare_pod, is_served, kubeconfig
+from tests.e2e.waiting import eventually
+from tests.k8s.certificates import Authority
+
+ACCOUNT = "headgate"
+EVERYTHING = (
+    "-report-ingress-status",
+    "-enable-prometheus-metrics",
+    "-external-service=front",
+    "-nginx-configmaps={own}/settings",
+    "-default-server-tls-secret={own}/default-tls",
+    "-prometheus-tls-secret={own}/metrics-tls",
+    "-prometheus-basic-auth-secret={own}/metrics-login",
+)
+"""Flags that make Headgate ask for all that it ever asks for."""
+
+
+@pytest.fixture
+async def recorder(cluster: Cluster) -> AsyncIterator[Recorder]:
+    async with Recorder(cluster.client.config).listening() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+async def furnished(place: Place, authority: Authority) -> Place:
+    """The place with what the flags name, and a namespace ``NAME-shop`` with an Ingress."""
+    own, shop = place.name, f"{place.name}-shop"
+    await place.add_namespace(shop, {"team": own})
+    login = {name: base64.b64encode(b"prometheus").decode() for name in ("username", "password")}
+    await place.cluster.apply(
+        tls_secret(own, "default-tls", *authority.issue("default.test")),
+        tls_secret(own, "metrics-tls", *authority.issue("metrics.test")),
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"namespace": own, "name": "metrics-login"},
+            "type": "kubernetes.io/basic-auth",
+            "data": login,
+        },
+        config_map(own, "settings", {"external-status-address": ADDRESS}),
+        tls_secret(shop, "shop-tls", *authority.issue("shop.test")),
+    )
+    return place
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        pytest.param((), id="everywhere"),
+        pytest.param(("-watch-namespace={own}-shop",), id="one-namespace"),
+        pytest.param(("-watch-namespace={own}-shop", "-watch-secret-namespace={own}-shop,{own}"), id="two-for-secrets"),
+        pytest.param(("-watch-namespace-label=team={own}",), id="by-label"),
+    ],
+)
+async def test_every_rule_is_used_and_no_other_is_missed(
+    furnished: Place, echo: None, recorder: Recorder, tmp_path: Path, selection: tuple[str, ...]
+) -> None:
+    place, own, shop = furnished, furnished.name, f"{furnished.name}-shop"
+    flags = tuple(flag.format(own=own) for flag in (*EVERYTHING, *selection))
+    granted = needed(options(own, flags))
+    await grant(place, granted)
+    pod = bare_pod(place, "replica")
+    pod["metadata"]["labels"] = {"app": own}  # by which it finds its fellows
+    await place.cluster.apply(pod)
+    await place.add_echo(shop)
+    file = tmp_path / "kubeconfig"
+    config = kubeconfig(place, await place.cluster.token(own, ACCOUNT))
+    config["clusters"] = [{"name": "it", "cluster": {"server": recorder.url}}]
+    file.write_text(json.dumps(config))
+
+    replica = await place.start(f"--kubeconfig={file}", *flags)
+    await place.add_ingress("shop", shop, tls="shop-tls")
+    await eventually(lambda: is_served(replica))
+    await eventually(lambda: place.cluster.addresses(shop, "shop"), lambda found: found == [ADDRESS])
+    # What was said before is counted up, which is another verb than to say it.
+    await place.add_ingress("shop", shop, tls="shop-tls", proxy_read_timeout="50s")
+    await place.cluster.merge("ConfigMap", own, "settings", {"data": {"proxy-read-timeout": "40s"}})
+    for namespace, name in ((shop, "shop"), (own, "settings")):
+        await eventually(lambda at=(namespace, name): most_often(place.cluster, *at), lambda count: count > 1)
+    await replica.stop()
+
+    assert recorder.refused == set()
+    assert [one for one in atoms(granted) if not any(grants(one, what) for what in recorder.asked)] == []
+    assert [what for what in recorder.asked if not any(grants(one, what) for one in atoms(granted))] == []
+
+
+def options(own: str, flags: tuple[str, ...]) -> Options:
+    found = parse(flags, {"POD_NAMESPACE": own, "POD_NAME": "replica"})
+    assert isinstance(found, Options), found
+    return found
+
+
+async def grant(place: Place, granted: Mapping[str, tuple[Rule, ...]]) -> None:
+    """Bind a ServiceAccount of the place to roles with these rules, and wait until the authorizer has heard of them."""
+    name = place.name
+    account = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": name}
+    meta = {"namespace": name, "name": ACCOUNT}
+    await place.cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    for namespace, rules in granted.items():
+        kind = "Role" if namespace else "ClusterRole"
+        meta = {"name": name, **({"namespace": namespace} if namespace else {})}
+        if not namespace:
+            place.discard_later("ClusterRoleBinding", "", name)
+            place.discard_later("ClusterRole", "", name)
+        role = {"metadata": meta, "rules": [rule.manifest() for rule in rules]}
+        ref = {"apiGroup": RBAC, "kind": kind, "name": name}
+        await place.cluster.apply(
+            {"apiVersion": f"{RBAC}/v1", "kind": kind, **role},
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": f"{kind}Binding",
+                "metadata": meta,
+                "roleRef": ref,
+                "subjects": [account],
+            },
+        )
+    for one in atoms(granted):
+        await eventually(lambda one=one: is_allowed(place.cluster, name, one))
+
+
+async def is_allowed(cluster: Cluster, namespace: str, what: Asked) -> bool:
+    """What the API server would say to the account (SubjectAccessReview)."""
+    resource, _, subresource = what.resource.partition("/")
+    attributes = {"verb": what.verb, "group": what.group, "resource": resource, "subresource": subresource}
+    attributes |= {"namespace": what.namespace, "name": what.name}
+    spec = {"user": f"system:serviceaccount:{namespace}:{ACCOUNT}", "resourceAttributes": attributes}
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    answer = json.loads(await cluster.client.request("POST", path, body=body))
+    return bool(answer["status"]["allowed"])
+
+
+def atoms(granted: Mapping[str, tuple[Rule, ...]]) -> Iterator[Asked]:
+    """Yield the smallest grants that make up the rules; an empty namespace or name stands for any."""
+    for namespace, rules in granted.items():
+        for rule in rules:
+            for group in rule.groups:
+                for resource in rule.resources:
+                    for verb in rule.verbs:
+                        for name in rule.names or ("",):
+                            yield Asked(verb, group, resource, namespace, name)
+
+
+def grants(one: Asked, what: Asked) -> bool:
+    """Whether the grant *one* allows the request *what*."""
+    same = (one.verb, one.group, one.resource) == (what.verb, what.group, what.resource)
+    return same and one.namespace in {"", what.namespace} and one.name in {"", what.name}
+
+
+async def most_often(cluster: Cluster, namespace: str, name: str) -> int:
+    """How often the most repeated event of an object was said."""
+    events: list[Object] = await cluster.events(namespace, name)
+    return max((event["count"] for event in events), default=0)
