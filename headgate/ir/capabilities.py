@@ -12,6 +12,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         version: ``(1, 22, 1)``.
         openssl: version text of the TLS library, may be empty.
         keepalive_min_timeout: idle connections are closed gracefully at reload (nginx ≥ 1.27.4).
+        keepalive_by_default: connections to backends are kept unless ``keepalive 0`` stands there (≥ 1.29.7).
         ssl_certificate_cache: certificates with variables are cached (≥ 1.27.4).
         http2_directive: ``http2 on;`` (≥ 1.25.1) in place of ``listen … http2``.
         http2: HTTP/2 is compiled in.
@@ -29,6 +30,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     version: tuple[int, int, int] = (1, 22, 1)
     openssl: str = ""
     keepalive_min_timeout: bool = False
+    keepalive_by_default: bool = False
     ssl_certificate_cache: bool = False
     http2_directive: bool = False
     http2: bool = True

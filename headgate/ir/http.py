@@ -27,7 +27,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
         sticky: the arguments of ``sticky``, ``None`` where clients may go to any server.
-        keepalive: idle connections each worker keeps, 0 for none.
+        keepalive: idle connections each worker keeps, 0 for none, ``None`` for what nginx does by itself.
     """
 
     name: Name
@@ -39,7 +39,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: Words | None = None
     zone: Words | None = None
     sticky: Words | None = None
-    keepalive: int = 0
+    keepalive: int | None = None
 
 
 class LimitZone(msgspec.Struct, frozen=True, gc=False):
@@ -107,7 +107,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``modifier`` is empty, ``=``, ``~`` or ``~*``. ``error_page`` are statuses of the backend and of nginx, and the
     named location that answers in their place; a ``final`` location answers for others: nobody is asked for a password
-    again, and its backend's errors pass.
+    again, the body is not sent on, and its backend's errors pass.
     """
 
     path: Name | Quoted
@@ -126,6 +126,14 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     snippet: Snippet | None = None
     final: bool = False
+
+
+class GrpcError(msgspec.Struct, frozen=True, gc=False):
+    """What a gRPC client is told in place of an HTTP status ``code``: gRPC's own ``status``, and words."""
+
+    code: int
+    status: int
+    message: Quoted
 
 
 class Redirect(msgspec.Struct, frozen=True, gc=False):
@@ -147,7 +155,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         http2: ``http2 on`` (where the binary has that directive).
         hide_headers: headers of backends that clients do not see, in full; ``None`` inherits.
         error_page: as in a Location, for all locations that say nothing else.
-        grpc: at least one location speaks gRPC.
+        grpc_errors: what locations that speak gRPC answer in place of nginx's errors; empty where there are none.
     """
 
     name: Name | Quoted
@@ -168,7 +176,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     limit: LimitRequests | None = None
     error_page: Words | None = None
     variables: tuple[tuple[Name, Name | Quoted], ...] = ()
-    grpc: bool = False
+    grpc_errors: tuple[GrpcError, ...] = ()
     access_log_off: bool = False
     snippet: Snippet | None = None
 

@@ -62,6 +62,7 @@ def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
         version=number,
         openssl=_openssl(output),
         keepalive_min_timeout=number >= (1, 27, 4),
+        keepalive_by_default=number >= (1, 29, 7),
         ssl_certificate_cache=number >= (1, 27, 4),
         http2_directive=http2 and number >= (1, 25, 1),
         http2=http2,

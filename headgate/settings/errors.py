@@ -45,6 +45,7 @@ class ErrorSettings(Settings):
             Where.ANNOTATION,
             parse=statuses,
             directive="error_page, proxy_intercept_errors",
-            differs="The default backend's own errors pass as they are, and its page for a 401 asks for no password.",
+            differs="The default backend is not sent the request's body, its own errors pass as they are, and its page "
+            "for a 401 asks for no password.",
         ),
     ] = ()

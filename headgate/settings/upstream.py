@@ -91,7 +91,7 @@ class UpstreamSettings(Settings):
         ),
     ] = Words(("random", "two", "least_conn"))
     keepalive: Annotated[
-        int,
+        int | None,
         knob(
             "keepalive",
             "Idle connections to backends that each worker keeps; 0 for none.",
@@ -99,9 +99,11 @@ class UpstreamSettings(Settings):
             context="upstream",
             unit="connections",
             example="32",
-            differs="In a mergeable set a minion's value holds for its backends, where the incumbent has the master's.",
+            differs="In a mergeable set a minion's value holds for its backends, where the incumbent has the master's. "
+            "Where nothing is said nginx's own default holds, which from 1.29.7 is 32 for each location and none "
+            "before; 0 is none with every version.",
         ),
-    ] = 0
+    ] = None
     max_fails: Annotated[
         int,
         knob(

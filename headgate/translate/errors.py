@@ -1,14 +1,39 @@
-"""Pages for errors, from the default backend (``nginx.org/custom-http-errors``)."""
+"""What clients get in place of errors: a page of the default backend, or gRPC's words."""
 
 from __future__ import annotations
 
+from headgate.ir.http import GrpcError
 from headgate.settings import Header, Quoted, Words
 from headgate.translate.draft import Draft, Member
 
 PAGE = "@custom_default_backend"
-"""The named location that answers in place of an error."""
-TOLD = (Header("X-Code", Quoted("$status")), Header("X-Original-URI", Quoted("$request_uri")))
-"""What the default backend is told, beside the usual headers."""
+"""The named location that answers in place of an error (``nginx.org/custom-http-errors``)."""
+TOLD = (
+    Header("X-Code", Quoted("$status")),
+    Header("X-Original-URI", Quoted("$request_uri")),
+    Header("Content-Length", Quoted("")),
+)
+"""What the default backend is told, beside the usual headers; it gets no body, for nginx throws away that of a 413."""
+GRPC = tuple(
+    GrpcError(code, status, Quoted(message))
+    for code, status, message in (
+        (400, 13, "internal error"),
+        (401, 16, "unauthenticated"),
+        (403, 7, "permission denied"),
+        (404, 12, "unimplemented"),
+        (405, 13, "internal error"),
+        (408, 4, "deadline exceeded"),
+        (414, 13, "internal error"),
+        (426, 13, "internal error"),
+        (429, 14, "unavailable"),
+        (500, 13, "internal error"),
+        (501, 12, "unimplemented"),
+        (502, 14, "unavailable"),
+        (503, 14, "unavailable"),
+        (504, 4, "deadline exceeded"),
+    )
+)
+"""nginx's own errors for clients that speak gRPC (gRPC's "HTTP to gRPC Status Code Mapping")."""
 
 
 def error_page(draft: Draft, member: Member) -> Words | None:

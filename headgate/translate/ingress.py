@@ -12,7 +12,7 @@ from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
-from headgate.translate.errors import error_page
+from headgate.translate.errors import GRPC, error_page
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listens
 from headgate.translate.locations import (
@@ -90,7 +90,7 @@ def _server(draft: Draft, host: str) -> Server:
         limit=translate_limit(draft, master),
         variables=server_variables(master.ref) if draft.resource_variables else (),
         error_page=errors,
-        grpc=bool(grpc),
+        grpc_errors=GRPC if grpc else (),
         locations=tuple(locations),
         snippet=master.params.snippets.server_snippets,
     )

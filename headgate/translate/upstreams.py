@@ -31,8 +31,13 @@ def translate_upstream(  # noqa: PLR0913 - a name, who asks for what, and where 
         method=settings.lb_method,
         zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
         sticky=_cookie(service, params) if env.capabilities.sticky else None,
-        keepalive=settings.keepalive,
+        keepalive=_keepalive(settings, env),
     )
+
+
+def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:
+    """Return how many connections to keep; an nginx that keeps none by itself does not understand 0."""
+    return settings.keepalive or (0 if settings.keepalive == 0 and env.capabilities.keepalive_by_default else None)
 
 
 def _zone(name: str, settings: UpstreamSettings, *, several: bool, resolved: bool) -> Words | None:

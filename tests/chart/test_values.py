@@ -227,12 +227,12 @@ def test_draining_follows_the_grace_period() -> None:
     assert render(nested("controller.terminationGracePeriodSeconds", 3)).options.drain_timeout == 0
 
 
-def test_on_the_nodes_network_ports_are_bound_by_capability() -> None:
-    """A Pod there has no sysctls of its own (the kubelet refuses it), and file capabilities need the escalation."""
+def test_on_the_nodes_network_ports_are_bound_by_the_same_capability() -> None:
     release = render(nested("controller.hostNetwork", value=True))
     assert release.pod["spec"]["hostNetwork"] is True
-    assert "sysctls" not in release.pod["spec"]["securityContext"]
-    assert release.container["securityContext"]["allowPrivilegeEscalation"] is True
+    security = release.container["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+    assert security["allowPrivilegeEscalation"] is False
 
 
 def test_a_security_context_of_ones_own_is_taken_whole() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from live_cluster import Cluster
-from live_objects import Json, ingress
+from live_objects import Json, ingress, path
 from live_places import until
 from live_program import Program, Start
 
@@ -40,6 +42,24 @@ def test_the_share_follows_the_replicas_that_are_ready(cluster: Cluster, replica
     until(lambda: rate(program) == "200r/m")
     cluster.delete("Pod", "headgate-1", "ours")
     until(lambda: rate(program) == "5r/s")
+
+
+def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -> None:
+    cluster.put(*(pod(f"headgate-{number}") for number in range(60)))
+    for name, scale in (("whole", "false"), ("share", "true")):
+        rules = {f"{name}.test": (path("nobody"),)}
+        cluster.put(ingress(name, rules, limit_req_rate="300r/m", limit_req_scale=scale))
+    program = replica()
+    statuses: dict[str, Counter[int]] = {"whole": Counter(), "share": Counter()}
+
+    def the_whole_passes_again() -> bool:
+        for name, count in statuses.items():
+            count[program.get(f"{name}.test").status] += 1
+        return statuses["whole"][502] > 2
+
+    until(the_whole_passes_again)
+    assert statuses["share"][502] == 1, "the second one comes after 12 seconds"
+    assert statuses["share"][429] > 1
 
 
 def test_a_pod_that_cannot_be_read_counts_as_one(cluster: Cluster, replica: Start) -> None:

@@ -22,6 +22,7 @@ ANNOTATIONS = {row["annotation"]: row for row in rows("nic-annotations.csv")}
 KEYS = {row["key"]: row for row in rows("nic-configmap.csv")}
 
 OTHER_DEFAULTS = {
+    "keepalive": ("", "nginx itself keeps connections by now; 0 turns that off where the incumbent's does not"),
     "worker-shutdown-timeout": ("60s", "without one, old workers stay as long as one client does"),
     "log-format": (None, "the same format, which the table only describes"),
     "stream-log-format": (None, "the same format, which the table only describes"),
@@ -73,7 +74,9 @@ def test_default_of_a_key(key: str) -> None:
 @pytest.mark.parametrize("key", sorted(ANNOTATIONS.keys() & REGISTRY.annotations.keys()))
 def test_default_of_an_annotation(key: str) -> None:
     field, row = REGISTRY.annotations[key], open_source_half(ANNOTATIONS[key]["default"])
-    if row.startswith("ConfigMap"):
+    if field.setting.key in OTHER_DEFAULTS:
+        assert OTHER_DEFAULTS[field.setting.key][0] in {None, field.usual}
+    elif row.startswith("ConfigMap"):
         assert field.setting.key in REGISTRY.keys
     elif row and not key.endswith(("listen-ports", "listen-ports-ssl")):  # the flags say those
         assert field.usual == row

@@ -71,15 +71,9 @@ prometheus.io/scheme: {{ .scheme }}
 {{- end -}}
 {{- end }}
 
-{{/* Without the sysctl, ports below 1024 need a privilege that "no privilege escalation" takes away; a node's own network
-     has no sysctls of a Pod. */}}
 {{- define "headgate.podSecurityContext" -}}
 {{- $said := default dict .Values.controller.podSecurityContext -}}
-{{- $ports := list (dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0") -}}
 {{- $added := dict -}}
-{{- if not .Values.controller.hostNetwork -}}
-{{- $_ := set $added "sysctls" $ports -}}
-{{- end -}}
 {{- if eq .Values.controller.kind "statefulset" -}}
 {{- /* A volume that is claimed belongs to root otherwise. */ -}}
 {{- $_ := set $added "fsGroup" 101 -}}
@@ -185,12 +179,12 @@ startupProbe:
 {{- end }}
 {{- end }}
 
-{{/* On a node's own network nginx binds its ports by the capability of its file, which needs the escalation. */}}
+{{/* The capability is for ports below 1024, where the container runtime does not open them to everybody. */}}
 {{- define "headgate.securityContext" -}}
 {{- with .Values.controller.securityContext -}}
 {{ toYaml . }}
 {{- else -}}
-allowPrivilegeEscalation: {{ .Values.controller.hostNetwork }}
+allowPrivilegeEscalation: false
 readOnlyRootFilesystem: {{ .Values.controller.readOnlyRootFilesystem }}
 runAsUser: 101
 runAsNonRoot: true

@@ -70,3 +70,10 @@ def test_a_location_that_speaks_grpc_keeps_its_errors() -> None:
     pages = [list(at.arguments) for at in directives(text(around)) if at.name == "error_page"]
     assert pages[0] == ["503", "@custom_default_backend"]
     assert ["503", "=", "@grpcerror503"] in pages
+
+
+def test_no_kept_connections_are_said_only_to_an_nginx_that_keeps_some() -> None:
+    for capabilities, said in ((CURRENT, True), (DEBIAN_12, False)):
+        around, _ = world({"nginx.org/keepalive": "0"}, capabilities)
+        assert ("    keepalive 0;\n" in text(around)) is said
+        assert "Connection" not in text(around)

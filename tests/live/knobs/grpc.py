@@ -1,0 +1,130 @@
+"""gRPC over HTTP/2 in as few lines as a test needs: a server and a client of unary calls.
+
+https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, StreamEnded, TrailersReceived
+
+from tests.live.knobs.backends import LOOPBACK
+from tests.live.live_places import free_port
+
+CONTENT = ("content-type", "application/grpc")
+UNIMPLEMENTED = "12"
+Headers = dict[str, str]
+
+
+class Call(NamedTuple):
+    """One direction of a call: its headers, its message, its trailers."""
+
+    headers: Headers
+    message: bytes
+    trailers: Headers
+
+
+class _Wire:
+    """One HTTP/2 connection, and what came over it so far."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, client: bool) -> None:
+        self._reader, self._writer = reader, writer
+        self.http2 = H2Connection(H2Configuration(client_side=client, header_encoding="utf-8"))
+        self.http2.initiate_connection()
+        self._headers: dict[int, Headers] = {}
+        self._data: defaultdict[int, bytes] = defaultdict(bytes)
+        self._trailers: defaultdict[int, Headers] = defaultdict(dict)
+
+    def flush(self) -> None:
+        self._writer.write(self.http2.data_to_send())
+
+    async def calls(self) -> AsyncIterator[tuple[int, Call]]:
+        """Yield every stream that ended, until the other side leaves."""
+        self.flush()
+        while received := await self._reader.read(65_535):
+            ended = [event.stream_id for event in self.http2.receive_data(received) if self._take(event)]
+            for stream in ended:
+                yield stream, Call(self._headers[stream], self._data[stream][5:], self._trailers[stream])
+            self.flush()
+
+    def _take(self, event: Event) -> bool:
+        """Note *event*; return whether it ends a stream."""
+        if isinstance(event, RequestReceived | ResponseReceived):
+            self._headers[event.stream_id] = dict(event.headers)
+        elif isinstance(event, DataReceived):
+            self._data[event.stream_id] += event.data
+            self.http2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, TrailersReceived):
+            self._trailers[event.stream_id] = dict(event.headers)
+        return isinstance(event, StreamEnded)
+
+
+class GrpcBackend:
+    """Sends every message back; knows no method ``Missing``, and has no answer to ``Never``."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """Prepare to listen on 127.0.0.1."""
+        self.port = free_port()
+        self.seen: list[Call] = []
+        self._tls = tls
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[GrpcBackend]:
+        """Serve."""
+        server = await asyncio.start_server(self._serve, LOOPBACK, self.port, ssl=self._tls)
+        try:
+            yield self
+        finally:
+            server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        wire = _Wire(reader, writer, client=False)
+        try:
+            async for stream, call in wire.calls():
+                self.seen.append(call)
+                self._answer(wire.http2, stream, call)
+        finally:
+            writer.close()
+
+    def _answer(self, http2: H2Connection, stream: int, call: Call) -> None:
+        method = call.headers[":path"].rpartition("/")[2]
+        if method == "Never":
+            return
+        if method == "Missing":
+            http2.send_headers(
+                stream, [(":status", "200"), CONTENT, ("grpc-status", UNIMPLEMENTED)], end_stream=True
+            )  # fmt: skip
+            return
+        http2.send_headers(stream, [(":status", "200"), CONTENT])
+        http2.send_data(stream, _framed(call.message))
+        http2.send_headers(stream, [("grpc-status", "0")], end_stream=True)
+
+
+async def call(port: int, host: str, path: str, message: bytes, more: Iterable[tuple[str, str]] = ()) -> Call:
+    """Make a unary call over TLS; the certificate is not verified."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=context, server_hostname=host)
+    wire = _Wire(reader, writer, client=True)
+    asked = [(":method", "POST"), (":scheme", "https"), (":authority", host), (":path", path), ("te", "trailers")]
+    try:
+        wire.http2.send_headers(1, [*asked, CONTENT, *more])
+        wire.http2.send_data(1, _framed(message), end_stream=True)
+        async for _, answer in wire.calls():
+            return answer
+    finally:
+        writer.transport.abort()
+    raise ConnectionError("the other side left without an answer")
+
+
+def _framed(message: bytes) -> bytes:
+    return b"\0" + len(message).to_bytes(4, "big") + message

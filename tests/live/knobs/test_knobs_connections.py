@@ -1,0 +1,71 @@
+"""Connections of clients: how long they are kept, and who stands at their other end. On each build of nginx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.binaries import BINARIES
+from tests.live.knobs.backends import LOOPBACK
+from tests.live.knobs.hosts import certificate, host, secure
+from tests.live.knobs.stage import PATIENCE, Stage, served, trusting
+from tests.live.live_objects import config_map
+
+CLIENT = "203.0.113.9"
+LINE = f"PROXY TCP4 {CLIENT} {LOOPBACK} 5555 80\r\n".encode()
+BINARY = bytes.fromhex("0d0a0d0a000d0a515549540a 21 11 000c cb007109 7f000001 15b3 0050")
+"""The same in version 2 of the protocol."""
+REQUEST = b"GET /tea HTTP/1.1\r\nHost: tea.test\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(params=sorted(BINARIES))
+def build(request: pytest.FixtureRequest) -> str:
+    return BINARIES[request.param]
+
+
+@pytest_asyncio.fixture
+async def proxied(build: str) -> AsyncIterator[Stage]:
+    settings = config_map(proxy_protocol="true", log_format="$remote_addr $proxy_protocol_addr $uri")
+    async with served([settings, certificate(), secure("tea", ssl_redirect="false")], binary=build) as stage:
+        yield stage
+
+
+async def test_a_connection_is_kept_for_so_many_requests(build: str) -> None:
+    async with (
+        served([config_map(keepalive_requests="3"), host("tea")], binary=build) as stage,
+        stage.client() as client,
+    ):
+        kept = [(await client.get("tea.test")).headers["Connection"] for _ in range(4)]
+        assert kept == ["keep-alive", "keep-alive", "close", "keep-alive"]
+
+
+async def test_an_idle_connection_is_kept_for_so_long(build: str) -> None:
+    async with served([config_map(keepalive_timeout="50ms"), host("tea")], binary=build) as stage:
+        request = REQUEST.replace(b"Connection: close\r\n", b"")
+        assert b"Connection: keep-alive" in await stage.send(request), "nginx ended the connection, for we did not"
+    async with served([config_map(keepalive_timeout="0"), host("tea")], binary=build) as stage:
+        assert (await stage.get("tea.test")).headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize("header", [LINE, BINARY], ids=["v1", "v2"])
+async def test_the_proxy_protocol_names_the_client(proxied: Stage, header: bytes) -> None:
+    assert (await proxied.send(header + REQUEST)).startswith(b"HTTP/1.1 200 ")
+    assert await proxied.logged("/tea") == f"{LOOPBACK} {CLIENT} /tea"
+
+
+async def test_the_proxy_protocol_stands_before_tls(proxied: Stage) -> None:
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(LOOPBACK, proxied.https)
+        writer.write(LINE)
+        await writer.start_tls(trusting(), server_hostname="tea.test")
+        writer.write(REQUEST)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.transport.abort()
+
+
+async def test_without_the_proxy_protocol_nobody_is_answered(proxied: Stage) -> None:
+    assert await proxied.send(REQUEST) == b""
+    assert not proxied.backend("tea").seen

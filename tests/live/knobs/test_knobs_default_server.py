@@ -1,0 +1,24 @@
+"""What clients get who ask for a host that nobody holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.knobs.hosts import host
+from tests.live.knobs.stage import served
+from tests.live.live_objects import config_map
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "location"),
+    [("302 https://tea.test/", 302, "https://tea.test/"), ("410", 410, None), (None, 404, None)],
+)
+async def test_unknown_hosts_get_the_answer_that_is_asked_for(
+    value: str | None, status: int, location: str | None
+) -> None:
+    settings = [config_map(default_server_return=value)] if value else []
+    async with served([*settings, host("tea")], "-health-status", "-health-status-uri=/alive") as stage:
+        answer = await stage.get("unknown.test", "/any")
+        assert (answer.status, answer.headers.get("Location")) == (status, location)
+        assert (await stage.get("unknown.test", "/alive")).text == "healthy"
+        assert (await stage.get("tea.test", "/any")).text == "tea"

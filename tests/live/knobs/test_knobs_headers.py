@@ -1,0 +1,167 @@
+"""Headers: which ones clients see, and which ones backends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.live.knobs.backends import LOOPBACK
+from tests.live.knobs.hosts import certificate, host, master, minion
+from tests.live.knobs.stage import Stage, served
+from tests.live.live_objects import config_map
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FORWARDED = {"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto"}
+HSTS = "max-age=2592000; preload"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage() -> AsyncIterator[Stage]:
+    """Nothing from a ConfigMap."""
+    hosts = [
+        host("plain"),
+        host("added", add_header="X-Sometimes:1,X-Always:2:always"),
+        host("hidden", proxy_hide_headers="X-Powered-By,X-Version"),
+        host("passed", proxy_pass_headers="Server"),
+        host("set", proxy_set_headers="X-Fixed:blue, X-Url:http://x.test/,X-Own,X-Gone:,Host:inner.test"),
+        host("silent", server_tokens="false"),
+        host("frank", server_tokens="true"),
+        certificate(),
+        master("shop", tls={"certificate": ["shop.test"]}, hsts="true", add_header="X-Shop:1", ssl_redirect="false"),
+        minion("shop", "/same"),
+        minion("shop", "/own", add_header="X-Own:1"),
+        minion("shop", "/merged", add_header="X-Own:1", add_header_inherit="merge"),
+        minion("shop", "/none", add_header_inherit="off"),
+        minion("shop", "/snippet", location_snippets="add_header X-Snippet 1;"),
+        minion("shop", "/set", proxy_set_headers="X-Minion:1"),
+    ]
+    async with served(hosts, "-enable-snippets") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def configured() -> AsyncIterator[Stage]:
+    """Everything from the ConfigMap; some hosts say otherwise."""
+    settings = config_map(
+        add_header="X-All:1",
+        add_header_inherit="merge",
+        proxy_hide_headers="X-Powered-By",
+        proxy_pass_headers="Server",
+        disable_forwarded_headers="true",
+        server_tokens="false",
+    )
+    hosts = [
+        host("common"),
+        host("merged", add_header="X-Own:1"),
+        host("own", add_header="X-Own:1", add_header_inherit="on"),
+        host("none", add_header_inherit="off"),
+        host("shown", proxy_hide_headers="X-Version"),
+    ]
+    async with served([settings, *hosts], "-enable-snippets") as running:
+        yield running
+
+
+# --- to clients -----------------------------------------------------------------------------------------
+
+
+async def test_added_headers_stand_on_errors_only_with_always(stage: Stage) -> None:
+    good = await stage.get("added.test")
+    assert (good.status, good.headers["X-Sometimes"], good.headers["X-Always"]) == (200, "1", "2")
+    stage.backend("added").reply(404)
+    bad = await stage.get("added.test")
+    assert (bad.status, "X-Sometimes" in bad.headers, bad.headers["X-Always"]) == (404, False, "2")
+    assert "X-Always" not in (await stage.get("plain.test")).headers
+
+
+@pytest.mark.parametrize(
+    ("uri", "seen"),
+    [
+        ("/same", {"X-Shop"}),
+        ("/own", {"X-Own"}),
+        ("/merged", {"X-Shop", "X-Own"}),
+        ("/none", set()),
+        ("/snippet", {"X-Snippet"}),
+    ],
+)
+async def test_what_a_minion_adds_and_inherits_never_costs_hsts(stage: Stage, uri: str, seen: set[str]) -> None:
+    answer = await stage.get("shop.test", uri, tls=True)
+    assert {"X-Shop", "X-Own", "X-Snippet"} & answer.headers.keys() == seen
+    assert answer.headers.getall("Strict-Transport-Security") == [HSTS]
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"), [("common", {"X-All"}), ("merged", {"X-All", "X-Own"}), ("own", {"X-Own"}), ("none", set())]
+)
+async def test_headers_of_the_configmap_are_inherited_as_is_said(configured: Stage, name: str, seen: set[str]) -> None:
+    assert {"X-All", "X-Own"} & (await configured.get(f"{name}.test")).headers.keys() == seen
+
+
+async def test_hidden_headers_of_a_backend_do_not_come_through(stage: Stage, configured: Stage) -> None:
+    told = {"X-Powered-By": "steam", "X-Version": "1", "X-Colour": "red"}
+    for where, name, seen in (
+        (stage, "plain", {"X-Powered-By", "X-Version", "X-Colour"}),
+        (stage, "hidden", {"X-Colour"}),
+        (configured, "common", {"X-Version", "X-Colour"}),
+        (configured, "shown", {"X-Powered-By", "X-Colour"}),
+    ):
+        where.backend(name).reply(200, headers=told)
+        assert told.keys() & (await where.get(f"{name}.test")).headers.keys() == seen
+
+
+async def test_passed_headers_are_the_backend_s_own(stage: Stage, configured: Stage) -> None:
+    for where, name, server in ((stage, "passed", "tea/1"), (configured, "common", "tea/1")):
+        where.backend(name).reply(200, headers={"Server": "tea/1"})
+        assert (await where.get(f"{name}.test")).headers.getall("Server") == [server]
+    stage.backend("plain").reply(200, headers={"Server": "tea/1"})
+    assert (await stage.get("plain.test")).headers["Server"].startswith("nginx")
+
+
+async def test_the_version_is_told_unless_it_is_not_to_be(stage: Stage, configured: Stage) -> None:
+    assert (await stage.get("frank.test")).headers["Server"].startswith("nginx/")
+    assert (await stage.get("silent.test")).headers["Server"] == "nginx"
+    stage.backend("silent").reply(200)
+    page = await stage.get("silent.test", headers={"Content-Length": "x"})
+    assert page.status == 400
+    assert "nginx/" not in page.text
+    unknown = await configured.get("unknown.test")
+    assert (unknown.status, unknown.headers["Server"]) == (404, "nginx")
+
+
+# --- to backends ----------------------------------------------------------------------------------------
+
+
+async def test_backends_are_sent_what_is_set(stage: Stage) -> None:
+    await stage.get("set.test", headers={"X-Fixed": "red", "X-Own": "mine", "X-Gone": "1"})
+    told = stage.backend("set").last.headers
+    assert told.getall("X-Fixed") == ["blue"]
+    assert (told["X-Url"], told["X-Own"], told["Host"]) == ("http://x.test/", "mine", "inner.test")
+    assert "X-Gone" not in told
+    await stage.get("set.test")
+    assert "X-Own" not in stage.backend("set").last.headers
+
+
+async def test_a_minion_sets_headers_for_its_paths_only(stage: Stage) -> None:
+    await stage.get("shop.test", "/set")
+    assert stage.backend("shop").last.headers["X-Minion"] == "1"
+    assert stage.backend("shop").last.headers["X-Forwarded-Host"] == "shop.test"
+    await stage.get("shop.test", "/same")
+    assert "X-Minion" not in stage.backend("shop").last.headers
+
+
+async def test_backends_are_told_who_asked_for_what(stage: Stage) -> None:
+    await stage.get("plain.test", headers={"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher"})
+    told = stage.backend("plain").last.headers
+    assert told.getall("X-Forwarded-For") == [f"203.0.113.7, {LOOPBACK}"]
+    assert told.getall("X-Forwarded-Proto") == ["http"]
+    assert (told["X-Forwarded-Port"], told["X-Forwarded-Host"]) == (str(stage.http), "plain.test")
+    assert (told["Host"], told["X-Real-IP"]) == ("plain.test", LOOPBACK)
+
+
+async def test_forwarded_headers_can_be_left_alone(configured: Stage) -> None:
+    await configured.get("common.test")
+    assert not FORWARDED & configured.backend("common").last.headers.keys()
+    await configured.get("common.test", headers={"X-Forwarded-For": "203.0.113.7"})
+    assert configured.backend("common").last.headers["X-Forwarded-For"] == "203.0.113.7"

@@ -1,0 +1,126 @@
+"""Paths and ports: which location answers, and what the backend is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.live.knobs.hosts import certificate, host, master, minion, secure
+from tests.live.knobs.stage import Stage, served
+from tests.live.live_objects import ingress, path
+from tests.live.live_places import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SPECIFIC = "ImplementationSpecific"
+ONE, OTHER, SECURE = free_port(), free_port(), free_port()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage() -> AsyncIterator[Stage]:
+    hosts = [
+        certificate(),
+        host("root", app_root="/shop/window"),
+        ingress(
+            "beans",
+            {"beans.test": [path("coffee", "/coffee"), path("milk", "/milk"), path("milk", "/exact", "Exact")]},
+            rewrites="serviceName=coffee rewrite=/beans/;serviceName=milk rewrite=/cow",
+        ),
+        host("target", path("target", "/old"), rewrite_target="/new"),
+        host("query", path("query", "/old"), rewrite_target="/new?from=old"),
+        host("captured", path("captured", "/tea/(.*)/(.*)", SPECIFIC), path_regex="case_sensitive",
+             rewrite_target="/$2/$1"),
+        host("uncased", path("uncased", "/TEA/(.*)", SPECIFIC), path_regex="case_insensitive", rewrite_target="/$1"),
+        host("sensitive", path("sensitive", "/tea/[0-9]+$", SPECIFIC), path_regex="case_sensitive"),
+        host("insensitive", path("insensitive", "/tea/[0-9]+$", SPECIFIC), path_regex="case_insensitive"),
+        host("exact", path("exact", "/tea", SPECIFIC), path_regex="exact"),
+        host("unsaid", path("unsaid", "/tea", SPECIFIC)),
+        master("shop"),
+        minion("shop", "/tea/[0-9]+", path_regex="case_sensitive"),
+        minion("shop", "/old", "moved", rewrite_target="/new"),
+        host("ports", listen_ports=f"{ONE},{OTHER}"),
+        host("usual"),
+        secure("both", listen_ports=str(ONE), listen_ports_ssl=str(SECURE), ssl_redirect="false"),
+    ]  # fmt: skip
+    async with served(hosts) as running:
+        yield running
+
+
+async def asked(stage: Stage, name: str, uri: str, service: str = "") -> str | int:
+    """Return what the backend was asked for, or the status if it was not asked."""
+    answer = await stage.get(f"{name}.test", uri)
+    return stage.backend(service or name).last.path if answer.text == (service or name) else answer.status
+
+
+async def test_the_root_leads_to_the_application(stage: Stage) -> None:
+    answer = await stage.get("root.test", "/")
+    assert (answer.status, answer.headers["Location"]) == (302, "http://root.test/shop/window")
+    assert await asked(stage, "root", "/shop/window") == "/shop/window"
+
+
+@pytest.mark.parametrize(
+    ("uri", "service", "seen"),
+    [
+        ("/coffee", "coffee", "/beans/"),
+        ("/coffee/", "coffee", "/beans/"),
+        ("/coffee/dark?x=1", "coffee", "/beans/dark?x=1"),
+        ("/coffeehouse", "coffee", 404),
+        ("/milk", "milk", "/cow"),
+        ("/milk/cold", "milk", "/cow/cold"),
+        ("/exact", "milk", "/cow"),
+    ],
+)
+async def test_each_service_gets_its_path_in_place_of_the_matched_one(
+    stage: Stage, uri: str, service: str, seen: str | int
+) -> None:
+    assert await asked(stage, "beans", uri, service) == seen
+
+
+@pytest.mark.parametrize(
+    ("name", "uri", "seen"),
+    [
+        ("target", "/old", "/new"),
+        ("target", "/old/deeper?x=1", "/new?x=1"),
+        ("query", "/old?x=1", "/new?from=old&x=1"),
+        ("captured", "/tea/green/cup", "/cup/green"),
+        ("captured", "/tea/a/b/c?x=1", "/c/a/b?x=1"),
+        ("uncased", "/tea/Green", "/Green"),
+        ("target", "/other", 404),
+    ],
+)
+async def test_the_whole_path_is_replaced_captures_included(stage: Stage, name: str, uri: str, seen: str | int) -> None:
+    assert await asked(stage, name, uri) == seen
+
+
+@pytest.mark.parametrize(
+    ("name", "uris", "others"),
+    [
+        ("sensitive", {"/tea/1", "/tea/22"}, {"/TEA/1", "/tea/x", "/tea/1/x", "/x/tea/1"}),
+        ("insensitive", {"/tea/1", "/Tea/22"}, {"/tea/x", "/tea/1/x", "/x/tea/1"}),
+        ("exact", {"/tea", "/tea?x=1"}, {"/tea/", "/tea/1", "/teas", "/TEA"}),
+        ("unsaid", {"/tea", "/tea/1", "/teas"}, {"/TEA", "/x/tea"}),
+        ("shop", {"/tea/1", "/tea/1/x"}, {"/tea/x"}),
+    ],
+)
+async def test_paths_are_read_as_is_said(stage: Stage, name: str, uris: set[str], others: set[str]) -> None:
+    assert {uri for uri in uris | others if await asked(stage, name, uri) == uri} == uris
+
+
+async def test_a_minion_rewrites_its_own_path(stage: Stage) -> None:
+    assert await asked(stage, "shop", "/old", "moved") == "/new"
+
+
+async def test_ports_of_a_host_take_the_place_of_the_usual_one(stage: Stage) -> None:
+    for port in (ONE, OTHER):
+        assert (await stage.get("ports.test", port=port)).text == "ports"
+        assert stage.backend("ports").last.headers["X-Forwarded-Port"] == str(port)
+    assert (await stage.get("ports.test")).status == 404
+    assert (await stage.get("usual.test")).text == "usual"
+
+
+async def test_ports_for_tls_and_for_plain_http(stage: Stage) -> None:
+    assert (await stage.get("both.test", port=ONE)).text == "both"
+    assert (await stage.get("both.test", port=SECURE, tls=True)).text == "both"
+    assert (await stage.get("both.test")).status == 404

@@ -1,0 +1,137 @@
+"""Knobs of nginx as a whole: its processes, what they share, and what users add to each block."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from headgate.nginx import procfs
+from tests.live.knobs.backends import LOOPBACK, never
+from tests.live.knobs.hosts import host
+from tests.live.knobs.sites import A, B, site, together
+from tests.live.knobs.stage import Stage, eventually, served
+from tests.live.live_objects import config_map
+from tests.live.live_places import free_port
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not procfs.readable(), reason="no /proc"),
+]
+
+STREAM_PORT = free_port()
+WORKERS = 3
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage() -> AsyncIterator[Stage]:
+    """Three workers, and text of users' own in every block."""
+    settings = config_map(
+        worker_processes=str(WORKERS),
+        worker_cpu_affinity="auto",
+        worker_rlimit_nofile="777",
+        main_snippets="worker_priority 3;",
+        http_snippets='map $http_x_beta $beta { default off; "1" on; }',
+        stream_snippets=f'server {{ listen {LOOPBACK}:{STREAM_PORT}; return "streamed"; }}',
+        server_snippets="set $from_config_map yes;",
+        location_snippets="add_header X-Beta $beta;",
+    )
+    objects = together(
+        [settings],
+        site("shared", A, B, lb_method="round_robin"),
+        site("apart", A, B, lb_method="round_robin", upstream_zone_size="0"),
+        [host("plain")],
+        [host("server", server_snippets="if ($arg_away) { return 302 /gone-$from_config_map; }")],
+        [host("location", location_snippets="add_header X-Own 1;")],
+    )
+    async with served(objects, "-enable-snippets") as running:
+        await eventually(lambda: len(running.workers()) == WORKERS)
+        yield running
+
+
+async def by_each_worker(stage: Stage, name: str) -> list[str]:
+    """Ask once through each worker, while the others stand still; return who was asked."""
+    asked = []
+    for worker in (pids := stage.workers()):
+        others = [pid for pid in pids if pid != worker]
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            await eventually(lambda others=others: all(map(stopped, others)))
+            await stage.get(f"{name}.test")
+        finally:
+            for pid in others:
+                os.kill(pid, signal.SIGCONT)
+        asked.append(stage.backend(name).last.at)
+    return asked
+
+
+def stopped(pid: int) -> bool:
+    """Whether the state of a process (proc_pid_stat(5)) is that of SIGSTOP."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+
+
+async def test_there_are_as_many_workers_as_are_asked_for(stage: Stage) -> None:
+    assert len(stage.workers()) == WORKERS, "worker-processes"
+
+
+async def test_workers_share_the_state_of_an_upstream_in_its_zone(stage: Stage) -> None:
+    assert await by_each_worker(stage, "shared") in ([A, B, A], [B, A, B]), "upstream-zone-size"
+    assert len(set(await by_each_worker(stage, "apart"))) == 1, "each worker begins its own round"
+
+
+async def test_workers_are_bound_to_cpus(stage: Stage) -> None:
+    bound = [os.sched_getaffinity(pid) for pid in stage.workers()]
+    assert all(len(cpus) == 1 for cpus in bound), "worker-cpu-affinity"
+
+
+async def test_workers_may_open_so_many_files(stage: Stage) -> None:
+    assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in stage.workers()} == {(777, 777)}, (
+        "worker-rlimit-nofile"
+    )
+
+
+async def test_text_of_the_main_context(stage: Stage) -> None:
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in stage.workers()} == {3}, "main-snippets"
+
+
+async def test_text_of_http_servers_and_locations(stage: Stage) -> None:
+    beta = await stage.get("plain.test", headers={"X-Beta": "1"})
+    assert beta.headers["X-Beta"] == "on", "http-snippets and location-snippets of the ConfigMap"
+    away = await stage.get("server.test", "/?away=1")
+    assert (away.status, away.headers["Location"].rpartition("/")[2]) == (302, "gone-"), "server-snippets"
+    own = await stage.get("location.test")
+    assert (own.headers["X-Own"], "X-Beta" in own.headers) == ("1", False), "an annotation takes the ConfigMap's place"
+
+
+async def test_text_of_stream(stage: Stage) -> None:
+    reader, writer = await asyncio.open_connection(LOOPBACK, STREAM_PORT)
+    assert await reader.read() == b"streamed", "stream-snippets"
+    writer.close()
+
+
+async def test_old_workers_close_what_is_left_in_time() -> None:
+    settings = config_map(worker_processes="1", worker_shutdown_timeout="100ms")
+    async with served([settings, host("slow")]) as stage:
+        stage.backend("slow").handler = never
+        asked = asyncio.create_task(stage.get("slow.test", method="POST"))  # which aiohttp does not ask again
+        await eventually(lambda: stage.backend("slow").seen)
+        os.kill(stage.pid, signal.SIGHUP)
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await asked
+
+
+async def test_a_worker_has_so_many_connections() -> None:
+    settings = config_map(worker_processes="1", worker_connections="32")
+    async with served([settings, host("tea")]) as stage:
+        writers = [(await asyncio.open_connection(LOOPBACK, stage.http))[1] for _ in range(40)]
+        assert "32 worker_connections" in await stage.logged("are not enough", errors=True), "worker-connections"
+        for writer in writers:
+            writer.close()

@@ -1,0 +1,109 @@
+"""What backends speak: TLS, gRPC, WebSocket. On each build of nginx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.binaries import BINARIES
+from tests.k8s.certificates import Authority
+from tests.live.knobs.backends import LOOPBACK, Backend, echo
+from tests.live.knobs.grpc import UNIMPLEMENTED, GrpcBackend, call
+from tests.live.knobs.hosts import certificate, secure
+from tests.live.knobs.sites import site, together
+from tests.live.knobs.stage import PATIENCE, Stage, served
+from tests.live.live_objects import Json, config_map, endpoints
+from tests.live.live_places import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SAY = "/cafe.Tea/Say"
+DEADLINE_EXCEEDED, UNAVAILABLE = "4", "14"
+
+
+@pytest.fixture(scope="module", params=sorted(BINARIES))
+def build(request: pytest.FixtureRequest) -> str:
+    return BINARIES[request.param]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def grpc() -> AsyncIterator[GrpcBackend]:
+    async with GrpcBackend().running() as backend:
+        yield backend
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage(build: str, grpc: GrpcBackend, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Services that speak something else than plain HTTP, and the same without the knob."""
+    tls = Authority().server_context(tmp_path_factory.mktemp("tls"), "inner.test")
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    locked = Backend("locked", free_port(), tls=tls)
+    secret = GrpcBackend(tls)
+    objects = together(
+        [config_map(http2="true"), certificate()],
+        site("tls", port=locked.port, ssl_services="tls"),
+        site("no-tls", port=locked.port),
+        site("chat", websocket_services="chat"),
+        site("kept-chat", websocket_services="kept-chat", keepalive="8"),
+        site("no-chat"),
+        speaking("grpc", grpc.port),
+        speaking("grpcs", secret.port, ssl_services="grpcs"),
+        speaking("patient", grpc.port, proxy_read_timeout="100ms"),
+        speaking("dead", free_port()),
+    )
+    async with secret.running(), served(objects, binary=build, backends=[locked]) as stage:
+        yield stage
+
+
+def speaking(name: str, port: int, **annotations: str) -> list[Json]:
+    """Return a host with TLS, whose backend speaks gRPC on *port*."""
+    return [secure(name, grpc_services=name, **annotations), endpoints(name, LOOPBACK, port=port)]
+
+
+async def test_a_backend_that_speaks_tls(stage: Stage) -> None:
+    assert (await stage.get("tls.test")).text == "locked", "ssl-services"
+    assert (await stage.get("no-tls.test")).status == 502
+
+
+async def test_a_websocket_is_echoed(stage: Stage) -> None:
+    url = f"http://{LOOPBACK}:{stage.http}/"
+    for name in ("chat", "kept-chat", "no-chat"):
+        stage.backend(name).handler = echo
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session:
+        for name in ("chat", "kept-chat"):
+            async with session.ws_connect(url, headers={"Host": f"{name}.test"}) as talk:
+                await talk.send_str("hello")
+                assert await talk.receive_str() == "hello", "websocket-services"
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(url, headers={"Host": "no-chat.test"})
+
+
+@pytest.mark.parametrize("name", ["grpc", "grpcs"])
+async def test_a_grpc_call_comes_through_with_its_trailers(stage: Stage, name: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        answer = await call(stage.https, f"{name}.test", SAY, b"hello", [("x-token", "t")])
+    assert (answer.headers[":status"], answer.headers["content-type"]) == ("200", "application/grpc")
+    assert (answer.message, answer.trailers) == (b"hello", {"grpc-status": "0"})
+
+
+async def test_a_grpc_backend_sees_the_call(stage: Stage, grpc: GrpcBackend) -> None:
+    async with asyncio.timeout(PATIENCE):
+        await call(stage.https, "grpc.test", SAY, b"hello", [("x-token", "t")])
+    seen = grpc.seen[-1]
+    assert (seen.headers[":path"], seen.headers["te"], seen.headers["x-token"]) == (SAY, "trailers", "t")
+    assert seen.headers["x-forwarded-proto"] == "https"
+    assert seen.message == b"hello"
+
+
+async def test_faults_of_grpc_are_told_in_grpc_s_words(stage: Stage) -> None:
+    async with asyncio.timeout(PATIENCE):
+        missing = await call(stage.https, "grpc.test", "/cafe.Tea/Missing", b"")
+        dead = await call(stage.https, "dead.test", SAY, b"")
+        late = await call(stage.https, "patient.test", "/cafe.Tea/Never", b"")
+    assert missing.headers["grpc-status"] == UNIMPLEMENTED
+    assert dead.headers["grpc-status"] == UNAVAILABLE
+    assert late.headers["grpc-status"] == DEADLINE_EXCEEDED

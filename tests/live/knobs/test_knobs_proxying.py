@@ -1,0 +1,269 @@
+"""How long nginx waits for a backend, when it asks another, and what it holds of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from tests.live.knobs.backends import LOOPBACK, Backend, Handler, hang_up, never
+from tests.live.knobs.sites import A, B, C, site, together
+from tests.live.knobs.stage import PATIENCE, Stage, served
+from tests.live.live_objects import config_map, service
+from tests.live.live_places import free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SOON = "100ms"
+RETRY = "error timeout http_503"
+LARGE = 6000
+"""Bytes of headers that one buffer of nginx's own size (4k) does not hold."""
+MEGABYTE = 2**20
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def stage() -> AsyncIterator[Stage]:
+    """One worker; hosts that are named after what is special about them."""
+    apart = Backend("apart", free_port(), B)
+    objects = together(
+        [config_map(worker_processes="1", client_max_body_size="0")],
+        site("read-timeout", proxy_read_timeout=SOON),
+        site("retry", A, B, C, lb_method="round_robin", proxy_next_upstream=RETRY),
+        site("no-retry", A, B, C, lb_method="round_robin", proxy_next_upstream="off"),
+        site("usual", A, B, C, lb_method="round_robin"),
+        site("tries", A, B, C, lb_method="round_robin", proxy_next_upstream=RETRY, proxy_next_upstream_tries="2"),
+        site("no-tries", A, B, C, lb_method="round_robin", proxy_next_upstream=RETRY),
+        site("late", A, B, lb_method="round_robin", proxy_next_upstream_timeout=SOON),
+        site("not-late", A, B, lb_method="round_robin"),
+        site("small"),
+        site("large", proxy_buffer_size="8k"),
+        site("redirect-plain"),
+        site("redirect", proxy_redirect_from="http://inner.test/", proxy_redirect_to="https://$host/"),
+        site("redirect-regex", proxy_redirect_from=r"~^http://[a-z]+\.test/(.*)$", proxy_redirect_to="https://$host/$1"),
+        site("redirect-off", proxy_redirect_from="off"),
+        site("unbuffered", proxy_buffering="false"),
+        site("file"),
+        site("no-file", proxy_max_temp_file_size="0"),
+        site("much-memory", proxy_buffers="512 64k", proxy_buffer_size="64k"),
+        site("keepalive", keepalive="4"),
+        site("no-keepalive", keepalive="0"),
+        [service("cluster-ip", clusterIP=B, ports=[{"port": apart.port}])],
+        site("cluster-ip", use_cluster_ip="true"),
+    )  # fmt: skip
+    _port_of(objects, "cluster-ip", apart.port)
+    async with served(objects, backends=[apart]) as running:
+        yield running
+
+
+def _port_of(objects: list, name: str, number: int) -> None:
+    """Have the Ingress *name* ask port *number* of its Service."""
+    ingress = next(item for item in objects if item["kind"] == "Ingress" and item["metadata"]["name"] == name)
+    ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["port"]["number"] = number
+
+
+# --- timeouts -----------------------------------------------------------------------------------------
+
+
+async def test_a_backend_that_says_nothing_is_given_up(stage: Stage) -> None:
+    stage.backend("read-timeout").handler = never
+    assert (await stage.get("read-timeout.test")).status == 504
+
+
+@contextmanager
+def deaf(*, full: bool) -> Iterator[int]:
+    """A listener that takes no byte; a *full* one takes no further connection either. The port."""
+    with socket.socket() as listener, socket.socket() as waiting:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind((LOOPBACK, free_port()))
+        listener.listen(0 if full else 8)
+        if full:
+            waiting.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+async def test_a_backend_that_takes_no_connection_is_given_up() -> None:
+    with deaf(full=True) as port:
+        async with served(site("connect", port=port, proxy_connect_timeout=SOON)) as stage:
+            assert (await stage.get("connect.test")).status == 504
+
+
+async def test_a_backend_that_reads_nothing_is_given_up() -> None:
+    with deaf(full=False) as port:
+        async with served(site("send", port=port, proxy_send_timeout=SOON, client_max_body_size="0")) as stage:
+            assert (await stage.get("send.test", method="POST", data=io.BytesIO(bytes(16 * MEGABYTE)))).status == 504
+
+
+# --- the next backend ---------------------------------------------------------------------------------
+
+
+def failing_first(fault: Handler) -> Handler:
+    """Return a handler whose first answer is *fault*'s."""
+    faults = [fault]
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await faults.pop()(request) if faults else web.Response(text="second")
+
+    return handler
+
+
+async def unavailable(_: web.Request) -> web.Response:
+    return web.Response(status=503)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "status", "asked"),
+    [
+        ("retry", unavailable, 200, 2),
+        ("usual", unavailable, 503, 1),
+        ("retry", hang_up, 200, 2),
+        ("usual", hang_up, 200, 2),
+        ("no-retry", hang_up, 502, 1),
+    ],
+)
+async def test_the_next_backend_is_asked_on_these_conditions(
+    stage: Stage, name: str, fault: Handler, status: int, asked: int
+) -> None:
+    backend = stage.backend(name)
+    backend.seen.clear()
+    backend.handler = failing_first(fault)
+    assert (await stage.get(f"{name}.test")).status == status
+    assert len(backend.shares()) == asked, "proxy-next-upstream"
+
+
+async def test_only_so_many_tries(stage: Stage) -> None:
+    for name, asked in (("tries", 2), ("no-tries", 3)):
+        stage.backend(name).reply(503)
+        assert (await stage.get(f"{name}.test")).status == 503
+        assert len(stage.backend(name).shares()) == asked, "proxy-next-upstream-tries"
+
+
+async def test_no_next_backend_when_the_time_is_over(stage: Stage) -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.2)
+        return await hang_up(request)
+
+    for name, status, asked in (("late", 502, 1), ("not-late", 200, 2)):
+        stage.backend(name).handler = failing_first(slow)
+        assert (await stage.get(f"{name}.test")).status == status, "proxy-next-upstream-timeout"
+        assert len(stage.backend(name).seen) == asked
+
+
+# --- answers ------------------------------------------------------------------------------------------
+
+
+async def test_headers_larger_than_a_buffer(stage: Stage) -> None:
+    for name, status in (("small", 502), ("large", 200)):
+        stage.backend(name).reply(headers={"X-Large": "x" * LARGE})
+        assert (await stage.get(f"{name}.test")).status == status, "proxy-buffer-size"
+
+
+async def test_sizes_that_do_not_fit_are_adjusted_where_the_flag_asks() -> None:
+    objects = site("large", proxy_buffer_size="64k", proxy_buffers="2 4k")
+    for options, problems, status in (
+        (["-enable-directive-autoadjust"], ["adjusted"], 200),
+        ([], ["proxy-buffer"], 502),
+    ):
+        async with served(objects, *options, problems=problems) as stage:
+            stage.backend("large").reply(headers={"X-Large": "x" * LARGE})
+            assert (await stage.get("large.test")).status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "heard"),
+    [
+        ("redirect-plain", "http://inner.test/x", "http://inner.test/x"),
+        ("redirect", "http://inner.test/x", "https://redirect.test/x"),
+        ("redirect", "http://other.test/x", "http://other.test/x"),
+        ("redirect-off", "http://redirect-off/x", "http://redirect-off/x"),
+        ("redirect-regex", "http://other.test/x?y", "https://redirect-regex.test/x?y"),
+    ],
+)
+async def test_where_a_backend_sends_clients(stage: Stage, name: str, said: str, heard: str) -> None:
+    stage.backend(name).reply(302, headers={"Location": said})
+    assert (await stage.get(f"{name}.test")).headers["Location"] == heard, "proxy-redirect-from proxy-redirect-to"
+
+
+async def test_an_answer_that_is_not_buffered_arrives_in_parts(stage: Stage) -> None:
+    """The backend says the second half only when the first one has arrived."""
+    arrived = asyncio.Event()
+
+    async def halves(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "8"})
+        await response.prepare(request)
+        await response.write(b"half")
+        await arrived.wait()
+        await response.write(b"half")
+        return response
+
+    stage.backend("unbuffered").handler = halves
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session,
+        session.get(f"http://{LOOPBACK}:{stage.http}/", headers={"Host": "unbuffered.test"}) as response,
+    ):
+        assert await response.content.readexactly(4) == b"half", "proxy-buffering"
+        arrived.set()
+        assert await response.content.readexactly(4) == b"half"
+
+
+class Flood:
+    """An answer of a few megabytes; ``stopped`` when it is written, or when nobody takes more."""
+
+    def __init__(self, megabytes: int) -> None:
+        self.stopped = asyncio.Event()
+        self._megabytes = megabytes
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(16 * self._megabytes):
+            writing = asyncio.ensure_future(response.write(bytes(MEGABYTE // 16)))
+            if not (await asyncio.wait([writing], timeout=0.3))[0]:
+                self.stopped.set()
+            await writing
+        self.stopped.set()
+        return response
+
+
+@pytest.mark.parametrize(
+    ("name", "megabytes", "file"), [("file", 16, True), ("no-file", 16, False), ("much-memory", 16, False)]
+)
+async def test_what_the_client_does_not_take_goes_to_a_file(
+    stage: Stage, name: str, megabytes: int, file: bool
+) -> None:
+    flood = stage.backend(name).handler = Flood(megabytes)
+    mark = len(stage.error_log())
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, (LOOPBACK, stage.http))
+        await loop.sock_sendall(client, f"GET / HTTP/1.0\r\nHost: {name}.test\r\n\r\n".encode())
+        await flood.stopped.wait()
+        received = 0
+        while data := await loop.sock_recv(client, MEGABYTE):
+            received += len(data)
+    assert received > megabytes * MEGABYTE
+    said = any("buffered to a temporary file" in line for line in stage.error_log()[mark:])
+    assert said is file, "proxy-max-temp-file-size proxy-buffers"
+
+
+# --- connections -------------------------------------------------------------------------------------
+
+
+async def test_connections_to_backends_are_kept(stage: Stage) -> None:
+    for name, connections in (("keepalive", 1), ("no-keepalive", 5)):
+        for _ in range(5):
+            await stage.get(f"{name}.test")
+        assert stage.backend(name).connections == connections
+
+
+async def test_the_cluster_ip_is_asked(stage: Stage) -> None:
+    assert (await stage.get("cluster-ip.test")).text == "apart", "use-cluster-ip"
+    assert not stage.backend("cluster-ip").seen

@@ -1,0 +1,71 @@
+"""Templates of users' own, whole and block by block."""
+
+from __future__ import annotations
+
+from tests.live.knobs.hosts import host
+from tests.live.knobs.stage import served
+from tests.live.live_objects import config_map
+from tests.live.live_places import free_port
+
+MAIN = """\
+pid {{ path.pid }};
+events {}
+http {
+    {% for directive, directory in path.temporary %}
+    {{ directive }} {{ directory }};
+    {% endfor %}
+    map $nginx_version $secret_dir_path { default {{ path.secrets }}; }
+    log_format mine "mine $uri";
+    access_log /dev/stdout mine;
+    add_header X-Main whole;
+    include {{ path.conf_d }};
+}
+"""
+INGRESS = """\
+{% for server in config.servers %}
+server {
+    {% for listen in server.listens %}
+    listen {{ listen }};
+    {% endfor %}
+    server_name {{ server.name }};
+    {% if server.tls %}
+    ssl_reject_handshake on;
+    {% endif %}
+    location / {
+        return 200 "{{ server.name }}, {{ server.locations | length }}";
+    }
+}
+{% endfor %}
+"""
+BLOCK = """\
+{% extends "builtin/http.conf.j2" %}
+{% block server_extra %}
+    add_header X-Server {{ server.name }};
+{% endblock %}
+{% block location_extra %}
+        limit_except GET { deny all; }
+{% endblock %}
+"""
+
+
+async def test_whole_templates_take_the_place_of_ours() -> None:
+    async with served([config_map(main_template=MAIN, ingress_template=INGRESS), host("tea")]) as stage:
+        answer = await stage.get("tea.test", "/green")
+        assert (answer.text, answer.headers["X-Main"]) == ("tea.test, 1", "whole")
+        assert await stage.logged("/green") == "mine /green"
+
+
+async def test_a_block_changes_and_the_rest_stays() -> None:
+    port = free_port()
+    main = f"""{{% extends "builtin/main.conf.j2" %}}
+        {{% block http %}}
+        {{{{ super() }}}}
+        server {{ listen {port}; return 200 mine; }}
+        {{% endblock %}}"""
+    async with served([config_map(main_template=main, ingress_template=BLOCK), host("tea")]) as stage:
+        assert (await stage.get("tea.test", port=port)).text == "mine"
+        answer = await stage.get("tea.test")
+        assert (answer.text, answer.headers["X-Server"]) == ("tea", "tea.test")
+        assert (await stage.get("tea.test", method="POST")).status == 403
+        assert stage.backend("tea").last.headers["X-Forwarded-Host"] == "tea.test"
+        assert (await stage.get("unknown.test")).status == 404
