@@ -50,10 +50,11 @@ spelling: dev ## Check spelling (codespell)
 	$(BIN)/codespell
 
 .PHONY: docs-check
-docs-check: dev ## Check that everything generated (reference pages, RBAC) is up to date
+docs-check: dev ## Check that everything generated (reference pages, RBAC, CRI messages) is up to date
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/rbac.py --check
 	$(BIN)/python tools/chart.py --check
+	$(BIN)/python tools/cri.py --check
 
 .PHONY: fmt
 fmt: dev ## Format code and mend what ruff can
@@ -61,10 +62,11 @@ fmt: dev ## Format code and mend what ruff can
 	$(BIN)/ruff format $(PYTHON_FILES)
 
 .PHONY: generate docs
-generate docs: dev ## Write what is generated: the reference pages, and the RBAC of deploy/ and the chart
+generate docs: dev ## Write what is generated: the reference pages, the RBAC of deploy/ and the chart, the CRI messages
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/rbac.py
 	$(BIN)/python tools/chart.py
+	$(BIN)/python tools/cri.py
 
 .PHONY: update
 update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``render``, ``check``, ``explain``; each teaches itself by ``--help``."""
+"""The command line: ``run``, ``render``, ``check``, ``explain``, ``uds``, ``sockets``; each has a ``--help``."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR [-o json]         print what is wrong with a folder of manifests
   headgate explain URL [-m DIR]        say what nginx does with a request, why, and where each setting comes from
+  headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
+  headgate sockets                     which runtime sockets are there, who listens, what they answer
   headgate version                     print the version
 
 Try this:
@@ -105,7 +107,8 @@ def run(argv: Sequence[str], environ: Environ) -> int:
     """
     first, rest = (argv[0], argv[1:]) if argv else ("help", [])
     commands: dict[str, Callable[[Sequence[str], Environ], int]] = {
-        "run": _run, "render": _render, "check": _check, "explain": _explain, "version": _version, "help": _help,
+        "run": _run, "render": _render, "check": _check, "explain": _explain,
+        "uds": _uds, "sockets": _sockets, "version": _version, "help": _help,
     }  # fmt: skip
     if first in {"-h", "-help", "--help"}:
         return _help(rest, environ)
@@ -225,6 +228,18 @@ def _explain(argv: Sequence[str], environ: Environ) -> int:
     return 0
 
 
+def _uds(argv: Sequence[str], _: Environ) -> int:
+    from headgate.uds import commands  # noqa: PLC0415 - the controller's start should not pay for it
+
+    return commands.main(argv)
+
+
+def _sockets(argv: Sequence[str], _: Environ) -> int:
+    from headgate import sockets  # noqa: PLC0415 - the controller's start should not pay for it
+
+    return sockets.main(argv)
+
+
 def _reference(rest: Sequence[str]) -> Entry:
     """Look up one name (BadQuestion: nobody knows it)."""
     if len(rest) != 2:  # noqa: PLR2004 - where, and what
@@ -245,7 +260,7 @@ def _answer(rest: list[str], environ: Environ) -> Answer | None:
     options = _options((*rest, *(f"--manifests={folder}" for folder in folders)), environ)
     if options is None:
         return None
-    configure(options.log_format, LogLevel.WARN)
+    configure(options.log_format, LogLevel.WARN, sys.stderr)  # stdout is for the answer
     return explain(look(options), question)
 
 

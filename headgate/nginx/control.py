@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from http import HTTPStatus
+from typing import Final
 
-LIMIT = 65536
+import msgspec
+
+LIMIT: Final = 65536
 """Bytes of an answer that are read; ours are a few hundred."""
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A status code and the body that came with it."""
+
+    code: int
+    body: bytes
 
 
 async def get(socket: str, target: str, timeout_s: float) -> bytes | None:
     """Return the body that ``GET`` *target* is answered with on *socket*, or ``None`` without a 200 in time.
+
+    Cancellation closes the connection.
+    """
+    answer = await ask(socket, target, timeout_s)
+    return answer.body if answer is not None and answer.code == HTTPStatus.OK else None
+
+
+async def ask(socket: str, target: str, timeout_s: float) -> Answer | None:
+    """Return what ``GET`` *target* is answered with on *socket*, or ``None`` if that is not HTTP or not in time.
 
     HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it too.
     """
@@ -20,7 +43,8 @@ async def get(socket: str, target: str, timeout_s: float) -> bytes | None:
     except (OSError, TimeoutError):
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
-    return body if b" 200 " in head.partition(b"\r\n")[0] else None
+    found = _STATUS_LINE.match(head)
+    return Answer(int(found[1]), body) if found else None
 
 
 async def _exchange(socket: str, request: bytes) -> bytes:

@@ -23,6 +23,7 @@ import msgspec
 from headgate.ir import Layout
 from headgate.ir.latency import SOCKET, TAG
 from headgate.nginx.errors import LayoutError
+from headgate.uds import Access, Address, Kind, Listener, UdsError
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ QUEUE: Final = 512
 QUEUE_KNOB: Final = Path("/proc/sys/net/unix/max_dgram_qlen")
 BUFFER: Final = 4 * 1024 * 1024
 """Bytes asked for with SO_RCVBUF; the kernel gives at most net.core.rmem_max."""
+ANYBODY: Final = Access(0o666)
+"""Workers may be another user; the directory decides who comes near."""
 PER_TURN: Final = 2000
 """Datagrams read before other tasks get their turn (about 5 ms)."""
 DATAGRAM: Final = 4096
@@ -78,9 +81,9 @@ class LatencyReceiver:
 
     def __init__(self, layout: Layout, callback: Callable[[Sample], None]) -> None:
         """Give each Sample to *callback*; nothing is opened yet."""
-        self._path = Path(layout.socket(SOCKET))
+        self._address = Address(layout.socket(SOCKET))
         self._callback = callback
-        self._socket: socket.socket | None = None
+        self._listener: Listener | None = None
         self.malformed = 0
         """Lines that could not be read."""
         self.queue = 0
@@ -90,37 +93,30 @@ class LatencyReceiver:
         """Bind the socket and start to read in the running loop.
 
         Raises:
-            LayoutError: it cannot be bound.
+            LayoutError: it cannot be bound, or another controller reads from it.
         """
         self.queue = raise_queue()
-        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            receiver.setblocking(False)
-            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-            self._path.unlink(missing_ok=True)
-            receiver.bind(str(self._path))
-            self._path.chmod(0o666)  # workers may be another user; the directory decides who comes near
-        except OSError as error:
-            receiver.close()
-            raise LayoutError(f"cannot bind {self._path}: {error.strerror or error}") from error
-        self._socket = receiver
-        asyncio.get_running_loop().add_reader(receiver, self._drain)
+            self._listener = Listener.open(self._address, Kind.DGRAM, ANYBODY)
+        except UdsError as error:
+            raise LayoutError(str(error)) from error
+        self._listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        asyncio.get_running_loop().add_reader(self._listener.socket, self._drain)
 
     def close(self) -> None:
         """Stop reading and remove the socket; harmless if it is not open."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._path.unlink(missing_ok=True)
-            self._socket = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.socket)
+            self._listener.close()
+            self._listener = None
 
     def _drain(self) -> None:
         """Read until nothing waits, but let others have a turn after ``PER_TURN``."""
-        if self._socket is None:
+        if self._listener is None:
             return
         with contextlib.suppress(BlockingIOError):
             for _ in range(PER_TURN):
-                self._take(self._socket.recv(DATAGRAM))
+                self._take(self._listener.socket.recv(DATAGRAM))
 
     def _take(self, datagram: bytes) -> None:
         try:

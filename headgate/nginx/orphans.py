@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import stat
 import time
 from collections.abc import Callable, Iterable
@@ -21,6 +20,7 @@ from typing import Final
 from headgate.ir import Layout
 from headgate.nginx import procfs
 from headgate.nginx.errors import LayoutError
+from headgate.uds import Address, listening
 
 log = logging.getLogger(__name__)
 
@@ -122,15 +122,8 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _answered(path: Path) -> bool:
-    """Whether somebody listens on the Unix socket *path*, stream or datagram."""
-    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_UNIX, kind) as probe:
-            probe.setblocking(False)
-            try:
-                probe.connect(str(path))
-            except BlockingIOError:
-                return True
-            except OSError:
-                continue
-            return True
-    return False
+    """Whether somebody listens on the Unix socket *path*; where one may not ask, nobody of ours does."""
+    try:
+        return listening(Address(str(path))) is not None
+    except PermissionError:
+        return False

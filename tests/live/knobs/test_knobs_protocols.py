@@ -12,7 +12,7 @@ import pytest_asyncio
 from tests.binaries import BINARIES
 from tests.k8s.certificates import Authority
 from tests.live.knobs.backends import LOOPBACK, Backend, echo
-from tests.live.knobs.grpc import UNIMPLEMENTED, GrpcBackend, call
+from tests.live.knobs.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
 from tests.live.knobs.hosts import certificate, secure
 from tests.live.knobs.sites import site, together
 from tests.live.knobs.stage import PATIENCE, Stage, served

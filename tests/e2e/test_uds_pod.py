@@ -1,0 +1,28 @@
+"""The API server takes the Pod of ``examples/uds-pod`` as it is, in a namespace with the strictest rules for Pods."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from tests.e2e.place import Place
+
+POD = Path(__file__).parents[2] / "examples" / "uds-pod" / "pod.yaml"
+
+
+async def test_pod_security_restricted_admits_the_example_and_no_field_is_unknown(place: Place) -> None:
+    namespace = f"{place.name}-uds"
+    await place.add_namespace(namespace, {"pod-security.kubernetes.io/enforce": "restricted"})
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}}
+    await place.cluster.apply(account)
+    answer = await place.cluster.client.request(
+        "POST",
+        f"/api/v1/namespaces/{namespace}/pods",
+        params={"dryRun": "All", "fieldValidation": "Strict"},
+        body=yaml.safe_load(POD.read_text()),
+    )
+    admitted = json.loads(answer)
+    assert [container["name"] for container in admitted["spec"]["containers"]] == ["server", "client"]
+    assert admitted["spec"]["volumes"] == [{"name": "csi", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]

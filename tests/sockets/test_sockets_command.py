@@ -1,0 +1,211 @@
+"""What the command says about sockets that are not a runtime's, and about what it was asked."""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from runtime_places import bound, sockets
+
+from headgate.ir import Layout
+from headgate.sockets.endpoints import choice, known, parse
+from headgate.sockets.report import NONE, SILENT, report
+from headgate.sockets.sight import State, look
+from headgate.uds import Address, AddressError, Kind
+
+
+def test_with_no_runtime_it_says_what_to_do(folder: Path) -> None:
+    said = sockets("--root", str(folder), "--prefix", str(folder))
+
+    assert said.code == 1
+    assert said.text.splitlines()[:6] == [
+        "Container runtimes",
+        f"  {folder}/run/containerd/containerd.sock: absent",
+        f"  {folder}/run/crio/crio.sock: absent",
+        f"  {folder}/run/cri-dockerd.sock: absent",
+        "",
+        NONE,
+    ]
+
+
+def test_what_is_there_and_no_runtime_is_named(folder: Path) -> None:
+    (folder / "file").touch()
+    bound(folder / "stale").close()
+    with bound(folder / "dgram", socket.SOCK_DGRAM):
+        named = [f"--endpoint={folder / name}" for name in ("file", "stale", "dgram", "nothing")]
+        said = sockets(*named, "-o", "json")
+
+    found = [(row["state"], row["remark"].partition(";")[0]) for row in said.json["runtimes"]]
+    assert said.code == 1
+    assert found == [
+        ("not a socket", "a regular file has this name"),
+        ("stale", "nobody listens"),
+        ("listens", "not a stream socket, so not a container runtime's"),
+        ("absent", ""),
+    ]
+    assert said.json["advice"] == SILENT
+
+
+def test_without_grpcio_a_listener_is_named_and_the_extra_too(folder: Path) -> None:
+    before = "import sys; sys.modules['grpc'] = None"
+    with bound(folder / "run/containerd/containerd.sock"):
+        said = sockets("--root", str(folder), before=before)
+
+    assert said.code == 1
+    assert "containerd.sock: listens\n" in said.text
+    assert f"(pid {os.getpid()}, user " in said.text
+    assert "kubeadm would take unix:///var/run/containerd/containerd.sock" in said.text
+    assert "pip install 'headgate[sockets]'" in said.text
+
+
+@pytest.mark.parametrize(
+    ("argv", "complaint"),
+    [
+        (["--endpoint", "tcp://127.0.0.1:1"], "only Unix sockets are asked"),
+        (["--endpoint", "/" + 107 * "x"], "107"),
+        (["--endpoint", ""], "is not a socket address"),
+        (["--root", "/" + 107 * "x"], "107"),
+        (["-o", "yaml"], "invalid choice"),
+        (["--endpoints", "/x"], "unrecognized"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(argv: list[str], complaint: str) -> None:
+    said = sockets(*argv)
+    assert (said.code, said.text) == (2, "")
+    assert complaint in said.errors
+
+
+def test_help_shows_examples() -> None:
+    said = sockets("--help")
+    assert said.code == 0
+    assert "headgate sockets --endpoint /run/k3s/containerd/containerd.sock -o json" in said.text
+
+
+def test_an_endpoint_named_twice_is_asked_once(folder: Path) -> None:
+    said = sockets("--endpoint", f"{folder}/x", f"--endpoint=unix://{folder}/x", "-o", "json")
+    assert len(said.json["runtimes"]) == 1
+
+
+# --- looking -------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Give up root's rights for a while, if there are any."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_socket_one_may_not_write_is_denied(folder: Path) -> None:
+    with bound(folder / "s"):
+        (folder / "s").chmod(0o000)
+        with ordinary_user():
+            seen = look(Address(f"{folder}/s"))
+
+    assert seen.state is State.DENIED
+    assert seen.file is not None
+    assert seen.file.mode == "0000"
+    assert "run as root" in seen.remark
+
+
+def test_a_directory_one_may_not_pass_is_denied(folder: Path) -> None:
+    with bound(folder / "private/s"):
+        (folder / "private").chmod(0o000)
+        with ordinary_user():
+            seen = look(Address(f"{folder}/private/s"))
+        (folder / "private").chmod(0o755)
+
+    assert seen.state is State.DENIED
+    assert "run as root" in seen.remark
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_each_kind_of_listener_is_known_by_its_process(folder: Path, kind: Kind) -> None:
+    with bound(folder / "s", kind.number):
+        seen = look(Address(f"{folder}/s"))
+
+    assert seen.state is State.LISTENS
+    assert seen.listener is not None
+    assert (seen.listener.pid, seen.listener.kind) == (os.getpid(), kind)
+    assert seen.listener.command == Path("/proc/self/comm").read_text().strip()
+
+
+def test_a_link_to_a_socket_is_followed(folder: Path) -> None:
+    (folder / "link").symlink_to("s")
+    with bound(folder / "s"):
+        (folder / "s").chmod(0o640)
+        seen = look(Address(f"{folder}/link"))
+
+    assert seen.state is State.LISTENS
+    assert seen.file is not None
+    assert seen.file.mode == "0640"
+
+
+def test_a_link_may_lead_to_a_name_too_long_to_connect_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = folder / (100 * "d")
+    deep.mkdir()
+    (folder / "link").symlink_to(deep / "s.sock")
+    monkeypatch.chdir(deep)
+    with bound(Path("s.sock")):
+        seen = look(Address(f"{folder}/link"))
+
+    assert seen.state is State.LISTENS
+
+
+def test_where_no_socket_can_be_there_is_none(folder: Path) -> None:
+    said = sockets("--root", str(folder), "--prefix", f"{folder}/{107 * 'x'}", "-o", "json")
+    assert {row["state"] for row in said.json["headgate"]} == {"absent"}
+
+
+# --- kubeadm -------------------------------------------------------------------------------------------
+
+
+def test_kubeadm_takes_the_only_one_and_refuses_among_several() -> None:
+    containerd, crio, docker = known(Path("/"))
+    assert choice([]) is None
+    assert choice([parse("/run/k3s/containerd/containerd.sock")]) is None
+    assert str(choice([crio])) == "kubeadm would take unix:///var/run/crio/crio.sock"
+    refused = choice([containerd, parse("/x"), docker])
+    assert refused is not None
+    assert refused.between == ("unix:///var/run/containerd/containerd.sock", "unix:///var/run/cri-dockerd.sock")
+
+
+def test_kubeadm_is_root_so_nobody_else_tells_what_it_takes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "headgate.sockets.cri", None)  # a bare socket answers nothing
+    open_to_all, closed = folder / "run/containerd/containerd.sock", folder / "run/crio/crio.sock"
+    with bound(open_to_all), bound(closed):
+        open_to_all.chmod(0o666)
+        everything = asyncio.run(report(known(folder), Layout.under(str(folder))))
+        closed.chmod(0o000)
+        with ordinary_user():
+            seen = asyncio.run(report(known(folder), Layout.under(str(folder))))
+
+    assert everything.choice is not None
+    assert len(everything.choice.between) == 2
+    assert seen.choice is None
+    assert [visit.sight.state for visit in seen.visits] == [State.LISTENS, State.DENIED, State.ABSENT]
+
+
+def test_the_usual_places_are_those_of_the_runtimes() -> None:
+    assert [str(endpoint.address) for endpoint in known(Path("/"))] == [
+        "/run/containerd/containerd.sock",
+        "/var/run/crio/crio.sock",
+        "/var/run/cri-dockerd.sock",
+    ]
+
+
+def test_only_unix_sockets_are_endpoints() -> None:
+    assert parse("unix:///run/a.sock") == parse("/run/a.sock")
+    with pytest.raises(AddressError, match=re.escape("'npipe:////./pipe/x'")):
+        parse("npipe:////./pipe/x")

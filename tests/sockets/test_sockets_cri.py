@@ -1,0 +1,141 @@
+"""Asking a runtime: a gRPC server that answers as it is told, and servers that are none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RequestReceived
+from runtime_places import bound
+
+from headgate.sockets.cri import ask
+from headgate.sockets.cri_pb2 import (
+    RuntimeCondition,
+    RuntimeStatus,
+    StatusRequest,
+    StatusResponse,
+    VersionRequest,
+    VersionResponse,
+)
+from headgate.sockets.runtime import Condition, CriError, Runtime
+from headgate.uds import Address
+
+Handler = Callable[[Any, Any], Coroutine[Any, Any, Any]]
+
+
+async def version(_: VersionRequest, __: Any) -> VersionResponse:
+    return VersionResponse(version="0.1.0", runtime_name="made", runtime_version="1.2", runtime_api_version="v1")
+
+
+async def ready(_: StatusRequest, __: Any) -> StatusResponse:
+    conditions = [
+        RuntimeCondition(type="RuntimeReady", status=True),
+        RuntimeCondition(type="NetworkReady", status=False, reason="Wait", message="no network"),
+    ]
+    return StatusResponse(status=RuntimeStatus(conditions=conditions))
+
+
+async def broken(_: StatusRequest, context: grpc.aio.ServicerContext[Any, Any]) -> StatusResponse:
+    await context.abort(grpc.StatusCode.INTERNAL, "the disk is full")
+
+
+async def hanging(_: VersionRequest, __: Any) -> VersionResponse:
+    return await asyncio.Event().wait() or VersionResponse()
+
+
+@asynccontextmanager
+async def runtime(target: str, version: Handler = version, status: Handler = ready) -> AsyncIterator[None]:
+    """Serve the RuntimeService at *target*, a gRPC address."""
+    handlers = {
+        "Version": grpc.unary_unary_rpc_method_handler(
+            version, VersionRequest.FromString, VersionResponse.SerializeToString
+        ),
+        "Status": grpc.unary_unary_rpc_method_handler(
+            status, StatusRequest.FromString, StatusResponse.SerializeToString
+        ),
+    }
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", handlers),))
+    server.add_insecure_port(target)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(None)
+
+
+async def test_version_and_status_are_read(folder: Path) -> None:
+    async with runtime(f"unix:{folder}/r.sock"):
+        answer = await ask(Address(f"{folder}/r.sock"))
+
+    conditions = (Condition("RuntimeReady", ready=True), Condition("NetworkReady", False, "Wait", "no network"))
+    assert answer == Runtime("made", "1.2", "v1", conditions)
+
+
+async def test_a_runtime_without_a_status_is_still_a_runtime(folder: Path) -> None:
+    async with runtime(f"unix:{folder}/r.sock", status=broken):
+        answer = await ask(Address(f"{folder}/r.sock"))
+
+    assert answer == Runtime("made", "1.2", "v1", (), "answered INTERNAL: the disk is full")
+
+
+async def test_an_abstract_address_is_asked_too() -> None:
+    name = f"headgate-test-{os.getpid()}"
+    async with runtime(f"unix-abstract:{name}"):
+        assert (await ask(Address(f"@{name}"))).name == "made"
+
+
+async def test_a_path_may_hold_what_means_something_in_an_address(folder: Path) -> None:
+    async with runtime(f"unix:{folder}/plain.sock"):
+        odd = folder / "a b%20?#.sock"
+        odd.symlink_to(folder / "plain.sock")
+        assert (await ask(Address(str(odd)))).name == "made"
+
+
+async def test_a_runtime_that_hangs_is_given_up(folder: Path) -> None:
+    async with runtime(f"unix:{folder}/r.sock", version=hanging):
+        with pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
+            await ask(Address(f"{folder}/r.sock"), timeout_s=0.1)
+
+
+async def test_somebody_who_never_accepts_is_given_up(folder: Path) -> None:
+    with bound(folder / "r.sock"), pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
+        await ask(Address(f"{folder}/r.sock"), timeout_s=0.1)
+
+
+async def test_strict_servers_are_told_a_host_that_is_one(folder: Path) -> None:
+    """Only a server below gRPC sees which authority a request names."""
+    named: list[str] = []
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        connection.initiate_connection()
+        while not named and (data := await reader.read(4096)):
+            requests = [event for event in connection.receive_data(data) if isinstance(event, RequestReceived)]
+            named.extend(value for event in requests for name, value in event.headers if name == ":authority")
+            writer.write(connection.data_to_send())
+        writer.close()
+
+    async with await asyncio.start_unix_server(read, f"{folder}/r.sock"):
+        with pytest.raises(CriError):
+            await ask(Address(f"{folder}/r.sock"), timeout_s=5)
+    assert named[0] == "localhost"
+
+
+async def test_a_web_server_is_no_runtime(folder: Path) -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(refuse, f"{folder}/r.sock"):
+        with pytest.raises(CriError, match="does not speak gRPC"):
+            await ask(Address(f"{folder}/r.sock"), timeout_s=5)
