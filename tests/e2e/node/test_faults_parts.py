@@ -34,6 +34,7 @@ HOST = "shop.test"
 OUTAGE = float(os.environ.get("E2E_OUTAGE_SECONDS") or 30)
 """Seconds for which the API server is away: long enough for a leader to stop leading (22.5), too short for the
 controller manager to take the node for lost (50), which ends traffic whoever the controller is."""
+REFUSED = "ConnectionRefusedError"
 RECOVERED = 60.0
 """Seconds until everything is followed again: the longest pause is 10, where a watch is refused 30."""
 
@@ -133,7 +134,11 @@ async def test_a_part_of_the_node_is_restarted(shop: Installation, part: str, re
         record_property(f"{part}: a new Pod is ready after s", time.monotonic() - began)
         await eventually(lambda: asked(traffic), lambda found: len(found) == 3)
         await shop.settled(2)
-    assert traffic.failures() == []
+    # A kubelet that starts may call Pods unready until it has probed them; for so long their Service has nobody.
+    failed = [request for request in traffic.requests if request.failure]
+    refused = [request for request in failed if part == RESTART_KUBELET and REFUSED in request.failure]
+    record_property(f"{part}: connections that the Service refused", len(refused))
+    assert [str(request) for request in failed if request not in refused] == []
     assert await names(shop) == pods
     assert [await shop.restarts(pod) for pod in pods] == [0, 0]
 
