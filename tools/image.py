@@ -31,15 +31,13 @@ print(json.dumps([[one.name, one.version, one.metadata.get("License-Expression",
 
 
 class Tool(NamedTuple):
-    """A program that builds images, and how it is asked whether it can, told to build, and to run a command."""
+    """A program that builds images; all of them spell ``info`` and ``build`` alike, and only buildah runs otherwise."""
 
     name: str
-    probe: tuple[str, ...]
-    build: tuple[str, ...]
 
     def works(self) -> bool:
         """Whether it is installed and answers (a docker without its daemon does not)."""
-        return bool(shutil.which(self.name)) and not _quietly(self.name, *self.probe).returncode
+        return bool(shutil.which(self.name)) and not _quietly(self.name, "info").returncode
 
     def run(self, image: str, *command: str) -> str:
         """Return what *command* prints inside *image*."""
@@ -54,11 +52,7 @@ class Tool(NamedTuple):
             _quietly("buildah", "rm", container)
 
 
-TOOLS = (
-    Tool("docker", ("info",), ("build",)),
-    Tool("podman", ("info",), ("build",)),
-    Tool("buildah", ("info",), ("build",)),
-)
+TOOLS = (Tool("docker"), Tool("podman"), Tool("buildah"))
 
 
 def _quietly(*command: str) -> subprocess.CompletedProcess[str]:
@@ -85,7 +79,7 @@ def build(image: str, options: list[str]) -> None:
     arguments = [f"VERSION={headgate.__version__}", f"COMMIT={commit()}"]
     marks = [word for argument in arguments for word in ("--build-arg", argument)]
     file = ["--file", str(ROOT / "Containerfile")]
-    command = [tool.name, *tool.build, *file, *marks, "--tag", image, *options, str(ROOT)]
+    command = [tool.name, "build", *file, *marks, "--tag", image, *options, str(ROOT)]
     code = subprocess.run(command, check=False).returncode
     if code:
         sys.exit(f"image: {tool.name} could not build {image} (exit code {code}, see above)")
