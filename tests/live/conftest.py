@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from live_cluster import Cluster
-from live_objects import Manifests, cafe, endpoints, ingress_class, service
-from live_places import ANY, free_port, short_folder
-from live_program import Program, Start
+from showcase.backends import running
+from showcase.example import Endpoint
 
 from headgate.nginx import procfs
 from tests.binaries import BINARIES
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import Manifests, cafe, endpoints, ingress_class, service
+from tests.live.live_places import ANY, free_port, short_folder
+from tests.live.live_program import Program, Start
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,9 +41,6 @@ def coffee() -> Iterator[int]:
 
 
 def _backend(name: str) -> Iterator[int]:
-    from showcase.backends import running
-    from showcase.example import Endpoint
-
     port = free_port()
     with running([Endpoint(name, "127.0.0.1", port)]):
         yield port

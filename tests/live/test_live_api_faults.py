@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from live_cluster import Cluster
-from live_objects import answering, endpoints, ingress_class, service
-from live_places import ANY, short_folder, until
-from live_program import Program
+
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import answering, endpoints, ingress_class, service
+from tests.live.live_places import ANY, short_folder, until
+from tests.live.live_program import Program
 
 INGRESSES = "/ingresses$"
 Stage = tuple[Program, Cluster]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from live_cluster import Cluster
-from live_objects import answering, tls_secret
-from live_places import until
-from live_program import Start
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import answering, tls_secret
+from tests.live.live_places import until
+from tests.live.live_program import Start
 
 
 def test_classes_that_may_not_be_watched_are_read_all_the_same(cluster: Cluster, replica: Start) -> None:

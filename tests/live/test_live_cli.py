@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from live_objects import Manifests, endpoints, ingress, ingress_class, path, service, tls_secret
-from live_program import ROOT
 
 from headgate.cli import run
 from headgate.options import Options, parse
+from tests.live.live_objects import Manifests, endpoints, ingress, ingress_class, path, service, tls_secret
+from tests.live.live_program import ROOT
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from live_cluster import Cluster
-from live_objects import answering
-from live_places import until
-from live_program import Program, Start
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import answering
+from tests.live.live_places import until
+from tests.live.live_program import Program, Start
 
 MINUTES = ("--shutdown-grace-period=300", "--drain-timeout=301")
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from live_objects import Json, Manifests, cafe, config_map, ingress, path
-from live_places import ANY, short_folder, until
-from live_program import Program
 
 from tests.lexer import directives
+from tests.live.live_objects import Json, Manifests, cafe, config_map, ingress, path
+from tests.live.live_places import ANY, short_folder, until
+from tests.live.live_program import Program
 
 HOSTILE = (
     "; injected on;",

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from live_cluster import Cluster
-from live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
-from live_places import short_folder, until
-from live_program import Program
+
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
+from tests.live.live_places import short_folder, until
+from tests.live.live_program import Program
 
 BROKEN = "no_such_directive on;"
 Stage = tuple[Program, Cluster]

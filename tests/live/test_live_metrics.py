@@ -6,12 +6,22 @@ import base64
 import http.client
 
 import pytest
-from live_cluster import Cluster
-from live_objects import Manifests, answering, config_map, endpoints, ingress, path, secret, service, tls_secret
-from live_places import ANY, until
-from live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
 
 from tests.binaries import BINARIES, capabilities
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import (
+    Manifests,
+    answering,
+    config_map,
+    endpoints,
+    ingress,
+    path,
+    secret,
+    service,
+    tls_secret,
+)
+from tests.live.live_places import ANY, free_port, until
+from tests.live.live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
@@ -183,8 +193,6 @@ def test_metrics_are_off_unless_asked_for(serve: Start) -> None:
 
 @pytest.mark.skipif(not BINARIES or not capabilities(ANY).stub_status, reason="this nginx has no stub_status")
 def test_stub_status_has_a_port_of_its_own_for_those_who_may(run: Start, manifests: Manifests) -> None:
-    from live_places import free_port
-
     port = free_port()
     flags = (f"--manifests={manifests.path}", "-nginx-status=true", f"-nginx-status-port={port}")
     open_to_us = run(*flags)

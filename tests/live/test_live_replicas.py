@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from live_cluster import Cluster
-from live_objects import Json, ingress, path
-from live_places import until
-from live_program import Program, Start
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import Json, ingress, path
+from tests.live.live_places import until
+from tests.live.live_program import Program, Start
 
 LABELS = {"app": "headgate", "tier": "edge"}
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from live_cluster import Cluster
-from live_objects import answering, endpoints, ingress_class, service
-from live_places import short_folder, until
-from live_program import LOOPBACK, Program
 
 from headgate.nginx import procfs
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import answering, endpoints, ingress_class, service
+from tests.live.live_places import short_folder, until
+from tests.live.live_program import LOOPBACK, Program
 
 CONNECTIONS = 20
 REQUEST = b"GET / HTTP/1.1\r\nHost: busy.test\r\n\r\n"

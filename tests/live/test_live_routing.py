@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from live_objects import cafe, endpoints, ingress, path, service
-from live_places import short_folder
-from live_program import Program
+
+from tests.live.live_objects import cafe, endpoints, ingress, path, service
+from tests.live.live_places import short_folder
+from tests.live.live_program import Program
 
 PATHS = (
     path("tea", "/prefix"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 
 import pytest
-from live_cluster import Cluster
-from live_objects import Json, answering, ingress_class, tls_secret
-from live_places import until
-from live_program import Program, Start
+
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import Json, answering, ingress_class, tls_secret
+from tests.live.live_places import until
+from tests.live.live_program import Program, Start
 
 NAMESPACES = ("one", "two", "three")
 

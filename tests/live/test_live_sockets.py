@@ -8,11 +8,11 @@ import sys
 from typing import Any
 
 import pytest
-from live_objects import Manifests
-from live_places import ANY, until
-from live_program import ROOT, Program, Start
 
 from tests.binaries import BINARIES, capabilities
+from tests.live.live_objects import Manifests
+from tests.live.live_places import ANY, until
+from tests.live.live_program import ROOT, Program, Start
 
 
 def seen(program: Program) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live_objects import Manifests, config_map, endpoints, ingress, path, service, tls_secret
-from live_places import ANY, until
-from live_program import LOOPBACK, Start, ask
 
 from headgate import __version__
 from headgate.nginx import procfs
+from tests.live.live_objects import Manifests, config_map, endpoints, ingress, path, service, tls_secret
+from tests.live.live_places import ANY, until
+from tests.live.live_program import LOOPBACK, Start, ask
 
 
 def test_an_empty_folder_becomes_ready_and_answers_404(run: Start, folder: Path) -> None:

@@ -12,15 +12,15 @@ from typing import Self
 
 import msgspec
 import pytest
-from live_cluster import Cluster
-from live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
-from live_places import ANY, free_port, short_folder, until
-from live_program import Program, Start
 
 from headgate.app import App
 from headgate.k8s import Client, LeaseTiming, load
 from headgate.nginx import probe
 from headgate.options import Options, parse
+from tests.live.live_cluster import Cluster
+from tests.live.live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
+from tests.live.live_places import ANY, free_port, short_folder, until
+from tests.live.live_program import Program, Start
 
 FIRST, SECOND = {"ip": "203.0.113.1"}, {"ip": "203.0.113.2"}
 TAKEN = "All hosts are taken by other resources"

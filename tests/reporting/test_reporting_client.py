@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from reporting_cluster import Running, eventually
 
 from headgate.api.core import LoadBalancerIngress
 from headgate.api.networking import Ingress
@@ -17,6 +16,7 @@ from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.http import Listener, serving
 from headgate.reporting.status import Pace, StatusWriter
 from headgate.reporting.verdicts import Subject, for_ingress
+from tests.reporting.reporting_cluster import Running, eventually
 
 CAFE = Subject(ObjectRef("Ingress", "shop", "cafe"), "uid-1", "networking.k8s.io/v1")
 INGRESS = "/apis/networking.k8s.io/v1/namespaces/shop/ingresses/cafe"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runtime_places import Containerd
+
+from tests.sockets.runtime_places import Containerd
 
 
 @pytest.fixture

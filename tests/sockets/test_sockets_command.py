@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runtime_places import bound, sockets
 
 from headgate.ir import Layout
 from headgate.sockets.endpoints import choice, known, parse
 from headgate.sockets.report import NONE, SILENT, report
 from headgate.sockets.sight import State, look
 from headgate.uds import Address, AddressError, Kind
+from tests.sockets.runtime_places import bound, sockets
 
 
 def test_with_no_runtime_it_says_what_to_do(folder: Path) -> None:

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime_places import CONTAINERD, ROOT, Containerd, bound, sockets
+from tests.sockets.runtime_places import CONTAINERD, ROOT, Containerd, bound, sockets
 
 Start = Callable[..., Containerd]
 USUAL, CRIO = "run/containerd/containerd.sock", "run/crio/crio.sock"

@@ -15,7 +15,6 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RequestReceived
-from runtime_places import bound
 
 from headgate.sockets.cri import ask
 from headgate.sockets.cri_pb2 import (
@@ -28,6 +27,7 @@ from headgate.sockets.cri_pb2 import (
 )
 from headgate.sockets.runtime import Condition, CriError, Runtime
 from headgate.uds import Address
+from tests.sockets.runtime_places import bound
 
 Handler = Callable[[Any, Any], Coroutine[Any, Any, Any]]
 

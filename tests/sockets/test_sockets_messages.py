@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from runtime_places import ROOT
+from tests.sockets.runtime_places import ROOT
 
 
 def tool(*arguments: str) -> subprocess.CompletedProcess[str]:

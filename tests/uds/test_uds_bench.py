@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from uds_programs import QUICK
 
 from headgate.uds.bench import Figure, spelled, table
 from headgate.uds.commands import main
 from headgate.uds.roads import ROADS
+from tests.uds.uds_programs import QUICK
 
 BRIEF = ["bench", "--seconds", "0.02", "--rounds", "2", "--sizes", "64,100000"]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from uds_programs import HEADGATE, QUICK, sent, served
+
+from tests.uds.uds_programs import HEADGATE, QUICK, sent, served
 
 ROOT = Path(__file__).parents[2]
 POD = ROOT / "examples" / "uds-pod" / "pod.yaml"

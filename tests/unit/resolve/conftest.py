@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from resolve_objects import Issuer
+
+from tests.unit.resolve.resolve_objects import Issuer
 
 
 @pytest.fixture(scope="session")

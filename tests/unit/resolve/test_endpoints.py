@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resolve_objects import service, slice_
 
 from headgate.api import Service
 from headgate.api.networking import ServiceBackendPort
 from headgate.problems import ObjectRef, Severity
 from headgate.resolve import Wanted, endpoints
+from tests.unit.resolve.resolve_objects import service, slice_
 
 INGRESS = ObjectRef("Ingress", "default", "cafe")
 HTTP = ServiceBackendPort(number=80)

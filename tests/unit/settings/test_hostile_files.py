@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from knob_samples import SAMPLES
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Service, TopLevel
 from headgate.settings import REGISTRY
 from tests.lexer import directives
+from tests.unit.settings.knob_samples import SAMPLES
 from tests.world import World
 
 FRAGMENTS = (

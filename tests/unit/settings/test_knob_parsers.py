@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from knob_samples import SAMPLES
 
 from headgate.settings import REGISTRY, Field, Unfit
 from headgate.settings.parsers import Parser
+from tests.unit.settings.knob_samples import SAMPLES
 
 FIELDS = {field.name: field for field in REGISTRY.fields}
 TAKEN = [(name, text) for name, sample in SAMPLES.items() for text in sample.taken]

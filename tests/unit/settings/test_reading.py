@@ -1,7 +1,6 @@
 """What ConfigMap and annotations say, in which order it holds, and what users are told."""
 
 import pytest
-from knob_samples import SAMPLES, companions
 
 from headgate.problems import ObjectRef, Severity
 from headgate.settings import (
@@ -23,6 +22,7 @@ from headgate.settings import (
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Registry
 from headgate.settings.values import Buffers
+from tests.unit.settings.knob_samples import SAMPLES, companions
 
 CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")
 INGRESS = ObjectRef("Ingress", "default", "cafe")

@@ -4,14 +4,14 @@ import itertools
 from pathlib import Path
 
 import pytest
-from knob_samples import SAMPLES
-from nginx_trial import refusal, servers
 
 from headgate.render.guard import guard
 from headgate.settings import Duration, Offset, Seconds, Size
 from headgate.settings.buffers import BufferSettings
 from headgate.settings.main import LARGEST_BUCKET
 from headgate.settings.values import LEAST_ZONE, MOST_ZONE, Buffers
+from tests.unit.settings.knob_samples import SAMPLES
+from tests.unit.settings.nginx_trial import refusal, servers
 
 TIMES = [
     "".join(f"{count}{unit}" for unit in units)
