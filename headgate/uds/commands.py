@@ -222,9 +222,8 @@ def _bench(ask: argparse.Namespace) -> int:
 
 def shown(message: bytes) -> str:
     """Return *message* as one line for a terminal: nothing in it moves the cursor, and it is not too long."""
-    text = "".join(
-        letter if letter.isprintable() else repr(letter)[1:-1] for letter in message.decode(errors="replace")
-    )
+    head = message[: 4 * (SHOWN + 1)].decode(errors="replace")  # a character has at most four bytes (RFC 3629)
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in head)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(message)} bytes)"
 
 

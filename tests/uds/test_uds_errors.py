@@ -180,3 +180,5 @@ def test_a_peer_is_whom_the_kernel_names() -> None:
 def test_what_is_shown_moves_no_cursor() -> None:
     assert shown(b"\x1b[2Jgone\n\xff") == "\\x1b[2Jgone\\n�"
     assert shown("ü".encode() * 300) == "ü" * 200 + "… (600 bytes)"
+    assert shown("😀".encode() * 200) == "😀" * 200
+    assert shown(b"a" + "😀".encode() * 200) == "a" + "😀" * 199 + "… (801 bytes)"
