@@ -22,7 +22,8 @@ from typing import NoReturn
 
 from showcase import backends
 from showcase.client import LOOPBACK, Doors, Outcome, curl, verify
-from showcase.example import EXAMPLES, Check, Example, free_ports, is_free
+from showcase.example import EXAMPLES, Check, Example
+from showcase.ports import free_port, free_ports, is_free
 
 HEADGATE = (sys.executable, "-m", "headgate")
 READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN = 60.0, 20.0, 10.0
@@ -110,7 +111,7 @@ def serving(example: Example, doors: Doors, prefix: Path, *, quiet: bool = False
         DemoError: a backend's port is taken, or Headgate does not get ready.
     """
     doors.certificates.write_text(example.certificates())
-    (ready,) = free_ports(1)
+    ready = free_port()
     arguments = [
         f"--manifests={example.folder}", f"--prefix={prefix}", "--drain-timeout=2", "-disable-ipv6",
         f"-default-http-listener-port={doors.http}", f"-default-https-listener-port={doors.https}",

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from showcase.ports import free_ports
+
 Fields = dict[str, Any]
 PATIENCE_S = 180.0
 
@@ -114,15 +116,6 @@ def place() -> Path:
     folder.chmod(0o711)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for found in sockets:
-            found.bind(("127.0.0.1", 0))
-        return [found.getsockname()[1] for found in sockets]
 
 
 def own_address() -> str:

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+from showcase.ports import free_ports
 
 from tests.e2e.handshake import handshake, unverified
 from tests.e2e.waiting import eventually
@@ -42,10 +42,7 @@ class Ports(NamedTuple):
 
     @classmethod
     def free(cls) -> Ports:
-        """Pick four ports that nobody listens on."""
-        with contextlib.ExitStack() as stack:
-            probes = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in cls._fields]
-            return cls(*(probe.getsockname()[1] for probe in probes))
+        return cls(*free_ports(len(cls._fields)))
 
 
 class Replica:

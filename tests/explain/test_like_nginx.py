@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from showcase.ports import free_ports
 
 from headgate.explain import Answer, Picture, Question, explain
 from headgate.explain.answer import Outcome
@@ -29,7 +30,7 @@ from headgate.offline import walk_folder
 from headgate.options import Options
 from headgate.translate.naming import server_name
 from tests.binaries import BINARIES, capabilities, prepare
-from tests.live.live_places import free_port, until
+from tests.live.live_places import until
 from tests.properties.test_rooms import pair
 from tests.world import flags
 
@@ -230,7 +231,8 @@ class Nginx:
     def __init__(self, seed: int, binary: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
         self.folder.chmod(0o755)
-        self.ports = {name: free_port() for name in ("http", "https", "extra", "tea", "coffee", "status")}
+        names = ("http", "https", "extra", "tea", "coffee", "status")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         objects = list(manifests(random.Random(seed), self.ports))
         rules = [rule for item in objects if item["kind"] == "Ingress" for rule in item["spec"]["rules"]]
         self.named = [

@@ -100,7 +100,7 @@ class Watcher:
 
 
 class ApiServer:
-    """The server; use as an asynchronous context manager.
+    """The server; use as an asynchronous context manager, again and again if it has a port of its own.
 
     Attributes:
         requests: ``(method, path, query)`` of everything asked, in order.
@@ -109,13 +109,13 @@ class ApiServer:
         keep_history: whether changes are kept for resuming watches.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.tokens: set[str] = set()
         self.chunk = 0
         self.url = ""
         self.revision = 1
-        self._port = 0
+        self._port = port
         self._collections: dict[str, Collection] = {
             plural: Collection(api_version, kind) for kind, (api_version, plural) in PLURALS.items()
         }
@@ -135,8 +135,7 @@ class ApiServer:
         self._stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
-        self._port = runner.addresses[0][1]  # entered again, it is where it was
-        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

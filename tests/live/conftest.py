@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from showcase.backends import running
 from showcase.example import Endpoint
+from showcase.ports import free_port
 
 from headgate.nginx import procfs
 from tests.binaries import BINARIES
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import Manifests, cafe, endpoints, ingress_class, service
-from tests.live.live_places import ANY, free_port, short_folder
+from tests.live.live_places import ANY, short_folder
 from tests.live.live_program import Program, Start
 
 

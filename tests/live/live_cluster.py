@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from showcase.ports import free_port
+
 from tests.k8s.apiserver import ApiServer
 
 T = TypeVar("T")
@@ -24,7 +26,7 @@ class Cluster:
     """What a test does to a cluster, and sees of it; a context manager."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = ApiServer()
+        self.server = ApiServer(port=free_port())
         self.kubeconfig = folder / "kubeconfig"
         self.token = folder / "token"
         self._loop = asyncio.new_event_loop()

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.live.live_places import free_port, until
+from showcase.ports import free_ports
+
+from tests.live.live_places import until
 
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,7 +48,7 @@ class Program:
     def __init__(self, folder: Path, nginx: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
         """Prepare to run with *flags* and *nginx* under ``folder/p``."""
         self.prefix = folder / "p"
-        self.http, self.https, self.probes, self.metrics_port = (free_port() for _ in range(4))
+        self.http, self.https, self.probes, self.metrics_port = free_ports(4)
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._environ = {**os.environ, "POD_NAMESPACE": "ours", "POD_NAME": "headgate-0", **(environ or {})}

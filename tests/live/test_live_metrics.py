@@ -6,6 +6,7 @@ import base64
 import http.client
 
 import pytest
+from showcase.ports import free_port
 
 from tests.binaries import BINARIES, capabilities
 from tests.live.live_cluster import Cluster
@@ -20,7 +21,7 @@ from tests.live.live_objects import (
     service,
     tls_secret,
 )
-from tests.live.live_places import ANY, free_port, until
+from tests.live.live_places import ANY, until
 from tests.live.live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
 
 CONTROLLER = "nginx_ingress_controller_"
@@ -145,7 +146,7 @@ def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifes
     until(lambda: program.reloads() == 2)
     assert program.get("tea.test", "/new").status == 200
     until(lambda: count() == 4)
-    manifests.put(endpoints("tea", LOOPBACK, port=tea + 1))  # series do not outlive the server
+    manifests.put(endpoints("tea", LOOPBACK, port=free_port()))  # series do not outlive the server
     until(lambda: count() == 0)
 
 

@@ -12,6 +12,7 @@ from typing import Self
 
 import msgspec
 import pytest
+from showcase.ports import free_port
 
 from headgate.app import App
 from headgate.k8s import Client, LeaseTiming, load
@@ -19,7 +20,7 @@ from headgate.nginx import probe
 from headgate.options import Options, parse
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
-from tests.live.live_places import ANY, free_port, short_folder, until
+from tests.live.live_places import ANY, short_folder, until
 from tests.live.live_program import Program, Start
 
 FIRST, SECOND = {"ip": "203.0.113.1"}, {"ip": "203.0.113.2"}

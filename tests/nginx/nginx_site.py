@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable
 from pathlib import Path
+
+from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Layout
 from headgate.nginx import procfs
@@ -96,13 +97,6 @@ class Site:
     def on_disk(self, name: str) -> bytes | None:
         path = Path(self.layout.conf, name)
         return path.read_bytes() if path.exists() else None
-
-
-def free_port() -> int:
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        port: int = probe_socket.getsockname()[1]
-        return port
 
 
 async def both_workers(master: int | None) -> frozenset[int]:

@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 
 from msgspec import structs
+from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome
 from headgate.nginx import Binary, LocalManager, ManagerOptions
-from tests.nginx.nginx_site import Site, free_port, origin
+from tests.nginx.nginx_site import Site, origin
 
 
 async def test_start_serves_and_is_verified(site: Site, manager: LocalManager) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from showcase.ports import free_port
 
 from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
@@ -48,7 +49,7 @@ def first_process() -> Iterator[None]:
 @pytest.fixture
 def taken() -> Iterator[socket.socket]:
     """A socket that listens on a port of 127.0.0.1."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
         yield server
 
 

@@ -13,12 +13,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome
 from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
 from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
 from headgate.nginx.orphans import unlink_sockets
-from tests.nginx.nginx_site import Site, both_workers, free_port, origin, until
+from tests.nginx.nginx_site import Site, both_workers, origin, until
 
 WHEN = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 

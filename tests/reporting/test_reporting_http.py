@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from showcase.ports import free_port
 
 from headgate.reporting.http import (
     BadCertificateError,
@@ -147,19 +148,19 @@ async def test_a_port_in_use_names_its_flag() -> None:
 
 
 async def test_the_port_is_free_after_cancellation() -> None:
-    bound: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    port, listening = free_port(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(probes_app(lambda: "", lambda: ""), LOCAL) as port:
-            bound.set_result(port)
+        async with serving(probes_app(lambda: "", lambda: ""), Listener(port, "-ready-status-port", "127.0.0.1")):
+            listening.set()
             await asyncio.Event().wait()
 
     task = asyncio.create_task(serve())
-    port = await bound
+    await listening.wait()
     async with aiohttp.ClientSession() as session:
         await (await session.get(f"http://127.0.0.1:{port}/livez")).read()
         task.cancel()
-        await asyncio.wait([task], timeout=5)
+        await asyncio.wait([task])
     assert task.cancelled()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)

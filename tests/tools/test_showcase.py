@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from showcase import backends
 from showcase.client import Doors, curl, verify
-from showcase.example import EXAMPLES, Answer, Check, Endpoint, Example, Request, free_ports
+from showcase.example import EXAMPLES, Answer, Check, Endpoint, Example, Request
+from showcase.ports import free_port
 
 OTHERS = {"uds-pod"}
 """Examples without an Ingress; what they promise is tested in tests/uds."""
@@ -77,7 +78,7 @@ def test_a_copy_has_ports_of_its_own_and_the_same_backends(tmp_path: Path) -> No
 
 @pytest.fixture
 def doors(tmp_path: Path):
-    (port,) = free_ports(1)
+    port = free_port()
     with backends.running([Endpoint("tea-1", "127.0.0.1", port)]):
         yield Doors(port, port, tmp_path / "none.pem")
 
@@ -108,7 +109,7 @@ def test_each_broken_promise_is_named(doors: Doors, answer: Answer, fault: str) 
 
 
 def test_no_answer_is_a_fault_and_no_exception(tmp_path: Path) -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     outcome = verify(Check("", Request("http://cafe.example.com/"), Answer(200)), Doors(port, port, tmp_path / "no"))
     assert not outcome.passed
     assert "no answer: ConnectionRefusedError" in str(outcome)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
 import yaml
+
+from showcase.ports import free_ports
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -146,11 +146,10 @@ class Example(msgspec.Struct, frozen=True):
         )
 
     def copy(self, folder: Path) -> Self:
-        """Copy everything into the new *folder* with backend ports that are free now, so that runs do not meet."""
+        """Copy everything into the new *folder* with backend ports of its own, so that runs do not meet."""
         shutil.copytree(self.folder, folder)
-        endpoints = self.endpoints()
-        ports = sorted({endpoint.port for endpoint in endpoints})
-        moved = dict(zip(ports, free_ports(len(ports), {endpoint.address for endpoint in endpoints}), strict=True))
+        ports = sorted({endpoint.port for endpoint in self.endpoints()})
+        moved = dict(zip(ports, free_ports(len(ports)), strict=True))
         for path in folder.glob("*.yaml"):
             path.write_text(re.sub(r"\bport: (\d+)\b", lambda found: _moved(found, moved), path.read_text()))
         return type(self)(folder, self.script)
@@ -159,25 +158,3 @@ class Example(msgspec.Struct, frozen=True):
 def _moved(found: re.Match[str], moved: dict[int, int]) -> str:
     port = int(found[1])
     return f"port: {moved.get(port, port)}"
-
-
-def free_ports(count: int, addresses: set[str] | frozenset[str] = frozenset({"127.0.0.1"})) -> list[int]:
-    """Return *count* different ports above 1024 that nobody listens on at any of *addresses* just now."""
-    first, *others = sorted(addresses)
-    found: list[int] = []
-    with ExitStack() as held:
-        while len(found) < count:
-            probe = held.enter_context(socket.create_server((first, 0)))
-            port = probe.getsockname()[1]
-            if all(is_free(port, address) for address in others):
-                found.append(port)
-    return found
-
-
-def is_free(port: int, address: str = "0.0.0.0") -> bool:  # noqa: S104 nginx listens on every address too
-    """Whether a server could listen there."""
-    try:
-        socket.create_server((address, port)).close()
-    except OSError:
-        return False
-    return True

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, StreamEnded, TrailersReceived
+from showcase.ports import free_port
 
 from tests.live.knobs.backends import LOOPBACK
-from tests.live.live_places import free_port
 
 CONTENT = ("content-type", "application/grpc")
 UNIMPLEMENTED = "12"

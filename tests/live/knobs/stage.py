@@ -19,6 +19,7 @@ import aiohttp
 import pytest
 import yaml
 from multidict import CIMultiDictProxy
+from showcase.ports import free_port, free_ports
 from yarl import URL
 
 from headgate.ir import Layout
@@ -27,7 +28,7 @@ from headgate.offline import walk_folder
 from tests.binaries import BINARIES, capabilities, prepare
 from tests.live.knobs.backends import LOOPBACK, Backend
 from tests.live.live_objects import Json, endpoints, ingress_class, service
-from tests.live.live_places import free_port, short_folder
+from tests.live.live_places import short_folder
 from tests.world import flags
 
 WHEEL = embedded() or next(iter(BINARIES.values()), "")
@@ -80,7 +81,7 @@ class Stage:
         """Serve below *folder*."""
         self.layout = Layout.under(str(folder / "p"))
         self.problems = problems
-        self.http, self.https, self.status = free_port(), free_port(), free_port()
+        self.http, self.https, self.status = free_ports(3)
         self._folder, self._backends = folder, backends
         self._process: asyncio.subprocess.Process | None = None
 

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from showcase.ports import free_port
 
 from tests.live.knobs.backends import Backend
 from tests.live.knobs.sites import A, B, C, site, together
 from tests.live.knobs.stage import Stage, eventually, served
 from tests.live.live_objects import config_map
-from tests.live.live_places import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,12 +6,12 @@ import asyncio
 import socket
 
 import pytest
+from showcase.ports import free_port
 
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import host
 from tests.live.knobs.stage import Stage, served
 from tests.live.live_objects import Json, config_map
-from tests.live.live_places import free_port
 
 QUOTE = 'say "tea"'
 

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from showcase.ports import free_ports
 
 from tests.live.knobs.hosts import certificate, host, master, minion, secure
 from tests.live.knobs.stage import Stage, served
 from tests.live.live_objects import ingress, path
-from tests.live.live_places import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SPECIFIC = "ImplementationSpecific"
-ONE, OTHER, SECURE = free_port(), free_port(), free_port()
+ONE, OTHER, SECURE = free_ports(3)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
+from showcase.ports import free_port
 
 from headgate.nginx import procfs
 from tests.live.knobs.backends import LOOPBACK, never
@@ -19,7 +20,6 @@ from tests.live.knobs.hosts import host
 from tests.live.knobs.sites import A, B, site, together
 from tests.live.knobs.stage import Stage, eventually, served
 from tests.live.live_objects import config_map
-from tests.live.live_places import free_port
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

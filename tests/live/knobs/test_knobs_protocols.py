@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 import pytest_asyncio
+from showcase.ports import free_port
 
 from tests.binaries import BINARIES
 from tests.k8s.certificates import Authority
@@ -17,7 +18,6 @@ from tests.live.knobs.hosts import certificate, secure
 from tests.live.knobs.sites import site, together
 from tests.live.knobs.stage import PATIENCE, Stage, served
 from tests.live.live_objects import Json, config_map, endpoints
-from tests.live.live_places import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

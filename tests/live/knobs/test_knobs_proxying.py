@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from showcase.ports import free_port
 
 from tests.live.knobs.backends import LOOPBACK, Backend, Handler, hang_up, never
 from tests.live.knobs.sites import A, B, C, site, together
 from tests.live.knobs.stage import PATIENCE, Stage, served
 from tests.live.live_objects import config_map, service
-from tests.live.live_places import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import pytest
+from showcase.ports import free_port
 
 from tests.binaries import capabilities
 from tests.live.knobs.backends import LOOPBACK, Backend
@@ -15,7 +16,6 @@ from tests.live.knobs.hosts import host
 from tests.live.knobs.sites import A, B
 from tests.live.knobs.stage import WHEEL, Stage, eventually, served
 from tests.live.live_objects import Json, config_map, service
-from tests.live.live_places import free_port
 
 pytestmark = pytest.mark.skipif(
     not (WHEEL and capabilities(WHEEL).upstream_resolve), reason="no nginx here resolves names while it runs"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from showcase.ports import free_port
+
 from tests.live.knobs.hosts import host
 from tests.live.knobs.stage import served
 from tests.live.live_objects import config_map
-from tests.live.live_places import free_port
 
 MAIN = """\
 pid {{ path.pid }};

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
+from showcase.ports import free_port
 
 from tests.binaries import BINARIES
 from tests.k8s.certificates import Authority
@@ -16,7 +17,6 @@ from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import CERTIFICATE, certificate, host, secure
 from tests.live.knobs.stage import Stage, served, trusting
 from tests.live.live_objects import Json, config_map, endpoints, secret
-from tests.live.live_places import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
