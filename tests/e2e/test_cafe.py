@@ -11,7 +11,7 @@ import yaml
 from tests.e2e.objects import config_map, endpoint_slice, service
 from tests.e2e.place import Place
 from tests.e2e.replica import Answer, Replica
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 CAFE = Path(__file__).parents[2] / "examples" / "cafe"
 HOST = "cafe.example.com"

@@ -9,8 +9,8 @@ from cryptography import x509
 from tests.e2e.objects import Object, config_map, tls_secret
 from tests.e2e.place import Place
 from tests.e2e.replica import Answer
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 EDITS = 20
 

@@ -20,7 +20,7 @@ from tests.e2e.node.backend import backend
 from tests.e2e.node.installation import node_address
 from tests.e2e.objects import Object
 from tests.e2e.place import Place
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 CAFE = DEPLOY.parent / "examples" / "cafe"
 HOST = "cafe.example.com"

@@ -16,8 +16,8 @@ from tests.e2e.objects import Object, config_map, tls_secret
 from tests.e2e.place import Place
 from tests.e2e.recorder import Asked, Recorder
 from tests.e2e.test_rbac import ADDRESS, bare_pod, is_served, kubeconfig
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 ACCOUNT = "headgate"
 EVERYTHING = (

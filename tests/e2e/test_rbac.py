@@ -14,14 +14,11 @@ from tests.e2e.cluster import RBAC
 from tests.e2e.objects import Object, config_map, ingress_class, tls_secret
 from tests.e2e.place import Place
 from tests.e2e.replica import Replica
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 ROLE = Path(__file__).parent / "manifests" / "clusterrole.yaml"
 ADDRESS = "203.0.113.7"
-POLLED_WITHIN = 40.0
-"""Seconds until a list in place of a watch shows a change: the pause between two lists, and some more."""
-
 MOST_DENIALS = 10
 """Refused requests of a test that are no loop: a watch of IngressClasses at each of its lists, and what others ask."""
 
@@ -114,7 +111,7 @@ async def test_everything_works_with_the_incumbents_role(
     # The class may not be watched; it is listed now and then, and that this is so is said once.
     await cluster.delete("IngressClass", "", namespace)
     await cluster.apply(ingress_class(namespace, "example.com/another"))
-    await eventually(lambda: replica.get("shop.test"), lambda answer: answer.status == 404, POLLED_WITHIN)
+    await eventually(lambda: replica.get("shop.test"), lambda answer: answer.status == 404)
     assert len(replica.logged("watch refused, listing instead", rule="ingressclasses")) == 1
     assert replica.logged("informer failed") == []
     assert replica.logged("status not written") == []
@@ -142,7 +139,7 @@ async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
     assert "the role lacks the verb list on secrets in the whole cluster" in said[0]["error"]
 
     await place.cluster.apply(cluster_role(place))
-    await eventually(lambda: is_served(replica), seconds=POLLED_WITHIN)
+    await eventually(lambda: is_served(replica))
     assert len(replica.logged("informer failed")) == 1
     assert len(replica.logged("informer recovered", informer="secrets")) == 1
 

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.objects import ingress, ingress_class
 from tests.e2e.place import Place
 from tests.e2e.replica import Replica
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 
 async def is_served(replica: Replica, host: str) -> bool:

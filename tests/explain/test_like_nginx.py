@@ -30,8 +30,8 @@ from headgate.offline import walk_folder
 from headgate.options import Options
 from headgate.translate.naming import server_name
 from tests.binaries import BINARIES, capabilities, prepare
-from tests.live.live_places import until
 from tests.properties.test_rooms import pair
+from tests.waiting import wait_until
 from tests.world import flags
 
 SEEDS, URLS = (8, 10, 11, 33, 48, 56), 110
@@ -251,7 +251,7 @@ class Nginx:
         command = [binary, "-e", "stderr", "-p", place.conf, "-c", place.main, "-g", "daemon off; master_process off;"]
         self._log = (self.folder / "log").open("w+")
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log)
-        until(self._ready)
+        wait_until(self._ready)
 
     def _options(self, objects: list[dict[str, Any]], *, special: bool) -> Options:
         path = self.folder / "in.yaml"

@@ -124,7 +124,6 @@ class ApiServer:
         self._forbidden: set[tuple[str, str]] = set()
         self._absent: set[str] = set()
         self._tls = tls
-        self._asked = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -226,15 +225,7 @@ class ApiServer:
                 for watcher in watchers:
                     watcher.lines.put_nowait(None)
 
-    # What tests wait for
-
-    async def until(self, condition: Callable[[], Any], *, seconds: float = 10) -> None:
-        """Return once *condition* holds; it is looked at after each request and each 10 ms."""
-        async with asyncio.timeout(seconds):
-            while not condition():
-                self._asked.clear()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._asked.wait(), 0.01)
+    # What tests look at
 
     def watching(self, plural: str) -> int:
         """How many watches of a kind are open."""
@@ -251,7 +242,6 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path, dict(request.query)))
-        self._asked.set()
         for fault in self._faults:
             if fault.matches(request):
                 fault.times -= 1
@@ -315,7 +305,6 @@ class ApiServer:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         self._watchers[plural].add(watcher)
-        self._asked.set()
         try:
             while (line := await watcher.lines.get()) is not None:
                 await self._write(response, line)

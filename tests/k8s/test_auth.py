@@ -23,6 +23,7 @@ from headgate.k8s.kubeconfig import ExecConfig, ExecVariable
 from tests.k8s.apiserver import ApiServer
 from tests.k8s.certificates import Authority
 from tests.k8s.objects_for_tests import ingress
+from tests.waiting import eventually
 
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
@@ -247,9 +248,7 @@ async def test_cancelling_kills_the_plugin(tmp_path: Path) -> None:
     plugin = ExecConfig(command="sh", args=("-c", script), api_version=V1)
     auth = authenticator(ClusterConfig(server="https://x", user=User(exec=plugin)))
     asking = asyncio.ensure_future(auth.credentials())
-    async with asyncio.timeout(10):
-        while not (tmp_path / "pid").exists():  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.005)
+    await eventually((tmp_path / "pid").exists)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

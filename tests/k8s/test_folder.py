@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from headgate.k8s import files as files_module
 from headgate.problems import ObjectRef, Problem, Severity
 from tests.k8s.apiserver import running
 from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
+from tests.waiting import DEADLINE_S, eventually
 
 CAFE = ObjectRef("Ingress", "default", "cafe")
 
@@ -209,17 +210,12 @@ class Live:
         item = self.store.get(ObjectRef("Ingress", "default", name))
         return item.spec.rules[0].host if item else None
 
-    async def until(self, condition: Callable[[], Any]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - the condition is the file system's, which has no event
-                await asyncio.sleep(0.005)
-
 
 @asynccontextmanager
 async def live(root: Path) -> AsyncIterator[Live]:
     seen = Live(root)
     async with running(seen.folder.run()), running(seen.informer.run()):
-        await asyncio.wait_for(seen.informer.synced.wait(), 10)
+        await asyncio.wait_for(seen.informer.synced.wait(), DEADLINE_S)
         yield seen
 
 
@@ -229,14 +225,14 @@ async def test_edits_are_followed(tmp_path: Path) -> None:
         assert seen.host() == "one.example.com"
         first = seen.store[CAFE].metadata
         write(tmp_path, "a.yaml", ingress("cafe", host="two.example.com"))
-        await seen.until(lambda: seen.host() == "two.example.com")
+        await eventually(lambda: seen.host() == "two.example.com")
         second = seen.store[CAFE].metadata
         assert (first.generation, second.generation) == (1, 2)
         assert first.uid == second.uid
         write(tmp_path, "new/b.yaml", ingress("bar"))
-        await seen.until(lambda: seen.host("bar"))
+        await eventually(lambda: seen.host("bar"))
         (tmp_path / "a.yaml").unlink()
-        await seen.until(lambda: CAFE not in seen.store)
+        await eventually(lambda: CAFE not in seen.store)
         assert [ref.name for ref in seen.keys] == ["cafe", "cafe", "bar", "cafe"]
 
 
@@ -245,7 +241,7 @@ async def test_a_touched_file_changes_nothing(tmp_path: Path) -> None:
     async with live(tmp_path) as seen:
         write(tmp_path, "a.yaml", ingress("cafe"))
         write(tmp_path, "b.yaml", ingress("bar"))
-        await seen.until(lambda: seen.host("bar"))
+        await eventually(lambda: seen.host("bar"))
         assert [ref.name for ref in seen.keys] == ["cafe", "bar"]
 
 
@@ -253,7 +249,7 @@ async def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path) -> None
     write(tmp_path, "a.yaml", ingress("cafe"))
     async with live(tmp_path) as seen:
         write(tmp_path, "a.yaml", "kind: Ingress\nspec: [\n")
-        await seen.until(lambda: seen.told)
+        await eventually(lambda: seen.told)
         problem = only(seen.told[-1])
         assert (problem.field, problem.effect) == (
             "line 3, column 1",
@@ -261,7 +257,7 @@ async def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path) -> None
         )
         assert seen.host() == "cafe.example.com"
         write(tmp_path, "a.yaml", ingress("cafe", host="mended.example.com"))
-        await seen.until(lambda: seen.host() == "mended.example.com")
+        await eventually(lambda: seen.host() == "mended.example.com")
         assert seen.told[-1] == ()
         assert [ref.name for ref in seen.keys] == ["cafe", "cafe"]
 
@@ -270,7 +266,7 @@ async def test_an_object_that_no_longer_decodes_stays_as_it_was(tmp_path: Path) 
     write(tmp_path, "a.yaml", ingress("cafe"), ingress("bar"))
     async with live(tmp_path) as seen:
         write(tmp_path, "a.yaml", ingress("cafe", annotations={"x": True}), ingress("bar", host="new.example.com"))
-        await seen.until(lambda: seen.host("bar") == "new.example.com")
+        await eventually(lambda: seen.host("bar") == "new.example.com")
         assert seen.host() == "cafe.example.com"
         problem = only(seen.folder.problems())
         assert (problem.origin, problem.field) == (CAFE, "metadata.annotations[x]")
@@ -282,7 +278,7 @@ async def test_the_next_definition_takes_over(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
     async with live(tmp_path) as seen:
         (tmp_path / "a.yaml").unlink()
-        await seen.until(lambda: seen.host() == "b.example.com")
+        await eventually(lambda: seen.host() == "b.example.com")
         assert seen.folder.problems() == ()
         assert seen.folder.where(CAFE) == "b.yaml"
 
@@ -291,7 +287,7 @@ async def test_a_file_that_sorts_before_takes_over(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
     async with live(tmp_path) as seen:
         write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"))
-        await seen.until(lambda: seen.host() == "a.example.com")
+        await eventually(lambda: seen.host() == "a.example.com")
         assert only(seen.folder.problems()).origin == ObjectRef("File", "", "b.yaml")
 
 
@@ -300,11 +296,11 @@ async def test_a_folder_that_vanishes_takes_nothing_away(tmp_path: Path) -> None
     write(root, "a.yaml", ingress("cafe"))
     async with live(root) as seen:
         root.rename(tmp_path / "away")
-        await seen.until(lambda: seen.told)
+        await eventually(lambda: seen.told)
         assert "cannot be read" in only(seen.told[-1]).reason
         assert CAFE in seen.store
         (tmp_path / "away").rename(root)
-        await seen.until(lambda: seen.told[-1] == ())
+        await eventually(lambda: seen.told[-1] == ())
 
 
 async def test_a_file_moved_aside_for_a_moment_is_not_deleted(tmp_path: Path) -> None:
@@ -363,7 +359,7 @@ async def test_each_kind_hears_of_its_own(tmp_path: Path) -> None:
             await maps.synced.wait()
             write(tmp_path, "a.yaml", ingress("cafe", host="b.example.com"), config_map("menu", tea="1"))
             write(tmp_path, "b.yaml", config_map("other"))
-            await seen.until(lambda: len(keys) == 2 and len(seen.keys) == 2)
+            await eventually(lambda: len(keys) == 2 and len(seen.keys) == 2)
             assert [ref.name for ref in keys] == ["menu", "other"]
 
 

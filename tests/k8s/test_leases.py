@@ -12,6 +12,7 @@ import pytest
 
 from headgate.k8s import Client, ClusterConfig, LeaderElector, LeaseTiming
 from tests.k8s.apiserver import ApiServer, running
+from tests.waiting import eventually
 
 TIMING = LeaseTiming(duration=30, deadline=15, retry=7.5)
 
@@ -44,9 +45,7 @@ class Clock:
         await self.settled(sleepers)
 
     async def settled(self, sleepers: int) -> None:
-        async with asyncio.timeout(10):
-            while len(self._sleepers) < sleepers:  # noqa: ASYNC110 - waits for requests, which have no event here
-                await asyncio.sleep(0.001)
+        await eventually(lambda: len(self._sleepers) >= sleepers)
 
     def leave(self) -> None:
         self._sleepers.clear()

@@ -8,6 +8,7 @@ import pytest
 
 from headgate.k8s import WorkQueue
 from headgate.problems import ObjectRef
+from tests.waiting import DEADLINE_S
 
 TEA, MILK, SUGAR = (ObjectRef("Ingress", "default", name) for name in ("tea", "milk", "sugar"))
 
@@ -88,7 +89,7 @@ async def test_a_live_change_overtakes_a_delay(queue: WorkQueue) -> None:
 async def test_a_delayed_key_wakes_take_by_itself() -> None:
     queue = WorkQueue()
     queue.add_after(TEA, 0.02)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         assert (await queue.take()).keys == (TEA,)
 
 

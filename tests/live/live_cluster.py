@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 from showcase.ports import free_port
 
 from tests.k8s.apiserver import ApiServer
+from tests.waiting import DEADLINE_S
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -54,7 +55,7 @@ class Cluster:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* on the server's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
 
     async def _close(self) -> None:
         await self.server.__aexit__()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -16,16 +15,6 @@ T = TypeVar("T")
 
 ANY = next(iter(BINARIES.values()), "")
 """The nginx for tests that are not about its build."""
-
-
-def until(condition: Callable[[], T], seconds: float = 15.0) -> T:
-    """Return the first true answer of *condition*; fail when *seconds* are over."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s; the last answer was {found!r}")
-        time.sleep(0.02)
-    return found
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from showcase.ports import free_ports
 
-from tests.live.live_places import until
+from tests.waiting import DEADLINE_S, wait_until
 
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,12 +84,12 @@ class Program:
         self.start()
         self.wait_ready()
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self) -> None:
         def ready() -> bool:
             assert self.alive, f"Headgate ended with {self.code}:\n{self.text()[-4000:]}"
             return self.readiness().status == 200
 
-        until(ready, seconds)
+        wait_until(ready)
 
     @property
     def pid(self) -> int:
@@ -108,10 +108,10 @@ class Program:
     def terminate(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
 
-    def wait_ended(self, seconds: float = 15.0) -> int:
+    def wait_ended(self) -> int:
         """Return the exit status."""
         assert self._process is not None
-        return self._process.wait(seconds)
+        return self._process.wait(DEADLINE_S)
 
     def stop(self) -> None:
         """End it, by force if it does not want to."""
@@ -166,7 +166,7 @@ class Program:
     def certificate(self, name: str | None) -> bytes:
         """Return the certificate (DER) that is shown to *name*; raises ssl.SSLError if the handshake is refused."""
         with (
-            socket.create_connection((LOOPBACK, self.https), timeout=5) as plain,
+            socket.create_connection((LOOPBACK, self.https), timeout=DEADLINE_S) as plain,
             trusting().wrap_socket(plain, server_hostname=name) as secure,
         ):
             return secure.getpeercert(binary_form=True) or b""
@@ -219,7 +219,7 @@ def ask(
     tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """Send one GET to a port of ours over a new connection; *host* may be empty for none at all."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=DEADLINE_S)
     try:
         connection.connect()
         if tls is not None:

@@ -7,10 +7,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.k8s.apiserver import ApiServer
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import answering, endpoints, ingress_class, service
-from tests.live.live_places import ANY, short_folder, until
+from tests.live.live_places import ANY, short_folder
 from tests.live.live_program import Program
+from tests.waiting import wait_until
 
 INGRESSES = "/ingresses$"
 Stage = tuple[Program, Cluster]
@@ -40,29 +42,34 @@ def program(stage: Stage) -> Program:
     cluster.put(answering("kept", "kept.test", "kept"), answering("old", "old.test", "old"))
     if cluster.do(lambda api: any(item["metadata"]["name"] == "new" for item in api.all("Ingress"))):
         cluster.delete("Ingress", "new")
-    until(lambda: (running.get("kept.test").body, running.get("old.test").body) == ("kept", "old"))
-    until(lambda: running.get("new.test").status == 404)
+    wait_until(lambda: (running.get("kept.test").body, running.get("old.test").body) == ("kept", "old"))
+    wait_until(lambda: running.get("new.test").status == 404)
     return running
 
 
-def changed(cluster: Cluster) -> None:
-    """Change, add and delete, as it happens behind the back of a cut watch."""
-    cluster.put(answering("kept", "kept.test", "changed"), answering("new", "new.test", "new"))
-    cluster.delete("Ingress", "old")
+def change(api: ApiServer) -> None:
+    """Change, add and delete."""
+    api.put(answering("kept", "kept.test", "changed"))
+    api.put(answering("new", "new.test", "new"))
+    api.delete("Ingress", "default", "old")
+
+
+def change_unseen(api: ApiServer) -> None:
+    """The same while no watch is open, nor can be resumed: the server has forgotten what it was at before."""
+    api.cut_watches()
+    change(api)
+    api.compact()
 
 
 def caught_up(program: Program) -> None:
-    until(lambda: program.get("kept.test").body == "changed")
-    until(lambda: program.get("new.test").body == "new")
-    until(lambda: program.get("old.test").status == 404)
+    wait_until(lambda: program.get("kept.test").body == "changed")
+    wait_until(lambda: program.get("new.test").body == "new")
+    wait_until(lambda: program.get("old.test").status == 404)
 
 
 def test_what_a_compaction_hid_is_listed_again(program: Program, cluster: Cluster) -> None:
     lists = cluster.asked("GET", "ingresses", limit="500")
-    cluster.do(lambda api: api.fail("GET", INGRESSES, status=503, where=lambda request: "watch" in request.query))
-    cluster.do(lambda api: api.cut_watches())
-    changed(cluster)
-    cluster.do(lambda api: api.compact())
+    cluster.do(change_unseen)
     caught_up(program)
     assert cluster.asked("GET", "ingresses", limit="500") > lists
     assert program.code is None
@@ -72,7 +79,7 @@ def test_html_in_place_of_the_api_is_waited_out(program: Program, cluster: Clust
     page = {"status": 200, "body": b"<html>log in here</html>", "content_type": "text/html", "times": 2}
     cluster.do(lambda api: api.fail("GET", INGRESSES, **page))
     cluster.do(lambda api: api.cut_watches("ingresses"))
-    changed(cluster)
+    cluster.do(change)
     assert program.get("kept.test").status == 200
     caught_up(program)
     assert [line for line in program.lines("informer failed") if "<html>" in line["error"]]
@@ -83,20 +90,20 @@ def test_an_api_server_that_is_busy_is_asked_later(program: Program, cluster: Cl
     for method, path in (("GET", INGRESSES), ("POST", "/events$"), ("PUT", "/status$")):
         cluster.do(lambda api, method=method, path=path: api.fail(method, path, **busy))
     cluster.do(lambda api: api.cut_watches("ingresses"))
-    changed(cluster)
+    cluster.do(change)
     caught_up(program)
-    until(lambda: cluster.reasons("new"))
+    wait_until(lambda: cluster.reasons("new"))
 
 
 def test_a_restart_of_the_api_server_is_survived(program: Program, cluster: Cluster) -> None:
     failed, recovered = len(program.lines("informer failed")), len(program.lines("informer recovered"))
     with cluster.down():
-        until(lambda: len(program.lines("informer failed")) > failed)
+        wait_until(lambda: len(program.lines("informer failed")) > failed)
         assert program.get("kept.test").body == "kept"
         assert program.readiness().status == 200
-        changed(cluster)
+        cluster.do(change)
     caught_up(program)
-    until(lambda: len(program.lines("informer recovered")) > recovered)
+    wait_until(lambda: len(program.lines("informer recovered")) > recovered)
 
 
 def test_a_rotated_token_is_read_again(program: Program, cluster: Cluster) -> None:
@@ -104,9 +111,9 @@ def test_a_rotated_token_is_read_again(program: Program, cluster: Cluster) -> No
     events = cluster.asked("POST", "events")
     cluster.token.write_text("second")
     cluster.do(lambda api: (api.tokens.clear(), api.tokens.add("second"), api.cut_watches()))
-    changed(cluster)
+    cluster.do(change)
     caught_up(program)
-    until(lambda: cluster.asked("POST", "events") > events)
+    wait_until(lambda: cluster.asked("POST", "events") > events)
     cluster.do(lambda api: api.tokens.clear())
 
 
@@ -114,14 +121,14 @@ def test_events_that_may_not_be_written_harm_nothing(program: Program, cluster: 
     dropped = program.number("headgate_events_dropped_total")
     cluster.do(lambda api: api.forbid("create", "events"))
     cluster.put(answering("unheard", "unheard.test", "x"))
-    until(lambda: program.number("headgate_events_dropped_total") > dropped)
-    changed(cluster)
+    wait_until(lambda: program.number("headgate_events_dropped_total") > dropped)
+    cluster.do(change)
     caught_up(program)
     cluster.do(lambda api: api.allow("create", "events"))
 
 
 def test_a_class_of_ours_is_told_from_one_of_the_same_name(program: Program, cluster: Cluster) -> None:
     cluster.put(ingress_class(controller="example.com/other"))
-    until(lambda: program.get("kept.test").status == 404)
+    wait_until(lambda: program.get("kept.test").status == 404)
     cluster.put(ingress_class())
-    until(lambda: program.get("kept.test").body == "kept")
+    wait_until(lambda: program.get("kept.test").body == "kept")

@@ -6,8 +6,8 @@ import time
 
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import answering
-from tests.live.live_places import until
 from tests.live.live_program import Program, Start
+from tests.waiting import wait_until
 
 MINUTES = ("--shutdown-grace-period=300", "--drain-timeout=301")
 
@@ -15,7 +15,7 @@ MINUTES = ("--shutdown-grace-period=300", "--drain-timeout=301")
 def leaving(program: Program) -> Program:
     """Tell a program that serves to stop, and return it when it is said to be not ready."""
     program.terminate()
-    until(lambda: program.readiness().status == 503)
+    wait_until(lambda: program.readiness().status == 503)
     return program
 
 
@@ -25,7 +25,7 @@ def test_who_leaves_serves_new_connections_and_new_configurations(cluster: Clust
     assert program.readiness().body == "Headgate is stopping\n"
     assert program.get("old.test").body == "old"
     cluster.put(answering("new", "new.test", "new"))
-    until(lambda: program.get("new.test").body == "new")
+    wait_until(lambda: program.get("new.test").body == "new")
     assert program.readiness().status == 503
     program.terminate()
     assert program.wait_ended() == 0, "a second signal waits for nothing"
@@ -50,6 +50,6 @@ def test_who_never_served_has_nothing_to_wait_for(cluster: Cluster, run: Start) 
     with cluster.down():
         program = run(f"--kubeconfig={cluster.kubeconfig}", *MINUTES)
         program.start()
-        until(lambda: program.lines("informer failed"))
+        wait_until(lambda: program.lines("informer failed"))
         program.terminate()
         assert program.wait_ended() == 0

@@ -9,8 +9,9 @@ import pytest
 
 from tests.lexer import directives
 from tests.live.live_objects import Json, Manifests, cafe, config_map, ingress, path
-from tests.live.live_places import ANY, short_folder, until
+from tests.live.live_places import ANY, short_folder
 from tests.live.live_program import Program
+from tests.waiting import wait_until
 
 HOSTILE = (
     "; injected on;",
@@ -58,8 +59,8 @@ def manifests(stage: Stage) -> Iterator[Manifests]:
     for file, text in usual.items():
         if file.read_text() != text:
             file.write_text(text)
-    until(lambda: sorted(file.name for file in (program.prefix / "etc/conf.d").iterdir()) == USUAL)
-    until(lambda: program.get("kept.test").status == 200)
+    wait_until(lambda: sorted(file.name for file in (program.prefix / "etc/conf.d").iterdir()) == USUAL)
+    wait_until(lambda: program.get("kept.test").status == 200)
 
 
 def test_a_file_written_in_pieces_is_served_when_it_is_whole(program: Program, manifests: Manifests) -> None:
@@ -67,22 +68,22 @@ def test_a_file_written_in_pieces_is_served_when_it_is_whole(program: Program, m
     with (manifests.path / "late.json").open("w") as file:
         file.write(text[: len(text) // 2])
         file.flush()
-        until(lambda: [line for line in program.lines("manifest") if "late.json" in line["file"]])
+        wait_until(lambda: [line for line in program.lines("manifest") if "late.json" in line["file"]])
         assert program.get("kept.test").status == 200
         file.write(text[len(text) // 2 :])
-    until(lambda: program.get("late.test").status == 200)
+    wait_until(lambda: program.get("late.test").status == 200)
 
 
 def test_a_file_that_turns_bad_keeps_what_it_said(program: Program, manifests: Manifests) -> None:
     bad = manifests.path / "ingress-default-kept.json"
     good = bad.read_text()
     bad.write_text("spec: [unclosed\n")
-    said = until(lambda: [line for line in program.lines("manifest") if line["file"] == bad.name])
+    said = wait_until(lambda: [line for line in program.lines("manifest") if line["file"] == bad.name])
     assert "YAML" in said[0]["problem"] or "line" in said[0]["problem"]
     assert program.get("kept.test").status == 200
     bad.write_text(good.replace("kept.test", "renamed.test"))
-    until(lambda: program.get("renamed.test").status == 200)
-    until(lambda: program.get("kept.test").status == 404)
+    wait_until(lambda: program.get("renamed.test").status == 200)
+    wait_until(lambda: program.get("kept.test").status == 404)
 
 
 def test_lists_documents_and_deleted_files(program: Program, manifests: Manifests) -> None:
@@ -91,9 +92,9 @@ def test_lists_documents_and_deleted_files(program: Program, manifests: Manifest
     (manifests.path / "list.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     (manifests.path / "documents.yml").write_text(documents)
     for name in "abcd":
-        until(lambda name=name: program.get(f"{name}.test").status == 200)
+        wait_until(lambda name=name: program.get(f"{name}.test").status == 200)
     (manifests.path / "list.json").unlink()
-    until(lambda: program.get("a.test").status == 404)
+    wait_until(lambda: program.get("a.test").status == 404)
     assert program.get("c.test").status == 200
 
 
@@ -102,18 +103,20 @@ def test_wrong_types_and_unknown_kinds_are_named(program: Program, manifests: Ma
     wrong["spec"]["rules"] = "many"
     odd = {"apiVersion": "v2", "kind": "Odd", "metadata": {"name": "odd"}}
     manifests.put(wrong, odd)
-    said = until(lambda: [line for line in program.lines("manifest") if "wrong" in str(line)])
+    said = wait_until(lambda: [line for line in program.lines("manifest") if "wrong" in str(line)])
     assert "spec.rules" in said[0]["problem"]
-    until(lambda: any("Odd" in str(line) for line in program.lines("kinds that are not read")))
+    wait_until(lambda: any("Odd" in str(line) for line in program.lines("kinds that are not read")))
     assert program.get("kept.test").status == 200
 
 
 def test_a_config_map_of_ten_megabytes_is_read_and_not_repeated(program: Program, manifests: Manifests) -> None:
     manifests.put(config_map(server_tokens="false", log_format="x" * 10_000_000))
-    until(lambda: [reason for reason, _ in program.events("ConfigMap ours/config") if reason == "UpdatedWithError"], 20)
+    wait_until(
+        lambda: [reason for reason, _ in program.events("ConfigMap ours/config") if reason == "UpdatedWithError"]
+    )
     assert len(program.text()) < 1_000_000
     manifests.put(ingress("late", "late.test"))
-    until(lambda: program.get("late.test").status == 200)
+    wait_until(lambda: program.get("late.test").status == 200)
 
 
 def test_hostile_text_is_refused_and_reaches_no_directive(program: Program, manifests: Manifests) -> None:
@@ -130,14 +133,14 @@ def test_hostile_text_is_refused_and_reaches_no_directive(program: Program, mani
     whole, errors = {"apiVersion": "v1", "kind": "List", "items": items}, program.number(ERRORS)
     (manifests.path / "hostile.json").write_text(json.dumps(whole))
     manifests.put(ingress("zlate", "late.test"))
-    until(lambda: program.get("late.test").status == 200, 30)
+    wait_until(lambda: program.get("late.test").status == 200)
     assert program.number(ERRORS) == errors
     written = {file.name: file.read_text() for file in program.prefix.rglob("*.conf")}
     assert len(written) > 3
     for name, text in written.items():
         assert not [directive for directive in directives(text) if directive.name == "injected"], name
     assert not list(program.prefix.rglob("*injected*"))
-    until(lambda: len(refused(program)) > len(items) / 2)
+    wait_until(lambda: len(refused(program)) > len(items) / 2)
 
 
 def refused(program: Program) -> set[str]:

@@ -9,8 +9,9 @@ import pytest
 
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
-from tests.live.live_places import short_folder, until
+from tests.live.live_places import short_folder
 from tests.live.live_program import Program
+from tests.waiting import wait_until
 
 BROKEN = "no_such_directive on;"
 Stage = tuple[Program, Cluster]
@@ -36,7 +37,7 @@ def usual(stage: Stage) -> Iterator[None]:
     yield
     program, cluster = stage
     cluster.put(config_map())
-    until(lambda: "# a note" not in program.file("nginx.conf"))
+    wait_until(lambda: "# a note" not in program.file("nginx.conf"))
     assert program.get("neighbour.test").body == "fine"
 
 
@@ -52,12 +53,12 @@ def last(cluster: Cluster, name: str, kind: str = "Ingress") -> dict[str, str]:
 def test_an_update_that_nginx_refuses_keeps_the_last_good_one(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(answering("cafe", "cafe.test", "one"))
-    until(says(program, "cafe.test", "one"))
+    wait_until(says(program, "cafe.test", "one"))
     errors = program.number("nginx_ingress_controller_nginx_reload_errors_total")
     # Both in one batch, or one after the other: the good one must come through.
     cluster.put(ingress("cafe", "cafe.test", location_snippets=BROKEN), answering("late", "late.test", "in time"))
-    until(says(program, "late.test", "in time"))
-    until(lambda: "AddedOrUpdatedWithError" in cluster.reasons("cafe"))
+    wait_until(says(program, "late.test", "in time"))
+    wait_until(lambda: "AddedOrUpdatedWithError" in cluster.reasons("cafe"))
     assert program.get("cafe.test").body == "one"
     message = last(cluster, "cafe")["message"]
     assert message.startswith("Configuration for default/cafe was added or updated ; but was not applied: ")
@@ -66,14 +67,14 @@ def test_an_update_that_nginx_refuses_keeps_the_last_good_one(stage: Stage) -> N
     assert program.number("nginx_ingress_controller_nginx_reload_errors_total") > errors
     assert "no_such_directive" not in program.file("conf.d/default-cafe.conf")
     cluster.put(answering("cafe", "cafe.test", "two"))
-    until(says(program, "cafe.test", "two"))
-    until(lambda: last(cluster, "cafe")["reason"] == "AddedOrUpdated")
+    wait_until(says(program, "cafe.test", "two"))
+    wait_until(lambda: last(cluster, "cafe")["reason"] == "AddedOrUpdated")
 
 
 def test_a_new_ingress_that_nginx_refuses_has_no_file_and_says_so(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(ingress("bad", "bad.test", server_snippets=BROKEN))
-    until(lambda: cluster.reasons("bad"))
+    wait_until(lambda: cluster.reasons("bad"))
     event = last(cluster, "bad")
     assert event["reason"] == "AddedOrUpdatedWithError"
     assert event["message"].endswith("nothing is served for it")
@@ -85,65 +86,65 @@ def test_a_new_ingress_that_nginx_refuses_has_no_file_and_says_so(stage: Stage) 
 def test_an_invalid_update_withdraws(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(answering("shop", "shop.test", "open"))
-    until(says(program, "shop.test", "open"))
+    wait_until(says(program, "shop.test", "open"))
     cluster.put(ingress("shop", {"shop.test": [path("tea", "/a b;{")]}))
-    until(lambda: program.get("shop.test").status == 404)
-    until(lambda: not program.file("conf.d/default-shop.conf"))
-    until(lambda: "Rejected" in cluster.reasons("shop"))
+    wait_until(lambda: program.get("shop.test").status == 404)
+    wait_until(lambda: not program.file("conf.d/default-shop.conf"))
+    wait_until(lambda: "Rejected" in cluster.reasons("shop"))
     message = last(cluster, "shop")["message"]
     assert message.startswith("Ingress default/shop was rejected with error: spec.rules[0].http.paths[0].path")
     cluster.put(answering("shop", "shop.test", "open again"))
-    until(says(program, "shop.test", "open again"))
+    wait_until(says(program, "shop.test", "open again"))
 
 
 def test_a_config_map_that_nginx_refuses_is_left_out_and_work_goes_on(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(config_map(http_snippets=f"# a note\n{BROKEN}"))
-    until(lambda: "UpdatedWithError" in cluster.reasons("config", "ConfigMap"))
+    wait_until(lambda: "UpdatedWithError" in cluster.reasons("config", "ConfigMap"))
     message = last(cluster, "config", "ConfigMap")["message"]
     assert 'unknown directive "no_such_directive"' in message
     assert program.get("neighbour.test").body == "fine"
     cluster.put(answering("later", "later.test", "served"))
-    until(says(program, "later.test", "served"))
+    wait_until(says(program, "later.test", "served"))
     cluster.put(config_map(http_snippets="# a note", server_tokens="false"))
-    until(lambda: program.get("later.test").headers["Server"] == "nginx")
+    wait_until(lambda: program.get("later.test").headers["Server"] == "nginx")
     assert "# a note" in program.file("nginx.conf")
 
 
 def test_a_config_map_whose_snippet_breaks_every_ingress_is_blamed_and_no_ingress(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(answering("cafe", "cafe.test", "one"), answering("inn", "inn.test", "two"))
-    until(says(program, "inn.test", "two"))
-    until(lambda: "AddedOrUpdated" in cluster.reasons("inn"))
+    wait_until(says(program, "inn.test", "two"))
+    wait_until(lambda: "AddedOrUpdated" in cluster.reasons("inn"))
     cluster.put(config_map(server_snippets=BROKEN))
-    until(lambda: "no_such_directive" in last(cluster, "config", "ConfigMap")["message"])
+    wait_until(lambda: "no_such_directive" in last(cluster, "config", "ConfigMap")["message"])
     assert last(cluster, "config", "ConfigMap")["reason"] == "UpdatedWithError"
     assert program.get("neighbour.test").body == "fine"
     assert "AddedOrUpdatedWithError" not in cluster.reasons("inn")
     cluster.put(answering("later", "later.test", "served now"))
-    until(says(program, "later.test", "served now"))
+    wait_until(says(program, "later.test", "served now"))
     # An Ingress that is bad by itself is no reason to doubt a good ConfigMap.
     cluster.put(ingress("inn", "inn.test", server_snippets=BROKEN), config_map(server_tokens="false"))
-    until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
-    until(lambda: last(cluster, "inn")["reason"] == "AddedOrUpdatedWithError")
-    until(lambda: last(cluster, "config", "ConfigMap")["reason"] == "Updated")
+    wait_until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
+    wait_until(lambda: last(cluster, "inn")["reason"] == "AddedOrUpdatedWithError")
+    wait_until(lambda: last(cluster, "config", "ConfigMap")["reason"] == "Updated")
 
 
 def test_a_deleted_config_map_means_the_defaults(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(config_map(server_tokens="false"))
-    until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
+    wait_until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
     cluster.delete("ConfigMap", "config", "ours")
-    until(lambda: program.get("neighbour.test").headers["Server"].startswith("nginx/"))
+    wait_until(lambda: program.get("neighbour.test").headers["Server"].startswith("nginx/"))
 
 
 def test_bad_values_of_the_config_map_are_named_and_the_others_count(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(config_map(server_tokens="false", proxy_read_timeout="soon", no_such_key="1"))
-    until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
+    wait_until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
     for key in ("proxy-read-timeout: 'soon'", "no-such-key"):
-        until(lambda key=key: any(key in message for message in cluster.messages("config", "ConfigMap")))
-    until(lambda: last(cluster, "config", "ConfigMap")["message"].endswith("Ignoring invalid values"))
+        wait_until(lambda key=key: any(key in message for message in cluster.messages("config", "ConfigMap")))
+    wait_until(lambda: last(cluster, "config", "ConfigMap")["message"].endswith("Ignoring invalid values"))
 
 
 @pytest.mark.parametrize(
@@ -155,26 +156,26 @@ def test_a_broken_template_leaves_the_one_in_force(stage: Stage, template: str) 
     program, cluster = stage
     before = len(cluster.events("config", "ConfigMap"))
     cluster.put(config_map(ingress_template=template))
-    until(lambda: len(cluster.events("config", "ConfigMap")) > before)
+    wait_until(lambda: len(cluster.events("config", "ConfigMap")) > before)
     assert program.get("neighbour.test").body == "fine"
     cluster.put(answering("late", "late.test", template[:4].replace("{", "(")))
-    until(lambda: "late.test" in program.file("conf.d/default-late.conf"))
-    until(says(program, "late.test", template[:4].replace("{", "(")))
+    wait_until(lambda: "late.test" in program.file("conf.d/default-late.conf"))
+    wait_until(says(program, "late.test", template[:4].replace("{", "(")))
 
 
 def test_a_template_override_is_used(stage: Stage) -> None:
     program, cluster = stage
     template = '{% extends "builtin/http.conf.j2" %}{% block server_extra %}add_header X-Ours yes always;{% endblock %}'
     cluster.put(config_map(ingress_template=template))
-    until(lambda: program.get("neighbour.test").headers.get("X-Ours") == "yes")
+    wait_until(lambda: program.get("neighbour.test").headers.get("X-Ours") == "yes")
     cluster.put(config_map())
-    until(lambda: "X-Ours" not in program.get("neighbour.test").headers)
+    wait_until(lambda: "X-Ours" not in program.get("neighbour.test").headers)
 
 
 def test_a_value_of_ten_megabytes_changes_nothing_and_is_not_repeated(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(config_map(server_tokens="false", proxy_read_timeout="9" * 10_000_000))
-    until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
-    until(lambda: any("proxy-read-timeout" in message for message in cluster.messages("config", "ConfigMap")))
+    wait_until(lambda: program.get("neighbour.test").headers["Server"] == "nginx")
+    wait_until(lambda: any("proxy-read-timeout" in message for message in cluster.messages("config", "ConfigMap")))
     assert len(program.text()) < 1_000_000
     assert "9999999999" not in program.file("nginx.conf")

@@ -21,8 +21,9 @@ from tests.live.live_objects import (
     service,
     tls_secret,
 )
-from tests.live.live_places import ANY, until
+from tests.live.live_places import ANY
 from tests.live.live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
+from tests.waiting import wait_until
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
@@ -57,20 +58,20 @@ def test_reloads_are_counted_by_what_caused_them_and_equal_files_cause_none(
     )
     program = serve()
     manifests.put(endpoints("tea", "127.0.0.1", port=coffee))
-    until(lambda: "Server name: coffee" in program.get("tea.test").body)
-    until(lambda: reload_counts(program) == (1, 1))
+    wait_until(lambda: "Server name: coffee" in program.get("tea.test").body)
+    wait_until(lambda: reload_counts(program) == (1, 1))
     batches = program.batches()
     labelled = ingress("tea", "tea.test")
     labelled["metadata"]["labels"] = {"changed": "yes"}
     manifests.put(labelled)
-    until(lambda: program.batches() > batches)
+    wait_until(lambda: program.batches() > batches)
     batches = program.batches()
     manifests.put(endpoints("far", "192.0.2.1", "192.0.2.2"))
-    until(lambda: program.batches() > batches)
+    wait_until(lambda: program.batches() > batches)
     assert reload_counts(program) == (1, 1)
     manifests.put(ingress("tea", {"tea.test": [path("tea", "/new")]}))
-    until(lambda: program.get("tea.test").status == 404)
-    until(lambda: reload_counts(program) == (1, 2))
+    wait_until(lambda: program.get("tea.test").status == 404)
+    wait_until(lambda: reload_counts(program) == (1, 2))
 
 
 def test_ten_ingresses_at_once_cost_few_reloads(cluster: Cluster, replica: Start) -> None:
@@ -78,8 +79,8 @@ def test_ten_ingresses_at_once_cost_few_reloads(cluster: Cluster, replica: Start
     for number in range(10):
         cluster.put(answering(f"i{number}", f"h{number}.test", "here"))
     for number in range(10):
-        until(lambda number=number: program.get(f"h{number}.test").body == "here")
-        until(lambda number=number: cluster.reasons(f"i{number}"))  # said when the reload is counted
+        wait_until(lambda number=number: program.get(f"h{number}.test").body == "here")
+        wait_until(lambda number=number: cluster.reasons(f"i{number}"))  # said when the reload is counted
     assert 1 < program.reloads() <= 1 + 6
 
 
@@ -139,15 +140,15 @@ def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifes
             if one.name == f"{LATENCY}_count" and labels.items() <= one.labels.items()
         )
 
-    until(lambda: count() == 3)
+    wait_until(lambda: count() == 3)
     upstream = {one.labels["upstream"] for one in program.samples() if one.name == f"{LATENCY}_count"}
     assert all(f"upstream {name} " in program.file("conf.d/default-tea.conf") for name in upstream)
     manifests.put(ingress("tea", {"tea.test": [path("tea", "/new")]}))  # the socket outlives a reload
-    until(lambda: program.reloads() == 2)
+    wait_until(lambda: program.reloads() == 2)
     assert program.get("tea.test", "/new").status == 200
-    until(lambda: count() == 4)
+    wait_until(lambda: count() == 4)
     manifests.put(endpoints("tea", LOOPBACK, port=free_port()))  # series do not outlive the server
-    until(lambda: count() == 0)
+    wait_until(lambda: count() == 0)
 
 
 def test_latency_of_grpc_names_its_upstream_too(serve: Start, manifests: Manifests) -> None:
@@ -159,7 +160,7 @@ def test_latency_of_grpc_names_its_upstream_too(serve: Start, manifests: Manifes
     def labels() -> list[dict[str, str]]:
         return [one.labels for one in program.samples() if one.name == f"{LATENCY}_count"]
 
-    until(labels)
+    wait_until(labels)
     assert {(one["service"], one["resource_name"], one["code"]) for one in labels()} == {("tea", "tea", "502")}
 
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import Json, ingress, path
-from tests.live.live_places import until
 from tests.live.live_program import Program, Start
+from tests.waiting import wait_until
 
 LABELS = {"app": "headgate", "tier": "edge"}
 
@@ -37,11 +37,11 @@ def test_the_share_follows_the_replicas_that_are_ready(cluster: Cluster, replica
     assert rate(program) == "5r/s"
     cluster.put(pod("headgate-2", "new", ready=False))
     cluster.put(pod("headgate-1", ready=False))
-    until(lambda: rate(program) == "10r/s")
+    wait_until(lambda: rate(program) == "10r/s")
     cluster.put(pod("headgate-1"), pod("headgate-2", "new"))
-    until(lambda: rate(program) == "200r/m")
+    wait_until(lambda: rate(program) == "200r/m")
     cluster.delete("Pod", "headgate-1", "ours")
-    until(lambda: rate(program) == "5r/s")
+    wait_until(lambda: rate(program) == "5r/s")
 
 
 def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -> None:
@@ -57,7 +57,7 @@ def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -
             count[program.get(f"{name}.test").status] += 1
         return statuses["whole"][502] > 2
 
-    until(the_whole_passes_again)
+    wait_until(the_whole_passes_again)
     assert statuses["share"][502] == 1, "the second one comes after 12 seconds"
     assert statuses["share"][429] > 1
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import Json, answering, ingress_class, tls_secret
-from tests.live.live_places import until
 from tests.live.live_program import Program, Start
+from tests.waiting import wait_until
 
 NAMESPACES = ("one", "two", "three")
 
@@ -33,7 +33,7 @@ def test_only_the_listed_namespaces_are_asked_for(cluster: Cluster, replica: Sta
     program = replica("-watch-namespace=one,two")
     assert served(program) == {"one", "two"}
     cluster.put(answering("late", "late.test", "late", namespace="two"))
-    until(lambda: program.get("late.test").body == "late")
+    wait_until(lambda: program.get("late.test").body == "late")
     paths = {path for _, path, _ in cluster.do(lambda api: list(api.requests)) if path.endswith("/ingresses")}
     assert paths == {f"/apis/networking.k8s.io/v1/namespaces/{name}/ingresses" for name in ("one", "two")}
 
@@ -45,16 +45,16 @@ def test_a_label_that_comes_and_goes_is_followed(cluster: Cluster, replica: Star
     assert served(program) == {"one"}
     assert program.reloads() == 1
     cluster.put(namespace("two", team="web"))
-    until(lambda: served(program) == {"one", "two"})
+    wait_until(lambda: served(program) == {"one", "two"})
     cluster.put(namespace("one"))
-    until(lambda: served(program) == {"two"})
-    until(lambda: not program.file("conf.d/one-app.conf"))
+    wait_until(lambda: served(program) == {"two"})
+    wait_until(lambda: not program.file("conf.d/one-app.conf"))
     cluster.put(answering("app", "two.test", "changed", namespace="two"))
-    until(lambda: program.get("two.test").body == "changed")
+    wait_until(lambda: program.get("two.test").body == "changed")
     cluster.put(answering("app", "one.test", "while away", namespace="one"), namespace("one", team="web"))
-    until(lambda: program.get("one.test").body == "while away")
+    wait_until(lambda: program.get("one.test").body == "while away")
     cluster.delete("Namespace", "two", "")
-    until(lambda: program.get("two.test").status == 404)
+    wait_until(lambda: program.get("two.test").status == 404)
 
 
 def test_secrets_may_come_from_fewer_namespaces(cluster: Cluster, replica: Start) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from tests.binaries import BINARIES, capabilities
 from tests.live.live_objects import Manifests
-from tests.live.live_places import ANY, until
+from tests.live.live_places import ANY
 from tests.live.live_program import ROOT, Program, Start
+from tests.waiting import wait_until
 
 
 def seen(program: Program) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def test_each_of_our_sockets_says_who_listens_and_what_it_answers(run: Start, ma
     program = run(f"--manifests={manifests.path}", "-enable-latency-metrics=true")
     program.start_ready()
     before = warnings(program)
-    sockets = until(lambda: found if (found := seen(program))["nginx-status.sock"]["answer"] else {})
+    sockets = wait_until(lambda: found if (found := seen(program))["nginx-status.sock"]["answer"] else {})
 
     assert {name: row["listener"]["pid"] for name, row in sockets.items()} == {
         "nginx-status.sock": program.master,

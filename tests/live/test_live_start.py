@@ -16,8 +16,9 @@ import pytest
 from headgate import __version__
 from headgate.nginx import procfs
 from tests.live.live_objects import Manifests, config_map, endpoints, ingress, path, service, tls_secret
-from tests.live.live_places import ANY, until
+from tests.live.live_places import ANY
 from tests.live.live_program import LOOPBACK, Start, ask
+from tests.waiting import DEADLINE_S, wait_until
 
 
 def test_an_empty_folder_becomes_ready_and_answers_404(run: Start, folder: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_port_in_use_is_named_and_served_when_it_is_free(run: Start, manifests
     program = run(f"--manifests={manifests.path}")
     with socket.create_server(("0.0.0.0", program.http)):
         program.start()
-        until(lambda: f"port {program.http} cannot be used" in program.text())
+        wait_until(lambda: f"port {program.http} cannot be used" in program.text())
         answer = program.readiness()
         assert answer.status == 503
         assert f"port {program.http} cannot be used" in answer.body
@@ -92,7 +93,7 @@ def test_a_start_after_a_kill_takes_over_what_was_left(serve: Start, manifests: 
     assert procfs.is_master(first)
     assert program.get("tea.test").status == 200, "nginx goes on without its controller"
     program.start_ready()
-    until(lambda: not procfs.is_master(first))
+    wait_until(lambda: not procfs.is_master(first))
     assert program.get("tea.test").status == 200
     assert procfs.is_master(program.master)
 
@@ -105,7 +106,7 @@ def test_a_start_over_stale_sockets_and_a_foreign_pid_file_works(serve: Start, m
     program.kill()
     for pid in (first, *workers):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not any(map(procfs.title, workers)))
+    wait_until(lambda: not any(map(procfs.title, workers)))
     assert [path for path in (program.prefix / "run").iterdir() if path.suffix == ".sock"]
     (program.prefix / "run" / "nginx.pid").write_text(f"{os.getpid()}\n")
     program.start_ready()
@@ -159,8 +160,8 @@ def test_config_safety_is_not_ready_while_everything_is_refused(run: Start, mani
     manifests.put(ingress("bad", "bad.test", server_snippets="no_such_directive on;"))
     program = run(f"--manifests={manifests.path}", "-enable-snippets", "-enable-config-safety")
     program.start()
-    until(lambda: program.get("any.test").status == 404)
-    until(lambda: program.events("Ingress default/bad"))
+    wait_until(lambda: program.get("any.test").status == 404)
+    wait_until(lambda: program.events("Ingress default/bad"))
     answer = program.readiness()
     assert answer.status == 503
     assert "refused" in answer.body
@@ -168,7 +169,7 @@ def test_config_safety_is_not_ready_while_everything_is_refused(run: Start, mani
     program.wait_ready()
     assert program.get("bad.test").status == 200
     manifests.put(ingress("bad", "bad.test", server_snippets="no_such_directive on;"))
-    until(lambda: len(program.events("Ingress default/bad")) > 2)
+    wait_until(lambda: len(program.events("Ingress default/bad")) > 2)
     assert program.readiness().status == 200, "what was ready serves its last good configuration"
 
 
@@ -196,7 +197,7 @@ def test_nginx_debug_takes_the_debug_binary_or_says_that_there_is_none(
         if found:
             (folder / under / "nginx-debug").symlink_to(ANY)
         program.start()
-        chosen = until(lambda program=program: program.lines("nginx chosen") or program.code)
+        chosen = wait_until(lambda program=program: program.lines("nginx chosen") or program.code)
         if found:
             assert chosen[0]["path"] == str(folder / under / "nginx-debug")
         else:
@@ -223,11 +224,11 @@ def test_a_full_disk_keeps_what_is_served_and_says_so(run: Start, manifests: Man
         filler = program.prefix / "filler"
         fill(filler)
         manifests.put(ingress("late", "late.test"))
-        until(lambda: "No space left" in program.text())
-        until(lambda: any("No space left" in message for _, message in program.events("Ingress default/late")))
+        wait_until(lambda: "No space left" in program.text())
+        wait_until(lambda: any("No space left" in message for _, message in program.events("Ingress default/late")))
         assert program.get("tea.test").status == 200
         filler.unlink()
-        until(lambda: program.get("late.test").status == 200)
+        wait_until(lambda: program.get("late.test").status == 200)
     finally:
         program.stop()
         subprocess.run(["umount", str(program.prefix)], check=True)
@@ -240,12 +241,12 @@ def test_a_term_lets_the_request_in_flight_end(serve: Start, manifests: Manifest
             service("slow"), endpoints("slow", LOOPBACK, port=port), ingress("slow", {"slow.test": [path("slow")]})
         )
         program = serve()
-        with socket.create_connection((LOOPBACK, program.http), timeout=10) as client:
+        with socket.create_connection((LOOPBACK, program.http), timeout=DEADLINE_S) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n")
             flight, _ = backend.accept()  # nginx has asked: the request is in flight
             with flight:
                 program.terminate()
-                until(lambda: program.readiness().status == 503)
+                wait_until(lambda: program.readiness().status == 503)
                 flight.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 assert client.recv(12) == b"HTTP/1.1 200"
     assert program.wait_ended() == 0
@@ -257,7 +258,7 @@ def test_a_term_before_it_is_ready_ends_it_too(run: Start, manifests: Manifests)
     program = run(f"--manifests={manifests.path}")
     with socket.create_server(("0.0.0.0", program.http)):
         program.start()
-        until(lambda: "cannot be used" in program.text())
+        wait_until(lambda: "cannot be used" in program.text())
         program.terminate()
         assert program.wait_ended() == 0
 
@@ -270,5 +271,5 @@ def test_a_bad_config_map_at_the_start_costs_no_default_certificate(run: Start, 
         f"--manifests={manifests.path}", "-nginx-configmaps=ours/config", "-default-server-tls-secret=ours/fallback"
     )
     program.start_ready()
-    until(lambda: "UpdatedWithError" in program.text())
+    wait_until(lambda: "UpdatedWithError" in program.text())
     assert program.get_tls("any.test").status == 404

@@ -20,8 +20,9 @@ from headgate.nginx import probe
 from headgate.options import Options, parse
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
-from tests.live.live_places import ANY, short_folder, until
+from tests.live.live_places import ANY, short_folder
 from tests.live.live_program import Program, Start
+from tests.waiting import DEADLINE_S, wait_until
 
 FIRST, SECOND = {"ip": "203.0.113.1"}, {"ip": "203.0.113.2"}
 TAKEN = "All hosts are taken by other resources"
@@ -52,73 +53,73 @@ def stage() -> Iterator[Stage]:
         program = Program(folder, ANY, f"--kubeconfig={cluster.kubeconfig}", *flags)
         stack.callback(program.stop)
         program.start_ready()
-        until(lambda: program.number("headgate_leader") == 1)
+        wait_until(lambda: program.number("headgate_leader") == 1)
         yield program, cluster
 
 
 def test_a_served_ingress_shows_the_addresses_of_the_service(stage: Stage) -> None:
     _, cluster = stage
     cluster.put(answering("cafe", "cafe.test", "x"))
-    until(lambda: cluster.addresses("cafe") == [FIRST])
+    wait_until(lambda: cluster.addresses("cafe") == [FIRST])
     cluster.put(balancer("203.0.113.2"))
-    until(lambda: cluster.addresses("cafe") == [SECOND])
+    wait_until(lambda: cluster.addresses("cafe") == [SECOND])
     cluster.put(balancer("203.0.113.1"))
-    until(lambda: cluster.addresses("cafe") == [FIRST])
+    wait_until(lambda: cluster.addresses("cafe") == [FIRST])
     assert cluster.asked("PATCH", "status") == 0, "operators' roles may only update"
 
 
 def test_the_address_of_the_config_map_wins_until_it_is_taken_out(stage: Stage) -> None:
     _, cluster = stage
     cluster.put(answering("inn", "inn.test", "x"))
-    until(lambda: cluster.addresses("inn") == [FIRST])
+    wait_until(lambda: cluster.addresses("inn") == [FIRST])
     cluster.put(config_map(external_status_address="edge.test"))
-    until(lambda: cluster.addresses("inn") == [{"hostname": "edge.test"}])
+    wait_until(lambda: cluster.addresses("inn") == [{"hostname": "edge.test"}])
     cluster.put(config_map())
-    until(lambda: cluster.addresses("inn") == [FIRST])
+    wait_until(lambda: cluster.addresses("inn") == [FIRST])
 
 
 def test_a_rejected_ingress_loses_its_addresses(stage: Stage) -> None:
     _, cluster = stage
     cluster.put(answering("shop", "shop.test", "x"))
-    until(lambda: cluster.addresses("shop") == [FIRST])
+    wait_until(lambda: cluster.addresses("shop") == [FIRST])
     cluster.put(ingress("shop", {"shop.test": [path("tea", "no/slash")]}))
-    until(lambda: cluster.addresses("shop") == [])
-    until(lambda: "Rejected" in cluster.reasons("shop"))
+    wait_until(lambda: cluster.addresses("shop") == [])
+    wait_until(lambda: "Rejected" in cluster.reasons("shop"))
 
 
 def test_an_ingress_that_goes_to_another_class_and_back(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(answering("moving", "moving.test", "here"))
-    until(lambda: program.get("moving.test").body == "here")
+    wait_until(lambda: program.get("moving.test").body == "here")
     cluster.put(answering("moving", "moving.test", "here", class_name="other"))
-    until(lambda: program.get("moving.test").status == 404)
-    until(lambda: not program.file("conf.d/default-moving.conf"))
+    wait_until(lambda: program.get("moving.test").status == 404)
+    wait_until(lambda: not program.file("conf.d/default-moving.conf"))
     cluster.put(answering("moving", "moving.test", "back"))
-    until(lambda: program.get("moving.test").body == "back")
-    until(lambda: cluster.addresses("moving") == [FIRST])
+    wait_until(lambda: program.get("moving.test").body == "back")
+    wait_until(lambda: cluster.addresses("moving") == [FIRST])
 
 
 def test_a_deleted_ingress_is_gone_and_its_host_goes_to_who_waited(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(answering("elder", "host.test", "elder", created="2026-01-01T00:00:00Z"))
-    until(lambda: program.get("host.test").body == "elder")
+    wait_until(lambda: program.get("host.test").body == "elder")
     cluster.put(answering("younger", "host.test", "younger", created="2026-02-01T00:00:00Z"))
-    until(lambda: cluster.reasons("younger") == ["Rejected"])
+    wait_until(lambda: cluster.reasons("younger") == ["Rejected"])
     assert cluster.messages("younger")[0].startswith(TAKEN)
     assert program.get("host.test").body == "elder"
     cluster.delete("Ingress", "elder")
-    until(lambda: program.get("host.test").body == "younger")
-    until(lambda: not program.file("conf.d/default-elder.conf"))
-    until(lambda: cluster.reasons("younger") == ["Rejected", "AddedOrUpdated"])
-    until(lambda: cluster.addresses("younger") == [FIRST])
+    wait_until(lambda: program.get("host.test").body == "younger")
+    wait_until(lambda: not program.file("conf.d/default-elder.conf"))
+    wait_until(lambda: cluster.reasons("younger") == ["Rejected", "AddedOrUpdated"])
+    wait_until(lambda: cluster.addresses("younger") == [FIRST])
 
 
 def test_the_same_message_raises_the_count_of_one_event(stage: Stage) -> None:
     program, cluster = stage
     for text in ("one", "two", "three"):
         cluster.put(answering("often", "often.test", text))
-        until(lambda text=text: program.get("often.test").body == text)
-    until(lambda: [event["count"] for event in cluster.events("often")] == [3])
+        wait_until(lambda text=text: program.get("often.test").body == text)
+    wait_until(lambda: [event["count"] for event in cluster.events("often")] == [3])
     event = cluster.events("often")[0]
     name, _, number = event["metadata"]["name"].partition(".")
     assert name == "often"
@@ -137,9 +138,9 @@ def test_the_same_message_raises_the_count_of_one_event(stage: Stage) -> None:
 def test_a_status_alone_is_no_reason_to_speak_or_reload(stage: Stage) -> None:
     program, cluster = stage
     cluster.put(answering("quiet", "quiet.test", "x"))
-    until(lambda: cluster.addresses("quiet") == [FIRST])
+    wait_until(lambda: cluster.addresses("quiet") == [FIRST])
     cluster.put(answering("after", "after.test", "x"))
-    until(lambda: program.get("after.test").status == 200)
+    wait_until(lambda: program.get("after.test").status == 200)
     assert [event["count"] for event in cluster.events("quiet")] == [1]
 
 
@@ -147,20 +148,20 @@ def test_minions_are_told_of_their_master(stage: Stage) -> None:
     program, cluster = stage
     minion = ingress("minion", {"shared.test": [path("nobody", "/m")]}, mergeable_ingress_type="minion")
     cluster.put(minion)
-    until(lambda: cluster.reasons("minion") == ["NoIngressMasterFound"])
+    wait_until(lambda: cluster.reasons("minion") == ["NoIngressMasterFound"])
     master = ingress("master", {"shared.test": []}, mergeable_ingress_type="master")
     del master["spec"]["rules"][0]["http"]
     cluster.put(master)
-    until(lambda: cluster.addresses("minion") == [FIRST])
-    until(lambda: program.get("shared.test", "/m").status == 502)
+    wait_until(lambda: cluster.addresses("minion") == [FIRST])
+    wait_until(lambda: program.get("shared.test", "/m").status == 502)
     cluster.delete("Ingress", "master")
-    until(lambda: cluster.addresses("minion") == [])
+    wait_until(lambda: cluster.addresses("minion") == [])
 
 
 def test_statuses_are_not_written_unless_asked_for(cluster: Cluster, replica: Start) -> None:
     cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
     program = replica("-external-service=front")
-    until(lambda: cluster.reasons("cafe"))
+    wait_until(lambda: cluster.reasons("cafe"))
     assert program.get("cafe.test").status == 200
     assert cluster.addresses("cafe") is None
 
@@ -168,7 +169,7 @@ def test_statuses_are_not_written_unless_asked_for(cluster: Cluster, replica: St
 def test_without_leader_election_every_replica_writes(cluster: Cluster, replica: Start) -> None:
     cluster.put(config_map(external_status_address="198.51.100.7"), answering("cafe", "cafe.test", "x"))
     replica("-report-ingress-status", "-nginx-configmaps=ours/config", "-enable-leader-election=false")
-    until(lambda: cluster.addresses("cafe") == [{"ip": "198.51.100.7"}])
+    wait_until(lambda: cluster.addresses("cafe") == [{"ip": "198.51.100.7"}])
     assert cluster.asked("GET", f"leases/{LEASE}") + cluster.asked("POST", "leases") == 0
 
 
@@ -176,14 +177,14 @@ def test_two_replicas_serve_one_writes_and_hands_over(cluster: Cluster, folder: 
     cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
     with ExitStack() as stack:
         one = stack.enter_context(Replica(folder, cluster, "one"))
-        until(lambda: cluster.addresses("cafe") == [FIRST])
+        wait_until(lambda: cluster.addresses("cafe") == [FIRST])
         two = stack.enter_context(Replica(folder, cluster, "two"))
-        until(lambda: two.ready and len(cluster.events("cafe")) == 2)  # both speak
+        wait_until(lambda: two.ready and len(cluster.events("cafe")) == 2)  # both speak
         assert (holder(cluster), one.leads, two.leads) == ("one", 1, 0)
         one.end()
-        until(lambda: (holder(cluster), two.leads) == ("two", 1))
+        wait_until(lambda: (holder(cluster), two.leads) == ("two", 1))
         cluster.put(balancer("203.0.113.2"))
-        until(lambda: cluster.addresses("cafe") == [SECOND])
+        wait_until(lambda: cluster.addresses("cafe") == [SECOND])
 
 
 def holder(cluster: Cluster) -> str:
@@ -221,7 +222,7 @@ class Replica:
     @property
     def leads(self) -> float:
         assert self._app is not None
-        text = asyncio.run_coroutine_threadsafe(self._app._metrics.exposition(), self._loop).result(5).decode()
+        text = asyncio.run_coroutine_threadsafe(self._app._metrics.exposition(), self._loop).result(DEADLINE_S).decode()
         line = next(line for line in text.splitlines() if line.startswith("headgate_leader"))
         return float(line.split()[-1])
 
@@ -229,7 +230,8 @@ class Replica:
         """Do as SIGTERM does."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
-            self._thread.join(10)
+            self._thread.join(DEADLINE_S)
+            assert not self._thread.is_alive()
 
     def _serve(self) -> None:
         self._task = self._loop.create_task(self._run())

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 from showcase.ports import free_port
@@ -11,6 +10,7 @@ from headgate.ir import File, FileSet, Layout
 from headgate.nginx import procfs
 from headgate.nginx.directories import worker_user
 from headgate.problems import ObjectRef
+from tests.waiting import eventually
 
 
 def origin(name: str, kind: str = "Ingress") -> ObjectRef:
@@ -78,11 +78,9 @@ class Site:
                 await writer.wait_closed()
         return answer.partition(b"\r\n\r\n")[2].decode()
 
-    async def closed(self, seconds: float = 10.0) -> None:
+    async def closed(self) -> None:
         """Wait until nobody accepts connections any more."""
-        async with asyncio.timeout(seconds):
-            while await self.get("any"):  # noqa: ASYNC110 a closed port raises no event
-                await asyncio.sleep(0.01)
+        await eventually(lambda: self.get("any"), lambda answer: not answer)
 
     def listing(self) -> list[str]:
         """Names in ``conf.d``, hidden ones included."""
@@ -102,12 +100,5 @@ class Site:
 async def both_workers(master: int | None) -> frozenset[int]:
     """The pids of the two workers of *master*, as soon as it has started both (the first one answers earlier)."""
     assert master is not None
-    await until(lambda: len(procfs.workers(master)) == 2)
+    await eventually(lambda: len(procfs.workers(master)) == 2)
     return procfs.workers(master)
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait until *condition* holds; fail after *seconds*."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 the state of another process raises no event
-            await asyncio.sleep(0.01)

@@ -19,7 +19,8 @@ from showcase.ports import free_port
 from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
 from headgate.nginx.process import Master
-from tests.nginx.nginx_site import Site, both_workers, origin, until
+from tests.nginx.nginx_site import Site, both_workers, origin
+from tests.waiting import eventually
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -59,10 +60,10 @@ async def test_a_killed_master_is_restarted_with_the_last_good_files(
     await manager.start(site.files(site.server("tea")))
     orphans = await both_workers(manager.master_pid)
     os.kill(manager.master_pid or 0, signal.SIGKILL)
-    await until(lambda: restarts)
+    await eventually(lambda: restarts)
     assert "signal SIGKILL" in restarts[0]
     assert await site.get("tea") == "tea"
-    await until(lambda: not any(map(procfs.title, orphans)))
+    await eventually(lambda: not any(map(procfs.title, orphans)))
     assert (await manager.apply(site.files(site.server("coffee")))).ok
     assert await site.get("coffee") == "coffee"
 
@@ -73,15 +74,15 @@ async def test_the_workers_of_a_killed_master_leave_no_zombies(
     await manager.start(site.files(site.server("tea")))
     orphans = await both_workers(manager.master_pid)
     os.kill(manager.master_pid or 0, signal.SIGKILL)
-    await until(lambda: restarts)
-    await until(lambda: not any(map(procfs.parent, orphans)))
+    await eventually(lambda: restarts)
+    await eventually(lambda: not any(map(procfs.parent, orphans)))
 
 
 async def test_a_killed_worker_is_replaced(site: Site, manager: LocalManager) -> None:
     await manager.start(site.files(site.server("tea")))
     first = await both_workers(manager.master_pid)
     os.kill(min(first), signal.SIGKILL)
-    await until(lambda: len(procfs.workers(manager.master_pid or 0) - {min(first)}) == 2)
+    await eventually(lambda: len(procfs.workers(manager.master_pid or 0) - {min(first)}) == 2)
     assert await site.get("tea") == "tea"
     assert (await manager.reload()).ok
 
@@ -164,10 +165,10 @@ async def test_a_master_that_cannot_be_restarted_is_tried_until_it_can(
     await manager.start(site.files(site.server("tea")))
     program.unlink()
     os.kill(manager.master_pid or 0, signal.SIGKILL)
-    await until(lambda: manager.stats.errors)
+    await eventually(lambda: manager.stats.errors)
     assert restarts == []
     program.symlink_to(binary.path)
-    await until(lambda: restarts)
+    await eventually(lambda: restarts)
     assert await site.get("tea") == "tea"
     await manager.quit(1)
     await supervision
@@ -281,11 +282,11 @@ async def test_orphaned_workers_whose_master_died_are_ended_too(
 ) -> None:
     workers = await both_workers(earlier)
     os.kill(earlier, signal.SIGKILL)
-    await until(lambda: not procfs.is_master(earlier))
+    await eventually(lambda: not procfs.is_master(earlier))
     assert await site.get("tea") == "default", "they hold the port"
     assert (await manager.start(site.files(site.server("tea")))).ok
     assert await site.get("tea") == "tea"
-    await until(lambda: not any(map(procfs.title, workers)))
+    await eventually(lambda: not any(map(procfs.title, workers)))
 
 
 async def test_a_crash_between_write_and_reload_is_mended_at_the_start(site: Site, manager: LocalManager) -> None:

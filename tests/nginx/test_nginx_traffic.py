@@ -19,7 +19,8 @@ from headgate.ir import File, FileSet, Outcome
 from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
 from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
 from headgate.nginx.orphans import unlink_sockets
-from tests.nginx.nginx_site import Site, both_workers, origin, until
+from tests.nginx.nginx_site import Site, both_workers, origin
+from tests.waiting import eventually
 
 WHEN = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 
@@ -165,7 +166,7 @@ async def test_workers_that_still_serve_are_counted_as_leaving(
     assert await site.get("coffee") == "coffee"
     backend.answer.set()
     assert await slow == "slow", "a reload cuts no request"
-    await until(lambda: manager.generations() == procfs.Generations(current=2, leaving=0))
+    await eventually(lambda: manager.generations() == procfs.Generations(current=2, leaving=0))
 
 
 async def test_reloads_lose_no_request_of_busy_connections(site: Site, manager: LocalManager, binary: Binary) -> None:
@@ -242,7 +243,7 @@ async def test_latencies_arrive_for_each_server_that_answered(
         backend.answer.set()
         assert await site.get("tea") == "slow"
         assert await site.get("coffee") == "coffee"
-        await until(lambda: samples)
+        await eventually(lambda: samples)
     finally:
         receiver.close()
     assert [(sample.upstream, sample.server, sample.code) for sample in samples] == [
@@ -268,7 +269,7 @@ async def test_a_burst_of_latencies_is_drained_in_one_turn(site: Site, run: Path
             except BlockingIOError:
                 break
             sent += 1
-    await until(lambda: len(samples) == sent)
+    await eventually(lambda: len(samples) == sent)
     receiver.close()
     assert sent >= min(receiver.queue, 150), "the kernel keeps what it promised, within what a sender may have waiting"
     assert samples[0] == Sample("teas", "127.0.0.1:1", "200", 10.0)

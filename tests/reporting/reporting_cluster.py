@@ -85,13 +85,6 @@ class Cluster:
             raise RefusedError(status)
 
 
-async def eventually(condition: Callable[[], Any], within: float = 5.0) -> None:
-    """Return when *condition* holds; fail after *within* seconds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 the condition is a test's, nobody signals it
-            await asyncio.sleep(0.002)
-
-
 class Running:
     """Runs *main* in the background while the block runs."""
 

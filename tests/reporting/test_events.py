@@ -9,7 +9,8 @@ import pytest
 from headgate.problems import ObjectRef
 from headgate.reporting.events import LONGEST_MESSAGE, EventRecorder, Limits
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
-from tests.reporting.reporting_cluster import Cluster, Running, eventually
+from tests.reporting.reporting_cluster import Cluster, Running
+from tests.waiting import eventually
 
 FAST = Limits(retry=0.001)
 

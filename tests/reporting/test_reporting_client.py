@@ -16,7 +16,8 @@ from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.http import Listener, serving
 from headgate.reporting.status import Pace, StatusWriter
 from headgate.reporting.verdicts import Subject, for_ingress
-from tests.reporting.reporting_cluster import Running, eventually
+from tests.reporting.reporting_cluster import Running
+from tests.waiting import eventually
 
 CAFE = Subject(ObjectRef("Ingress", "shop", "cafe"), "uid-1", "networking.k8s.io/v1")
 INGRESS = "/apis/networking.k8s.io/v1/namespaces/shop/ingresses/cafe"

@@ -11,7 +11,8 @@ from headgate.api.networking import Ingress
 from headgate.problems import ObjectRef
 from headgate.reporting.status import Pace, StatusWriter
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
-from tests.reporting.reporting_cluster import Cluster, Running, eventually
+from tests.reporting.reporting_cluster import Cluster, Running
+from tests.waiting import eventually
 
 IP = LoadBalancerIngress(ip="203.0.113.7")
 OTHER = LoadBalancerIngress(hostname="lb.example.com")

@@ -8,12 +8,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests.waiting import DEADLINE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTAINERD = shutil.which("containerd")
@@ -50,7 +51,7 @@ def sockets(*argv: str, before: str = "") -> Said:
     """Run ``headgate sockets`` as a process of its own, after the Python line *before*."""
     program = f"{before}\nimport sys\nfrom headgate.sockets import main\nsys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-W", "error", "-c", program, *argv]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     return Said(done.returncode, done.stdout, done.stderr)
 
 
@@ -72,11 +73,13 @@ class Containerd:
 
     def wait(self) -> None:
         """Return when it accepts connections."""
-        deadline = time.monotonic() + 15
-        while "containerd successfully booted" not in self._log.read_text():
-            waits = self.process.poll() is None and time.monotonic() < deadline
-            assert waits, self._log.read_text()[-2000:]
-            time.sleep(0.02)
+
+        def booted() -> bool:
+            log = self._log.read_text()
+            assert self.process.poll() is None, log[-2000:]
+            return "containerd successfully booted" in log
+
+        wait_until(booted)
 
     def kill(self) -> None:
         """End it so that it cannot remove its socket."""

@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 from tests.sockets.runtime_places import ROOT
+from tests.waiting import DEADLINE_S
 
 
 def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "tools/cri.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
 def test_they_are_up_to_date() -> None:

@@ -13,13 +13,18 @@ from headgate.uds.bench import Figure, spelled, table
 from headgate.uds.commands import main
 from headgate.uds.roads import ROADS
 from tests.uds.uds_programs import QUICK
+from tests.waiting import DEADLINE_S
 
 BRIEF = ["bench", "--seconds", "0.02", "--rounds", "2", "--sizes", "64,100000"]
 
 
 def bench(shared: Path, *more: str) -> str:
     done = subprocess.run(
-        [*QUICK, *BRIEF, "--directory", str(shared), *more], capture_output=True, text=True, timeout=60, check=False
+        [*QUICK, *BRIEF, "--directory", str(shared), *more],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.uds.uds_programs import HEADGATE, QUICK, sent, served
+from tests.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 POD = ROOT / "examples" / "uds-pod" / "pod.yaml"
@@ -29,7 +30,7 @@ def test_the_commands_of_the_example_pod_talk_through_the_directory_they_share(s
         [*HEADGATE, *arguments["client"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as waiting:
         with served(*arguments["server"][1:], program=HEADGATE) as running:
-            assert waiting.communicate(timeout=20) == (ANSWER, "")
+            assert waiting.communicate(timeout=DEADLINE_S) == (ANSWER, "")
             status, said, errors = running.stop()
         assert waiting.returncode == 0
     assert status == 0
@@ -101,7 +102,7 @@ def test_sigterm_hangs_up_on_clients_and_removes_the_file(shared: Path, kind: so
     path = shared / "s"
     name = "stream" if kind == socket.SOCK_STREAM else "seqpacket"
     with served("--socket", str(path), "--type", name) as running, socket.socket(socket.AF_UNIX, kind) as client:
-        client.settimeout(10)
+        client.settimeout(DEADLINE_S)
         client.connect(str(path))
         client.sendall(b"hello\n")
         assert client.recv(100).startswith(b"Hello from server")
@@ -130,7 +131,7 @@ def test_a_live_socket_is_refused_with_the_pid_of_its_owner(
     path = str(shared / "s")
     with served("--socket", path, "--type", kind) as running:
         second = subprocess.run(
-            [*QUICK, "serve", "--socket", path], capture_output=True, text=True, timeout=20, check=False
+            [*QUICK, "serve", "--socket", path], capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
         assert second.returncode == 1
         assert f"{path}: pid {running.process.pid} listens on it ({kind})" in second.stderr

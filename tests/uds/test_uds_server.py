@@ -17,6 +17,7 @@ from headgate.uds import Address, FramingError, InUseError, Kind, Listener, Peer
 from headgate.uds.client import talk
 from headgate.uds.framing import Framing
 from headgate.uds.server import Rules, Server
+from tests.waiting import DEADLINE_S
 
 
 class Log:
@@ -41,7 +42,7 @@ class Log:
 
     async def told(self, what: str) -> str:
         """Wait until something was told, and return the reason."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 for kind, _, reason in self.all:
                     if kind == what:
@@ -69,7 +70,7 @@ async def serving(
 
 
 async def answers(address: Address, *messages: bytes, kind: Kind = Kind.STREAM) -> list[bytes]:
-    return [answer async for answer in talk(address, messages, kind, Framing.LENGTH, timeout_s=10)]
+    return [answer async for answer in talk(address, messages, kind, Framing.LENGTH, timeout_s=DEADLINE_S)]
 
 
 def names(directory: Path) -> list[str]:
@@ -146,7 +147,7 @@ async def test_a_silent_client_is_hung_up_on_and_others_are_not(shared: Path, ki
             silent.setblocking(False)
             silent.connect(address.name)
             assert await answers(address, b"x", kind=kind) == [b"<x>"]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 assert await asyncio.get_running_loop().sock_recv(silent, 1) == b""
         assert await log.told("failed") == "silent for 0.3 s, hung up"
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
+from tests.waiting import DEADLINE_S
+
 HEADGATE = [sys.executable, "-m", "headgate", "uds"]
 """The program itself."""
 QUICK = [sys.executable, "-c", "import sys; from headgate.uds.commands import main; sys.exit(main(sys.argv[1:]))"]
@@ -25,7 +27,7 @@ class Served:
     def stop(self) -> tuple[int, list[str], str]:
         """End it by SIGTERM; return its status, the lines of its output and its errors."""
         self.process.send_signal(signal.SIGTERM)
-        rest, errors = self.process.communicate(timeout=10)
+        rest, errors = self.process.communicate(timeout=DEADLINE_S)
         return self.process.returncode, [line.rstrip("\n") for line in (*self.said, *rest.splitlines())], errors
 
 
@@ -41,5 +43,5 @@ def served(*arguments: str, program: Sequence[str] = QUICK) -> Iterator[Served]:
 
 def sent(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[str]:
     command = [*QUICK, "send", *arguments]
-    done = subprocess.run(command, input=data, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(command, input=data, capture_output=True, timeout=DEADLINE_S, check=False)
     return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -9,7 +9,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.node.installation import NAME, Installation
 from tests.e2e.node.load import Load
 from tests.e2e.objects import Object
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 READ = """
 import json, pathlib, sys
@@ -57,11 +57,11 @@ async def is_as(installation: Installation, pod: str, fresh: str) -> None:
     await eventually(lambda: configuration(installation, pod), lambda found: found == wanted)
 
 
-async def is_ready(cluster: Cluster, namespace: str, pod: str, seconds: float = 60) -> None:
+async def is_ready(cluster: Cluster, namespace: str, pod: str) -> None:
     """Wait until *pod* is ready."""
 
     async def conditions() -> dict[str, str]:
         found: Object = await cluster.get("Pod", namespace, pod)
         return {state["type"]: state["status"] for state in found["status"].get("conditions", ())}
 
-    await eventually(conditions, lambda found: found.get("Ready") == "True", seconds)
+    await eventually(conditions, lambda found: found.get("Ready") == "True")

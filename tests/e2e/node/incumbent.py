@@ -10,8 +10,8 @@ import yaml
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import Object, tls_secret
 from tests.e2e.test_rbac import cluster_role
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 MANIFESTS = Path(__file__).parent / "manifests"
 IMAGE = "nginx/nginx-ingress:5.6.0"
@@ -41,7 +41,7 @@ class Incumbent(Installation):
         await self.find_ports(NAME)
         try:
             # Only a Pod that is ready gets traffic: readiness is in this.
-            await eventually(lambda: self.get("nobody.test"), lambda answer: answer.status == 404, seconds=60)
+            await eventually(lambda: self.get("nobody.test"), lambda answer: answer.status == 404)
         except AssertionError:
             raise AssertionError(f"no answer through the Service: {await self.summary()}") from None
 

@@ -17,10 +17,9 @@ from tests.e2e.objects import Object
 from tests.e2e.place import Place
 from tests.e2e.replica import NOBODY, Answer, total
 from tests.e2e.test_rbac import ROLE
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 NAME = "headgate"
-READY_WITHIN = 60.0
 POD_NAMESPACE = {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
 SECURITY = RESTRICTED | {"runAsUser": 101, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
 
@@ -137,7 +136,7 @@ class Installation:
             return newest and counts == [replicas] * 3 and len(await self.pods(name)) == replicas
 
         try:
-            await eventually(is_settled, seconds=READY_WITHIN)
+            await eventually(is_settled)
         except AssertionError:
             raise AssertionError(f"{name} does not get ready: {await self.summary()}") from None
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 LONGEST = 10.0
 """Seconds after which a request counts as lost."""
@@ -97,14 +97,14 @@ class Load:
         """When the last request that *pod* answered was sent; 0 if there is none."""
         return max((request.sent for request in self.requests if request.pod == pod), default=0.0)
 
-    async def more(self, count: int = 50, seconds: float = 20) -> float:
+    async def more(self, count: int = 50) -> float:
         """Wait until *count* requests that begin now have ended; return the time of the call."""
         began = time.monotonic()
 
         async def ended() -> int:
             return sum(request.sent >= began for request in self.requests)
 
-        await eventually(ended, lambda found: found >= count, seconds)
+        await eventually(ended, lambda found: found >= count)
         return began
 
     # --- asking ---------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import Object
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 NAME = "machine"
 Role = Literal["init", "master", "worker", "container", "sandbox"]
@@ -84,7 +84,7 @@ class Machine:
             found = await self._place.cluster.get("Pod", self._place.name, NAME)
             return bool(found["status"].get("phase") == "Running")
 
-        await eventually(runs, seconds=60)
+        await eventually(runs)
 
     def _pod(self) -> Object:
         container = {

@@ -14,7 +14,7 @@ from headgate.problems import ObjectRef
 from tests.e2e.node.backend import AT_ONCE, backend
 from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import Load, load
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 HOST = "shop.test"
 BOTH = ("GET", "POST")
@@ -96,7 +96,7 @@ async def served_by(traffic: Load, count: int) -> None:
     async def pods() -> set[str]:
         return set(traffic.pods(since))
 
-    await eventually(pods, lambda found: len(found) == count, 40)
+    await eventually(pods, lambda found: len(found) == count)
 
 
 async def test_scaling_under_load(installation: Installation, record_property: Note) -> None:
@@ -109,7 +109,7 @@ async def test_scaling_under_load(installation: Installation, record_property: N
         await endpoints.gone(3)
         windows = endpoints.windows(traffic)
         await installation.scale(0, "echo")
-        await eventually(lambda: installation.get(HOST), lambda answer: answer.status == UNSERVED, 40)
+        await eventually(lambda: installation.get(HOST), lambda answer: answer.status == UNSERVED)
         alone = max(endpoints.left.values())
         await installation.scale(2, "echo")
         await served_by(traffic, 2)

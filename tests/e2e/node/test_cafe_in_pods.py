@@ -11,7 +11,7 @@ from tests.e2e.node.backend import backend
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import config_map, service
 from tests.e2e.test_cafe import BALANCER, HOST, cafe
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 LOG = {"log-format": "$host|$request_method|$uri|$status|$upstream_addr"}
 

@@ -12,8 +12,8 @@ from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import load
 from tests.e2e.objects import config_map, tls_secret
 from tests.e2e.test_changes import serial
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 HOST = "shop.test"
 EDITS = 50

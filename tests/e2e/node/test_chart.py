@@ -13,7 +13,7 @@ import pytest
 from tests.chart.helm import CHART, HelmError, helm, program
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import Object
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 RELEASE = "headgate"
 FORMER = Path(__file__).parent / "former"

@@ -10,8 +10,8 @@ from cryptography import x509
 from tests.e2e.node.incumbent import BALANCER, Incumbent
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import tls_secret
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 FIRST = re.compile(r"I\d{8} [\d:.]+ +1 \w+\.py:[1-9]\d*\] Headgate version=\S+ commit=\S+")
 RELOADS = "nginx_ingress_controller_nginx_reloads_total"

@@ -20,12 +20,10 @@ from tests.e2e.node.machine import Machine
 from tests.e2e.objects import Object, config_map, tls_secret
 from tests.e2e.place import settled
 from tests.e2e.test_rbac import ADDRESS, ROLE, may_list
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 HOST = "shop.test"
-LATER = 60.0
-"""Seconds until everything is asked for again: the longest pause is 10, where a watch is refused 30."""
 EVERYTHING = {"ingresses", "services", "endpointslices", "secrets"}
 
 Note = Callable[[str, object], None]
@@ -94,17 +92,17 @@ async def without_any_right(shop: Installation, record_property: Note) -> None:
     async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, [], "services")
         await eventually(lambda: lacking(shop), lambda found: found >= EVERYTHING)
-        await eventually(lambda: shop.metric("headgate_leader"), lambda leads: leads == 0, LATER)
+        await eventually(lambda: shop.metric("headgate_leader"), lambda leads: leads == 0)
         await shop.settled(1)
         assert await shop.reloads() == reloads
 
         began = time.monotonic()
         await shop.account(rules())
         await shop.place.add_ingress("new")
-        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200, LATER)
+        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await eventually(lambda: shop.cluster.addresses(shop.namespace, "new"), lambda found: found == [ADDRESS])
         record_property("all rights used again after s", time.monotonic() - began)
-        await eventually(lambda: failing(shop), lambda found: not found, LATER)
+        await eventually(lambda: failing(shop), lambda found: not found)
     assert traffic.failures() == []
     assert await repeated(shop) == []
     assert await shop.restarts(pod) == 0
@@ -119,13 +117,13 @@ async def without_secrets(shop: Installation, authority: Authority) -> None:
     async with load(shop.plan(HOST, tls=True, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, rules(without="secrets"), "secrets")
         await shop.place.add_ingress("new")
-        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200, LATER)
+        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await eventually(lambda: lacking(shop), lambda found: found == {"secrets"})
 
         await shop.cluster.apply(tls_secret(shop.namespace, "late-tls", *authority.issue("late.test")))
         await shop.place.add_ingress("late", tls="late-tls")
         await shop.account(rules())
-        await eventually(lambda: shop.get("late.test", tls=True), lambda answer: answer.status == 200, LATER)
+        await eventually(lambda: shop.get("late.test", tls=True), lambda answer: answer.status == 200)
     assert traffic.failures() == []
     assert await repeated(shop) == []
 
@@ -138,7 +136,7 @@ async def without_endpoints(shop: Installation) -> None:
     async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, rules(without="endpointslices"), "endpointslices", "discovery.k8s.io")
         await shop.place.add_ingress("new")
-        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200, LATER)
+        await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await shop.scale(2, "echo")
         await shop.settled(2, "echo")
         await eventually(lambda: lacking(shop), lambda found: found == {"endpointslices"})
@@ -149,6 +147,6 @@ async def without_endpoints(shop: Installation) -> None:
         async def asked() -> int:
             return len(traffic.pods())
 
-        await eventually(asked, lambda pods: pods == 2, LATER)
+        await eventually(asked, lambda pods: pods == 2)
     assert traffic.failures() == []
     assert await repeated(shop) == []

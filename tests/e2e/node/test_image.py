@@ -11,8 +11,8 @@ import pytest
 
 from headgate import __version__
 from tests.e2e.node.backend import RESTRICTED
-from tests.e2e.node.installation import READY_WITHIN, Installation
-from tests.e2e.waiting import eventually
+from tests.e2e.node.installation import Installation
+from tests.waiting import eventually
 
 Note = Callable[[str, object], None]
 
@@ -125,7 +125,7 @@ async def idle(installation: Installation) -> Installation:
         found: str = pod["status"].get("phase", "")
         return found
 
-    await eventually(phase, lambda found: found == "Running", READY_WITHIN)
+    await eventually(phase, lambda found: found == "Running")
     return installation
 
 

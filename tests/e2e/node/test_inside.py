@@ -13,8 +13,8 @@ from tests.e2e.node.installation import Installation
 from tests.e2e.objects import Object, config_map, ingress, tls_secret
 from tests.e2e.place import Place
 from tests.e2e.replica import total
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 SETTINGS = {
     "log-format": "$host $status $resource_type $resource_namespace/$resource_name $service",

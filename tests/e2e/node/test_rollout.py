@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import Load, Plan, load
 from tests.e2e.objects import tls_secret
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 HOST = "shop.test"
 Note = Callable[[str, object], None]

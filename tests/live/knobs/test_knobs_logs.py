@@ -12,6 +12,7 @@ from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import host
 from tests.live.knobs.stage import Stage, served
 from tests.live.live_objects import Json, config_map
+from tests.waiting import DEADLINE_S
 
 QUOTE = 'say "tea"'
 
@@ -77,7 +78,7 @@ async def test_the_access_log_goes_where_it_is_sent_in_its_format() -> None:
         target = f"syslog:server={LOOPBACK}:{log.getsockname()[1]},tag=edge main"
         async with served(teas(access_log=target, log_format="$host $uri")) as stage:
             await in_turn(stage, "/green", "/black")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 line = (await asyncio.get_running_loop().sock_recv(log, 4096)).decode()
             assert line.endswith(" edge: tea.test /green")
             assert stage.access_log() == []

@@ -18,8 +18,9 @@ from headgate.nginx import procfs
 from tests.live.knobs.backends import LOOPBACK, never
 from tests.live.knobs.hosts import host
 from tests.live.knobs.sites import A, B, site, together
-from tests.live.knobs.stage import Stage, eventually, served
+from tests.live.knobs.stage import Stage, served
 from tests.live.live_objects import config_map
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),

@@ -16,8 +16,9 @@ from tests.live.knobs.backends import LOOPBACK, Backend, echo
 from tests.live.knobs.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
 from tests.live.knobs.hosts import certificate, secure
 from tests.live.knobs.sites import site, together
-from tests.live.knobs.stage import PATIENCE, Stage, served
+from tests.live.knobs.stage import Stage, served
 from tests.live.live_objects import Json, config_map, endpoints
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,7 +74,7 @@ async def test_a_websocket_is_echoed(stage: Stage) -> None:
     url = f"http://{LOOPBACK}:{stage.http}/"
     for name in ("chat", "kept-chat", "no-chat"):
         stage.backend(name).handler = echo
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(DEADLINE_S)) as session:
         for name in ("chat", "kept-chat"):
             async with session.ws_connect(url, headers={"Host": f"{name}.test"}) as talk:
                 await talk.send_str("hello")
@@ -84,14 +85,14 @@ async def test_a_websocket_is_echoed(stage: Stage) -> None:
 
 @pytest.mark.parametrize("name", ["grpc", "grpcs"])
 async def test_a_grpc_call_comes_through_with_its_trailers(stage: Stage, name: str) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(DEADLINE_S):
         answer = await call(stage.https, f"{name}.test", SAY, b"hello", [("x-token", "t")])
     assert (answer.headers[":status"], answer.headers["content-type"]) == ("200", "application/grpc")
     assert (answer.message, answer.trailers) == (b"hello", {"grpc-status": "0"})
 
 
 async def test_a_grpc_backend_sees_the_call(stage: Stage, grpc: GrpcBackend) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(DEADLINE_S):
         await call(stage.https, "grpc.test", SAY, b"hello", [("x-token", "t")])
     seen = grpc.seen[-1]
     assert (seen.headers[":path"], seen.headers["te"], seen.headers["x-token"]) == (SAY, "trailers", "t")
@@ -100,7 +101,7 @@ async def test_a_grpc_backend_sees_the_call(stage: Stage, grpc: GrpcBackend) -> 
 
 
 async def test_faults_of_grpc_are_told_in_grpc_s_words(stage: Stage) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(DEADLINE_S):
         missing = await call(stage.https, "grpc.test", "/cafe.Tea/Missing", b"")
         dead = await call(stage.https, "dead.test", SAY, b"")
         late = await call(stage.https, "patient.test", "/cafe.Tea/Never", b"")

@@ -16,8 +16,9 @@ from showcase.ports import free_port
 
 from tests.live.knobs.backends import LOOPBACK, Backend, Handler, hang_up, never
 from tests.live.knobs.sites import A, B, C, site, together
-from tests.live.knobs.stage import PATIENCE, Stage, served
+from tests.live.knobs.stage import Stage, served
 from tests.live.live_objects import config_map, service
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -204,7 +205,7 @@ async def test_an_answer_that_is_not_buffered_arrives_in_parts(stage: Stage) -> 
 
     stage.backend("unbuffered").handler = halves
     async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PATIENCE)) as session,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(DEADLINE_S)) as session,
         session.get(f"http://{LOOPBACK}:{stage.http}/", headers={"Host": "unbuffered.test"}) as response,
     ):
         assert await response.content.readexactly(4) == b"half", "proxy-buffering"

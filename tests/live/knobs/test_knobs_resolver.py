@@ -14,8 +14,9 @@ from tests.binaries import capabilities
 from tests.live.knobs.backends import LOOPBACK, Backend
 from tests.live.knobs.hosts import host
 from tests.live.knobs.sites import A, B
-from tests.live.knobs.stage import WHEEL, Stage, eventually, served
+from tests.live.knobs.stage import WHEEL, Stage, served
 from tests.live.live_objects import Json, config_map, service
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(
     not (WHEEL and capabilities(WHEEL).upstream_resolve), reason="no nginx here resolves names while it runs"
@@ -88,9 +89,7 @@ async def external(name: str = NAME, address: str = B, **settings: str) -> Async
 
 
 async def answered(stage: Stage) -> None:
-    async with asyncio.timeout(10):
-        while (await stage.get("outside.test")).text != "tea":  # noqa: ASYNC110 nginx tells nobody what it resolved
-            await asyncio.sleep(0.02)
+    await eventually(lambda: stage.get("outside.test"), lambda answer: answer.text == "tea")
 
 
 @pytest.mark.parametrize(

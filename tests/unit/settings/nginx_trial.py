@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+from tests.waiting import DEADLINE_S
+
 
 def refusal(binary: str, folder: Path, http: str, main: str = "") -> str:
     """Return nginx's reason for refusing the lines of ``http {}`` and of the main context, or ``""``."""
@@ -13,7 +15,7 @@ def refusal(binary: str, folder: Path, http: str, main: str = "") -> str:
         f"pid {folder}/pid;\nerror_log stderr;\n{main}\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{http}\n}}\n"
     )
     command = [binary, "-t", "-q", "-e", "stderr", "-p", str(folder), "-c", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     return "" if done.returncode == 0 else done.stderr
 
 

@@ -9,6 +9,7 @@ import pytest
 from headgate.settings import REGISTRY
 from headgate.settings.declined import absences
 from headgate.settings.docs import annotations_markdown, configmap_markdown
+from tests.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
@@ -49,7 +50,7 @@ def test_a_row_in_words() -> None:
 def docs(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "tools" / "docs.py"), *arguments]
     environment = {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, env=environment)
 
 
 def test_the_tool_says_what_is_out_of_date(tmp_path: Path) -> None:
