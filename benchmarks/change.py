@@ -22,7 +22,7 @@ from stage.table import machine, median, quantile, table
 
 from headgate.nginx.capabilities import Binary
 
-HEAD = ("Ingresses", "nginx", "change", "p50 ms", "p99 ms", "rooms 3-6 ms", "nginx -t ms", "reload ms", "reloads")
+HEAD = ("Ingresses", "nginx", "change", "p50 ms", "p99 ms", "pipeline ms", "nginx -t ms", "reload ms", "reloads")
 PATIENCE_S = 120.0
 Row = tuple[object, ...]
 
@@ -114,7 +114,7 @@ class Bench:
             times.append(change(number) * 1000)
             self._settle()
         batches = [batch for batch in self._controller.batches()[before:] if batch["generated"]]
-        found = {key: [float(batch[key]) for batch in batches] for key in ("rooms_ms", "test_ms", "reload_ms")}
+        found = {key: [float(batch[key]) for batch in batches] for key in ("pipeline_ms", "test_ms", "reload_ms")}
         reloads = sum(1 for value in found["reload_ms"] if value)
         return (name, median(times), quantile(times, 0.99), *(median(values) for values in found.values()), reloads)
 

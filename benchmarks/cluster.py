@@ -116,7 +116,7 @@ class Bench:
         proxied = [(item.proxied - item.named, item.proxied - item.ready) for item in found]
         served = [(item.served - item.named, item.served - item.ready) for item in found]
         ratio = f"{median([at[0] for at in served]) / median([at[0] for at in proxied]):.1f}"
-        costs = [median([float(batch[key]) for batch in batches]) for key in ("rooms_ms", "test_ms", "reload_ms")]
+        costs = [median([float(batch[key]) for batch in batches]) for key in ("pipeline_ms", "test_ms", "reload_ms")]
         return [
             (self._shops, "kube-proxy", *_way(proxied, "1"), "", "", ""),
             (self._shops, "Headgate", *_way(served, ratio), *costs),

@@ -1,4 +1,4 @@
-"""What knobs cost: rooms 3 to 6 with thousands of Ingresses of 15 annotations each, whole and for one change.
+"""What knobs cost: the pipeline with thousands of Ingresses of 15 annotations each, whole and for one change.
 
 ``python benchmarks/knobs.py --size 5000``; no nginx and no cluster are involved. Ingresses without annotations are
 measured beside them; the digest of their configuration is the same as long as knobs cost those nothing who use none.
@@ -9,22 +9,23 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 from stage.table import machine, median, table
 
 from headgate.api import EndpointSlice, Ingress, Service, TopLevel
 from headgate.controller.environment import environment
-from headgate.controller.kinds import WATCHED
-from headgate.controller.rooms import Rooms, Walk
+from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, Layout
 from headgate.options import Options, parse
+from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
 from headgate.render import Renderer
 
 HEAD = ("Ingresses", "annotations each", "what", "time", "CPU time", "configuration", "resolve", "translate", "render")
-ROOMS = HEAD[5:]
+STAGES = HEAD[5:]
 PREFIX = "nginx.org/"
 KNOBS = {
     "proxy-connect-timeout": "10s", "proxy-read-timeout": "90s", "proxy-send-timeout": "90s",
@@ -34,7 +35,7 @@ KNOBS = {
 }  # fmt: skip
 """Fifteen that people use together."""
 
-Collections = Mapping[type[TopLevel], dict[ObjectRef, TopLevel]]
+Objects = Mapping[ObjectRef, TopLevel]
 
 
 def shop(number: int, annotations: Mapping[str, str]) -> Iterator[TopLevel]:
@@ -56,68 +57,71 @@ def shop(number: int, annotations: Mapping[str, str]) -> Iterator[TopLevel]:
     })  # fmt: skip
 
 
-def furnished(size: int, annotations: Mapping[str, str]) -> tuple[Rooms, Collections]:
-    """Return Rooms that have seen nothing yet, and *size* shops for them to see."""
+def furnished(size: int, annotations: Mapping[str, str]) -> tuple[Pipeline, Objects]:
+    """Return a Pipeline that has seen nothing yet, and *size* shops for it to see."""
     options = parse([], {})
     assert isinstance(options, Options)
     env = environment(options, Capabilities(), Layout.container(), user=None, ipv6=True, stdout=True)
-    collections: Collections = {row.model: {} for row in WATCHED}
-    for number in range(size):
-        for item in shop(number, annotations):
-            collections[type(item)][item.ref] = item
-    return Rooms(options, env, collections, Renderer()), collections
+    objects = {item.ref: item for number in range(size) for item in shop(number, annotations)}
+    return Pipeline(CLAIMANTS, options, env, Renderer(), time.perf_counter), objects
 
 
 Cost = tuple[float, float]
 """Seconds of the clock, and of the processor: the steadier figure where the machine is busy."""
 
 
-def walked(rooms: Rooms, keys: Iterable[ObjectRef]) -> tuple[Cost, Walk]:
-    """Walk *keys* through the rooms."""
+def advanced(pipeline: Pipeline, changes: Mapping[ObjectRef, TopLevel | None]) -> tuple[Cost, Generation]:
+    """Take *changes* through the pipeline as one batch."""
     began, used = time.perf_counter(), time.process_time()
-    walk = rooms.walk(frozenset(keys), rooms.now())
-    return (time.perf_counter() - began, time.process_time() - used), walk
+    generation = pipeline.advance(changes, datetime.now(UTC))
+    return (time.perf_counter() - began, time.process_time() - used), generation
 
 
-def whole(rooms: Rooms, collections: Collections) -> tuple[Cost, Walk]:
-    """Walk everything at once, as at the start."""
-    return walked(rooms, [*rooms.always, *(ref for objects in collections.values() for ref in objects)])
+def one_ingress(objects: Objects, number: int) -> TopLevel:
+    """Return an Ingress with another annotation than before; *number* chooses it."""
+    old = objects[Ingress.KIND.ref(f"team-{number % 50:02}", f"shop-{number:05}")]
+    annotations = {**old.annotations, f"{PREFIX}proxy-read-timeout": f"{number + 1}s"}
+    return msgspec.structs.replace(old, metadata=msgspec.structs.replace(old.metadata, annotations=annotations))
 
 
-def one_change(rooms: Rooms, collections: Collections, count: int) -> tuple[Cost, dict[str, float]]:
-    """Change an annotation of one Ingress *count* times; return the medians of all rooms and of each."""
-    refs, costs, spent = sorted(collections[Ingress]), [], []
+def one_slice(objects: Objects, number: int) -> TopLevel:
+    """Return an EndpointSlice with another address than before; *number* chooses it."""
+    old = objects[EndpointSlice.KIND.ref(f"team-{number % 50:02}", f"shop-{number:05}")]
+    assert isinstance(old, EndpointSlice)
+    endpoint = msgspec.structs.replace((old.endpoints or ())[0], addresses=(f"10.250.{number % 250}.9",))
+    return msgspec.structs.replace(old, endpoints=(endpoint,))
+
+
+def one_change(
+    pipeline: Pipeline, objects: Objects, count: int, change: Callable[[Objects, int], TopLevel]
+) -> tuple[Cost, dict[str, float]]:
+    """Make a *change* *count* times; return the medians of all stages and of each."""
+    size = sum(isinstance(item, Ingress) for item in objects.values())
+    costs, spent = [], []
     for number in range(count):
-        ref = refs[number * len(refs) // count]
-        old = collections[Ingress][ref]
-        annotations = {**old.annotations, f"{PREFIX}proxy-read-timeout": f"{number + 1}s"}
-        metadata = msgspec.structs.replace(old.metadata, annotations=annotations)
-        collections[Ingress][ref] = msgspec.structs.replace(old, metadata=metadata)
-        cost, walk = walked(rooms, [ref])
+        item = change(objects, number * size // count)
+        cost, generation = advanced(pipeline, {item.ref: item})
         costs.append(cost)
-        spent.append(walk.spent)
+        spent.append(generation.spent)
     clock, processor = (median([cost[kind] for cost in costs]) for kind in (0, 1))
-    return (clock, processor), {room: median([one[room] for one in spent]) for room in ROOMS}
+    return (clock, processor), {stage: median([one.get(stage, 0.0) for one in spent]) for stage in STAGES}
 
 
 def measured(size: int, annotations: Mapping[str, str], changes: int) -> tuple[list[tuple[object, ...]], str]:
     """Return the rows of the table, and the digest of all files of Ingresses."""
-    rooms, collections = furnished(size, annotations)
-    cost, walk = whole(rooms, collections)
+    pipeline, objects = furnished(size, annotations)
+    cost, generation = advanced(pipeline, objects)
     digest = hashlib.sha256()
-    for name, file in sorted(walk.files.items()):
+    for name, file in sorted(generation.files.items()):
         if name.startswith("conf.d/"):
             digest.update(name.encode() + b"\0" + file.data)
-    change, spent = one_change(rooms, collections, changes)
-    rows = [
-        (size, len(annotations), "everything (s)", *cost, *(walk.spent[room] for room in ROOMS)),
-        (
-            size,
-            len(annotations),
-            "one change (ms)",
-            *(1000 * one for one in (*change, *(spent[room] for room in ROOMS))),
-        ),
+    what = (size, len(annotations))
+    rows: list[tuple[object, ...]] = [
+        (*what, "everything (s)", *cost, *(generation.spent.get(stage, 0.0) for stage in STAGES))
     ]
+    for name, change in (("one Ingress (ms)", one_ingress), ("one EndpointSlice (ms)", one_slice)):
+        found, spent = one_change(pipeline, objects, changes, change)
+        rows.append((*what, name, *(1000 * one for one in (*found, *(spent[stage] for stage in STAGES)))))
     return rows, digest.hexdigest()
 
 

@@ -35,7 +35,7 @@ def start(controller: Controller, size: int, source: str) -> Row:
     if batch["problems"] or batch["refused"]:
         raise RuntimeError(f"the objects of the benchmark are not all served: {batch}")
     now, most = controller.memory()
-    return (size, source, ready, cpu, batch["rooms_ms"] / 1000, *_milliseconds(batch), now, most)
+    return (size, source, ready, cpu, batch["pipeline_ms"] / 1000, *_milliseconds(batch), now, most)
 
 
 def _milliseconds(batch: dict[str, Any]) -> Iterator[float]:

@@ -7,21 +7,20 @@ import contextlib
 import functools
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from headgate import __version__
-from headgate.api import Pod, TopLevel
-from headgate.controller.controller import Controller
+from headgate.api import ConfigMap, Pod, TopLevel
+from headgate.controller.controller import WHOLE, Controller
 from headgate.controller.departure import Departure
 from headgate.controller.environment import environment, layout, template_overrides
 from headgate.controller.flag_secrets import read_certificate, read_login
 from headgate.controller.gauges import Gauges
-from headgate.controller.herald import Herald
+from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
-from headgate.controller.replicas import selector
-from headgate.controller.rooms import Rooms
-from headgate.controller.watches import Selection, Watches
+from headgate.controller.reporter import Reporter, Sinks
 from headgate.k8s import Client, Folder, K8sError, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
@@ -30,18 +29,22 @@ from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.privileges import pass_on_low_ports
 from headgate.options import Options
-from headgate.problems import ObjectRef, Problem
+from headgate.pipeline import Generation, Pipeline
+from headgate.problems import Problem
 from headgate.render import Renderer
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.http import Listener, metrics_app, probes_app, serving
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
-from headgate.translate import Environment, lacks_of_flags
+from headgate.translate import Environment, unsupported_flags
+from headgate.watch import Selection, Watches
+from headgate.watch.replicas import selector
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=TopLevel)
-EXPIRY_CHECK_S = 3600.0
+EXPIRY_CHECK_S = 3660.0
+"""A minute more than the pipeline lets pass between two looks at certificates."""
 STARTING = "Headgate is starting"
 STOPPING = "Headgate is stopping"
 
@@ -62,13 +65,13 @@ class App:
         self._watches = Watches(options, self._sources, self._queue)
         self._manager = LocalManager(self._manager_options(binary), on_restart=self._restarted)
         env = self._environment(binary)
-        self._rooms = Rooms(options, env, self._watches.collections, Renderer(template_overrides(options)))
-        self._subject = Subject(ObjectRef(Pod.KIND.name, options.pod_namespace, options.pod_name or "headgate"))
+        self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
+        self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
         self._events = EventRecorder(self._client, instance=options.pod_name)
         self._leadership = (
             Leadership(options, self._client, self._watches, self._metrics, lease) if self._client else None
         )
-        self._gauges = Gauges(self._metrics, self._rooms, self._manager, self._queue)
+        self._gauges = Gauges(self._metrics, self._generation, self._manager, self._queue)
         latency = options.enable_latency_metrics
         self._latency = LatencyReceiver(self._layout, self._gauges.observe) if latency else None
         self._controller: Controller | None = None
@@ -88,12 +91,12 @@ class App:
             ExceptionGroup: an edge that cannot be retried (a port of ours that is taken, a folder that is not there).
         """
         self._subject = await self._pod()
-        herald = self._herald()
+        reporter = self._reporter()
         self._controller = controller = Controller(
-            self._queue, self._rooms, self._manager, herald, self._metrics,
+            self._queue, self._watches, self._pipeline, self._manager, reporter, self._metrics,
             config_safety=self._options.enable_config_safety,
         )  # fmt: skip
-        gather = functools.partial(self._gauges.gather, self._layout, herald, self._events, self._latency)
+        gather = functools.partial(self._gauges.gather, self._layout, reporter, self._events, self._latency)
         self._metrics.before_scrape(gather)
         async with contextlib.AsyncExitStack() as stack:
             await self._serve(stack, controller)
@@ -120,19 +123,16 @@ class App:
             tasks.create_task(self._watch_expiry())
 
     async def _control(self, controller: Controller) -> None:
-        """Wait for the whole picture, then work: the start is a batch like any other."""
+        """Wait until everything is listed, then work: the start is a batch like any other."""
         await self._watches.synced()
-        for ref in self._rooms.always:
-            self._queue.add(ref)
+        self._queue.add(WHOLE)
         await controller.run()
 
     async def _watch_expiry(self) -> None:
-        """Look at the age of certificates once an hour: those that speak up now have their users told."""
+        """Have a batch now and then though nothing changes, so that certificates near their end are seen."""
         while True:
-            since = self._rooms.now()
             await asyncio.sleep(EXPIRY_CHECK_S)
-            for ref in self._rooms.secrets.aged(since, self._rooms.now()):
-                self._queue.add(ref)
+            self._queue.add(WHOLE)
 
     # --- parts ----------------------------------------------------------------------------------------
 
@@ -161,19 +161,21 @@ class App:
             ipv6=has_ipv6(),
             stdout=can_open_stdout(),
         )
-        for line in lacks_of_flags(env):
+        for line in unsupported_flags(env):
             log.warning("nginx cannot", extra={"fields": {"what": line}})
         return env
 
-    def _herald(self) -> Herald:
+    def _reporter(self) -> Reporter:
         status = self._leadership.status if self._leadership else None
-        return Herald(self._rooms, self._watches.find, self._events, status, self._subject, self._report_addresses)
+        addresses = self._leadership.report_addresses if self._leadership else lambda _: None
+        sinks = Sinks(self._events, status, self._subject, addresses)
+        named = self._options.nginx_configmaps
+        config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
+        level = logging.DEBUG if self._client else logging.INFO
+        return Reporter(CLAIMANTS, self._watches.find, sinks, config_map, ignored_level=level)
 
-    def _report_addresses(self) -> None:
-        """Have the addresses of Ingresses looked at again; called after each batch."""
-        if self._leadership:
-            configured = self._rooms.configurator.env.params.main.external_status_address
-            self._leadership.report_addresses(configured or "")
+    def _generation(self) -> Generation | None:
+        return self._controller.generation if self._controller else None
 
     async def _pod(self) -> Subject:
         """Return our own Pod as the subject of Events, and watch its like; one that cannot be read is only named."""

@@ -13,14 +13,14 @@ from headgate import __version__
 from headgate.app import serve
 from headgate.commit import commit
 from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, text
-from headgate.inquiry import look
 from headgate.k8s import ConfigError, K8sError
 from headgate.nginx.errors import NginxError
-from headgate.offline import Outcome, walk_folder
+from headgate.offline import FolderReport, generate_folder
 from headgate.options import LogLevel, Options, flags_help, parse
 from headgate.render import BadTemplate
 from headgate.reporting.http import ServeError
 from headgate.reporting.logs import announce, configure
+from headgate.viewing import look
 
 USAGE = 2
 """Exit status of a command that was not understood."""
@@ -288,12 +288,12 @@ def _ask(argv: Sequence[str]) -> _Ask | None:
     return _Ask(folder, out, tuple(rest))
 
 
-def _walk(ask: _Ask, environ: Environ) -> Outcome | None:
+def _walk(ask: _Ask, environ: Environ) -> FolderReport | None:
     options = _options((*ask.flags, "--manifests", ask.folder), environ)
     if options is None:
         return None
     try:
-        return walk_folder(options)
+        return generate_folder(options)
     except (ConfigError, NginxError, BadTemplate, OSError) as error:
         print(f"headgate: {error}", file=sys.stderr)
         return None

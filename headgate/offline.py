@@ -1,26 +1,28 @@
-"""One walk through the pure rooms over a folder: what ``headgate render`` and ``headgate check`` show."""
+"""One batch through the pipeline over a folder: what ``headgate render`` and ``headgate check`` show."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from headgate.api import TopLevel
 from headgate.controller.environment import environment, layout, template_overrides
-from headgate.controller.kinds import WATCHED
-from headgate.controller.rooms import Collections, Rooms, Walk
+from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
+from headgate.ir.layout import SECRETS
 from headgate.k8s import Folder
 from headgate.nginx.capabilities import find_binary
 from headgate.nginx.errors import NoBinaryError
 from headgate.options import Options
+from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef, Problem
 from headgate.render import Renderer
-
-NOT_OURS = "ignored"
+from headgate.watch import WATCHED
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -41,7 +43,7 @@ class Row(msgspec.Struct, frozen=True):
         return f"{self.severity}: {where}:{value} {self.reason}{effect}"
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class FolderReport(msgspec.Struct, frozen=True):
     """The files that nginx would have, and everything that is wrong."""
 
     files: FileSet
@@ -55,10 +57,10 @@ class Outcome(msgspec.Struct, frozen=True):
         return any(problem.refuses for _, problem in self.problems)
 
     def rows(self) -> list[Row]:
-        """Return every Problem, then the objects that are not ours."""
+        """Return every Problem, then the objects of other controllers."""
         rows = [_row(file, problem) for file, problem in self.problems]
         for ref, reason in sorted(self.ignored.items()):
-            rows.append(Row(self.where.get(ref, ""), str(ref), "", "", f"is {NOT_OURS}: {reason}", "", "note"))
+            rows.append(Row(self.where.get(ref, ""), str(ref), "", "", f"is ignored: {reason}", "", "note"))
         return rows
 
     def lines(self) -> Iterator[str]:
@@ -67,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     def printable(self) -> Iterator[File]:
         """Yield the files that may be shown: keys and passwords may not."""
-        yield from (file for name, file in self.files.items() if not name.startswith("secrets/"))
+        yield from (file for name, file in self.files.items() if not name.startswith(f"{SECRETS}/"))
 
     def write(self, out: Path) -> None:
         """Write every file below *out*, with its mode (OSError if that fails)."""
@@ -78,8 +80,10 @@ class Outcome(msgspec.Struct, frozen=True):
             path.write_bytes(file.data)
 
 
-def walk_folder(options: Options, place: Layout | None = None, capabilities: Capabilities | None = None) -> Outcome:
-    """Take the folder of ``--manifests`` through the rooms once, without nginx or network.
+def generate_folder(
+    options: Options, place: Layout | None = None, capabilities: Capabilities | None = None
+) -> FolderReport:
+    """Take the folder of ``--manifests`` through the pipeline once, without nginx or network.
 
     Args:
         options: the flags; ``manifests`` names the folder.
@@ -93,31 +97,29 @@ def walk_folder(options: Options, place: Layout | None = None, capabilities: Cap
     assert options.manifests is not None  # noqa: S101 - the caller names the folder
     folder = Folder(options.manifests)
     objects = folder.load()
-    rooms, walk = walk_objects(options, collected(objects), place, capabilities)
+    generation = generate(options, objects, place, capabilities)
     where = {item.ref: folder.where(item.ref) for item in objects}
     problems = [(_file(folder, problem), problem) for problem in folder.problems()]
-    problems += [(where.get(problem.origin, ""), problem) for problem in found(rooms, walk)]
-    return Outcome(walk.files, tuple(problems), walk.update.ignored, where)
+    problems += [(where.get(problem.origin, ""), problem) for problem in found(generation)]
+    return FolderReport(generation.files, tuple(problems), generation.update.ignored, where)
 
 
-def collected(objects: Iterable[TopLevel]) -> Collections:
-    """Sort *objects* by kind; kinds that are not watched are left out."""
-    every = tuple(objects)
-    return {row.model: {item.ref: item for item in every if isinstance(item, row.model)} for row in WATCHED}
-
-
-def walk_objects(
-    options: Options, collections: Collections, place: Layout | None = None, capabilities: Capabilities | None = None
-) -> tuple[Rooms, Walk]:
-    """Take all objects through the rooms once; see ``walk_folder`` for *place*, *capabilities* and what is raised."""
+def generate(
+    options: Options,
+    objects: Iterable[TopLevel],
+    place: Layout | None = None,
+    capabilities: Capabilities | None = None,
+) -> Generation:
+    """Take *objects* through the pipeline once; see ``generate_folder`` for the rest, and for what is raised."""
     env = environment(
         options, capabilities or _capabilities(options),
         place or (layout(options) if options.prefix else Layout.container()),
         user=None, ipv6=True, stdout=True,
     )  # fmt: skip
-    rooms = Rooms(options, env, collections, Renderer(template_overrides(options)))
-    keys = frozenset(ref for kind in collections.values() for ref in kind) | frozenset(rooms.always)
-    return rooms, rooms.walk(keys, rooms.now())
+    pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
+    watched = tuple(row.model for row in WATCHED)
+    changes = {item.ref: item for item in objects if isinstance(item, watched)}
+    return pipeline.advance(changes, datetime.now(UTC))
 
 
 def _printable(text: str) -> str:
@@ -130,14 +132,14 @@ def _file(folder: Folder, problem: Problem) -> str:
     return problem.origin.name if problem.origin.kind == "File" else folder.where(problem.origin)
 
 
-def found(rooms: Rooms, walk: Walk) -> Iterator[Problem]:
-    """Yield every Problem of a walk, sorted by object as far as Ingresses go."""
-    for ref in sorted(walk.update.problems):
-        yield from walk.update.problems[ref]
-    for ref in sorted(rooms.configuration.resources):
-        yield from rooms.configurator.problems(ref)
-    yield from walk.config_map or ()
-    for problems in walk.special.values():
+def found(generation: Generation) -> Iterator[Problem]:
+    """Yield every Problem of the first *generation*, sorted by object as far as Ingresses go."""
+    for _, standing in sorted(generation.update.standings.items()):
+        yield from standing.problems
+    for _, generated in sorted(generation.resources.items()):
+        yield from (*generated.wanted.problems, *generated.problems)
+    yield from generation.config_map or ()
+    for problems in generation.special.values():
         yield from problems
 
 

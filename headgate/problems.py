@@ -1,6 +1,6 @@
 """What went wrong, as data: a Problem belongs to an object and says where, what, why and what happens now.
 
-A user's mistake is never an exception. The pure rooms return Problems; ``reporting`` turns them
+A user's mistake is never an exception. The pure core returns Problems; ``reporting`` turns them
 into events, statuses and log lines.
 """
 
@@ -11,12 +11,16 @@ import enum
 import msgspec
 
 
-class ObjectRef(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
-    """The identity of one Kubernetes object; also the key the WorkQueue carries."""
+class ObjectRef(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False, repr_omit_defaults=True):
+    """The identity of one Kubernetes object; also the key the WorkQueue carries.
+
+    The group is empty for the core API; the version is no part of an identity.
+    """
 
     kind: str
     namespace: str
     name: str
+    group: str = ""
 
     @property
     def key(self) -> str:

@@ -18,7 +18,7 @@ import yaml
 
 from headgate.ir import Capabilities, Layout
 from headgate.k8s import Folder
-from headgate.offline import Outcome, walk_folder
+from headgate.offline import FolderReport, generate_folder
 from tests.binaries import BINARIES, capabilities, prepare, refusal
 from tests.world import CURRENT, World, flags
 
@@ -40,7 +40,7 @@ def argv(case: Path) -> list[str]:
     return [f"--manifests={case / 'in.yaml'}", *said]
 
 
-def produced(name: str, outcome: Outcome) -> str | None:
+def produced(name: str, outcome: FolderReport) -> str | None:
     """Return what a file below ``out/`` should say, ``None`` if it should not be there."""
     if name == "files.txt":
         return "".join(f"{file}\n" for file in outcome.files if file not in USUAL)
@@ -77,10 +77,10 @@ def test_case(case: Path, pytestconfig: pytest.Config) -> None:
     update = pytestconfig.getoption("--update")
     options = flags(argv(case))
     for out, able in OUTS.items():
-        outcome = walk_folder(options, Layout.container(), able)
+        outcome = generate_folder(options, Layout.container(), able)
         for path in expected(case, out):
             check(path, produced(path.name, outcome), update=update)
-    outcome = walk_folder(options, Layout.container(), CURRENT)
+    outcome = generate_folder(options, Layout.container(), CURRENT)
     check(case / "problems.txt", "".join(f"{line}\n" for line in outcome.lines()), update=update)
     world = World(argv(case))
     world.put(*Folder(case / "in.yaml").load())
@@ -112,7 +112,7 @@ def test_nginx_accepts_every_case(name: str, group: str, prefix: str) -> None:
         if case.name in RESOLVED and not Path("/etc/hosts").exists():
             continue  # nginx resolves at load, and musl's resolver knows localhost from that file alone
         place = Layout.under(f"{prefix}/{number}")
-        outcome = walk_folder(flags([*argv(case), *FREE]), place, capabilities(binary))
+        outcome = generate_folder(flags([*argv(case), *FREE]), place, capabilities(binary))
         prepare(place)
         outcome.write(Path(place.conf))
         if reason := refusal(binary, place):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from headgate.ir import Layout
-from headgate.offline import walk_folder
+from headgate.offline import generate_folder
 from headgate.settings import REGISTRY
 from tests.test_cases import CASES, argv
 from tests.world import CURRENT, flags
@@ -69,7 +69,7 @@ def without(case: Path, key: str, folder: Path) -> list[str]:
 
 
 def files(arguments: list[str]) -> dict[str, bytes]:
-    outcome = walk_folder(flags(arguments), Layout.container(), CURRENT)
+    outcome = generate_folder(flags(arguments), Layout.container(), CURRENT)
     return {name: file.data for name, file in outcome.files.items()}
 
 

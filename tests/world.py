@@ -1,19 +1,21 @@
 """The pure rooms over a handful of objects: put some in, take some out, walk, and look at what nginx would have."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
-from headgate.api import Ingress, TopLevel
+from headgate.api import ConfigMap, Ingress, TopLevel
 from headgate.controller.environment import environment, template_overrides
-from headgate.controller.herald import Herald
-from headgate.controller.kinds import WATCHED
-from headgate.controller.rooms import Rooms, Walk
+from headgate.controller.kinds import CLAIMANTS
+from headgate.controller.reporter import Reporter, Sinks
 from headgate.ir import ApplyResult, Capabilities, FileSet, Layout, Outcome
 from headgate.options import Options, parse
+from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
 from headgate.render import Renderer
 from headgate.reporting.verdicts import Subject, Verdict
+from headgate.watch import WATCHED
 
 CURRENT = Capabilities(
     version=(1, 31, 3), keepalive_min_timeout=True, keepalive_by_default=True, ssl_certificate_cache=True,
@@ -71,12 +73,14 @@ class World:
             options, capabilities, layout or Layout.container(), user=None, ipv6=True, stdout=True
         )  # fmt: skip
         self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
-        self.rooms = Rooms(options, env, self.collections, Renderer(template_overrides(options)))
+        self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), lambda: 0.0)
+        self.generation: Generation | None = None
         self.events, self.desk = Ears(), Desk()
-        self._herald = Herald(
-            self.rooms, lambda kind, ref: self.collections[kind].get(ref), self.events, self.desk, POD
-        )
-        self._pending = set(self.rooms.always)
+        named = options.nginx_configmaps
+        config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
+        sinks = Sinks(self.events, self.desk, POD)
+        self._reporter = Reporter(CLAIMANTS, lambda kind, ref: self.collections[kind].get(ref), sinks, config_map)
+        self._pending: set[ObjectRef] = set()
 
     def put(self, *objects: TopLevel) -> None:
         """Add or replace *objects*."""
@@ -96,17 +100,22 @@ class World:
         """Return everything that is there."""
         return [item for objects in self.collections.values() for item in objects.values()]
 
-    def walk(self) -> Walk:
-        """Take what changed since the last walk through the rooms as one batch, and tell the owners."""
-        keys, self._pending = frozenset(self._pending), set()
-        walk = self.rooms.walk(keys, self.rooms.now())
-        self._herald.tell(walk, APPLIED, keys, "")
-        return walk
+    def walk(self) -> Generation:
+        """Take what changed since the last walk through the pipeline as one batch, and tell the owners."""
+        everything = {item.ref: item for item in self.objects()}
+        changes = {ref: everything.get(ref) for ref in self._pending}
+        self._pending = set()
+        self.generation = self._pipeline.advance(changes, datetime.now(UTC))
+        assert not self.generation.bugs
+        self._pipeline.judge(APPLIED)
+        self._reporter.report(self.generation, APPLIED, frozenset(changes), "")
+        return self.generation
 
     @property
     def files(self) -> FileSet:
         """What nginx would have after the last walk."""
-        return self.rooms.configurator.files()
+        assert self.generation
+        return self.generation.files
 
     def texts(self) -> dict[str, bytes]:
         """Return the content of every file."""

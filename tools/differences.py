@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from headgate.options import DECLINED
 from headgate.reporting.reference import ABSENT_EVENTS, ABSENT_METRICS, EVENTS
-from headgate.settings import Where
+from headgate.settings import INCUMBENT, Where
 from headgate.settings.declined import Outlook, absences
 from headgate.settings.docs import cell, code, differences, table
-from headgate.settings.registry import PREFIX
 
 Row = tuple[str, str, str]
 """What it is about, its name, and what is to be known."""
@@ -53,7 +52,7 @@ def _differing() -> Iterator[Row]:
     """Yield what is done otherwise; a knob that is annotation and key is named once, by its annotation."""
     keys = dict(differences(Where.CONFIGMAP))
     for name, words in differences(Where.ANNOTATION):
-        twin = keys.pop(name.removeprefix(PREFIX), "")
+        twin = keys.pop(name.removeprefix(INCUMBENT.prefix), "")
         yield "annotation and ConfigMap key" if twin else "annotation", name, words
     yield from (("ConfigMap key", key, words) for key, words in keys.items())
     yield from (("event", f"{row.kind}/{row.reason}", row.differs) for row in EVENTS if row.differs)

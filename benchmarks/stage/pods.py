@@ -170,7 +170,7 @@ def _timeline(asked: float, log: list[str], seen: float) -> Start:
     opened = next(_time(record) for record in records if record["msg"] == "starting")
     ready = _time(batch)
     listed = ready - batch["took_ms"] / 1000
-    walked = listed + batch["rooms_ms"] / 1000
+    walked = listed + batch["pipeline_ms"] / 1000
     return Start(asked, float(first.partition("=")[2]), _time(records[0]), opened, listed, walked, ready, seen)
 
 

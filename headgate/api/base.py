@@ -33,6 +33,14 @@ class Kind(msgspec.Struct, frozen=True):
         """``networking.k8s.io/v1``, or ``v1`` for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    def ref(self, namespace: str, name: str) -> ObjectRef:
+        """Return the identity of an object of this kind."""
+        return ObjectRef(self.name, namespace, name, self.group)
+
+    def includes(self, ref: ObjectRef) -> bool:
+        """Whether *ref* is the identity of an object of this kind."""
+        return ref.kind == self.name and ref.group == self.group
+
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """Return the URL path of the collection, of one object, or of its subresource."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
@@ -85,7 +93,7 @@ class TopLevel(Model):
     @property
     def ref(self) -> ObjectRef:
         """The identity of this object."""
-        return ObjectRef(self.KIND.name, self.metadata.namespace, self.metadata.name)
+        return self.KIND.ref(self.metadata.namespace, self.metadata.name)
 
     @property
     def annotations(self) -> dict[str, str]:

@@ -1,17 +1,12 @@
-"""Who owns which host, path and listener. A pure state machine."""
+"""Who holds which host, path and listener. A pure state machine."""
 
+from headgate.configuration.arbiter import Arbiter, Claimant
+from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Slot
 from headgate.configuration.classes import ClassRule, class_rule
-from headgate.configuration.configuration import Configuration
-from headgate.configuration.resource import (
-    IngressConfiguration,
-    MinionConfiguration,
-    Operation,
-    Resource,
-    ResourceChange,
-    Update,
-)
+from headgate.configuration.configuration import Admission, Configuration
+from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 
 __all__ = [
-    "ClassRule", "Configuration", "IngressConfiguration", "MinionConfiguration", "Operation", "Resource",
-    "ResourceChange", "Update", "class_rule",
+    "Admission", "Arbiter", "Attached", "Attachment", "AttachmentRule", "Candidate", "Claim", "Claimant", "Claims",
+    "ClassRule", "Configuration", "Operation", "Resource", "ResourceChange", "Slot", "Standing", "Update", "class_rule",
 ]  # fmt: skip

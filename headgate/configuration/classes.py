@@ -1,4 +1,4 @@
-"""Which Ingresses are ours."""
+"""Which objects this controller serves, by their ingress class."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from headgate.api import Ingress, IngressClass
+from headgate.api import IngressClass
 
 CONTROLLER = "nginx.org/ingress-controller"
 """The ``spec.controller`` that operators of the incumbent have in their IngressClass."""
-ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 
 
@@ -19,17 +18,16 @@ class ClassRule(msgspec.Struct, frozen=True):
 
     Attributes:
         name: ``-ingress-class``.
-        foreign: the IngressClass of that name belongs to another controller, which then serves its Ingresses.
-        classless: Ingresses without a class are ours; only where no API server writes the default class into them.
+        foreign: the IngressClass of that name belongs to another controller, which then serves its objects.
+        classless: objects without a class are served; only where no API server writes the default class into them.
     """
 
     name: str = "nginx"
     foreign: str = ""
     classless: bool = False
 
-    def ignores(self, ingress: Ingress) -> str:
-        """Return why *ingress* is none of ours, or ``""``; the annotation wins over the field."""
-        asked = ingress.annotations.get(ANNOTATION) or (ingress.spec and ingress.spec.ingress_class_name) or ""
+    def ignores(self, asked: str) -> str:
+        """Return why an object of the class *asked* (``""``: of none) is not served, or ``""``."""
         if not asked:
             return "" if self.classless else "it names no ingress class"
         if asked != self.name:
@@ -40,7 +38,7 @@ class ClassRule(msgspec.Struct, frozen=True):
 
 
 def class_rule(name: str, classes: Iterable[IngressClass], *, standalone: bool) -> ClassRule:
-    """Derive the rule from the IngressClasses that exist; one that is missing is taken to be ours."""
+    """Derive the rule from the IngressClasses that exist; one that is missing is taken to be served here."""
     own = next((found for found in classes if found.metadata.name == name), None)
     controller = (own and own.spec and own.spec.controller) or CONTROLLER
     default = own is not None and own.annotations.get(DEFAULT) == "true"

@@ -1,140 +1,171 @@
-"""Configuration: the valid resources and who holds which host; a pure state machine.
+"""Configuration: the valid objects and who holds which slot; a pure state machine.
 
-The work of an update is proportional to the batch and to the claimants of the hosts it touches,
-never to the number of resources.
+The work of an update is proportional to the batch and to the objects whose standing it changes, not to the number of
+resources, nor to the number of claimants of a slot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
-from headgate.api import Ingress
+import msgspec
+
+from headgate.api import TopLevel
+from headgate.configuration.arbiter import Arbiter, Claimant
+from headgate.configuration.claims import Attachment, Candidate, Claims, Slot
 from headgate.configuration.classes import ClassRule
-from headgate.configuration.hosts import Arbiter, Claimant
-from headgate.configuration.mergeable import orphan, share_paths
-from headgate.configuration.resource import (
-    IngressConfiguration,
-    MinionConfiguration,
-    Operation,
-    ResourceChange,
-    Update,
-)
+from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 from headgate.problems import ObjectRef, Problem, Severity
-from headgate.settings import Role
-from headgate.validation.ingress import Rules, ValidIngress, validate_ingress
-
-Shares = dict[ObjectRef, tuple[MinionConfiguration, list[Problem]]]
-"""Each minion of a host with the paths that it holds, and what it lost."""
+from headgate.validation.rules import Rules
 
 TAKEN = "All hosts are taken by other resources"
 """The incumbent's words, which operators' scripts look for."""
 
 
-class Configuration:
-    """Holds the newest valid version of every resource and arbitrates hosts between them."""
-
-    def __init__(self, rules: Rules, classes: ClassRule = ClassRule()) -> None:  # noqa: B008 - frozen
-        """Begin empty, with what the flags permit and the class that is served."""
-        self._rules = rules
-        self._classes = classes
-        self._valid: dict[ObjectRef, ValidIngress] = {}
-        self._complaints: dict[ObjectRef, list[Problem]] = {}
-        self._hosts: Arbiter[str] = Arbiter()
-        self._minions: dict[str, dict[ObjectRef, ValidIngress]] = {}
-        self._active: dict[ObjectRef, IngressConfiguration] = {}
-        self._memo: dict[str, Shares] = {}
+class Admission(Protocol):
+    """What the Configuration asks of a kind whose objects hold slots."""
 
     @property
-    def resources(self) -> Mapping[ObjectRef, IngressConfiguration]:
-        """The resources that hold a host, by their own identity."""
+    def model(self) -> type[TopLevel]:
+        """The kind."""
+        ...
+
+    def class_of(self, item: Any, /) -> str:
+        """Return the ingress class that *item* names, or ``""``."""
+        ...
+
+    def validate(self, item: Any, rules: Rules, /) -> tuple[Any | None, list[Problem]]:
+        """Check *item* whole; ``None`` says that a Problem refuses it."""
+        ...
+
+    def claims(self, valid: Any, /) -> Claims:
+        """Return what a valid object asks for."""
+        ...
+
+
+class _Batch(msgspec.Struct):
+    """What one update has looked at so far; ``holders`` are those of every slot concerned, from before the update."""
+
+    seen: set[ObjectRef] = msgspec.field(default_factory=set)
+    gone: set[ObjectRef] = msgspec.field(default_factory=set)
+    ignored: dict[ObjectRef, str] = msgspec.field(default_factory=dict)
+    holders: dict[Slot, ObjectRef | None] = msgspec.field(default_factory=dict)
+    parents: set[Slot] = msgspec.field(default_factory=set)
+
+
+class Configuration:
+    """Holds the newest valid version of every object and arbitrates slots between them."""
+
+    def __init__(
+        self,
+        kinds: Iterable[Admission],
+        rules: Rules,
+        classes: ClassRule = ClassRule(),  # noqa: B008 - frozen
+    ) -> None:
+        """Begin empty, with the *kinds* that may hold slots, what the flags permit and the class that is served."""
+        self._rules = rules
+        self._kinds = {kind.model: kind for kind in kinds}
+        self._classes = classes
+        self._candidates: dict[ObjectRef, Candidate] = {}
+        self._complaints: dict[ObjectRef, list[Problem]] = {}
+        self._slots = Arbiter()
+        self._children: dict[Slot, dict[ObjectRef, Attachment]] = {}
+        self._active: dict[ObjectRef, Resource] = {}
+
+    @property
+    def resources(self) -> Mapping[ObjectRef, Resource]:
+        """The resources that hold a slot, by their own identity."""
         return self._active
 
-    def census(self) -> dict[str, int]:
-        """Count the Ingresses that are served, by role."""
-        roles = [resource.role for resource in self._active.values()]
-        minions = sum(len(resource.minions) for resource in self._active.values())
-        return {"regular": roles.count(Role.REGULAR), "master": roles.count(Role.MASTER), "minion": minions}
-
-    def owner(self, ref: ObjectRef) -> ObjectRef | None:
-        """Return the resource that serves *ref*: itself, the master of a minion, or nobody."""
-        valid = self._valid.get(ref)
-        if valid is None:
-            return None
-        holder = self._hosts.holder(valid.hosts[0]) if valid.role is Role.MINION else ref
-        return holder if holder in self._active else None
-
     def serve(self, classes: ClassRule) -> bool:
-        """Serve *classes* from the next update on; return whether that is new, so that every Ingress is sent again."""
+        """Serve *classes* from the next update on; return whether that is new, so that every object is sent again."""
         changed = classes != self._classes
         self._classes = classes
         return changed
 
-    def add_or_update_ingress(self, ingress: Ingress) -> Update:
-        """Add one Ingress."""
-        return self.update([ingress], [])
-
-    def delete_ingress(self, ref: ObjectRef) -> Update:
-        """Delete one Ingress."""
-        return self.update([], [ref])
-
-    def update(self, upserts: Iterable[Ingress], deletes: Iterable[ObjectRef]) -> Update:
-        """Take a batch; an Ingress that becomes invalid is withdrawn (contract line 92)."""
-        touched: set[str] = set()
-        seen: set[ObjectRef] = set()
-        ignored: dict[ObjectRef, str] = {}
-        gone: set[ObjectRef] = set()
+    def update(self, upserts: Iterable[TopLevel], deletes: Iterable[ObjectRef]) -> Update:
+        """Take a batch; an object that becomes invalid is withdrawn (contract line 92)."""
+        batch = _Batch()
         for ref in deletes:
-            if self._forget(ref, touched):
-                gone.add(ref)
-        for ingress in upserts:
-            if reason := self._classes.ignores(ingress):
-                ignored[ingress.ref] = reason
-                if self._forget(ingress.ref, touched):
-                    gone.add(ingress.ref)
-            elif self._accept(ingress, touched):
-                seen.add(ingress.ref)
-        seen |= {ref for host in touched for ref in self._concerned(host)}
-        self._memo.clear()
-        changes = list(self._rebuild(seen | gone))
+            if self._forget(ref, batch):
+                batch.gone.add(ref)
+        for item in upserts:
+            self._take(item, batch)
+        concerned = batch.seen | self._concerned(batch)
+        changes = list(self._rebuild(concerned | batch.gone))
         changes.sort(key=lambda change: (change.operation is Operation.ADD_OR_UPDATE, change.resource.ref))
-        problems = {ref: tuple(self._standing(ref)) for ref in seen - gone}
-        return Update(tuple(changes), problems, ignored, frozenset(gone))
+        standings = {ref: self._standing(ref) for ref in concerned - batch.gone}
+        return Update(tuple(changes), standings, batch.ignored, frozenset(batch.gone))
 
-    def _accept(self, ingress: Ingress, touched: set[str]) -> bool:
-        """Validate and let it claim; return whether anything but its status changed."""
-        old = self._valid.get(ingress.ref)
-        if old and same_input(old.ingress, ingress):
+    # --- claims ---------------------------------------------------------------------------------------
+
+    def _take(self, item: TopLevel, batch: _Batch) -> None:
+        """Take the newest version of one object."""
+        kind = self._kinds[type(item)]
+        if reason := self._classes.ignores(kind.class_of(item)):
+            batch.ignored[item.ref] = reason
+            if self._forget(item.ref, batch):
+                batch.gone.add(item.ref)
+        elif self._accept(item, kind, batch):
+            batch.seen.add(item.ref)
+
+    def _accept(self, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
+        """Validate *item* and let it claim; return whether anything but its status changed."""
+        old = self._candidates.get(item.ref)
+        if old and same_input(old.item, item):
             return False
-        self._forget(ingress.ref, touched)
-        valid, problems = validate_ingress(ingress, self._rules)
-        self._complaints[ingress.ref] = problems
-        if valid is None:
-            return True
-        self._valid[ingress.ref] = valid
-        touched.update(valid.hosts)
-        if valid.role is Role.MINION:
-            self._minions.setdefault(valid.hosts[0], {})[ingress.ref] = valid
-        else:
-            self._hosts.claim(Claimant.of(ingress.ref, ingress.metadata), valid.hosts)
+        self._forget(item.ref, batch)
+        valid, self._complaints[item.ref] = kind.validate(item, self._rules)
+        if valid is not None:
+            candidate = Candidate(item, valid, kind.claims(valid))
+            self._candidates[item.ref] = candidate
+            self._note(candidate, batch)
+            self._slots.claim(Claimant.of(item.ref, item.metadata), _slots(candidate))
+            if attachment := candidate.claims.attachment:
+                self._children.setdefault(attachment.parent, {})[item.ref] = attachment
         return True
 
-    def _forget(self, ref: ObjectRef, touched: set[str]) -> bool:
+    def _forget(self, ref: ObjectRef, batch: _Batch) -> bool:
         """Drop what is known of *ref*; return whether anything was."""
         known = self._complaints.pop(ref, None) is not None
-        valid = self._valid.pop(ref, None)
-        if valid is None:
+        candidate = self._candidates.pop(ref, None)
+        if candidate is None:
             return known
-        for host in valid.hosts:
-            touched.update((host,))
-            minions = self._minions.get(host, {})
-            if minions.pop(ref, None) and not minions:
-                del self._minions[host]
-        self._hosts.withdraw(ref, valid.hosts)
+        self._note(candidate, batch)
+        self._slots.withdraw(ref, _slots(candidate))
+        if attachment := candidate.claims.attachment:
+            siblings = self._children[attachment.parent]
+            del siblings[ref]
+            if not siblings:
+                del self._children[attachment.parent]
         return True
 
-    def _concerned(self, host: str) -> frozenset[ObjectRef]:
-        """Everybody whose standing a change of *host* may alter."""
-        return self._hosts.claimants(host) | frozenset(self._minions.get(host, ()))
+    def _note(self, candidate: Candidate, batch: _Batch) -> None:
+        """Remember who held the slots of *candidate* before the update."""
+        for slot in _slots(candidate):
+            if slot not in batch.holders:
+                batch.holders[slot] = self._slots.holder(slot)
+        if attachment := candidate.claims.attachment:
+            batch.parents.add(attachment.parent)
+
+    # --- consequences ---------------------------------------------------------------------------------
+
+    def _concerned(self, batch: _Batch) -> set[ObjectRef]:
+        """Return whoever won or lost a slot, whoever attaches to a holder that changed, and those holders."""
+        found: set[ObjectRef | None] = set()
+        for slot, before in batch.holders.items():
+            after = self._slots.holder(slot)
+            if before != after:
+                found |= {before, after}
+            if before != after or after in batch.seen:
+                found.update(self._children.get(slot, ()))
+        parents = set(batch.parents)
+        for ref in found:
+            if ref and (candidate := self._candidates.get(ref)) and candidate.claims.attachment:
+                parents.add(candidate.claims.attachment.parent)
+        found.update(self._slots.holder(slot) for slot in parents)
+        return {ref for ref in found if ref in self._candidates and ref is not None}
 
     def _rebuild(self, refs: Iterable[ObjectRef]) -> Iterator[ResourceChange]:
         for ref in refs:
@@ -146,54 +177,57 @@ class Configuration:
                 del self._active[ref]
                 yield ResourceChange(Operation.DELETE, old)
 
-    def _resource(self, ref: ObjectRef) -> IngressConfiguration | None:
-        valid = self._valid.get(ref)
-        if valid is None or valid.role is Role.MINION:
+    def _resource(self, ref: ObjectRef) -> Resource | None:
+        candidate = self._candidates.get(ref)
+        if candidate is None or candidate.claims.attachment:
             return None
-        held = tuple(host for host in valid.hosts if self._hosts.holder(host) == ref)
-        if not held:
-            return None
-        shares = self._shares(held[0]) if valid.role is Role.MASTER else {}
-        minions = tuple(minion for minion, _ in shares.values())
-        return IngressConfiguration(valid.ingress, valid.said, valid.role, held, minions)
+        held = tuple(slot for slot in _slots(candidate) if self._slots.holder(slot) == ref)
+        return Resource(candidate, held, tuple(self._attached(candidate, held))) if held else None
 
-    def _shares(self, host: str) -> Shares:
-        """Share the paths of a mergeable host between its minions, once an update."""
-        if host not in self._memo:
-            shares = share_paths(self._minions.get(host, {}).values())
-            self._memo[host] = {minion.ingress.ref: (minion, lost) for minion, lost in shares}
-        return self._memo[host]
+    def _attached(self, holder: Candidate, held: Iterable[Slot]) -> Iterator[Attached]:
+        """Yield the objects that *holder* takes below its slots, each with what it holds there."""
+        for slot in held:
+            children = self._children.get(slot, {})
+            for ref in sorted(ref for ref, attachment in children.items() if attachment.rule.accepts(holder)):
+                candidate = self._candidates[ref]
+                claims = enumerate(_slots(candidate))
+                yield Attached(candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
 
-    def _standing(self, ref: ObjectRef) -> Iterator[Problem]:
-        """Yield all that is wrong with *ref* now: what validation found, then what arbitration took."""
-        yield from self._complaints.get(ref, ())
-        valid = self._valid.get(ref)
-        if valid is None:
-            return
-        if valid.role is Role.MINION:
-            yield from self._minion_standing(ref, valid.hosts[0])
-            return
-        lost = [host for host in valid.hosts if self._hosts.holder(host) != ref]
-        if len(lost) == len(valid.hosts):
+    def _standing(self, ref: ObjectRef) -> Standing:
+        """Return all that is wrong with *ref* now: what validation found, then what arbitration took."""
+        complaints = self._complaints.get(ref, ())
+        candidate = self._candidates.get(ref)
+        if candidate is None:
+            return Standing(tuple(complaints))
+        if candidate.claims.attachment is None:
+            owner = ref if ref in self._active else None
+            return Standing((*complaints, *self._lost(candidate, owner)), owner)
+        attachment = candidate.claims.attachment
+        parent = self._slots.holder(attachment.parent)
+        if parent is None or not attachment.rule.accepts(self._candidates[parent]):
+            return Standing((*complaints, attachment.rule.orphan(ref)))
+        return Standing((*complaints, *self._lost(candidate, parent)), parent)
+
+    def _lost(self, candidate: Candidate, owner: ObjectRef | None) -> Iterator[Problem]:
+        """Yield what other objects hold of the slots of *candidate*."""
+        ref = candidate.ref
+        if owner is None:
             effect = "it is not served; an older resource holds them"
             yield Problem(ref, "", "", TAKEN, effect, Severity.ERROR, code="Rejected")
             return
-        for host in lost:
-            yield Problem(ref, "spec.rules", "", f"host {host or 'empty host'} is taken by another resource",
-                          "that one serves it")  # fmt: skip
-
-    def _minion_standing(self, ref: ObjectRef, host: str) -> Iterator[Problem]:
-        holder = self._hosts.holder(host)
-        if holder is None or self._valid[holder].role is not Role.MASTER:
-            yield orphan(ref)
-            return
-        yield from self._shares(host)[ref][1]
+        for claim in candidate.claims.slots:
+            if self._slots.holder(claim.slot) != ref:
+                yield Problem(ref, claim.field, "", f"{claim.words} is taken by another resource", "that one serves it")
 
 
-def same_input(old: Ingress, new: Ingress) -> bool:
+def _slots(candidate: Candidate) -> Iterator[Slot]:
+    return (claim.slot for claim in candidate.claims.slots)
+
+
+def same_input(old: TopLevel, new: TopLevel) -> bool:
     """Whether two versions differ at most in status and bookkeeping."""
     return (
-        old.spec == new.spec
+        getattr(old, "spec", None) == getattr(new, "spec", None)
         and old.metadata.annotations == new.metadata.annotations
         and old.metadata.uid == new.metadata.uid
         and old.metadata.creation_timestamp == new.metadata.creation_timestamp

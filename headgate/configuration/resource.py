@@ -7,41 +7,33 @@ from collections.abc import Mapping
 
 import msgspec
 
-from headgate.api import Ingress
+from headgate.configuration.claims import Candidate, Slot
 from headgate.problems import ObjectRef, Problem
-from headgate.settings import Role, Said
 
 
-class MinionConfiguration(msgspec.Struct, frozen=True):
-    """A minion under its master; ``paths`` are the indexes of the paths that it holds."""
+class Attached(msgspec.Struct, frozen=True, gc=False):
+    """An object that attaches to a resource; ``held`` are the indexes of the claims that it holds."""
 
-    ingress: Ingress
-    said: Said
-    paths: frozenset[int]
+    candidate: Candidate
+    held: frozenset[int]
 
 
-class IngressConfiguration(msgspec.Struct, frozen=True):
-    """An Ingress that holds at least one host; a master carries its minions in order of their keys."""
+class Resource(msgspec.Struct, frozen=True, gc=False):
+    """An object that holds at least one slot, and those that attach to it in order of their keys."""
 
-    ingress: Ingress
-    said: Said
-    role: Role
-    hosts: tuple[str, ...]
-    minions: tuple[MinionConfiguration, ...] = ()
+    candidate: Candidate
+    held: tuple[Slot, ...]
+    attached: tuple[Attached, ...] = ()
 
     @property
     def ref(self) -> ObjectRef:
-        """The identity of the Ingress."""
-        return self.ingress.ref
+        """The identity of the object that holds the slots."""
+        return self.candidate.ref
 
     @property
-    def members(self) -> tuple[ObjectRef, ...]:
-        """Every object that this resource is made of."""
-        return (self.ref, *(minion.ingress.ref for minion in self.minions))
-
-
-Resource = IngressConfiguration
-"""Anything that is generated into a file of its own; VirtualServer and TransportServer will join."""
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that it holds."""
+        return tuple(slot.host for slot in self.held)
 
 
 class Operation(enum.Enum):
@@ -51,11 +43,18 @@ class Operation(enum.Enum):
     ADD_OR_UPDATE = "add-or-update"
 
 
-class ResourceChange(msgspec.Struct, frozen=True):
+class ResourceChange(msgspec.Struct, frozen=True, gc=False):
     """A resource whose files must go or be made anew."""
 
     operation: Operation
     resource: Resource
+
+
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """How one object fares: all that is wrong with it now (perhaps nothing), and the resource that serves it."""
+
+    problems: tuple[Problem, ...] = ()
+    owner: ObjectRef | None = None
 
 
 class Update(msgspec.Struct, frozen=True):
@@ -63,12 +62,12 @@ class Update(msgspec.Struct, frozen=True):
 
     Attributes:
         changes: deletes first, so that a host can move from one file to another.
-        problems: for every object whose standing was looked at again, all that is wrong with it now (perhaps nothing).
-        ignored: objects that are not ours, and why.
-        gone: objects that were known and are no longer there or no longer ours.
+        standings: of every object that changed, or whose standing the batch may have changed.
+        ignored: objects of other controllers, and why they are not served here.
+        gone: objects that were known and are no longer there, or belong to another controller now.
     """
 
     changes: tuple[ResourceChange, ...] = ()
-    problems: Mapping[ObjectRef, tuple[Problem, ...]] = {}
+    standings: Mapping[ObjectRef, Standing] = {}
     ignored: Mapping[ObjectRef, str] = {}
     gone: frozenset[ObjectRef] = frozenset()

@@ -1,34 +1,34 @@
-"""Controller: one batch at a time through all rooms, and back to those who asked."""
+"""Controller: one batch at a time through the pipeline to nginx, and its outcome to the owners of the objects."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
 from msgspec import structs
 
-from headgate.controller.herald import Herald
-from headgate.controller.rooms import Rooms, Walk
+from headgate.api import TopLevel
+from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, FileSet, Outcome
 from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager
+from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
-from headgate.render import BadTemplate
 
 log = logging.getLogger(__name__)
 
 STUCK_S = 900.0
 """No batch takes so long: every wait inside has a limit of its own, far below."""
 WHOLE = ObjectRef("NGINX", "", "configuration")
-"""The key under which an apply that failed as a whole is tried again."""
+"""The key of no object: by it the whole is looked at again, at the start, as time passes, and after a failed apply."""
 
 
-class Watcher(Protocol):
-    """Somebody who measures the Controller."""
+class Measures(Protocol):
+    """Where the Controller's times become metrics."""
 
     def observe_queue(self, seconds: float) -> None:
         """Take the time that a key waited."""
@@ -36,33 +36,45 @@ class Watcher(Protocol):
     def observe_work(self, seconds: float) -> None:
         """Take the time that a batch took."""
 
-    def observe_room(self, room: str, seconds: float) -> None:
-        """Take the time spent in a room."""
+    def observe_stage(self, stage: str, seconds: float) -> None:
+        """Take the time spent in a stage."""
+
+
+class Objects(Protocol):
+    """Where the newest versions of objects are."""
+
+    def read(self, keys: Iterable[ObjectRef], /) -> Mapping[ObjectRef, TopLevel | None]:
+        """Return the newest version of each object that *keys* name, ``None`` for those that are gone."""
+        ...
 
 
 class Controller:
-    """Takes batches from the WorkQueue, for ever; nothing else changes Rooms or asks the Manager to apply."""
+    """Takes batches from the WorkQueue, for ever; nothing else uses the Pipeline or asks the Manager to apply."""
 
-    def __init__(  # noqa: PLR0913 - the two shores, and how careful to be between them
+    def __init__(  # noqa: PLR0913 - what it reads, the two that it drives, whom it tells, and how careful it is
         self,
         queue: WorkQueue,
-        rooms: Rooms,
+        objects: Objects,
+        pipeline: Pipeline,
         manager: Manager,
-        herald: Herald,
-        watcher: Watcher,
+        reporter: Reporter,
+        measures: Measures,
         *,
         config_safety: bool = False,
     ) -> None:
-        """Join the shores; nothing is done before ``run``.
+        """Join the parts; nothing is done before ``run``.
 
         With *config_safety* the first readiness waits until some Ingress is served, if there is any.
         """
         self._config_safety = config_safety
         self._queue = queue
-        self._rooms = rooms
+        self._objects = objects
+        self._pipeline = pipeline
         self._manager = manager
-        self._herald = herald
-        self._watcher = watcher
+        self._reporter = reporter
+        self._measures = measures
+        self.generation: Generation | None = None
+        """The newest answer of the Pipeline; whoever asks what there is reads this."""
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
         self._busy_since: float | None = None
@@ -85,70 +97,57 @@ class Controller:
             await self.sync(await self._queue.take())
 
     async def sync(self, batch: Batch) -> None:
-        """Walk *batch* through the rooms, make nginx serve the outcome, and tell everybody."""
+        """Take *batch* through the Pipeline, make nginx serve the answer, and report the outcome."""
         began = self._busy_since = time.monotonic()
         for seconds in batch.waited.values():
-            self._watcher.observe_queue(seconds)
-        walk = await asyncio.to_thread(self._rooms.walk, frozenset(batch.keys), datetime.now(UTC))
-        walked = time.monotonic()
-        for room, seconds in walk.spent.items():
-            self._watcher.observe_room(room, seconds)
-        result, config_refusal = await self._apply(walk, frozenset(batch.keys))
-        self._herald.tell(walk, result, frozenset(batch.keys), config_refusal)
+            self._measures.observe_queue(seconds)
+        changes = self._objects.read(batch.keys)
+        generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
+        self._take(generation)
+        advanced = time.monotonic()
+        result, config_refusal = await self._apply(generation)
+        generation = structs.replace(self.generation or generation, spent=generation.spent)
+        self._reporter.report(generation, result, frozenset(batch.keys), config_refusal)
         self._conclude(result)
         took = time.monotonic() - began
         self._busy_since = None
-        self._watcher.observe_room("manager", time.monotonic() - walked)
-        self._watcher.observe_work(took)
+        self._measures.observe_stage("manager", time.monotonic() - advanced)
+        self._measures.observe_work(took)
         # A busy cluster changes Services that no Ingress names all day long: no news.
-        level = logging.INFO if walk.regenerated or walk.update.problems or not _idle(result) else logging.DEBUG
-        log.log(level, "batch", extra={"fields": _summary(batch, walk, result, walked - began, took)})
+        news = generation.generated or generation.update.standings or not _idle(result)
+        fields = _summary(batch, generation, result, advanced - began, took)
+        log.log(logging.INFO if news else logging.DEBUG, "batch", extra={"fields": fields})
 
-    async def _apply(self, walk: Walk, keys: frozenset[ObjectRef]) -> tuple[ApplyResult, str]:
-        """Apply the files; if a new ConfigMap is why nginx refuses them, apply them under the last good one.
+    async def _apply(self, generation: Generation) -> tuple[ApplyResult, str]:
+        """Have nginx serve *generation*, or what the Pipeline offers instead while nginx refuses.
 
         Returns:
-            the result, and what nginx said against the ConfigMap if that was given up.
+            the last result, and what nginx said against the ConfigMap if that was given up.
         """
-        tried, before = self._rooms.in_force, self._result
-        result = await self._bring(walk.files, walk.reason)
-        files = await self._fall_back() if self._suspicious(result, before, keys) else None
-        if files is None:
-            return self._accepted(result), ""
-        fallen = await self._bring(files, walk.reason)
-        if result.outcome is Outcome.REFUSED:
-            return fallen, result.error
-        if saved := result.refused.keys() - fallen.refused.keys():
-            return fallen, result.refused[min(saved)]
-        files = await asyncio.to_thread(self._rooms.use, tried)
-        return self._accepted(await self._bring(files, walk.reason)), ""
+        while True:
+            result = await self._bring(generation)
+            ruling = await asyncio.to_thread(self._pipeline.judge, result)
+            if ruling.again is None:
+                return result, ruling.config_refusal
+            generation = ruling.again
+            self._take(generation)
 
-    def _suspicious(self, result: ApplyResult, before: ApplyResult, keys: frozenset[ObjectRef]) -> bool:
-        """Whether nginx may have refused what the ConfigMap says: the whole, untouched objects, or all objects."""
-        fresh = result.refused.keys() - before.refused.keys()
-        everything = bool(fresh) and result.refused.keys() >= self._rooms.configuration.resources.keys()
-        return result.outcome is Outcome.REFUSED or everything or not fresh <= keys
+    def _take(self, generation: Generation) -> None:
+        """Make *generation* the newest; say what went wrong inside it, and where time went."""
+        self.generation = generation
+        for stage, seconds in generation.spent.items():
+            self._measures.observe_stage(stage, seconds)
+        for bug in generation.bugs:
+            log.error("internal error", extra={"fields": {"object": str(bug.ref), "trace": bug.trace}})
 
-    async def _fall_back(self) -> FileSet | None:
-        """Generate everything under the last good ConfigMap, unless that is in force or its templates now fail."""
-        try:
-            return await asyncio.to_thread(self._rooms.fall_back)
-        except BadTemplate:
-            return None
-
-    def _accepted(self, result: ApplyResult) -> ApplyResult:
-        """Take note that the ConfigMap in force is good, if *result* says so."""
-        if result.ok:
-            self._rooms.accept()
-        return result
-
-    async def _bring(self, files: FileSet, reason: str) -> ApplyResult:
-        """Have the Manager serve *files*, unless they are the very ones that it serves."""
+    async def _bring(self, generation: Generation) -> ApplyResult:
+        """Have the Manager serve the files of *generation*, unless they are the very ones that it serves."""
+        files = generation.files
         if files is self._serving:
             kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, written=0, deleted=0)
             return structs.replace(kept, test_ms=0.0, reload_ms=0.0)
         if self._started:
-            result = await self._manager.apply(files, reason="endpoints" if reason == "endpoints" else "other")
+            result = await self._manager.apply(files, reason="endpoints" if generation.endpoints_only else "other")
         else:
             result = await self._manager.start(files)
             self._started = result.ok
@@ -171,7 +170,7 @@ class Controller:
         """Say why traffic had better stay away from an nginx that serves, if there is a reason."""
         if not self._config_safety:
             return ""
-        census = self._herald.census()
+        census = self._reporter.census()
         if census.served or not census.refused:
             return ""
         return f"all {census.refused} Ingresses are refused (-enable-config-safety); their events say why"
@@ -181,20 +180,22 @@ def _idle(result: ApplyResult) -> bool:
     return result.outcome is Outcome.UNCHANGED and not result.written and not result.deleted
 
 
-def _summary(batch: Batch, walk: Walk, result: ApplyResult, rooms: float, took: float) -> Mapping[str, object]:
-    """Say one batch in one line; *rooms* are the seconds of rooms 3 to 6, *took* those of everything."""
+def _summary(
+    batch: Batch, generation: Generation, result: ApplyResult, advanced: float, took: float
+) -> Mapping[str, object]:
+    """Say one batch in one line; *advanced* are the seconds of the pipeline, *took* those of everything."""
     return {
         "keys": len(batch.keys),
-        "changes": len(walk.update.changes),
-        "generated": len(walk.regenerated),
-        "problems": sum(map(len, walk.update.problems.values())),
+        "changes": len(generation.update.changes),
+        "generated": len(generation.generated),
+        "problems": sum(len(standing.problems) for standing in generation.update.standings.values()),
         "written": result.written,
         "deleted": result.deleted,
         "outcome": result.outcome.value,
         "refused": len(result.refused),
         "version": result.version,
-        **{f"{room}_ms": round(seconds * 1000, 1) for room, seconds in walk.spent.items()},
-        "rooms_ms": round(rooms * 1000, 1),
+        **{f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in generation.spent.items()},
+        "pipeline_ms": round(advanced * 1000, 1),
         "test_ms": round(result.test_ms, 1),
         "reload_ms": round(result.reload_ms, 1),
         "took_ms": round(took * 1000, 1),

@@ -7,7 +7,6 @@ import ssl
 from headgate.api import Secret
 from headgate.k8s import Client, ConfigError, Folder, K8sError
 from headgate.options import NamespacedName
-from headgate.problems import ObjectRef
 from headgate.reporting.http import Login, tls_context
 
 
@@ -39,7 +38,7 @@ async def read_certificate(source: Client | Folder, named: NamespacedName, flag:
 
 
 async def _read(source: Client | Folder, named: NamespacedName, flag: str) -> Secret:
-    ref = ObjectRef(Secret.KIND.name, named.namespace, named.name)
+    ref = Secret.KIND.ref(named.namespace, named.name)
     if isinstance(source, Folder):
         found = next((item for item in source.load() if item.ref == ref), None)
         if isinstance(found, Secret):

@@ -2,48 +2,78 @@
 
 from __future__ import annotations
 
-from headgate.controller.herald import Herald
-from headgate.controller.rooms import Rooms
+from collections.abc import Callable, Mapping
+
+from headgate.controller.reporter import Reporter
 from headgate.ir import Layout
+from headgate.ir.http import Upstream
 from headgate.k8s import WorkQueue
 from headgate.nginx.latency import LatencyReceiver, Sample
 from headgate.nginx.manager import LocalManager
 from headgate.nginx.stats import status
+from headgate.pipeline import Generation
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.metrics import Metrics, Server
+from headgate.settings import Role
 
 
 class Gauges:
     """Sets the Metrics that nobody tells on their own."""
 
-    def __init__(self, metrics: Metrics, rooms: Rooms, manager: LocalManager, queue: WorkQueue) -> None:
-        """Remember who knows what."""
+    def __init__(
+        self, metrics: Metrics, generation: Callable[[], Generation | None], manager: LocalManager, queue: WorkQueue
+    ) -> None:
+        """Remember who knows what; *generation* returns the newest answer of the pipeline."""
         self._metrics = metrics
-        self._rooms = rooms
+        self._generation = generation
         self._manager = manager
         self._queue = queue
 
     async def gather(
-        self, layout: Layout, herald: Herald, events: EventRecorder, latency: LatencyReceiver | None
+        self, layout: Layout, reporter: Reporter, events: EventRecorder, latency: LatencyReceiver | None
     ) -> None:
         """Set every number; nginx is asked over its status socket in *layout*."""
-        metrics, generations = self._metrics, self._manager.generations()
+        metrics, workers = self._metrics, self._manager.generations()
         metrics.set_reloads(self._manager.stats)
-        metrics.set_workers(current=generations.current, old=generations.leaving)
+        metrics.set_workers(current=workers.current, old=workers.leaving)
         metrics.set_queue_depth(self._queue.depth)
-        metrics.set_ingresses(**self._rooms.configuration.census())
-        metrics.set_refused(herald.census().refused)
+        metrics.set_ingresses(**count_roles(self._generation()))
+        metrics.set_refused(reporter.census().refused)
         metrics.set_events_dropped(events.dropped)
         metrics.set_connections(await status(layout))
         if latency:
             metrics.set_latency_unreadable(latency.malformed)
-            for upstream in metrics.measured:  # series must not outlive their Pods
-                metrics.keep_servers(upstream, self._rooms.configurator.servers(upstream))
+            for name in metrics.measured:  # series must not outlive their Pods
+                upstream = self._upstream(name)
+                metrics.keep_servers(name, upstream.servers if upstream else ())
 
     def observe(self, sample: Sample) -> None:
-        """Count the latency of one try at a server of an upstream that we made."""
-        labels = self._rooms.configurator.labels(sample.upstream, sample.server)
-        if labels is None:
-            return
-        server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)
-        self._metrics.observe_latency(server, sample.milliseconds)
+        """Count the latency of one try at a server of an upstream of ours."""
+        if upstream := self._upstream(sample.upstream):
+            labels = server_labels(upstream, sample.server)
+            server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)
+            self._metrics.observe_latency(server, sample.milliseconds)
+
+    def _upstream(self, name: str) -> Upstream | None:
+        generation = self._generation()
+        return generation.upstreams.get(name) if generation else None
+
+
+def count_roles(generation: Generation | None) -> dict[str, int]:
+    """Count the Ingresses that are served, by role."""
+    tables = [found.wanted.table for found in generation.resources.values()] if generation else []
+    masters = [table for table in tables if table.hosts[0].settings[-1].role is Role.MASTER]
+    minions = sum(len(table.members) - 1 for table in masters)
+    return {"regular": len(tables) - len(masters), "master": len(masters), "minion": minions}
+
+
+def server_labels(upstream: Upstream, server: str) -> Mapping[str, str]:
+    """Return the labels of a *server* of *upstream*."""
+    origin = upstream.origin
+    return {
+        "service": upstream.service,
+        "resource_type": origin.kind.lower(),
+        "resource_name": origin.name,
+        "resource_namespace": origin.namespace,
+        "pod_name": upstream.pods.get(server, ""),
+    }

@@ -1,47 +1,62 @@
-"""The watched kinds as a table: what is listed and watched, where, and under which permission.
-
-RBAC manifests, Informers and the dispatch of keys all follow from it.
-"""
+"""The kinds whose objects hold hosts, listeners and paths: one row each, from validation to status."""
 
 from __future__ import annotations
 
-import enum
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
-from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
+from headgate.api import Ingress, TopLevel
+from headgate.configuration import Claims, Resource
+from headgate.configuration.ingress import ingress_claims, ingress_class
+from headgate.problems import Problem
+from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_ingress
+from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
+from headgate.validation.ingress import validate_ingress
+from headgate.validation.rules import Rules
 
 
-class Scope(enum.Enum):
-    """Which namespaces a kind is watched in."""
+class Lower(Protocol):
+    """Lowers a resource of one kind to routes."""
 
-    CLUSTER = "cluster"
-    WATCHED = "watched namespaces"
-    SECRETS = "namespaces of Secrets"
-    NAMED = "one object, named by a flag"
-    OWN = "the replicas of this controller"
+    def __call__(
+        self, resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, /, *, allow_loopback: bool
+    ) -> Lowered:
+        """Return its routes, with everything they point at."""
+        ...
 
 
-class Watched(msgspec.Struct, frozen=True):
-    """A row of the table; ``fields`` is a field selector that spares memory and traffic."""
+class ClaimantKind(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table.
+
+    Attributes:
+        model: the kind.
+        class_of: the ingress class that an object names, or ``""``.
+        validate: checks an object whole; ``None`` says that a Problem refuses it.
+        claims: what a valid object asks for.
+        lower: a resource becomes routes.
+        verdict: what the owner of an object is told.
+        status: whether the addresses of the controller are written to ``status.loadBalancer``.
+    """
 
     model: type[TopLevel]
-    scope: Scope
-    fields: str = ""
+    class_of: Callable[[Any], str]
+    validate: Callable[[Any, Rules], tuple[Any | None, list[Problem]]]
+    claims: Callable[[Any], Claims]
+    lower: Lower
+    verdict: Callable[[Subject, Sequence[Problem], Sequence[Problem], Refusal | None], Verdict]
+    status: bool = False
 
-    @property
-    def kind(self) -> str:
-        """The name of the kind."""
-        return self.model.KIND.name
 
-
-WATCHED: tuple[Watched, ...] = (
-    Watched(IngressClass, Scope.CLUSTER),
-    Watched(Ingress, Scope.WATCHED),
-    Watched(Service, Scope.WATCHED),
-    Watched(EndpointSlice, Scope.WATCHED),
-    # Helm keeps its releases in Secrets, large and none of ours; they must not even be read.
-    Watched(Secret, Scope.SECRETS, "type!=helm.sh/release.v1"),
-    Watched(ConfigMap, Scope.NAMED),
-    Watched(Pod, Scope.OWN),
+CLAIMANTS: tuple[ClaimantKind, ...] = (
+    ClaimantKind(
+        model=Ingress,
+        class_of=ingress_class,
+        validate=validate_ingress,
+        claims=ingress_claims,
+        lower=lower_ingress,
+        verdict=for_ingress,
+        status=True,
+    ),
 )

@@ -7,12 +7,12 @@ import os
 import socket
 
 from headgate.api import Ingress, Service
-from headgate.controller.watches import Watches
 from headgate.k8s import Client, LeaderElector, LeaseTiming
 from headgate.options import Options
 from headgate.problems import ObjectRef
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.status import StatusWriter, addresses
+from headgate.watch import Watches
 
 
 class Leadership:
@@ -44,7 +44,7 @@ class Leadership:
             return
         service = None
         if self._options.external_service:
-            ref = ObjectRef(Service.KIND.name, self._options.pod_namespace, self._options.external_service)
+            ref = Service.KIND.ref(self._options.pod_namespace, self._options.external_service)
             service = self._watches.find(Service, ref)
         self.status.set_addresses(addresses(service if isinstance(service, Service) else None, configured))
 

@@ -7,7 +7,7 @@ import enum
 import msgspec
 
 
-class Outcome(enum.Enum):
+class RequestOutcome(enum.Enum):
     """What becomes of the request."""
 
     PROXIED = "proxied"
@@ -55,7 +55,7 @@ class InForce(msgspec.Struct, frozen=True):
         return any(origin.kind != "default" for origin in self.origins)
 
 
-class Loser(msgspec.Struct, frozen=True):
+class RejectedMatch(msgspec.Struct, frozen=True):
     """Something else that matches and does not answer."""
 
     name: str
@@ -86,7 +86,7 @@ class ServerAnswer(msgspec.Struct, frozen=True):
     file: str
     object: str
     why: str
-    others: tuple[Loser, ...] = ()
+    others: tuple[RejectedMatch, ...] = ()
 
 
 class LocationAnswer(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ class LocationAnswer(msgspec.Struct, frozen=True):
     why: str
     object: str = ""
     rule: str = ""
-    others: tuple[Loser, ...] = ()
+    others: tuple[RejectedMatch, ...] = ()
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -115,7 +115,7 @@ class Step(msgspec.Struct, frozen=True):
     status: int | None = None
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class EndpointAnswer(msgspec.Struct, frozen=True):
     """An address that may be asked; ``pod`` if it is known."""
 
     address: str
@@ -131,7 +131,7 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     url: str
     method: str
     path: str
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple[EndpointAnswer, ...] = ()
     why_none: str = ""
 
 
@@ -159,7 +159,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     url: str
-    outcome: Outcome
+    outcome: RequestOutcome
     summary: str
     status: int | None = None
     target: str | None = None

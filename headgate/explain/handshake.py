@@ -4,65 +4,69 @@ from __future__ import annotations
 
 from headgate.explain.answer import TlsAnswer
 from headgate.explain.matching import default_of, named
-from headgate.explain.nearby import covers
-from headgate.explain.picture import Picture, Placed, Site
-from headgate.translate.tls import SECRETS, tls_entry, tls_secret
+from headgate.explain.view import ClusterView, ResourceView, ServerView, covers
+from headgate.routes import VirtualHost
+from headgate.translate.tls import certificate_file
 
 ALERT = "(alert unrecognized_name)"
 
 
-def handshake(picture: Picture, sni: str, port: int) -> TlsAnswer:
+def handshake(view: ClusterView, sni: str, port: int) -> TlsAnswer:
     """Return what a client that names *sni* (empty: nothing) meets on *port*, where TLS is spoken."""
-    servers = [placed.server for placed in picture.placed]
+    servers = [found.server for found in view.servers]
     matching = named(servers, sni, port) if sni else []
     server = matching[0] if matching else default_of(servers, port)
-    placed = next(found for found in picture.placed if found.server is server)
+    found = next(found for found in view.servers if found.server is server)
     if server.tls and server.tls.reject:
-        return TlsAnswer(accepted=False, secret="", why=_refusal(placed, sni))
-    if server.tls and server.tls.certificate and placed.site:
-        return _shown(placed.site, placed.host, "the host has a TLS context of its own")
-    return _shared(picture, sni)
+        return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni))
+    host = found.virtual_host
+    if server.tls and server.tls.certificate and host:
+        return _shown(host, "the host has a TLS context of its own")
+    return _shared(view, sni)
 
 
-def _shared(picture: Picture, sni: str) -> TlsAnswer:
+def _shared(view: ClusterView, sni: str) -> TlsAnswer:
     """Choose from the map of certificates, as the context of the default server does."""
-    hosts = [(site, host) for site in picture.sites for host in site.master.hosts if sni and covers(host, sni)]
-    for site, host in sorted(hosts, key=lambda found: found[1] != sni):
-        if found := _entry(site, host):
-            return found
-    if picture.env.default_certificate and picture.default_secret:
+    covering = [
+        (resource, host)
+        for resource in view.resources
+        for host in resource.table.hosts
+        if sni and covers(host.name, sni)
+    ]
+    for resource, host in sorted(covering, key=lambda found: found[1].name != sni):
+        if answer := _entry(resource, host):
+            return answer
+    if view.env.default_certificate and view.default_secret:
         why = "no Ingress has a certificate for this name, so it is that of -default-server-tls-secret"
-        return TlsAnswer(accepted=True, secret=picture.default_secret.key, why=why)
+        return TlsAnswer(accepted=True, secret=view.default_secret.key, why=why)
     why = "there is no certificate for this name (alert internal_error)"
     return TlsAnswer(accepted=False, secret="", why=why)
 
 
-def _entry(site: Site, host: str) -> TlsAnswer | None:
+def _entry(resource: ResourceView, host: VirtualHost) -> TlsAnswer | None:
     """Return the certificate of *host*, if the map has one."""
-    entry = tls_entry(site.master, host)
-    secret = tls_secret(site.master, entry) if entry else None
-    files = {f"{SECRETS}{certificate.file}" for certificate in site.translated.certificates}
-    if secret is None or secret.error or secret.file not in files:
+    secret = host.tls.secret if host.tls else None
+    files = {certificate.file for certificate in resource.translated.certificates}
+    if secret is None or secret.error or certificate_file(secret.file) not in files:
         return None
-    return _shown(site, host, f"spec.tls of {site.master.ingress.ref} names it for {host}")
+    return _shown(host, f"spec.tls of {host.origin} names it for {host.name}")
 
 
-def _shown(site: Site, host: str, why: str) -> TlsAnswer:
-    entry = tls_entry(site.master, host)
-    secret = tls_secret(site.master, entry) if entry else None
-    if entry and not entry.secret_name:
-        why = f"spec.tls of {site.master.ingress.ref} names no Secret for {host}, so it is that of -wildcard-tls-secret"
+def _shown(host: VirtualHost, why: str) -> TlsAnswer:
+    if host.tls and not host.tls.named:
+        why = f"spec.tls of {host.origin} names no Secret for {host.name}, so it is that of -wildcard-tls-secret"
+    secret = host.tls.secret if host.tls else None
     return TlsAnswer(accepted=True, secret=secret.ref.key if secret else "", why=why)
 
 
-def _refusal(placed: Placed, sni: str) -> str:
+def _refusal(found: ServerView, sni: str) -> str:
     """Say why a server turns clients away."""
-    if not (placed.host and placed.site):
+    host = found.virtual_host
+    if host is None or not host.name:
         name = sni or "clients without a server name"
         return f"no Ingress has TLS for {name}, and there is no -default-server-tls-secret {ALERT}"
-    entry = tls_entry(placed.site.master, placed.host)
-    secret = tls_secret(placed.site.master, entry) if entry else None
+    secret = host.tls.secret if host.tls else None
     if secret is None:
-        named_ = f"Secret {entry.secret_name}" if entry and entry.secret_name else "no Secret"
-        return f"spec.tls of {placed.site.master.ingress.ref} names {named_}, and no -wildcard-tls-secret helps {ALERT}"
+        secret_name = f"Secret {host.tls.named}" if host.tls and host.tls.named else "no Secret"
+        return f"spec.tls of {host.origin} names {secret_name}, and no -wildcard-tls-secret helps {ALERT}"
     return f"Secret {secret.ref.key} {secret.error} {ALERT}"

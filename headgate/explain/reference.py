@@ -11,11 +11,9 @@ import msgspec
 from headgate.explain.question import BadQuestion
 from headgate.flags import Declaration, printed
 from headgate.options import DECLARED, DECLINED
-from headgate.settings import REGISTRY, Field, Where
+from headgate.settings import INCUMBENT, REGISTRY, Field, Where
 from headgate.settings.declined import declined
 from headgate.settings.docs import SETS
-from headgate.settings.reading import STRUCTURAL
-from headgate.settings.registry import PREFIX
 
 PLACES: Mapping[str, str] = MappingProxyType(
     {"annotation": "nginx.org/lb-method", "configmap": "proxy-read-timeout", "flag": "-ingress-class"}
@@ -45,11 +43,11 @@ def entry(place: str, name: str) -> Entry:
         return _flag(name.lstrip("-").partition("=")[0])
     known = REGISTRY.annotations if place == "annotation" else REGISTRY.keys
     if place == "annotation" and "/" not in name:
-        name = PREFIX + name
+        name = INCUMBENT.prefix + name
     if field := known.get(name):
         return Entry(place, name, field.setting.doc, dict(_rows(field, place)))
-    if place == "annotation" and name in STRUCTURAL:
-        return Entry(place, name, STRUCTURAL[name])
+    if place == "annotation" and name in INCUMBENT.structural:
+        return Entry(place, name, INCUMBENT.structural[name])
     if reason := declined(place, name):
         return Entry(place, name, f"Headgate does nothing with it: it is {reason}", known=False)
     raise BadQuestion(f"there is no {_spoken(place)} {name!r}{_guess(name, known)}")
@@ -73,7 +71,7 @@ def _rows(field: Field, place: str) -> Iterator[tuple[str, str]]:
         yield "nginx", f"{field.directive} in {field.context}"
     if place == "annotation":
         yield "in a set", SETS[setting.scope]
-    prefix = PREFIX if place == "annotation" else ""
+    prefix = INCUMBENT.prefix if place == "annotation" else ""
     needs = [prefix + key for key in setting.requires.split(", ") if key]
     if setting.gate and here in setting.gated:
         needs.append(f"-{setting.gate}")

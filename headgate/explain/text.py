@@ -1,4 +1,4 @@
-"""An answer for people: one sentence first, then the road that the request takes, then what holds at its end."""
+"""An answer for people: one sentence first, then the path that the request takes, then what holds at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def text(answer: Answer) -> str:
     """Return *answer* in words, lines of about ``WIDTH`` characters, with a final newline."""
     parts = [
         [answer.url, *_wrapped("  ", "  ", answer.summary.split())],
-        list(_rows(_road(answer))),
+        list(_rows(_path(answer))),
         list(_settings(answer)),
         list(_around(answer)),
     ]
@@ -39,8 +39,8 @@ def entry_text(entry: Entry) -> str:
                       *([""] if rows else []), *rows, ""])  # fmt: skip
 
 
-def _road(answer: Answer) -> Iterator[Row]:
-    """Yield the stations of the request."""
+def _path(answer: Answer) -> Iterator[Row]:
+    """Yield what the request meets, in order."""
     if listener := answer.listener:
         proxy = ", behind the PROXY protocol" if listener.proxy_protocol else ""
         yield "Listener", f"{listener.port} ({'HTTPS' if listener.tls else 'HTTP'}{proxy}): {listener.why}"

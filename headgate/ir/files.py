@@ -46,6 +46,22 @@ class FileSet(Mapping[str, File]):
                 raise ValueError(msg)
             self._files[file.name] = file
 
+    def changed(self, files: Mapping[str, File | None]) -> FileSet:
+        """Return this set with *files* in place of those of their names, ``None`` for none; itself if all are equal."""
+        differing = {name: file for name, file in files.items() if self._files.get(name) != file}
+        if not differing:
+            return self
+        found = self._files.copy()
+        for name, file in differing.items():
+            if file is None:
+                del found[name]
+            else:
+                found[name] = file
+        fresh = FileSet()
+        ordered = all(name in self._files for name in differing)
+        fresh._files = found if ordered else dict(sorted(found.items()))
+        return fresh
+
     def __getitem__(self, name: str) -> File:
         """Return the File called *name*."""
         return self._files[name]

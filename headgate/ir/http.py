@@ -6,6 +6,7 @@ list is ``None`` where the one of the block around it holds (nginx inherits such
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +16,7 @@ from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
 Name = str
 """One nginx word."""
+_PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -96,10 +98,28 @@ class Rewrite(msgspec.Struct, frozen=True, gc=False):
 
 
 class Backend(msgspec.Struct, frozen=True, gc=False):
-    """Where a location sends requests: ``http://upstream/path`` or ``grpc://upstream``."""
+    """Where a location sends requests.
 
-    url: Name | Quoted
-    grpc: bool = False
+    Attributes:
+        scheme: ``http``, ``https``, ``grpc`` or ``grpcs``.
+        upstream: the name of the Upstream.
+        path: what replaces the path that the location matched, ``""`` where the path stays.
+    """
+
+    scheme: Name
+    upstream: Name
+    path: str = ""
+
+    @property
+    def grpc(self) -> bool:
+        """Whether the backend speaks gRPC."""
+        return self.scheme.startswith("grpc")
+
+    @property
+    def url(self) -> Name | Quoted:
+        """The argument of ``proxy_pass`` or ``grpc_pass``."""
+        url = f"{self.scheme}://{self.upstream}{self.path}"
+        return url if _PLAIN_URL.fullmatch(url) else Quoted(url)
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
 SOCKET_PATH_LIMIT = 107
 """Bytes that ``sun_path`` holds before its terminating zero (unix(7))."""
+
+
+SECRETS: Final = "secrets"
+"""The folder of certificates, keys and passwords, below the configuration directory."""
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -41,7 +45,7 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def secrets(self) -> str:
         """The directory of certificates and keys."""
-        return f"{self.conf}/secrets"
+        return f"{self.conf}/{SECRETS}"
 
     @property
     def pid(self) -> str:

@@ -131,7 +131,7 @@ class Folder:
         while True:
             for change in self._journal.since(seen):
                 seen = int(change.version)
-                if change.ref is not None and change.ref.kind == model.KIND.name:
+                if change.ref is not None and model.KIND.includes(change.ref):
                     yield change
             await self._journal.after(seen)
 

@@ -139,18 +139,14 @@ def _identity(model: type[TopLevel], value: Mapping[str, Any]) -> ObjectRef:
     metadata = metadata if isinstance(metadata, dict) else {}
     name, namespace = metadata.get("name"), metadata.get("namespace")
     space = namespace if isinstance(namespace, str) and namespace else "default"
-    return ObjectRef(
-        model.KIND.name,
-        space if model.KIND.namespaced else "",
-        name if isinstance(name, str) else "",
-    )
+    return model.KIND.ref(space if model.KIND.namespaced else "", name if isinstance(name, str) else "")
 
 
 def complete(item: TopLevel) -> TopLevel:
     """Add what an API server would have: namespace, UID, resource version; the same content gives the same."""
     metadata = item.metadata
     namespace = (metadata.namespace or "default") if item.KIND.namespaced else ""
-    ref = ObjectRef(item.KIND.name, namespace, metadata.name)
+    ref = item.KIND.ref(namespace, metadata.name)
     given = msgspec.structs.replace(metadata, namespace=namespace, resource_version="", generation=0)
     item = msgspec.structs.replace(item, metadata=given)
     return with_metadata(

@@ -242,7 +242,7 @@ class Resources(Generic[M]):
         version = head.resource_version or ""
         if kind is ChangeType.BOOKMARK or not head.name:
             return Change(ChangeType.BOOKMARK, version)
-        ref = ObjectRef(self._model.KIND.name, head.namespace or "", head.name)
+        ref = self._model.KIND.ref(head.namespace or "", head.name)
         if kind is ChangeType.DELETED:
             return Change(kind, version, ref)
         try:

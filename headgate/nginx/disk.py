@@ -22,10 +22,11 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from headgate.ir import File, FileSet
+from headgate.ir.layout import SECRETS
 from headgate.nginx.errors import DiskError
 from headgate.nginx.plan import MAIN, Plan
 
-FOLDERS: Final = ("conf.d", "stream-conf.d", "secrets")
+FOLDERS: Final = ("conf.d", "stream-conf.d", SECRETS)
 """Folders in which every file is ours."""
 NEW: Final = ".headgate-new"
 OLD: Final = ".headgate-old"

@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from headgate.ir import File
+from headgate.ir.layout import SECRETS
 
 MAIN: Final = "nginx.conf"
-SECRETS: Final = "secrets/"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,4 +61,4 @@ def same(one: File | None, other: File | None) -> bool:
 def _rank(file: File) -> tuple[int, str]:
     if file.name == MAIN:
         return 2, file.name
-    return (0 if file.name.startswith(SECRETS) else 1), file.name
+    return (0 if file.name.startswith(f"{SECRETS}/") else 1), file.name

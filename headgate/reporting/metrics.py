@@ -137,10 +137,10 @@ TABLE = (
         optional="-enable-latency-metrics",
     ),
     Row(
-        "headgate_batch_room_seconds",
+        "headgate_batch_stage_seconds",
         "histogram",
-        "Seconds that a batch spends in each room.",
-        {"room": ("configuration", "resolve", "translate", "render", "manager")},
+        "Seconds that a batch spends in each stage.",
+        {"stage": ("configuration", "resolve", "translate", "render", "manager")},
         (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
     ),
 )
@@ -321,9 +321,9 @@ class Metrics:
         """Count a batch that took *seconds*."""
         self._histograms[f"{CONTROLLER}workqueue_work_duration_seconds"].labels(self._class, QUEUE).observe(seconds)
 
-    def observe_room(self, room: str, seconds: float) -> None:
-        """Count a batch that spent *seconds* in *room*."""
-        self._histograms["headgate_batch_room_seconds"].labels(self._class, room).observe(seconds)
+    def observe_stage(self, stage: str, seconds: float) -> None:
+        """Count a batch that spent *seconds* in *stage*."""
+        self._histograms["headgate_batch_stage_seconds"].labels(self._class, stage).observe(seconds)
 
     def set_connections(self, found: Connections | None) -> None:
         """Set what nginx says of its connections; None if it could not be asked, which keeps the last numbers."""

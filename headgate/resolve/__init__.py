@@ -1,16 +1,15 @@
-"""A resource and a snapshot → the resource with everything it points at. Pure."""
+"""A resource and a snapshot → its routes, with everything they point at. Pure."""
 
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.endpoints import Wanted, endpoints
-from headgate.resolve.ex import Endpoints, IngressEx, MergeableIngresses, SecretReference, ServicePort
-from headgate.resolve.ingress import Resolved, resolve_ingress
+from headgate.resolve.ingress import lower_ingress
+from headgate.resolve.lowered import Lowered
 from headgate.resolve.names import Names
 from headgate.resolve.references import References
 from headgate.resolve.secrets import DEFAULT, WILDCARD, LocalSecretStore, Validated
 from headgate.resolve.snapshot import SliceIndex, Snapshot
 
 __all__ = [
-    "DEFAULT", "WILDCARD", "Endpoints", "IngressEx", "LocalSecretStore", "MergeableIngresses", "Names", "References",
-    "Resolved", "SecretKind", "SecretReference", "ServicePort", "SliceIndex", "Snapshot", "Validated", "Wanted",
-    "endpoints", "resolve_ingress",
+    "DEFAULT", "WILDCARD", "LocalSecretStore", "Lowered", "Names", "References", "SecretKind", "SliceIndex", "Snapshot",
+    "Validated", "Wanted", "endpoints", "lower_ingress",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from headgate.api.discovery import Endpoint, EndpointPort
 from headgate.api.networking import ServiceBackendPort
 from headgate.problems import ObjectRef, Problem, show
 from headgate.resolve.addresses import HIGHEST_PORT, host_fault, ip_fault, is_ip, with_port
-from headgate.resolve.ex import Endpoints
+from headgate.routes import Endpoints
 
 UNSERVED = "requests for it are answered with an error until it has some"
 SKIPPED = "the address is left out"
@@ -29,7 +29,8 @@ class Wanted(msgspec.Struct, frozen=True):
         field: where it names the backend.
         service: the Service, in the namespace of the resource.
         port: its port, by number or name.
-        use_cluster_ip: whether the Service's own address is wanted, so that kube-proxy balances.
+        use_cluster_ip: the setting by which the Service's own address is wanted, so that kube-proxy balances, else
+            ``""``.
         allow_loopback: whether an endpoint may be on this machine (standalone mode).
     """
 
@@ -37,7 +38,7 @@ class Wanted(msgspec.Struct, frozen=True):
     field: str
     service: str
     port: ServiceBackendPort | None
-    use_cluster_ip: bool = False
+    use_cluster_ip: str = ""
     allow_loopback: bool = False
 
     def problem(self, reason: str, effect: str, value: str = "") -> Problem:
@@ -74,7 +75,7 @@ def endpoints(
         return _from_slices(wanted, port, slices)
     if headless(spec):
         found, problems = _from_slices(wanted, port, slices)
-        reason = f"nginx.org/use-cluster-ip needs a cluster IP, and service {wanted.service} has none"
+        reason = f"{wanted.use_cluster_ip} needs a cluster IP, and service {wanted.service} has none"
         return found, [wanted.problem(reason, "its endpoints are used"), *problems]
     return _cluster_ip(wanted, spec, port)
 

@@ -1,4 +1,4 @@
-"""Ingress → IngressEx: the endpoints and Secrets that it names, or why they are missing."""
+"""An Ingress, alone or with its minions, becomes a RouteTable: with the endpoints and Secrets that it names."""
 
 from __future__ import annotations
 
@@ -6,177 +6,192 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from headgate.api import Ingress, Service
-from headgate.api.core import Secret
-from headgate.api.networking import IngressBackend, IngressSpec
-from headgate.configuration import IngressConfiguration, MinionConfiguration
-from headgate.ir import File
-from headgate.problems import ObjectRef, Problem
+from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressSpec, IngressTLS
+from headgate.configuration import Attached, Resource
 from headgate.resolve.contents import SecretKind
-from headgate.resolve.endpoints import Wanted, endpoints
-from headgate.resolve.ex import Endpoints, IngressEx, MergeableIngresses, SecretReference, ServicePort
+from headgate.resolve.lowered import Lowered
+from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
-from headgate.settings import Role, Said
+from headgate.routes import (
+    Backend,
+    Endpoints,
+    Forward,
+    Layer,
+    Layers,
+    Listener,
+    Match,
+    PathRegex,
+    PathType,
+    Policies,
+    Route,
+    RouteTable,
+    SecretReference,
+    Tls,
+    VirtualHost,
+)
+from headgate.settings import HANDED_DOWN, Overrides, Role
+from headgate.validation.ingress import ValidIngress
 
-BASIC_AUTH = "nginx.org/basic-auth-secret"
 UNENCRYPTED = "TLS handshakes for {hosts} are rejected"
 LOCKED = "requests that need a password are answered 403"
-USED = "it is used all the same"
+
+ServicePort = tuple[str, str]
+"""A Service name and one of its ports, by number or name, as the Ingress writes it."""
 
 
-class Resolved(msgspec.Struct, frozen=True):
-    """A resource with everything it points at.
-
-    Attributes:
-        ex: the resource, ready for ``translate``.
-        problems: what is missing or doubtful; nothing here refuses the resource.
-        references: the Services and Secrets that it names, there or not, for the reverse index.
-        files: the Secrets that its configuration refers to; several resources may carry the same one.
-    """
-
-    ex: IngressEx | MergeableIngresses
-    problems: tuple[Problem, ...] = ()
-    references: frozenset[ObjectRef] = frozenset()
-    files: tuple[File, ...] = ()
-
-
-def resolve_ingress(
-    resource: IngressConfiguration, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool = False
-) -> Resolved:
-    """Gather what *resource* points at, and what each of its minions does.
+def lower_ingress(
+    resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool = False
+) -> Lowered:
+    """Lower *resource* to routes: a regular Ingress, or a master with its minions.
 
     Args:
-        resource: a regular Ingress or a master with its minions.
+        resource: what holds the hosts.
         snapshot: the cluster as this batch sees it.
         secrets: remembers what it checked and named before.
         allow_loopback: whether endpoints may be on this machine (standalone mode).
     """
-    search = _Search(snapshot, secrets, allow_loopback=allow_loopback)
-    ex = search.ingress(resource.ingress, resource.said, resource.hosts)
-    if resource.role is not Role.MASTER:
-        return search.resolved(ex)
-    minions = tuple(search.minion(minion, resource.hosts) for minion in resource.minions)
-    return search.resolved(MergeableIngresses(ex, minions))
-
-
-class _Search:
-    """One resource on its way through the snapshot: collects what it names and what is wrong."""
-
-    def __init__(self, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool) -> None:
-        self._snapshot = snapshot
-        self._secrets = secrets
-        self._allow_loopback = allow_loopback
-        self._problems: list[Problem] = []
-        self._references: set[ObjectRef] = set()
-        self._files: dict[str, File] = {}
-
-    def resolved(self, ex: IngressEx | MergeableIngresses) -> Resolved:
-        """Return *ex* with all that was collected."""
-        return Resolved(ex, tuple(self._problems), frozenset(self._references), tuple(self._files.values()))
-
-    def ingress(self, ingress: Ingress, said: Said, hosts: tuple[str, ...]) -> IngressEx:
-        """Resolve a regular Ingress or a master, whose own default backend serves the host."""
-        spec = ingress.spec or IngressSpec()
-        backends = dict(_rule_backends(spec, hosts, None))
-        if spec.default_backend:
-            backends = {"spec.defaultBackend": spec.default_backend, **backends}
-        return IngressEx(
-            ingress=ingress,
-            said=said,
-            hosts=hosts,
-            endpoints=self._endpoints(ingress, said, backends),
-            secrets=self._secrets_of(ingress, said),
-            wildcard=self._secrets.wildcard,
+    search = Search(snapshot, secrets, allow_loopback=allow_loopback)
+    valid: ValidIngress = resource.candidate.valid
+    holder = _Contribution(search, valid, resource.hosts, None)
+    if valid.role is Role.MASTER:
+        inherited = (msgspec.structs.replace(holder.layer, overrides=valid.overrides.part(*HANDED_DOWN)),)
+        minions = [_minion(search, attached, resource.hosts, inherited) for attached in resource.attached]
+    else:
+        inherited, minions = (holder.layer,), []
+    hosts = tuple(
+        VirtualHost(
+            name=host,
+            origin=resource.ref,
+            settings=(holder.layer,),
+            handed_down=inherited,
+            routes=tuple(route for part in (holder, *minions) for route in part.routes(host)),
+            default=holder.default,
+            listeners=_listeners(valid.overrides),
+            tls=holder.certificates.tls(host),
+            policies=holder.policies,
         )
+        for host in resource.hosts
+    )
+    members = (resource.ref, *(attached.candidate.ref for attached in resource.attached))
+    return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts))
 
-    def minion(self, minion: MinionConfiguration, hosts: tuple[str, ...]) -> IngressEx:
-        """Resolve a minion: the paths that it holds; a default backend belongs to its master."""
-        ingress, said = minion.ingress, minion.said
-        backends = dict(_rule_backends(ingress.spec or IngressSpec(), hosts, minion.paths))
-        return IngressEx(
-            ingress=ingress,
-            said=said,
-            hosts=hosts,
-            paths=minion.paths,
-            endpoints=self._endpoints(ingress, said, backends),
-            secrets=self._secrets_of(ingress, said),
-        )
 
-    def _endpoints(
-        self, ingress: Ingress, said: Said, backends: Mapping[str, IngressBackend]
-    ) -> dict[ServicePort, Endpoints]:
-        """Look every Service port up once, however many paths name it; a Problem names the first of them."""
+def _minion(search: Search, attached: Attached, hosts: tuple[str, ...], inherited: Layers) -> _Contribution:
+    return _Contribution(search, attached.candidate.valid, hosts, attached.held, inherited)
+
+
+def _listeners(overrides: Overrides) -> tuple[Listener, ...]:
+    routing = overrides.values.routing
+    plain = (Listener(port) for port in routing.listen_ports)
+    return (*plain, *(Listener(port, tls=True) for port in routing.listen_ports_ssl))
+
+
+class _Contribution:
+    """The routes of one Ingress on *hosts*; ``held`` are the indexes of the paths that a minion holds.
+
+    Services are looked up when this is built, once however many paths name one; a Problem names the first path.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        valid: ValidIngress,
+        hosts: tuple[str, ...],
+        held: frozenset[int] | None,
+        below: Layers = (),
+    ) -> None:
+        self.layer = Layer(valid.ingress.ref, valid.overrides, valid.role)
+        self._settings = (*below, self.layer)
+        self._ingress = valid.ingress
+        self._held = held
+        self._values = valid.overrides.values
+        self._hosts = hosts
+        self._endpoints = self._find_endpoints(search)
+        self.certificates = _Certificates(search, valid)
+        self.policies = Policies(self._passwords(search))
+
+    @property
+    def default(self) -> Forward | None:
+        """The default backend of the Ingress."""
+        backend = self._spec.default_backend
+        return Forward((self._backend(backend),)) if backend else None
+
+    def routes(self, host: str) -> Iterator[Route]:
+        """Yield the routes of *host*, in the order of the paths."""
+        regex = PathRegex(self._values.routing.path_regex) if self._values.routing.path_regex else None
+        for field, path in self._paths((host,)):
+            yield Route(
+                match=Match(path.path or "/", PathType(path.path_type or PathType.SPECIFIC), regex),
+                action=Forward((self._backend(path.backend),)),
+                origin=self.layer.origin,
+                settings=self._settings,
+                policies=self.policies,
+                field=field,
+            )
+
+    @property
+    def _spec(self) -> IngressSpec:
+        return self._ingress.spec or IngressSpec()
+
+    def _paths(self, hosts: tuple[str, ...]) -> Iterator[tuple[str, HTTPIngressPath]]:
+        """Yield the paths of *hosts* that are held, with their fields."""
+        for i, rule in enumerate(self._spec.rules or ()):
+            for j, path in enumerate((rule.http and rule.http.paths) or ()):
+                if (rule.host or "") in hosts and (self._held is None or j in self._held):
+                    yield f"spec.rules[{i}].http.paths[{j}]", path
+
+    def _backends(self) -> Iterator[tuple[str, IngressBackend]]:
+        if self._spec.default_backend and self._held is None:  # a minion's belongs to its master
+            yield "spec.defaultBackend", self._spec.default_backend
+        for field, path in self._paths(self._hosts):
+            yield f"{field}.backend", path.backend
+
+    def _find_endpoints(self, search: Search) -> Mapping[ServicePort, Endpoints]:
         found: dict[ServicePort, Endpoints] = {}
-        cluster_ip = bool(said.get("services", {}).get("use_cluster_ip"))
-        for field, backend in backends.items():
-            if backend.service is None:
-                continue
-            name, port = backend.service.name, backend.service.port
-            key = name, str(port or "")
-            if key not in found:
-                wanted = Wanted(ingress.ref, f"{field}.service", name, port, cluster_ip, self._allow_loopback)
-                found[key] = self._service_endpoints(wanted)
+        for field, backend in self._backends():
+            if (service := backend.service) and (key := _key(backend)) not in found:
+                found[key] = search.endpoints(self.layer, f"{field}.service", service.name, service.port)
         return found
 
-    def _service_endpoints(self, wanted: Wanted) -> Endpoints:
-        ref = ObjectRef(Service.KIND.name, wanted.origin.namespace, wanted.service)
-        self._references.add(ref)
-        slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
-        found, problems = endpoints(wanted, self._snapshot.services.get(ref), slices)
-        self._problems += problems
-        return found
+    def _backend(self, backend: IngressBackend) -> Backend:
+        service, port = _key(backend)
+        endpoints = self._endpoints.get((service, port), Endpoints())
+        return Backend(service, port, self._ingress.metadata.namespace, endpoints)
 
-    def _secrets_of(self, ingress: Ingress, said: Said) -> dict[str, SecretReference]:
-        """Resolve the Secrets of TLS and of passwords.
+    def _passwords(self, search: Search) -> SecretReference | None:
+        name = self._values.auth.basic_auth_secret
+        if not name:
+            return None
+        field = self.layer.overrides.key("basic_auth_secret")
+        return search.secret(self.layer.origin, field, name, SecretKind.HTPASSWD, LOCKED)
 
-        A Secret that is named for both can be right for one only; then the one with the error
-        stands for it, so that neither use is served with the content of the other.
-        """
-        found: dict[str, SecretReference] = {}
-        for i, tls in enumerate((ingress.spec and ingress.spec.tls) or ()):
+
+class _Certificates:
+    """The Secrets of ``spec.tls``, each looked up once, in the order of the entries."""
+
+    def __init__(self, search: Search, valid: ValidIngress) -> None:
+        self._wildcard = search.wildcard
+        self._secrets: dict[str, SecretReference] = {}
+        self._entries: tuple[IngressTLS, ...] = (valid.ingress.spec and valid.ingress.spec.tls) or ()
+        for i, tls in enumerate(self._entries):
             hosts = ", ".join(tls.hosts or ()) or "its hosts"
             field, effect = f"spec.tls[{i}].secretName", UNENCRYPTED.format(hosts=hosts)
             if not tls.secret_name:
-                self._need_wildcard(ingress.ref, field, effect)
-            elif tls.secret_name not in found:
-                found[tls.secret_name] = self._secret(ingress.ref, field, tls.secret_name, effect)
-        if name := said.get("auth", {}).get("basic_auth_secret"):
-            reference = self._secret(ingress.ref, BASIC_AUTH, name, LOCKED)
-            if name not in found or reference.error:
-                found[name] = reference
-        return found
+                search.need_wildcard(valid.ingress.ref, field, effect)
+            elif tls.secret_name not in self._secrets:
+                found = search.secret(valid.ingress.ref, field, tls.secret_name, SecretKind.TLS, effect)
+                self._secrets[tls.secret_name] = found
 
-    def _secret(self, origin: ObjectRef, field: str, name: str, effect: str) -> SecretReference:
-        ref = ObjectRef(Secret.KIND.name, origin.namespace, name)
-        kind = SecretKind.HTPASSWD if field == BASIC_AUTH else SecretKind.TLS
-        self._references.add(ref)
-        valid = self._secrets.get(ref, self._snapshot.secrets.get(ref), kind, self._snapshot.now)
-        if error := valid.reference.error:
-            self._problems.append(Problem(origin, field, name, error, effect))
-        self._problems += [Problem(origin, field, name, warning, USED) for warning in valid.warnings]
-        self._files |= {file.name: file for file in valid.files}
-        return valid.reference
-
-    def _need_wildcard(self, origin: ObjectRef, field: str, effect: str) -> None:
-        """Complain if there is no wildcard certificate, and wait for its Secret; a usable one never goes away."""
-        wildcard = self._secrets.wildcard
-        if wildcard is None:
-            reason = "is missing, and there is no certificate for such hosts (-wildcard-tls-secret)"
-            self._problems.append(Problem(origin, field, "", reason, effect))
-        elif wildcard.error:
-            self._references.add(wildcard.ref)
-            reason = f"is missing, and the wildcard certificate {wildcard.ref.key} {wildcard.error}"
-            self._problems.append(Problem(origin, field, "", reason, effect))
+    def tls(self, host: str) -> Tls | None:
+        """Return how *host* speaks TLS: by the first entry that names it."""
+        entry = next((tls for tls in self._entries if host in (tls.hosts or ())), None)
+        if entry is None:
+            return None
+        secret = self._secrets.get(entry.secret_name) if entry.secret_name else self._wildcard
+        return Tls(secret, entry.secret_name or "")
 
 
-def _rule_backends(
-    spec: IngressSpec, hosts: tuple[str, ...], held: frozenset[int] | None
-) -> Iterator[tuple[str, IngressBackend]]:
-    """Yield the backends of the paths that are served, with their fields; ``None`` in place of *held* means all."""
-    for i, rule in enumerate(spec.rules or ()):
-        if (rule.host or "") not in hosts:
-            continue
-        for j, path in enumerate((rule.http and rule.http.paths) or ()):
-            if held is None or j in held:
-                yield f"spec.rules[{i}].http.paths[{j}].backend", path.backend
+def _key(backend: IngressBackend) -> ServicePort:
+    service = backend.service
+    return (service.name, str(service.port or "")) if service else ("", "")

@@ -94,4 +94,4 @@ def same_endpoints(old: EndpointSlice, new: EndpointSlice) -> bool:
 
 
 def _service_of(slice_: EndpointSlice) -> ObjectRef:
-    return ObjectRef(Service.KIND.name, slice_.metadata.namespace, slice_.service)
+    return Service.KIND.ref(slice_.metadata.namespace, slice_.service)

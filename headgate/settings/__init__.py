@@ -6,9 +6,11 @@ from headgate.settings.config_params import (
     REGISTRY,
     ConfigParams,
 )
+from headgate.settings.dialect import HANDED_DOWN, INCUMBENT, Dialect, Role, Scope
+from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit
-from headgate.settings.reading import Said, overlay, read_annotations, read_configmap, read_keys, scoped
-from headgate.settings.registry import Delta, Field, Registry, Role, Scope, Setting, Settings, Where
+from headgate.settings.reading import overlay, read_annotations, read_configmap, read_keys
+from headgate.settings.registry import Delta, Field, Registry, Setting, Settings, Where
 from headgate.settings.values import (
     Duration,
     Header,
@@ -22,7 +24,8 @@ from headgate.settings.values import (
 )
 
 __all__ = [
-    "GROUPS", "NOTHING", "REGISTRY", "ConfigParams", "Delta", "Duration", "Field", "Header", "HeaderName", "Offset",
-    "Quoted", "Registry", "Role", "Said", "Scope", "Seconds", "Setting", "Settings", "Size", "Snippet", "Unfit",
-    "Where", "Words", "overlay", "read_annotations", "read_configmap", "read_keys", "scoped",
+    "GROUPS", "HANDED_DOWN", "INCUMBENT", "NOTHING", "REGISTRY", "ConfigParams", "Delta", "Dialect", "Duration",
+    "Field", "Header", "HeaderName", "Offset", "Overrides", "Quoted", "Registry", "Role", "Scope", "Seconds", "Setting",
+    "Settings", "Size", "Snippet", "Unfit", "Where", "Words", "overlay", "read_annotations", "read_configmap",
+    "read_keys",
 ]  # fmt: skip

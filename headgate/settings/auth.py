@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, dns_name
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Quoted, plain_text
 
 

@@ -6,8 +6,9 @@ import ipaddress
 from typing import Annotated
 
 from headgate.problems import show
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, listed, matching
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Duration
 
 

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from headgate.settings.config_params import GROUPS, REGISTRY
 from headgate.settings.declined import absences
-from headgate.settings.reading import STRUCTURAL
-from headgate.settings.registry import PREFIX, Field, Scope, Where
+from headgate.settings.dialect import INCUMBENT, Scope
+from headgate.settings.registry import Field, Where
+
+PREFIX = INCUMBENT.prefix
 
 SETS = {
     Scope.SERVER: "master",
     Scope.LOCATION: "minion",
     Scope.INHERITED: "master and minion, inherited",
+    Scope.JOINED: "master and minion, joined",
     Scope.OWN: "master and minion, each its own",
 }
 LONGEST = 200
@@ -58,7 +61,7 @@ def annotations_markdown() -> str:
         return code(key), meaning, _value(field), default, sets, _nginx(field), code(field.example)
 
     tables = _by_group(REGISTRY.annotations, titles, cells)
-    kinds = table(("Annotation", "Meaning"), ((code(key), cell(words)) for key, words in STRUCTURAL.items()))
+    kinds = table(("Annotation", "Meaning"), ((code(key), cell(words)) for key, words in INCUMBENT.structural.items()))
     opening = ("## What an Ingress is", "", *kinds, "")
     return "\n".join([_ANNOTATIONS, *opening, *tables, *_absent("annotation", "Annotation"), ""])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import choice, listed, number
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Header, HeaderName
 
 _names = listed(HeaderName.parse, "header names")
@@ -43,7 +44,7 @@ class HeaderSettings(Settings):
         knob(
             "proxy-set-headers",
             "Request headers for backends; without a value the client's own.",
-            Scope.OWN,
+            Scope.JOINED,
             Where.ANNOTATION,
             parse=listed(Header.request, "`Name` or `Name:Value`"),
             directive="proxy_set_header, grpc_set_header",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, choice, has_loose_dollar, number
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Quoted, Words, unescaped
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, matching, number, switch, word
-from headgate.settings.registry import Scope, Setting, Settings, Where, knob
+from headgate.settings.registry import Setting, Settings, Where, knob
 from headgate.settings.values import Duration, Words
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from headgate.problems import show
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, matching, regex_fault, word
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Duration, Offset, Quoted, Size, Words
 
 CONDITIONS = (

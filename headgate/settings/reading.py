@@ -1,4 +1,4 @@
-"""What users say in ConfigMap and annotations, read against the registry and laid over what stands already."""
+"""ConfigMaps and annotations become Overrides, read against the registry; Overrides are laid over ConfigParams."""
 
 from __future__ import annotations
 
@@ -12,22 +12,16 @@ import msgspec
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings.config_params import REGISTRY, ConfigParams
 from headgate.settings.declined import declined, guards
+from headgate.settings.dialect import INCUMBENT, Dialect, Role
+from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit
-from headgate.settings.registry import PREFIX, Field, Role, Scope, Where
+from headgate.settings.registry import Field, Where
 from headgate.settings.values import Quoted
-
-Said = dict[str, dict[str, Any]]
-"""What somebody said, already typed: group → field → value."""
 
 LONGEST = 4000
 """Bytes of one argument that nginx takes for sure: its lexer's buffer (NGX_CONF_BUFFER) has 4096."""
 
-_SCOPES = {field.name: field.setting.scope for field in REGISTRY.fields}
-
 DEPRECATED = {key: field for key, field in REGISTRY.annotations.items() if field.setting.deprecated}
-
-FOREIGN = ("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/")
-"""Annotation prefixes that speak to an NGINX ingress controller; one of them that is unknown is said."""
 
 
 def read_configmap(
@@ -41,8 +35,8 @@ def read_configmap(
     Returns:
         the values that hold everywhere, and a Problem (event reason InvalidValue) for each wrong key.
     """
-    said, problems = read_keys(data, origin, gates)
-    params = ConfigParams().replaced(said)
+    overrides, problems = read_keys(data, origin, gates)
+    params = overrides.values
     if conflict := params.buffers.conflict():
         params, kept = _mend_buffers(params, ConfigParams(), gates)
         problems.append(Problem(origin, "proxy-buffers", "", conflict, kept, code="InvalidValue"))
@@ -51,24 +45,24 @@ def read_configmap(
 
 def read_keys(
     data: Mapping[str, str], origin: ObjectRef, gates: frozenset[str] = frozenset()
-) -> tuple[Said, list[Problem]]:
+) -> tuple[Overrides, list[Problem]]:
     """Read each key of the ConfigMap by itself: what it says, and a Problem for each that cannot be used."""
-    said: Said = {}
+    read = _Reading(data, Where.CONFIGMAP, gates)
     problems: list[Problem] = []
     for key, text in sorted(data.items()):
         field = REGISTRY.keys.get(key)
         if field is None:
             reason = declined("configmap", key) or f"not a key of this ConfigMap{_guess(key, REGISTRY.keys)}"
             problems.append(_invalid(origin, key, text, reason, "it has no effect"))
-        elif fault := _missing(field, data, Where.CONFIGMAP, gates) or _put(said, field, text):
+        elif fault := read.take(field, key, text):
             problems.append(_invalid(origin, key, text, fault, f"{field.usual or 'the default'} stays in force"))
-    if name := _unknown_format(said):
-        del said["logging"]["access_log"]
+    if name := _unknown_format(read.said):
+        del read.said["access_log"], read.keys["access_log"]
         reason = f"a target with the format {name}, which is neither main nor combined nor defined in http-snippets"
         problems.append(_invalid(origin, "access-log", data["access-log"], reason, "the default stays in force"))
-    for key, winner in _overruled(data, said, Where.CONFIGMAP):
+    for key, winner in read.overruled():
         problems.append(_invalid(origin, key, data[key], f"overruled by {winner}", "it has no effect"))
-    return said, problems
+    return Overrides(read.said, read.keys, None), problems
 
 
 def read_annotations(
@@ -76,69 +70,102 @@ def read_annotations(
     origin: ObjectRef,
     role: Role = Role.REGULAR,
     gates: frozenset[str] = frozenset(),
-) -> tuple[Said, list[Problem]]:
+    dialect: Dialect = INCUMBENT,
+) -> tuple[Overrides, list[Problem]]:
     """Read the annotations of an Ingress of *role*.
 
     Returns:
         what they say, for ``overlay``, and Problems: an ERROR for each value that cannot be used (the
         Ingress is refused, as the incumbent does), a WARNING for each that has no effect.
     """
-    said: Said = {}
+    read = _Reading(annotations, Where.ANNOTATION, gates)
     problems: list[Problem] = []
-    for key, text in _known_first(annotations):
+    for key, text in _known_first(annotations, dialect):
         field = REGISTRY.annotations.get(key)
         if field is None:
-            if problem := _unknown(key, text, origin):
+            if problem := _unknown(key, text, origin, dialect):
                 problems.append(problem)
         elif not role.takes(field.setting.scope):
             reason = f"has no effect on a {role.value} of a mergeable set"
             problems.append(Problem(origin, key, text, reason, "it is left out"))
-        elif fault := _missing(field, annotations, Where.ANNOTATION, gates) or _put(said, field, text):
+        elif fault := read.take(field, key, text):
             problems.append(Problem(origin, key, text, f"is {fault}", "the Ingress is refused", Severity.ERROR))
-    problems.extend(_pairs(annotations, said, origin))
-    for key, winner in _overruled(annotations, said, Where.ANNOTATION):
+    overrides = Overrides(read.said, read.keys, dialect)
+    problems.extend(_pairs(annotations, overrides, origin))
+    for key, winner in read.overruled():
         problems.append(Problem(origin, key, annotations[key], f"is overruled by {winner}", "it has no effect"))
-    problems.extend(_old_spellings(annotations, said, origin))
-    return said, problems
+    problems.extend(_old_spellings(annotations, overrides, origin))
+    return overrides, problems
 
 
 def overlay(
-    base: ConfigParams, said: Said, origin: ObjectRef, gates: frozenset[str] = frozenset()
+    base: ConfigParams, overrides: Overrides, origin: ObjectRef, gates: frozenset[str] = frozenset()
 ) -> tuple[ConfigParams, list[Problem]]:
-    """Lay what *origin* said over *base*; sizes that do not fit together are mended and said."""
-    params = base.replaced(said)
-    if "buffers" not in said or not (conflict := params.buffers.conflict()):
+    """Lay what *origin* says over *base*; sizes that do not fit together are mended, with a Problem."""
+    params = overrides.over(base)
+    if params.buffers is base.buffers or not (conflict := params.buffers.conflict()):
         return params, []
     params, kept = _mend_buffers(params, base, gates)
-    return params, [Problem(origin, PREFIX + "proxy-buffers", "", conflict, kept)]
+    return params, [Problem(origin, overrides.key("proxy_buffers"), "", conflict, kept)]
 
 
-def scoped(said: Said, *scopes: Scope) -> Said:
-    """Return the part of *said* whose knobs have one of *scopes*."""
-    kept = {
-        group: {name: value for name, value in values.items() if _SCOPES[name] in scopes}
-        for group, values in said.items()
-    }
-    return {group: values for group, values in kept.items() if values}
+class _Reading:
+    """The keys of one place as they are read."""
+
+    def __init__(self, texts: Mapping[str, str], place: Where, gates: frozenset[str]) -> None:
+        self.said: dict[str, Any] = {}
+        self.keys: dict[str, str] = {}
+        self._texts = texts
+        self._place = place
+        self._gates = gates
+
+    def take(self, field: Field, key: str, text: str) -> str:
+        """Parse *text*; return why it cannot be used, or ``""``."""
+        if fault := self._missing(field):
+            return fault
+        if not text.strip() and not field.setting.empty:
+            return "empty; remove it or give it a value"
+        try:
+            value = field.parse(text)
+        except Unfit as unfit:
+            return str(unfit)
+        if len(text) > LONGEST // 4 and field.group != "snippets" and _overlong(value):  # 4 bytes a character at most
+            return f"longer than one argument of nginx may be ({LONGEST} bytes)"
+        self.said[field.name] = value
+        self.keys[field.name] = key
+        return ""
+
+    def overruled(self) -> Iterator[tuple[str, str]]:
+        """Yield each key that loses to another one which is set too, and that one's key."""
+        known = REGISTRY.annotations if self._place is Where.ANNOTATION else REGISTRY.keys
+        for key in sorted(self._texts):
+            field = known.get(key)
+            if field is None or not (other := field.setting.yields_to):
+                continue
+            other = other if "/" in other else self._prefix + other
+            winner = known[other]
+            if other in self._texts and (winner.name == field.name or self.said.get(winner.name)):
+                yield key, other
+
+    @property
+    def _prefix(self) -> str:
+        return INCUMBENT.prefix if self._place is Where.ANNOTATION else ""
+
+    def _missing(self, field: Field) -> str:
+        """Return which flag or companion the setting lacks, or ``""``."""
+        setting = field.setting
+        if setting.gate and self._place in setting.gated and setting.gate not in self._gates:
+            return f"not permitted; start Headgate with -{setting.gate}"
+        if not setting.requires:
+            return ""
+        needed = (self._prefix + key for key in setting.requires.split(", "))
+        companion = next((key for key in needed if key not in self._texts), "")
+        return f"without meaning unless {companion} is set too" if companion else ""
 
 
-def _known_first(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _known_first(annotations: Mapping[str, str], dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Yield in order of keys, but deprecated spellings first, so that the proper ones win."""
-    yield from sorted(annotations.items(), key=lambda item: (item[0].startswith(PREFIX), item[0]))
-
-
-def _put(said: Said, field: Field, text: str) -> str:
-    """Parse *text* into *said*; return why it cannot be used, or ``""``."""
-    if not text.strip() and not field.setting.empty:
-        return "empty; remove it or give it a value"
-    try:
-        value = field.parse(text)
-    except Unfit as unfit:
-        return str(unfit)
-    if len(text) > LONGEST // 4 and field.group != "snippets" and _overlong(value):  # no character takes more bytes
-        return f"longer than one argument of nginx may be ({LONGEST} bytes)"
-    said.setdefault(field.group, {})[field.name] = value
-    return ""
+    yield from sorted(annotations.items(), key=lambda item: (item[0].startswith(dialect.prefix), item[0]))
 
 
 def _overlong(value: Any) -> bool:
@@ -148,64 +175,37 @@ def _overlong(value: Any) -> bool:
     return any(len(part.encode()) > LONGEST for part in spelled)
 
 
-def _missing(field: Field, present: Mapping[str, str], place: Where, gates: frozenset[str]) -> str:
-    """Return which flag or companion the knob lacks, or ``""``."""
-    setting = field.setting
-    if setting.gate and place in setting.gated and setting.gate not in gates:
-        return f"not permitted; start Headgate with -{setting.gate}"
-    if not setting.requires:
-        return ""
-    prefix = PREFIX if place is Where.ANNOTATION else ""
-    missing = (prefix + key for key in setting.requires.split(", ") if prefix + key not in present)
-    companion = next(missing, "")
-    return f"without meaning unless {companion} is set too" if companion else ""
-
-
-def _pairs(annotations: Mapping[str, str], said: Said, origin: ObjectRef) -> Iterator[Problem]:
+def _pairs(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectRef) -> Iterator[Problem]:
     """Check annotations that only make sense together."""
-    redirect = said.get("proxy", {}).get("proxy_redirect_from")
-    keyword, target = redirect in {"off", "default"}, PREFIX + "proxy-redirect-to"
+    proxy, routing = overrides.values.proxy, overrides.values.routing
+    redirect, target = proxy.proxy_redirect_from, overrides.key("proxy_redirect_to")
+    keyword = redirect in {"off", "default"}
     if redirect and keyword == (target in annotations):
         reason = f"takes no {target}" if keyword else f"is without meaning unless {target} is set too"
-        yield _refusal(origin, "proxy-redirect-from", redirect, reason)
-    routing = said.get("routing", {})
-    if twice := set(routing.get("listen_ports", ())) & set(routing.get("listen_ports_ssl", ())):
-        reason = f"is also among {PREFIX}listen-ports, and a port speaks either HTTP or HTTPS"
-        yield _refusal(origin, "listen-ports-ssl", str(min(twice)), reason)
+        yield _refusal(origin, overrides.key("proxy_redirect_from"), str(redirect), reason)
+    if twice := set(routing.listen_ports) & set(routing.listen_ports_ssl):
+        reason = f"is also among {overrides.key('listen_ports')}, and a port speaks either HTTP or HTTPS"
+        yield _refusal(origin, overrides.key("listen_ports_ssl"), str(min(twice)), reason)
 
 
-def _unknown_format(said: Said) -> str:
+def _unknown_format(said: Mapping[str, Any]) -> str:
     """Return the name of the access log's format if nginx will not know it, for which it would refuse everything."""
-    name = next(iter(said.get("logging", {}).get("access_log", ())[1:]), "main")
-    snippets = said.get("snippets", {})
-    defined = re.search(rf"log_format\s+{re.escape(name)}\s", snippets.get("http_snippets") or "")
-    return "" if name in {"main", "combined"} or defined or snippets.get("main_template") else name
+    name = next(iter(said.get("access_log", ())[1:]), "main")
+    defined = re.search(rf"log_format\s+{re.escape(name)}\s", said.get("http_snippets") or "")
+    return "" if name in {"main", "combined"} or defined or said.get("main_template") else name
 
 
-def _overruled(present: Mapping[str, str], said: Said, place: Where) -> Iterator[tuple[str, str]]:
-    """Yield each key that loses to another one which is set too, and that one's key."""
-    known = REGISTRY.annotations if place is Where.ANNOTATION else REGISTRY.keys
-    for key in sorted(present):
-        field = known.get(key)
-        if field is None or not (other := field.setting.yields_to):
-            continue
-        other = other if "/" in other or place is Where.CONFIGMAP else PREFIX + other
-        winner = known[other]
-        if other in present and (winner.name == field.name or said.get(winner.group, {}).get(winner.name)):
-            yield key, other
-
-
-def _old_spellings(annotations: Mapping[str, str], said: Said, origin: ObjectRef) -> Iterator[Problem]:
+def _old_spellings(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectRef) -> Iterator[Problem]:
     """Tell whoever uses a deprecated spelling the one to write."""
     for key, field in DEPRECATED.items():
         proper = field.setting.yields_to
-        if key in annotations and proper not in annotations and field.name in said.get(field.group, {}):
+        if key in annotations and proper not in annotations and field.name in overrides:
             reason = f"is a deprecated spelling; write {proper}"
             yield Problem(origin, key, annotations[key], reason, "it is used all the same")
 
 
 def _refusal(origin: ObjectRef, key: str, text: str, reason: str) -> Problem:
-    return Problem(origin, PREFIX + key, text, reason, "the Ingress is refused", Severity.ERROR)
+    return Problem(origin, key, text, reason, "the Ingress is refused", Severity.ERROR)
 
 
 def _mend_buffers(params: ConfigParams, base: ConfigParams, gates: frozenset[str]) -> tuple[ConfigParams, str]:
@@ -219,9 +219,9 @@ def _mend_buffers(params: ConfigParams, base: ConfigParams, gates: frozenset[str
     return msgspec.structs.replace(params, buffers=buffers), kept
 
 
-def _unknown(key: str, text: str, origin: ObjectRef) -> Problem | None:
-    """Say that an annotation in our dialect does nothing; other people's annotations are theirs."""
-    if not key.startswith(FOREIGN) or key in STRUCTURAL:
+def _unknown(key: str, text: str, origin: ObjectRef, dialect: Dialect) -> Problem | None:
+    """Warn of an annotation that is meant for an NGINX ingress controller and has no effect."""
+    if not key.startswith(dialect.related) or key in dialect.structural:
         return None
     reason = declined("annotation", key) or f"not an annotation of Headgate{_guess(key, REGISTRY.annotations)}"
     if guards(key):
@@ -229,14 +229,6 @@ def _unknown(key: str, text: str, origin: ObjectRef) -> Problem | None:
             origin, key, text, f"is {reason}", "the Ingress is refused, not served unguarded", Severity.ERROR
         )
     return Problem(origin, key, text, f"is {reason}", "it has no effect")
-
-
-STRUCTURAL: Mapping[str, str] = {
-    "nginx.org/mergeable-ingress-type": "master or minion: a master holds a host, TLS and what is said for all of it; "
-    "its minions, of any namespace, hold paths.",
-    "kubernetes.io/ingress.class": "Class of the Ingress; where it is set, spec.ingressClassName does not count.",
-}
-"""Annotations that decide what an Ingress is and whose; ``configuration`` reads them."""
 
 
 def _invalid(origin: ObjectRef, key: str, text: str, reason: str, effect: str) -> Problem:

@@ -14,24 +14,9 @@ from typing import Annotated, Any, dataclass_transform, get_args, get_origin, ge
 
 import msgspec
 
+from headgate.settings.dialect import INCUMBENT, Scope
 from headgate.settings.parsers import Parser, number, switch
 from headgate.settings.values import parser_of
-
-PREFIX = "nginx.org/"
-"""The incumbent's annotation dialect."""
-
-
-class Scope(enum.Enum):
-    """What a knob means in a mergeable set of Ingresses, and where it may stand."""
-
-    SERVER = "server"
-    """Speaks for the whole host: regular and master; a minion's is ignored with a warning."""
-    LOCATION = "location"
-    """Speaks for locations and their Services: regular and minion; a master's is ignored with a warning."""
-    INHERITED = "inherited"
-    """Regular, master and minion; a minion without it takes its master's."""
-    OWN = "own"
-    """Regular, master and minion, each for itself alone."""
 
 
 class Where(enum.Flag):
@@ -40,22 +25,6 @@ class Where(enum.Flag):
     CONFIGMAP = enum.auto()
     ANNOTATION = enum.auto()
     BOTH = CONFIGMAP | ANNOTATION
-
-
-class Role(enum.Enum):
-    """The part an Ingress plays."""
-
-    REGULAR = "regular"
-    MASTER = "master"
-    MINION = "minion"
-
-    def takes(self, scope: Scope) -> bool:
-        """Whether a knob of *scope* has an effect on an Ingress of this role."""
-        if self is Role.MINION:
-            return scope is not Scope.SERVER
-        if self is Role.MASTER:
-            return scope is not Scope.LOCATION
-        return True
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +95,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
         """The whole annotation key, or ``""``."""
         if Where.ANNOTATION not in self.setting.where:
             return ""
-        return self.setting.annotation or PREFIX + self.setting.key
+        return self.setting.annotation or INCUMBENT.prefix + self.setting.key
 
     @property
     def usual(self) -> str:

@@ -6,8 +6,9 @@ import ipaddress
 import re
 from typing import Annotated
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, listed, number
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Duration, Seconds
 
 _NUMERIC = re.compile(r"(?:[^.]*+\.)*+(?:[0-9]+|0x[0-9a-fA-F]*)\.?")

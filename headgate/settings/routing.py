@@ -7,8 +7,9 @@ from typing import Annotated
 
 import msgspec
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, choice, dns_name, listed, matching, number
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 
 
 class Rewrite(msgspec.Struct, frozen=True):

@@ -6,9 +6,10 @@ import ssl
 from functools import lru_cache
 from typing import Annotated
 
+from headgate.settings.dialect import Scope
 from headgate.settings.diffie_hellman import dh_parameters
 from headgate.settings.parsers import Unfit, accepts, matching
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Quoted, Words
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import msgspec
 
+from headgate.settings.dialect import Scope
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, dns_name, listed, number
-from headgate.settings.registry import Scope, Settings, Where, knob
+from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Seconds, Size, Words, zone_size
 
 METHODS = ("round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn")

@@ -1,16 +1,16 @@
 """Resources with everything they point at become nginx's blocks. Pure."""
 
 from headgate.translate.environment import Environment
-from headgate.translate.ingress import Translated, translate_ingress
-from headgate.translate.lacks import lacks_of_config_map, lacks_of_flags
+from headgate.translate.hosts import Translated, translate
 from headgate.translate.main import translate_default_server, translate_main
+from headgate.translate.unsupported import unsupported_flags, unsupported_keys
 
 __all__ = [
     "Environment",
     "Translated",
-    "lacks_of_config_map",
-    "lacks_of_flags",
+    "translate",
     "translate_default_server",
-    "translate_ingress",
     "translate_main",
+    "unsupported_flags",
+    "unsupported_keys",
 ]

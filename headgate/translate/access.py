@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from headgate.ir.http import BasicAuth, LimitRequests, LimitZone
 from headgate.settings import Quoted, Words
-from headgate.settings.registry import PREFIX
+from headgate.settings.limits import LimitSettings
 from headgate.translate import naming
-from headgate.translate.draft import Draft, Member
+from headgate.translate.draft import Draft, Place
 
 
-def translate_auth(draft: Draft, member: Member) -> BasicAuth | None:
-    """Return the basic authentication of *member*; a Secret that is not there makes nginx answer 403."""
-    auth = member.params.auth
-    if not auth.basic_auth_secret:
+def translate_auth(draft: Draft, place: Place) -> BasicAuth | None:
+    """Return the basic authentication of *place*; a Secret that is not there makes nginx answer 403."""
+    secret = place.policies.basic_auth
+    if secret is None:
         return None
-    secret = member.ex.secrets.get(auth.basic_auth_secret)
-    file = secret.file if secret and not secret.error else f"secrets/{naming.MISSING}"
-    return BasicAuth(auth.basic_auth_realm, Quoted(f"{draft.env.layout.conf}/{file}"))
+    file = naming.MISSING if secret.error else secret.file
+    return BasicAuth(place.params.auth.basic_auth_realm, Quoted(f"{draft.env.layout.conf}/{file}"))
 
 
-def translate_limit(draft: Draft, member: Member) -> LimitRequests | None:
-    """Return the rate limit of *member* and note its zone."""
-    limits = member.params.limits
+def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
+    """Return the rate limit of *place* and note its zone."""
+    limits = place.params.limits
     if not limits.limit_req_rate:
-        _idle(draft, member)
         return None
-    zone = naming.limit_zone(member.ref, limits.limit_req_key, draft.salt)
+    zone = naming.limit_zone(place.origin, limits.limit_req_key, draft.salt)
     rate = _share(limits.limit_req_rate, draft.env.replicas) if limits.limit_req_scale else limits.limit_req_rate
     size = max(limits.limit_req_zone_size, naming.SMALLEST_ZONE, key=lambda size: size.bytes)
     draft.zones[zone] = LimitZone(Quoted(limits.limit_req_key), zone, size, rate)
@@ -47,10 +45,11 @@ def _share(rate: str, replicas: int) -> str:
     return f"{max(count * (60 if unit == 's' else 1) // replicas, 1)}r/m"
 
 
-def _idle(draft: Draft, member: Member) -> None:
-    """Say which annotations shape a rate limit that is not there; a master's may be for its minions."""
-    if member is draft.master and draft.master not in draft.members:
+def warn_of_idle_limits(draft: Draft, place: Place) -> None:
+    """Warn of settings that shape a rate limit that is not there."""
+    if place.params.limits.limit_req_rate:
         return
-    for name in member.ex.said.get("limits", ()):
-        key = "limit-req-reject-code" if name == "limit_req_status" else name.replace("_", "-")
-        draft.warn(member.ref, PREFIX + key, "", (f"does nothing without {PREFIX}limit-req-rate", "it has no effect"))
+    for name in place.layers[-1].overrides.said:
+        if name in LimitSettings.__struct_fields__:
+            words = (f"does nothing without {place.key('limit_req_rate')}", "it has no effect")
+            draft.warn(place.origin, place.key(name), "", words)

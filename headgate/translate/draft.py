@@ -6,66 +6,58 @@ import msgspec
 
 from headgate.ir.http import Certificate, LimitZone, Upstream
 from headgate.problems import ObjectRef, Problem
-from headgate.resolve.ex import IngressEx, MergeableIngresses
-from headgate.settings import ConfigParams, Header, Said, Scope, overlay, scoped
+from headgate.routes import Layers, Policies, Route, VirtualHost, layered
+from headgate.settings import ConfigParams, Header
 from headgate.translate.environment import Environment
 from headgate.translate.headers import request_headers
 
 
-class Member(msgspec.Struct, frozen=True):
-    """An Ingress of the resource, the value of every knob in its locations, and what their backends are sent."""
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """A host or a route of another object: the value of every setting there, and what its backends are sent.
 
-    ex: IngressEx
+    Attributes:
+        layers: where the values come from.
+        params: the values.
+        request_headers: what backends are sent.
+        policies: who may ask.
+    """
+
+    layers: Layers
     params: ConfigParams
     request_headers: tuple[Header, ...]
+    policies: Policies
 
     @property
-    def ref(self) -> ObjectRef:
-        """The Ingress."""
-        return self.ex.ingress.ref
+    def origin(self) -> ObjectRef:
+        """The object that speaks here."""
+        return self.layers[-1].origin
 
+    def says(self, name: str) -> bool:
+        """Whether that object itself says the field *name*."""
+        return name in self.layers[-1].overrides
 
-class Layer(msgspec.Struct, frozen=True):
-    """What one Ingress says, to be laid over what stands below it."""
+    @property
+    def own_response_headers(self) -> tuple[Header, ...] | None:
+        """The response headers that the object itself adds, ``None`` where it says nothing of them."""
+        return self.params.headers.add_header if self.says("add_header") else None
 
-    origin: ObjectRef
-    said: Said
-
-    def over(self, base: ConfigParams, gates: frozenset[str]) -> tuple[ConfigParams, list[Problem]]:
-        """Lay it over *base*; see ``overlay``."""
-        return overlay(base, self.said, self.origin, gates)
-
-
-def layers(resource: IngressEx | MergeableIngresses, member: IngressEx) -> tuple[Layer, ...]:
-    """Return what lies over the ConfigMap where the paths of *member* are served, the lowest first.
-
-    ``explain`` tells by it where a value comes from; Draft lays the same, what minions share only once.
-    """
-    if not isinstance(resource, MergeableIngresses) or member is resource.master:
-        return (own(member),)
-    return (handed_down(resource.master), own(member))
-
-
-def own(member: IngressEx) -> Layer:
-    """Return what *member* says for itself."""
-    return Layer(member.ingress.ref, member.said)
-
-
-def handed_down(master: IngressEx) -> Layer:
-    """Return what minions take over from their *master*: what speaks for the host, and what they inherit."""
-    return Layer(master.ingress.ref, scoped(master.said, Scope.SERVER, Scope.INHERITED))
+    def key(self, name: str) -> str:
+        """Return the key of the field *name* as the user wrote it: in the topmost layer that says it."""
+        for layer in reversed(self.layers):
+            if name in layer.overrides:
+                return layer.overrides.key(name)
+        return self.layers[-1].overrides.key(name)
 
 
 class Draft:
-    """The master (or the only Ingress), the members whose paths are served, and what they need.
+    """What the servers of a resource need: ``upstreams``, ``zones``, ``certificates`` and ``problems`` grow meanwhile.
 
-    ``host`` is what servers say: of a master only what minions take over, for nginx would hand down the rest too.
-    ``upstreams``, ``zones``, ``certificates`` and ``problems`` grow while servers are made. What every location
-    asks for is computed here, once: ``request_headers`` of the whole, and whether ``resource_variables`` are read.
+    What every location asks for is computed here, once: ``request_headers`` of the whole, and whether
+    ``resource_variables`` are read.
     """
 
-    def __init__(self, resource: IngressEx | MergeableIngresses, env: Environment, salt: str) -> None:
-        """Lay annotations over the ConfigMap, and a minion's over what it inherits from its master."""
+    def __init__(self, env: Environment, salt: str) -> None:
+        """Begin with nothing; *salt* is the end of every name."""
         self.env, self.salt = env, salt
         self.upstreams: dict[str, Upstream] = {}
         self.zones: dict[str, LimitZone] = {}
@@ -73,34 +65,38 @@ class Draft:
         self.problems: list[Problem] = []
         self.request_headers = request_headers(env.params)
         self.resource_variables = env.resource_variables
-        if isinstance(resource, MergeableIngresses):
-            self.master = self._member(resource.master, env.params)
-            self.host, _ = handed_down(resource.master).over(env.params, env.gates)
-            self.members = tuple(self._minion(minion) for minion in resource.minions)
-        else:
-            self.master = self._member(resource, env.params)
-            self.host = self.master.params
-            self.members = (self.master,)
+        self._params: dict[Layers, ConfigParams] = {}
+        self._places: dict[tuple[Layers, Policies], Place] = {}
 
-    def _member(self, ex: IngressEx, base: ConfigParams) -> Member:
-        params, problems = own(ex).over(base, self.env.gates)
-        self.problems += problems
-        return self._with(ex, params)
+    def params(self, layers: Layers) -> ConfigParams:
+        """Lay *layers* over the ConfigMap, once; sizes that do not fit together become a Problem."""
+        if layers not in self._params:
+            self._params[layers], problems = layered(layers[-1:], self._below(layers), self.env.gates)
+            self.problems += (problem for problem in problems if problem not in self.problems)
+        return self._params[layers]
 
-    def _minion(self, ex: IngressEx) -> Member:
-        """Return a minion; its request headers join those of its master, and win over them."""
-        minion = self._member(ex, self.host)
-        headers = (*self.master.params.headers.proxy_set_headers, *minion.params.headers.proxy_set_headers)
-        params = minion.params.replaced({"headers": {"proxy_set_headers": headers}}) if headers else minion.params
-        return self._with(ex, params)
+    def host(self, host: VirtualHost) -> Place:
+        """Return what holds for *host*."""
+        return self._place(host.settings, host.policies)
 
-    def _with(self, ex: IngressEx, params: ConfigParams) -> Member:
-        """Return the member whose knobs have the values *params*."""
-        same = params is self.env.params
-        return Member(ex, params, self.request_headers if same else request_headers(params))
+    def route(self, route: Route) -> Place:
+        """Return what holds for *route*."""
+        return self._place(route.settings, route.policies)
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
         """Note a Problem, once however many locations have it; *words* are the reason and the effect."""
         problem = Problem(origin, field, value, *words)
         if problem not in self.problems:
             self.problems.append(problem)
+
+    def _below(self, layers: Layers) -> ConfigParams:
+        return self.params(layers[:-1]) if len(layers) > 1 else self.env.params
+
+    def _place(self, layers: Layers, policies: Policies) -> Place:
+        key = layers, policies
+        if key not in self._places:
+            params = self.params(layers)
+            same = params is self.env.params
+            headers = self.request_headers if same else request_headers(params)
+            self._places[key] = Place(layers, params, headers, policies)
+        return self._places[key]

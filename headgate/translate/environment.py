@@ -49,6 +49,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.params.resolver.resolver_addresses) and self.capabilities.upstream_resolve
 
     @property
+    def speaks_grpc(self) -> bool:
+        """Whether gRPC is possible: the binary has it, and the ConfigMap turned HTTP/2 on."""
+        return self.capabilities.grpc and self.capabilities.http2 and self.params.tls.http2
+
+    @property
     def resource_variables(self) -> bool:
         """Whether some text of the user's reads ``$resource_name`` and its siblings, so that they must be set."""
         snippets = self.params.snippets

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from headgate.ir.http import GrpcError
+from headgate.routes import VirtualHost
 from headgate.settings import Header, Quoted, Words
-from headgate.translate.draft import Draft, Member
+from headgate.translate.draft import Draft, Place
 
 PAGE = "@custom_default_backend"
-"""The named location that answers in place of an error (``nginx.org/custom-http-errors``)."""
+"""The named location that answers in place of an error (``custom-http-errors``)."""
 TOLD = (
     Header("X-Code", Quoted("$status")),
     Header("X-Original-URI", Quoted("$request_uri")),
@@ -36,15 +37,14 @@ GRPC = tuple(
 """nginx's own errors for clients that speak gRPC (gRPC's "HTTP to gRPC Status Code Mapping")."""
 
 
-def error_page(draft: Draft, member: Member) -> Words | None:
-    """Return the arguments of ``error_page`` that *member* asks for; say so where nobody could answer."""
-    codes = member.params.errors.custom_http_errors
+def error_page(draft: Draft, host: VirtualHost, place: Place) -> Words | None:
+    """Return the arguments of ``error_page`` that *place* asks for; warn where nobody could answer."""
+    codes = place.params.errors.custom_http_errors
     if not codes:
         return None
-    spec = draft.master.ex.ingress.spec
-    if spec is None or spec.default_backend is None:
-        whose = "its master has" if member is not draft.master else "this Ingress has"
+    if host.default is None:
+        whose = "its master has" if place.origin != host.origin else "this Ingress has"
         words = (f"needs a spec.defaultBackend, and {whose} none", "clients get the errors as they are")
-        draft.warn(member.ref, "nginx.org/custom-http-errors", "", words)
+        draft.warn(place.origin, place.key("custom_http_errors"), "", words)
         return None
     return Words((*map(str, codes), PAGE))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headgate.ir.http import Hsts
-from headgate.settings import ConfigParams, Header, Quoted, Said, Words
+from headgate.settings import ConfigParams, Header, Quoted, Words
+from headgate.settings.headers import HeaderSettings
 
 HSTS = "Strict-Transport-Security"
 HSTS_VARIABLE = Quoted("$hsts_header_val")
@@ -31,10 +32,11 @@ def request_headers(params: ConfigParams, *, websocket: bool = False) -> tuple[H
     return (*ours, *own.values())
 
 
-def response_headers(around: tuple[Header, ...], params: ConfigParams, said: Said) -> tuple[Header, ...]:
-    """Return what clients are sent, given the list *around* and what is said here (``add-header-inherit``)."""
-    own: tuple[Header, ...] | None = said.get("headers", {}).get("add_header")
-    mode = params.headers.add_header_inherit or "on"
+def response_headers(
+    around: tuple[Header, ...], headers: HeaderSettings, *, own: tuple[Header, ...] | None
+) -> tuple[Header, ...]:
+    """Return what clients are sent, given the list *around* and that of the place itself (``add-header-inherit``)."""
+    mode = headers.add_header_inherit or "on"
     if own is None:
         return () if mode == "off" else around
     if mode != "merge":

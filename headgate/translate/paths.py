@@ -1,4 +1,4 @@
-"""Paths become locations, by the letter of the Kubernetes Ingress API.
+"""Routes become paths of locations, by the letter of the Kubernetes Ingress API.
 
 Prefix matches by path element: ``/foo`` and ``/foo/`` match ``/foo``, ``/foo/`` and ``/foo/bar``, not ``/foobar``.
 Exact is exact. ImplementationSpecific is nginx's own prefix, as the incumbent has it. Exact goes before Prefix,
@@ -7,92 +7,84 @@ a longer Prefix before a shorter one.
 nginx answers ``/foo`` with a redirect to ``/foo/`` where a proxied location is called ``/foo/``. The API knows no
 such redirect, so beside a Prefix or an Exact ``/foo/`` there is always a location for ``/foo``.
 
-Regular expressions (``nginx.org/path-regex``) are tried in the order in which they are written, whatever their type.
+Regular expressions are tried in the order in which they are written, whatever their type.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
 
 import msgspec
 
-T = TypeVar("T")
+from headgate.routes import PathRegex, PathType, Route
 
-Match = tuple[str, str]
+Key = tuple[str, str]
 """Modifier and path of a location."""
 
-REGEX = {"case_sensitive": "~", "case_insensitive": "~*"}
+REGEX = {PathRegex.SENSITIVE: "~", PathRegex.INSENSITIVE: "~*"}
+_RANK = {PathType.EXACT: 0, PathType.PREFIX: 1, PathType.SPECIFIC: 2}
 
 
-class Route(msgspec.Struct, Generic[T], frozen=True):
-    """A path of an Ingress and what answers it; ``regex`` is the value of ``nginx.org/path-regex``."""
-
-    path: str
-    kind: str
-    target: T
-    regex: str | None = None
-
-
-class Place(msgspec.Struct, Generic[T], frozen=True):
+class LocationPath(msgspec.Struct, frozen=True, gc=False):
     """A location to be: ``route`` answers it, or nobody (404)."""
 
     modifier: str
     path: str
-    route: Route[T] | None
+    route: Route | None
 
 
-def places(routes: Iterable[Route[T]], default: Route[T] | None) -> tuple[list[Place[T]], list[Route[T]]]:
+def location_paths(routes: Iterable[Route], default: Route | None) -> tuple[list[LocationPath], list[Route]]:
     """Lay out the locations of a server.
 
     Args:
-        routes: all paths of the host; of two that claim one location the earlier one holds it.
+        routes: all routes of the host; of two that claim one location the earlier one holds it.
         default: what answers the rest, if there is one.
 
     Returns:
         the locations, of which one always matches, and the routes that hold none because others hold theirs.
     """
     ordered = sorted(routes, key=_rank)
-    found: dict[Match, Route[T] | None] = {}
-    lost: list[Route[T]] = []
+    found: dict[Key, Route | None] = {}
+    lost: list[Route] = []
     for route in ordered:
-        matches = _matches(route)
-        if all(match in found for match in matches):
+        keys = _keys(route)
+        if all(key in found for key in keys):
             lost.append(route)
-        for match in matches:
-            found.setdefault(match, route)
+        for key in keys:
+            found.setdefault(key, route)
     for route in ordered:
-        bare = route.path.rstrip("/")
-        if route.kind == "Exact" and not route.regex and route.path.endswith("/") and bare:
+        match = route.match
+        bare = match.path.rstrip("/")
+        if match.type is PathType.EXACT and not match.regex and match.path.endswith("/") and bare:
             found.setdefault(("=", bare), _best(bare, ordered) or default)
     found.setdefault(("", "/"), default)
-    return [Place(modifier, path, route) for (modifier, path), route in found.items()], lost
+    return [LocationPath(modifier, path, route) for (modifier, path), route in found.items()], lost
 
 
-def _rank(route: Route[T]) -> int:
+def _rank(route: Route) -> int:
     """Return who goes first where two routes want one location."""
-    return {"Exact": 0, "Prefix": 1}.get(route.kind, 2) if route.regex not in REGEX else 0
+    return 0 if route.match.pattern else _RANK[route.match.type]
 
 
-def _matches(route: Route[T]) -> tuple[Match, ...]:
-    path = route.path or "/"
-    if route.regex in REGEX:
-        return ((REGEX[route.regex], f"^{path}"),)
-    if route.kind == "Exact" or route.regex == "exact":
-        return (("=", path),)
-    bare = path.rstrip("/")
-    if route.kind == "Prefix":
+def _keys(route: Route) -> tuple[Key, ...]:
+    match = route.match
+    if match.regex in REGEX:
+        return ((REGEX[match.regex], f"^{match.path}"),)
+    if match.type is PathType.EXACT or match.regex is PathRegex.EXACT:
+        return (("=", match.path),)
+    bare = match.path.rstrip("/")
+    if match.type is PathType.PREFIX:
         return (("=", bare), ("", f"{bare}/")) if bare else (("", "/"),)
-    return (("", path),)
+    return (("", match.path),)
 
 
-def _best(path: str, routes: Iterable[Route[T]]) -> Route[T] | None:
+def _best(path: str, routes: Iterable[Route]) -> Route | None:
     """Return the route that answers *path* if its own location is left out of account."""
-    fitting = [route for route in routes if not route.regex and _covers(route, path)]
-    return max(fitting, key=lambda route: len(route.path.rstrip("/")), default=None)
+    fitting = [route for route in routes if not route.match.regex and _covers(route, path)]
+    return max(fitting, key=lambda route: len(route.match.path.rstrip("/")), default=None)
 
 
-def _covers(route: Route[T], path: str) -> bool:
-    if route.kind == "Prefix":
-        return f"{path}/".startswith(f"{route.path.rstrip('/')}/")
-    return route.kind != "Exact" and path.startswith(route.path or "/")
+def _covers(route: Route, path: str) -> bool:
+    if route.match.type is PathType.PREFIX:
+        return f"{path}/".startswith(f"{route.match.path.rstrip('/')}/")
+    return route.match.type is not PathType.EXACT and path.startswith(route.match.path)

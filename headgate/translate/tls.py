@@ -7,58 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headgate.api.networking import IngressTLS
 from headgate.ir.http import Certificate, Redirect, Tls
-from headgate.resolve.ex import IngressEx, SecretReference
+from headgate.ir.layout import SECRETS
+from headgate.routes import VirtualHost
 from headgate.settings import Quoted
+from headgate.settings.tls import TlsSettings
 from headgate.translate import naming
 from headgate.translate.draft import Draft
 
-SECRETS = "secrets/"
 
-
-def translate_tls(draft: Draft, host: str) -> Tls | None:
+def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
     """Decide how *host* speaks TLS and note its certificate; ``None`` for plain HTTP.
 
     A Secret that is missing or unusable refuses the handshake (``unrecognized_name``), as the incumbent does.
     """
-    if not host:
+    if not host.name:
         return Tls(reject=draft.env.default_certificate is None)
-    entry = tls_entry(draft.master.ex, host)
-    if entry is None:
+    if host.tls is None:
         return None
-    secret = tls_secret(draft.master.ex, entry)
+    secret = host.tls.secret
     if secret is None or secret.error:
         return Tls(reject=True)
-    file = secret.file.removeprefix(SECRETS)
-    draft.certificates.append(Certificate(naming.sni(host), file))
-    return Tls(certificate=Quoted(f"$secret_dir_path/{file}") if _own_context(draft) else None)
+    file = certificate_file(secret.file)
+    draft.certificates.append(Certificate(naming.sni(host.name), file))
+    return Tls(certificate=Quoted(f"$secret_dir_path/{file}") if _own_context(draft, host) else None)
 
 
-def redirects(draft: Draft, tls: Tls | None, *, plain: bool) -> Iterator[Redirect]:
+def certificate_file(name: str) -> str:
+    """Return the entry in the map of certificates of the file called *name*, which lies below ``secrets/``."""
+    return name.removeprefix(f"{SECRETS}/")
+
+
+def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> Iterator[Redirect]:
     """Yield the redirects to HTTPS: from plain HTTP, and from a proxy in front that had plain HTTP."""
-    params = draft.master.params
+    params = draft.host(host).params
     if tls and plain and params.tls.ssl_redirect:
-        port = (params.routing.listen_ports_ssl or (draft.env.https_port,))[0]
+        port = next((listener.port for listener in host.listeners if listener.tls), draft.env.https_port)
         yield Redirect("$scheme", params.tls.http_redirect_code, Quoted(f"https://$host:{port}$request_uri"))
     if params.tls.redirect_to_https:
         code = params.tls.http_redirect_code
         yield Redirect("$http_x_forwarded_proto", code, Quoted("https://$host$request_uri"))
 
 
-def tls_entry(ex: IngressEx, host: str) -> IngressTLS | None:
-    """Return what *ex* says about TLS for *host*: the first entry that names it."""
-    spec = ex.ingress.spec
-    return next((tls for tls in (spec and spec.tls) or () if host in (tls.hosts or ())), None)
+def _own_context(draft: Draft, host: VirtualHost) -> bool:
+    own, common = draft.host(host).params.tls, draft.env.params.tls
+    return _differ(own, common) or any(listener.tls for listener in host.listeners)
 
 
-def tls_secret(ex: IngressEx, entry: IngressTLS) -> SecretReference | None:
-    """Return the Secret that *entry* names, else the wildcard certificate, if there is one."""
-    return ex.secrets.get(entry.secret_name) if entry.secret_name else ex.wildcard
-
-
-def _own_context(draft: Draft) -> bool:
-    own, common = draft.master.params.tls, draft.env.params.tls
+def _differ(own: TlsSettings, common: TlsSettings) -> bool:
+    """Whether two hosts cannot share a TLS context."""
     ciphers = own.ssl_ciphers != common.ssl_ciphers
-    order = own.ssl_prefer_server_ciphers != common.ssl_prefer_server_ciphers
-    return ciphers or order or bool(draft.master.params.routing.listen_ports_ssl)
+    return ciphers or own.ssl_prefer_server_ciphers != common.ssl_prefer_server_ciphers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headgate.ir.http import Upstream
 from headgate.problems import ObjectRef
-from headgate.resolve.ex import Endpoints
+from headgate.routes import Backend
 from headgate.settings import ConfigParams, Words
 from headgate.settings.upstream import UpstreamSettings
 from headgate.translate.environment import Environment
@@ -13,11 +13,11 @@ NOBODY = "nginx-502-server"
 """The socket on which nginx itself answers 502, for upstreams without endpoints."""
 
 
-def translate_upstream(  # noqa: PLR0913 - a name, who asks for what, and where it comes from
-    name: str, origin: ObjectRef, service: str, endpoints: Endpoints, params: ConfigParams, env: Environment
+def translate_upstream(
+    name: str, origin: ObjectRef, backend: Backend, params: ConfigParams, env: Environment
 ) -> Upstream:
-    """Return the upstream called *name* for a *service* of *origin*; one without endpoints answers 502."""
-    settings = params.upstream
+    """Return the upstream called *name* for a *backend* of *origin*; one without endpoints answers 502."""
+    settings, endpoints, service = params.upstream, backend.endpoints, backend.service
     if not endpoints.servers:
         return Upstream(name=name, servers=(f"unix:{env.layout.socket(NOBODY)}",), origin=origin, service=service)
     resolved = endpoints.named and env.resolves

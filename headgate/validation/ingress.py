@@ -5,17 +5,17 @@ The rules are those of the Kubernetes API (networking.k8s.io/v1) and of the incu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
 from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressRule, IngressSpec
 from headgate.problems import Problem, Severity
-from headgate.settings import Role, Said, read_annotations
+from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
+from headgate.validation.rules import Rules
 from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault
 
-ROLE = "nginx.org/mergeable-ingress-type"
 PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
 REFUSED = "the Ingress is refused"
 HIGHEST_PORT = 65535
@@ -24,26 +24,12 @@ Fault = tuple[str, str, str]
 """Field, what was there, why not."""
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """What the flags permit.
-
-    Attributes:
-        allow_empty_host: ``-allow-empty-ingress-host``.
-        gates: flags that knobs ask for (``enable-snippets``, ``enable-directive-autoadjust``).
-        ports: port → the flag by which something of ours listens there.
-    """
-
-    allow_empty_host: bool = False
-    gates: frozenset[str] = frozenset()
-    ports: Mapping[int, str] = {}
-
-
 class ValidIngress(msgspec.Struct, frozen=True):
     """An Ingress that may be served; ``hosts`` are those of its rules in order, ``""`` for every host."""
 
     ingress: Ingress
     role: Role
-    said: Said
+    overrides: Overrides
     hosts: tuple[str, ...]
 
 
@@ -55,14 +41,14 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     """
     spec = ingress.spec or IngressSpec()
     role, fault = _role(ingress)
-    said, problems = read_annotations(ingress.annotations, ingress.ref, role, rules.gates)
+    overrides, problems = read_annotations(ingress.annotations, ingress.ref, role, rules.gates)
     faults = [*fault, *_names(ingress), *_shape(spec, role, rules)]
-    faults += [*_rules(spec, said, role), *_tls(spec), *_together(spec, said), *_ports(said, rules)]
+    faults += [*_rules(spec, overrides, role), *_tls(spec), *_together(spec, overrides), *_ports(overrides, rules)]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
     problems += [Problem(ingress.ref, *idle, "it has no effect") for idle in _idle(spec, role)]
     if any(problem.refuses for problem in problems):
         return None, problems
-    return ValidIngress(ingress, role, said, hosts(spec)), problems
+    return ValidIngress(ingress, role, overrides, hosts(spec)), problems
 
 
 def hosts(spec: IngressSpec) -> tuple[str, ...]:
@@ -85,12 +71,11 @@ def _paths(spec: IngressSpec) -> Iterator[tuple[str, HTTPIngressPath]]:
 
 
 def _role(ingress: Ingress) -> tuple[Role, list[Fault]]:
-    text = ingress.annotations.get(ROLE)
-    if text is None:
-        return Role.REGULAR, []
-    if text not in {"master", "minion"}:
-        return Role.REGULAR, [(ROLE, text, "is neither master nor minion")]
-    return Role(text), []
+    role = INCUMBENT.role_of(ingress.annotations)
+    if role is None:
+        key = INCUMBENT.role[0]
+        return Role.REGULAR, [(key, ingress.annotations[key], "is neither master nor minion")]
+    return role, []
 
 
 def _names(ingress: Ingress) -> Iterator[Fault]:
@@ -120,9 +105,9 @@ def _shape(spec: IngressSpec, role: Role, rules: Rules) -> Iterator[Fault]:
         yield "spec.tls", "", "is not for a minion; TLS belongs to its master"
 
 
-def _rules(spec: IngressSpec, said: Said, role: Role) -> Iterator[Fault]:
+def _rules(spec: IngressSpec, overrides: Overrides, role: Role) -> Iterator[Fault]:
     seen: set[str] = set()
-    regex = said.get("routing", {}).get("path_regex") in {"case_sensitive", "case_insensitive"}
+    regex = overrides.values.routing.path_regex in {"case_sensitive", "case_insensitive"}
     for i, rule in enumerate(spec.rules or ()):
         yield from _host(f"spec.rules[{i}].host", rule, seen)
     for field, path in _paths(spec):
@@ -192,34 +177,30 @@ def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
         yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
 
 
-def _ports(said: Said, rules: Rules) -> Iterator[Fault]:
+def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
     """Check that no port of the Ingress is one of ours: nginx could not open it, or would change what it speaks."""
     usual = {"listen_ports": "-default-http-listener-port", "listen_ports_ssl": "-default-https-listener-port"}
-    for key, flag in usual.items():
-        for port in said.get("routing", {}).get(key, ()):
+    for name, flag in usual.items():
+        for port in getattr(overrides.values.routing, name):
             if rules.ports.get(port, flag) != flag:
-                yield (
-                    f"nginx.org/{key.replace('_', '-')}",
-                    str(port),
-                    f"is the port of {rules.ports[port]}; take another",
-                )
+                yield overrides.key(name), str(port), f"is the port of {rules.ports[port]}; take another"
 
 
-def _together(spec: IngressSpec, said: Said) -> Iterator[Fault]:
+def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
     """Check annotations against the rest of the Ingress."""
     used = {backend.service.name for _, backend in backends(spec) if backend.service}
-    services = said.get("services", {})
-    for key in ("ssl_services", "grpc_services", "websocket_services"):
-        for name in services.get(key, ()):
+    services, routing = overrides.values.services, overrides.values.routing
+    named = {
+        "ssl_services": services.ssl_services,
+        "grpc_services": services.grpc_services,
+        "websocket_services": services.websocket_services,
+        "rewrites": (rewrite.service for rewrite in routing.rewrites),
+        "sticky_cookie_services": (sticky.service for sticky in services.sticky_cookie_services),
+    }
+    for field, names in named.items():
+        for name in names:
             if name not in used:
-                yield f"nginx.org/{key.replace('_', '-')}", name, "is not a Service that this Ingress uses"
-    routing = said.get("routing", {})
-    by_service = {"nginx.org/rewrites": routing.get("rewrites", ()),
-                  "nginx.org/sticky-cookie-services": services.get("sticky_cookie_services", ())}  # fmt: skip
-    for annotation, entries in by_service.items():
-        for entry in entries:
-            if entry.service not in used:
-                yield annotation, entry.service, "is not a Service that this Ingress uses"
-    for key in ("listen_ports", "listen_ports_ssl"):
-        if key in routing and "" in hosts(spec):
-            yield f"nginx.org/{key.replace('_', '-')}", "", "is not for an Ingress without a host"
+                yield overrides.key(field), name, "is not a Service that this Ingress uses"
+    for field in ("listen_ports", "listen_ports_ssl"):
+        if field in overrides and "" in hosts(spec):
+            yield overrides.key(field), "", "is not for an Ingress without a host"

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from headgate.controller.permissions import EVERYWHERE
+from headgate.watch.permissions import EVERYWHERE
 from tests.deploy.manifests import Manifests, Object
 
 ROOT = Path(__file__).resolve().parents[2]

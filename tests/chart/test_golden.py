@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from headgate.controller.permissions import needed
 from headgate.ir import Layout
 from headgate.options import listeners
+from headgate.watch.permissions import needed
 from tests.chart.helm import CHART, Rendered, helm, render, rights, template, without_covered
 from tests.deploy.restricted import violations
 

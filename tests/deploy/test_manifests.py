@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from headgate import __version__
 from headgate.configuration.classes import CONTROLLER
-from headgate.controller.permissions import needed
 from headgate.ir import Layout
 from headgate.options import listeners
+from headgate.watch.permissions import needed
 from tests.deploy.manifests import DEPLOY, WORKLOADS, Manifests
 from tests.deploy.restricted import violations
 

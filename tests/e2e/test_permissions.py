@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headgate.controller.permissions import Rule, needed
 from headgate.options import Options, parse
+from headgate.watch.permissions import Rule, needed
 from tests.e2e.cluster import RBAC, Cluster
 from tests.e2e.objects import Object, config_map, tls_secret
 from tests.e2e.place import Place

@@ -22,13 +22,13 @@ import pytest
 import yaml
 from showcase.ports import free_ports
 
-from headgate.explain import Answer, Picture, Question, explain
+from headgate.explain import Answer, ClusterView, Question, explain
 from headgate.explain.answer import Outcome
-from headgate.inquiry import look
 from headgate.ir import Layout
-from headgate.offline import walk_folder
+from headgate.offline import generate_folder
 from headgate.options import Options
 from headgate.translate.naming import server_name
+from headgate.viewing import look
 from tests.binaries import BINARIES, capabilities, prepare
 from tests.properties.test_rooms import pair
 from tests.waiting import wait_until
@@ -240,10 +240,10 @@ class Nginx:
         ]
         self.options = self._options(objects, special=bool(seed % 2))
         able = capabilities(binary)
-        self.picture: Picture = look(self.options, able)
+        self.view: ClusterView = look(self.options, able)
         place = Layout.under(str(self.folder / "p"))
         prepare(place)
-        outcome = walk_folder(self.options, place, able)
+        outcome = generate_folder(self.options, place, able)
         outcome.write(Path(place.conf))
         for file in Path(place.conf, "conf.d").glob("*.conf"):
             file.write_text(marked(f"conf.d/{file.name}", file.read_text()))
@@ -360,7 +360,7 @@ def test_explain_says_what_nginx_does(seed: int) -> None:
         chance = random.Random(1000 + seed)
         answers = []
         for asked, headers in [url(chance, nginx) for _ in range(URLS)]:
-            answer = explain(nginx.picture, Question.of(asked, headers))
+            answer = explain(nginx.view, Question.of(asked, headers))
             compare(nginx, asked, headers, answer)
             answers.append(answer)
         assert sum(answer.upstream is not None for answer in answers) > URLS // 4

@@ -7,18 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from headgate.api import TopLevel
 from headgate.cli import run
 from headgate.explain.matching import locate
 from headgate.explain.uri import host_of, path_of
 from headgate.ir.http import Location
-from headgate.settings import NOTHING, REGISTRY, Words
-from headgate.translate.draft import Draft, layers
+from headgate.settings import NOTHING, Words
 from tests.live.live_cluster import Cluster
-from tests.properties.test_rooms import OBJECTS, afresh, steady
 
 
 @pytest.mark.parametrize(
@@ -95,25 +90,6 @@ def test_an_expression_that_only_nginx_can_judge_is_named() -> None:
     assert found.location
     assert found.location.path == "/"
     assert found.unjudged == (r"^/[[:upper:]]", r"\Ka")
-
-
-@steady
-@given(st.lists(OBJECTS, max_size=8, unique_by=lambda item: item.ref))
-def test_the_layers_told_are_those_that_translate_lays(objects: list[TopLevel]) -> None:
-    rooms = afresh(objects).rooms
-    env = rooms.configurator.env
-    for ref in rooms.configuration.resources:
-        resolved = rooms.configurator.resolved(ref)
-        assert resolved
-        draft = Draft(resolved.ex, env, "")
-        for member in {draft.master.ref: draft.master, **{member.ref: member for member in draft.members}}.values():
-            params = env.params
-            for layer in layers(resolved.ex, member.ex):
-                params, _ = layer.over(params, env.gates)
-            for field in REGISTRY.fields:
-                if field.name != "proxy_set_headers":  # joined, and told so
-                    group, own = getattr(params, field.group), getattr(member.params, field.group)
-                    assert getattr(group, field.name) == getattr(own, field.name)
 
 
 def test_a_cluster_is_asked_like_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from tests.k8s.apiserver import running
 from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
 from tests.waiting import DEADLINE_S, eventually
 
-CAFE = ObjectRef("Ingress", "default", "cafe")
+CAFE = Ingress.KIND.ref("default", "cafe")
 
 
 def write(folder: Path, name: str, *objects: Any) -> None:
@@ -61,7 +61,7 @@ def test_yaml_json_lists_and_subfolders_are_read(tmp_path: Path) -> None:
     ]
     assert folder.problems() == ()
     assert folder.where(CAFE) == "b.yaml"
-    assert folder.where(ObjectRef("Ingress", "default", "bar")) == "sub/deep/a.yml"
+    assert folder.where(Ingress.KIND.ref("default", "bar")) == "sub/deep/a.yml"
 
 
 def test_one_file_may_stand_for_a_folder(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ class Live:
         self.store = self.informer.store
 
     def host(self, name: str = "cafe") -> str | None:
-        item = self.store.get(ObjectRef("Ingress", "default", name))
+        item = self.store.get(Ingress.KIND.ref("default", name))
         return item.spec.rules[0].host if item else None
 
 
@@ -347,7 +347,7 @@ async def test_a_watcher_far_behind_lists_again(tmp_path: Path, monkeypatch: pyt
     write(tmp_path, "b.yaml", ingress("late"))
     folder._apply(files_module.scan(tmp_path, folder._signatures, [Ingress], settled=0))
     change = await anext(aiter(source.watch(version)))
-    assert change.ref == ObjectRef("Ingress", "default", "late")
+    assert change.ref == Ingress.KIND.ref("default", "late")
 
 
 async def test_each_kind_hears_of_its_own(tmp_path: Path) -> None:

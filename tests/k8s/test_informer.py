@@ -19,7 +19,7 @@ from tests.k8s.apiserver import ApiServer, running
 from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
 from tests.waiting import DEADLINE_S, eventually
 
-CAFE = ObjectRef("Ingress", "default", "cafe")
+CAFE = Ingress.KIND.ref("default", "cafe")
 
 
 class Quick(Informer[Any]):
@@ -408,7 +408,7 @@ async def test_one_broken_object_breaks_nothing_else(server: ApiServer, client: 
     broken["metadata"]["annotations"] = {"fine": "yes", "nginx.org/x": 7}
     server.put(broken)
     server.put(ingress("cafe"))
-    ref = ObjectRef("Ingress", "default", "broken")
+    ref = Ingress.KIND.ref("default", "broken")
     async with following(client) as follower:
         assert follower.names() == {"cafe"}
         problem = follower.informer.problems[ref]

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from headgate.api import Ingress
 from headgate.k8s import WorkQueue
-from headgate.problems import ObjectRef
 from tests.waiting import DEADLINE_S
 
-TEA, MILK, SUGAR = (ObjectRef("Ingress", "default", name) for name in ("tea", "milk", "sugar"))
+TEA, MILK, SUGAR = (Ingress.KIND.ref("default", name) for name in ("tea", "milk", "sugar"))
 
 
 class Clock:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from headgate.api import Ingress
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.reporting.reference import ABSENT_EVENTS, EVENTS, absent_event
 from headgate.reporting.verdicts import (
@@ -19,7 +20,7 @@ from headgate.reporting.verdicts import (
     secret_updated,
 )
 
-INGRESS = Subject(ObjectRef("Ingress", "shop", "cafe"))
+INGRESS = Subject(Ingress.KIND.ref("shop", "cafe"))
 CONFIG = Subject(ObjectRef("ConfigMap", "edge", "nginx-config"))
 POD = Subject(ObjectRef("Pod", "edge", "headgate-0"))
 SECRET = ObjectRef("Secret", "edge", "tls")

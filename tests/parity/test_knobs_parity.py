@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headgate.settings import REGISTRY, Scope, Where
+from headgate.settings import INCUMBENT, REGISTRY, Scope, Where
 from headgate.settings.declined import Outlook, absence, absences, declined
-from headgate.settings.reading import STRUCTURAL
 
 HERE = Path(__file__).parent
 
@@ -36,6 +35,8 @@ def scope(words: str) -> Scope:
         return Scope.SERVER
     if words.startswith("minion-only") or "on a master it has no effect" in words:
         return Scope.LOCATION
+    if "merged per location" in words:
+        return Scope.JOINED
     return Scope.INHERITED if "copies the master value" in words else Scope.OWN
 
 
@@ -46,7 +47,7 @@ def open_source_half(text: str) -> str:
 
 @pytest.mark.parametrize("key", ANNOTATIONS)
 def test_annotation(key: str) -> None:
-    homes = [key in REGISTRY.annotations, key in STRUCTURAL, bool(declined("annotation", key))]
+    homes = [key in REGISTRY.annotations, key in INCUMBENT.structural, bool(declined("annotation", key))]
     assert homes.count(True) == 1
 
 

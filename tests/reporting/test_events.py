@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from headgate.problems import ObjectRef
+from headgate.api import Ingress
 from headgate.reporting.events import LONGEST_MESSAGE, EventRecorder, Limits
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
 from tests.reporting.reporting_cluster import Cluster, Running
@@ -23,7 +23,7 @@ class Clock:
 
 
 def verdict(message: str = "was added", *, name: str = "cafe", uid: str = "uid-1", namespace: str = "shop") -> Verdict:
-    subject = Subject(ObjectRef("Ingress", namespace, name), uid, "networking.k8s.io/v1")
+    subject = Subject(Ingress.KIND.ref(namespace, name), uid, "networking.k8s.io/v1")
     return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message)
 
 

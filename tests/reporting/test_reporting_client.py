@@ -11,7 +11,6 @@ from headgate.api.core import LoadBalancerIngress
 from headgate.api.networking import Ingress
 from headgate.k8s.client import Client
 from headgate.k8s.config import ClusterConfig
-from headgate.problems import ObjectRef
 from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.http import Listener, serving
 from headgate.reporting.status import Pace, StatusWriter
@@ -19,7 +18,7 @@ from headgate.reporting.verdicts import Subject, for_ingress
 from tests.reporting.reporting_cluster import Running
 from tests.waiting import eventually
 
-CAFE = Subject(ObjectRef("Ingress", "shop", "cafe"), "uid-1", "networking.k8s.io/v1")
+CAFE = Subject(Ingress.KIND.ref("shop", "cafe"), "uid-1", "networking.k8s.io/v1")
 INGRESS = "/apis/networking.k8s.io/v1/namespaces/shop/ingresses/cafe"
 EVENTS = "/api/v1/namespaces/shop/events"
 

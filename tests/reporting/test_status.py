@@ -20,7 +20,7 @@ FAST = Pace(retry=0.001)
 
 
 def verdict(name: str = "cafe", *, served: bool = True) -> Verdict:
-    subject = Subject(ObjectRef("Ingress", "shop", name))
+    subject = Subject(Ingress.KIND.ref("shop", name))
     return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, "", served)
 
 

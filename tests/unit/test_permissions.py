@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from headgate.controller.kinds import WATCHED
-from headgate.controller.permissions import EVERYWHERE, PARTS, Rule, merged, needed
 from headgate.options import Options, parse
+from headgate.watch.kinds import WATCHED
+from headgate.watch.permissions import EVERYWHERE, PARTS, Rule, merged, needed
 
 USUAL = ("-nginx-configmaps=ours/settings", "-report-ingress-status", "-external-service=front")
 LISTING = ("list", "watch")

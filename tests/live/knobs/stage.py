@@ -24,7 +24,7 @@ from yarl import URL
 
 from headgate.ir import Layout
 from headgate.nginx.capabilities import embedded
-from headgate.offline import walk_folder
+from headgate.offline import generate_folder
 from tests.binaries import BINARIES, capabilities, prepare
 from tests.live.knobs.backends import LOOPBACK, Backend
 from tests.live.live_objects import Json, endpoints, ingress_class, service
@@ -260,7 +260,7 @@ def _flags(folder: Path, objects: Sequence[Json], stage: Stage, options: Sequenc
 def _render(stage: Stage, argv: Sequence[str], binary: str) -> list[str]:
     """Write the files of nginx; return the Problems."""
     prepare(stage.layout)
-    outcome = walk_folder(flags(argv), stage.layout, capabilities(binary))
+    outcome = generate_folder(flags(argv), stage.layout, capabilities(binary))
     outcome.write(Path(stage.layout.conf))
     return [str(problem) for _, problem in outcome.problems]
 

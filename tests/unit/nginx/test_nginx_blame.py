@@ -1,10 +1,11 @@
+from headgate.api import Ingress
 from headgate.ir import File, FileSet
 from headgate.nginx.blame import blame, refusal
 from headgate.nginx.isolate import Hold, Holds, bisect, culprits
 from headgate.problems import ObjectRef
 
 CONF = "/srv/etc"
-A, B, C, D = (ObjectRef("Ingress", "default", name) for name in "abcd")
+A, B, C, D = (Ingress.KIND.ref("default", name) for name in "abcd")
 
 
 def test_the_file_and_line_are_found_in_the_words_of_a_test() -> None:
@@ -114,7 +115,7 @@ async def test_halving_gives_up_when_nobody_is_to_blame() -> None:
 
 
 async def test_halving_is_bounded_and_leaves_out_what_it_did_not_reach() -> None:
-    many = [ObjectRef("Ingress", "default", str(number)) for number in range(400)]
+    many = [Ingress.KIND.ref("default", str(number)) for number in range(400)]
 
     async def probe(holds: Holds) -> str:
         return "" if len(holds) == len(many) else "no"

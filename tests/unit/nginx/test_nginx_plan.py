@@ -1,12 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.api import Ingress
 from headgate.ir import File, FileSet
 from headgate.nginx.isolate import Hold, changed, compose
 from headgate.nginx.plan import Plan, plan
-from headgate.problems import ObjectRef
 
-ORIGINS = [ObjectRef("Ingress", "default", name) for name in "ab"]
+ORIGINS = [Ingress.KIND.ref("default", name) for name in "ab"]
 
 files = st.builds(
     File,

@@ -137,7 +137,7 @@ async def test_numbers_that_are_told(metrics: Metrics) -> None:
 async def test_durations_fall_into_buckets(metrics: Metrics) -> None:
     metrics.observe_queue(0.3)
     metrics.observe_work(0.05)
-    metrics.observe_room("render", 0.02)
+    metrics.observe_stage("render", 0.02)
     found = await series(metrics)
     queue = "nginx_ingress_controller_workqueue_queue_duration_seconds"
     assert found[f'{queue}_bucket{{class="nginx",le="0.1",name="taskQueue"}}'] == "0"
@@ -145,7 +145,7 @@ async def test_durations_fall_into_buckets(metrics: Metrics) -> None:
     assert found[f'{queue}_sum{{class="nginx",name="taskQueue"}}'] == "0.3"
     work = "nginx_ingress_controller_workqueue_work_duration_seconds"
     assert found[f'{work}_bucket{{class="nginx",le="0.1",name="taskQueue"}}'] == "1"
-    assert found['headgate_batch_room_seconds_count{class="nginx",room="render"}'] == "1"
+    assert found['headgate_batch_stage_seconds_count{class="nginx",stage="render"}'] == "1"
 
 
 async def test_connections(metrics: Metrics) -> None:

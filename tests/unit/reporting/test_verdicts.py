@@ -2,6 +2,7 @@
 
 import pytest
 
+from headgate.api import Ingress
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.reporting.verdicts import (
     EventType,
@@ -16,7 +17,7 @@ from headgate.reporting.verdicts import (
     secret_updated,
 )
 
-CAFE = Subject(ObjectRef("Ingress", "shop", "cafe"), "uid-1", "networking.k8s.io/v1")
+CAFE = Subject(Ingress.KIND.ref("shop", "cafe"), "uid-1", "networking.k8s.io/v1")
 CONFIG = Subject(ObjectRef("ConfigMap", "edge", "nginx-config"))
 POD = Subject(ObjectRef("Pod", "edge", "headgate-0"))
 SECRET = ObjectRef("Secret", "edge", "default-tls")

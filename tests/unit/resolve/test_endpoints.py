@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.api import Service
+from headgate.api import Ingress, Service
 from headgate.api.networking import ServiceBackendPort
-from headgate.problems import ObjectRef, Severity
+from headgate.problems import Severity
 from headgate.resolve import Wanted, endpoints
 from tests.unit.resolve.resolve_objects import service, slice_
 
-INGRESS = ObjectRef("Ingress", "default", "cafe")
+INGRESS = Ingress.KIND.ref("default", "cafe")
 HTTP = ServiceBackendPort(number=80)
 
 
@@ -274,25 +274,28 @@ class TestExternalName:
         assert ask(local, allow_loopback=True)[0] == ("localhost:80",)
 
 
+KEY = "nginx.org/use-cluster-ip"
+
+
 class TestClusterIP:
     def test_is_used_with_the_port_of_the_service(self):
-        assert ask(service(), [slice_("a", "10.0.0.1")], use_cluster_ip=True) == (("10.96.0.9:80",), [])
-        assert ask(service(clusterIP="fd00::9"), use_cluster_ip=True)[0] == ("[fd00::9]:80",)
+        assert ask(service(), [slice_("a", "10.0.0.1")], use_cluster_ip=KEY) == (("10.96.0.9:80",), [])
+        assert ask(service(clusterIP="fd00::9"), use_cluster_ip=KEY)[0] == ("[fd00::9]:80",)
 
     @pytest.mark.parametrize("none", ["None", "", None])
     def test_that_is_missing_is_said_and_endpoints_are_used(self, none):
-        servers, problems = ask(service(clusterIP=none), [slice_("a", "10.0.0.1")], use_cluster_ip=True)
+        servers, problems = ask(service(clusterIP=none), [slice_("a", "10.0.0.1")], use_cluster_ip=KEY)
         assert servers == ("10.0.0.1:8080",)
         assert len(problems) == 1
         assert "use-cluster-ip" in problems[0]
         assert "its endpoints are used" in problems[0]
 
     def test_needs_a_port_of_the_service(self):
-        assert ask(service(), (), ServiceBackendPort(number=81), use_cluster_ip=True)[0] == ()
+        assert ask(service(), (), ServiceBackendPort(number=81), use_cluster_ip=KEY)[0] == ()
 
     @pytest.mark.parametrize("address", ["127.0.0.1", "x", "0.0.0.0"])
     def test_that_is_no_proper_address_is_refused(self, address):
-        servers, problems = ask(service(clusterIP=address), use_cluster_ip=True)
+        servers, problems = ask(service(clusterIP=address), use_cluster_ip=KEY)
         assert servers == ()
         assert "its cluster IP" in problems[0]
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.api import Ingress
 from headgate.problems import ObjectRef
 from headgate.resolve import Names, References, SliceIndex
 from headgate.resolve.names import LONGEST
@@ -13,7 +14,7 @@ from tests.unit.resolve.resolve_objects import slice_
 
 
 def ingress(name: str) -> ObjectRef:
-    return ObjectRef("Ingress", "default", name)
+    return Ingress.KIND.ref("default", name)
 
 
 def service(name: str) -> ObjectRef:
@@ -112,7 +113,7 @@ class TestSliceIndex:
 class TestNames:
     def test_the_first_has_the_plain_name_and_the_second_a_hash(self):
         names: Names[ObjectRef] = Names()
-        first, second = ObjectRef("Ingress", "a-b", "c"), ObjectRef("Ingress", "a", "b-c")
+        first, second = Ingress.KIND.ref("a-b", "c"), Ingress.KIND.ref("a", "b-c")
         assert names.claim(first, "a-b-c") == "a-b-c"
         given = names.claim(second, "a-b-c")
         assert given.startswith("a-b-c-")

@@ -2,12 +2,15 @@
 
 import pytest
 
+from headgate.api import Ingress
 from headgate.problems import ObjectRef, Severity
 from headgate.settings import (
+    HANDED_DOWN,
     NOTHING,
     REGISTRY,
     ConfigParams,
     Duration,
+    Overrides,
     Role,
     Scope,
     Size,
@@ -17,7 +20,7 @@ from headgate.settings import (
     overlay,
     read_annotations,
     read_configmap,
-    scoped,
+    read_keys,
 )
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Registry
@@ -25,7 +28,7 @@ from headgate.settings.values import Buffers
 from tests.unit.settings.knob_samples import SAMPLES, companions
 
 CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")
-INGRESS = ObjectRef("Ingress", "default", "cafe")
+INGRESS = Ingress.KIND.ref("default", "cafe")
 GATES = frozenset({"enable-snippets", "enable-directive-autoadjust"})
 BY_ANNOTATION = sorted(REGISTRY.annotations.items())
 BY_KEY = sorted(REGISTRY.keys.items())
@@ -73,7 +76,7 @@ def test_a_wrong_annotation_refuses_the_ingress(key: str, field) -> None:
     text = SAMPLES[field.name].refused[0]
     said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, gates=GATES)
     assert any(problem.refuses and problem.field == key and problem.value == text for problem in problems)
-    assert field.name not in said.get(field.group, {})
+    assert field.name not in said
 
 
 @pytest.mark.parametrize(("key", "field"), BY_ANNOTATION, ids=[key for key, _ in BY_ANNOTATION])
@@ -90,7 +93,7 @@ def test_the_nearer_word_holds() -> None:
         {"nginx.org/proxy-send-timeout": "2s", "nginx.org/proxy-connect-timeout": "2s"}, INGRESS, Role.MASTER
     )
     minion, _ = read_annotations({"nginx.org/proxy-connect-timeout": "3s"}, INGRESS, Role.MINION)
-    around, _ = overlay(params, scoped(master, Scope.INHERITED), INGRESS)
+    around, _ = overlay(params, master.part(Scope.INHERITED), INGRESS)
     here, _ = overlay(around, minion, INGRESS)
     proxy = here.proxy
     assert (proxy.proxy_read_timeout, proxy.proxy_send_timeout, proxy.proxy_connect_timeout) == ("1s", "2s", "3s")
@@ -105,7 +108,7 @@ def test_a_knob_of_another_role_is_left_out_and_said(role: Role, key: str, field
     said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, role, GATES)
     deaf = {Role.MINION: Scope.SERVER, Role.MASTER: Scope.LOCATION}.get(role)
     told = [problem for problem in problems if problem.field == key and "has no effect on a" in problem.reason]
-    assert bool(told) is (field.setting.scope is deaf) is (field.name not in said.get(field.group, {}))
+    assert bool(told) is (field.setting.scope is deaf) is (field.name not in said)
     assert not any(problem.refuses for problem in told)
 
 
@@ -115,17 +118,18 @@ def test_minions_take_only_what_is_inherited() -> None:
         INGRESS,
         Role.MASTER,
     )
-    assert scoped(said, Scope.INHERITED) == {"upstream": {"lb_method": Words(("ip_hash",))}}
-    assert scoped({}, Scope.INHERITED) == {}
+    assert said.part(Scope.INHERITED).said == {"lb_method": Words(("ip_hash",))}
+    assert not Overrides().part(Scope.INHERITED)
 
 
 def test_snippets_need_the_flag_on_an_ingress_but_not_in_the_configmap() -> None:
     annotation, data = {"nginx.org/server-snippets": "deny all;"}, {"server-snippets": "deny all;"}
     said, (problem,) = read_annotations(annotation, INGRESS)
-    assert said == {}
+    assert not said
     assert problem.refuses
     assert "-enable-snippets" in str(problem)
-    assert read_annotations(annotation, INGRESS, gates=GATES) == ({"snippets": {"server_snippets": "deny all;"}}, [])
+    permitted, problems = read_annotations(annotation, INGRESS, gates=GATES)
+    assert (permitted.said, problems) == ({"server_snippets": "deny all;"}, [])
     params, problems = read_configmap(data, CONFIGMAP)
     assert params.snippets.server_snippets == Snippet("deny all;")
     assert problems == []
@@ -180,7 +184,8 @@ def test_the_proper_spelling_wins_over_the_deprecated_one(proper: str) -> None:
     said, problems = read_annotations(
         {"nginx.org/ssl-redirect": proper, "ingress.kubernetes.io/ssl-redirect": other}, INGRESS
     )
-    assert said == {"tls": {"ssl_redirect": proper == "true"}}
+    assert said.said == {"ssl_redirect": proper == "true"}
+    assert said.key("ssl_redirect") == "nginx.org/ssl-redirect"
     (problem,) = problems
     assert problem.field == "ingress.kubernetes.io/ssl-redirect"
     assert problem.reason == "is overruled by nginx.org/ssl-redirect"
@@ -197,7 +202,7 @@ def test_unknown_and_declined_annotations_are_said_and_others_left_alone() -> No
     }
     said, problems = read_annotations(annotations, INGRESS)
     told = {problem.field: problem.reason for problem in problems}
-    assert said == {}
+    assert not said
     assert "did you mean nginx.org/proxy-read-timeout?" in told.pop("nginx.org/proxy-read-timeot")
     assert "comes with the policies" in told.pop("nginx.com/jwt-key")
     assert "App Protect" in told.pop("appprotect.f5.com/app-protect-enable")
@@ -245,9 +250,9 @@ def test_delta_says_only_what_differs() -> None:
     base = ConfigParams()
     assert base.delta(base) is NOTHING
     assert not NOTHING
-    same, _ = overlay(base, {"proxy": {"proxy_read_timeout": Duration("60s")}}, INGRESS)
+    same, _ = overlay(base, Overrides({"proxy_read_timeout": Duration("60s")}), INGRESS)
     assert not same.delta(base)
-    other, _ = overlay(base, {"proxy": {"proxy_read_timeout": Duration("5s")}}, INGRESS)
+    other, _ = overlay(base, Overrides({"proxy_read_timeout": Duration("5s")}), INGRESS)
     delta = other.delta(base)
     assert delta
     assert delta.proxy_read_timeout == "5s"
@@ -261,10 +266,26 @@ def test_delta_says_only_what_differs() -> None:
 
 def test_saying_nothing_copies_nothing() -> None:
     base = ConfigParams()
-    assert overlay(base, {}, INGRESS) == (base, [])
-    assert overlay(base, {}, INGRESS)[0] is base
+    assert overlay(base, Overrides(), INGRESS) == (base, [])
+    assert overlay(base, Overrides(), INGRESS)[0] is base
 
 
 def test_a_field_name_in_two_groups_is_a_bug() -> None:
     with pytest.raises(ValueError, match="two groups"):
         Registry({"one": ProxySettings, "two": ProxySettings})
+
+
+def test_a_key_is_remembered_as_it_was_written() -> None:
+    deprecated, _ = read_annotations({"ingress.kubernetes.io/ssl-redirect": "false"}, INGRESS)
+    assert deprecated.key("ssl_redirect") == "ingress.kubernetes.io/ssl-redirect"
+    assert deprecated.key("lb_method") == "nginx.org/lb-method"
+    data, _ = read_keys({"lb-method": "ip_hash"}, CONFIGMAP)
+    assert data.key("lb_method") == "lb-method"
+
+
+def test_the_request_headers_of_a_minion_follow_those_of_its_master() -> None:
+    master, _ = read_annotations({"nginx.org/proxy-set-headers": "X-A:1"}, INGRESS, Role.MASTER)
+    minion, _ = read_annotations({"nginx.org/proxy-set-headers": "X-B:2"}, INGRESS, Role.MINION)
+    around, _ = overlay(ConfigParams(), master.part(*HANDED_DOWN), INGRESS)
+    here, _ = overlay(around, minion, INGRESS)
+    assert [header.name for header in here.headers.proxy_set_headers] == ["X-A", "X-B"]

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from headgate.api import Ingress, Pod, Service, TopLevel
-from headgate.controller.replicas import count_ready, selector
+from headgate.pipeline.replicas import count_ready
 from headgate.problems import ObjectRef
+from headgate.watch.replicas import selector
 from tests.world import World, made
 
 FLAGS = ("-ingress-class=nginx",)
@@ -57,7 +58,7 @@ def test_only_those_that_are_ready_count_and_only_those_who_ask_are_touched() ->
     assert (rate(world), rate(world, "other")) == ("10r/s", "10r/s")
     world.put(pod("b"))
     walk = world.walk()
-    assert walk.regenerated == {ObjectRef("Ingress", "shop", "cafe")}
+    assert walk.generated == {Ingress.KIND.ref("shop", "cafe")}
     assert (rate(world), rate(world, "other")) == ("5r/s", "10r/s")
     world.drop(ObjectRef("Pod", "edge", "a"))
     world.walk()
@@ -67,7 +68,7 @@ def test_only_those_that_are_ready_count_and_only_those_who_ask_are_touched() ->
 def test_pods_that_come_and_go_touch_nothing_where_nobody_asks() -> None:
     world = world_of(pod("a"), scale="false")
     world.put(pod("b"))
-    assert not world.walk().regenerated
+    assert not world.walk().generated
     assert rate(world) == "10r/s"
 
 

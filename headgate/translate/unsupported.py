@@ -12,7 +12,7 @@ from headgate.translate.environment import Environment
 LEFT_OUT = "it is left out"
 
 
-def lacks_of_config_map(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
+def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     """Yield a Problem for each key of the ConfigMap *origin* that this nginx has no module for."""
     client, capabilities = env.params.client, env.capabilities
     asked = {
@@ -35,7 +35,7 @@ def _telemetry(env: Environment) -> Iterator[tuple[str, object]]:
     yield from ((name.replace("_", "-"), value) for name, value in structs.asdict(env.params.telemetry).items())
 
 
-def lacks_of_flags(env: Environment) -> Iterator[str]:
+def unsupported_flags(env: Environment) -> Iterator[str]:
     """Yield one line for each thing that flags ask for and this nginx cannot do."""
     capabilities = env.capabilities
     if not capabilities.stub_status and env.status:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from headgate.api import ConfigMap, Event, Ingress, Kind, Lease, Namespace, Pod, Secret, Service
-from headgate.controller.kinds import WATCHED, Scope
 from headgate.options import NamespacedName, Options
+from headgate.watch.kinds import WATCHED, Extent
 
 EVERYWHERE = ""
 """In place of a namespace: the rules belong into a ClusterRole that is bound in the whole cluster."""
@@ -95,9 +95,9 @@ class Part(msgspec.Struct, frozen=True):
         return merged(permission.rule(name) for permission in self.permissions)
 
 
-def _follow(scope: Scope) -> tuple[Permission, ...]:
-    """The Informers' permissions for the kinds of one scope."""
-    return tuple(Permission(row.model.KIND, FOLLOW) for row in WATCHED if row.scope is scope)
+def _follow(extent: Extent) -> tuple[Permission, ...]:
+    """The Informers' permissions for the kinds of one extent."""
+    return tuple(Permission(row.model.KIND, FOLLOW) for row in WATCHED if row.extent is extent)
 
 
 def _config_map(options: Options) -> Iterator[NamespacedName]:
@@ -132,7 +132,7 @@ def _sees(namespaces: tuple[str, ...], namespace: str) -> bool:
 _EVENTS = Permission(Event.KIND, ("create", "patch"))
 
 PARTS: tuple[Part, ...] = (
-    Part("classes", Reach.CLUSTER, "which Ingresses are ours", _follow(Scope.CLUSTER)),
+    Part("classes", Reach.CLUSTER, "which Ingresses are served here", _follow(Extent.CLUSTER)),
     Part(
         "labels",
         Reach.CLUSTER,
@@ -141,7 +141,7 @@ PARTS: tuple[Part, ...] = (
         wanted=lambda options: bool(options.watch_namespace_label),
     ),
     Part(
-        "watched", Reach.WATCHED, "Ingresses, what they lead to, and their events", (*_follow(Scope.WATCHED), _EVENTS)
+        "watched", Reach.WATCHED, "Ingresses, what they lead to, and their events", (*_follow(Extent.WATCHED), _EVENTS)
     ),
     Part(
         "status",
@@ -150,12 +150,12 @@ PARTS: tuple[Part, ...] = (
         (Permission(Ingress.KIND, ("get",)), Permission(Ingress.KIND, ("update",), "status")),
         wanted=lambda options: options.report_ingress_status,
     ),
-    Part("secrets", Reach.SECRETS, "certificates and passwords that Ingresses name", _follow(Scope.SECRETS)),
+    Part("secrets", Reach.SECRETS, "certificates and passwords that Ingresses name", _follow(Extent.SECRETS)),
     Part(
         "own",
         Reach.OWN,
         "events on the controller's own Pod, and how many replicas share a rate limit",
-        (Permission(Pod.KIND, ("get",)), *_follow(Scope.OWN), _EVENTS),
+        (Permission(Pod.KIND, ("get",)), *_follow(Extent.OWN), _EVENTS),
     ),
     Part(
         "lease",

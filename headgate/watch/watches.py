@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from headgate.api import ConfigMap, Namespace, Pod, Secret, Service, TopLevel
-from headgate.controller.collections import Collection
-from headgate.controller.kinds import WATCHED, Scope, Watched
 from headgate.k8s import Informer, Source, WorkQueue
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
+from headgate.watch.collections import Collection
+from headgate.watch.kinds import WATCHED, Extent, Watched
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +46,24 @@ class Watches:
         self._sources = sources
         self._queue = queue
         self._running: dict[str, list[tuple[Informer[Any], asyncio.Task[None]]]] = {}
-        self._namespaces: Informer[Namespace] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
         self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in WATCHED}
         self._informers: list[Informer[Any]] = list(self._fixed())
+        self._namespaces = self._namespace_informer()
 
     def follow_replicas(self, selector: str) -> None:
         """Watch the Pods in the controller's own namespace that *selector* selects; to be called before ``run``."""
         selection = Selection(self._options.pod_namespace, labels=selector)
-        self._informers.append(self._informer(Watched(Pod, Scope.OWN), selection))
+        self._informers.append(self._informer(Watched(Pod, Extent.OWN), selection))
 
     def find(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
         """Look one object up."""
         return self.collections[model].get(ref)
+
+    def read(self, keys: Iterable[ObjectRef]) -> Mapping[ObjectRef, TopLevel | None]:
+        """Return the newest version of each object that *keys* name, ``None`` for those that are gone."""
+        models = {(model.KIND.group, model.KIND.name): model for model in self.collections}
+        return {ref: self.find(model, ref) if (model := models.get((ref.group, ref.kind))) else None for ref in keys}
 
     async def synced(self) -> None:
         """Return once every Informer has the whole of its collection, or may not have it."""
@@ -68,15 +74,19 @@ class Watches:
 
     async def run(self) -> None:
         """Run every Informer; ends only by cancellation, which leaves the Stores as they are."""
-        async with asyncio.TaskGroup() as tasks:
-            if self._options.watch_namespace_label:
-                selection = Selection(labels=self._options.watch_namespace_label)
-                self._namespaces = Informer(
-                    self._sources(Namespace, selection), lambda ref: self._follow(tasks, ref), name="namespaces"
-                )
+        async with asyncio.TaskGroup() as self._tasks:
+            tasks = self._tasks
+            if self._namespaces:
                 tasks.create_task(self._namespaces.run())
             for informer in self._informers:
                 tasks.create_task(informer.run())
+
+    def _namespace_informer(self) -> Informer[Namespace] | None:
+        """Build the Informer that follows labelled namespaces, if a label is asked for."""
+        label = self._options.watch_namespace_label
+        if not label:
+            return None
+        return Informer(self._sources(Namespace, Selection(labels=label)), self._follow, name="namespaces")
 
     def _fixed(self) -> Iterator[Informer[Any]]:
         """Build the Informers that run from the start to the end."""
@@ -85,14 +95,14 @@ class Watches:
                 yield self._informer(row, Selection(namespace, row.fields))
         for model, named in self._named():
             fields = f"metadata.name={named.name}"
-            yield self._informer(Watched(model, Scope.NAMED), Selection(named.namespace, fields))
+            yield self._informer(Watched(model, Extent.NAMED), Selection(named.namespace, fields))
 
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
-        if row.scope is Scope.CLUSTER:
+        if row.extent is Extent.CLUSTER:
             return ("",)
-        if row.scope in {Scope.NAMED, Scope.OWN} or self._options.watch_namespace_label:
+        if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label:
             return ()
-        if row.scope is Scope.SECRETS:
+        if row.extent is Extent.SECRETS:
             return self._options.secret_namespaces or ("",)
         return self._options.watch_namespace or ("",)
 
@@ -116,11 +126,13 @@ class Watches:
         self.collections[row.model].add(selection.namespace, informer.store)
         return informer
 
-    def _follow(self, tasks: asyncio.TaskGroup, ref: ObjectRef) -> None:
+    def _follow(self, ref: ObjectRef) -> None:
         """Begin or end to watch a namespace whose label came or went."""
-        wanted = self._namespaces is not None and ref in self._namespaces.store
+        assert self._namespaces  # noqa: S101 - its Informer calls this,
+        assert self._tasks  # noqa: S101 - from a task of this group
+        tasks, wanted = self._tasks, ref in self._namespaces.store
         if wanted and ref.name not in self._running:
-            rows = [row for row in WATCHED if row.scope in {Scope.WATCHED, Scope.SECRETS}]
+            rows = [row for row in WATCHED if row.extent in {Extent.WATCHED, Extent.SECRETS}]
             made = [self._informer(row, Selection(ref.name, row.fields)) for row in rows if self._reads(row, ref.name)]
             self._running[ref.name] = [(informer, tasks.create_task(informer.run())) for informer in made]
             log.info("namespace watched", extra={"fields": {"namespace": ref.name}})
@@ -132,7 +144,7 @@ class Watches:
 
     def _reads(self, row: Watched, namespace: str) -> bool:
         allowed = self._options.watch_secret_namespace
-        return row.scope is not Scope.SECRETS or not allowed or namespace in allowed
+        return row.extent is not Extent.SECRETS or not allowed or namespace in allowed
 
     def _drop(self, namespace: str, informer: Informer[Any]) -> None:
         """Take an Informer's objects away; their keys go on the queue, which finds them gone."""

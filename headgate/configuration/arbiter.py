@@ -1,0 +1,89 @@
+"""Who holds a slot: the oldest claimant, whatever kind it is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+import msgspec
+
+from headgate.api.base import ObjectMeta
+from headgate.configuration.claims import Slot
+from headgate.problems import ObjectRef
+
+LATER = "9"
+"""Sorts after every RFC 3339 time: an object without a creation time is the youngest."""
+SLACK = 8
+"""Withdrawn claims that a contest may carry beside as many as there are claimants."""
+
+
+class Claimant(msgspec.Struct, frozen=True, gc=False):
+    """An object that asks for slots; ``created`` is RFC 3339 text."""
+
+    ref: ObjectRef
+    created: str
+    uid: str
+
+    @classmethod
+    def of(cls, ref: ObjectRef, metadata: ObjectMeta) -> Claimant:
+        """Build from an object's metadata."""
+        return cls(ref, metadata.creation_timestamp or LATER, metadata.uid)
+
+    def __lt__(self, other: Claimant) -> bool:
+        """Whether this one wins: older; of equal age the larger UID (contract line 93), then the smaller name."""
+        if self.created != other.created:
+            return self.created < other.created
+        return self.uid > other.uid if self.uid != other.uid else self.ref < other.ref
+
+
+class _Contest:
+    """The claimants of one slot; those that withdrew stay in the heap until they come to its top."""
+
+    def __init__(self) -> None:
+        self.claimants: dict[ObjectRef, Claimant] = {}
+        self._heap: list[Claimant] = []
+
+    def add(self, claimant: Claimant) -> None:
+        self.claimants[claimant.ref] = claimant
+        heapq.heappush(self._heap, claimant)
+        if len(self._heap) > 2 * len(self.claimants) + SLACK:
+            self._heap = list(self.claimants.values())
+            heapq.heapify(self._heap)
+
+    def holder(self) -> ObjectRef:
+        while self.claimants.get(self._heap[0].ref) is not self._heap[0]:
+            heapq.heappop(self._heap)
+        return self._heap[0].ref
+
+
+class Arbiter:
+    """Claims by slot; the holder of a slot does not depend on the order in which claims came.
+
+    A claim costs the logarithm of the number of claimants, and so does the question who holds the slot.
+    """
+
+    def __init__(self) -> None:
+        """Begin without claims."""
+        self._contests: dict[Slot, _Contest] = {}
+
+    def claim(self, claimant: Claimant, slots: Iterable[Slot]) -> None:
+        """Let *claimant* ask for *slots*."""
+        for slot in slots:
+            self._contests.setdefault(slot, _Contest()).add(claimant)
+
+    def withdraw(self, ref: ObjectRef, slots: Iterable[Slot]) -> None:
+        """Forget the claims of *ref* to *slots*."""
+        for slot in slots:
+            contest = self._contests.get(slot)
+            if contest and contest.claimants.pop(ref, None) and not contest.claimants:
+                del self._contests[slot]
+
+    def holder(self, slot: Slot) -> ObjectRef | None:
+        """Return who holds *slot*."""
+        contest = self._contests.get(slot)
+        return contest.holder() if contest else None
+
+    def claimants(self, slot: Slot) -> frozenset[ObjectRef]:
+        """Return all who ask for *slot*."""
+        contest = self._contests.get(slot)
+        return frozenset(contest.claimants) if contest else frozenset()

@@ -1,0 +1,68 @@
+"""What an Ingress asks for: hosts, or as a minion paths below the master of its host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headgate.api import Ingress
+from headgate.api.networking import HTTPIngressPath
+from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Slot
+from headgate.problems import ObjectRef, Problem, Severity
+from headgate.settings import INCUMBENT, Role
+from headgate.validation.ingress import ValidIngress
+
+
+def ingress_class(ingress: Ingress) -> str:
+    """Return the class that *ingress* names, or ``""``; the annotation wins over the field."""
+    return INCUMBENT.class_of(ingress.annotations) or (ingress.spec and ingress.spec.ingress_class_name) or ""
+
+
+def ingress_claims(valid: ValidIngress) -> Claims:
+    """Return the slots that an Ingress asks for."""
+    if valid.role is not Role.MINION:
+        return Claims(tuple(_host(host) for host in valid.hosts))
+    host = valid.hosts[0]
+    return Claims(tuple(_paths(valid.ingress, host)), Attachment(Slot(host), MERGEABLE))
+
+
+def _host(host: str) -> Claim:
+    return Claim(Slot(host), "spec.rules", f"host {host or 'empty host'}")
+
+
+def _paths(ingress: Ingress, host: str) -> Iterator[Claim]:
+    """Yield a claim for each path of a minion, in the order of the paths.
+
+    ``Exact /a`` and ``Prefix /a`` are two slots and can stand side by side.
+    """
+    rules = (ingress.spec and ingress.spec.rules) or ()
+    paths = (rules[0].http and rules[0].http.paths) or () if rules else ()
+    for i, path in enumerate(paths):
+        bare = _bare(path)
+        field = f"spec.rules[0].http.paths[{i}].path"
+        yield Claim(Slot(host, path=(bare, path.path_type or "")), field, f"path {bare}")
+
+
+def _bare(path: HTTPIngressPath) -> str:
+    """Return the path as it is arbitrated: the Prefixes ``/tea`` and ``/tea/`` mean the same (Kubernetes API)."""
+    text = path.path or "/"
+    return text.rstrip("/") or "/" if path.path_type == "Prefix" else text
+
+
+def _is_master(holder: Candidate) -> bool:
+    return isinstance(holder.valid, ValidIngress) and holder.valid.role is Role.MASTER
+
+
+def _orphan(ref: ObjectRef) -> Problem:
+    return Problem(
+        ref,
+        "",
+        "",
+        "Ingress master is invalid or doesn't exist",
+        "its paths are not served until there is a master for its host",
+        Severity.ERROR,
+        code="NoIngressMasterFound",
+    )
+
+
+MERGEABLE = AttachmentRule(_is_master, _orphan)
+"""Minions attach to the master that holds their host."""

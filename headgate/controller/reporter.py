@@ -1,0 +1,221 @@
+"""Reporter: what became of a batch, told to the owners of its objects, once and only when it changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from headgate.api import ConfigMap, Secret
+from headgate.api.base import TopLevel
+from headgate.configuration import Standing
+from headgate.controller.kinds import ClaimantKind
+from headgate.ir import ApplyResult
+from headgate.pipeline import Generation
+from headgate.problems import ObjectRef, Problem
+from headgate.reporting.verdicts import (
+    Refusal,
+    State,
+    Subject,
+    Verdict,
+    for_config_map,
+    secret_deleted,
+    secret_rejected,
+    secret_updated,
+)
+
+log = logging.getLogger(__name__)
+
+Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
+
+
+class EventSink(Protocol):
+    """Where Verdicts become Events."""
+
+    def record(self, verdict: Verdict) -> None:
+        """Send it."""
+
+
+class StatusSink(Protocol):
+    """Where Verdicts become statuses."""
+
+    def report(self, verdict: Verdict) -> None:
+        """Take note."""
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Stop caring."""
+
+
+class Census(msgspec.Struct, frozen=True):
+    """How the objects of our class fare.
+
+    Attributes:
+        served: those that requests reach.
+        refused: those that are not served as they stand; an earlier version of them may be.
+    """
+
+    served: int
+    refused: int
+
+
+class Sinks(msgspec.Struct, frozen=True):
+    """Where the Reporter speaks.
+
+    Attributes:
+        events: takes Verdicts for Events.
+        status: takes Verdicts for statuses, if those are written.
+        pod: what Events about the Secrets of flags are attached to.
+        addresses: called after each batch with the ConfigMap's ``external-status-address``, to look at the addresses
+            of Ingresses again.
+    """
+
+    events: EventSink
+    status: StatusSink | None
+    pod: Subject
+    addresses: Callable[[str], None] = lambda _: None
+
+
+class Reporter:
+    """Remembers what was last said about each object."""
+
+    def __init__(
+        self,
+        kinds: Iterable[ClaimantKind],
+        find: Find,
+        sinks: Sinks,
+        config_map: ObjectRef | None = None,
+        *,
+        ignored_level: int = logging.DEBUG,
+    ) -> None:
+        """Speak through *sinks*.
+
+        Args:
+            kinds: the kinds whose objects have verdicts.
+            find: looks objects up.
+            sinks: where it speaks.
+            config_map: the ConfigMap of ``-nginx-configmaps``.
+            ignored_level: log level of objects of other controllers, which are no news in a cluster.
+        """
+        self._kinds = {(kind.model.KIND.group, kind.model.KIND.name): kind for kind in kinds}
+        self._find = find
+        self._sinks = sinks
+        self._config_map = config_map
+        self._ignored_level = ignored_level
+        self._last: dict[ObjectRef, Verdict] = {}
+        self._standings: dict[ObjectRef, Standing] = {}
+        self._served: set[ObjectRef] = set()
+        self._refused: frozenset[ObjectRef] = frozenset()
+        self._doubtful: set[ObjectRef] = set()
+        """Whose owners were told that an apply failed as a whole, and are told when one succeeds."""
+
+    def report(
+        self, generation: Generation, result: ApplyResult, keys: frozenset[ObjectRef], config_refusal: str
+    ) -> None:
+        """Tell the owners of everything that *generation* looked at, and of what nginx refuses or refuses no longer.
+
+        Args:
+            generation: the answer that nginx was given last.
+            result: how nginx took it.
+            keys: the batch; the owner of an object in it is told also where the words are the same.
+            config_refusal: what nginx said against the ConfigMap, if that was given up.
+        """
+        update = generation.update
+        self._log_ignored(generation)
+        self._standings.update(update.standings)
+        for ref in update.gone:
+            self._forget(ref)
+        self._served &= generation.resources.keys()
+        for ref in sorted(self._concerned(generation, result)):
+            self._tell(ref, generation, result, again=ref in keys)
+        if generation.config_map is not None:
+            self._tell_config_map(generation.config_map, result, config_refusal)
+        for secret, problems in generation.special.items():
+            self._tell_special(secret, problems)
+        if result.ok:  # so that a later refusal can say whether something is kept
+            self._served |= generation.generated - result.refused.keys()
+        self._sinks.addresses(generation.env.params.main.external_status_address or "")
+
+    def census(self) -> Census:
+        """Count the objects by what was last said about them."""
+        verdicts = self._last.values()
+        refused = sum(verdict.state is State.INVALID for verdict in verdicts)
+        return Census(served=sum(verdict.served for verdict in verdicts), refused=refused)
+
+    def _concerned(self, generation: Generation, result: ApplyResult) -> set[ObjectRef]:
+        """Return whose verdict may have changed."""
+        refused = frozenset(result.refused)
+        concerned = set(generation.update.standings)
+        for ref in generation.generated | (refused ^ self._refused):
+            concerned.update(generation.members(ref))
+        self._refused = refused
+        concerned |= self._doubtful
+        concerned -= generation.update.gone
+        self._doubtful = set() if result.ok else set(concerned)
+        return concerned
+
+    def _log_ignored(self, generation: Generation) -> None:
+        for ref, reason in sorted(generation.update.ignored.items()):
+            log.log(self._ignored_level, "ignored", extra={"fields": {"object": str(ref), "reason": reason}})
+
+    def _tell(self, ref: ObjectRef, generation: Generation, result: ApplyResult, *, again: bool) -> None:
+        """Judge one object; say it if it differs from the last time, or if its owner just wrote it."""
+        kind = self._kinds[ref.group, ref.kind]
+        item = self._find(kind.model, ref)
+        if item is None:
+            return
+        standing = self._standings.get(ref, Standing())
+        found = [*standing.problems, *_about(ref, standing.owner, generation, generated=False)]
+        generated = list(_about(ref, standing.owner, generation, generated=True))
+        subject = Subject(ref, item.metadata.uid, item.KIND.api_version)
+        verdict = kind.verdict(subject, found, generated, self._refusal(standing.owner, result))
+        if again or verdict != self._last.get(ref):
+            self._sinks.events.record(verdict)
+        self._last[ref] = verdict
+        if self._sinks.status and kind.status:
+            self._sinks.status.report(verdict)
+
+    def _refusal(self, owner: ObjectRef | None, result: ApplyResult) -> Refusal | None:
+        if owner is None:
+            return None
+        message = result.refused.get(owner) or ("" if result.ok else result.error)
+        return Refusal(message, kept=owner in self._served) if message else None
+
+    def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, refusal: str) -> None:
+        ref = self._config_map
+        if ref is None:
+            return
+        found = self._find(ConfigMap, ref)
+        subject = Subject(ref, found.metadata.uid if found else "", ConfigMap.KIND.api_version)
+        against = refusal or ("" if result.ok else result.error)
+        for verdict in for_config_map(subject, problems, Refusal(against) if against else None):
+            self._sinks.events.record(verdict)
+
+    def _tell_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
+        """Say what became of a Secret of a flag; each renewal is news, though the words are the same."""
+        pod = self._sinks.pod
+        bad = [problem for problem in problems if problem.code]
+        if not bad:
+            verdict = secret_updated(pod, secret)
+        elif self._find(Secret, secret) is None:
+            verdict = secret_deleted(pod, secret)
+        else:
+            verdict = secret_rejected(pod, secret, bad)
+        self._sinks.events.record(verdict)
+
+    def _forget(self, ref: ObjectRef) -> None:
+        self._last.pop(ref, None)
+        self._standings.pop(ref, None)
+        if self._sinks.status:
+            self._sinks.status.forget(ref)
+
+
+def _about(ref: ObjectRef, owner: ObjectRef | None, generation: Generation, *, generated: bool) -> Iterator[Problem]:
+    """Yield the Problems of *ref* in the resource *owner*: found when that was lowered, or when it was generated."""
+    found = generation.resources.get(owner) if owner else None
+    if found is None:
+        return
+    for problem in found.problems if generated else found.wanted.problems:
+        if problem.origin == ref:
+            yield problem

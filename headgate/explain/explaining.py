@@ -1,0 +1,298 @@
+"""The answer, in the order in which nginx decides: listener, handshake, server, redirects, location, backend."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from headgate.explain.answer import (
+    Answer,
+    ListenerAnswer,
+    LocationAnswer,
+    RejectedMatch,
+    RequestOutcome,
+    ServerAnswer,
+    TlsAnswer,
+)
+from headgate.explain.backend import asked, before, redirect_step
+from headgate.explain.context import RequestContext
+from headgate.explain.handshake import handshake
+from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
+from headgate.explain.provenance import in_force, one, whence
+from headgate.explain.question import USUAL, Question
+from headgate.explain.uri import host_of, path_of
+from headgate.explain.view import ClusterView, ServerView, covers, nearest
+from headgate.ir.http import Location, Server
+from headgate.routes import Route
+from headgate.settings import Overrides
+
+BAD_REQUEST = 400
+REDIRECTS = range(300, 400)
+NOT_FOUND = 404
+CLOSED = 444
+"""nginx's own: the connection is closed without a word."""
+
+
+def explain(view: ClusterView, question: Question) -> Answer:
+    """Return what nginx does with the request of *question*, given what *view* shows."""
+    answer = _connected(view, question)
+    name = host_of(question.host) or ""
+    involved = [ref for server in view.servers if server.resource and _is(server, answer)
+                for ref in server.resource.table.members]  # fmt: skip
+    hints = (*answer.hints, *_hosts_nearby(view, question, answer, name))
+    return structs.replace(answer, nearby=view.nearby(name, involved), hints=hints)
+
+
+def _is(server: ServerView, answer: Answer) -> bool:
+    return answer.server is not None and (server.file, server.host) == (answer.server.file, answer.server.host)
+
+
+# --- the connection -----------------------------------------------------------------------------------
+
+
+def _connected(view: ClusterView, question: Question) -> Answer:
+    """Follow the request from the connection on."""
+    port = question.port or (view.env.https_port if question.secure else view.env.http_port)
+    speaks = next((found for server in view.servers for found in listens(server.server) if found.port == port), None)
+    if speaks is None:
+        summary = f"Nothing answers: no server listens on port {port}."
+        hints = (f"Servers listen on {_ports(view)}",)
+        return Answer(url=question.url, outcome=RequestOutcome.UNREACHABLE, summary=summary, hints=hints)
+    listener = ListenerAnswer(port, speaks.tls, _why_port(view, question, speaks), speaks.proxy_protocol)
+    if speaks.tls != question.secure:
+        return _wrong_protocol(question, listener)
+    tls = handshake(view, question.sni, port) if question.secure else None
+    if tls and not tls.accepted:
+        summary = f"The TLS handshake fails: {tls.why}."
+        return Answer(url=question.url, outcome=RequestOutcome.REFUSED, summary=summary, listener=listener, tls=tls)
+    return structs.replace(_served(view, question, port), listener=listener, tls=tls)
+
+
+def _ports(view: ClusterView) -> str:
+    found = {(found.port, found.tls) for server in view.servers for found in listens(server.server)}
+    return ", ".join(f"{port} ({'HTTPS' if tls else 'HTTP'})" for port, tls in sorted(found))
+
+
+def _why_port(view: ClusterView, question: Question, found: Listen) -> str:
+    env = view.env
+    flag = {env.http_port: "-default-http-listener-port", env.https_port: "-default-https-listener-port"}.get(
+        found.port
+    )
+    if flag is None:
+        fields = (name for name in ("listen_ports", "listen_ports_ssl"))
+        return f"an Ingress opens it ({', '.join(map(Overrides().key, fields))})"
+    return flag if question.port else f"the usual port of {question.scheme} ({flag})"
+
+
+def _wrong_protocol(question: Question, listener: ListenerAnswer) -> Answer:
+    if listener.tls:
+        summary = f"nginx answers 400: port {listener.port} speaks HTTPS, and the request comes in plain HTTP."
+        return Answer(
+            url=question.url, outcome=RequestOutcome.ANSWERED, summary=summary, status=BAD_REQUEST, listener=listener
+        )
+    why = f"port {listener.port} speaks plain HTTP"
+    tls = TlsAnswer(accepted=False, secret="", why=why)
+    summary = f"The TLS handshake fails: {why}."
+    return Answer(url=question.url, outcome=RequestOutcome.REFUSED, summary=summary, listener=listener, tls=tls)
+
+
+# --- the server ---------------------------------------------------------------------------------------
+
+
+def _served(view: ClusterView, question: Question, port: int) -> Answer:
+    """Follow the request into its server."""
+    name, path = host_of(question.host), path_of(question.path)
+    if name is None or path is None:
+        what = f"the host {question.host!r}" if name is None else f"the path {question.path!r}"
+        summary = f"nginx answers 400: {what} is malformed."
+        return Answer(url=question.url, outcome=RequestOutcome.ANSWERED, summary=summary, status=BAD_REQUEST)
+    servers = [each.server for each in view.servers]
+    matching = [_view_of(view, found) for found in named(servers, name, port)]
+    server = matching[0] if matching else _view_of(view, default_of(servers, port))
+    context = RequestContext(view=view, question=question, name=name, path=path, port=port, server=server)
+    return structs.replace(_redirected(context) or _located(context), server=_server(context, matching))
+
+
+def _view_of(view: ClusterView, server: Server) -> ServerView:
+    return next(found for found in view.servers if found.server is server)
+
+
+def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer:
+    server, name = context.server, context.name
+    if not matching:
+        found = listen(server.server, context.port)
+        rest = (
+            "this one answers what no other does" if found and found.default else "this is the first that nginx reads"
+        )
+        why = f"no server on port {context.port} is called {name}; {rest}"
+    elif server.host.startswith("*."):
+        why = f"its wildcard covers {name}, and no server is called exactly that"
+    else:
+        why = "it is called exactly that"
+    owner = str(server.resource.table.origin) if server.resource else ""
+    others = tuple(RejectedMatch(other.host, "a wildcard gives way to an exact name") for other in matching[1:])
+    return ServerAnswer(server.host, server.file, owner, why, others)
+
+
+def _redirected(context: RequestContext) -> Answer | None:
+    """Return the redirect that goes before every location, if one applies."""
+    said = {
+        "$scheme": context.question.scheme,
+        "$http_x_forwarded_proto": context.question.headers.get("x-forwarded-proto", ""),
+    }
+    for redirect in context.server.server.redirects:
+        if said.get(redirect.variable) == "http":
+            target = context.filled(redirect.url)
+            return Answer(
+                url=context.question.url,
+                outcome=RequestOutcome.ANSWERED,
+                summary=f"nginx redirects ({redirect.code}) to {target}, whatever the path.",
+                status=redirect.code,
+                target=target,
+                steps=(redirect_step(context, redirect, ends=True),),
+                settings=in_force(context),
+                hints=(f"What happens then: headgate explain {target}",),
+            )
+    return None
+
+
+# --- the location -----------------------------------------------------------------------------------
+
+
+def _located(context: RequestContext) -> Answer:
+    """Find the location of *context* and say what comes of it; listener and server are not filled in."""
+    found = locate(context.server.server.locations, context.path)
+    assert found.location is not None  # noqa: S101 - every server has a location for / (translate.paths)
+    here = structs.replace(context, location=found.location)
+    upstream = None if found.slash else asked(here)
+    later = (redirect for redirect in context.server.server.redirects if redirect.variable != "$scheme")
+    answer = Answer(
+        url=context.question.url,
+        outcome=RequestOutcome.PROXIED if upstream else RequestOutcome.ANSWERED,
+        summary="",
+        location=_location(here, found),
+        steps=(*(redirect_step(context, redirect, ends=False) for redirect in later), *before(here)),
+        upstream=upstream,
+        settings=in_force(here),
+        hints=tuple(_doubts(here, found)),
+    )
+    if found.slash:
+        return _to_slash(here, answer)
+    return _proxied(answer) if upstream else _answered(here, found.location, answer)
+
+
+def _location(context: RequestContext, found: Found) -> LocationAnswer:
+    assert context.location is not None  # noqa: S101 - the caller found one
+    route = context.route
+    others = tuple(RejectedMatch(_name(other), why) for other, why in found.others)
+    owner = str(route.origin) if route else ""
+    return LocationAnswer(_name(context.location), found.why, owner, _rule(route) if route else "", others)
+
+
+def _name(location: Location) -> str:
+    return f"{location.modifier} {location.path}".strip()
+
+
+def _rule(route: Route) -> str:
+    """Return where the object asks for *route*, and the path as it is written."""
+    return route.field if route.field == "spec.defaultBackend" else f"{route.field}: {route.match}"
+
+
+def _to_slash(context: RequestContext, answer: Answer) -> Answer:
+    port = "" if context.port == USUAL[context.question.scheme] else f":{context.port}"
+    query = f"?{context.question.query}" if context.question.query else ""
+    target = f"{context.question.scheme}://{context.name}{port}{context.path}/{query}"
+    summary = f"nginx redirects (301) to {target}."
+    return structs.replace(answer, status=301, target=target, steps=(), summary=summary)
+
+
+def _proxied(answer: Answer) -> Answer:
+    """Say who answers in the end, or what ends the request before."""
+    upstream = answer.upstream
+    assert upstream is not None  # noqa: S101 - the caller looked
+    count = len(upstream.endpoints)
+    number = "1 endpoint" if count == 1 else f"{count} endpoints"
+    summary = f"Service {upstream.service}, port {upstream.port}, answers ({number})."
+    status = None
+    if not count:
+        summary, status = f"nginx answers 502: Service {upstream.service} has no endpoints.", 502
+    if ending := next((step for step in answer.steps if step.status), None):
+        summary = f"nginx answers {ending.status} ({ending.what}). Past that: {summary}"
+        return structs.replace(answer, summary=summary, status=ending.status, outcome=RequestOutcome.ANSWERED)
+    return structs.replace(answer, summary=summary, status=status)
+
+
+def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
+    """Fill in what nginx answers by itself."""
+    status, *rest = location.answer or ("404",)
+    code = int(status) if status.isdigit() else 302
+    target = context.filled(" ".join(rest)) if code in REDIRECTS else None
+    summary = (
+        f"nginx redirects ({code}) to {target}." if target else f"nginx answers {_spoken(code)}{_because(context)}."
+    )
+    if code == CLOSED:
+        summary = f"nginx closes the connection without an answer{_because(context)}."
+    hints = (*answer.hints, *_paths_nearby(context)) if code == NOT_FOUND else answer.hints
+    return structs.replace(answer, status=code, target=target, summary=summary, hints=hints)
+
+
+def _spoken(code: int) -> str:
+    try:
+        return f"{code} ({http.HTTPStatus(code).phrase})"
+    except ValueError:
+        return str(code)
+
+
+def _because(context: RequestContext) -> str:
+    """Say why nginx has no backend to ask."""
+    host, resource = context.host, context.server.resource
+    if host is None or resource is None:
+        setting = one(context, "default_server_return")
+        said = f"default-server-return is {setting.value} ({whence(setting.origins[0])})"
+        return f": no Ingress serves {context.name}, and {said}"
+    if context.location and context.location.modifier:
+        return ""
+    whose = "no path" if len(resource.table.members) == 1 else "no path of a minion"
+    return f": {whose} of {host.origin} covers {context.path}"
+
+
+def _paths_nearby(context: RequestContext) -> Iterator[str]:
+    """Name the paths that there are."""
+    backed = (location for location in context.server.server.locations if location.backend)
+    paths = sorted({location.path.rstrip("/") or "/" for location in backed})
+    if near := nearest(context.path, paths):
+        yield f"Did you mean {' or '.join(near)}?"
+    elif paths:
+        shown = ", ".join(paths[:10]) + (", …" if len(paths) > 10 else "")  # noqa: PLR2004 - a line's worth
+        yield f"{context.server.host or 'This server'} serves {shown}"
+
+
+def _doubts(context: RequestContext, found: Found) -> Iterator[str]:
+    """Yield what this answer cannot know."""
+    for pattern in found.unjudged:
+        yield f"Only nginx can judge the regular expression {pattern}; if it matches, that location may answer"
+    snippets = context.params.snippets
+    if snippets.server_snippets or snippets.location_snippets or snippets.http_snippets:
+        yield "Snippets are not read here: a location, return or rewrite in them changes the answer"
+    if snippets.main_template or snippets.ingress_template:
+        yield "Templates of your own are not read here: the answer is that of the built-in ones"
+
+
+# --- what may have been meant -------------------------------------------------------------------------
+
+
+def _hosts_nearby(view: ClusterView, question: Question, answer: Answer, name: str) -> Iterator[str]:
+    """Yield on which other ports the host is served, or which hosts are alike, where no server has the name."""
+    every = [server for server in view.servers if server.host]
+    covering = [server for server in every if covers(server.host, name)]
+    port = answer.listener.port if answer.listener else None
+    for server in covering:
+        if server.resource and not (port and listen(server.server, port)):
+            where = {f"{'https' if found.tls else 'http'} on port {found.port}" for found in listens(server.server)}
+            yield f"{server.resource.table.origin} serves {server.host}: {', '.join(sorted(where))}"
+    if not covering:
+        near = nearest(name, (server.host for server in every if not server.host.startswith("*")))
+        if near:
+            yield f"Did you mean {' or '.join(f'{question.scheme}://{host}' for host in near)}?"

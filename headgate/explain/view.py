@@ -1,0 +1,107 @@
+"""What ``explain`` looks at: everything that became of the objects of a cluster or a folder, and what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+import msgspec
+
+from headgate.explain.answer import Nearby
+from headgate.ir.http import Server
+from headgate.problems import ObjectRef, Problem
+from headgate.routes import Layer, RouteTable, VirtualHost
+from headgate.translate import Environment, Translated, translate_default_server
+from headgate.translate.naming import server_name
+
+ALIKE = 0.6
+"""How alike two names must be (``difflib`` ratio)."""
+MOST = 3
+
+
+class ResourceView(msgspec.Struct, frozen=True):
+    """A resource that holds hosts, and what it became."""
+
+    table: RouteTable
+    translated: Translated
+
+
+class ServerView(msgspec.Struct, frozen=True):
+    """A server, the file that it stands in, and the resource that it was made from (none: Headgate's own)."""
+
+    server: Server
+    file: str
+    resource: ResourceView | None
+
+    @property
+    def virtual_host(self) -> VirtualHost | None:
+        """The host that the server was made from."""
+        hosts = self.resource.table.hosts if self.resource else ()
+        return next((host for host in hosts if server_name(host.name) == self.server.name), None)
+
+    @property
+    def host(self) -> str:
+        """The host as the object writes it, ``""`` for the server that answers whatever no other does."""
+        found = self.virtual_host
+        return found.name if found else ""
+
+
+class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A cluster or a folder at one time.
+
+    Attributes:
+        env: what flags, binary and ConfigMap say.
+        resources: every resource that is served.
+        config_map: what the ConfigMap that a flag names says, if it is there.
+        default_secret: what ``-default-server-tls-secret`` names.
+        hosts: the hosts that each object asks for, served or not.
+        problems: what is wrong with each object, by object.
+        ignored: the objects of other controllers, and why they are not served here.
+    """
+
+    env: Environment
+    resources: tuple[ResourceView, ...] = ()
+    config_map: Layer | None = None
+    default_secret: ObjectRef | None = None
+    hosts: Mapping[ObjectRef, tuple[str, ...]] = {}
+    problems: Mapping[ObjectRef, tuple[Problem, ...]] = {}
+    ignored: Mapping[ObjectRef, str] = {}
+
+    @cached_property
+    def servers(self) -> tuple[ServerView, ...]:
+        """Every server, in the order in which nginx reads them: by name of the file."""
+        return tuple(sorted(self._servers(), key=lambda found: found.file.encode()))
+
+    def nearby(self, name: str, involved: Iterable[ObjectRef]) -> tuple[Nearby, ...]:
+        """Return what is wrong with the objects that ask for the host *name*, those *involved*, and the ConfigMap."""
+        refs = {ref for ref, hosts in self.hosts.items() if any(covers(host, name) for host in hosts)}
+        own = {self.config_map.origin} if self.config_map else set()
+        return tuple(row for ref in sorted(refs | own | set(involved)) for row in self._faults(ref))
+
+    def _faults(self, ref: ObjectRef) -> Iterator[Nearby]:
+        if reason := self.ignored.get(ref):
+            yield Nearby(str(ref), "ignored", f"is not served by this controller: {reason}")
+        for problem in self.problems.get(ref, ()):
+            yield Nearby(str(problem.origin), problem.severity.value, str(problem))
+
+    def _servers(self) -> Iterator[ServerView]:
+        default = translate_default_server(self.env)
+        found = [(config, resource) for resource in self.resources for config in resource.translated.configs]
+        if all(config.file != default.file for config, _ in found):
+            yield from (ServerView(server, default.file, None) for server in default.servers)
+        for config, resource in found:
+            yield from (ServerView(server, config.file, resource) for server in config.servers)
+
+
+def nearest(wanted: str, known: Iterable[str]) -> list[str]:
+    """Return what is most like *wanted*, the best first."""
+    return difflib.get_close_matches(wanted, sorted(set(known) - {wanted}), n=MOST, cutoff=ALIKE)
+
+
+def covers(host: str, name: str) -> bool:
+    """Whether *host* of a rule covers *name*; a wildcard covers one label (Kubernetes Ingress API)."""
+    if not host.startswith("*."):
+        return host == name
+    return re.fullmatch(rf"[^.]+{re.escape(host[1:])}", name) is not None

@@ -1,0 +1,194 @@
+"""Configurator: remembers what became of every resource, and merges all files into a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
+
+from msgspec import structs
+
+from headgate.ir import File, FileSet
+from headgate.ir.http import Certificate, Upstream
+from headgate.pipeline.common import CommonFiles, Totals
+from headgate.pipeline.generator import Bug, Generated, Generator, Rendered
+from headgate.pipeline.merged import MergedFiles
+from headgate.pipeline.stopwatch import Stopwatch
+from headgate.problems import ObjectRef
+from headgate.render import BadTemplate, Renderer
+from headgate.resolve import Lowered
+from headgate.routes import RouteTable
+from headgate.translate import Environment
+from headgate.translate.naming import DEFAULT_SERVER
+
+K = TypeVar("K", bound=Hashable)
+_NOTHING = Rendered(table=RouteTable(origin=ObjectRef("", "", ""), members=()))
+
+
+class Configurator:
+    """The generated state of every resource; each method costs what changed, ``files`` little more."""
+
+    def __init__(self, env: Environment, renderer: Renderer, watch: Stopwatch) -> None:
+        """Begin without resources.
+
+        Raises:
+            BadTemplate: a template of *renderer* fails even without resources.
+        """
+        self._watch = watch
+        self._generator = Generator(env, renderer, watch)
+        self._common = CommonFiles(env, renderer)
+        self._resources: dict[ObjectRef, Generated] = {}
+        self._owners: dict[str, ObjectRef] = {}
+        self._upstreams: dict[str, Upstream] = {}
+        self._merged = MergedFiles()
+        self._lengths: Counter[int] = Counter()
+        self._certificates: Counter[Certificate] = Counter()
+        self._certificate_set: frozenset[Certificate] | None = None
+        self._bugs: list[Bug] = []
+        self._views: tuple[Mapping[ObjectRef, Generated], Mapping[str, Upstream]] | None = None
+
+    @property
+    def env(self) -> Environment:
+        """What all translations share."""
+        return self._generator.env
+
+    @property
+    def renderer(self) -> Renderer:
+        """The templates in force."""
+        return self._generator.renderer
+
+    @property
+    def common_fault(self) -> BadTemplate | None:
+        """Why a common file could not be rendered as it should be when ``files`` was last asked."""
+        return self._common.fault
+
+    def get(self, ref: ObjectRef) -> Generated | None:
+        """Return what became of *ref*, ``None`` if there is no such resource."""
+        return self._resources.get(ref)
+
+    def views(self) -> tuple[Mapping[ObjectRef, Generated], Mapping[str, Upstream]]:
+        """Return all resources, and all upstreams by name, as they are now; later changes do not touch them."""
+        if self._views is None:
+            self._views = self._resources.copy(), self._upstreams.copy()
+        return self._views
+
+    def take_bugs(self) -> tuple[Bug, ...]:
+        """Return the exceptions since the last call."""
+        bugs, self._bugs = tuple(self._bugs), []
+        return bugs
+
+    def add_or_update(self, ref: ObjectRef, wanted: Lowered) -> None:
+        """Generate the files of a resource; where that is impossible it keeps those it had (``Generator``)."""
+        self._install(ref, self._generator.generate(ref, wanted, self._resources.get(ref), self._owners))
+
+    def delete(self, ref: ObjectRef) -> None:
+        """Forget a resource and its files."""
+        if old := self._resources.pop(ref, None):
+            self._exchange(ref, old.served or _NOTHING, _NOTHING)
+
+    def share(self, replicas: int, refs: Iterable[ObjectRef]) -> None:
+        """Generate *refs* again, whose rate limits are shared among *replicas* controllers."""
+        env = structs.replace(self.env, replicas=replicas)
+        self._generator = Generator(env, self.renderer, self._watch)
+        for ref in refs:
+            self.add_or_update(ref, self._resources[ref].wanted)
+
+    def change(self, env: Environment, renderer: Renderer) -> BadTemplate | None:
+        """Generate every resource again, under another ConfigMap or with other templates.
+
+        New templates that fail for some resource are taken for none: all are then generated under *env* with the
+        templates that were in force.
+
+        Returns:
+            why the new templates are not used, ``None`` if they are.
+        """
+        generator, fault = Generator(env, renderer, self._watch), None
+        if renderer is not self.renderer:
+            try:
+                fresh = self._everything(generator, strict=True)
+            except BadTemplate as error:
+                generator, fault = Generator(env, self.renderer, self._watch), error
+        if renderer is self.renderer or fault:
+            fresh = self._everything(generator, strict=False)
+        self._generator = generator
+        for ref, generated in fresh.items():
+            self._install(ref, generated)
+        return fault
+
+    def restore(self, env: Environment, renderer: Renderer) -> None:
+        """Generate every resource again under what was in force before; what fails keeps the files it has."""
+        self._generator = Generator(env, renderer, self._watch)
+        for ref, generated in self._everything(self._generator, strict=False).items():
+            self._install(ref, generated)
+
+    def files(self, special: Iterable[File] = ()) -> FileSet:
+        """Merge everything into what nginx is to have; the same object as long as nothing changed.
+
+        *special* are the certificates that flags name.
+        """
+        with self._watch.stage("render"):
+            if self._certificate_set is None:
+                self._certificate_set = frozenset(self._certificates)
+            totals = Totals(self._lengths.total(), max(self._lengths, default=1), self._certificate_set)
+            common = self._common.files(self.env, self.renderer, totals)
+            mine = (file for file in common if file.name != DEFAULT_SERVER or DEFAULT_SERVER not in self._merged)
+            return self._merged.whole((*special, *mine))
+
+    def _everything(self, generator: Generator, *, strict: bool) -> Mapping[ObjectRef, Generated]:
+        """Generate every resource with *generator* and change nothing; those with plain names keep them.
+
+        Raises:
+            BadTemplate: *strict*, and a template of the user's fails for some resource or for the common files.
+        """
+        if strict and (fault := self._common.check(generator.env, generator.renderer)):
+            raise fault
+        generate = generator.generate_strictly if strict else generator.generate
+        fresh: dict[ObjectRef, Generated] = {}
+        owners: dict[str, ObjectRef] = {}
+        for ref, old in sorted(self._resources.items(), key=_plain_names_first):
+            fresh[ref] = generate(ref, old.wanted, old, owners)
+            if served := fresh[ref].served:
+                owners.update(dict.fromkeys(served.names, ref))
+        return fresh
+
+    def _install(self, ref: ObjectRef, fresh: Generated) -> None:
+        """Let *fresh* be what became of *ref*."""
+        old = self._resources.get(ref)
+        self._resources[ref] = fresh
+        if fresh.bug:
+            self._bugs.append(fresh.bug)
+        self._exchange(ref, (old and old.served) or _NOTHING, fresh.served or _NOTHING)
+
+    def _exchange(self, ref: ObjectRef, old: Rendered, new: Rendered) -> None:
+        """Take what *new* contributes in place of what *old* did."""
+        self._views = None
+        if old is new:
+            return
+        self._merged.replace(old.files, new.files)
+        if old.certificates != new.certificates:
+            self._certificate_set = None
+        for contribution, sign in ((new, 1), (old, -1)):
+            for host in contribution.hosts:
+                _count(self._lengths, len(host), sign)
+            for certificate in contribution.certificates:
+                _count(self._certificates, certificate, sign)
+        for name in old.names - new.names:
+            if self._owners.get(name) == ref:
+                del self._owners[name]
+        self._owners.update(dict.fromkeys(new.names, ref))
+        for upstream in old.upstreams:
+            if self._owners.get(f"upstream {upstream.name}", ref) == ref:
+                self._upstreams.pop(upstream.name, None)
+        self._upstreams.update({upstream.name: upstream for upstream in new.upstreams})
+
+
+def _count(counter: Counter[K], key: K, by: int) -> None:
+    """Count *key*, and forget it at zero."""
+    counter[key] += by
+    if not counter[key]:
+        del counter[key]
+
+
+def _plain_names_first(item: tuple[ObjectRef, Generated]) -> tuple[bool, ObjectRef]:
+    ref, generated = item
+    return bool(generated.served and generated.served.salt), ref

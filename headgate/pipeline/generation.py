@@ -1,0 +1,64 @@
+"""Generation: the pipeline's answer to a batch. Frozen; whoever needs to know something reads it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headgate.configuration import Update
+from headgate.ir import FileSet
+from headgate.ir.http import Upstream
+from headgate.pipeline.generator import Bug, Generated
+from headgate.problems import ObjectRef, Problem
+from headgate.routes import SecretReference
+from headgate.translate import Environment
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch, and everything that there is after it.
+
+    Attributes:
+        files: everything that nginx is to have.
+        env: what all translations share.
+        update: what the Configuration answered.
+        generated: the resources whose files were made again.
+        resources: every resource, with its routes and files, and what is wrong with them.
+        upstreams: every upstream by name.
+        endpoints_only: whether only endpoints changed.
+        config_map: the Problems of the ConfigMap, if it was read in this batch.
+        special: the Secrets of flags that were read, and what is wrong with each.
+        default_certificate: the Secret of the default server, if it can be used.
+        bugs: exceptions that were kept to one resource.
+        spent: seconds in each stage.
+    """
+
+    files: FileSet
+    env: Environment
+    update: Update = Update()
+    generated: frozenset[ObjectRef] = frozenset()
+    resources: Mapping[ObjectRef, Generated] = {}
+    upstreams: Mapping[str, Upstream] = {}
+    endpoints_only: bool = False
+    config_map: tuple[Problem, ...] | None = None
+    special: Mapping[ObjectRef, tuple[Problem, ...]] = {}
+    default_certificate: SecretReference | None = None
+    bugs: tuple[Bug, ...] = ()
+    spent: Mapping[str, float] = {}
+
+    def members(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
+        """Return every object that contributes to the resource *ref*, none if there is no such resource."""
+        found = self.resources.get(ref)
+        return found.wanted.table.members if found else ()
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What follows from nginx's answer to a Generation.
+
+    Attributes:
+        again: what to try instead; ``None`` where the answer stands.
+        config_refusal: what nginx said against the ConfigMap, if that was given up.
+    """
+
+    again: Generation | None = None
+    config_refusal: str = ""

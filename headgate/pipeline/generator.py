@@ -1,0 +1,154 @@
+"""Generator: one lowered resource becomes Files, or keeps those that it has."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+
+import msgspec
+
+from headgate.ir import File
+from headgate.ir.http import Certificate, HttpConfig, Upstream
+from headgate.pipeline.stopwatch import Stopwatch
+from headgate.problems import ObjectRef, Problem, Severity
+from headgate.render import BadTemplate, Injection, Renderer
+from headgate.resolve import Lowered
+from headgate.routes import RouteTable
+from headgate.translate import Environment, Translated, translate
+from headgate.translate.naming import salt
+
+
+class Bug(msgspec.Struct, frozen=True):
+    """An exception of Headgate's own while *ref* was generated; *trace* is the traceback."""
+
+    ref: ObjectRef
+    trace: str
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a resource contributes to nginx.
+
+    Attributes:
+        table: the routes that its files say.
+        files: its own files, then the Secrets that they refer to.
+        certificates: its entries in the map from server names to certificates.
+        hosts: its server names.
+        upstreams: its upstreams.
+        names: the names that must be unique in all of nginx.
+        salt: the end of its names, where its plain names belong to another resource.
+    """
+
+    table: RouteTable
+    files: tuple[File, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    hosts: tuple[str, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    names: frozenset[str] = frozenset()
+    salt: str = ""
+
+
+class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What became of a resource.
+
+    Attributes:
+        wanted: what its files should say now.
+        served: what they do say: made from an earlier version where the wanted one cannot be generated; ``None``
+            if there never was one that could.
+        problems: found while *wanted* was generated.
+        bug: the exception of Headgate's own that kept *wanted* from being generated.
+    """
+
+    wanted: Lowered
+    served: Rendered | None
+    problems: tuple[Problem, ...] = ()
+    bug: Bug | None = None
+
+
+class Generator:
+    """Generates resources under one Environment and one set of templates."""
+
+    def __init__(self, env: Environment, renderer: Renderer, watch: Stopwatch) -> None:
+        """Generate under *env* with the templates of *renderer*."""
+        self.env = env
+        self.renderer = renderer
+        self._watch = watch
+
+    def generate(
+        self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
+    ) -> Generated:
+        """Generate the files of *ref*.
+
+        A value that would inject, a template of the user's that fails for this resource, or a bug of ours becomes
+        a Problem; the resource keeps the files of *old*.
+
+        Args:
+            ref: the resource.
+            wanted: what its files should say.
+            old: what became of it before.
+            owners: who has which name in nginx; names of others are not taken.
+        """
+        try:
+            return self.generate_strictly(ref, wanted, old, owners)
+        except BadTemplate as error:
+            return _kept(ref, wanted, old, f"cannot be rendered by the user's template: {error}")
+
+    def generate_strictly(
+        self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
+    ) -> Generated:
+        """Generate the files of *ref* as ``generate`` does.
+
+        Raises:
+            BadTemplate: a template of the user's fails for this resource.
+        """
+        try:
+            return self._rendered(ref, wanted, old, owners)
+        except BadTemplate:
+            raise
+        except Injection as error:
+            return _kept(ref, wanted, old, f"holds text that cannot be configured: {error}")
+        except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
+            kept = _kept(ref, wanted, old, f"made Headgate fail ({type(error).__name__}: {error})")
+            return msgspec.structs.replace(kept, bug=Bug(ref, traceback.format_exc()))
+
+    def _rendered(
+        self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
+    ) -> Generated:
+        with self._watch.stage("translate"):
+            translated, suffix = translate(wanted.table, self.env), ""
+            if any(owners.get(name, ref) != ref for name in translated.names):
+                suffix = salt(ref)
+                translated = translate(wanted.table, self.env, suffix)
+        with self._watch.stage("render"):
+            files = tuple(self._file(config, old) for config in translated.configs if _says_anything(config))
+        served = _contribution(wanted, translated, files, suffix)
+        return Generated(wanted=wanted, served=served, problems=translated.problems)
+
+    def _file(self, config: HttpConfig, old: Generated | None) -> File:
+        """Render a file, keeping the old object where the text is the same, so that comparing it costs nothing."""
+        file = self.renderer.http(config)
+        before = old.served.files if old and old.served else ()
+        return next((kept for kept in before if kept == file), file)
+
+
+def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ...], suffix: str) -> Rendered:
+    return Rendered(
+        table=wanted.table,
+        files=(*files, *wanted.files),
+        certificates=translated.certificates,
+        hosts=tuple(str(server.name) for config in translated.configs for server in config.servers),
+        upstreams=tuple(upstream for config in translated.configs for upstream in config.upstreams),
+        names=translated.names,
+        salt=suffix,
+    )
+
+
+def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -> Generated:
+    """Leave a resource with the files it had, and say why."""
+    served = old.served if old else None
+    effect = "its last good configuration stays" if served else "it is not served"
+    severity = Severity.WARNING if served else Severity.ERROR
+    return Generated(wanted=wanted, served=served, problems=(Problem(ref, "", "", reason, effect, severity),))
+
+
+def _says_anything(config: HttpConfig) -> bool:
+    return bool(config.servers or config.upstreams or config.zones)

@@ -1,0 +1,36 @@
+"""The objects that the pipeline was told of: its own copy of the cluster, changed by batches alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar, cast
+
+from headgate.api import TopLevel
+from headgate.problems import ObjectRef
+
+M = TypeVar("M", bound=TopLevel)
+
+Changes = Mapping[ObjectRef, TopLevel | None]
+"""The newest version of every object of a batch, ``None`` for one that is gone."""
+
+
+class Objects:
+    """Every object by its kind and identity."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._kinds: dict[tuple[str, str], dict[ObjectRef, TopLevel]] = {}
+
+    def take(self, changes: Changes) -> None:
+        """Let *changes* be the newest versions."""
+        for ref, item in changes.items():
+            objects = self._kinds.setdefault((ref.group, ref.kind), {})
+            if item is None:
+                objects.pop(ref, None)
+            else:
+                objects[ref] = item
+
+    def of(self, model: type[M]) -> Mapping[ObjectRef, M]:
+        """Return all objects of a kind; it grows and shrinks with later batches."""
+        found = self._kinds.setdefault((model.KIND.group, model.KIND.name), {})
+        return cast("Mapping[ObjectRef, M]", found)

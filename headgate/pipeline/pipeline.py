@@ -1,0 +1,357 @@
+"""Pipeline: a batch of changed objects becomes the Files that nginx is to have.
+
+It is told everything that it knows: the changed objects, the time, and how nginx took its answer. It has no effects, so
+it may run in a worker thread; each answer is frozen, and nobody asks for anything but answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+from msgspec import structs
+
+from headgate.api import ConfigMap, EndpointSlice, IngressClass, Pod, Secret, Service, TopLevel
+from headgate.configuration import Admission, Configuration, Operation, Resource, Update, class_rule
+from headgate.ir import ApplyResult, Outcome
+from headgate.options import NamespacedName, Options, listeners
+from headgate.pipeline import config_map
+from headgate.pipeline.config_map import InForce
+from headgate.pipeline.configurator import Configurator
+from headgate.pipeline.generation import Generation, Ruling
+from headgate.pipeline.objects import Changes, Objects
+from headgate.pipeline.replicas import count_ready, shares_limits
+from headgate.pipeline.stopwatch import Stopwatch
+from headgate.problems import ObjectRef, Problem
+from headgate.render import Renderer
+from headgate.resolve import (
+    DEFAULT,
+    WILDCARD,
+    LocalSecretStore,
+    Lowered,
+    References,
+    SliceIndex,
+    Snapshot,
+)
+from headgate.routes import SecretReference
+from headgate.translate import Environment
+from headgate.validation.rules import Rules
+
+AGE_CHECK = timedelta(hours=1)
+"""How often certificates are looked at because time passed."""
+
+
+class ResourceKind(Admission, Protocol):
+    """What the pipeline asks of a kind whose objects hold slots."""
+
+    def lower(
+        self, resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, /, *, allow_loopback: bool
+    ) -> Lowered:
+        """Lower a resource to routes."""
+        ...
+
+
+class _Trial(msgspec.Struct):
+    """A doubt about the ConfigMap: what was in force when nginx refused, what it said, and whether that is back."""
+
+    force: InForce
+    result: ApplyResult
+    restored: bool = False
+
+
+class Pipeline:
+    """The state that batches change: who holds what, what points at what, what was generated."""
+
+    def __init__(
+        self,
+        kinds: Iterable[ResourceKind],
+        options: Options,
+        env: Environment,
+        renderer: Renderer,
+        clock: Callable[[], float],
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            kinds: whose objects hold slots.
+            options: the flags.
+            env: what flags and the binary say, before any ConfigMap.
+            renderer: the templates that flags name, over the built-in ones.
+            clock: seconds that never run backwards, to measure stages with.
+
+        Raises:
+            BadTemplate: a template of a flag fails even without resources.
+        """
+        self._kinds = {kind.model: kind for kind in kinds}
+        self._options = options
+        self._templates = renderer.overrides
+        self._watch = Stopwatch(clock)
+        self._objects = Objects()
+        self._slices = SliceIndex()
+        self._references = References()
+        self._secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
+        self._configurator = Configurator(env, renderer, self._watch)
+        ports = {port: flag for flag, port in listeners(options).items()}
+        rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
+        self._configuration = Configuration(kinds, rules)
+        self._accepted: InForce = self._in_force
+        self._refused: frozenset[ObjectRef] = frozenset()
+        self._trial: _Trial | None = None
+        self._aged_at: datetime | None = None
+        self._told = ""
+        self._keys: frozenset[ObjectRef] = frozenset()
+        self._last = Generation(files=self._configurator.files(), env=env)
+
+    def advance(self, changes: Changes, now: datetime) -> Generation:
+        """Take a batch of *changes*; the first one also takes what flags name, there or not.
+
+        The work is proportional to the batch; only a ConfigMap or an IngressClass concerns every resource.
+
+        Args:
+            changes: the newest version of every changed object.
+            now: the time of the batch, with a time zone; certificates are held against it.
+        """
+        with self._watch.stage("configuration"):
+            self._keys = frozenset(changes)
+            self._objects.take(changes)
+            keys = self._keys | self._named() | self._aged(now)
+            keys |= self._of_another_class(keys)
+            special = self._take_special(keys, now)
+            complaints = self._take_config_map(keys)
+            update = self._configuration.update(*self._split(keys))
+            generated = self._changed(update) | self._touched(keys) | self._sharing(keys)
+        with self._watch.stage("resolve"):
+            self._generate(sorted(generated), now)
+        self._last = Generation(
+            files=self._configurator.files(self._secrets.special_files()),
+            env=self._configurator.env,
+            update=update,
+            generated=frozenset(self._configuration.resources) if complaints is not None else frozenset(generated),
+            endpoints_only=bool(changes) and all(EndpointSlice.KIND.includes(key) for key in changes),
+            config_map=self._with_common_fault(complaints),
+            special=special,
+            default_certificate=self._default_certificate,
+        )
+        return self._viewed()
+
+    def judge(self, result: ApplyResult) -> Ruling:
+        """Decide what follows from how nginx took the last Generation.
+
+        Where nginx may have refused what the ConfigMap says, everything is generated again under the ConfigMap that
+        nginx last served under. If that helps, the new one is given up until it changes; else it is in force again.
+        """
+        trial, self._trial = self._trial, None
+        if trial is None:
+            if not self._suspicious(result) or self._accepted == self._in_force:
+                return self._settled(result)
+            self._trial = _Trial(self._in_force, result)
+            return Ruling(again=self._under(self._accepted))
+        if trial.restored:
+            return self._settled(result)
+        if trial.result.outcome is Outcome.REFUSED:
+            return self._given_up(result, trial.result.error)
+        if saved := trial.result.refused.keys() - result.refused.keys():
+            return self._given_up(result, trial.result.refused[min(saved)])
+        self._trial = structs.replace(trial, restored=True)
+        return Ruling(again=self._under(trial.force))
+
+    # --- what nginx said ------------------------------------------------------------------------------
+
+    def _suspicious(self, result: ApplyResult) -> bool:
+        """Whether nginx may have refused what the ConfigMap says: the whole, untouched objects, or all objects."""
+        fresh = result.refused.keys() - self._refused
+        everything = bool(fresh) and result.refused.keys() >= self._configuration.resources.keys()
+        return result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys
+
+    def _settled(self, result: ApplyResult) -> Ruling:
+        self._refused = frozenset(result.refused)
+        if result.ok:
+            self._accepted = self._in_force
+        return Ruling()
+
+    def _given_up(self, result: ApplyResult, refusal: str) -> Ruling:
+        self._refused = frozenset(result.refused)
+        return Ruling(config_refusal=refusal)
+
+    @property
+    def _in_force(self) -> InForce:
+        return self._configurator.env.params, self._configurator.renderer
+
+    def _under(self, force: InForce) -> Generation:
+        """Return the last Generation once more, under what was in force at another time."""
+        params, renderer = force
+        self._configurator.restore(structs.replace(self._configurator.env, params=params), renderer)
+        files = self._configurator.files(self._secrets.special_files())
+        self._last = structs.replace(self._last, files=files, env=self._configurator.env)
+        return self._viewed()
+
+    def _viewed(self) -> Generation:
+        """Return the last Generation with all resources as they are now."""
+        resources, upstreams = self._configurator.views()
+        self._last = structs.replace(
+            self._last,
+            resources=resources,
+            upstreams=upstreams,
+            bugs=self._configurator.take_bugs(),
+            spent=self._watch.take(),
+        )
+        return self._last
+
+    # --- who holds what -------------------------------------------------------------------------------
+
+    @property
+    def _standalone(self) -> bool:
+        """Whether a folder is served and no cluster."""
+        return self._options.manifests is not None
+
+    def _named(self) -> frozenset[ObjectRef]:
+        """Return what flags name, in the first batch; later its changes come by themselves."""
+        if self._aged_at is not None:
+            return frozenset()
+        secrets = (self._options.default_server_tls_secret, self._options.wildcard_tls_secret)
+        named = [_ref(Secret, secret) for secret in secrets if secret]
+        named.append(IngressClass.KIND.ref("", self._options.ingress_class))
+        if ref := self._config_map:
+            named.append(ref)
+        return frozenset(named)
+
+    def _aged(self, now: datetime) -> frozenset[ObjectRef]:
+        """Return the Secrets whose certificates came near their end, or passed it, since the last look."""
+        since = self._aged_at
+        if since is not None and now - since < AGE_CHECK:
+            return frozenset()
+        self._aged_at = now
+        return self._secrets.aged(since, now) if since else frozenset()
+
+    def _of_another_class(self, keys: frozenset[ObjectRef]) -> frozenset[ObjectRef]:
+        """If another class is served now, return every object that has one, to be looked at again."""
+        if not any(IngressClass.KIND.includes(key) for key in keys):
+            return frozenset()
+        classes = self._objects.of(IngressClass).values()
+        rule = class_rule(self._options.ingress_class, classes, standalone=self._standalone)
+        if not self._configuration.serve(rule):
+            return frozenset()
+        return frozenset(ref for model in self._kinds for ref in self._objects.of(model))
+
+    def _split(self, keys: frozenset[ObjectRef]) -> tuple[list[TopLevel], list[ObjectRef]]:
+        """Split the keys of objects that hold slots into those that are there and those that are gone."""
+        found: list[TopLevel] = []
+        gone: list[ObjectRef] = []
+        for model in self._kinds:
+            objects = self._objects.of(model)
+            for ref in sorted(key for key in keys if model.KIND.includes(key)):
+                if item := objects.get(ref):
+                    found.append(item)
+                else:
+                    gone.append(ref)
+        return found, gone
+
+    def _changed(self, update: Update) -> set[ObjectRef]:
+        """Forget what was deleted; return what must be generated."""
+        for change in update.changes:
+            if change.operation is Operation.DELETE:
+                self._configurator.delete(change.resource.ref)
+                self._release(self._references.remove(change.resource.ref))
+        return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
+
+    def _touched(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
+        """Return the resources that point at a Service, a Secret or endpoints of the batch."""
+        slices = self._objects.of(EndpointSlice)
+        targets = {key for key in keys if Service.KIND.includes(key) or Secret.KIND.includes(key)}
+        for key in keys:
+            if EndpointSlice.KIND.includes(key):
+                targets |= self._slices.update(key, slices.get(key))
+        touched = {owner for target in targets for owner in self._references.touching(target)}
+        return touched & self._configuration.resources.keys()
+
+    def _sharing(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
+        """Share rate limits among the replicas that are ready now; return the resources that ask for it."""
+        if self._standalone or not any(Pod.KIND.includes(key) for key in keys):
+            return set()
+        replicas = count_ready(self._objects.of(Pod).values())
+        if replicas == self._configurator.env.replicas:
+            return set()
+        resources, _ = self._configurator.views()
+        sharing = {ref for ref, generated in resources.items() if shares_limits(generated.wanted.table)}
+        self._configurator.share(replicas, sorted(sharing))
+        return sharing
+
+    # --- what becomes of it ---------------------------------------------------------------------------
+
+    def _generate(self, refs: Iterable[ObjectRef], now: datetime) -> None:
+        """Lower *refs*, and generate those that became different."""
+        snapshot = Snapshot(
+            now=now,
+            services=self._objects.of(Service),
+            secrets=self._objects.of(Secret),
+            slices_of=self._slices,
+        )
+        for ref in refs:
+            resource = self._configuration.resources[ref]
+            kind = self._kinds[type(resource.candidate.item)]
+            lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
+            self._release(self._references.set(ref, lowered.references))
+            known = self._configurator.get(ref)
+            if known is None or known.wanted != lowered:
+                self._configurator.add_or_update(ref, lowered)
+
+    def _release(self, targets: frozenset[ObjectRef]) -> None:
+        for target in targets:
+            if Secret.KIND.includes(target):
+                self._secrets.forget(target)
+
+    # --- what concerns everything ---------------------------------------------------------------------
+
+    @property
+    def _config_map(self) -> ObjectRef | None:
+        named = self._options.nginx_configmaps
+        return _ref(ConfigMap, named) if named else None
+
+    def _take_config_map(self, keys: frozenset[ObjectRef]) -> tuple[Problem, ...] | None:
+        """Read the ConfigMap if it is in the batch, and generate everything again where it says something new."""
+        ref = self._config_map
+        if ref is None or ref not in keys:
+            return None
+        found = self._objects.of(ConfigMap).get(ref)
+        configurator = self._configurator
+        env, renderer, problems = config_map.read(found, ref, configurator.env, configurator.renderer, self._templates)
+        changed = (env, renderer) != (configurator.env, configurator.renderer)
+        # Where a template fails the other keys count all the same, under the templates that were in force.
+        if changed and (fault := configurator.change(env, renderer)):
+            problems.append(config_map.template_problem(ref, fault))
+        return tuple(problems)
+
+    def _with_common_fault(self, complaints: tuple[Problem, ...] | None) -> tuple[Problem, ...] | None:
+        """Add why a common file could not be rendered as it should be, if there is a ConfigMap to tell it to."""
+        fault, ref = self._configurator.common_fault, self._config_map
+        known, self._told = self._told, str(fault or "")
+        if fault is None or ref is None or (self._told == known and complaints is None):
+            return complaints
+        return (*(complaints or ()), config_map.template_problem(ref, fault))
+
+    def _take_special(self, keys: frozenset[ObjectRef], now: datetime) -> Mapping[ObjectRef, tuple[Problem, ...]]:
+        """Take the certificates of ``-default-server-tls-secret`` and ``-wildcard-tls-secret``."""
+        named = {DEFAULT: self._options.default_server_tls_secret, WILDCARD: self._options.wildcard_tls_secret}
+        refs = {name: _ref(Secret, flag) for name, flag in named.items() if flag}
+        found: dict[ObjectRef, tuple[Problem, ...]] = {}
+        for name, ref in refs.items():
+            if ref in keys:
+                _, problems = self._secrets.special(name, ref, self._objects.of(Secret).get(ref), now)
+                found[ref] = problems
+        default, env = self._default_certificate, self._configurator.env
+        if env.default_certificate != (file := default.file if default else None):
+            # The default server changes with it, and resources without a host.
+            self._configurator.change(structs.replace(env, default_certificate=file), self._configurator.renderer)
+        return found
+
+    @property
+    def _default_certificate(self) -> SecretReference | None:
+        """The certificate of the default server, if it can be used."""
+        default = self._secrets.default
+        return default if default and not default.error else None
+
+
+def _ref(model: type[TopLevel], named: NamespacedName) -> ObjectRef:
+    return model.KIND.ref(named.namespace, named.name)

@@ -1,0 +1,25 @@
+"""How many controllers share the traffic, so that each lets through its share (the setting ``limit-req-scale``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from headgate.api import Pod
+from headgate.routes import RouteTable
+
+
+def count_ready(pods: Iterable[Pod]) -> int:
+    """Count the *pods* that take traffic, at least 1: this controller is about to be one of them."""
+    return max(1, sum(1 for pod in pods if _ready(pod)))
+
+
+def shares_limits(table: RouteTable) -> bool:
+    """Whether a rate limit of *table* is divided by the number of replicas."""
+    settings = (*(host.settings for host in table.hosts), *(r.settings for host in table.hosts for r in host.routes))
+    layers = {layer for place in settings for layer in place}
+    return any(layer.overrides.values.limits.limit_req_scale for layer in layers)
+
+
+def _ready(pod: Pod) -> bool:
+    conditions = (pod.status and pod.status.conditions) or ()
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)

@@ -1,0 +1,42 @@
+"""How long each stage takes; a stage inside another one counts for itself only."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+
+
+class Stopwatch:
+    """Adds up the seconds of stages, none of them negative and none counted twice."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Begin at zero; *clock* gives seconds that never run backwards."""
+        self._clock = clock
+        self._spent: dict[str, float] = {}
+        self._stack: list[str] = []
+        self._since = 0.0
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time inside the block for the stage *name*, and not for the stage around it."""
+        self._count()
+        self._stack.append(name)
+        try:
+            yield
+        finally:
+            self._count()
+            self._stack.pop()
+
+    def take(self) -> Mapping[str, float]:
+        """Return the seconds of each stage since the last call."""
+        self._count()
+        spent, self._spent = self._spent, {}
+        return spent
+
+    def _count(self) -> None:
+        """Give the time since the last change of stages to the stage that is under way."""
+        now = self._clock()
+        if self._stack:
+            name = self._stack[-1]
+            self._spent[name] = self._spent.get(name, 0.0) + now - self._since
+        self._since = now

@@ -1,0 +1,72 @@
+"""One resource on its way through the snapshot: what it names, and what is wrong with that."""
+
+from __future__ import annotations
+
+from headgate.api import Secret, Service
+from headgate.api.networking import ServiceBackendPort
+from headgate.ir import File
+from headgate.problems import ObjectRef, Problem
+from headgate.resolve.contents import SecretKind
+from headgate.resolve.endpoints import Wanted, endpoints
+from headgate.resolve.lowered import Lowered
+from headgate.resolve.secrets import LocalSecretStore
+from headgate.resolve.snapshot import Snapshot
+from headgate.routes import Endpoints, Layer, RouteTable, SecretReference
+
+USED = "it is used all the same"
+
+
+class Search:
+    """Looks up what one resource names, and collects references, Problems and files on the way."""
+
+    def __init__(self, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool) -> None:
+        """Begin with nothing; *allow_loopback* says whether endpoints may be on this machine."""
+        self._snapshot = snapshot
+        self._secrets = secrets
+        self._allow_loopback = allow_loopback
+        self._problems: list[Problem] = []
+        self._references: set[ObjectRef] = set()
+        self._files: dict[str, File] = {}
+
+    def lowered(self, table: RouteTable) -> Lowered:
+        """Return *table* with all that was collected."""
+        return Lowered(table, tuple(self._problems), frozenset(self._references), tuple(self._files.values()))
+
+    @property
+    def wildcard(self) -> SecretReference | None:
+        """The certificate for TLS hosts without a Secret, if one is configured."""
+        return self._secrets.wildcard
+
+    def endpoints(self, layer: Layer, field: str, service: str, port: ServiceBackendPort | None) -> Endpoints:
+        """Return the addresses behind a port of a *service* in the namespace of the object that *layer* is of."""
+        ref = Service.KIND.ref(layer.origin.namespace, service)
+        self._references.add(ref)
+        cluster_ip = layer.overrides.values.services.use_cluster_ip
+        key = layer.overrides.key("use_cluster_ip") if cluster_ip else ""
+        wanted = Wanted(layer.origin, field, service, port, key, self._allow_loopback)
+        slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
+        found, problems = endpoints(wanted, self._snapshot.services.get(ref), slices)
+        self._problems += problems
+        return found
+
+    def secret(self, origin: ObjectRef, field: str, name: str, kind: SecretKind, effect: str) -> SecretReference:
+        """Return the Secret *name* in the namespace of *origin*; *effect* is that of its absence."""
+        ref = Secret.KIND.ref(origin.namespace, name)
+        self._references.add(ref)
+        valid = self._secrets.get(ref, self._snapshot.secrets.get(ref), kind, self._snapshot.now)
+        if error := valid.reference.error:
+            self._problems.append(Problem(origin, field, name, error, effect))
+        self._problems += [Problem(origin, field, name, warning, USED) for warning in valid.warnings]
+        self._files |= {file.name: file for file in valid.files}
+        return valid.reference
+
+    def need_wildcard(self, origin: ObjectRef, field: str, effect: str) -> None:
+        """Complain if there is no wildcard certificate, and wait for its Secret; a usable one never goes away."""
+        wildcard = self._secrets.wildcard
+        if wildcard is None:
+            reason = "is missing, and there is no certificate for such hosts (-wildcard-tls-secret)"
+            self._problems.append(Problem(origin, field, "", reason, effect))
+        elif wildcard.error:
+            self._references.add(wildcard.ref)
+            reason = f"is missing, and the wildcard certificate {wildcard.ref.key} {wildcard.error}"
+            self._problems.append(Problem(origin, field, "", reason, effect))

@@ -1,0 +1,16 @@
+"""Routes: who answers which requests, and under which settings. Knows neither Kubernetes nor nginx.
+
+Every kind of object is lowered to these types (``resolve``); ``translate`` and ``explain`` read nothing else.
+"""
+
+from headgate.routes.backends import Backend, Endpoints, SecretReference
+from headgate.routes.hosts import Action, Forward, Match, PathRegex, PathType, Policies, Route, Tls, VirtualHost
+from headgate.routes.layers import Layer, Layers, layered
+from headgate.routes.listeners import Listener, Protocol
+from headgate.routes.streams import StreamRoute
+from headgate.routes.table import RouteTable
+
+__all__ = [
+    "Action", "Backend", "Endpoints", "Forward", "Layer", "Layers", "Listener", "Match", "PathRegex", "PathType",
+    "Policies", "Protocol", "Route", "RouteTable", "SecretReference", "StreamRoute", "Tls", "VirtualHost", "layered",
+]  # fmt: skip

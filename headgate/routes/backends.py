@@ -1,0 +1,52 @@
+"""Where requests go: a port of a Service with the addresses behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from headgate.problems import ObjectRef
+
+
+class Endpoints(msgspec.Struct, frozen=True, gc=False):
+    """The addresses behind a Service port, sorted and without doubles.
+
+    ``10.0.0.7:8080``, ``[fd00::7]:8080`` or, for an ExternalName, ``host.example.com:80``; ``pods`` names the Pod
+    of each address that has one, for the labels of metrics; ``named`` says that they are names to be resolved.
+    """
+
+    servers: tuple[str, ...] = ()
+    pods: Mapping[str, str] = {}
+    named: bool = False
+
+
+class Backend(msgspec.Struct, frozen=True, gc=False):
+    """A port of a Service.
+
+    Attributes:
+        service: the Service, in *namespace*.
+        port: its port, by number or name, as the object writes it.
+        endpoints: the addresses behind it, perhaps none.
+        weight: its share of the requests, among the backends of one action.
+    """
+
+    service: str
+    port: str
+    namespace: str
+    endpoints: Endpoints = Endpoints()
+    weight: int = 1
+
+
+class SecretReference(msgspec.Struct, frozen=True, gc=False):
+    """A Secret as the configuration refers to it.
+
+    Attributes:
+        ref: the Secret.
+        file: its file's name relative to the configuration directory (``secrets/default-cafe``).
+        error: why it cannot be used, empty if it can.
+    """
+
+    ref: ObjectRef
+    file: str
+    error: str = ""

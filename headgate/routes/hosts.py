@@ -1,0 +1,124 @@
+"""Virtual hosts and their routes."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from headgate.problems import ObjectRef
+from headgate.routes.backends import Backend, SecretReference
+from headgate.routes.layers import Layers
+from headgate.routes.listeners import Listener
+
+
+class PathType(enum.Enum):
+    """How a path matches; the values are those of the Kubernetes Ingress API."""
+
+    EXACT = "Exact"
+    PREFIX = "Prefix"
+    SPECIFIC = "ImplementationSpecific"
+
+
+class PathRegex(enum.Enum):
+    """How a path is read instead, whatever its type; the values are those of the setting ``path-regex``."""
+
+    SENSITIVE = "case_sensitive"
+    INSENSITIVE = "case_insensitive"
+    EXACT = "exact"
+
+
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """Which requests a route takes."""
+
+    path: str
+    type: PathType
+    regex: PathRegex | None = None
+
+    @property
+    def pattern(self) -> bool:
+        """Whether the path is a regular expression."""
+        return self.regex in {PathRegex.SENSITIVE, PathRegex.INSENSITIVE}
+
+    def __str__(self) -> str:
+        """The path and its type, as the Ingress API names them."""
+        return f"{self.path} ({self.type.value})"
+
+
+class Forward(msgspec.Struct, frozen=True, gc=False):
+    """Send requests to backends, by weight."""
+
+    backends: tuple[Backend, ...]
+
+    @property
+    def backend(self) -> Backend:
+        """The first of the backends."""
+        return self.backends[0]
+
+
+Action = Forward
+"""What happens to the requests of a route."""
+
+
+class Policies(msgspec.Struct, frozen=True, gc=False):
+    """Who may ask; ``basic_auth`` is the Secret with the passwords, ``None`` where none is asked for."""
+
+    basic_auth: SecretReference | None = None
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Requests that match, and what happens to them.
+
+    Attributes:
+        match: which requests.
+        action: what happens to them.
+        origin: the object that asks for it.
+        settings: what holds there, lowest first; the last layer is that of *origin*.
+        policies: what *origin* asks of its own; a route of another object than the host's has the host's besides.
+        field: where the object asks for it (``spec.rules[0].http.paths[1]``).
+    """
+
+    match: Match
+    action: Action
+    origin: ObjectRef
+    settings: Layers
+    policies: Policies = Policies()
+    field: str = ""
+
+
+class Tls(msgspec.Struct, frozen=True, gc=False):
+    """That a host speaks TLS.
+
+    Attributes:
+        secret: its certificate, ``None`` where it names none and there is no other for such hosts.
+        named: the name of the Secret that the object gives, empty if it gives none.
+    """
+
+    secret: SecretReference | None
+    named: str = ""
+
+
+class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A host and everything that answers there.
+
+    Attributes:
+        name: ``cafe.example.com``, ``*.example.com``, or ``""`` for every host that nobody else holds.
+        origin: the object that holds the host.
+        settings: what holds for the host, lowest first.
+        handed_down: the part of it on which the routes of other objects stand; for its own it is the same.
+        routes: in order of precedence where two are alike.
+        default: what answers where no route does, and in place of errors.
+        listeners: where it answers, if not on the usual ports.
+        tls: ``None`` for plain HTTP only.
+        policies: who may ask.
+    """
+
+    name: str
+    origin: ObjectRef
+    settings: Layers
+    handed_down: Layers
+    routes: tuple[Route, ...] = ()
+    default: Action | None = None
+    listeners: tuple[Listener, ...] = ()
+    tls: Tls | None = None
+    policies: Policies = Policies()

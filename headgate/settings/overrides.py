@@ -1,0 +1,66 @@
+"""Overrides: what one object or the ConfigMap says, to be laid over what holds without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headgate.settings.config_params import REGISTRY, ConfigParams
+from headgate.settings.dialect import INCUMBENT, Dialect, Scope
+from headgate.settings.registry import Field
+
+_FIELDS: Mapping[str, Field] = {field.name: field for field in reversed(REGISTRY.fields)}
+"""Each setting once; of two spellings the first declared, which is the proper one."""
+
+
+BUILT_IN = ConfigParams()
+
+
+class Overrides(msgspec.Struct, frozen=True, gc=False):
+    """Typed values by the names of their fields, each with the key under which the user wrote it.
+
+    Attributes:
+        said: field name → value.
+        keys: field name → annotation or ConfigMap key, as written.
+        dialect: of the annotations; ``None`` for the ConfigMap.
+        values: what is said, and the built-in defaults for the rest; follows from *said*.
+    """
+
+    said: Mapping[str, Any] = {}
+    keys: Mapping[str, str] = {}
+    dialect: Dialect | None = INCUMBENT
+    values: ConfigParams = BUILT_IN
+
+    def __post_init__(self) -> None:
+        """Derive the values."""
+        if self.said:
+            msgspec.structs.force_setattr(self, "values", self.over(BUILT_IN))
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the field *name* is said."""
+        return name in self.said
+
+    def __bool__(self) -> bool:
+        return bool(self.said)
+
+    def key(self, name: str) -> str:
+        """Return the key of the field *name* as the user wrote it, else as the reference page has it."""
+        field = _FIELDS[name]
+        return self.keys.get(name) or (field.setting.key if self.dialect is None else field.annotation)
+
+    def over(self, base: ConfigParams) -> ConfigParams:
+        """Lay what is said over *base*; a list that is JOINED follows that of *base*."""
+        groups: dict[str, dict[str, Any]] = {}
+        for name, value in self.said.items():
+            field = _FIELDS[name]
+            joined = field.setting.scope is Scope.JOINED
+            whole = (*getattr(getattr(base, field.group), name), *value) if joined else value
+            groups.setdefault(field.group, {})[name] = whole
+        return base.replaced(groups)
+
+    def part(self, *scopes: Scope) -> Overrides:
+        """Return what is said in settings of *scopes*."""
+        said = {name: value for name, value in self.said.items() if _FIELDS[name].setting.scope in scopes}
+        return self if len(said) == len(self.said) else Overrides(said, self.keys, self.dialect)

@@ -1,0 +1,124 @@
+"""The routes of a resource become servers, upstreams and certificates. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headgate.ir.http import Certificate, HttpConfig, Server, Tls
+from headgate.problems import Problem
+from headgate.routes import RouteTable, VirtualHost
+from headgate.settings import Role, Words
+from headgate.translate import naming
+from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
+from headgate.translate.draft import Draft
+from headgate.translate.environment import Environment
+from headgate.translate.errors import GRPC, error_page
+from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
+from headgate.translate.listens import http2, listens
+from headgate.translate.locations import (
+    asks_grpc,
+    error_location,
+    fixed_locations,
+    server_variables,
+    translate_location,
+    translate_paths,
+)
+from headgate.translate.tls import redirects, translate_tls
+
+
+class Translated(msgspec.Struct, frozen=True, kw_only=True):
+    """What a resource becomes: files, entries of the certificate map, and Problems found on the way."""
+
+    configs: tuple[HttpConfig, ...]
+    certificates: tuple[Certificate, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that no other resource may have; the default server's file is arbitrated as a host."""
+        names = frozenset(name for config in self.configs for name in config.names)
+        return names - {f"file {naming.DEFAULT_SERVER}"}
+
+
+def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated:
+    """Translate every host of *table* into one Server; the empty host becomes the default server.
+
+    Args:
+        table: the routes of a resource, with all that they point at.
+        env: what every resource shares.
+        salt: the end of every name, where the plain names belong to another resource.
+    """
+    draft = Draft(env, salt)
+    servers = {host.name: _server(draft, host) for host in table.hosts}
+    own = HttpConfig(
+        file=naming.config_file(table.origin, salt),
+        origin=table.origin,
+        upstreams=tuple(draft.upstreams[name] for name in sorted(draft.upstreams)),
+        zones=tuple(draft.zones[name] for name in sorted(draft.zones)),
+        servers=tuple(server for host, server in servers.items() if host),
+    )
+    configs = [own]
+    if "" in servers:
+        configs.append(
+            HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, protected=True, servers=(servers[""],))
+        )
+    return Translated(configs=tuple(configs), certificates=tuple(draft.certificates), problems=tuple(draft.problems))
+
+
+def _server(draft: Draft, host: VirtualHost) -> Server:
+    env, place = draft.env, draft.host(host)
+    params = place.params
+    tls = translate_tls(draft, host)
+    secure = hsts(params, tls=tls is not None)
+    around = response_headers(env.params.headers.add_header, params.headers, own=place.own_response_headers)
+    around = with_hsts(around, secure)
+    found = translate_paths(draft, host)
+    grpc = _grpc(draft, host, [asks_grpc(draft.route(path.route), path.route) for path in found if path.route])
+    plain = not (tls and grpc == "all")
+    hide = hidden(params, secure)
+    locations = [*fixed_locations(draft, host), *(translate_location(draft, host, path, around) for path in found)]
+    errors = error_page(draft, host, place)
+    if errors or any(location.error_page for location in locations):
+        locations.append(error_location(draft, host))
+    if host.settings[-1].role is not Role.MASTER:  # what a master says may be for its minions
+        warn_of_idle_limits(draft, place)
+    return Server(
+        name=naming.server_name(host.name),
+        origin=host.origin,
+        default=not host.name,
+        listens=_listens(draft, host, tls, plain=plain),
+        tls=tls,
+        http2=tls is not None and http2(env) and env.capabilities.http2_directive,
+        own=draft.params(host.handed_down).delta(env.params),
+        redirects=tuple(redirects(draft, host, tls, plain=plain)) if host.name else (),
+        hsts=secure,
+        request_headers=printed(place.request_headers, draft.request_headers),
+        response_headers=printed(around, env.params.headers.add_header),
+        hide_headers=None if hide == env.params.headers.proxy_hide_headers else hide,
+        proxy_redirect=proxy_redirect(params),
+        auth=translate_auth(draft, place),
+        limit=translate_limit(draft, place),
+        variables=server_variables(host.origin) if draft.resource_variables else (),
+        error_page=errors,
+        grpc_errors=GRPC if grpc else (),
+        locations=tuple(locations),
+        snippet=params.snippets.server_snippets,
+    )
+
+
+def _grpc(draft: Draft, host: VirtualHost, asked: list[bool]) -> str:
+    """Return ``all``, ``some`` or ``""``: how many locations speak gRPC; warn where none can."""
+    if not any(asked):
+        return ""
+    if draft.env.speaks_grpc:
+        return "all" if all(asked) else "some"
+    words = ('needs the ConfigMap key http2: "true"', "the Services are asked over HTTP/1.1")
+    draft.warn(host.origin, draft.host(host).key("grpc_services"), "", words)
+    return ""
+
+
+def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> tuple[Words, ...]:
+    env = draft.env
+    http = tuple(found.port for found in host.listeners if not found.tls) or (env.http_port,)
+    https = tuple(found.port for found in host.listeners if found.tls) or (env.https_port,)
+    return listens(env, http if plain else (), https if tls else (), default=not host.name)

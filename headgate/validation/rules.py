@@ -1,0 +1,21 @@
+"""What the flags permit, for the validation of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the flags permit.
+
+    Attributes:
+        allow_empty_host: ``-allow-empty-ingress-host``.
+        gates: flags that settings ask for (``enable-snippets``, ``enable-directive-autoadjust``).
+        ports: port → the flag by which Headgate itself listens there.
+    """
+
+    allow_empty_host: bool = False
+    gates: frozenset[str] = frozenset()
+    ports: Mapping[int, str] = {}

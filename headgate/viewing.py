@@ -1,0 +1,105 @@
+"""One look at a folder or a cluster, to answer a question about it: nothing is changed, and no nginx runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TypeVar
+
+from headgate.api import ConfigMap, Ingress, TopLevel
+from headgate.api.networking import IngressSpec
+from headgate.explain import ClusterView, ResourceView
+from headgate.ir import Capabilities
+from headgate.k8s import Client, Folder, Resources, Source, Unreachable, WorkQueue, load
+from headgate.offline import found, generate
+from headgate.options import Options
+from headgate.pipeline import Generation
+from headgate.problems import ObjectRef, Problem
+from headgate.routes import Layer
+from headgate.settings import read_keys
+from headgate.translate import translate
+from headgate.validation.ingress import hosts
+from headgate.watch import Selection, Watches
+
+M = TypeVar("M", bound=TopLevel)
+
+PATIENCE_S = 30.0
+"""How long a cluster may take to list what is watched."""
+
+
+def look(options: Options, capabilities: Capabilities | None = None) -> ClusterView:
+    """Return what there is now, in the folder of ``--manifests`` or in the cluster, and what becomes of it.
+
+    Args:
+        options: the flags of ``headgate run``, which decide what is watched and under which settings.
+        capabilities: of the nginx that serves; if not given, the one that ``run`` would take is asked.
+
+    Raises:
+        ConfigError: there is neither folder nor cluster.
+        K8sError: the cluster does not answer.
+        NginxError: ``--nginx`` names a binary that cannot be asked what it can.
+    """
+    folder = Folder(options.manifests) if options.manifests else None
+    objects = folder.load() if folder else asyncio.run(_list(options))
+    generation = generate(options, objects, capabilities=capabilities)
+    return view(options, objects, generation, folder.problems() if folder else ())
+
+
+def view(
+    options: Options, objects: Iterable[TopLevel], generation: Generation, faults: Iterable[Problem] = ()
+) -> ClusterView:
+    """Return what ``explain`` looks at.
+
+    Args:
+        options: the flags.
+        objects: everything that there is.
+        generation: what became of it.
+        faults: what is wrong with objects that could not be read.
+    """
+    problems: defaultdict[ObjectRef, list[Problem]] = defaultdict(list)
+    for problem in (*faults, *found(generation)):
+        problems[problem.origin].append(problem)
+    served = [generated.served for _, generated in sorted(generation.resources.items()) if generated.served]
+    default = generation.default_certificate
+    return ClusterView(
+        env=generation.env,
+        resources=tuple(
+            ResourceView(rendered.table, translate(rendered.table, generation.env, rendered.salt))
+            for rendered in served
+        ),
+        config_map=_config_map(options, objects, generation),
+        default_secret=default.ref if default else None,
+        hosts={item.ref: hosts(item.spec or IngressSpec()) for item in objects if isinstance(item, Ingress)},
+        problems={ref: tuple(found) for ref, found in problems.items()},
+        ignored=generation.update.ignored,
+    )
+
+
+def _config_map(options: Options, objects: Iterable[TopLevel], generation: Generation) -> Layer | None:
+    """Return what the ConfigMap of ``-nginx-configmaps`` says, key by key, if it is there."""
+    named = options.nginx_configmaps
+    ref = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
+    item = next((item for item in objects if item.ref == ref), None)
+    if not isinstance(item, ConfigMap):
+        return None
+    return Layer(item.ref, read_keys(item.data or {}, item.ref, generation.env.gates)[0])
+
+
+async def _list(options: Options) -> list[TopLevel]:
+    """List what ``run`` would watch, and let the cluster alone again."""
+    async with Client(load(str(options.kubeconfig or ""), options.context)) as client:
+
+        def source(model: type[M], selection: Selection) -> Source[M]:
+            fields, labels = selection.fields, selection.labels
+            return Resources(client, model, selection.namespace, field_selector=fields, label_selector=labels)
+
+        watches = Watches(options, source, WorkQueue())
+        try:
+            async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(watches.run())
+                await watches.synced()
+                running.cancel()
+        except TimeoutError:
+            raise Unreachable(f"the cluster did not list everything within {PATIENCE_S:g} s") from None
+        return [item for objects in watches.collections.values() for item in objects.values()]

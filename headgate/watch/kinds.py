@@ -1,0 +1,47 @@
+"""The watched kinds as a table: what is listed and watched, where, and under which permission.
+
+RBAC manifests, Informers and the dispatch of keys all follow from it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
+
+
+class Extent(enum.Enum):
+    """Which namespaces a kind is watched in."""
+
+    CLUSTER = "cluster"
+    WATCHED = "watched namespaces"
+    SECRETS = "namespaces of Secrets"
+    NAMED = "one object, named by a flag"
+    OWN = "the replicas of this controller"
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A row of the table; ``fields`` is a field selector that spares memory and traffic."""
+
+    model: type[TopLevel]
+    extent: Extent
+    fields: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The name of the kind."""
+        return self.model.KIND.name
+
+
+WATCHED: tuple[Watched, ...] = (
+    Watched(IngressClass, Extent.CLUSTER),
+    Watched(Ingress, Extent.WATCHED),
+    Watched(Service, Extent.WATCHED),
+    Watched(EndpointSlice, Extent.WATCHED),
+    # Helm keeps its releases in Secrets, which are large; they must not even be read.
+    Watched(Secret, Extent.SECRETS, "type!=helm.sh/release.v1"),
+    Watched(ConfigMap, Extent.NAMED),
+    Watched(Pod, Extent.OWN),
+)

@@ -1,0 +1,272 @@
+"""The pipeline's answers: what is wanted and what is served, templates that fail, and what nginx says against them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service, TopLevel
+from headgate.controller.environment import environment
+from headgate.controller.kinds import CLAIMANTS
+from headgate.ir import ApplyResult, Layout, Outcome
+from headgate.k8s import Store
+from headgate.pipeline import Generation, Pipeline
+from headgate.problems import ObjectRef
+from headgate.render import HTTP, MAIN, BadTemplate, Renderer
+from headgate.resolve import DEFAULT
+from headgate.translate import translate
+from headgate.watch import Collection
+from tests.properties.test_rooms import SECRETS
+from tests.world import CURRENT, flags
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+CONFIG_MAP = ConfigMap.KIND.ref("nginx-ingress", "nginx-config")
+CAFE = Ingress.KIND.ref("default", "cafe")
+TEA = Ingress.KIND.ref("default", "tea")
+APPLIED = ApplyResult(outcome=Outcome.APPLIED, version=1)
+BUILT_IN = "{% include 'builtin/http.conf.j2' %}"
+FAILS_FOR_TEA = "{% for one in config.servers %}{% if one.name == 'tea.test' %}{{ 1 // 0 }}{% endif %}{% endfor %}"
+FAILS_FOR_SECOND = (
+    "{% if config.upstreams and config.upstreams[0].servers[0] == '10.0.0.2:80' %}"
+    f"{{{{ 1 // 0 }}}}{{% else %}}{BUILT_IN}{{% endif %}}"
+)
+FAILS_FOR_MANY = (
+    "{% if main.server_names_hash_max_size > 1024 %}{{ 1 // 0 }}{% endif %}{% include 'builtin/main.conf.j2' %}"
+)
+
+
+def ingress(name: str, **annotations: str) -> Ingress:
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    keys = {f"nginx.org/{key.replace('_', '-')}": text for key, text in annotations.items()}
+    metadata = {"namespace": "default", "name": name, "annotations": keys}
+    spec = {"ingressClassName": "nginx", "rules": [{"host": f"{name}.test", "http": {"paths": [path]}}]}
+    return Ingress.convert({"metadata": metadata, "spec": spec})
+
+
+def behind(name: str, *addresses: str) -> tuple[TopLevel, TopLevel]:
+    """Return a Service and its EndpointSlice."""
+    place = {"namespace": "default", "name": name}
+    labels = {"kubernetes.io/service-name": name}
+    service = Service.convert({"metadata": place, "spec": {"ports": [{"port": 80}]}})
+    fields = {"addressType": "IPv4", "ports": [{"port": 80}], "endpoints": [{"addresses": [one]} for one in addresses]}
+    return service, EndpointSlice.convert({"metadata": {**place, "labels": labels}, **fields})
+
+
+def config_map(**data: str) -> ConfigMap:
+    metadata = {"namespace": CONFIG_MAP.namespace, "name": CONFIG_MAP.name}
+    return ConfigMap.convert(
+        {"metadata": metadata, "data": {key.replace("_", "-"): text for key, text in data.items()}}
+    )
+
+
+class Runner:
+    """A Pipeline with the flags of a cluster, and batches of whole objects."""
+
+    def __init__(self, *argv: str, templates: dict[str, str] | None = None) -> None:
+        options = flags([f"-nginx-configmaps={CONFIG_MAP.key}", *argv])
+        env = environment(options, CURRENT, Layout.container(), user=None, ipv6=True, stdout=True)
+        self.pipeline = Pipeline(CLAIMANTS, options, env, Renderer(templates), time.perf_counter)
+
+    def take(self, *items: TopLevel, gone: tuple[ObjectRef, ...] = ()) -> Generation:
+        changes: dict[ObjectRef, TopLevel | None] = {item.ref: item for item in items}
+        return self.pipeline.advance(changes | dict.fromkeys(gone), NOW)
+
+
+def text(generation: Generation, name: str) -> str:
+    return generation.files[f"conf.d/default-{name}.conf"].data.decode()
+
+
+def told(generation: Generation, ref: ObjectRef) -> list[str]:
+    found = generation.resources[ref]
+    return [str(problem) for problem in (*found.wanted.problems, *found.problems)]
+
+
+def test_an_answer_does_not_change_with_later_batches() -> None:
+    runner = Runner()
+    first = runner.take(ingress("cafe"), *behind("cafe", "10.0.0.1"))
+    before = first.files, dict(first.resources), dict(first.upstreams)
+    runner.take(ingress("tea"), gone=(CAFE,))
+    assert (first.files, dict(first.resources), dict(first.upstreams)) == before
+    assert CAFE in first.resources
+
+
+def test_nothing_new_is_the_same_set_of_files() -> None:
+    runner = Runner()
+    first = runner.take(ingress("cafe"))
+    assert runner.take(ingress("cafe")).files is first.files
+    assert runner.take(*behind("elsewhere", "10.0.0.1")).files is first.files
+
+
+def test_files_come_and_go_with_their_resources() -> None:
+    runner = Runner()
+    empty = runner.take().files
+    runner.take(ingress("cafe"), ingress("tea"))
+    gone = runner.take(gone=(CAFE, TEA))
+    assert dict(gone.files) == dict(empty)
+    assert gone.upstreams == {}
+
+
+def test_what_is_wanted_and_what_is_served_are_told_apart() -> None:
+    """Endpoints that come while a template fails are no longer complained about, and those that go are."""
+    runner = Runner(templates={HTTP: FAILS_FOR_SECOND})
+    good = runner.take(ingress("tea"), *behind("tea", "10.0.0.1"))
+    kept = runner.take(behind("tea", "10.0.0.2")[1])
+    assert text(kept, "tea") == text(good, "tea")
+    assert len(told(kept, TEA)) == 1
+    assert "its last good configuration stays" in told(kept, TEA)[0]
+    assert kept.resources[TEA].wanted != good.resources[TEA].wanted
+    none = runner.take(behind("tea")[1])
+    assert any("No endpoints found" in problem for problem in told(none, TEA))
+    assert not any("last good" in problem for problem in told(none, TEA))
+    back = runner.take(behind("tea", "10.0.0.1")[1])
+    assert told(back, TEA) == []
+    assert text(back, "tea") == text(good, "tea")
+
+
+def test_a_template_that_fails_for_one_ingress_survives_a_default_certificate_that_appears() -> None:
+    """The process once ended here."""
+    runner = Runner("-default-server-tls-secret=default/cert")
+    runner.take(config_map(ingress_template=FAILS_FOR_TEA), ingress("cafe"))
+    kept = runner.take(ingress("tea"))
+    assert "the user's template" in told(kept, TEA)[-1]
+    form, data = SECRETS[0]
+    cert = Secret.convert({"metadata": {"namespace": "default", "name": "cert"}, "type": form, "data": data})
+    generation = runner.take(cert)
+    assert f"secrets/{DEFAULT}" in generation.files
+    assert generation.default_certificate
+    assert "the user's template" in told(generation, TEA)[-1]
+
+
+def test_a_new_template_that_fails_for_one_ingress_is_taken_for_none_and_other_keys_count() -> None:
+    runner = Runner()
+    runner.take(ingress("cafe"), ingress("tea"))
+    generation = runner.take(config_map(ingress_template=FAILS_FOR_TEA, proxy_read_timeout="7s"))
+    assert [problem.field for problem in generation.config_map or ()] == ["ingress-template"]
+    assert "proxy_pass" in text(generation, "tea")
+    assert "proxy_read_timeout 7s" in generation.files["nginx.conf"].data.decode()
+
+
+def test_a_main_template_that_fails_later_leaves_the_main_file_as_it_was() -> None:
+    runner = Runner()
+    first = runner.take(config_map(main_template=FAILS_FOR_MANY))
+    assert first.config_map == ()
+    many = runner.take(*(ingress(f"i{number}") for number in range(900)))
+    assert many.files["nginx.conf"] == first.files["nginx.conf"]
+    assert [problem.field for problem in many.config_map or ()] == ["main-template"]
+    assert runner.take(ingress("cafe")).config_map is None
+
+
+def test_a_template_of_a_flag_that_cannot_work_is_refused_before_anything_is_served() -> None:
+    with pytest.raises(BadTemplate):
+        Runner(templates={MAIN: "{{ nobody.knows }}"})
+
+
+def test_a_bug_is_a_value_and_kept_to_its_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(table: Any, env: Any, salt: str = "") -> Any:
+        if table.origin == TEA:
+            raise ZeroDivisionError("oops")
+        return translate(table, env, salt)
+
+    monkeypatch.setattr("headgate.pipeline.generator.translate", fails)
+    runner = Runner()
+    generation = runner.take(ingress("tea"), ingress("cafe"))
+    (bug,) = generation.bugs
+    assert bug.ref == TEA
+    assert "ZeroDivisionError: oops" in bug.trace
+    assert "made Headgate fail" in told(generation, TEA)[-1]
+    assert text(generation, "cafe")
+    assert runner.take().bugs == ()
+
+
+# --- what nginx says ----------------------------------------------------------------------------------
+
+
+def refused(*refs: ObjectRef, error: str = "") -> ApplyResult:
+    outcome = Outcome.REFUSED if error else Outcome.APPLIED
+    return ApplyResult(outcome=outcome, version=1, error=error, refused=dict.fromkeys(refs, "no"))
+
+
+@pytest.fixture
+def served() -> Runner:
+    """A pipeline whose first ConfigMap nginx accepted, for two Ingresses."""
+    runner = Runner()
+    runner.take(config_map(proxy_read_timeout="1s"), ingress("cafe"), ingress("tea"))
+    assert runner.pipeline.judge(APPLIED).again is None
+    return runner
+
+
+def test_a_config_map_that_nginx_refuses_as_a_whole_is_given_up(served: Runner) -> None:
+    served.take(config_map(proxy_read_timeout="2s"))
+    ruling = served.pipeline.judge(refused(error="bad"))
+    assert ruling.again
+    assert "proxy_read_timeout 1s" in ruling.again.files["nginx.conf"].data.decode()
+    ruling = served.pipeline.judge(APPLIED)
+    assert (ruling.again, ruling.config_refusal) == (None, "bad")
+    assert "proxy_read_timeout 1s" in served.take().files["nginx.conf"].data.decode()
+
+
+def test_a_config_map_for_which_all_are_refused_is_given_up_if_that_helps(served: Runner) -> None:
+    served.take(config_map(proxy_read_timeout="2s"))
+    assert served.pipeline.judge(refused(CAFE, TEA)).again
+    assert served.pipeline.judge(APPLIED).config_refusal == "no"
+
+
+def test_a_config_map_stays_where_giving_it_up_does_not_help(served: Runner) -> None:
+    served.take(config_map(proxy_read_timeout="2s"))
+    assert served.pipeline.judge(refused(CAFE, TEA)).again
+    back = served.pipeline.judge(refused(CAFE, TEA)).again
+    assert back
+    assert "proxy_read_timeout 2s" in back.files["nginx.conf"].data.decode()
+    ruling = served.pipeline.judge(refused(CAFE, TEA))
+    assert (ruling.again, ruling.config_refusal) == (None, "")
+
+
+def test_an_ingress_that_is_refused_by_itself_is_no_matter_of_the_config_map(served: Runner) -> None:
+    served.take(ingress("tea", proxy_read_timeout="9s"))
+    assert served.pipeline.judge(refused(TEA)).again is None
+
+
+# --- what other threads do ----------------------------------------------------------------------------
+
+
+def test_stores_may_change_while_a_batch_is_worked_on() -> None:
+    """An Informer adds objects in its own thread of control while the pipeline runs in another one."""
+    runner = Runner("--manifests=.")
+    store: Store[Ingress] = Store()
+    collection: Collection[Ingress] = Collection()
+    collection.add("", store)
+    for number in range(2000):
+        store.put(*_put(number))
+    failures: list[BaseException] = []
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            for _ in range(20):
+                keys = [Ingress.KIND.ref("default", f"i{number}") for number in range(50)]
+                runner.pipeline.advance({key: collection.get(key) for key in keys}, NOW)
+                # The class is looked at again with every object that is known.
+                runner.take(gone=(ObjectRef("IngressClass", "", "nginx", "networking.k8s.io"),))
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            failures.append(error)
+        finally:
+            ended.set()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    number = 2000
+    while not ended.is_set():
+        store.put(*_put(number))
+        number += 1
+    worker.join()
+    assert failures == []
+
+
+def _put(number: int) -> tuple[ObjectRef, Ingress]:
+    item = ingress(f"i{number}")
+    return item.ref, item
