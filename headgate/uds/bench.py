@@ -116,8 +116,8 @@ def _ask(end: End, size: int, seconds: float) -> list[int]:
         if end.receive(size) != message:
             raise EOFError("the answer is not what was sent")
     took = []
-    deadline = time.perf_counter_ns() + int(seconds * 1e9)
     before = time.perf_counter_ns()
+    deadline = before + int(seconds * 1e9)
     while before < deadline:
         end.send(message)
         end.receive(size)

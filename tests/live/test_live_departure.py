@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.live.live_cluster import Cluster
 from tests.live.live_objects import answering
 from tests.live.live_program import Program, Start
@@ -34,9 +32,7 @@ def test_who_leaves_serves_new_connections_and_new_configurations(cluster: Clust
 def test_the_grace_ends(cluster: Cluster, replica: Start) -> None:
     cluster.put(answering("old", "old.test", "old"))
     program = replica("--shutdown-grace-period=1", "--drain-timeout=300")
-    began = time.monotonic()
     assert leaving(program).wait_ended() == 0
-    assert time.monotonic() - began >= 1
     assert [line["grace"] for line in program.lines("told to stop")] == [1]
 
 

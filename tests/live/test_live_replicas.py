@@ -45,7 +45,7 @@ def test_the_share_follows_the_replicas_that_are_ready(cluster: Cluster, replica
 
 
 def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -> None:
-    cluster.put(*(pod(f"headgate-{number}") for number in range(60)))
+    cluster.put(*(pod(f"headgate-{number}") for number in range(300)))
     for name, scale in (("whole", "false"), ("share", "true")):
         rules = {f"{name}.test": (path("nobody"),)}
         cluster.put(ingress(name, rules, limit_req_rate="300r/m", limit_req_scale=scale))
@@ -58,7 +58,7 @@ def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -
         return statuses["whole"][502] > 2
 
     wait_until(the_whole_passes_again)
-    assert statuses["share"][502] == 1, "the second one comes after 12 seconds"
+    assert statuses["share"][502] == 1, "the second one comes after a minute"
     assert statuses["share"][429] > 1
 
 

@@ -123,8 +123,8 @@ async def test_a_port_in_use_that_belongs_to_all_fails_and_the_old_configuration
     assert await site.get("tea") == "tea"
 
 
-async def test_a_master_that_does_not_answer_fails_the_reload_in_time(site: Site, binary: Binary) -> None:
-    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=0.4, min_spacing_s=0)
+async def test_a_master_that_does_not_answer_fails_the_reload(site: Site, binary: Binary) -> None:
+    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
     manager = LocalManager(options)
     await manager.start(site.files(site.server("tea")))
     os.kill(manager.master_pid or 0, signal.SIGSTOP)
@@ -137,8 +137,10 @@ async def test_a_master_that_does_not_answer_fails_the_reload_in_time(site: Site
     await manager.quit(2)
 
 
-async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(site: Site, binary: Binary) -> None:
-    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=0.5, min_spacing_s=0)
+async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(
+    site: Site, binary: Binary, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
     manager = LocalManager(options)
     await manager.start(site.files(site.server("tea")))
     stuck = min(await both_workers(manager.master_pid))
@@ -146,7 +148,7 @@ async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(si
     try:
         result = await manager.apply(site.files(site.server("coffee")))
         assert (result.outcome, result.version) == (Outcome.APPLIED, 2)
-        assert result.reload_ms >= 500
+        assert "old workers still accept connections" in caplog.messages
         assert site.listing() == ["default-coffee.conf"]
     finally:
         os.kill(stuck, signal.SIGCONT)

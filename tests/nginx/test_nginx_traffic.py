@@ -20,7 +20,7 @@ from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
 from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
 from headgate.nginx.orphans import unlink_sockets
 from tests.nginx.nginx_site import Site, both_workers, origin
-from tests.waiting import eventually
+from tests.waiting import DEADLINE_S, eventually
 
 WHEN = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 
@@ -172,7 +172,7 @@ async def test_workers_that_still_serve_are_counted_as_leaving(
 async def test_reloads_lose_no_request_of_busy_connections(site: Site, manager: LocalManager, binary: Binary) -> None:
     if not binary.capabilities.keepalive_min_timeout:
         pytest.skip("this nginx closes idle connections at a reload without a word")
-    extra = "keepalive_min_timeout 1s; keepalive_requests 1000000;"
+    extra = f"keepalive_min_timeout {DEADLINE_S:g}s; keepalive_requests 1000000;"  # longer than any client pauses
     await manager.start(site.files(site.server("tea"), extra=extra))
     clients = [BusyClient(site.port) for _ in range(20)]
     async with asyncio.TaskGroup() as group:
@@ -191,7 +191,7 @@ async def test_quit_lets_a_request_end(site: Site, manager: LocalManager, backen
     await manager.start(site.files(proxied(site, backend)))
     slow = asyncio.create_task(site.get("tea"))
     await backend.asked.wait()
-    leaving = asyncio.create_task(manager.quit(drain=10))
+    leaving = asyncio.create_task(manager.quit(drain=DEADLINE_S))
     await site.closed()
     assert not leaving.done()
     backend.answer.set()
@@ -249,7 +249,7 @@ async def test_latencies_arrive_for_each_server_that_answered(
     assert [(sample.upstream, sample.server, sample.code) for sample in samples] == [
         ("teas", f"127.0.0.1:{backend.port}", "200")
     ]
-    assert 0 <= samples[0].milliseconds < 10_000
+    assert samples[0].milliseconds >= 0
     assert receiver.malformed == 0
     assert not (run / "nginx-syslog.sock").exists()
 

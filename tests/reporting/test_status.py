@@ -105,13 +105,18 @@ async def test_an_own_write_that_the_store_has_not_seen_is_remembered(site: Site
 
 
 async def test_a_follower_writes_nothing_until_it_leads(site: Site) -> None:
-    for name in ("a", "b"):
+    leader = StatusWriter(site.cluster, site.current, pace=FAST)
+    leader.lead()
+    for name in ("a", "b", "of-the-leader"):
         site.put(name)
+    for name in ("a", "b"):
         site.writer.report(verdict(name))
     site.writer.set_addresses((IP,))
-    async with Running(site.writer.run):
-        await asyncio.sleep(0)
-        assert not site.cluster.requests
+    async with Running(site.writer.run), Running(leader.run):
+        leader.report(verdict("of-the-leader"))  # in the time that this takes, the follower could have written
+        leader.set_addresses((IP,))
+        await eventually(lambda: site.shown("of-the-leader"))
+        assert {name for _, name in site.cluster.requests} == {"of-the-leader"}
         site.writer.lead()
         await eventually(lambda: site.shown("a") and site.shown("b"))
         site.writer.follow()

@@ -38,9 +38,8 @@ def test_every_transport_is_measured_with_every_size_and_leaves_nothing(shared: 
     for figure in figures:
         assert figure["requests"] > 0
         assert 0 < figure["p50_us"] <= figure["p99_us"]
-        assert figure["requests_per_s"] == pytest.approx(figure["requests"] / 0.02, rel=0.9), (
-            "one request at a time for as long as was asked"
-        )
+        most = figure["requests"] / 0.02  # they took as long as was asked, or the last ones a little longer
+        assert 0 < figure["requests_per_s"] <= most * 1.01
     assert list(shared.iterdir()) == []
 
 

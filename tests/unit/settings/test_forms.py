@@ -1,7 +1,5 @@
 """The declarations keep what they promise; values in odd forms are taken as meant, or refused with a reason."""
 
-import time
-
 import pytest
 from crossplane import analyzer
 
@@ -9,6 +7,7 @@ from headgate.api import Ingress
 from headgate.problems import ObjectRef, Severity
 from headgate.settings import REGISTRY, Field, Unfit, Where, read_annotations, read_configmap
 from headgate.settings.declined import absence, absences, guards
+from tests.processor_time import limited_processor_time
 from tests.unit.settings.knob_samples import companions
 
 INGRESS = Ingress.KIND.ref("default", "cafe")
@@ -94,10 +93,9 @@ def test_nothing_is_no_value(field: Field) -> None:
 
 @BY_KEY
 @pytest.mark.parametrize("text", ["x", "1", "$a ", "/a", "a,", "\n", "(", "8 "], ids=repr)
-def test_a_megabyte_is_refused_shortly_and_at_once(field: Field, text: str) -> None:
-    begun = time.perf_counter()
-    problems = told(field, text * (1_000_000 // len(text)))
-    assert time.perf_counter() - begun < 2
+def test_a_megabyte_is_refused_in_few_words_and_in_linear_time(field: Field, text: str) -> None:
+    with limited_processor_time():
+        problems = told(field, text * (1_000_000 // len(text)))
     assert all(len(problem) < 1000 for problem in problems)
     assert problems or field.name in VERBATIM or (field.setting.empty and not text.strip())
 

@@ -1,11 +1,10 @@
 """Every knob takes what it should, as a value of its type, and refuses everything else with a reason."""
 
-import time
-
 import pytest
 
 from headgate.settings import REGISTRY, Field, Unfit
 from headgate.settings.parsers import Parser
+from tests.processor_time import limited_processor_time
 from tests.unit.settings.knob_samples import SAMPLES
 
 FIELDS = {field.name: field for field in REGISTRY.fields}
@@ -27,24 +26,23 @@ def test_taken(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(("name", "text"), REFUSED, ids=lambda text: text[:40])
 def test_refused_with_a_reason(name: str, text: str) -> None:
-    begun = time.perf_counter()
     with pytest.raises(Unfit) as refusal:
         FIELDS[name].parse(text)
     assert str(refusal.value)
-    assert time.perf_counter() - begun < 5, "seconds"
 
 
 @pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.setting.key)
-def test_a_long_hostile_text_is_answered_in_linear_time(field: Field) -> None:
-    pieces = ("1y" + " " * 50_000, "a" * 50_000, "$a" * 25_000, "a." * 25_000, "/" * 50_000, "~" + "(" * 50_000)
-    begun = time.perf_counter()
-    for text in pieces:
-        try:
+def test_a_long_hostile_text_is_refused_in_linear_time(field: Field) -> None:
+    for text in (
+        "1y" + " " * 500_000,
+        "a" * 500_000,
+        "$a" * 250_000,
+        "a." * 250_000,
+        "/" * 500_000,
+        "~" + "(" * 500_000,
+    ):
+        with limited_processor_time(), pytest.raises(Unfit):
             field.parse(text + "\x00;{")
-        except Unfit:
-            continue
-        pytest.fail(f"took {text[:20]!r}…")
-    assert time.perf_counter() - begun < 5, "seconds"
 
 
 @pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.setting.key)
