@@ -247,7 +247,7 @@ async def main():
     manager = LocalManager(ManagerOptions(layout=Layout.under(prefix), binary=await probe(binary)))
     result = await manager.start(FileSet([File("nginx.conf", main.encode(), protected=True)]))
     print(manager.master_pid if result.ok else result.error, flush=True)
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 
 asyncio.run(main())
 """
