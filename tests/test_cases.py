@@ -19,7 +19,7 @@ import yaml
 from headgate.ir import Capabilities, Layout
 from headgate.k8s import Folder
 from headgate.offline import FolderReport, generate_folder
-from tests.binaries import BINARIES, capabilities, prepare, refusal
+from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.world import CURRENT, World, flags
 
 ROOT = Path(__file__).parent / "cases"

@@ -29,7 +29,7 @@ from headgate.offline import generate_folder
 from headgate.options import Options
 from headgate.translate.naming import server_name
 from headgate.viewing import look
-from tests.binaries import BINARIES, capabilities, prepare
+from tests.nginx_binaries import BINARIES, capabilities, prepare
 from tests.properties.test_rooms import pair
 from tests.waiting import wait_until
 from tests.world import flags

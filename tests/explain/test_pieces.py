@@ -13,7 +13,7 @@ from headgate.explain.matching import locate
 from headgate.explain.uri import host_of, path_of
 from headgate.ir.http import Location
 from headgate.settings import NOTHING, Words
-from tests.live.live_cluster import Cluster
+from tests.live.scripted_cluster import ScriptedCluster
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_cluster_is_asked_like_a_folder(tmp_path: Path, capsys: pytest.Capture
     folder = Path(__file__).resolve().parents[2] / "examples" / "cafe"
     objects = [item for file in folder.glob("*.yaml") for item in yaml.safe_load_all(file.read_text()) if item]
     answers = []
-    with Cluster(tmp_path) as cluster:
+    with ScriptedCluster(tmp_path) as cluster:
         cluster.put(*objects)
         for source in (f"--kubeconfig={cluster.kubeconfig}", f"--manifests={folder}"):
             assert run(["explain", "https://cafe.example.com/tea", "-o", "json", source], {}) == 0

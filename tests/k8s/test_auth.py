@@ -22,7 +22,7 @@ from headgate.k8s.config import User
 from headgate.k8s.kubeconfig import ExecConfig, ExecVariable
 from tests.k8s.apiserver import ApiServer
 from tests.k8s.certificates import Authority
-from tests.k8s.objects_for_tests import ingress
+from tests.k8s.json_objects import ingress
 from tests.waiting import eventually
 
 V1 = "client.authentication.k8s.io/v1"

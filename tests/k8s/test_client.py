@@ -24,7 +24,7 @@ from headgate.k8s import (
     Unreachable,
 )
 from tests.k8s.apiserver import ApiServer
-from tests.k8s.objects_for_tests import config_map, ingress
+from tests.k8s.json_objects import config_map, ingress
 
 
 async def test_objects_are_created_read_replaced_patched_and_deleted(client: Client) -> None:

@@ -18,7 +18,7 @@ from headgate.k8s import ConfigError, Folder, Gone, Informer
 from headgate.k8s import files as files_module
 from headgate.problems import ObjectRef, Problem, Severity
 from tests.k8s.apiserver import running
-from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
+from tests.k8s.json_objects import config_map, ingress, ingress_class
 from tests.waiting import DEADLINE_S, eventually
 
 CAFE = Ingress.KIND.ref("default", "cafe")

@@ -16,7 +16,7 @@ from headgate.k8s import Client, ClusterConfig, Informer, Resources
 from headgate.k8s.config import User
 from headgate.problems import ObjectRef
 from tests.k8s.apiserver import ApiServer, running
-from tests.k8s.objects_for_tests import config_map, ingress, ingress_class
+from tests.k8s.json_objects import config_map, ingress, ingress_class
 from tests.waiting import DEADLINE_S, eventually
 
 CAFE = Ingress.KIND.ref("default", "cafe")

@@ -1,4 +1,4 @@
-"""The whole program over a folder or a scripted API server, with a real nginx and real backends."""
+"""The whole of Headgate over a folder or a scripted API server, with a real nginx and real backends."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from showcase.example import Endpoint
 from showcase.ports import free_port
 
 from headgate.nginx import procfs
-from tests.binaries import BINARIES
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import Manifests, cafe, endpoints, ingress_class, service
-from tests.live.live_places import ANY, short_folder
-from tests.live.live_program import Program, Start
+from tests.directories import short_directory
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import ManifestFolder, cafe, endpoints, ingress_class, service
+from tests.live.scripted_cluster import ScriptedCluster
+from tests.nginx_binaries import ANY_NGINX, BINARIES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,64 +48,64 @@ def _backend(name: str) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module", params=sorted(BINARIES))
-def build(request: pytest.FixtureRequest) -> str:
+def nginx_binary(request: pytest.FixtureRequest) -> str:
     """The path of each nginx that is here."""
     return BINARIES[request.param]
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as path:
+def directory() -> Iterator[Path]:
+    with short_directory() as path:
         yield path
 
 
 @pytest.fixture
-def manifests(folder: Path, tea: int) -> Manifests:
+def manifests(directory: Path, tea: int) -> ManifestFolder:
     """A folder with the class and the Service ``tea``."""
-    return cafe(folder, tea)
+    return cafe(directory, tea)
 
 
 @pytest.fixture
-def run(folder: Path) -> Iterator[Start]:
-    """Make programs under the test's folder; all are ended with the test."""
+def new_headgate(directory: Path) -> Iterator[StartHeadgate]:
+    """Make Headgates below the test's directory, not yet started; all are ended with the test."""
     with ExitStack() as stack:
 
-        def make(*flags: str, nginx: str = ANY, under: str = "", **environ: str) -> Program:
-            (folder / under).mkdir(exist_ok=True)
-            program = Program(folder / under, nginx, *flags, environ=environ)
-            stack.callback(program.stop)
-            return program
+        def make(*flags: str, nginx: str = ANY_NGINX, under: str = "", **environ: str) -> HeadgateProcess:
+            (directory / under).mkdir(exist_ok=True)
+            headgate = HeadgateProcess(directory / under, nginx, *flags, environ=environ)
+            stack.callback(headgate.stop)
+            return headgate
 
         yield make
 
 
 @pytest.fixture
-def serve(run: Start, manifests: Manifests) -> Start:
-    """Start a program over ``manifests`` and wait until it is ready."""
+def serve_manifests(new_headgate: StartHeadgate, manifests: ManifestFolder) -> StartHeadgate:
+    """Start a Headgate over ``manifests`` and wait until it is ready."""
 
-    def make(*flags: str, **more: str) -> Program:
-        program = run(f"--manifests={manifests.path}", *flags, **more)
-        program.start_ready()
-        return program
+    def make(*flags: str, **more: str) -> HeadgateProcess:
+        headgate = new_headgate(f"--manifests={manifests.path}", *flags, **more)
+        headgate.start_ready()
+        return headgate
 
     return make
 
 
 @pytest.fixture
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(directory: Path) -> Iterator[ScriptedCluster]:
     """An API server with the class and the Service ``tea``, which nobody can reach."""
-    with Cluster(folder) as running:
+    with ScriptedCluster(directory) as running:
         running.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"))
         yield running
 
 
 @pytest.fixture
-def replica(run: Start, cluster: Cluster) -> Start:
-    """Start a program against ``cluster`` and wait until it is ready."""
+def serve_cluster(new_headgate: StartHeadgate, cluster: ScriptedCluster) -> StartHeadgate:
+    """Start a Headgate against ``cluster`` and wait until it is ready."""
 
-    def make(*flags: str, **more: str) -> Program:
-        program = run(f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets", *flags, **more)
-        program.start_ready()
-        return program
+    def make(*flags: str, **more: str) -> HeadgateProcess:
+        headgate = new_headgate(f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets", *flags, **more)
+        headgate.start_ready()
+        return headgate
 
     return make

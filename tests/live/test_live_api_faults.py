@@ -7,38 +7,39 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.directories import short_directory
 from tests.k8s.apiserver import ApiServer
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import answering, endpoints, ingress_class, service
-from tests.live.live_places import ANY, short_folder
-from tests.live.live_program import Program
+from tests.live.headgate_process import HeadgateProcess
+from tests.live.json_objects import answering, endpoints, ingress_class, service
+from tests.live.scripted_cluster import ScriptedCluster
+from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import wait_until
 
 INGRESSES = "/ingresses$"
-Stage = tuple[Program, Cluster]
+Setup = tuple[HeadgateProcess, ScriptedCluster]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def setup() -> Iterator[Setup]:
     with ExitStack() as stack:
-        folder = stack.enter_context(short_folder())
-        cluster = stack.enter_context(Cluster(folder))
+        directory = stack.enter_context(short_directory())
+        cluster = stack.enter_context(ScriptedCluster(directory))
         cluster.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"))
-        running = Program(folder, ANY, f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
+        running = HeadgateProcess(directory, ANY_NGINX, f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
         stack.callback(running.stop)
         running.start_ready()
         yield running, cluster
 
 
 @pytest.fixture
-def cluster(stage: Stage) -> Cluster:
-    return stage[1]
+def cluster(setup: Setup) -> ScriptedCluster:
+    return setup[1]
 
 
 @pytest.fixture
-def program(stage: Stage) -> Program:
+def headgate(setup: Setup) -> HeadgateProcess:
     """Headgate, which serves ``kept.test`` and ``old.test``."""
-    running, cluster = stage
+    running, cluster = setup
     cluster.put(answering("kept", "kept.test", "kept"), answering("old", "old.test", "old"))
     if cluster.do(lambda api: any(item["metadata"]["name"] == "new" for item in api.all("Ingress"))):
         cluster.delete("Ingress", "new")
@@ -61,74 +62,74 @@ def change_unseen(api: ApiServer) -> None:
     api.compact()
 
 
-def caught_up(program: Program) -> None:
-    wait_until(lambda: program.get("kept.test").body == "changed")
-    wait_until(lambda: program.get("new.test").body == "new")
-    wait_until(lambda: program.get("old.test").status == 404)
+def caught_up(headgate: HeadgateProcess) -> None:
+    wait_until(lambda: headgate.get("kept.test").body == "changed")
+    wait_until(lambda: headgate.get("new.test").body == "new")
+    wait_until(lambda: headgate.get("old.test").status == 404)
 
 
-def test_what_a_compaction_hid_is_listed_again(program: Program, cluster: Cluster) -> None:
+def test_what_a_compaction_hid_is_listed_again(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     lists = cluster.asked("GET", "ingresses", limit="500")
     cluster.do(change_unseen)
-    caught_up(program)
+    caught_up(headgate)
     assert cluster.asked("GET", "ingresses", limit="500") > lists
-    assert program.code is None
+    assert headgate.exit_status is None
 
 
-def test_html_in_place_of_the_api_is_waited_out(program: Program, cluster: Cluster) -> None:
+def test_html_in_place_of_the_api_is_waited_out(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     page = {"status": 200, "body": b"<html>log in here</html>", "content_type": "text/html", "times": 2}
     cluster.do(lambda api: api.fail("GET", INGRESSES, **page))
     cluster.do(lambda api: api.cut_watches("ingresses"))
     cluster.do(change)
-    assert program.get("kept.test").status == 200
-    caught_up(program)
-    assert [line for line in program.lines("informer failed") if "<html>" in line["error"]]
+    assert headgate.get("kept.test").status == 200
+    caught_up(headgate)
+    assert [line for line in headgate.log_records("informer failed") if "<html>" in line["error"]]
 
 
-def test_an_api_server_that_is_busy_is_asked_later(program: Program, cluster: Cluster) -> None:
+def test_an_api_server_that_is_busy_is_asked_later(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     busy = {"status": 429, "reason": "TooManyRequests", "headers": {"Retry-After": "1"}}
     for method, path in (("GET", INGRESSES), ("POST", "/events$"), ("PUT", "/status$")):
         cluster.do(lambda api, method=method, path=path: api.fail(method, path, **busy))
     cluster.do(lambda api: api.cut_watches("ingresses"))
     cluster.do(change)
-    caught_up(program)
+    caught_up(headgate)
     wait_until(lambda: cluster.reasons("new"))
 
 
-def test_a_restart_of_the_api_server_is_survived(program: Program, cluster: Cluster) -> None:
-    failed, recovered = len(program.lines("informer failed")), len(program.lines("informer recovered"))
+def test_a_restart_of_the_api_server_is_survived(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+    failed, recovered = len(headgate.log_records("informer failed")), len(headgate.log_records("informer recovered"))
     with cluster.down():
-        wait_until(lambda: len(program.lines("informer failed")) > failed)
-        assert program.get("kept.test").body == "kept"
-        assert program.readiness().status == 200
+        wait_until(lambda: len(headgate.log_records("informer failed")) > failed)
+        assert headgate.get("kept.test").body == "kept"
+        assert headgate.readiness().status == 200
         cluster.do(change)
-    caught_up(program)
-    wait_until(lambda: len(program.lines("informer recovered")) > recovered)
+    caught_up(headgate)
+    wait_until(lambda: len(headgate.log_records("informer recovered")) > recovered)
 
 
-def test_a_rotated_token_is_read_again(program: Program, cluster: Cluster) -> None:
+def test_a_rotated_token_is_read_again(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     cluster.do(lambda api: api.tokens.add("first"))
     events = cluster.asked("POST", "events")
     cluster.token.write_text("second")
     cluster.do(lambda api: (api.tokens.clear(), api.tokens.add("second"), api.cut_watches()))
     cluster.do(change)
-    caught_up(program)
+    caught_up(headgate)
     wait_until(lambda: cluster.asked("POST", "events") > events)
     cluster.do(lambda api: api.tokens.clear())
 
 
-def test_events_that_may_not_be_written_harm_nothing(program: Program, cluster: Cluster) -> None:
-    dropped = program.number("headgate_events_dropped_total")
+def test_events_that_may_not_be_written_harm_nothing(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+    dropped = headgate.metric("headgate_events_dropped_total")
     cluster.do(lambda api: api.forbid("create", "events"))
     cluster.put(answering("unheard", "unheard.test", "x"))
-    wait_until(lambda: program.number("headgate_events_dropped_total") > dropped)
+    wait_until(lambda: headgate.metric("headgate_events_dropped_total") > dropped)
     cluster.do(change)
-    caught_up(program)
+    caught_up(headgate)
     cluster.do(lambda api: api.allow("create", "events"))
 
 
-def test_a_class_of_ours_is_told_from_one_of_the_same_name(program: Program, cluster: Cluster) -> None:
+def test_a_class_of_ours_is_told_from_one_of_the_same_name(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     cluster.put(ingress_class(controller="example.com/other"))
-    wait_until(lambda: program.get("kept.test").status == 404)
+    wait_until(lambda: headgate.get("kept.test").status == 404)
     cluster.put(ingress_class())
-    wait_until(lambda: program.get("kept.test").body == "kept")
+    wait_until(lambda: headgate.get("kept.test").body == "kept")

@@ -11,23 +11,23 @@ import pytest
 
 from headgate.cli import run
 from headgate.options import Options, parse
-from tests.live.live_objects import Manifests, endpoints, ingress, ingress_class, path, service, tls_secret
-from tests.live.live_program import ROOT
+from tests.live.headgate_process import ROOT
+from tests.live.json_objects import ManifestFolder, endpoints, ingress, ingress_class, path, service, tls_secret
 
 
 @pytest.fixture
-def good(folder: Path) -> Manifests:
-    manifests = Manifests(folder / "manifests")
+def good(directory: Path) -> ManifestFolder:
+    manifests = ManifestFolder(directory / "manifests")
     manifests.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"), tls_secret("cert", "safe.test"))
     manifests.put(ingress("safe", "safe.test", tls={"cert": ["safe.test"]}))
     return manifests
 
 
-def spoil(manifests: Manifests) -> None:
+def spoil(manifests: ManifestFolder) -> None:
     manifests.put(ingress("bad", {"bad.test": [path("tea", "no/slash")]}))
 
 
-def test_check_says_where_what_why_and_what_now(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_where_what_why_and_what_now(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(good)
     assert run(["check", str(good.path)], {}) == 1
     line = next(line for line in capsys.readouterr().out.splitlines() if "bad" in line)
@@ -41,12 +41,12 @@ def test_check_says_where_what_why_and_what_now(good: Manifests, capsys: pytest.
         assert part in line
 
 
-def test_check_of_what_is_right_is_0(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_of_what_is_right_is_0(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", str(good.path)], {}) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_check_as_json(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_as_json(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(good)
     assert run(["check", str(good.path), "-o", "json"], {}) == 1
     rows = json.loads(capsys.readouterr().out)
@@ -59,18 +59,18 @@ def test_check_as_json(good: Manifests, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("form", ["xml", "JSON"])
-def test_check_knows_its_formats(good: Manifests, capsys: pytest.CaptureFixture[str], form: str) -> None:
+def test_check_knows_its_formats(good: ManifestFolder, capsys: pytest.CaptureFixture[str], form: str) -> None:
     assert run(["check", str(good.path), "-o", form], {}) == 2
     assert "json" in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_read_is_1(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_cannot_be_read_is_1(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     (good.path / "broken.yaml").write_text("a: [")
     assert run(["check", str(good.path)], {}) == 1
     assert "broken.yaml" in capsys.readouterr().out
 
 
-def test_render_prints_what_may_be_seen(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_prints_what_may_be_seen(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["render", str(good.path)], {}) == 0
     out = capsys.readouterr().out
     assert "server_name safe.test;" in out
@@ -79,8 +79,10 @@ def test_render_prints_what_may_be_seen(good: Manifests, capsys: pytest.CaptureF
     assert "PRIVATE KEY" not in out
 
 
-def test_render_writes_what_nginx_reads(good: Manifests, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = folder / "out"
+def test_render_writes_what_nginx_reads(
+    good: ManifestFolder, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = directory / "out"
     assert run(["render", str(good.path), "-o", str(out)], {}) == 0
     assert "server_name safe.test;" in (out / "conf.d/default-safe.conf").read_text()
     key = out / "secrets/default-cert"
@@ -89,7 +91,9 @@ def test_render_writes_what_nginx_reads(good: Manifests, folder: Path, capsys: p
     assert "PRIVATE KEY" not in capsys.readouterr().out
 
 
-def test_render_of_what_is_wrong_prints_the_rest_and_is_1(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_of_what_is_wrong_prints_the_rest_and_is_1(
+    good: ManifestFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     spoil(good)
     assert run(["render", str(good.path)], {}) == 1
     found = capsys.readouterr()
@@ -97,7 +101,7 @@ def test_render_of_what_is_wrong_prints_the_rest_and_is_1(good: Manifests, capsy
     assert "Ingress default/bad" in found.err
 
 
-def test_the_flags_of_run_count(good: Manifests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_flags_of_run_count(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     good.put(ingress("extra", "extra.test", server_snippets="# a note"))
     assert run(["check", str(good.path)], {}) == 1
     assert "-enable-snippets" in capsys.readouterr().out
@@ -165,7 +169,7 @@ def test_a_folder_that_is_not_there_is_no_success(capsys: pytest.CaptureFixture[
         assert "/no/such/folder" in capsys.readouterr().err
 
 
-def test_the_program_ends_with_the_status(good: Manifests) -> None:
+def test_the_program_ends_with_the_status(good: ManifestFolder) -> None:
     command = [sys.executable, "-m", "headgate", "check", str(good.path)]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
     spoil(good)

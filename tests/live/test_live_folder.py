@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lexer import directives
-from tests.live.live_objects import Json, Manifests, cafe, config_map, ingress, path
-from tests.live.live_places import ANY, short_folder
-from tests.live.live_program import Program
+from tests.directories import short_directory
+from tests.live.headgate_process import HeadgateProcess
+from tests.live.json_objects import Json, ManifestFolder, cafe, config_map, ingress, path
+from tests.nginx_binaries import ANY_NGINX
+from tests.nginx_lexer import directives
 from tests.waiting import wait_until
 
 HOSTILE = (
@@ -28,29 +29,31 @@ HOSTILE = (
 )
 ERRORS = "nginx_ingress_controller_nginx_reload_errors_total"
 USUAL = ["_certificates.conf", "_default-server.conf", "default-kept.conf"]
-Stage = tuple[Program, Manifests]
+Setup = tuple[HeadgateProcess, ManifestFolder]
 
 
 @pytest.fixture(scope="module")
-def stage(tea: int) -> Iterator[Stage]:
-    with short_folder() as folder:
-        manifests = cafe(folder, tea)
+def setup(tea: int) -> Iterator[Setup]:
+    with short_directory() as directory:
+        manifests = cafe(directory, tea)
         manifests.put(ingress("kept", "kept.test"))
-        running = Program(folder, ANY, f"--manifests={manifests.path}", "-nginx-configmaps=ours/config")
+        running = HeadgateProcess(
+            directory, ANY_NGINX, f"--manifests={manifests.path}", "-nginx-configmaps=ours/config"
+        )
         running.start_ready()
         yield running, manifests
         running.stop()
 
 
 @pytest.fixture
-def program(stage: Stage) -> Program:
-    return stage[0]
+def headgate(setup: Setup) -> HeadgateProcess:
+    return setup[0]
 
 
 @pytest.fixture
-def manifests(stage: Stage) -> Iterator[Manifests]:
+def manifests(setup: Setup) -> Iterator[ManifestFolder]:
     """The folder, which is as it was when the test is over."""
-    program, manifests = stage
+    headgate, manifests = setup
     usual = {file: file.read_text() for file in manifests.path.iterdir()}
     yield manifests
     for file in manifests.path.iterdir():
@@ -59,67 +62,71 @@ def manifests(stage: Stage) -> Iterator[Manifests]:
     for file, text in usual.items():
         if file.read_text() != text:
             file.write_text(text)
-    wait_until(lambda: sorted(file.name for file in (program.prefix / "etc/conf.d").iterdir()) == USUAL)
-    wait_until(lambda: program.get("kept.test").status == 200)
+    wait_until(lambda: sorted(file.name for file in (headgate.prefix / "etc/conf.d").iterdir()) == USUAL)
+    wait_until(lambda: headgate.get("kept.test").status == 200)
 
 
-def test_a_file_written_in_pieces_is_served_when_it_is_whole(program: Program, manifests: Manifests) -> None:
+def test_a_file_written_in_pieces_is_served_when_it_is_whole(
+    headgate: HeadgateProcess, manifests: ManifestFolder
+) -> None:
     text = json.dumps(ingress("late", "late.test"), indent=1)
     with (manifests.path / "late.json").open("w") as file:
         file.write(text[: len(text) // 2])
         file.flush()
-        wait_until(lambda: [line for line in program.lines("manifest") if "late.json" in line["file"]])
-        assert program.get("kept.test").status == 200
+        wait_until(lambda: [line for line in headgate.log_records("manifest") if "late.json" in line["file"]])
+        assert headgate.get("kept.test").status == 200
         file.write(text[len(text) // 2 :])
-    wait_until(lambda: program.get("late.test").status == 200)
+    wait_until(lambda: headgate.get("late.test").status == 200)
 
 
-def test_a_file_that_turns_bad_keeps_what_it_said(program: Program, manifests: Manifests) -> None:
+def test_a_file_that_turns_bad_keeps_what_it_said(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
     bad = manifests.path / "ingress-default-kept.json"
     good = bad.read_text()
     bad.write_text("spec: [unclosed\n")
-    said = wait_until(lambda: [line for line in program.lines("manifest") if line["file"] == bad.name])
+    said = wait_until(lambda: [line for line in headgate.log_records("manifest") if line["file"] == bad.name])
     assert "YAML" in said[0]["problem"] or "line" in said[0]["problem"]
-    assert program.get("kept.test").status == 200
+    assert headgate.get("kept.test").status == 200
     bad.write_text(good.replace("kept.test", "renamed.test"))
-    wait_until(lambda: program.get("renamed.test").status == 200)
-    wait_until(lambda: program.get("kept.test").status == 404)
+    wait_until(lambda: headgate.get("renamed.test").status == 200)
+    wait_until(lambda: headgate.get("kept.test").status == 404)
 
 
-def test_lists_documents_and_deleted_files(program: Program, manifests: Manifests) -> None:
+def test_lists_documents_and_deleted_files(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
     items = [ingress(name, f"{name}.test") for name in ("a", "b")]
     documents = "---\n".join(json.dumps(ingress(name, f"{name}.test")) + "\n" for name in ("c", "d"))
     (manifests.path / "list.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     (manifests.path / "documents.yml").write_text(documents)
     for name in "abcd":
-        wait_until(lambda name=name: program.get(f"{name}.test").status == 200)
+        wait_until(lambda name=name: headgate.get(f"{name}.test").status == 200)
     (manifests.path / "list.json").unlink()
-    wait_until(lambda: program.get("a.test").status == 404)
-    assert program.get("c.test").status == 200
+    wait_until(lambda: headgate.get("a.test").status == 404)
+    assert headgate.get("c.test").status == 200
 
 
-def test_wrong_types_and_unknown_kinds_are_named(program: Program, manifests: Manifests) -> None:
+def test_wrong_types_and_unknown_kinds_are_named(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
     wrong = ingress("wrong", "wrong.test")
     wrong["spec"]["rules"] = "many"
     odd = {"apiVersion": "v2", "kind": "Odd", "metadata": {"name": "odd"}}
     manifests.put(wrong, odd)
-    said = wait_until(lambda: [line for line in program.lines("manifest") if "wrong" in str(line)])
+    said = wait_until(lambda: [line for line in headgate.log_records("manifest") if "wrong" in str(line)])
     assert "spec.rules" in said[0]["problem"]
-    wait_until(lambda: any("Odd" in str(line) for line in program.lines("kinds that are not read")))
-    assert program.get("kept.test").status == 200
+    wait_until(lambda: any("Odd" in str(line) for line in headgate.log_records("kinds that are not read")))
+    assert headgate.get("kept.test").status == 200
 
 
-def test_a_config_map_of_ten_megabytes_is_read_and_not_repeated(program: Program, manifests: Manifests) -> None:
+def test_a_config_map_of_ten_megabytes_is_read_and_not_repeated(
+    headgate: HeadgateProcess, manifests: ManifestFolder
+) -> None:
     manifests.put(config_map(server_tokens="false", log_format="x" * 10_000_000))
     wait_until(
-        lambda: [reason for reason, _ in program.events("ConfigMap ours/config") if reason == "UpdatedWithError"]
+        lambda: [reason for reason, _ in headgate.events("ConfigMap ours/config") if reason == "UpdatedWithError"]
     )
-    assert len(program.text()) < 1_000_000
+    assert len(headgate.log_text()) < 1_000_000
     manifests.put(ingress("late", "late.test"))
-    wait_until(lambda: program.get("late.test").status == 200)
+    wait_until(lambda: headgate.get("late.test").status == 200)
 
 
-def test_hostile_text_is_refused_and_reaches_no_directive(program: Program, manifests: Manifests) -> None:
+def test_hostile_text_is_refused_and_reaches_no_directive(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
     items: list[Json] = []
     for number, text in enumerate(HOSTILE):
         items += [
@@ -130,18 +137,18 @@ def test_hostile_text_is_refused_and_reaches_no_directive(program: Program, mani
             ingress(f"note{number}", f"n{number}.test", proxy_connect_timeout=f"marker{text}"),
             ingress(f"rewrite{number}", f"r{number}.test", rewrites=f"serviceName=tea rewrite=/marker{text}"),
         ]
-    whole, errors = {"apiVersion": "v1", "kind": "List", "items": items}, program.number(ERRORS)
+    whole, errors = {"apiVersion": "v1", "kind": "List", "items": items}, headgate.metric(ERRORS)
     (manifests.path / "hostile.json").write_text(json.dumps(whole))
     manifests.put(ingress("zlate", "late.test"))
-    wait_until(lambda: program.get("late.test").status == 200)
-    assert program.number(ERRORS) == errors
-    written = {file.name: file.read_text() for file in program.prefix.rglob("*.conf")}
+    wait_until(lambda: headgate.get("late.test").status == 200)
+    assert headgate.metric(ERRORS) == errors
+    written = {file.name: file.read_text() for file in headgate.prefix.rglob("*.conf")}
     assert len(written) > 3
     for name, text in written.items():
         assert not [directive for directive in directives(text) if directive.name == "injected"], name
-    assert not list(program.prefix.rglob("*injected*"))
-    wait_until(lambda: len(refused(program)) > len(items) / 2)
+    assert not list(headgate.prefix.rglob("*injected*"))
+    wait_until(lambda: len(refused(headgate)) > len(items) / 2)
 
 
-def refused(program: Program) -> set[str]:
-    return {line["object"] for line in program.lines("event") if line["reason"] == "Rejected"}
+def refused(headgate: HeadgateProcess) -> set[str]:
+    return {line["object"] for line in headgate.log_records("event") if line["reason"] == "Rejected"}

@@ -8,10 +8,9 @@ import http.client
 import pytest
 from showcase.ports import free_port
 
-from tests.binaries import BINARIES, capabilities
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import (
-    Manifests,
+from tests.live.headgate_process import LOOPBACK, RELOADS, HeadgateProcess, StartHeadgate, ask, trusting
+from tests.live.json_objects import (
+    ManifestFolder,
     answering,
     config_map,
     endpoints,
@@ -21,8 +20,8 @@ from tests.live.live_objects import (
     service,
     tls_secret,
 )
-from tests.live.live_places import ANY
-from tests.live.live_program import LOOPBACK, RELOADS, Program, Start, ask, trusting
+from tests.live.scripted_cluster import ScriptedCluster
+from tests.nginx_binaries import ANY_NGINX, BINARIES, capabilities
 from tests.waiting import wait_until
 
 CONTROLLER = "nginx_ingress_controller_"
@@ -30,61 +29,65 @@ NGINX = "nginx_ingress_nginx_"
 LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
 
 
-def reload_counts(program: Program) -> tuple[int, int]:
-    return int(program.number(RELOADS, reason="endpoints")), int(program.number(RELOADS, reason="other"))
+def reload_counts(headgate: HeadgateProcess) -> tuple[int, int]:
+    return int(headgate.metric(RELOADS, reason="endpoints")), int(headgate.metric(RELOADS, reason="other"))
 
 
-def test_the_start_is_one_reload_however_many_resources(serve: Start, manifests: Manifests) -> None:
+def test_the_start_is_one_reload_however_many_resources(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
     for number in range(40):
         manifests.put(
             tls_secret(f"s{number}", f"h{number}.test"),
             ingress(f"i{number}", f"h{number}.test", tls={f"s{number}": [f"h{number}.test"]}),
         )
-    program = serve()
-    assert reload_counts(program) == (0, 1)
-    assert program.number(f"{CONTROLLER}nginx_last_reload_status", **{"class": "nginx"}) == 1
-    assert program.number(f"{CONTROLLER}nginx_last_reload_milliseconds") > 0
-    assert program.number(f"{CONTROLLER}nginx_reload_errors_total") == 0
-    assert program.number(f"{CONTROLLER}ingress_resources_total", type="regular") == 40
+    headgate = serve_manifests()
+    assert reload_counts(headgate) == (0, 1)
+    assert headgate.metric(f"{CONTROLLER}nginx_last_reload_status", **{"class": "nginx"}) == 1
+    assert headgate.metric(f"{CONTROLLER}nginx_last_reload_milliseconds") > 0
+    assert headgate.metric(f"{CONTROLLER}nginx_reload_errors_total") == 0
+    assert headgate.metric(f"{CONTROLLER}ingress_resources_total", type="regular") == 40
 
 
 def test_reloads_are_counted_by_what_caused_them_and_equal_files_cause_none(
-    serve: Start, manifests: Manifests, tea: int, coffee: int
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int, coffee: int
 ) -> None:
     fixed = ingress("fixed", "fixed.test", use_cluster_ip="true")
     fixed["spec"]["rules"][0]["http"]["paths"] = [path("far")]
     manifests.put(
         ingress("tea", "tea.test"), fixed, service("far", clusterIP="127.0.0.1"), endpoints("far", "192.0.2.1")
     )
-    program = serve()
+    headgate = serve_manifests()
     manifests.put(endpoints("tea", "127.0.0.1", port=coffee))
-    wait_until(lambda: "Server name: coffee" in program.get("tea.test").body)
-    wait_until(lambda: reload_counts(program) == (1, 1))
-    batches = program.batches()
+    wait_until(lambda: "Server name: coffee" in headgate.get("tea.test").body)
+    wait_until(lambda: reload_counts(headgate) == (1, 1))
+    batches = headgate.batches_processed()
     labelled = ingress("tea", "tea.test")
     labelled["metadata"]["labels"] = {"changed": "yes"}
     manifests.put(labelled)
-    wait_until(lambda: program.batches() > batches)
-    batches = program.batches()
+    wait_until(lambda: headgate.batches_processed() > batches)
+    batches = headgate.batches_processed()
     manifests.put(endpoints("far", "192.0.2.1", "192.0.2.2"))
-    wait_until(lambda: program.batches() > batches)
-    assert reload_counts(program) == (1, 1)
+    wait_until(lambda: headgate.batches_processed() > batches)
+    assert reload_counts(headgate) == (1, 1)
     manifests.put(ingress("tea", {"tea.test": [path("tea", "/new")]}))
-    wait_until(lambda: program.get("tea.test").status == 404)
-    wait_until(lambda: reload_counts(program) == (1, 2))
+    wait_until(lambda: headgate.get("tea.test").status == 404)
+    wait_until(lambda: reload_counts(headgate) == (1, 2))
 
 
-def test_ten_ingresses_at_once_cost_few_reloads(cluster: Cluster, replica: Start) -> None:
-    program = replica("--reload-spacing=200")
+def test_ten_ingresses_at_once_cost_few_reloads(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+    headgate = serve_cluster("--reload-spacing=200")
     for number in range(10):
         cluster.put(answering(f"i{number}", f"h{number}.test", "here"))
     for number in range(10):
-        wait_until(lambda number=number: program.get(f"h{number}.test").body == "here")
+        wait_until(lambda number=number: headgate.get(f"h{number}.test").body == "here")
         wait_until(lambda number=number: cluster.reasons(f"i{number}"))  # said when the reload is counted
-    assert 1 < program.reloads() <= 1 + 6
+    assert 1 < headgate.reloads() <= 1 + 6
 
 
-def test_resources_are_counted_by_role_and_refused_ones_apart(serve: Start, manifests: Manifests) -> None:
+def test_resources_are_counted_by_role_and_refused_ones_apart(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
     master = ingress("master", {"shared.test": []}, mergeable_ingress_type="master")
     minions = [
         ingress(name, {"shared.test": [path("tea", f"/{name}")]}, mergeable_ingress_type="minion")
@@ -92,38 +95,40 @@ def test_resources_are_counted_by_role_and_refused_ones_apart(serve: Start, mani
     ]
     manifests.put(ingress("plain", "plain.test"), ingress("bad", {"bad.test": [path("tea", "no/slash")]}))
     manifests.put(master, *minions)
-    program = serve()
-    counts = {role: program.number(f"{CONTROLLER}ingress_resources_total", type=role) for role in
+    headgate = serve_manifests()
+    counts = {role: headgate.metric(f"{CONTROLLER}ingress_resources_total", type=role) for role in
               ("regular", "master", "minion")}  # fmt: skip
     assert counts == {"regular": 1, "master": 1, "minion": 2}
-    assert program.number("headgate_objects_refused") == 1
-    assert program.get("shared.test", "/two").status == 200
-    assert program.file("conf.d/default-master.conf")
-    assert not program.file("conf.d/default-one.conf")
+    assert headgate.metric("headgate_objects_refused") == 1
+    assert headgate.get("shared.test", "/two").status == 200
+    assert headgate.file("conf.d/default-master.conf")
+    assert not headgate.file("conf.d/default-one.conf")
 
 
-@pytest.mark.skipif(not BINARIES or not capabilities(ANY).stub_status, reason="this nginx has no stub_status")
-def test_nginx_tells_its_connections(serve: Start, manifests: Manifests) -> None:
+@pytest.mark.skipif(not BINARIES or not capabilities(ANY_NGINX).stub_status, reason="this nginx has no stub_status")
+def test_nginx_tells_its_connections(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    program = serve()
+    headgate = serve_manifests()
     names = ("accepted", "handled", "active")
-    before = {name: program.number(f"{NGINX}connections_{name}", **{"class": "nginx"}) for name in names}
-    requests = program.number(f"{NGINX}http_requests_total")
+    before = {name: headgate.metric(f"{NGINX}connections_{name}", **{"class": "nginx"}) for name in names}
+    requests = headgate.metric(f"{NGINX}http_requests_total")
     for _ in range(5):
-        program.get("tea.test")
-    assert program.number(f"{NGINX}connections_accepted") >= before["accepted"] + 5
-    assert program.number(f"{NGINX}connections_handled") >= before["handled"] + 5
+        headgate.get("tea.test")
+    assert headgate.metric(f"{NGINX}connections_accepted") >= before["accepted"] + 5
+    assert headgate.metric(f"{NGINX}connections_handled") >= before["handled"] + 5
     assert before["active"] >= 1
-    assert program.number(f"{NGINX}http_requests_total") >= requests + 5
-    assert program.number(f"{CONTROLLER}nginx_worker_processes_total", generation="current") >= 1
-    assert program.number(f"{CONTROLLER}workqueue_queue_duration_seconds_count", name="taskQueue") >= 1
+    assert headgate.metric(f"{NGINX}http_requests_total") >= requests + 5
+    assert headgate.metric(f"{CONTROLLER}nginx_worker_processes_total", generation="current") >= 1
+    assert headgate.metric(f"{CONTROLLER}workqueue_queue_duration_seconds_count", name="taskQueue") >= 1
 
 
-def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifests, tea: int) -> None:
+def test_latency_is_told_by_server_and_resource(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int
+) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    program = serve("-enable-latency-metrics")
+    headgate = serve_manifests("-enable-latency-metrics")
     for _ in range(3):
-        assert program.get("tea.test").status == 200
+        assert headgate.get("tea.test").status == 200
     labels = {
         "server": f"127.0.0.1:{tea}",
         "code": "200",
@@ -136,39 +141,39 @@ def test_latency_is_told_by_server_and_resource(serve: Start, manifests: Manifes
     def count() -> float:
         return sum(
             one.value
-            for one in program.samples()
+            for one in headgate.samples()
             if one.name == f"{LATENCY}_count" and labels.items() <= one.labels.items()
         )
 
     wait_until(lambda: count() == 3)
-    upstream = {one.labels["upstream"] for one in program.samples() if one.name == f"{LATENCY}_count"}
-    assert all(f"upstream {name} " in program.file("conf.d/default-tea.conf") for name in upstream)
+    upstream = {one.labels["upstream"] for one in headgate.samples() if one.name == f"{LATENCY}_count"}
+    assert all(f"upstream {name} " in headgate.file("conf.d/default-tea.conf") for name in upstream)
     manifests.put(ingress("tea", {"tea.test": [path("tea", "/new")]}))  # the socket outlives a reload
-    wait_until(lambda: program.reloads() == 2)
-    assert program.get("tea.test", "/new").status == 200
+    wait_until(lambda: headgate.reloads() == 2)
+    assert headgate.get("tea.test", "/new").status == 200
     wait_until(lambda: count() == 4)
     manifests.put(endpoints("tea", LOOPBACK, port=free_port()))  # series do not outlive the server
     wait_until(lambda: count() == 0)
 
 
-def test_latency_of_grpc_names_its_upstream_too(serve: Start, manifests: Manifests) -> None:
+def test_latency_of_grpc_names_its_upstream_too(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     """The backend speaks no HTTP/2, so nginx counts a failed try; what matters is that it says at whom."""
     manifests.put(config_map(http2="true"), ingress("tea", "tea.test", grpc_services="tea"))
-    program = serve("-enable-latency-metrics", "-nginx-configmaps=ours/config")
-    program.get("tea.test")
+    headgate = serve_manifests("-enable-latency-metrics", "-nginx-configmaps=ours/config")
+    headgate.get("tea.test")
 
     def labels() -> list[dict[str, str]]:
-        return [one.labels for one in program.samples() if one.name == f"{LATENCY}_count"]
+        return [one.labels for one in headgate.samples() if one.name == f"{LATENCY}_count"]
 
     wait_until(labels)
     assert {(one["service"], one["resource_name"], one["code"]) for one in labels()} == {("tea", "tea", "502")}
 
 
-def test_metrics_speak_tls_and_ask_for_a_password(serve: Start, manifests: Manifests) -> None:
+def test_metrics_speak_tls_and_ask_for_a_password(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     login = secret("login", "ours", "kubernetes.io/basic-auth", username=b"prom", password=b"p:ss")
     manifests.put(tls_secret("metrics", "metrics.test", namespace="ours"), login)
-    program = serve("-prometheus-tls-secret=ours/metrics", "-prometheus-basic-auth-secret=ours/login")
-    port = program.metrics_port
+    headgate = serve_manifests("-prometheus-tls-secret=ours/metrics", "-prometheus-basic-auth-secret=ours/login")
+    port = headgate.metrics_port
     assert ask(port, "metrics.test", "/metrics").status in {0, 400}
     answer = ask(port, "metrics.test", "/metrics", tls=trusting())
     assert answer.status == http.client.UNAUTHORIZED
@@ -178,30 +183,34 @@ def test_metrics_speak_tls_and_ask_for_a_password(serve: Start, manifests: Manif
         assert ask(port, "metrics.test", "/metrics", tls=trusting(), headers=header).status == status
 
 
-def test_a_login_that_is_not_there_ends_the_start_in_one_line(run: Start, manifests: Manifests) -> None:
-    program = run(f"--manifests={manifests.path}", "-prometheus-basic-auth-secret=ours/nobody")
-    program.start()
-    assert program.wait_ended() == 1
-    assert program.text().splitlines()[-1] == (
+def test_a_login_that_is_not_there_ends_the_start_in_one_line(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    headgate = new_headgate(f"--manifests={manifests.path}", "-prometheus-basic-auth-secret=ours/nobody")
+    headgate.start()
+    assert headgate.wait_ended() == 1
+    assert headgate.log_text().splitlines()[-1] == (
         "headgate: -prometheus-basic-auth-secret: the folder has no Secret ours/nobody"
     )
 
 
-def test_metrics_are_off_unless_asked_for(serve: Start) -> None:
-    program = serve("-enable-prometheus-metrics=false")
-    assert ask(program.metrics_port, LOOPBACK, "/metrics").status == 0
-    assert "nginx-status.sock" not in program.file("nginx.conf")
+def test_metrics_are_off_unless_asked_for(serve_manifests: StartHeadgate) -> None:
+    headgate = serve_manifests("-enable-prometheus-metrics=false")
+    assert ask(headgate.metrics_port, LOOPBACK, "/metrics").status == 0
+    assert "nginx-status.sock" not in headgate.file("nginx.conf")
 
 
-@pytest.mark.skipif(not BINARIES or not capabilities(ANY).stub_status, reason="this nginx has no stub_status")
-def test_stub_status_has_a_port_of_its_own_for_those_who_may(run: Start, manifests: Manifests) -> None:
+@pytest.mark.skipif(not BINARIES or not capabilities(ANY_NGINX).stub_status, reason="this nginx has no stub_status")
+def test_stub_status_has_a_port_of_its_own_for_those_who_may(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     port = free_port()
     flags = (f"--manifests={manifests.path}", "-nginx-status=true", f"-nginx-status-port={port}")
-    open_to_us = run(*flags)
+    open_to_us = new_headgate(*flags)
     open_to_us.start_ready()
     assert "Active connections" in ask(port, "any", "/stub_status").body
     assert ask(port, "any", "/").status == 404
     open_to_us.stop()
-    closed = run(*flags, "-nginx-status-allow-cidrs=192.0.2.0/24", under="closed")
+    closed = new_headgate(*flags, "-nginx-status-allow-cidrs=192.0.2.0/24", under="closed")
     closed.start_ready()
     assert ask(port, "any", "/stub_status").status == 403

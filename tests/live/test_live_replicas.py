@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import Json, ingress, path
-from tests.live.live_program import Program, Start
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import Json, ingress, path
+from tests.live.scripted_cluster import ScriptedCluster
 from tests.waiting import wait_until
 
 LABELS = {"app": "headgate", "tier": "edge"}
@@ -26,35 +26,35 @@ def pod(name: str, template: str = "old", *, ready: bool = True, **labels: str) 
     }
 
 
-def rate(program: Program) -> str:
-    return program.file("conf.d/default-cafe.conf").partition("rate=")[2].partition(";")[0]
+def rate(headgate: HeadgateProcess) -> str:
+    return headgate.file("conf.d/default-cafe.conf").partition("rate=")[2].partition(";")[0]
 
 
-def test_the_share_follows_the_replicas_that_are_ready(cluster: Cluster, replica: Start) -> None:
+def test_the_share_follows_the_replicas_that_are_ready(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(pod("headgate-0"), pod("headgate-1"), pod("stranger", app="other"))
     cluster.put(ingress("cafe", "cafe.test", limit_req_rate="10r/s", limit_req_scale="true"))
-    program = replica()
-    assert rate(program) == "5r/s"
+    headgate = serve_cluster()
+    assert rate(headgate) == "5r/s"
     cluster.put(pod("headgate-2", "new", ready=False))
     cluster.put(pod("headgate-1", ready=False))
-    wait_until(lambda: rate(program) == "10r/s")
+    wait_until(lambda: rate(headgate) == "10r/s")
     cluster.put(pod("headgate-1"), pod("headgate-2", "new"))
-    wait_until(lambda: rate(program) == "200r/m")
+    wait_until(lambda: rate(headgate) == "200r/m")
     cluster.delete("Pod", "headgate-1", "ours")
-    wait_until(lambda: rate(program) == "5r/s")
+    wait_until(lambda: rate(headgate) == "5r/s")
 
 
-def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -> None:
+def test_each_replica_lets_its_share_through(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(*(pod(f"headgate-{number}") for number in range(300)))
     for name, scale in (("whole", "false"), ("share", "true")):
         rules = {f"{name}.test": (path("nobody"),)}
         cluster.put(ingress(name, rules, limit_req_rate="300r/m", limit_req_scale=scale))
-    program = replica()
+    headgate = serve_cluster()
     statuses: dict[str, Counter[int]] = {"whole": Counter(), "share": Counter()}
 
     def the_whole_passes_again() -> bool:
         for name, count in statuses.items():
-            count[program.get(f"{name}.test").status] += 1
+            count[headgate.get(f"{name}.test").status] += 1
         return statuses["whole"][502] > 2
 
     wait_until(the_whole_passes_again)
@@ -62,6 +62,6 @@ def test_each_replica_lets_its_share_through(cluster: Cluster, replica: Start) -
     assert statuses["share"][429] > 1
 
 
-def test_a_pod_that_cannot_be_read_counts_as_one(cluster: Cluster, replica: Start) -> None:
+def test_a_pod_that_cannot_be_read_counts_as_one(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(ingress("cafe", "cafe.test", limit_req_rate="10r/s", limit_req_scale="true"))
-    assert rate(replica()) == "10r/s"
+    assert rate(serve_cluster()) == "10r/s"

@@ -12,56 +12,56 @@ from contextlib import ExitStack
 import pytest
 
 from headgate.nginx import procfs
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import answering, endpoints, ingress_class, service
-from tests.live.live_places import short_folder
-from tests.live.live_program import LOOPBACK, Program
+from tests.directories import short_directory
+from tests.live.headgate_process import LOOPBACK, HeadgateProcess
+from tests.live.json_objects import answering, endpoints, ingress_class, service
+from tests.live.scripted_cluster import ScriptedCluster
 from tests.waiting import wait_until
 
 CONNECTIONS = 20
 KEPT_S = 1.0
 """Seconds for which nginx keeps an idle connection whatever happens."""
 REQUEST = b"GET / HTTP/1.1\r\nHost: busy.test\r\n\r\n"
-Stage = tuple[Program, Cluster]
+Setup = tuple[HeadgateProcess, ScriptedCluster]
 
 
 @pytest.fixture(scope="module")
-def stage(build: str) -> Iterator[Stage]:
+def setup(nginx_binary: str) -> Iterator[Setup]:
     with ExitStack() as stack:
-        folder = stack.enter_context(short_folder())
-        cluster = stack.enter_context(Cluster(folder))
+        directory = stack.enter_context(short_directory())
+        cluster = stack.enter_context(ScriptedCluster(directory))
         cluster.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"))
         cluster.put(answering("busy", "busy.test", "served"))
-        program = Program(folder, build, f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
-        stack.callback(program.stop)
-        program.start_ready()
-        yield program, cluster
+        headgate = HeadgateProcess(directory, nginx_binary, f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
+        stack.callback(headgate.stop)
+        headgate.start_ready()
+        yield headgate, cluster
 
 
-def test_a_killed_master_is_replaced_and_reported(stage: Stage) -> None:
-    program, cluster = stage
-    first = program.master
+def test_a_killed_master_is_replaced_and_reported(setup: Setup) -> None:
+    headgate, cluster = setup
+    first = headgate.master
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: program.get("busy.test").body == "served" and program.master != first)
+    wait_until(lambda: headgate.get("busy.test").body == "served" and headgate.master != first)
     wait_until(lambda: cluster.reasons("headgate-0", "Pod"))
     assert "signal SIGKILL" in cluster.messages("headgate-0", "Pod")[0]
-    assert program.alive
+    assert headgate.is_alive
     cluster.put(answering("after", "after.test", "served too"))
-    wait_until(lambda: program.get("after.test").body == "served too")
-    assert program.readiness().status == 200
+    wait_until(lambda: headgate.get("after.test").body == "served too")
+    assert headgate.readiness().status == 200
 
 
-def test_killed_workers_are_replaced(stage: Stage) -> None:
-    program, cluster = stage
-    wait_until(lambda: not program.number("nginx_ingress_controller_nginx_worker_processes_total", generation="old"))
-    workers = procfs.workers(program.master)
+def test_killed_workers_are_replaced(setup: Setup) -> None:
+    headgate, cluster = setup
+    wait_until(lambda: not headgate.metric("nginx_ingress_controller_nginx_worker_processes_total", generation="old"))
+    workers = procfs.workers(headgate.master)
     assert workers
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: program.get("busy.test").body == "served")
-    wait_until(lambda: len(procfs.workers(program.master) - workers) >= len(workers))
+    wait_until(lambda: headgate.get("busy.test").body == "served")
+    wait_until(lambda: len(procfs.workers(headgate.master) - workers) >= len(workers))
     cluster.put(answering("after", "after.test", "changed"))
-    wait_until(lambda: program.get("after.test").body == "changed")
+    wait_until(lambda: headgate.get("after.test").body == "changed")
 
 
 class Load:
@@ -118,22 +118,22 @@ class Load:
             await asyncio.sleep(0.002)  # an idle moment, in which nginx may close
 
 
-def test_a_reload_under_load_loses_nothing_where_the_build_can(stage: Stage) -> None:
-    program, cluster = stage
-    if "keepalive_min_timeout" not in program.file("nginx.conf"):
+def test_a_reload_under_load_loses_nothing_where_the_build_can(setup: Setup) -> None:
+    headgate, cluster = setup
+    if "keepalive_min_timeout" not in headgate.file("nginx.conf"):
         pytest.skip("this nginx has no keepalive_min_timeout")
-    load, before = Load(program.http), program.reloads()
+    load, before = Load(headgate.http), headgate.reloads()
 
     def change() -> None:
         for turn in range(4):
             cluster.put(answering("turn", "turn.test", f"turn {turn}"))
-            wait_until(lambda turn=turn: program.get("turn.test").body == f"turn {turn}")
+            wait_until(lambda turn=turn: headgate.get("turn.test").body == f"turn {turn}")
         wait_until(lambda: load.announced >= CONNECTIONS)
 
     async def both() -> None:
         await load.run(asyncio.get_running_loop().run_in_executor(None, change))
 
     asyncio.run(both())
-    wait_until(lambda: program.reloads() >= before + 4)
+    wait_until(lambda: headgate.reloads() >= before + 4)
     assert load.answered > 10 * CONNECTIONS
     assert load.lost == []

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.live_objects import cafe, endpoints, ingress, path, service
-from tests.live.live_places import short_folder
-from tests.live.live_program import Program
+from tests.directories import short_directory
+from tests.live.headgate_process import HeadgateProcess
+from tests.live.json_objects import cafe, endpoints, ingress, path, service
 
 PATHS = (
     path("tea", "/prefix"),
@@ -20,9 +20,9 @@ PATHS = (
 
 
 @pytest.fixture(scope="module")
-def program(build: str, tea: int, coffee: int) -> Iterator[Program]:
-    with short_folder() as folder:
-        manifests = cafe(folder, tea)
+def headgate(nginx_binary: str, tea: int, coffee: int) -> Iterator[HeadgateProcess]:
+    with short_directory() as directory:
+        manifests = cafe(directory, tea)
         manifests.put(
             service("coffee"),
             endpoints("coffee", "127.0.0.1", port=coffee),
@@ -33,7 +33,7 @@ def program(build: str, tea: int, coffee: int) -> Iterator[Program]:
             ingress("nobody", {"nobody.test": [path("nobody")]}),
             ingress("any", {"": [path("tea", "/anywhere")]}),
         )
-        running = Program(folder, build, f"--manifests={manifests.path}", "-allow-empty-ingress-host")
+        running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}", "-allow-empty-ingress-host")
         running.start_ready()
         yield running
         running.stop()
@@ -60,8 +60,8 @@ def program(build: str, tea: int, coffee: int) -> Iterator[Program]:
         ("/index.html", None),
     ],
 )
-def test_a_path_is_served_by_its_rule_or_by_nobody(program: Program, uri: str, backend: str | None) -> None:
-    answer = program.get("paths.test", uri)
+def test_a_path_is_served_by_its_rule_or_by_nobody(headgate: HeadgateProcess, uri: str, backend: str | None) -> None:
+    answer = headgate.get("paths.test", uri)
     if backend is None:
         assert answer.status == 404
     else:
@@ -82,32 +82,32 @@ def test_a_path_is_served_by_its_rule_or_by_nobody(program: Program, uri: str, b
     ],
 )
 def test_a_wildcard_covers_one_label_and_a_named_host_comes_first(
-    program: Program, host: str, backend: str | None
+    headgate: HeadgateProcess, host: str, backend: str | None
 ) -> None:
-    answer = program.get(host, "/")
+    answer = headgate.get(host, "/")
     assert (answer.status == 200, f"Server name: {backend}\n" in answer.body) == (bool(backend), bool(backend))
 
 
-def test_a_host_may_come_with_a_port(program: Program) -> None:
-    assert program.get("paths.test:8080", "/exact").status == 200
+def test_a_host_may_come_with_a_port(headgate: HeadgateProcess) -> None:
+    assert headgate.get("paths.test:8080", "/exact").status == 200
 
 
-def test_a_default_backend_takes_what_no_path_takes(program: Program) -> None:
-    assert "Server name: tea\n" in program.get("fallback.test", "/tea").body
-    assert "Server name: coffee\n" in program.get("fallback.test", "/other").body
+def test_a_default_backend_takes_what_no_path_takes(headgate: HeadgateProcess) -> None:
+    assert "Server name: tea\n" in headgate.get("fallback.test", "/tea").body
+    assert "Server name: coffee\n" in headgate.get("fallback.test", "/other").body
 
 
-def test_a_service_without_endpoints_is_502(program: Program) -> None:
-    assert program.get("nobody.test").status == 502
+def test_a_service_without_endpoints_is_502(headgate: HeadgateProcess) -> None:
+    assert headgate.get("nobody.test").status == 502
 
 
 @pytest.mark.parametrize("host", ["unknown.test", "127.0.0.1"])
-def test_a_rule_without_host_serves_what_no_other_host_takes(program: Program, host: str) -> None:
-    assert program.get(host, "/anywhere").status == 200
-    assert program.get(host, "/else").status == 404
+def test_a_rule_without_host_serves_what_no_other_host_takes(headgate: HeadgateProcess, host: str) -> None:
+    assert headgate.get(host, "/anywhere").status == 200
+    assert headgate.get(host, "/else").status == 404
 
 
-def test_a_backend_learns_who_asked(program: Program) -> None:
-    body = program.get("paths.test", "/exact").body
+def test_a_backend_learns_who_asked(headgate: HeadgateProcess) -> None:
+    body = headgate.get("paths.test", "/exact").body
     for header in ("Host: paths.test", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Real-IP: 127.0.0.1"):
         assert f"  {header}\n" in body

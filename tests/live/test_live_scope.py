@@ -6,9 +6,9 @@ import ssl
 
 import pytest
 
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import Json, answering, ingress_class, tls_secret
-from tests.live.live_program import Program, Start
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import Json, answering, ingress_class, tls_secret
+from tests.live.scripted_cluster import ScriptedCluster
 from tests.waiting import wait_until
 
 NAMESPACES = ("one", "two", "three")
@@ -18,75 +18,77 @@ def namespace(name: str, **labels: str) -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
-def inhabit(cluster: Cluster) -> None:
+def inhabit(cluster: ScriptedCluster) -> None:
     """Put one Ingress into each namespace."""
     for name in NAMESPACES:
         cluster.put(answering("app", f"{name}.test", name, namespace=name))
 
 
-def served(program: Program) -> set[str]:
-    return {name for name in NAMESPACES if program.get(f"{name}.test").body == name}
+def served(headgate: HeadgateProcess) -> set[str]:
+    return {name for name in NAMESPACES if headgate.get(f"{name}.test").body == name}
 
 
-def test_only_the_listed_namespaces_are_asked_for(cluster: Cluster, replica: Start) -> None:
+def test_only_the_listed_namespaces_are_asked_for(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     inhabit(cluster)
-    program = replica("-watch-namespace=one,two")
-    assert served(program) == {"one", "two"}
+    headgate = serve_cluster("-watch-namespace=one,two")
+    assert served(headgate) == {"one", "two"}
     cluster.put(answering("late", "late.test", "late", namespace="two"))
-    wait_until(lambda: program.get("late.test").body == "late")
+    wait_until(lambda: headgate.get("late.test").body == "late")
     paths = {path for _, path, _ in cluster.do(lambda api: list(api.requests)) if path.endswith("/ingresses")}
     assert paths == {f"/apis/networking.k8s.io/v1/namespaces/{name}/ingresses" for name in ("one", "two")}
 
 
-def test_a_label_that_comes_and_goes_is_followed(cluster: Cluster, replica: Start) -> None:
+def test_a_label_that_comes_and_goes_is_followed(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     inhabit(cluster)
     cluster.put(namespace("one", team="web"), namespace("two"), namespace("three", team="db"))
-    program = replica("-watch-namespace-label=team=web")
-    assert served(program) == {"one"}
-    assert program.reloads() == 1
+    headgate = serve_cluster("-watch-namespace-label=team=web")
+    assert served(headgate) == {"one"}
+    assert headgate.reloads() == 1
     cluster.put(namespace("two", team="web"))
-    wait_until(lambda: served(program) == {"one", "two"})
+    wait_until(lambda: served(headgate) == {"one", "two"})
     cluster.put(namespace("one"))
-    wait_until(lambda: served(program) == {"two"})
-    wait_until(lambda: not program.file("conf.d/one-app.conf"))
+    wait_until(lambda: served(headgate) == {"two"})
+    wait_until(lambda: not headgate.file("conf.d/one-app.conf"))
     cluster.put(answering("app", "two.test", "changed", namespace="two"))
-    wait_until(lambda: program.get("two.test").body == "changed")
+    wait_until(lambda: headgate.get("two.test").body == "changed")
     cluster.put(answering("app", "one.test", "while away", namespace="one"), namespace("one", team="web"))
-    wait_until(lambda: program.get("one.test").body == "while away")
+    wait_until(lambda: headgate.get("one.test").body == "while away")
     cluster.delete("Namespace", "two", "")
-    wait_until(lambda: program.get("two.test").status == 404)
+    wait_until(lambda: headgate.get("two.test").status == 404)
 
 
-def test_secrets_may_come_from_fewer_namespaces(cluster: Cluster, replica: Start) -> None:
+def test_secrets_may_come_from_fewer_namespaces(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     for name in ("one", "two"):
         host = f"{name}.test"
         cluster.put(tls_secret("cert", host, namespace=name))
         cluster.put(answering("app", host, name, namespace=name, tls={"cert": [host]}))
-    program = replica("-watch-namespace=one,two", "-watch-secret-namespace=two")
-    assert program.certificate("two.test")
+    headgate = serve_cluster("-watch-namespace=one,two", "-watch-secret-namespace=two")
+    assert headgate.certificate("two.test")
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
-        program.certificate("one.test")
+        headgate.certificate("one.test")
 
 
-def test_helm_releases_are_not_even_asked_for(cluster: Cluster, replica: Start) -> None:
+def test_helm_releases_are_not_even_asked_for(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     release = {**tls_secret("sh.helm.release.v1.x", "x.test"), "type": "helm.sh/release.v1"}
     cluster.put(release)
-    program = replica("-log-level=trace")
+    headgate = serve_cluster("-log-level=trace")
     queries = [query for _, path, query in cluster.do(lambda api: list(api.requests)) if path.endswith("/secrets")]
     assert queries
     assert all("helm.sh/release.v1" in query["fieldSelector"] for query in queries)
-    assert "sh.helm.release" not in program.text()
+    assert "sh.helm.release" not in headgate.log_text()
 
 
-def test_only_ingresses_of_our_class_are_served(cluster: Cluster, replica: Start) -> None:
+def test_only_ingresses_of_our_class_are_served(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(ingress_class("edge"), ingress_class("foreign", "example.com/other"))
     cluster.put(answering("ours", "one.test", "one", class_name="edge"), answering("theirs", "two.test", "two"))
-    program = replica("-ingress-class=edge")
-    assert served(program) == {"one"}
+    headgate = serve_cluster("-ingress-class=edge")
+    assert served(headgate) == {"one"}
     assert cluster.reasons("theirs") == []
 
 
-def test_a_class_that_does_not_exist_is_taken_to_be_ours(cluster: Cluster, replica: Start) -> None:
+def test_a_class_that_does_not_exist_is_taken_to_be_ours(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
     cluster.delete("IngressClass", "nginx", "")
     cluster.put(answering("app", "one.test", "one"))
-    assert served(replica()) == {"one"}
+    assert served(serve_cluster()) == {"one"}

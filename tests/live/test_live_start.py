@@ -15,25 +15,25 @@ import pytest
 
 from headgate import __version__
 from headgate.nginx import procfs
-from tests.live.live_objects import Manifests, config_map, endpoints, ingress, path, service, tls_secret
-from tests.live.live_places import ANY
-from tests.live.live_program import LOOPBACK, Start, ask
+from tests.live.headgate_process import LOOPBACK, StartHeadgate, ask
+from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress, path, service, tls_secret
+from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import DEADLINE_S, wait_until
 
 
-def test_an_empty_folder_becomes_ready_and_answers_404(run: Start, folder: Path) -> None:
-    empty = Manifests(folder / "empty")
-    program = run(f"--manifests={empty.path}")
-    program.start_ready()
-    assert program.readiness().body == "Ready\n"
-    assert ask(program.probes, "probe", "/livez").status == 200
-    assert program.get("any.test").status == 404
-    assert program.reloads() == 1
+def test_an_empty_folder_becomes_ready_and_answers_404(new_headgate: StartHeadgate, directory: Path) -> None:
+    empty = ManifestFolder(directory / "empty")
+    headgate = new_headgate(f"--manifests={empty.path}")
+    headgate.start_ready()
+    assert headgate.readiness().body == "Ready\n"
+    assert ask(headgate.probes, "probe", "/livez").status == 200
+    assert headgate.get("any.test").status == 404
+    assert headgate.reloads() == 1
 
 
-def test_the_first_line_names_product_version_and_commit(serve: Start) -> None:
-    program = serve(HEADGATE_COMMIT="abc1234")
-    first = json.loads(program.text().splitlines()[0])
+def test_the_first_line_names_product_version_and_commit(serve_manifests: StartHeadgate) -> None:
+    headgate = serve_manifests(HEADGATE_COMMIT="abc1234")
+    first = json.loads(headgate.log_text().splitlines()[0])
     assert (first["msg"], first["version"], first["commit"]) == ("Headgate", __version__, "abc1234")
 
 
@@ -45,163 +45,185 @@ def test_the_first_line_names_product_version_and_commit(serve: Start) -> None:
         ("json-unix", r'\{"time": \d{10}, "level": "INFO", "source": "\S+", "msg": "Headgate", .*'),
     ],
 )
-def test_each_log_format_holds_from_the_first_line(run: Start, manifests: Manifests, form: str, beginning: str) -> None:
-    program = run(f"--manifests={manifests.path}", f"-log-format={form}", HEADGATE_COMMIT="abc1234")
-    program.start_ready()
-    ours = [line for line in program.text().splitlines() if "[notice]" not in line]
+def test_each_log_format_holds_from_the_first_line(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, form: str, beginning: str
+) -> None:
+    headgate = new_headgate(f"--manifests={manifests.path}", f"-log-format={form}", HEADGATE_COMMIT="abc1234")
+    headgate.start_ready()
+    ours = [line for line in headgate.log_text().splitlines() if "[notice]" not in line]
     assert re.fullmatch(beginning, ours[0])
     head = beginning.partition("Headgate")[0]
     assert [line for line in ours if re.match(head, line) and "batch" in line]
 
 
-def test_a_debug_log_is_not_an_info_log(serve: Start) -> None:
-    program = serve("-log-level=error")
-    assert [line["msg"] for line in program.lines()] == ["Headgate"]
+def test_a_debug_log_is_not_an_info_log(serve_manifests: StartHeadgate) -> None:
+    headgate = serve_manifests("-log-level=error")
+    assert [line["msg"] for line in headgate.log_records()] == ["Headgate"]
 
 
-def test_a_port_in_use_is_named_and_served_when_it_is_free(run: Start, manifests: Manifests) -> None:
+def test_a_port_in_use_is_named_and_served_when_it_is_free(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    program = run(f"--manifests={manifests.path}")
-    with socket.create_server(("0.0.0.0", program.http)):
-        program.start()
-        wait_until(lambda: f"port {program.http} cannot be used" in program.text())
-        answer = program.readiness()
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    with socket.create_server(("0.0.0.0", headgate.http)):
+        headgate.start()
+        wait_until(lambda: f"port {headgate.http} cannot be used" in headgate.log_text())
+        answer = headgate.readiness()
         assert answer.status == 503
-        assert f"port {program.http} cannot be used" in answer.body
-        assert "is another program listening" in program.text() or "another" in answer.body
-    program.wait_ready()
-    assert program.get("tea.test").status == 200
-    assert program.reloads() == 1
+        assert f"port {headgate.http} cannot be used" in answer.body
+        assert "is another program listening" in headgate.log_text() or "another" in answer.body
+    headgate.wait_ready()
+    assert headgate.get("tea.test").status == 200
+    assert headgate.reloads() == 1
 
 
 @pytest.mark.parametrize("which", ["probes", "metrics_port"])
-def test_a_port_of_ours_in_use_ends_the_start_in_one_line(run: Start, manifests: Manifests, which: str) -> None:
-    program = run(f"--manifests={manifests.path}")
-    port = getattr(program, which)
+def test_a_port_of_ours_in_use_ends_the_start_in_one_line(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, which: str
+) -> None:
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    port = getattr(headgate, which)
     with socket.create_server(("0.0.0.0", port)):
-        program.start()
-        assert program.wait_ended() == 1
-    assert str(port) in program.text().splitlines()[-1]
-    assert "Traceback" not in program.text()
+        headgate.start()
+        assert headgate.wait_ended() == 1
+    assert str(port) in headgate.log_text().splitlines()[-1]
+    assert "Traceback" not in headgate.log_text()
 
 
-def test_a_start_after_a_kill_takes_over_what_was_left(serve: Start, manifests: Manifests) -> None:
+def test_a_start_after_a_kill_takes_over_what_was_left(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    program = serve()
-    first = program.master
-    program.kill()
+    headgate = serve_manifests()
+    first = headgate.master
+    headgate.kill()
     assert procfs.is_master(first)
-    assert program.get("tea.test").status == 200, "nginx goes on without its controller"
-    program.start_ready()
+    assert headgate.get("tea.test").status == 200, "nginx goes on without its controller"
+    headgate.start_ready()
     wait_until(lambda: not procfs.is_master(first))
-    assert program.get("tea.test").status == 200
-    assert procfs.is_master(program.master)
+    assert headgate.get("tea.test").status == 200
+    assert procfs.is_master(headgate.master)
 
 
-def test_a_start_over_stale_sockets_and_a_foreign_pid_file_works(serve: Start, manifests: Manifests) -> None:
+def test_a_start_over_stale_sockets_and_a_foreign_pid_file_works(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    program = serve()
-    first = program.master
+    headgate = serve_manifests()
+    first = headgate.master
     workers = procfs.workers(first)
-    program.kill()
+    headgate.kill()
     for pid in (first, *workers):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not any(map(procfs.title, workers)))
-    assert [path for path in (program.prefix / "run").iterdir() if path.suffix == ".sock"]
-    (program.prefix / "run" / "nginx.pid").write_text(f"{os.getpid()}\n")
-    program.start_ready()
-    assert program.get("tea.test").status == 200
+    assert [path for path in (headgate.prefix / "run").iterdir() if path.suffix == ".sock"]
+    (headgate.prefix / "run" / "nginx.pid").write_text(f"{os.getpid()}\n")
+    headgate.start_ready()
+    assert headgate.get("tea.test").status == 200
 
 
 @pytest.mark.parametrize("key", ["http_snippets", "server_snippets"])
-def test_a_config_map_that_nginx_refuses_does_not_hinder_the_start(run: Start, manifests: Manifests, key: str) -> None:
+def test_a_config_map_that_nginx_refuses_does_not_hinder_the_start(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, key: str
+) -> None:
     manifests.put(ingress("tea", "tea.test"), config_map(**{key: "no_such_directive on;"}))
-    program = run(f"--manifests={manifests.path}", "-nginx-configmaps=ours/config")
-    program.start_ready()
-    assert program.get("tea.test").status == 200
-    (reason, message), *_ = program.events("ConfigMap ours/config")
+    headgate = new_headgate(f"--manifests={manifests.path}", "-nginx-configmaps=ours/config")
+    headgate.start_ready()
+    assert headgate.get("tea.test").status == 200
+    (reason, message), *_ = headgate.events("ConfigMap ours/config")
     assert reason == "UpdatedWithError"
     assert "no_such_directive" in message
 
 
-def test_a_lone_object_that_nginx_refuses_does_not_cost_the_config_map(run: Start, manifests: Manifests) -> None:
+def test_a_lone_object_that_nginx_refuses_does_not_cost_the_config_map(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     bad = ingress("bad", "bad.test", server_snippets="no_such_directive on;")
     manifests.put(bad, config_map(server_tokens="false"))
-    program = run(f"--manifests={manifests.path}", "-enable-snippets", "-nginx-configmaps=ours/config")
-    program.start_ready()
-    assert program.get("any.test").headers["Server"] == "nginx"
-    assert [reason for reason, _ in program.events("ConfigMap ours/config")] == ["Updated"]
-    assert [reason for reason, _ in program.events("Ingress default/bad")] == ["AddedOrUpdatedWithError"]
+    headgate = new_headgate(f"--manifests={manifests.path}", "-enable-snippets", "-nginx-configmaps=ours/config")
+    headgate.start_ready()
+    assert headgate.get("any.test").headers["Server"] == "nginx"
+    assert [reason for reason, _ in headgate.events("ConfigMap ours/config")] == ["Updated"]
+    assert [reason for reason, _ in headgate.events("Ingress default/bad")] == ["AddedOrUpdatedWithError"]
 
 
 @pytest.mark.parametrize("flag", ["-main-template-path", "-ingress-template-path"])
 @pytest.mark.parametrize("text", ["{% if %}", None])
 def test_a_template_of_a_flag_that_cannot_be_used_ends_the_start_in_one_line(
-    run: Start, manifests: Manifests, folder: Path, flag: str, text: str | None
+    new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path, flag: str, text: str | None
 ) -> None:
     if text is not None:
-        (folder / "template").write_text(text)
-    program = run(f"--manifests={manifests.path}", f"{flag}={folder}/template")
-    program.start()
-    assert program.wait_ended() == 1
-    assert program.text().splitlines()[-1].startswith("headgate: ")
-    assert "Traceback" not in program.text()
+        (directory / "template").write_text(text)
+    headgate = new_headgate(f"--manifests={manifests.path}", f"{flag}={directory}/template")
+    headgate.start()
+    assert headgate.wait_ended() == 1
+    assert headgate.log_text().splitlines()[-1].startswith("headgate: ")
+    assert "Traceback" not in headgate.log_text()
 
 
-def test_an_object_that_nginx_refuses_does_not_hinder_the_start(run: Start, manifests: Manifests) -> None:
+def test_an_object_that_nginx_refuses_does_not_hinder_the_start(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(ingress("tea", "tea.test"), ingress("bad", "bad.test", server_snippets="no_such_directive on;"))
-    program = run(f"--manifests={manifests.path}", "-enable-snippets")
-    program.start_ready()
-    assert program.get("tea.test").status == 200
-    assert program.reloads() == 1
+    headgate = new_headgate(f"--manifests={manifests.path}", "-enable-snippets")
+    headgate.start_ready()
+    assert headgate.get("tea.test").status == 200
+    assert headgate.reloads() == 1
 
 
-def test_config_safety_is_not_ready_while_everything_is_refused(run: Start, manifests: Manifests) -> None:
+def test_config_safety_is_not_ready_while_everything_is_refused(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(ingress("bad", "bad.test", server_snippets="no_such_directive on;"))
-    program = run(f"--manifests={manifests.path}", "-enable-snippets", "-enable-config-safety")
-    program.start()
-    wait_until(lambda: program.get("any.test").status == 404)
-    wait_until(lambda: program.events("Ingress default/bad"))
-    answer = program.readiness()
+    headgate = new_headgate(f"--manifests={manifests.path}", "-enable-snippets", "-enable-config-safety")
+    headgate.start()
+    wait_until(lambda: headgate.get("any.test").status == 404)
+    wait_until(lambda: headgate.events("Ingress default/bad"))
+    answer = headgate.readiness()
     assert answer.status == 503
     assert "refused" in answer.body
     manifests.put(ingress("bad", "bad.test"))
-    program.wait_ready()
-    assert program.get("bad.test").status == 200
+    headgate.wait_ready()
+    assert headgate.get("bad.test").status == 200
     manifests.put(ingress("bad", "bad.test", server_snippets="no_such_directive on;"))
-    wait_until(lambda: len(program.events("Ingress default/bad")) > 2)
-    assert program.readiness().status == 200, "what was ready serves its last good configuration"
+    wait_until(lambda: len(headgate.events("Ingress default/bad")) > 2)
+    assert headgate.readiness().status == 200, "what was ready serves its last good configuration"
 
 
-def test_health_status_answers_for_unknown_hosts(serve: Start) -> None:
-    program = serve("-health-status", "-health-status-uri=/alive")
-    assert program.get("unknown.test", "/alive").status == 200
-    assert program.get("unknown.test", "/").status == 404
+def test_health_status_answers_for_unknown_hosts(serve_manifests: StartHeadgate) -> None:
+    headgate = serve_manifests("-health-status", "-health-status-uri=/alive")
+    assert headgate.get("unknown.test", "/alive").status == 200
+    assert headgate.get("unknown.test", "/").status == 404
 
 
-def test_a_missing_folder_and_a_missing_binary_end_the_start_in_one_line(run: Start, folder: Path) -> None:
-    for flags in ((f"--manifests={folder}/none",), (f"--manifests={folder}", "--nginx=/no/such/nginx")):
-        program = run(*flags, under=str(len(flags)))
-        program.start()
-        assert program.wait_ended() == 1
-        assert program.text().splitlines()[-1].startswith("headgate: ")
-        assert "Traceback" not in program.text()
+def test_a_missing_folder_and_a_missing_binary_end_the_start_in_one_line(
+    new_headgate: StartHeadgate, directory: Path
+) -> None:
+    for flags in ((f"--manifests={directory}/none",), (f"--manifests={directory}", "--nginx=/no/such/nginx")):
+        headgate = new_headgate(*flags, under=str(len(flags)))
+        headgate.start()
+        assert headgate.wait_ended() == 1
+        assert headgate.log_text().splitlines()[-1].startswith("headgate: ")
+        assert "Traceback" not in headgate.log_text()
 
 
 def test_nginx_debug_takes_the_debug_binary_or_says_that_there_is_none(
-    run: Start, manifests: Manifests, folder: Path
+    new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path
 ) -> None:
     for under, found in (("with", True), ("without", False)):
-        program = run(f"--manifests={manifests.path}", "-nginx-debug", PATH=str(folder / under), under=under)
-        program.flags = [flag for flag in program.flags if not flag.startswith("--nginx=")]
+        headgate = new_headgate(
+            f"--manifests={manifests.path}", "-nginx-debug", PATH=str(directory / under), under=under
+        )
+        headgate.flags = [flag for flag in headgate.flags if not flag.startswith("--nginx=")]
         if found:
-            (folder / under / "nginx-debug").symlink_to(ANY)
-        program.start()
-        chosen = wait_until(lambda program=program: program.lines("nginx chosen") or program.code)
+            (directory / under / "nginx-debug").symlink_to(ANY_NGINX)
+        headgate.start()
+        chosen = wait_until(lambda headgate=headgate: headgate.log_records("nginx chosen") or headgate.exit_status)
         if found:
-            assert chosen[0]["path"] == str(folder / under / "nginx-debug")
+            assert chosen[0]["path"] == str(directory / under / "nginx-debug")
         else:
-            assert program.lines("nginx passed over")[0]["path"] == "nginx-debug"
+            assert headgate.log_records("nginx passed over")[0]["path"] == "nginx-debug"
 
 
 def fill(path: Path) -> None:
@@ -212,64 +234,66 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_keeps_what_is_served_and_says_so(run: Start, manifests: Manifests) -> None:
+def test_a_full_disk_keeps_what_is_served_and_says_so(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    program = run(f"--manifests={manifests.path}")
-    program.prefix.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(program.prefix)]
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    headgate.prefix.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(headgate.prefix)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount")
     try:
-        program.start_ready()
-        filler = program.prefix / "filler"
+        headgate.start_ready()
+        filler = headgate.prefix / "filler"
         fill(filler)
         manifests.put(ingress("late", "late.test"))
-        wait_until(lambda: "No space left" in program.text())
-        wait_until(lambda: any("No space left" in message for _, message in program.events("Ingress default/late")))
-        assert program.get("tea.test").status == 200
+        wait_until(lambda: "No space left" in headgate.log_text())
+        wait_until(lambda: any("No space left" in message for _, message in headgate.events("Ingress default/late")))
+        assert headgate.get("tea.test").status == 200
         filler.unlink()
-        wait_until(lambda: program.get("late.test").status == 200)
+        wait_until(lambda: headgate.get("late.test").status == 200)
     finally:
-        program.stop()
-        subprocess.run(["umount", str(program.prefix)], check=True)
+        headgate.stop()
+        subprocess.run(["umount", str(headgate.prefix)], check=True)
 
 
-def test_a_term_lets_the_request_in_flight_end(serve: Start, manifests: Manifests) -> None:
+def test_a_term_lets_the_request_in_flight_end(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     with socket.create_server((LOOPBACK, 0)) as backend:
         port = backend.getsockname()[1]
         manifests.put(
             service("slow"), endpoints("slow", LOOPBACK, port=port), ingress("slow", {"slow.test": [path("slow")]})
         )
-        program = serve()
-        with socket.create_connection((LOOPBACK, program.http), timeout=DEADLINE_S) as client:
+        headgate = serve_manifests()
+        with socket.create_connection((LOOPBACK, headgate.http), timeout=DEADLINE_S) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n")
             flight, _ = backend.accept()  # nginx has asked: the request is in flight
             with flight:
-                program.terminate()
-                wait_until(lambda: program.readiness().status == 503)
+                headgate.terminate()
+                wait_until(lambda: headgate.readiness().status == 503)
                 flight.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 assert client.recv(12) == b"HTTP/1.1 200"
-    assert program.wait_ended() == 0
-    assert program.get("slow.test").status == 0
-    assert not (program.prefix / "run" / "nginx.pid").exists()
+    assert headgate.wait_ended() == 0
+    assert headgate.get("slow.test").status == 0
+    assert not (headgate.prefix / "run" / "nginx.pid").exists()
 
 
-def test_a_term_before_it_is_ready_ends_it_too(run: Start, manifests: Manifests) -> None:
-    program = run(f"--manifests={manifests.path}")
-    with socket.create_server(("0.0.0.0", program.http)):
-        program.start()
-        wait_until(lambda: "cannot be used" in program.text())
-        program.terminate()
-        assert program.wait_ended() == 0
+def test_a_term_before_it_is_ready_ends_it_too(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    with socket.create_server(("0.0.0.0", headgate.http)):
+        headgate.start()
+        wait_until(lambda: "cannot be used" in headgate.log_text())
+        headgate.terminate()
+        assert headgate.wait_ended() == 0
 
 
-def test_a_bad_config_map_at_the_start_costs_no_default_certificate(run: Start, manifests: Manifests) -> None:
+def test_a_bad_config_map_at_the_start_costs_no_default_certificate(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(
         config_map(http_snippets="no_such_directive on;"), tls_secret("fallback", "any.test", namespace="ours")
     )
-    program = run(
+    headgate = new_headgate(
         f"--manifests={manifests.path}", "-nginx-configmaps=ours/config", "-default-server-tls-secret=ours/fallback"
     )
-    program.start_ready()
-    wait_until(lambda: "UpdatedWithError" in program.text())
-    assert program.get_tls("any.test").status == 404
+    headgate.start_ready()
+    wait_until(lambda: "UpdatedWithError" in headgate.log_text())
+    assert headgate.get_tls("any.test").status == 404

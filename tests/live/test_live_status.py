@@ -18,16 +18,17 @@ from headgate.app import App
 from headgate.k8s import Client, LeaseTiming, load
 from headgate.nginx import probe
 from headgate.options import Options, parse
-from tests.live.live_cluster import Cluster
-from tests.live.live_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
-from tests.live.live_places import ANY, short_folder
-from tests.live.live_program import Program, Start
+from tests.directories import short_directory
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import answering, config_map, endpoints, ingress, ingress_class, path, service
+from tests.live.scripted_cluster import ScriptedCluster
+from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import DEADLINE_S, wait_until
 
 FIRST, SECOND = {"ip": "203.0.113.1"}, {"ip": "203.0.113.2"}
 TAKEN = "All hosts are taken by other resources"
 LEASE = "nginx-ingress-leader-election"
-Stage = tuple[Program, Cluster]
+Setup = tuple[HeadgateProcess, ScriptedCluster]
 
 
 def balancer(*addresses: str, name: str = "front", namespace: str = "ours") -> dict[str, object]:
@@ -37,10 +38,10 @@ def balancer(*addresses: str, name: str = "front", namespace: str = "ours") -> d
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def setup() -> Iterator[Setup]:
     with ExitStack() as stack:
-        folder = stack.enter_context(short_folder())
-        cluster = stack.enter_context(Cluster(folder))
+        directory = stack.enter_context(short_directory())
+        cluster = stack.enter_context(ScriptedCluster(directory))
         cluster.put(
             ingress_class(), config_map(), balancer("203.0.113.1"), service("tea"), endpoints("tea", "192.0.2.1")
         )
@@ -50,15 +51,15 @@ def stage() -> Iterator[Stage]:
             "-report-ingress-status",
             "-external-service=front",
         )
-        program = Program(folder, ANY, f"--kubeconfig={cluster.kubeconfig}", *flags)
-        stack.callback(program.stop)
-        program.start_ready()
-        wait_until(lambda: program.number("headgate_leader") == 1)
-        yield program, cluster
+        headgate = HeadgateProcess(directory, ANY_NGINX, f"--kubeconfig={cluster.kubeconfig}", *flags)
+        stack.callback(headgate.stop)
+        headgate.start_ready()
+        wait_until(lambda: headgate.metric("headgate_leader") == 1)
+        yield headgate, cluster
 
 
-def test_a_served_ingress_shows_the_addresses_of_the_service(stage: Stage) -> None:
-    _, cluster = stage
+def test_a_served_ingress_shows_the_addresses_of_the_service(setup: Setup) -> None:
+    _, cluster = setup
     cluster.put(answering("cafe", "cafe.test", "x"))
     wait_until(lambda: cluster.addresses("cafe") == [FIRST])
     cluster.put(balancer("203.0.113.2"))
@@ -68,8 +69,8 @@ def test_a_served_ingress_shows_the_addresses_of_the_service(stage: Stage) -> No
     assert cluster.asked("PATCH", "status") == 0, "operators' roles may only update"
 
 
-def test_the_address_of_the_config_map_wins_until_it_is_taken_out(stage: Stage) -> None:
-    _, cluster = stage
+def test_the_address_of_the_config_map_wins_until_it_is_taken_out(setup: Setup) -> None:
+    _, cluster = setup
     cluster.put(answering("inn", "inn.test", "x"))
     wait_until(lambda: cluster.addresses("inn") == [FIRST])
     cluster.put(config_map(external_status_address="edge.test"))
@@ -78,8 +79,8 @@ def test_the_address_of_the_config_map_wins_until_it_is_taken_out(stage: Stage) 
     wait_until(lambda: cluster.addresses("inn") == [FIRST])
 
 
-def test_a_rejected_ingress_loses_its_addresses(stage: Stage) -> None:
-    _, cluster = stage
+def test_a_rejected_ingress_loses_its_addresses(setup: Setup) -> None:
+    _, cluster = setup
     cluster.put(answering("shop", "shop.test", "x"))
     wait_until(lambda: cluster.addresses("shop") == [FIRST])
     cluster.put(ingress("shop", {"shop.test": [path("tea", "no/slash")]}))
@@ -87,38 +88,38 @@ def test_a_rejected_ingress_loses_its_addresses(stage: Stage) -> None:
     wait_until(lambda: "Rejected" in cluster.reasons("shop"))
 
 
-def test_an_ingress_that_goes_to_another_class_and_back(stage: Stage) -> None:
-    program, cluster = stage
+def test_an_ingress_that_goes_to_another_class_and_back(setup: Setup) -> None:
+    headgate, cluster = setup
     cluster.put(answering("moving", "moving.test", "here"))
-    wait_until(lambda: program.get("moving.test").body == "here")
+    wait_until(lambda: headgate.get("moving.test").body == "here")
     cluster.put(answering("moving", "moving.test", "here", class_name="other"))
-    wait_until(lambda: program.get("moving.test").status == 404)
-    wait_until(lambda: not program.file("conf.d/default-moving.conf"))
+    wait_until(lambda: headgate.get("moving.test").status == 404)
+    wait_until(lambda: not headgate.file("conf.d/default-moving.conf"))
     cluster.put(answering("moving", "moving.test", "back"))
-    wait_until(lambda: program.get("moving.test").body == "back")
+    wait_until(lambda: headgate.get("moving.test").body == "back")
     wait_until(lambda: cluster.addresses("moving") == [FIRST])
 
 
-def test_a_deleted_ingress_is_gone_and_its_host_goes_to_who_waited(stage: Stage) -> None:
-    program, cluster = stage
+def test_a_deleted_ingress_is_gone_and_its_host_goes_to_who_waited(setup: Setup) -> None:
+    headgate, cluster = setup
     cluster.put(answering("elder", "host.test", "elder", created="2026-01-01T00:00:00Z"))
-    wait_until(lambda: program.get("host.test").body == "elder")
+    wait_until(lambda: headgate.get("host.test").body == "elder")
     cluster.put(answering("younger", "host.test", "younger", created="2026-02-01T00:00:00Z"))
     wait_until(lambda: cluster.reasons("younger") == ["Rejected"])
     assert cluster.messages("younger")[0].startswith(TAKEN)
-    assert program.get("host.test").body == "elder"
+    assert headgate.get("host.test").body == "elder"
     cluster.delete("Ingress", "elder")
-    wait_until(lambda: program.get("host.test").body == "younger")
-    wait_until(lambda: not program.file("conf.d/default-elder.conf"))
+    wait_until(lambda: headgate.get("host.test").body == "younger")
+    wait_until(lambda: not headgate.file("conf.d/default-elder.conf"))
     wait_until(lambda: cluster.reasons("younger") == ["Rejected", "AddedOrUpdated"])
     wait_until(lambda: cluster.addresses("younger") == [FIRST])
 
 
-def test_the_same_message_raises_the_count_of_one_event(stage: Stage) -> None:
-    program, cluster = stage
+def test_the_same_message_raises_the_count_of_one_event(setup: Setup) -> None:
+    headgate, cluster = setup
     for text in ("one", "two", "three"):
         cluster.put(answering("often", "often.test", text))
-        wait_until(lambda text=text: program.get("often.test").body == text)
+        wait_until(lambda text=text: headgate.get("often.test").body == text)
     wait_until(lambda: [event["count"] for event in cluster.events("often")] == [3])
     event = cluster.events("often")[0]
     name, _, number = event["metadata"]["name"].partition(".")
@@ -135,17 +136,17 @@ def test_the_same_message_raises_the_count_of_one_event(stage: Stage) -> None:
     )
 
 
-def test_a_status_alone_is_no_reason_to_speak_or_reload(stage: Stage) -> None:
-    program, cluster = stage
+def test_a_status_alone_is_no_reason_to_speak_or_reload(setup: Setup) -> None:
+    headgate, cluster = setup
     cluster.put(answering("quiet", "quiet.test", "x"))
     wait_until(lambda: cluster.addresses("quiet") == [FIRST])
     cluster.put(answering("after", "after.test", "x"))
-    wait_until(lambda: program.get("after.test").status == 200)
+    wait_until(lambda: headgate.get("after.test").status == 200)
     assert [event["count"] for event in cluster.events("quiet")] == [1]
 
 
-def test_minions_are_told_of_their_master(stage: Stage) -> None:
-    program, cluster = stage
+def test_minions_are_told_of_their_master(setup: Setup) -> None:
+    headgate, cluster = setup
     minion = ingress("minion", {"shared.test": [path("nobody", "/m")]}, mergeable_ingress_type="minion")
     cluster.put(minion)
     wait_until(lambda: cluster.reasons("minion") == ["NoIngressMasterFound"])
@@ -153,32 +154,32 @@ def test_minions_are_told_of_their_master(stage: Stage) -> None:
     del master["spec"]["rules"][0]["http"]
     cluster.put(master)
     wait_until(lambda: cluster.addresses("minion") == [FIRST])
-    wait_until(lambda: program.get("shared.test", "/m").status == 502)
+    wait_until(lambda: headgate.get("shared.test", "/m").status == 502)
     cluster.delete("Ingress", "master")
     wait_until(lambda: cluster.addresses("minion") == [])
 
 
-def test_statuses_are_not_written_unless_asked_for(cluster: Cluster, replica: Start) -> None:
+def test_statuses_are_not_written_unless_asked_for(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
-    program = replica("-external-service=front")
+    headgate = serve_cluster("-external-service=front")
     wait_until(lambda: cluster.reasons("cafe"))
-    assert program.get("cafe.test").status == 200
+    assert headgate.get("cafe.test").status == 200
     assert cluster.addresses("cafe") is None
 
 
-def test_without_leader_election_every_replica_writes(cluster: Cluster, replica: Start) -> None:
+def test_without_leader_election_every_replica_writes(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(config_map(external_status_address="198.51.100.7"), answering("cafe", "cafe.test", "x"))
-    replica("-report-ingress-status", "-nginx-configmaps=ours/config", "-enable-leader-election=false")
+    serve_cluster("-report-ingress-status", "-nginx-configmaps=ours/config", "-enable-leader-election=false")
     wait_until(lambda: cluster.addresses("cafe") == [{"ip": "198.51.100.7"}])
     assert cluster.asked("GET", f"leases/{LEASE}") + cluster.asked("POST", "leases") == 0
 
 
-def test_two_replicas_serve_one_writes_and_hands_over(cluster: Cluster, folder: Path) -> None:
+def test_two_replicas_serve_one_writes_and_hands_over(cluster: ScriptedCluster, directory: Path) -> None:
     cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
     with ExitStack() as stack:
-        one = stack.enter_context(Replica(folder, cluster, "one"))
+        one = stack.enter_context(HeadgateThread(directory, cluster, "one"))
         wait_until(lambda: cluster.addresses("cafe") == [FIRST])
-        two = stack.enter_context(Replica(folder, cluster, "two"))
+        two = stack.enter_context(HeadgateThread(directory, cluster, "two"))
         wait_until(lambda: two.ready and len(cluster.events("cafe")) == 2)  # both speak
         assert (holder(cluster), one.leads, two.leads) == ("one", 1, 0)
         one.end()
@@ -187,19 +188,19 @@ def test_two_replicas_serve_one_writes_and_hands_over(cluster: Cluster, folder: 
         wait_until(lambda: cluster.addresses("cafe") == [SECOND])
 
 
-def holder(cluster: Cluster) -> str:
+def holder(cluster: ScriptedCluster) -> str:
     lease = cluster.do(lambda api: api.get("Lease", "ours", LEASE))
     return str(lease["spec"].get("holderIdentity") or "")
 
 
-class Replica:
-    """The program in a thread of this process, with a Lease that is soon given up."""
+class HeadgateThread:
+    """Headgate in a thread of this process, with a Lease that soon expires."""
 
-    def __init__(self, folder: Path, cluster: Cluster, name: str) -> None:
+    def __init__(self, directory: Path, cluster: ScriptedCluster, name: str) -> None:
         ports = [f"{flag}={free_port()}" for flag in
                  ("-default-http-listener-port", "-default-https-listener-port", "-ready-status-port")]  # fmt: skip
         flags = ["-nginx-status=false", "-enable-snippets", "-report-ingress-status", "-external-service=front"]
-        given = parse([f"--prefix={folder / name}", *ports, *flags], {"POD_NAMESPACE": "ours", "POD_NAME": name})
+        given = parse([f"--prefix={directory / name}", *ports, *flags], {"POD_NAMESPACE": "ours", "POD_NAME": name})
         assert isinstance(given, Options)
         self._options = msgspec.structs.replace(given, drain_timeout=1)
         self._kubeconfig = str(cluster.kubeconfig)
@@ -244,5 +245,5 @@ class Replica:
     async def _run(self) -> None:
         async with Client(load(self._kubeconfig)) as client:
             timing = LeaseTiming(duration=2, deadline=1, retry=0.2)
-            self._app = App(self._options, await probe(ANY), client, lease=timing)
+            self._app = App(self._options, await probe(ANY_NGINX), client, lease=timing)
             await self._app.run()

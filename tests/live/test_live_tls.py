@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.live_objects import Json, Manifests, cafe, ingress, path, secret, tls_secret
-from tests.live.live_places import short_folder
-from tests.live.live_program import Program, Start
+from tests.directories import short_directory
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import Json, ManifestFolder, cafe, ingress, path, secret, tls_secret
 from tests.waiting import wait_until
 
 HOSTS = ("one.test", "two.test", "*.wild.test")
 SECRETS = {name.replace("*.", ""): tls_secret(name.split(".")[-2], name) for name in HOSTS}
-Stage = tuple[Program, Manifests]
+Setup = tuple[HeadgateProcess, ManifestFolder]
 
 
 def shown(item: Json) -> bytes:
@@ -24,9 +24,9 @@ def shown(item: Json) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def stage(build: str, tea: int) -> Iterator[Stage]:
-    with short_folder() as folder:
-        manifests = cafe(folder, tea)
+def setup(nginx_binary: str, tea: int) -> Iterator[Setup]:
+    with short_directory() as directory:
+        manifests = cafe(directory, tea)
         broken = tls_secret("broken", "broken.test")
         broken["data"]["tls.key"] = tls_secret("other", "broken.test")["data"]["tls.key"]
         manifests.put(
@@ -38,10 +38,10 @@ def stage(build: str, tea: int) -> Iterator[Stage]:
             ingress("broken", "broken.test", tls={"broken": ["broken.test"]}),
             ingress("plain", "plain.test"),
         )  # fmt: skip
-        program = Program(folder, build, f"--manifests={manifests.path}")
-        program.start_ready()
-        yield program, manifests
-        program.stop()
+        headgate = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
+        headgate.start_ready()
+        yield headgate, manifests
+        headgate.stop()
 
 
 @pytest.mark.parametrize(
@@ -54,94 +54,96 @@ def stage(build: str, tea: int) -> Iterator[Stage]:
         ("A.WILD.TEST", "wild.test"),
     ],
 )
-def test_a_name_gets_its_certificate(stage: Stage, name: str, secret_of: str) -> None:
-    program, _ = stage
-    assert program.certificate(name) == shown(SECRETS[secret_of])
-    assert "Server name: tea" in program.get_tls(name).body
+def test_a_name_gets_its_certificate(setup: Setup, name: str, secret_of: str) -> None:
+    headgate, _ = setup
+    assert headgate.certificate(name) == shown(SECRETS[secret_of])
+    assert "Server name: tea" in headgate.get_tls(name).body
 
 
 @pytest.mark.parametrize("name", ["unknown.test", "a.b.wild.test", "missing.test", "broken.test", None])
-def test_a_name_without_a_usable_certificate_is_refused(stage: Stage, name: str | None) -> None:
+def test_a_name_without_a_usable_certificate_is_refused(setup: Setup, name: str | None) -> None:
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
-        stage[0].certificate(name)
+        setup[0].certificate(name)
 
 
-def test_who_misses_its_secret_is_told_and_the_rest_is_served(stage: Stage) -> None:
-    program, _ = stage
-    (reason, message), *_ = program.events("Ingress default/missing")
+def test_who_misses_its_secret_is_told_and_the_rest_is_served(setup: Setup) -> None:
+    headgate, _ = setup
+    (reason, message), *_ = headgate.events("Ingress default/missing")
     assert reason == "AddedOrUpdatedWithWarning"
     assert "does not exist in namespace default" in message
-    (reason, message), *_ = program.events("Ingress default/broken")
+    (reason, message), *_ = headgate.events("Ingress default/broken")
     assert reason == "AddedOrUpdatedWithWarning"
     assert "key" in message
-    assert program.get("plain.test").status == 200
+    assert headgate.get("plain.test").status == 200
 
 
-def test_plain_http_is_sent_to_https(stage: Stage) -> None:
-    program, _ = stage
-    answer = program.get("one.test", "/x?y=1")
-    assert (answer.status, answer.headers["Location"]) == (301, f"https://one.test:{program.https}/x?y=1")
+def test_plain_http_is_sent_to_https(setup: Setup) -> None:
+    headgate, _ = setup
+    answer = headgate.get("one.test", "/x?y=1")
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://one.test:{headgate.https}/x?y=1")
 
 
-def test_a_renewed_certificate_is_shown_without_a_reload(stage: Stage) -> None:
-    program, manifests = stage
+def test_a_renewed_certificate_is_shown_without_a_reload(setup: Setup) -> None:
+    headgate, manifests = setup
     fresh = tls_secret("two", "two.test")
-    before, batches = program.reloads(), program.batches()
+    before, batches = headgate.reloads(), headgate.batches_processed()
     for _ in range(3):  # nginx has it in its cache, if it has one
-        program.certificate("two.test")
+        headgate.certificate("two.test")
     manifests.put(fresh)
-    wait_until(lambda: program.certificate("two.test") == shown(fresh))
-    wait_until(lambda: program.batches() > batches)
-    assert program.reloads() == before
-    assert program.certificate("one.test") == shown(SECRETS["one.test"])
+    wait_until(lambda: headgate.certificate("two.test") == shown(fresh))
+    wait_until(lambda: headgate.batches_processed() > batches)
+    assert headgate.reloads() == before
+    assert headgate.certificate("one.test") == shown(SECRETS["one.test"])
     manifests.put(SECRETS["two.test"])
-    wait_until(lambda: program.certificate("two.test") == shown(SECRETS["two.test"]))
-    assert program.reloads() == before
+    wait_until(lambda: headgate.certificate("two.test") == shown(SECRETS["two.test"]))
+    assert headgate.reloads() == before
 
 
-def test_a_certificate_that_turns_bad_is_withdrawn_and_comes_back(stage: Stage) -> None:
-    program, manifests = stage
+def test_a_certificate_that_turns_bad_is_withdrawn_and_comes_back(setup: Setup) -> None:
+    headgate, manifests = setup
     bad = secret("wild", kind="kubernetes.io/tls", tls_crt=b"no certificate", tls_key=b"no key")
 
     def found() -> bytes:
         try:
-            return program.certificate("a.wild.test")
+            return headgate.certificate("a.wild.test")
         except ssl.SSLError:
             return b""
 
     manifests.put(bad)
     wait_until(lambda: not found())
-    assert program.get("plain.test").status == 200
+    assert headgate.get("plain.test").status == 200
     manifests.put(SECRETS["wild.test"])
     wait_until(lambda: found() == shown(SECRETS["wild.test"]))
 
 
-def test_without_dynamic_reload_a_renewed_certificate_costs_one_reload(serve: Start, manifests: Manifests) -> None:
+def test_without_dynamic_reload_a_renewed_certificate_costs_one_reload(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(tls_secret("one", "one.test"), ingress("one", "one.test", tls={"one": ["one.test"]}))
-    program = serve("-ssl-dynamic-reload=false")
-    before, fresh = program.reloads(), tls_secret("one", "one.test")
+    headgate = serve_manifests("-ssl-dynamic-reload=false")
+    before, fresh = headgate.reloads(), tls_secret("one", "one.test")
     manifests.put(fresh)
-    wait_until(lambda: program.certificate("one.test") == shown(fresh))
-    wait_until(lambda: program.reloads() == before + 1)
+    wait_until(lambda: headgate.certificate("one.test") == shown(fresh))
+    wait_until(lambda: headgate.reloads() == before + 1)
 
 
 def test_the_flags_certificates_serve_unknown_names_and_hosts_without_a_secret(
-    serve: Start, manifests: Manifests
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     default, wildcard = (tls_secret(name, f"{name}.test", namespace="ours") for name in ("default", "wildcard"))
     rule = ingress("open", {"open.test": [path("tea")]})
     rule["spec"]["tls"] = [{"hosts": ["open.test"]}]
     manifests.put(default, wildcard, rule)
-    program = serve("-default-server-tls-secret=ours/default", "-wildcard-tls-secret=ours/wildcard")
-    assert program.certificate("open.test") == shown(wildcard)
-    assert program.certificate("unknown.test") == shown(default)
-    assert program.get_tls("unknown.test").status == 404
-    before, told = program.reloads(), len(program.events("Pod ours/headgate-0"))
+    headgate = serve_manifests("-default-server-tls-secret=ours/default", "-wildcard-tls-secret=ours/wildcard")
+    assert headgate.certificate("open.test") == shown(wildcard)
+    assert headgate.certificate("unknown.test") == shown(default)
+    assert headgate.get_tls("unknown.test").status == 404
+    before, told = headgate.reloads(), len(headgate.events("Pod ours/headgate-0"))
     fresh = tls_secret("default", "default.test", namespace="ours")
     manifests.put(fresh)
-    wait_until(lambda: program.certificate("unknown.test") == shown(fresh))
-    wait_until(lambda: len(program.events("Pod ours/headgate-0")) > told)
-    assert program.reloads() == before
+    wait_until(lambda: headgate.certificate("unknown.test") == shown(fresh))
+    wait_until(lambda: len(headgate.events("Pod ours/headgate-0")) > told)
+    assert headgate.reloads() == before
     manifests.delete(fresh)
-    wait_until(lambda: "SecretDeleted" in [reason for reason, _ in program.events("Pod ours/headgate-0")])
-    assert program.certificate("unknown.test") == shown(fresh)
+    wait_until(lambda: "SecretDeleted" in [reason for reason, _ in headgate.events("Pod ours/headgate-0")])
+    assert headgate.certificate("unknown.test") == shown(fresh)

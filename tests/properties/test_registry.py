@@ -21,7 +21,7 @@ import pytest
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service
 from headgate.ir import FileSet, Layout
 from headgate.settings import REGISTRY, Field, Where
-from tests.binaries import BINARIES, capabilities, prepare, refusal
+from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.unit.settings.knob_samples import SAMPLES, companions
 from tests.world import World, made
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
 from headgate.controller.gauges import count_roles
 from headgate.problems import ObjectRef
-from tests.lexer import directives
+from tests.nginx_lexer import directives
 from tests.world import World
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.live.live_objects import Json, ingress, path, tls_secret
+from tests.live.json_objects import Json, ingress, path, tls_secret
 
 CERTIFICATE = "certificate"
 """The Secret that ``secure`` hosts name."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tests.live.json_objects import Json, endpoints
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import host
-from tests.live.knobs.stage import CHOSEN
-from tests.live.live_objects import Json, endpoints
+from tests.live.knobs.serving_nginx import CHOSEN
 
 A, B, C = LOOPBACK, "127.0.0.2", "127.0.0.3"
 """Addresses of backends."""

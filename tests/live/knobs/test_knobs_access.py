@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.live.json_objects import Json, secret
 from tests.live.knobs.hosts import host, master, minion
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import Json, secret
+from tests.live.knobs.serving_nginx import Stage, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

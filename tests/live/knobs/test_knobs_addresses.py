@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.binaries import BINARIES
+from tests.live.json_objects import config_map
 from tests.live.knobs.hosts import host
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import config_map
+from tests.live.knobs.serving_nginx import Stage, served
+from tests.nginx_binaries import BINARIES
 
 CLIENT, NEAR, FAR = "203.0.113.9", "10.1.2.3", "198.51.100.4"
 CHAIN = f"{CLIENT}, {FAR}, {NEAR}"

@@ -9,10 +9,10 @@ import pytest_asyncio
 from aiohttp import web
 from showcase.ports import free_port
 
+from tests.live.json_objects import config_map
 from tests.live.knobs.backends import Backend
-from tests.live.knobs.sites import A, B, C, site, together
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import config_map
+from tests.live.knobs.hosts import A, B, C, site, together
+from tests.live.knobs.serving_nginx import Stage, served
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.binaries import BINARIES
+from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import certificate, host, secure
-from tests.live.knobs.stage import Stage, served, trusting
-from tests.live.live_objects import config_map
+from tests.live.knobs.serving_nginx import Stage, served, trusting
+from tests.nginx_binaries import BINARIES
 from tests.waiting import DEADLINE_S
 
 CLIENT = "203.0.113.9"

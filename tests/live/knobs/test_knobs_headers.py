@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import certificate, host, master, minion
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import config_map
+from tests.live.knobs.serving_nginx import Stage, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

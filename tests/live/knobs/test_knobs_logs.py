@@ -8,10 +8,10 @@ import socket
 import pytest
 from showcase.ports import free_port
 
+from tests.live.json_objects import Json, config_map
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import host
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import Json, config_map
+from tests.live.knobs.serving_nginx import Stage, served
 from tests.waiting import DEADLINE_S
 
 QUOTE = 'say "tea"'

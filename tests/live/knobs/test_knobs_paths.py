@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from showcase.ports import free_ports
 
+from tests.live.json_objects import ingress, path
 from tests.live.knobs.hosts import certificate, host, master, minion, secure
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import ingress, path
+from tests.live.knobs.serving_nginx import Stage, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

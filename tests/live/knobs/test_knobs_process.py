@@ -15,11 +15,10 @@ import pytest_asyncio
 from showcase.ports import free_port
 
 from headgate.nginx import procfs
+from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK, never
-from tests.live.knobs.hosts import host
-from tests.live.knobs.sites import A, B, site, together
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import config_map
+from tests.live.knobs.hosts import A, B, host, site, together
+from tests.live.knobs.serving_nginx import Stage, served
 from tests.waiting import eventually
 
 pytestmark = [

@@ -10,14 +10,13 @@ import pytest
 import pytest_asyncio
 from showcase.ports import free_port
 
-from tests.binaries import BINARIES
 from tests.k8s.certificates import Authority
+from tests.live.json_objects import Json, config_map, endpoints
 from tests.live.knobs.backends import LOOPBACK, Backend, echo
 from tests.live.knobs.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
-from tests.live.knobs.hosts import certificate, secure
-from tests.live.knobs.sites import site, together
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import Json, config_map, endpoints
+from tests.live.knobs.hosts import certificate, secure, site, together
+from tests.live.knobs.serving_nginx import Stage, served
+from tests.nginx_binaries import BINARIES
 from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

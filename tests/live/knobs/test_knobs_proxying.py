@@ -14,10 +14,10 @@ import pytest_asyncio
 from aiohttp import web
 from showcase.ports import free_port
 
+from tests.live.json_objects import config_map, service
 from tests.live.knobs.backends import LOOPBACK, Backend, Handler, hang_up, never
-from tests.live.knobs.sites import A, B, C, site, together
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import config_map, service
+from tests.live.knobs.hosts import A, B, C, site, together
+from tests.live.knobs.serving_nginx import Stage, served
 from tests.waiting import DEADLINE_S, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

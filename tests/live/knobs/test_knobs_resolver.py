@@ -10,12 +10,11 @@ from typing import NamedTuple
 import pytest
 from showcase.ports import free_port
 
-from tests.binaries import capabilities
+from tests.live.json_objects import Json, config_map, service
 from tests.live.knobs.backends import LOOPBACK, Backend
-from tests.live.knobs.hosts import host
-from tests.live.knobs.sites import A, B
-from tests.live.knobs.stage import WHEEL, Stage, served
-from tests.live.live_objects import Json, config_map, service
+from tests.live.knobs.hosts import A, B, host
+from tests.live.knobs.serving_nginx import WHEEL, Stage, served
+from tests.nginx_binaries import capabilities
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(

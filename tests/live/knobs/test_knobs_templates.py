@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from showcase.ports import free_port
 
+from tests.live.json_objects import config_map
 from tests.live.knobs.hosts import host
-from tests.live.knobs.stage import served
-from tests.live.live_objects import config_map
+from tests.live.knobs.serving_nginx import served
 
 MAIN = """\
 pid {{ path.pid }};

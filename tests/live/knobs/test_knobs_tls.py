@@ -11,12 +11,12 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 from showcase.ports import free_port
 
-from tests.binaries import BINARIES
 from tests.k8s.certificates import Authority
+from tests.live.json_objects import Json, config_map, endpoints, secret
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import CERTIFICATE, certificate, host, secure
-from tests.live.knobs.stage import Stage, served, trusting
-from tests.live.live_objects import Json, config_map, endpoints, secret
+from tests.live.knobs.serving_nginx import Stage, served, trusting
+from tests.nginx_binaries import BINARIES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

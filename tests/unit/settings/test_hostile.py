@@ -13,7 +13,7 @@ from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
 from headgate.settings.routing import Rewrite
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
-from tests.lexer import Mark, lexed
+from tests.nginx_lexer import Mark, lexed
 from tests.unit.settings.knob_samples import SAMPLES
 
 VERBATIM = {"main_template", "ingress_template", "ssl_dhparam"}

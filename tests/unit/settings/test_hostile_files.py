@@ -12,7 +12,7 @@ import pytest
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Service, TopLevel
 from headgate.settings import REGISTRY
-from tests.lexer import directives
+from tests.nginx_lexer import directives
 from tests.unit.settings.knob_samples import SAMPLES
 from tests.world import World
 

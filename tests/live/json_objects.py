@@ -112,7 +112,7 @@ def tls_secret(name: str, *hosts: str, namespace: str = "default") -> Json:
     return secret(name, namespace, "kubernetes.io/tls", tls_crt=certificate, tls_key=key)
 
 
-class Manifests:
+class ManifestFolder:
     """The folder that ``--manifests`` names."""
 
     def __init__(self, path: Path) -> None:
@@ -135,8 +135,8 @@ class Manifests:
         return self.path / f"{item['kind'].lower()}-{metadata.get('namespace', '')}-{metadata['name']}.json"
 
 
-def cafe(folder: Path, tea: int) -> Manifests:
+def cafe(directory: Path, tea: int) -> ManifestFolder:
     """A folder with the class and the Service ``tea``, whose backend listens on port *tea*."""
-    manifests = Manifests(folder / "manifests")
+    manifests = ManifestFolder(directory / "manifests")
     manifests.put(ingress_class(), service("tea"), endpoints("tea", "127.0.0.1", port=tea))
     return manifests

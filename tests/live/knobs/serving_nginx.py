@@ -25,10 +25,10 @@ from yarl import URL
 from headgate.ir import Layout
 from headgate.nginx.capabilities import embedded
 from headgate.offline import generate_folder
-from tests.binaries import BINARIES, capabilities, prepare
+from tests.directories import short_directory
+from tests.live.json_objects import Json, endpoints, ingress_class, service
 from tests.live.knobs.backends import LOOPBACK, Backend
-from tests.live.live_objects import Json, endpoints, ingress_class, service
-from tests.live.live_places import short_folder
+from tests.nginx_binaries import BINARIES, capabilities, prepare
 from tests.waiting import DEADLINE_S, eventually
 from tests.world import flags
 
@@ -189,7 +189,7 @@ async def served(
 
     What is not among them is added: the class ``nginx``; for each Service that an Ingress names, the Service and
     a slice on 127.0.0.1. A slice with the port ``CHOSEN`` gets a backend on its addresses. A ConfigMap of
-    ``live_objects.config_map`` is the one of ``-nginx-configmaps``.
+    ``json_objects.config_map`` is the one of ``-nginx-configmaps``.
 
     Args:
         problems: texts, each of which some Problem must hold, and every Problem one of them.
@@ -199,7 +199,7 @@ async def served(
         pytest.skip("no nginx here")
     given = [item for item in yaml.safe_load_all(objects) if item] if isinstance(objects, str) else list(objects)
     every = [*copy.deepcopy(given), *_missing(given)]
-    with short_folder() as folder:
+    with short_directory() as folder:
         running = {backend.name: backend for backend in (*map(_backend, every), *backends) if backend}
         (folder / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": every}))
         stage = Stage(folder, running, [])

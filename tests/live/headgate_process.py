@@ -42,14 +42,14 @@ class Sample(NamedTuple):
     value: float
 
 
-class Program:
+class HeadgateProcess:
     """One process; ``start`` may be called again after it ended, on the same prefix and ports."""
 
-    def __init__(self, folder: Path, nginx: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
-        """Prepare to run with *flags* and *nginx* under ``folder/p``."""
-        self.prefix = folder / "p"
+    def __init__(self, directory: Path, nginx: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
+        """Prepare to run with *flags* and *nginx* under ``directory/p``."""
+        self.prefix = directory / "p"
         self.http, self.https, self.probes, self.metrics_port = free_ports(4)
-        self._log = folder / "log"
+        self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._environ = {**os.environ, "POD_NAMESPACE": "ours", "POD_NAME": "headgate-0", **(environ or {})}
         usual = {
@@ -86,7 +86,7 @@ class Program:
 
     def wait_ready(self) -> None:
         def ready() -> bool:
-            assert self.alive, f"Headgate ended with {self.code}:\n{self.text()[-4000:]}"
+            assert self.is_alive, f"Headgate ended with {self.exit_status}:\n{self.log_text()[-4000:]}"
             return self.readiness().status == 200
 
         wait_until(ready)
@@ -97,12 +97,12 @@ class Program:
         return self._process.pid
 
     @property
-    def code(self) -> int | None:
+    def exit_status(self) -> int | None:
         """The exit status, None while it runs."""
         return self._process.poll() if self._process else None
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def terminate(self) -> None:
@@ -115,7 +115,7 @@ class Program:
 
     def stop(self) -> None:
         """End it, by force if it does not want to."""
-        if self._process is None or not self.alive:
+        if self._process is None or not self.is_alive:
             return
         self.terminate()
         try:
@@ -136,17 +136,17 @@ class Program:
 
     # --- what it says ---------------------------------------------------------------------------------
 
-    def text(self) -> str:
+    def log_text(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def lines(self, message: str = "") -> list[dict[str, Any]]:
+    def log_records(self, message: str = "") -> list[dict[str, Any]]:
         """Return the records of the log, those with *message* only if that is given."""
-        records = [json.loads(line) for line in self.text().splitlines() if line.startswith('{"time"')]
+        records = [json.loads(line) for line in self.log_text().splitlines() if line.startswith('{"time"')]
         return [record for record in records if message in {"", record["msg"]}]
 
     def events(self, thing: str) -> list[tuple[str, str]]:
         """Return reason and message of each event about ``KIND NAMESPACE/NAME``."""
-        return [(line["reason"], line["message"]) for line in self.lines("event") if line["object"] == thing]
+        return [(line["reason"], line["message"]) for line in self.log_records("event") if line["object"] == thing]
 
     def file(self, name: str) -> str:
         """Return a configuration file, empty if it is not there."""
@@ -185,22 +185,25 @@ class Program:
         )
         return [Sample(one["name"], dict(_LABEL.findall(one["labels"] or "")), float(one["value"])) for one in found]
 
-    def number(self, name: str, /, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """Return the sum of the samples of *name* with *labels*."""
         found = [one for one in self.samples() if one.name == name and labels.items() <= one.labels.items()]
         assert found, f"no {name} with {labels}"
         return sum(sample.value for sample in found)
 
-    def batches(self) -> int:
-        """How many batches of changes it has walked through to the end."""
-        return int(self.number("nginx_ingress_controller_workqueue_work_duration_seconds_count"))
+    def batches_processed(self) -> int:
+        """How many batches of changes it has processed to the end."""
+        return int(self.metric("nginx_ingress_controller_workqueue_work_duration_seconds_count"))
 
     def reloads(self) -> int:
-        return int(self.number(RELOADS))
+        return int(self.metric(RELOADS))
 
 
-Start = Callable[..., Program]
-"""A fixture that starts programs: flags, then ``nginx``, ``under`` (a folder) and environment variables by name."""
+StartHeadgate = Callable[..., HeadgateProcess]
+"""A fixture that makes or starts a Headgate.
+
+It takes flags, then ``nginx``, ``under`` (a directory below the test's) and environment variables by name.
+"""
 
 
 def trusting() -> ssl.SSLContext:
