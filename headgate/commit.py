@@ -1,4 +1,4 @@
-"""Which commit this is: what the build wrote down, else what git says of the checkout."""
+"""Which version and commit this is: the commit that the build recorded, else the one of the git checkout."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import os
 import subprocess
 from pathlib import Path
 
+from headgate import __version__
+
 UNKNOWN = "unknown"
 
 
+def version() -> str:
+    """Return the line that ``headgate version`` prints."""
+    return f"Headgate {__version__} ({commit()})"
+
+
 def commit() -> str:
-    """Return a short commit, ``unknown`` where nobody knows it; ``HEADGATE_COMMIT`` wins (images set it)."""
-    if named := os.environ.get("HEADGATE_COMMIT"):
-        return named
+    """Return the short commit, ``unknown`` where there is none; ``HEADGATE_COMMIT`` wins (images set it)."""
+    if recorded := os.environ.get("HEADGATE_COMMIT"):
+        return recorded
     root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return UNKNOWN

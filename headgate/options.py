@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 import msgspec
 
@@ -143,7 +143,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         pod_namespace: from ``POD_NAMESPACE``: where the Lease and the Service of ``-external-service`` are.
-        pod_name: from ``POD_NAME``: who campaigns for leadership and the Pod that events are about; empty outside
+        pod_name: from ``POD_NAME``: the candidate for leadership and the Pod that events are about; empty outside
             a cluster.
         warnings: what the operator should know about flags that were accepted without effect.
     """
@@ -162,6 +162,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             "Folder of YAML or JSON manifests to serve instead of a cluster; edits are followed.",
             "examples/cafe",
             native=True,
+            letter="m",
         ),
     ] = None
     prefix: Annotated[
@@ -309,16 +310,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
     log_format: Annotated[
-        Annotated[LogFormat, Value("FORMAT", flags.Member(LogFormat, {}), lenient=True)],
+        Annotated[LogFormat, Value("FORMAT", flags.EnumValue(LogFormat), lenient=True)],
         Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogFormat) + ".", "json"),
     ] = LogFormat.GLOG
     log_level: Annotated[
-        Annotated[LogLevel, Value("LEVEL", flags.Member(LogLevel, {"warning": "warn"}), lenient=True)],
+        Annotated[LogLevel, Value("LEVEL", flags.EnumValue(LogLevel, {"warning": "warn"}), lenient=True)],
         Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogLevel) + ".", "debug"),
     ] = LogLevel.INFO
 
     version: Annotated[Bool, Flag(PROGRAM, "Print version and commit, then end.")] = False
-    help: Annotated[Bool, Flag(PROGRAM, "Print this text, then end.", native=True)] = False
+    help: Annotated[Bool, Flag(PROGRAM, "Print this text, then end.", native=True, letter="h")] = False
 
     @property
     def secret_namespaces(self) -> tuple[str, ...]:
@@ -387,41 +388,32 @@ DECLINED: Mapping[str, Declined] = MappingProxyType(_DECLINED)
 
 Options.declined = MappingProxyType({name: flag.reason for name, flag in _DECLINED.items()})
 
-DECLARED: Mapping[str, flags.Declaration] = MappingProxyType(flags.declarations(Options))
+DECLARED: Mapping[str, flags.Declaration] = flags.declarations(Options)
 """The flags that do something, by name."""
 
+NO_START = "Headgate does not start"
 
-_BOOLEANS: Mapping[str, bool] = {
-    **{name: flag.boolean for name, flag in DECLARED.items()},
-    **{name: flag.boolean for name, flag in DECLINED.items()},
-    "h": True,
-}
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options | tuple[Problem, ...]:
-    """Read the arguments after the subcommand, and ``POD_NAMESPACE`` and ``POD_NAME`` from *environ*.
+    """Read the arguments of ``headgate run``, and ``POD_NAMESPACE`` and ``POD_NAME`` from *environ*.
 
     Returns:
         The Options, or every Problem that stops the start. ``--help`` and ``-version`` win over all mistakes.
     """
-    texts, problems = flags.tokens(argv, _BOOLEANS)
-    if wish := _wish(texts):
-        return wish
-    fields, bad, warnings = flags.values({name: text for name, text in texts.items() if name in DECLARED}, DECLARED)
-    refused, said = flags.declined(texts, DECLINED)
-    options = Options(
-        **fields, pod_namespace=environ.get("POD_NAMESPACE") or "default", pod_name=environ.get("POD_NAME", "")
+    return completed(Options, flags.read(argv, flags.Syntax("headgate run", Options, DECLINED, NO_START)), environ)
+
+
+def completed(
+    kind: type[OptionsT], reading: flags.Reading, environ: Mapping[str, str]
+) -> OptionsT | tuple[Problem, ...]:
+    """Make Options, or a *kind* with further flags, of what was read and of *environ*; see ``parse``."""
+    options = kind(
+        **reading.fields, pod_namespace=environ.get("POD_NAMESPACE") or "default", pod_name=environ.get("POD_NAME", "")
     )
-    problems = [*problems, *bad, *refused, *_contradictions(options)]
-    return tuple(problems) if problems else _settled(options, (*warnings, *said))
-
-
-def _wish(texts: Mapping[str, str]) -> Options | None:
-    """Return Options that only ask for help or the version, if that is what *texts* want."""
-    wishes, _, _ = flags.values({name: texts[name] for name in ("help", "version") if name in texts}, DECLARED)
-    if "h" in texts:
-        wishes["help"] = True
-    return Options(**wishes) if any(wishes.values()) else None
+    problems = (*reading.problems, *_contradictions(options))
+    return problems or _settled(options, reading.warnings)
 
 
 def _contradictions(options: Options) -> Iterator[Problem]:
@@ -464,8 +456,8 @@ def _port_clashes(options: Options) -> Iterator[Problem]:
         owners.setdefault(port, flag)
 
 
-def _settled(options: Options, warnings: tuple[Problem, ...]) -> Options:
-    """Attach *warnings* and take back what cannot work alone."""
+def _settled(options: OptionsT, warnings: tuple[Problem, ...]) -> OptionsT:
+    """Attach *warnings* and switch off what has no effect without another flag."""
     if options.enable_latency_metrics and not options.enable_prometheus_metrics:
         alone = flags.warning(
             "-enable-latency-metrics",

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 from generated import write_or_compare
 
-from headgate.flags import Declaration, Integer, Member, boolean
+from headgate.flags import Declaration, EnumValue, Integer, boolean
 from headgate.options import DECLARED, DECLINED
 from headgate.settings.config_params import REGISTRY
 
@@ -290,7 +290,7 @@ def _flag(declaration: Declaration) -> Schema:
         return {"type": "boolean"}
     if isinstance(parse, Integer):
         return {"type": "integer", "minimum": parse.least, "maximum": parse.most}
-    if isinstance(parse, Member):
+    if isinstance(parse, EnumValue):
         return {"enum": list(parse.words)}
     pattern = _PATTERNS.get(declaration.value.placeholder)
     return {"pattern": pattern} if pattern else {}

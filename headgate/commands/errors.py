@@ -1,0 +1,51 @@
+"""How a command that has the flags of ``headgate run`` ends: version and errors are the same for all of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from headgate.commit import version
+from headgate.flags.command import FAILED, OK
+from headgate.k8s import ConfigError, K8sError
+from headgate.nginx.errors import NginxError
+from headgate.options import Options
+from headgate.render import BadTemplate
+from headgate.reporting.http import ServeError
+
+OPERATOR_ERRORS = (ConfigError, K8sError, NginxError, ServeError, BadTemplate, OSError)
+"""What the operator must correct: one line each, without a traceback."""
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+def reported(work: Callable[[OptionsT], int]) -> Callable[[OptionsT], int]:
+    """Have *work* print the version if that is asked for, and operator errors as lines; other exceptions are bugs."""
+
+    def run(options: OptionsT) -> int:
+        if options.version:
+            print(version())
+            return OK
+        try:
+            return work(options)
+        except OPERATOR_ERRORS as error:
+            print(f"headgate: {error}", file=sys.stderr)
+        except BaseExceptionGroup as group:
+            errors, bugs = group.split(OPERATOR_ERRORS)
+            if bugs is not None or errors is None:
+                raise
+            for leaf in leaves(errors):
+                print(f"headgate: {leaf}", file=sys.stderr)
+        return FAILED
+
+    return run
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the exceptions inside *group*, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error

@@ -1,0 +1,103 @@
+"""``headgate explain``: what nginx does with a request, and what the reference says of a name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from headgate.commands.errors import reported
+from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, text
+from headgate.flags import Argument, Choice, Flag, Value
+from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
+from headgate.viewing import look
+from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
+from headgate.reporting.logs import configure
+
+ABOUT: Final = """\
+Say what nginx does with a request: which listener, certificate, server and location take it and why no other, what
+comes before the backend, who the backend is, and every setting in force there with where it comes from. Nothing is
+sent: the answer is computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
+-H adds a request header on which the answer may depend (Host, X-Forwarded-Proto, Authorization); it may be repeated.
+
+The second form prints what the reference says about one annotation, ConfigMap key or flag.
+
+Examples:
+  headgate explain https://cafe.example.com/tea/green -m examples/cafe
+  headgate explain annotation nginx.org/lb-method
+
+The flags are those of `headgate run` (-ingress-class, -nginx-configmaps, -default-http-listener-port, ...); give the
+same ones, because the answer depends on them. And:
+"""
+
+
+class ExplainOptions(Options, frozen=True, kw_only=True):
+    """What ``headgate explain`` is asked."""
+
+    subject: Annotated[
+        tuple[str, ...], Value("URL", str, each=True), Argument("A URL, or a place of names and one of its names.")
+    ] = ()
+    header: Annotated[
+        tuple[str, ...],
+        Value("'NAME: VALUE'", str, each=True),
+        Flag("Question", "Header of the request; may be repeated.", "'X-Forwarded-Proto: http'", True, "H"),
+    ] = ()
+    output: Annotated[
+        str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format of the answer.", "json", True, "o")
+    ] = "text"
+
+
+def main(argv: Sequence[str], environ: Environ) -> int:
+    """Print the answer; return the exit status."""
+    if len(argv) > 1 and argv[0] == "flag" and argv[1] not in HELP_FLAGS:
+        # The name that is looked up is an argument here, with or without its dashes.
+        argv = ["flag", argv[1].lstrip("-"), *argv[2:]]
+    return execute(EXPLAIN, argv, environ)
+
+
+@reported
+def _explain(options: ExplainOptions) -> int:
+    try:
+        answer = _reference(options.subject) if options.subject[0] in PLACES else _answer(options)
+    except BadQuestion as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return USAGE
+    if options.output == "json":
+        print(msgspec.json.format(msgspec.json.encode(answer)).decode())
+    else:
+        print(entry_text(answer) if isinstance(answer, Entry) else text(answer), end="")
+    return OK
+
+
+def _reference(words: Sequence[str]) -> Entry:
+    """Look up one name (BadQuestion: there is no such name)."""
+    if len(words) != 2:  # noqa: PLR2004 - place and name
+        raise BadQuestion(f"explain {words[0]} takes one name; write for example {PLACES[words[0]]}")
+    return entry(words[0], words[1])
+
+
+def _answer(options: ExplainOptions) -> Answer:
+    """Answer about one URL (BadQuestion: it is not a request)."""
+    url, *others = options.subject
+    if others:
+        raise BadQuestion(f"{others[0]!r} is an argument too many; explain takes one URL")
+    question = Question.of(url, options.header)
+    configure(options.log_format, LogLevel.WARN, sys.stderr)  # standard output is for the answer
+    return explain(look(options), question)
+
+
+EXPLAIN: Final = Command(
+    name="headgate explain",
+    forms=(
+        "URL [-m DIR] [-H 'Name: value'] [-o text|json] [FLAGS]",
+        "annotation|configmap|flag NAME [-o text|json]",
+    ),
+    about=ABOUT,
+    kind=ExplainOptions,
+    run=_explain,
+    declined=DECLINED,
+    build=completed,
+    common=DECLARED,
+)
