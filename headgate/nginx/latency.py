@@ -23,7 +23,7 @@ import msgspec
 from headgate.ir import Layout
 from headgate.ir.latency import SOCKET, TAG
 from headgate.nginx.errors import LayoutError
-from headgate.uds import Access, Address, Kind, Listener, UdsError
+from headgate.uds import Access, Address, ServerSocket, SocketType, UdsError
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class LatencyReceiver:
         """Give each Sample to *callback*; nothing is opened yet."""
         self._address = Address(layout.socket(SOCKET))
         self._callback = callback
-        self._listener: Listener | None = None
+        self._listener: ServerSocket | None = None
         self.malformed = 0
         """Lines that could not be read."""
         self.queue = 0
@@ -97,7 +97,7 @@ class LatencyReceiver:
         """
         self.queue = raise_queue()
         try:
-            self._listener = Listener.open(self._address, Kind.DGRAM, ANYBODY)
+            self._listener = ServerSocket.open(self._address, SocketType.DGRAM, ANYBODY)
         except UdsError as error:
             raise LayoutError(str(error)) from error
         self._listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)

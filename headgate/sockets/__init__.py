@@ -1,4 +1,4 @@
-"""``headgate sockets``: finds the sockets of container runtimes and of Headgate itself, and asks who answers."""
+"""``headgate sockets``: finds the sockets of container runtimes and of Headgate itself, and what answers there."""
 
 from headgate.sockets.command import main
 

@@ -1,4 +1,4 @@
-"""Headgate's own sockets: the directory where the controller's nginx keeps them, who listens and what they answer."""
+"""Headgate's own sockets: which of them exist, which process listens, and what it answers."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from headgate.nginx.control import ask
 from headgate.nginx.stats import SOCKET as STATUS
 from headgate.nginx.verify import SOCKET as VERSION
 from headgate.nginx.verify import ask as version
-from headgate.sockets.sight import Sight, State, look
+from headgate.sockets.inspection import Inspection, SocketState, inspect
 from headgate.translate.upstreams import NOBODY
 from headgate.uds import Address
 
 ANSWER_S: Final = 1.0
 
 
-class Own(msgspec.Struct, frozen=True):
-    """One socket of ours.
+class OwnSocket(msgspec.Struct, frozen=True):
+    """One socket of Headgate.
 
     Attributes:
         path: where it is.
         purpose: what it is for.
-        sight: what is there.
-        answer: what it answers, ``""`` if it does not.
+        found: what is at its address.
+        answer: what it answers, ``""`` if it does not answer.
     """
 
     path: str
     purpose: str
-    sight: Sight
+    found: Inspection
     answer: str = ""
 
 
-async def survey(layout: Layout) -> tuple[Own, ...]:
-    """Look at each socket of *layout* and speak to those where somebody listens."""
-    return tuple([await _visit(layout, name, *row) for name, row in SOCKETS.items()])
+async def inspect_own(layout: Layout) -> tuple[OwnSocket, ...]:
+    """Inspect each socket of *layout*, and send a request to those where a process listens."""
+    return tuple([await _inspect(layout, name, *row) for name, row in SOCKETS.items()])
 
 
-async def _visit(layout: Layout, name: str, purpose: str, question: Callable[[Layout], Awaitable[str]]) -> Own:
+async def _inspect(layout: Layout, name: str, purpose: str, question: Callable[[Layout], Awaitable[str]]) -> OwnSocket:
     address = Address(layout.socket(name))
-    sight = look(address)
-    answer = await question(layout) if sight.state is State.LISTENS else ""
-    return Own(address.text, purpose, sight, answer)
+    found = inspect(address)
+    answer = await question(layout) if found.state is SocketState.LISTENS else ""
+    return OwnSocket(address.text, purpose, found, answer)
 
 
 async def _status(layout: Layout) -> str:
@@ -60,10 +60,10 @@ async def _version(layout: Layout) -> str:
 
 
 async def _syslog(_: Layout) -> str:
-    return ""  # syslog has no answers
+    return ""  # the syslog protocol has no answers
 
 
-async def _nobody(layout: Layout) -> str:
+async def _no_endpoints(layout: Layout) -> str:
     answer = await ask(layout.socket(NOBODY), "/", ANSWER_S)
     return "" if answer is None else f"HTTP {answer.code}"
 
@@ -72,6 +72,6 @@ SOCKETS: Final = {
     STATUS: ("nginx counts its connections and requests", _status),
     VERSION: ("nginx says which configuration it serves", _version),
     SYSLOG: ("the controller receives a line for each request and answers none", _syslog),
-    NOBODY: ("nginx answers for a Service without endpoints", _nobody),
+    NOBODY: ("nginx answers for a Service without endpoints", _no_endpoints),
 }
-"""By the names that ``Layout.socket`` takes. There is no socket that commands nginx: that is done by signals."""
+"""By the names that ``Layout.socket`` takes. nginx has no control socket: it is controlled by signals."""

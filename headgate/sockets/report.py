@@ -1,4 +1,4 @@
-"""What ``headgate sockets`` found out, as text and as JSON."""
+"""The result of ``headgate sockets``, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from headgate.ir import Layout
-from headgate.sockets.endpoints import Choice, Endpoint, choice
-from headgate.sockets.own import Own, survey
+from headgate.sockets.endpoints import KubeadmChoice, RuntimeEndpoint, choice
+from headgate.sockets.inspection import Inspection, SocketState, inspect
+from headgate.sockets.own import OwnSocket, inspect_own
 from headgate.sockets.runtime import CriError, Runtime
-from headgate.sockets.sight import Sight, State, look
-from headgate.uds import Kind
+from headgate.uds import SocketType
 
 NONE = (
     "There is no container runtime. Install one (Debian: apt-get install containerd), start it (systemctl start"
     " containerd), or name its socket by --endpoint; in a Pod, mount the node's root and name it by --root."
 )
 
-SILENT = "No container runtime answers; mend what is said above."
-EXTRA = "Runtimes are not asked, since grpcio is not installed; install it: pip install 'headgate[sockets]'."
+SILENT = "No container runtime answers; the reasons are above."
+EXTRA = "Runtimes are not asked because grpcio is not installed; install it: pip install 'headgate[sockets]'."
 
 
-class Visit(msgspec.Struct, frozen=True):
-    """One endpoint of a runtime.
+class RuntimeReport(msgspec.Struct, frozen=True):
+    """What was found at one endpoint of a runtime.
 
     Attributes:
-        endpoint: where.
-        sight: what is there.
+        endpoint: the endpoint.
+        found: what is at its address.
         runtime: what it answered, ``None`` if it was not asked or did not answer.
         remark: why it did not answer, and what to do.
-        asked: false if it could not be asked, because the extra is not installed.
+        asked: false if it was not asked because the extra is not installed.
     """
 
-    endpoint: Endpoint
-    sight: Sight
+    endpoint: RuntimeEndpoint
+    found: Inspection
     runtime: Runtime | None = None
     remark: str = ""
     asked: bool = True
@@ -45,116 +45,116 @@ class Report(msgspec.Struct, frozen=True):
     """Everything that was found.
 
     Attributes:
-        visits: the endpoints of runtimes, in the order they were named.
-        choice: what kubeadm would do; ``None`` if it would find nothing, does not look there, or this user may not.
+        runtimes: one for each endpoint, in the order they were named.
+        choice: what kubeadm would do; ``None`` if it finds nothing, does not try these, or this user may not see it.
         run: the directory of Headgate's own sockets.
-        own: those.
+        own: Headgate's own sockets.
     """
 
-    visits: tuple[Visit, ...]
-    choice: Choice | None
+    runtimes: tuple[RuntimeReport, ...]
+    choice: KubeadmChoice | None
     run: str
-    own: tuple[Own, ...]
+    own: tuple[OwnSocket, ...]
 
     @property
     def answered(self) -> bool:
         """Whether at least one runtime answers."""
-        return any(visit.runtime for visit in self.visits)
+        return any(item.runtime for item in self.runtimes)
 
     @property
     def advice(self) -> str:
-        """What to do if none answers, else empty."""
+        """What to do if no runtime answers, else empty."""
         if self.answered:
             return ""
-        if not all(visit.asked for visit in self.visits):
+        if not all(item.asked for item in self.runtimes):
             return EXTRA
-        return NONE if all(visit.sight.state is State.ABSENT for visit in self.visits) else SILENT
+        return NONE if all(item.found.state is SocketState.ABSENT for item in self.runtimes) else SILENT
 
 
-async def report(endpoints: Sequence[Endpoint], layout: Layout) -> Report:
-    """Look at all *endpoints* and at the sockets of *layout*, all at the same time; a few seconds at most."""
+async def report(endpoints: Sequence[RuntimeEndpoint], layout: Layout) -> Report:
+    """Inspect all *endpoints* and the sockets of *layout*, all at the same time; takes a few seconds at most."""
     async with asyncio.TaskGroup() as group:
-        visits = [group.create_task(_visit(endpoint)) for endpoint in endpoints]
-        own = group.create_task(survey(layout))
-    found = tuple(task.result() for task in visits)
+        tasks = [group.create_task(_inspect(endpoint)) for endpoint in endpoints]
+        own = group.create_task(inspect_own(layout))
+    found = tuple(task.result() for task in tasks)
     return Report(found, _choice(found), layout.run, own.result())
 
 
-def _choice(visits: Sequence[Visit]) -> Choice | None:
-    """Return what kubeadm does, which runs as root; ``None`` also where this user may not see as much."""
-    if any(visit.sight.state is State.DENIED for visit in visits):
+def _choice(reports: Sequence[RuntimeReport]) -> KubeadmChoice | None:
+    """Return what kubeadm does, which runs as root; ``None`` also if this user may not see as much."""
+    if any(item.found.state is SocketState.DENIED for item in reports):
         return None
-    return choice(visit.endpoint for visit in visits if _accepts(visit.sight))
+    return choice(item.endpoint for item in reports if _accepts(item.found))
 
 
-async def _visit(endpoint: Endpoint) -> Visit:
-    sight = look(endpoint.address)
-    if sight.state is not State.LISTENS:
-        return Visit(endpoint, sight, remark=sight.remark)
-    if not _accepts(sight):
-        return Visit(endpoint, sight, remark="not a stream socket, so not a container runtime's")
+async def _inspect(endpoint: RuntimeEndpoint) -> RuntimeReport:
+    found = inspect(endpoint.address)
+    if found.state is not SocketState.LISTENS:
+        return RuntimeReport(endpoint, found, remark=found.remark)
+    if not _accepts(found):
+        return RuntimeReport(endpoint, found, remark="not a stream socket, so not a container runtime's")
     try:
-        from headgate.sockets.cri import ask  # noqa: PLC0415 - needs the extra, and 0.2 s to load
+        from headgate.sockets.cri import ask  # noqa: PLC0415 - needs the extra, and 0.2 s to import
     except ImportError:
-        return Visit(endpoint, sight, asked=False)
+        return RuntimeReport(endpoint, found, asked=False)
     try:
-        return Visit(endpoint, sight, await ask(endpoint.address))
+        return RuntimeReport(endpoint, found, await ask(endpoint.address))
     except CriError as error:
-        return Visit(endpoint, sight, remark=str(error))
+        return RuntimeReport(endpoint, found, remark=str(error))
 
 
-def _accepts(sight: Sight) -> bool:
-    return sight.listener is not None and sight.listener.kind is Kind.STREAM
+def _accepts(found: Inspection) -> bool:
+    return found.listener is not None and found.listener.kind is SocketType.STREAM
 
 
 def text(report: Report) -> str:
-    """Return what people read; ends with a newline."""
+    """Return the report as text; ends with a newline."""
     lines = ["Container runtimes"]
-    for visit in report.visits:
-        lines += _visited(visit)
+    for item in report.runtimes:
+        lines += _runtime_lines(item)
     if report.choice is not None:
         lines += ["", f"{report.choice}."]
     if report.advice:
         lines += ["", report.advice]
     lines += ["", f"Headgate's own sockets in {report.run}"]
     for own in report.own:
-        lines += _owned(own)
+        lines += _own_lines(own)
     return "\n".join(lines) + "\n"
 
 
-def _visited(visit: Visit) -> Iterator[str]:
-    yield f"  {visit.endpoint.address}: {_word(visit.sight, answers=bool(visit.runtime), asked=visit.asked)}"
-    rows = list(_seen(visit.sight))
-    if visit.runtime is not None:
-        rows += _answered(visit.runtime)
-    if visit.remark:
-        rows.append(("why", visit.remark))
+def _runtime_lines(item: RuntimeReport) -> Iterator[str]:
+    yield f"  {item.endpoint.address}: {_state(item.found, answers=bool(item.runtime), asked=item.asked)}"
+    rows = list(_inspected(item.found))
+    if item.runtime is not None:
+        rows += _answered(item.runtime)
+    if item.remark:
+        rows.append(("why", item.remark))
     yield from _rows(rows)
 
 
-def _owned(own: Own) -> Iterator[str]:
-    yield f"  {own.path}: {_word(own.sight, answers=bool(own.answer))}"
-    rows = [*_seen(own.sight), ("for", own.purpose)]
+def _own_lines(own: OwnSocket) -> Iterator[str]:
+    yield f"  {own.path}: {_state(own.found, answers=bool(own.answer))}"
+    rows = [*_inspected(own.found), ("for", own.purpose)]
     if own.answer:
         rows.append(("answer", own.answer))
-    if own.sight.remark:
-        rows.append(("why", own.sight.remark))
-    yield from _rows(rows if own.sight.state is not State.ABSENT else ())
+    if own.found.remark:
+        rows.append(("why", own.found.remark))
+    yield from _rows(rows if own.found.state is not SocketState.ABSENT else ())
 
 
-def _word(sight: Sight, *, answers: bool, asked: bool = True) -> str:
-    if sight.state is not State.LISTENS:
-        return str(sight.state.value)
-    if not (asked and _accepts(sight)):
+def _state(found: Inspection, *, answers: bool, asked: bool = True) -> str:
+    if found.state is not SocketState.LISTENS:
+        return str(found.state.value)
+    if not (asked and _accepts(found)):
         return "listens"
     return "answers" if answers else "silent"
 
 
-def _seen(sight: Sight) -> Iterator[tuple[str, str]]:
-    if sight.file is not None:
-        yield "file", str(sight.file)
-    if sight.listener is not None:
-        yield "listens", f"{sight.listener}, {sight.listener.kind.value}"
+def _inspected(found: Inspection) -> Iterator[tuple[str, str]]:
+    if found.file is not None:
+        yield "file", str(found.file)
+    if found.listener is not None:
+        yield "listens", f"{found.listener}, {found.listener.kind.value}"
 
 
 def _answered(runtime: Runtime) -> Iterator[tuple[str, str]]:
@@ -162,8 +162,8 @@ def _answered(runtime: Runtime) -> Iterator[tuple[str, str]]:
     for condition in runtime.conditions:
         why = ": ".join(part for part in (condition.reason, condition.message) if part)
         yield condition.type, "yes" if condition.ready else f"no, {why or 'without a reason'}"
-    if runtime.silence:
-        yield "Status", runtime.silence
+    if runtime.status_error:
+        yield "Status", runtime.status_error
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -172,21 +172,21 @@ def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def rows(report: Report) -> dict[str, object]:
-    """Return what programs read."""
+    """Return the report as objects for JSON."""
     return {
-        "runtimes": [_row(visit) for visit in report.visits],
+        "runtimes": [_row(item) for item in report.runtimes],
         "kubeadm": report.choice,
         "advice": report.advice,
         "headgate": [
-            {"path": own.path, "purpose": own.purpose, **_shown(own.sight), "answer": own.answer} for own in report.own
+            {"path": own.path, "purpose": own.purpose, **_shown(own.found), "answer": own.answer} for own in report.own
         ],
     }
 
 
-def _row(visit: Visit) -> dict[str, object]:
-    shown = {**_shown(visit.sight), "remark": visit.remark}
-    return {"endpoint": visit.endpoint.address.text, **shown, "runtime": visit.runtime}
+def _row(item: RuntimeReport) -> dict[str, object]:
+    shown = {**_shown(item.found), "remark": item.remark}
+    return {"endpoint": item.endpoint.address.text, **shown, "runtime": item.runtime}
 
 
-def _shown(sight: Sight) -> dict[str, object]:
-    return {"state": sight.state, "file": sight.file, "listener": sight.listener, "remark": sight.remark}
+def _shown(found: Inspection) -> dict[str, object]:
+    return {"state": found.state, "file": found.file, "listener": found.listener, "remark": found.remark}

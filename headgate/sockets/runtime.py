@@ -1,4 +1,4 @@
-"""What a container runtime says about itself, and the ways in which it may not."""
+"""What a container runtime reports about itself, and the error if it does not."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import msgspec
 
 
 class CriError(Exception):
-    """A runtime did not answer as the CRI says; the text is what it said, and what to do."""
+    """A runtime did not answer as the CRI demands; the text says what it did, and what to do."""
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """One thing that a runtime says about itself.
+    """One condition that a runtime reports.
 
     Attributes:
         type: ``RuntimeReady``, ``NetworkReady`` or one of the runtime's own.
         ready: whether it holds.
-        reason: one word for why not.
-        message: a sentence for why not.
+        reason: why it does not hold, in one word.
+        message: why it does not hold, in a sentence.
     """
 
     type: str
@@ -26,18 +26,18 @@ class Condition(msgspec.Struct, frozen=True):
 
 
 class Runtime(msgspec.Struct, frozen=True):
-    """What a runtime answers.
+    """The answers of a runtime.
 
     Attributes:
-        name: as it calls itself, ``containerd``.
+        name: as it reports it, ``containerd``.
         version: its own version.
         api: the version of the CRI that it speaks, ``v1``.
-        conditions: what ``Status`` says; empty if only ``Version`` was answered.
-        silence: why ``Status`` was not answered, else empty.
+        conditions: of ``Status``; empty if only ``Version`` was answered.
+        status_error: why ``Status`` was not answered, else empty.
     """
 
     name: str
     version: str
     api: str
     conditions: tuple[Condition, ...] = ()
-    silence: str = ""
+    status_error: str = ""

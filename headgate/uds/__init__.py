@@ -1,12 +1,12 @@
-"""Unix sockets: addresses, safe listening, peers, framing; below ``k8s``, ``nginx`` and ``reporting``, which use it.
+"""Unix sockets: addresses, safe binding, peers, framing; imported by ``k8s``, ``nginx`` and ``reporting``.
 
 ``headgate uds`` (``commands``) is a thin layer over this package.
 """
 
-from headgate.uds.address import Address, Kind, require_place, what
-from headgate.uds.errors import AddressError, FramingError, InUseError, NobodyError, SilentError, UdsError
-from headgate.uds.listener import Access, Listener
+from headgate.uds.address import Address, SocketType, file_type, require_bindable
+from headgate.uds.errors import AddressError, FramingError, InUseError, NoAnswerError, NotListeningError, UdsError
 from headgate.uds.peers import Listening, Peer, listening
+from headgate.uds.server_socket import Access, ServerSocket
 
 __all__ = [
     "Access",
@@ -14,14 +14,14 @@ __all__ = [
     "AddressError",
     "FramingError",
     "InUseError",
-    "Kind",
-    "Listener",
     "Listening",
-    "NobodyError",
+    "NoAnswerError",
+    "NotListeningError",
     "Peer",
-    "SilentError",
+    "ServerSocket",
+    "SocketType",
     "UdsError",
+    "file_type",
     "listening",
-    "require_place",
-    "what",
+    "require_bindable",
 ]

@@ -1,4 +1,4 @@
-"""Addresses and types of Unix sockets (unix(7)), and what is wrong with an address before it is used."""
+"""Addresses and types of Unix sockets (unix(7)), and the checks of an address before it is used."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from headgate.ir.layout import SOCKET_PATH_LIMIT
 from headgate.uds.errors import AddressError
 
 
-class Kind(enum.Enum):
-    """The three types of Unix sockets, as a user spells them."""
+class SocketType(enum.Enum):
+    """The three types of Unix sockets, as they are spelled on the command line."""
 
     STREAM = "stream"
     DGRAM = "dgram"
@@ -28,23 +28,23 @@ class Kind(enum.Enum):
 
 
 _NUMBERS = {
-    Kind.STREAM: socket.SOCK_STREAM,
-    Kind.DGRAM: socket.SOCK_DGRAM,
-    Kind.SEQPACKET: socket.SOCK_SEQPACKET,
+    SocketType.STREAM: socket.SOCK_STREAM,
+    SocketType.DGRAM: socket.SOCK_DGRAM,
+    SocketType.SEQPACKET: socket.SOCK_SEQPACKET,
 }
 
 
 class Address(msgspec.Struct, frozen=True):
-    """A path, or a name without a file when it starts with ``@`` (Linux's abstract addresses)."""
+    """A path, or an abstract address (Linux; no file) if it starts with ``@``."""
 
     text: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what a user writes; ``unix:`` and ``unix://`` before a path are allowed.
+        """Parse an address; ``unix:`` and ``unix://`` before a path are allowed.
 
         Raises:
-            AddressError: it is empty, has a zero byte, or is longer than the kernel takes.
+            AddressError: it is empty, has a zero byte, or is longer than the kernel accepts.
         """
         bare = text.removeprefix("unix://").removeprefix("unix:")
         if bare in {"", "@"} or "\0" in bare:
@@ -58,40 +58,40 @@ class Address(msgspec.Struct, frozen=True):
         return cls(bare)
 
     def __str__(self) -> str:
-        """Read as the user wrote it."""
+        """As the user wrote it."""
         return self.text
 
     @property
     def path(self) -> Path | None:
-        """The file that stands for the socket, ``None`` if the address is abstract."""
+        """The file of the socket, ``None`` if the address is abstract."""
         return None if self.text.startswith("@") else Path(self.text)
 
     @property
     def name(self) -> str:
-        """What bind(2) and connect(2) are given: an abstract name starts with a zero byte."""
+        """The address for bind(2) and connect(2), where an abstract one starts with a zero byte."""
         return "\0" + self.text[1:] if self.path is None else self.text
 
 
-def require_place(address: Address) -> None:
-    """Check that a socket could be made at *address*; a socket that is there already is none of its business.
+def require_bindable(address: Address) -> None:
+    """Check that a socket could be created at *address*; a socket that exists there already is accepted.
 
     Raises:
-        AddressError: the directory is missing, or something else than a socket has the name.
+        AddressError: the directory is missing, or the path is a file of another type.
     """
     path = address.path
     if path is None:
         return
     if not path.parent.is_dir():
         raise AddressError(f"{path}: there is no directory {path.parent}; make it, or mount the volume there")
-    if (found := what(path)) not in {"nothing", "a socket"}:
+    if (found := file_type(path)) not in {"nothing", "a socket"}:
         raise AddressError(f"{path}: {found} is in the way and is left alone; remove it, or choose another path")
 
 
-def what(path: Path) -> str:
-    """Say in words what has the name *path*: ``nothing``, ``a socket``, ``a regular file``, …; links are not followed.
+def file_type(path: Path) -> str:
+    """Return what is at *path*, in words: ``nothing``, ``a socket``, ``a regular file``, …; links are not followed.
 
     Raises:
-        AddressError: one may not look.
+        AddressError: this user may not look.
     """
     try:
         mode = path.lstat().st_mode

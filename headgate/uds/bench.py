@@ -1,4 +1,4 @@
-"""Measures request and answer between two processes of this machine, over each road and with each size."""
+"""Measures requests and answers between two processes of this machine, over each transport and with each size."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import Final
 import msgspec
 
 from headgate.uds.errors import UdsError
-from headgate.uds.roads import ROADS, End, Open
+from headgate.uds.transports import TRANSPORTS, End, Open
 
 SIZES: Final = (64, 1024, 16 * 1024, 128 * 1024, 1024 * 1024)
 WARM_UP: Final = 50
-"""Requests before the clock runs: the first ones fill caches and grow buffers."""
+"""Requests that are not measured: the first ones fill caches and grow buffers."""
 
 
-class Plan(msgspec.Struct, frozen=True):
+class BenchPlan(msgspec.Struct, frozen=True):
     """What is measured.
 
     Attributes:
-        roads: names out of ROADS.
+        transports: names of TRANSPORTS.
         sizes: bytes of a request, and of its answer.
-        seconds: how long each pair of them is measured, over all rounds together.
-        rounds: all pairs are measured in turn so often, so that a slow moment of the machine hits them alike.
-        directory: where sockets, pipes and files are made; the answer for files depends on its file system.
+        seconds: how long each combination of both is measured, over all rounds together.
+        rounds: how often all combinations are measured in turn, so that a slow moment of the machine affects all alike.
+        directory: where sockets, pipes and files are created; the figures for files depend on its file system.
     """
 
-    roads: tuple[str, ...] = tuple(ROADS)
+    transports: tuple[str, ...] = tuple(TRANSPORTS)
     sizes: tuple[int, ...] = SIZES
     seconds: float = 1.0
     rounds: int = 3
@@ -39,18 +39,18 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """What one road does with messages of one size.
+    """The measurement of one transport with messages of one size.
 
     Attributes:
-        road: its name.
+        transport: its name.
         size: bytes of a request, and of its answer.
         requests_per_s: one request at a time.
         p50_us: microseconds within which half of the answers came.
         p99_us: microseconds within which 99 of 100 came.
-        requests: how many were measured.
+        requests: how many requests were measured.
     """
 
-    road: str
+    transport: str
     size: int
     requests_per_s: float
     p50_us: float
@@ -58,35 +58,37 @@ class Figure(msgspec.Struct, frozen=True):
     requests: int
 
 
-def measure(plan: Plan) -> list[Figure]:
-    """Measure every road with every size, in rounds; forks a server for each, so call it before there are threads.
+def measure(plan: BenchPlan) -> list[Figure]:
+    """Measure every transport with every size, in rounds; forks a server for each, so no thread may run yet.
 
     Raises:
-        UdsError: a road cannot be opened in the directory.
+        UdsError: a transport cannot be opened in the directory.
     """
-    took: dict[tuple[str, int], list[int]] = {(road, size): [] for size in plan.sizes for road in plan.roads}
+    durations: dict[tuple[str, int], list[int]] = {
+        (transport, size): [] for size in plan.sizes for transport in plan.transports
+    }
     for _ in range(plan.rounds):
-        for (road, size), nanoseconds in took.items():
-            nanoseconds.extend(_round(road, size, plan))
-    return [_figure(road, size, nanoseconds) for (road, size), nanoseconds in took.items()]
+        for (transport, size), nanoseconds in durations.items():
+            nanoseconds.extend(_round(transport, size, plan))
+    return [_figure(transport, size, nanoseconds) for (transport, size), nanoseconds in durations.items()]
 
 
-def _round(road: str, size: int, plan: Plan) -> list[int]:
-    """Return the nanoseconds that each request took."""
+def _round(transport: str, size: int, plan: BenchPlan) -> list[int]:
+    """Return the nanoseconds that each request durations."""
     try:
         with tempfile.TemporaryDirectory(prefix="hg", dir=plan.directory or None) as directory:
-            server, client = ROADS[road](Path(directory))
-            with _served(server, size), client() as end:
-                return _ask(end, size, plan.seconds / plan.rounds)
+            server, client = TRANSPORTS[transport](Path(directory))
+            with _server_process(server, size), client() as end:
+                return _measured(end, size, plan.seconds / plan.rounds)
     except (OSError, EOFError) as error:
         raise UdsError(
-            f"{road} with {size} bytes cannot be measured in {plan.directory or 'TMPDIR'}: {error}"
+            f"{transport} with {size} bytes cannot be measured in {plan.directory or 'TMPDIR'}: {error}"
         ) from error
 
 
 @contextlib.contextmanager
-def _served(server: Open, size: int) -> Iterator[None]:
-    """Run the server's end in a child process until the client's end is closed, or the block ends."""
+def _server_process(server: Open, size: int) -> Iterator[None]:
+    """Run the server's end in a child process until the client's end is closed or the block ends."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -109,29 +111,29 @@ def _echo(server: Open, size: int) -> None:
             end.send(bytes(end.receive(size)))
 
 
-def _ask(end: End, size: int, seconds: float) -> list[int]:
+def _measured(end: End, size: int, seconds: float) -> list[int]:
     message = os.urandom(size)
     for _ in range(WARM_UP):
         end.send(message)
         if end.receive(size) != message:
             raise EOFError("the answer is not what was sent")
-    took = []
+    durations = []
     before = time.perf_counter_ns()
     deadline = before + int(seconds * 1e9)
     while before < deadline:
         end.send(message)
         end.receive(size)
         now = time.perf_counter_ns()
-        took.append(now - before)
+        durations.append(now - before)
         before = now
-    return took
+    return durations
 
 
-def _figure(road: str, size: int, nanoseconds: list[int]) -> Figure:
+def _figure(transport: str, size: int, nanoseconds: list[int]) -> Figure:
     ordered = sorted(nanoseconds)
     count = len(ordered)
     return Figure(
-        road,
+        transport,
         size,
         requests_per_s=round(count / (sum(ordered) / 1e9), 1),
         p50_us=ordered[count // 2] / 1000,
@@ -141,21 +143,21 @@ def _figure(road: str, size: int, nanoseconds: list[int]) -> Figure:
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Lay out *figures* as a table of text (Markdown's), with each road's rate as a share of TCP's of that size."""
-    rates = {(figure.road, figure.size): figure.requests_per_s for figure in figures}
+    """Return *figures* as a Markdown table, with each rate as a share of TCP's for that size."""
+    rates = {(figure.transport, figure.size): figure.requests_per_s for figure in figures}
     rows = ["| size | transport | requests/s | p50 µs | p99 µs | of TCP's rate |", "|---:|---|---:|---:|---:|---:|"]
     for figure in figures:
         tcp = rates.get(("tcp", figure.size))
         share = f"{figure.requests_per_s / tcp:.0%}" if tcp else "-"
         rows.append(
-            f"| {spelled(figure.size)} | {figure.road} | {figure.requests_per_s:,.0f} "
+            f"| {size_text(figure.size)} | {figure.transport} | {figure.requests_per_s:,.0f} "
             f"| {figure.p50_us:.1f} | {figure.p99_us:.1f} | {share} |"
         )
     return "\n".join(rows)
 
 
-def spelled(size: int) -> str:
-    """Spell bytes with the largest unit that leaves a whole number: ``64 B``, ``16 KiB``, ``1 MiB``."""
+def size_text(size: int) -> str:
+    """Return a size with the largest unit that leaves a whole number: ``64 B``, ``16 KiB``, ``1 MiB``."""
     for unit, name in ((1024 * 1024, "MiB"), (1024, "KiB")):
         if size % unit == 0:
             return f"{size // unit} {name}"
@@ -163,7 +165,7 @@ def spelled(size: int) -> str:
 
 
 def machine() -> str:
-    """Say in one line what was measured on: processor, cores, kernel."""
+    """Return the machine in one line: processor, cores, kernel."""
     model = "unknown processor"
     with contextlib.suppress(OSError), Path("/proc/cpuinfo").open() as lines:
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)

@@ -1,4 +1,4 @@
-"""One conversation of messages over a connected Unix socket, the same for all three types."""
+"""Messages over a connected Unix socket, with one interface for all three types."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import errno
 import socket
 from typing import Final, Protocol, Self
 
-from headgate.uds.address import Kind
+from headgate.uds.address import SocketType
 from headgate.uds.errors import FramingError
-from headgate.uds.framing import MOST, Framing, pack, unpack
+from headgate.uds.framing import MAX_MESSAGE, Framing, pack, unpack
 
-ROOM: Final = 4096
-"""Bytes of a send buffer beyond the message, for the kernel's own account of it."""
+OVERHEAD: Final = 4096
+"""Bytes of the send buffer that the kernel needs for bookkeeping, beside the message."""
 
 
 TOO_LONG: Final = frozenset({errno.EMSGSIZE, errno.ENOBUFS})
-"""What send(2) says of a packet over the send buffer, and of one for which the kernel finds no memory in one piece."""
+"""Errors of send(2) for a packet larger than the send buffer, or too large for the kernel to allocate in one piece."""
 
 
 class Channel(Protocol):
-    """Messages in both directions. Library exceptions other than OSError do not leave it."""
+    """Messages in both directions. No library exception but OSError is raised."""
 
     async def send(self, message: bytes) -> None:
         """Send one message; waits while the other side does not read.
@@ -35,12 +35,12 @@ class Channel(Protocol):
         """Return the next message, ``None`` when no more will come.
 
         Raises:
-            FramingError: what came is not a message.
+            FramingError: what was received is not a message.
             OSError: the connection is broken.
         """
 
     def finish(self) -> None:
-        """Say that no more will be sent; receiving goes on."""
+        """End sending; receiving is still possible."""
 
     async def close(self) -> None:
         """Close the connection; what was not sent is lost."""
@@ -49,17 +49,17 @@ class Channel(Protocol):
 class Stream:
     """A channel on a stream, with explicit framing."""
 
-    def __init__(self, ends: tuple[asyncio.StreamReader, asyncio.StreamWriter], framing: Framing, most: int) -> None:
-        """Own both *ends*; use ``Stream.over``."""
+    def __init__(self, ends: tuple[asyncio.StreamReader, asyncio.StreamWriter], framing: Framing, limit: int) -> None:
+        """Take over both *ends*; use ``Stream.over``."""
         self._reader, self._writer = ends
         self._framing = framing
-        self._most = most
+        self._limit = limit
 
     @classmethod
-    async def over(cls, connected: socket.socket, framing: Framing, most: int = MOST) -> Self:
-        """Own *connected*; messages longer than *most* bytes are refused."""
-        ends = await asyncio.open_unix_connection(sock=connected, limit=most)
-        return cls(ends, framing, most)
+    async def over(cls, connected: socket.socket, framing: Framing, limit: int = MAX_MESSAGE) -> Self:
+        """Take over *connected*; messages longer than *limit* bytes are refused."""
+        ends = await asyncio.open_unix_connection(sock=connected, limit=limit)
+        return cls(ends, framing, limit)
 
     async def send(self, message: bytes) -> None:
         """See Channel."""
@@ -68,7 +68,7 @@ class Stream:
 
     async def receive(self) -> bytes | None:
         """See Channel."""
-        return await unpack(self._reader, self._framing, self._most)
+        return await unpack(self._reader, self._framing, self._limit)
 
     def finish(self) -> None:
         """See Channel: the other side reads the end of the stream (shutdown(2))."""
@@ -82,18 +82,18 @@ class Stream:
 
 
 class Packets:
-    """A channel on a socket that keeps boundaries: seqpacket, or a connected datagram socket."""
+    """A channel on a socket that preserves message boundaries: seqpacket, or a connected datagram socket."""
 
-    def __init__(self, connected: socket.socket, kind: Kind) -> None:
-        """Own *connected*, which must not block."""
+    def __init__(self, connected: socket.socket, kind: SocketType) -> None:
+        """Take over *connected*, which is non-blocking."""
         self._socket = connected
         self._kind = kind
 
     async def send(self, message: bytes) -> None:
         """See Channel."""
-        if not message and self._kind is Kind.SEQPACKET:
+        if not message and self._kind is SocketType.SEQPACKET:
             raise FramingError("an empty message looks like the end on a seqpacket socket; use another --type")
-        make_room(self._socket, len(message))
+        grow_send_buffer(self._socket, len(message))
         try:
             await asyncio.get_running_loop().sock_sendall(self._socket, message)
         except OSError as error:
@@ -102,13 +102,13 @@ class Packets:
             raise
 
     async def receive(self) -> bytes | None:
-        """See Channel. A datagram socket has no end; a seqpacket socket's end is an empty message."""
+        """See Channel. On a seqpacket socket an empty message is the end; on a datagram socket there is none."""
         message = await receive_whole(self._socket)
-        return None if not message and self._kind is Kind.SEQPACKET else message
+        return None if not message and self._kind is SocketType.SEQPACKET else message
 
     def finish(self) -> None:
-        """See Channel; there is nothing to say on a datagram socket."""
-        if self._kind is Kind.SEQPACKET:
+        """See Channel; a no-op on a datagram socket."""
+        if self._kind is SocketType.SEQPACKET:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
 
@@ -117,21 +117,21 @@ class Packets:
         self._socket.close()
 
 
-async def channel(connected: socket.socket, kind: Kind, framing: Framing, most: int = MOST) -> Channel:
-    """Return the Channel for *connected*; only streams need *framing* and *most*."""
-    if kind is Kind.STREAM:
-        return await Stream.over(connected, framing, most)
+async def channel(connected: socket.socket, kind: SocketType, framing: Framing, limit: int = MAX_MESSAGE) -> Channel:
+    """Return the Channel for *connected*; only streams need *framing* and *limit*."""
+    if kind is SocketType.STREAM:
+        return await Stream.over(connected, framing, limit)
     return Packets(connected, kind)
 
 
 async def receive_whole(connected: socket.socket) -> bytes:
-    """Receive one packet of any size, whole: its length is asked for first (MSG_PEEK, MSG_TRUNC; recv(2))."""
+    """Receive one packet of any size, whole: its length is read first (MSG_PEEK, MSG_TRUNC; recv(2))."""
     size = await readable(connected)
     return connected.recv(max(size, 1))
 
 
 async def readable(connected: socket.socket) -> int:
-    """Wait for a packet and return its bytes; it stays in the queue."""
+    """Wait for a packet and return its size in bytes; it stays in the queue."""
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -150,17 +150,17 @@ def _settle(ready: asyncio.Future[None]) -> None:
         ready.set_result(None)
 
 
-def make_room(sender: socket.socket, size: int) -> None:
-    """Widen the send buffer for a packet of *size* bytes, as far as net.core.wmem_max allows."""
-    if sender.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < size + ROOM:
-        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size + ROOM)
+def grow_send_buffer(sender: socket.socket, size: int) -> None:
+    """Enlarge the send buffer for a packet of *size* bytes, as far as net.core.wmem_max allows."""
+    if sender.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < size + OVERHEAD:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size + OVERHEAD)
 
 
 def too_long(sender: socket.socket, message: bytes) -> str:
-    """Say why *message* does not go in one packet."""
-    room = sender.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    """Explain why *message* cannot be sent in one packet."""
+    size = sender.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     return (
-        f"{len(message)} bytes do not go in one packet, the kernel gives this socket {room} (net.core.wmem_max), "
+        f"{len(message)} bytes do not go in one packet, the kernel gives this socket {size} (net.core.wmem_max), "
         "and no packet more than a few MiB; "
         "use --type stream, or send less at once"
     )

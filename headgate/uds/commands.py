@@ -1,43 +1,53 @@
-"""``headgate uds serve | send | bench``: arguments in, lines out; the work is done by the modules beside this one."""
+"""``headgate uds serve | send | bench``: the commands; the work is done by the other modules of this package."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
+from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, execute
 from headgate.uds import plot
-from headgate.uds.address import Address, Kind
-from headgate.uds.bench import Plan, machine, measure, table
-from headgate.uds.client import server_at, talk
+from headgate.uds.address import Address
+from headgate.uds.bench import BenchPlan, machine, measure, table
+from headgate.uds.client import exchange, wait_for_server
 from headgate.uds.errors import UdsError
-from headgate.uds.framing import MOST, Framing
-from headgate.uds.listener import Access, Listener
+from headgate.uds.options import BenchOptions, SendOptions, ServeOptions
 from headgate.uds.peers import Peer
-from headgate.uds.roads import ROADS
-from headgate.uds.server import Rules, Server
+from headgate.uds.server import MessageServer, ServerRules
+from headgate.uds.server_socket import Access, ServerSocket
 
-REPLY: Final = "Hello from server via UDS"
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C, as shells have it."""
 SHOWN: Final = 200
 """Characters of a message that are printed; its size follows if there are more."""
 
-EPILOG: Final = """\
-examples:
+ABOUT: Final = """\
+headgate uds: listen on a Unix socket, send to one, measure them
+
+  headgate uds serve --socket PATH           answer every message that arrives at a socket
+  headgate uds send --socket PATH MESSAGE    send messages and print the answer to each
+  headgate uds bench                         measure Unix sockets against TCP and files on this machine
+
+`headgate uds COMMAND --help` says more.
+
+"""
+EXAMPLES: Final = """\
+Examples:
   headgate uds serve --socket /csi/csi.sock
   headgate uds send --socket /csi/csi.sock "Hello from client"
   headgate uds serve --socket @headgate-test --type seqpacket --allow-uid 1000
   head -c 1000000 /dev/urandom | headgate uds send --socket /csi/csi.sock --framing length -
   headgate uds bench --plot uds.png
 
-docs: docs/unix-sockets.md
+Documentation: docs/unix-sockets.md
 """
 
 
@@ -45,116 +55,45 @@ def main(argv: Sequence[str]) -> int:
     """Run one of the commands.
 
     Returns:
-        0 if it did what was asked, 1 if something must be mended (said on standard error), 2 if it was not understood.
+        0 if it did what was asked, 1 if something must be corrected (one line on standard error says what), 2 if it
+        was not understood.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without emoji is no reason to end
-    parser = _parser()
+    first, rest = (argv[0], argv[1:]) if argv else ("", ())
+    if first in HELP_FLAGS:
+        print(f"{USAGE_LINE}\n{ABOUT}{EXAMPLES}", end="")
+        return OK
+    if first not in COMMANDS:
+        print(f"headgate: {first!r} is not a command of headgate uds; use serve, send or bench", file=sys.stderr)
+        print(USAGE_LINE, end="", file=sys.stderr)
+        return USAGE
     try:
-        ask = parser.parse_args(argv)
-    except SystemExit as end:
-        return int(end.code or 0)
-    command: Callable[[argparse.Namespace], int] = ask.command
-    try:
-        return command(ask)
+        return execute(COMMANDS[first], rest, {})
     except UdsError as error:
         print(f"headgate: {error}", file=sys.stderr)
-        return 1
+        return FAILED
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "headgate uds",
-        description="Listen on a Unix socket, send to one, measure them.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="serve|send|bench")
-    _add_serve(commands.add_parser("serve", help="answer every message that arrives at a socket"))
-    _add_send(commands.add_parser("send", help="send messages and print the answer to each"))
-    _add_bench(commands.add_parser("bench", help="measure Unix sockets against TCP and files on this machine"))
-    return parser
-
-
-def _add_both(parser: argparse.ArgumentParser, timeout_s: float) -> None:
-    parser.add_argument("--socket", required=True, metavar="PATH", help="path, or @name for an abstract address")
-    parser.add_argument("--type", choices=[kind.value for kind in Kind], default="stream", help="default: stream")
-    parser.add_argument(
-        "--framing",
-        choices=[framing.value for framing in Framing],
-        default="newline",
-        help="where a message ends on a stream: a newline after it, or its length in four bytes before it",
-    )
-    parser.add_argument(
-        "--timeout", type=_seconds, default=timeout_s, metavar="SECONDS", help=f"default: {timeout_s:g}"
-    )
-
-
-def _add_serve(parser: argparse.ArgumentParser) -> None:
-    _add_both(parser, 30.0)
-    parser.add_argument("--reply", default=REPLY, metavar="TEXT", help=f"the answer to every message; default: {REPLY}")
-    parser.add_argument("--mode", type=_mode, metavar="OCTAL", help="permissions of the file; default: 0660")
-    parser.add_argument("--group", metavar="NAME|GID", help="group of the file")
-    parser.add_argument(
-        "--allow-uid", type=int, action="append", metavar="UID", help="refuse other users; may be repeated"
-    )
-    parser.add_argument("--max-size", type=int, default=MOST, metavar="BYTES", help="of a message on a stream; 64 MiB")
-    parser.set_defaults(command=_serve)
-
-
-def _add_send(parser: argparse.ArgumentParser) -> None:
-    _add_both(parser, 5.0)
-    parser.add_argument(
-        "--wait",
-        type=_seconds,
-        default=0.0,
-        metavar="SECONDS",
-        help="how long to wait for a server that is not there yet",
-    )
-    parser.add_argument("messages", nargs="+", metavar="MESSAGE", help="`-` reads one from standard input")
-    parser.set_defaults(command=_send)
-
-
-def _add_bench(parser: argparse.ArgumentParser) -> None:
-    default = Plan()
-    roads = ",".join(default.roads)
-    parser.add_argument("--transports", type=_roads, default=default.roads, metavar="NAMES", help=f"default: {roads}")
-    parser.add_argument(
-        "--sizes",
-        type=_sizes,
-        default=default.sizes,
-        metavar="BYTES,...",
-        help="of the messages; default: 64 B to 1 MiB",
-    )
-    parser.add_argument(
-        "--seconds", type=_seconds, default=default.seconds, help="for each transport and size; default: 1"
-    )
-    parser.add_argument("--rounds", type=int, choices=range(1, 100), default=default.rounds, metavar="N")
-    parser.add_argument("--directory", default="", metavar="DIR", help="of sockets, pipes and files; default: TMPDIR")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw it too (needs matplotlib)")
-    parser.add_argument("-o", choices=["text", "json"], default="text", help="default: text")
-    parser.set_defaults(command=_bench)
-
-
-def _serve(ask: argparse.Namespace) -> int:
-    address, kind = Address.parse(ask.socket), Kind(ask.type)
-    if address.path is None and (ask.mode is not None or ask.group is not None):
+def _serve(options: ServeOptions) -> int:
+    address = Address.parse(options.socket)
+    if address.path is None and (options.mode is not None or options.group is not None):
         raise UdsError(f"{address}: an abstract address has no file, so no mode and no group; use --allow-uid")
-    uids = None if ask.allow_uid is None else frozenset(ask.allow_uid)
-    rules = Rules(Framing(ask.framing), ask.max_size, ask.timeout, uids)
-    access = Access(0o660 if ask.mode is None else ask.mode, ask.group)
-    with Listener.open(address, kind, access, identify=True) as listener:
-        server = Server(listener, _answering(ask.reply.encode()), rules, _Printer())
-        _say(f"🔌 Server listening on {address}")
-        asyncio.run(_until_told(server))
-    _say(f"👋 Server stopped, {address} is gone")
-    return 0
+    uids = frozenset(options.allow_uid) or None
+    rules = ServerRules(options.framing, options.max_size, options.timeout, uids)
+    access = Access(0o660 if options.mode is None else options.mode, options.group)
+    with ServerSocket.open(address, options.type, access, identify=True) as bound:
+        server = MessageServer(bound, _responder(options.reply.encode()), rules, _Printer())
+        _print(f"🔌 Server listening on {address}")
+        asyncio.run(_until_signalled(server))
+    _print(f"👋 Server stopped, {address} is gone")
+    return OK
 
 
-async def _until_told(server: Server) -> None:
+async def _until_signalled(server: MessageServer) -> None:
     """Run *server* until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(server.run())
@@ -165,41 +104,41 @@ async def _until_told(server: Server) -> None:
         task.result()
 
 
-def _answering(reply: bytes) -> Callable[[bytes], bytes]:
+def _responder(reply: bytes) -> Callable[[bytes], bytes]:
     def answer(message: bytes) -> bytes:
-        _say(f"📩 Server received: {shown(message)}")
+        _print(f"📩 Server received: {shown(message)}")
         return reply
 
     return answer
 
 
 class _Printer:
-    """Tells about clients on standard error, so that standard output is the conversation alone."""
+    """Reports clients on standard error, so that standard output has nothing but the messages."""
 
-    def met(self, peer: Peer | None) -> None:
-        self._print(f"🔑 Client: {peer or 'unknown'}")
+    def connected(self, peer: Peer | None) -> None:
+        self._report(f"🔑 Client: {peer or 'unknown'}")
 
     def refused(self, peer: Peer | None) -> None:
-        self._print(f"⛔ Client refused, its user is not among --allow-uid: {peer or 'unknown'}")
+        self._report(f"⛔ Client refused, its user is not among --allow-uid: {peer or 'unknown'}")
 
     def failed(self, peer: Peer | None, reason: str) -> None:
-        self._print(f"⚠️ Client {peer or 'unknown'}: {reason}")
+        self._report(f"⚠️ Client {peer or 'unknown'}: {reason}")
 
-    def _print(self, line: str) -> None:
+    def _report(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def _send(ask: argparse.Namespace) -> int:
-    asyncio.run(_conversation(ask, Address.parse(ask.socket)))
-    return 0
+def _send(options: SendOptions) -> int:
+    asyncio.run(_conversation(options, Address.parse(options.socket)))
+    return OK
 
 
-async def _conversation(ask: argparse.Namespace, address: Address) -> None:
-    if ask.wait:
-        await server_at(address, ask.wait)
-    answers = talk(address, _messages(ask.messages), Kind(ask.type), Framing(ask.framing), timeout_s=ask.timeout)
+async def _conversation(options: SendOptions, address: Address) -> None:
+    if options.wait:
+        await wait_for_server(address, options.wait)
+    answers = exchange(address, _messages(options.messages), options.type, options.framing, timeout_s=options.timeout)
     async for answer in answers:
-        _say(f"📥 Client received: {shown(answer)}")
+        _print(f"📥 Client received: {shown(answer)}")
 
 
 def _messages(words: Sequence[str]) -> Iterator[bytes]:
@@ -207,56 +146,55 @@ def _messages(words: Sequence[str]) -> Iterator[bytes]:
         yield sys.stdin.buffer.read() if word == "-" else os.fsencode(word)
 
 
-def _bench(ask: argparse.Namespace) -> int:
-    if ask.plot is not None:
+def _bench(options: BenchOptions) -> int:
+    if options.plot is not None:
         plot.require()
-    figures = measure(Plan(ask.transports, ask.sizes, ask.seconds, ask.rounds, ask.directory))
-    if ask.o == "json":
-        _say(msgspec.json.format(msgspec.json.encode({"machine": machine(), "figures": figures})).decode())
+    plan = BenchPlan(options.transports, options.sizes, options.seconds, options.rounds, options.directory)
+    figures = measure(plan)
+    if options.output == "json":
+        _print(msgspec.json.format(msgspec.json.encode({"machine": machine(), "figures": figures})).decode())
     else:
-        _say(f"{machine()}\n\n{table(figures)}")
-    if ask.plot is not None:
-        plot.draw(figures, ask.plot)
-    return 0
+        _print(f"{machine()}\n\n{table(figures)}")
+    if options.plot is not None:
+        plot.draw(figures, options.plot)
+    return OK
 
 
 def shown(message: bytes) -> str:
-    """Return *message* as one line for a terminal: nothing in it moves the cursor, and it is not too long."""
+    """Return *message* as one line for a terminal: control characters escaped, shortened after ``SHOWN``."""
     head = message[: 4 * (SHOWN + 1)].decode(errors="replace")  # a character has at most four bytes (RFC 3629)
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in head)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(message)} bytes)"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError("must be more than 0 seconds")
-    return value
-
-
-def _roads(text: str) -> tuple[str, ...]:
-    names = tuple(text.split(","))
-    if unknown := set(names) - set(ROADS):
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))} is unknown; use {', '.join(ROADS)}")
-    return names
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    sizes = tuple(map(int, text.split(",")))
-    if min(sizes) < 1:
-        raise argparse.ArgumentTypeError("a message has at least one byte")
-    return sizes
-
-
-def _mode(text: str) -> int:
-    try:
-        value = int(text, 8)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 0o777:  # noqa: PLR2004 - what chmod calls the permission bits
-        raise argparse.ArgumentTypeError("is not a mode; write for example 0660")
-    return value
+USAGE_LINE: Final = "usage: headgate uds serve|send|bench [FLAGS]\n"
+COMMANDS: Final[Mapping[str, Command[Any]]] = MappingProxyType(
+    {
+        "serve": Command(
+            name="headgate uds serve",
+            forms=("--socket PATH [FLAGS]",),
+            about=f"Answer every message that arrives at a socket, until SIGTERM.\n\n{EXAMPLES}",
+            kind=ServeOptions,
+            run=_serve,
+        ),
+        "send": Command(
+            name="headgate uds send",
+            forms=("--socket PATH [FLAGS] MESSAGE…",),
+            about="Send each MESSAGE and print the answer to it; - reads one from standard input, and -- stands before"
+            f" messages\nthat begin with a dash.\n\n{EXAMPLES}",
+            kind=SendOptions,
+            run=_send,
+        ),
+        "bench": Command(
+            name="headgate uds bench",
+            forms=("[FLAGS]",),
+            about=f"Measure Unix sockets against TCP and files on this machine.\n\n{EXAMPLES}",
+            kind=BenchOptions,
+            run=_bench,
+        ),
+    }
+)

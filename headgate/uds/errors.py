@@ -1,13 +1,13 @@
-"""What can go wrong with a Unix socket; every message says what was found there and what to do.
+"""Errors of Unix sockets; every message says what was found at the address and what to do.
 
 ::
 
     UdsError
     ├── AddressError      the address cannot be used: too long, no directory, another kind of file, no permission
-    ├── InUseError        somebody listens there already
-    ├── NobodyError       nobody listens there
+    ├── InUseError        another process listens there
+    ├── NotListeningError no process listens there
     ├── FramingError      a message does not fit the framing or the type of socket
-    └── SilentError       no answer in time, or the other side hung up
+    └── NoAnswerError     no answer in time, or the other side closed the connection
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ class UdsError(Exception):
 
 
 class AddressError(UdsError):
-    """Nobody could listen or connect at this address."""
+    """The address cannot be bound or connected to."""
 
 
 class InUseError(UdsError):
-    """Somebody listens at this address; the message names the process where the kernel tells it."""
+    """Another process listens at this address; the message names it if the kernel tells its pid."""
 
 
-class NobodyError(UdsError):
-    """Nobody listens at this address."""
+class NotListeningError(UdsError):
+    """No process listens at this address."""
 
 
 class FramingError(UdsError):
     """A message cannot be sent, or what arrived is not a message."""
 
 
-class SilentError(UdsError):
+class NoAnswerError(UdsError):
     """The other side did not answer in time, or closed the connection."""

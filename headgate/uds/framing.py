@@ -1,4 +1,4 @@
-"""Where a message ends on a stream, which keeps no boundaries: by a newline, or by a length before it."""
+"""Framing of messages on a stream, which has no message boundaries: a newline after each, or a length before it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 
 from headgate.uds.errors import FramingError
 
-MOST: Final = 64 * 1024 * 1024
-"""Bytes of the longest message that is taken, unless another limit is given."""
+MAX_MESSAGE: Final = 64 * 1024 * 1024
+"""Bytes of the longest message that is accepted, unless another limit is given."""
 _LENGTH: Final = struct.Struct("!I")
 
 
 class Framing(enum.Enum):
-    r"""How messages follow each other on a stream.
+    r"""How messages are separated on a stream.
 
-    ``newline``: each message ends with ``\n``, the last one also by the end of the stream; none has one inside.
-    ``length``: four bytes, unsigned and big-endian, say how many bytes follow.
+    ``newline``: each message ends with ``\n``, the last one also with the end of the stream; no message contains one.
+    ``length``: an unsigned big-endian integer of four bytes precedes each message and gives its length in bytes.
     """
 
     NEWLINE = "newline"
@@ -26,10 +26,10 @@ class Framing(enum.Enum):
 
 
 def pack(message: bytes, framing: Framing) -> bytes:
-    """Return *message* as it is written.
+    """Return *message* as it is written to the stream.
 
     Raises:
-        FramingError: this framing cannot hold it.
+        FramingError: this framing cannot represent it.
     """
     if framing is Framing.NEWLINE:
         if b"\n" in message:
@@ -40,31 +40,31 @@ def pack(message: bytes, framing: Framing) -> bytes:
     return _LENGTH.pack(len(message)) + message
 
 
-async def unpack(reader: asyncio.StreamReader, framing: Framing, most: int = MOST) -> bytes | None:
+async def unpack(reader: asyncio.StreamReader, framing: Framing, limit: int = MAX_MESSAGE) -> bytes | None:
     """Read the next message, or ``None`` at the end of the stream.
 
     With ``newline`` the *reader*'s own limit decides how long a line may be.
 
     Raises:
-        FramingError: the message is longer than *most*, or the stream ended inside it.
+        FramingError: the message is longer than *limit*, or the stream ended inside it.
     """
     try:
         if framing is Framing.NEWLINE:
             return (await reader.readuntil(b"\n"))[:-1]
         (size,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-        if size > most:
+        if size > limit:
             raise FramingError(
-                f"a message of {size} bytes was announced, at most {most} are taken; have both ends the same --framing?"
+                f"a message of {size} bytes was announced, at most {limit} are accepted; is --framing the same?"
             )
         return await reader.readexactly(size)
     except asyncio.LimitOverrunError as error:
-        raise FramingError(f"no newline within {most} bytes; raise --max-size, or use --framing length") from error
+        raise FramingError(f"no newline within {limit} bytes; raise --max-size, or use --framing length") from error
     except asyncio.IncompleteReadError as error:
         return _last(error, framing)
 
 
 def _last(error: asyncio.IncompleteReadError, framing: Framing) -> bytes | None:
-    """Tell what the end of the stream left: a last line without newline is a message, half a length is not."""
+    """Return the last message of the stream: a line without newline is one, an incomplete length is an error."""
     if framing is Framing.NEWLINE:
         return error.partial or None
     if error.partial or error.expected != _LENGTH.size:

@@ -1,4 +1,4 @@
-"""Who is at the other end: SO_PEERCRED and SCM_CREDENTIALS (unix(7)), and /proc where they do not reach."""
+"""The process at the other end: SO_PEERCRED and SCM_CREDENTIALS (unix(7)), and /proc where these do not tell."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Final, Self
 
 import msgspec
 
-from headgate.uds.address import Address, Kind
+from headgate.uds.address import Address, SocketType
 
 _UCRED: Final = struct.Struct("=iII")
 ANCILLARY: Final = socket.CMSG_SPACE(_UCRED.size)
-"""Bytes of ancillary data to ask recvmsg(2) for, so that one ``Peer`` fits."""
+"""Size of the ancillary data buffer for recvmsg(2) that one ``Peer`` needs, in bytes."""
 PROC: Final = Path("/proc")
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """The process at the other end, as the kernel vouches for it.
+    """Credentials of the process at the other end, as the kernel reports them.
 
-    ``pid`` is 0 if that process is not visible from here (another pid namespace, such as another container).
+    ``pid`` is 0 if the process is in a pid namespace that is not visible here, such as that of another container.
     """
 
     pid: int
@@ -31,49 +31,49 @@ class Peer(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, connection: socket.socket) -> Self:
-        """Return who made *connection*, or who called listen(2) at the other end of it."""
+        """Return the process that opened *connection*, or called listen(2) at the other end of it."""
         return cls(*_UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)))
 
     @classmethod
-    def among(cls, ancillary: Iterable[tuple[int, int, bytes]]) -> Self | None:
-        """Return who sent a datagram; ``None`` unless its receiver has SO_PASSCRED set."""
+    def from_ancillary(cls, ancillary: Iterable[tuple[int, int, bytes]]) -> Self | None:
+        """Return the sender of a datagram; ``None`` unless its receiver has SO_PASSCRED set."""
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
                 return cls(*_UCRED.unpack(data[: _UCRED.size]))
         return None
 
     def __str__(self) -> str:
-        """Read as in ``pid 12, uid 1000, gid 1000``."""
+        """As in ``pid 12, uid 1000, gid 1000``."""
         shown = f"pid {self.pid}" if self.pid else "pid not visible here"
         return f"{shown}, uid {self.uid}, gid {self.gid}"
 
 
 class Listening(msgspec.Struct, frozen=True):
-    """Somebody listens at an address.
+    """A process that listens at an address.
 
     Attributes:
         kind: the type of the socket.
-        pid: of the process that listens, 0 if the kernel does not tell it to us.
+        pid: of the process, 0 if the kernel does not tell it.
     """
 
-    kind: Kind
+    kind: SocketType
     pid: int = 0
 
     def __str__(self) -> str:
-        """Read as a half-sentence."""
+        """As part of a sentence."""
         owner = f"pid {self.pid}" if self.pid else "a process that is not visible from here"
         return f"{owner} listens on it ({self.kind.value})"
 
 
 def listening(address: Address) -> Listening | None:
-    """Knock at *address* with each type of socket; ``None`` if nobody listens (a stale file, or no file).
+    """Connect to *address* with each type of socket; ``None`` if no process listens (a stale file, or no file).
 
-    A listener sees at most one connection that closes at once; a datagram socket sees nothing.
+    The listening process sees at most one connection that is closed at once; on a datagram socket it sees nothing.
 
     Raises:
-        PermissionError: one may not connect there, so nobody can tell.
+        PermissionError: this user may not connect there.
     """
-    for kind in Kind:
+    for kind in SocketType:
         with socket.socket(socket.AF_UNIX, kind.number) as probe:
             probe.setblocking(False)
             try:
@@ -84,14 +84,14 @@ def listening(address: Address) -> Listening | None:
                 raise
             except OSError:
                 continue
-            # Where a datagram socket stands nobody called listen(2): the kernel has no credentials to give.
-            pid = 0 if kind is Kind.DGRAM else Peer.of(probe).pid
+            # Nobody calls listen(2) on a datagram socket: the kernel has no credentials of its owner.
+            pid = 0 if kind is SocketType.DGRAM else Peer.of(probe).pid
             return Listening(kind, pid or _owner(address))
     return None
 
 
 def _owner(address: Address) -> int:
-    """Find the process that holds the socket bound to *address*: its inode in /proc/net/unix, then its descriptor."""
+    """Return the pid that has the socket bound to *address* open: its inode is in /proc/net/unix and /proc/PID/fd."""
     inodes = {f"socket:[{inode}]" for inode in _inodes(address)}
     for entry in PROC.glob("[0-9]*/fd/*") if inodes else ():
         with contextlib.suppress(OSError):

@@ -1,16 +1,16 @@
-"""The diagram of ``headgate uds bench --plot``; matplotlib is asked for only here."""
+"""The diagram of ``headgate uds bench --plot``; the only module that imports matplotlib."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from headgate.uds.bench import Figure, machine, spelled
+from headgate.uds.bench import Figure, machine, size_text
 from headgate.uds.errors import UdsError
 
 
 def require() -> None:
-    """Check that a diagram could be drawn; before one measures for a minute.
+    """Check that a diagram can be drawn, before the measurement begins.
 
     Raises:
         UdsError: matplotlib is not installed.
@@ -23,7 +23,7 @@ def require() -> None:
 
 
 def draw(figures: Sequence[Figure], file: Path) -> None:
-    """Write rate and p50/p99 by message size, a line per road, as PNG.
+    """Write rate and p50/p99 by message size, a line per transport, as PNG.
 
     Raises:
         UdsError: *file* cannot be written.
@@ -32,15 +32,15 @@ def draw(figures: Sequence[Figure], file: Path) -> None:
 
     sizes = sorted({figure.size for figure in figures})
     canvas, (rate, delay) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for road in dict.fromkeys(figure.road for figure in figures):
-        mine = sorted((figure for figure in figures if figure.road == road), key=lambda figure: figure.size)
+    for transport in dict.fromkeys(figure.transport for figure in figures):
+        mine = sorted((figure for figure in figures if figure.transport == transport), key=lambda figure: figure.size)
         x = [figure.size for figure in mine]
-        (line,) = rate.plot(x, [figure.requests_per_s for figure in mine], marker="o", label=road)
-        delay.plot(x, [figure.p50_us for figure in mine], marker="o", color=line.get_color(), label=f"{road} p50")
+        (line,) = rate.plot(x, [figure.requests_per_s for figure in mine], marker="o", label=transport)
+        delay.plot(x, [figure.p50_us for figure in mine], marker="o", color=line.get_color(), label=f"{transport} p50")
         delay.plot(x, [figure.p99_us for figure in mine], linestyle=":", color=line.get_color())
     for axes, title in ((rate, "requests/s, one at a time"), (delay, "µs to the answer: p50, dotted p99")):
         axes.set(xscale="log", yscale="log", title=title, xlabel="bytes of a message")
-        axes.set_xticks(sizes, [spelled(size) for size in sizes])
+        axes.set_xticks(sizes, [size_text(size) for size in sizes])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     rate.legend()

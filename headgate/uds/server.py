@@ -1,7 +1,7 @@
-"""A server that answers every message; many clients at once, and none is waited for at the cost of the others.
+"""A server that answers every message of many clients at the same time; a slow client does not delay the others.
 
-One thing clients of a datagram socket do share: answers that nobody has read yet count against the send buffer of the
-server's only socket. While clients that do not read fill it, further answers are lost, and that is told each time.
+Clients of a datagram socket share one thing: answers that have not been read yet count against the send buffer of the
+server's only socket. While clients that do not read fill it, further answers are lost, and each loss is reported.
 """
 
 from __future__ import annotations
@@ -15,70 +15,70 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from headgate.uds.address import Kind
-from headgate.uds.channels import TOO_LONG, channel, make_room, readable, too_long
+from headgate.uds.address import SocketType
+from headgate.uds.channels import TOO_LONG, channel, grow_send_buffer, readable, too_long
 from headgate.uds.errors import FramingError
-from headgate.uds.framing import MOST, Framing
-from headgate.uds.listener import Listener
+from headgate.uds.framing import MAX_MESSAGE, Framing
 from headgate.uds.peers import ANCILLARY, Peer
+from headgate.uds.server_socket import ServerSocket
 
 PAUSE_S: Final = 0.1
-"""How long nobody is accepted after the process ran out of descriptors."""
+"""How long no connection is accepted after the process ran out of descriptors."""
 
 
-class Rules(msgspec.Struct, frozen=True):
+class ServerRules(msgspec.Struct, frozen=True):
     """How a server treats its clients.
 
     Attributes:
         framing: where a message ends, on a stream.
-        most: bytes of the longest message that is taken from a stream.
-        timeout_s: a client that is silent, or does not read, for so long is hung up on.
-        uids: users that may talk; ``None`` means all whom the file's permissions let in.
+        max_message: bytes of the longest message that is accepted on a stream.
+        timeout_s: the connection of a client that sends nothing, or does not read, for so long is closed.
+        uids: users whose messages are answered; ``None`` for all that the permissions of the file let in.
     """
 
     framing: Framing = Framing.NEWLINE
-    most: int = MOST
+    max_message: int = MAX_MESSAGE
     timeout_s: float = 30.0
     uids: frozenset[int] | None = None
 
     def allow(self, peer: Peer | None) -> bool:
-        """Whether *peer* may talk; somebody unknown may if everybody may."""
+        """Whether messages of *peer* are answered; an unknown peer is allowed only if every user is."""
         return self.uids is None or (peer is not None and peer.uid in self.uids)
 
 
-class Witness(Protocol):
-    """Is told what happens; must return at once."""
+class Observer(Protocol):
+    """Callbacks for what happens to clients; they must not block."""
 
-    def met(self, peer: Peer | None) -> None:
+    def connected(self, peer: Peer | None) -> None:
         """A client connected, or sent a datagram."""
 
     def refused(self, peer: Peer | None) -> None:
-        """A client was turned away because of its user."""
+        """A client was refused because of its user."""
 
     def failed(self, peer: Peer | None, reason: str) -> None:
-        """A conversation ended before its time, or an answer could not be delivered."""
+        """A connection ended because of an error, or an answer could not be delivered."""
 
 
 T = TypeVar("T")
-Answer = Callable[[bytes], bytes]
+Responder = Callable[[bytes], bytes]
 
 
-class Server:
-    """Answers what arrives at a Listener; made once, run once."""
+class MessageServer:
+    """Answers the messages that arrive at a ServerSocket; run once."""
 
-    def __init__(self, listener: Listener, answer: Answer, rules: Rules, witness: Witness) -> None:
+    def __init__(self, listener: ServerSocket, respond: Responder, rules: ServerRules, observer: Observer) -> None:
         """Use *listener*, whose owner opens it (with ``identify`` if *rules* name users) and closes it.
 
-        *answer* turns each message into its reply, at once.
+        *respond* returns the answer to a message, without blocking.
         """
         self._listener = listener
-        self._answer = answer
+        self._respond = respond
         self._rules = rules
-        self._witness = witness
+        self._observer = observer
 
     async def run(self) -> None:
-        """Serve for ever. Cancellation closes every connection and leaves the Listener to its owner."""
-        if self._listener.kind is Kind.DGRAM:
+        """Serve until cancelled, which closes every connection but not the ServerSocket."""
+        if self._listener.kind is SocketType.DGRAM:
             await self._datagrams()
             return
         async with asyncio.TaskGroup() as group:
@@ -90,28 +90,28 @@ class Server:
         try:
             connection, _ = await asyncio.get_running_loop().sock_accept(self._listener.socket)
         except OSError as error:
-            self._witness.failed(None, f"a client could not be accepted: {error.strerror}")
+            self._observer.failed(None, f"a client could not be accepted: {error.strerror}")
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                await asyncio.sleep(PAUSE_S)  # the kernel would offer the same client again at once
+                await asyncio.sleep(PAUSE_S)  # accept(2) would fail for the same client again at once
             return None
         return connection
 
     async def _serve(self, connection: socket.socket) -> None:
-        """Talk with one client until it ends, breaks a rule, or is silent for too long."""
+        """Answer one client until it closes the connection, breaks a rule, or is silent for too long."""
         peer = Peer.of(connection)
         if not self._rules.allow(peer):
             connection.close()
-            self._witness.refused(peer)
+            self._observer.refused(peer)
             return
-        self._witness.met(peer)
-        conversation = await channel(connection, self._listener.kind, self._rules.framing, self._rules.most)
+        self._observer.connected(peer)
+        conversation = await channel(connection, self._listener.kind, self._rules.framing, self._rules.max_message)
         try:
             while (message := await self._timed(conversation.receive())) is not None:
-                await self._timed(conversation.send(self._answer(message)))
+                await self._timed(conversation.send(self._respond(message)))
         except TimeoutError:
-            self._witness.failed(peer, f"silent for {self._rules.timeout_s:g} s, hung up")
+            self._observer.failed(peer, f"silent for {self._rules.timeout_s:g} s, connection closed")
         except (OSError, FramingError) as error:
-            self._witness.failed(peer, str(error))
+            self._observer.failed(peer, str(error))
         finally:
             await conversation.close()
 
@@ -119,27 +119,27 @@ class Server:
         return await asyncio.wait_for(step, self._rules.timeout_s)
 
     async def _datagrams(self) -> None:
-        """Answer each datagram to the address that its sender has bound, if it has one."""
+        """Send the answer to each datagram to the address that its sender has bound, if any."""
         receiver = self._listener.socket
         while True:
             size = await readable(receiver)
             with contextlib.suppress(BlockingIOError):
                 message, ancillary, _, sender = receiver.recvmsg(max(size, 1), ANCILLARY)
-                self._datagram(message, Peer.among(ancillary), sender)
+                self._datagram(message, Peer.from_ancillary(ancillary), sender)
 
     def _datagram(self, message: bytes, peer: Peer | None, sender: str | bytes | None) -> None:
         if not self._rules.allow(peer):
-            self._witness.refused(peer)
+            self._observer.refused(peer)
             return
-        self._witness.met(peer)
-        answer = self._answer(message)
+        self._observer.connected(peer)
+        answer = self._respond(message)
         if not sender:
-            self._witness.failed(peer, "the sender has no address, so it gets no answer")
+            self._observer.failed(peer, "the sender has no address, so it gets no answer")
             return
         try:
-            # Waiting for a client that does not read would hold up the others: its answer is lost instead.
-            make_room(self._listener.socket, len(answer))
+            # Waiting for a client that does not read would delay the others: its answer is dropped instead.
+            grow_send_buffer(self._listener.socket, len(answer))
             self._listener.socket.sendto(answer, sender)
         except OSError as error:
             reason = too_long(self._listener.socket, answer) if error.errno in TOO_LONG else error.strerror
-            self._witness.failed(peer, f"the answer could not be delivered: {reason}")
+            self._observer.failed(peer, f"the answer could not be delivered: {reason}")

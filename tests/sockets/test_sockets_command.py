@@ -13,9 +13,9 @@ import pytest
 
 from headgate.ir import Layout
 from headgate.sockets.endpoints import choice, known, parse
+from headgate.sockets.inspection import SocketState, inspect
 from headgate.sockets.report import NONE, SILENT, report
-from headgate.sockets.sight import State, look
-from headgate.uds import Address, AddressError, Kind
+from headgate.uds import Address, AddressError, SocketType
 from tests.sockets.runtime_places import bound, sockets
 
 
@@ -70,8 +70,8 @@ def test_without_grpcio_a_listener_is_named_and_the_extra_too(folder: Path) -> N
         (["--endpoint", "/" + 107 * "x"], "107"),
         (["--endpoint", ""], "is not a socket address"),
         (["--root", "/" + 107 * "x"], "107"),
-        (["-o", "yaml"], "invalid choice"),
-        (["--endpoints", "/x"], "unrecognized"),
+        (["-o", "yaml"], "is not known; write one of text, json"),
+        (["--endpoints", "/x"], "is not a flag of headgate sockets; did you mean -endpoint?"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(argv: list[str], complaint: str) -> None:
@@ -111,9 +111,9 @@ def test_a_socket_one_may_not_write_is_denied(folder: Path) -> None:
     with bound(folder / "s"):
         (folder / "s").chmod(0o000)
         with ordinary_user():
-            seen = look(Address(f"{folder}/s"))
+            seen = inspect(Address(f"{folder}/s"))
 
-    assert seen.state is State.DENIED
+    assert seen.state is SocketState.DENIED
     assert seen.file is not None
     assert seen.file.mode == "0000"
     assert "run as root" in seen.remark
@@ -123,19 +123,19 @@ def test_a_directory_one_may_not_pass_is_denied(folder: Path) -> None:
     with bound(folder / "private/s"):
         (folder / "private").chmod(0o000)
         with ordinary_user():
-            seen = look(Address(f"{folder}/private/s"))
+            seen = inspect(Address(f"{folder}/private/s"))
         (folder / "private").chmod(0o755)
 
-    assert seen.state is State.DENIED
+    assert seen.state is SocketState.DENIED
     assert "run as root" in seen.remark
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_each_kind_of_listener_is_known_by_its_process(folder: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(SocketType))
+def test_each_kind_of_listener_is_known_by_its_process(folder: Path, kind: SocketType) -> None:
     with bound(folder / "s", kind.number):
-        seen = look(Address(f"{folder}/s"))
+        seen = inspect(Address(f"{folder}/s"))
 
-    assert seen.state is State.LISTENS
+    assert seen.state is SocketState.LISTENS
     assert seen.listener is not None
     assert (seen.listener.pid, seen.listener.kind) == (os.getpid(), kind)
     assert seen.listener.command == Path("/proc/self/comm").read_text().strip()
@@ -145,9 +145,9 @@ def test_a_link_to_a_socket_is_followed(folder: Path) -> None:
     (folder / "link").symlink_to("s")
     with bound(folder / "s"):
         (folder / "s").chmod(0o640)
-        seen = look(Address(f"{folder}/link"))
+        seen = inspect(Address(f"{folder}/link"))
 
-    assert seen.state is State.LISTENS
+    assert seen.state is SocketState.LISTENS
     assert seen.file is not None
     assert seen.file.mode == "0640"
 
@@ -158,9 +158,9 @@ def test_a_link_may_lead_to_a_name_too_long_to_connect_to(folder: Path, monkeypa
     (folder / "link").symlink_to(deep / "s.sock")
     monkeypatch.chdir(deep)
     with bound(Path("s.sock")):
-        seen = look(Address(f"{folder}/link"))
+        seen = inspect(Address(f"{folder}/link"))
 
-    assert seen.state is State.LISTENS
+    assert seen.state is SocketState.LISTENS
 
 
 def test_where_no_socket_can_be_there_is_none(folder: Path) -> None:
@@ -194,7 +194,7 @@ def test_kubeadm_is_root_so_nobody_else_tells_what_it_takes(folder: Path, monkey
     assert everything.choice is not None
     assert len(everything.choice.between) == 2
     assert seen.choice is None
-    assert [visit.sight.state for visit in seen.visits] == [State.LISTENS, State.DENIED, State.ABSENT]
+    assert [item.found.state for item in seen.runtimes] == [SocketState.LISTENS, SocketState.DENIED, SocketState.ABSENT]
 
 
 def test_the_usual_places_are_those_of_the_runtimes() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from headgate.uds.bench import Figure, spelled, table
+from headgate.uds.bench import Figure, size_text, table
 from headgate.uds.commands import main
-from headgate.uds.roads import ROADS
+from headgate.uds.transports import TRANSPORTS
 from tests.uds.uds_programs import QUICK
 from tests.waiting import DEADLINE_S
 
@@ -32,8 +32,8 @@ def bench(shared: Path, *more: str) -> str:
 
 def test_every_transport_is_measured_with_every_size_and_leaves_nothing(shared: Path) -> None:
     figures = json.loads(bench(shared, "-o", "json"))["figures"]
-    assert [(figure["road"], figure["size"]) for figure in figures] == [
-        (road, size) for size in (64, 100_000) for road in ROADS
+    assert [(figure["transport"], figure["size"]) for figure in figures] == [
+        (transport, size) for size in (64, 100_000) for transport in TRANSPORTS
     ]
     for figure in figures:
         assert figure["requests"] > 0
@@ -73,4 +73,10 @@ def test_the_table_compares_with_tcp_of_the_same_size() -> None:
 
 
 def test_sizes_are_spelled_with_their_largest_unit() -> None:
-    assert [spelled(size) for size in (64, 1000, 1024, 1536, 1 << 20)] == ["64 B", "1000 B", "1 KiB", "1536 B", "1 MiB"]
+    assert [size_text(size) for size in (64, 1000, 1024, 1536, 1 << 20)] == [
+        "64 B",
+        "1000 B",
+        "1 KiB",
+        "1536 B",
+        "1 MiB",
+    ]

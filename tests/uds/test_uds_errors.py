@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headgate.ir.layout import SOCKET_PATH_LIMIT
-from headgate.uds import Access, Address, AddressError, InUseError, Kind, Listener, Peer, listening
+from headgate.uds import Access, Address, AddressError, InUseError, Peer, ServerSocket, SocketType, listening
 from headgate.uds.commands import main, shown
 
 OTHER = 65534
@@ -39,7 +39,7 @@ def test_an_address_too_long_is_told_with_its_size(
 
 def test_the_longest_path_works_and_one_byte_more_does_not(shared: Path) -> None:
     longest = f"{shared}/".ljust(SOCKET_PATH_LIMIT, "x")
-    with Listener.open(Address.parse(longest)):
+    with ServerSocket.open(Address.parse(longest)):
         assert Path(longest).is_socket()
     with pytest.raises(AddressError):
         Address.parse(f"{longest}x")
@@ -79,15 +79,15 @@ def test_sending_where_nothing_or_no_socket_is(shared: Path, capsys: pytest.Capt
 
 
 def test_the_wrong_type_is_named(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Listener.open(Address(f"{shared}/s"), Kind.SEQPACKET):
+    with ServerSocket.open(Address(f"{shared}/s"), SocketType.SEQPACKET):
         complaint = said(capsys, "send", "--socket", f"{shared}/s", "x")
     assert "the socket there is not of type stream; use another --type" in complaint
 
 
 def test_an_abstract_address_has_no_mode_and_belongs_to_one(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "an abstract address has no file" in said(capsys, "serve", "--socket", "@x", "--mode", "0600")
-    with Listener.open(Address(f"@{shared}")), pytest.raises(InUseError, match=f"pid {os.getpid()} listens"):
-        Listener.open(Address(f"@{shared}"))
+    with ServerSocket.open(Address(f"@{shared}")), pytest.raises(InUseError, match=f"pid {os.getpid()} listens"):
+        ServerSocket.open(Address(f"@{shared}"))
 
 
 @pytest.mark.parametrize(
@@ -109,28 +109,28 @@ def test_every_command_teaches_itself(capsys: pytest.CaptureFixture[str]) -> Non
         assert "usage: headgate uds" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_a_stale_file_of_any_type_is_replaced(shared: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(SocketType))
+def test_a_stale_file_of_any_type_is_replaced(shared: Path, kind: SocketType) -> None:
     address = Address(f"{shared}/s")
     with socket.socket(socket.AF_UNIX, kind.number) as left:
         left.bind(address.text)
     assert listening(address) is None
-    with Listener.open(address, Kind.STREAM):
+    with ServerSocket.open(address, SocketType.STREAM):
         found = listening(address)
         assert found is not None
-        assert (found.kind, found.pid) == (Kind.STREAM, os.getpid())
+        assert (found.kind, found.pid) == (SocketType.STREAM, os.getpid())
 
 
 def test_the_pid_of_a_datagram_socket_is_found_in_proc(shared: Path) -> None:
-    with Listener.open(Address(f"{shared}/s"), Kind.DGRAM):
+    with ServerSocket.open(Address(f"{shared}/s"), SocketType.DGRAM):
         found = listening(Address(f"{shared}/s"))
     assert found is not None
-    assert (found.kind, found.pid) == (Kind.DGRAM, os.getpid())
+    assert (found.kind, found.pid) == (SocketType.DGRAM, os.getpid())
 
 
 def test_mode_and_group_are_set(shared: Path) -> None:
     path = shared / "s"
-    with Listener.open(Address(str(path)), access=Access(0o620, str(os.getgid()))):
+    with ServerSocket.open(Address(str(path)), access=Access(0o620, str(os.getgid()))):
         found = path.stat()
         assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o620, os.getgid())
 
@@ -139,7 +139,7 @@ def test_mode_and_group_are_set(shared: Path) -> None:
 @pytest.mark.parametrize(("mode", "status"), [(0o600, errno.EACCES), (0o660, 0)])
 def test_the_file_decides_who_connects(shared: Path, mode: int, status: int) -> None:
     shared.chmod(0o755)
-    with Listener.open(Address(f"{shared}/s"), access=Access(mode, str(OTHER))):
+    with ServerSocket.open(Address(f"{shared}/s"), access=Access(mode, str(OTHER))):
         assert _connect_as(OTHER, f"{shared}/s") == status
 
 
@@ -157,15 +157,15 @@ def _connect_as(user: int, path: str) -> int:
 
 def test_a_group_that_is_not_there_leaves_no_file(shared: Path) -> None:
     with pytest.raises(AddressError, match="there is no group 'no-such-group' here; give its number"):
-        Listener.open(Address(f"{shared}/s"), access=Access(group="no-such-group"))
+        ServerSocket.open(Address(f"{shared}/s"), access=Access(group="no-such-group"))
     assert list(shared.iterdir()) == []
 
 
 def test_closing_leaves_the_socket_of_another_alone(shared: Path) -> None:
     path = shared / "s"
-    first = Listener.open(Address(str(path)))
+    first = ServerSocket.open(Address(str(path)))
     path.unlink()
-    with Listener.open(Address(str(path))):
+    with ServerSocket.open(Address(str(path))):
         first.close()
         assert path.is_socket()
     assert not path.exists()

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from headgate.uds import Address, FramingError, InUseError, Kind, Listener, Peer, SilentError, listening
-from headgate.uds.client import talk
+from headgate.uds import Address, FramingError, InUseError, NoAnswerError, Peer, ServerSocket, SocketType, listening
+from headgate.uds.client import exchange
 from headgate.uds.framing import Framing
-from headgate.uds.server import Rules, Server
+from headgate.uds.server import MessageServer, ServerRules
 from tests.waiting import DEADLINE_S
 
 
 class Log:
-    """A witness that keeps what it is told."""
+    """An observer that keeps what it is told."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, Peer | None, str]] = []
         self.changed = asyncio.Event()
 
-    def met(self, peer: Peer | None) -> None:
-        self._note("met", peer, "")
+    def connected(self, peer: Peer | None) -> None:
+        self._note("connected", peer, "")
 
     def refused(self, peer: Peer | None) -> None:
         self._note("refused", peer, "")
@@ -54,13 +54,13 @@ class Log:
 @contextlib.asynccontextmanager
 async def serving(
     path: Path,
-    kind: Kind = Kind.STREAM,
-    rules: Rules = Rules(),  # noqa: B008 - frozen
+    kind: SocketType = SocketType.STREAM,
+    rules: ServerRules = ServerRules(),  # noqa: B008 - frozen
     answer: Callable[[bytes], bytes] = lambda message: b"<" + message + b">",
 ) -> AsyncIterator[tuple[Address, Log]]:
     log = Log()
-    with Listener.open(Address(str(path)), kind, identify=True) as listener:
-        task = asyncio.ensure_future(Server(listener, answer, rules, log).run())
+    with ServerSocket.open(Address(str(path)), kind, identify=True) as listener:
+        task = asyncio.ensure_future(MessageServer(listener, answer, rules, log).run())
         try:
             yield listener.address, log
         finally:
@@ -69,19 +69,19 @@ async def serving(
         assert task.cancelled(), task.exception()
 
 
-async def answers(address: Address, *messages: bytes, kind: Kind = Kind.STREAM) -> list[bytes]:
-    return [answer async for answer in talk(address, messages, kind, Framing.LENGTH, timeout_s=DEADLINE_S)]
+async def answers(address: Address, *messages: bytes, kind: SocketType = SocketType.STREAM) -> list[bytes]:
+    return [answer async for answer in exchange(address, messages, kind, Framing.LENGTH, timeout_s=DEADLINE_S)]
 
 
 def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-LENGTH = Rules(framing=Framing.LENGTH)
+LENGTH = ServerRules(framing=Framing.LENGTH)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-async def test_many_clients_at_once_each_get_their_own_answers(shared: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(SocketType))
+async def test_many_clients_at_once_each_get_their_own_answers(shared: Path, kind: SocketType) -> None:
     async with serving(shared / "s", kind, LENGTH) as (address, log):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(answers(address, b"a%d" % n, b"b%d" % n, kind=kind)) for n in range(60)]
@@ -131,7 +131,7 @@ async def test_a_stream_that_ends_inside_a_message_is_told(shared: Path, sent: b
 
 @pytest.mark.parametrize("framing", list(Framing))
 async def test_a_message_over_the_limit_ends_the_conversation(shared: Path, framing: Framing) -> None:
-    async with serving(shared / "s", rules=Rules(framing, most=1000)) as (address, log):
+    async with serving(shared / "s", rules=ServerRules(framing, max_message=1000)) as (address, log):
         reader, writer = await asyncio.open_unix_connection(address.name)
         writer.write(b"\0\0\7\xd0" + b"x" * 2000)
         with contextlib.suppress(ConnectionError):
@@ -140,28 +140,31 @@ async def test_a_message_over_the_limit_ends_the_conversation(shared: Path, fram
         writer.close()
 
 
-@pytest.mark.parametrize("kind", [Kind.STREAM, Kind.SEQPACKET])
-async def test_a_silent_client_is_hung_up_on_and_others_are_not(shared: Path, kind: Kind) -> None:
-    async with serving(shared / "s", kind, Rules(Framing.LENGTH, timeout_s=1)) as (address, log):
+@pytest.mark.parametrize("kind", [SocketType.STREAM, SocketType.SEQPACKET])
+async def test_a_silent_client_is_hung_up_on_and_others_are_not(shared: Path, kind: SocketType) -> None:
+    async with serving(shared / "s", kind, ServerRules(Framing.LENGTH, timeout_s=1)) as (address, log):
         with socket.socket(socket.AF_UNIX, kind.number) as silent:
             silent.setblocking(False)
             silent.connect(address.name)
             assert await answers(address, b"x", kind=kind) == [b"<x>"]
             async with asyncio.timeout(DEADLINE_S):
                 assert await asyncio.get_running_loop().sock_recv(silent, 1) == b""
-        assert await log.told("failed") == "silent for 1 s, hung up"
+        assert await log.told("failed") == "silent for 1 s, connection closed"
 
 
 async def test_a_client_that_does_not_read_is_hung_up_on_too(shared: Path) -> None:
-    async with serving(shared / "s", rules=Rules(timeout_s=1), answer=lambda _: bytes(4_000_000)) as (address, log):
+    async with serving(shared / "s", rules=ServerRules(timeout_s=1), answer=lambda _: bytes(4_000_000)) as (
+        address,
+        log,
+    ):
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.connect(address.name)
             deaf.sendall(b"x\n")
             assert "silent for" in await log.told("failed")
 
 
-@pytest.mark.parametrize("kind", [Kind.DGRAM, Kind.SEQPACKET])
-async def test_packets_keep_boundaries_and_order(shared: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [SocketType.DGRAM, SocketType.SEQPACKET])
+async def test_packets_keep_boundaries_and_order(shared: Path, kind: SocketType) -> None:
     got: list[bytes] = []
     async with serving(shared / "s", kind, answer=lambda message: got.append(message) or b"ok") as (address, _):
         sent = [b"one", b"two\n", b"x" * 100_000, b"four"]
@@ -169,8 +172,8 @@ async def test_packets_keep_boundaries_and_order(shared: Path, kind: Kind) -> No
     assert got == sent
 
 
-@pytest.mark.parametrize("kind", [Kind.DGRAM, Kind.SEQPACKET])
-async def test_send_buffers_are_widened_for_large_packets(shared: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [SocketType.DGRAM, SocketType.SEQPACKET])
+async def test_send_buffers_are_widened_for_large_packets(shared: Path, kind: SocketType) -> None:
     large = os.urandom(300_000)  # more than a buffer usually has, less than twice that, which the kernel gives who asks
     async with serving(shared / "s", kind) as (address, _):
         assert await answers(address, large, kind=kind) == [b"<" + large + b">"]
@@ -190,13 +193,13 @@ async def test_a_full_queue_of_connections_is_somebody_who_listens(shared: Path)
             pytest.fail("the queue is never full")
         found = listening(address)
         assert found is not None
-        assert (found.kind, found.pid) == (Kind.STREAM, os.getpid())
-        with pytest.raises(SilentError, match=r"the server accepts nobody for 0\.05 s"):
-            await anext(talk(address, [b"x"], timeout_s=0.05))
+        assert (found.kind, found.pid) == (SocketType.STREAM, os.getpid())
+        with pytest.raises(NoAnswerError, match=r"the server accepts nobody for 0\.05 s"):
+            await anext(exchange(address, [b"x"], timeout_s=0.05))
 
 
 async def test_several_packets_sent_before_any_answer_stay_apart(shared: Path) -> None:
-    async with serving(shared / "s", Kind.SEQPACKET) as (address, _):
+    async with serving(shared / "s", SocketType.SEQPACKET) as (address, _):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
             client.setblocking(False)
             client.connect(address.name)
@@ -206,9 +209,9 @@ async def test_several_packets_sent_before_any_answer_stay_apart(shared: Path) -
             assert [await loop.sock_recv(client, 100) for _ in range(3)] == [b"<one>", b"<two>", b"<three>"]
 
 
-@pytest.mark.parametrize("kind", [Kind.DGRAM, Kind.SEQPACKET])
+@pytest.mark.parametrize("kind", [SocketType.DGRAM, SocketType.SEQPACKET])
 @pytest.mark.parametrize("size", [7_000_000, 100_000_000])
-async def test_a_packet_too_large_for_the_kernel_is_explained(shared: Path, kind: Kind, size: int) -> None:
+async def test_a_packet_too_large_for_the_kernel_is_explained(shared: Path, kind: SocketType, size: int) -> None:
     async with serving(shared / "s", kind) as (address, _):
         with pytest.raises(FramingError, match=r"do not go in one packet.*use --type stream"):
             await answers(address, bytes(size), kind=kind)
@@ -218,22 +221,22 @@ async def test_a_packet_too_large_for_the_kernel_is_explained(shared: Path, kind
 async def test_what_a_framing_cannot_hold_is_not_sent(shared: Path) -> None:
     async with serving(shared / "s") as (address, log):
         with pytest.raises(FramingError, match="would arrive as two; use --framing length"):
-            await anext(talk(address, [b"one\ntwo"]))
+            await anext(exchange(address, [b"one\ntwo"]))
         assert [what for what, _, _ in log.all if what == "failed"] == []
-    async with serving(shared / "t", Kind.SEQPACKET) as (address, _):
+    async with serving(shared / "t", SocketType.SEQPACKET) as (address, _):
         with pytest.raises(FramingError, match="an empty message looks like the end"):
-            await answers(address, b"", kind=Kind.SEQPACKET)
+            await answers(address, b"", kind=SocketType.SEQPACKET)
 
 
 async def test_a_datagram_without_an_address_gets_no_answer(shared: Path) -> None:
-    async with serving(shared / "s", Kind.DGRAM) as (address, log):
+    async with serving(shared / "s", SocketType.DGRAM) as (address, log):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless:
             nameless.sendto(b"hello", address.name)
         assert await log.told("failed") == "the sender has no address, so it gets no answer"
 
 
 async def test_a_datagram_client_that_does_not_read_loses_answers_and_the_server_goes_on(shared: Path) -> None:
-    async with serving(shared / "s", Kind.DGRAM) as (address, log):
+    async with serving(shared / "s", SocketType.DGRAM) as (address, log):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
             deaf.bind(f"{shared}/deaf")
             deaf.setblocking(False)
@@ -245,25 +248,25 @@ async def test_a_datagram_client_that_does_not_read_loses_answers_and_the_server
                     break
             assert "could not be delivered" in await log.told("failed")
         # Answers that wait fill the server's buffer; they go with the one who did not read them.
-        assert await answers(address, b"y", kind=Kind.DGRAM) == [b"<y>"]
+        assert await answers(address, b"y", kind=SocketType.DGRAM) == [b"<y>"]
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-async def test_users_that_are_not_allowed_are_refused(shared: Path, kind: Kind) -> None:
-    other = Rules(Framing.LENGTH, uids=frozenset({os.getuid() + 1}))
+@pytest.mark.parametrize("kind", list(SocketType))
+async def test_users_that_are_not_allowed_are_refused(shared: Path, kind: SocketType) -> None:
+    other = ServerRules(Framing.LENGTH, uids=frozenset({os.getuid() + 1}))
     async with serving(shared / "s", kind, other) as (address, log):
-        with pytest.raises(SilentError):
-            await anext(talk(address, [b"x"], kind, Framing.LENGTH, timeout_s=0.5))
+        with pytest.raises(NoAnswerError):
+            await anext(exchange(address, [b"x"], kind, Framing.LENGTH, timeout_s=0.5))
         await log.told("refused")
         assert log.all[0] == ("refused", Peer(os.getpid(), os.getuid(), os.getgid()), "")
-    allowed = Rules(Framing.LENGTH, uids=frozenset({os.getuid()}))
+    allowed = ServerRules(Framing.LENGTH, uids=frozenset({os.getuid()}))
     async with serving(shared / "s", kind, allowed) as (address, _):
         assert await answers(address, b"x", kind=kind) == [b"<x>"]
 
 
 async def test_a_server_that_accepts_but_never_answers(shared: Path) -> None:
-    with Listener.open(Address(f"{shared}/s")), pytest.raises(SilentError, match=r"no answer within 0\.05 s"):
-        await anext(talk(Address(f"{shared}/s"), [b"x"], timeout_s=0.05))
+    with ServerSocket.open(Address(f"{shared}/s")), pytest.raises(NoAnswerError, match=r"no answer within 0\.05 s"):
+        await anext(exchange(Address(f"{shared}/s"), [b"x"], timeout_s=0.05))
 
 
 def test_of_many_that_want_a_stale_address_one_gets_it(shared: Path) -> None:
@@ -278,16 +281,16 @@ def test_of_many_that_want_a_stale_address_one_gets_it(shared: Path) -> None:
                 client.connect(address.text)
 
 
-def _race(address: Address) -> tuple[list[Listener], int]:
+def _race(address: Address) -> tuple[list[ServerSocket], int]:
     """Let four threads open *address* at once; return those that did, and how many were refused."""
-    won: list[Listener] = []
+    won: list[ServerSocket] = []
     lost: list[InUseError] = []
     start = threading.Barrier(4)
 
     def take() -> None:
         start.wait()
         try:
-            won.append(Listener.open(address))
+            won.append(ServerSocket.open(address))
         except InUseError as error:
             lost.append(error)
 

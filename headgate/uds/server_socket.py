@@ -1,4 +1,4 @@
-"""Takes an address for listening and gives it back: stale files are replaced, live sockets and other files are not."""
+"""Binds a socket and removes it again: stale socket files are replaced, sockets in use and other files are not."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from typing import Final, Self
 
 import msgspec
 
-from headgate.uds.address import Address, Kind, require_place, what
+from headgate.uds.address import Address, SocketType, file_type, require_bindable
 from headgate.uds.errors import AddressError, InUseError
 from headgate.uds.peers import listening
 
 BACKLOG: Final = 1024
-"""Connections that wait to be accepted; the kernel takes at most net.core.somaxconn."""
-PRIVATE: Final = 0o600
+"""Length of the queue of connections not yet accepted; the kernel limits it to net.core.somaxconn."""
+OWNER_ONLY: Final = 0o600
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Who may connect, by the file's permissions; connecting needs the right to write (unix(7)).
+    """Who may connect, by the permissions of the file; connect(2) needs write permission (unix(7)).
 
     Attributes:
         mode: permission bits of the file.
-        group: its group, by name or number; ``None`` leaves the process's own.
+        group: its group, by name or number; ``None`` for that of the process.
     """
 
     mode: int = 0o660
     group: str | None = None
 
 
-class Listener:
+class ServerSocket:
     """A bound socket, non-blocking; a context manager that closes it and removes its file."""
 
-    def __init__(self, bound: socket.socket, address: Address, kind: Kind) -> None:
-        """Own *bound*; use ``Listener.open``."""
+    def __init__(self, bound: socket.socket, address: Address, kind: SocketType) -> None:
+        """Take over *bound*; use ``ServerSocket.open``."""
         self.socket = bound
         self.address = address
         self.kind = kind
@@ -46,27 +46,32 @@ class Listener:
 
     @classmethod
     def open(
-        cls, address: Address, kind: Kind = Kind.STREAM, access: Access | None = None, *, identify: bool = False
+        cls,
+        address: Address,
+        kind: SocketType = SocketType.STREAM,
+        access: Access | None = None,
+        *,
+        identify: bool = False,
     ) -> Self:
-        """Bind, set the permissions, then listen: nobody connects in between who may not.
+        """Bind, set the permissions, then listen: at no time may a user connect whom the permissions exclude.
 
-        A stale socket file, on which nobody listens, is replaced. Two processes that try at the same time take turns
-        by a lock on the directory, so that neither removes the other's fresh socket. With *identify* the kernel names
-        the sender of each datagram (SO_PASSCRED), from the first one on; connections name theirs anyway.
+        A stale socket file, on which no process listens, is replaced. A lock on the directory keeps two processes that
+        open the same address from removing each other's socket. With *identify* the kernel reports the sender of each
+        datagram (SO_PASSCRED), from the first one on; for connections it always does.
 
         Raises:
-            AddressError: no socket can be made there, or its permissions cannot be set.
-            InUseError: somebody listens there.
+            AddressError: no socket can be created there, or its permissions cannot be set.
+            InUseError: another process listens there.
         """
-        require_place(address)
-        with _turn(address):
-            _clear(address)
+        require_bindable(address)
+        with _locked(address):
+            _remove_stale(address)
             bound = socket.socket(socket.AF_UNIX, kind.number)
             try:
                 if identify:
                     bound.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
                 _bind(bound, address, access or Access())
-                if kind is not Kind.DGRAM:
+                if kind is not SocketType.DGRAM:
                     bound.listen(BACKLOG)
                 bound.setblocking(False)
             except BaseException:
@@ -75,7 +80,7 @@ class Listener:
             return cls(bound, address, kind)
 
     def close(self) -> None:
-        """Close the socket and remove its file, unless another file has taken its place; harmless if done."""
+        """Close the socket and remove its file, unless another file has taken its place; a second call does nothing."""
         self.socket.close()
         path = self.address.path
         if path is not None and self._file is not None and _identity(self.address) == self._file:
@@ -93,8 +98,8 @@ class Listener:
 
 
 @contextlib.contextmanager
-def _turn(address: Address) -> Iterator[None]:
-    """Hold the lock of the address's directory; needs no file of its own."""
+def _locked(address: Address) -> Iterator[None]:
+    """Hold a lock on the directory of *address* itself, so that no lock file is needed."""
     if address.path is None:
         yield
         return
@@ -109,15 +114,15 @@ def _turn(address: Address) -> Iterator[None]:
         os.close(directory)
 
 
-def _clear(address: Address) -> None:
+def _remove_stale(address: Address) -> None:
     """Remove a stale socket file.
 
     Raises:
-        InUseError: it is not stale.
-        AddressError: it cannot be told, or not be removed.
+        InUseError: a process listens on it.
+        AddressError: this user may not connect to it, or not remove it.
     """
     path = address.path
-    if path is not None and what(path) == "nothing":
+    if path is not None and file_type(path) == "nothing":
         return
     try:
         if (found := listening(address)) is not None:
@@ -135,21 +140,21 @@ def _bind(bound: socket.socket, address: Address, access: Access) -> None:
     path = address.path
     try:
         if path is not None:
-            # Linux gives the file the mode of the socket's inode: nobody else can write until it is opened below.
-            os.fchmod(bound.fileno(), PRIVATE)
+            # Linux gives the file the mode of the socket's inode: no other user can connect before it is widened below.
+            os.fchmod(bound.fileno(), OWNER_ONLY)
         bound.bind(address.name)
     except OSError as error:
         raise AddressError(f"{address}: cannot be bound: {error.strerror}") from error
     if path is None:
         return
     try:
-        _admit(path, access)
+        _set_permissions(path, access)
     except AddressError:
         path.unlink(missing_ok=True)
         raise
 
 
-def _admit(path: Path, access: Access) -> None:
+def _set_permissions(path: Path, access: Access) -> None:
     try:
         if access.group is not None:
             os.chown(path, -1, _gid(access.group))

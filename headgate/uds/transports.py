@@ -1,6 +1,6 @@
-"""The ways to the other process that ``headgate uds bench`` compares; each has a client's and a server's end.
+"""The transports that ``headgate uds bench`` compares; each has an end for the client and one for the server.
 
-Everything blocks and is as plain as the way allows: what is compared is the kernel's work, not a framework's.
+All calls block, and no framework is in between, so that the kernel's work is measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ EVENTS: Final = 4096
 
 
 class End(Protocol):
-    """One end of a road; both ends know how long the messages are."""
+    """One end of a transport; both ends know the length of the messages."""
 
     def send(self, message: bytes) -> None:
         """Send one message."""
@@ -31,12 +31,12 @@ class End(Protocol):
 Open = Callable[[], contextlib.AbstractContextManager[End]]
 
 
-Road = Callable[[Path], tuple[Open, Open]]
-"""Prepares a place below a directory; returns what opens the server's end, and the client's in another process."""
+Transport = Callable[[Path], tuple[Open, Open]]
+"""Prepares what it needs in a directory; returns what opens the server's end, and the client's in another process."""
 
 
 class _Socket:
-    """An end that is a connected stream socket."""
+    """An end on a connected stream socket."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
@@ -55,21 +55,21 @@ class _Socket:
 
 
 def uds(directory: Path) -> tuple[Open, Open]:
-    """A stream over a Unix socket with a path."""
-    return _by_listener(socket.AF_UNIX, str(directory / "uds.sock"))
+    """A stream socket with a path."""
+    return _connection(socket.AF_UNIX, str(directory / "uds.sock"))
 
 
 def abstract(directory: Path) -> tuple[Open, Open]:
-    """A stream over a Unix socket without a file."""
-    return _by_listener(socket.AF_UNIX, f"\0{directory}")
+    """A stream socket with an abstract address."""
+    return _connection(socket.AF_UNIX, f"\0{directory}")
 
 
 def tcp(_: Path) -> tuple[Open, Open]:
-    """A TCP connection over loopback, without Nagle's delay."""
-    return _by_listener(socket.AF_INET, ("127.0.0.1", 0))
+    """A TCP connection over loopback, with TCP_NODELAY."""
+    return _connection(socket.AF_INET, ("127.0.0.1", 0))
 
 
-def _by_listener(family: socket.AddressFamily, address: str | tuple[str, int]) -> tuple[Open, Open]:
+def _connection(family: socket.AddressFamily, address: str | tuple[str, int]) -> tuple[Open, Open]:
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.bind(address)
     listener.listen(1)
@@ -78,7 +78,7 @@ def _by_listener(family: socket.AddressFamily, address: str | tuple[str, int]) -
     def server() -> Iterator[End]:
         connected, _ = listener.accept()
         listener.close()
-        with _prompt(connected):
+        with _without_delay(connected):
             yield _Socket(connected)
 
     @contextlib.contextmanager
@@ -86,13 +86,13 @@ def _by_listener(family: socket.AddressFamily, address: str | tuple[str, int]) -
         connected = socket.socket(family, socket.SOCK_STREAM)
         connected.connect(listener.getsockname())
         listener.close()
-        with _prompt(connected):
+        with _without_delay(connected):
             yield _Socket(connected)
 
     return server, client
 
 
-def _prompt(connected: socket.socket) -> socket.socket:
+def _without_delay(connected: socket.socket) -> socket.socket:
     if connected.family == socket.AF_INET:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
@@ -122,26 +122,26 @@ class _Pipes:
 
 def fifo(directory: Path) -> tuple[Open, Open]:
     """Two named pipes in a shared directory."""
-    there, back = directory / "there", directory / "back"
-    os.mkfifo(there)
-    os.mkfifo(back)
+    requests, answers = directory / "requests", directory / "answers"
+    os.mkfifo(requests)
+    os.mkfifo(answers)
 
     @contextlib.contextmanager
     def server() -> Iterator[End]:
-        # Opening a pipe waits for its other end: both sides open them in the same order.
-        with there.open("rb", buffering=0) as source, back.open("wb", buffering=0) as sink:
+        # Opening a pipe blocks until its other end is opened: both sides open them in the same order.
+        with requests.open("rb", buffering=0) as source, answers.open("wb", buffering=0) as sink:
             yield _Pipes(source.fileno(), sink.fileno())
 
     @contextlib.contextmanager
     def client() -> Iterator[End]:
-        with there.open("wb", buffering=0) as sink, back.open("rb", buffering=0) as source:
+        with requests.open("wb", buffering=0) as sink, answers.open("rb", buffering=0) as source:
             yield _Pipes(source.fileno(), sink.fileno())
 
     return server, client
 
 
 class _Files:
-    """An end that finds each message as a file in one directory and puts its own into another."""
+    """An end that reads each message from a file in one directory and writes its own into another."""
 
     def __init__(self, watch: int, source: Path, sink: Path) -> None:
         self._watch = watch
@@ -151,7 +151,7 @@ class _Files:
     def send(self, message: bytes) -> None:
         draft = self._sink.with_suffix(".draft")
         draft.write_bytes(message)
-        draft.rename(self._sink / "message")  # whoever sees the file sees all of it
+        draft.rename(self._sink / "message")  # a reader never sees a part of a message
 
     def receive(self, size: int) -> bytes:
         os.read(self._watch, EVENTS)
@@ -163,11 +163,11 @@ class _Files:
 
 def files(directory: Path) -> tuple[Open, Open]:
     """A file per message in a shared directory, as over a hostPath; inotify(7) wakes the reader."""
-    there, back = directory / "there", directory / "back"
-    there.mkdir()
-    back.mkdir()
-    # Both watches stand before either side writes, so no message is missed.
-    watches = {place: _watch(place) for place in (there, back)}
+    requests, answers = directory / "requests", directory / "answers"
+    requests.mkdir()
+    answers.mkdir()
+    # Both watches exist before either side writes, so no message is missed.
+    watches = {path: _watch(path) for path in (requests, answers)}
 
     def end(source: Path, sink: Path) -> Open:
         @contextlib.contextmanager
@@ -180,7 +180,7 @@ def files(directory: Path) -> tuple[Open, Open]:
 
         return opened
 
-    return end(there, back), end(back, there)
+    return end(requests, answers), end(answers, requests)
 
 
 def _watch(directory: Path) -> int:
@@ -192,5 +192,5 @@ def _watch(directory: Path) -> int:
     return watch
 
 
-ROADS: Final[dict[str, Road]] = {"uds": uds, "abstract": abstract, "tcp": tcp, "fifo": fifo, "file": files}
-"""All ways by the names that ``--transports`` takes."""
+TRANSPORTS: Final[dict[str, Transport]] = {"uds": uds, "abstract": abstract, "tcp": tcp, "fifo": fifo, "file": files}
+"""All transports by the names that ``--transports`` takes."""
