@@ -12,8 +12,9 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from headgate.api import TopLevel
-from headgate.k8s.backoff import jittered, retry_delay
+from headgate.backoff import retry_delay
 from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable
+from headgate.k8s.jitter import jittered
 from headgate.k8s.store import Store
 from headgate.problems import ObjectRef, Problem
 
@@ -95,7 +96,7 @@ class Informer(Generic[M]):
     """
 
     RETRY_FIRST = 0.5
-    RETRY_MOST = 10.0
+    RETRY_LONGEST = 10.0
     """Seconds between attempts, the first and the longest: so old is what is served when the API server is back."""
     BRIEF = 1.0
     """A watch that ends sooner than this (seconds), having said nothing, counts as a failure."""
@@ -230,4 +231,4 @@ class Informer(Generic[M]):
         await self._pause(delay)
 
     def _delay(self) -> float:
-        return retry_delay(self._failures, first=self.RETRY_FIRST, most=self.RETRY_MOST)
+        return retry_delay(self._failures, first=self.RETRY_FIRST, longest=self.RETRY_LONGEST)

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from headgate.api import Lease, LeaseSpec
-from headgate.k8s.backoff import jittered
 from headgate.k8s.client import Client
 from headgate.k8s.errors import Conflict, K8sError, NotFound
+from headgate.k8s.jitter import jittered
 
 log = logging.getLogger(__name__)
 

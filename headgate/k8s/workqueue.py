@@ -8,8 +8,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from headgate.k8s.backoff import retry_delay
+from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
+
+RETRY_FIRST = 0.5
+RETRY_LONGEST = 60.0
+"""Seconds before a key that failed is ready again, after the first and after many failures."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ class WorkQueue:
     def retry(self, ref: ObjectRef) -> None:
         """Make *ref* ready after its own back-off: 0.5 s doubling to 60 s with each retry until ``forget``."""
         self._failures[ref] = self._failures.get(ref, 0) + 1
-        self.add_after(ref, retry_delay(self._failures[ref]))
+        self.add_after(ref, retry_delay(self._failures[ref], first=RETRY_FIRST, longest=RETRY_LONGEST))
 
     def forget(self, ref: ObjectRef) -> None:
         """End the back-off of *ref*: its next failure is its first. A key that waits goes on waiting."""

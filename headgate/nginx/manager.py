@@ -10,6 +10,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 from msgspec import structs
 
+from headgate.backoff import retry_delay
 from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
@@ -27,8 +28,9 @@ from headgate.problems import ObjectRef
 log = logging.getLogger(__name__)
 
 Reason = Literal["endpoints", "other"]
-RESTART_S: Final = (0.05, 10.0)
-"""Seconds between attempts to restart a master that died: the first pause, which doubles, and the longest."""
+RESTART_S: Final = 0.05
+"""Seconds after the first failed attempt to restart a master that ended; the delay doubles with each attempt."""
+LONGEST_RESTART_S: Final = 10.0
 
 
 class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,10 +190,10 @@ class LocalManager:
         await self._started.wait()
         while self._nginx.master is not None and not self._nginx.closing:
             ended = await self._nginx.master.wait()
-            delay, most = RESTART_S
+            failures = 0
             while not await self._revive(ended):
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, most)
+                failures += 1
+                await asyncio.sleep(retry_delay(failures, first=RESTART_S, longest=LONGEST_RESTART_S))
 
     async def _revive(self, ended: str) -> bool:
         """Start a master again, unless an apply did so meanwhile; return whether no further try is needed."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.api.core import Event, EventSource, ObjectMeta, ObjectReference
+from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
 from headgate.reporting.api import ApiWriter, Denials, is_final, status_code
 from headgate.reporting.verdicts import EventType, Verdict
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_MESSAGE = 1024
 """Bytes of a message; the API server refuses more in events.k8s.io, through which the same objects are read."""
+
+LONGEST_RETRY = 60.0
+"""Seconds between two attempts to send one Event, at most."""
 
 _NOT_FOUND = 404
 _K = TypeVar("_K")
@@ -151,7 +155,6 @@ class EventRecorder:
 
     async def _deliver(self, api: ApiWriter, verdict: Verdict, times: int) -> None:
         """Send, and try again while that can help."""
-        delay = self._limits.retry
         for attempt in range(1, self._limits.tries + 1):
             try:
                 await self._send(api, verdict, times)
@@ -159,8 +162,7 @@ class EventRecorder:
                 if is_final(error) or attempt == self._limits.tries:
                     self._drop(verdict, str(error), self._denials.level(_namespace(verdict.ref), error))
                     return
-                await asyncio.sleep(delay)
-                delay *= 2
+                await asyncio.sleep(retry_delay(attempt, first=self._limits.retry, longest=LONGEST_RETRY))
             else:
                 self._denials.over(_namespace(verdict.ref))
                 return

@@ -15,6 +15,7 @@ import msgspec
 
 from headgate.api.core import LoadBalancerIngress, LoadBalancerStatus, Service
 from headgate.api.networking import Ingress
+from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
 from headgate.reporting.api import ApiWriter, Denials, status_code
 from headgate.reporting.verdicts import Verdict
@@ -38,10 +39,6 @@ class Pace(msgspec.Struct, frozen=True):
     workers: int = 10
     retry: float = 1.0
     longest: float = 60.0
-
-    def delay(self, failures: int) -> float:
-        """Return the seconds to wait after *failures* (≥ 1) in a row."""
-        return min(self.longest, self.retry * 2.0 ** min(failures - 1, 16))
 
 
 USUAL = Pace()
@@ -221,7 +218,7 @@ class StatusWriter:
         if ref not in self._served or status_code(error) == _NOT_FOUND:
             return
         failures = self._failures[ref] = self._failures.get(ref, 0) + 1
-        delay = self._pace.delay(failures)
+        delay = retry_delay(failures, first=self._pace.retry, longest=self._pace.longest)
         fields = {"object": str(ref), "error": str(error), "retry_seconds": delay}
         log.log(self._denials.level(ref.namespace, error), "status not written", extra={"fields": fields})
         if timer := self._timers.pop(ref, None):

@@ -3,7 +3,7 @@
 import pytest
 
 from headgate.api.core import LoadBalancerIngress, Service
-from headgate.reporting.status import Pace, address, addresses
+from headgate.reporting.status import address, addresses
 
 IP = LoadBalancerIngress(ip="203.0.113.7")
 HOST = LoadBalancerIngress(hostname="lb.example.com")
@@ -52,7 +52,3 @@ def test_no_service() -> None:
 
 def test_ipv6_is_an_ip() -> None:
     assert address("2001:DB8::0001") == LoadBalancerIngress(ip="2001:db8::1")
-
-
-def test_back_off_doubles_up_to_its_limit() -> None:
-    assert [Pace().delay(failures) for failures in (1, 2, 3, 7, 1000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
