@@ -14,7 +14,7 @@ from headgate.api import TopLevel
 from headgate.controller.environment import environment, layout, template_overrides
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
-from headgate.ir.layout import SECRETS
+from headgate.ir.layout import SECRETS_FOLDER
 from headgate.k8s import Folder
 from headgate.nginx.capabilities import find_binary
 from headgate.nginx.errors import NoBinaryError
@@ -69,7 +69,7 @@ class FolderReport(msgspec.Struct, frozen=True):
 
     def printable(self) -> Iterator[File]:
         """Yield the files that may be shown: keys and passwords may not."""
-        yield from (file for name, file in self.files.items() if not name.startswith(f"{SECRETS}/"))
+        yield from (file for name, file in self.files.items() if not name.startswith(f"{SECRETS_FOLDER}/"))
 
     def write(self, out: Path) -> None:
         """Write every file below *out*, with its mode (OSError if that fails)."""

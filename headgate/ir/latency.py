@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-SOCKET: Final = "nginx-syslog"
-"""The datagram socket, for ``Layout.socket``; the controller binds it, the workers write to it."""
+from headgate.ir.layout import SYSLOG_SOCKET, Layout
+
 TAG: Final = "nginx"
 """The syslog tag in front of each line."""
 LOG_NAME: Final = "response_time"
@@ -21,6 +21,6 @@ LOG_FORMAT: Final = r"$latency_upstream\t$upstream_addr\t$upstream_status\t$upst
 r"""The format as nginx's configuration spells it, for single quotes: nginx turns ``\t`` into a tab."""
 
 
-def destination(socket_path: str) -> str:
-    """Return the first argument of the ``access_log`` directive, for the socket at *socket_path*."""
-    return f"syslog:server=unix:{socket_path},nohostname,tag={TAG}"
+def destination(layout: Layout) -> str:
+    """Return the first argument of the ``access_log`` directive."""
+    return f"syslog:server=unix:{layout.socket(SYSLOG_SOCKET)},nohostname,tag={TAG}"

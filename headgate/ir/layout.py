@@ -1,4 +1,4 @@
-"""Where nginx lives: every path that appears in a generated file or is opened by the Manager."""
+"""Paths of nginx: all that appear in a generated file or are opened by the Manager are spelled in this module only."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ from typing import Final, Self
 
 import msgspec
 
-SOCKET_PATH_LIMIT = 107
+SOCKET_PATH_LIMIT: Final = 107
 """Bytes that ``sun_path`` holds before its terminating zero (unix(7))."""
 
+MAIN: Final = "nginx.conf"
+HTTP_FOLDER: Final = "conf.d"
+STREAM_FOLDER: Final = "stream-conf.d"
+SECRETS_FOLDER: Final = "secrets"
+VERSION_FILE: Final = "config-version.conf"
+"""Names of files and folders relative to ``Layout.conf``, as in ``File.name``."""
 
-SECRETS: Final = "secrets"
-"""The folder of certificates, keys and passwords, below the configuration directory."""
+VERSION_SOCKET: Final = "nginx-config-version"
+"""nginx answers with the version of the configuration that it serves."""
+STATUS_SOCKET: Final = "nginx-status"
+"""nginx serves its ``stub_status`` page."""
+NO_ENDPOINTS_SOCKET: Final = "nginx-502-server"
+"""nginx answers 502 for upstreams without endpoints."""
+SYSLOG_SOCKET: Final = "nginx-syslog"
+"""A datagram socket: the controller binds it, nginx's workers write a line for each request."""
+SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOCKET)
 
 
 class Layout(msgspec.Struct, frozen=True):
     """Absolute directories; sockets and the pid file live in ``run``.
 
-    ``conf`` holds ``nginx.conf``, ``conf.d``, ``stream-conf.d`` and ``secrets``; ``run`` is short-lived state;
-    ``temp`` is nginx's buffers; ``logs`` holds the error log that the Manager reads after a failed reload.
+    ``conf`` holds ``nginx.conf``, ``conf.d``, ``stream-conf.d`` and ``secrets``; ``run`` is state that does not survive
+    a restart; ``temp`` is nginx's buffers; ``logs`` holds the error log that the Manager reads after a failed reload.
     """
 
     conf: str
@@ -28,24 +41,24 @@ class Layout(msgspec.Struct, frozen=True):
 
     @classmethod
     def container(cls) -> Self:
-        """The layout of the incumbent's image, which operators know."""
+        """The layout of the incumbent's image."""
         return cls("/etc/nginx", "/var/lib/nginx", "/var/cache/nginx", "/var/log/nginx")
 
     @classmethod
     def under(cls, prefix: str) -> Self:
-        """Everything below one directory of any user."""
+        """All directories below *prefix*, which may be of any user."""
         root = prefix.rstrip("/") or "/"
         return cls(f"{root}/etc", f"{root}/run", f"{root}/temp", f"{root}/log")
 
     @property
     def main(self) -> str:
         """The main configuration file."""
-        return f"{self.conf}/nginx.conf"
+        return f"{self.conf}/{MAIN}"
 
     @property
     def secrets(self) -> str:
         """The directory of certificates and keys."""
-        return f"{self.conf}/{SECRETS}"
+        return f"{self.conf}/{SECRETS_FOLDER}"
 
     @property
     def pid(self) -> str:
@@ -58,10 +71,10 @@ class Layout(msgspec.Struct, frozen=True):
         return f"{self.logs}/error.log"
 
     def socket(self, name: str) -> str:
-        """Return the path of the Unix socket called *name* (``nginx-status``), without ``unix:``."""
+        """Return the path of a Unix socket by its name (``STATUS_SOCKET``), without ``unix:``."""
         return f"{self.run}/{name}.sock"
 
     def too_long(self) -> str | None:
-        """Return the first socket path that no kernel would bind, or ``None``."""
-        longest = self.socket("nginx-config-version")
+        """Return a socket path that exceeds ``SOCKET_PATH_LIMIT``, or ``None``."""
+        longest = self.socket(max(SOCKETS, key=len))
         return longest if len(longest.encode()) > SOCKET_PATH_LIMIT else None

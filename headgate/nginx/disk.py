@@ -22,11 +22,11 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from headgate.ir import File, FileSet
-from headgate.ir.layout import SECRETS
+from headgate.ir.layout import HTTP_FOLDER, MAIN, SECRETS_FOLDER, STREAM_FOLDER
 from headgate.nginx.errors import DiskError
-from headgate.nginx.plan import MAIN, Plan
+from headgate.nginx.plan import Plan
 
-FOLDERS: Final = ("conf.d", "stream-conf.d", SECRETS)
+FOLDERS: Final = (HTTP_FOLDER, STREAM_FOLDER, SECRETS_FOLDER)
 """Folders in which every file is ours."""
 NEW: Final = ".headgate-new"
 OLD: Final = ".headgate-old"

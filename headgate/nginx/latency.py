@@ -21,7 +21,8 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
-from headgate.ir.latency import SOCKET, TAG
+from headgate.ir.latency import TAG
+from headgate.ir.layout import SYSLOG_SOCKET
 from headgate.nginx.errors import LayoutError
 from headgate.uds import Access, Address, ServerSocket, SocketType, UdsError
 
@@ -81,7 +82,7 @@ class LatencyReceiver:
 
     def __init__(self, layout: Layout, callback: Callable[[Sample], None]) -> None:
         """Give each Sample to *callback*; nothing is opened yet."""
-        self._address = Address(layout.socket(SOCKET))
+        self._address = Address(layout.socket(SYSLOG_SOCKET))
         self._callback = callback
         self._listener: ServerSocket | None = None
         self.malformed = 0

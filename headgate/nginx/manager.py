@@ -12,6 +12,7 @@ from msgspec import structs
 
 from headgate.backoff import retry_delay
 from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome
+from headgate.ir.layout import VERSION_FILE
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
 from headgate.nginx.capabilities import Binary
@@ -22,7 +23,6 @@ from headgate.nginx.isolate import Hold, compose
 from headgate.nginx.plan import plan
 from headgate.nginx.procfs import Generations
 from headgate.nginx.serving import Nginx
-from headgate.nginx.verify import NAME as VERSION_FILE
 from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
 from headgate.ir import File
-from headgate.ir.layout import SECRETS
-
-MAIN: Final = "nginx.conf"
+from headgate.ir.layout import MAIN, SECRETS_FOLDER
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,4 +58,4 @@ def same(one: File | None, other: File | None) -> bool:
 def _rank(file: File) -> tuple[int, str]:
     if file.name == MAIN:
         return 2, file.name
-    return (0 if file.name.startswith(f"{SECRETS}/") else 1), file.name
+    return (0 if file.name.startswith(f"{SECRETS_FOLDER}/") else 1), file.name

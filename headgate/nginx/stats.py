@@ -8,9 +8,9 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
+from headgate.ir.layout import STATUS_SOCKET
 from headgate.nginx.control import get
 
-SOCKET: Final = "nginx-status"
 TIMEOUT_S: Final = 2.0
 
 _PAGE: Final = re.compile(
@@ -49,7 +49,7 @@ def parse_status(page: str) -> StubStatus:
 
 async def status(layout: Layout) -> StubStatus | None:
     """Ask nginx; ``None`` if it does not answer, or not with that page."""
-    page = await get(layout.socket(SOCKET), "/stub_status", TIMEOUT_S)
+    page = await get(layout.socket(STATUS_SOCKET), "/stub_status", TIMEOUT_S)
     try:
         return None if page is None else parse_status(page.decode(errors="replace"))
     except ValueError:

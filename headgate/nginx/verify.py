@@ -16,11 +16,10 @@ from typing import Final
 import msgspec
 
 from headgate.ir import File, Layout
+from headgate.ir.layout import VERSION_FILE, VERSION_SOCKET
 from headgate.nginx import procfs
 from headgate.nginx.control import get
 
-SOCKET: Final = "nginx-config-version"
-NAME: Final = "config-version.conf"
 POLL_S: Final = 0.025
 ANSWER_S: Final = 1.0
 """Seconds that one question may take."""
@@ -64,19 +63,19 @@ def version_file(layout: Layout, version: int) -> File:
     """Return the file whose server answers *version*; included inside ``http {}``."""
     text = (
         "server {\n"
-        f"    listen unix:{layout.socket(SOCKET)};\n"
+        f"    listen unix:{layout.socket(VERSION_SOCKET)};\n"
         "    access_log off;\n"
         "    location = /configVersion {\n"
         f"        return 200 {version};\n"
         "    }\n"
         "}\n"
     )
-    return File(NAME, text.encode(), protected=True)
+    return File(VERSION_FILE, text.encode(), protected=True)
 
 
 async def ask(layout: Layout) -> int | None:
     """Return the version that one worker answers, ``None`` if none does."""
-    body = await get(layout.socket(SOCKET), "/configVersion", ANSWER_S)
+    body = await get(layout.socket(VERSION_SOCKET), "/configVersion", ANSWER_S)
     return int(body) if body is not None and body.strip().isdigit() else None
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from headgate.ir import File
 from headgate.ir.http import Certificate
-from headgate.ir.layout import SECRETS
+from headgate.ir.layout import SECRETS_FOLDER
 from headgate.render import BadTemplate, Renderer
 from headgate.translate import Environment, translate_default_server, translate_main
 from headgate.translate.naming import CERTIFICATES
@@ -64,7 +64,7 @@ class CommonFiles:
 
         yield self._file("certificates", (entries, certificate), renderer, certificates)
         if text := env.params.tls.ssl_dhparam:
-            yield File(f"{SECRETS}/dhparam.pem", text.encode(), mode=0o600, protected=True)
+            yield File(f"{SECRETS_FOLDER}/dhparam.pem", text.encode(), mode=0o600, protected=True)
 
     def _file(self, name: str, said: object, renderer: Renderer, render: Callable[[], File]) -> File:
         """Render a file unless it would say what it said last."""

@@ -13,6 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from headgate.ir import File, Layout
 from headgate.ir.http import Certificate, HttpConfig
+from headgate.ir.layout import HTTP_FOLDER, NO_ENDPOINTS_SOCKET, STATUS_SOCKET, STREAM_FOLDER, VERSION_FILE
 from headgate.ir.main import Main
 from headgate.render.guard import argument, guard
 from headgate.settings import Snippet
@@ -140,11 +141,11 @@ def _paths(layout: Layout) -> dict[str, object]:
         "pid": argument(layout.pid),
         "error_log": argument(layout.error_log),
         "secrets": argument(layout.secrets),
-        "conf_d": argument(f"{layout.conf}/conf.d/*.conf"),
-        "stream_conf_d": argument(f"{layout.conf}/stream-conf.d/*.conf"),
-        "version": argument(f"{layout.conf}/config-version.conf"),
+        "conf_d": argument(f"{layout.conf}/{HTTP_FOLDER}/*.conf"),
+        "stream_conf_d": argument(f"{layout.conf}/{STREAM_FOLDER}/*.conf"),
+        "version": argument(f"{layout.conf}/{VERSION_FILE}"),
         "dhparam": argument(f"{layout.secrets}/dhparam.pem"),
-        "status_socket": argument(f"unix:{layout.socket('nginx-status')}"),
-        "nobody_socket": argument(f"unix:{layout.socket('nginx-502-server')}"),
+        "status_socket": argument(f"unix:{layout.socket(STATUS_SOCKET)}"),
+        "nobody_socket": argument(f"unix:{layout.socket(NO_ENDPOINTS_SOCKET)}"),
         "temporary": [(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],
     }

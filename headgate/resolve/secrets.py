@@ -10,7 +10,7 @@ import msgspec
 
 from headgate.api import Secret
 from headgate.ir import File
-from headgate.ir.layout import SECRETS
+from headgate.ir.layout import SECRETS_FOLDER
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.certificates import AUTHORITY_FILE, REVOKED_FILE, check_ca, check_tls
 from headgate.resolve.contents import Content, SecretKind
@@ -83,7 +83,7 @@ class LocalSecretStore:
         asks for passwords then answers 403 and lets nobody in.
         """
         if fault := namespace_fault(ref.namespace) or name_fault(ref.name):
-            return Validated(SecretReference(ref, f"{SECRETS}/-", f"cannot exist: its name {fault}"))
+            return Validated(SecretReference(ref, f"{SECRETS_FOLDER}/-", f"cannot exist: its name {fault}"))
         content = self._content(ref, secret, kind)
         if content.error:
             return Validated(SecretReference(ref, self._file(ref, kind, SUFFIXES[kind][0]), content.error))
@@ -102,7 +102,7 @@ class LocalSecretStore:
         one, the reference has an error and there is no file.
         """
         content = self._content(ref, secret, SecretKind.TLS)
-        file = f"{SECRETS}/{name}"
+        file = f"{SECRETS_FOLDER}/{name}"
         if not content.error:
             files = (File(file, content.files[0][1], ref, PRIVATE, self._reloads(SecretKind.TLS)),)
             fresh = self._special[name] = Validated(SecretReference(ref, file), files, content.doubts(now))
@@ -149,7 +149,9 @@ class LocalSecretStore:
 
     def _file(self, ref: ObjectRef, kind: SecretKind, suffix: str) -> str:
         """Name a file; one Secret used in two ways has two names, so that a key is never read as a password file."""
-        return f"{SECRETS}/{self._names.claim((ref, kind.value + suffix), f'{ref.namespace}-{ref.name}{suffix}')}"
+        return (
+            f"{SECRETS_FOLDER}/{self._names.claim((ref, kind.value + suffix), f'{ref.namespace}-{ref.name}{suffix}')}"
+        )
 
     def _reloads(self, kind: SecretKind) -> bool:
         """Whether nginx must reload to see a change: it reads password files at each request, the rest at start."""

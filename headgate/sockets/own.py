@@ -8,14 +8,11 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
-from headgate.ir.latency import SOCKET as SYSLOG
+from headgate.ir.layout import NO_ENDPOINTS_SOCKET, STATUS_SOCKET, SYSLOG_SOCKET, VERSION_SOCKET
 from headgate.nginx import status
 from headgate.nginx.control import ask
-from headgate.nginx.stats import SOCKET as STATUS
-from headgate.nginx.verify import SOCKET as VERSION
 from headgate.nginx.verify import ask as version
 from headgate.sockets.inspection import Inspection, SocketState, inspect
-from headgate.translate.upstreams import NOBODY
 from headgate.uds import Address
 
 ANSWER_S: Final = 1.0
@@ -64,14 +61,14 @@ async def _syslog(_: Layout) -> str:
 
 
 async def _no_endpoints(layout: Layout) -> str:
-    answer = await ask(layout.socket(NOBODY), "/", ANSWER_S)
+    answer = await ask(layout.socket(NO_ENDPOINTS_SOCKET), "/", ANSWER_S)
     return "" if answer is None else f"HTTP {answer.code}"
 
 
 SOCKETS: Final = {
-    STATUS: ("nginx counts its connections and requests", _status),
-    VERSION: ("nginx says which configuration it serves", _version),
-    SYSLOG: ("the controller receives a line for each request and answers none", _syslog),
-    NOBODY: ("nginx answers for a Service without endpoints", _no_endpoints),
+    STATUS_SOCKET: ("nginx counts its connections and requests", _status),
+    VERSION_SOCKET: ("nginx says which configuration it serves", _version),
+    SYSLOG_SOCKET: ("the controller receives a line for each request and answers none", _syslog),
+    NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", _no_endpoints),
 }
 """By the names that ``Layout.socket`` takes. nginx has no control socket: it is controlled by signals."""

@@ -39,7 +39,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         latency_name=latency.LOG_NAME if env.latency else "",
         latency_variable=latency.VARIABLE,
         latency_format=Quoted(latency.LOG_FORMAT.replace(r"\t", "\t")),
-        latency_log=latency.destination(env.layout.socket(latency.SOCKET)),
+        latency_log=latency.destination(env.layout),
         access_log=_access_log(env),
         stream=capabilities.stream is not None,
         stream_module=capabilities.stream or "",

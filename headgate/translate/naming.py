@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 
-from headgate.ir.layout import SECRETS
+from headgate.ir.layout import SECRETS_FOLDER
 from headgate.problems import ObjectRef
 from headgate.settings import Quoted, Size
 
 DEFAULT_SERVER = "conf.d/_default-server.conf"
 CERTIFICATES = "conf.d/_certificates.conf"
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
-MISSING = f"{SECRETS}/_missing"
+MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
 SMALLEST_ZONE = Size("32k")
 """nginx refuses smaller zones of ``limit_req``."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headgate.ir.http import Certificate, Redirect, Tls
-from headgate.ir.layout import SECRETS
+from headgate.ir.layout import SECRETS_FOLDER
 from headgate.routes import VirtualHost
 from headgate.settings import Quoted
 from headgate.settings.tls import TlsSettings
@@ -35,7 +35,7 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
 
 def certificate_file(name: str) -> str:
     """Return the entry in the map of certificates of the file called *name*, which lies below ``secrets/``."""
-    return name.removeprefix(f"{SECRETS}/")
+    return name.removeprefix(f"{SECRETS_FOLDER}/")
 
 
 def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> Iterator[Redirect]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from headgate.ir.http import Upstream
+from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
 from headgate.routes import Backend
 from headgate.settings import ConfigParams, Words
 from headgate.settings.upstream import UpstreamSettings
 from headgate.translate.environment import Environment
-
-NOBODY = "nginx-502-server"
-"""The socket on which nginx itself answers 502, for upstreams without endpoints."""
 
 
 def translate_upstream(
@@ -19,7 +17,9 @@ def translate_upstream(
     """Return the upstream called *name* for a *backend* of *origin*; one without endpoints answers 502."""
     settings, endpoints, service = params.upstream, backend.endpoints, backend.service
     if not endpoints.servers:
-        return Upstream(name=name, servers=(f"unix:{env.layout.socket(NOBODY)}",), origin=origin, service=service)
+        return Upstream(
+            name=name, servers=(f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",), origin=origin, service=service
+        )
     resolved = endpoints.named and env.resolves
     return Upstream(
         name=name,

@@ -233,7 +233,7 @@ async def test_latencies_arrive_for_each_server_that_answered(
     receiver = LatencyReceiver(site.layout, samples.append)
     receiver.open()
     dead = free_port()
-    log = f"access_log {destination(site.layout.socket('nginx-syslog'))} {LOG_NAME};"
+    log = f"access_log {destination(site.layout)} {LOG_NAME};"
     name = f"map $request_method ${VARIABLE} {{ default $proxy_host; }}"
     main = site.main(f"{name}\nlog_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
     main = File(main.name, main.data.replace(b"    access_log off;\n", b""), protected=True)

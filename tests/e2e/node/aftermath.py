@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from headgate.nginx.verify import NAME as VERSION_FILE
+from headgate.ir.layout import VERSION_FILE
 from tests.e2e.cluster import Cluster
 from tests.e2e.node.installation import NAME, Installation
 from tests.e2e.node.load import Load
