@@ -14,13 +14,13 @@ from typing import TypeVar
 from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
 from headgate.controller.controller import WHOLE, Controller
-from headgate.controller.departure import Departure
 from headgate.controller.environment import environment, layout, template_overrides
 from headgate.controller.flag_secrets import read_certificate, read_login
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
 from headgate.controller.reporter import Reporter, Sinks
+from headgate.controller.shutdown import Shutdown
 from headgate.k8s import Client, Folder, K8sError, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
@@ -75,14 +75,14 @@ class App:
         latency = options.enable_latency_metrics
         self._latency = LatencyReceiver(self._layout, self._gauges.observe) if latency else None
         self._controller: Controller | None = None
-        self._departure = Departure(options.shutdown_grace_period, options.drain_timeout)
+        self._shutdown = Shutdown(options.shutdown_grace_period, options.drain_timeout)
 
-    def leave(self, end: Callable[[], object]) -> None:
-        """Say not ready from now on and call *end*, which is to cancel ``run``, after the time of grace.
+    def begin_shutdown(self, end: Callable[[], object]) -> None:
+        """Become not ready at once, and call *end*, which cancels ``run``, after the grace period.
 
-        All else goes on meanwhile. Nobody watches the readiness of a Headgate without a cluster: there is no grace.
+        Everything else continues meanwhile. Without a cluster nothing watches readiness: there is no grace period.
         """
-        self._departure.begin(end, serving=self._client is not None and not self._unready())
+        self._shutdown.begin(end, serving=self._client is not None and not self._unready())
 
     async def run(self) -> None:
         """Serve until cancelled; then say not ready, drain nginx, and stop.
@@ -106,7 +106,7 @@ class App:
             try:
                 await self._run(controller)
             finally:
-                seconds = self._departure.remaining()
+                seconds = self._shutdown.remaining()
                 log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}})
                 await asyncio.shield(self._manager.quit(seconds))
 
@@ -200,7 +200,7 @@ class App:
 
     def _unready(self) -> str:
         """Return why no new connections should come, empty if they should."""
-        if self._departure.begun:
+        if self._shutdown.begun:
             return STOPPING
         return self._controller.unready if self._controller else STARTING
 
@@ -241,7 +241,7 @@ def tell_problems(problems: tuple[Problem, ...]) -> None:
 
 
 async def serve(options: Options) -> None:
-    """Run until SIGTERM or SIGINT, which end it in order; SIGTERM after the time of grace.
+    """Run until SIGTERM or SIGINT, which end it in order; SIGTERM after the grace period.
 
     Raises:
         ConfigError, LayoutError, ServeError and their kin: what the operator must mend before it can start.
@@ -260,7 +260,7 @@ async def serve(options: Options) -> None:
             if running:
                 running.cancel()
 
-        loop.add_signal_handler(signal.SIGTERM, app.leave, end)
+        loop.add_signal_handler(signal.SIGTERM, app.begin_shutdown, end)
         loop.add_signal_handler(signal.SIGINT, end)  # a person at a terminal: no load balancer is in between
         log.info(
             "starting",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 
-from headgate.ir.layout import SECRETS_FOLDER
+from headgate.ir.layout import HTTP_FOLDER, SECRETS_FOLDER
 from headgate.problems import ObjectRef
 from headgate.settings import Quoted, Size
 
-DEFAULT_SERVER = "conf.d/_default-server.conf"
-CERTIFICATES = "conf.d/_certificates.conf"
+DEFAULT_SERVER = f"{HTTP_FOLDER}/_default-server.conf"
+CERTIFICATES = f"{HTTP_FOLDER}/_certificates.conf"
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
 MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
@@ -28,7 +28,7 @@ def salt(ref: ObjectRef) -> str:
 
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
     """Return the file of an Ingress: ``conf.d/<ns>-<name>.conf``."""
-    return f"conf.d/{ref.namespace}-{ref.name}{suffix}.conf"
+    return f"{HTTP_FOLDER}/{ref.namespace}-{ref.name}{suffix}.conf"
 
 
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:

@@ -35,7 +35,7 @@ def test_the_grace_ends(cluster: ScriptedCluster, serve_cluster: StartHeadgate) 
     cluster.put(answering("old", "old.test", "old"))
     headgate = serve_cluster("--shutdown-grace-period=1", "--drain-timeout=300")
     assert told_to_stop(headgate).wait_ended() == 0
-    assert [line["grace"] for line in headgate.log_records("told to stop")] == [1]
+    assert [line["grace"] for line in headgate.log_records("shutting down")] == [1]
 
 
 def test_the_grace_is_a_part_of_the_time_to_drain(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
