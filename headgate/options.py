@@ -247,8 +247,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         Flag(
             NGINX,
-            "Longest wait for requests in flight at shutdown, counted from SIGTERM, "
-            "--shutdown-grace-period included.",
+            "Longest wait for requests in flight at shutdown, counted from SIGTERM, --shutdown-grace-period included.",
             "10",
             native=True,
         ),

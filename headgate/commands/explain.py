@@ -12,9 +12,9 @@ from headgate.commands.errors import reported
 from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, text
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
-from headgate.viewing import look
 from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
 from headgate.reporting.logs import configure
+from headgate.viewing import look
 
 ABOUT: Final = """\
 Say what nginx does with a request: which listener, certificate, server and location take it and why no other, what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -23,7 +24,9 @@ class Outcome(enum.Enum):
     """Something beyond the configuration went wrong (disk full, reload timed out); the last good files are back."""
 
 
-NOT_TRIED = "not tried"
+APPLY_S: Final = 180.0
+"""Seconds after which one apply has ended, whatever nginx does; health checks allow for several in a row."""
+NOT_TRIED: Final = "not tried"
 """How the message of an origin begins that was left out without a try, for want of time; it is worth another."""
 
 
@@ -33,9 +36,13 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         outcome: see Outcome.
         version: the configuration version that nginx serves now.
-        refused: origin → nginx's own message, for each object whose new files were left out; its previous
-            files, if it had any, are what nginx serves.
+        refused: origin → nginx's own message, for each object whose new files were left out.
+        kept: the objects of which nginx serves an earlier version: those of ``refused`` whose last good files
+            could stay, or everything that was served if the whole was not applied.
+        retry: those of ``refused`` that nginx may accept another time as they are (a port in use, a name that does
+            not resolve, no time to try); worth an apply with ``retry`` after a while.
         error: one line, why the whole was refused or failed; empty otherwise.
+        passing: whether what ``error`` says may be over another time, with the same files.
         reloaded: whether a reload (or the start) happened and was verified.
         written: files written or replaced.
         deleted: files removed.
@@ -46,7 +53,10 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     version: int
     refused: Mapping[ObjectRef, str] = {}
+    kept: frozenset[ObjectRef] = frozenset()
+    retry: frozenset[ObjectRef] = frozenset()
     error: str = ""
+    passing: bool = False
     reloaded: bool = False
     written: int = 0
     deleted: int = 0

@@ -21,7 +21,10 @@ class File(msgspec.Struct, frozen=True, gc=False):
         mode: permission bits.
         needs_reload: whether nginx must reload to see a change of the content. False for certificates that
             nginx reads at each handshake; adding or removing such a file never needs a reload by itself.
-        protected: the file belongs to the whole (``nginx.conf``): it is never excluded, only rolled back.
+        fallback: what the file holds while its origin's files are left out; ``None`` for a file that is absent then.
+            Headgate's own content, for a file that the whole cannot do without.
+        claims: names that no file of another origin may have at the same time (``server a.example.com``,
+            ``upstream …``).
     """
 
     name: str
@@ -29,7 +32,14 @@ class File(msgspec.Struct, frozen=True, gc=False):
     origin: ObjectRef | None = None
     mode: int = 0o644
     needs_reload: bool = True
-    protected: bool = False
+    fallback: bytes | None = None
+    claims: frozenset[str] = frozenset()
+
+    def without_origin(self) -> File | None:
+        """Return what stands in this place while the origin's files are left out, ``None`` for nothing."""
+        if self.fallback is None:
+            return None
+        return File(self.name, self.fallback, mode=self.mode, needs_reload=self.needs_reload)
 
 
 class FileSet(Mapping[str, File]):

@@ -202,11 +202,10 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One file of ``conf.d``: what a resource contributes to ``http {}``; nginx cannot do without a protected one."""
+    """One file of ``conf.d``: what a resource, or Headgate itself, contributes to ``http {}``."""
 
     file: str
     origin: ObjectRef | None
-    protected: bool = False
     upstreams: tuple[Upstream, ...] = ()
     zones: tuple[LimitZone, ...] = ()
     servers: tuple[Server, ...] = ()
@@ -216,6 +215,11 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The names that must be unique in all of nginx."""
         return frozenset([f"file {self.file}", *(f"upstream {u.name}" for u in self.upstreams),
                           *(f"zone {z.zone}" for z in self.zones)])  # fmt: skip
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """Everything in the file that belongs to one resource alone: its names, and the hosts it serves."""
+        return self.names | {f"server {server.name}" for server in self.servers}
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):

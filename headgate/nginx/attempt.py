@@ -1,27 +1,29 @@
 """One attempt to make nginx serve a FileSet, leaving out what it refuses.
 
 The order is: write, ``nginx -t``, reload, verify. Wherever nginx complains, the object at fault gets its last good
-files back and the rest is tried again; if nginx does not say who is at fault, halves are tried.
+files back and the rest is tried again; if nginx does not say who is at fault, halves are tried. An object that is
+gone never comes back: if others do not work without it, they are left out.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from headgate.ir import FileSet, Layout
-from headgate.ir.apply import NOT_TRIED
 from headgate.nginx.blame import Blame, blame
 from headgate.nginx.disk import Transaction
-from headgate.nginx.isolate import Hold, Holds, bisect, changed, compose, culprits
+from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone
 from headgate.nginx.plan import plan
 from headgate.nginx.serving import Nginx
 from headgate.nginx.verify import Verdict, version_file
 from headgate.problems import ObjectRef
 
-LATE: Final = f"{NOT_TRIED}: leaving out other objects took too long; it is tried again with the next change"
+LEAST_S: Final = 1.0
+"""Seconds that a step may take even when the time for all of them is over."""
 
 _PORT_ADVICE: Final = "end the process that has it, or choose another port; it is tried again"
 
@@ -35,6 +37,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         good: what is served now, or was last; empty at the start.
         present: what is on disk now, the version file included.
         patience_s: seconds after which no further objects are looked for; those not yet let in are left out.
+        limit_s: seconds after which everything must have ended.
     """
 
     layout: Layout
@@ -42,6 +45,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     good: FileSet
     present: FileSet
     patience_s: float
+    limit_s: float
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -69,15 +73,21 @@ class Attempt:
         self._transaction = transaction
         self.task = task
         self.holds = dict(holds)
-        self._suspects = changed(task.wanted, task.good)
+        self._changed = changed(task.wanted, task.good)
+        self._suspects = dict.fromkeys(self._changed, Hold.LAST_GOOD)
+        """Who may be at fault, and what first stands in for each."""
+        self._widened = False
         self.present = task.present
         self.candidate = task.wanted
-        self.refused: dict[ObjectRef, str] = {}
-        self.late: set[ObjectRef] = set()
-        """Origins among the refused that were never tried."""
+        self.refused: dict[ObjectRef, Blame] = {}
         self.reloaded = False
         self.test_ms = 0.0
         self.live_ms = 0.0
+        self.out_of_time = False
+        """Whether the search ended for want of time, with nobody else to leave out."""
+        began = time.monotonic()
+        self._search_until = began + min(task.patience_s, task.limit_s / 4)
+        self._end = began + task.limit_s
 
     async def run(self) -> Failure | None:
         """Try until something is served; return ``None``, or why nothing could be.
@@ -87,14 +97,11 @@ class Attempt:
         Raises:
             NginxError: the disk or the program failed; the files on disk are as the Transaction knows them.
         """
-        deadline = time.monotonic() + self.task.patience_s
         while failure := await self._try(self.holds):
-            if failure.outside:
+            found = await self._at_fault(failure)
+            if found is None:
                 return failure
-            if time.monotonic() > deadline:
-                return await self._leave_out(dict.fromkeys(self._undecided(), LATE))
-            if not self._hold(failure.reason):
-                return await self._bisect(failure)
+            self._hold(found)
         return None
 
     def explain(self, failure: Failure) -> str:
@@ -106,34 +113,77 @@ class Attempt:
         advice = "use another port or grant CAP_NET_BIND_SERVICE" if "denied" in reason.message else _PORT_ADVICE
         return f"{what} cannot be used: {reason.message}; {advice}"
 
-    def _hold(self, reason: Blame) -> bool:
-        """Leave out whom *reason* blames; return whether that changes anything."""
-        progress = False
-        for origin in culprits(reason, self.candidate, self._suspects):
-            held = self.holds.get(origin)
-            if held is Hold.ABSENT:
-                continue
-            self.holds[origin] = Hold.ABSENT if held else Hold.LAST_GOOD
-            self.refused.setdefault(origin, reason.message)
-            progress = True
-        return progress
+    async def _at_fault(self, failure: Failure) -> Mapping[ObjectRef, Blame] | None:
+        """Return whom to leave out and why, ``None`` if nobody is known; when time is up, whoever was not tried."""
+        if failure.outside:
+            return None
+        if time.monotonic() >= self._end:
+            self.out_of_time = True
+            return None
+        if self._expired() and (rest := self._undecided().keys() & self._changed.keys()):
+            return dict.fromkeys(sorted(rest), UNDECIDED)
+        blamed = culprits(failure.reason, self.candidate, self._suspects)
+        if blamed := [origin for origin in blamed if self.holds.get(origin) is not Hold.ABSENT]:
+            return dict.fromkeys(blamed, failure.reason)
+        if self._expired():
+            self.out_of_time = True
+            return None
+        found = await self._bisect(failure)
+        if found is None:
+            broken = await self._widen()
+            return await self._at_fault(broken) if broken else None
+        # An object whose files did not change is never left out untried.
+        untried = [origin for origin, reason in found.items() if reason is UNDECIDED and origin not in self._changed]
+        self.out_of_time = bool(untried)
+        return None if untried else found
 
-    async def _bisect(self, failure: Failure) -> Failure | None:
-        async def probe(holds: Holds) -> str:
+    def _hold(self, found: Mapping[ObjectRef, Blame]) -> None:
+        """Leave origins out; one whose last good files stand in already has none from now on."""
+        for origin, reason in found.items():
+            self.holds[origin] = Hold.ABSENT if origin in self.holds else self._suspects[origin]
+            self.refused.setdefault(origin, reason)
+
+    async def _bisect(self, failure: Failure) -> dict[ObjectRef, Blame] | None:
+        """Look for the objects at fault by halves; ``None`` if it is none of the suspects."""
+
+        async def probe(holds: Holds) -> Blame | None:
             again = await self._try(holds) if failure.live else await self._test(holds)
-            return again.reason.message if again else ""
+            return again.reason if again else None
 
-        found = await bisect(self._undecided(), self.holds, probe) if self._undecided() else None
-        return failure if found is None else await self._leave_out(found)
+        undecided = self._undecided()
+        return await bisect(undecided, self.holds, probe, self._expired) if undecided else None
 
-    async def _leave_out(self, found: dict[ObjectRef, str]) -> Failure | None:
-        self.holds.update(dict.fromkeys(found, Hold.LAST_GOOD))
-        self.refused.update(found)
-        self.late.update(origin for origin, message in found.items() if message.startswith(NOT_TRIED))
-        return await self._try(self.holds)
+    async def _widen(self) -> Failure | None:
+        """Suspect the unchanged objects too, if some fail because others are gone; return how.
 
-    def _undecided(self) -> list[ObjectRef]:
-        return [origin for origin in self._suspects if origin not in self.holds]
+        Without this, objects would outlive their deletion as long as somebody needs something of theirs.
+        """
+        lost = gone(self.task.wanted, self.task.good)
+        if self._widened or not lost:
+            return None
+        self._widened = True
+        rest = compose(self.task.wanted, self.task.good, {**self.holds, **self._undecided()})
+        failure = await self._test_files(rest)
+        if failure is None or await self._test_files(FileSet({**lost, **rest}.values())):
+            return None
+        self._suspects |= {
+            file.origin: Hold.ABSENT
+            for file in rest.values()
+            if file.origin is not None and file.origin not in self._suspects
+        }
+        self.candidate = rest
+        return failure
+
+    def _undecided(self) -> Holds:
+        return {origin: hold for origin, hold in self._suspects.items() if origin not in self.holds}
+
+    def _expired(self) -> bool:
+        """Whether no further objects are looked for."""
+        return time.monotonic() >= self._search_until
+
+    def _left(self) -> float:
+        """Seconds that the next step may take."""
+        return max(LEAST_S, self._end - time.monotonic())
 
     async def _try(self, holds: Holds) -> Failure | None:
         """Write, test, make live; if all that was left out leaves nothing to reload, just put the files back."""
@@ -144,9 +194,12 @@ class Attempt:
         return await self._test(holds) or await self._go_live()
 
     async def _test(self, holds: Holds) -> Failure | None:
-        await self._write(compose(self.task.wanted, self.task.good, holds), self._nginx.issue())
+        return await self._test_files(compose(self.task.wanted, self.task.good, holds))
+
+    async def _test_files(self, candidate: FileSet) -> Failure | None:
+        await self._write(candidate, self._nginx.issue())
         began = time.monotonic()
-        complaint = await self._nginx.test()
+        complaint = await self._nginx.test(self._left())
         self.test_ms += (time.monotonic() - began) * 1000
         return self._failure(complaint, live=False) if complaint else None
 
@@ -156,7 +209,7 @@ class Attempt:
         self.candidate, self.present = candidate, target
 
     async def _go_live(self) -> Failure | None:
-        live = await self._nginx.go_live()
+        live = await self._nginx.go_live(self._left())
         self.live_ms = live.ms
         if live.ok:
             self.reloaded = True

@@ -6,6 +6,7 @@ and pid in front (the error log). The last line of the gravest kind is the reaso
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -19,9 +20,29 @@ _LINE: Final = re.compile(
     r"^(?:nginx: |\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )\[(?P<level>[a-z]+)\] (?:(?P<pid>\d+)#\d+: )?(?:\*\d+ )?(?P<text>.*)$"
 )
 _PLACE: Final = re.compile(r" in (?P<path>/\S+?):(?P<line>\d+)$")
-_ZONE: Final = re.compile(r'"(?P<zone>[^"]+)" uses the .* while previously it used the ')
+_ZONE: Final = re.compile(
+    r'"(?P<zone>[^"]+)" uses the .* while previously it used the |^zero size shared memory zone "(?P<unknown>[^"]+)"'
+)
 _PORT: Final = re.compile(r"(?:bind|listen)\(\) to (?P<address>\S+) failed \((?P<errno>\d+): (?P<reason>[^)]*)\)")
 _GAVE_UP: Final = "still could not bind()"
+_SURROUNDINGS: Final = re.compile(
+    r" \(\d+: [^)]*\)"  # a system call failed: a port, a file, memory
+    r"|^host not found in "
+    r"|system library|BIO_new_file\(\)|PEM_read_bio|SSL_CTX_use_|X509_check_private_key|dlopen\(\)"  # a file's content
+    r"|^duplicate (?:upstream|listen options)|^a duplicate default server"  # another object is in the way
+    r"|already (?:bound|declared)|while previously it used|^zero size shared memory zone"
+)
+
+
+class Cause(enum.Enum):
+    """Where the fault lies, and so whether the same files may be accepted another time."""
+
+    OBJECT = "object"
+    """In the object's own files, as long as ``nginx.conf`` is the same."""
+    SURROUNDINGS = "surroundings"
+    """Outside of them: a port in use, a name that does not resolve, a file, another object."""
+    TIME = "time"
+    """Not known: there was no time to try it."""
 
 
 class Complaint(msgspec.Struct, frozen=True):
@@ -43,6 +64,7 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True):
         paths: every absolute path the message mentions, such as a certificate that cannot be read.
         needle: text that the file at fault contains when nginx names none (``zone=NAME``), may be empty.
         address: the address nginx could not bind, may be empty.
+        cause: where the fault lies.
     """
 
     message: str
@@ -51,6 +73,7 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     needle: str = ""
     address: str = ""
+    cause: Cause = Cause.OBJECT
 
     @property
     def port(self) -> str:
@@ -76,8 +99,9 @@ def blame(output: str, conf: str) -> Blame:
         file=_below(place["path"], conf) if place else "",
         line=int(place["line"]) if place else 0,
         paths=tuple(re.findall(r"/[^\s\":,;()]+", reason)),
-        needle=f"zone={zone['zone']}" if zone else "",
+        needle=f"zone={zone['zone'] or zone['unknown']}" if zone else "",
         address=port["address"] if port else "",
+        cause=Cause.SURROUNDINGS if _SURROUNDINGS.search(reason) else Cause.OBJECT,
     )
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Final
 
 from headgate.ir import File, FileSet
 from headgate.ir.apply import NOT_TRIED
-from headgate.nginx.blame import Blame
+from headgate.ir.layout import SECRETS_FOLDER
+from headgate.nginx.blame import Blame, Cause
 from headgate.nginx.plan import same
 from headgate.problems import ObjectRef
 
-PROBES: Final = 64
-"""How often ``bisect`` asks at most; what is undecided then is left out."""
-
+UNDECIDED: Final = Blame(
+    message=f"{NOT_TRIED}: finding what else nginx refuses took too long; it is tried again soon", cause=Cause.TIME
+)
 
 _LISTEN: Final = re.compile(rb"(?:^|[\s{;])listen\s+([^\s;]+)")
 
@@ -28,39 +29,96 @@ class Hold(enum.Enum):
 
 
 Holds = Mapping[ObjectRef, Hold]
-Probe = Callable[[Holds], Awaitable[str]]
-"""Tries the set with these origins held; returns nginx's complaint, empty if it works."""
+Probe = Callable[[Holds], Awaitable[Blame | None]]
+"""Tries the set with these origins held; returns nginx's complaint, ``None`` if it works."""
 
 
 def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
     """Return *wanted* with the last good files in place of those of the origins in *holds*.
 
-    A protected file is never absent: whoever caused it, what *good* has under its name stands in.
+    Where an origin has no last good files, or others need their names now, its files are absent, or hold their
+    ``fallback``.
     """
     if not holds:
         return wanted
-    chosen = {file.name: file for file in wanted.values() if file.origin not in holds}
-    for file in good.values():
-        if file.origin is not None and holds.get(file.origin) is Hold.LAST_GOOD:
-            chosen.setdefault(file.name, file)
+    chosen: dict[str, File] = {}
     for file in wanted.values():
-        if file.protected and file.name not in chosen:
-            chosen[file.name] = good.get(file.name, file)
+        if stays := file if file.origin not in holds else file.without_origin():
+            chosen[file.name] = stays
+    for file in _last_good(wanted, good, holds):
+        chosen[file.name] = file
     return FileSet(chosen.values())
 
 
+def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
+    """Yield the last good files of held origins, all files of an origin or none.
+
+    An object that is gone, or that is wanted nowhere, never comes back. Nor do files with a name, a host or another
+    claim that now belongs to another origin, whether that one works or not; nor files that read a Secret which is gone.
+    """
+    wanting = _origins(wanted)
+    earlier: dict[ObjectRef, list[File]] = {}
+    for file in good.values():
+        if file.origin is not None and file.origin in wanting and holds.get(file.origin) is Hold.LAST_GOOD:
+            earlier.setdefault(file.origin, []).append(file)
+    if not earlier:
+        return
+    taken = _claimed(wanted, {claim for files in earlier.values() for file in files for claim in file.claims})
+    unread = _unread(wanted, good)
+    for files in earlier.values():
+        if not any(_in_the_way(file, wanted, taken) or (unread and unread.search(file.data)) for file in files):
+            yield from files
+
+
+def _claimed(wanted: FileSet, claims: set[str]) -> dict[str, set[ObjectRef]]:
+    """Return which origins have each of *claims* now."""
+    taken: dict[str, set[ObjectRef]] = {}
+    for file in wanted.values():
+        if file.origin is not None and not claims.isdisjoint(file.claims):
+            for claim in claims & file.claims:
+                taken.setdefault(claim, set()).add(file.origin)
+    return taken
+
+
+def _in_the_way(file: File, wanted: FileSet, taken: Mapping[str, set[ObjectRef]]) -> bool:
+    """Whether the last good *file* has something that belongs to another origin now, or to Headgate itself."""
+    now = wanted.get(file.name)
+    if now is not None and now.origin != file.origin and not (now.origin is None and file.fallback is not None):
+        return True
+    return any(taken.get(claim, set()) - {file.origin} for claim in file.claims)
+
+
+def _unread(wanted: FileSet, good: FileSet) -> re.Pattern[bytes] | None:
+    """Return what finds the path of a Secret's file that is no longer there, ``None`` if all are."""
+    gone = [re.escape(name.encode()) for name in good if name.startswith(f"{SECRETS_FOLDER}/") and name not in wanted]
+    return re.compile(rb"(?:%s)(?![\w.-])" % b"|".join(gone)) if gone else None
+
+
 def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
-    """Return the origins of which any file differs between *wanted* and *good*, in order of names."""
+    """Return the origins with files in *wanted* of which any differs from *good*, in order of names."""
+    wanting = _origins(wanted)
     found: dict[ObjectRef, None] = {}
     here, there = dict(wanted.items()), dict(good.items())
     for one, other in ((here, there), (there, here)):
         for name, file in one.items():
-            if file is not other.get(name) and file.origin is not None and not same(file, other.get(name)):
+            if file is other.get(name) or file.origin is None or file.origin not in wanting:
+                continue
+            if not same(file, other.get(name)):
                 found[file.origin] = None
     return found
 
 
-def culprits(reason: Blame, candidate: FileSet, suspects: Mapping[ObjectRef, None]) -> list[ObjectRef]:
+def gone(wanted: FileSet, good: FileSet) -> FileSet:
+    """Return the files of *good* whose origins want nothing any more."""
+    wanting = _origins(wanted)
+    return FileSet(file for file in good.values() if file.origin is not None and file.origin not in wanting)
+
+
+def _origins(files: FileSet) -> set[ObjectRef]:
+    return {file.origin for file in files.values() if file.origin is not None}
+
+
+def culprits(reason: Blame, candidate: FileSet, suspects: Collection[ObjectRef]) -> list[ObjectRef]:
     """Return which of *suspects* caused what nginx complains about; empty if that cannot be said.
 
     The file that nginx names decides; else the files that mention what it complains about: a path, a zone, a port.
@@ -77,36 +135,42 @@ def culprits(reason: Blame, candidate: FileSet, suspects: Mapping[ObjectRef, Non
     return list(dict.fromkeys(file.origin for file in holders if file.origin is not None and file.origin in suspects))
 
 
-async def bisect(origins: Sequence[ObjectRef], held: Holds, probe: Probe) -> dict[ObjectRef, str] | None:
+async def bisect(
+    origins: Holds, held: Holds, probe: Probe, expired: Callable[[], bool]
+) -> dict[ObjectRef, Blame] | None:
     """Find which of *origins* cannot be let in, asking *probe* about halves.
 
-    Returns:
-        origin → complaint for each that cannot (or was not reached within ``PROBES``), or ``None`` if the set
-        does not work even without all of them.
-    """
-    out: dict[ObjectRef, str] = {}
-    waiting = set(origins)
+    Args:
+        origins: the origins in question, and what stands in for each that is not let in.
+        held: those that are out already.
+        probe: tries a set.
+        expired: whether no further set may be tried.
 
-    def without(group: set[ObjectRef]) -> Holds:
-        return {**held, **dict.fromkeys(group | out.keys(), Hold.LAST_GOOD)}
+    Returns:
+        origin → complaint for each that cannot, or that was not reached in time; ``None`` if the set does not work
+        even without all of them.
+    """
+    out: dict[ObjectRef, Blame] = {}
+    waiting = dict(origins)
+
+    def without(group: Collection[ObjectRef]) -> Holds:
+        return {**held, **{origin: origins[origin] for origin in (*group, *out)}}
 
     if await probe(without(waiting)):
         return None
     groups = [list(origins)]
-    for _ in range(PROBES):
-        if not groups:
-            return out
+    while groups and not expired():
         group = groups.pop()
-        complaint = await probe(without(waiting.difference(group)))
-        if not complaint:
-            waiting.difference_update(group)
-        elif len(group) == 1:
-            out[group[0]] = complaint
-            waiting.discard(group[0])
-        else:
+        complaint = await probe(without(waiting.keys() - group))
+        if complaint is not None and len(group) > 1:
             middle = len(group) // 2
             groups += [group[middle:], group[:middle]]
-    return {**out, **dict.fromkeys(waiting, f"{NOT_TRIED}: too many objects at once keep nginx from working")}
+            continue
+        if complaint is not None:
+            out[group[0]] = complaint
+        for origin in group:
+            del waiting[origin]
+    return {**out, **dict.fromkeys(waiting, UNDECIDED)}
 
 
 def _listening(reason: Blame, candidate: FileSet) -> list[File]:

@@ -12,15 +12,17 @@ from msgspec import structs
 
 from headgate.backoff import retry_delay
 from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome
-from headgate.ir.layout import VERSION_FILE
+from headgate.ir.apply import APPLY_S
+from headgate.ir.layout import MAIN, VERSION_FILE
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
+from headgate.nginx.blame import Blame, Cause
 from headgate.nginx.capabilities import Binary
 from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.errors import NginxError
 from headgate.nginx.isolate import Hold, compose
-from headgate.nginx.plan import plan
+from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
 from headgate.nginx.serving import Nginx
 from headgate.problems import ObjectRef
@@ -31,6 +33,8 @@ Reason = Literal["endpoints", "other"]
 RESTART_S: Final = 0.05
 """Seconds after the first failed attempt to restart a master that ended; the delay doubles with each attempt."""
 LONGEST_RESTART_S: Final = 10.0
+BACK: Final = 0.75
+"""The share of the time for an apply after which it must have ended or failed; the rest is for going back."""
 
 
 class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +44,10 @@ class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
         layout: its directories.
         binary: the program, from ``find_binary``.
         reload_timeout_s: seconds until a reload that nobody answers has failed; also for each ``nginx -t``.
+            ``apply_s`` cuts it short.
         min_spacing_s: seconds from the end of one reload to the signal of the next.
         isolate_s: seconds spent on finding the objects nginx refuses, before all that is new is left out.
+        apply_s: seconds after which an apply has ended, that of going back after a failure included.
     """
 
     layout: Layout
@@ -49,6 +55,7 @@ class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
     reload_timeout_s: float = 60.0
     min_spacing_s: float = 0.2
     isolate_s: float = 30.0
+    apply_s: float = APPLY_S
 
 
 class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +81,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
     Attributes:
         files: the origin's files then.
-        message: nginx's words.
+        reason: nginx's words.
         hold: what stands in for them.
     """
 
     files: tuple[File, ...]
-    message: str
+    reason: Blame
     hold: Hold
 
 
@@ -93,8 +100,10 @@ class Manager(Protocol):
     async def start(self, files: FileSet) -> ApplyResult:
         """Start nginx with *files*."""
 
-    async def apply(self, files: FileSet, *, reason: Reason = "other", retry_refused: bool = False) -> ApplyResult:
-        """Make nginx serve *files* in place of whatever it serves."""
+    async def apply(
+        self, files: FileSet, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
+    ) -> ApplyResult:
+        """Make nginx serve *files* in place of whatever it serves, trying *retry* again though nginx refused them."""
 
     async def reload(self) -> ApplyResult:
         """Make nginx read the files that are there again."""
@@ -155,23 +164,26 @@ class LocalManager:
         """
         async with self._turn:
             if self._nginx.alive:
-                return await self._bring(files, "other", retry=True)
+                return await self._bring(files, "other", {})
             await asyncio.to_thread(prepare, self._options.layout)
             if worker_user(self._options.layout) == "root":
                 log.warning("nginx workers stay root: no other user may pass the directories above theirs")
             await orphans.reap(self._options.layout)
             self._disk.sweep()
             self._present = await asyncio.to_thread(self._disk.scan, [*files, VERSION_FILE])
-            return await self._bring(files, "other", retry=True)
+            return await self._bring(files, "other", {})
 
-    async def apply(self, files: FileSet, *, reason: Reason = "other", retry_refused: bool = False) -> ApplyResult:
+    async def apply(
+        self, files: FileSet, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
+    ) -> ApplyResult:
         """Make nginx serve *files*, leaving out the origins whose files it refuses; never raises for its faults.
 
-        An origin whose very files were refused before is left out without another try, unless *retry_refused*.
+        An origin whose very files were refused before is left out without another try, unless it is in *retry* or
+        ``nginx.conf`` changed. It has ended after ``apply_s``.
         Cancellation puts the files back; nginx may be serving either set, and a later apply mends that.
         """
         async with self._turn:
-            return await self._bring(files, reason, retry=retry_refused)
+            return await self._bring(files, reason, self._known(files, retry))
 
     async def reload(self) -> ApplyResult:
         """Reload nginx with the files it serves."""
@@ -207,18 +219,15 @@ class LocalManager:
         self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
         return True
 
-    async def _bring(self, wanted: FileSet, reason: Reason, *, retry: bool) -> ApplyResult:
-        known = {} if retry else self._known(wanted)
+    async def _bring(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
         holds = {origin: refusal.hold for origin, refusal in known.items()}
         candidate = compose(wanted, self._good, holds)
         steps = plan(self._good, candidate)
         if steps.reload or not (self._nginx.alive and self._settled):
             return await self._attempt(wanted, reason, known)
-        self._refused = known
-        refused = {origin: refusal.message for origin, refusal in known.items()}
         if steps.empty:
             self._good = candidate  # equal bytes, perhaps of other origins
-            return ApplyResult(outcome=Outcome.UNCHANGED, version=self.version, refused=refused)
+            return self._result(Outcome.UNCHANGED, known)
         try:
             with self._disk.begin() as transaction:
                 await transaction.carry_out(steps)
@@ -227,15 +236,13 @@ class LocalManager:
             return self._failed(str(error))
         self._good = candidate
         self._present = FileSet([*candidate.values(), self._present[VERSION_FILE]])
-        return ApplyResult(
-            outcome=Outcome.APPLIED,
-            version=self.version,
-            refused=refused,
-            written=len(steps.writes),
-            deleted=len(steps.removals) + len(steps.leavings),
-        )
+        result = self._result(Outcome.APPLIED, known)
+        deleted = len(steps.removals) + len(steps.leavings)
+        return structs.replace(result, written=len(steps.writes), deleted=deleted)
 
-    async def _attempt(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+    async def _attempt(
+        self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal], limit_s: float | None = None
+    ) -> ApplyResult:
         """Write, test, make live; on failure the last good files are back."""
         before = self._nginx.version
         self._settled = False
@@ -245,17 +252,20 @@ class LocalManager:
             good=self._good,
             present=self._present,
             patience_s=self._options.isolate_s,
+            limit_s=limit_s or self._options.apply_s * BACK,
         )
-        holds = {origin: refusal.hold for origin, refusal in known.items()}
         failure: Failure | None = None
+        passing = True
         try:
             with self._disk.begin() as transaction:
+                holds = {origin: refusal.hold for origin, refusal in known.items()}
                 attempt = Attempt(self._nginx, transaction, task, holds)
                 failure = await attempt.run()
                 if failure is None:
                     transaction.seal()
                     return self._applied(attempt, reason, known)
             error = attempt.explain(failure)
+            passing = failure.outside or attempt.out_of_time
         except NginxError as fault:
             error = str(fault)
         if failure is not None and failure.pending:
@@ -264,26 +274,34 @@ class LocalManager:
             await self._go_back()
         else:
             self._settled = True
-        return self._failed(error, outside=failure is None or failure.outside)
+        return self._failed(error, failure, passing=passing)
 
     async def _go_back(self) -> None:
         """Serve the last good files again, after a search during which parts of a refused set were live."""
         if self._good:
-            await self._attempt(self._good, "other", {})
+            await self._attempt(self._good, "other", {}, self._options.apply_s * (1 - BACK))
         elif self._nginx.master is not None:
             await self._nginx.master.quit(drain=0)
 
-    def _known(self, wanted: FileSet) -> dict[ObjectRef, Refusal]:
-        """Return the refusals that still stand: those of origins whose files are the same as then."""
+    def _known(self, wanted: FileSet, retry: Collection[ObjectRef]) -> dict[ObjectRef, Refusal]:
+        """Return the refusals that still stand: those of origins whose files are the same as then, under one main file.
+
+        What an object needs may stand in ``nginx.conf``: a log format, a variable, a zone.
+        """
+        if not same(wanted.get(MAIN), self._good.get(MAIN)):
+            return {}
         now = _files_of(self._refused, wanted)
-        return {origin: refusal for origin, refusal in self._refused.items() if now[origin] == refusal.files}
+        return {
+            origin: refusal
+            for origin, refusal in self._refused.items()
+            if now[origin] == refusal.files and origin not in retry
+        }
 
     def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
         files = _files_of(attempt.refused, attempt.task.wanted)
         refusals = dict(known)
-        for origin, message in attempt.refused.items():
-            refusals[origin] = Refusal(files[origin], message, attempt.holds[origin])
-        self._refused = {origin: refusal for origin, refusal in refusals.items() if origin not in attempt.late}
+        for origin, blame in attempt.refused.items():
+            refusals[origin] = Refusal(files[origin], blame, attempt.holds[origin])
         steps = plan(self._present, attempt.present)
         written = sum(file.name != VERSION_FILE for file in steps.writes)
         deleted = len(steps.removals) + len(steps.leavings)
@@ -291,10 +309,9 @@ class LocalManager:
         self._settled = True
         self._started.set()
         self._count(attempt, reason)
-        return ApplyResult(
-            outcome=Outcome.APPLIED if attempt.reloaded or written or deleted else Outcome.UNCHANGED,
-            version=self.version,
-            refused={origin: refusal.message for origin, refusal in refusals.items()},
+        outcome = Outcome.APPLIED if attempt.reloaded or written or deleted else Outcome.UNCHANGED
+        return structs.replace(
+            self._result(outcome, refusals),
             reloaded=attempt.reloaded,
             written=written,
             deleted=deleted,
@@ -302,23 +319,48 @@ class LocalManager:
             reload_ms=attempt.live_ms if attempt.reloaded else 0.0,
         )
 
-    def _failed(self, error: str, *, outside: bool = True) -> ApplyResult:
+    def _result(self, outcome: Outcome, refusals: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+        """Say what is served now that ``_good`` is; remember what is refused, unless it was not even tried."""
+        tried = {origin: refusal for origin, refusal in refusals.items() if refusal.reason.cause is not Cause.TIME}
+        self._refused = tried
+        return ApplyResult(
+            outcome=outcome,
+            version=self.version,
+            refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
+            kept=_origins(self._good) & refusals.keys(),
+            retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
+        )
+
+    def _failed(self, error: str, failure: Failure | None = None, *, passing: bool = True) -> ApplyResult:
         self.stats = structs.replace(self.stats, errors=self.stats.errors + 1, last_ok=False)
-        outcome = Outcome.FAILED if outside else Outcome.REFUSED
+        outcome = Outcome.FAILED if passing else Outcome.REFUSED
         log.error("configuration not applied", extra={"fields": {"outcome": outcome.value, "error": error}})
-        return ApplyResult(outcome=outcome, version=self.version, error=error)
+        return ApplyResult(
+            outcome=outcome,
+            version=self.version,
+            error=error,
+            kept=_origins(self._good) if self.alive else frozenset(),
+            passing=passing or (failure is not None and failure.reason.cause is not Cause.OBJECT),
+        )
 
     def _count(self, attempt: Attempt, reason: Reason) -> None:
         stats = self.stats
-        if attempt.refused:
-            first, message = next(iter(attempt.refused.items()))
-            fields = {"count": len(attempt.refused), "first": str(first), "message": message}
+        # What is refused again with the same words, at a later try, is neither news nor another error.
+        known = {origin: refusal.reason.message for origin, refusal in self._refused.items()}
+        news = {str(o): blame.message for o, blame in attempt.refused.items() if known.get(o) != blame.message}
+        if news:
+            first, message = next(iter(news.items()))
+            fields = {"count": len(news), "first": first, "message": message}
             log.warning("objects left out, nginx refused them", extra={"fields": fields})
             stats = structs.replace(stats, errors=stats.errors + 1)
         if attempt.reloaded:
             count = {reason: getattr(stats, reason) + 1}
             stats = structs.replace(stats, last_ok=True, last_ms=attempt.live_ms, **count)
         self.stats = stats
+
+
+def _origins(files: FileSet) -> frozenset[ObjectRef]:
+    return frozenset(file.origin for file in files.values() if file.origin is not None)
 
 
 def _files_of(origins: Collection[ObjectRef], files: FileSet) -> dict[ObjectRef, tuple[File, ...]]:

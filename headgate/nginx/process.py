@@ -62,8 +62,7 @@ class Master:
                 async with asyncio.timeout(patience):
                     await self._process.wait()
                     return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        _kill(self.pid)
         await self._process.wait()
 
     def _signal(self, number: int) -> None:
@@ -114,6 +113,7 @@ async def test(binary: str, layout: Layout, timeout_s: float) -> str:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
+            process_group=0,
         )
     except OSError as error:
         raise NginxError(f"{binary} cannot be run: {error.strerror or error}") from error
@@ -124,10 +124,16 @@ async def test(binary: str, layout: Layout, timeout_s: float) -> str:
         raise NginxError(f"nginx -t did not end within {timeout_s:g} s; is a resolver slow to answer?") from error
     finally:
         if process.returncode is None:
-            process.kill()
+            _kill(process.pid)
             await process.wait()
     text = output.decode(errors="replace")
     return "" if process.returncode == 0 else text or f"nginx -t ended without a word, exit code {process.returncode}"
+
+
+def _kill(group: int) -> None:
+    """End a process and all that it started: the program may be a script around nginx."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:

@@ -76,15 +76,20 @@ class Nginx:
         self._issued += 1
         return self._issued
 
-    async def test(self) -> str:
-        """Return what ``nginx -t`` says against the files on disk, empty if nothing."""
-        return await test(self._binary, self._layout, self._timeout_s)
+    async def test(self, within_s: float = float("inf")) -> str:
+        """Return what ``nginx -t`` says against the files on disk, empty if nothing.
 
-    async def go_live(self) -> Live:
+        Raises:
+            NginxError: it took longer than ``timeout_s`` or *within_s*, or cannot be run.
+        """
+        return await test(self._binary, self._layout, min(self._timeout_s, within_s))
+
+    async def go_live(self, within_s: float = float("inf")) -> Live:
         """Reload, or start, with the files on disk, whose version file says what ``issue`` did last; wait.
 
         The distance to the reload before is kept here, so that writing and testing fill it. A refused reload
-        leaves the earlier configuration serving; a failed start leaves nothing running.
+        leaves the earlier configuration serving; a failed start leaves nothing running. Nobody waits longer than
+        ``timeout_s`` or *within_s*.
 
         Raises:
             NginxError: nginx could not even be started, or something of an earlier run is in the way.
@@ -101,7 +106,7 @@ class Nginx:
             given_up=lambda: not fresh and refusal(self._errors.since(mark), master.pid),
             alive=lambda: master.alive,
         )
-        verdict = await verify.wait(self._layout, expected, self._timeout_s)
+        verdict = await verify.wait(self._layout, expected, min(self._timeout_s, within_s))
         live = Live(verdict, self._errors.since(mark), (time.monotonic() - began) * 1000)
         if live.ok:
             self.version = version

@@ -70,7 +70,7 @@ def version_file(layout: Layout, version: int) -> File:
         "    }\n"
         "}\n"
     )
-    return File(VERSION_FILE, text.encode(), protected=True)
+    return File(VERSION_FILE, text.encode())
 
 
 async def ask(layout: Layout) -> int | None:

@@ -64,7 +64,7 @@ class CommonFiles:
 
         yield self._file("certificates", (entries, certificate), renderer, certificates)
         if text := env.params.tls.ssl_dhparam:
-            yield File(f"{SECRETS_FOLDER}/dhparam.pem", text.encode(), mode=0o600, protected=True)
+            yield File(f"{SECRETS_FOLDER}/dhparam.pem", text.encode(), mode=0o600)
 
     def _file(self, name: str, said: object, renderer: Renderer, render: Callable[[], File]) -> File:
         """Render a file unless it would say what it said last."""

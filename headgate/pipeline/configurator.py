@@ -19,7 +19,6 @@ from headgate.render import BadTemplate, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import RouteTable
 from headgate.translate import Environment
-from headgate.translate.naming import DEFAULT_SERVER
 
 K = TypeVar("K", bound=Hashable)
 _NOTHING = Rendered(table=RouteTable(origin=ObjectRef("", "", ""), members=()))
@@ -131,8 +130,7 @@ class Configurator:
                 self._certificate_set = frozenset(self._certificates)
             totals = Totals(self._lengths.total(), max(self._lengths, default=1), self._certificate_set)
             common = self._common.files(self.env, self.renderer, totals)
-            mine = (file for file in common if file.name != DEFAULT_SERVER or DEFAULT_SERVER not in self._merged)
-            return self._merged.whole((*special, *mine))
+            return self._merged.whole((*special, *common))
 
     def _everything(self, generator: Generator, *, strict: bool) -> Mapping[ObjectRef, Generated]:
         """Generate every resource with *generator* and change nothing; those with plain names keep them.

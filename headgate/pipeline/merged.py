@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from headgate.ir import File, FileSet
 
 
@@ -18,10 +20,6 @@ class MergedFiles:
         self._pending: dict[str, File | None] = {}
         self._common: frozenset[str] = frozenset()
 
-    def __contains__(self, name: str) -> bool:
-        """Whether a resource brings the file *name*."""
-        return name in self._users
-
     def replace(self, old: Iterable[File], new: Iterable[File]) -> None:
         """Take the *new* files of a resource in place of the *old* ones; the newest content of a name counts."""
         for file in new:
@@ -34,9 +32,20 @@ class MergedFiles:
                 self._pending[file.name] = None
 
     def whole(self, common: Iterable[File]) -> FileSet:
-        """Return every file with those *common* to all; the same object as long as nothing changed."""
-        fresh: dict[str, File | None] = {file.name: file for file in common}
+        """Return every file with those *common* to all; the same object as long as nothing changed.
+
+        Where a resource brings a common file (the default server), that of the resource counts, and the other one is
+        what stands in its place while the files of that resource are left out.
+        """
+        fresh: dict[str, File | None] = {file.name: self._replaced(file) for file in common}
         gone = dict.fromkeys(name for name in self._common if name not in self._users)
         self._whole = self._whole.changed({**gone, **self._pending, **fresh})
         self._pending, self._common = {}, frozenset(fresh)
         return self._whole
+
+    def _replaced(self, file: File) -> File:
+        """Return the file that a resource brings in place of the common *file*, else that one itself."""
+        if file.name not in self._users:
+            return file
+        brought = self._pending.get(file.name) or self._whole[file.name]
+        return structs.replace(brought, fallback=file.data)

@@ -81,7 +81,7 @@ class Renderer:
     def main(self, main: Main) -> File:
         """Render ``nginx.conf``."""
         text = self._render(MAIN, {"main": main, "s": main.settings, "path": _paths(main.layout)})
-        return File("nginx.conf", text, protected=True)
+        return File("nginx.conf", text)
 
     def http(self, config: HttpConfig) -> File:
         """Render one file of ``conf.d``.
@@ -91,12 +91,12 @@ class Renderer:
             Injection: a value would not stay one argument.
         """
         text = self._render(HTTP, {"config": config})
-        return File(config.file, text, origin=config.origin, protected=config.protected)
+        return File(config.file, text, origin=config.origin, claims=config.claims)
 
     def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:
         """Render the map from server names to certificates; *default* answers for every other name."""
         text = self._render(CERTIFICATES, {"entries": entries, "default": default})
-        return File(file, text, protected=True)
+        return File(file, text)
 
     def _render(self, name: str, context: Mapping[str, object]) -> bytes:
         try:

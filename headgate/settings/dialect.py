@@ -80,10 +80,8 @@ INCUMBENT = Dialect(
     related=("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/"),
     role=(
         "nginx.org/mergeable-ingress-type",
-        (
-            "master or minion: a master holds a host, TLS and what is said for all of it; its minions, of any namespace, "
-            "hold paths."
-        ),
+        "master or minion: a master holds a host, TLS and what holds for all of it; its minions, of any namespace, have "
+        "the paths.",
     ),
     ingress_class=(
         "kubernetes.io/ingress.class",

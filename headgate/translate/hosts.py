@@ -59,9 +59,7 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
     )
     configs = [own]
     if "" in servers:
-        configs.append(
-            HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, protected=True, servers=(servers[""],))
-        )
+        configs.append(HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],)))
     return Translated(configs=tuple(configs), certificates=tuple(draft.certificates), problems=tuple(draft.problems))
 
 

@@ -70,7 +70,7 @@ def translate_default_server(env: Environment) -> HttpConfig:
         variables=server_variables(None) if env.resource_variables else (),
         access_log_off=env.params.logging.default_server_access_log_off,
     )
-    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, protected=True, servers=(server,))
+    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(server,))
 
 
 def _access_log(env: Environment) -> Words:

@@ -45,7 +45,7 @@ class Site:
             f"    include {self.layout.conf}/conf.d/*.conf;",
             "}",
         ]
-        return File("nginx.conf", "\n".join(lines).encode(), protected=True)
+        return File("nginx.conf", "\n".join(lines).encode())
 
     def server(
         self, name: str, body: str = "", *, before: str = "", listen: int | None = None, tls: bool = False

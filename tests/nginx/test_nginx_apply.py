@@ -107,7 +107,7 @@ async def test_a_refused_file_is_tried_again_on_demand(site: Site, manager: Loca
     second = site.server("b", before="upstream shared { server 127.0.0.1:2; }")
     both = site.files(site.server("a", before="upstream shared { server 127.0.0.1:1; }"), second)
     assert list((await manager.apply(both)).refused) == [origin("b")]
-    alone = await manager.apply(site.files(second), retry_refused=True)
+    alone = await manager.apply(site.files(second), retry=[origin("b")])
     assert (alone.refused, await site.get("b"), await site.get("a")) == ({}, "b", "default")
 
 
@@ -190,16 +190,6 @@ async def test_a_last_good_file_that_no_longer_fits_is_left_out_too(site: Site, 
     assert (result.outcome, list(result.refused)) == (Outcome.APPLIED, [origin("tea")])
     assert (await site.get("tea"), await site.get("coffee")) == ("default", "coffee")
     assert site.on_disk(good.name) is None
-
-
-async def test_a_protected_file_of_an_object_falls_back_instead_of_vanishing(site: Site, manager: LocalManager) -> None:
-    name = "conf.d/_default-server.conf"
-    body = f"server {{ listen 127.0.0.1:{site.port}; server_name any.test; return 200 plain; }}".encode()
-    await manager.start(site.files(File(name, body, protected=True)))
-    bad = File(name, b"nonsense on;", protected=True, origin=origin("hostless"))
-    result = await manager.apply(site.files(bad, site.server("coffee")))
-    assert list(result.refused) == [origin("hostless")]
-    assert (await site.get("any"), await site.get("coffee")) == ("plain", "coffee")
 
 
 async def test_the_first_start_leaves_bad_files_out(site: Site, manager: LocalManager) -> None:

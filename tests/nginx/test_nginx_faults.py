@@ -245,7 +245,7 @@ from headgate.nginx import LocalManager, ManagerOptions, probe
 async def main():
     prefix, binary, main = sys.argv[1:]
     manager = LocalManager(ManagerOptions(layout=Layout.under(prefix), binary=await probe(binary)))
-    result = await manager.start(FileSet([File("nginx.conf", main.encode(), protected=True)]))
+    result = await manager.start(FileSet([File("nginx.conf", main.encode())]))
     print(manager.master_pid if result.ok else result.error, flush=True)
     await asyncio.Event().wait()
 

@@ -236,7 +236,7 @@ async def test_latencies_arrive_for_each_server_that_answered(
     log = f"access_log {destination(site.layout)} {LOG_NAME};"
     name = f"map $request_method ${VARIABLE} {{ default $proxy_host; }}"
     main = site.main(f"{name}\nlog_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
-    main = File(main.name, main.data.replace(b"    access_log off;\n", b""), protected=True)
+    main = File(main.name, main.data.replace(b"    access_log off;\n", b""))
     files = [main, proxied(site, backend, more=f"server 127.0.0.1:{dead} backup;"), site.server("coffee")]
     try:
         await manager.start(FileSet(files))

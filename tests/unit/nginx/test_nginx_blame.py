@@ -1,7 +1,9 @@
+import pytest
+
 from headgate.api import Ingress
 from headgate.ir import File, FileSet
-from headgate.nginx.blame import blame, refusal
-from headgate.nginx.isolate import Hold, Holds, bisect, culprits
+from headgate.nginx.blame import Blame, Cause, blame, refusal
+from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, culprits
 from headgate.problems import ObjectRef
 
 CONF = "/srv/etc"
@@ -89,45 +91,113 @@ def test_whoever_names_an_unreadable_certificate_is_the_culprit() -> None:
     assert found(message, File("conf.d/b.conf", b"ssl_certificate /srv/etc/secrets/x;", origin=B)) == [B]
 
 
+NO = Blame(message="no")
+
+
+def last_good(*origins: ObjectRef) -> Holds:
+    return dict.fromkeys(origins, Hold.LAST_GOOD)
+
+
+def never() -> bool:
+    return False
+
+
 async def test_halving_finds_every_culprit_and_no_other() -> None:
     asked: list[Holds] = []
 
-    async def probe(holds: Holds) -> str:
+    async def probe(holds: Holds) -> Blame | None:
         asked.append(holds)
-        return "" if {B, D} <= set(holds) else "no"
+        return None if {B, D} <= set(holds) else NO
 
-    assert await bisect([A, B, C, D], {}, probe) == {B: "no", D: "no"}
+    assert await bisect(last_good(A, B, C, D), {}, probe, never) == {B: NO, D: NO}
     assert len(asked) <= 8
 
 
 async def test_halving_settles_a_quarrel_between_two() -> None:
-    async def probe(holds: Holds) -> str:
-        return "" if {B, D} & set(holds) else "both"
+    async def probe(holds: Holds) -> Blame | None:
+        return None if {B, D} & set(holds) else NO
 
-    assert await bisect([A, B, C, D], {}, probe) == {D: "both"}
+    assert await bisect(last_good(A, B, C, D), {}, probe, never) == {D: NO}
 
 
 async def test_halving_gives_up_when_nobody_is_to_blame() -> None:
-    async def probe(_: Holds) -> str:
-        return "no"
+    async def probe(_: Holds) -> Blame:
+        return NO
 
-    assert await bisect([A, B], {}, probe) is None
+    assert await bisect(last_good(A, B), {}, probe, never) is None
 
 
-async def test_halving_is_bounded_and_leaves_out_what_it_did_not_reach() -> None:
+async def test_halving_ends_when_time_is_up_and_leaves_out_what_it_did_not_reach() -> None:
     many = [Ingress.KIND.ref("default", str(number)) for number in range(400)]
+    asked = 0
 
-    async def probe(holds: Holds) -> str:
-        return "" if len(holds) == len(many) else "no"
+    async def probe(holds: Holds) -> Blame | None:
+        nonlocal asked
+        asked += 1
+        return None if len(holds) == len(many) else NO
 
-    out = await bisect(many, {}, probe)
+    out = await bisect(last_good(*many), {}, probe, lambda: asked >= 20)
     assert out is not None
+    assert asked == 20
     assert out.keys() == set(many)
+    assert {reason.message for reason in out.values()} == {"no", UNDECIDED.message}
+    assert UNDECIDED.cause is Cause.TIME
 
 
-async def test_halving_keeps_earlier_holds() -> None:
-    async def probe(holds: Holds) -> str:
+async def test_halving_keeps_earlier_holds_and_leaves_out_each_as_it_is_told() -> None:
+    async def probe(holds: Holds) -> Blame | None:
         assert holds[A] is Hold.ABSENT
-        return "" if B in holds else "no"
+        assert holds.get(B, Hold.ABSENT) is Hold.ABSENT
+        assert holds.get(C, Hold.LAST_GOOD) is Hold.LAST_GOOD
+        return None if B in holds else NO
 
-    assert await bisect([B, C], {A: Hold.ABSENT}, probe) == {B: "no"}
+    found = await bisect({B: Hold.ABSENT, C: Hold.LAST_GOOD}, {A: Hold.ABSENT}, probe, never)
+    assert found == {B: NO}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bind() to 0.0.0.0:81 failed (98: Address already in use)",
+        "bind() to 0.0.0.0:81 failed (13: Permission denied)",
+        'host not found in upstream "legacy.invalid" in /srv/etc/conf.d/a.conf:3',
+        'host not found in "legacy.invalid" of the "listen" directive in /srv/etc/conf.d/a.conf:3',
+        'open() "/srv/x.inc" failed (2: No such file or directory) in /srv/etc/conf.d/a.conf:3',
+        'cannot load certificate "/srv/x": BIO_new_file() failed (SSL: error:02001002:system library:fopen:No such fil',
+        'cannot load certificate "/srv/x": PEM_read_bio_X509_AUX() failed (SSL: error:0909006C:PEM routines:get_name)',
+        'SSL_CTX_use_PrivateKey("/srv/x") failed (SSL: error:0B080074:x509 certificate routines:key values mismatch)',
+        'duplicate upstream "shop" in /srv/etc/conf.d/a.conf:1',
+        "duplicate listen options for 0.0.0.0:8080 in /srv/etc/conf.d/a.conf:3",
+        "a duplicate default server for 0.0.0.0:8080 in /srv/etc/conf.d/a.conf:3",
+        'limit_req_zone "shop" is already bound to key "$uri" in /srv/etc/conf.d/a.conf:1',
+        'the shared memory zone "shop" is already declared for a different use in /srv/etc/conf.d/a.conf:1',
+        'limit_req "shop" uses the "$a" key while previously it used the "$b" key',
+        'zero size shared memory zone "shop"',
+        "mmap(MAP_ANON|MAP_SHARED, 9663676416) failed (12: Cannot allocate memory)",
+    ],
+)  # fmt: skip
+def test_what_lies_outside_of_the_object_may_be_mended_without_it(words: str) -> None:
+    assert blame(f"nginx: [emerg] {words}\n", CONF).cause is Cause.SURROUNDINGS
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'unknown directive "nonsense" in /srv/etc/conf.d/a.conf:12',
+        '"proxy_read_timeout" directive is duplicate in /srv/etc/conf.d/a.conf:12',
+        'duplicate location "/" in /srv/etc/conf.d/a.conf:12',
+        'invalid number of arguments in "return" directive in /srv/etc/conf.d/a.conf:12',
+        'invalid value "invalid" in "sub_filter_once" directive, it must be "on" or "off" in /srv/etc/conf.d/a.conf:1',
+        'unknown "shop" variable',
+        'pcre2_compile() failed: unknown POSIX class name in "/[[:foo:]]" at "foo:]]" in /srv/etc/conf.d/a.conf:1',
+        'SSL_CTX_set_cipher_list("x") failed (SSL: error:1410D0B9:SSL routines::no cipher match)',
+        'host in upstream "x y" is invalid in /srv/etc/conf.d/a.conf:1',
+    ],
+)
+def test_what_only_the_object_can_mend_is_not_tried_again(words: str) -> None:
+    assert blame(f"nginx: [emerg] {words}\n", CONF).cause is Cause.OBJECT
+
+
+def test_an_unknown_zone_is_sought_by_who_uses_it() -> None:
+    user = File("conf.d/a.conf", b"limit_req zone=shop burst=5;", origin=A)
+    assert found('zero size shared memory zone "shop"', user, File("conf.d/b.conf", b"", origin=B)) == [A]

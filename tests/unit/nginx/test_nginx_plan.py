@@ -3,8 +3,9 @@ from hypothesis import strategies as st
 
 from headgate.api import Ingress
 from headgate.ir import File, FileSet
-from headgate.nginx.isolate import Hold, changed, compose
+from headgate.nginx.isolate import Hold, changed, compose, gone
 from headgate.nginx.plan import Plan, plan
+from headgate.problems import ObjectRef
 
 ORIGINS = [Ingress.KIND.ref("default", name) for name in "ab"]
 
@@ -15,7 +16,8 @@ files = st.builds(
     origin=st.sampled_from([None, *ORIGINS]),
     mode=st.sampled_from([0o600, 0o644]),
     needs_reload=st.booleans(),
-    protected=st.booleans(),
+    fallback=st.sampled_from([None, b"0"]),
+    claims=st.frozensets(st.sampled_from(["server a.test", "server b.test"]), max_size=1),
 )
 sets = st.lists(files, unique_by=lambda file: file.name).map(FileSet)
 
@@ -71,9 +73,46 @@ def test_another_mode_is_a_change_and_another_origin_is_none() -> None:
 def test_holding_everybody_who_changed_leaves_their_last_good_files(wanted: FileSet, good: FileSet) -> None:
     held = compose(wanted, good, dict.fromkeys(changed(wanted, good), Hold.LAST_GOOD))
     for name, file in held.items():
-        assert file in {wanted.get(name), good.get(name)}
+        stands_in = name in wanted and file == wanted[name].without_origin()
+        assert stands_in or file in {wanted.get(name), good.get(name)}
     own = {file.name for file in wanted.values() if file.origin is None}
     assert own <= set(held)
+
+
+@given(sets, sets, st.sets(st.sampled_from(ORIGINS)), st.sampled_from(Hold))
+def test_whatever_is_held_nobody_comes_back_who_wants_nothing(
+    wanted: FileSet, good: FileSet, origins: set[ObjectRef], hold: Hold
+) -> None:
+    held = compose(wanted, good, dict.fromkeys(origins, hold))
+    wanting = {file.origin for file in wanted.values()}
+    assert {file.origin for file in held.values()} - {None} <= wanting
+
+
+@given(sets, sets, st.sets(st.sampled_from(ORIGINS)), st.sampled_from(Hold))
+def test_whatever_is_held_a_file_with_a_fallback_is_there(
+    wanted: FileSet, good: FileSet, origins: set[ObjectRef], hold: Hold
+) -> None:
+    held = compose(wanted, good, dict.fromkeys(origins, hold))
+    assert {file.name for file in wanted.values() if file.fallback is not None} <= set(held)
+
+
+@given(sets, sets, st.sets(st.sampled_from(ORIGINS)))
+def test_last_good_files_take_nothing_that_belongs_to_another_now(
+    wanted: FileSet, good: FileSet, origins: set[ObjectRef]
+) -> None:
+    held = compose(wanted, good, dict.fromkeys(origins, Hold.LAST_GOOD))
+    for file in held.values():
+        if file.origin in origins and file is good.get(file.name):
+            others = [one for one in wanted.values() if one.origin not in {None, file.origin}]
+            assert not any(file.claims & one.claims or file.name == one.name for one in others)
+
+
+@given(sets, sets, st.sets(st.sampled_from(ORIGINS)))
+def test_last_good_files_come_together_or_not_at_all(wanted: FileSet, good: FileSet, origins: set[ObjectRef]) -> None:
+    held = compose(wanted, good, dict.fromkeys(origins, Hold.LAST_GOOD))
+    for origin in origins:
+        own = {file.name for file in held.of(origin)}
+        assert own in (set(), {file.name for file in good.of(origin)})
 
 
 @given(sets, sets)
@@ -81,11 +120,63 @@ def test_holding_nobody_changes_nothing(wanted: FileSet, good: FileSet) -> None:
     assert dict(compose(wanted, good, {})) == dict(wanted)
 
 
-def test_an_absent_origin_has_no_file_unless_it_is_protected() -> None:
-    first, second = ORIGINS
-    wanted = FileSet(
-        [File("conf.d/a.conf", b"2", origin=first), File("conf.d/_d.conf", b"2", origin=second, protected=True)]
-    )
-    good = FileSet([File("conf.d/a.conf", b"1", origin=first), File("conf.d/_d.conf", b"1", protected=True)])
-    held = compose(wanted, good, {first: Hold.ABSENT, second: Hold.LAST_GOOD})
-    assert {name: file.data for name, file in held.items()} == {"conf.d/_d.conf": b"1"}
+FIRST, SECOND = ORIGINS
+DEFAULT = "conf.d/_default-server.conf"
+
+
+def default_server(data: bytes, origin: ObjectRef | None = None) -> File:
+    return File(DEFAULT, data, origin, fallback=b"own" if origin else None)
+
+
+def owned(name: str, data: bytes, origin: ObjectRef, *claims: str) -> File:
+    return File(f"conf.d/{name}.conf", data, origin, claims=frozenset(claims))
+
+
+def texts(files: FileSet) -> dict[str, bytes]:
+    return {file.name: file.data for file in files.values()}
+
+
+def test_an_absent_origin_has_no_file_but_a_fallback() -> None:
+    wanted = FileSet([owned("a", b"2", FIRST), default_server(b"2", FIRST)])
+    good = FileSet([owned("a", b"1", FIRST), default_server(b"1")])
+    assert texts(compose(wanted, good, {FIRST: Hold.ABSENT})) == {DEFAULT: b"own"}
+    assert texts(compose(wanted, FileSet(), {FIRST: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
+
+
+def test_the_default_server_of_who_is_gone_does_not_stand_in_for_its_successor() -> None:
+    wanted = FileSet([default_server(b"2", SECOND)])
+    good = FileSet([owned("a", b"1", FIRST), default_server(b"1", FIRST)])
+    assert texts(compose(wanted, good, {SECOND: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
+    assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD, SECOND: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
+
+
+def test_who_asks_for_a_host_in_place_of_all_keeps_all_while_its_new_files_are_refused() -> None:
+    wanted = FileSet([owned("a", b"2", FIRST), default_server(b"own")])
+    good = FileSet([default_server(b"1", FIRST)])
+    assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {DEFAULT: b"1"}
+    others = FileSet([owned("a", b"2", FIRST), default_server(b"2", SECOND)])
+    assert texts(compose(others, good, {FIRST: Hold.LAST_GOOD})) == {DEFAULT: b"2"}
+    assert texts(compose(others, good, {FIRST: Hold.LAST_GOOD, SECOND: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
+
+
+def test_a_host_that_went_to_another_is_not_kept_by_who_is_refused() -> None:
+    good = FileSet([owned("a", b"1", FIRST, "server a.test", "server b.test")])
+    wanted = FileSet([owned("a", b"2", FIRST, "server b.test"), owned("b", b"2", SECOND, "server a.test")])
+    assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/b.conf": b"2"}
+    alone = FileSet([owned("a", b"2", FIRST, "server b.test")])
+    assert texts(compose(alone, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/a.conf": b"1"}
+
+
+def test_last_good_files_do_not_outlive_the_secret_that_they_read() -> None:
+    good = FileSet([owned("a", b"auth_basic_user_file /etc/nginx/secrets/users;", FIRST), secret("users")])
+    wanted = FileSet([owned("a", b"2", FIRST)])
+    assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {}
+    other = FileSet([owned("a", b"auth_basic_user_file /etc/nginx/secrets/users-2;", FIRST), secret("users")])
+    assert texts(compose(wanted, other, {FIRST: Hold.LAST_GOOD})) == texts(FileSet(other.of(FIRST)))
+
+
+def test_only_who_wants_something_is_a_suspect() -> None:
+    good = FileSet([owned("a", b"1", FIRST), owned("b", b"1", SECOND), default_server(b"1", SECOND)])
+    wanted = FileSet([owned("b", b"1", SECOND), default_server(b"own")])
+    assert list(changed(wanted, good)) == [SECOND]
+    assert [file.origin for file in gone(wanted, good).values()] == [FIRST]

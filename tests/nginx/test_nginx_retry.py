@@ -1,0 +1,158 @@
+"""What nginx refuses for a reason outside of the object is tried again when asked, and is served once that is over."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from nginx_site import Site, origin
+
+from headgate.ir import File, Outcome
+from headgate.ir.apply import NOT_TRIED
+from headgate.nginx import Binary, LocalManager, ManagerOptions
+
+
+@pytest.fixture
+def taken() -> Iterator[socket.socket]:
+    """A port that another process has."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other
+
+
+def greedy(site: Site, taken: socket.socket) -> File:
+    return site.server("greedy", listen=taken.getsockname()[1])
+
+
+async def test_a_port_in_use_is_tried_again_and_heals(site: Site, manager: LocalManager, taken: socket.socket) -> None:
+    wanted = site.files(site.server("tea"), greedy(site, taken))
+    port = taken.getsockname()[1]
+    result = await manager.start(wanted)
+    assert (result.outcome, list(result.refused)) == (Outcome.APPLIED, [origin("greedy")])
+    assert (result.retry, result.kept) == ({origin("greedy")}, frozenset())
+    untouched = await manager.apply(wanted)
+    assert (untouched.retry, untouched.test_ms) == ({origin("greedy")}, 0)
+    errors = manager.stats.errors
+    still = await manager.apply(wanted, retry=result.retry)
+    assert (still.outcome, still.retry, await site.get("tea")) == (Outcome.UNCHANGED, {origin("greedy")}, "tea")
+    assert manager.stats.errors == errors, "the same refusal is not another error"
+    taken.close()
+    healed = await manager.apply(wanted, retry=still.retry)
+    assert (healed.outcome, healed.refused, healed.retry) == (Outcome.APPLIED, {}, frozenset())
+    assert await site.get("greedy", port=port) == "greedy"
+
+
+async def test_a_file_that_is_missing_is_tried_again_and_heals(site: Site, manager: LocalManager, prefix: Path) -> None:
+    outside = prefix / "x.inc"
+    good = site.server("tea")
+    await manager.start(site.files(good))
+    wanted = site.files(site.server("tea", f"include {outside};"))
+    result = await manager.apply(wanted)
+    assert (result.retry, result.kept) == ({origin("tea")}, {origin("tea")})
+    outside.write_text("return 200 included;")
+    healed = await manager.apply(wanted, retry=result.retry)
+    assert (healed.refused, await site.get("tea")) == ({}, "included")
+
+
+async def test_what_only_its_owner_can_mend_is_not_worth_a_retry(site: Site, manager: LocalManager) -> None:
+    await manager.start(site.files())
+    wanted = site.files(site.server("bad", "nonsense on;"), site.server("tea"))
+    assert (await manager.apply(wanted)).retry == frozenset()
+
+
+async def test_only_those_who_are_asked_for_are_tried_again(site: Site, manager: LocalManager, prefix: Path) -> None:
+    await manager.start(site.files())
+    files = [prefix / "a.inc", prefix / "b.inc"]
+    wanted = site.files(*(site.server(name, f"include {file};") for name, file in zip("ab", files, strict=True)))
+    assert (await manager.apply(wanted)).retry == {origin("a"), origin("b")}
+    for file in files:
+        file.write_text("return 200 included;")
+    result = await manager.apply(wanted, retry=[origin("a")])
+    assert (list(result.refused), await site.get("a"), await site.get("b")) == ([origin("b")], "included", "default")
+
+
+async def test_a_new_main_file_is_a_reason_to_try_everybody_again(site: Site, manager: LocalManager) -> None:
+    """What an Ingress names may come with the ConfigMap, in whatever order the two are changed."""
+    wanted = site.server("tea", "access_log /dev/null short; return 200 tea;")
+    await manager.start(site.files())
+    result = await manager.apply(site.files(wanted))
+    assert (list(result.refused), result.retry) == ([origin("tea")], frozenset())
+    result = await manager.apply(site.files(wanted, extra="log_format short '$uri';"))
+    assert (result.refused, await site.get("tea")) == ({}, "tea")
+
+
+async def test_an_object_in_the_way_of_another_is_followed_by_it(site: Site, manager: LocalManager) -> None:
+    first = site.server("a", before="upstream shared { server 127.0.0.1:1; }")
+    second = site.server("b", before="upstream shared { server 127.0.0.1:2; }")
+    await manager.start(site.files(first))
+    result = await manager.apply(site.files(first, second))
+    assert result.retry == {origin("b")}
+    await manager.apply(site.files(second))
+    assert (await manager.apply(site.files(second), retry=result.retry)).refused == {}
+    assert await site.get("b") == "b"
+
+
+async def test_what_was_not_tried_is_told_and_worth_a_retry(site: Site, binary: Binary) -> None:
+    manager = LocalManager(ManagerOptions(layout=site.layout, binary=binary, min_spacing_s=0, isolate_s=0))
+    wanted = site.files(site.server("tea", "nonsense on;"), site.server("coffee"))
+    result = await manager.start(wanted)
+    assert result.retry == {origin("tea"), origin("coffee")} == result.refused.keys()
+    assert all(message.startswith(NOT_TRIED) for message in result.refused.values())
+    await manager.quit(1)
+
+
+# --- how long one apply may take --------------------------------------------------------------------------
+
+
+def slow(prefix: Path, binary: Binary, seconds: float) -> Binary:
+    """An nginx whose ``-t`` takes *seconds* longer, as with a resolver that does not answer."""
+    program = prefix / "slow-nginx"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *-t*) sleep {seconds};; esac\nexec {binary.path} "$@"\n')
+    program.chmod(0o755)
+    return Binary(str(program), binary.capabilities)
+
+
+@pytest.fixture
+async def hurried(site: Site, binary: Binary, prefix: Path) -> AsyncIterator[LocalManager]:
+    """A Manager whose nginx is slow to test, and which has little time."""
+    options = ManagerOptions(
+        layout=site.layout, binary=slow(prefix, binary, 0.2), min_spacing_s=0, reload_timeout_s=60, apply_s=6
+    )
+    manager = LocalManager(options)
+    yield manager
+    await manager.quit(0.2)
+
+
+def nameless(site: Site, number: int) -> File:
+    """A server whose name is too long for the hash table, which nginx builds when it no longer knows any file."""
+    return site.server(f"n{number}", f"server_name {'x' * 60}{number}.test;")
+
+
+async def test_a_search_by_halves_ends_in_time_and_what_it_did_not_reach_is_told(
+    site: Site, hurried: LocalManager
+) -> None:
+    """A quarter of the time is for the search: at 0.2 s a probe it cannot reach 40 objects, whatever the machine."""
+    extra = "server_names_hash_bucket_size 64;"
+    await hurried.start(site.files(site.server("tea"), extra=extra))
+    many = [nameless(site, number) for number in range(40)]
+    result = await hurried.apply(site.files(site.server("tea"), *many, extra=extra))
+    assert result.ok
+    assert result.refused.keys() == {file.origin for file in many}
+    late = {o for o, message in result.refused.items() if message.startswith(NOT_TRIED)}
+    assert late
+    assert late <= result.retry
+    assert await site.get("tea") == "tea"
+
+
+async def test_an_nginx_that_never_ends_its_test_fails_the_apply_in_time(
+    site: Site, binary: Binary, prefix: Path
+) -> None:
+    options = ManagerOptions(layout=site.layout, binary=slow(prefix, binary, 60), min_spacing_s=0, apply_s=1)
+    manager = LocalManager(options)
+    async with asyncio.timeout(30):
+        result = await manager.start(site.files(site.server("tea")))
+    assert (result.outcome, result.passing) == (Outcome.FAILED, True)
+    assert "nginx -t did not end within" in result.error
+    await manager.quit(0)
