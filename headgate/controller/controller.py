@@ -14,15 +14,16 @@ from msgspec import structs
 from headgate.api import TopLevel
 from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, FileSet, Outcome
+from headgate.ir.apply import APPLY_S
 from headgate.k8s import Batch, WorkQueue
-from headgate.nginx.manager import Manager
+from headgate.nginx.manager import Manager, Reason
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)
 
-STUCK_S = 900.0
-"""No batch takes so long: every wait inside has a limit of its own, far below."""
+STUCK_S = 5 * APPLY_S
+"""No batch takes so long (seconds): it applies three times at most, and the pipeline does not wait."""
 WHOLE = ObjectRef("NGINX", "", "configuration")
 """The key of no object: by it the whole is looked at again, at the start, as time passes, and after a failed apply."""
 
@@ -81,6 +82,8 @@ class Controller:
         self._started = False
         self._serving: FileSet | None = None
         self._result = ApplyResult(outcome=Outcome.UNCHANGED, version=0)
+        self._retries: dict[ObjectRef, ObjectRef] = {}
+        """The keys under which refused objects are tried again, and which objects those are."""
 
     def stuck(self) -> str:
         """Return why the process should be restarted: one batch has been worked on for ``STUCK_S``; else empty."""
@@ -105,10 +108,12 @@ class Controller:
         generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
         self._take(generation)
         advanced = time.monotonic()
-        result, config_refusal = await self._apply(generation)
+        retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
+        result, config_refusal = await self._apply(generation, retry)
         generation = structs.replace(self.generation or generation, spent=generation.spent)
         self._reporter.report(generation, result, frozenset(batch.keys), config_refusal)
         self._conclude(result)
+        self._schedule(result, retry)
         took = time.monotonic() - began
         self._busy_since = None
         self._measures.observe_stage("manager", time.monotonic() - advanced)
@@ -118,18 +123,20 @@ class Controller:
         fields = _summary(batch, generation, result, advanced - began, took)
         log.log(logging.INFO if news else logging.DEBUG, "batch", extra={"fields": fields})
 
-    async def _apply(self, generation: Generation) -> tuple[ApplyResult, str]:
+    async def _apply(self, generation: Generation, retry: frozenset[ObjectRef]) -> tuple[ApplyResult, str]:
         """Have nginx serve *generation*, or what the Pipeline offers instead while nginx refuses.
+
+        *retry* are refused objects that nginx may accept by now.
 
         Returns:
             the last result, and what nginx said against the ConfigMap if that was given up.
         """
         while True:
-            result = await self._bring(generation)
+            result = await self._bring(generation, retry)
             ruling = await asyncio.to_thread(self._pipeline.judge, result)
             if ruling.again is None:
                 return result, ruling.config_refusal
-            generation = ruling.again
+            generation, retry = ruling.again, frozenset()
             self._take(generation)
 
     def _take(self, generation: Generation) -> None:
@@ -140,14 +147,15 @@ class Controller:
         for bug in generation.bugs:
             log.error("internal error", extra={"fields": {"object": str(bug.ref), "trace": bug.trace}})
 
-    async def _bring(self, generation: Generation) -> ApplyResult:
-        """Have the Manager serve the files of *generation*, unless they are the very ones that it serves."""
+    async def _bring(self, generation: Generation, retry: frozenset[ObjectRef]) -> ApplyResult:
+        """Have the Manager serve the files of *generation*, unless it serves just them and nobody is to be retried."""
         files = generation.files
-        if files is self._serving:
+        if files is self._serving and not retry:
             kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, written=0, deleted=0)
             return structs.replace(kept, test_ms=0.0, reload_ms=0.0)
         if self._started:
-            result = await self._manager.apply(files, reason="endpoints" if generation.endpoints_only else "other")
+            reason: Reason = "endpoints" if generation.endpoints_only else "other"
+            result = await self._manager.apply(files, reason=reason, retry=retry)
         else:
             result = await self._manager.start(files)
             self._started = result.ok
@@ -156,15 +164,27 @@ class Controller:
 
     def _conclude(self, result: ApplyResult) -> None:
         """Decide about readiness, and about another try of what failed."""
-        if result.ok and self.unready:
+        if result.ok and self.unready and not result.undecided:
             self.unready = self._doubt()
-        if result.undecided or result.outcome is Outcome.FAILED or not self._started:
+        if result.outcome is Outcome.FAILED or not self._started:
             self._serving = None
             self._queue.retry(WHOLE)
         elif result.ok:
             self._queue.forget(WHOLE)
         if not self._started:
             self.unready = f"nginx does not serve yet: {result.error}"
+
+    def _schedule(self, result: ApplyResult, retried: frozenset[ObjectRef]) -> None:
+        """Have refused objects that nginx may accept later tried again, each after a back-off of its own."""
+        if not result.ok:
+            return
+        waiting = {retry_key(origin): origin for origin in result.retry}
+        for key, origin in waiting.items():
+            if key not in self._retries or origin in retried:
+                self._queue.retry(key)
+        for key in self._retries.keys() - waiting.keys():
+            self._queue.forget(key)
+        self._retries = waiting
 
     def _doubt(self) -> str:
         """Say why traffic had better stay away from an nginx that serves, if there is a reason."""
@@ -174,6 +194,11 @@ class Controller:
         if census.served or not census.refused:
             return ""
         return f"all {census.refused} Ingresses are refused (-enable-config-safety); their events say why"
+
+
+def retry_key(origin: ObjectRef) -> ObjectRef:
+    """Return the key under which a refused object is tried again; its own would mean that the object changed."""
+    return ObjectRef("NGINX", origin.namespace, f"{origin.kind} {origin.name}")
 
 
 def _idle(result: ApplyResult) -> bool:

@@ -105,8 +105,8 @@ class Reporter:
         self._ignored_level = ignored_level
         self._last: dict[ObjectRef, Verdict] = {}
         self._standings: dict[ObjectRef, Standing] = {}
-        self._served: set[ObjectRef] = set()
         self._refused: frozenset[ObjectRef] = frozenset()
+        self._kept: frozenset[ObjectRef] = frozenset()
         self._doubtful: set[ObjectRef] = set()
         """Whose owners were told that an apply failed as a whole, and are told when one succeeds."""
 
@@ -126,15 +126,12 @@ class Reporter:
         self._standings.update(update.standings)
         for ref in update.gone:
             self._forget(ref)
-        self._served &= generation.resources.keys()
         for ref in sorted(self._concerned(generation, result)):
             self._tell(ref, generation, result, again=ref in keys)
         if generation.config_map is not None:
             self._tell_config_map(generation.config_map, result, config_refusal)
         for secret, problems in generation.special.items():
             self._tell_special(secret, problems)
-        if result.ok:  # so that a later refusal can say whether something is kept
-            self._served |= generation.generated - result.refused.keys()
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
 
     def census(self) -> Census:
@@ -145,11 +142,11 @@ class Reporter:
 
     def _concerned(self, generation: Generation, result: ApplyResult) -> set[ObjectRef]:
         """Return whose verdict may have changed."""
-        refused = frozenset(result.refused)
+        refused, kept = frozenset(result.refused), result.kept & result.refused.keys()
         concerned = set(generation.update.standings)
-        for ref in generation.generated | (refused ^ self._refused):
+        for ref in generation.generated | (refused ^ self._refused) | (kept ^ self._kept):
             concerned.update(generation.members(ref))
-        self._refused = refused
+        self._refused, self._kept = refused, kept
         concerned |= self._doubtful
         concerned -= generation.update.gone
         self._doubtful = set() if result.ok else set(concerned)
@@ -180,7 +177,7 @@ class Reporter:
         if owner is None:
             return None
         message = result.refused.get(owner) or ("" if result.ok else result.error)
-        return Refusal(message, kept=owner in self._served) if message else None
+        return Refusal(message, kept=owner in result.kept) if message else None
 
     def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, refusal: str) -> None:
         ref = self._config_map

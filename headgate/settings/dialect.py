@@ -75,14 +75,14 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return annotations.get(self.ingress_class[0], "")
 
 
+_MERGEABLE = (
+    "master or minion: a master holds a host, TLS and what holds for all of it; its minions, of any namespace, have "
+    "the paths."
+)
 INCUMBENT = Dialect(
     prefix="nginx.org/",
     related=("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/"),
-    role=(
-        "nginx.org/mergeable-ingress-type",
-        "master or minion: a master holds a host, TLS and what holds for all of it; its minions, of any namespace, have "
-        "the paths.",
-    ),
+    role=("nginx.org/mergeable-ingress-type", _MERGEABLE),
     ingress_class=(
         "kubernetes.io/ingress.class",
         "Class of the Ingress; where it is set, spec.ingressClassName does not count.",
