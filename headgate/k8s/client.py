@@ -65,6 +65,9 @@ class Client:
     Credentials are asked for at each request and stand in no session; a 401 is answered with fresh ones, once.
     """
 
+    failure: type[Exception] = K8sError
+    """What every method may raise; anything else is a bug."""
+
     def __init__(self, config: ClusterConfig, *, auth: Authenticator | None = None) -> None:
         """Prepare; nothing is sent before the first request.
 

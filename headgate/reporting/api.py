@@ -13,9 +13,14 @@ from headgate.api.base import Kind
 class ApiWriter(Protocol):
     """Writes to the API server.
 
-    A failed call raises an Exception of the client's own tree. Where the server answered, it carries the HTTP code
-    in an attribute ``status``; without one the call may be tried again.
+    A failed call raises a ``failure``. Where the server answered, it carries the HTTP code in an attribute
+    ``status``; without one the call may be tried again. Any other exception is a bug.
     """
+
+    @property
+    def failure(self) -> type[Exception]:
+        """The root of the client's own exceptions."""
+        ...
 
     async def create(self, kind: Kind, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST *body* and return the object as stored."""
@@ -60,8 +65,13 @@ class Denials:
         self._namespaces.discard(namespace)
 
 
+def may_heal(error: Exception) -> bool:
+    """Whether the same write may succeed later: nobody answered, or a rule is missing that may yet be granted."""
+    return not is_final(error) or status_code(error) == http.HTTPStatus.FORBIDDEN
+
+
 def is_final(error: Exception) -> bool:
-    """Whether asking again cannot help: the server answered and said no."""
+    """Whether asking again at once cannot help: the server answered and said no."""
     code = status_code(error)
     passing = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.CONFLICT, http.HTTPStatus.TOO_MANY_REQUESTS}
     return http.HTTPStatus.BAD_REQUEST <= code < http.HTTPStatus.INTERNAL_SERVER_ERROR and code not in passing

@@ -158,11 +158,15 @@ class EventRecorder:
         for attempt in range(1, self._limits.tries + 1):
             try:
                 await self._send(api, verdict, times)
-            except Exception as error:  # noqa: BLE001 the client's errors are not known here; an Event is never worth an end
+            except api.failure as error:
                 if is_final(error) or attempt == self._limits.tries:
                     self._drop(verdict, str(error), self._denials.level(_namespace(verdict.ref), error))
                     return
                 await asyncio.sleep(retry_delay(attempt, first=self._limits.retry, longest=LONGEST_RETRY))
+            except Exception:
+                log.exception("internal error", extra={"fields": {"object": str(verdict.ref), "doing": "its event"}})
+                self.dropped += 1
+                return
             else:
                 self._denials.over(_namespace(verdict.ref))
                 return
@@ -173,7 +177,7 @@ class EventRecorder:
         if said is not None:
             try:
                 await self._count_up(api, verdict, said, times)
-            except Exception as error:
+            except api.failure as error:
                 if status_code(error) != _NOT_FOUND:
                     raise
                 del self._said[verdict]

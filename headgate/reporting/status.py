@@ -17,7 +17,7 @@ from headgate.api.core import LoadBalancerIngress, LoadBalancerStatus, Service
 from headgate.api.networking import Ingress
 from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
-from headgate.reporting.api import ApiWriter, Denials, status_code
+from headgate.reporting.api import ApiWriter, Denials, may_heal, status_code
 from headgate.reporting.verdicts import Verdict
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ class StatusWriter:
         self._served: dict[ObjectRef, bool] = {}
         self._written: dict[ObjectRef, Addresses] = {}
         self._failures: dict[ObjectRef, int] = {}
+        self._bugs: dict[ObjectRef, str] = {}
         self._denials = Denials()
         self._timers: dict[ObjectRef, asyncio.TimerHandle] = {}
         self._dirty: set[ObjectRef] = set()
@@ -107,7 +108,7 @@ class StatusWriter:
 
     def forget(self, ref: ObjectRef) -> None:
         """Stop caring for an Ingress that was deleted or went to another class."""
-        for memory in (self._served, self._written, self._failures):
+        for memory in (self._served, self._written, self._failures, self._bugs):
             memory.pop(ref, None)
         if timer := self._timers.pop(ref, None):
             timer.cancel()
@@ -177,10 +178,13 @@ class StatusWriter:
             return
         try:
             await self._api.update_status(Ingress.KIND, ref.namespace, ref.name, self._change(ref))
-        except Exception as error:  # noqa: BLE001 the client's errors are not known here; other statuses must not wait
+        except self._api.failure as error:
             self._failed(ref, error)
+        except Exception as error:  # noqa: BLE001 kept to this status; others must not wait
+            self._broke(ref, error)
         else:
             self._failures.pop(ref, None)
+            self._bugs.pop(ref, None)
             self._denials.over(ref.namespace)
 
     def _wanted(self, ref: ObjectRef) -> Addresses | None:
@@ -213,9 +217,12 @@ class StatusWriter:
         return change
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
-        """Say it and try again later, unless the object is gone."""
+        """Say it and try again later, unless the object is gone or will be refused again."""
         self._written.pop(ref, None)
         if ref not in self._served or status_code(error) == _NOT_FOUND:
+            return
+        if not may_heal(error):
+            log.warning("status not written", extra={"fields": {"object": str(ref), "error": str(error)}})
             return
         failures = self._failures[ref] = self._failures.get(ref, 0) + 1
         delay = retry_delay(failures, first=self._pace.retry, longest=self._pace.longest)
@@ -224,6 +231,13 @@ class StatusWriter:
         if timer := self._timers.pop(ref, None):
             timer.cancel()
         self._timers[ref] = asyncio.get_running_loop().call_later(delay, self._again, ref)
+
+    def _broke(self, ref: ObjectRef, error: Exception) -> None:
+        """Say once that a bug of ours kept a status from being written; it is tried again when something changes."""
+        self._written.pop(ref, None)
+        known, self._bugs[ref] = self._bugs.get(ref), repr(error)
+        level = logging.DEBUG if known == repr(error) else logging.ERROR
+        log.log(level, "internal error", exc_info=error, extra={"fields": {"object": str(ref), "doing": "its status"}})
 
     def _again(self, ref: ObjectRef) -> None:
         self._timers.pop(ref, None)

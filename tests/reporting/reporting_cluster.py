@@ -23,6 +23,8 @@ class RefusedError(Exception):
 class Cluster:
     """Objects by plural, namespace and name; each request is noted and may be refused or held."""
 
+    failure: type[Exception] = RefusedError
+
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.requests: list[tuple[str, str]] = []
@@ -30,6 +32,8 @@ class Cluster:
         self.broken: set[str] = set()
         self.denied: set[str] = set()
         """Verbs for which there is no rule."""
+        self.bugs: set[str] = set()
+        """Objects at which the client itself fails."""
         self.gate: asyncio.Event | None = None
         self.flying = self.most_flying = 0
 
@@ -79,6 +83,8 @@ class Cluster:
             self.flying -= 1
         if verb in self.denied:
             raise RefusedError(403)
+        if name.partition(".")[0] in self.bugs:
+            raise TypeError("a bug")
         if name in self.broken:
             raise RefusedError(500)
         if self.refusals and (status := self.refusals.pop(0)) >= 0:

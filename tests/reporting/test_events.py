@@ -207,6 +207,19 @@ async def test_a_long_message_is_cut_at_a_character(cluster: Cluster) -> None:
     assert message == "ü" * (len(message) - 1) + "…"
 
 
+async def test_a_bug_is_told_once_with_its_traceback_and_the_next_event_is_sent(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = EventRecorder(cluster, limits=FAST)
+    cluster.bugs = {"broken"}
+    async with Running(recorder.run):
+        recorder.record(verdict(name="broken"))
+        recorder.record(verdict(name="cafe"))
+        await eventually(lambda: recorder.dropped and cluster.events())
+    assert cluster.count("create") == 2
+    assert [record.message for record in caplog.records if record.exc_info] == ["internal error"]
+
+
 async def test_a_slow_object_does_not_hold_up_recording(cluster: Cluster) -> None:
     cluster.gate = asyncio.Event()
     recorder = EventRecorder(cluster)

@@ -1,6 +1,7 @@
 """The leader writes addresses to Ingresses, and only what differs."""
 
 import asyncio
+import logging
 from typing import Any
 
 import msgspec
@@ -212,6 +213,46 @@ async def test_a_missing_rule_is_said_once_and_what_is_granted_later_works(
         site.cluster.denied = set()
         await eventually(lambda: all(site.shown(name) for name in names))
     assert [record.message for record in caplog.records] == ["status not written"]
+
+
+async def test_a_bug_is_told_once_with_its_traceback_and_not_tried_for_ever(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put("bad")
+    site.cluster.objects["ingresses", "shop", "bad"]["status"] = {"loadBalancer": {"ingress": "no list"}}
+    site.frozen = Ingress()
+    site.put("good")
+    site.writer.lead()
+    site.writer.set_addresses((IP,))
+    async with Running(site.writer.run):
+        site.writer.report(verdict("bad"))
+        await eventually(lambda: caplog.records)
+        assert not site.writer._timers
+        site.writer.report(verdict("bad"))
+        await eventually(lambda: site.cluster.requests.count(("get", "bad")) == 2 and not site.cluster.flying)
+        site.writer.report(verdict("good"))
+        await eventually(lambda: site.shown("good"))
+    (said,) = (record for record in caplog.records if record.levelno >= logging.INFO)
+    assert (said.message, said.levelno) == ("internal error", logging.ERROR)
+    assert said.exc_info
+    assert said.fields == {"object": "Ingress shop/bad", "doing": "its status"}
+
+
+async def test_a_status_that_the_server_refuses_for_good_is_not_tried_again(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.put()
+    site.put("other")
+    site.cluster.refusals = [-1, 422]
+    site.writer.lead()
+    site.writer.set_addresses((IP,))
+    async with Running(site.writer.run):
+        site.writer.report(verdict())
+        await eventually(lambda: caplog.records)
+        assert not site.writer._timers
+        site.writer.report(verdict("other"))
+        await eventually(lambda: site.shown("other"))
+    assert site.cluster.requests.count(("put", "cafe")) == 1
 
 
 async def test_a_deleted_ingress_is_let_go(site: Site) -> None:
