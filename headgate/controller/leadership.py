@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 
-from headgate.api import Ingress, Service
+from headgate.api import ConfigMap, Ingress, Service
 from headgate.k8s import Client, LeaderElector, LeaseTiming
 from headgate.options import Options
 from headgate.problems import ObjectRef
@@ -39,14 +39,22 @@ class Leadership:
                 tasks.create_task(self.status.run())
 
     def report_addresses(self, configured: str) -> None:
-        """Look at the addresses that Ingresses show; *configured* is the ConfigMap's, which goes first."""
+        """Look at the addresses that Ingresses show; *configured* is the ConfigMap's, which goes first.
+
+        Called after a batch, so everything that may be read was read; what may not be read leaves statuses alone.
+        """
         if self.status is None:
             return
-        service = None
-        if self._options.external_service:
-            ref = Service.KIND.ref(self._options.pod_namespace, self._options.external_service)
+        options, service, known = self._options, None, True
+        if options.external_service:
+            ref = Service.KIND.ref(options.pod_namespace, options.external_service)
             service = self._watches.find(Service, ref)
-        self.status.set_addresses(addresses(service if isinstance(service, Service) else None, configured))
+            known = self._watches.listed(Service, ref)
+        if named := options.nginx_configmaps:
+            ref = ConfigMap.KIND.ref(named.namespace, named.name)
+            known = known and self._watches.listed(ConfigMap, ref)
+        found = addresses(service if isinstance(service, Service) else None, configured)
+        self.status.set_addresses(found, known=known)
 
     def _campaign(self, client: Client, timing: LeaseTiming | None) -> LeaderElector:
         return LeaderElector(

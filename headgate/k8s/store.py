@@ -20,6 +20,8 @@ class Store(Mapping[ObjectRef, M], Generic[M]):
     def __init__(self) -> None:
         """Begin empty."""
         self._objects: dict[ObjectRef, M] = {}
+        self.listed = False
+        """Whether the collection was read as a whole; an absent object is surely absent only then."""
 
     def __getitem__(self, ref: ObjectRef) -> M:
         return self._objects[ref]
@@ -47,6 +49,7 @@ class Store(Mapping[ObjectRef, M], Generic[M]):
     def replace(self, objects: Mapping[ObjectRef, M]) -> list[ObjectRef]:
         """Take *objects* as the whole; return each identity that differs, also those no longer there."""
         old, self._objects = self._objects, dict(objects)
+        self.listed = True
         gone = [ref for ref in old if ref not in objects]
         fresh = [ref for ref, item in objects.items() if ref not in old or not same(old[ref], item)]
         return gone + fresh

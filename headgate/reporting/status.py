@@ -113,12 +113,13 @@ class StatusWriter:
         if timer := self._timers.pop(ref, None):
             timer.cancel()
 
-    def set_addresses(self, found: Addresses) -> None:
+    def set_addresses(self, found: Addresses, *, known: bool = True) -> None:
         """Change what served Ingresses show.
 
-        No address is no reason to clear statuses until one was known: at the start the Service may not be read yet.
+        No address clears statuses, also those of an earlier installation, unless it is not *known* whether there is
+        one: the Service or the ConfigMap that would say it was not read yet, or may not be read.
         """
-        if found == self._addresses or (self._addresses is None and not found):
+        if found == self._addresses or not (found or known):
             return
         self._addresses = found
         self._mark_all()

@@ -65,6 +65,10 @@ class Watches:
         models = {(model.KIND.group, model.KIND.name): model for model in self.collections}
         return {ref: self.find(model, ref) if (model := models.get((ref.group, ref.kind))) else None for ref in keys}
 
+    def listed(self, model: type[TopLevel], ref: ObjectRef) -> bool:
+        """Whether *ref* would be known if it were there: it is watched, and the whole was read."""
+        return self.collections[model].listed(ref)
+
     async def synced(self) -> None:
         """Return once every Informer has the whole of its collection, or may not have it."""
         if self._namespaces:

@@ -159,6 +159,27 @@ def test_minions_are_told_of_their_master(setup: Setup) -> None:
     wait_until(lambda: cluster.addresses("minion") == [])
 
 
+def test_an_address_of_an_earlier_installation_is_corrected_by_the_leader(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+    stale = {**answering("cafe", "cafe.test", "x"), "status": {"loadBalancer": {"ingress": [SECOND]}}}
+    cluster.put(stale, service("front", "ours", type="LoadBalancer"))
+    serve_cluster("-report-ingress-status", "-external-service=front")
+    wait_until(lambda: cluster.addresses("cafe") == [])
+
+
+def test_an_address_is_left_alone_while_the_service_that_names_it_cannot_be_read(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
+    stale = {**answering("cafe", "cafe.test", "x"), "status": {"loadBalancer": {"ingress": [SECOND]}}}
+    bad = {**ingress("bad", {"bad.test": [path("tea", "no/slash")]}), "status": stale["status"]}
+    cluster.put(stale, bad, balancer("203.0.113.1"))
+    cluster.do(lambda api: api.forbid("list", "services"))
+    serve_cluster("-report-ingress-status", "-external-service=front")
+    wait_until(lambda: cluster.addresses("bad") == [])  # written after the batch that looked at the addresses
+    assert cluster.addresses("cafe") == [SECOND]
+    cluster.do(lambda api: api.allow("list", "services"))
+    wait_until(lambda: cluster.addresses("cafe") == [FIRST], 40)
+
+
 def test_statuses_are_not_written_unless_asked_for(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(balancer("203.0.113.1"), answering("cafe", "cafe.test", "x"))
     headgate = serve_cluster("-external-service=front")

@@ -170,11 +170,34 @@ async def test_addresses_change_and_go(site: Site) -> None:
             await eventually(lambda expected=wanted: site.shown() == expected)
 
 
+async def test_no_address_clears_what_an_earlier_installation_wrote(site: Site) -> None:
+    site.put("cafe", {"ip": "203.0.113.7"})
+    site.writer.report(verdict())
+    site.writer.set_addresses(())
+    site.writer.lead()
+    async with Running(site.writer.run):
+        await eventually(lambda: site.shown("cafe") is None)
+
+
+async def test_an_address_that_cannot_be_read_any_more_stays(site: Site) -> None:
+    site.put()
+    site.put("bad", {"ip": "203.0.113.7"})
+    site.writer.lead()
+    site.writer.report(verdict())
+    async with Running(site.writer.run):
+        site.writer.set_addresses((IP,))
+        await eventually(site.shown)
+        site.writer.set_addresses((), known=False)
+        site.writer.report(verdict("bad", served=False))
+        await eventually(lambda: site.shown("bad") is None)
+    assert site.shown() == [{"ip": "203.0.113.7"}]
+
+
 async def test_an_unknown_address_at_the_start_clears_nothing(site: Site) -> None:
     site.put("cafe", {"ip": "203.0.113.7"})
     site.put("bad", {"ip": "203.0.113.7"})
     site.writer.lead()
-    site.writer.set_addresses(())
+    site.writer.set_addresses((), known=False)
     async with Running(site.writer.run):
         site.writer.report(verdict())
         site.writer.report(verdict("bad", served=False))
