@@ -67,9 +67,11 @@ class App:
         env = self._environment(binary)
         self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
         self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
-        self._events = EventRecorder(self._client, instance=options.pod_name)
+        self._events = EventRecorder(self._client, pod=self._subject.ref)
         self._leadership = (
-            Leadership(options, self._client, self._watches, self._metrics, lease) if self._client else None
+            Leadership(options, self._client, self._watches, self._metrics, self._events, lease)
+            if self._client
+            else None
         )
         self._gauges = Gauges(self._metrics, self._generation, self._manager, self._queue)
         latency = options.enable_latency_metrics
@@ -80,9 +82,12 @@ class App:
     def begin_shutdown(self, end: Callable[[], object]) -> None:
         """Become not ready at once, and call *end*, which cancels ``run``, after the grace period.
 
-        Everything else continues meanwhile. Without a cluster nothing watches readiness: there is no grace period.
+        Everything else continues meanwhile, but another replica leads from now on. Without a cluster nothing watches
+        readiness: there is no grace period.
         """
         self._shutdown.begin(end, serving=self._client is not None and not self._unready())
+        if self._leadership:
+            self._leadership.leave()
 
     async def run(self) -> None:
         """Serve until cancelled; then say not ready, drain nginx, and stop.

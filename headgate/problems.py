@@ -52,6 +52,7 @@ class Problem(msgspec.Struct, frozen=True, order=False, gc=False):
         effect: what Headgate does now.
         severity: whether the object is refused.
         code: the event reason, where it is not the usual one of the severity (``NoIngressMasterFound``).
+        passing: whether it may be over in a moment by itself, so that it is worth an event only if it lasts.
     """
 
     origin: ObjectRef
@@ -61,6 +62,7 @@ class Problem(msgspec.Struct, frozen=True, order=False, gc=False):
     effect: str = ""
     severity: Severity = Severity.WARNING
     code: str = ""
+    passing: bool = False
 
     @property
     def refuses(self) -> bool:

@@ -40,9 +40,12 @@ class Ears:
         self.last: dict[ObjectRef, Verdict] = {}
         self.heard = 0
 
-    def record(self, verdict: Verdict) -> None:
-        self.heard += 1
-        self.last[verdict.ref] = verdict
+    def record(self, *verdicts: Verdict) -> None:
+        self.heard += len(verdicts)
+        self.last.update((verdict.ref, verdict) for verdict in verdicts)
+
+    def forget(self, ref: ObjectRef) -> None:
+        self.last.pop(ref, None)
 
 
 class Desk:

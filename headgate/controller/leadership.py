@@ -1,4 +1,4 @@
-"""Leadership and what only a leader does: the statuses of Ingresses."""
+"""Leadership and what only a leader does: the statuses of Ingresses, and events about objects."""
 
 from __future__ import annotations
 
@@ -10,33 +10,51 @@ from headgate.api import ConfigMap, Ingress, Service
 from headgate.k8s import Client, LeaderElector, LeaseTiming
 from headgate.options import Options
 from headgate.problems import ObjectRef
+from headgate.reporting.events import EventRecorder
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.status import StatusWriter, addresses
 from headgate.watch import Watches
 
 
 class Leadership:
-    """Campaigns for the Lease if there is one to campaign for, and lets the StatusWriter write while it is held."""
+    """Campaigns for the Lease if there is one to campaign for; while it is held, statuses and events are written."""
 
-    def __init__(
-        self, options: Options, client: Client, watches: Watches, metrics: Metrics, timing: LeaseTiming | None = None
+    def __init__(  # noqa: PLR0913 - what it reads, whom it tells, and another pace for tests
+        self,
+        options: Options,
+        client: Client,
+        watches: Watches,
+        metrics: Metrics,
+        events: EventRecorder,
+        timing: LeaseTiming | None = None,
     ) -> None:
         """Prepare; nothing is asked before ``run``."""
         self._options = options
         self._watches = watches
         self._metrics = metrics
+        self._events = events
+        self._campaigning: asyncio.Task[None] | None = None
         self.status = StatusWriter(client, self._ingress) if options.report_ingress_status else None
         self._elector = self._campaign(client, timing) if options.enable_leader_election else None
         if self._elector is None:
             self._lead()
+        else:
+            events.follow()
 
     async def run(self) -> None:
         """Campaign and write for ever; cancellation gives the Lease back."""
         async with asyncio.TaskGroup() as tasks:
             if self._elector:
-                tasks.create_task(self._elector.run())
+                self._campaigning = tasks.create_task(self._elector.run())
             if self.status:
                 tasks.create_task(self.status.run())
+
+    def leave(self) -> None:
+        """Stop leading, while the rest goes on: another replica, perhaps with other flags, takes over at once."""
+        if self._campaigning:
+            self._campaigning.cancel()
+        elif self._elector is None:
+            self._follow()
 
     def report_addresses(self, configured: str) -> None:
         """Look at the addresses that Ingresses show; *configured* is the ConfigMap's, which goes first.
@@ -64,16 +82,26 @@ class Leadership:
             self._options.pod_name or f"{socket.gethostname()}-{os.getpid()}",
             started=self._lead,
             stopped=self._follow,
+            barred=self._speak,
             timing=timing,
         )
 
     def _lead(self) -> None:
         self._metrics.set_leader(leading=True)
+        self._events.lead(self._leads)
         if self.status:
-            self.status.lead(lambda: self._elector is None or self._elector.is_leader)
+            self.status.lead(self._leads)
+
+    def _leads(self) -> bool:
+        return self._elector is None or self._elector.is_leader
+
+    def _speak(self) -> None:
+        """Say events all the same where the role does not let anybody lead: better twice than never."""
+        self._events.lead(lambda: self._elector is not None and self._elector.barred)
 
     def _follow(self) -> None:
         self._metrics.set_leader(leading=False)
+        self._events.follow()
         if self.status:
             self.status.follow()
 

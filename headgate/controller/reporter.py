@@ -34,8 +34,11 @@ Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
 class EventSink(Protocol):
     """Where Verdicts become Events."""
 
-    def record(self, verdict: Verdict) -> None:
-        """Send it."""
+    def record(self, *verdicts: Verdict) -> None:
+        """Take everything that there is to say about one object now."""
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Have nothing to say about an object any more."""
 
 
 class StatusSink(Protocol):
@@ -186,8 +189,7 @@ class Reporter:
         found = self._find(ConfigMap, ref)
         subject = Subject(ref, found.metadata.uid if found else "", ConfigMap.KIND.api_version)
         against = refusal or ("" if result.ok else result.error)
-        for verdict in for_config_map(subject, problems, Refusal(against) if against else None):
-            self._sinks.events.record(verdict)
+        self._sinks.events.record(*for_config_map(subject, problems, Refusal(against) if against else None))
 
     def _tell_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
         """Say what became of a Secret of a flag; each renewal is news, though the words are the same."""
@@ -204,6 +206,7 @@ class Reporter:
     def _forget(self, ref: ObjectRef) -> None:
         self._last.pop(ref, None)
         self._standings.pop(ref, None)
+        self._sinks.events.forget(ref)
         if self._sinks.status:
             self._sinks.status.forget(ref)
 

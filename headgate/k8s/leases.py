@@ -6,14 +6,14 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from headgate.api import Lease, LeaseSpec
 from headgate.k8s.client import Client
-from headgate.k8s.errors import Conflict, K8sError, NotFound
+from headgate.k8s.errors import Conflict, Forbidden, K8sError, NotFound
 from headgate.k8s.jitter import jittered
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class LeaderElector:
         *,
         started: Callable[[], None],
         stopped: Callable[[], None],
+        barred: Callable[[], None] = lambda: None,
         timing: LeaseTiming | None = None,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -70,6 +71,7 @@ class LeaderElector:
             identity: of this replica, the name of its Pod.
             started: called when this replica begins to lead; must not block.
             stopped: called when it ceases to.
+            barred: called when the role turns out not to allow what an election needs.
             timing: see ``LeaseTiming``.
             clock: seconds that never run backwards.
             pause: how to wait.
@@ -80,6 +82,7 @@ class LeaderElector:
         self._identity = identity
         self._started = started
         self._stopped = stopped
+        self._tell_barred = barred
         self._timing = timing or LeaseTiming()
         self._clock = clock
         self._pause = pause
@@ -89,6 +92,8 @@ class LeaderElector:
         self._seen_at = 0.0
         self._holder = ""
         self._said = ""
+        self.barred = False
+        """Whether the role did not allow the last attempt."""
 
     @property
     def is_leader(self) -> bool:
@@ -120,10 +125,17 @@ class LeaderElector:
                 held = await self._hold()
         except (K8sError, TimeoutError) as error:
             self._complain(_say(error))
+            self._note_barred(barred=isinstance(error, Forbidden))
             held = None
         else:
             self._recovered()
+            self._note_barred(barred=False)
         self._conclude(asked, held=held)
+
+    def _note_barred(self, *, barred: bool) -> None:
+        before, self.barred = self.barred, barred
+        if barred and not before:
+            self._tell_barred()
 
     def _complain(self, why: str) -> None:
         """Say what is wrong, once per kind of wrong: a missing rule would else fill the log."""
@@ -145,12 +157,14 @@ class LeaderElector:
             self._leading = True
             log.info("leading", extra={"fields": {"lease": self._lease, "identity": self._identity}})
             self._started()
-        elif self._leading and (held is False or (held is None and expired)):
-            self._stop()
+        elif self._leading and held is False:
+            self._stop({"why": "another replica has the lease", "holder": self._holder})
+        elif self._leading and held is None and expired:
+            self._stop({"why": f"the lease could not be renewed for {self._timing.lasts:g} s"})
 
-    def _stop(self) -> None:
+    def _stop(self, why: Mapping[str, str]) -> None:
         self._leading = False
-        log.info("no longer leading", extra={"fields": {"lease": self._lease, "holder": self._holder}})
+        log.info("no longer leading", extra={"fields": {"lease": self._lease, "identity": self._identity, **why}})
         self._stopped()
 
     async def _hold(self) -> bool | None:
@@ -225,7 +239,7 @@ class LeaderElector:
         """Stop leading and clear the holder, so that a successor need not wait for the Lease to expire."""
         if not self._leading:
             return
-        self._stop()
+        self._stop({"why": "stopping; the lease is given back"})
         try:
             async with asyncio.timeout(self._timing.retry):
                 found = await self._client.get(Lease.KIND, self._namespace, self._name)

@@ -1,38 +1,31 @@
-"""Events: a Verdict becomes a core/v1 Event, and the same said again raises its ``count``.
+"""Which Verdicts become Events, when, and who says them.
 
-The behaviour is that of client-go's recorder: names ``OBJECT.HEX``, aggregation by patch, and per object a burst of
-25, then one per five minutes.
+Of several replicas the leader speaks about objects; each speaks about its own Pod. What is said the same again raises
+the count of the Event that is there, and per object there is a burst of 25, then one per five minutes, as with
+client-go's recorder. A Verdict that may be over in a moment is held back until it lasted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import msgspec
 
-from headgate.api.core import Event, EventSource, ObjectMeta, ObjectReference
 from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
-from headgate.reporting.api import ApiWriter, Denials, is_final, status_code
+from headgate.reporting.api import ApiWriter, Denials, is_final
+from headgate.reporting.event_writer import EventWriter, namespace, remember
 from headgate.reporting.verdicts import EventType, Verdict
 
 log = logging.getLogger(__name__)
 
-LONGEST_MESSAGE = 1024
-"""Bytes of a message; the API server refuses more in events.k8s.io, through which the same objects are read."""
 
 LONGEST_RETRY = 60.0
 """Seconds between two attempts to send one Event, at most."""
-
-_NOT_FOUND = 404
-_K = TypeVar("_K")
-_V = TypeVar("_V")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -46,6 +39,7 @@ class Limits(msgspec.Struct, frozen=True):
         tries: attempts to send one Event.
         retry: seconds before the second attempt; doubles each time.
         workers: requests in flight.
+        moment: seconds that a Verdict which may soon be over is held back.
     """
 
     burst: int = 25
@@ -55,13 +49,7 @@ class Limits(msgspec.Struct, frozen=True):
     tries: int = 4
     retry: float = 1.0
     workers: int = 4
-
-
-class _Said(msgspec.Struct):
-    """An Event that the API server knows."""
-
-    name: str
-    count: int
+    moment: float = 15.0
 
 
 class _Bucket(msgspec.Struct):
@@ -71,15 +59,28 @@ class _Bucket(msgspec.Struct):
     at: float
 
 
+class _Held(msgspec.Struct):
+    """Verdicts that are said when the timer ends, unless others about their object come first."""
+
+    verdicts: tuple[Verdict, ...]
+    timer: asyncio.TimerHandle
+
+
 USUAL = Limits()
 
 _Pending = OrderedDict[Verdict, int]
+
+
+def _for_good() -> bool:
+    """Say that leadership does not end by itself."""
+    return True
 
 
 class EventRecorder:
     """Says Verdicts as Events of *component*; without *api* they are only logged.
 
     ``record`` never waits. ``run`` sends; cancelling it drops what waits and leaves nothing half-written.
+    It speaks about every object until ``follow`` is called.
     """
 
     def __init__(
@@ -87,31 +88,103 @@ class EventRecorder:
         api: ApiWriter | None,
         *,
         component: str = "nginx-ingress-controller",
-        instance: str = "",
+        pod: ObjectRef | None = None,
         limits: Limits = USUAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Remember who speaks (*component*, and *instance*: the Pod); *clock* counts seconds for the limits."""
-        self._api = api
-        self._component = component
-        self._instance = instance
+        """Remember who speaks (*component*, and *pod*, its own); *clock* counts seconds for the limits."""
+        self._writer = EventWriter(api, component, pod.name if pod else "", limits.remembered) if api else None
+        self._failure = api.failure if api else Exception
+        self._pod = pod
         self._limits = limits
         self._clock = clock
+        self._leading = True
+        self._still = _for_good
+        self._standing: dict[ObjectRef, tuple[Verdict, ...]] = {}
+        """What was last said about each object, by whichever replica."""
+        self._held: dict[ObjectRef, _Held] = {}
         self._shards: tuple[_Pending, ...] = tuple(OrderedDict() for _ in range(limits.workers))
         self._wakes = tuple(asyncio.Event() for _ in range(limits.workers))
-        self._said: OrderedDict[Verdict, _Said] = OrderedDict()
         self._buckets: OrderedDict[ObjectRef, _Bucket] = OrderedDict()
         self._denials = Denials()
-        self._last_id = 0
         self.dropped = 0
         """Events that were not sent: limits, a full queue or an API server that would not take them."""
 
-    def record(self, verdict: Verdict) -> None:
-        """Log *verdict* and queue its Event; one that waits already is counted up."""
-        level = logging.INFO if verdict.type is EventType.NORMAL else logging.WARNING
-        fields = {"object": str(verdict.ref), "reason": verdict.reason, "message": verdict.message}
-        log.log(level, "event", extra={"fields": fields})
-        if self._api is None:
+    def record(self, *verdicts: Verdict) -> None:
+        """Log Verdicts about one object and queue their Events; they stand in the place of earlier ones about it.
+
+        If each may be over in a moment, they are said only if nothing else is said about the object meanwhile.
+        """
+        if not verdicts:
+            return
+        ref = verdicts[0].ref
+        held = self._held.pop(ref, None)
+        if all(verdict.passing for verdict in verdicts):
+            self._hold(ref, verdicts, held)
+            return
+        if held:
+            held.timer.cancel()
+        if not held or verdicts != self._standing.get(ref):  # else what was held back came and went
+            self._say(verdicts)
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Take note that an object was deleted or went to another class: nothing stands about it."""
+        self._standing.pop(ref, None)
+        if held := self._held.pop(ref, None):
+            held.timer.cancel()
+
+    def lead(self, still: Callable[[], bool] = _for_good) -> None:
+        """Begin to speak about objects, with what stands about each: who led before may not have said it.
+
+        *still* is asked before each Event: a process that was frozen may have lost its leadership unnoticed.
+        """
+        self._leading, self._still = True, still
+        for verdicts in self._standing.values():
+            for verdict in verdicts:
+                self._queue(verdict, 0)
+
+    def follow(self) -> None:
+        """Stop speaking about objects: another replica leads, and says what is not said yet."""
+        self._leading = False
+
+    async def run(self) -> None:
+        """Send Events for ever; ends by cancellation."""
+        if self._writer is None:
+            return
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for pending, wake in zip(self._shards, self._wakes, strict=True):
+                    tasks.create_task(self._drain(self._writer, pending, wake))
+        finally:
+            for held in self._held.values():
+                held.timer.cancel()
+
+    def _hold(self, ref: ObjectRef, verdicts: tuple[Verdict, ...], held: _Held | None) -> None:
+        """Say *verdicts* in a moment, counted from when they were first to be said."""
+        if held and held.verdicts == verdicts:
+            self._held[ref] = held
+            return
+        if held:
+            held.timer.cancel()
+        timer = asyncio.get_running_loop().call_later(self._limits.moment, self._release, ref)
+        self._held[ref] = _Held(verdicts, timer)
+
+    def _release(self, ref: ObjectRef) -> None:
+        self._say(self._held.pop(ref).verdicts)
+
+    def _say(self, verdicts: tuple[Verdict, ...]) -> None:
+        ref = verdicts[0].ref
+        if ref != self._pod:
+            self._standing[ref] = verdicts
+        for verdict in verdicts:
+            level = logging.INFO if verdict.type is EventType.NORMAL else logging.WARNING
+            fields = {"object": str(ref), "reason": verdict.reason, "message": verdict.message}
+            log.log(level, "event", extra={"fields": fields})
+            self._queue(verdict, 1)
+
+    def _queue(self, verdict: Verdict, times: int) -> None:
+        """Have an Event sent; one that waits already is counted up."""
+        if self._writer is None or not self._may_say(verdict.ref):
             return
         # One object always meets the same worker, so that its Events keep their order and none is made twice.
         shard = hash(verdict.ref) % self._limits.workers
@@ -119,25 +192,23 @@ class EventRecorder:
         if verdict not in pending and len(pending) >= self._limits.waiting // self._limits.workers:
             self._drop(verdict, "too many Events are waiting")
             return
-        pending[verdict] = pending.get(verdict, 0) + 1
+        pending[verdict] = pending.get(verdict, 0) + times
         self._wakes[shard].set()
 
-    async def run(self) -> None:
-        """Send Events for ever; ends by cancellation."""
-        if self._api is None:
-            return
-        async with asyncio.TaskGroup() as tasks:
-            for pending, wake in zip(self._shards, self._wakes, strict=True):
-                tasks.create_task(self._drain(self._api, pending, wake))
+    def _may_say(self, ref: ObjectRef) -> bool:
+        """Whether it is this replica that speaks about *ref*."""
+        return ref == self._pod or (self._leading and self._still())
 
-    async def _drain(self, api: ApiWriter, pending: _Pending, wake: asyncio.Event) -> None:
+    async def _drain(self, writer: EventWriter, pending: _Pending, wake: asyncio.Event) -> None:
         while True:
             await wake.wait()
             wake.clear()
             while pending:
                 verdict, times = pending.popitem(last=False)
+                if not self._may_say(verdict.ref):
+                    continue
                 if self._admit(verdict.ref):
-                    await self._deliver(api, verdict, times)
+                    await self._deliver(writer, verdict, times)
                 else:
                     self._drop(verdict, "this object had too many Events lately", logging.DEBUG)
 
@@ -147,20 +218,21 @@ class EventRecorder:
         bucket = self._buckets.pop(ref, None) or _Bucket(float(self._limits.burst), now)
         bucket.tokens = min(self._limits.burst, bucket.tokens + (now - bucket.at) / self._limits.refill)
         bucket.at = now
-        _remember(self._buckets, ref, bucket, self._limits.remembered)
+        remember(self._buckets, ref, bucket, self._limits.remembered)
         if bucket.tokens < 1:
             return False
         bucket.tokens -= 1
         return True
 
-    async def _deliver(self, api: ApiWriter, verdict: Verdict, times: int) -> None:
+    async def _deliver(self, writer: EventWriter, verdict: Verdict, times: int) -> None:
         """Send, and try again while that can help."""
+        where = namespace(verdict.ref)
         for attempt in range(1, self._limits.tries + 1):
             try:
-                await self._send(api, verdict, times)
-            except api.failure as error:
+                await writer.write(verdict, times)
+            except self._failure as error:
                 if is_final(error) or attempt == self._limits.tries:
-                    self._drop(verdict, str(error), self._denials.level(_namespace(verdict.ref), error))
+                    self._drop(verdict, str(error), self._denials.level(where, error))
                     return
                 await asyncio.sleep(retry_delay(attempt, first=self._limits.retry, longest=LONGEST_RETRY))
             except Exception:
@@ -168,84 +240,10 @@ class EventRecorder:
                 self.dropped += 1
                 return
             else:
-                self._denials.over(_namespace(verdict.ref))
+                self._denials.over(where)
                 return
-
-    async def _send(self, api: ApiWriter, verdict: Verdict, times: int) -> None:
-        """Count the Event up, or create it if it is new or the API server has forgotten it."""
-        said = self._said.get(verdict)
-        if said is not None:
-            try:
-                await self._count_up(api, verdict, said, times)
-            except api.failure as error:
-                if status_code(error) != _NOT_FOUND:
-                    raise
-                del self._said[verdict]
-            else:
-                return
-        body = self._event(verdict, times)
-        await api.create(Event.KIND, body["metadata"]["namespace"], body)
-        _remember(self._said, verdict, _Said(body["metadata"]["name"], times), self._limits.remembered)
-
-    async def _count_up(self, api: ApiWriter, verdict: Verdict, said: _Said, times: int) -> None:
-        count = said.count + times
-        change = {"count": count, "lastTimestamp": _now()}
-        await api.patch(Event.KIND, _namespace(verdict.ref), said.name, change)
-        said.count = count
-        self._said.move_to_end(verdict)
-
-    def _event(self, verdict: Verdict, times: int) -> dict[str, Any]:
-        subject, now = verdict.subject, _now()
-        event = Event(
-            metadata=ObjectMeta(name=f"{subject.ref.name}.{self._next_id():x}", namespace=_namespace(subject.ref)),
-            involved_object=ObjectReference(
-                kind=subject.ref.kind,
-                namespace=subject.ref.namespace,
-                name=subject.ref.name,
-                uid=subject.uid,
-                api_version=subject.api_version,
-            ),
-            reason=verdict.reason,
-            message=_cut(verdict.message),
-            type=verdict.type.value,
-            count=times,
-            first_timestamp=now,
-            last_timestamp=now,
-            source=EventSource(component=self._component),
-            reporting_component=self._component,
-            reporting_instance=self._instance,
-        )
-        return event.builtins()
-
-    def _next_id(self) -> int:
-        """Return nanoseconds since 1970, never the same twice."""
-        self._last_id = max(time.time_ns(), self._last_id + 1)
-        return self._last_id
 
     def _drop(self, verdict: Verdict, why: str, level: int = logging.WARNING) -> None:
         self.dropped += 1
         fields = {"object": str(verdict.ref), "reason": verdict.reason, "why": why}
         log.log(level, "event not sent", extra={"fields": fields})
-
-
-def _remember(kept: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:
-    """Put *key* last, and forget the oldest beyond *most*."""
-    kept[key] = value
-    while len(kept) > most:
-        kept.popitem(last=False)
-
-
-def _namespace(ref: ObjectRef) -> str:
-    """Events of cluster-scoped objects live in ``default``."""
-    return ref.namespace or "default"
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _cut(message: str) -> str:
-    data = message.encode()
-    if len(data) <= LONGEST_MESSAGE:
-        return message
-    return data[: LONGEST_MESSAGE - len("…".encode())].decode(errors="ignore") + "…"

@@ -58,6 +58,7 @@ class Verdict(msgspec.Struct, frozen=True):
         type: the event's type.
         message: one line.
         served: whether requests reach the object; decides if an Ingress shows addresses.
+        passing: whether it may be over in a moment by itself.
     """
 
     subject: Subject
@@ -66,6 +67,7 @@ class Verdict(msgspec.Struct, frozen=True):
     type: EventType
     message: str
     served: bool = True
+    passing: bool = False
 
     @property
     def ref(self) -> ObjectRef:
@@ -94,7 +96,9 @@ def for_ingress(
     if refusal is not None:
         return _not_applied(subject, message, refusal)
     if warnings:
-        return Verdict(subject, State.WARNING, "AddedOrUpdatedWithWarning", EventType.WARNING, message)
+        passing = all(problem.passing for problem in (*found, *generated))
+        reason = "AddedOrUpdatedWithWarning"
+        return Verdict(subject, State.WARNING, reason, EventType.WARNING, message, passing=passing)
     return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message)
 
 

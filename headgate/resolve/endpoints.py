@@ -41,13 +41,14 @@ class Wanted(msgspec.Struct, frozen=True):
     use_cluster_ip: str = ""
     allow_loopback: bool = False
 
-    def problem(self, reason: str, effect: str, value: str = "") -> Problem:
+    def problem(self, reason: str, effect: str, value: str = "", *, passing: bool = False) -> Problem:
         """Say what is wrong with this backend."""
-        return Problem(self.origin, self.field, value, reason, effect)
+        return Problem(self.origin, self.field, value, reason, effect, passing=passing)
 
-    def nothing(self, reason: str) -> tuple[Endpoints, list[Problem]]:
+    def nothing(self, reason: str, *, passing: bool = False) -> tuple[Endpoints, list[Problem]]:
         """Return no address, and why; the words in front are the incumbent's."""
-        return Endpoints(), [self.problem(f"No endpoints found for service {self.service}: {reason}", UNSERVED)]
+        words = f"No endpoints found for service {self.service}: {reason}"
+        return Endpoints(), [self.problem(words, UNSERVED, passing=passing)]
 
 
 def endpoints(
@@ -64,7 +65,7 @@ def endpoints(
         the addresses, perhaps none, and a Problem for each thing that keeps some or all away.
     """
     if service is None or service.spec is None:
-        return wanted.nothing(f"there is no Service {wanted.origin.namespace}/{wanted.service}")
+        return wanted.nothing(f"there is no Service {wanted.origin.namespace}/{wanted.service}", passing=True)
     spec = service.spec
     if spec.type == "ExternalName":
         return _external(wanted, spec)
@@ -132,7 +133,7 @@ def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) 
     chosen = [found for found in present if _ready(found.endpoint)]
     chosen = chosen or [found for found in present if _draining(found.endpoint)]
     if not chosen:
-        return wanted.nothing(_absence(len(present)))
+        return wanted.nothing(_absence(len(present)), passing=True)
     servers: dict[str, str] = {}
     refused: set[tuple[str, str]] = set()
     for found in chosen:

@@ -54,6 +54,7 @@ class Clock:
 class Replica:
     def __init__(self, client: Client, name: str, clock: Clock) -> None:
         self.calls: list[str] = []
+        self.barred = 0
         self.elector = LeaderElector(
             client,
             "ingress",
@@ -61,10 +62,14 @@ class Replica:
             name,
             started=lambda: self.calls.append("started"),
             stopped=lambda: self.calls.append("stopped"),
+            barred=self.note_barred,
             timing=TIMING,
             clock=clock,
             pause=clock.pause,
         )
+
+    def note_barred(self) -> None:
+        self.barred += 1
 
 
 @pytest.fixture
@@ -155,10 +160,10 @@ async def test_a_missing_rule_is_said_once_until_it_is_granted(
     server.forbid("create", "leases")
     async with campaigning(server, "one", clock) as one:
         await clock.advance(60, sleepers=1)
-        assert not one.elector.is_leader
+        assert (one.elector.is_leader, one.elector.barred, one.barred) == (False, True, 1)
         server.allow("create", "leases")
         await clock.advance(10, sleepers=1)
-        assert one.elector.is_leader
+        assert (one.elector.is_leader, one.elector.barred, one.barred) == (True, False, 1)
         said = [record.message for record in caplog.records if record.message.startswith("leader election")]
         assert said == ["leader election failed", "leader election recovered"]
 
@@ -179,6 +184,32 @@ async def test_a_lease_that_was_taken_away_is_let_go(server: ApiServer, clock: C
         await clock.advance(8, sleepers=1)
         assert one.calls == ["started", "stopped"]
         assert not one.elector.is_leader
+
+
+def ended(caplog: pytest.LogCaptureFixture) -> list[dict[str, str]]:
+    """Return what was logged about each end of leadership, beside the Lease."""
+    found = [record.fields for record in caplog.records if record.message == "no longer leading"]
+    return [{key: value for key, value in fields.items() if key != "lease"} for fields in found]
+
+
+async def test_the_end_of_leadership_names_the_new_holder_or_the_reason_and_never_itself(
+    server: ApiServer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with campaigning(server, "one", clock):
+        await clock.settled(1)
+        server.fail("GET", "leases", status=503, times=3)
+        await clock.advance(22.5, sleepers=1)
+        assert ended(caplog) == [{"identity": "one", "why": "the lease could not be renewed for 22.5 s"}]
+        await clock.advance(8, sleepers=1)
+        thief = server.get("Lease", "ingress", "headgate-leader")
+        server.put({**thief, "spec": {**thief["spec"], "holderIdentity": "thief"}})
+        await clock.advance(8, sleepers=1)
+        taken = {"identity": "one", "why": "another replica has the lease", "holder": "thief"}
+        assert ended(caplog)[1:] == [taken]
+        server.put({**thief, "spec": {**thief["spec"], "holderIdentity": ""}})
+        await clock.advance(8, sleepers=1)
+    assert ended(caplog)[2:] == [{"identity": "one", "why": "stopping; the lease is given back"}]
 
 
 async def test_leadership_is_doubted_by_the_own_clock(server: ApiServer, clock: Clock) -> None:

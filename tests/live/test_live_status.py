@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from showcase.ports import free_port
 
+from headgate.api import Ingress
 from headgate.app import App
 from headgate.k8s import Client, LeaseTiming, load
 from headgate.nginx import probe
@@ -159,7 +160,9 @@ def test_minions_are_told_of_their_master(setup: Setup) -> None:
     wait_until(lambda: cluster.addresses("minion") == [])
 
 
-def test_an_address_of_an_earlier_installation_is_corrected_by_the_leader(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_an_address_of_an_earlier_installation_is_corrected_by_the_leader(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
     stale = {**answering("cafe", "cafe.test", "x"), "status": {"loadBalancer": {"ingress": [SECOND]}}}
     cluster.put(stale, service("front", "ours", type="LoadBalancer"))
     serve_cluster("-report-ingress-status", "-external-service=front")
@@ -201,12 +204,52 @@ def test_two_replicas_serve_one_writes_and_hands_over(cluster: ScriptedCluster, 
         one = stack.enter_context(HeadgateThread(directory, cluster, "one"))
         wait_until(lambda: cluster.addresses("cafe") == [FIRST])
         two = stack.enter_context(HeadgateThread(directory, cluster, "two"))
-        wait_until(lambda: two.ready and len(cluster.events("cafe")) == 2)  # both speak
+        wait_until(lambda: two.ready and two.said("cafe"))
         assert (holder(cluster), one.leads, two.leads) == ("one", 1, 0)
+        assert [event["reportingInstance"] for event in cluster.events("cafe")] == ["one"], "only the leader speaks"
         one.end()
         wait_until(lambda: (holder(cluster), two.leads) == ("two", 1))
+        cluster.put(answering("late", "late.test", "x"))
+        wait_until(lambda: [event["reportingInstance"] for event in cluster.events("late")] == ["two"])
+        assert [event["count"] for event in cluster.events("cafe")] == [1], "what one said stands"
         cluster.put(balancer("203.0.113.2"))
         wait_until(lambda: cluster.addresses("cafe") == [SECOND])
+
+
+def test_a_replica_that_is_told_to_stop_hands_over_while_it_still_serves(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
+    """In its time of grace it may have old flags, so it says nothing more about objects."""
+    old = serve_cluster("--shutdown-grace-period=60", "--drain-timeout=60", under="old", POD_NAME="old")
+    wait_until(lambda: old.metric("headgate_leader") == 1)
+    old.terminate()
+    wait_until(lambda: old.metric("headgate_leader") == 0)
+    wait_until(lambda: holder(cluster) == "")
+    new = serve_cluster(under="new", POD_NAME="new")
+    wait_until(lambda: (holder(cluster), new.metric("headgate_leader")) == ("new", 1))
+    cluster.put(answering("late", "late.test", "x"))
+    wait_until(lambda: old.get("late.test").body == "x" and new.get("late.test").body == "x")
+    wait_until(lambda: old.events("Ingress default/late"))
+    wait_until(lambda: [event["reportingInstance"] for event in cluster.events("late")] == ["new"])
+    assert old.is_alive
+
+
+def test_without_the_right_to_a_lease_events_are_written_all_the_same(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
+    cluster.do(lambda api: api.forbid("get", "leases"))
+    cluster.put(answering("cafe", "cafe.test", "x"))
+    serve_cluster()
+    wait_until(lambda: cluster.reasons("cafe") == ["AddedOrUpdated"])
+
+
+def test_endpoints_that_are_only_starting_are_no_news(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+    cluster.put(ingress("cafe", {"cafe.test": [path("soon")]}))
+    headgate = serve_cluster()
+    wait_until(lambda: headgate.get("cafe.test").status == 502)
+    cluster.put(service("soon"))
+    cluster.put(endpoints("soon", "192.0.2.1"))
+    wait_until(lambda: cluster.reasons("cafe") == ["AddedOrUpdated"])
 
 
 def holder(cluster: ScriptedCluster) -> str:
@@ -240,6 +283,11 @@ class HeadgateThread:
     @property
     def ready(self) -> bool:
         return self._app is not None and self._app._manager.version > 0
+
+    def said(self, name: str) -> bool:
+        """Whether it has something to say about an Ingress, leader or not."""
+        assert self._app is not None
+        return Ingress.KIND.ref("default", name) in self._app._events._standing
 
     @property
     def leads(self) -> float:

@@ -41,6 +41,8 @@ class Cluster:
         name = body["metadata"]["name"]
         await self._answer("create", name)
         assert body["metadata"]["namespace"] == namespace
+        if (kind.plural, namespace, name) in self.objects:
+            raise RefusedError(409)
         self.objects[kind.plural, namespace, name] = copy.deepcopy(body)
         return body
 

@@ -7,12 +7,15 @@ import re
 import pytest
 
 from headgate.api import Ingress
-from headgate.reporting.events import LONGEST_MESSAGE, EventRecorder, Limits
+from headgate.problems import ObjectRef
+from headgate.reporting.event_writer import LONGEST_MESSAGE
+from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
 from tests.reporting.reporting_cluster import Cluster, Running
 from tests.waiting import eventually
 
 FAST = Limits(retry=0.001)
+POD = ObjectRef("Pod", "ours", "headgate-0")
 
 
 class Clock:
@@ -41,7 +44,7 @@ async def say(recorder: EventRecorder, cluster: Cluster, *verdicts: Verdict) -> 
 
 
 async def test_an_event_as_client_go_writes_it(cluster: Cluster) -> None:
-    recorder = EventRecorder(cluster, instance="headgate-0")
+    recorder = EventRecorder(cluster, pod=POD)
     async with Running(recorder.run):
         recorder.record(verdict())
         await eventually(cluster.events)
@@ -117,7 +120,7 @@ async def test_cluster_scoped_objects_speak_in_default(cluster: Cluster) -> None
     assert cluster.events()[0]["metadata"]["namespace"] == "default"
 
 
-@pytest.mark.parametrize("status", [0, 409, 429, 500])
+@pytest.mark.parametrize("status", [0, 429, 500])
 async def test_a_passing_failure_is_tried_again(cluster: Cluster, status: int) -> None:
     cluster.refusals = [status, status]
     recorder = EventRecorder(cluster, limits=FAST)
@@ -194,7 +197,9 @@ async def test_names_are_remembered_within_bounds(cluster: Cluster) -> None:
     recorder = EventRecorder(cluster, limits=Limits(remembered=2, workers=1))
     async with Running(recorder.run):
         await say(recorder, cluster, verdict("a"), verdict("b"), verdict("a"), verdict("c"), verdict("a"), verdict("b"))
-    assert [verb for verb, _ in cluster.requests] == ["create", "create", "patch", "create", "patch", "create"]
+        await eventually(lambda: [event["count"] for event in cluster.events()] == [3, 2, 1])
+    known = ["create", "create", "patch", "create", "patch"]
+    assert [verb for verb, _ in cluster.requests] == [*known, "create", "patch", "patch"], "a name that was forgotten"
 
 
 async def test_a_long_message_is_cut_at_a_character(cluster: Cluster) -> None:
@@ -205,6 +210,151 @@ async def test_a_long_message_is_cut_at_a_character(cluster: Cluster) -> None:
     message = cluster.events()[0]["message"]
     assert len(message.encode()) <= LONGEST_MESSAGE
     assert message == "ü" * (len(message) - 1) + "…"
+
+
+def warning(message: str = "has no endpoints", *, passing: bool = True) -> Verdict:
+    subject = verdict().subject
+    reason = "AddedOrUpdatedWithWarning"
+    return Verdict(subject, State.WARNING, reason, EventType.WARNING, message, passing=passing)
+
+
+def about_pod(message: str = "nginx died") -> Verdict:
+    return Verdict(Subject(POD), State.WARNING, "NginxRestarted", EventType.WARNING, message)
+
+
+def messages(cluster: Cluster) -> list[str]:
+    return [event["message"] for event in cluster.events()]
+
+
+async def test_a_follower_speaks_of_its_own_pod_only(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    recorder = EventRecorder(cluster, pod=POD)
+    recorder.follow()
+    async with Running(recorder.run):
+        recorder.record(verdict())
+        recorder.record(about_pod())
+        await eventually(cluster.events)
+    assert messages(cluster) == ["nginx died"]
+    assert recorder.dropped == 0
+    assert [record.message for record in caplog.records] == ["event", "event"], "each replica's log has them all"
+
+
+async def test_a_new_leader_says_what_stands_and_nothing_else(cluster: Cluster) -> None:
+    recorder = EventRecorder(cluster, pod=POD)
+    recorder.follow()
+    async with Running(recorder.run):
+        recorder.record(verdict("was added"))
+        recorder.record(verdict("was rejected"))
+        recorder.record(verdict("key one", name="config"), verdict("key two", name="config"))
+        recorder.record(verdict(name="deleted"))
+        recorder.forget(verdict(name="deleted").ref)
+        recorder.lead()
+        await eventually(lambda: len(cluster.events()) == 3)
+    assert sorted(messages(cluster)) == ["key one", "key two", "was rejected"]
+
+
+async def test_what_another_replica_said_is_not_said_again_but_counted_up(cluster: Cluster) -> None:
+    old, new = EventRecorder(cluster), EventRecorder(cluster)
+    new.follow()
+    async with Running(old.run), Running(new.run):
+        await say(old, cluster, verdict(), verdict())
+        new.record(verdict())
+        old.follow()
+        new.lead()
+        await eventually(lambda: cluster.count("create") == 2 and not cluster.flying)
+        assert [event["count"] for event in cluster.events()] == [2]
+        new.record(verdict())
+        await eventually(lambda: [event["count"] for event in cluster.events()] == [3])
+        await say(new, cluster, verdict())
+        await eventually(lambda: [event["count"] for event in cluster.events()] == [4])
+    assert cluster.count("create") == 2
+
+
+async def test_a_process_that_starts_again_counts_up_what_the_last_one_said(cluster: Cluster) -> None:
+    for _ in range(2):
+        recorder = EventRecorder(cluster, limits=FAST)
+        async with Running(recorder.run):
+            await say(recorder, cluster, verdict())
+            await eventually(lambda: not cluster.flying)
+    await eventually(lambda: [event["count"] for event in cluster.events()] == [2])
+
+
+async def test_nothing_is_lost_with_a_leader_that_did_not_get_to_say_it(cluster: Cluster) -> None:
+    old, new = EventRecorder(cluster), EventRecorder(cluster)
+    new.follow()
+    cluster.gate = asyncio.Event()
+    async with Running(old.run):
+        old.record(verdict("one"))
+        old.record(verdict("two", name="other"))
+        new.record(verdict("one"))
+        new.record(verdict("two", name="other"))
+        await eventually(lambda: cluster.flying)
+    cluster.gate = None
+    async with Running(new.run):
+        new.lead()
+        await eventually(lambda: sorted(messages(cluster)) == ["one", "two"])
+
+
+async def test_leadership_that_ran_out_unnoticed_says_nothing(cluster: Cluster) -> None:
+    good = True
+    recorder = EventRecorder(cluster, pod=POD)
+    recorder.lead(lambda: good)
+    recorder.record(verdict())
+    good = False
+    async with Running(recorder.run):
+        recorder.record(about_pod())
+        await eventually(cluster.events)
+    assert messages(cluster) == ["nginx died"]
+
+
+async def test_what_may_be_over_in_a_moment_is_said_if_it_lasts(cluster: Cluster) -> None:
+    recorder = EventRecorder(cluster, limits=Limits(moment=0.001))
+    async with Running(recorder.run):
+        recorder.record(warning())
+        assert not recorder._standing
+        await eventually(lambda: messages(cluster) == ["has no endpoints"])
+
+
+async def test_what_is_over_before_it_lasted_is_never_said(cluster: Cluster) -> None:
+    recorder = EventRecorder(cluster, limits=Limits(moment=3600))
+    async with Running(recorder.run):
+        recorder.record(warning())
+        (held,) = recorder._held.values()
+        recorder.record(warning())
+        assert list(recorder._held.values()) == [held], "counted from the first time"
+        recorder.record(verdict())
+        await eventually(cluster.events)
+        assert held.timer.cancelled()
+        recorder.record(warning())
+        recorder.record(verdict())
+        recorder.record(verdict("of another object", name="other"))
+        await eventually(lambda: len(cluster.events()) == 2)
+        recorder.record(warning())
+        recorder.forget(warning().ref)
+        assert not recorder._held
+    assert messages(cluster) == ["was added", "of another object"]
+    assert [event["count"] for event in cluster.events()] == [1, 1], "nothing happened to it"
+
+
+async def test_a_warning_that_stays_is_not_held_back(cluster: Cluster) -> None:
+    recorder = EventRecorder(cluster, limits=Limits(moment=3600))
+    async with Running(recorder.run):
+        recorder.record(warning())
+        recorder.record(warning("the Secret is gone", passing=False))
+        await eventually(cluster.events)
+    assert messages(cluster) == ["the Secret is gone"]
+
+
+async def test_an_object_with_the_longest_name_has_events(cluster: Cluster) -> None:
+    recorder = EventRecorder(cluster)
+    name = f"{'x' * 235}-.{'y' * 16}"
+    async with Running(recorder.run):
+        recorder.record(verdict(name=name))
+        recorder.record(verdict(name=f"{name[:-1]}z"))
+        await eventually(lambda: len(cluster.events()) == 2)
+    names = [event["metadata"]["name"] for event in cluster.events()]
+    assert all(re.fullmatch(r"x{235}\.[0-9a-f]{16}", found) for found in names)
+    assert len(set(names)) == 2
 
 
 async def test_a_bug_is_told_once_with_its_traceback_and_the_next_event_is_sent(
