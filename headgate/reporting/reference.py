@@ -104,8 +104,8 @@ Headgate tells the owners of objects by core/v1 Events, with the reasons and typ
 the same again raises the `count` of the one that is there. What the messages mean is in [problems.md](problems.md).
 
 Of several replicas the leader writes the events about objects; a new leader sees to it that what stands was said. Each
-Pod writes those about itself. A warning that may be over in a moment (endpoints that are only starting) becomes
-an event if it lasts for 15 s.
+Pod writes those about itself. A warning that may be over in a moment (endpoints that are only starting) is an event if
+it lasts for 15 s.
 """
 
 

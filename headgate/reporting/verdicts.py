@@ -92,9 +92,11 @@ def for_ingress(
     if any(problem.refuses for problem in (*found, *generated)):
         return _rejected(subject, (*found, *generated))
     warnings = f"{_warnings(' with', found)}{_warnings(' ; with', generated)}"
-    message = f"Configuration for {subject.ref.key} was added or updated{warnings}"
+    lead = f"Configuration for {subject.ref.key} was added or updated"
     if refusal is not None:
-        return _not_applied(subject, message, refusal)
+        beside = _warnings(" ; with", (*found, *generated))
+        return _not_applied(subject, lead, "AddedOrUpdatedWithError", refusal, beside)
+    message = f"{lead}{warnings}"
     if warnings:
         passing = all(problem.passing for problem in (*found, *generated))
         reason = "AddedOrUpdatedWithWarning"
@@ -114,14 +116,13 @@ def _rejected(subject: Subject, problems: Sequence[Problem]) -> Verdict:
         effect = f" ({coded.effect})" if coded.effect else ""
         message, reason = f"{coded.reason}{effect}", coded.code
     else:
-        message, reason = f"{subject.ref} was rejected with error: {_joined(refusing)}", "Rejected"
+        message, reason = f"{subject.ref.key} was rejected: with error: {_joined(refusing)}", "Rejected"
     return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=False)
 
 
-def _not_applied(subject: Subject, message: str, refusal: Refusal) -> Verdict:
+def _not_applied(subject: Subject, lead: str, reason: str, refusal: Refusal, warnings: str = "") -> Verdict:
     after = "the previous configuration is kept" if refusal.kept else "nothing is served for it"
-    message = f"{message} ; but was not applied: {_line(refusal.message)}; {after}"
-    reason = "AddedOrUpdatedWithError"
+    message = f"{lead} but was not applied: {_line(refusal.message)}; {after}{warnings}"
     return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=refusal.kept)
 
 
@@ -132,13 +133,12 @@ def for_config_map(
     keys = [
         Verdict(subject, State.WARNING, "InvalidValue", EventType.WARNING, _line(str(problem))) for problem in problems
     ]
+    if refusal is not None:
+        lead = f"ConfigMap {subject.ref.key} was updated"
+        return (*keys, _not_applied(subject, lead, "UpdatedWithError", refusal))
     message = f"ConfigMap {subject.ref.key} updated without error"
     if problems:
         message = f"ConfigMap {subject.ref.key} updated with errors. Ignoring invalid values"
-    if refusal is not None:
-        broken = _not_applied(subject, message, refusal)
-        return (*keys, msgspec.structs.replace(broken, reason="UpdatedWithError"))
-    if problems:
         return (*keys, Verdict(subject, State.WARNING, "UpdatedWithError", EventType.WARNING, message))
     return (Verdict(subject, State.VALID, "Updated", EventType.NORMAL, message),)
 

@@ -29,7 +29,7 @@ async def test_an_ingress_that_turns_invalid_is_withdrawn_with_an_event(place: P
     assert (await replica.get("good.test")).status == 200
     rejected = (await eventually(lambda: _events(place, "shop", "Rejected")))[0]
     assert rejected["type"] == "Warning"
-    assert rejected["message"].startswith(f"Ingress {place.name}/shop was rejected with error: ")
+    assert rejected["message"].startswith(f"{place.name}/shop was rejected: with error: ")
     assert "nginx.org/lb-method" in rejected["message"]
     await eventually(lambda: place.cluster.addresses(place.name, "shop"), lambda found: not found)
 

@@ -61,7 +61,7 @@ def test_an_update_that_nginx_refuses_keeps_the_last_good_one(setup: Setup) -> N
     wait_until(lambda: "AddedOrUpdatedWithError" in cluster.reasons("cafe"))
     assert headgate.get("cafe.test").body == "one"
     message = last(cluster, "cafe")["message"]
-    assert message.startswith("Configuration for default/cafe was added or updated ; but was not applied: ")
+    assert message.startswith("Configuration for default/cafe was added or updated but was not applied: ")
     assert 'unknown directive "no_such_directive"' in message
     assert message.endswith("the previous configuration is kept")
     assert headgate.metric("nginx_ingress_controller_nginx_reload_errors_total") > errors
@@ -92,7 +92,7 @@ def test_an_invalid_update_withdraws(setup: Setup) -> None:
     wait_until(lambda: not headgate.file("conf.d/default-shop.conf"))
     wait_until(lambda: "Rejected" in cluster.reasons("shop"))
     message = last(cluster, "shop")["message"]
-    assert message.startswith("Ingress default/shop was rejected with error: spec.rules[0].http.paths[0].path")
+    assert message.startswith("default/shop was rejected: with error: spec.rules[0].http.paths[0].path")
     cluster.put(answering("shop", "shop.test", "open again"))
     wait_until(says(headgate, "shop.test", "open again"))
 

@@ -169,7 +169,7 @@ async def test_events_are_counted_up(serving: Installation) -> None:
     assert twice == {"AddedOrUpdated": (2, name, added)}
 
     refused = (await told("refused"))["Rejected"]
-    assert refused[2].startswith(f"Ingress {namespace}/refused was rejected with error: ")
+    assert refused[2].startswith(f"{namespace}/refused was rejected: with error: ")
     await place.add_ingress("shop", tls="no-such-secret")
     warned = await eventually(lambda: told("shop"), lambda found: "AddedOrUpdatedWithWarning" in found)
     beginning = f"Configuration for {namespace}/shop was added or updated with warning(s): "

@@ -1,5 +1,6 @@
 """The words that owners of objects read, and that scripts of operators look for."""
 
+import msgspec
 import pytest
 
 from headgate.api import Ingress
@@ -74,9 +75,17 @@ def test_what_nginx_refused_repeats_its_words_on_one_line() -> None:
         EventType.WARNING,
         True,
         (
-            "Configuration for shop/cafe was added or updated ; but was not applied: "
+            "Configuration for shop/cafe was added or updated but was not applied: "
             "[emerg] unknown directive in shop-cafe.conf:3; the previous configuration is kept"
         ),
+    )
+
+
+def test_what_nginx_refused_is_said_before_all_warnings() -> None:
+    verdict = for_ingress(CAFE, [warning("one")], [warning("two")], Refusal("[emerg] no"))
+    assert verdict.message == (
+        "Configuration for shop/cafe was added or updated but was not applied: [emerg] no; "
+        "the previous configuration is kept ; with warning(s): one; two"
     )
 
 
@@ -94,7 +103,7 @@ def test_a_refused_ingress_lists_only_what_refuses() -> None:
         EventType.WARNING,
         False,
         (
-            "Ingress shop/cafe was rejected with error: spec.rules[0].host: 'a_b' is not a host; "
+            "shop/cafe was rejected: with error: spec.rules[0].host: 'a_b' is not a host; "
             "spec.rules[0].host: 'a_b' is taken"
         ),
     )
@@ -141,7 +150,31 @@ def test_config_map_with_bad_keys_says_each() -> None:
 def test_config_map_that_nginx_refuses() -> None:
     (whole,) = for_config_map(CONFIG, (), Refusal("[emerg] bad"))
     assert whole.reason == "UpdatedWithError"
-    assert "but was not applied: [emerg] bad; the previous configuration is kept" in whole.message
+    assert whole.message == (
+        "ConfigMap edge/nginx-config was updated but was not applied: [emerg] bad; the previous configuration is kept"
+    )
+
+
+def test_a_message_tells_one_truth() -> None:
+    """What is refused is not called updated without error, whatever else there is to say."""
+    problems = [Problem(CONFIG.ref, "proxy-read-timeout", "soon", "is not a time")]
+    refused = [for_ingress(CAFE, found, made, Refusal("no"))
+               for found in ((), [warning("one")]) for made in ((), [warning("two")])]  # fmt: skip
+    refused += [for_config_map(CONFIG, found, Refusal("no"))[-1] for found in ((), problems)]
+    for verdict in refused:
+        assert verdict.message.count(" was ") == 2
+        assert "without error" not in verdict.message
+        assert " ; but" not in verdict.message
+
+
+@pytest.mark.parametrize("found", [(), (warning("one"),), (warning("one"), warning("two"))])
+@pytest.mark.parametrize("passing", [True, False])
+def test_a_warning_may_be_over_in_a_moment_if_each_problem_may(found: tuple[Problem, ...], passing: bool) -> None:
+    ready = tuple(msgspec.structs.replace(problem, passing=True) for problem in found)
+    last = () if passing else (warning("stays"),)
+    assert for_ingress(CAFE, ready, last).passing == (passing and bool(found))
+    assert not for_ingress(CAFE, (*ready, error("bad"))).passing
+    assert not for_ingress(CAFE, ready, (), Refusal("no")).passing
 
 
 def test_secrets_of_flags_are_told_on_the_pod() -> None:
