@@ -16,7 +16,7 @@ LOOPBACK = "127.0.0.1"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Seen(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """One request: ``connection`` numbers those of the backend, ``at`` is the address that was asked."""
 
     method: str
@@ -37,7 +37,7 @@ class Backend:
         """Listen on *addresses* (127.0.0.1) once it is ``running``."""
         self.name, self.port = name, port
         self.addresses = addresses or (LOOPBACK,)
-        self.seen: list[Seen] = []
+        self.requests: list[ReceivedRequest] = []
         self.handler: Handler = self._say_name
         self._tls = tls
         self._transports: list[asyncio.BaseTransport | None] = []
@@ -59,18 +59,18 @@ class Backend:
         self.handler = handler
 
     @property
-    def last(self) -> Seen:
+    def last(self) -> ReceivedRequest:
         """The newest request."""
-        return self.seen[-1]
+        return self.requests[-1]
 
     @property
     def connections(self) -> int:
         """Different connections over which requests came."""
         return len(self._transports)
 
-    def shares(self) -> Counter[str]:
+    def requests_by_address(self) -> Counter[str]:
         """Count the requests by the address that was asked."""
-        return Counter(seen.at for seen in self.seen)
+        return Counter(seen.at for seen in self.requests)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Backend]:
@@ -91,8 +91,8 @@ class Backend:
             self._transports.append(request.transport)
         connection = self._transports.index(request.transport)
         body = b"" if "Upgrade" in request.headers else await request.read()
-        self.seen.append(
-            Seen(request.method, request.path_qs, request.headers, body, connection, _address(request))
+        self.requests.append(
+            ReceivedRequest(request.method, request.path_qs, request.headers, body, connection, _address(request))
         )  # fmt: skip
         return await self.handler(request)
 
@@ -100,20 +100,20 @@ class Backend:
         return web.Response(text=self.name)
 
 
-async def never(_: web.Request) -> web.StreamResponse:
+async def never_answer(_: web.Request) -> web.StreamResponse:
     """Answer nothing until the client gives up."""
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")
 
 
-async def hang_up(request: web.Request) -> web.StreamResponse:
+async def close_connection(request: web.Request) -> web.StreamResponse:
     """Close the connection in place of an answer."""
     assert request.transport
     request.transport.close()
     return web.Response()
 
 
-async def echo(request: web.Request) -> web.StreamResponse:
+async def echo_websocket(request: web.Request) -> web.StreamResponse:
     """Send every WebSocket message back."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)

@@ -24,7 +24,7 @@ UNIMPLEMENTED = "12"
 Headers = dict[str, str]
 
 
-class Call(NamedTuple):
+class GrpcMessage(NamedTuple):
     """One direction of a call: its headers, its message, its trailers."""
 
     headers: Headers
@@ -32,7 +32,7 @@ class Call(NamedTuple):
     trailers: Headers
 
 
-class _Wire:
+class _Http2Connection:
     """One HTTP/2 connection, and what came over it so far."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, client: bool) -> None:
@@ -46,13 +46,13 @@ class _Wire:
     def flush(self) -> None:
         self._writer.write(self.http2.data_to_send())
 
-    async def calls(self) -> AsyncIterator[tuple[int, Call]]:
+    async def calls(self) -> AsyncIterator[tuple[int, GrpcMessage]]:
         """Yield every stream that ended, until the other side leaves."""
         self.flush()
         while received := await self._reader.read(65_535):
             ended = [event.stream_id for event in self.http2.receive_data(received) if self._take(event)]
             for stream in ended:
-                yield stream, Call(self._headers[stream], self._data[stream][5:], self._trailers[stream])
+                yield stream, GrpcMessage(self._headers[stream], self._data[stream][5:], self._trailers[stream])
             self.flush()
 
     def _take(self, event: Event) -> bool:
@@ -73,7 +73,7 @@ class GrpcBackend:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Prepare to listen on 127.0.0.1."""
         self.port = free_port()
-        self.seen: list[Call] = []
+        self.requests: list[GrpcMessage] = []
         self._tls = tls
 
     @asynccontextmanager
@@ -86,15 +86,15 @@ class GrpcBackend:
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        wire = _Wire(reader, writer, client=False)
+        connection = _Http2Connection(reader, writer, client=False)
         try:
-            async for stream, call in wire.calls():
-                self.seen.append(call)
-                self._answer(wire.http2, stream, call)
+            async for stream, call in connection.calls():
+                self.requests.append(call)
+                self._answer(connection.http2, stream, call)
         finally:
             writer.close()
 
-    def _answer(self, http2: H2Connection, stream: int, call: Call) -> None:
+    def _answer(self, http2: H2Connection, stream: int, call: GrpcMessage) -> None:
         method = call.headers[":path"].rpartition("/")[2]
         if method == "Never":
             return
@@ -108,18 +108,18 @@ class GrpcBackend:
         http2.send_headers(stream, [("grpc-status", "0")], end_stream=True)
 
 
-async def call(port: int, host: str, path: str, message: bytes, more: Iterable[tuple[str, str]] = ()) -> Call:
+async def call(port: int, host: str, path: str, message: bytes, more: Iterable[tuple[str, str]] = ()) -> GrpcMessage:
     """Make a unary call over TLS; the certificate is not verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
     reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=context, server_hostname=host)
-    wire = _Wire(reader, writer, client=True)
+    connection = _Http2Connection(reader, writer, client=True)
     asked = [(":method", "POST"), (":scheme", "https"), (":authority", host), (":path", path), ("te", "trailers")]
     try:
-        wire.http2.send_headers(1, [*asked, CONTENT, *more])
-        wire.http2.send_data(1, _framed(message), end_stream=True)
-        async for _, answer in wire.calls():
+        connection.http2.send_headers(1, [*asked, CONTENT, *more])
+        connection.http2.send_data(1, _framed(message), end_stream=True)
+        async for _, answer in connection.calls():
             return answer
     finally:
         writer.transport.abort()

@@ -1,6 +1,6 @@
 """One nginx with a configuration of Headgate's, clients before it and backends behind it, all in one event loop.
 
-``served`` takes the objects of a folder through the rooms and starts a real nginx with the outcome.
+``served`` renders the objects of a folder as ``headgate render`` does and starts a real nginx with the outcome.
 """
 
 from __future__ import annotations
@@ -28,14 +28,13 @@ from headgate.offline import generate_folder
 from tests.directories import short_directory
 from tests.live.json_objects import Json, endpoints, ingress_class, service
 from tests.live.knobs.backends import LOOPBACK, Backend
+from tests.live.knobs.hosts import CHOSEN_PORT
 from tests.nginx_binaries import BINARIES, capabilities, prepare
 from tests.waiting import DEADLINE_S, eventually
 from tests.world import flags
 
 WHEEL = embedded() or next(iter(BINARIES.values()), "")
 """The nginx of tests whose knobs every build knows alike."""
-CHOSEN = 0
-"""The port of an EndpointSlice for which the stage makes a backend, on the addresses that the slice names."""
 SERVICE = "kubernetes.io/service-name"
 
 
@@ -66,7 +65,7 @@ class Client:
         """
         url = URL(f"{'https' if tls else 'http'}://{LOOPBACK}:{port or self._ports[bool(tls)]}{path}", encoded=True)
         headers = {"Host": host, **request.pop("headers", {})}
-        secure = {"ssl": trusting() if tls is True else tls, "server_hostname": host} if tls else {}
+        secure = {"ssl": trusting_context() if tls is True else tls, "server_hostname": host} if tls else {}
         asked = self._session.request(
             request.pop("method", "GET"), url, headers=headers, allow_redirects=False, **secure, **request
         )
@@ -74,15 +73,15 @@ class Client:
             return Answer(response.status, response.headers, await response.text("utf-8", "replace"))
 
 
-class Stage:
-    """What a test can see and touch."""
+class ServingNginx:
+    """What a test can see and touch of nginx, its clients and its backends."""
 
-    def __init__(self, folder: Path, backends: Mapping[str, Backend], problems: Sequence[str]) -> None:
+    def __init__(self, directory: Path, backends: Mapping[str, Backend], problems: Sequence[str]) -> None:
         """Serve below *folder*."""
-        self.layout = Layout.under(str(folder / "p"))
+        self.layout = Layout.under(str(directory / "p"))
         self.problems = problems
         self.http, self.https, self.status = free_ports(3)
-        self._folder, self._backends = folder, backends
+        self._folder, self._backends = directory, backends
         self._process: asyncio.subprocess.Process | None = None
 
     # --- before nginx ---------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ class Stage:
     async def handshake(self, host: str, context: ssl.SSLContext | None = None, port: int = 0) -> ssl.SSLObject:
         """Shake hands as a client of *host*, and return what was agreed (SSLError if nothing was)."""
         _, writer = await asyncio.open_connection(
-            LOOPBACK, port or self.https, ssl=context or trusting(), server_hostname=host
+            LOOPBACK, port or self.https, ssl=context or trusting_context(), server_hostname=host
         )
         agreed: ssl.SSLObject = writer.get_extra_info("ssl_object")
         writer.transport.abort()
@@ -184,7 +183,7 @@ async def served(
     binary: str = WHEEL,
     problems: Iterable[str] = (),
     backends: Iterable[Backend] = (),
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[ServingNginx]:
     """Serve *objects* (YAML, or as they come from it) with the flags *options*.
 
     What is not among them is added: the class ``nginx``; for each Service that an Ingress names, the Service and
@@ -199,20 +198,20 @@ async def served(
         pytest.skip("no nginx here")
     given = [item for item in yaml.safe_load_all(objects) if item] if isinstance(objects, str) else list(objects)
     every = [*copy.deepcopy(given), *_missing(given)]
-    with short_directory() as folder:
+    with short_directory() as directory:
         running = {backend.name: backend for backend in (*map(_backend, every), *backends) if backend}
-        (folder / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": every}))
-        stage = Stage(folder, running, [])
-        stage.problems = _render(stage, _flags(folder, every, stage, options), binary)
-        _expect(stage.problems, tuple(problems))
+        (directory / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": every}))
+        nginx = ServingNginx(directory, running, [])
+        nginx.problems = _render(nginx, _flags(directory, every, nginx, options), binary)
+        _expect(nginx.problems, tuple(problems))
         async with AsyncExitStack() as stack:
             for backend in running.values():
                 await stack.enter_async_context(backend.running())
-            await stack.enter_async_context(stage._nginx(binary))
-            yield stage
+            await stack.enter_async_context(nginx._nginx(binary))
+            yield nginx
 
 
-def trusting() -> ssl.SSLContext:
+def trusting_context() -> ssl.SSLContext:
     """Return a client's context that takes any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -228,7 +227,7 @@ def _missing(given: Sequence[Json]) -> list[Json]:
     return [
         *([] if ("IngressClass", "nginx") in there else [ingress_class()]),
         *(service(name) for name in sorted(named) if ("Service", name) not in there),
-        *(endpoints(name, LOOPBACK, port=CHOSEN) for name in sorted(named - sliced - external)),
+        *(endpoints(name, LOOPBACK, port=CHOSEN_PORT) for name in sorted(named - sliced - external)),
     ]
 
 
@@ -240,28 +239,28 @@ def _services(spec: Json) -> Iterable[str]:
 
 def _backend(item: Json) -> Backend | None:
     """Make the backend of a slice whose port is to be chosen, and write the port into it."""
-    if item["kind"] != "EndpointSlice" or item["ports"][0]["port"] != CHOSEN:
+    if item["kind"] != "EndpointSlice" or item["ports"][0]["port"] != CHOSEN_PORT:
         return None
     port = item["ports"][0]["port"] = free_port()
     addresses = [address for endpoint in item["endpoints"] for address in endpoint["addresses"]]
     return Backend(item["metadata"]["labels"][SERVICE], port, *addresses)
 
 
-def _flags(folder: Path, objects: Sequence[Json], stage: Stage, options: Sequence[str]) -> list[str]:
+def _flags(directory: Path, objects: Sequence[Json], nginx: ServingNginx, options: Sequence[str]) -> list[str]:
     maps = [item["metadata"] for item in objects if item["kind"] == "ConfigMap"]
     return [
-        f"--manifests={folder}", f"--prefix={folder / 'p'}", "-disable-ipv6",
-        f"-default-http-listener-port={stage.http}", f"-default-https-listener-port={stage.https}",
-        f"-nginx-status-port={stage.status}",
+        f"--manifests={directory}", f"--prefix={directory / 'p'}", "-disable-ipv6",
+        f"-default-http-listener-port={nginx.http}", f"-default-https-listener-port={nginx.https}",
+        f"-nginx-status-port={nginx.status}",
         *(f"-nginx-configmaps={named['namespace']}/{named['name']}" for named in maps[:1]), *options,
     ]  # fmt: skip
 
 
-def _render(stage: Stage, argv: Sequence[str], binary: str) -> list[str]:
+def _render(nginx: ServingNginx, argv: Sequence[str], binary: str) -> list[str]:
     """Write the files of nginx; return the Problems."""
-    prepare(stage.layout)
-    outcome = generate_folder(flags(argv), stage.layout, capabilities(binary))
-    outcome.write(Path(stage.layout.conf))
+    prepare(nginx.layout)
+    outcome = generate_folder(flags(argv), nginx.layout, capabilities(binary))
+    outcome.write(Path(nginx.layout.conf))
     return [str(problem) for _, problem in outcome.problems]
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tests.live.json_objects import Json, secret
 from tests.live.knobs.hosts import host, master, minion
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,7 +30,7 @@ def with_page(item: Json) -> Json:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def nginx() -> AsyncIterator[ServingNginx]:
     hosts = [
         secret("users", kind="nginx.org/htpasswd", htpasswd=b"jane:{PLAIN}secret\n"),
         host("open"),
@@ -52,57 +52,57 @@ async def stage() -> AsyncIterator[Stage]:
         yield running
 
 
-async def test_only_those_who_have_the_password_come_in(stage: Stage) -> None:
-    refused = await stage.get("closed.test")
+async def test_only_those_who_have_the_password_come_in(nginx: ServingNginx) -> None:
+    refused = await nginx.get("closed.test")
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="Staff "only""')
-    assert (await stage.get("closed.test", headers=login("guess"))).status == 401
-    assert not stage.backend("closed").seen
-    assert (await stage.get("closed.test", headers=JANE)).text == "closed"
-    assert (await stage.get("open.test")).status == 200
-    assert (await stage.get("nameless.test")).headers["WWW-Authenticate"] == 'Basic realm=""'
+    assert (await nginx.get("closed.test", headers=login("guess"))).status == 401
+    assert not nginx.backend("closed").requests
+    assert (await nginx.get("closed.test", headers=JANE)).text == "closed"
+    assert (await nginx.get("open.test")).status == 200
+    assert (await nginx.get("nameless.test")).headers["WWW-Authenticate"] == 'Basic realm=""'
 
 
-async def test_nobody_comes_in_where_the_secret_is_missing(stage: Stage) -> None:
-    assert (await stage.get("gone.test", headers=JANE)).status == 403
+async def test_nobody_comes_in_where_the_secret_is_missing(nginx: ServingNginx) -> None:
+    assert (await nginx.get("gone.test", headers=JANE)).status == 403
 
 
-async def test_a_minion_asks_for_its_paths_only(stage: Stage) -> None:
-    refused = await stage.get("shop.test", "/staff")
+async def test_a_minion_asks_for_its_paths_only(nginx: ServingNginx) -> None:
+    refused = await nginx.get("shop.test", "/staff")
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="Shop"')
-    assert (await stage.get("shop.test", "/staff", headers=JANE)).status == 200
-    assert (await stage.get("shop.test", "/all")).status == 200
+    assert (await nginx.get("shop.test", "/staff", headers=JANE)).status == 200
+    assert (await nginx.get("shop.test", "/all")).status == 200
 
 
 @pytest.mark.parametrize(("status", "text"), [(404, "a page"), (500, "a page"), (503, "a page"), (403, "own words")])
-async def test_chosen_errors_get_the_page_of_the_default_backend(stage: Stage, status: int, text: str) -> None:
-    stage.backend("pages").reply(status, "own words")
-    answer = await stage.get("pages.test", "/tea?x=1")
+async def test_chosen_errors_get_the_page_of_the_default_backend(nginx: ServingNginx, status: int, text: str) -> None:
+    nginx.backend("pages").reply(status, "own words")
+    answer = await nginx.get("pages.test", "/tea?x=1")
     assert (answer.status, answer.text) == (status, text)
     if text == "a page":
-        told = stage.backend("page").last.headers
+        told = nginx.backend("page").last.headers
         assert (told["X-Code"], told["X-Original-URI"], told["Host"]) == (str(status), "/tea?x=1", "pages.test")
 
 
-async def test_the_page_is_asked_for_without_the_body_of_the_request(stage: Stage) -> None:
-    stage.backend("pages").reply(404)
-    assert (await stage.get("pages.test", method="POST", data=b"tea")).text == "a page"
-    assert stage.backend("pages").last.body == b"tea"
-    assert (stage.backend("page").last.method, stage.backend("page").last.body) == ("POST", b"")
+async def test_the_page_is_asked_for_without_the_body_of_the_request(nginx: ServingNginx) -> None:
+    nginx.backend("pages").reply(404)
+    assert (await nginx.get("pages.test", method="POST", data=b"tea")).text == "a page"
+    assert nginx.backend("pages").last.body == b"tea"
+    assert (nginx.backend("page").last.method, nginx.backend("page").last.body) == ("POST", b"")
     head = b"POST / HTTP/1.1\r\nHost: large.test\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n"
-    answer = await stage.send(head + bytes(200_000))
+    answer = await nginx.send(head + bytes(200_000))
     assert answer.startswith(b"HTTP/1.1 413 "), "nginx has thrown the body away, and the page does not wait for it"
     assert answer.endswith(b"a page")
-    assert "Content-Length" not in stage.backend("page").last.headers
+    assert "Content-Length" not in nginx.backend("page").last.headers
 
 
-async def test_a_page_for_401_asks_for_no_password(stage: Stage) -> None:
-    answer = await stage.get("locked.test")
+async def test_a_page_for_401_asks_for_no_password(nginx: ServingNginx) -> None:
+    answer = await nginx.get("locked.test")
     assert answer.text == "a page"
-    assert stage.backend("page").last.headers["X-Code"] == "401"
-    assert (await stage.get("locked.test", headers=JANE)).text == "locked"
+    assert nginx.backend("page").last.headers["X-Code"] == "401"
+    assert (await nginx.get("locked.test", headers=JANE)).text == "locked"
 
 
-async def test_a_minion_has_pages_of_its_own_or_its_master_s(stage: Stage) -> None:
+async def test_a_minion_has_pages_of_its_own_or_its_master_s(nginx: ServingNginx) -> None:
     for status, uri, text in ((404, "/same", "a page"), (503, "/same", ""), (404, "/own", ""), (503, "/own", "a page")):
-        stage.backend("mall").reply(status)
-        assert (await stage.get("mall.test", uri)).text == text
+        nginx.backend("mall").reply(status)
+        assert (await nginx.get("mall.test", uri)).text == text

@@ -10,9 +10,8 @@ import pytest_asyncio
 
 from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import certificate, host, secure
-from tests.live.knobs.serving_nginx import Stage, served, trusting
-from tests.nginx_binaries import BINARIES
+from tests.live.knobs.hosts import certificate, host, tls_host
+from tests.live.knobs.serving_nginx import ServingNginx, served, trusting_context
 from tests.waiting import DEADLINE_S
 
 CLIENT = "203.0.113.9"
@@ -22,51 +21,46 @@ BINARY = bytes.fromhex("0d0a0d0a000d0a515549540a 21 11 000c cb007109 7f000001 15
 REQUEST = b"GET /tea HTTP/1.1\r\nHost: tea.test\r\nConnection: close\r\n\r\n"
 
 
-@pytest.fixture(params=sorted(BINARIES))
-def build(request: pytest.FixtureRequest) -> str:
-    return BINARIES[request.param]
-
-
 @pytest_asyncio.fixture
-async def proxied(build: str) -> AsyncIterator[Stage]:
+async def proxied(nginx_binary: str) -> AsyncIterator[ServingNginx]:
     settings = config_map(proxy_protocol="true", log_format="$remote_addr $proxy_protocol_addr $uri")
-    async with served([settings, certificate(), secure("tea", ssl_redirect="false")], binary=build) as stage:
-        yield stage
+    async with served([settings, certificate(), tls_host("tea", ssl_redirect="false")], binary=nginx_binary) as nginx:
+        yield nginx
 
 
-async def test_a_connection_is_kept_for_so_many_requests(build: str) -> None:
+async def test_a_connection_is_kept_for_so_many_requests(nginx_binary: str) -> None:
     async with (
-        served([config_map(keepalive_requests="3"), host("tea")], binary=build) as stage,
-        stage.client() as client,
+        served([config_map(keepalive_requests="3"), host("tea")], binary=nginx_binary) as nginx,
+        nginx.client() as client,
     ):
         kept = [(await client.get("tea.test")).headers["Connection"] for _ in range(4)]
         assert kept == ["keep-alive", "keep-alive", "close", "keep-alive"]
 
 
-async def test_an_idle_connection_is_kept_for_so_long(build: str) -> None:
-    async with served([config_map(keepalive_timeout="50ms"), host("tea")], binary=build) as stage:
+async def test_an_idle_connection_is_kept_for_so_long(nginx_binary: str) -> None:
+    async with served([config_map(keepalive_timeout="50ms"), host("tea")], binary=nginx_binary) as nginx:
         request = REQUEST.replace(b"Connection: close\r\n", b"")
-        assert b"Connection: keep-alive" in await stage.send(request), "nginx ended the connection, for we did not"
-    async with served([config_map(keepalive_timeout="0"), host("tea")], binary=build) as stage:
-        assert (await stage.get("tea.test")).headers["Connection"] == "close"
+        assert b"Connection: keep-alive" in await nginx.send(request), "nginx ended the connection, for we did not"
+    async with served([config_map(keepalive_timeout="0"), host("tea")], binary=nginx_binary) as nginx:
+        assert (await nginx.get("tea.test")).headers["Connection"] == "close"
 
 
 @pytest.mark.parametrize("header", [LINE, BINARY], ids=["v1", "v2"])
-async def test_the_proxy_protocol_names_the_client(proxied: Stage, header: bytes) -> None:
+async def test_the_proxy_protocol_names_the_client(proxied: ServingNginx, header: bytes) -> None:
     assert (await proxied.send(header + REQUEST)).startswith(b"HTTP/1.1 200 ")
     assert await proxied.logged("/tea") == f"{LOOPBACK} {CLIENT} /tea"
 
 
-async def test_the_proxy_protocol_stands_before_tls(proxied: Stage) -> None:
+async def test_the_proxy_protocol_stands_before_tls(proxied: ServingNginx) -> None:
     async with asyncio.timeout(DEADLINE_S):
         reader, writer = await asyncio.open_connection(LOOPBACK, proxied.https)
         writer.write(LINE)
-        await writer.start_tls(trusting(), server_hostname="tea.test")
+        await writer.start_tls(trusting_context(), server_hostname="tea.test")
         writer.write(REQUEST)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
         writer.transport.abort()
 
 
-async def test_without_the_proxy_protocol_nobody_is_answered(proxied: Stage) -> None:
+async def test_without_the_proxy_protocol_nobody_is_answered(proxied: ServingNginx) -> None:
     assert await proxied.send(REQUEST) == b""
-    assert not proxied.backend("tea").seen
+    assert not proxied.backend("tea").requests

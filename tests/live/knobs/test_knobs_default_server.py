@@ -17,8 +17,8 @@ async def test_unknown_hosts_get_the_answer_that_is_asked_for(
     value: str | None, status: int, location: str | None
 ) -> None:
     settings = [config_map(default_server_return=value)] if value else []
-    async with served([*settings, host("tea")], "-health-status", "-health-status-uri=/alive") as stage:
-        answer = await stage.get("unknown.test", "/any")
+    async with served([*settings, host("tea")], "-health-status", "-health-status-uri=/alive") as nginx:
+        answer = await nginx.get("unknown.test", "/any")
         assert (answer.status, answer.headers.get("Location")) == (status, location)
-        assert (await stage.get("unknown.test", "/alive")).text == "healthy"
-        assert (await stage.get("tea.test", "/any")).text == "tea"
+        assert (await nginx.get("unknown.test", "/alive")).text == "healthy"
+        assert (await nginx.get("tea.test", "/any")).text == "tea"

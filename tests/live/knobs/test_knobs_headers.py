@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import certificate, host, master, minion
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,7 +19,7 @@ HSTS = "max-age=2592000; preload"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def nginx() -> AsyncIterator[ServingNginx]:
     """Nothing from a ConfigMap."""
     hosts = [
         host("plain"),
@@ -43,7 +43,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def configured() -> AsyncIterator[Stage]:
+async def configured() -> AsyncIterator[ServingNginx]:
     """Everything from the ConfigMap; some hosts say otherwise."""
     settings = config_map(
         add_header="X-All:1",
@@ -67,13 +67,13 @@ async def configured() -> AsyncIterator[Stage]:
 # --- to clients -----------------------------------------------------------------------------------------
 
 
-async def test_added_headers_stand_on_errors_only_with_always(stage: Stage) -> None:
-    good = await stage.get("added.test")
+async def test_added_headers_stand_on_errors_only_with_always(nginx: ServingNginx) -> None:
+    good = await nginx.get("added.test")
     assert (good.status, good.headers["X-Sometimes"], good.headers["X-Always"]) == (200, "1", "2")
-    stage.backend("added").reply(404)
-    bad = await stage.get("added.test")
+    nginx.backend("added").reply(404)
+    bad = await nginx.get("added.test")
     assert (bad.status, "X-Sometimes" in bad.headers, bad.headers["X-Always"]) == (404, False, "2")
-    assert "X-Always" not in (await stage.get("plain.test")).headers
+    assert "X-Always" not in (await nginx.get("plain.test")).headers
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ async def test_added_headers_stand_on_errors_only_with_always(stage: Stage) -> N
         ("/snippet", {"X-Snippet"}),
     ],
 )
-async def test_what_a_minion_adds_and_inherits_never_costs_hsts(stage: Stage, uri: str, seen: set[str]) -> None:
-    answer = await stage.get("shop.test", uri, tls=True)
+async def test_what_a_minion_adds_and_inherits_never_costs_hsts(nginx: ServingNginx, uri: str, seen: set[str]) -> None:
+    answer = await nginx.get("shop.test", uri, tls=True)
     assert {"X-Shop", "X-Own", "X-Snippet"} & answer.headers.keys() == seen
     assert answer.headers.getall("Strict-Transport-Security") == [HSTS]
 
@@ -95,15 +95,17 @@ async def test_what_a_minion_adds_and_inherits_never_costs_hsts(stage: Stage, ur
 @pytest.mark.parametrize(
     ("name", "seen"), [("common", {"X-All"}), ("merged", {"X-All", "X-Own"}), ("own", {"X-Own"}), ("none", set())]
 )
-async def test_headers_of_the_configmap_are_inherited_as_is_said(configured: Stage, name: str, seen: set[str]) -> None:
+async def test_headers_of_the_configmap_are_inherited_as_is_said(
+    configured: ServingNginx, name: str, seen: set[str]
+) -> None:
     assert {"X-All", "X-Own"} & (await configured.get(f"{name}.test")).headers.keys() == seen
 
 
-async def test_hidden_headers_of_a_backend_do_not_come_through(stage: Stage, configured: Stage) -> None:
+async def test_hidden_headers_of_a_backend_do_not_come_through(nginx: ServingNginx, configured: ServingNginx) -> None:
     told = {"X-Powered-By": "steam", "X-Version": "1", "X-Colour": "red"}
     for where, name, seen in (
-        (stage, "plain", {"X-Powered-By", "X-Version", "X-Colour"}),
-        (stage, "hidden", {"X-Colour"}),
+        (nginx, "plain", {"X-Powered-By", "X-Version", "X-Colour"}),
+        (nginx, "hidden", {"X-Colour"}),
         (configured, "common", {"X-Version", "X-Colour"}),
         (configured, "shown", {"X-Powered-By", "X-Colour"}),
     ):
@@ -111,19 +113,19 @@ async def test_hidden_headers_of_a_backend_do_not_come_through(stage: Stage, con
         assert told.keys() & (await where.get(f"{name}.test")).headers.keys() == seen
 
 
-async def test_passed_headers_are_the_backend_s_own(stage: Stage, configured: Stage) -> None:
-    for where, name, server in ((stage, "passed", "tea/1"), (configured, "common", "tea/1")):
+async def test_passed_headers_are_the_backend_s_own(nginx: ServingNginx, configured: ServingNginx) -> None:
+    for where, name, server in ((nginx, "passed", "tea/1"), (configured, "common", "tea/1")):
         where.backend(name).reply(200, headers={"Server": "tea/1"})
         assert (await where.get(f"{name}.test")).headers.getall("Server") == [server]
-    stage.backend("plain").reply(200, headers={"Server": "tea/1"})
-    assert (await stage.get("plain.test")).headers["Server"].startswith("nginx")
+    nginx.backend("plain").reply(200, headers={"Server": "tea/1"})
+    assert (await nginx.get("plain.test")).headers["Server"].startswith("nginx")
 
 
-async def test_the_version_is_told_unless_it_is_not_to_be(stage: Stage, configured: Stage) -> None:
-    assert (await stage.get("frank.test")).headers["Server"].startswith("nginx/")
-    assert (await stage.get("silent.test")).headers["Server"] == "nginx"
-    stage.backend("silent").reply(200)
-    page = await stage.get("silent.test", headers={"Content-Length": "x"})
+async def test_the_version_is_told_unless_it_is_not_to_be(nginx: ServingNginx, configured: ServingNginx) -> None:
+    assert (await nginx.get("frank.test")).headers["Server"].startswith("nginx/")
+    assert (await nginx.get("silent.test")).headers["Server"] == "nginx"
+    nginx.backend("silent").reply(200)
+    page = await nginx.get("silent.test", headers={"Content-Length": "x"})
     assert page.status == 400
     assert "nginx/" not in page.text
     unknown = await configured.get("unknown.test")
@@ -133,34 +135,34 @@ async def test_the_version_is_told_unless_it_is_not_to_be(stage: Stage, configur
 # --- to backends ----------------------------------------------------------------------------------------
 
 
-async def test_backends_are_sent_what_is_set(stage: Stage) -> None:
-    await stage.get("set.test", headers={"X-Fixed": "red", "X-Own": "mine", "X-Gone": "1"})
-    told = stage.backend("set").last.headers
+async def test_backends_are_sent_what_is_set(nginx: ServingNginx) -> None:
+    await nginx.get("set.test", headers={"X-Fixed": "red", "X-Own": "mine", "X-Gone": "1"})
+    told = nginx.backend("set").last.headers
     assert told.getall("X-Fixed") == ["blue"]
     assert (told["X-Url"], told["X-Own"], told["Host"]) == ("http://x.test/", "mine", "inner.test")
     assert "X-Gone" not in told
-    await stage.get("set.test")
-    assert "X-Own" not in stage.backend("set").last.headers
+    await nginx.get("set.test")
+    assert "X-Own" not in nginx.backend("set").last.headers
 
 
-async def test_a_minion_sets_headers_for_its_paths_only(stage: Stage) -> None:
-    await stage.get("shop.test", "/set")
-    assert stage.backend("shop").last.headers["X-Minion"] == "1"
-    assert stage.backend("shop").last.headers["X-Forwarded-Host"] == "shop.test"
-    await stage.get("shop.test", "/same")
-    assert "X-Minion" not in stage.backend("shop").last.headers
+async def test_a_minion_sets_headers_for_its_paths_only(nginx: ServingNginx) -> None:
+    await nginx.get("shop.test", "/set")
+    assert nginx.backend("shop").last.headers["X-Minion"] == "1"
+    assert nginx.backend("shop").last.headers["X-Forwarded-Host"] == "shop.test"
+    await nginx.get("shop.test", "/same")
+    assert "X-Minion" not in nginx.backend("shop").last.headers
 
 
-async def test_backends_are_told_who_asked_for_what(stage: Stage) -> None:
-    await stage.get("plain.test", headers={"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher"})
-    told = stage.backend("plain").last.headers
+async def test_backends_are_told_who_asked_for_what(nginx: ServingNginx) -> None:
+    await nginx.get("plain.test", headers={"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher"})
+    told = nginx.backend("plain").last.headers
     assert told.getall("X-Forwarded-For") == [f"203.0.113.7, {LOOPBACK}"]
     assert told.getall("X-Forwarded-Proto") == ["http"]
-    assert (told["X-Forwarded-Port"], told["X-Forwarded-Host"]) == (str(stage.http), "plain.test")
+    assert (told["X-Forwarded-Port"], told["X-Forwarded-Host"]) == (str(nginx.http), "plain.test")
     assert (told["Host"], told["X-Real-IP"]) == ("plain.test", LOOPBACK)
 
 
-async def test_forwarded_headers_can_be_left_alone(configured: Stage) -> None:
+async def test_forwarded_headers_can_be_left_alone(configured: ServingNginx) -> None:
     await configured.get("common.test")
     assert not FORWARDED & configured.backend("common").last.headers.keys()
     await configured.get("common.test", headers={"X-Forwarded-For": "203.0.113.7"})

@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import host, master, minion
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,7 +24,7 @@ IN_A_FILE = "a client request body is buffered to a temporary file"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def nginx() -> AsyncIterator[ServingNginx]:
     hosts = [
         host("free"),
         host("slow", limit_req_rate=SLOW),
@@ -51,24 +51,24 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def configured() -> AsyncIterator[Stage]:
+async def configured() -> AsyncIterator[ServingNginx]:
     settings = config_map(client_max_body_size="16k", client_body_buffer_size="1k")
     hosts = [host("common"), host("own", client_max_body_size="32k", client_body_buffer_size="64k")]
     async with served([settings, *hosts]) as running:
         yield running
 
 
-async def statuses(stage: Stage, name: str, number: int, uri: str = "/") -> list[int]:
+async def statuses(nginx: ServingNginx, name: str, number: int, uri: str = "/") -> list[int]:
     """Ask one after the other."""
-    return [(await stage.get(f"{name}.test", uri)).status for _ in range(number)]
+    return [(await nginx.get(f"{name}.test", uri)).status for _ in range(number)]
 
 
 @asynccontextmanager
-async def waiting(stage: Stage, name: str) -> AsyncIterator[None]:
+async def waiting(nginx: ServingNginx, name: str) -> AsyncIterator[None]:
     """Inside there is a request that nginx has delayed."""
-    _, writer = await asyncio.open_connection(LOOPBACK, stage.http)
+    _, writer = await asyncio.open_connection(LOOPBACK, nginx.http)
     writer.write(f"GET / HTTP/1.1\r\nHost: {name}.test\r\n\r\n".encode())
-    assert "delaying request" in await stage.logged(f'zone "default/{name}_', errors=True)
+    assert "delaying request" in await nginx.logged(f'zone "default/{name}_', errors=True)
     yield
     writer.transport.abort()
 
@@ -76,101 +76,101 @@ async def waiting(stage: Stage, name: str) -> AsyncIterator[None]:
 # --- rates ----------------------------------------------------------------------------------------------
 
 
-async def test_requests_above_the_rate_are_refused(stage: Stage) -> None:
-    assert await statuses(stage, "free", 3) == [200, 200, 200]
-    assert await statuses(stage, "slow", 3) == [200, 429, 429]
-    assert await statuses(stage, "fast", 20) == [200] * 20
+async def test_requests_above_the_rate_are_refused(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "free", 3) == [200, 200, 200]
+    assert await statuses(nginx, "slow", 3) == [200, 429, 429]
+    assert await statuses(nginx, "fast", 20) == [200] * 20
 
 
-async def test_a_burst_waits_for_its_turn(stage: Stage) -> None:
-    assert await statuses(stage, "burst", 1) == [200]
-    async with waiting(stage, "burst"):
-        assert await statuses(stage, "burst", 1) == [429]
+async def test_a_burst_waits_for_its_turn(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "burst", 1) == [200]
+    async with waiting(nginx, "burst"):
+        assert await statuses(nginx, "burst", 1) == [429]
 
 
-async def test_a_part_of_the_burst_need_not_wait(stage: Stage) -> None:
-    assert await statuses(stage, "delay", 3) == [200, 200, 200]
-    async with waiting(stage, "delay"):
-        assert await statuses(stage, "delay", 1) == [429]
+async def test_a_part_of_the_burst_need_not_wait(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "delay", 3) == [200, 200, 200]
+    async with waiting(nginx, "delay"):
+        assert await statuses(nginx, "delay", 1) == [429]
 
 
-async def test_the_whole_burst_need_not_wait(stage: Stage) -> None:
-    assert await statuses(stage, "nodelay", 5) == [200, 200, 200, 200, 429]
+async def test_the_whole_burst_need_not_wait(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "nodelay", 5) == [200, 200, 200, 200, 429]
 
 
-async def ask_as(stage: Stage, name: str, key: str) -> int:
-    return (await stage.get(f"{name}.test", headers={"X-Api-Key": key})).status
+async def ask_as(nginx: ServingNginx, name: str, key: str) -> int:
+    return (await nginx.get(f"{name}.test", headers={"X-Api-Key": key})).status
 
 
-async def test_each_value_of_the_key_is_counted_for_itself(stage: Stage) -> None:
-    assert [await ask_as(stage, "keyed", key) for key in ("a", "a", "b", "b")] == [200, 429, 200, 429]
-    assert await statuses(stage, "keyed", 2) == [200, 200], "an empty key is not counted"
+async def test_each_value_of_the_key_is_counted_for_itself(nginx: ServingNginx) -> None:
+    assert [await ask_as(nginx, "keyed", key) for key in ("a", "a", "b", "b")] == [200, 429, 200, 429]
+    assert await statuses(nginx, "keyed", 2) == [200, 200], "an empty key is not counted"
 
 
 @pytest.mark.parametrize(("name", "again"), [("keyed", 429), ("cramped", 200)])
-async def test_a_small_zone_forgets_the_oldest(stage: Stage, name: str, again: int) -> None:
+async def test_a_small_zone_forgets_the_oldest(nginx: ServingNginx, name: str, again: int) -> None:
     first, *others = (f"{number}".zfill(4000) for number in range(10))
-    assert [await ask_as(stage, name, key) for key in (first, first)] == [200, 429]
-    assert [await ask_as(stage, name, key) for key in others] == [200] * 9
-    assert await ask_as(stage, name, first) == again
+    assert [await ask_as(nginx, name, key) for key in (first, first)] == [200, 429]
+    assert [await ask_as(nginx, name, key) for key in others] == [200] * 9
+    assert await ask_as(nginx, name, first) == again
 
 
-async def test_a_dry_run_refuses_nothing_and_says_what_it_would(stage: Stage) -> None:
-    assert await statuses(stage, "dry", 2) == [200, 200]
-    assert "limiting requests, dry run" in await stage.logged('zone "default/dry_', errors=True)
+async def test_a_dry_run_refuses_nothing_and_says_what_it_would(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "dry", 2) == [200, 200]
+    assert "limiting requests, dry run" in await nginx.logged('zone "default/dry_', errors=True)
 
 
-async def test_the_status_of_a_refusal_is_chosen(stage: Stage) -> None:
-    assert await statuses(stage, "code", 2) == [200, 503]
+async def test_the_status_of_a_refusal_is_chosen(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "code", 2) == [200, 503]
 
 
-async def test_the_level_of_the_log_line_is_chosen(stage: Stage) -> None:
+async def test_the_level_of_the_log_line_is_chosen(nginx: ServingNginx) -> None:
     for name, level in (("usual", "[error]"), ("warned", "[warn]")):
-        await statuses(stage, name, 2)
-        assert level in await stage.logged(f'limiting requests, excess: 1.000 by zone "default/{name}_', errors=True)
+        await statuses(nginx, name, 2)
+        assert level in await nginx.logged(f'limiting requests, excess: 1.000 by zone "default/{name}_', errors=True)
 
 
-async def test_the_limit_of_a_minion_is_for_its_paths(stage: Stage) -> None:
-    assert await statuses(stage, "shop", 2, "/slow") == [200, 429]
-    assert await statuses(stage, "shop", 2, "/free") == [200, 200]
+async def test_the_limit_of_a_minion_is_for_its_paths(nginx: ServingNginx) -> None:
+    assert await statuses(nginx, "shop", 2, "/slow") == [200, 429]
+    assert await statuses(nginx, "shop", 2, "/free") == [200, 200]
 
 
 # --- sizes ----------------------------------------------------------------------------------------------
 
 
-async def post(stage: Stage, name: str, body: bytes) -> int:
-    return (await stage.get(f"{name}.test", method="POST", data=io.BytesIO(body))).status
+async def post(nginx: ServingNginx, name: str, body: bytes) -> int:
+    return (await nginx.get(f"{name}.test", method="POST", data=io.BytesIO(body))).status
 
 
-async def announce(stage: Stage, name: str, size: int) -> int:
+async def announce(nginx: ServingNginx, name: str, size: int) -> int:
     """Post the head of a request whose body never comes."""
-    reader, writer = await asyncio.open_connection(LOOPBACK, stage.http)
+    reader, writer = await asyncio.open_connection(LOOPBACK, nginx.http)
     writer.write(f"POST / HTTP/1.1\r\nHost: {name}.test\r\nContent-Length: {size}\r\n\r\n".encode())
     _, status, *_ = (await reader.readline()).split()
     writer.transport.abort()
     return int(status)
 
 
-async def test_a_body_above_the_size_is_refused(stage: Stage) -> None:
-    assert await post(stage, "small", KILOBYTE) == 200
-    assert await post(stage, "small", KILOBYTE + b"x") == 413
-    assert [seen.body for seen in stage.backend("small").seen] == [KILOBYTE]
+async def test_a_body_above_the_size_is_refused(nginx: ServingNginx) -> None:
+    assert await post(nginx, "small", KILOBYTE) == 200
+    assert await post(nginx, "small", KILOBYTE + b"x") == 413
+    assert [seen.body for seen in nginx.backend("small").requests] == [KILOBYTE]
 
 
-async def test_nothing_is_too_large_where_the_size_is_0(stage: Stage) -> None:
+async def test_nothing_is_too_large_where_the_size_is_0(nginx: ServingNginx) -> None:
     body = bytes(2**20 + 1)
-    assert await announce(stage, "free", len(body)) == 413, "nginx's own limit is a megabyte"
-    assert await post(stage, "any", body) == 200
-    assert stage.backend("any").last.body == body
+    assert await announce(nginx, "free", len(body)) == 413, "nginx's own limit is a megabyte"
+    assert await post(nginx, "any", body) == 200
+    assert nginx.backend("any").last.body == body
 
 
-async def test_the_size_of_the_configmap_gives_way_to_an_annotation(configured: Stage) -> None:
+async def test_the_size_of_the_configmap_gives_way_to_an_annotation(configured: ServingNginx) -> None:
     for size, expected in ((16, [200, 200]), (17, [413, 200]), (33, [413, 413])):
         assert [await post(configured, name, KILOBYTE * size) for name in ("common", "own")] == expected
 
 
-async def test_a_body_beyond_its_buffer_goes_through_a_file(stage: Stage, configured: Stage) -> None:
-    for where, small, large in ((stage, "disk", "memory"), (configured, "common", "own")):
+async def test_a_body_beyond_its_buffer_goes_through_a_file(nginx: ServingNginx, configured: ServingNginx) -> None:
+    for where, small, large in ((nginx, "disk", "memory"), (configured, "common", "own")):
         for name in (large, small):
             assert await post(where, name, KILOBYTE * 16) == 200
         assert IN_A_FILE in await where.logged(f'host: "{small}.test"', errors=True)

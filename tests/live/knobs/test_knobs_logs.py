@@ -11,7 +11,7 @@ from showcase.ports import free_port
 from tests.live.json_objects import Json, config_map
 from tests.live.knobs.backends import LOOPBACK
 from tests.live.knobs.hosts import host
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.serving_nginx import ServingNginx, served
 from tests.waiting import DEADLINE_S
 
 QUOTE = 'say "tea"'
@@ -27,9 +27,9 @@ def teas(**settings: str) -> list[Json]:
     return [config_map(**settings), host("tea")]
 
 
-async def in_turn(stage: Stage, *uris: str, name: str = "tea") -> None:
+async def in_turn(nginx: ServingNginx, *uris: str, name: str = "tea") -> None:
     """Ask over one connection: when the last is answered, those before it are logged if they are at all."""
-    async with stage.client() as client:
+    async with nginx.client() as client:
         for uri in uris:
             await client.get(f"{name}.test", uri)
 
@@ -38,15 +38,15 @@ async def in_turn(stage: Stage, *uris: str, name: str = "tea") -> None:
 
 
 async def test_lines_have_the_format_that_is_asked_for() -> None:
-    async with served(teas(log_format='$host "$request"\n -> $status $http_x_note')) as stage:
-        await stage.get("tea.test", "/green?x=1", headers={"X-Note": "hot"})
-        assert await stage.logged("green") == 'tea.test "GET /green?x=1 HTTP/1.1" -> 200 hot'
+    async with served(teas(log_format='$host "$request"\n -> $status $http_x_note')) as nginx:
+        await nginx.get("tea.test", "/green?x=1", headers={"X-Note": "hot"})
+        assert await nginx.logged("green") == 'tea.test "GET /green?x=1 HTTP/1.1" -> 200 hot'
 
 
 async def test_the_usual_format_is_that_of_the_incumbent() -> None:
-    async with served([host("tea")]) as stage:
-        await stage.get("tea.test", "/green", headers={"User-Agent": "cup", "X-Forwarded-For": "203.0.113.7"})
-        line = await stage.logged("green")
+    async with served([host("tea")]) as nginx:
+        await nginx.get("tea.test", "/green", headers={"User-Agent": "cup", "X-Forwarded-For": "203.0.113.7"})
+        line = await nginx.logged("green")
         assert line.startswith(f"{LOOPBACK} - - [")
         assert line.endswith('] "GET /green HTTP/1.1" 200 3 "-" "cup" "203.0.113.7"')
 
@@ -64,11 +64,11 @@ async def test_values_are_escaped_as_is_asked_for(settings: dict[str, str], writ
         stream_snippets=f"server {{ listen {LOOPBACK}:{port}; set $said '{QUOTE}'; return tea; }}",
         **settings,
     )
-    async with served(objects, "-enable-snippets") as stage:
-        await stage.get("tea.test", headers={"X-Note": QUOTE})
-        assert await stage.logged("http ") == f"http {written}"
-        assert await stage.send(b"", port) == b"tea"
-        assert await stage.logged("stream ") == f"stream TCP 3 {written}"
+    async with served(objects, "-enable-snippets") as nginx:
+        await nginx.get("tea.test", headers={"X-Note": QUOTE})
+        assert await nginx.logged("http ") == f"http {written}"
+        assert await nginx.send(b"", port) == b"tea"
+        assert await nginx.logged("stream ") == f"stream TCP 3 {written}"
 
 
 async def test_the_access_log_goes_where_it_is_sent_in_its_format() -> None:
@@ -76,34 +76,34 @@ async def test_the_access_log_goes_where_it_is_sent_in_its_format() -> None:
         log.bind((LOOPBACK, 0))
         log.setblocking(False)
         target = f"syslog:server={LOOPBACK}:{log.getsockname()[1]},tag=edge main"
-        async with served(teas(access_log=target, log_format="$host $uri")) as stage:
-            await in_turn(stage, "/green", "/black")
+        async with served(teas(access_log=target, log_format="$host $uri")) as nginx:
+            await in_turn(nginx, "/green", "/black")
             async with asyncio.timeout(DEADLINE_S):
                 line = (await asyncio.get_running_loop().sock_recv(log, 4096)).decode()
             assert line.endswith(" edge: tea.test /green")
-            assert stage.access_log() == []
+            assert nginx.access_log() == []
 
 
 async def test_the_access_log_can_have_another_format_and_stream() -> None:
-    async with served(teas(access_log="/dev/stderr combined", log_format="$host")) as stage:
-        await stage.get("tea.test", "/green")
-        assert '"GET /green HTTP/1.1" 200 3' in await stage.logged("/green", errors=True)
-        assert stage.access_log() == []
+    async with served(teas(access_log="/dev/stderr combined", log_format="$host")) as nginx:
+        await nginx.get("tea.test", "/green")
+        assert '"GET /green HTTP/1.1" 200 3' in await nginx.logged("/green", errors=True)
+        assert nginx.access_log() == []
 
 
 async def test_the_access_log_can_be_off() -> None:
-    async with served(teas(access_log_off="true")) as stage:
-        await in_turn(stage, "/green", "/black")
-        assert stage.access_log() == []
+    async with served(teas(access_log_off="true")) as nginx:
+        await in_turn(nginx, "/green", "/black")
+        assert nginx.access_log() == []
 
 
 async def test_the_default_server_can_be_left_out_of_the_access_log() -> None:
     for value, logged in (("true", False), ("false", True)):
-        async with served(teas(default_server_access_log_off=value)) as stage:
-            await in_turn(stage, "/lost", "/lost", name="unknown")
-            await stage.get("tea.test", "/found")
-            await stage.logged("/found")
-            assert any("/lost" in line for line in stage.access_log()) == logged
+        async with served(teas(default_server_access_log_off=value)) as nginx:
+            await in_turn(nginx, "/lost", "/lost", name="unknown")
+            await nginx.get("tea.test", "/found")
+            await nginx.logged("/found")
+            assert any("/lost" in line for line in nginx.access_log()) == logged
 
 
 # --- the error log --------------------------------------------------------------------------------------
@@ -118,9 +118,9 @@ LINES = {
 @pytest.mark.parametrize(("level", "seen"), [("error", {"error"}), ("warn", {"error", "warn"}), ("info", {*LINES})])
 async def test_the_error_log_holds_what_is_as_grave_as_its_level(level: str, seen: set[str]) -> None:
     settings = config_map(error_log_level=level, client_body_buffer_size="1k", client_max_body_size="64k")
-    async with served([settings, host("tea")]) as stage:
-        await stage.get("tea.test", headers={"X_Note": "1"})
-        await stage.get("tea.test", method="POST", data=b"x" * 2**15)
-        assert (await stage.get("tea.test", method="POST", data=b"x" * (2**16 + 1))).status == 413
-        await stage.logged(LINES["error"], errors=True)
-        assert {grade for grade, text in LINES.items() if any(text in line for line in stage.error_log())} == seen
+    async with served([settings, host("tea")]) as nginx:
+        await nginx.get("tea.test", headers={"X_Note": "1"})
+        await nginx.get("tea.test", method="POST", data=b"x" * 2**15)
+        assert (await nginx.get("tea.test", method="POST", data=b"x" * (2**16 + 1))).status == 413
+        await nginx.logged(LINES["error"], errors=True)
+        assert {grade for grade, text in LINES.items() if any(text in line for line in nginx.error_log())} == seen

@@ -9,8 +9,8 @@ import pytest_asyncio
 from showcase.ports import free_ports
 
 from tests.live.json_objects import ingress, path
-from tests.live.knobs.hosts import certificate, host, master, minion, secure
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.hosts import certificate, host, master, minion, tls_host
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -19,7 +19,7 @@ ONE, OTHER, SECURE = free_ports(3)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def nginx() -> AsyncIterator[ServingNginx]:
     hosts = [
         certificate(),
         host("root", app_root="/shop/window"),
@@ -42,22 +42,22 @@ async def stage() -> AsyncIterator[Stage]:
         minion("shop", "/old", "moved", rewrite_target="/new"),
         host("ports", listen_ports=f"{ONE},{OTHER}"),
         host("usual"),
-        secure("both", listen_ports=str(ONE), listen_ports_ssl=str(SECURE), ssl_redirect="false"),
+        tls_host("both", listen_ports=str(ONE), listen_ports_ssl=str(SECURE), ssl_redirect="false"),
     ]  # fmt: skip
     async with served(hosts) as running:
         yield running
 
 
-async def asked(stage: Stage, name: str, uri: str, service: str = "") -> str | int:
+async def asked(nginx: ServingNginx, name: str, uri: str, service: str = "") -> str | int:
     """Return what the backend was asked for, or the status if it was not asked."""
-    answer = await stage.get(f"{name}.test", uri)
-    return stage.backend(service or name).last.path if answer.text == (service or name) else answer.status
+    answer = await nginx.get(f"{name}.test", uri)
+    return nginx.backend(service or name).last.path if answer.text == (service or name) else answer.status
 
 
-async def test_the_root_leads_to_the_application(stage: Stage) -> None:
-    answer = await stage.get("root.test", "/")
+async def test_the_root_leads_to_the_application(nginx: ServingNginx) -> None:
+    answer = await nginx.get("root.test", "/")
     assert (answer.status, answer.headers["Location"]) == (302, "http://root.test/shop/window")
-    assert await asked(stage, "root", "/shop/window") == "/shop/window"
+    assert await asked(nginx, "root", "/shop/window") == "/shop/window"
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ async def test_the_root_leads_to_the_application(stage: Stage) -> None:
     ],
 )
 async def test_each_service_gets_its_path_in_place_of_the_matched_one(
-    stage: Stage, uri: str, service: str, seen: str | int
+    nginx: ServingNginx, uri: str, service: str, seen: str | int
 ) -> None:
-    assert await asked(stage, "beans", uri, service) == seen
+    assert await asked(nginx, "beans", uri, service) == seen
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,10 @@ async def test_each_service_gets_its_path_in_place_of_the_matched_one(
         ("target", "/other", 404),
     ],
 )
-async def test_the_whole_path_is_replaced_captures_included(stage: Stage, name: str, uri: str, seen: str | int) -> None:
-    assert await asked(stage, name, uri) == seen
+async def test_the_whole_path_is_replaced_captures_included(
+    nginx: ServingNginx, name: str, uri: str, seen: str | int
+) -> None:
+    assert await asked(nginx, name, uri) == seen
 
 
 @pytest.mark.parametrize(
@@ -104,23 +106,23 @@ async def test_the_whole_path_is_replaced_captures_included(stage: Stage, name: 
         ("shop", {"/tea/1", "/tea/1/x"}, {"/tea/x"}),
     ],
 )
-async def test_paths_are_read_as_is_said(stage: Stage, name: str, uris: set[str], others: set[str]) -> None:
-    assert {uri for uri in uris | others if await asked(stage, name, uri) == uri} == uris
+async def test_paths_are_read_as_is_said(nginx: ServingNginx, name: str, uris: set[str], others: set[str]) -> None:
+    assert {uri for uri in uris | others if await asked(nginx, name, uri) == uri} == uris
 
 
-async def test_a_minion_rewrites_its_own_path(stage: Stage) -> None:
-    assert await asked(stage, "shop", "/old", "moved") == "/new"
+async def test_a_minion_rewrites_its_own_path(nginx: ServingNginx) -> None:
+    assert await asked(nginx, "shop", "/old", "moved") == "/new"
 
 
-async def test_ports_of_a_host_take_the_place_of_the_usual_one(stage: Stage) -> None:
+async def test_ports_of_a_host_take_the_place_of_the_usual_one(nginx: ServingNginx) -> None:
     for port in (ONE, OTHER):
-        assert (await stage.get("ports.test", port=port)).text == "ports"
-        assert stage.backend("ports").last.headers["X-Forwarded-Port"] == str(port)
-    assert (await stage.get("ports.test")).status == 404
-    assert (await stage.get("usual.test")).text == "usual"
+        assert (await nginx.get("ports.test", port=port)).text == "ports"
+        assert nginx.backend("ports").last.headers["X-Forwarded-Port"] == str(port)
+    assert (await nginx.get("ports.test")).status == 404
+    assert (await nginx.get("usual.test")).text == "usual"
 
 
-async def test_ports_for_tls_and_for_plain_http(stage: Stage) -> None:
-    assert (await stage.get("both.test", port=ONE)).text == "both"
-    assert (await stage.get("both.test", port=SECURE, tls=True)).text == "both"
-    assert (await stage.get("both.test")).status == 404
+async def test_ports_for_tls_and_for_plain_http(nginx: ServingNginx) -> None:
+    assert (await nginx.get("both.test", port=ONE)).text == "both"
+    assert (await nginx.get("both.test", port=SECURE, tls=True)).text == "both"
+    assert (await nginx.get("both.test")).status == 404

@@ -16,9 +16,9 @@ from showcase.ports import free_port
 
 from headgate.nginx import procfs
 from tests.live.json_objects import config_map
-from tests.live.knobs.backends import LOOPBACK, never
-from tests.live.knobs.hosts import A, B, host, site, together
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.backends import LOOPBACK, never_answer
+from tests.live.knobs.hosts import A, B, backed_host, host, joined
+from tests.live.knobs.serving_nginx import ServingNginx, served
 from tests.waiting import eventually
 
 pytestmark = [
@@ -31,7 +31,7 @@ WORKERS = 3
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def nginx() -> AsyncIterator[ServingNginx]:
     """Three workers, and text of users' own in every block."""
     settings = config_map(
         worker_processes=str(WORKERS),
@@ -43,10 +43,10 @@ async def stage() -> AsyncIterator[Stage]:
         server_snippets="set $from_config_map yes;",
         location_snippets="add_header X-Beta $beta;",
     )
-    objects = together(
+    objects = joined(
         [settings],
-        site("shared", A, B, lb_method="round_robin"),
-        site("apart", A, B, lb_method="round_robin", upstream_zone_size="0"),
+        backed_host("shared", A, B, lb_method="round_robin"),
+        backed_host("apart", A, B, lb_method="round_robin", upstream_zone_size="0"),
         [host("plain")],
         [host("server", server_snippets="if ($arg_away) { return 302 /gone-$from_config_map; }")],
         [host("location", location_snippets="add_header X-Own 1;")],
@@ -56,20 +56,20 @@ async def stage() -> AsyncIterator[Stage]:
         yield running
 
 
-async def by_each_worker(stage: Stage, name: str) -> list[str]:
+async def by_each_worker(nginx: ServingNginx, name: str) -> list[str]:
     """Ask once through each worker, while the others stand still; return who was asked."""
     asked = []
-    for worker in (pids := stage.workers()):
+    for worker in (pids := nginx.workers()):
         others = [pid for pid in pids if pid != worker]
         for pid in others:
             os.kill(pid, signal.SIGSTOP)
         try:
             await eventually(lambda others=others: all(map(stopped, others)))
-            await stage.get(f"{name}.test")
+            await nginx.get(f"{name}.test")
         finally:
             for pid in others:
                 os.kill(pid, signal.SIGCONT)
-        asked.append(stage.backend(name).last.at)
+        asked.append(nginx.backend(name).last.at)
     return asked
 
 
@@ -78,40 +78,40 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
-async def test_there_are_as_many_workers_as_are_asked_for(stage: Stage) -> None:
-    assert len(stage.workers()) == WORKERS, "worker-processes"
+async def test_there_are_as_many_workers_as_are_asked_for(nginx: ServingNginx) -> None:
+    assert len(nginx.workers()) == WORKERS, "worker-processes"
 
 
-async def test_workers_share_the_state_of_an_upstream_in_its_zone(stage: Stage) -> None:
-    assert await by_each_worker(stage, "shared") in ([A, B, A], [B, A, B]), "upstream-zone-size"
-    assert len(set(await by_each_worker(stage, "apart"))) == 1, "each worker begins its own round"
+async def test_workers_share_the_state_of_an_upstream_in_its_zone(nginx: ServingNginx) -> None:
+    assert await by_each_worker(nginx, "shared") in ([A, B, A], [B, A, B]), "upstream-zone-size"
+    assert len(set(await by_each_worker(nginx, "apart"))) == 1, "each worker begins its own round"
 
 
-async def test_workers_are_bound_to_cpus(stage: Stage) -> None:
-    bound = [os.sched_getaffinity(pid) for pid in stage.workers()]
+async def test_workers_are_bound_to_cpus(nginx: ServingNginx) -> None:
+    bound = [os.sched_getaffinity(pid) for pid in nginx.workers()]
     assert all(len(cpus) == 1 for cpus in bound), "worker-cpu-affinity"
 
 
-async def test_workers_may_open_so_many_files(stage: Stage) -> None:
-    assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in stage.workers()} == {(777, 777)}, (
+async def test_workers_may_open_so_many_files(nginx: ServingNginx) -> None:
+    assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in nginx.workers()} == {(777, 777)}, (
         "worker-rlimit-nofile"
     )
 
 
-async def test_text_of_the_main_context(stage: Stage) -> None:
-    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in stage.workers()} == {3}, "main-snippets"
+async def test_text_of_the_main_context(nginx: ServingNginx) -> None:
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in nginx.workers()} == {3}, "main-snippets"
 
 
-async def test_text_of_http_servers_and_locations(stage: Stage) -> None:
-    beta = await stage.get("plain.test", headers={"X-Beta": "1"})
+async def test_text_of_http_servers_and_locations(nginx: ServingNginx) -> None:
+    beta = await nginx.get("plain.test", headers={"X-Beta": "1"})
     assert beta.headers["X-Beta"] == "on", "http-snippets and location-snippets of the ConfigMap"
-    away = await stage.get("server.test", "/?away=1")
+    away = await nginx.get("server.test", "/?away=1")
     assert (away.status, away.headers["Location"].rpartition("/")[2]) == (302, "gone-"), "server-snippets"
-    own = await stage.get("location.test")
+    own = await nginx.get("location.test")
     assert (own.headers["X-Own"], "X-Beta" in own.headers) == ("1", False), "an annotation takes the ConfigMap's place"
 
 
-async def test_text_of_stream(stage: Stage) -> None:
+async def test_text_of_stream(nginx: ServingNginx) -> None:
     reader, writer = await asyncio.open_connection(LOOPBACK, STREAM_PORT)
     assert await reader.read() == b"streamed", "stream-snippets"
     writer.close()
@@ -119,19 +119,19 @@ async def test_text_of_stream(stage: Stage) -> None:
 
 async def test_old_workers_close_what_is_left_in_time() -> None:
     settings = config_map(worker_processes="1", worker_shutdown_timeout="100ms")
-    async with served([settings, host("slow")]) as stage:
-        stage.backend("slow").handler = never
-        asked = asyncio.create_task(stage.get("slow.test", method="POST"))  # which aiohttp does not ask again
-        await eventually(lambda: stage.backend("slow").seen)
-        os.kill(stage.pid, signal.SIGHUP)
+    async with served([settings, host("slow")]) as nginx:
+        nginx.backend("slow").handler = never_answer
+        asked = asyncio.create_task(nginx.get("slow.test", method="POST"))  # which aiohttp does not ask again
+        await eventually(lambda: nginx.backend("slow").requests)
+        os.kill(nginx.pid, signal.SIGHUP)
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await asked
 
 
 async def test_a_worker_has_so_many_connections() -> None:
     settings = config_map(worker_processes="1", worker_connections="32")
-    async with served([settings, host("tea")]) as stage:
-        writers = [(await asyncio.open_connection(LOOPBACK, stage.http))[1] for _ in range(40)]
-        assert "32 worker_connections" in await stage.logged("are not enough", errors=True), "worker-connections"
+    async with served([settings, host("tea")]) as nginx:
+        writers = [(await asyncio.open_connection(LOOPBACK, nginx.http))[1] for _ in range(40)]
+        assert "32 worker_connections" in await nginx.logged("are not enough", errors=True), "worker-connections"
         for writer in writers:
             writer.close()

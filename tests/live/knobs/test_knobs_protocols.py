@@ -12,22 +12,16 @@ from showcase.ports import free_port
 
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints
-from tests.live.knobs.backends import LOOPBACK, Backend, echo
+from tests.live.knobs.backends import LOOPBACK, Backend, echo_websocket
 from tests.live.knobs.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
-from tests.live.knobs.hosts import certificate, secure, site, together
-from tests.live.knobs.serving_nginx import Stage, served
-from tests.nginx_binaries import BINARIES
+from tests.live.knobs.hosts import backed_host, certificate, joined, tls_host
+from tests.live.knobs.serving_nginx import ServingNginx, served
 from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAY = "/cafe.Tea/Say"
 DEADLINE_EXCEEDED, UNAVAILABLE = "4", "14"
-
-
-@pytest.fixture(scope="module", params=sorted(BINARIES))
-def build(request: pytest.FixtureRequest) -> str:
-    return BINARIES[request.param]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -37,42 +31,44 @@ async def grpc() -> AsyncIterator[GrpcBackend]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str, grpc: GrpcBackend, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def nginx(
+    nginx_binary: str, grpc: GrpcBackend, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[ServingNginx]:
     """Services that speak something else than plain HTTP, and the same without the knob."""
     tls = Authority().server_context(tmp_path_factory.mktemp("tls"), "inner.test")
     tls.set_alpn_protocols(["h2", "http/1.1"])
     locked = Backend("locked", free_port(), tls=tls)
     secret = GrpcBackend(tls)
-    objects = together(
+    objects = joined(
         [config_map(http2="true"), certificate()],
-        site("tls", port=locked.port, ssl_services="tls"),
-        site("no-tls", port=locked.port),
-        site("chat", websocket_services="chat"),
-        site("kept-chat", websocket_services="kept-chat", keepalive="8"),
-        site("no-chat"),
+        backed_host("tls", port=locked.port, ssl_services="tls"),
+        backed_host("no-tls", port=locked.port),
+        backed_host("chat", websocket_services="chat"),
+        backed_host("kept-chat", websocket_services="kept-chat", keepalive="8"),
+        backed_host("no-chat"),
         speaking("grpc", grpc.port),
         speaking("grpcs", secret.port, ssl_services="grpcs"),
         speaking("patient", grpc.port, proxy_read_timeout="100ms"),
         speaking("dead", free_port()),
     )
-    async with secret.running(), served(objects, binary=build, backends=[locked]) as stage:
-        yield stage
+    async with secret.running(), served(objects, binary=nginx_binary, backends=[locked]) as nginx:
+        yield nginx
 
 
 def speaking(name: str, port: int, **annotations: str) -> list[Json]:
     """Return a host with TLS, whose backend speaks gRPC on *port*."""
-    return [secure(name, grpc_services=name, **annotations), endpoints(name, LOOPBACK, port=port)]
+    return [tls_host(name, grpc_services=name, **annotations), endpoints(name, LOOPBACK, port=port)]
 
 
-async def test_a_backend_that_speaks_tls(stage: Stage) -> None:
-    assert (await stage.get("tls.test")).text == "locked", "ssl-services"
-    assert (await stage.get("no-tls.test")).status == 502
+async def test_a_backend_that_speaks_tls(nginx: ServingNginx) -> None:
+    assert (await nginx.get("tls.test")).text == "locked", "ssl-services"
+    assert (await nginx.get("no-tls.test")).status == 502
 
 
-async def test_a_websocket_is_echoed(stage: Stage) -> None:
-    url = f"http://{LOOPBACK}:{stage.http}/"
+async def test_a_websocket_is_echoed(nginx: ServingNginx) -> None:
+    url = f"http://{LOOPBACK}:{nginx.http}/"
     for name in ("chat", "kept-chat", "no-chat"):
-        stage.backend(name).handler = echo
+        nginx.backend(name).handler = echo_websocket
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(DEADLINE_S)) as session:
         for name in ("chat", "kept-chat"):
             async with session.ws_connect(url, headers={"Host": f"{name}.test"}) as talk:
@@ -83,27 +79,27 @@ async def test_a_websocket_is_echoed(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", ["grpc", "grpcs"])
-async def test_a_grpc_call_comes_through_with_its_trailers(stage: Stage, name: str) -> None:
+async def test_a_grpc_call_comes_through_with_its_trailers(nginx: ServingNginx, name: str) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        answer = await call(stage.https, f"{name}.test", SAY, b"hello", [("x-token", "t")])
+        answer = await call(nginx.https, f"{name}.test", SAY, b"hello", [("x-token", "t")])
     assert (answer.headers[":status"], answer.headers["content-type"]) == ("200", "application/grpc")
     assert (answer.message, answer.trailers) == (b"hello", {"grpc-status": "0"})
 
 
-async def test_a_grpc_backend_sees_the_call(stage: Stage, grpc: GrpcBackend) -> None:
+async def test_a_grpc_backend_sees_the_call(nginx: ServingNginx, grpc: GrpcBackend) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        await call(stage.https, "grpc.test", SAY, b"hello", [("x-token", "t")])
-    seen = grpc.seen[-1]
+        await call(nginx.https, "grpc.test", SAY, b"hello", [("x-token", "t")])
+    seen = grpc.requests[-1]
     assert (seen.headers[":path"], seen.headers["te"], seen.headers["x-token"]) == (SAY, "trailers", "t")
     assert seen.headers["x-forwarded-proto"] == "https"
     assert seen.message == b"hello"
 
 
-async def test_faults_of_grpc_are_told_in_grpc_s_words(stage: Stage) -> None:
+async def test_faults_of_grpc_are_told_in_grpc_s_words(nginx: ServingNginx) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        missing = await call(stage.https, "grpc.test", "/cafe.Tea/Missing", b"")
-        dead = await call(stage.https, "dead.test", SAY, b"")
-        late = await call(stage.https, "patient.test", "/cafe.Tea/Never", b"")
+        missing = await call(nginx.https, "grpc.test", "/cafe.Tea/Missing", b"")
+        dead = await call(nginx.https, "dead.test", SAY, b"")
+        late = await call(nginx.https, "patient.test", "/cafe.Tea/Never", b"")
     assert missing.headers["grpc-status"] == UNIMPLEMENTED
     assert dead.headers["grpc-status"] == UNAVAILABLE
     assert late.headers["grpc-status"] == DEADLINE_EXCEEDED

@@ -15,48 +15,49 @@ from aiohttp import web
 from showcase.ports import free_port
 
 from tests.live.json_objects import config_map, service
-from tests.live.knobs.backends import LOOPBACK, Backend, Handler, hang_up, never
-from tests.live.knobs.hosts import A, B, C, site, together
-from tests.live.knobs.serving_nginx import Stage, served
+from tests.live.knobs.backends import LOOPBACK, Backend, Handler, close_connection, never_answer
+from tests.live.knobs.hosts import A, B, C, backed_host, joined
+from tests.live.knobs.serving_nginx import ServingNginx, served
 from tests.waiting import DEADLINE_S, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SOON = "100ms"
 RETRY = "error timeout http_503"
+IN_TURN = {"lb_method": "round_robin"}
 LARGE = 6000
 """Bytes of headers that one buffer of nginx's own size (4k) does not hold."""
 MEGABYTE = 2**20
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def nginx() -> AsyncIterator[ServingNginx]:
     """One worker; hosts that are named after what is special about them."""
     apart = Backend("apart", free_port(), B)
-    objects = together(
+    objects = joined(
         [config_map(worker_processes="1", client_max_body_size="0")],
-        site("read-timeout", proxy_read_timeout=SOON),
-        site("retry", A, B, C, lb_method="round_robin", proxy_next_upstream=RETRY),
-        site("no-retry", A, B, C, lb_method="round_robin", proxy_next_upstream="off"),
-        site("usual", A, B, C, lb_method="round_robin"),
-        site("tries", A, B, C, lb_method="round_robin", proxy_next_upstream=RETRY, proxy_next_upstream_tries="2"),
-        site("no-tries", A, B, C, lb_method="round_robin", proxy_next_upstream=RETRY),
-        site("late", A, B, lb_method="round_robin", proxy_next_upstream_timeout=SOON),
-        site("not-late", A, B, lb_method="round_robin"),
-        site("small"),
-        site("large", proxy_buffer_size="8k"),
-        site("redirect-plain"),
-        site("redirect", proxy_redirect_from="http://inner.test/", proxy_redirect_to="https://$host/"),
-        site("redirect-regex", proxy_redirect_from=r"~^http://[a-z]+\.test/(.*)$", proxy_redirect_to="https://$host/$1"),
-        site("redirect-off", proxy_redirect_from="off"),
-        site("unbuffered", proxy_buffering="false"),
-        site("file"),
-        site("no-file", proxy_max_temp_file_size="0"),
-        site("much-memory", proxy_buffers="512 64k", proxy_buffer_size="64k"),
-        site("keepalive", keepalive="4"),
-        site("no-keepalive", keepalive="0"),
+        backed_host("read-timeout", proxy_read_timeout=SOON),
+        backed_host("retry", A, B, C, **IN_TURN, proxy_next_upstream=RETRY),
+        backed_host("no-retry", A, B, C, **IN_TURN, proxy_next_upstream="off"),
+        backed_host("usual", A, B, C, **IN_TURN),
+        backed_host("tries", A, B, C, **IN_TURN, proxy_next_upstream=RETRY, proxy_next_upstream_tries="2"),
+        backed_host("no-tries", A, B, C, **IN_TURN, proxy_next_upstream=RETRY),
+        backed_host("late", A, B, **IN_TURN, proxy_next_upstream_timeout=SOON),
+        backed_host("not-late", A, B, **IN_TURN),
+        backed_host("small"),
+        backed_host("large", proxy_buffer_size="8k"),
+        backed_host("redirect-plain"),
+        backed_host("redirect", proxy_redirect_from="http://inner.test/", proxy_redirect_to="https://$host/"),
+        backed_host("redirect-regex", proxy_redirect_from=r"~^http://[a-z]+\.test/(.*)$", proxy_redirect_to="https://$host/$1"),
+        backed_host("redirect-off", proxy_redirect_from="off"),
+        backed_host("unbuffered", proxy_buffering="false"),
+        backed_host("file"),
+        backed_host("no-file", proxy_max_temp_file_size="0"),
+        backed_host("much-memory", proxy_buffers="512 64k", proxy_buffer_size="64k"),
+        backed_host("keepalive", keepalive="4"),
+        backed_host("no-keepalive", keepalive="0"),
         [service("cluster-ip", clusterIP=B, ports=[{"port": apart.port}])],
-        site("cluster-ip", use_cluster_ip="true"),
+        backed_host("cluster-ip", use_cluster_ip="true"),
     )  # fmt: skip
     _port_of(objects, "cluster-ip", apart.port)
     async with served(objects, backends=[apart]) as running:
@@ -72,13 +73,13 @@ def _port_of(objects: list, name: str, number: int) -> None:
 # --- timeouts -----------------------------------------------------------------------------------------
 
 
-async def test_a_backend_that_says_nothing_is_given_up(stage: Stage) -> None:
-    stage.backend("read-timeout").handler = never
-    assert (await stage.get("read-timeout.test")).status == 504
+async def test_a_backend_that_says_nothing_is_given_up(nginx: ServingNginx) -> None:
+    nginx.backend("read-timeout").handler = never_answer
+    assert (await nginx.get("read-timeout.test")).status == 504
 
 
 @contextmanager
-def deaf(*, full: bool) -> Iterator[int]:
+def unresponsive_listener(*, full: bool) -> Iterator[int]:
     """A listener that takes no byte; a *full* one takes no further connection either. The port."""
     with socket.socket() as listener, socket.socket() as waiting:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -90,15 +91,15 @@ def deaf(*, full: bool) -> Iterator[int]:
 
 
 async def test_a_backend_that_takes_no_connection_is_given_up() -> None:
-    with deaf(full=True) as port:
-        async with served(site("connect", port=port, proxy_connect_timeout=SOON)) as stage:
-            assert (await stage.get("connect.test")).status == 504
+    with unresponsive_listener(full=True) as port:
+        async with served(backed_host("connect", port=port, proxy_connect_timeout=SOON)) as nginx:
+            assert (await nginx.get("connect.test")).status == 504
 
 
 async def test_a_backend_that_reads_nothing_is_given_up() -> None:
-    with deaf(full=False) as port:
-        async with served(site("send", port=port, proxy_send_timeout=SOON, client_max_body_size="0")) as stage:
-            assert (await stage.get("send.test", method="POST", data=io.BytesIO(bytes(16 * MEGABYTE)))).status == 504
+    with unresponsive_listener(full=False) as port:
+        async with served(backed_host("send", port=port, proxy_send_timeout=SOON, client_max_body_size="0")) as nginx:
+            assert (await nginx.get("send.test", method="POST", data=io.BytesIO(bytes(16 * MEGABYTE)))).status == 504
 
 
 # --- the next backend ---------------------------------------------------------------------------------
@@ -123,57 +124,57 @@ async def unavailable(_: web.Request) -> web.Response:
     [
         ("retry", unavailable, 200, 2),
         ("usual", unavailable, 503, 1),
-        ("retry", hang_up, 200, 2),
-        ("usual", hang_up, 200, 2),
-        ("no-retry", hang_up, 502, 1),
+        ("retry", close_connection, 200, 2),
+        ("usual", close_connection, 200, 2),
+        ("no-retry", close_connection, 502, 1),
     ],
 )
 async def test_the_next_backend_is_asked_on_these_conditions(
-    stage: Stage, name: str, fault: Handler, status: int, asked: int
+    nginx: ServingNginx, name: str, fault: Handler, status: int, asked: int
 ) -> None:
-    backend = stage.backend(name)
-    backend.seen.clear()
+    backend = nginx.backend(name)
+    backend.requests.clear()
     backend.handler = failing_first(fault)
-    assert (await stage.get(f"{name}.test")).status == status
-    assert len(backend.shares()) == asked, "proxy-next-upstream"
+    assert (await nginx.get(f"{name}.test")).status == status
+    assert len(backend.requests_by_address()) == asked, "proxy-next-upstream"
 
 
-async def test_only_so_many_tries(stage: Stage) -> None:
+async def test_only_so_many_tries(nginx: ServingNginx) -> None:
     for name, asked in (("tries", 2), ("no-tries", 3)):
-        stage.backend(name).reply(503)
-        assert (await stage.get(f"{name}.test")).status == 503
-        assert len(stage.backend(name).shares()) == asked, "proxy-next-upstream-tries"
+        nginx.backend(name).reply(503)
+        assert (await nginx.get(f"{name}.test")).status == 503
+        assert len(nginx.backend(name).requests_by_address()) == asked, "proxy-next-upstream-tries"
 
 
-async def test_no_next_backend_when_the_time_is_over(stage: Stage) -> None:
+async def test_no_next_backend_when_the_time_is_over(nginx: ServingNginx) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.2)
-        return await hang_up(request)
+        return await close_connection(request)
 
     for name, status, asked in (("late", 502, 1), ("not-late", 200, 2)):
-        stage.backend(name).handler = failing_first(slow)
-        assert (await stage.get(f"{name}.test")).status == status, "proxy-next-upstream-timeout"
-        assert len(stage.backend(name).seen) == asked
+        nginx.backend(name).handler = failing_first(slow)
+        assert (await nginx.get(f"{name}.test")).status == status, "proxy-next-upstream-timeout"
+        assert len(nginx.backend(name).requests) == asked
 
 
 # --- answers ------------------------------------------------------------------------------------------
 
 
-async def test_headers_larger_than_a_buffer(stage: Stage) -> None:
+async def test_headers_larger_than_a_buffer(nginx: ServingNginx) -> None:
     for name, status in (("small", 502), ("large", 200)):
-        stage.backend(name).reply(headers={"X-Large": "x" * LARGE})
-        assert (await stage.get(f"{name}.test")).status == status, "proxy-buffer-size"
+        nginx.backend(name).reply(headers={"X-Large": "x" * LARGE})
+        assert (await nginx.get(f"{name}.test")).status == status, "proxy-buffer-size"
 
 
 async def test_sizes_that_do_not_fit_are_adjusted_where_the_flag_asks() -> None:
-    objects = site("large", proxy_buffer_size="64k", proxy_buffers="2 4k")
+    objects = backed_host("large", proxy_buffer_size="64k", proxy_buffers="2 4k")
     for options, problems, status in (
         (["-enable-directive-autoadjust"], ["adjusted"], 200),
         ([], ["proxy-buffer"], 502),
     ):
-        async with served(objects, *options, problems=problems) as stage:
-            stage.backend("large").reply(headers={"X-Large": "x" * LARGE})
-            assert (await stage.get("large.test")).status == status
+        async with served(objects, *options, problems=problems) as nginx:
+            nginx.backend("large").reply(headers={"X-Large": "x" * LARGE})
+            assert (await nginx.get("large.test")).status == status
 
 
 @pytest.mark.parametrize(
@@ -186,12 +187,12 @@ async def test_sizes_that_do_not_fit_are_adjusted_where_the_flag_asks() -> None:
         ("redirect-regex", "http://other.test/x?y", "https://redirect-regex.test/x?y"),
     ],
 )
-async def test_where_a_backend_sends_clients(stage: Stage, name: str, said: str, heard: str) -> None:
-    stage.backend(name).reply(302, headers={"Location": said})
-    assert (await stage.get(f"{name}.test")).headers["Location"] == heard, "proxy-redirect-from proxy-redirect-to"
+async def test_where_a_backend_sends_clients(nginx: ServingNginx, name: str, said: str, heard: str) -> None:
+    nginx.backend(name).reply(302, headers={"Location": said})
+    assert (await nginx.get(f"{name}.test")).headers["Location"] == heard, "proxy-redirect-from proxy-redirect-to"
 
 
-async def test_an_answer_that_is_not_buffered_arrives_in_parts(stage: Stage) -> None:
+async def test_an_answer_that_is_not_buffered_arrives_in_parts(nginx: ServingNginx) -> None:
     """The backend says the second half only when the first one has arrived."""
     arrived = asyncio.Event()
 
@@ -203,10 +204,10 @@ async def test_an_answer_that_is_not_buffered_arrives_in_parts(stage: Stage) -> 
         await response.write(b"half")
         return response
 
-    stage.backend("unbuffered").handler = halves
+    nginx.backend("unbuffered").handler = halves
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(DEADLINE_S)) as session,
-        session.get(f"http://{LOOPBACK}:{stage.http}/", headers={"Host": "unbuffered.test"}) as response,
+        session.get(f"http://{LOOPBACK}:{nginx.http}/", headers={"Host": "unbuffered.test"}) as response,
     ):
         assert await response.content.readexactly(4) == b"half", "proxy-buffering"
         arrived.set()
@@ -235,18 +236,18 @@ class LargeAnswer:
 
 
 @pytest.mark.parametrize(("name", "in_a_file"), [("file", True), ("no-file", False), ("much-memory", False)])
-async def test_what_the_client_does_not_take_goes_to_a_file(stage: Stage, name: str, in_a_file: bool) -> None:
-    answer = stage.backend(name).handler = LargeAnswer()
-    mark = len(stage.error_log())
+async def test_what_the_client_does_not_take_goes_to_a_file(nginx: ServingNginx, name: str, in_a_file: bool) -> None:
+    answer = nginx.backend(name).handler = LargeAnswer()
+    mark = len(nginx.error_log())
 
     def is_in_a_file() -> bool:
-        return any("buffered to a temporary file" in line for line in stage.error_log()[mark:])
+        return any("buffered to a temporary file" in line for line in nginx.error_log()[mark:])
 
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(client, (LOOPBACK, stage.http))
+        await loop.sock_connect(client, (LOOPBACK, nginx.http))
         await loop.sock_sendall(client, f"GET / HTTP/1.0\r\nHost: {name}.test\r\n\r\n".encode())
         await (eventually(is_in_a_file) if in_a_file else answer.stalled.wait())
         received = 0
@@ -259,13 +260,13 @@ async def test_what_the_client_does_not_take_goes_to_a_file(stage: Stage, name: 
 # --- connections -------------------------------------------------------------------------------------
 
 
-async def test_connections_to_backends_are_kept(stage: Stage) -> None:
+async def test_connections_to_backends_are_kept(nginx: ServingNginx) -> None:
     for name, connections in (("keepalive", 1), ("no-keepalive", 5)):
         for _ in range(5):
-            await stage.get(f"{name}.test")
-        assert stage.backend(name).connections == connections
+            await nginx.get(f"{name}.test")
+        assert nginx.backend(name).connections == connections
 
 
-async def test_the_cluster_ip_is_asked(stage: Stage) -> None:
-    assert (await stage.get("cluster-ip.test")).text == "apart", "use-cluster-ip"
-    assert not stage.backend("cluster-ip").seen
+async def test_the_cluster_ip_is_asked(nginx: ServingNginx) -> None:
+    assert (await nginx.get("cluster-ip.test")).text == "apart", "use-cluster-ip"
+    assert not nginx.backend("cluster-ip").requests

@@ -13,7 +13,7 @@ from showcase.ports import free_port
 from tests.live.json_objects import Json, config_map, service
 from tests.live.knobs.backends import LOOPBACK, Backend
 from tests.live.knobs.hosts import A, B, host
-from tests.live.knobs.serving_nginx import WHEEL, Stage, served
+from tests.live.knobs.serving_nginx import WHEEL, ServingNginx, served
 from tests.nginx_binaries import capabilities
 from tests.waiting import eventually
 
@@ -73,7 +73,9 @@ class NameServer(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def external(name: str = NAME, address: str = B, **settings: str) -> AsyncIterator[tuple[Stage, NameServer]]:
+async def external(
+    name: str = NAME, address: str = B, **settings: str
+) -> AsyncIterator[tuple[ServingNginx, NameServer]]:
     """Serve a host whose Service is another name for *name*; at B there is a backend, at A nobody."""
     backend, names = Backend("tea", free_port(), B), NameServer(address)
     ingress: Json = host("outside")
@@ -83,34 +85,34 @@ async def external(name: str = NAME, address: str = B, **settings: str) -> Async
         service("outside", type="ExternalName", externalName=name),
         config_map(resolver_addresses=f"{LOOPBACK}:{names.port}", **settings),
     ]
-    async with names.running(), served(objects, backends=[backend]) as stage:
-        yield stage, names
+    async with names.running(), served(objects, backends=[backend]) as nginx:
+        yield nginx, names
 
 
-async def answered(stage: Stage) -> None:
-    await eventually(lambda: stage.get("outside.test"), lambda answer: answer.text == "tea")
+async def answered(nginx: ServingNginx) -> None:
+    await eventually(lambda: nginx.get("outside.test"), lambda answer: answer.text == "tea")
 
 
 @pytest.mark.parametrize(
     ("settings", "kinds"), [({}, {A_RECORD, AAAA_RECORD}), ({"resolver_ipv6": "false"}, {A_RECORD})]
 )
 async def test_the_name_server_is_asked(settings: dict[str, str], kinds: set[int]) -> None:
-    async with external(**settings) as (stage, names):
-        await answered(stage)
+    async with external(**settings) as (nginx, names):
+        await answered(nginx)
         assert {question.kind for question in names.asked} == kinds, "resolver-addresses, resolver-ipv6"
         assert {question.name for question in names.asked} == {NAME}
 
 
 async def test_an_answer_counts_only_so_long() -> None:
-    async with external(address=A, resolver_valid="1s", resolver_ipv6="false") as (stage, names):
+    async with external(address=A, resolver_valid="1s", resolver_ipv6="false") as (nginx, names):
         await eventually(lambda: names.asked)
         names.address = B
-        await answered(stage)
+        await answered(nginx)
         assert len(names.asked) > 1
 
 
 async def test_a_name_server_that_says_nothing_is_given_up() -> None:
-    async with external("coffee.inside.test", resolver_timeout="100ms") as (stage, names):
-        assert "coffee.inside.test" in await stage.logged("timed out", errors=True), "resolver-timeout"
+    async with external("coffee.inside.test", resolver_timeout="100ms") as (nginx, names):
+        assert "coffee.inside.test" in await nginx.logged("timed out", errors=True), "resolver-timeout"
         assert names.asked
-        assert (await stage.get("outside.test")).status == 502
+        assert (await nginx.get("outside.test")).status == 502

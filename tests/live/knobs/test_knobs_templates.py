@@ -50,10 +50,10 @@ BLOCK = """\
 
 
 async def test_whole_templates_take_the_place_of_ours() -> None:
-    async with served([config_map(main_template=MAIN, ingress_template=INGRESS), host("tea")]) as stage:
-        answer = await stage.get("tea.test", "/green")
+    async with served([config_map(main_template=MAIN, ingress_template=INGRESS), host("tea")]) as nginx:
+        answer = await nginx.get("tea.test", "/green")
         assert (answer.text, answer.headers["X-Main"]) == ("tea.test, 1", "whole")
-        assert await stage.logged("/green") == "mine /green"
+        assert await nginx.logged("/green") == "mine /green"
 
 
 async def test_a_block_changes_and_the_rest_stays() -> None:
@@ -63,10 +63,10 @@ async def test_a_block_changes_and_the_rest_stays() -> None:
         {{{{ super() }}}}
         server {{ listen {port}; return 200 mine; }}
         {{% endblock %}}"""
-    async with served([config_map(main_template=main, ingress_template=BLOCK), host("tea")]) as stage:
-        assert (await stage.get("tea.test", port=port)).text == "mine"
-        answer = await stage.get("tea.test")
+    async with served([config_map(main_template=main, ingress_template=BLOCK), host("tea")]) as nginx:
+        assert (await nginx.get("tea.test", port=port)).text == "mine"
+        answer = await nginx.get("tea.test")
         assert (answer.text, answer.headers["X-Server"]) == ("tea", "tea.test")
-        assert (await stage.get("tea.test", method="POST")).status == 403
-        assert stage.backend("tea").last.headers["X-Forwarded-Host"] == "tea.test"
-        assert (await stage.get("unknown.test")).status == 404
+        assert (await nginx.get("tea.test", method="POST")).status == 403
+        assert nginx.backend("tea").last.headers["X-Forwarded-Host"] == "tea.test"
+        assert (await nginx.get("unknown.test")).status == 404

@@ -14,9 +14,8 @@ from showcase.ports import free_port
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints, secret
 from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import CERTIFICATE, certificate, host, secure
-from tests.live.knobs.serving_nginx import Stage, served, trusting
-from tests.nginx_binaries import BINARIES
+from tests.live.knobs.hosts import CERTIFICATE, certificate, host, tls_host
+from tests.live.knobs.serving_nginx import ServingNginx, served, trusting_context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -45,7 +44,7 @@ def deprecated(item: Json, value: str) -> Json:
 
 def client(version: ssl.TLSVersion, ciphers: str = "") -> ssl.SSLContext:
     """A client that speaks one version of TLS, with its own order of *ciphers*."""
-    context = trusting()
+    context = trusting_context()
     context.minimum_version = context.maximum_version = version
     if ciphers:
         context.set_ciphers(ciphers)
@@ -63,37 +62,32 @@ def cipher(agreed: ssl.SSLObject) -> str:
     return found[0]
 
 
-@pytest.fixture(scope="module", params=sorted(BINARIES))
-def build(request: pytest.FixtureRequest) -> str:
-    return BINARIES[request.param]
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str) -> AsyncIterator[Stage]:
+async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
     """Annotations of hosts with TLS, and of some without."""
     hosts = [
         certificate(),
-        secure("usual"),
-        secure("open", ssl_redirect="false"),
-        deprecated(secure("former"), "false"),
-        deprecated(secure("newer", ssl_redirect="true"), "false"),
-        secure("code", http_redirect_code="308", redirect_to_https="true"),
+        tls_host("usual"),
+        tls_host("open", ssl_redirect="false"),
+        deprecated(tls_host("former"), "false"),
+        deprecated(tls_host("newer", ssl_redirect="true"), "false"),
+        tls_host("code", http_redirect_code="308", redirect_to_https="true"),
         host("proxied", redirect_to_https="true"),
-        secure("ports", listen_ports_ssl=str(PORT)),
-        secure("hsts", hsts="true", ssl_redirect="false"),
-        secure("age", hsts="true", hsts_max_age="60", hsts_include_subdomains="true"),
+        tls_host("ports", listen_ports_ssl=str(PORT)),
+        tls_host("hsts", hsts="true", ssl_redirect="false"),
+        tls_host("age", hsts="true", hsts_max_age="60", hsts_include_subdomains="true"),
         host("plain", hsts="true"),
         host("behind", hsts="true", hsts_behind_proxy="true"),
-        secure("strong", ssl_ciphers=STRONG),
-        secure("server", ssl_ciphers=f"{STRONG}:{WEAK}", ssl_prefer_server_ciphers="true"),
-        secure("client", ssl_ciphers=f"{STRONG}:{WEAK}"),
+        tls_host("strong", ssl_ciphers=STRONG),
+        tls_host("server", ssl_ciphers=f"{STRONG}:{WEAK}", ssl_prefer_server_ciphers="true"),
+        tls_host("client", ssl_ciphers=f"{STRONG}:{WEAK}"),
     ]
-    async with served(hosts, binary=build, problems=["ingress.kubernetes.io/ssl-redirect"]) as running:
+    async with served(hosts, binary=nginx_binary, problems=["ingress.kubernetes.io/ssl-redirect"]) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def modern(build: str) -> AsyncIterator[Stage]:
+async def modern(nginx_binary: str) -> AsyncIterator[ServingNginx]:
     """A ConfigMap that takes TLS 1.3 only, and speaks HTTP/2."""
     settings = config_map(
         ssl_protocols="TLSv1.3",
@@ -108,12 +102,14 @@ async def modern(build: str) -> AsyncIterator[Stage]:
     )
     hosts = [
         certificate(),
-        secure("common"),
-        secure("own", hsts="false"),
-        secure("remote", grpc_services="remote"),
+        tls_host("common"),
+        tls_host("own", hsts="false"),
+        tls_host("remote", grpc_services="remote"),
         endpoints("remote"),
     ]
-    async with served([settings, *hosts], binary=build, problems=["No endpoints found for service remote"]) as running:
+    async with served(
+        [settings, *hosts], binary=nginx_binary, problems=["No endpoints found for service remote"]
+    ) as running:
         yield running
 
 
@@ -127,39 +123,39 @@ def rsa_certificate() -> Json:
 # --- redirects ------------------------------------------------------------------------------------------
 
 
-async def test_plain_http_is_sent_to_https_where_there_is_tls(stage: Stage) -> None:
-    answer = await stage.get("usual.test", "/tea?x=1")
-    assert (answer.status, answer.headers["Location"]) == (301, f"https://usual.test:{stage.https}/tea?x=1")
-    assert (await stage.get("usual.test", "/tea", tls=True)).status == 200
+async def test_plain_http_is_sent_to_https_where_there_is_tls(nginx: ServingNginx) -> None:
+    answer = await nginx.get("usual.test", "/tea?x=1")
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://usual.test:{nginx.https}/tea?x=1")
+    assert (await nginx.get("usual.test", "/tea", tls=True)).status == 200
 
 
 @pytest.mark.parametrize(("name", "status"), [("open", 200), ("former", 200), ("newer", 301)])
-async def test_the_redirect_can_be_turned_off(stage: Stage, name: str, status: int) -> None:
-    assert (await stage.get(f"{name}.test")).status == status
+async def test_the_redirect_can_be_turned_off(nginx: ServingNginx, name: str, status: int) -> None:
+    assert (await nginx.get(f"{name}.test")).status == status
 
 
-async def test_the_status_of_the_redirects_is_chosen(stage: Stage) -> None:
-    assert (await stage.get("code.test")).status == 308
-    behind = await stage.get("code.test", tls=True, headers={"X-Forwarded-Proto": "http"})
+async def test_the_status_of_the_redirects_is_chosen(nginx: ServingNginx) -> None:
+    assert (await nginx.get("code.test")).status == 308
+    behind = await nginx.get("code.test", tls=True, headers={"X-Forwarded-Proto": "http"})
     assert (behind.status, behind.headers["Location"]) == (308, "https://code.test/")
 
 
-async def test_a_proxy_s_plain_http_is_sent_to_https(stage: Stage) -> None:
-    answer = await stage.get("proxied.test", "/tea?x=1", headers={"X-Forwarded-Proto": "http"})
+async def test_a_proxy_s_plain_http_is_sent_to_https(nginx: ServingNginx) -> None:
+    answer = await nginx.get("proxied.test", "/tea?x=1", headers={"X-Forwarded-Proto": "http"})
     assert (answer.status, answer.headers["Location"]) == (301, "https://proxied.test/tea?x=1")
-    assert (await stage.get("proxied.test", headers={"X-Forwarded-Proto": "https"})).status == 200
-    assert (await stage.get("proxied.test")).status == 200
-    assert stage.backend("proxied").last.headers["X-Forwarded-Proto"] == "https"
+    assert (await nginx.get("proxied.test", headers={"X-Forwarded-Proto": "https"})).status == 200
+    assert (await nginx.get("proxied.test")).status == 200
+    assert nginx.backend("proxied").last.headers["X-Forwarded-Proto"] == "https"
 
 
-async def test_https_ports_of_its_own_are_the_only_ones_and_redirects_lead_there(stage: Stage) -> None:
-    assert (await stage.get("ports.test")).headers["Location"] == f"https://ports.test:{PORT}/"
-    assert (await stage.get("ports.test", tls=True, port=PORT)).text == "ports"
+async def test_https_ports_of_its_own_are_the_only_ones_and_redirects_lead_there(nginx: ServingNginx) -> None:
+    assert (await nginx.get("ports.test")).headers["Location"] == f"https://ports.test:{PORT}/"
+    assert (await nginx.get("ports.test", tls=True, port=PORT)).text == "ports"
     with pytest.raises(ssl.SSLError):  # the usual port knows no certificate for that name
-        await stage.handshake("ports.test")
+        await nginx.handshake("ports.test")
 
 
-async def test_redirects_of_the_configmap(modern: Stage) -> None:
+async def test_redirects_of_the_configmap(modern: ServingNginx) -> None:
     assert (await modern.get("common.test")).status == 200
     assert (await modern.get("common.test", headers={"X-Forwarded-Proto": "http"})).status == 307
 
@@ -167,37 +163,37 @@ async def test_redirects_of_the_configmap(modern: Stage) -> None:
 # --- HSTS -----------------------------------------------------------------------------------------------
 
 
-async def test_hsts_is_sent_on_tls_only(stage: Stage) -> None:
-    assert (await stage.get("hsts.test", tls=True)).headers.getall(HSTS) == [A_MONTH]
-    assert HSTS not in (await stage.get("hsts.test")).headers
-    assert HSTS not in (await stage.get("plain.test")).headers
-    assert HSTS not in (await stage.get("plain.test", headers={"X-Forwarded-Proto": "https"})).headers
+async def test_hsts_is_sent_on_tls_only(nginx: ServingNginx) -> None:
+    assert (await nginx.get("hsts.test", tls=True)).headers.getall(HSTS) == [A_MONTH]
+    assert HSTS not in (await nginx.get("hsts.test")).headers
+    assert HSTS not in (await nginx.get("plain.test")).headers
+    assert HSTS not in (await nginx.get("plain.test", headers={"X-Forwarded-Proto": "https"})).headers
 
 
-async def test_hsts_replaces_that_of_a_backend_and_stands_on_errors(stage: Stage) -> None:
-    stage.backend("hsts").reply(404, headers={HSTS: "max-age=1"})
-    answer = await stage.get("hsts.test", tls=True)
+async def test_hsts_replaces_that_of_a_backend_and_stands_on_errors(nginx: ServingNginx) -> None:
+    nginx.backend("hsts").reply(404, headers={HSTS: "max-age=1"})
+    answer = await nginx.get("hsts.test", tls=True)
     assert (answer.status, answer.headers.getall(HSTS)) == (404, [A_MONTH])
 
 
-async def test_hsts_has_the_age_and_the_subdomains_that_are_asked_for(stage: Stage) -> None:
-    answer = await stage.get("age.test", tls=True)
+async def test_hsts_has_the_age_and_the_subdomains_that_are_asked_for(nginx: ServingNginx) -> None:
+    answer = await nginx.get("age.test", tls=True)
     assert answer.headers[HSTS] == "max-age=60; includeSubDomains; preload"
 
 
-async def test_behind_a_proxy_its_word_decides_hsts(stage: Stage) -> None:
-    assert (await stage.get("behind.test", headers={"X-Forwarded-Proto": "https"})).headers[HSTS] == A_MONTH
-    assert HSTS not in (await stage.get("behind.test", headers={"X-Forwarded-Proto": "http"})).headers
-    assert HSTS not in (await stage.get("behind.test")).headers
+async def test_behind_a_proxy_its_word_decides_hsts(nginx: ServingNginx) -> None:
+    assert (await nginx.get("behind.test", headers={"X-Forwarded-Proto": "https"})).headers[HSTS] == A_MONTH
+    assert HSTS not in (await nginx.get("behind.test", headers={"X-Forwarded-Proto": "http"})).headers
+    assert HSTS not in (await nginx.get("behind.test")).headers
 
 
-async def test_errors_in_grpc_s_words_keep_hsts(modern: Stage) -> None:
+async def test_errors_in_grpc_s_words_keep_hsts(modern: ServingNginx) -> None:
     answer = await modern.get("remote.test", tls=True, headers={"X-Forwarded-Proto": "https"})
     assert (answer.status, answer.headers["grpc-status"], answer.headers["grpc-message"]) == (204, "14", "unavailable")
     assert answer.headers.getall(HSTS) == ["max-age=60; includeSubDomains; preload"]
 
 
-async def test_hsts_of_the_configmap(modern: Stage) -> None:
+async def test_hsts_of_the_configmap(modern: ServingNginx) -> None:
     answer = await modern.get("common.test", headers={"X-Forwarded-Proto": "https"})
     assert answer.headers[HSTS] == "max-age=60; includeSubDomains; preload"
     assert HSTS not in (await modern.get("common.test", tls=True)).headers
@@ -207,29 +203,29 @@ async def test_hsts_of_the_configmap(modern: Stage) -> None:
 # --- the handshake --------------------------------------------------------------------------------------
 
 
-async def test_only_protocols_of_the_list_are_spoken(stage: Stage, modern: Stage) -> None:
-    assert (await stage.handshake("usual.test", old())).version() == "TLSv1.2"
+async def test_only_protocols_of_the_list_are_spoken(nginx: ServingNginx, modern: ServingNginx) -> None:
+    assert (await nginx.handshake("usual.test", old())).version() == "TLSv1.2"
     assert (await modern.handshake("common.test")).version() == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
         await modern.handshake("common.test", old())
 
 
-async def test_only_ciphers_of_the_list_are_spoken(stage: Stage) -> None:
-    assert cipher(await stage.handshake("usual.test", old(WEAK))) == WEAK
-    assert cipher(await stage.handshake("strong.test", old(WEAK, STRONG))) == STRONG
+async def test_only_ciphers_of_the_list_are_spoken(nginx: ServingNginx) -> None:
+    assert cipher(await nginx.handshake("usual.test", old(WEAK))) == WEAK
+    assert cipher(await nginx.handshake("strong.test", old(WEAK, STRONG))) == STRONG
     with pytest.raises(ssl.SSLError):
-        await stage.handshake("strong.test", old(WEAK))
+        await nginx.handshake("strong.test", old(WEAK))
 
 
 @pytest.mark.parametrize(("name", "chosen"), [("server", STRONG), ("client", WEAK)])
-async def test_whose_order_of_ciphers_counts(stage: Stage, name: str, chosen: str) -> None:
-    assert cipher(await stage.handshake(f"{name}.test", old(WEAK, STRONG))) == chosen
+async def test_whose_order_of_ciphers_counts(nginx: ServingNginx, name: str, chosen: str) -> None:
+    assert cipher(await nginx.handshake(f"{name}.test", old(WEAK, STRONG))) == chosen
 
 
-async def test_http2_is_agreed_and_spoken_where_it_is_on(stage: Stage, modern: Stage) -> None:
-    both = trusting()
+async def test_http2_is_agreed_and_spoken_where_it_is_on(nginx: ServingNginx, modern: ServingNginx) -> None:
+    both = trusting_context()
     both.set_alpn_protocols(["h2", "http/1.1"])
-    assert (await stage.handshake("usual.test", both)).selected_alpn_protocol() == "http/1.1"
+    assert (await nginx.handshake("usual.test", both)).selected_alpn_protocol() == "http/1.1"
     reader, writer = await asyncio.open_connection(LOOPBACK, modern.https, ssl=both, server_hostname="common.test")
     writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000"))
     length, kind = await reader.readexactly(3), await reader.readexactly(1)
@@ -239,7 +235,7 @@ async def test_http2_is_agreed_and_spoken_where_it_is_on(stage: Stage, modern: S
 
 @pytest.mark.parametrize("parameters", [{"ssl_dhparam_file": GROUP}, {}], ids=["given", "none"])
 async def test_ciphers_of_the_configmap_and_its_diffie_hellman_group(
-    build: str, rsa_certificate: Json, parameters: dict[str, str]
+    nginx_binary: str, rsa_certificate: Json, parameters: dict[str, str]
 ) -> None:
     settings = config_map(
         ssl_protocols="TLSv1.2",
@@ -248,8 +244,8 @@ async def test_ciphers_of_the_configmap_and_its_diffie_hellman_group(
         **parameters,
     )
     chosen = DHE if parameters else "ECDHE-RSA-AES256-GCM-SHA384"
-    async with served([settings, rsa_certificate, secure("dhe")], binary=build) as stage:
-        agreed = await stage.handshake("dhe.test", old("ECDHE-RSA-AES256-GCM-SHA384", DHE))
+    async with served([settings, rsa_certificate, tls_host("dhe")], binary=nginx_binary) as nginx:
+        agreed = await nginx.handshake("dhe.test", old("ECDHE-RSA-AES256-GCM-SHA384", DHE))
         assert (agreed.version(), cipher(agreed)) == ("TLSv1.2", chosen)
         with pytest.raises(ssl.SSLError):
-            await stage.handshake("dhe.test", old("ECDHE-RSA-AES128-GCM-SHA256"))
+            await nginx.handshake("dhe.test", old("ECDHE-RSA-AES128-GCM-SHA256"))
