@@ -1,4 +1,7 @@
-"""Password files, held against what nginx reads (ngx_http_auth_basic_module)."""
+"""Password files, held against what nginx reads (ngx_http_auth_basic_module), and written so that it reads every line.
+
+nginx divides lines at LF alone, ends a password at CR, and takes a byte order mark for a part of the first user's name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from headgate.api import Secret
 from headgate.resolve.contents import Content
 
 KEY = "htpasswd"
+BOM = b"\xef\xbb\xbf"
+PLAIN = "{PLAIN}"
 SHOWN = 3
 """Doubtful lines that are named one by one."""
 _HASH = re.compile(
@@ -25,12 +30,13 @@ def check_htpasswd(secret: Secret) -> Content:
         return Content(error=f"has no {KEY}, or it is not base64")
     if b"\0" in value:
         return Content(error=f"has a NUL character in {KEY}, and nginx reads no further than that")
-    return Content(files=(("", value),), warnings=tuple(_warnings(value.decode("utf-8", "replace"))))
+    written = value.removeprefix(BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return Content(files=(("", written),), warnings=tuple(_warnings(written.decode("utf-8", "replace"))))
 
 
 def _warnings(text: str) -> Iterator[str]:
     """Yield what is doubtful, by line number: the lines themselves are secret."""
-    lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
+    lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
     if not lines:
         yield f"has an empty {KEY}, which lets nobody in"
     faults = [f"has in line {number} of {KEY} {fault}" for number, line in lines if (fault := _fault(line))]
@@ -40,8 +46,13 @@ def _warnings(text: str) -> Iterator[str]:
 
 
 def _fault(line: str) -> str:
-    """Return why nginx cannot use a line, or ``""``; behind a second colon there may be a comment."""
+    """Return why nobody gets in by a line as it is meant, or ``""``; behind a second colon there may be a comment."""
     user, colon, rest = line.partition(":")
     if not colon or not user:
         return "no user:hash"
-    return "" if _HASH.fullmatch(rest.partition(":")[0]) else "a hash of a form that nginx does not know"
+    if user != user.strip():
+        return "a space before or behind the name of the user, which counts as a part of it"
+    secret = rest.partition(":")[0]
+    if secret.startswith(PLAIN) and secret != secret.rstrip():
+        return "a space at the end of the password, which counts as a part of it"
+    return "" if _HASH.fullmatch(secret) else "a hash of a form that nginx does not know"

@@ -1,8 +1,12 @@
-"""What the store accepts, nginx loads; what it refuses, nginx would refuse too, but only at the handshake."""
+"""What the store accepts, nginx loads whole; what it refuses, nginx would refuse too, but only at the handshake.
+
+How the same things may be written, and what clients see of it: tests/live/test_live_pem_forms.py.
+"""
 
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +27,7 @@ pid {0}/pid; error_log {0}/error.log; events {{}}
 http {{
     access_log off; client_body_temp_path {0}/1; proxy_temp_path {0}/2;
     fastcgi_temp_path {0}/3; uwsgi_temp_path {0}/4; scgi_temp_path {0}/5;
-    server {{ listen unix:{0}/s ssl; ssl_certificate {0}/pair; ssl_certificate_key {0}/pair; }}
+    server {{ listen unix:{0}/s ssl; ssl_certificate {0}/pair; ssl_certificate_key {0}/pair; {1} }}
 }}
 """
 PARAMETERS = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -46,7 +50,6 @@ PAIRS = {
     "SHA-1": (with_sha1(RSA_ROOT.issue(EC.public_key())), key_pem(EC), False),
     "weak RSA": (ROOT.issue(WEAK.public_key()), key_pem(WEAK), False),
     "key of another": (LEAF, key_pem(OTHER), False),
-    "two keys": (LEAF + key_pem(OTHER), key_pem(EC), False),
     "wrong order": (ROOT.pem + LEAF, key_pem(EC), False),
     "encrypted": (LEAF, key_pem(EC, BestAvailableEncryption(b"x")), False),
     "cut short": (LEAF[:-60], key_pem(EC), False),
@@ -68,17 +71,47 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+def refusal(nginx: str, folder: Path, more: str = "") -> str:
+    """Return why nginx refuses the file ``pair`` and the directives *more*, or ``""``."""
+    (folder / "nginx.conf").write_text(CONFIG.format(folder, more.format(folder)))
+    command = [nginx, "-t", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    # Without a terminal nginx cannot ask for the password of a key.
+    run = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True, check=False
+    )
+    return "" if run.returncode == 0 else run.stderr
+
+
 @pytest.mark.parametrize("case", PAIRS)
 def test_store_and_nginx_have_one_opinion(nginx: str, folder: Path, case: str) -> None:
     chain, key, fine = PAIRS[case]
     found = secret("kubernetes.io/tls", tls_crt=chain, tls_key=key)
     valid = LocalSecretStore().get(found.ref, found, SecretKind.TLS, NOW)
     assert bool(valid.files) is fine
-    (folder / "pair").write_bytes(chain + b"\n" + key)
-    (folder / "nginx.conf").write_text(CONFIG.format(folder))
-    command = [nginx, "-t", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
-    # Without a terminal nginx cannot ask for the password of a key.
-    run = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True, check=False
-    )
-    assert (run.returncode == 0) is fine, run.stderr
+    (folder / "pair").write_bytes(valid.files[0].data if fine else chain + b"\n" + key)
+    assert bool(refusal(nginx, folder)) is not fine
+
+
+LIST, OTHER_LIST = ROOT.revocations(), RSA_ROOT.revocations()
+AUTHORITIES = {
+    "plain": (ROOT.pem + RSA_ROOT.pem, LIST + OTHER_LIST),
+    "crlf": ((ROOT.pem + RSA_ROOT.pem).replace(b"\n", b"\r\n"), (LIST + OTHER_LIST).replace(b"\n", b"\r\n")),
+    "no newline between": (ROOT.pem.strip() + RSA_ROOT.pem, LIST.strip() + OTHER_LIST),
+    "bom": (b"\xef\xbb\xbf" + ROOT.pem + b" " + RSA_ROOT.pem, b"\xef\xbb\xbf" + LIST + b" " + OTHER_LIST),
+    "text around": (b"root: " + ROOT.pem + b"\nother: " + RSA_ROOT.pem, b"first: " + LIST + b"x: 1\n " + OTHER_LIST),
+}
+
+
+@pytest.mark.parametrize("case", AUTHORITIES)
+def test_every_authority_and_every_revocation_list_is_loaded(nginx: str, folder: Path, case: str) -> None:
+    authorities, revocations = AUTHORITIES[case]
+    found = secret("nginx.org/ca", ca_crt=authorities, ca_crl=revocations)
+    valid = LocalSecretStore().get(found.ref, found, SecretKind.CA, NOW)
+    for name, file in zip(("ca", "crl"), valid.files, strict=True):
+        (folder / name).write_bytes(file.data)
+    (folder / "pair").write_bytes(LEAF + key_pem(EC))
+    assert refusal(nginx, folder, "ssl_verify_client on; ssl_client_certificate {0}/ca; ssl_crl {0}/crl;") == ""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for name in ("ca", "crl"):
+        context.load_verify_locations(folder / name)
+    assert context.cert_store_stats() == {"x509": 2, "crl": 2, "x509_ca": 0}

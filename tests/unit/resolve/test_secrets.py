@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import msgspec
@@ -83,10 +84,36 @@ class TestTls:
         found = secret("kubernetes.io/tls", tls_crt=issuer.issue(key.public_key()), tls_key=key_pem(other()))
         assert "tls.key that does not belong to its tls.crt" in error(found)
 
-    def test_a_second_key_in_the_chain_is_seen_as_nginx_sees_it(self, issuer, key):
-        other = ec.generate_private_key(ec.SECP256R1())
-        chain = issuer.issue(key.public_key()) + key_pem(other)
-        assert "does not belong" in error(secret("kubernetes.io/tls", tls_crt=chain, tls_key=key_pem(key)))
+    def test_of_several_keys_the_one_that_belongs_is_taken(self, issuer, key):
+        other = key_pem(ec.generate_private_key(ec.SECP256R1()))
+        leaf = issuer.issue(key.public_key())
+        valid = get(secret("kubernetes.io/tls", tls_crt=other + leaf, tls_key=other + key_pem(key)))
+        assert valid.files[0].data == leaf + b"\n" + key_pem(key)
+
+    def test_what_is_written_twice_is_shown_once(self, issuer, key):
+        chain = issuer.issue(key.public_key()) + issuer.pem
+        valid = get(secret("kubernetes.io/tls", tls_crt=chain + chain, tls_key=key_pem(key) + chain))
+        assert valid.files[0].data == chain + b"\n" + key_pem(key)
+
+    def test_damage_is_found_by_its_line(self, issuer, key):
+        leaf = issuer.issue(key.public_key())
+        chain = leaf + b"\r\n\r" + issuer.pem[:-10]
+        found = secret("kubernetes.io/tls", tls_crt=chain, tls_key=key_pem(key))
+        line = leaf.count(b"\n") + 3
+        assert f"the CERTIFICATE of line {line} has no END line" in error(found)
+
+    def test_a_key_never_stands_in_what_is_said(self, issuer, key):
+        inside = key_pem(key).splitlines()[1]
+        found = secret("kubernetes.io/tls", tls_crt=issuer.issue(key.public_key()), tls_key=inside + b"==\n")
+        assert error(found).startswith("has a tls.key that cannot be read: line 1 is base64 and stands in no block")
+        assert inside.decode() not in error(found)
+
+    def test_many_blocks_are_read_in_linear_time(self, issuer, key):
+        begun = time.perf_counter()
+        for text in (b"-----BEGIN A-----\n" * 50_000, b"-----BEGIN A-----\n-----END A-----" * 25_000, b"\r" * 10**6,
+                     b"-----BEGIN " * 90_000, b"a" * 10**6, pem(b"CERTIFICATE") * 15_000):  # fmt: skip
+            assert error(secret("kubernetes.io/tls", tls_crt=text, tls_key=key_pem(key)))
+        assert time.perf_counter() - begun < 10, "seconds"
 
     def test_chain_in_wrong_order(self, issuer, key):
         leaf = issuer.issue(key.public_key())
@@ -108,7 +135,7 @@ class TestTls:
             ({"tls_key": None}, "has no tls.key, or it is not base64"),
             ({"tls_crt": b""}, "tls.crt that is not a chain"),
             ({"tls_crt": b"hello"}, "tls.crt that is not a chain"),
-            ({"tls_crt": pem(b"CERTIFICATE")}, "tls.crt that is not a chain"),
+            ({"tls_crt": pem(b"CERTIFICATE")}, "tls.crt that cannot be read: in line 1 is no certificate"),
             ({"tls_crt": b"\xff\x00"}, "tls.crt that is not a chain"),
             ({"tls_key": b""}, "tls.key without a private key"),
             ({"tls_key": pem(b"PRIVATE KEY")}, "cannot be read as a private key"),
@@ -190,7 +217,15 @@ class TestCa:
 
     @pytest.mark.parametrize(
         ("crt", "crl", "reason"),
-        [(None, None, "has no ca.crt"), (b"x", None, "ca.crt that is not"), ("good", b"x", "ca.crl that is not")],
+        [
+            (None, None, "has no ca.crt"),
+            (b"x", None, "ca.crt that is not"),
+            ("good", b"x", "ca.crl that is not"),
+            (pem(b"CERTIFICATE"), None, "in line 1 is no certificate"),
+            ("good", pem(b"X509 CRL"), "in line 1 is no revocation list"),
+            ("good", b"-----BEGIN X509 CRL-----", "has no END line"),
+            ("good", b"-----BEGIN X509 CRL-----!-----END X509 CRL-----", "the X509 CRL of line 1 is not base64"),
+        ],
     )
     def test_missing_and_broken_parts(self, issuer, crt, crl, reason):
         found = secret("nginx.org/ca", ca_crt=issuer.pem if crt == "good" else crt, ca_crl=crl)
@@ -224,6 +259,11 @@ class TestHtpasswd:
             (b"a:hunter2\n", "in line 1 of htpasswd a hash of a form that nginx does not know"),
             (b"a:\n", "a hash of a form"),
             (b"\xff\xfe:x\n", "a hash of a form"),
+            (b"a:$apr1$x$y \n", "a hash of a form"),
+            (b"# users\n a:$apr1$x$y\n", "in line 2 of htpasswd a space before or behind the name of the user"),
+            (b"a :$apr1$x$y\n", "a space before or behind the name of the user"),
+            (b"a:{PLAIN}b \n", "a space at the end of the password"),
+            (b"a:$apr1$x$y\x0bb\n", "in line 1 of htpasswd a hash of a form"),
         ],
     )
     def test_lines_that_let_nobody_in_are_warned_of_without_repeating_them(self, text, warning):
