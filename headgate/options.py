@@ -22,6 +22,7 @@ from headgate.problems import Problem
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """RFC 1123 label: what a namespace is called."""
+_PART = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 _QUALIFIED = r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?"
@@ -69,8 +70,8 @@ class LogFormat(enum.Enum):
 
 
 def is_dns_subdomain(text: str) -> bool:
-    """Whether *text* may name a Kubernetes object (RFC 1123 subdomain: at most 253 characters)."""
-    return len(text) <= 253 and all(DNS_LABEL.fullmatch(label) for label in text.split("."))  # noqa: PLR2004 RFC 1123
+    """Whether *text* may name a Kubernetes object: a DNS-1123 subdomain, whose labels may be longer than 63."""
+    return len(text) <= 253 and all(_PART.fullmatch(label) for label in text.split("."))  # noqa: PLR2004 DNS-1123
 
 
 def _name(text: str) -> str:

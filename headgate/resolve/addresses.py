@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from headgate.validation.text import name_fault
+from headgate.validation.text import domain_fault
 
 HIGHEST_PORT = 65535
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
@@ -39,7 +39,7 @@ def host_fault(text: str, *, allow_loopback: bool) -> str:
     if is_ip(text):
         return ip_fault(text, allow_loopback=allow_loopback)
     name = text.lower()
-    if fault := name_fault(name):
+    if fault := domain_fault(name):
         return fault
     if _NUMERIC.fullmatch(name):
         return "is neither a name nor an IP address in its usual form"

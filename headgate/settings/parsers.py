@@ -111,12 +111,17 @@ def switch(text: str) -> bool:
     raise Unfit("neither true nor false")
 
 
-_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 
 dns_name = matching(
-    rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*", "the name of an object (lower-case letters, digits, - and .)"
+    rf"(?=.{{1,253}}\Z){_PART}(?:\.{_PART})*", "the name of an object (lower-case letters, digits, - and .)"
 )
-"""A DNS-1123 subdomain, the form of the names of Kubernetes objects."""
+"""A DNS-1123 subdomain as the API server checks the names of most objects: no label of it is limited to 63."""
+
+service_name = matching(
+    r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", "the name of a Service (at most 63 lower-case letters, digits and -)"
+)
+"""The name of a Service; a first digit is let through, which Kubernetes allows since 1.34."""
 
 VARIABLE = r"\$(?:\{[A-Za-z_][A-Za-z0-9_]*\}|[A-Za-z_][A-Za-z0-9_]*+)"
 """A variable of nginx, ``$name`` or ``${name}``."""

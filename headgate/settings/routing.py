@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import Unfit, accepts, choice, dns_name, listed, matching, number
+from headgate.settings.parsers import Unfit, accepts, choice, listed, matching, number, service_name
 from headgate.settings.registry import Settings, Where, knob
 
 
@@ -42,7 +42,7 @@ def rewrite(text: str) -> Rewrite:
     match = re.fullmatch(r"serviceName=(\S+)\s+rewrite=(\S+)", text.strip())
     if not match:
         raise Unfit("not serviceName=NAME rewrite=/path")
-    return Rewrite(dns_name(match[1]), _straight(_rewrite_path(match[2])))
+    return Rewrite(service_name(match[1]), _straight(_rewrite_path(match[2])))
 
 
 @accepts("path, with captures such as `$1`")

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import VARIABLE, Unfit, accepts, dns_name, listed, number
+from headgate.settings.parsers import VARIABLE, Unfit, accepts, listed, number, service_name
 from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Seconds, Size, Words, zone_size
 
@@ -36,7 +36,7 @@ def optional_zone(text: str) -> Size:
     return zone_size(text) if size.bytes else size
 
 
-_services = listed(dns_name, "Services")
+_services = listed(service_name, "Services")
 
 
 class Sticky(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ def sticky(text: str) -> Sticky:
         raise Unfit(
             f"a cookie with {cookie[1 + kinds.index('')][:60]!r}" if "" in kinds else "a cookie with a part twice"
         )
-    return Sticky(dns_name(service.removeprefix("serviceName=")), Words(("cookie", *cookie)))
+    return Sticky(service_name(service.removeprefix("serviceName=")), Words(("cookie", *cookie)))
 
 
 class UpstreamSettings(Settings):

@@ -14,6 +14,8 @@ from headgate.settings import Quoted, Size
 
 DEFAULT_SERVER = f"{HTTP_FOLDER}/_default-server.conf"
 CERTIFICATES = f"{HTTP_FOLDER}/_certificates.conf"
+LONGEST_FILE = 230
+"""Characters before ``.conf``; a file system takes 255 bytes, and temporary names need room."""
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
 MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
@@ -27,8 +29,12 @@ def salt(ref: ObjectRef) -> str:
 
 
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
-    """Return the file of an Ingress: ``conf.d/<ns>-<name>.conf``."""
-    return f"{HTTP_FOLDER}/{ref.namespace}-{ref.name}{suffix}.conf"
+    """Return the file of an Ingress: ``conf.d/<ns>-<name>.conf``; a long one ends with a hash."""
+    name = f"{ref.namespace}-{ref.name}{suffix}"
+    if len(name) > LONGEST_FILE:
+        digest = hashlib.sha256(f"{ref.namespace}/{ref.name}{suffix}".encode()).hexdigest()[:8]
+        name = f"{name[: LONGEST_FILE - len(digest) - 1]}-{digest}"
+    return f"{HTTP_FOLDER}/{name}.conf"
 
 
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:

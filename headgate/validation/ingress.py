@@ -14,7 +14,7 @@ from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressRule
 from headgate.problems import Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
 from headgate.validation.rules import Rules
-from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault
+from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault, service_fault
 
 PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
 REFUSED = "the Ingress is refused"
@@ -144,7 +144,7 @@ def _backend(field: str, backend: IngressBackend) -> Iterator[Fault]:
     if service is None:
         yield f"{field}.service", "", "is missing"
         return
-    if fault := name_fault(service.name):
+    if fault := service_fault(service.name):
         yield f"{field}.service.name", service.name, fault
     port = service.port
     if port is None or not (port.number or port.name):

@@ -11,7 +11,10 @@ import re
 from headgate.settings.parsers import regex_fault
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-_SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+"""A label of an object's name: unlike one of DNS, it may have any length."""
+_SUBDOMAIN = re.compile(rf"{_PART}(?:\.{_PART})*")
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
 _PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
@@ -23,9 +26,24 @@ LONGEST_PORT_NAME = 15
 
 
 def name_fault(name: str) -> str:
-    """Return why *name* cannot name an object (DNS-1123 subdomain), or ``""``."""
+    """Return why *name* cannot name an object (a DNS-1123 subdomain as the API server checks it), or ``""``."""
     if len(name) > LONGEST_NAME or not _SUBDOMAIN.fullmatch(name):
         return "is not a DNS name (lower-case letters, digits, - and ., at most 253 characters)"
+    return ""
+
+
+def service_fault(name: str) -> str:
+    """Return why *name* cannot name a Service, or ``""``.
+
+    A first digit is let through, which Kubernetes allows since 1.34 (RelaxedServiceNameValidation).
+    """
+    return namespace_fault(name).replace("a DNS label", "the name of a Service")
+
+
+def domain_fault(name: str) -> str:
+    """Return why *name* cannot be asked of a resolver (RFC 1123 §2.1), or ``""``."""
+    if len(name) > LONGEST_NAME or not _DOMAIN.fullmatch(name):
+        return "is not a DNS name (labels of at most 63 lower-case letters, digits and -, with dots in between)"
     return ""
 
 

@@ -11,6 +11,7 @@ from headgate.problems import ObjectRef
 from headgate.reporting.event_writer import LONGEST_MESSAGE
 from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
+from headgate.validation.text import name_fault
 from tests.reporting.reporting_cluster import Cluster, Running
 from tests.waiting import eventually
 
@@ -41,6 +42,19 @@ async def say(recorder: EventRecorder, cluster: Cluster, *verdicts: Verdict) -> 
         before = len(cluster.requests)
         recorder.record(each)
         await eventually(lambda seen=before: len(cluster.requests) > seen and not cluster.flying)
+
+
+@pytest.mark.parametrize("name", ["n" * 253, "n" * 235 + "-." * 9, ".".join(["n" * 62] * 4)])
+async def test_an_event_of_a_long_name_is_called_so_that_the_api_server_takes_it(cluster: Cluster, name: str) -> None:
+    recorder = EventRecorder(cluster)
+    async with Running(recorder.run):
+        recorder.record(verdict(name=name))
+        await eventually(cluster.events)
+    (event,) = cluster.events()
+    called = event["metadata"]["name"]
+    assert name_fault(called) == ""
+    assert called.startswith(name[:230])
+    assert event["involvedObject"]["name"] == name
 
 
 async def test_an_event_as_client_go_writes_it(cluster: Cluster) -> None:

@@ -54,8 +54,8 @@ NUMBER = Sample({"0": 0, "7": 7, " 12 ": 12, "2147483647": 2**31 - 1}, ("-1", "2
 BUCKET = Sample({"32": 32, "256": 256, "65408": 65_408}, ("31", "65536", "x", "64k"))
 TABLE = Sample({"32": 32, "1048576": 2**20}, ("31", "1048577", "x"))
 SERVICES = Sample(
-    {"coffee": ("coffee",), "coffee, tea-svc": ("coffee", "tea-svc"), "a.b": ("a.b",)},
-    ("coffee,", ",", "Coffee", "a b", "a;b", "-a", "a-", "a..b", "a" * 64, "a/../b", "$a"),
+    {"coffee": ("coffee",), "coffee, tea-svc": ("coffee", "tea-svc"), "0a-b": ("0a-b",), "a" * 63: ("a" * 63,)},
+    ("coffee,", ",", "Coffee", "a b", "a;b", "-a", "a-", "a..b", "a" * 64, "a.b", "a/../b", "$a"),
 )
 NAMES = Sample(
     {"X-A": (HeaderName("X-A"),), "X-A , b9": (HeaderName("X-A"), HeaderName("b9"))},
@@ -194,7 +194,7 @@ SAMPLES: dict[str, Sample] = {
     "sticky_cookie_services": Sample(
         {
             "serviceName=tea srv": (Sticky("tea", Words(("cookie", "srv"))),),
-            "serviceName=tea srv expires=1h domain=.x.test path=/a secure httponly samesite=Lax;serviceName=b.c x;": (
+            "serviceName=tea srv expires=1h domain=.x.test path=/a secure httponly samesite=Lax;serviceName=b-c x;": (
                 Sticky(
                     "tea",
                     Words(
@@ -210,7 +210,7 @@ SAMPLES: dict[str, Sample] = {
                         )
                     ),
                 ),
-                Sticky("b.c", Words(("cookie", "x"))),
+                Sticky("b-c", Words(("cookie", "x"))),
             ),
         },
         (
@@ -238,7 +238,7 @@ SAMPLES: dict[str, Sample] = {
     "rewrites": Sample(
         {
             "serviceName=tea rewrite=/a": (Rewrite("tea", "/a"),),
-            "serviceName=tea rewrite=/a/;serviceName=b.c rewrite=/;": (Rewrite("tea", "/a/"), Rewrite("b.c", "/")),
+            "serviceName=tea rewrite=/a/;serviceName=b-c rewrite=/;": (Rewrite("tea", "/a/"), Rewrite("b-c", "/")),
         },
         (
             "tea /a",
@@ -263,7 +263,8 @@ SAMPLES: dict[str, Sample] = {
     "listen_ports": PORTS,
     "listen_ports_ssl": PORTS,
     "basic_auth_secret": Sample(
-        {"htpasswd": "htpasswd", "a.b-c": "a.b-c"}, ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-")
+        {"htpasswd": "htpasswd", "a.b-c": "a.b-c", "a" * 253: "a" * 253},
+        ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-"),
     ),
     "basic_auth_realm": Sample(
         {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted('"x"')},

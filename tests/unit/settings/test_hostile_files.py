@@ -51,7 +51,7 @@ KEYS = {key: field.name for key, field in REGISTRY.keys.items() if field.name no
 
 def ingress(name: str, annotations: dict[str, str] | None = None, **changes: object) -> Ingress:
     """Make an Ingress with a host of its own and the Services tea and coffee-svc."""
-    services = ("tea", "coffee", "coffee-svc", "tea-svc", "a.b", "b.c")
+    services = ("tea", "coffee", "coffee-svc", "tea-svc", "0a-b", "a" * 63, "b-c")
     paths = [
         {"path": f"/{service}", "pathType": "Exact", "backend": {"service": {"name": service, "port": {"number": 80}}}}
         for service in services
