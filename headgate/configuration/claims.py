@@ -21,7 +21,7 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     Attributes:
         host: a host name, ``""`` for every host that nobody else holds.
         listener: the name of a listener, ``""`` for the usual ones.
-        path: for a path of a host: the path as it is arbitrated, with its type.
+        path: for a path of a host: how it is matched, and the path.
     """
 
     host: str = ""

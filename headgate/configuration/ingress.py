@@ -22,28 +22,40 @@ def ingress_claims(valid: ValidIngress) -> Claims:
     if valid.role is not Role.MINION:
         return Claims(tuple(_host(host) for host in valid.hosts))
     host = valid.hosts[0]
-    return Claims(tuple(_paths(valid.ingress, host)), Attachment(Slot(host), MERGEABLE))
+    return Claims(tuple(_paths(valid, host)), Attachment(Slot(host), MERGEABLE))
 
 
 def _host(host: str) -> Claim:
     return Claim(Slot(host), "spec.rules", f"host {host or 'empty host'}")
 
 
-def _paths(ingress: Ingress, host: str) -> Iterator[Claim]:
-    """Yield a claim for each path of a minion, in the order of the paths.
-
-    ``Exact /a`` and ``Prefix /a`` are two slots and can stand side by side.
-    """
-    rules = (ingress.spec and ingress.spec.rules) or ()
+def _paths(valid: ValidIngress, host: str) -> Iterator[Claim]:
+    """Yield a claim for each path of a minion, in the order of the paths."""
+    spec = valid.ingress.spec
+    rules = (spec and spec.rules) or ()
     paths = (rules[0].http and rules[0].http.paths) or () if rules else ()
+    regex = valid.overrides.values.routing.path_regex
     for i, path in enumerate(paths):
-        bare = _bare(path)
         field = f"spec.rules[0].http.paths[{i}].path"
-        yield Claim(Slot(host, path=(bare, path.path_type or "")), field, f"path {bare}")
+        yield Claim(Slot(host, path=_place(path, regex)), field, f"path {_bare(path)}")
+
+
+def _place(path: HTTPIngressPath, regex: str | None) -> tuple[str, str]:
+    """Return the place among the paths of a host that *path* takes: two of which would be one location in nginx.
+
+    The Prefix ``/tea`` is the place ``/tea/``, and so is an ImplementationSpecific ``/tea/``; an Exact ``/tea`` is
+    another one, for it goes before them whoever is older (Kubernetes API).
+    """
+    text = path.path or "/"
+    if regex in {"case_sensitive", "case_insensitive"}:
+        return regex, text
+    if path.path_type == "Exact" or regex == "exact":
+        return "=", text
+    return "", f"{text.rstrip('/')}/" if path.path_type == "Prefix" else text
 
 
 def _bare(path: HTTPIngressPath) -> str:
-    """Return the path as it is arbitrated: the Prefixes ``/tea`` and ``/tea/`` mean the same (Kubernetes API)."""
+    """Return the path as messages name it: the Prefixes ``/tea`` and ``/tea/`` mean the same (Kubernetes API)."""
     text = path.path or "/"
     return text.rstrip("/") or "/" if path.path_type == "Prefix" else text
 

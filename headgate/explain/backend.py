@@ -34,7 +34,7 @@ def before(context: RequestContext) -> Iterator[Step]:
     """Yield what nginx does in the location of *context* before it asks the backend, in nginx's order."""
     location, server = context.location, context.server.server
     assert location is not None  # noqa: S101 - the caller found one
-    if location.answer:
+    if location.answer and not location.guarded:
         return
     if location.rewrite:
         yield Step(f"rewrite {location.rewrite.pattern} to {location.rewrite.target}",

@@ -226,6 +226,9 @@ def _proxied(answer: Answer) -> Answer:
 
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
     """Fill in what nginx answers by itself."""
+    if ending := next((step for step in answer.steps if step.status and not step.redirects), None):
+        summary = f"nginx answers {ending.status} ({ending.what}). Past that: 404{_because(context)}."
+        return structs.replace(answer, status=ending.status, summary=summary)
     status, *rest = location.answer or ("404",)
     code = int(status) if status.isdigit() else 302
     target = context.filled(" ".join(rest)) if code in REDIRECTS else None

@@ -24,6 +24,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         add_header_inherit: ``add_header_inherit`` (≥ 1.29.3).
         upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
+        protocols_by_host: ``ssl_protocols`` holds for the server that a client names (≥ 1.29.2).
         otel: path of the OpenTelemetry module, ``None`` if absent.
     """
 
@@ -42,4 +43,5 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     add_header_inherit: bool = False
     upstream_resolve: bool = False
     sticky: bool = False
+    protocols_by_host: bool = False
     otel: str | None = None

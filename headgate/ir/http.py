@@ -16,6 +16,8 @@ from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
 Name = str
 """One nginx word."""
+Line = tuple[Name, Words]
+"""A directive and its arguments."""
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -125,9 +127,15 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
 class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One location: it proxies, or it answers with ``answer`` (the arguments of ``return``).
 
-    ``modifier`` is empty, ``=``, ``~`` or ``~*``. ``error_page`` are statuses of the backend and of nginx, and the
-    named location that answers in their place; a ``final`` location answers for others: nobody is asked for a password
-    again, the body is not sent on, and its backend's errors pass.
+    Attributes:
+        modifier: empty, ``=``, ``~`` or ``~*``.
+        error_page: statuses of the backend and of nginx, and the named location that answers in their place.
+        lines: lists of the server and of ``http {}`` that a list in the snippet would end, said once more.
+        carried: what the snippet of the server says in a list that this location says anew.
+        guarded: whether passwords and limits of the server hold for ``answer`` too, which is 404; nginx would say
+            ``return`` before it looks at them.
+        final: it answers for others: nobody is asked for a password again, the body is not sent on, and its
+            backend's errors pass.
     """
 
     path: Name | Quoted
@@ -145,6 +153,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     limit: LimitRequests | None = None
     variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     snippet: Snippet | None = None
+    lines: tuple[Line, ...] = ()
+    carried: Snippet | None = None
+    guarded: bool = False
     final: bool = False
 
 
@@ -176,6 +187,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         hide_headers: headers of backends that clients do not see, in full; ``None`` inherits.
         error_page: as in a Location, for all locations that say nothing else.
         grpc_errors: what locations that speak gRPC answer in place of nginx's errors; empty where there are none.
+        lines: lists of ``http {}`` that a list in the snippet would end, said once more.
     """
 
     name: Name | Quoted
@@ -199,6 +211,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     grpc_errors: tuple[GrpcError, ...] = ()
     access_log_off: bool = False
     snippet: Snippet | None = None
+    lines: tuple[Line, ...] = ()
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -74,6 +74,7 @@ def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
         add_header_inherit=number >= (1, 29, 3),
         upstream_resolve=number >= (1, 27, 3) and "--without-http_upstream_zone_module" not in arguments,
         sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,
+        protocols_by_host=number >= (1, 29, 2),
         otel=_module("ngx_otel_module.so", modules),
     )
 

@@ -15,6 +15,7 @@ from headgate.ir import File, Layout
 from headgate.ir.http import Certificate, HttpConfig
 from headgate.ir.layout import HTTP_FOLDER, NO_ENDPOINTS_SOCKET, STATUS_SOCKET, STREAM_FOLDER, VERSION_FILE
 from headgate.ir.main import Main
+from headgate.render.beside import beside
 from headgate.render.guard import argument, guard
 from headgate.settings import Snippet
 
@@ -69,7 +70,7 @@ class Renderer:
         if self._overrides:
             sandbox = ImmutableSandboxedEnvironment(loader=_loader(), **_OPTIONS)
             sandbox.context_class = _Context
-            sandbox.filters["nested"] = nested
+            sandbox.filters.update(_FILTERS)
             for name, text in self._overrides.items():
                 self._templates[name] = _compiled(sandbox, name, text)
 
@@ -112,6 +113,9 @@ def nested(text: str) -> str:
     return _LINE.sub("    ", text)
 
 
+_FILTERS = {"nested": nested, "beside": beside}
+
+
 def _loader() -> jinja2.BaseLoader:
     package = jinja2.PackageLoader("headgate.render")
     return jinja2.ChoiceLoader([package, jinja2.PrefixLoader({"builtin": package})])
@@ -121,7 +125,7 @@ def _loader() -> jinja2.BaseLoader:
 def _builtin() -> Mapping[str, jinja2.Template]:
     """Compile our own templates, once a process: 50 ms, which each new ConfigMap template would cost again."""
     plain = jinja2.Environment(loader=_loader(), **_OPTIONS)  # type: ignore[arg-type]  # noqa: S701 - not HTML
-    plain.filters["nested"] = nested
+    plain.filters.update(_FILTERS)
     return {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
 
 

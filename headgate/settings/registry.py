@@ -9,7 +9,7 @@ whose field names are nginx's directive names where there is one, so that templa
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -195,6 +195,14 @@ class Delta:
 
     def __bool__(self) -> bool:
         return bool(self._said)
+
+    def only(self, names: Iterable[str]) -> Delta:
+        """Return the part of it whose fields are among *names*."""
+        return Delta({name: self._said[name] for name in names if name in self._said}, self._names)
+
+    def joined(self, other: Delta) -> Delta:
+        """Return what either says; where both do, what this one says."""
+        return Delta({**other._said, **self._said}, self._names) if other else self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Delta) and self._said == other._said

@@ -5,11 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from headgate.ir.http import Certificate, LimitZone, Upstream
+from headgate.ir.snippets import Directives, read
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import Layers, Policies, Route, VirtualHost, layered
 from headgate.settings import ConfigParams, Header
+from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.headers import request_headers
+
+UpstreamKey = tuple[ObjectRef, str, str, str]
+"""Who asks, for which host, for which port of which Service."""
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +40,16 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     def says(self, name: str) -> bool:
         """Whether that object itself says the field *name*."""
         return name in self.layers[-1].overrides
+
+    @property
+    def server_snippet(self) -> Directives:
+        """What the snippet of the server says."""
+        return read(self.params.snippets.server_snippets)
+
+    @property
+    def location_snippet(self) -> Directives:
+        """What the snippet of the location says."""
+        return read(self.params.snippets.location_snippets)
 
     @property
     def own_response_headers(self) -> tuple[Header, ...] | None:
@@ -65,6 +80,7 @@ class Draft:
         self.problems: list[Problem] = []
         self.request_headers = request_headers(env.params)
         self.resource_variables = env.resource_variables
+        self._names: dict[str, UpstreamKey] = {}
         self._params: dict[Layers, ConfigParams] = {}
         self._places: dict[tuple[Layers, Policies], Place] = {}
 
@@ -79,9 +95,23 @@ class Draft:
         """Return what holds for *host*."""
         return self._place(host.settings, host.policies)
 
+    @property
+    def inherited_headers(self) -> tuple[Header, ...]:
+        """The request headers that ``http {}`` says."""
+        return self.request_headers if self.env.shares_headers else ()
+
     def route(self, route: Route) -> Place:
         """Return what holds for *route*."""
         return self._place(route.settings, route.policies)
+
+    def upstream_name(self, origin: ObjectRef, host: str, service: str, port: str) -> str:
+        """Return the name of an upstream; of two that would be called alike the second gets a hash behind it."""
+        key = origin, host, service, port
+        name = naming.upstream(origin, host, service, port, self.salt)
+        if self._names.setdefault(name, key) != key:
+            name = naming.upstream(origin, host, service, port, f"{naming.digest(key)}{self.salt}")
+            self._names[name] = key
+        return name
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
         """Note a Problem, once however many locations have it; *words* are the reason and the effect."""

@@ -6,6 +6,7 @@ import msgspec
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
+from headgate.ir.snippets import read
 from headgate.settings import ConfigParams
 
 
@@ -47,6 +48,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def resolves(self) -> bool:
         """Whether nginx can resolve the names of backends while it runs."""
         return bool(self.params.resolver.resolver_addresses) and self.capabilities.upstream_resolve
+
+    @property
+    def shares_headers(self) -> bool:
+        """Whether request headers may stand in ``http {}``: a server in the http-snippets would inherit them."""
+        return not read(self.params.snippets.http_snippets).has("server")
 
     @property
     def speaks_grpc(self) -> bool:

@@ -7,15 +7,17 @@ import msgspec
 from headgate.ir.http import Certificate, HttpConfig, Server, Tls
 from headgate.problems import Problem
 from headgate.routes import RouteTable, VirtualHost
-from headgate.settings import Role, Words
+from headgate.settings import Header, Role, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
-from headgate.translate.draft import Draft
+from headgate.translate.beside import common_lists, ends_list, repeated, restated, untouched, without
+from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, error_page
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listens
 from headgate.translate.locations import (
+    ServerContext,
     asks_grpc,
     error_location,
     fixed_locations,
@@ -65,17 +67,30 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
 
 def _server(draft: Draft, host: VirtualHost) -> Server:
     env, place = draft.env, draft.host(host)
-    params = place.params
+    params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
     secure = hsts(params, tls=tls is not None)
     around = response_headers(env.params.headers.add_header, params.headers, own=place.own_response_headers)
     around = with_hsts(around, secure)
     found = translate_paths(draft, host)
+    found = [path for path in found if path.route or (path.modifier, path.path) not in snippet.locations]
     grpc = _grpc(draft, host, [asks_grpc(draft.route(path.route), path.route) for path in found if path.route])
     plain = not (tls and grpc == "all")
-    hide = hidden(params, secure)
-    locations = [*fixed_locations(draft, host), *(translate_location(draft, host, path, around) for path in found)]
-    errors = error_page(draft, host, place)
+    hide, common_hidden = hidden(params, secure), env.params.headers.proxy_hide_headers
+    errors, limit, auth = error_page(draft, host, place), translate_limit(draft, place), translate_auth(draft, place)
+    own = draft.params(host.handed_down).delta(env.params)
+    server = ServerContext(
+        host=host,
+        place=place,
+        request_headers=_request_headers(draft, place),
+        response_headers=around,
+        hide_headers=hide,
+        repeated=repeated(snippet),
+        limit=limit,
+        error_page=errors,
+        guarded=bool(auth or limit),
+    )
+    locations = [*fixed_locations(draft, host), *(translate_location(draft, server, path) for path in found)]
     if errors or any(location.error_page for location in locations):
         locations.append(error_location(draft, host))
     if host.settings[-1].role is not Role.MASTER:  # what a master says may be for its minions
@@ -87,21 +102,42 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         listens=_listens(draft, host, tls, plain=plain),
         tls=tls,
         http2=tls is not None and http2(env) and env.capabilities.http2_directive,
-        own=draft.params(host.handed_down).delta(env.params),
+        own=restated(params, snippet).joined(own),
         redirects=tuple(redirects(draft, host, tls, plain=plain)) if host.name else (),
         hsts=secure,
-        request_headers=printed(place.request_headers, draft.request_headers),
-        response_headers=printed(around, env.params.headers.add_header),
-        hide_headers=None if hide == env.params.headers.proxy_hide_headers else hide,
+        request_headers=_said_headers(draft, place, server.request_headers),
+        response_headers=_response_headers(draft, place, around),
+        hide_headers=None if hide == common_hidden and not snippet.has("proxy_hide_header") else hide,
         proxy_redirect=proxy_redirect(params),
-        auth=translate_auth(draft, place),
-        limit=translate_limit(draft, place),
+        auth=auth,
+        limit=limit,
         variables=server_variables(host.origin) if draft.resource_variables else (),
         error_page=errors,
         grpc_errors=GRPC if grpc else (),
         locations=tuple(locations),
         snippet=params.snippets.server_snippets,
+        lines=tuple(common_lists(env, snippet)),
     )
+
+
+def _response_headers(draft: Draft, place: Place, around: tuple[Header, ...]) -> tuple[Header, ...] | None:
+    """Return those of *around* that the server must say, ``None`` where ``http {}`` says them."""
+    if around and ends_list(place.server_snippet):
+        return around
+    return printed(around, draft.env.params.headers.add_header)
+
+
+def _request_headers(draft: Draft, place: Place) -> tuple[Header, ...]:
+    """Return the request headers of the server; a location in its snippet is sent none of ours."""
+    return untouched(draft.env) if place.server_snippet.has("location") else place.request_headers
+
+
+def _said_headers(draft: Draft, place: Place, headers: tuple[Header, ...]) -> tuple[Header, ...] | None:
+    """Return those of *headers* that the server must say, ``None`` where ``http {}`` says them."""
+    snippet = place.server_snippet
+    if snippet.has("proxy_set_header"):
+        return without(headers, snippet, "proxy_set_header")
+    return printed(headers, draft.inherited_headers)
 
 
 def _grpc(draft: Draft, host: VirtualHost, asked: list[bool]) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from headgate.ir import latency
-from headgate.ir.http import Backend, Location, Rewrite
+from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.routes import Match, PathType, Route, VirtualHost
-from headgate.settings import NOTHING, ConfigParams, Header, Quoted, Snippet, Words
-from headgate.translate import naming
+from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
+from headgate.translate.beside import common_lists, ends_list, restated, without
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import PAGE, TOLD, error_page
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
@@ -22,7 +24,6 @@ BUILT_IN = ConfigParams()
 """Without a ConfigMap; nginx's own defaults, where it has some."""
 RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
 NOT_FOUND = Words(("404",))
-_ADDS_HEADER = re.compile(r"\badd_header\s")
 _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -58,37 +59,118 @@ def _beside_app_root(draft: Draft, host: VirtualHost, found: list[LocationPath])
     return [path for path in found if (path.modifier, path.path) != ("=", "/")]
 
 
-def translate_location(draft: Draft, host: VirtualHost, path: LocationPath, around: tuple[Header, ...]) -> Location:
-    """Translate one path; *around* is the list of response headers of its server."""
+class ServerContext(msgspec.Struct, frozen=True):
+    """What holds around the locations of a server.
+
+    Attributes:
+        host: the host.
+        place: its settings.
+        request_headers: the list that locations inherit; ``response_headers`` and ``hide_headers`` likewise.
+        repeated: settings that its snippet says too; where an annotation says one, the locations say that.
+        limit: its rate limit; ``error_page`` its custom errors.
+        guarded: whether it asks for passwords, or limits requests.
+    """
+
+    host: VirtualHost
+    place: Place
+    request_headers: tuple[Header, ...]
+    response_headers: tuple[Header, ...]
+    hide_headers: tuple[str, ...]
+    repeated: tuple[str, ...]
+    limit: LimitRequests | None
+    error_page: Words | None
+    guarded: bool
+
+
+def translate_location(draft: Draft, server: ServerContext, path: LocationPath) -> Location:
+    """Translate one path of *server*."""
     spelled = path.path if _PLAIN.fullmatch(path.path) and not path.modifier.startswith("~") else Quoted(path.path)
     if path.route is None:
-        return Location(path=spelled, modifier=path.modifier, answer=NOT_FOUND, own=NOTHING)
-    place, route = draft.route(path.route), path.route
-    params, service = place.params, route.action.backend.service
+        return Location(path=spelled, modifier=path.modifier, answer=NOT_FOUND, own=NOTHING, guarded=server.guarded)
+    host, route = server.host, path.route
+    place = draft.route(route)
     grpc = asks_grpc(place, route) and draft.env.speaks_grpc
-    _warn_of_services(draft, place, service, grpc=grpc)
-    websocket = service in params.services.websocket_services and not grpc
-    headers = request_headers(params, websocket=True) if websocket else place.request_headers
+    _warn_of_services(draft, place, route.action.backend.service, grpc=grpc)
     attached = route.origin != host.origin
-    responses = _responses(place, around) if attached else around
-    backend = _backend(draft, host, path, place, grpc=grpc)
     if attached:
         warn_of_idle_limits(draft, place)
+    backend = _backend(draft, host, path, place, grpc=grpc)
+    requests = _request_headers(server, place, route, grpc=grpc)
+    responses = _response_headers(server, place, attached=attached)
+    errors = error_page(draft, host, place) if attached and not grpc else None
     return Location(
         path=spelled,
         modifier=path.modifier,
         backend=backend,
-        own=params.delta(draft.params(host.handed_down), *([BUILT_IN] if grpc else [])),
-        request_headers=headers if grpc else printed(headers, draft.host(host).request_headers),
-        response_headers=printed(responses, around) or _kept_beside(params.snippets.location_snippets, responses),
+        own=_own(draft, server, place, grpc=grpc),
+        request_headers=requests,
+        response_headers=responses,
         rewrite=_rewrite(draft, path, place),
-        proxy_redirect=proxy_redirect(params) if attached else None,
+        proxy_redirect=proxy_redirect(place.params) if attached else None,
         auth=translate_auth(draft, place) if attached else None,
         limit=translate_limit(draft, place) if attached else None,
-        error_page=error_page(draft, host, place) if attached and not grpc else None,
+        error_page=errors,
         variables=(*_variables(draft, host, route), *_latency_variable(draft, backend)),
-        snippet=params.snippets.location_snippets,
+        snippet=place.params.snippets.location_snippets,
+        lines=tuple(_lines(draft, server, place, attached=attached, errors=errors)),
+        carried=_carried(server, requests if not grpc else None, responses),
     )
+
+
+def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> Delta:
+    """Return the settings that the location must say.
+
+    For gRPC also what the server says, for its directives are the proxy's.
+    """
+    around = (draft.params(server.host.handed_down), *([BUILT_IN] if grpc else []))
+    own = place.params.delta(*around).joined(restated(place.params, place.location_snippet))
+    said = (name for name in server.repeated if any(name in layer.overrides for layer in place.layers))
+    return own.joined(place.params.everything().only(said)) if server.repeated else own
+
+
+def _request_headers(server: ServerContext, place: Place, route: Route, *, grpc: bool) -> tuple[Header, ...] | None:
+    """Return the list of request headers that the location must say, ``None`` where that of the server holds."""
+    websocket = route.action.backend.service in place.params.services.websocket_services and not grpc
+    headers = request_headers(place.params, websocket=True) if websocket else place.request_headers
+    if grpc:
+        return without(headers, place.location_snippet, "grpc_set_header")
+    if place.location_snippet.has("proxy_set_header"):
+        return without(headers, place.location_snippet, "proxy_set_header")
+    return printed(headers, server.request_headers)
+
+
+def _response_headers(server: ServerContext, place: Place, *, attached: bool) -> tuple[Header, ...] | None:
+    """Return the list of response headers that the location must say, ``None`` where that of the server holds."""
+    around = server.response_headers
+    responses = _responses(place, around) if attached else around
+    if responses and ends_list(place.location_snippet):
+        return responses
+    return printed(responses, around)
+
+
+def _carried(
+    server: ServerContext, requests: tuple[Header, ...] | None, responses: tuple[Header, ...] | None
+) -> Snippet | None:
+    """Return what the snippet of the server says in lists that the location says anew."""
+    lists = {"proxy_set_header": requests, "add_header": responses}
+    text = server.place.server_snippet.text(*(name for name, headers in lists.items() if headers is not None))
+    return Snippet(text) if text else None
+
+
+def _lines(
+    draft: Draft, server: ServerContext, place: Place, *, attached: bool, errors: Words | None
+) -> Iterator[Line]:
+    """Yield the other lists of the server and of ``http {}`` that a list in the location's snippet would end."""
+    snippet, redirect = place.location_snippet, proxy_redirect(server.place.params)
+    yield from common_lists(draft.env, snippet)
+    if snippet.has("proxy_hide_header"):
+        yield from (("proxy_hide_header", Words((name,))) for name in server.hide_headers)
+    if snippet.has("limit_req") and server.limit and not attached:
+        yield "limit_req", server.limit.parameters
+    if snippet.has("error_page") and server.error_page and not errors:
+        yield "error_page", server.error_page
+    if snippet.has("proxy_redirect") and redirect and redirect[0] != "default" and not attached:
+        yield "proxy_redirect", redirect
 
 
 def fixed_locations(draft: Draft, host: VirtualHost) -> Iterator[Location]:
@@ -134,13 +216,6 @@ def _responses(place: Place, around: tuple[Header, ...]) -> tuple[Header, ...]:
     return (*response_headers(others, place.params.headers, own=place.own_response_headers), *kept)
 
 
-def _kept_beside(snippet: Snippet | None, headers: tuple[Header, ...]) -> tuple[Header, ...] | None:
-    """Return HSTS where a *snippet* with headers of its own would end its inheritance, else ``None``."""
-    if not snippet or "add_header_inherit" in snippet or not _ADDS_HEADER.search(snippet):
-        return None
-    return tuple(header for header in headers if header.name == HSTS) or None
-
-
 def _warn_of_services(draft: Draft, place: Place, service: str, *, grpc: bool) -> None:
     """Warn of what settings ask of a Service and do not get."""
     services = place.params.services
@@ -167,7 +242,7 @@ def _scheme(place: Place, route: Route) -> str:
 def _upstream(draft: Draft, host: VirtualHost, place: Place, route: Route) -> str:
     """Note the upstream of *route*, which each host has for itself, and return its name."""
     backend = route.action.backend
-    name = naming.upstream(route.origin, host.name, backend.service, backend.port, draft.salt)
+    name = draft.upstream_name(route.origin, host.name, backend.service, backend.port)
     draft.upstreams[name] = translate_upstream(name, route.origin, backend, place.params, draft.env)
     return name
 

@@ -31,7 +31,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         capabilities=capabilities,
         settings=env.params.everything(),
         user=env.user,
-        request_headers=request_headers(env.params),
+        request_headers=request_headers(env.params) if env.shares_headers else (),
         response_headers=env.params.headers.add_header,
         hide_headers=env.params.headers.proxy_hide_headers,
         status=env.status if capabilities.stub_status else None,

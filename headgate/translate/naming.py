@@ -28,6 +28,11 @@ def salt(ref: ObjectRef) -> str:
     return "-" + hashlib.sha256(f"{ref.kind}/{ref.namespace}/{ref.name}".encode()).hexdigest()[:8]
 
 
+def digest(parts: tuple[object, ...]) -> str:
+    """Return a suffix that tells *parts* from others that read alike when they are joined."""
+    return "-" + hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:8]
+
+
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
     """Return the file of an Ingress: ``conf.d/<ns>-<name>.conf``; a long one ends with a hash."""
     name = f"{ref.namespace}-{ref.name}{suffix}"

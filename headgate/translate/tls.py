@@ -28,6 +28,7 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
     secret = host.tls.secret
     if secret is None or secret.error:
         return Tls(reject=True)
+    _warn_of_protocols(draft, host)
     file = certificate_file(secret.file)
     draft.certificates.append(Certificate(naming.sni(host.name), file))
     return Tls(certificate=Quoted(f"$secret_dir_path/{file}") if _own_context(draft, host) else None)
@@ -50,8 +51,19 @@ def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) 
 
 
 def _own_context(draft: Draft, host: VirtualHost) -> bool:
-    own, common = draft.host(host).params.tls, draft.env.params.tls
-    return _differ(own, common) or any(listener.tls for listener in host.listeners)
+    place, common = draft.host(host), draft.env.params.tls
+    by_snippet = any(name.startswith("ssl_") for name in place.server_snippet.names)
+    return by_snippet or _differ(place.params.tls, common) or any(listener.tls for listener in host.listeners)
+
+
+def _warn_of_protocols(draft: Draft, host: VirtualHost) -> None:
+    """Warn of a snippet that nginx reads and does not heed."""
+    place, capabilities = draft.host(host), draft.env.capabilities
+    if place.server_snippet.has("ssl_protocols") and not capabilities.protocols_by_host:
+        version = ".".join(map(str, capabilities.version))
+        words = (f"sets ssl_protocols, which nginx heeds for a single host from 1.29.2 on, and this one is {version}",
+                 "the protocols of the ConfigMap hold")  # fmt: skip
+        draft.warn(place.origin, place.key("server_snippets"), "", words)
 
 
 def _differ(own: TlsSettings, common: TlsSettings) -> bool:

@@ -23,7 +23,7 @@ import yaml
 from showcase.ports import free_ports
 
 from headgate.explain import Answer, ClusterView, Question, explain
-from headgate.explain.answer import Outcome
+from headgate.explain.answer import RequestOutcome
 from headgate.ir import Layout
 from headgate.offline import generate_folder
 from headgate.options import Options
@@ -379,7 +379,7 @@ def compare(nginx: Nginx, asked: str, headers: list[str], answer: Answer) -> Non
     target = target.replace("ä", "%C3%A4").replace("Ä", "%C3%84")  # as every client sends it
     said = nginx.ask(int(port or nginx.ports[scheme]), target, sent, sni)
     told = f"{asked} {headers}: nginx {said}\nexplain {answer}"
-    if answer.outcome in {Outcome.REFUSED, Outcome.UNREACHABLE}:
+    if answer.outcome in {RequestOutcome.REFUSED, RequestOutcome.UNREACHABLE}:
         assert said is None, told
         return
     assert said is not None, told

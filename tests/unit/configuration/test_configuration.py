@@ -1,5 +1,11 @@
 """What one change of an object means for the others."""
 
+import json
+
+import msgspec
+import pytest
+
+from headgate.api import Ingress
 from tests.unit.configuration.ingresses import changes, configuration, ingress, master, minion, problems, ref
 
 TAKEN = "All hosts are taken by other resources (it is not served; an older resource holds them)"
@@ -85,3 +91,35 @@ def test_an_object_that_becomes_invalid_is_withdrawn() -> None:
     update = found.update([ingress("a", "not a host")], [])
     assert changes(update) == [("DELETE", "a"), ("ADD_OR_UPDATE", "b")]
     assert "is not a host name" in problems(update)["a"][0]
+
+
+PATHS = [(path, kind) for path in ("/", "/tea", "/tea/") for kind in ("Prefix", "Exact", "ImplementationSpecific")]
+SAME = [
+    {("/", "Prefix"), ("/", "ImplementationSpecific")},
+    {("/tea", "Prefix"), ("/tea/", "Prefix"), ("/tea/", "ImplementationSpecific")},
+]
+"""Paths that are one location in nginx."""
+
+
+@pytest.mark.parametrize("regex", ["", "case_sensitive", "case_insensitive", "exact"])
+@pytest.mark.parametrize("one", PATHS)
+@pytest.mark.parametrize("other", PATHS)
+def test_of_two_minions_that_want_one_location_the_older_has_it(
+    one: tuple[str, str], other: tuple[str, str], regex: str
+) -> None:
+    found = configuration(master("m"), _of(minion("young", one[0], created=2), one[1], regex))
+    found.update([_of(minion("old", other[0], created=1), other[1], regex)], [])
+    held = {attached.candidate.ref.name: bool(attached.held) for attached in found.resources[ref("m")].attached}
+    if regex:
+        one, other = (one[0], "Exact"), (other[0], "Exact")
+    same = one == other or any({one, other} <= group for group in SAME)
+    assert held == {"old": True, "young": not same}
+
+
+def _of(item: Ingress, kind: str, regex: str) -> Ingress:
+    """Return *item* with another type of its path, and its path read as *regex*."""
+    text = json.loads(msgspec.json.encode(item))
+    text["spec"]["rules"][0]["http"]["paths"][0]["pathType"] = kind
+    if regex:
+        text["metadata"]["annotations"]["nginx.org/path-regex"] = regex
+    return Ingress.convert(text)

@@ -1,0 +1,30 @@
+"""A filter of templates: directives give way to a snippet in the same block that says them too.
+
+nginx refuses a block in which a directive stands twice, unless the directive is a list or an instruction.
+"""
+
+from __future__ import annotations
+
+import re
+
+from headgate.ir.snippets import read
+
+REPEATABLE = frozenset(
+    {
+        "access_log", "add_header", "allow", "auth_basic", "auth_basic_user_file", "break", "deny", "error_log",
+        "error_page", "grpc_hide_header", "grpc_pass_header", "grpc_set_header", "if", "include", "limit_req",
+        "load_module", "log_format", "map", "proxy_hide_header", "proxy_pass_header", "proxy_redirect",
+        "proxy_set_header", "return", "rewrite", "set", "set_real_ip_from", "ssl_certificate", "ssl_certificate_key",
+    }
+)  # fmt: skip
+"""What may stand twice in a block, and passwords: a snippet does not take them away in silence."""
+
+_LINE = re.compile(r"^[ \t]*([a-z_0-9]+)[ \t][^\n{]*;[ \t]*\n", re.MULTILINE)
+
+
+def beside(text: str, snippet: str | None) -> str:
+    """Return *text* without the directives that *snippet*, which stands in the same block, says itself."""
+    names = read(snippet).names - REPEATABLE
+    if not names:
+        return text
+    return _LINE.sub(lambda found: "" if found[1] in names else found[0], text)
