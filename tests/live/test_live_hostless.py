@@ -5,18 +5,20 @@ from __future__ import annotations
 import socket
 
 import pytest
-from live_objects import Json, Manifests, answering, ingress, path
-from live_places import until
-from live_program import Program, Start, ask
+from showcase.ports import free_port
+
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate, ask
+from tests.live.json_objects import Json, ManifestFolder, answering, ingress, path
+from tests.waiting import wait_until
 
 FLAGS = ("-allow-empty-ingress-host", "-enable-snippets")
 BROKEN = "sub_filter_once invalid;"
 ANYBODY = "nobody-named.test"
 
 
-def last(program: Program, name: str) -> tuple[str, str]:
+def last(headgate: HeadgateProcess, name: str) -> tuple[str, str]:
     """Return reason and message of the newest event about an Ingress, empty texts if there is none."""
-    return (program.events(f"Ingress default/{name}") or [("", "")])[-1]
+    return (headgate.events(f"Ingress default/{name}") or [("", "")])[-1]
 
 
 def posix_class() -> Json:
@@ -29,88 +31,92 @@ REFUSED = {"path": posix_class(), "snippet": answering("x", "", "x", server_snip
 
 @pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED)
 def test_one_that_nginx_refuses_does_not_keep_a_new_pod_from_starting(
-    serve: Start, manifests: Manifests, bad: Json
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, bad: Json
 ) -> None:
     manifests.put(bad, ingress("tea", "tea.test"))
-    program = serve(*FLAGS)
-    assert program.get("tea.test").status == 200
-    assert program.get(ANYBODY).status == 404
-    until(lambda: last(program, "x")[1].endswith("nothing is served for it"))
-    assert last(program, "tea")[0] == "AddedOrUpdated"
+    headgate = serve_manifests(*FLAGS)
+    assert headgate.get("tea.test").status == 200
+    assert headgate.get(ANYBODY).status == 404
+    wait_until(lambda: last(headgate, "x")[1].endswith("nothing is served for it"))
+    assert last(headgate, "tea")[0] == "AddedOrUpdated"
 
 
-def test_a_deleted_one_does_not_serve_in_place_of_its_refused_successor(serve: Start, manifests: Manifests) -> None:
+def test_a_deleted_one_does_not_serve_in_place_of_its_refused_successor(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
     elder = answering("elder", "", "elder", created="2026-01-01T00:00:00Z")
     younger = answering("younger", "", "younger", created="2026-02-01T00:00:00Z", server_snippets=BROKEN)
     manifests.put(elder, younger)
-    program = serve(*FLAGS)
-    assert program.get(ANYBODY).body == "elder"
+    headgate = serve_manifests(*FLAGS)
+    assert headgate.get(ANYBODY).body == "elder"
     manifests.delete(elder)
-    until(lambda: program.get(ANYBODY).status == 404)
-    until(lambda: last(program, "younger")[1].endswith("nothing is served for it"))
+    wait_until(lambda: headgate.get(ANYBODY).status == 404)
+    wait_until(lambda: last(headgate, "younger")[1].endswith("nothing is served for it"))
     manifests.put(ingress("tea", "tea.test"))
-    until(lambda: program.get("tea.test").status == 200)
-    assert program.get(ANYBODY).status == 404
-    assert "elder" not in program.file("conf.d/_default-server.conf")
+    wait_until(lambda: headgate.get("tea.test").status == 200)
+    assert headgate.get(ANYBODY).status == 404
+    assert "elder" not in headgate.file("conf.d/_default-server.conf")
 
 
 def test_one_that_asks_for_a_host_with_a_bad_snippet_keeps_what_it_served_and_says_so(
-    serve: Start, manifests: Manifests
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(answering("x", "", "one"))
-    program = serve(*FLAGS)
-    assert program.get(ANYBODY).body == "one"
+    headgate = serve_manifests(*FLAGS)
+    assert headgate.get(ANYBODY).body == "one"
     manifests.put(answering("x", "x.test", "two", server_snippets=BROKEN), ingress("tea", "tea.test"))
-    until(lambda: program.get("tea.test").status == 200)
-    until(lambda: last(program, "x")[1].endswith("the previous configuration is kept"))
-    assert program.get(ANYBODY).body == "one"
+    wait_until(lambda: headgate.get("tea.test").status == 200)
+    wait_until(lambda: last(headgate, "x")[1].endswith("the previous configuration is kept"))
+    assert headgate.get(ANYBODY).body == "one"
     # Somebody else takes what it no longer asks for: now nothing of it is served, and that is said.
     manifests.put(answering("y", "", "three"))
-    until(lambda: program.get(ANYBODY).body == "three")
-    until(lambda: last(program, "x")[1].endswith("nothing is served for it"))
+    wait_until(lambda: headgate.get(ANYBODY).body == "three")
+    wait_until(lambda: last(headgate, "x")[1].endswith("nothing is served for it"))
     manifests.put(answering("x", "x.test", "two"))
-    until(lambda: program.get("x.test").body == "two")
-    until(lambda: last(program, "x")[0] == "AddedOrUpdated")
+    wait_until(lambda: headgate.get("x.test").body == "two")
+    wait_until(lambda: last(headgate, "x")[0] == "AddedOrUpdated")
 
 
 def test_a_host_that_went_to_another_ingress_is_not_kept_by_one_that_is_refused(
-    serve: Start, manifests: Manifests
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(answering("a", "shop.test", "old"))
-    program = serve(*FLAGS)
-    assert program.get("shop.test").body == "old"
+    headgate = serve_manifests(*FLAGS)
+    assert headgate.get("shop.test").body == "old"
     manifests.put(answering("a", "other.test", "old", server_snippets=BROKEN))
-    until(lambda: last(program, "a")[1].endswith("the previous configuration is kept"))
-    assert program.get("shop.test").body == "old"
+    wait_until(lambda: last(headgate, "a")[1].endswith("the previous configuration is kept"))
+    assert headgate.get("shop.test").body == "old"
     manifests.put(answering("b", "shop.test", "new"))
-    until(lambda: program.get("shop.test").body == "new")
-    until(lambda: last(program, "a")[1].endswith("nothing is served for it"))
+    wait_until(lambda: headgate.get("shop.test").body == "new")
+    wait_until(lambda: last(headgate, "a")[1].endswith("nothing is served for it"))
 
 
 def test_who_needs_what_a_deleted_ingress_had_is_told_and_heals_when_it_is_back(
-    serve: Start, manifests: Manifests
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     maker = ingress("maker", {"maker.test": [path("tea")]})
     user = ingress("user", {"user.test": [path("tea")]},
                    location_snippets="if ($arg_x) { proxy_pass http://default-maker-maker.test-tea-80; }")  # fmt: skip
     manifests.put(maker, user, ingress("other", "other.test"))
-    program = serve(*FLAGS)
-    assert program.get("user.test", "/?x=1").status == 200
+    headgate = serve_manifests(*FLAGS)
+    assert headgate.get("user.test", "/?x=1").status == 200
     manifests.delete(maker)
-    until(lambda: program.get("maker.test").status == 404)
-    until(lambda: "host not found in upstream" in last(program, "user")[1])
-    assert (program.get("user.test").status, program.get("other.test").status) == (404, 200)
+    wait_until(lambda: headgate.get("maker.test").status == 404)
+    wait_until(lambda: "host not found in upstream" in last(headgate, "user")[1])
+    assert (headgate.get("user.test").status, headgate.get("other.test").status) == (404, 200)
     manifests.put(maker)
-    until(lambda: program.get("user.test", "/?x=1").status == 200)
-    until(lambda: last(program, "user")[0] == "AddedOrUpdated")
+    wait_until(lambda: headgate.get("user.test", "/?x=1").status == 200)
+    wait_until(lambda: last(headgate, "user")[0] == "AddedOrUpdated")
 
 
-def test_a_port_that_another_process_has_is_taken_once_it_is_free(serve: Start, manifests: Manifests) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as other:
-        port = other.getsockname()[1]
+def test_a_port_that_another_process_has_is_taken_once_it_is_free(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    port = free_port()
+    with socket.create_server(("0.0.0.0", port)):
         manifests.put(ingress("late", "late.test", listen_ports=str(port)), ingress("tea", "tea.test"))
-        program = serve(*FLAGS, "-disable-ipv6")
-        assert program.get("tea.test").status == 200
-        until(lambda: "Address already in use" in last(program, "late")[1])
-    until(lambda: last(program, "late")[0] == "AddedOrUpdated", 30)
+        headgate = serve_manifests(*FLAGS, "-disable-ipv6")
+        assert headgate.get("tea.test").status == 200
+        wait_until(lambda: "Address already in use" in last(headgate, "late")[1])
+    wait_until(lambda: last(headgate, "late")[0] == "AddedOrUpdated")
     assert ask(port, "late.test", "/").status == 200

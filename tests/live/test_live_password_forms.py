@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.live.json_objects import secret
 from tests.live.knobs.hosts import host
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import secret
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,28 +32,28 @@ USERS = {"ann": "one", "bob": "two"}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str) -> AsyncIterator[Stage]:
+async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
     files = SERVED | {name: text for name, (text, _) in TOLD.items()}
     objects = [secret(f"p-{name}", kind="nginx.org/htpasswd", htpasswd=text) for name, text in files.items()]
     objects += [host(name, basic_auth_secret=f"p-{name}") for name in files]
     problems = [words for _, words in TOLD.values()]
-    async with served(objects, binary=build, problems=[*problems, "a hash of a form"]) as stage:
-        yield stage
+    async with served(objects, binary=nginx_binary, problems=[*problems, "a hash of a form"]) as nginx:
+        yield nginx
 
 
-async def statuses(stage: Stage, name: str) -> list[int]:
+async def statuses(nginx: ServingNginx, name: str) -> list[int]:
     """Ask as each of the users, and as nobody of them."""
     logins = [f"{user}:{password}" for user, password in [*USERS.items(), ("ann", "two"), ("", "")]]
     headers = [{"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"} for login in logins]
-    return [(await stage.get(f"{name}.test", headers=header)).status for header in headers]
+    return [(await nginx.get(f"{name}.test", headers=header)).status for header in headers]
 
 
 @pytest.mark.parametrize("name", SERVED)
-async def test_every_user_gets_in_and_nobody_else(stage: Stage, name: str) -> None:
-    assert await statuses(stage, name) == [200, 200, 401, 401]
+async def test_every_user_gets_in_and_nobody_else(nginx: ServingNginx, name: str) -> None:
+    assert await statuses(nginx, name) == [200, 200, 401, 401]
 
 
 @pytest.mark.parametrize("name", TOLD)
-async def test_who_is_locked_out_is_told(stage: Stage, name: str) -> None:
-    assert await statuses(stage, name) == [401, 401, 401, 401]
-    assert any(TOLD[name][1] in problem and f"'p-{name}'" in problem for problem in stage.problems)
+async def test_who_is_locked_out_is_told(nginx: ServingNginx, name: str) -> None:
+    assert await statuses(nginx, name) == [401, 401, 401, 401]
+    assert any(TOLD[name][1] in problem and f"'p-{name}'" in problem for problem in nginx.problems)

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from cryptography import x509
-from pem_forms import ROOT, SERVED, TOLD
 
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import Json, ingress, secret
+from tests.live.json_objects import Json, ingress, secret
+from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.pem_forms import ROOT, SERVED, TOLD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,21 +34,21 @@ def trusting_the_root() -> ssl.SSLContext:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str) -> AsyncIterator[Stage]:
-    async with served(objects(), binary=build, problems=[form.told for form in TOLD.values()]) as stage:
-        yield stage
+async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
+    async with served(objects(), binary=nginx_binary, problems=[form.told for form in TOLD.values()]) as nginx:
+        yield nginx
 
 
 @pytest.mark.parametrize("name", SERVED)
-async def test_the_whole_chain_is_shown(stage: Stage, name: str) -> None:
-    agreed = await stage.handshake(f"{name}.test", trusting_the_root())
+async def test_the_whole_chain_is_shown(nginx: ServingNginx, name: str) -> None:
+    agreed = await nginx.handshake(f"{name}.test", trusting_the_root())
     certificate = x509.load_der_x509_certificate(agreed.getpeercert(binary_form=True))
     assert certificate.subject.rfc4514_string() == "CN=leaf.test"
 
 
 @pytest.mark.parametrize("name", TOLD)
-async def test_the_owner_is_told_why_handshakes_are_refused(stage: Stage, name: str) -> None:
-    (problem,) = (text for text in stage.problems if f"'{name}'" in text)
+async def test_the_owner_is_told_why_handshakes_are_refused(nginx: ServingNginx, name: str) -> None:
+    (problem,) = (text for text in nginx.problems if f"'{name}'" in text)
     assert TOLD[name].told in problem
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
-        await stage.handshake(f"{name}.test")
+        await nginx.handshake(f"{name}.test")

@@ -1,10 +1,10 @@
 """What an object leaves behind: nothing once it is gone, and its last good files only while they are its own."""
 
 from msgspec import structs
-from nginx_site import Site, origin
 
 from headgate.ir import File, Outcome
 from headgate.nginx import LocalManager
+from tests.nginx.nginx_site import Site, origin
 
 FILE = "conf.d/_default-server.conf"
 

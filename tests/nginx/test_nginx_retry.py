@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from nginx_site import Site, origin
+from showcase.ports import free_port
 
 from headgate.ir import File, Outcome
 from headgate.ir.apply import NOT_TRIED
 from headgate.nginx import Binary, LocalManager, ManagerOptions
+from tests.nginx.nginx_site import Site, origin
+from tests.waiting import DEADLINE_S
 
 
 @pytest.fixture
 def taken() -> Iterator[socket.socket]:
     """A port that another process has."""
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
+    with socket.create_server(("127.0.0.1", free_port())) as other:
         yield other
 
 
@@ -106,10 +106,10 @@ async def test_what_was_not_tried_is_told_and_worth_a_retry(site: Site, binary: 
 # --- how long one apply may take --------------------------------------------------------------------------
 
 
-def slow(prefix: Path, binary: Binary, seconds: float) -> Binary:
-    """An nginx whose ``-t`` takes *seconds* longer, as with a resolver that does not answer."""
+def slow(prefix: Path, binary: Binary, wait: str) -> Binary:
+    """An nginx that runs the shell command *wait* before ``-t``, as with a resolver that does not answer."""
     program = prefix / "slow-nginx"
-    program.write_text(f'#!/bin/sh\ncase "$*" in *-t*) sleep {seconds};; esac\nexec {binary.path} "$@"\n')
+    program.write_text(f'#!/bin/sh\ncase "$*" in *-t*) {wait};; esac\nexec {binary.path} "$@"\n')
     program.chmod(0o755)
     return Binary(str(program), binary.capabilities)
 
@@ -118,7 +118,7 @@ def slow(prefix: Path, binary: Binary, seconds: float) -> Binary:
 async def hurried(site: Site, binary: Binary, prefix: Path) -> AsyncIterator[LocalManager]:
     """A Manager whose nginx is slow to test, and which has little time."""
     options = ManagerOptions(
-        layout=site.layout, binary=slow(prefix, binary, 0.2), min_spacing_s=0, reload_timeout_s=60, apply_s=6
+        layout=site.layout, binary=slow(prefix, binary, "sleep 0.2"), min_spacing_s=0, reload_timeout_s=60, apply_s=10
     )
     manager = LocalManager(options)
     yield manager
@@ -149,9 +149,11 @@ async def test_a_search_by_halves_ends_in_time_and_what_it_did_not_reach_is_told
 async def test_an_nginx_that_never_ends_its_test_fails_the_apply_in_time(
     site: Site, binary: Binary, prefix: Path
 ) -> None:
-    options = ManagerOptions(layout=site.layout, binary=slow(prefix, binary, 60), min_spacing_s=0, apply_s=1)
+    options = ManagerOptions(
+        layout=site.layout, binary=slow(prefix, binary, "exec sleep 3600"), min_spacing_s=0, apply_s=1
+    )
     manager = LocalManager(options)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         result = await manager.start(site.files(site.server("tea")))
     assert (result.outcome, result.passing) == (Outcome.FAILED, True)
     assert "nginx -t did not end within" in result.error
