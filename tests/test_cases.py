@@ -8,8 +8,6 @@ of the Ingresses are told. After a change run ``make update`` and read the diff.
 """
 
 import difflib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import yaml
 from headgate.ir import Capabilities, Layout
 from headgate.k8s import Folder
 from headgate.offline import FolderReport, generate_folder
+from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.world import CURRENT, World, flags
 
@@ -97,9 +96,8 @@ def test_there_are_cases() -> None:
 
 @pytest.fixture
 def prefix() -> Iterator[str]:
-    path = tempfile.mkdtemp(prefix="hg", dir="/tmp")
-    yield path
-    shutil.rmtree(path)
+    with short_directory() as path:
+        yield str(path)
 
 
 @pytest.mark.parametrize("group", sorted({case.parent.name for case in CASES}))

@@ -11,7 +11,7 @@ from headgate.ir import Layout
 from headgate.options import listeners
 from headgate.watch.permissions import needed
 from tests.chart.helm import CHART, Rendered, helm, render, rights, template, without_covered
-from tests.deploy.restricted import violations
+from tests.deploy.pod_security import violations
 
 HERE = Path(__file__).parent
 FILES = sorted((HERE / "values").glob("*.yaml"))

@@ -8,7 +8,7 @@ from headgate.ir import Layout
 from headgate.options import listeners
 from headgate.watch.permissions import needed
 from tests.deploy.manifests import DEPLOY, WORKLOADS, Manifests
-from tests.deploy.restricted import violations
+from tests.deploy.pod_security import violations
 
 COMMON = {
     "ClusterRole", "ClusterRoleBinding", "ConfigMap", "IngressClass", "Namespace", "NetworkPolicy", "Role",

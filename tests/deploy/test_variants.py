@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.deploy.manifests import DEPLOY, build, overlay
-from tests.deploy.restricted import violations
+from tests.deploy.pod_security import violations
 
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "IngressClass", "Namespace"}
 

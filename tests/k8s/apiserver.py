@@ -15,7 +15,7 @@ import re
 import ssl
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -425,15 +425,3 @@ def _faulty(request: web.Request, fault: Fault) -> web.Response:
         return _refuse(fault.status, fault.reason, fault.message, fault.headers)
     headers = {"Content-Type": fault.content_type, **fault.headers}
     return web.Response(status=fault.status, body=fault.body, headers=headers)
-
-
-@contextlib.asynccontextmanager
-async def running(coroutine: Any) -> AsyncIterator[asyncio.Task[Any]]:
-    """Run a coroutine beside the test, and cancel it at the end; its failure is the test's."""
-    task = asyncio.ensure_future(coroutine)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -17,7 +17,7 @@ from headgate.api import ConfigMap, Ingress, Secret, Service, TopLevel
 from headgate.k8s import ConfigError, Folder, Gone, Informer
 from headgate.k8s import files as files_module
 from headgate.problems import ObjectRef, Problem, Severity
-from tests.k8s.apiserver import running
+from tests.background import in_background
 from tests.k8s.json_objects import config_map, ingress, ingress_class
 from tests.waiting import DEADLINE_S, eventually
 
@@ -214,7 +214,7 @@ class Live:
 @asynccontextmanager
 async def live(root: Path) -> AsyncIterator[Live]:
     seen = Live(root)
-    async with running(seen.folder.run()), running(seen.informer.run()):
+    async with in_background(seen.folder.run()), in_background(seen.informer.run()):
         await asyncio.wait_for(seen.informer.synced.wait(), DEADLINE_S)
         yield seen
 
@@ -355,7 +355,7 @@ async def test_each_kind_hears_of_its_own(tmp_path: Path) -> None:
     async with live(tmp_path) as seen:
         keys: list[ObjectRef] = []
         maps: Informer[ConfigMap] = Informer(seen.folder.source(ConfigMap), keys.append, name="maps")
-        async with running(maps.run()):
+        async with in_background(maps.run()):
             await maps.synced.wait()
             write(tmp_path, "a.yaml", ingress("cafe", host="b.example.com"), config_map("menu", tea="1"))
             write(tmp_path, "b.yaml", config_map("other"))

@@ -15,7 +15,8 @@ from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret
 from headgate.k8s import Client, ClusterConfig, Informer, Resources
 from headgate.k8s.config import User
 from headgate.problems import ObjectRef
-from tests.k8s.apiserver import ApiServer, running
+from tests.background import in_background
+from tests.k8s.apiserver import ApiServer
 from tests.k8s.json_objects import config_map, ingress, ingress_class
 from tests.waiting import DEADLINE_S, eventually
 
@@ -49,7 +50,7 @@ class Follower:
 @asynccontextmanager
 async def following(client: Client, model: type[TopLevel] = Ingress, **options: Any) -> AsyncIterator[Follower]:
     follower = Follower(Resources(client, model, **options))
-    async with running(follower.informer.run()):
+    async with in_background(follower.informer.run()):
         await asyncio.wait_for(follower.informer.synced.wait(), DEADLINE_S)
         yield follower
 

@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from headgate.k8s import Client, ClusterConfig, LeaderElector, LeaseTiming
-from tests.k8s.apiserver import ApiServer, running
+from tests.background import in_background
+from tests.k8s.apiserver import ApiServer
 from tests.waiting import eventually
 
 TIMING = LeaseTiming(duration=30, deadline=15, retry=7.5)
@@ -81,7 +82,7 @@ def clock() -> Clock:
 async def campaigning(server: ApiServer, name: str, clock: Clock) -> AsyncIterator[Replica]:
     async with Client(ClusterConfig(server=server.url)) as client:
         replica = Replica(client, name, clock)
-        async with running(replica.elector.run()):
+        async with in_background(replica.elector.run()):
             yield replica
 
 

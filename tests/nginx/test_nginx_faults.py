@@ -19,7 +19,7 @@ from showcase.ports import free_port
 from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
 from headgate.nginx.process import Master
-from tests.nginx.nginx_site import Site, both_workers, origin
+from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
 from tests.waiting import eventually
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -55,184 +55,188 @@ def taken() -> Iterator[socket.socket]:
 
 
 async def test_a_killed_master_is_restarted_with_the_last_good_files(
-    site: Site, manager: LocalManager, restarts: list[str]
+    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str]
 ) -> None:
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     orphans = await both_workers(manager.master_pid)
     os.kill(manager.master_pid or 0, signal.SIGKILL)
     await eventually(lambda: restarts)
     assert "signal SIGKILL" in restarts[0]
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
     await eventually(lambda: not any(map(procfs.title, orphans)))
-    assert (await manager.apply(site.files(site.server("coffee")))).ok
-    assert await site.get("coffee") == "coffee"
+    assert (await manager.apply(nginx.files(nginx.server("coffee")))).ok
+    assert await nginx.get("coffee") == "coffee"
 
 
 async def test_the_workers_of_a_killed_master_leave_no_zombies(
-    site: Site, manager: LocalManager, restarts: list[str], first_process: None
+    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str], first_process: None
 ) -> None:
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     orphans = await both_workers(manager.master_pid)
     os.kill(manager.master_pid or 0, signal.SIGKILL)
     await eventually(lambda: restarts)
     await eventually(lambda: not any(map(procfs.parent, orphans)))
 
 
-async def test_a_killed_worker_is_replaced(site: Site, manager: LocalManager) -> None:
-    await manager.start(site.files(site.server("tea")))
+async def test_a_killed_worker_is_replaced(nginx: NginxUnderTest, manager: LocalManager) -> None:
+    await manager.start(nginx.files(nginx.server("tea")))
     first = await both_workers(manager.master_pid)
     os.kill(min(first), signal.SIGKILL)
     await eventually(lambda: len(procfs.workers(manager.master_pid or 0) - {min(first)}) == 2)
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
     assert (await manager.reload()).ok
 
 
 async def test_a_port_in_use_at_the_start_is_named_and_can_be_tried_again(
-    site: Site, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
 ) -> None:
-    site.port = taken.getsockname()[1]
-    result = await manager.start(site.files(site.server("tea")))
+    nginx.port = taken.getsockname()[1]
+    result = await manager.start(nginx.files(nginx.server("tea")))
     assert (result.outcome, result.refused) == (Outcome.FAILED, {})
-    assert f"port {site.port} cannot be used" in result.error
+    assert f"port {nginx.port} cannot be used" in result.error
     assert not manager.alive
     taken.close()
-    assert (await manager.start(site.files(site.server("tea")))).ok
-    assert await site.get("tea") == "tea"
+    assert (await manager.start(nginx.files(nginx.server("tea")))).ok
+    assert await nginx.get("tea") == "tea"
 
 
 async def test_a_port_in_use_at_a_reload_leaves_out_only_who_wants_it(
-    site: Site, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
 ) -> None:
-    await manager.start(site.files(site.server("tea")))
-    greedy = site.server("greedy", listen=taken.getsockname()[1])
-    result = await manager.apply(site.files(site.server("tea"), greedy, site.server("coffee")))
+    await manager.start(nginx.files(nginx.server("tea")))
+    greedy = nginx.server("greedy", listen=taken.getsockname()[1])
+    result = await manager.apply(nginx.files(nginx.server("tea"), greedy, nginx.server("coffee")))
     assert list(result.refused) == [origin("greedy")]
     assert "bind() to 127.0.0.1" in result.refused[origin("greedy")]
-    assert (await site.get("tea"), await site.get("coffee")) == ("tea", "coffee")
+    assert (await nginx.get("tea"), await nginx.get("coffee")) == ("tea", "coffee")
 
 
 async def test_a_port_in_use_that_belongs_to_all_fails_and_the_old_configuration_serves(
-    site: Site, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
 ) -> None:
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     port = taken.getsockname()[1]
-    result = await manager.apply(site.files(extra=f"server {{ listen 127.0.0.1:{port}; }}"))
+    result = await manager.apply(nginx.files(extra=f"server {{ listen 127.0.0.1:{port}; }}"))
     assert (result.outcome, result.version) == (Outcome.FAILED, 1)
     assert f"port {port} cannot be used" in result.error
-    assert site.on_disk("conf.d/default-tea.conf") is not None
-    assert await site.get("tea") == "tea"
+    assert nginx.read_file("conf.d/default-tea.conf") is not None
+    assert await nginx.get("tea") == "tea"
 
 
-async def test_a_master_that_does_not_answer_fails_the_reload(site: Site, binary: Binary) -> None:
-    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
+async def test_a_master_that_does_not_answer_fails_the_reload(nginx: NginxUnderTest, binary: Binary) -> None:
+    options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
     manager = LocalManager(options)
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     os.kill(manager.master_pid or 0, signal.SIGSTOP)
-    result = await manager.apply(site.files(site.server("coffee")))
+    result = await manager.apply(nginx.files(nginx.server("coffee")))
     assert (result.outcome, result.version) == (Outcome.FAILED, 1)
     assert "did not answer" in result.error
-    assert site.on_disk("conf.d/default-coffee.conf") is None
+    assert nginx.read_file("conf.d/default-coffee.conf") is None
     os.kill(manager.master_pid or 0, signal.SIGCONT)
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
     await manager.quit(2)
 
 
 async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(
-    site: Site, binary: Binary, caplog: pytest.LogCaptureFixture
+    nginx: NginxUnderTest, binary: Binary, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ManagerOptions(layout=site.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
+    options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
     manager = LocalManager(options)
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     stuck = min(await both_workers(manager.master_pid))
     os.kill(stuck, signal.SIGSTOP)
     try:
-        result = await manager.apply(site.files(site.server("coffee")))
+        result = await manager.apply(nginx.files(nginx.server("coffee")))
         assert (result.outcome, result.version) == (Outcome.APPLIED, 2)
         assert "old workers still accept connections" in caplog.messages
-        assert site.listing() == ["default-coffee.conf"]
+        assert nginx.conf_d() == ["default-coffee.conf"]
     finally:
         os.kill(stuck, signal.SIGCONT)
         await manager.quit(2)
 
 
 async def test_a_master_that_cannot_be_restarted_is_tried_until_it_can(
-    site: Site, binary: Binary, prefix: Path
+    nginx: NginxUnderTest, binary: Binary, prefix: Path
 ) -> None:
     program = prefix / "nginx"
     program.symlink_to(binary.path)
-    options = ManagerOptions(layout=site.layout, binary=Binary(str(program), binary.capabilities), min_spacing_s=0)
+    options = ManagerOptions(layout=nginx.layout, binary=Binary(str(program), binary.capabilities), min_spacing_s=0)
     restarts: list[str] = []
     manager = LocalManager(options, restarts.append)
     supervision = asyncio.create_task(manager.run())
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     program.unlink()
     os.kill(manager.master_pid or 0, signal.SIGKILL)
     await eventually(lambda: manager.stats.errors)
     assert restarts == []
     program.symlink_to(binary.path)
     await eventually(lambda: restarts)
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
     await manager.quit(1)
     await supervision
 
 
-async def test_after_quit_nothing_starts_nginx_again(site: Site, manager: LocalManager, restarts: list[str]) -> None:
-    await manager.start(site.files(site.server("tea")))
+async def test_after_quit_nothing_starts_nginx_again(
+    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str]
+) -> None:
+    await manager.start(nginx.files(nginx.server("tea")))
     await manager.quit(1)
-    result = await manager.apply(site.files(site.server("coffee")))
+    result = await manager.apply(nginx.files(nginx.server("coffee")))
     assert (result.outcome, result.error) == (Outcome.FAILED, "nginx is being stopped")
-    assert not procfs.of_run(site.layout.run)
+    assert not procfs.of_run(nginx.layout.run)
     assert restarts == []
 
 
-async def test_a_file_too_large_for_the_disk_changes_nothing(site: Site, manager: LocalManager) -> None:
+async def test_a_file_too_large_for_the_disk_changes_nothing(nginx: NginxUnderTest, manager: LocalManager) -> None:
     """RLIMIT_FSIZE makes write(2) fail half-way like a full disk does, for any user."""
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     big = File("conf.d/zz.conf", b"# a comment\n" * 200_000)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
     try:
-        result = await manager.apply(site.files(site.server("tea", "return 200 green;"), big))
+        result = await manager.apply(nginx.files(nginx.server("tea", "return 200 green;"), big))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (result.outcome, result.version) == (Outcome.FAILED, 1)
-    assert f"cannot write {site.layout.conf}/conf.d/zz.conf" in result.error
-    assert b"return 200 tea;" in (site.on_disk("conf.d/default-tea.conf") or b"")
-    assert site.listing() == ["default-tea.conf"]
-    assert (await manager.apply(site.files(site.server("tea", "return 200 green;"), big))).ok
-    assert await site.get("tea") == "green"
+    assert f"cannot write {nginx.layout.conf}/conf.d/zz.conf" in result.error
+    assert b"return 200 tea;" in (nginx.read_file("conf.d/default-tea.conf") or b"")
+    assert nginx.conf_d() == ["default-tea.conf"]
+    assert (await manager.apply(nginx.files(nginx.server("tea", "return 200 green;"), big))).ok
+    assert await nginx.get("tea") == "green"
 
 
 @pytest.fixture
-def small_disk(site: Site) -> Iterator[None]:
+def small_disk(nginx: NginxUnderTest) -> Iterator[None]:
     """A file system of 64 KiB where the configuration is."""
-    Path(site.layout.conf).mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", site.layout.conf]
+    Path(nginx.layout.conf).mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", nginx.layout.conf]
     if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("only a root that may mount can make a small file system")
     yield
-    subprocess.run(["umount", "-l", site.layout.conf], check=True)
+    subprocess.run(["umount", "-l", nginx.layout.conf], check=True)
 
 
 @pytest.mark.usefixtures("small_disk")
-async def test_a_full_disk_changes_nothing_and_says_what_to_do(site: Site, manager: LocalManager) -> None:
-    await manager.start(site.files(site.server("tea")))
-    servers = [site.server(f"s{n}", before="#" * 5000) for n in range(12)]
-    result = await manager.apply(site.files(site.server("tea", "nonsense on;"), *servers))
+async def test_a_full_disk_changes_nothing_and_says_what_to_do(nginx: NginxUnderTest, manager: LocalManager) -> None:
+    await manager.start(nginx.files(nginx.server("tea")))
+    servers = [nginx.server(f"s{n}", before="#" * 5000) for n in range(12)]
+    result = await manager.apply(nginx.files(nginx.server("tea", "nonsense on;"), *servers))
     assert (result.outcome, result.version) == (Outcome.FAILED, 1)
     assert "No space left on device; free some space" in result.error
-    assert site.listing() == ["default-tea.conf"]
+    assert nginx.conf_d() == ["default-tea.conf"]
     assert (await manager.reload()).ok
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
 
 
-async def test_stale_sockets_do_not_keep_nginx_from_starting(site: Site, manager: LocalManager, run: Path) -> None:
+async def test_stale_sockets_do_not_keep_nginx_from_starting(
+    nginx: NginxUnderTest, manager: LocalManager, run: Path
+) -> None:
     for name in ("nginx-config-version.sock", "nginx-status.sock"):
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(str(run / name))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as used:
         used.bind(str(run / "nginx-syslog.sock"))
-        assert (await manager.start(site.files(site.server("tea")))).ok
+        assert (await manager.start(nginx.files(nginx.server("tea")))).ok
         assert (run / "nginx-syslog.sock").exists(), "somebody listens there"
     assert not (run / "nginx-status.sock").exists()
 
@@ -254,9 +258,9 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def earlier(site: Site, binary: Binary, prefix: Path) -> Iterator[int]:
+def earlier(nginx: NginxUnderTest, binary: Binary, prefix: Path) -> Iterator[int]:
     """The pid of an nginx master whose controller was killed."""
-    main = site.main().data.decode()
+    main = nginx.main().data.decode()
     command = [sys.executable, "-c", textwrap.dedent(EARLIER), str(prefix), binary.path, main]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as controller:
@@ -264,69 +268,73 @@ def earlier(site: Site, binary: Binary, prefix: Path) -> Iterator[int]:
         pid = int(controller.stdout.readline())
         controller.kill()
     yield pid
-    for left in procfs.of_run(site.layout.run):
+    for left in procfs.of_run(nginx.layout.run):
         os.kill(left, signal.SIGKILL)
 
 
 async def test_an_orphaned_master_is_ended_before_a_new_one_starts(
-    site: Site, earlier: int, manager: LocalManager
+    nginx: NginxUnderTest, earlier: int, manager: LocalManager
 ) -> None:
-    assert await site.get("tea") == "default"
+    assert await nginx.get("tea") == "default"
     orphans = {earlier, *await both_workers(earlier)}
-    result = await manager.start(site.files(site.server("tea")))
+    result = await manager.start(nginx.files(nginx.server("tea")))
     assert result.ok, result
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
     assert not any(map(procfs.title, orphans))
 
 
 async def test_orphaned_workers_whose_master_died_are_ended_too(
-    site: Site, earlier: int, manager: LocalManager
+    nginx: NginxUnderTest, earlier: int, manager: LocalManager
 ) -> None:
     workers = await both_workers(earlier)
     os.kill(earlier, signal.SIGKILL)
     await eventually(lambda: not procfs.is_master(earlier))
-    assert await site.get("tea") == "default", "they hold the port"
-    assert (await manager.start(site.files(site.server("tea")))).ok
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "default", "they hold the port"
+    assert (await manager.start(nginx.files(nginx.server("tea")))).ok
+    assert await nginx.get("tea") == "tea"
     await eventually(lambda: not any(map(procfs.title, workers)))
 
 
-async def test_a_crash_between_write_and_reload_is_mended_at_the_start(site: Site, manager: LocalManager) -> None:
+async def test_a_crash_between_write_and_reload_is_mended_at_the_start(
+    nginx: NginxUnderTest, manager: LocalManager
+) -> None:
     """The disk as a controller leaves it that dies after writing: new files, kept old ones, half-written ones."""
-    site.lay("conf.d/default-tea.conf", "nonsense on;")
-    site.lay("conf.d/.default-tea.conf.headgate-old", site.server("tea").data)
-    site.lay("conf.d/.default-coffee.conf.headgate-new", "server {")
-    site.lay("nginx.conf", "nonsense on;")
-    result = await manager.start(site.files(site.server("tea"), site.server("coffee")))
+    nginx.write_file("conf.d/default-tea.conf", "nonsense on;")
+    nginx.write_file("conf.d/.default-tea.conf.headgate-old", nginx.server("tea").data)
+    nginx.write_file("conf.d/.default-coffee.conf.headgate-new", "server {")
+    nginx.write_file("nginx.conf", "nonsense on;")
+    result = await manager.start(nginx.files(nginx.server("tea"), nginx.server("coffee")))
     assert (result.outcome, result.refused) == (Outcome.APPLIED, {})
-    assert (await site.get("tea"), await site.get("coffee")) == ("tea", "coffee")
-    assert site.listing() == ["default-coffee.conf", "default-tea.conf"]
+    assert (await nginx.get("tea"), await nginx.get("coffee")) == ("tea", "coffee")
+    assert nginx.conf_d() == ["default-coffee.conf", "default-tea.conf"]
 
 
 async def test_cancelling_an_apply_puts_the_files_back(
-    site: Site, manager: LocalManager, monkeypatch: pytest.MonkeyPatch
+    nginx: NginxUnderTest, manager: LocalManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await manager.start(site.files(site.server("tea")))
+    await manager.start(nginx.files(nginx.server("tea")))
     signalled = asyncio.Event()
     monkeypatch.setattr(Master, "hang_up", lambda _self: signalled.set())
-    task = asyncio.create_task(manager.apply(site.files(site.server("coffee"))))
+    task = asyncio.create_task(manager.apply(nginx.files(nginx.server("coffee"))))
     await signalled.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     monkeypatch.undo()
-    assert site.listing() == ["default-tea.conf"]
-    assert (await manager.apply(site.files(site.server("tea")))).reloaded, "nobody knows what nginx took"
-    assert (await manager.apply(site.files(site.server("coffee")))).ok
-    assert await site.get("coffee") == "coffee"
+    assert nginx.conf_d() == ["default-tea.conf"]
+    assert (await manager.apply(nginx.files(nginx.server("tea")))).reloaded, "nobody knows what nginx took"
+    assert (await manager.apply(nginx.files(nginx.server("coffee")))).ok
+    assert await nginx.get("coffee") == "coffee"
 
 
-async def test_a_directory_too_deep_for_sockets_is_refused_in_words(site: Site, binary: Binary) -> None:
-    deep = structs.replace(site.layout, run=f"{site.layout.run}/{'x' * 100}")
+async def test_a_directory_too_deep_for_sockets_is_refused_in_words(nginx: NginxUnderTest, binary: Binary) -> None:
+    deep = structs.replace(nginx.layout, run=f"{nginx.layout.run}/{'x' * 100}")
     with pytest.raises(LayoutError, match=r"no Unix socket can have that name .*--prefix"):
-        await LocalManager(ManagerOptions(layout=deep, binary=binary)).start(site.files())
+        await LocalManager(ManagerOptions(layout=deep, binary=binary)).start(nginx.files())
 
 
-async def test_a_directory_that_cannot_be_made_is_refused_in_words(site: Site, binary: Binary, prefix: Path) -> None:
+async def test_a_directory_that_cannot_be_made_is_refused_in_words(
+    nginx: NginxUnderTest, binary: Binary, prefix: Path
+) -> None:
     (prefix / "etc").write_text("a file")
     with pytest.raises(LayoutError, match=r"/etc is not a directory; .*--prefix"):
-        await LocalManager(ManagerOptions(layout=site.layout, binary=binary)).start(site.files())
+        await LocalManager(ManagerOptions(layout=nginx.layout, binary=binary)).start(nginx.files())

@@ -11,7 +11,7 @@ from showcase.ports import free_port
 from headgate.ir import File, Outcome
 from headgate.ir.apply import NOT_TRIED
 from headgate.nginx import Binary, LocalManager, ManagerOptions
-from tests.nginx.nginx_site import Site, origin
+from tests.nginx.nginx_under_test import NginxUnderTest, origin
 from tests.waiting import DEADLINE_S
 
 
@@ -22,12 +22,14 @@ def taken() -> Iterator[socket.socket]:
         yield other
 
 
-def greedy(site: Site, taken: socket.socket) -> File:
-    return site.server("greedy", listen=taken.getsockname()[1])
+def greedy(nginx: NginxUnderTest, taken: socket.socket) -> File:
+    return nginx.server("greedy", listen=taken.getsockname()[1])
 
 
-async def test_a_port_in_use_is_tried_again_and_heals(site: Site, manager: LocalManager, taken: socket.socket) -> None:
-    wanted = site.files(site.server("tea"), greedy(site, taken))
+async def test_a_port_in_use_is_tried_again_and_heals(
+    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
+) -> None:
+    wanted = nginx.files(nginx.server("tea"), greedy(nginx, taken))
     port = taken.getsockname()[1]
     result = await manager.start(wanted)
     assert (result.outcome, list(result.refused)) == (Outcome.APPLIED, [origin("greedy")])
@@ -36,67 +38,71 @@ async def test_a_port_in_use_is_tried_again_and_heals(site: Site, manager: Local
     assert (untouched.retry, untouched.test_ms) == ({origin("greedy")}, 0)
     errors = manager.stats.errors
     still = await manager.apply(wanted, retry=result.retry)
-    assert (still.outcome, still.retry, await site.get("tea")) == (Outcome.UNCHANGED, {origin("greedy")}, "tea")
+    assert (still.outcome, still.retry, await nginx.get("tea")) == (Outcome.UNCHANGED, {origin("greedy")}, "tea")
     assert manager.stats.errors == errors, "the same refusal is not another error"
     taken.close()
     healed = await manager.apply(wanted, retry=still.retry)
     assert (healed.outcome, healed.refused, healed.retry) == (Outcome.APPLIED, {}, frozenset())
-    assert await site.get("greedy", port=port) == "greedy"
+    assert await nginx.get("greedy", port=port) == "greedy"
 
 
-async def test_a_file_that_is_missing_is_tried_again_and_heals(site: Site, manager: LocalManager, prefix: Path) -> None:
+async def test_a_file_that_is_missing_is_tried_again_and_heals(
+    nginx: NginxUnderTest, manager: LocalManager, prefix: Path
+) -> None:
     outside = prefix / "x.inc"
-    good = site.server("tea")
-    await manager.start(site.files(good))
-    wanted = site.files(site.server("tea", f"include {outside};"))
+    good = nginx.server("tea")
+    await manager.start(nginx.files(good))
+    wanted = nginx.files(nginx.server("tea", f"include {outside};"))
     result = await manager.apply(wanted)
     assert (result.retry, result.kept) == ({origin("tea")}, {origin("tea")})
     outside.write_text("return 200 included;")
     healed = await manager.apply(wanted, retry=result.retry)
-    assert (healed.refused, await site.get("tea")) == ({}, "included")
+    assert (healed.refused, await nginx.get("tea")) == ({}, "included")
 
 
-async def test_what_only_its_owner_can_mend_is_not_worth_a_retry(site: Site, manager: LocalManager) -> None:
-    await manager.start(site.files())
-    wanted = site.files(site.server("bad", "nonsense on;"), site.server("tea"))
+async def test_what_only_its_owner_can_mend_is_not_worth_a_retry(nginx: NginxUnderTest, manager: LocalManager) -> None:
+    await manager.start(nginx.files())
+    wanted = nginx.files(nginx.server("bad", "nonsense on;"), nginx.server("tea"))
     assert (await manager.apply(wanted)).retry == frozenset()
 
 
-async def test_only_those_who_are_asked_for_are_tried_again(site: Site, manager: LocalManager, prefix: Path) -> None:
-    await manager.start(site.files())
+async def test_only_those_who_are_asked_for_are_tried_again(
+    nginx: NginxUnderTest, manager: LocalManager, prefix: Path
+) -> None:
+    await manager.start(nginx.files())
     files = [prefix / "a.inc", prefix / "b.inc"]
-    wanted = site.files(*(site.server(name, f"include {file};") for name, file in zip("ab", files, strict=True)))
+    wanted = nginx.files(*(nginx.server(name, f"include {file};") for name, file in zip("ab", files, strict=True)))
     assert (await manager.apply(wanted)).retry == {origin("a"), origin("b")}
     for file in files:
         file.write_text("return 200 included;")
     result = await manager.apply(wanted, retry=[origin("a")])
-    assert (list(result.refused), await site.get("a"), await site.get("b")) == ([origin("b")], "included", "default")
+    assert (list(result.refused), await nginx.get("a"), await nginx.get("b")) == ([origin("b")], "included", "default")
 
 
-async def test_a_new_main_file_is_a_reason_to_try_everybody_again(site: Site, manager: LocalManager) -> None:
+async def test_a_new_main_file_is_a_reason_to_try_everybody_again(nginx: NginxUnderTest, manager: LocalManager) -> None:
     """What an Ingress names may come with the ConfigMap, in whatever order the two are changed."""
-    wanted = site.server("tea", "access_log /dev/null short; return 200 tea;")
-    await manager.start(site.files())
-    result = await manager.apply(site.files(wanted))
+    wanted = nginx.server("tea", "access_log /dev/null short; return 200 tea;")
+    await manager.start(nginx.files())
+    result = await manager.apply(nginx.files(wanted))
     assert (list(result.refused), result.retry) == ([origin("tea")], frozenset())
-    result = await manager.apply(site.files(wanted, extra="log_format short '$uri';"))
-    assert (result.refused, await site.get("tea")) == ({}, "tea")
+    result = await manager.apply(nginx.files(wanted, extra="log_format short '$uri';"))
+    assert (result.refused, await nginx.get("tea")) == ({}, "tea")
 
 
-async def test_an_object_in_the_way_of_another_is_followed_by_it(site: Site, manager: LocalManager) -> None:
-    first = site.server("a", before="upstream shared { server 127.0.0.1:1; }")
-    second = site.server("b", before="upstream shared { server 127.0.0.1:2; }")
-    await manager.start(site.files(first))
-    result = await manager.apply(site.files(first, second))
+async def test_an_object_in_the_way_of_another_is_followed_by_it(nginx: NginxUnderTest, manager: LocalManager) -> None:
+    first = nginx.server("a", before="upstream shared { server 127.0.0.1:1; }")
+    second = nginx.server("b", before="upstream shared { server 127.0.0.1:2; }")
+    await manager.start(nginx.files(first))
+    result = await manager.apply(nginx.files(first, second))
     assert result.retry == {origin("b")}
-    await manager.apply(site.files(second))
-    assert (await manager.apply(site.files(second), retry=result.retry)).refused == {}
-    assert await site.get("b") == "b"
+    await manager.apply(nginx.files(second))
+    assert (await manager.apply(nginx.files(second), retry=result.retry)).refused == {}
+    assert await nginx.get("b") == "b"
 
 
-async def test_what_was_not_tried_is_told_and_worth_a_retry(site: Site, binary: Binary) -> None:
-    manager = LocalManager(ManagerOptions(layout=site.layout, binary=binary, min_spacing_s=0, isolate_s=0))
-    wanted = site.files(site.server("tea", "nonsense on;"), site.server("coffee"))
+async def test_what_was_not_tried_is_told_and_worth_a_retry(nginx: NginxUnderTest, binary: Binary) -> None:
+    manager = LocalManager(ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=0, isolate_s=0))
+    wanted = nginx.files(nginx.server("tea", "nonsense on;"), nginx.server("coffee"))
     result = await manager.start(wanted)
     assert result.retry == {origin("tea"), origin("coffee")} == result.refused.keys()
     assert all(message.startswith(NOT_TRIED) for message in result.refused.values())
@@ -115,46 +121,46 @@ def slow(prefix: Path, binary: Binary, wait: str) -> Binary:
 
 
 @pytest.fixture
-async def hurried(site: Site, binary: Binary, prefix: Path) -> AsyncIterator[LocalManager]:
+async def hurried(nginx: NginxUnderTest, binary: Binary, prefix: Path) -> AsyncIterator[LocalManager]:
     """A Manager whose nginx is slow to test, and which has little time."""
     options = ManagerOptions(
-        layout=site.layout, binary=slow(prefix, binary, "sleep 0.2"), min_spacing_s=0, reload_timeout_s=60, apply_s=10
+        layout=nginx.layout, binary=slow(prefix, binary, "sleep 0.2"), min_spacing_s=0, reload_timeout_s=60, apply_s=10
     )
     manager = LocalManager(options)
     yield manager
     await manager.quit(0.2)
 
 
-def nameless(site: Site, number: int) -> File:
+def nameless(nginx: NginxUnderTest, number: int) -> File:
     """A server whose name is too long for the hash table, which nginx builds when it no longer knows any file."""
-    return site.server(f"n{number}", f"server_name {'x' * 60}{number}.test;")
+    return nginx.server(f"n{number}", f"server_name {'x' * 60}{number}.test;")
 
 
 async def test_a_search_by_halves_ends_in_time_and_what_it_did_not_reach_is_told(
-    site: Site, hurried: LocalManager
+    nginx: NginxUnderTest, hurried: LocalManager
 ) -> None:
     """A quarter of the time is for the search: at 0.2 s a probe it cannot reach 40 objects, whatever the machine."""
     extra = "server_names_hash_bucket_size 64;"
-    await hurried.start(site.files(site.server("tea"), extra=extra))
-    many = [nameless(site, number) for number in range(40)]
-    result = await hurried.apply(site.files(site.server("tea"), *many, extra=extra))
+    await hurried.start(nginx.files(nginx.server("tea"), extra=extra))
+    many = [nameless(nginx, number) for number in range(40)]
+    result = await hurried.apply(nginx.files(nginx.server("tea"), *many, extra=extra))
     assert result.ok
     assert result.refused.keys() == {file.origin for file in many}
     late = {o for o, message in result.refused.items() if message.startswith(NOT_TRIED)}
     assert late
     assert late <= result.retry
-    assert await site.get("tea") == "tea"
+    assert await nginx.get("tea") == "tea"
 
 
 async def test_an_nginx_that_never_ends_its_test_fails_the_apply_in_time(
-    site: Site, binary: Binary, prefix: Path
+    nginx: NginxUnderTest, binary: Binary, prefix: Path
 ) -> None:
     options = ManagerOptions(
-        layout=site.layout, binary=slow(prefix, binary, "exec sleep 3600"), min_spacing_s=0, apply_s=1
+        layout=nginx.layout, binary=slow(prefix, binary, "exec sleep 3600"), min_spacing_s=0, apply_s=1
     )
     manager = LocalManager(options)
     async with asyncio.timeout(DEADLINE_S):
-        result = await manager.start(site.files(site.server("tea")))
+        result = await manager.start(nginx.files(nginx.server("tea")))
     assert (result.outcome, result.passing) == (Outcome.FAILED, True)
     assert "nginx -t did not end within" in result.error
     await manager.quit(0)

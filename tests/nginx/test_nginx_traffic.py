@@ -19,7 +19,7 @@ from headgate.ir import File, FileSet, Outcome
 from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
 from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
 from headgate.nginx.orphans import unlink_sockets
-from tests.nginx.nginx_site import Site, both_workers, origin
+from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
 from tests.waiting import DEADLINE_S, eventually
 
 WHEN = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -58,35 +58,35 @@ async def common_name(port: int) -> str:
     return str(subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
 
 
-async def test_a_rotated_certificate_is_served_without_a_reload(site: Site, manager: LocalManager) -> None:
+async def test_a_rotated_certificate_is_served_without_a_reload(nginx: NginxUnderTest, manager: LocalManager) -> None:
     port = free_port()
-    where = f"{site.layout.secrets}/$certificate"
-    tls = site.server(
+    where = f"{nginx.layout.secrets}/$certificate"
+    tls = nginx.server(
         "tea", f"ssl_certificate {where}; ssl_certificate_key {where}; return 204;", listen=port, tls=True
     )
     extra = "map $ssl_server_name $certificate { default default-tea; }"
-    await manager.start(site.files(tls, certificate("old"), extra=extra))
+    await manager.start(nginx.files(tls, certificate("old"), extra=extra))
     assert await common_name(port) == "old"
-    result = await manager.apply(site.files(tls, certificate("new"), extra=extra))
+    result = await manager.apply(nginx.files(tls, certificate("new"), extra=extra))
     assert (result.outcome, result.reloaded, result.written, result.test_ms) == (Outcome.APPLIED, False, 1, 0)
     assert await common_name(port) == "new"
     assert (manager.version, manager.stats.other) == (1, 1)
-    result = await manager.apply(site.files(tls, certificate("newer"), site.server("coffee"), extra=extra))
+    result = await manager.apply(nginx.files(tls, certificate("newer"), nginx.server("coffee"), extra=extra))
     assert (result.reloaded, await common_name(port)) == (True, "newer")
 
 
-async def test_secrets_are_for_the_worker_and_nobody_else(site: Site, manager: LocalManager) -> None:
-    await manager.start(site.files(certificate("tea")))
-    secret = os.stat(f"{site.layout.secrets}/default-tea")  # noqa: PTH116 a file of ours
+async def test_secrets_are_for_the_worker_and_nobody_else(nginx: NginxUnderTest, manager: LocalManager) -> None:
+    await manager.start(nginx.files(certificate("tea")))
+    secret = os.stat(f"{nginx.layout.secrets}/default-tea")  # noqa: PTH116 a file of ours
     assert not secret.st_mode & stat.S_IRWXO
-    assert not os.stat(site.layout.secrets).st_mode & stat.S_IRWXO  # noqa: PTH116 a file of ours
+    assert not os.stat(nginx.layout.secrets).st_mode & stat.S_IRWXO  # noqa: PTH116 a file of ours
 
 
-async def test_a_secret_without_users_is_removed(site: Site, manager: LocalManager) -> None:
-    await manager.start(site.files(certificate("tea")))
-    result = await manager.apply(site.files())
+async def test_a_secret_without_users_is_removed(nginx: NginxUnderTest, manager: LocalManager) -> None:
+    await manager.start(nginx.files(certificate("tea")))
+    result = await manager.apply(nginx.files())
     assert (result.outcome, result.reloaded, result.deleted) == (Outcome.APPLIED, False, 1)
-    assert site.on_disk("secrets/default-tea") is None
+    assert nginx.read_file("secrets/default-tea") is None
 
 
 class BusyClient:
@@ -147,39 +147,41 @@ async def backend() -> AsyncIterator[Backend]:
         backend.answer.set()
 
 
-def proxied(site: Site, backend: Backend, *, more: str = "") -> File:
+def proxied(nginx: NginxUnderTest, backend: Backend, *, more: str = "") -> File:
     before = f"upstream teas {{ server 127.0.0.1:{backend.port}; {more} }}"
-    return site.server("tea", "location / { proxy_pass http://teas; }", before=before)
+    return nginx.server("tea", "location / { proxy_pass http://teas; }", before=before)
 
 
 @pytest.mark.skipif(not procfs.readable(), reason="no /proc")
 async def test_workers_that_still_serve_are_counted_as_leaving(
-    site: Site, manager: LocalManager, backend: Backend
+    nginx: NginxUnderTest, manager: LocalManager, backend: Backend
 ) -> None:
-    await manager.start(site.files(proxied(site, backend)))
+    await manager.start(nginx.files(proxied(nginx, backend)))
     await both_workers(manager.master_pid)
     assert manager.generations() == procfs.Generations(current=2, leaving=0)
-    slow = asyncio.create_task(site.get("tea"))
+    slow = asyncio.create_task(nginx.get("tea"))
     await backend.asked.wait()
-    assert (await manager.apply(site.files(proxied(site, backend), site.server("coffee")))).ok
+    assert (await manager.apply(nginx.files(proxied(nginx, backend), nginx.server("coffee")))).ok
     assert manager.generations().leaving >= 1
-    assert await site.get("coffee") == "coffee"
+    assert await nginx.get("coffee") == "coffee"
     backend.answer.set()
     assert await slow == "slow", "a reload cuts no request"
     await eventually(lambda: manager.generations() == procfs.Generations(current=2, leaving=0))
 
 
-async def test_reloads_lose_no_request_of_busy_connections(site: Site, manager: LocalManager, binary: Binary) -> None:
+async def test_reloads_lose_no_request_of_busy_connections(
+    nginx: NginxUnderTest, manager: LocalManager, binary: Binary
+) -> None:
     if not binary.capabilities.keepalive_min_timeout:
         pytest.skip("this nginx closes idle connections at a reload without a word")
     extra = f"keepalive_min_timeout {DEADLINE_S:g}s; keepalive_requests 1000000;"  # longer than any client pauses
-    await manager.start(site.files(site.server("tea"), extra=extra))
-    clients = [BusyClient(site.port) for _ in range(20)]
+    await manager.start(nginx.files(nginx.server("tea"), extra=extra))
+    clients = [BusyClient(nginx.port) for _ in range(20)]
     async with asyncio.TaskGroup() as group:
         for client in clients:
             group.create_task(client.run())
         for number in range(5):
-            assert (await manager.apply(site.files(site.server("tea"), site.server(f"s{number}"), extra=extra))).ok
+            assert (await manager.apply(nginx.files(nginx.server("tea"), nginx.server(f"s{number}"), extra=extra))).ok
         for client in clients:
             client.done = True
     assert sum(client.lost for client in clients) == 0
@@ -187,12 +189,12 @@ async def test_reloads_lose_no_request_of_busy_connections(site: Site, manager: 
     assert sum(client.closures for client in clients) >= len(clients), "workers were really replaced under them"
 
 
-async def test_quit_lets_a_request_end(site: Site, manager: LocalManager, backend: Backend) -> None:
-    await manager.start(site.files(proxied(site, backend)))
-    slow = asyncio.create_task(site.get("tea"))
+async def test_quit_lets_a_request_end(nginx: NginxUnderTest, manager: LocalManager, backend: Backend) -> None:
+    await manager.start(nginx.files(proxied(nginx, backend)))
+    slow = asyncio.create_task(nginx.get("tea"))
     await backend.asked.wait()
     leaving = asyncio.create_task(manager.quit(drain=DEADLINE_S))
-    await site.closed()
+    await nginx.wait_closed()
     assert not leaving.done()
     backend.answer.set()
     assert await slow == "slow"
@@ -200,26 +202,30 @@ async def test_quit_lets_a_request_end(site: Site, manager: LocalManager, backen
     assert not manager.alive
 
 
-async def test_quit_ends_in_time_what_does_not_end(site: Site, manager: LocalManager, backend: Backend) -> None:
-    await manager.start(site.files(proxied(site, backend)))
-    slow = asyncio.create_task(site.get("tea"))
+async def test_quit_ends_in_time_what_does_not_end(
+    nginx: NginxUnderTest, manager: LocalManager, backend: Backend
+) -> None:
+    await manager.start(nginx.files(proxied(nginx, backend)))
+    slow = asyncio.create_task(nginx.get("tea"))
     await backend.asked.wait()
     await manager.quit(drain=0.1)
     assert not manager.alive
     assert await slow == ""
-    assert not procfs.of_run(site.layout.run)
+    assert not procfs.of_run(nginx.layout.run)
 
 
-async def test_status_counts_requests(site: Site, manager: LocalManager, binary: Binary) -> None:
+async def test_status_counts_requests(nginx: NginxUnderTest, manager: LocalManager, binary: Binary) -> None:
     if not binary.capabilities.stub_status:
-        await manager.start(site.files())
-        assert await status(site.layout) is None
+        await manager.start(nginx.files())
+        assert await status(nginx.layout) is None
         return
-    where = site.layout.socket("nginx-status")
-    await manager.start(site.files(extra=f"server {{ listen unix:{where}; location /stub_status {{ stub_status; }} }}"))
-    before = await status(site.layout)
-    await asyncio.gather(*(site.get("tea") for _ in range(5)))
-    after = await status(site.layout)
+    where = nginx.layout.socket("nginx-status")
+    await manager.start(
+        nginx.files(extra=f"server {{ listen unix:{where}; location /stub_status {{ stub_status; }} }}")
+    )
+    before = await status(nginx.layout)
+    await asyncio.gather(*(nginx.get("tea") for _ in range(5)))
+    after = await status(nginx.layout)
     assert before is not None
     assert after is not None
     assert after.requests - before.requests == 6, "five and the one that asks"
@@ -227,22 +233,22 @@ async def test_status_counts_requests(site: Site, manager: LocalManager, binary:
 
 
 async def test_latencies_arrive_for_each_server_that_answered(
-    site: Site, manager: LocalManager, backend: Backend, run: Path
+    nginx: NginxUnderTest, manager: LocalManager, backend: Backend, run: Path
 ) -> None:
     samples: list[Sample] = []
-    receiver = LatencyReceiver(site.layout, samples.append)
+    receiver = LatencyReceiver(nginx.layout, samples.append)
     receiver.open()
     dead = free_port()
-    log = f"access_log {destination(site.layout)} {LOG_NAME};"
+    log = f"access_log {destination(nginx.layout)} {LOG_NAME};"
     name = f"map $request_method ${VARIABLE} {{ default $proxy_host; }}"
-    main = site.main(f"{name}\nlog_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
+    main = nginx.main(f"{name}\nlog_format {LOG_NAME} '{LOG_FORMAT}';\n{log}")
     main = File(main.name, main.data.replace(b"    access_log off;\n", b""))
-    files = [main, proxied(site, backend, more=f"server 127.0.0.1:{dead} backup;"), site.server("coffee")]
+    files = [main, proxied(nginx, backend, more=f"server 127.0.0.1:{dead} backup;"), nginx.server("coffee")]
     try:
         await manager.start(FileSet(files))
         backend.answer.set()
-        assert await site.get("tea") == "slow"
-        assert await site.get("coffee") == "coffee"
+        assert await nginx.get("tea") == "slow"
+        assert await nginx.get("coffee") == "coffee"
         await eventually(lambda: samples)
     finally:
         receiver.close()
@@ -254,12 +260,12 @@ async def test_latencies_arrive_for_each_server_that_answered(
     assert not (run / "nginx-syslog.sock").exists()
 
 
-async def test_a_burst_of_latencies_is_drained_in_one_turn(site: Site, run: Path) -> None:
+async def test_a_burst_of_latencies_is_drained_in_one_turn(nginx: NginxUnderTest, run: Path) -> None:
     samples: list[Sample] = []
-    receiver = LatencyReceiver(site.layout, samples.append)
+    receiver = LatencyReceiver(nginx.layout, samples.append)
     receiver.open()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.connect(site.layout.socket("nginx-syslog"))
+        sender.connect(nginx.layout.socket("nginx-syslog"))
         sender.setblocking(False)
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * 1024 * 1024)
         sent = 0
@@ -275,10 +281,10 @@ async def test_a_burst_of_latencies_is_drained_in_one_turn(site: Site, run: Path
     assert samples[0] == Sample("teas", "127.0.0.1:1", "200", 10.0)
 
 
-async def test_sockets_that_somebody_answers_are_left_alone(site: Site, run: Path) -> None:
+async def test_sockets_that_somebody_answers_are_left_alone(nginx: NginxUnderTest, run: Path) -> None:
     with socket.socket(socket.AF_UNIX) as used, socket.socket(socket.AF_UNIX) as dead:
         used.bind(str(run / "used.sock"))
         used.listen()
         dead.bind(str(run / "dead.sock"))
         dead.close()
-        assert unlink_sockets(site.layout) == ["dead.sock"]
+        assert unlink_sockets(nginx.layout) == ["dead.sock"]

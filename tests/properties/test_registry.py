@@ -8,8 +8,6 @@ fixed; ``HEADGATE_KNOB_VALUES`` (values for each knob and place) and ``HEADGATE_
 import os
 import random
 import re
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ import pytest
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service
 from headgate.ir import FileSet, Layout
 from headgate.settings import REGISTRY, Field, Where
+from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.unit.settings.knob_samples import SAMPLES, companions
 from tests.world import World, made
@@ -113,9 +112,8 @@ def nginx() -> str:
 
 @pytest.fixture
 def layout() -> Iterator[Layout]:
-    path = tempfile.mkdtemp(prefix="hg", dir="/tmp")
-    yield Layout.under(path)
-    shutil.rmtree(path)
+    with short_directory() as path:
+        yield Layout.under(str(path))
 
 
 def world(nginx: str, layout: Layout) -> World:

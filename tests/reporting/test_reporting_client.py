@@ -15,7 +15,7 @@ from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.http import Listener, serving
 from headgate.reporting.status import Pace, StatusWriter
 from headgate.reporting.verdicts import Subject, for_ingress
-from tests.reporting.reporting_cluster import Running
+from tests.background import in_background
 from tests.waiting import eventually
 
 CAFE = Subject(Ingress.KIND.ref("shop", "cafe"), "uid-1", "networking.k8s.io/v1")
@@ -82,7 +82,7 @@ async def client(server: Server) -> AsyncIterator[Client]:
 
 async def test_events(server: Server, client: Client) -> None:
     recorder = EventRecorder(client, limits=Limits(retry=0.001))
-    async with Running(recorder.run):
+    async with in_background(recorder.run()):
         recorder.record(for_ingress(CAFE))
         await eventually(lambda: server.events)
         recorder.record(for_ingress(CAFE))
@@ -96,7 +96,7 @@ async def test_a_status_after_a_conflict(server: Server, client: Client) -> None
     writer = StatusWriter(client, lambda _: msgspec.convert(server.ingress, Ingress), pace=Pace(retry=0.001))
     writer.lead()
     writer.set_addresses((LoadBalancerIngress(ip="203.0.113.7"),))
-    async with Running(writer.run):
+    async with in_background(writer.run()):
         writer.report(for_ingress(CAFE))
         await eventually(lambda: server.ingress.get("status"))
     assert server.ingress["status"] == {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}

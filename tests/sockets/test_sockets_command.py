@@ -16,51 +16,51 @@ from headgate.sockets.endpoints import choice, known, parse
 from headgate.sockets.inspection import SocketState, inspect
 from headgate.sockets.report import NONE, SILENT, report
 from headgate.uds import Address, AddressError, SocketType
-from tests.sockets.runtime_places import bound, sockets
+from tests.sockets.container_runtimes import bound_socket, headgate_sockets
 
 
-def test_with_no_runtime_it_says_what_to_do(folder: Path) -> None:
-    said = sockets("--root", str(folder), "--prefix", str(folder))
+def test_with_no_runtime_it_says_what_to_do(directory: Path) -> None:
+    result = headgate_sockets("--root", str(directory), "--prefix", str(directory))
 
-    assert said.code == 1
-    assert said.text.splitlines()[:6] == [
+    assert result.code == 1
+    assert result.text.splitlines()[:6] == [
         "Container runtimes",
-        f"  {folder}/run/containerd/containerd.sock: absent",
-        f"  {folder}/run/crio/crio.sock: absent",
-        f"  {folder}/run/cri-dockerd.sock: absent",
+        f"  {directory}/run/containerd/containerd.sock: absent",
+        f"  {directory}/run/crio/crio.sock: absent",
+        f"  {directory}/run/cri-dockerd.sock: absent",
         "",
         NONE,
     ]
 
 
-def test_what_is_there_and_no_runtime_is_named(folder: Path) -> None:
-    (folder / "file").touch()
-    bound(folder / "stale").close()
-    with bound(folder / "dgram", socket.SOCK_DGRAM):
-        named = [f"--endpoint={folder / name}" for name in ("file", "stale", "dgram", "nothing")]
-        said = sockets(*named, "-o", "json")
+def test_what_is_there_and_no_runtime_is_named(directory: Path) -> None:
+    (directory / "file").touch()
+    bound_socket(directory / "stale").close()
+    with bound_socket(directory / "dgram", socket.SOCK_DGRAM):
+        named = [f"--endpoint={directory / name}" for name in ("file", "stale", "dgram", "nothing")]
+        result = headgate_sockets(*named, "-o", "json")
 
-    found = [(row["state"], row["remark"].partition(";")[0]) for row in said.json["runtimes"]]
-    assert said.code == 1
+    found = [(row["state"], row["remark"].partition(";")[0]) for row in result.json["runtimes"]]
+    assert result.code == 1
     assert found == [
         ("not a socket", "a regular file has this name"),
         ("stale", "nobody listens"),
         ("listens", "not a stream socket, so not a container runtime's"),
         ("absent", ""),
     ]
-    assert said.json["advice"] == SILENT
+    assert result.json["advice"] == SILENT
 
 
-def test_without_grpcio_a_listener_is_named_and_the_extra_too(folder: Path) -> None:
+def test_without_grpcio_a_listener_is_named_and_the_extra_too(directory: Path) -> None:
     before = "import sys; sys.modules['grpc'] = None"
-    with bound(folder / "run/containerd/containerd.sock"):
-        said = sockets("--root", str(folder), before=before)
+    with bound_socket(directory / "run/containerd/containerd.sock"):
+        result = headgate_sockets("--root", str(directory), before=before)
 
-    assert said.code == 1
-    assert "containerd.sock: listens\n" in said.text
-    assert f"(pid {os.getpid()}, user " in said.text
-    assert "kubeadm would take unix:///var/run/containerd/containerd.sock" in said.text
-    assert "pip install 'headgate[sockets]'" in said.text
+    assert result.code == 1
+    assert "containerd.sock: listens\n" in result.text
+    assert f"(pid {os.getpid()}, user " in result.text
+    assert "kubeadm would take unix:///var/run/containerd/containerd.sock" in result.text
+    assert "pip install 'headgate[sockets]'" in result.text
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,20 @@ def test_without_grpcio_a_listener_is_named_and_the_extra_too(folder: Path) -> N
     ],
 )
 def test_what_cannot_be_asked_is_refused(argv: list[str], complaint: str) -> None:
-    said = sockets(*argv)
-    assert (said.code, said.text) == (2, "")
-    assert complaint in said.errors
+    result = headgate_sockets(*argv)
+    assert (result.code, result.text) == (2, "")
+    assert complaint in result.errors
 
 
 def test_help_shows_examples() -> None:
-    said = sockets("--help")
-    assert said.code == 0
-    assert "headgate sockets --endpoint /run/k3s/containerd/containerd.sock -o json" in said.text
+    result = headgate_sockets("--help")
+    assert result.code == 0
+    assert "headgate sockets --endpoint /run/k3s/containerd/containerd.sock -o json" in result.text
 
 
-def test_an_endpoint_named_twice_is_asked_once(folder: Path) -> None:
-    said = sockets("--endpoint", f"{folder}/x", f"--endpoint=unix://{folder}/x", "-o", "json")
-    assert len(said.json["runtimes"]) == 1
+def test_an_endpoint_named_twice_is_asked_once(directory: Path) -> None:
+    result = headgate_sockets("--endpoint", f"{directory}/x", f"--endpoint=unix://{directory}/x", "-o", "json")
+    assert len(result.json["runtimes"]) == 1
 
 
 # --- looking -------------------------------------------------------------------------------------------
@@ -107,11 +107,11 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_socket_one_may_not_write_is_denied(folder: Path) -> None:
-    with bound(folder / "s"):
-        (folder / "s").chmod(0o000)
+def test_a_socket_one_may_not_write_is_denied(directory: Path) -> None:
+    with bound_socket(directory / "s"):
+        (directory / "s").chmod(0o000)
         with ordinary_user():
-            seen = inspect(Address(f"{folder}/s"))
+            seen = inspect(Address(f"{directory}/s"))
 
     assert seen.state is SocketState.DENIED
     assert seen.file is not None
@@ -119,21 +119,21 @@ def test_a_socket_one_may_not_write_is_denied(folder: Path) -> None:
     assert "run as root" in seen.remark
 
 
-def test_a_directory_one_may_not_pass_is_denied(folder: Path) -> None:
-    with bound(folder / "private/s"):
-        (folder / "private").chmod(0o000)
+def test_a_directory_one_may_not_pass_is_denied(directory: Path) -> None:
+    with bound_socket(directory / "private/s"):
+        (directory / "private").chmod(0o000)
         with ordinary_user():
-            seen = inspect(Address(f"{folder}/private/s"))
-        (folder / "private").chmod(0o755)
+            seen = inspect(Address(f"{directory}/private/s"))
+        (directory / "private").chmod(0o755)
 
     assert seen.state is SocketState.DENIED
     assert "run as root" in seen.remark
 
 
 @pytest.mark.parametrize("kind", list(SocketType))
-def test_each_kind_of_listener_is_known_by_its_process(folder: Path, kind: SocketType) -> None:
-    with bound(folder / "s", kind.number):
-        seen = inspect(Address(f"{folder}/s"))
+def test_each_kind_of_listener_is_known_by_its_process(directory: Path, kind: SocketType) -> None:
+    with bound_socket(directory / "s", kind.number):
+        seen = inspect(Address(f"{directory}/s"))
 
     assert seen.state is SocketState.LISTENS
     assert seen.listener is not None
@@ -141,31 +141,31 @@ def test_each_kind_of_listener_is_known_by_its_process(folder: Path, kind: Socke
     assert seen.listener.command == Path("/proc/self/comm").read_text().strip()
 
 
-def test_a_link_to_a_socket_is_followed(folder: Path) -> None:
-    (folder / "link").symlink_to("s")
-    with bound(folder / "s"):
-        (folder / "s").chmod(0o640)
-        seen = inspect(Address(f"{folder}/link"))
+def test_a_link_to_a_socket_is_followed(directory: Path) -> None:
+    (directory / "link").symlink_to("s")
+    with bound_socket(directory / "s"):
+        (directory / "s").chmod(0o640)
+        seen = inspect(Address(f"{directory}/link"))
 
     assert seen.state is SocketState.LISTENS
     assert seen.file is not None
     assert seen.file.mode == "0640"
 
 
-def test_a_link_may_lead_to_a_name_too_long_to_connect_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deep = folder / (100 * "d")
+def test_a_link_may_lead_to_a_name_too_long_to_connect_to(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = directory / (100 * "d")
     deep.mkdir()
-    (folder / "link").symlink_to(deep / "s.sock")
+    (directory / "link").symlink_to(deep / "s.sock")
     monkeypatch.chdir(deep)
-    with bound(Path("s.sock")):
-        seen = inspect(Address(f"{folder}/link"))
+    with bound_socket(Path("s.sock")):
+        seen = inspect(Address(f"{directory}/link"))
 
     assert seen.state is SocketState.LISTENS
 
 
-def test_where_no_socket_can_be_there_is_none(folder: Path) -> None:
-    said = sockets("--root", str(folder), "--prefix", f"{folder}/{107 * 'x'}", "-o", "json")
-    assert {row["state"] for row in said.json["headgate"]} == {"absent"}
+def test_where_no_socket_can_be_there_is_none(directory: Path) -> None:
+    result = headgate_sockets("--root", str(directory), "--prefix", f"{directory}/{107 * 'x'}", "-o", "json")
+    assert {row["state"] for row in result.json["headgate"]} == {"absent"}
 
 
 # --- kubeadm -------------------------------------------------------------------------------------------
@@ -181,15 +181,15 @@ def test_kubeadm_takes_the_only_one_and_refuses_among_several() -> None:
     assert refused.between == ("unix:///var/run/containerd/containerd.sock", "unix:///var/run/cri-dockerd.sock")
 
 
-def test_kubeadm_is_root_so_nobody_else_tells_what_it_takes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubeadm_is_root_so_nobody_else_tells_what_it_takes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "headgate.sockets.cri", None)  # a bare socket answers nothing
-    open_to_all, closed = folder / "run/containerd/containerd.sock", folder / "run/crio/crio.sock"
-    with bound(open_to_all), bound(closed):
+    open_to_all, closed = directory / "run/containerd/containerd.sock", directory / "run/crio/crio.sock"
+    with bound_socket(open_to_all), bound_socket(closed):
         open_to_all.chmod(0o666)
-        everything = asyncio.run(report(known(folder), Layout.under(str(folder))))
+        everything = asyncio.run(report(known(directory), Layout.under(str(directory))))
         closed.chmod(0o000)
         with ordinary_user():
-            seen = asyncio.run(report(known(folder), Layout.under(str(folder))))
+            seen = asyncio.run(report(known(directory), Layout.under(str(directory))))
 
     assert everything.choice is not None
     assert len(everything.choice.between) == 2

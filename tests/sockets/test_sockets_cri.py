@@ -27,7 +27,7 @@ from headgate.sockets.cri_pb2 import (
 )
 from headgate.sockets.runtime import Condition, CriError, Runtime
 from headgate.uds import Address
-from tests.sockets.runtime_places import bound
+from tests.sockets.container_runtimes import bound_socket
 
 Handler = Callable[[Any, Any], Coroutine[Any, Any, Any]]
 
@@ -73,17 +73,17 @@ async def runtime(target: str, version: Handler = version, status: Handler = rea
         await server.stop(None)
 
 
-async def test_version_and_status_are_read(folder: Path) -> None:
-    async with runtime(f"unix:{folder}/r.sock"):
-        answer = await ask(Address(f"{folder}/r.sock"))
+async def test_version_and_status_are_read(directory: Path) -> None:
+    async with runtime(f"unix:{directory}/r.sock"):
+        answer = await ask(Address(f"{directory}/r.sock"))
 
     conditions = (Condition("RuntimeReady", ready=True), Condition("NetworkReady", False, "Wait", "no network"))
     assert answer == Runtime("made", "1.2", "v1", conditions)
 
 
-async def test_a_runtime_without_a_status_is_still_a_runtime(folder: Path) -> None:
-    async with runtime(f"unix:{folder}/r.sock", status=broken):
-        answer = await ask(Address(f"{folder}/r.sock"))
+async def test_a_runtime_without_a_status_is_still_a_runtime(directory: Path) -> None:
+    async with runtime(f"unix:{directory}/r.sock", status=broken):
+        answer = await ask(Address(f"{directory}/r.sock"))
 
     assert answer == Runtime("made", "1.2", "v1", (), "answered INTERNAL: the disk is full")
 
@@ -94,25 +94,25 @@ async def test_an_abstract_address_is_asked_too() -> None:
         assert (await ask(Address(f"@{name}"))).name == "made"
 
 
-async def test_a_path_may_hold_what_means_something_in_an_address(folder: Path) -> None:
-    async with runtime(f"unix:{folder}/plain.sock"):
-        odd = folder / "a b%20?#.sock"
-        odd.symlink_to(folder / "plain.sock")
+async def test_a_path_may_hold_what_means_something_in_an_address(directory: Path) -> None:
+    async with runtime(f"unix:{directory}/plain.sock"):
+        odd = directory / "a b%20?#.sock"
+        odd.symlink_to(directory / "plain.sock")
         assert (await ask(Address(str(odd)))).name == "made"
 
 
-async def test_a_runtime_that_hangs_is_given_up(folder: Path) -> None:
-    async with runtime(f"unix:{folder}/r.sock", version=hanging):
+async def test_a_runtime_that_hangs_is_given_up(directory: Path) -> None:
+    async with runtime(f"unix:{directory}/r.sock", version=hanging):
         with pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
-            await ask(Address(f"{folder}/r.sock"), timeout_s=0.1)
+            await ask(Address(f"{directory}/r.sock"), timeout_s=0.1)
 
 
-async def test_somebody_who_never_accepts_is_given_up(folder: Path) -> None:
-    with bound(folder / "r.sock"), pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
-        await ask(Address(f"{folder}/r.sock"), timeout_s=0.1)
+async def test_somebody_who_never_accepts_is_given_up(directory: Path) -> None:
+    with bound_socket(directory / "r.sock"), pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
+        await ask(Address(f"{directory}/r.sock"), timeout_s=0.1)
 
 
-async def test_strict_servers_are_told_a_host_that_is_one(folder: Path) -> None:
+async def test_strict_servers_are_told_a_host_that_is_one(directory: Path) -> None:
     """Only a server below gRPC sees which authority a request names."""
     named: list[str] = []
 
@@ -125,17 +125,17 @@ async def test_strict_servers_are_told_a_host_that_is_one(folder: Path) -> None:
             writer.write(connection.data_to_send())
         writer.close()
 
-    async with await asyncio.start_unix_server(read, f"{folder}/r.sock"):
+    async with await asyncio.start_unix_server(read, f"{directory}/r.sock"):
         with pytest.raises(CriError):
-            await ask(Address(f"{folder}/r.sock"), timeout_s=5)
+            await ask(Address(f"{directory}/r.sock"), timeout_s=5)
     assert named[0] == "localhost"
 
 
-async def test_a_web_server_is_no_runtime(folder: Path) -> None:
+async def test_a_web_server_is_no_runtime(directory: Path) -> None:
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         writer.close()
 
-    async with await asyncio.start_unix_server(refuse, f"{folder}/r.sock"):
+    async with await asyncio.start_unix_server(refuse, f"{directory}/r.sock"):
         with pytest.raises(CriError, match="does not speak gRPC"):
-            await ask(Address(f"{folder}/r.sock"), timeout_s=5)
+            await ask(Address(f"{directory}/r.sock"), timeout_s=5)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.sockets.runtime_places import ROOT
+from tests.sockets.container_runtimes import ROOT
 from tests.waiting import DEADLINE_S
 
 

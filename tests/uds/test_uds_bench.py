@@ -12,7 +12,7 @@ import pytest
 from headgate.uds.bench import Figure, size_text, table
 from headgate.uds.commands import main
 from headgate.uds.transports import TRANSPORTS
-from tests.uds.uds_programs import QUICK
+from tests.uds.uds_processes import UDS_ALONE
 from tests.waiting import DEADLINE_S
 
 BRIEF = ["bench", "--seconds", "0.02", "--rounds", "2", "--sizes", "64,100000"]
@@ -20,7 +20,7 @@ BRIEF = ["bench", "--seconds", "0.02", "--rounds", "2", "--sizes", "64,100000"]
 
 def bench(shared: Path, *more: str) -> str:
     done = subprocess.run(
-        [*QUICK, *BRIEF, "--directory", str(shared), *more],
+        [*UDS_ALONE, *BRIEF, "--directory", str(shared), *more],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.uds.uds_programs import HEADGATE, QUICK, sent, served
+from tests.uds.uds_processes import HEADGATE_UDS, UDS_ALONE, uds_send, uds_server
 from tests.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
@@ -27,9 +27,9 @@ def test_the_commands_of_the_example_pod_talk_through_the_directory_they_share(s
     }
     # The client first: containers start in no order.
     with subprocess.Popen(
-        [*HEADGATE, *arguments["client"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*HEADGATE_UDS, *arguments["client"]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as waiting:
-        with served(*arguments["server"][1:], program=HEADGATE) as running:
+        with uds_server(*arguments["server"][1:], program=HEADGATE_UDS) as running:
             assert waiting.communicate(timeout=DEADLINE_S) == (ANSWER, "")
             status, said, errors = running.stop()
         assert waiting.returncode == 0
@@ -62,8 +62,8 @@ def test_every_type_brings_messages_whole_and_in_order(shared: Path, kind: str, 
     address = str(shared / "s") if place == "path" else f"@hg-{secrets.token_hex(8)}"
     both = ["--socket", address, "--type", kind, "--framing", "length"]
     messages = ["first", "two words", "a\nline", "last"]
-    with served(*both, "--reply", "ça va") as running:
-        assert sent(*both, *messages).stdout == "📥 Client received: ça va\n" * 4
+    with uds_server(*both, "--reply", "ça va") as running:
+        assert uds_send(*both, *messages).stdout == "📥 Client received: ça va\n" * 4
         assert [path.name for path in shared.iterdir()] == (["s"] if place == "path" else [])
         _, said, _ = running.stop()
     shown = ["first", "two words", r"a\nline", "last"]
@@ -74,8 +74,8 @@ def test_every_type_brings_messages_whole_and_in_order(shared: Path, kind: str, 
 def test_the_pages_show_what_the_commands_print(shared: Path, page: str) -> None:
     text = (ROOT / page).read_text()
     path = str(shared / "csi.sock")
-    with served("--socket", path) as running:
-        answered = sent("--socket", path, "Hello from client").stdout
+    with uds_server("--socket", path) as running:
+        answered = uds_send("--socket", path, "Hello from client").stdout
         _, said, _ = running.stop()
     for line in (*said[:2], answered.strip()):
         assert line.replace(str(shared), "/csi") in text
@@ -84,15 +84,15 @@ def test_the_pages_show_what_the_commands_print(shared: Path, page: str) -> None
 def test_a_terminal_without_emoji_is_no_reason_to_end(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     path = str(shared / "s")
-    with served("--socket", path) as running:
-        assert sent("--socket", path, "hello").stdout.endswith(" Client received: Hello from server via UDS\n")
+    with uds_server("--socket", path) as running:
+        assert uds_send("--socket", path, "hello").stdout.endswith(" Client received: Hello from server via UDS\n")
         assert running.stop()[0] == 0
 
 
 def test_megabytes_from_standard_input(shared: Path) -> None:
     both = ["--socket", str(shared / "s"), "--framing", "length"]
-    with served(*both) as running:
-        assert sent(*both, "-", data=bytes(5_000_000)).stdout == ANSWER
+    with uds_server(*both) as running:
+        assert uds_send(*both, "-", data=bytes(5_000_000)).stdout == ANSWER
         _, said, _ = running.stop()
     assert said[1].endswith("(5000000 bytes)")
 
@@ -101,7 +101,7 @@ def test_megabytes_from_standard_input(shared: Path) -> None:
 def test_sigterm_hangs_up_on_clients_and_removes_the_file(shared: Path, kind: socket.SocketKind) -> None:
     path = shared / "s"
     name = "stream" if kind == socket.SOCK_STREAM else "seqpacket"
-    with served("--socket", str(path), "--type", name) as running, socket.socket(socket.AF_UNIX, kind) as client:
+    with uds_server("--socket", str(path), "--type", name) as running, socket.socket(socket.AF_UNIX, kind) as client:
         client.settimeout(DEADLINE_S)
         client.connect(str(path))
         client.sendall(b"hello\n")
@@ -114,14 +114,14 @@ def test_sigterm_hangs_up_on_clients_and_removes_the_file(shared: Path, kind: so
 
 def test_a_killed_server_leaves_a_stale_file_that_the_next_one_replaces(shared: Path) -> None:
     path = str(shared / "s")
-    with served("--socket", path) as killed:
+    with uds_server("--socket", path) as killed:
         killed.process.kill()
         killed.process.wait()
-        refused = sent("--socket", path, "hello")
+        refused = uds_send("--socket", path, "hello")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "nobody listens on this socket, its server is gone" in refused.stderr
-        with served("--socket", path):
-            assert sent("--socket", path, "hello").stdout == ANSWER
+        with uds_server("--socket", path):
+            assert uds_send("--socket", path, "hello").stdout == ANSWER
 
 
 @pytest.mark.parametrize("kind", ["stream", "dgram", "seqpacket"])
@@ -129,10 +129,10 @@ def test_a_live_socket_is_refused_with_the_pid_of_its_owner(
     shared: Path, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = str(shared / "s")
-    with served("--socket", path, "--type", kind) as running:
+    with uds_server("--socket", path, "--type", kind) as running:
         second = subprocess.run(
-            [*QUICK, "serve", "--socket", path], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+            [*UDS_ALONE, "serve", "--socket", path], capture_output=True, text=True, timeout=DEADLINE_S, check=False
         )
         assert second.returncode == 1
         assert f"{path}: pid {running.process.pid} listens on it ({kind})" in second.stderr
-        assert sent("--socket", path, "--type", kind, "hello").stdout == ANSWER
+        assert uds_send("--socket", path, "--type", kind, "hello").stdout == ANSWER

@@ -17,6 +17,7 @@ from headgate.uds import Address, FramingError, InUseError, NoAnswerError, Peer,
 from headgate.uds.client import exchange
 from headgate.uds.framing import Framing
 from headgate.uds.server import MessageServer, ServerRules
+from tests.background import in_background
 from tests.waiting import DEADLINE_S
 
 
@@ -60,13 +61,8 @@ async def serving(
 ) -> AsyncIterator[tuple[Address, Log]]:
     log = Log()
     with ServerSocket.open(Address(str(path)), kind, identify=True) as listener:
-        task = asyncio.ensure_future(MessageServer(listener, answer, rules, log).run())
-        try:
+        async with in_background(MessageServer(listener, answer, rules, log).run()):
             yield listener.address, log
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-        assert task.cancelled(), task.exception()
 
 
 async def answers(address: Address, *messages: bytes, kind: SocketType = SocketType.STREAM) -> list[bytes]:

@@ -1,6 +1,4 @@
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 from headgate.ir import Layout
 from headgate.nginx import LayoutError, prepare, process, worker_user
 from headgate.nginx.directories import USERS, worker_group
+from tests.directories import short_directory
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root's workers become another user")
 
@@ -23,10 +22,8 @@ def strict_umask() -> Iterator[None]:
 @pytest.fixture
 def passable() -> Iterator[Path]:
     """A directory that everybody may pass, which pytest's own are not."""
-    path = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
+    with short_directory() as path:
+        yield path
 
 
 @pytest.mark.usefixtures("strict_umask")

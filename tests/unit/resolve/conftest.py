@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.resolve.resolve_objects import Issuer
+from tests.unit.resolve.api_objects import Issuer
 
 
 @pytest.fixture(scope="session")

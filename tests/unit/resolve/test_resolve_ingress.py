@@ -12,7 +12,7 @@ from headgate.resolve import WILDCARD, LocalSecretStore, Lowered, SliceIndex, Sn
 from headgate.routes import Route, SecretReference
 from headgate.settings import Overrides, Role
 from headgate.validation.ingress import ValidIngress
-from tests.unit.resolve.resolve_objects import NOW, secret, service, slice_, tls_secret
+from tests.unit.resolve.api_objects import NOW, secret, service, slice_, tls_secret
 
 HOST = "cafe.example.com"
 PASSWORDS = {"basic_auth_secret": "staff"}

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from headgate.problems import ObjectRef
 from headgate.resolve import DEFAULT, WILDCARD, LocalSecretStore, SecretKind
-from tests.unit.resolve.resolve_objects import NOW, Issuer, key_pem, secret, tls_secret, with_sha1
+from tests.unit.resolve.api_objects import NOW, Issuer, key_pem, secret, tls_secret, with_sha1
 
 REF = ObjectRef("Secret", "default", "cafe")
 TLS, CA, HTPASSWD = SecretKind.TLS, SecretKind.CA, SecretKind.HTPASSWD

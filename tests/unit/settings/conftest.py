@@ -1,12 +1,11 @@
 """Each nginx that is there, and a short folder for it."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES
 
 
@@ -19,6 +18,5 @@ def nginx(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with short_directory() as path:
+        yield path

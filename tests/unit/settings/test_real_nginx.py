@@ -11,7 +11,7 @@ from headgate.settings.buffers import BufferSettings
 from headgate.settings.main import LARGEST_BUCKET
 from headgate.settings.values import LEAST_ZONE, MOST_ZONE, Buffers
 from tests.unit.settings.knob_samples import SAMPLES
-from tests.unit.settings.nginx_trial import refusal, servers
+from tests.unit.settings.nginx_syntax_check import refusal, servers
 
 TIMES = [
     "".join(f"{count}{unit}" for unit in units)

@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ class RefusedError(Exception):
             self.status = status
 
 
-class Cluster:
+class InMemoryApi:
     """Objects by plural, namespace and name; each request is noted and may be refused or held."""
 
     failure: type[Exception] = RefusedError
@@ -34,8 +34,8 @@ class Cluster:
         """Verbs for which there is no rule."""
         self.bugs: set[str] = set()
         """Objects at which the client itself fails."""
-        self.gate: asyncio.Event | None = None
-        self.flying = self.most_flying = 0
+        self.hold: asyncio.Event | None = None
+        self.in_flight = self.most_in_flight = 0
 
     async def create(self, kind: Kind, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
         name = body["metadata"]["name"]
@@ -77,12 +77,12 @@ class Cluster:
 
     async def _answer(self, verb: str, name: str) -> None:
         self.requests.append((verb, name))
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await (self.gate.wait() if self.gate else asyncio.sleep(0))
+            await (self.hold.wait() if self.hold else asyncio.sleep(0))
         finally:
-            self.flying -= 1
+            self.in_flight -= 1
         if verb in self.denied:
             raise RefusedError(403)
         if name.partition(".")[0] in self.bugs:
@@ -91,18 +91,3 @@ class Cluster:
             raise RefusedError(500)
         if self.refusals and (status := self.refusals.pop(0)) >= 0:
             raise RefusedError(status)
-
-
-class Running:
-    """Runs *main* in the background while the block runs."""
-
-    def __init__(self, main: Callable[[], Awaitable[None]]) -> None:
-        self._main = main
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.ensure_future(self._main())
-
-    async def __aexit__(self, *_: object) -> None:
-        self._task.cancel()
-        await asyncio.wait([self._task])
-        assert self._task.cancelled()

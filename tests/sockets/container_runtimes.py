@@ -35,7 +35,7 @@ disabled_plugins = [{disabled}]
 SNAPSHOTTERS = ("aufs", "btrfs", "devmapper", "zfs")
 
 
-class Said(NamedTuple):
+class CommandResult(NamedTuple):
     """What ``headgate sockets`` did."""
 
     code: int
@@ -47,12 +47,12 @@ class Said(NamedTuple):
         return json.loads(self.text)
 
 
-def sockets(*argv: str, before: str = "") -> Said:
+def headgate_sockets(*argv: str, before: str = "") -> CommandResult:
     """Run ``headgate sockets`` as a process of its own, after the Python line *before*."""
     program = f"{before}\nimport sys\nfrom headgate.sockets import main\nsys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-W", "error", "-c", program, *argv]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    return Said(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 class Containerd:
@@ -87,7 +87,7 @@ class Containerd:
         self.process.wait()
 
 
-def bound(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+def bound_socket(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
     """Return a socket that is bound to *path* and, if it can, listens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = socket.socket(socket.AF_UNIX, kind)

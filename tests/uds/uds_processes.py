@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 
 from tests.waiting import DEADLINE_S
 
-HEADGATE = [sys.executable, "-m", "headgate", "uds"]
+HEADGATE_UDS = [sys.executable, "-m", "headgate", "uds"]
 """The program itself."""
-QUICK = [sys.executable, "-c", "import sys; from headgate.uds.commands import main; sys.exit(main(sys.argv[1:]))"]
+UDS_ALONE = [sys.executable, "-c", "import sys; from headgate.uds.commands import main; sys.exit(main(sys.argv[1:]))"]
 """The same command without the imports of the controller, which take half a second each time."""
 
 
-class Served:
+class UdsServer:
     """A server that has said that it listens."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -32,16 +32,16 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(*arguments: str, program: Sequence[str] = QUICK) -> Iterator[Served]:
+def uds_server(*arguments: str, program: Sequence[str] = UDS_ALONE) -> Iterator[UdsServer]:
     command = [*program, "serve", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            yield Served(process)
+            yield UdsServer(process)
         finally:
             process.kill()
 
 
-def sent(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[str]:
-    command = [*QUICK, "send", *arguments]
+def uds_send(*arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[str]:
+    command = [*UDS_ALONE, "send", *arguments]
     done = subprocess.run(command, input=data, capture_output=True, timeout=DEADLINE_S, check=False)
     return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -17,7 +17,7 @@ def origin(name: str, kind: str = "Ingress") -> ObjectRef:
     return ObjectRef(kind, "default", name)
 
 
-class Site:
+class NginxUnderTest:
     """Ports, directories and configuration text of one test."""
 
     def __init__(self, prefix: Path) -> None:
@@ -78,21 +78,21 @@ class Site:
                 await writer.wait_closed()
         return answer.partition(b"\r\n\r\n")[2].decode()
 
-    async def closed(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until nobody accepts connections any more."""
         await eventually(lambda: self.get("any"), lambda answer: not answer)
 
-    def listing(self) -> list[str]:
+    def conf_d(self) -> list[str]:
         """Names in ``conf.d``, hidden ones included."""
         return sorted(path.name for path in Path(self.layout.conf, "conf.d").iterdir())
 
-    def lay(self, name: str, text: str | bytes) -> None:
+    def write_file(self, name: str, text: str | bytes) -> None:
         """Put a file under the configuration directory, as somebody else might have."""
         path = Path(self.layout.conf, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
-    def on_disk(self, name: str) -> bytes | None:
+    def read_file(self, name: str) -> bytes | None:
         path = Path(self.layout.conf, name)
         return path.read_bytes() if path.exists() else None
 
