@@ -19,7 +19,7 @@ from headgate.k8s import Folder
 from headgate.offline import FolderReport, generate_folder
 from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
-from tests.world import CURRENT, World, flags
+from tests.simulated_cluster import CURRENT, SimulatedCluster, flags
 
 ROOT = Path(__file__).parent / "cases"
 CASES = sorted(path.parent for path in ROOT.glob("*/*/in.yaml"))
@@ -81,12 +81,12 @@ def test_case(case: Path, pytestconfig: pytest.Config) -> None:
             check(path, produced(path.name, outcome), update=update)
     outcome = generate_folder(options, Layout.container(), CURRENT)
     check(case / "problems.txt", "".join(f"{line}\n" for line in outcome.lines()), update=update)
-    world = World(argv(case))
-    world.put(*Folder(case / "in.yaml").load())
-    world.walk()
-    assert world.texts() == {name: file.data for name, file in outcome.files.items()}
+    cluster = SimulatedCluster(argv(case))
+    cluster.put(*Folder(case / "in.yaml").load())
+    cluster.process_batch()
+    assert cluster.texts() == {name: file.data for name, file in outcome.files.items()}
     if (case / "status.yaml").exists():
-        told = yaml.safe_dump(world.standing(), width=1000, allow_unicode=True)
+        told = yaml.safe_dump(cluster.reported(), width=1000, allow_unicode=True)
         check(case / "status.yaml", told, update=update)
 
 

@@ -12,8 +12,8 @@ import yaml
 from headgate.ir import Layout
 from headgate.offline import generate_folder
 from headgate.settings import REGISTRY
+from tests.simulated_cluster import CURRENT, flags
 from tests.test_cases import CASES, argv
-from tests.world import CURRENT, flags
 
 ELSEWHERE = {
     "nginx.org/limit-req-scale": "tests/unit/translate/test_replicas.py",

@@ -30,9 +30,9 @@ from headgate.options import Options
 from headgate.translate.naming import server_name
 from headgate.viewing import look
 from tests.nginx_binaries import BINARIES, capabilities, prepare
-from tests.properties.test_rooms import pair
+from tests.properties.cluster_objects import self_signed_pair
+from tests.simulated_cluster import flags
 from tests.waiting import wait_until
-from tests.world import flags
 
 SEEDS, URLS = (8, 10, 11, 33, 48, 56), 110
 LOCATIONS = 6
@@ -180,7 +180,7 @@ def surroundings(ports: dict[str, int]) -> Iterator[dict[str, Any]]:
                "ports": [{"port": ports[service]}], "endpoints": [{"addresses": [LOOPBACK]}]}  # fmt: skip
     for name in ("cert-a", "cert-b", "default"):
         yield {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-               "metadata": {"name": name, "namespace": "shop"}, "data": pair()}  # fmt: skip
+               "metadata": {"name": name, "namespace": "shop"}, "data": self_signed_pair()}  # fmt: skip
     yield {
         "apiVersion": "v1",
         "kind": "Secret",

@@ -21,8 +21,8 @@ from headgate.ir import FileSet, Layout
 from headgate.settings import REGISTRY, Field, Where
 from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
+from tests.simulated_cluster import SimulatedCluster, api_object
 from tests.unit.settings.knob_samples import SAMPLES, companions
-from tests.world import World, made
 
 VALUES = int(os.environ.get("HEADGATE_KNOB_VALUES", "16"))
 SEED = int(os.environ.get("HEADGATE_KNOB_SEED", "1"))
@@ -93,16 +93,17 @@ def ingress(name: str, annotations: dict[str, str]) -> Any:
         "tls": [{"hosts": [f"{name}.test"], "secretName": "gone"}],
         "rules": [{"host": f"{name}.test", "http": {"paths": paths}}],
     }
-    return made(Ingress, metadata={"namespace": "shop", "name": name, "annotations": annotations}, spec=spec)
+    return api_object(Ingress, metadata={"namespace": "shop", "name": name, "annotations": annotations}, spec=spec)
 
 
 def services() -> Iterator[Any]:
     for name in ("tea", "coffee", "b.c", "tea-svc", "a.b"):
-        yield made(Service, metadata={"namespace": "shop", "name": name}, spec={"ports": [{"port": 80}]})
+        yield api_object(Service, metadata={"namespace": "shop", "name": name}, spec={"ports": [{"port": 80}]})
         endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in (1, 2)]
         metadata = {"namespace": "shop", "name": name, "labels": {"kubernetes.io/service-name": name}}
-        yield made(EndpointSlice, metadata=metadata, addressType="IPv4", ports=[{"port": 80}], endpoints=endpoints)
-    yield made(Secret, metadata={"namespace": "shop", "name": "htpasswd"}, type="nginx.org/htpasswd")
+        ports = [{"port": 80}]
+        yield api_object(EndpointSlice, metadata=metadata, addressType="IPv4", ports=ports, endpoints=endpoints)
+    yield api_object(Secret, metadata={"namespace": "shop", "name": "htpasswd"}, type="nginx.org/htpasswd")
 
 
 @pytest.fixture(scope="module")
@@ -116,10 +117,10 @@ def layout() -> Iterator[Layout]:
         yield Layout.under(str(path))
 
 
-def world(nginx: str, layout: Layout) -> World:
-    made_ = World(FLAGS, capabilities(nginx), layout)
-    made_.put(*services())
-    return made_
+def cluster_with_services(nginx: str, layout: Layout) -> SimulatedCluster:
+    cluster = SimulatedCluster(FLAGS, capabilities(nginx), layout)
+    cluster.put(*services())
+    return cluster
 
 
 def assert_taken(nginx: str, layout: Layout, files: FileSet, field: Field) -> None:
@@ -143,9 +144,9 @@ def shape(text: bytes, folder: Path) -> Counter[str]:
     return Counter(_paths(found["config"][0]["parsed"], ""))
 
 
-def _paths(block: list[dict[str, Any]], around: str) -> Iterator[str]:
+def _paths(block: list[dict[str, Any]], cluster: str) -> Iterator[str]:
     for directive in block:
-        here = f"{around}/{directive['directive']}"
+        here = f"{cluster}/{directive['directive']}"
         yield here
         if here.endswith(("/map", "/types")):
             continue
@@ -165,37 +166,38 @@ KEYS = [field for field in REGISTRY.keys.values() if field.name not in VERBATIM]
 
 @pytest.mark.parametrize("field", ANNOTATIONS, ids=lambda field: field.annotation)
 def test_annotation(field: Field, nginx: str, layout: Layout, tmp_path: Path) -> None:
-    around = world(nginx, layout)
+    cluster = cluster_with_services(nginx, layout)
     more = companions(field, Where.ANNOTATION)
     good, texts = list(SAMPLES[field.name].taken), values(field, VALUES)
     for kind, found in (("good", good), ("text", texts)):
-        around.put(*(ingress(f"{kind}{number}", {**more, field.annotation: text}) for number, text in enumerate(found)))
-    around.put(ingress("plain", more))
-    around.walk()
-    files = around.texts()
+        for number, text in enumerate(found):
+            cluster.put(ingress(f"{kind}{number}", {**more, field.annotation: text}))
+    cluster.put(ingress("plain", more))
+    cluster.process_batch()
+    files = cluster.texts()
     parsed = {name: shape(text, tmp_path) for name, text in files.items() if name.startswith("conf.d/shop-")}
     harmless = [found for name, found in parsed.items() if not name.startswith("conf.d/shop-text")]
     for number, text in enumerate(texts):
         if found := parsed.get(f"conf.d/shop-text{number}.conf"):
             assert same(found, harmless, field), text
         else:
-            assert around.standing()[f"shop/text{number}"].startswith("Rejected"), text
-    assert_taken(nginx, layout, around.files, field)
+            assert cluster.reported()[f"shop/text{number}"].startswith("Rejected"), text
+    assert_taken(nginx, layout, cluster.files, field)
 
 
 @pytest.mark.parametrize("field", KEYS, ids=lambda field: field.setting.key)
 def test_key_of_the_configmap(field: Field, nginx: str, layout: Layout, tmp_path: Path) -> None:
-    around = world(nginx, layout)
-    around.put(ingress("cafe", {}))
+    cluster = cluster_with_services(nginx, layout)
+    cluster.put(ingress("cafe", {}))
     more = companions(field, Where.CONFIGMAP)
 
     def under(data: dict[str, str]) -> tuple[Counter[str], bool]:
         """Return the directives of all files under this ConfigMap, and whether the key was refused."""
         namespace, _, name = CONFIG.partition("/")
-        around.put(made(ConfigMap, metadata={"namespace": namespace, "name": name}, data=data))
-        walk = around.walk()
-        whole = b"\n".join(text for name, text in sorted(around.texts().items()) if name.endswith(".conf"))
-        refused = any(problem.field == field.setting.key for problem in walk.config_map or ())
+        cluster.put(api_object(ConfigMap, metadata={"namespace": namespace, "name": name}, data=data))
+        generation = cluster.process_batch()
+        whole = b"\n".join(text for name, text in sorted(cluster.texts().items()) if name.endswith(".conf"))
+        refused = any(problem.field == field.setting.key for problem in generation.config_map or ())
         return shape(whole, tmp_path), refused
 
     harmless = [under(more)[0]]
@@ -204,7 +206,7 @@ def test_key_of_the_configmap(field: Field, nginx: str, layout: Layout, tmp_path
         found, refused = under({**more, field.setting.key: text})
         assert same(found, harmless, field), text
         if not refused:
-            assert_taken(nginx, layout, around.files, field)
+            assert_taken(nginx, layout, cluster.files, field)
 
 
 def test_the_sample_reaches_both_sides() -> None:

@@ -30,8 +30,8 @@ from tests.live.json_objects import Json, endpoints, ingress_class, service
 from tests.live.knobs.backends import LOOPBACK, Backend
 from tests.live.knobs.hosts import CHOSEN_PORT
 from tests.nginx_binaries import BINARIES, capabilities, prepare
+from tests.simulated_cluster import flags
 from tests.waiting import DEADLINE_S, eventually
-from tests.world import flags
 
 WHEEL = embedded() or next(iter(BINARIES.values()), "")
 """The nginx of tests whose knobs every build knows alike."""

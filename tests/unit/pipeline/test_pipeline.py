@@ -20,8 +20,8 @@ from headgate.render import HTTP, MAIN, BadTemplate, Renderer
 from headgate.resolve import DEFAULT
 from headgate.translate import translate
 from headgate.watch import Collection
-from tests.properties.test_rooms import SECRETS
-from tests.world import CURRENT, flags
+from tests.properties.cluster_objects import SECRETS
+from tests.simulated_cluster import CURRENT, flags
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 CONFIG_MAP = ConfigMap.KIND.ref("nginx-ingress", "nginx-config")

@@ -1,6 +1,6 @@
 """Hostile text in any field of any object: refused, or one argument of the directive where it belongs.
 
-The whole road is walked, from objects to files. What nginx would read is compared, directive by directive, with what
+Each is processed from the object to the files. What nginx would read is compared, directive by directive, with what
 it reads when the field holds something harmless.
 """
 
@@ -13,8 +13,8 @@ import pytest
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Service, TopLevel
 from headgate.settings import REGISTRY
 from tests.nginx_lexer import directives
+from tests.simulated_cluster import SimulatedCluster
 from tests.unit.settings.knob_samples import SAMPLES
-from tests.world import World
 
 FRAGMENTS = (
     ";", "{", "}", "\n", "\r", "#", "\\", "$", "../", '"', "'", "`", "\x00", " ", "\t", "${", "; mark on;",
@@ -61,11 +61,11 @@ def ingress(name: str, annotations: dict[str, str] | None = None, **changes: obj
     return msgspec.convert({"metadata": metadata, "spec": spec | changes}, Ingress)
 
 
-def world() -> World:
-    """Begin with a Service, its endpoints and an Ingress that nothing is wrong with."""
-    made = World(FLAGS)
-    made.put(msgspec.convert(SERVICE, Service), msgspec.convert(SLICE, EndpointSlice), ingress("good"))
-    return made
+def cluster_with_good_ingress() -> SimulatedCluster:
+    """Return a cluster with a Service, its endpoints and an Ingress that nothing is wrong with."""
+    cluster = SimulatedCluster(FLAGS)
+    cluster.put(msgspec.convert(SERVICE, Service), msgspec.convert(SLICE, EndpointSlice), ingress("good"))
+    return cluster
 
 
 def hostile(name: str) -> Iterator[str]:
@@ -81,27 +81,27 @@ def names(text: str) -> Counter[tuple[tuple[str, ...], str]]:
     return Counter((directive.within, directive.name) for directive in directives(text))
 
 
-def files(made: World) -> dict[str, str]:
-    """Walk; return every file that nginx reads as configuration."""
-    made.walk()
-    return {name: file.data.decode() for name, file in made.files.items() if name.endswith(".conf")}
+def files(cluster: SimulatedCluster) -> dict[str, str]:
+    """Process the batch; return every file that nginx reads as configuration."""
+    cluster.process_batch()
+    return {name: file.data.decode() for name, file in cluster.files.items() if name.endswith(".conf")}
 
 
 @pytest.mark.parametrize("key", ANNOTATIONS)
 def test_an_annotation_stays_in_its_directive(key: str) -> None:
     name = ANNOTATIONS[key]
     more = {f"nginx.org/{other}": text for other, text in COMPANIONS.get(name, {}).items()}
-    made = world()
-    good = files(made)["conf.d/default-good.conf"]
+    cluster = cluster_with_good_ingress()
+    good = files(cluster)["conf.d/default-good.conf"]
     benign = [text for text in SAMPLES[name].taken if text.strip()]
-    made.put(*(ingress(f"benign-{i}", {**more, key: text}) for i, text in enumerate(benign)))
+    cluster.put(*(ingress(f"benign-{i}", {**more, key: text}) for i, text in enumerate(benign)))
     texts = list(dict.fromkeys(hostile(name)))
-    made.put(*(ingress(f"bad-{i}", {**more, key: text}) for i, text in enumerate(texts)))
-    found = files(made)
+    cluster.put(*(ingress(f"bad-{i}", {**more, key: text}) for i, text in enumerate(texts)))
+    found = files(cluster)
     known: set[tuple[tuple[str, ...], str]] = set()
     for text in (good, *(text for file, text in found.items() if "benign" in file)):
         known |= set(names(text))
-    standing = made.standing()
+    standing = cluster.reported()
     for i, text in enumerate(texts):
         file = found.get(f"conf.d/default-bad-{i}.conf")
         if file is None:
@@ -118,15 +118,15 @@ def test_an_annotation_stays_in_its_directive(key: str) -> None:
 @pytest.mark.parametrize("key", KEYS)
 def test_a_key_of_the_configmap_stays_in_its_directive(key: str) -> None:
     name = KEYS[key]
-    made = world()
+    cluster = cluster_with_good_ingress()
     known: dict[str, set[tuple[tuple[str, ...], str]]] = {}
     for text in ["", *SAMPLES[name].taken]:
-        made.put(config_map({**COMPANIONS.get(name, {}), key: text} if text else {}))
-        for file, content in files(made).items():
+        cluster.put(config_map({**COMPANIONS.get(name, {}), key: text} if text else {}))
+        for file, content in files(cluster).items():
             known.setdefault(file, set()).update(names(content))
     for text in dict.fromkeys(hostile(name)):
-        made.put(config_map({**COMPANIONS.get(name, {}), key: text}))
-        for file, content in files(made).items():
+        cluster.put(config_map({**COMPANIONS.get(name, {}), key: text}))
+        for file, content in files(cluster).items():
             assert set(names(content)) <= known[file], (key, text, file)
 
 
@@ -177,8 +177,8 @@ def at_name(text: str) -> list[TopLevel]:
 
 
 def at_namespace(text: str) -> list[TopLevel]:
-    made = ingress("bad")
-    return [msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, namespace=text))]
+    cluster = ingress("bad")
+    return [msgspec.structs.replace(cluster, metadata=msgspec.structs.replace(cluster.metadata, namespace=text))]
 
 
 def at_class(text: str) -> list[TopLevel]:
@@ -239,18 +239,18 @@ FIELDS = {
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.__name__.removeprefix("at_"))
 def test_a_field_of_an_object_stays_in_its_argument(field: Callable[[str], list[TopLevel]]) -> None:
     text = FIELDS[field]
-    made = world()
-    good = files(made)
-    made.put(*field(text))
-    known = {at for content in files(made).values() for at in names(content)} | {((), "map"), (("map",), text)}
+    cluster = cluster_with_good_ingress()
+    good = files(cluster)
+    cluster.put(*field(text))
+    known = {at for content in files(cluster).values() for at in names(content)} | {((), "map"), (("map",), text)}
     for fragment in FRAGMENTS:
         for bad in (fragment, text + fragment, fragment + text):
-            made = world()
+            cluster = cluster_with_good_ingress()
             objects = field(bad)
-            made.put(*objects)
-            found = files(made)
+            cluster.put(*objects)
+            found = files(cluster)
             for file, content in found.items():
                 assert {at for at in names(content) if "map" not in at[0]} <= known, (bad, file)
             assert found["conf.d/default-good.conf"] == good["conf.d/default-good.conf"]
-            assert not any(".." in file.split("/") or file.startswith("/") for file in made.files)
-            assert all(file.count("/") <= 1 and file.isprintable() and " " not in file for file in made.files), bad
+            assert not any(".." in file.split("/") or file.startswith("/") for file in cluster.files)
+            assert all(file.count("/") <= 1 and file.isprintable() and " " not in file for file in cluster.files), bad

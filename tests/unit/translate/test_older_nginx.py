@@ -5,75 +5,75 @@ from typing import Any
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Service
 from headgate.ir import Capabilities
 from tests.nginx_lexer import directives
-from tests.world import CURRENT, World, made
+from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config")
 DEBIAN_12 = Capabilities()
 
 
-def world(
+def cluster_with(
     annotations: dict[str, str], capabilities: Capabilities = CURRENT, external: str = "", **data: str
-) -> tuple[World, list[str]]:
-    """Return a world with one Ingress, and what is said of it and of the ConfigMap."""
-    around = World(FLAGS, capabilities)
+) -> tuple[SimulatedCluster, list[str]]:
+    """Return a cluster with one Ingress, and what was reported of it and of the ConfigMap."""
+    cluster = SimulatedCluster(FLAGS, capabilities)
     backend = {"service": {"name": "tea", "port": {"number": 80}}}
     rule = {"host": "a.test", "http": {"paths": [{"path": "/tea", "pathType": "Exact", "backend": backend}]}}
     spec: dict[str, Any] = {"ingressClassName": "nginx", "defaultBackend": backend, "rules": [rule]}
     service = {"type": "ExternalName", "externalName": external} if external else {"ports": [{"port": 80}]}
     labels = {"kubernetes.io/service-name": "tea"}
     endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in (1, 2)]
-    around.put(
-        made(Ingress, metadata={"namespace": "shop", "name": "cafe", "annotations": annotations}, spec=spec),
-        made(Service, metadata={"namespace": "shop", "name": "tea"}, spec=service),
-        made(EndpointSlice, metadata={"namespace": "shop", "name": "tea", "labels": labels}, addressType="IPv4",
+    cluster.put(
+        api_object(Ingress, metadata={"namespace": "shop", "name": "cafe", "annotations": annotations}, spec=spec),
+        api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec=service),
+        api_object(EndpointSlice, metadata={"namespace": "shop", "name": "tea", "labels": labels}, addressType="IPv4",
              ports=[{"port": 80}], endpoints=endpoints),
-        made(ConfigMap, metadata={"namespace": "nginx-ingress", "name": "nginx-config"},
+        api_object(ConfigMap, metadata={"namespace": "nginx-ingress", "name": "nginx-config"},
              data={key.replace("_", "-"): text for key, text in data.items()}),
     )  # fmt: skip
-    walk = around.walk()
-    return around, [around.standing()["shop/cafe"], *map(str, walk.config_map or ())]
+    generation = cluster.process_batch()
+    return cluster, [cluster.reported()["shop/cafe"], *map(str, generation.config_map or ())]
 
 
-def text(around: World) -> str:
-    return around.texts()["conf.d/shop-cafe.conf"].decode()
+def text(cluster: SimulatedCluster) -> str:
+    return cluster.texts()["conf.d/shop-cafe.conf"].decode()
 
 
 def test_sticky_cookies_need_a_new_nginx() -> None:
     asked = {"nginx.org/sticky-cookie-services": "serviceName=tea srv_id"}
-    able, (told, *_) = world(asked)
+    able, (told, *_) = cluster_with(asked)
     assert "    sticky cookie srv_id;\n" in text(able)
     assert told.startswith("AddedOrUpdated: ")
-    old, (told, *_) = world(asked, DEBIAN_12)
+    old, (told, *_) = cluster_with(asked, DEBIAN_12)
     assert "sticky" not in text(old)
     assert "nginx.org/sticky-cookie-services: needs nginx 1.29.6 with its sticky module" in told
     assert "(clients go to any backend)" in told
 
 
 def test_names_are_resolved_at_each_reload_by_an_old_nginx() -> None:
-    old, told = world({}, DEBIAN_12, external="tea.example.org", resolver_addresses="10.96.0.10")
+    old, told = cluster_with({}, DEBIAN_12, external="tea.example.org", resolver_addresses="10.96.0.10")
     assert "    server tea.example.org:80;\n" in text(old)
     reason = "resolver-addresses: needs nginx 1.27.3, and this one is 1.22.1"
     assert told[1:] == [f"{reason} (ExternalName Services are resolved at each reload)"]
-    able, told = world({}, external="tea.example.org", resolver_addresses="10.96.0.10")
+    able, told = cluster_with({}, external="tea.example.org", resolver_addresses="10.96.0.10")
     assert "    server tea.example.org:80 resolve;\n" in text(able)
     assert told[1:] == []
 
 
 def test_an_external_address_needs_no_resolver() -> None:
-    able, _ = world({}, external="192.0.2.1", resolver_addresses="10.96.0.10")
+    able, _ = cluster_with({}, external="192.0.2.1", resolver_addresses="10.96.0.10")
     assert "    server 192.0.2.1:80;\n" in text(able)
 
 
 def test_a_location_that_speaks_grpc_keeps_its_errors() -> None:
     asked = {"nginx.org/custom-http-errors": "503", "nginx.org/grpc-services": "tea"}
-    around, _ = world(asked, http2="true")
-    pages = [list(at.arguments) for at in directives(text(around)) if at.name == "error_page"]
+    cluster, _ = cluster_with(asked, http2="true")
+    pages = [list(at.arguments) for at in directives(text(cluster)) if at.name == "error_page"]
     assert pages[0] == ["503", "@custom_default_backend"]
     assert ["503", "=", "@grpcerror503"] in pages
 
 
 def test_no_kept_connections_are_said_only_to_an_nginx_that_keeps_some() -> None:
     for capabilities, said in ((CURRENT, True), (DEBIAN_12, False)):
-        around, _ = world({"nginx.org/keepalive": "0"}, capabilities)
-        assert ("    keepalive 0;\n" in text(around)) is said
-        assert "Connection" not in text(around)
+        cluster, _ = cluster_with({"nginx.org/keepalive": "0"}, capabilities)
+        assert ("    keepalive 0;\n" in text(cluster)) is said
+        assert "Connection" not in text(cluster)

@@ -8,14 +8,14 @@ from headgate.api import Ingress, Pod, Service, TopLevel
 from headgate.pipeline.replicas import count_ready
 from headgate.problems import ObjectRef
 from headgate.watch.replicas import selector
-from tests.world import World, made
+from tests.simulated_cluster import SimulatedCluster, api_object
 
 FLAGS = ("-ingress-class=nginx",)
 
 
 def pod(name: str, *, ready: bool = True) -> TopLevel:
     status = {"conditions": [{"type": "Ready", "status": str(ready)}, {"type": "Initialized", "status": "True"}]}
-    return made(Pod, metadata={"namespace": "edge", "name": name}, status=status)
+    return api_object(Pod, metadata={"namespace": "edge", "name": name}, status=status)
 
 
 def ingress(name: str, **annotations: str) -> TopLevel:
@@ -26,20 +26,20 @@ def ingress(name: str, **annotations: str) -> TopLevel:
     }
     said = {f"nginx.org/{key.replace('_', '-')}": text for key, text in annotations.items()}
     metadata = {"namespace": "shop", "name": name, "annotations": said}
-    return made(Ingress, metadata=metadata, spec={"ingressClassName": "nginx", "rules": [rule]})
+    return api_object(Ingress, metadata=metadata, spec={"ingressClassName": "nginx", "rules": [rule]})
 
 
-def rate(world: World, name: str = "cafe") -> str:
-    text = world.texts()[f"conf.d/shop-{name}.conf"].decode()
+def rate(cluster: SimulatedCluster, name: str = "cafe") -> str:
+    text = cluster.texts()[f"conf.d/shop-{name}.conf"].decode()
     return text.partition(" rate=")[2].partition(";")[0]
 
 
-def world_of(*pods: TopLevel, asked: str = "10r/s", scale: str = "true") -> World:
-    world = World(FLAGS)
-    service = made(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
-    world.put(service, ingress("cafe", limit_req_rate=asked, limit_req_scale=scale), *pods)
-    world.walk()
-    return world
+def cluster_with(*pods: TopLevel, asked: str = "10r/s", scale: str = "true") -> SimulatedCluster:
+    cluster = SimulatedCluster(FLAGS)
+    service = api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
+    cluster.put(service, ingress("cafe", limit_req_rate=asked, limit_req_scale=scale), *pods)
+    cluster.process_batch()
+    return cluster
 
 
 @pytest.mark.parametrize(
@@ -48,36 +48,36 @@ def world_of(*pods: TopLevel, asked: str = "10r/s", scale: str = "true") -> Worl
      ("1r/m", 5, "1r/m"), ("10r/s", 0, "10r/s")],
 )  # fmt: skip
 def test_the_share_of_one_replica(asked: str, replicas: int, share: str) -> None:
-    assert rate(world_of(*(pod(f"headgate-{number}") for number in range(replicas)), asked=asked)) == share
+    assert rate(cluster_with(*(pod(f"headgate-{number}") for number in range(replicas)), asked=asked)) == share
 
 
 def test_only_those_that_are_ready_count_and_only_those_who_ask_are_touched() -> None:
-    world = world_of(pod("a"), pod("b", ready=False))
-    world.put(ingress("other", limit_req_rate="10r/s"))
-    world.walk()
-    assert (rate(world), rate(world, "other")) == ("10r/s", "10r/s")
-    world.put(pod("b"))
-    walk = world.walk()
-    assert walk.generated == {Ingress.KIND.ref("shop", "cafe")}
-    assert (rate(world), rate(world, "other")) == ("5r/s", "10r/s")
-    world.drop(ObjectRef("Pod", "edge", "a"))
-    world.walk()
-    assert rate(world) == "10r/s"
+    cluster = cluster_with(pod("a"), pod("b", ready=False))
+    cluster.put(ingress("other", limit_req_rate="10r/s"))
+    cluster.process_batch()
+    assert (rate(cluster), rate(cluster, "other")) == ("10r/s", "10r/s")
+    cluster.put(pod("b"))
+    generation = cluster.process_batch()
+    assert generation.generated == {Ingress.KIND.ref("shop", "cafe")}
+    assert (rate(cluster), rate(cluster, "other")) == ("5r/s", "10r/s")
+    cluster.delete(ObjectRef("Pod", "edge", "a"))
+    cluster.process_batch()
+    assert rate(cluster) == "10r/s"
 
 
 def test_pods_that_come_and_go_touch_nothing_where_nobody_asks() -> None:
-    world = world_of(pod("a"), scale="false")
-    world.put(pod("b"))
-    assert not world.walk().generated
-    assert rate(world) == "10r/s"
+    cluster = cluster_with(pod("a"), scale="false")
+    cluster.put(pod("b"))
+    assert not cluster.process_batch().generated
+    assert rate(cluster) == "10r/s"
 
 
 def test_pods_of_a_folder_are_no_replicas() -> None:
-    world = World(("--manifests=.",))
-    service = made(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
-    world.put(service, ingress("cafe", limit_req_rate="10r/s", limit_req_scale="true"), pod("a"), pod("b"))
-    world.walk()
-    assert rate(world) == "10r/s"
+    cluster = SimulatedCluster(("--manifests=.",))
+    service = api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
+    cluster.put(service, ingress("cafe", limit_req_rate="10r/s", limit_req_scale="true"), pod("a"), pod("b"))
+    cluster.process_batch()
+    assert rate(cluster) == "10r/s"
 
 
 def test_replicas_are_found_by_the_labels_that_a_rollout_keeps() -> None:

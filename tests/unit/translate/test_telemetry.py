@@ -5,7 +5,7 @@ from msgspec import structs
 from headgate.api import ConfigMap
 from headgate.ir import Capabilities
 from tests.nginx_lexer import directives
-from tests.world import CURRENT, World, made
+from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config")
 ABLE = structs.replace(CURRENT, otel="/usr/lib/nginx/modules/ngx_otel_module.so")
@@ -13,10 +13,10 @@ ABLE = structs.replace(CURRENT, otel="/usr/lib/nginx/modules/ngx_otel_module.so"
 
 def main(data: dict[str, str], capabilities: Capabilities = ABLE) -> tuple[list[str], list[str]]:
     """Return the directives of nginx.conf about telemetry, and what is said."""
-    world = World(FLAGS, capabilities)
-    world.put(made(ConfigMap, metadata={"namespace": "nginx-ingress", "name": "nginx-config"}, data=data))
-    problems = world.walk().config_map or ()
-    found = directives(world.texts()["nginx.conf"].decode())
+    cluster = SimulatedCluster(FLAGS, capabilities)
+    cluster.put(api_object(ConfigMap, metadata={"namespace": "nginx-ingress", "name": "nginx-config"}, data=data))
+    problems = cluster.process_batch().config_map or ()
+    found = directives(cluster.texts()["nginx.conf"].decode())
     telling = [" ".join((at.name, *at.arguments)) for at in found if "otel" in " ".join((at.name, *at.arguments)) or
                at.name in {"endpoint", "header"}]  # fmt: skip
     return telling, [str(problem) for problem in problems]

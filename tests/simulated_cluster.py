@@ -1,4 +1,4 @@
-"""The pure rooms over a handful of objects: put some in, take some out, walk, and look at what nginx would have."""
+"""The pipeline over a handful of objects: add and delete some, process them, and look at what nginx would have."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -34,36 +34,36 @@ def flags(argv: Iterable[str]) -> Options:
     return options
 
 
-class Ears:
-    """Remembers the last Verdict about each object, and how many there were."""
+class RecordedEvents:
+    """The last Verdict about each object, and how many were recorded."""
 
     def __init__(self) -> None:
         self.last: dict[ObjectRef, Verdict] = {}
-        self.heard = 0
+        self.count = 0
 
     def record(self, *verdicts: Verdict) -> None:
-        self.heard += len(verdicts)
+        self.count += len(verdicts)
         self.last.update((verdict.ref, verdict) for verdict in verdicts)
 
     def forget(self, ref: ObjectRef) -> None:
         self.last.pop(ref, None)
 
 
-class Desk:
-    """Knows what the status of each object says."""
+class RecordedStatuses:
+    """The Verdict that the status of each object shows."""
 
     def __init__(self) -> None:
-        self.says: dict[ObjectRef, Verdict] = {}
+        self.current: dict[ObjectRef, Verdict] = {}
 
     def report(self, verdict: Verdict) -> None:
-        self.says[verdict.ref] = verdict
+        self.current[verdict.ref] = verdict
 
     def forget(self, ref: ObjectRef) -> None:
-        self.says.pop(ref, None)
+        self.current.pop(ref, None)
 
 
-class World:
-    """A cluster of frozen objects and the Rooms that watch it; nginx accepts everything here."""
+class SimulatedCluster:
+    """A cluster of frozen objects and the Pipeline that serves it; nginx accepts everything here."""
 
     def __init__(
         self,
@@ -79,10 +79,10 @@ class World:
         self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
         self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), lambda: 0.0)
         self.generation: Generation | None = None
-        self.events, self.desk = Ears(), Desk()
+        self.events, self.statuses = RecordedEvents(), RecordedStatuses()
         named = options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
-        sinks = Sinks(self.events, self.desk, POD)
+        sinks = Sinks(self.events, self.statuses, POD)
         self._reporter = Reporter(CLAIMANTS, lambda kind, ref: self.collections[kind].get(ref), sinks, config_map)
         self._pending: set[ObjectRef] = set()
 
@@ -93,7 +93,7 @@ class World:
                 self.collections[type(item)][item.ref] = item
                 self._pending.add(item.ref)
 
-    def drop(self, *refs: ObjectRef) -> None:
+    def delete(self, *refs: ObjectRef) -> None:
         """Delete what *refs* name."""
         for ref in refs:
             for objects in self.collections.values():
@@ -104,8 +104,8 @@ class World:
         """Return everything that is there."""
         return [item for objects in self.collections.values() for item in objects.values()]
 
-    def walk(self) -> Generation:
-        """Take what changed since the last walk through the pipeline as one batch, and tell the owners."""
+    def process_batch(self) -> Generation:
+        """Process what changed since the last batch as one batch, and report to the owners."""
         everything = {item.ref: item for item in self.objects()}
         changes = {ref: everything.get(ref) for ref in self._pending}
         self._pending = set()
@@ -117,7 +117,7 @@ class World:
 
     @property
     def files(self) -> FileSet:
-        """What nginx would have after the last walk."""
+        """What nginx would have after the last batch."""
         assert self.generation
         return self.generation.files
 
@@ -125,15 +125,15 @@ class World:
         """Return the content of every file."""
         return {name: file.data for name, file in self.files.items()}
 
-    def standing(self) -> dict[str, str]:
+    def reported(self) -> dict[str, str]:
         """Return what the owner of each Ingress was told last: its reason and message."""
         return {
             ref.key: f"{verdict.reason}: {verdict.message}"
-            for ref, verdict in sorted(self.desk.says.items())
+            for ref, verdict in sorted(self.statuses.current.items())
             if ref.kind == Ingress.KIND.name
         }
 
 
-def made(model: type[TopLevel], **fields: object) -> TopLevel:
+def api_object(model: type[TopLevel], **fields: object) -> TopLevel:
     """Make an object of *model* from the fields of its JSON."""
     return msgspec.convert(fields, model)

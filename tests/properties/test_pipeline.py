@@ -1,0 +1,146 @@
+"""What nginx gets depends on the objects that are there, never on how they came: in what order, in which batches."""
+
+from itertools import permutations
+from typing import Any
+
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from headgate.api import EndpointSlice, Ingress, Secret, Service, TopLevel
+from headgate.controller.gauges import count_roles
+from headgate.problems import ObjectRef
+from tests.nginx_lexer import directives
+from tests.properties.cluster_objects import OBJECTS, SECRETS, object_in, repeatable
+from tests.simulated_cluster import SimulatedCluster
+
+FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
+
+
+def reported(cluster: SimulatedCluster) -> dict[ObjectRef, str]:
+    """Return what the owner of every Ingress was told last."""
+    return {ref: f"{verdict.reason} {verdict.message}" for ref, verdict in cluster.statuses.current.items()}
+
+
+def processed_at_once(objects: list[TopLevel]) -> SimulatedCluster:
+    """Return a cluster whose *objects* were processed in one batch."""
+    cluster = SimulatedCluster(FLAGS)
+    cluster.put(*objects)
+    cluster.process_batch()
+    return cluster
+
+
+def assert_same(one: SimulatedCluster, other: SimulatedCluster) -> None:
+    assert one.texts() == other.texts()
+    assert reported(one) == reported(other)
+    assert count_roles(one.generation) == count_roles(other.generation)
+
+
+@repeatable
+@given(st.lists(OBJECTS, max_size=12, unique_by=lambda item: item.ref), st.randoms(use_true_random=False))
+def test_order_within_a_batch_makes_no_difference(objects: list[TopLevel], random: Any) -> None:
+    shuffled = random.sample(objects, len(objects))
+    assert_same(processed_at_once(objects), processed_at_once(shuffled))
+
+
+@repeatable
+@given(st.lists(OBJECTS, max_size=10))
+def test_every_file_is_well_formed(objects: list[TopLevel]) -> None:
+    for name, text in processed_at_once(objects).texts().items():
+        if name.endswith(".conf"):
+            directives(text.decode())
+
+
+@repeatable
+@given(st.lists(OBJECTS, max_size=10))
+def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
+    files = processed_at_once(objects).texts()
+    found = [at for name, text in files.items() if name.endswith(".conf") for at in directives(text.decode())]
+    upstreams = [at.arguments[0] for at in found if at.name == "upstream"]
+    assert len(set(upstreams)) == len(upstreams)
+    named = {at.arguments[0].split("//")[1].split("/")[0] for at in found if at.name in {"proxy_pass", "grpc_pass"}}
+    assert named <= set(upstreams)
+    servers = [at.arguments[0] for at in found if at.name == "server_name"]
+    assert len(set(servers)) == len(servers)
+    zones = {at.arguments[1].removeprefix("zone=").split(":")[0] for at in found if at.name == "limit_req_zone"}
+    assert {at.arguments[0].removeprefix("zone=") for at in found if at.name == "limit_req"} <= zones
+
+
+@repeatable
+@given(st.lists(OBJECTS, max_size=10))
+def test_nothing_is_left_when_everything_is_gone(objects: list[TopLevel]) -> None:
+    cluster = processed_at_once(objects)
+    cluster.delete(*(item.ref for item in objects))
+    cluster.process_batch()
+    assert_same(cluster, processed_at_once([]))
+
+
+def test_what_an_ingress_points_at_may_come_in_any_order() -> None:
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "tea", "port": {"number": 80}}}}
+    spec = {
+        "ingressClassName": "nginx",
+        "tls": [{"hosts": ["a.test"], "secretName": "cert"}],
+        "rules": [{"host": "a.test", "http": {"paths": [path]}}],
+    }
+    slice_ = {"addressType": "IPv4", "ports": [{"port": 8080}], "endpoints": [{"addresses": ["10.0.0.1"]}]}
+    objects = [
+        object_in(Ingress, "shop", "x", spec=spec),
+        object_in(Service, "shop", "tea", spec={"ports": [{"port": 80}]}),
+        object_in(EndpointSlice, "shop", "s1", metadata={"labels": {"kubernetes.io/service-name": "tea"}}, **slice_),
+        object_in(Secret, "shop", "cert", type=SECRETS[0][0], data=SECRETS[0][1]),
+    ]
+    whole = processed_at_once(objects)
+    assert b"10.0.0.1:8080" in whole.texts()["conf.d/shop-x.conf"]
+    assert "secrets/shop-cert" in whole.files
+    for order in permutations(objects):
+        cluster = SimulatedCluster(FLAGS)
+        for item in order:
+            cluster.put(item)
+            cluster.process_batch()
+        assert_same(cluster, whole)
+
+
+class Batches(RuleBasedStateMachine):
+    """Objects are added, changed and deleted in batches; after each, the state is as if all had come in one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = SimulatedCluster(FLAGS)
+
+    @rule(objects=st.lists(OBJECTS, min_size=1, max_size=3))
+    def add_or_change(self, objects: list[TopLevel]) -> None:
+        self.cluster.put(*objects)
+        self.process_and_compare()
+
+    @rule(data=st.data(), more=st.lists(OBJECTS, max_size=1))
+    def delete_and_add(self, data: st.DataObject, more: list[TopLevel]) -> None:
+        refs = sorted(item.ref for item in self.cluster.objects())
+        self.cluster.delete(*data.draw(st.lists(st.sampled_from(refs), max_size=3) if refs else st.just([])))
+        self.cluster.put(*more)
+        self.process_and_compare()
+
+    def process_and_compare(self) -> None:
+        self.cluster.process_batch()
+        assert_same(self.cluster, processed_at_once(self.cluster.objects()))
+
+
+Batches.TestCase.settings = settings(derandomize=True, deadline=None, max_examples=60, stateful_step_count=12)
+TestBatches = Batches.TestCase
+
+
+def test_generated_objects_are_served_and_rejected_for_many_reasons() -> None:
+    """Otherwise the properties above would say little."""
+    served, refused = set(), set()
+
+    @seed(1)
+    @settings(deadline=None, max_examples=80, database=None)
+    @given(st.lists(OBJECTS, min_size=6, max_size=12))
+    def count(objects: list[TopLevel]) -> None:
+        for verdict in processed_at_once(objects).statuses.current.values():
+            (served if verdict.served else refused).add(verdict.message)
+
+    count()
+    assert len(served) > 10
+    assert len(refused) > 5
+    assert any("taken by other resources" in message for message in refused)
+    assert any("Ingress master" in message for message in refused)
