@@ -177,7 +177,7 @@ class App:
         named = self._options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         level = logging.DEBUG if self._client else logging.INFO
-        return Reporter(CLAIMANTS, self._watches.find, sinks, config_map, ignored_level=level)
+        return Reporter(CLAIMANTS, self._watches.known, sinks, config_map, ignored_level=level)
 
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None

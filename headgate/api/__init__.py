@@ -1,6 +1,6 @@
 """Kubernetes objects as types: lean, frozen, decoded by msgspec."""
 
-from headgate.api.base import Kind, Model, Object, ObjectMeta, TopLevel
+from headgate.api.base import Kind, Model, Object, ObjectMeta, TopLevel, Undecodable
 from headgate.api.coordination import Lease, LeaseSpec
 from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
 from headgate.api.discovery import EndpointSlice
@@ -38,4 +38,5 @@ __all__ = [
     "Secret",
     "Service",
     "TopLevel",
+    "Undecodable",
 ]

@@ -7,11 +7,11 @@ is ``X | None`` and readers write ``spec.rules or ()``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, Self, dataclass_transform
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, dataclass_transform
 
 import msgspec
 
-from headgate.problems import ObjectRef
+from headgate.problems import ObjectRef, Problem
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=False, field_specifiers=(msgspec.field,))
@@ -129,6 +129,22 @@ class TopLevel(Model):
         """Return the JSON object to send, ``apiVersion`` and ``kind`` included."""
         body: dict[str, Any] = msgspec.to_builtins(self)
         return {"apiVersion": self.KIND.api_version, "kind": self.KIND.name, **body}
+
+
+M = TypeVar("M", bound=TopLevel)
+
+
+class Undecodable(msgspec.Struct, Generic[M], frozen=True):
+    """An object that is there and cannot be used.
+
+    Attributes:
+        problem: the field with the wrong type, what is there, and what to write.
+        remains: the object without the fields that do not decode: enough to know whose it is and how to name it in an
+            event (its UID, its class), and nothing to serve; ``None`` if not even that.
+    """
+
+    problem: Problem
+    remains: M | None = None
 
 
 def without_nulls(value: Any) -> Any:

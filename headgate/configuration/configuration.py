@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.configuration.arbiter import Arbiter, Claimant
 from headgate.configuration.claims import Attachment, Candidate, Claims, Slot
 from headgate.configuration.classes import ClassRule
@@ -84,9 +84,16 @@ class Configuration:
         self._classes = classes
         return changed
 
-    def update(self, upserts: Iterable[TopLevel], deletes: Iterable[ObjectRef]) -> Update:
-        """Take a batch; an object that becomes invalid is withdrawn (contract line 92)."""
+    def update(
+        self,
+        upserts: Iterable[TopLevel],
+        deletes: Iterable[ObjectRef],
+        undecodable: Iterable[Undecodable[Any]] = (),
+    ) -> Update:
+        """Take a batch; an object that becomes invalid, or does not decode, is withdrawn (contract line 92)."""
         batch = _Batch()
+        for broken in undecodable:
+            self._take_undecodable(broken, batch)
         for ref in deletes:
             if self._forget(ref, batch):
                 batch.gone.add(ref)
@@ -109,6 +116,18 @@ class Configuration:
                 batch.gone.add(item.ref)
         elif self._accept(item, kind, batch):
             batch.seen.add(item.ref)
+
+    def _take_undecodable(self, broken: Undecodable[Any], batch: _Batch) -> None:
+        """Withdraw an object that does not decode; its owner is told if it is of the class that is served."""
+        ref, remains = broken.problem.origin, broken.remains
+        kind = self._kinds.get(type(remains)) if remains else None
+        known = self._forget(ref, batch)
+        if kind is None or self._classes.ignores(kind.class_of(remains)):
+            if known:
+                batch.gone.add(ref)
+            return
+        self._complaints[ref] = [broken.problem]
+        batch.seen.add(ref)
 
     def _accept(self, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
         """Validate *item* and let it claim; return whether anything but its status changed."""

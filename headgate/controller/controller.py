@@ -11,13 +11,12 @@ from typing import Protocol
 
 from msgspec import structs
 
-from headgate.api import TopLevel
 from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, FileSet, Outcome
 from headgate.ir.apply import APPLY_S
 from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager, Reason
-from headgate.pipeline import Generation, Pipeline
+from headgate.pipeline import Changes, Generation, Pipeline
 from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class Measures(Protocol):
 class Objects(Protocol):
     """Where the newest versions of objects are."""
 
-    def read(self, keys: Iterable[ObjectRef], /) -> Mapping[ObjectRef, TopLevel | None]:
+    def read(self, keys: Iterable[ObjectRef], /) -> Changes:
         """Return the newest version of each object that *keys* name, ``None`` for those that are gone."""
         ...
 

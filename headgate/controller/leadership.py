@@ -106,5 +106,6 @@ class Leadership:
             self.status.follow()
 
     def _ingress(self, ref: ObjectRef) -> Ingress | None:
-        found = self._watches.find(Ingress, ref)
+        """Return an Ingress, also one that does not decode: its status is still to be cleared."""
+        found = self._watches.known(Ingress, ref)
         return found if isinstance(found, Ingress) else None

@@ -11,12 +11,12 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.backoff import retry_delay
 from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable
 from headgate.k8s.jitter import jittered
 from headgate.k8s.store import Store
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +41,14 @@ class Change(msgspec.Struct, Generic[M], frozen=True):
         version: resource version to resume from after this event.
         ref: the object; ``None`` for a bookmark.
         object: its new state; ``None`` if deleted, a bookmark, or not decodable.
-        problem: why the object cannot be decoded.
+        undecodable: why there is no object, though it is there.
     """
 
     type: ChangeType
     version: str
     ref: ObjectRef | None = None
     object: M | None = None
-    problem: Problem | None = None
+    undecodable: Undecodable[M] | None = None
 
 
 class Listing(msgspec.Struct, Generic[M], frozen=True):
@@ -57,12 +57,12 @@ class Listing(msgspec.Struct, Generic[M], frozen=True):
     Attributes:
         version: resource version to watch from.
         objects: everything that decodes.
-        problems: why each of the others does not.
+        undecodable: why each of the others does not.
     """
 
     version: str
     objects: Mapping[ObjectRef, M]
-    problems: Mapping[ObjectRef, Problem] = {}
+    undecodable: Mapping[ObjectRef, Undecodable[M]] = {}
 
 
 class Source(Protocol[M]):
@@ -92,7 +92,8 @@ class Informer(Generic[M]):
     """Lists, then watches, for ever.
 
     The Store holds what the source last said; an unreachable source leaves it as it was. ``changed`` is
-    called with the key of every object that is new, differs, is gone, or ceases or begins to decode.
+    called with the key of every object that is new, differs, is gone, or ceases or begins to decode. One that
+    does not decode is taken out of the Store, as an invalid object is withdrawn; ``store.undecodable`` says why.
     """
 
     RETRY_FIRST = 0.5
@@ -123,16 +124,10 @@ class Informer(Generic[M]):
         self._source = source
         self._changed = changed
         self._pause = pause
-        self._problems: dict[ObjectRef, Problem] = {}
         self._version = ""
         self._failures = 0
         self._absences = 0
         self._said = ""
-
-    @property
-    def problems(self) -> Mapping[ObjectRef, Problem]:
-        """The objects that do not decode at present, and why; they are not in the Store."""
-        return self._problems
 
     async def run(self) -> None:
         """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
@@ -182,9 +177,12 @@ class Informer(Generic[M]):
 
     def _take(self, listing: Listing[M]) -> None:
         """Make *listing* the state; name every key that differs."""
-        old, self._problems = self._problems, dict(listing.problems)
+        old, new = self.store.undecodable, dict(listing.undecodable)
+        self.store.undecodable = new
         differing = set(self.store.replace(listing.objects))
-        differing.update(ref for ref in old.keys() | self._problems.keys() if old.get(ref) != self._problems.get(ref))
+        differing.update(ref for ref in old.keys() | new.keys() if old.get(ref) != new.get(ref))
+        for ref in sorted(new):
+            self._tell_undecodable(new[ref], old.get(ref))
         for ref in sorted(differing):
             self._changed(ref)
         self.synced.set()
@@ -194,15 +192,24 @@ class Informer(Generic[M]):
         self._version = change.version or self._version
         if change.ref is None:
             return
-        before = self._problems.pop(change.ref, None)
-        if change.problem is not None:
-            self._problems[change.ref] = change.problem
+        before = self.store.undecodable.get(change.ref)
+        if before is not None or change.undecodable is not None:
+            rest = {ref: found for ref, found in self.store.undecodable.items() if ref != change.ref}
+            self.store.undecodable = {**rest, change.ref: change.undecodable} if change.undecodable else rest
+        if change.undecodable is not None:
+            self._tell_undecodable(change.undecodable, before)
         if change.object is None or change.type is ChangeType.DELETED:
             differs = self.store.remove(change.ref)
         else:
             differs = self.store.put(change.ref, change.object)
-        if differs or before != change.problem:
+        if differs or before != change.undecodable:
             self._changed(change.ref)
+
+    def _tell_undecodable(self, found: Undecodable[M], before: Undecodable[M] | None) -> None:
+        """Log an object that cannot be used, once as long as it fails in the same way."""
+        if before is None or before.problem != found.problem:
+            fields = {"object": str(found.problem.origin), "problem": str(found.problem)}
+            log.warning("object does not decode", extra={"fields": fields})
 
     async def _rest(self, began: float) -> None:
         """Resume at once, unless watches end as soon as they begin."""

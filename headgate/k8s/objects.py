@@ -6,13 +6,15 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from headgate.api import ObjectMeta, Secret, TopLevel
 from headgate.k8s.manifests import Document
 from headgate.problems import ObjectRef, Problem, Severity
+
+M = TypeVar("M", bound=TopLevel)
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -176,6 +178,9 @@ _WORDS = {
     "object": "a mapping",
     "null": "nothing",
 }
+_PART = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
+MOST_FAULTS = 20
+"""Fields of one object that are taken out before it is given up."""
 _MESSAGE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `(?P<path>[^`]+)`)?")
 
 
@@ -192,6 +197,33 @@ def undecodable(model: type[TopLevel], ref: ObjectRef, value: Any, error: msgspe
     return Problem(ref, field, shown, reason, "the object is not used", Severity.ERROR)
 
 
+def remains(model: type[M], value: Any) -> M | None:
+    """Return the object without what does not decode, ``None`` if too little is left; *value* is changed."""
+    for _ in range(MOST_FAULTS):
+        try:
+            return model.convert(value)
+        except msgspec.ValidationError as error:
+            found = _MESSAGE.match(str(error))
+            if found is None or not _take_out(value, found["path"] or "$", found["wanted"].removesuffix(" | null")):
+                return None
+    return None
+
+
+def _take_out(value: Any, path: str, wanted: str) -> bool:
+    """Remove what is at *path*; return whether there was anything."""
+    names = _PART.findall(path)
+    for place, (name, index) in enumerate(names, start=1):
+        key: Any = name or (_culprit(value, wanted)[0] if index == "..." else int(index))
+        known = key in value if isinstance(value, dict) else isinstance(value, list) and key < len(value)
+        if not known:
+            return False
+        if place == len(names):
+            del value[key]
+            return True
+        value = value[key]
+    return False
+
+
 def _words(types: str) -> str:
     return " or ".join(_WORDS.get(name, name) for name in types.split(" | "))
 
@@ -203,7 +235,7 @@ def _text(value: Any) -> str:
 def _locate(value: Any, path: str, wanted: str) -> tuple[str, Any]:
     """Return the field path and the value there; names the key that msgspec writes as ``[...]``."""
     names = []
-    for name, index in re.findall(r"\.([^.\[]+)|\[([^\]]*)\]", path):
+    for name, index in _PART.findall(path):
         if name:
             names.append(f".{name}")
             value = value.get(name) if isinstance(value, dict) else None

@@ -10,13 +10,13 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.k8s.client import Client, status_refusal
 from headgate.k8s.errors import BadAnswer, Forbidden, Gone, NotFound
 from headgate.k8s.informer import Change, ChangeType, Listing
 from headgate.k8s.lines import Lines
-from headgate.k8s.objects import undecodable
-from headgate.problems import ObjectRef, Problem
+from headgate.k8s.objects import remains, undecodable
+from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)
 
@@ -161,32 +161,34 @@ class Resources(Generic[M]):
 
     async def _list(self, params: Mapping[str, str]) -> Listing[M]:
         objects: dict[ObjectRef, M] = {}
-        problems: dict[ObjectRef, Problem] = {}
+        broken: dict[ObjectRef, Undecodable[M]] = {}
         token = ""
         while True:
             more = {"continue": token} if token else {}
             meta = self._read_page(
                 await self._client.request("GET", self._path, params={**self._params, **params, **more}),
                 objects,
-                problems,
+                broken,
             )
             token = meta.continue_ or ""
             if not token:
-                return Listing(meta.resource_version or "", objects, problems)
+                return Listing(meta.resource_version or "", objects, broken)
 
-    def _read_page(self, data: bytes, objects: dict[ObjectRef, M], problems: dict[ObjectRef, Problem]) -> _ListMeta:
+    def _read_page(
+        self, data: bytes, objects: dict[ObjectRef, M], broken: dict[ObjectRef, Undecodable[M]]
+    ) -> _ListMeta:
         """Decode a page in one go; only if that fails, object by object."""
         try:
             page: _Page[M] = self._pages.decode(data)
         except msgspec.ValidationError:
-            return self._read_page_slowly(data, objects, problems)
+            return self._read_page_slowly(data, objects, broken)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _garbage("a list", data, error) from None
         objects.update((item.ref, item) for item in page.items or ())
         return page.metadata
 
     def _read_page_slowly(
-        self, data: bytes, objects: dict[ObjectRef, M], problems: dict[ObjectRef, Problem]
+        self, data: bytes, objects: dict[ObjectRef, M], broken: dict[ObjectRef, Undecodable[M]]
     ) -> _ListMeta:
         try:
             page = msgspec.json.decode(data, type=_RawPage)
@@ -198,8 +200,8 @@ class Resources(Generic[M]):
                 continue
             if change.object is not None:
                 objects[change.ref] = change.object
-            elif change.problem is not None:
-                problems[change.ref] = change.problem
+            elif change.undecodable is not None:
+                broken[change.ref] = change.undecodable
         return page.metadata
 
     async def _watch(self, version: str) -> AsyncIterator[Change[M]]:
@@ -249,7 +251,8 @@ class Resources(Generic[M]):
             return Change(kind, version, ref, self._model.decode(bytes(raw)))
         except msgspec.ValidationError as error:
             value = msgspec.json.decode(raw)
-            return Change(kind, version, ref, None, undecodable(self._model, ref, value, error))
+            why = undecodable(self._model, ref, value, error)
+            return Change(kind, version, ref, None, Undecodable(why, remains(self._model, value)))
 
     def _tell_polling(self, error: Forbidden) -> None:
         if self._told_polling:

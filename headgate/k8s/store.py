@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.problems import ObjectRef
 
 M = TypeVar("M", bound=TopLevel)
@@ -22,6 +22,8 @@ class Store(Mapping[ObjectRef, M], Generic[M]):
         self._objects: dict[ObjectRef, M] = {}
         self.listed = False
         """Whether the collection was read as a whole; an absent object is surely absent only then."""
+        self.undecodable: Mapping[ObjectRef, Undecodable[M]] = {}
+        """The objects that do not decode at present; they are not among the others."""
 
     def __getitem__(self, ref: ObjectRef) -> M:
         return self._objects[ref]

@@ -2,6 +2,7 @@
 
 from headgate.pipeline.generation import Generation, Ruling
 from headgate.pipeline.generator import Bug, Generated, Rendered
+from headgate.pipeline.objects import Changes
 from headgate.pipeline.pipeline import Pipeline, ResourceKind
 
-__all__ = ["Bug", "Generated", "Generation", "Pipeline", "Rendered", "ResourceKind", "Ruling"]
+__all__ = ["Bug", "Changes", "Generated", "Generation", "Pipeline", "Rendered", "ResourceKind", "Ruling"]

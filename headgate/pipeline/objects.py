@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.problems import ObjectRef
 
 M = TypeVar("M", bound=TopLevel)
 
-Changes = Mapping[ObjectRef, TopLevel | None]
+Changes = Mapping[ObjectRef, TopLevel | Undecodable[Any] | None]
 """The newest version of every object of a batch, ``None`` for one that is gone."""
 
 
@@ -19,15 +19,19 @@ class Objects:
 
     def __init__(self) -> None:
         """Begin empty."""
+        self.undecodable: dict[ObjectRef, Undecodable[Any]] = {}
+        """The objects that are there and do not decode; they are not among the others."""
         self._kinds: dict[tuple[str, str], dict[ObjectRef, TopLevel]] = {}
 
     def take(self, changes: Changes) -> None:
         """Let *changes* be the newest versions."""
         for ref, item in changes.items():
             objects = self._kinds.setdefault((ref.group, ref.kind), {})
-            if item is None:
-                objects.pop(ref, None)
-            else:
+            objects.pop(ref, None)
+            self.undecodable.pop(ref, None)
+            if isinstance(item, Undecodable):
+                self.undecodable[ref] = item
+            elif item is not None:
                 objects[ref] = item
 
     def of(self, model: type[M]) -> Mapping[ObjectRef, M]:

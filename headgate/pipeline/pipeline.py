@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import structs
 
-from headgate.api import ConfigMap, EndpointSlice, IngressClass, Pod, Secret, Service, TopLevel
+from headgate.api import ConfigMap, EndpointSlice, IngressClass, Pod, Secret, Service, TopLevel, Undecodable
 from headgate.configuration import Admission, Configuration, Operation, Resource, Update, class_rule
 from headgate.ir import ApplyResult, Outcome
 from headgate.options import NamespacedName, Options, listeners
@@ -233,20 +233,24 @@ class Pipeline:
         rule = class_rule(self._options.ingress_class, classes, standalone=self._standalone)
         if not self._configuration.serve(rule):
             return frozenset()
-        return frozenset(ref for model in self._kinds for ref in self._objects.of(model))
+        known = (ref for model in self._kinds for ref in self._objects.of(model))
+        return frozenset((*known, *self._objects.undecodable))
 
-    def _split(self, keys: frozenset[ObjectRef]) -> tuple[list[TopLevel], list[ObjectRef]]:
-        """Split the keys of objects that hold slots into those that are there and those that are gone."""
+    def _split(self, keys: frozenset[ObjectRef]) -> tuple[list[TopLevel], list[ObjectRef], list[Undecodable[Any]]]:
+        """Split the keys of objects that hold slots: those that are there, that are gone, and that do not decode."""
         found: list[TopLevel] = []
         gone: list[ObjectRef] = []
+        broken: list[Undecodable[Any]] = []
         for model in self._kinds:
             objects = self._objects.of(model)
             for ref in sorted(key for key in keys if model.KIND.includes(key)):
                 if item := objects.get(ref):
                     found.append(item)
+                elif fault := self._objects.undecodable.get(ref):
+                    broken.append(fault)
                 else:
                     gone.append(ref)
-        return found, gone
+        return found, gone, broken
 
     def _changed(self, update: Update) -> set[ObjectRef]:
         """Forget what was deleted; return what must be generated."""

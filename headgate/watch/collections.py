@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.k8s import Store
 from headgate.problems import ObjectRef
 
@@ -35,6 +35,10 @@ class Collection(Mapping[ObjectRef, M], Generic[M]):
         """Whether everything that may hold *ref* was read as a whole, so that its absence is no mere ignorance."""
         stores = tuple(self._holding(ref))
         return bool(stores) and all(store.listed for store in stores)
+
+    def undecodable(self, ref: ObjectRef) -> Undecodable[M] | None:
+        """Return what is known of an object that is there and does not decode."""
+        return next((found for store in self._holding(ref) if (found := store.undecodable.get(ref))), None)
 
     def __getitem__(self, ref: ObjectRef) -> M:
         for store in self._holding(ref):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from headgate.api import ConfigMap, Namespace, Pod, Secret, Service, TopLevel
+from headgate.api import ConfigMap, Namespace, Pod, Secret, Service, TopLevel, Undecodable
 from headgate.k8s import Informer, Source, WorkQueue
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
@@ -60,10 +60,16 @@ class Watches:
         """Look one object up."""
         return self.collections[model].get(ref)
 
-    def read(self, keys: Iterable[ObjectRef]) -> Mapping[ObjectRef, TopLevel | None]:
+    def read(self, keys: Iterable[ObjectRef]) -> Mapping[ObjectRef, TopLevel | Undecodable[Any] | None]:
         """Return the newest version of each object that *keys* name, ``None`` for those that are gone."""
         models = {(model.KIND.group, model.KIND.name): model for model in self.collections}
-        return {ref: self.find(model, ref) if (model := models.get((ref.group, ref.kind))) else None for ref in keys}
+        return {ref: self._newest(models.get((ref.group, ref.kind)), ref) for ref in keys}
+
+    def known(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
+        """Look one object up; of one that does not decode, what could be read."""
+        found = self.find(model, ref)
+        broken = self.collections[model].undecodable(ref) if found is None else None
+        return broken.remains if broken else found
 
     def listed(self, model: type[TopLevel], ref: ObjectRef) -> bool:
         """Whether *ref* would be known if it were there: it is watched, and the whole was read."""
@@ -84,6 +90,11 @@ class Watches:
                 tasks.create_task(self._namespaces.run())
             for informer in self._informers:
                 tasks.create_task(informer.run())
+
+    def _newest(self, model: type[TopLevel] | None, ref: ObjectRef) -> TopLevel | Undecodable[Any] | None:
+        if model is None:
+            return None
+        return self.find(model, ref) or self.collections[model].undecodable(ref)
 
     def _namespace_informer(self) -> Informer[Namespace] | None:
         """Build the Informer that follows labelled namespaces, if a label is asked for."""
@@ -154,7 +165,7 @@ class Watches:
         """Take an Informer's objects away; their keys go on the queue, which finds them gone."""
         for collection in self.collections.values():
             collection.discard(namespace, informer.store)
-        for ref in informer.store:
+        for ref in (*informer.store, *informer.store.undecodable):
             self._queue.add(ref)
 
 

@@ -412,20 +412,56 @@ async def test_one_broken_object_breaks_nothing_else(server: ApiServer, client: 
     ref = Ingress.KIND.ref("default", "broken")
     async with following(client) as follower:
         assert follower.names() == {"cafe"}
-        problem = follower.informer.problems[ref]
+        problem = follower.informer.store.undecodable[ref].problem
         assert (problem.field, problem.value) == ("metadata.annotations[nginx.org/x]", "7")
         assert problem.reason == "must be text, not an integer; put it in quotes"
         assert problem.refuses
         await watched(server)
         server.put(ingress("broken"))
         await eventually(lambda: ref in follower.store)
-        assert follower.informer.problems == {}
+        assert follower.informer.store.undecodable == {}
         server.put(broken)
         await eventually(lambda: ref not in follower.store)
-        assert list(follower.informer.problems) == [ref]
+        assert list(follower.informer.store.undecodable) == [ref]
         server.delete("Ingress", "default", "broken")
-        await eventually(lambda: not follower.informer.problems)
+        await eventually(lambda: not follower.informer.store.undecodable)
         assert [key.name for key in follower.keys] == ["broken", "cafe", "broken", "broken", "broken"]
+
+
+async def test_what_does_not_decode_is_told_once_and_its_owner_can_be_found(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = ingress("broken")
+    broken["metadata"] |= {"uid": "uid-7", "annotations": {"nginx.org/x": 7, "nginx.org/y": [], "fine": "yes"}}
+    backend = {"service": {"name": "tea", "port": {"number": "eighty"}}}
+    paths = [{"path": "/fine"}, {"path": "/bad", "backend": backend}, {"path": 8}]
+    broken["spec"] = {"ingressClassName": "nginx", "rules": [{"host": "a.test", "http": {"paths": paths}}, "b.test"]}
+    server.put(broken)
+    server.put(ingress("cafe"))
+    ref = Ingress.KIND.ref("default", "broken")
+    async with following(client) as follower:
+        remains = follower.store.undecodable[ref].remains
+        assert remains is not None
+        assert (remains.metadata.uid, remains.annotations) == ("uid-7", {"fine": "yes"})
+        assert remains.spec is not None
+        assert remains.spec.ingress_class_name == "nginx"
+        assert [found.path for found in remains.spec.rules[0].http.paths] == ["/fine", "/bad", None]
+        await watched(server)
+        server.put(broken)
+        server.put(ingress("bar"))
+        await eventually(lambda: "bar" in follower.names())
+    said = [record.fields for record in caplog.records if record.message == "object does not decode"]
+    assert said == [{"object": str(ref), "problem": str(follower.store.undecodable[ref].problem)}]
+
+
+async def test_what_cannot_even_be_told_apart_has_no_remains(server: ApiServer, client: Client) -> None:
+    server.put({"kind": "Ingress", "metadata": {"name": "x"}, "spec": "none"} | {"metadata": ingress("x")["metadata"]})
+    server.put({**ingress("many"), "spec": {"rules": [f"{number}.test" for number in range(30)]}})
+    async with following(client) as follower:
+        x, many = (follower.store.undecodable[Ingress.KIND.ref("default", name)] for name in ("x", "many"))
+        assert x.remains is not None
+        assert x.remains.spec is None
+        assert many.remains is None
 
 
 async def test_an_object_without_a_readable_name_is_passed_over(server: ApiServer, client: Client) -> None:
@@ -444,7 +480,7 @@ async def test_an_object_without_a_readable_name_is_passed_over(server: ApiServe
 async def test_the_value_of_a_secret_is_never_shown(server: ApiServer, client: Client) -> None:
     server.put({"kind": "Secret", "metadata": {"name": "key"}, "data": {"password": 12345}})
     async with following(client, Secret) as follower:
-        (problem,) = follower.informer.problems.values()
+        problem = next(iter(follower.informer.store.undecodable.values())).problem
         assert problem.field == "data[password]"
         assert "12345" not in str(problem)
 
