@@ -19,9 +19,10 @@ from headgate.controller.flag_secrets import read_certificate, read_login
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
+from headgate.controller.own_pod import OwnPod
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
-from headgate.k8s import Client, Folder, K8sError, LeaseTiming, Resources, Source, WorkQueue, load
+from headgate.k8s import Client, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.latency import LatencyReceiver
@@ -38,7 +39,6 @@ from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
 from headgate.watch import Selection, Watches
-from headgate.watch.replicas import selector
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,10 @@ class App:
         self._gauges = Gauges(self._metrics, self._generation, self._manager, self._queue)
         latency = options.enable_latency_metrics
         self._latency = LatencyReceiver(self._layout, self._gauges.observe) if latency else None
+        self._own_pod = (
+            OwnPod(self._client, self._subject.ref, self._introduce) if self._client and options.pod_name else None
+        )
+        self._reporter = self._new_reporter()
         self._controller: Controller | None = None
         self._shutdown = Shutdown(options.shutdown_grace_period, options.drain_timeout)
 
@@ -95,8 +99,9 @@ class App:
         Raises:
             ExceptionGroup: an edge that cannot be retried (a port of ours that is taken, a folder that is not there).
         """
-        self._subject = await self._pod()
-        reporter = self._reporter()
+        if self._own_pod:
+            await self._own_pod.read()
+        reporter = self._reporter
         self._controller = controller = Controller(
             self._queue, self._watches, self._pipeline, self._manager, reporter, self._metrics,
             config_safety=self._options.enable_config_safety,
@@ -120,6 +125,8 @@ class App:
             if isinstance(self._source, Folder):
                 tasks.create_task(self._source.run())
             tasks.create_task(self._watches.run())
+            if self._own_pod:
+                tasks.create_task(self._own_pod.run())
             tasks.create_task(self._events.run())
             if self._leadership:
                 tasks.create_task(self._leadership.run())
@@ -170,32 +177,24 @@ class App:
             log.warning("nginx cannot", extra={"fields": {"what": line}})
         return env
 
-    def _reporter(self) -> Reporter:
+    def _new_reporter(self) -> Reporter:
         status = self._leadership.status if self._leadership else None
         addresses = self._leadership.report_addresses if self._leadership else lambda _: None
-        sinks = Sinks(self._events, status, self._subject, addresses)
+        sinks = Sinks(self._events, status, addresses)
         named = self._options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         level = logging.DEBUG if self._client else logging.INFO
-        return Reporter(CLAIMANTS, self._watches.known, sinks, config_map, ignored_level=level)
+        return Reporter(CLAIMANTS, self._watches.known, sinks, self._subject, config_map, ignored_level=level)
 
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None
 
-    async def _pod(self) -> Subject:
-        """Return our own Pod as the subject of Events, and watch its like; one that cannot be read is only named."""
-        ref = self._subject.ref
-        if self._client is None or not self._options.pod_name:
-            return self._subject
-        try:
-            found = await self._client.get(Pod.KIND, ref.namespace, ref.name)
-        except K8sError as error:
-            log.warning("own Pod unknown", extra={"fields": {"pod": ref.key, "error": str(error)}})
-            return self._subject
-        metadata = found.get("metadata", {})
-        if replicas := selector(metadata.get("labels") or {}):
+    def _introduce(self, subject: Subject, replicas: str) -> None:
+        """Take note of our own Pod, once it could be read, and watch its like."""
+        self._subject = subject
+        self._reporter.pod = subject
+        if replicas:
             self._watches.follow_replicas(replicas)
-        return Subject(ref, str(metadata.get("uid", "")))
 
     def _restarted(self, message: str) -> None:
         """Report that the nginx master died, on our own Pod."""

@@ -82,8 +82,8 @@ class SimulatedCluster:
         self.events, self.statuses = RecordedEvents(), RecordedStatuses()
         named = options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
-        sinks = Sinks(self.events, self.statuses, POD)
-        self._reporter = Reporter(CLAIMANTS, lambda kind, ref: self.collections[kind].get(ref), sinks, config_map)
+        sinks = Sinks(self.events, self.statuses)
+        self._reporter = Reporter(CLAIMANTS, lambda kind, ref: self.collections[kind].get(ref), sinks, POD, config_map)
         self._pending: set[ObjectRef] = set()
 
     def put(self, *objects: TopLevel) -> None:

@@ -69,25 +69,24 @@ class Sinks(msgspec.Struct, frozen=True):
     Attributes:
         events: takes Verdicts for Events.
         status: takes Verdicts for statuses, if those are written.
-        pod: what Events about the Secrets of flags are attached to.
         addresses: called after each batch with the ConfigMap's ``external-status-address``, to look at the addresses
             of Ingresses again.
     """
 
     events: EventSink
     status: StatusSink | None
-    pod: Subject
     addresses: Callable[[str], None] = lambda _: None
 
 
 class Reporter:
     """Remembers what was last said about each object."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whose verdicts, from where they are told to whom, and about what
         self,
         kinds: Iterable[ClaimantKind],
         find: Find,
         sinks: Sinks,
+        pod: Subject,
         config_map: ObjectRef | None = None,
         *,
         ignored_level: int = logging.DEBUG,
@@ -98,9 +97,12 @@ class Reporter:
             kinds: the kinds whose objects have verdicts.
             find: looks objects up.
             sinks: where it speaks.
+            pod: Headgate's own Pod.
             config_map: the ConfigMap of ``-nginx-configmaps``.
             ignored_level: log level of objects of other controllers, which are no news in a cluster.
         """
+        self.pod = pod
+        """What Events about the Secrets of flags are attached to."""
         self._kinds = {(kind.model.KIND.group, kind.model.KIND.name): kind for kind in kinds}
         self._find = find
         self._sinks = sinks
@@ -193,14 +195,13 @@ class Reporter:
 
     def _tell_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
         """Say what became of a Secret of a flag; each renewal is news, though the words are the same."""
-        pod = self._sinks.pod
         bad = [problem for problem in problems if problem.code]
         if not bad:
-            verdict = secret_updated(pod, secret)
+            verdict = secret_updated(self.pod, secret)
         elif self._find(Secret, secret) is None:
-            verdict = secret_deleted(pod, secret)
+            verdict = secret_deleted(self.pod, secret)
         else:
-            verdict = secret_rejected(pod, secret, bad)
+            verdict = secret_rejected(self.pod, secret, bad)
         self._sinks.events.record(verdict)
 
     def _forget(self, ref: ObjectRef) -> None:

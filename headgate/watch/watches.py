@@ -52,9 +52,12 @@ class Watches:
         self._namespaces = self._namespace_informer()
 
     def follow_replicas(self, selector: str) -> None:
-        """Watch the Pods in the controller's own namespace that *selector* selects; to be called before ``run``."""
+        """Watch the Pods in the controller's own namespace that *selector* selects, from now on or with ``run``."""
         selection = Selection(self._options.pod_namespace, labels=selector)
-        self._informers.append(self._informer(Watched(Pod, Extent.OWN), selection))
+        informer = self._informer(Watched(Pod, Extent.OWN), selection)
+        self._informers.append(informer)
+        if self._tasks:
+            self._tasks.create_task(informer.run())
 
     def find(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
         """Look one object up."""
@@ -84,8 +87,8 @@ class Watches:
 
     async def run(self) -> None:
         """Run every Informer; ends only by cancellation, which leaves the Stores as they are."""
-        async with asyncio.TaskGroup() as self._tasks:
-            tasks = self._tasks
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             if self._namespaces:
                 tasks.create_task(self._namespaces.run())
             for informer in self._informers:

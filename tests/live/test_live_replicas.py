@@ -62,6 +62,20 @@ def test_each_replica_lets_its_share_through(cluster: ScriptedCluster, serve_clu
     assert statuses["share"][429] > 1
 
 
+def test_a_pod_that_cannot_be_read_at_the_start_is_read_later(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
+    cluster.put(pod("headgate-0"), pod("headgate-1"))
+    cluster.put(ingress("cafe", "cafe.test", limit_req_rate="10r/s", limit_req_scale="true"))
+    cluster.do(lambda api: api.forbid("get", "pods"))
+    headgate = serve_cluster()
+    assert rate(headgate) == "10r/s"
+    wait_until(lambda: headgate.log_records("own Pod unknown"))
+    cluster.do(lambda api: api.allow("get", "pods"))
+    wait_until(lambda: rate(headgate) == "5r/s")
+    assert headgate.log_records("own Pod known")
+
+
 def test_a_pod_that_cannot_be_read_counts_as_one(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(ingress("cafe", "cafe.test", limit_req_rate="10r/s", limit_req_scale="true"))
     assert rate(serve_cluster()) == "10r/s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, answering, config_map
 from tests.live.scripted_cluster import ScriptedCluster
+from tests.waiting import wait_until
 
 
 def garbled(name: str, host: str, **more: str) -> Json:

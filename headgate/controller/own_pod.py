@@ -1,0 +1,80 @@
+"""The Pod that Headgate runs in: events name it, and its labels tell who the replicas are."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from headgate.api import Kind, Pod
+from headgate.backoff import retry_delay
+from headgate.k8s import K8sError
+from headgate.k8s.jitter import jittered
+from headgate.problems import ObjectRef
+from headgate.reporting.verdicts import Subject
+from headgate.watch.replicas import selector
+
+log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """What is asked for the Pod."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
+        """Return one object as it is on the wire (K8sError if that fails)."""
+        ...
+
+
+class OwnPod:
+    """Reads the Pod once; until that succeeds the Pod is only named, and nobody knows of replicas."""
+
+    def __init__(
+        self,
+        client: Reader,
+        ref: ObjectRef,
+        found: Callable[[Subject, str], None],
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Prepare; nothing is asked before ``read``.
+
+        Args:
+            client: the API server.
+            ref: the Pod.
+            found: called once with the Pod as events name it, and with the label selector of all replicas (``""`` if
+                its labels do not tell).
+            pause: how to wait; tests put their own here.
+        """
+        self._client = client
+        self._ref = ref
+        self._found = found
+        self._pause = pause
+        self._known = False
+        self._error = ""
+
+    async def read(self) -> bool:
+        """Try once to read the Pod; return whether it is known now."""
+        if self._known:
+            return True
+        try:
+            item = await self._client.get(Pod.KIND, self._ref.namespace, self._ref.name)
+        except K8sError as error:
+            self._error = str(error)
+            return False
+        self._known = True
+        metadata = item.get("metadata") or {}
+        self._found(Subject(self._ref, str(metadata.get("uid") or "")), selector(metadata.get("labels") or {}))
+        return True
+
+    async def run(self) -> None:
+        """Try until the Pod is known, at longer and longer intervals, up to a minute; then return."""
+        said, failures = "", 0
+        while not await self.read():
+            failures += 1
+            if self._error != said:
+                said = self._error
+                log.warning("own Pod unknown", extra={"fields": {"pod": self._ref.key, "error": said}})
+            await self._pause(jittered(retry_delay(failures, first=0.5, longest=60.0)))
+        if said:
+            log.info("own Pod known", extra={"fields": {"pod": self._ref.key}})
