@@ -15,7 +15,7 @@ from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
 from headgate.controller.controller import WHOLE, Controller
 from headgate.controller.environment import environment, layout, template_overrides
-from headgate.controller.flag_secrets import read_certificate, read_login
+from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
@@ -80,6 +80,7 @@ class App:
             OwnPod(self._client, self._subject.ref, self._introduce) if self._client and options.pod_name else None
         )
         self._reporter = self._new_reporter()
+        self._listener_secrets = ListenerSecrets(source, options, lambda: self._subject, self._events.record)
         self._controller: Controller | None = None
         self._shutdown = Shutdown(options.shutdown_grace_period, options.drain_timeout)
 
@@ -133,6 +134,8 @@ class App:
             tasks.create_task(self._manager.run())
             tasks.create_task(self._control(controller))
             tasks.create_task(self._watch_expiry())
+            if self._options.enable_prometheus_metrics:
+                tasks.create_task(self._listener_secrets.run())
 
     async def _control(self, controller: Controller) -> None:
         """Wait until everything is listed, then work: the start is a batch like any other."""
@@ -214,13 +217,11 @@ class App:
             app = probes_app(self._unready, controller.stuck)
             await stack.enter_async_context(serving(app, Listener(options.ready_status_port, "-ready-status-port")))
         if options.enable_prometheus_metrics:
-            login, tls = None, None
-            if named := options.prometheus_basic_auth_secret:
-                login = await read_login(self._source, named, "-prometheus-basic-auth-secret")
-            if named := options.prometheus_tls_secret:
-                tls = await read_certificate(self._source, named, "-prometheus-tls-secret")
+            secrets = self._listener_secrets
+            await secrets.read()
+            app = metrics_app(self._metrics, lambda: secrets.login)
             port, flag = options.prometheus_metrics_listen_port, "-prometheus-metrics-listen-port"
-            await stack.enter_async_context(serving(metrics_app(self._metrics, login), Listener(port, flag, tls=tls)))
+            await stack.enter_async_context(serving(app, Listener(port, flag, tls=secrets.tls)))
 
 
 @contextlib.asynccontextmanager

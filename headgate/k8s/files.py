@@ -80,6 +80,10 @@ class Folder:
         self._begin(scan(self._root, {}, self._models, settled=0))
         return tuple(self._index.objects[ref] for ref in sorted(self._index.objects))
 
+    def find(self, ref: ObjectRef) -> TopLevel | None:
+        """Return one object as it was last read, after ``load`` or while ``run`` runs."""
+        return self._index.objects.get(ref)
+
     def problems(self) -> tuple[Problem, ...]:
         """Everything that is wrong with the files at present, by file name."""
         about_folder = (self._folder_problem,) if self._folder_problem else ()

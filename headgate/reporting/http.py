@@ -19,6 +19,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -79,15 +80,25 @@ class Login(msgspec.Struct, frozen=True):
         return hmac.compare_digest(given, self.username + b":" + self.password)
 
 
+class _Renewable(ssl.SSLContext):
+    """A context that hands each new connection to the newest one, so that nothing of an old certificate is left."""
+
+    newest: ssl.SSLContext
+
+
 def tls_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
     """Make a TLS server of a PEM certificate chain and its key; call ``renew`` on it when they change.
 
     Raises:
         BadCertificateError: they are not PEM or do not belong together.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    renew(context, certificate, key)
+    context = _load(_Renewable, certificate, key)
+    context.newest = context
+
+    def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = context.newest
+
+    context.sni_callback = choose  # called for each connection, also for one that names no server
     return context
 
 
@@ -97,23 +108,34 @@ def renew(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     Raises:
         BadCertificateError: as for ``tls_context``.
     """
+    if isinstance(context, _Renewable):
+        context.newest = _load(ssl.SSLContext, certificate, key)
+
+
+_C = TypeVar("_C", bound=ssl.SSLContext)
+
+
+def _load(kind: type[_C], certificate: bytes, key: bytes) -> _C:
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     # OpenSSL reads from a path only: a file that nobody else can open, gone before this returns.
     with tempfile.NamedTemporaryFile(prefix="headgate-") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(certificate + b"\n" + key)
         file.flush()
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file.name)
-            context.load_cert_chain(file.name)
+            context.load_cert_chain(file.name, password="")  # or OpenSSL asks the terminal for one
         except (ssl.SSLError, ValueError) as error:
             raise BadCertificateError(f"the certificate and key cannot be used: {error}") from None
+    return context
 
 
-def metrics_app(metrics: Metrics, login: Login | None = None) -> web.Application:
-    """Serve *metrics* at ``/metrics`` and ``/``, to those who bring *login* if there is one."""
+def metrics_app(metrics: Metrics, login: Callable[[], Login | None] = lambda: None) -> web.Application:
+    """Serve *metrics* at ``/metrics`` and ``/``, to those who bring the *login* of the moment if there is one."""
 
     async def scrape(request: web.Request) -> web.Response:
-        if login is not None and not login.accepts(request.headers.get("Authorization", "")):
+        wanted = login()
+        if wanted is not None and not wanted.accepts(request.headers.get("Authorization", "")):
             challenge = {"WWW-Authenticate": 'Basic realm="metrics", charset="UTF-8"'}
             return web.Response(status=401, headers=challenge, text="name and password needed\n")
         return web.Response(body=await metrics.exposition(), headers={"Content-Type": TEXT_FORMAT})

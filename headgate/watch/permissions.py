@@ -189,7 +189,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         "listener",
         Reach.OBJECT,
-        "-prometheus-tls-secret and -prometheus-basic-auth-secret, read at the start",
+        "-prometheus-tls-secret and -prometheus-basic-auth-secret, read at the start and once a minute",
         (Permission(Secret.KIND, ("get",), named=True),),
         objects=_listener_secrets,
     ),

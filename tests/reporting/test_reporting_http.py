@@ -82,7 +82,8 @@ def basic(credentials: bytes) -> dict[str, str]:
     ],
 )
 async def test_metrics_with_a_login(headers: dict[str, str], status: int) -> None:
-    app = metrics_app(Metrics("nginx"), Login(b"scraper", b"open sesame"))
+    login = Login(b"scraper", b"open sesame")
+    app = metrics_app(Metrics("nginx"), lambda: login)
     async with serving(app, LOCAL) as port:
         got, text, answered = await get(f"http://127.0.0.1:{port}/metrics", headers=headers)
     assert got == status

@@ -99,7 +99,7 @@ Each template holds rules for one place and reason; where it says `.name`, call 
   verbs: [list, watch]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -prometheus-tls-secret and -prometheus-basic-auth-secret, read at the start */ -}}
+{{- /* the namespace of one object that a flag names: -prometheus-tls-secret and -prometheus-basic-auth-secret, read at the start and once a minute */ -}}
 {{- define "headgate.rules.listener" -}}
 - apiGroups: ['']
   resources: [secrets]
