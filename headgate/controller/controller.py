@@ -175,9 +175,7 @@ class Controller:
 
     def _schedule(self, result: ApplyResult, retried: frozenset[ObjectRef]) -> None:
         """Have refused objects that nginx may accept later tried again, each after a back-off of its own."""
-        if not result.ok:
-            return
-        waiting = {retry_key(origin): origin for origin in result.retry}
+        waiting = {retry_key(origin): origin for origin in result.retry} if result.ok else self._retries
         for key, origin in waiting.items():
             if key not in self._retries or origin in retried:
                 self._queue.retry(key)

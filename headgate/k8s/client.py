@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -78,6 +79,8 @@ class Client:
         self._auth = auth or authenticator(config)
         self._session: aiohttp.ClientSession | None = None
         self._context: tuple[bytes, ssl.SSLContext] | None = None
+        self._outage = ""
+        """Why the last request was not answered, empty if it was."""
 
     @property
     def config(self) -> ClusterConfig:
@@ -210,16 +213,26 @@ class Client:
     @contextlib.asynccontextmanager
     async def _answer(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a good answer to *call*, and close it at the end, also when cancelled."""
-        with _translated(self._config.server):
+        with self._noted(), _translated(self._config.server):
             response = await self._authenticated(call)
             try:
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     raise refusal(response.status, await response.read(), response.headers)
                 if "html" in response.headers.get("Content-Type", ""):
                     raise BadAnswer(_not_kubernetes(response.status, await response.read()))
+                self._outage = ""
                 yield response
             finally:
                 response.release()
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Mark an outage that is known already: every watch meets it, and one log line is enough."""
+        try:
+            yield
+        except Unreachable as error:
+            error.known, self._outage = self._outage == str(error), str(error)
+            raise
 
     async def _authenticated(self, call: _Call) -> aiohttp.ClientResponse:
         """Send; if the server does not know us, once more with fresh credentials."""
@@ -349,8 +362,17 @@ def _translated(server: str) -> Iterator[None]:
         raise Unreachable(f"{server} ended an answer in the middle") from None
     except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
         raise BadAnswer(f"{server} does not speak HTTP as an API server does: {error}") from None
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable(f"{server} cannot be reached: {_why(error.os_error)}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise Unreachable(f"{server} cannot be reached: {error or type(error).__name__}") from None
+
+
+def _why(error: OSError) -> str:
+    """Return the system's words; asyncio's repeat the address, and aiohttp's the ``repr`` of the TLS context."""
+    if isinstance(error, ssl.SSLError | socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _keep_alive(response: aiohttp.ClientResponse) -> None:

@@ -39,6 +39,8 @@ class Unreachable(K8sError):
         """Keep the seconds that the server asked to wait, if it named any."""
         super().__init__(message)
         self.retry_after = retry_after
+        self.known = False
+        """Whether the last request failed in the same way, so that it is no news about the server."""
 
 
 class BadAnswer(K8sError):

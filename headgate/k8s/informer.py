@@ -128,6 +128,7 @@ class Informer(Generic[M]):
         self._failures = 0
         self._absences = 0
         self._said = ""
+        self._level = logging.WARNING
 
     async def run(self) -> None:
         """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
@@ -173,7 +174,8 @@ class Informer(Generic[M]):
         self._failures = 0
         if self._said:
             self._said = ""
-            log.info("informer recovered", extra={"fields": {"informer": self.name}})
+            level = min(self._level, logging.INFO)
+            log.log(level, "informer recovered", extra={"fields": {"informer": self.name}})
 
     def _take(self, listing: Listing[M]) -> None:
         """Make *listing* the state; name every key that differs."""
@@ -234,7 +236,9 @@ class Informer(Generic[M]):
             self._version = ""
         if (text := str(error)) != self._said:
             self._said = text
-            log.warning("informer failed", extra={"fields": {"informer": self.name, "error": text}})
+            known = isinstance(error, Unreachable) and error.known
+            self._level = logging.DEBUG if known else logging.WARNING
+            log.log(self._level, "informer failed", extra={"fields": {"informer": self.name, "error": text}})
         await self._pause(delay)
 
     def _delay(self) -> float:

@@ -327,7 +327,7 @@ class LocalManager:
             outcome=outcome,
             version=self.version,
             refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
-            kept=_origins(self._good) & refusals.keys(),
+            kept=_origins(self._good) & refusals.keys() if refusals else frozenset(),
             retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
         )
 

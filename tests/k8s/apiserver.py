@@ -180,6 +180,10 @@ class ApiServer:
         """Answer the next matching request with a fault; see ``Fault``."""
         self._faults.append(Fault(method, path, **fault))
 
+    def mend(self) -> None:
+        """Forget every scripted answer that was not given yet."""
+        self._faults.clear()
+
     def forbid(self, verb: str, plural: str) -> None:
         """Take a rule out of the role: ``list``, ``watch``, ``get``, ``create``, ``update``, ``patch``, ``delete``."""
         self._forbidden.add((verb, plural))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headgate.api import ConfigMap, Event, Ingress
+from headgate.api import ConfigMap, Event, Ingress, Pod
 from headgate.k8s import (
     ApiError,
     AuthError,
@@ -113,6 +113,33 @@ async def test_nobody_listening_is_unreachable() -> None:
         async with Client(ClusterConfig(server=server)) as client:
             with pytest.raises(Unreachable, match="cannot be reached"):
                 await client.get(Ingress.KIND, "default", "cafe")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_an_outage_is_told_in_the_words_of_the_system_and_known_the_second_time(scheme: str) -> None:
+    """No ``repr`` of a TLS context, and no address twice."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with Client(ClusterConfig(server=f"{scheme}://127.0.0.1:{port}")) as client:
+        for known in (False, True):
+            with pytest.raises(Unreachable) as caught:
+                await client.request("GET", "/version")
+            assert str(caught.value) == f"{scheme}://127.0.0.1:{port} cannot be reached: Connection refused"
+            assert caught.value.known == known
+
+
+async def test_an_outage_is_news_again_after_an_answer(server: ApiServer, client: Client) -> None:
+    news = []
+    for status in (503, 503, 200, 503):
+        if status != 200:
+            server.fail("GET", "/pods", status=status)
+        try:
+            await client.get(Pod.KIND, "ours", "x")
+        except Unreachable as error:
+            news.append(not error.known)
+        except NotFound:
+            await client.request("GET", Pod.KIND.path("ours"))
+    assert news == [True, False, True]
 
 
 async def test_a_cut_connection_is_unreachable(server: ApiServer, client: Client) -> None:
