@@ -16,11 +16,12 @@ from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.k8s import Folder
-from headgate.nginx.capabilities import find_binary
+from headgate.nginx import expressions
+from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.errors import NoBinaryError
 from headgate.options import Options
 from headgate.pipeline import Generation, Pipeline
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import Renderer
 from headgate.watch import WATCHED
 
@@ -83,12 +84,13 @@ class FolderReport(msgspec.Struct, frozen=True):
 def generate_folder(
     options: Options, place: Layout | None = None, capabilities: Capabilities | None = None
 ) -> FolderReport:
-    """Take the folder of ``--manifests`` through the pipeline once, without nginx or network.
+    """Take the folder of ``--manifests`` through the pipeline once, without a running nginx or network.
 
     Args:
         options: the flags; ``manifests`` names the folder.
         place: where nginx is to live; ``--prefix`` or the image's directories if not given.
-        capabilities: of the nginx that is to serve; if not given, the one that ``run`` would take is asked.
+        capabilities: of the nginx that is to serve; if not given, the one that ``run`` would take is asked, and also
+            what it says of regular expressions.
 
     Raises:
         ConfigError: the folder cannot be read.
@@ -97,10 +99,13 @@ def generate_folder(
     assert options.manifests is not None  # noqa: S101 - the caller names the folder
     folder = Folder(options.manifests)
     objects = folder.load()
+    binary = None if capabilities else _binary(options)
+    capabilities = binary.capabilities if binary else capabilities or Capabilities()
     generation = generate(options, objects, place, capabilities)
     where = {item.ref: folder.where(item.ref) for item in objects}
     problems = [(_file(folder, problem), problem) for problem in folder.problems()]
-    problems += [(where.get(problem.origin, ""), problem) for problem in found(generation)]
+    refused = _refused(binary, generation) if binary else ()
+    problems += [(where.get(problem.origin, ""), problem) for problem in (*found(generation), *refused)]
     return FolderReport(generation.files, tuple(problems), generation.update.ignored, where)
 
 
@@ -111,8 +116,11 @@ def generate(
     capabilities: Capabilities | None = None,
 ) -> Generation:
     """Take *objects* through the pipeline once; see ``generate_folder`` for the rest, and for what is raised."""
+    if capabilities is None:
+        binary = _binary(options)
+        capabilities = binary.capabilities if binary else Capabilities()
     env = environment(
-        options, capabilities or _capabilities(options),
+        options, capabilities,
         place or (layout(options) if options.prefix else Layout.container()),
         user=None, ipv6=True, stdout=True,
     )  # fmt: skip
@@ -143,15 +151,39 @@ def found(generation: Generation) -> Iterator[Problem]:
         yield from problems
 
 
-def _capabilities(options: Options) -> Capabilities:
-    """Ask the binary that would serve; where there is none, render for the oldest that is supported."""
+def _binary(options: Options) -> Binary | None:
+    """Find the binary that would serve; where there is none, files are rendered for the oldest that is supported."""
     try:
-        named = str(options.nginx) if options.nginx else None
-        return asyncio.run(find_binary(named)).capabilities
+        return asyncio.run(find_binary(str(options.nginx) if options.nginx else None))
     except NoBinaryError:
         if options.nginx:
             raise
-        return Capabilities()
+        return None
+
+
+def _refused(binary: Binary, generation: Generation) -> Iterator[Problem]:
+    """Ask nginx about every regular expression, and yield a Problem for each that it does not take."""
+    asked = tuple(dict.fromkeys(_expressions(generation)))
+    said = asyncio.run(expressions.refused(binary.path, [pattern for *_, pattern in asked])) if asked else {}
+    for origin, field, value, pattern in asked:
+        if reason := said.get(pattern):
+            yield Problem(
+                origin, field, value, f"is refused by nginx: {reason}", "nginx would refuse the Ingress", Severity.ERROR
+            )
+
+
+def _expressions(generation: Generation) -> Iterator[tuple[ObjectRef, str, str, str]]:
+    """Yield origin, field, value and pattern of the expressions in every object that is served."""
+    for _, generated in sorted(generation.resources.items()):
+        for host in generated.wanted.table.hosts:
+            for layer in (*host.settings, *(route.settings[-1] for route in host.routes)):
+                source = layer.overrides.values.proxy.proxy_redirect_from or ""
+                if source.startswith("~"):
+                    key = layer.overrides.key("proxy_redirect_from")
+                    yield layer.origin, key, source, source[1:].removeprefix("*")
+            for route in host.routes:
+                if route.match.pattern:
+                    yield route.origin, f"{route.field}.path", route.match.path, f"^{route.match.path}"
 
 
 def _row(file: str, problem: Problem) -> Row:

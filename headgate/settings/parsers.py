@@ -6,7 +6,6 @@ Patterns are linear: a text of any length that does not fit is refused in time p
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -146,18 +145,3 @@ def word(text: str) -> str:
     if ".." in text.strip().split("/"):
         raise Unfit("text with a .. between slashes")
     return _word(text)
-
-
-def regex_fault(pattern: str) -> str:
-    """Return why *pattern* is no regular expression, or ``""``; nginx's PCRE has the last word.
-
-    PCRE also names groups ``(?<name>…)``, which Python spells ``(?P<name>…)``, and has classes such as
-    ``[[:upper:]]``, about which Python warns.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            re.compile(re.sub(r"\(\?<(?=[A-Za-z_])", "(?P<", pattern))
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"not a regular expression ({error})"
-    return ""

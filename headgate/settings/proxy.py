@@ -6,7 +6,8 @@ from typing import Annotated
 
 from headgate.problems import show
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import Unfit, accepts, matching, regex_fault, word
+from headgate.settings.parsers import Unfit, accepts, matching, word
+from headgate.settings.regex import regex_fault
 from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Duration, Offset, Quoted, Size, Words
 
@@ -30,7 +31,7 @@ def conditions(text: str) -> Words:
     return Words(words)
 
 
-_pattern = matching(r"~\*?[^;{}`\s#\"'\x00-\x1f\x7f]+", "a regular expression without space ; { } ` # or quotes")
+_pattern = matching(r"~\*?[^\s\x00-\x1f\x7f]+", "a regular expression without spaces")
 
 
 @accepts("off, default, text or a regular expression after `~` or `~*`")
@@ -39,7 +40,7 @@ def redirect_from(text: str) -> str:
     if not text.strip().startswith("~"):
         return word(text)
     pattern = _pattern(text)
-    if fault := regex_fault(pattern.lstrip("~*")):
+    if fault := regex_fault(pattern[1:].removeprefix("*")):
         raise Unfit(fault)
     return Quoted(pattern)
 

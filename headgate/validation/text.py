@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from headgate.settings.parsers import regex_fault
+from headgate.settings.regex import regex_fault
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -19,6 +19,8 @@ _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
 _PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
 _FORBIDDEN = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)|.*\\n|.*\\r$")
+_RESERVED = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACES = re.compile(r"\{(.*?)\}")
 LONGEST_NAME = 253
 LONGEST_LABEL = 63
@@ -76,6 +78,8 @@ def path_fault(path: str, *, regex: bool) -> str:
         return "does not begin with /"
     if path.startswith("//"):
         return "begins with //"
+    if regex:
+        return _expression_fault(path)
     if not _PATH.fullmatch(path):
         return "contains a space, a control character or ;"
     if ".." in re.split(r"[/\\]", path):
@@ -86,7 +90,14 @@ def path_fault(path: str, *, regex: bool) -> str:
         return "has letters between { and }"
     if _FORBIDDEN.match(path):
         return "is reserved (/etc/, /root, /var) or contains \\n or \\r"
-    if regex:
-        fault = regex_fault(path)
-        return f"is {fault}" if fault else ""
     return "" if "\\" not in path else "contains a backslash, which only a regular expression may"
+
+
+def _expression_fault(path: str) -> str:
+    """Return why *path* cannot be served as a regular expression; it is printed in quotes, so it may hold any sign."""
+    if _CONTROL.search(path):
+        return "contains a control character"
+    if _RESERVED.match(path):
+        return "is reserved (/etc/, /root, /var)"
+    fault = regex_fault(path)
+    return f"is {fault}" if fault else ""

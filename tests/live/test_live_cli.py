@@ -46,6 +46,19 @@ def test_check_of_what_is_right_is_0(good: ManifestFolder, capsys: pytest.Captur
     assert capsys.readouterr().out == ""
 
 
+def test_check_asks_nginx_about_regular_expressions(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    regex = {"path_regex": "case_sensitive"}
+    paths = [path("tea", "/(?i)fine", "ImplementationSpecific"), path("tea", "/[[:foo:]]", "ImplementationSpecific")]
+    good.put(ingress("bad", {"bad.test": paths}, **regex))
+    good.put(ingress("from", "from.test", proxy_redirect_from="~a(?<=b*)", proxy_redirect_to="/"))
+    assert run(["check", str(good.path)], {}) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2, lines
+    assert "spec.rules[0].http.paths[1].path: '/[[:foo:]]' is refused by nginx: pcre" in lines[0]
+    assert "nginx.org/proxy-redirect-from: '~a(?<=b*)' is refused by nginx: pcre" in lines[1]
+    assert "/tmp/" not in lines[0]
+
+
 def test_check_as_json(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(good)
     assert run(["check", str(good.path), "-o", "json"], {}) == 1

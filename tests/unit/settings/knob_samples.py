@@ -95,8 +95,9 @@ SAMPLES: dict[str, Sample] = {
             "http://$host:8080/": "http://$host:8080/",
             r"~^http://(?<name>[^/]+)\.test/(.*)$": Quoted(r"~^http://(?<name>[^/]+)\.test/(.*)$"),
             "~*x": Quoted("~*x"),
+            r"~^http://a{1};#\"": Quoted(r"~^http://a{1};#\""),
         },
-        ("~(", "~" + "(" * 9999, "~a{1}", "a b", "~a b", "a;b", "a{", "a#", 'a"', "a'", "a`", "a\\", "5$", "~"),
+        ("~(", "~" + "(" * 9999, "a b", "~a b", "a;b", "a{", "a#", 'a"', "a'", "a`", "a\\", "5$", "~"),
     ),
     "proxy_redirect_to": Sample(
         {"https://$host/": "https://$host/", "/$1": "/$1", "${scheme}://x/": "${scheme}://x/"},

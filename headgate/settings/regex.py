@@ -1,0 +1,62 @@
+"""Regular expressions: what no PCRE would take, and what would take a variable away from everybody.
+
+Whether an expression is right, nginx alone can say: builds differ in their library (PCRE or PCRE2), its version and
+how it was built (docs/decisions/0015). Here only is refused what every one of them refuses, so that its owner reads
+plain words before nginx is asked.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(
+    r"\\c.|\\.|(?P<end>\\\Z)|\(\?#[^)]*+(?:\)|(?P<note>\Z))|(?P<open>\()|(?P<close>\))|(?P<twice>\*\*)"
+    r"|\[\^?+\]?+(?:\\c.|\\.|\[:\^?+[a-z]*+:\]|[^\]\\])*+\]|(?P<set>\[)",
+    re.DOTALL,
+)
+"""An escaped character, a comment, a set, a parenthesis (pcre2pattern(3))."""
+_UNJUDGED = re.compile(r"\\[QE]|\(\*|\(\?\[|\(\?C|\(\?[A-Za-z^-]*x")
+"""Quoting, verbs, extended sets, callouts and extended mode, in which the characters above may mean nothing."""
+_NAMED = re.compile(r"\(\?(?:P?<|')([A-Za-z_][A-Za-z0-9_]*)[>']")
+
+OURS = frozenset({
+    "connection_upgrade", "grpc_status", "hsts_header_val", "latency_upstream", "resource_name", "resource_namespace",
+    "resource_type", "secret_dir_path", "service", "tls_certificate",
+})  # fmt: skip
+"""Variables that generated files set or map."""
+CHANGEABLE = frozenset({"ancient_browser", "args", "invalid_referer", "limit_rate", "modern_browser", "msie"})
+FAMILIES = (
+    "arg_", "cookie_", "echo_", "geoip_", "http_", "jwt_", "proxy_", "sent_http_", "sent_trailer_", "ssl_",
+    "uid_", "upstream_",
+)  # fmt: skip
+"""Variables of nginx that a group of the same name would replace (those with NGX_HTTP_VAR_CHANGEABLE, and prefixes)."""
+
+
+def regex_fault(pattern: str) -> str:
+    """Return why *pattern* is no regular expression that may be served, or ``""``; nginx has the last word.
+
+    A named group makes a variable of that name for all servers, which then is empty wherever this expression was not
+    tried, whatever it held before: ``$args``, or the directory of certificates (``ngx_http_regex_compile``).
+    """
+    for name in _NAMED.findall(pattern):
+        if name.lower() in OURS | CHANGEABLE or name.lower().startswith(FAMILIES):
+            return f"a regular expression with a group called {name}, which is a variable that others read; rename it"
+    return "" if _UNJUDGED.search(pattern) else _unbalanced(pattern)
+
+
+def _unbalanced(pattern: str) -> str:
+    depth = 0
+    for token in _TOKEN.finditer(pattern):
+        kind = token.lastgroup
+        if kind == "end":
+            return "not a regular expression (it ends with a backslash)"
+        if kind == "set":
+            return "not a regular expression (a [ is not closed)"
+        if kind == "note":
+            return "not a regular expression (a comment is not closed)"
+        if kind == "twice":
+            return "not a regular expression (** repeats what is repeated already; write .* for any text)"
+        depth += {"open": 1, "close": -1}.get(kind or "", 0)
+        if depth < 0:
+            return "not a regular expression (a ) closes nothing)"
+    return "not a regular expression (a ( is not closed)" if depth else ""
