@@ -22,11 +22,12 @@ from headgate.explain.handshake import handshake
 from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
 from headgate.explain.provenance import in_force, one, whence
 from headgate.explain.question import USUAL, Question
-from headgate.explain.uri import host_of, path_of
+from headgate.explain.uri import host_of
 from headgate.explain.view import ClusterView, ServerView, covers, nearest
 from headgate.ir.http import Location, Server
 from headgate.routes import Route
 from headgate.settings import Overrides
+from headgate.validation.uri import path_of
 
 BAD_REQUEST = 400
 REDIRECTS = range(300, 400)

@@ -25,7 +25,10 @@ Fault = tuple[str, str, str]
 
 
 class ValidIngress(msgspec.Struct, frozen=True):
-    """An Ingress that may be served; ``hosts`` are those of its rules in order, ``""`` for every host."""
+    """An Ingress that may be served; ``hosts`` are those of its rules in order, ``""`` for every host.
+
+    The paths of ``ingress`` are decoded, as nginx compares them.
+    """
 
     ingress: Ingress
     role: Role
@@ -45,7 +48,9 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     faults = [*fault, *_names(ingress), *_shape(spec, role, rules)]
     faults += [*_rules(spec, overrides, role), *_tls(spec), *_together(spec, overrides), *_ports(overrides, rules)]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
-    problems += [Problem(ingress.ref, *idle, "it has no effect") for idle in _idle(spec, role)]
+    problems += [
+        Problem(ingress.ref, *idle, "it has no effect") for idle in (*_idle(spec, role), *_dead(spec, overrides))
+    ]
     if any(problem.refuses for problem in problems):
         return None, problems
     return ValidIngress(ingress, role, overrides, hosts(spec)), problems
@@ -176,8 +181,7 @@ def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
     if role is Role.MINION and spec.default_backend:
         yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
 
-
-def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
+    return ValidIngress(_decoded(ingress, overrides), role, overrides, hosts(spec)), problems
     """Check that no port of the Ingress is one of ours: nginx could not open it, or would change what it speaks."""
     usual = {"listen_ports": "-default-http-listener-port", "listen_ports_ssl": "-default-https-listener-port"}
     for name, flag in usual.items():

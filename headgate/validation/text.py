@@ -18,7 +18,6 @@ _SUBDOMAIN = re.compile(rf"{_PART}(?:\.{_PART})*")
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
 _PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
-_FORBIDDEN = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)|.*\\n|.*\\r$")
 _RESERVED = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACES = re.compile(r"\{(.*?)\}")
@@ -81,16 +80,14 @@ def path_fault(path: str, *, regex: bool) -> str:
     if regex:
         return _expression_fault(path)
     if not _PATH.fullmatch(path):
-        return "contains a space, a control character or ;"
+        return "contains a space, a control character or a semicolon; write %20 or %3B"
     if ".." in re.split(r"[/\\]", path):
         return "has a .. in it"
-    if re.search(r'(?<!\\)(?:\\\\)*"', path) or re.search(r"(?<!\\)(?:\\\\)*\\$", path):
-        return "contains a double quote, or ends with a backslash, that is not escaped"
+    if re.search(r'["\\]', path):
+        return "contains a double quote or a backslash, as only a regular expression may; write %22 or %5C"
     if any(re.search("[A-Za-z]", group) for group in _BRACES.findall(path)):
-        return "has letters between { and }"
-    if _FORBIDDEN.match(path):
-        return "is reserved (/etc/, /root, /var) or contains \\n or \\r"
-    return "" if "\\" not in path else "contains a backslash, which only a regular expression may"
+        return "has letters between { and }; write %7B for { and %7D for }"
+    return "is reserved (/etc/, /root, /var)" if _RESERVED.match(path) else ""
 
 
 def _expression_fault(path: str) -> str:

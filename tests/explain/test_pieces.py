@@ -10,9 +10,10 @@ import yaml
 
 from headgate.cli import run
 from headgate.explain.matching import locate
-from headgate.explain.uri import host_of, path_of
+from headgate.explain.uri import host_of
 from headgate.ir.http import Location
 from headgate.settings import NOTHING, Words
+from headgate.validation.uri import path_of
 from tests.live.scripted_cluster import ScriptedCluster
 
 
