@@ -15,6 +15,7 @@ from headgate.problems import Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
 from headgate.validation.rules import Rules
 from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault, service_fault
+from headgate.validation.uri import ESCAPE, decoded, unreachable
 
 PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
 REFUSED = "the Ingress is refused"
@@ -53,7 +54,7 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     ]
     if any(problem.refuses for problem in problems):
         return None, problems
-    return ValidIngress(ingress, role, overrides, hosts(spec)), problems
+    return ValidIngress(_decoded(ingress, overrides), role, overrides, hosts(spec)), problems
 
 
 def hosts(spec: IngressSpec) -> tuple[str, ...]:
@@ -181,7 +182,48 @@ def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
     if role is Role.MINION and spec.default_backend:
         yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
 
-    return ValidIngress(_decoded(ingress, overrides), role, overrides, hosts(spec)), problems
+
+def _dead(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
+    """Find paths that no request can have."""
+    for field, path in _paths(spec):
+        kind, text = _kind(path, overrides), path.path or ""
+        if kind and text and not path_fault(text, regex=False) and (reason := unreachable(text, kind)):
+            yield f"{field}.path", text, reason
+        if not kind and (escape := ESCAPE.search(text)):
+            yield (
+                f"{field}.path",
+                escape[0],
+                "cannot match: nginx compares the decoded path; write the character itself",
+            )
+
+
+def _kind(path: HTTPIngressPath, overrides: Overrides) -> str:
+    """Return the pathType as far as it counts, ``""`` for a regular expression."""
+    regex = overrides.values.routing.path_regex
+    return path.path_type or "" if regex is None else "Exact" if regex == "exact" else ""
+
+
+def _decoded(ingress: Ingress, overrides: Overrides) -> Ingress:
+    """Return *ingress* with its paths as nginx compares them; itself, where these are as they are written."""
+    if ingress.spec is None or not any("%" in (path.path or "") for _, path in _paths(ingress.spec)):
+        return ingress
+    rules = tuple(_decoded_rule(rule, overrides) for rule in ingress.spec.rules or ())
+    return msgspec.structs.replace(ingress, spec=msgspec.structs.replace(ingress.spec, rules=rules))
+
+
+def _decoded_rule(rule: IngressRule, overrides: Overrides) -> IngressRule:
+    if rule.http is None:
+        return rule
+    paths = tuple(
+        msgspec.structs.replace(path, path=decoded(path.path, kind))
+        if path.path and (kind := _kind(path, overrides))
+        else path
+        for path in rule.http.paths or ()
+    )
+    return msgspec.structs.replace(rule, http=msgspec.structs.replace(rule.http, paths=paths))
+
+
+def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
     """Check that no port of the Ingress is one of ours: nginx could not open it, or would change what it speaks."""
     usual = {"listen_ports": "-default-http-listener-port", "listen_ports_ssl": "-default-https-listener-port"}
     for name, flag in usual.items():
