@@ -200,8 +200,10 @@ class App:
             self._watches.follow_replicas(replicas)
 
     def _restarted(self, message: str) -> None:
-        """Report that the nginx master died, on our own Pod."""
+        """Report that the nginx master died, on our own Pod, and whoever no longer works, on the object."""
         self._events.record(nginx_restarted(self._subject, message))
+        if self._controller:
+            self._controller.look_again()
 
     # --- what others ask us ---------------------------------------------------------------------------
 

@@ -89,6 +89,11 @@ class Controller:
         busy = time.monotonic() - self._busy_since if self._busy_since else 0.0
         return f"a batch is being worked on for {busy:.0f} s" if busy > STUCK_S else ""
 
+    def look_again(self) -> None:
+        """Ask the Manager what nginx serves though nothing changed: it was restarted, perhaps without some object."""
+        self._serving = None
+        self._queue.add(WHOLE)
+
     async def run(self) -> None:
         """Take batches for ever; the caller starts this when every Informer has synced.
 

@@ -76,7 +76,10 @@ class Attempt:
         self._changed = changed(task.wanted, task.good)
         self._suspects = dict.fromkeys(self._changed, Hold.LAST_GOOD)
         """Who may be at fault, and what first stands in for each."""
-        self._widened = False
+        self._widened = not nginx.alive
+        """Whether objects whose files did not change are among them: what nginx took once it may not take again."""
+        if self._widened:
+            self._suspect_all(task.wanted)
         self.present = task.present
         self.candidate = task.wanted
         self.refused: dict[ObjectRef, Blame] = {}
@@ -166,13 +169,14 @@ class Attempt:
         failure = await self._test_files(rest)
         if failure is None or await self._test_files(FileSet({**lost, **rest}.values())):
             return None
-        self._suspects |= {
-            file.origin: Hold.ABSENT
-            for file in rest.values()
-            if file.origin is not None and file.origin not in self._suspects
-        }
+        self._suspect_all(rest)
         self.candidate = rest
         return failure
+
+    def _suspect_all(self, files: FileSet) -> None:
+        for file in files.values():
+            if file.origin is not None:
+                self._suspects.setdefault(file.origin, Hold.ABSENT)
 
     def _undecided(self) -> Holds:
         return {origin: hold for origin, hold in self._suspects.items() if origin not in self.holds}

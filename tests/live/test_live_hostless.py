@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+from pathlib import Path
 
 import pytest
 from showcase.ports import free_port
@@ -107,6 +110,23 @@ def test_who_needs_what_a_deleted_ingress_had_is_told_and_heals_when_it_is_back(
     manifests.put(maker)
     wait_until(lambda: headgate.get("user.test", "/?x=1").status == 200)
     wait_until(lambda: last(headgate, "user")[0] == "AddedOrUpdated")
+
+
+def test_an_ingress_that_no_longer_works_does_not_keep_nginx_from_coming_back_and_is_told(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, directory: Path
+) -> None:
+    outside = folder / "x.inc"
+    outside.write_text("# nothing")
+    manifests.put(ingress("x", "x.test", server_snippets=f"include {outside};"), ingress("tea", "tea.test"))
+    headgate = serve_manifests(*FLAGS)
+    assert (headgate.get("x.test").status, headgate.get("tea.test").status) == (200, 200)
+    outside.unlink()
+    os.kill(headgate.master, signal.SIGKILL)
+    wait_until(lambda: "No such file" in last(headgate, "x")[1])
+    wait_until(lambda: (headgate.get("x.test").status, headgate.get("tea.test").status) == (404, 200))
+    outside.write_text("# nothing")
+    wait_until(lambda: headgate.get("x.test").status == 200)
+    wait_until(lambda: last(headgate, "x")[0] == "AddedOrUpdated")
 
 
 def test_a_port_that_another_process_has_is_taken_once_it_is_free(

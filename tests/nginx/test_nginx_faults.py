@@ -78,6 +78,25 @@ async def test_the_workers_of_a_killed_master_leave_no_zombies(
     await eventually(lambda: not any(map(procfs.parent, orphans)))
 
 
+async def test_an_object_that_no_longer_works_does_not_keep_a_killed_master_from_coming_back(
+    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str], prefix: Path
+) -> None:
+    """As with a name that no longer resolves: the restart must not depend on what any object names."""
+    outside = prefix / "x.inc"
+    outside.write_text("return 200 included;")
+    wanted = nginx.files(nginx.server("tea"), nginx.server("x", f"include {outside};"))
+    assert (await manager.start(wanted)).refused == {}
+    outside.unlink()
+    os.kill(manager.master_pid or 0, signal.SIGKILL)
+    await eventually(lambda: restarts)
+    assert (await nginx.get("tea"), await nginx.get("x")) == ("tea", "default")
+    result = await manager.apply(wanted)
+    assert (list(result.refused), result.retry, result.kept) == ([origin("x")], {origin("x")}, frozenset())
+    outside.write_text("return 200 included;")
+    healed = await manager.apply(wanted, retry=result.retry)
+    assert (healed.refused, await nginx.get("x")) == ({}, "included")
+
+
 async def test_a_killed_worker_is_replaced(nginx: NginxUnderTest, manager: LocalManager) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     first = await both_workers(manager.master_pid)
