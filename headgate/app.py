@@ -34,7 +34,7 @@ from headgate.pipeline import Generation, Pipeline
 from headgate.problems import Problem
 from headgate.render import Renderer
 from headgate.reporting.events import EventRecorder
-from headgate.reporting.http import Listener, metrics_app, probes_app, serving
+from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
@@ -217,7 +217,7 @@ class App:
         options = self._options
         if options.ready_status:
             app = probes_app(self._unready, controller.stuck)
-            await stack.enter_async_context(serving(app, Listener(options.ready_status_port, "-ready-status-port")))
+            await stack.enter_async_context(serving(app, HttpPort(options.ready_status_port, "-ready-status-port")))
         if options.enable_prometheus_metrics:
             secrets = self._listener_secrets
             await secrets.read()

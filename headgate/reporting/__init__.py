@@ -1,5 +1,5 @@
-"""Tells the cluster and its operators: Verdicts, events, statuses, metrics, probes and logs.
+"""Reports to the cluster and to operators: Verdicts, events, statuses, metrics, probes and logs.
 
-May touch the API server through ``ApiWriter``, two HTTP ports and stdout. Imports no sibling: numbers and outcomes
-are handed to it.
+Uses the API server through ``ApiWriter``, two HTTP ports and stdout. Does not import the other edges: numbers and
+results are passed to it.
 """

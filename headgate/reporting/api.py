@@ -1,4 +1,4 @@
-"""What reporting asks of the API server, as a protocol, so that it need not know the client."""
+"""The interface of the API server that reporting needs, as a protocol, so that it does not import the client."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class ApiWriter(Protocol):
     async def update_status(
         self, kind: Kind, namespace: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
-        """GET the object, give it to *change*, PUT the answer to ``…/status``; again on a conflict.
+        """GET the object, pass it to *change* and PUT the result to ``…/status``; repeated on a conflict.
 
-        ``None`` from *change* means that nothing is to be written.
+        If *change* returns ``None`` nothing is written.
         """
         ...
 
@@ -46,14 +46,14 @@ def status_code(error: Exception) -> int:
 
 
 class Denials:
-    """Where a rule is missing: the first denial in a namespace is news, the next ones are not until one succeeds."""
+    """Namespaces whose writes RBAC denies: the first denial is a warning, later ones are not until a write succeeds."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Begin without any."""
         self._namespaces: set[str] = set()
 
     def level(self, namespace: str, error: Exception) -> int:
-        """Return the level at which *error* is worth a line in the log, and remember a denial."""
+        """Return the log level of *error*, and remember a denial."""
         if status_code(error) != http.HTTPStatus.FORBIDDEN:
             return logging.WARNING
         known = namespace in self._namespaces
@@ -61,7 +61,7 @@ class Denials:
         return logging.DEBUG if known else logging.WARNING
 
     def over(self, namespace: str) -> None:
-        """Take note that a write in *namespace* succeeded."""
+        """Forget the denial: a write in *namespace* succeeded."""
         self._namespaces.discard(namespace)
 
 
@@ -73,5 +73,5 @@ def may_heal(error: Exception) -> bool:
 def is_final(error: Exception) -> bool:
     """Whether asking again at once cannot help: the server answered and said no."""
     code = status_code(error)
-    passing = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.CONFLICT, http.HTTPStatus.TOO_MANY_REQUESTS}
-    return http.HTTPStatus.BAD_REQUEST <= code < http.HTTPStatus.INTERNAL_SERVER_ERROR and code not in passing
+    temporary = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.CONFLICT, http.HTTPStatus.TOO_MANY_REQUESTS}
+    return http.HTTPStatus.BAD_REQUEST <= code < http.HTTPStatus.INTERNAL_SERVER_ERROR and code not in temporary

@@ -29,13 +29,13 @@ LONGEST_RETRY = 60.0
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much is said, remembered and tried.
+    """Limits of what is sent, remembered and tried.
 
     Attributes:
         burst: Events of one object that are sent at once.
         refill: seconds until one more may be sent.
-        remembered: Events whose names are kept so that they can be counted up; also objects with a bucket.
-        waiting: Events that may wait to be sent; more are dropped.
+        remembered: Events whose names are remembered to raise their count; also objects with a bucket.
+        waiting: Events that may be queued; more are dropped.
         tries: attempts to send one Event.
         retry: seconds before the second attempt; doubles each time.
         workers: requests in flight.
@@ -53,7 +53,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class _Bucket(msgspec.Struct):
-    """The sends left for one object, and when they were counted."""
+    """The token bucket of one object: its tokens at one moment."""
 
     tokens: float
     at: float
@@ -77,7 +77,7 @@ def _for_good() -> bool:
 
 
 class EventRecorder:
-    """Says Verdicts as Events of *component*; without *api* they are only logged.
+    """Sends Verdicts as Events of *component*; without *api* they are only logged.
 
     ``record`` never waits. ``run`` sends; cancelling it drops what waits and leaves nothing half-written.
     It speaks about every object until ``follow`` is called.
@@ -108,7 +108,7 @@ class EventRecorder:
         self._buckets: OrderedDict[ObjectRef, _Bucket] = OrderedDict()
         self._denials = Denials()
         self.dropped = 0
-        """Events that were not sent: limits, a full queue or an API server that would not take them."""
+        """Events that were not sent because of limits, a full queue or an API server that refused them."""
 
     def record(self, *verdicts: Verdict) -> None:
         """Log Verdicts about one object and queue their Events; they stand in the place of earlier ones about it.
@@ -186,7 +186,7 @@ class EventRecorder:
         """Have an Event sent; one that waits already is counted up."""
         if self._writer is None or not self._may_say(verdict.ref):
             return
-        # One object always meets the same worker, so that its Events keep their order and none is made twice.
+        # An object always has the same worker, so that its Events keep their order and none is created twice.
         shard = hash(verdict.ref) % self._limits.workers
         pending = self._shards[shard]
         if verdict not in pending and len(pending) >= self._limits.waiting // self._limits.workers:
@@ -213,7 +213,7 @@ class EventRecorder:
                     self._drop(verdict, "this object had too many Events lately", logging.DEBUG)
 
     def _admit(self, ref: ObjectRef) -> bool:
-        """Take one token of *ref*'s bucket, if there is one."""
+        """Take one token from the bucket of *ref*, if there is one."""
         now = self._clock()
         bucket = self._buckets.pop(ref, None) or _Bucket(float(self._limits.burst), now)
         bucket.tokens = min(self._limits.burst, bucket.tokens + (now - bucket.at) / self._limits.refill)

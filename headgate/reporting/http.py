@@ -31,7 +31,7 @@ TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ServeError(Exception):
-    """A port cannot be served; the text is one line for an operator."""
+    """HTTP cannot be served; the text is one line for the operator."""
 
 
 class PortTakenError(ServeError):
@@ -39,15 +39,15 @@ class PortTakenError(ServeError):
 
 
 class BadCertificateError(ServeError):
-    """A certificate and key that do not make a TLS server."""
+    """A certificate and key that cannot be used for TLS."""
 
 
-class Listener(msgspec.Struct, frozen=True):
-    """Where to listen.
+class HttpPort(msgspec.Struct, frozen=True):
+    """A port to serve HTTP on.
 
     Attributes:
-        port: 0 lets the system choose.
-        flag: the flag that sets the port, for the message if it is taken.
+        port: its number; 0 lets the system choose.
+        flag: the flag that sets the port, for the message if it is in use.
         host: empty means all addresses of both families.
         tls: from ``tls_context``; None means plain HTTP.
     """
@@ -59,17 +59,17 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class Login(msgspec.Struct, frozen=True):
-    """Name and password that a scrape must bring (HTTP basic authentication, RFC 7617)."""
+    """Name and password that the metrics require (HTTP basic authentication, RFC 7617)."""
 
     username: bytes
     password: bytes
 
     def __repr__(self) -> str:
-        """Tell nothing."""
+        """Hide both."""
         return "Login(…)"
 
     def accepts(self, header: str) -> bool:
-        """Whether the header ``Authorization`` brings them; takes as long for a near miss as for a far one."""
+        """Whether the header ``Authorization`` has them; the comparison takes constant time."""
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "basic":
             return False
@@ -87,7 +87,7 @@ class _Renewable(ssl.SSLContext):
 
 
 def tls_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
-    """Make a TLS server of a PEM certificate chain and its key; call ``renew`` on it when they change.
+    """Return a server's TLS context for a PEM certificate chain and its key; call ``renew`` when they change.
 
     Raises:
         BadCertificateError: they are not PEM or do not belong together.
@@ -103,7 +103,7 @@ def tls_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
 
 
 def renew(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Use another certificate for connections that come from now on; on failure the old one stays.
+    """Use another certificate for new connections; after an error the old one is still used.
 
     Raises:
         BadCertificateError: as for ``tls_context``.
@@ -147,28 +147,28 @@ def metrics_app(metrics: Metrics, login: Callable[[], Login | None] = lambda: No
 
 
 Probe = Callable[[], str]
-"""Returns why not, or the empty text if all is well."""
+"""Returns why the answer is 503, or an empty text for 200."""
 
 
 def probes_app(ready: Probe, live: Probe) -> web.Application:
-    """Serve ``/nginx-ready`` and ``/readyz`` from *ready* and ``/livez`` from *live*: 200, or 503 and why not."""
+    """Serve ``/nginx-ready`` and ``/readyz`` from *ready* and ``/livez`` from *live*: 200, or 503 with the reason."""
     app = web.Application()
-    for path, probe, well in (("/nginx-ready", ready, "Ready"), ("/readyz", ready, "Ready"), ("/livez", live, "Alive")):
-        app.router.add_get(path, _answer(probe, well))
+    for path, probe, text in (("/nginx-ready", ready, "Ready"), ("/readyz", ready, "Ready"), ("/livez", live, "Alive")):
+        app.router.add_get(path, _answer(probe, text))
     return app
 
 
-def _answer(probe: Probe, well: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _answer(probe: Probe, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
-        why_not = probe()
-        return web.Response(status=503 if why_not else 200, text=f"{why_not or well}\n")
+        reason = probe()
+        return web.Response(status=503 if reason else 200, text=f"{reason or text}\n")
 
     return answer
 
 
 @contextlib.asynccontextmanager
-async def serving(app: web.Application, listener: Listener) -> AsyncIterator[int]:
-    """Serve *app* while the block runs and yield the port; at its end, also by cancellation, the port is free again.
+async def serving(app: web.Application, at: HttpPort) -> AsyncIterator[int]:
+    """Serve *app* while the block runs and yield the port, which is closed at the end, also after a cancellation.
 
     Raises:
         PortTakenError: the port could not be bound.
@@ -177,32 +177,32 @@ async def serving(app: web.Application, listener: Listener) -> AsyncIterator[int
     await runner.setup()
     try:
         try:
-            bound = _bind(listener)
+            bound = _bind(at)
         except OSError as error:
-            raise PortTakenError(_taken(listener, error)) from None
+            raise PortTakenError(_taken(at, error)) from None
         port: int = bound.getsockname()[1]
-        await web.SockSite(runner, bound, ssl_context=listener.tls).start()
+        await web.SockSite(runner, bound, ssl_context=at.tls).start()
         yield port
     finally:
         await runner.cleanup()
 
 
-def _bind(listener: Listener) -> socket.socket:
-    """Listen on the host, or on all addresses: one socket for both families, IPv4 alone where there is no IPv6."""
-    if listener.host:
-        family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-        return socket.create_server((listener.host, listener.port), family=family)
+def _bind(at: HttpPort) -> socket.socket:
+    """Listen on the host, or on all addresses: one socket for both families, or for IPv4 only if there is no IPv6."""
+    if at.host:
+        family = socket.AF_INET6 if ":" in at.host else socket.AF_INET
+        return socket.create_server((at.host, at.port), family=family)
     if socket.has_dualstack_ipv6():
         try:
-            return socket.create_server(("::", listener.port), family=socket.AF_INET6, dualstack_ipv6=True)
+            return socket.create_server(("::", at.port), family=socket.AF_INET6, dualstack_ipv6=True)
         except OSError as error:
             if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
                 raise
-    return socket.create_server(("", listener.port))
+    return socket.create_server(("", at.port))
 
 
-def _taken(listener: Listener, error: OSError) -> str:
-    where = f"{listener.flag}: port {listener.port}"
+def _taken(at: HttpPort, error: OSError) -> str:
+    where = f"{at.flag}: port {at.port}"
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another process; stop that process or set {listener.flag} to a free port"
-    return f"{where} cannot be bound: {error.strerror or error}; set {listener.flag} to a port that can"
+        return f"{where} is in use by another process; stop that process or set {at.flag} to a free port"
+    return f"{where} cannot be bound: {error.strerror or error}; set {at.flag} to another port"

@@ -1,6 +1,6 @@
-"""Log lines on stdout: the incumbent's seven formats, key-values from ``fields``, one record one line.
+"""Log lines on stdout: the incumbent's seven formats, each record on one line.
 
-Code logs a constant message and ``extra={"fields": {…}}``; the formatters here print both.
+Code logs a constant message and ``extra={"fields": {…}}``; the formatters of this module print both.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _NAMES = {number: level.name for level, number in _LEVELS.items()}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@+,%")
 
 Clock = Callable[[float], str | int]
-"""Spells seconds since 1970 for one format."""
+"""Converts seconds since 1970 for one format."""
 
 
 def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
-    """Send all logging to *stream* (stdout if None) in *form*, from *level* up.
+    """Write all log records of *level* and above to *stream* (stdout if None) in *form*.
 
-    Whatever was configured before is replaced.
+    An earlier configuration is replaced.
     """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(formatter(form))
@@ -47,12 +47,12 @@ def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) ->
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(_LEVELS[level])
-    # The event loop's own chatter is about Python, not about ingress.
+    # Messages of the event loop below warnings are of no use to operators.
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.WARNING))
 
 
 def announce(product: str, version: str, commit: str) -> None:
-    """Write the first line: who speaks. It is written at every level, as said by the caller."""
+    """Write the first line, with the version, whatever the level; its source is the caller."""
     log.setLevel(logging.INFO)
     log.info(product, extra={"fields": {"version": version, "commit": commit}}, stacklevel=2)
 
@@ -70,12 +70,12 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line: ``time``, ``level``, ``source``, ``msg``, then the fields."""
 
     def __init__(self, clock: Clock) -> None:
-        """Write times with *clock*."""
+        """Convert times with *clock*."""
         super().__init__()
         self._clock = clock
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write *record*; values that JSON does not know become text."""
+        """Format *record*; values without a JSON type become text."""
         line = {**_head(record, self._clock), **_fields(record)}
         return json.dumps(line, default=str, ensure_ascii=False)
 
@@ -84,12 +84,12 @@ class TextFormatter(logging.Formatter):
     """``key=value`` pairs: ``time``, ``level``, ``source``, ``msg``, then the fields."""
 
     def __init__(self, clock: Clock) -> None:
-        """Write times with *clock*."""
+        """Convert times with *clock*."""
         super().__init__()
         self._clock = clock
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write *record*; values with spaces, quotes or control characters are quoted as in JSON."""
+        """Format *record*; values with spaces, quotes or control characters are quoted as in JSON."""
         return _pairs({**_head(record, self._clock), **_fields(record)})
 
 
@@ -97,7 +97,7 @@ class GlogFormatter(logging.Formatter):
     """``IYYYYMMDD HH:MM:SS.micros   PID file:line] message key=value …`` (the letter is the level's)."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write *record*; a newline in the message is escaped."""
+        """Format *record*; a newline in the message is escaped."""
         time = dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%Y%m%d %H:%M:%S.%f")
         where = f"{record.process or 0:>4} {record.filename}:{record.lineno}"
         message = json.dumps(record.getMessage(), ensure_ascii=False)[1:-1].replace(r"\"", '"')

@@ -1,7 +1,7 @@
-"""Every metric: name, labels and help in one table, and the plain methods that set the numbers.
+"""All metrics: name, labels and help in one table, and the methods that set their values.
 
-Names and labels are the incumbent's, so that dashboards and alerts go on working; those that begin with
-``headgate_`` are ours. All series with fixed labels are there from the first scrape.
+Names and labels are those of the incumbent, for existing dashboards and alerts; those that begin with ``headgate_`` are
+Headgate's own. All series with fixed labels exist from the first scrape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headgate.reporting.reference import ABSENT_METRICS, absent_table
 log = logging.getLogger(__name__)
 
 QUEUE = "taskQueue"
-"""The value of the label ``name`` of the work queue's series, as the incumbent has it."""
+"""The label ``name`` of the work queue's series, that of the incumbent."""
 
 _SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 _LATENCY = tuple(float(digit * 10**power) for power in range(4) for digit in (1, 2, 3, 4, 5)) + tuple(
@@ -42,16 +42,16 @@ CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
 
 
-class Row(msgspec.Struct, frozen=True):
+class MetricRow(msgspec.Struct, frozen=True):
     """One metric.
 
     Attributes:
-        name: as it is scraped.
+        name: in the exposition.
         kind: ``counter``, ``gauge`` or ``histogram``.
         doc: one sentence; units included.
-        labels: besides ``class``, label → the values that exist from the start; none for an open set.
+        labels: besides ``class``, label → the values that exist from the start; empty if they are not fixed.
         buckets: upper bounds of a histogram, in the unit of the name.
-        optional: the flag without which the metric is not there.
+        optional: the flag without which the metric does not exist.
     """
 
     name: str
@@ -63,47 +63,47 @@ class Row(msgspec.Struct, frozen=True):
 
 
 TABLE = (
-    Row(
+    MetricRow(
         f"{CONTROLLER}nginx_reloads_total",
         "counter",
-        "Verified reloads by what caused them; the start counts as other.",
+        "Verified reloads by cause; the start counts as other.",
         {"reason": ("endpoints", "other")},
     ),
-    Row(f"{CONTROLLER}nginx_reload_errors_total", "counter", "Reloads that failed."),
-    Row(f"{CONTROLLER}nginx_last_reload_status", "gauge", "1 if the last reload succeeded, else 0."),
-    Row(
+    MetricRow(f"{CONTROLLER}nginx_reload_errors_total", "counter", "Reloads that failed."),
+    MetricRow(f"{CONTROLLER}nginx_last_reload_status", "gauge", "1 if the last reload succeeded, else 0."),
+    MetricRow(
         f"{CONTROLLER}nginx_last_reload_milliseconds",
         "gauge",
         "Milliseconds from the signal of the last reload to its verified version.",
     ),
-    Row(
+    MetricRow(
         f"{CONTROLLER}nginx_worker_processes_total",
         "gauge",
         "Worker processes; old ones are shutting down.",
         {"generation": ("current", "old")},
     ),
-    Row(
+    MetricRow(
         f"{CONTROLLER}ingress_resources_total",
         "gauge",
         "Ingresses that are served, by role.",
         {"type": ("regular", "master", "minion")},
     ),
-    Row(f"{CONTROLLER}workqueue_depth", "gauge", "Keys that wait in the work queue.", {"name": (QUEUE,)}),
-    Row(
+    MetricRow(f"{CONTROLLER}workqueue_depth", "gauge", "Keys that wait in the work queue.", {"name": (QUEUE,)}),
+    MetricRow(
         f"{CONTROLLER}workqueue_queue_duration_seconds",
         "histogram",
         "Seconds that a key waits in the work queue.",
         {"name": (QUEUE,)},
         _SECONDS,
     ),
-    Row(
+    MetricRow(
         f"{CONTROLLER}workqueue_work_duration_seconds",
         "histogram",
         "Seconds that a batch of keys takes.",
         {"name": (QUEUE,)},
         _SECONDS,
     ),
-    Row(
+    MetricRow(
         f"{CONTROLLER}upstream_server_response_latency_ms",
         "histogram",
         "Milliseconds that an upstream server took to answer.",
@@ -111,29 +111,29 @@ TABLE = (
         _LATENCY,
         "-enable-latency-metrics",
     ),
-    Row(f"{NGINX}up", "gauge", "1 if nginx's status could be read for this scrape, else 0."),
-    Row(f"{NGINX}connections_active", "gauge", "Open client connections."),
-    Row(f"{NGINX}connections_accepted", "counter", "Client connections that were accepted."),
-    Row(
+    MetricRow(f"{NGINX}up", "gauge", "1 if nginx's status could be read for this scrape, else 0."),
+    MetricRow(f"{NGINX}connections_active", "gauge", "Open client connections."),
+    MetricRow(f"{NGINX}connections_accepted", "counter", "Client connections that were accepted."),
+    MetricRow(
         f"{NGINX}connections_handled",
         "counter",
-        "Client connections that were handled; fewer than accepted if a limit was met.",
+        "Client connections that were handled; fewer than accepted if a limit was reached.",
     ),
-    Row(f"{NGINX}connections_reading", "gauge", "Connections whose request header is being read."),
-    Row(f"{NGINX}connections_writing", "gauge", "Connections that are being answered."),
-    Row(f"{NGINX}connections_waiting", "gauge", "Idle keep-alive connections."),
-    Row(f"{NGINX}http_requests_total", "counter", "Client requests."),
-    Row("headgate_leader", "gauge", "1 if this replica writes statuses, else 0."),
-    Row(
+    MetricRow(f"{NGINX}connections_reading", "gauge", "Connections whose request header is being read."),
+    MetricRow(f"{NGINX}connections_writing", "gauge", "Connections that are being answered."),
+    MetricRow(f"{NGINX}connections_waiting", "gauge", "Idle keep-alive connections."),
+    MetricRow(f"{NGINX}http_requests_total", "counter", "Client requests."),
+    MetricRow("headgate_leader", "gauge", "1 if this replica writes statuses, else 0."),
+    MetricRow(
         "headgate_objects_refused",
         "gauge",
-        "Objects that are not served, or not as they stand, because of an error in them.",
+        "Objects that are not served, or not in their present form, because of an error in them.",
     ),
-    Row("headgate_events_dropped_total", "counter", "Events that were not sent."),
-    Row(
+    MetricRow("headgate_events_dropped_total", "counter", "Events that were not sent."),
+    MetricRow(
         "headgate_latency_lines_unreadable_total",
         "counter",
-        "Latency lines of nginx that could not be read; lines that a full socket dropped are not seen by anybody.",
+        "Latency lines of nginx that could not be parsed; lines lost at a full socket are not counted.",
         optional="-enable-latency-metrics",
     ),
     Row(
@@ -150,11 +150,11 @@ _ROWS = {row.name: row for row in TABLE}
 
 
 class Reloads(Protocol):
-    """What is counted of reloads since the start of the controller; the start itself counts as one of ``other``."""
+    """Counters of reloads since the start of the controller, which counts as one of ``other``."""
 
     @property
     def endpoints(self) -> int:
-        """Verified reloads because of endpoints only."""
+        """Verified reloads for changes of endpoints only."""
         ...
 
     @property
@@ -179,7 +179,7 @@ class Reloads(Protocol):
 
 
 class Connections(Protocol):
-    """What nginx says of its connections."""
+    """nginx's counters of connections."""
 
     @property
     def active(self) -> int:
@@ -218,7 +218,7 @@ class Connections(Protocol):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Whom a latency sample is about; fields are labels of the series."""
+    """The upstream server of a latency sample; the fields are labels of the series."""
 
     upstream: str
     server: str
@@ -231,9 +231,9 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class _Numbers:
-    """Counters and gauges that others count; a collector that shows the last number told."""
+    """Counters and gauges that are counted elsewhere; a collector of the values that were set last."""
 
-    def __init__(self, rows: Iterable[Row], ingress_class: str) -> None:
+    def __init__(self, rows: Iterable[MetricRow], ingress_class: str) -> None:
         self._rows = tuple(rows)
         self._values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
         for row in self._rows:
@@ -256,7 +256,7 @@ class _Numbers:
 
 
 class Metrics:
-    """The numbers of one controller; ``exposition`` is what a scrape gets."""
+    """The metrics of one controller; ``exposition`` returns the text of a scrape."""
 
     def __init__(self, ingress_class: str, *, latency: bool = False) -> None:
         """Create all series; *latency* adds those of ``-enable-latency-metrics``."""
@@ -270,7 +270,7 @@ class Metrics:
         self._latency: dict[str, set[Server]] = {}
         ProcessCollector(registry=self._registry)
 
-    def _histogram(self, row: Row) -> Histogram:
+    def _histogram(self, row: MetricRow) -> Histogram:
         names = ("class", *row.labels)
         histogram = Histogram(row.name, row.doc, names, buckets=row.buckets, registry=self._registry)
         for labels in itertools.product(*row.labels.values()):
@@ -278,21 +278,21 @@ class Metrics:
         return histogram
 
     def before_scrape(self, source: Callable[[], Awaitable[None]]) -> None:
-        """Have *source* called before each scrape to set fresh numbers; its failure is logged, never the scrape's."""
+        """Call *source* before each scrape to update values; an error of it is logged and does not fail the scrape."""
         self._sources.append(source)
 
     async def exposition(self, timeout: float = 5.0) -> bytes:  # noqa: ASYNC109 a limit per source, not for the whole
-        """Ask the sources, each for at most *timeout* seconds, and return the text of all series."""
+        """Call the sources, each for at most *timeout* seconds, and return the text of all series."""
         for source in self._sources:
             try:
                 async with asyncio.timeout(timeout):
                     await source()
-            except Exception as error:  # noqa: BLE001 a scrape tells what it can
+            except Exception as error:  # noqa: BLE001 a scrape returns what is available
                 log.warning("metrics source failed", extra={"fields": {"error": repr(error)}})
         return exposition(self._registry)
 
     def set_reloads(self, found: Reloads) -> None:
-        """Set how many reloads there were, and how the last one went."""
+        """Set the number of reloads, and the result of the last one."""
         self._numbers.set(f"{CONTROLLER}nginx_reloads_total", found.endpoints, reason="endpoints")
         self._numbers.set(f"{CONTROLLER}nginx_reloads_total", found.other, reason="other")
         self._numbers.set(f"{CONTROLLER}nginx_reload_errors_total", found.errors)
@@ -300,17 +300,17 @@ class Metrics:
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_milliseconds", found.last_ms)
 
     def set_workers(self, *, current: int, old: int) -> None:
-        """Set how many worker processes there are; *old* ones are shutting down."""
+        """Set the number of worker processes; *old* ones are shutting down."""
         self._numbers.set(f"{CONTROLLER}nginx_worker_processes_total", current, generation="current")
         self._numbers.set(f"{CONTROLLER}nginx_worker_processes_total", old, generation="old")
 
     def set_ingresses(self, *, regular: int, master: int, minion: int) -> None:
-        """Set how many Ingresses are served, by role."""
+        """Set the number of Ingresses that are served, by role."""
         for role, count in (("regular", regular), ("master", master), ("minion", minion)):
             self._numbers.set(f"{CONTROLLER}ingress_resources_total", count, type=role)
 
     def set_queue_depth(self, depth: int) -> None:
-        """Set how many keys wait."""
+        """Set the number of keys that wait."""
         self._numbers.set(f"{CONTROLLER}workqueue_depth", depth, name=QUEUE)
 
     def observe_queue(self, seconds: float) -> None:
@@ -326,7 +326,7 @@ class Metrics:
         self._histograms["headgate_batch_stage_seconds"].labels(self._class, stage).observe(seconds)
 
     def set_connections(self, found: Connections | None) -> None:
-        """Set what nginx says of its connections; None if it could not be asked, which keeps the last numbers."""
+        """Set nginx's counters of connections; None if they could not be read, which keeps the last values."""
         self._numbers.set(f"{NGINX}up", float(found is not None))
         if found is None:
             return
@@ -339,19 +339,19 @@ class Metrics:
         self._numbers.set("headgate_leader", float(leading))
 
     def set_refused(self, objects: int) -> None:
-        """Set how many objects are not served as they stand."""
+        """Set the number of objects that are not served in their present form."""
         self._numbers.set("headgate_objects_refused", objects)
 
     def set_events_dropped(self, events: int) -> None:
-        """Set how many Events were not sent since the start."""
+        """Set the number of Events that were not sent since the start."""
         self._numbers.set("headgate_events_dropped_total", events)
 
     def set_latency_unreadable(self, lines: int) -> None:
-        """Set how many latency lines could not be read since the start."""
+        """Set the number of latency lines that could not be parsed since the start."""
         self._numbers.set("headgate_latency_lines_unreadable_total", lines)
 
     def observe_latency(self, server: Server, milliseconds: float) -> None:
-        """Count an answer of *server* that took *milliseconds*; a no-op without latency metrics."""
+        """Count a response of *server* that took *milliseconds*; does nothing without latency metrics."""
         histogram = self._histograms.get(f"{CONTROLLER}upstream_server_response_latency_ms")
         if histogram is None:
             return
@@ -364,7 +364,7 @@ class Metrics:
         return tuple(self._latency)
 
     def keep_servers(self, upstream: str, servers: Collection[str] = ()) -> None:
-        """Remove the latency series of *upstream* but for *servers*, so that series do not outlive their Pods."""
+        """Remove the latency series of *upstream* except those of *servers*: they end with their Pods."""
         histogram = self._histograms.get(f"{CONTROLLER}upstream_server_response_latency_ms")
         known = self._latency.pop(upstream, set())
         stale = {server for server in known if server.server not in servers}
@@ -378,13 +378,13 @@ class Metrics:
 def exposition(registry: CollectorRegistry) -> bytes:
     """Write *registry* in the Prometheus text format 0.0.4.
 
-    Names and numbers come out as Go programs write them (``1``, not ``1.0``; no ``_created`` series; counters keep a
-    name without ``_total``), because scripts match them.
+    Names and numbers have the form of Go programs (``1``, not ``1.0``; no ``_created`` series; counters keep a name
+    without ``_total``), because scripts match them.
     """
     lines: list[str] = []
     for metric in registry.collect():
         samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-        # The library drops the suffix of the counters that it counts itself.
+        # The library removes the suffix of counters that it counts itself.
         total = f"{metric.name}_total"
         name = total if any(sample.name == total for sample in samples) else metric.name
         lines += [f"# HELP {name} {_escaped(metric.documentation)}", f"# TYPE {name} {metric.type}"]
@@ -404,7 +404,7 @@ def _bound(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Spell *value* as Go does; whole numbers that a float holds exactly have no point."""
+    """Return *value* as Go prints it; integers that a float represents exactly have no point."""
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
     if math.isnan(value):
@@ -434,7 +434,7 @@ def metrics_markdown() -> str:
     return "\n".join([*lines, *map(_row, TABLE), "", *absent_table(ABSENT_METRICS, "Metric"), ""])
 
 
-def _row(row: Row) -> str:
+def _row(row: MetricRow) -> str:
     labels = ", ".join(f"{name} ({', '.join(values)})" if values else name for name, values in row.labels.items())
     kind = f"{row.kind} ({', '.join(_number(bound) for bound in row.buckets)})" if row.buckets else row.kind
     needs = f"`{row.optional}`" if row.optional else ""

@@ -1,4 +1,4 @@
-"""What Headgate tells a cluster, as tables: its events, and what the incumbent tells that Headgate does not."""
+"""Tables of the reference: events of Headgate, and events and metrics of the incumbent that Headgate does not have."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from headgate.reporting.verdicts import EventType
 from headgate.settings.declined import Absence, Outlook
 
 
-class Occasion(msgspec.Struct, frozen=True):
-    """An event: on which kind, with which reason, and when; ``differs`` says what is otherwise with the incumbent."""
+class EventRow(msgspec.Struct, frozen=True):
+    """An event: kind of its object, reason, and when it is sent; ``differs`` is the difference to the incumbent."""
 
     kind: str
     reason: str
@@ -22,23 +22,23 @@ class Occasion(msgspec.Struct, frozen=True):
 
 _NORMAL, _WARNING = EventType.NORMAL, EventType.WARNING
 
-EVENTS: tuple[Occasion, ...] = (
-    Occasion("Ingress", "AddedOrUpdated", _NORMAL, "nginx serves it as it stands.",
+EVENTS: tuple[EventRow, ...] = (
+    EventRow("Ingress", "AddedOrUpdated", _NORMAL, "nginx serves it without restrictions.",
              "It is sent when nginx serves the configuration; the incumbent sends it before a batch is reloaded."),
-    Occasion("Ingress", "AddedOrUpdatedWithWarning", _WARNING,
-             "nginx serves it, and something in it has no effect or is doubtful; the message lists what.",
-             "An annotation on the wrong part of a mergeable set is told here; the incumbent writes it into its log."),
-    Occasion("Ingress", "AddedOrUpdatedWithError", _WARNING,
-             "nginx refused its configuration; the message has nginx's own words, and what is served instead."),
-    Occasion("Ingress", "Rejected", _WARNING, "It is not served: a value is wrong, or older resources hold its hosts."),
-    Occasion("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
-    Occasion("ConfigMap", "Updated", _NORMAL, "Every key of it counts."),
-    Occasion("ConfigMap", "UpdatedWithError", _WARNING, "It counts, but for the keys that cannot be used."),
-    Occasion("ConfigMap", "InvalidValue", _WARNING, "One for each key that cannot be used, with the reason."),
-    Occasion("Pod", "SecretUpdated", _NORMAL, "A Secret that a flag names was taken up."),
-    Occasion("Pod", "SecretDeleted", _WARNING, "A Secret that a flag names is gone; its last content stays in use."),
-    Occasion("Pod", "Rejected", _WARNING, "A Secret that a flag names cannot be used; its last content stays in use."),
-    Occasion("Pod", "NginxRestarted", _WARNING, "The nginx master died and was started again.",
+    EventRow("Ingress", "AddedOrUpdatedWithWarning", _WARNING,
+             "nginx serves it, but something in it has no effect or is doubtful; the message lists what.",
+             "An annotation on the wrong part of a mergeable set is reported here; the incumbent only logs it."),
+    EventRow("Ingress", "AddedOrUpdatedWithError", _WARNING,
+             "nginx refused its configuration; the message has nginx's error and says what is served instead."),
+    EventRow("Ingress", "Rejected", _WARNING, "It is not served: a value is invalid, or older objects have its hosts."),
+    EventRow("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
+    EventRow("ConfigMap", "Updated", _NORMAL, "Every key of it is used."),
+    EventRow("ConfigMap", "UpdatedWithError", _WARNING, "It is used, except for the keys that cannot be."),
+    EventRow("ConfigMap", "InvalidValue", _WARNING, "One for each key that cannot be used, with the reason."),
+    EventRow("Pod", "SecretUpdated", _NORMAL, "A Secret that a flag names was changed and is used."),
+    EventRow("Pod", "SecretDeleted", _WARNING, "A Secret that a flag names is deleted; its last content stays in use."),
+    EventRow("Pod", "Rejected", _WARNING, "A Secret that a flag names cannot be used; its last content stays in use."),
+    EventRow("Pod", "NginxRestarted", _WARNING, "The nginx master ended and was restarted.",
              "The incumbent's container ends and is started by the kubelet."),
 )  # fmt: skip
 
@@ -49,13 +49,13 @@ def _declined(reason: str) -> Absence:
 
 _PLUS = _declined("it is about NGINX Plus")
 _CRD = Absence(Outlook.COMING, "it comes with the custom resources")
-_APP_PROTECT = _declined("it is about F5 App Protect, which Headgate does not drive")
+_APP_PROTECT = _declined("it is about F5 App Protect, which Headgate does not support")
 
 ABSENT_EVENTS: Mapping[str, Absence] = {
-    "Ingress/RejectedWithError": _declined("removing files is part of one apply, whose failure is told once"),
-    "Pod/UpdatedWithError": _declined("a failed apply is told on the objects that it keeps back"),
+    "Ingress/RejectedWithError": _declined("the removal of files is part of one apply, whose failure is reported once"),
+    "Pod/UpdatedWithError": _declined("a failed apply is reported on the objects that it affects"),
     "Pod/UpdatePodLabel": _declined("Headgate does not label its own Pod"),
-    "Pod/SecretError": _declined("a Secret missing at the start does not end Headgate; it is told as Rejected"),
+    "Pod/SecretError": _declined("a Secret missing at the start does not end Headgate; it is reported as Rejected"),
     "Pod/FileError": _declined("Headgate needs no CA bundle of the operating system"),
     "Pod/ConfigMapError": _PLUS,
     "Pod/ServiceFailedToCreate": _PLUS,
@@ -82,18 +82,18 @@ ABSENT_METRICS: Mapping[str, Absence] = {
     "nginx_ingress_controller_virtualserver_resources_total": _CRD,
     "nginx_ingress_controller_virtualserverroute_resources_total": _CRD,
     "nginx_ingress_controller_transportserver_resources_total": _CRD,
-    "nginx_ingress_nginxplus_*": _declined("it is what the API of NGINX Plus says"),
+    "nginx_ingress_nginxplus_*": _declined("it comes from the API of NGINX Plus"),
 }
-"""Metrics of the incumbent that are not there: a name, or ``prefix*`` for a family."""
+"""Metrics of the incumbent that do not exist: a name, or ``prefix*`` for a family."""
 
 
 def absent_event(kind: str, reason: str) -> Absence | None:
-    """Return why the incumbent's event *reason* on *kind* is not sent, ``None`` if nothing is known of it."""
+    """Return why the incumbent's event *reason* on *kind* is not sent, ``None`` if it is unknown."""
     return ABSENT_EVENTS.get(f"{kind}/{reason}") or ABSENT_EVENTS.get(f"{kind}/*")
 
 
 def absent_metric(name: str) -> Absence | None:
-    """Return why the incumbent's metric *name* is not there, ``None`` if nothing is known of it."""
+    """Return why the incumbent's metric *name* does not exist, ``None`` if it is unknown."""
     families = (why for key, why in ABSENT_METRICS.items() if key.endswith("*") and name.startswith(key[:-1]))
     return ABSENT_METRICS.get(name) or next(families, None)
 
@@ -117,10 +117,10 @@ def events_markdown() -> str:
 
 
 def absent_table(absent: Mapping[str, Absence], title: str) -> Iterator[str]:
-    """Yield the lines of a section on what is not there."""
+    """Yield the lines of a section on what is absent."""
     yield from ("## Known and not there", "", f"| {title} | Outlook | Why |", "|---|---|---|")
     yield from (f"| `{key}` | {why.outlook.value} | {why.reason} |" for key, why in absent.items())
 
 
-def _told(row: Occasion) -> str:
+def _told(row: EventRow) -> str:
     return f"{row.when} *Differs:* {row.differs}" if row.differs else row.when

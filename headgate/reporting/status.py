@@ -1,6 +1,6 @@
-"""Statuses: the addresses under which traffic arrives, written to each Ingress that is served.
+"""Statuses: the addresses of the controller, written to each Ingress that is served.
 
-Only the leader writes, only with ``-report-ingress-status``, and only what differs from what is there.
+Only the leader writes, only with ``-report-ingress-status``, and only statuses that differ from the present ones.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Addresses = tuple[LoadBalancerIngress, ...]
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """How fast statuses are written.
+    """The rate at which statuses are written.
 
     Attributes:
-        workers: writes in flight.
-        retry: seconds before a failed write is tried again; doubles each time.
-        longest: seconds that the wait never exceeds.
+        workers: writes at the same time.
+        retry: seconds before a failed write is repeated; doubles each time.
+        longest: longest delay in seconds.
     """
 
     workers: int = 10
@@ -45,11 +45,11 @@ USUAL = Pace()
 
 
 def addresses(service: Service | None, configured: str = "") -> Addresses:
-    """Return the addresses to report.
+    """Return the addresses to write.
 
     Args:
         service: the Service of ``-external-service``, None if there is none.
-        configured: the ConfigMap's ``external-status-address``, which wins; empty if it is not set.
+        configured: the ConfigMap's ``external-status-address``, which takes precedence; empty if it is not set.
     """
     if configured.strip():
         return (address(configured.strip()),)
@@ -71,16 +71,16 @@ def address(text: str) -> LoadBalancerIngress:
         return LoadBalancerIngress(hostname=text)
 
 
-def _for_good() -> bool:
-    """Say that leadership does not end by itself."""
+def _always() -> bool:
+    """Return true: leadership does not end by itself."""
     return True
 
 
 class StatusWriter:
-    """Keeps ``status.loadBalancer`` of every Ingress as it should be.
+    """Keeps ``status.loadBalancer`` of every Ingress up to date.
 
-    The methods that tell it something never wait; ``run`` writes. Cancelling it leaves statuses that were not
-    written yet as they are; the next leader writes them.
+    ``run`` writes; the other methods do not block. After a cancellation statuses that were not written yet stay as they
+    are; the next leader writes them.
     """
 
     def __init__(self, api: ApiWriter, current: Callable[[ObjectRef], Ingress | None], *, pace: Pace = USUAL) -> None:
@@ -89,7 +89,7 @@ class StatusWriter:
         self._current = current
         self._pace = pace
         self._leading = False
-        self._still = _for_good
+        self._still = _always
         self._addresses: Addresses | None = None
         self._served: dict[ObjectRef, bool] = {}
         self._written: dict[ObjectRef, Addresses] = {}
@@ -102,7 +102,7 @@ class StatusWriter:
         self._queue: asyncio.Queue[ObjectRef] = asyncio.Queue()
 
     def report(self, verdict: Verdict) -> None:
-        """Take note whether an Ingress is served; its status follows."""
+        """Note whether an Ingress is served; its status is written later."""
         self._served[verdict.ref] = verdict.served
         self._mark(verdict.ref)
 
@@ -124,11 +124,11 @@ class StatusWriter:
         self._addresses = found
         self._mark_all()
 
-    def lead(self, still: Callable[[], bool] = _for_good) -> None:
-        """Begin to write; every status is looked at again.
+    def lead(self, still: Callable[[], bool] = _always) -> None:
+        """Begin to write; every status is compared again.
 
-        *still* is asked before each write: a process that was frozen may have lost its leadership without having
-        been told yet.
+        *still* is called before each write: a process that was paused may have lost its leadership without having
+        noticed it yet.
         """
         self._leading, self._still = True, still
         self._written.clear()
@@ -139,7 +139,7 @@ class StatusWriter:
         self._leading = False
 
     async def run(self) -> None:
-        """Write statuses for ever; ends by cancellation."""
+        """Write statuses until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(self._pace.workers):
@@ -153,7 +153,7 @@ class StatusWriter:
             self._mark(ref)
 
     def _mark(self, ref: ObjectRef) -> None:
-        """Queue *ref* once; one that is being written is queued again when that ends."""
+        """Queue *ref* once; if it is being written it is queued again afterwards."""
         if not self._leading or ref in self._dirty:
             return
         self._dirty.add(ref)
@@ -173,9 +173,9 @@ class StatusWriter:
                     self._queue.put_nowait(ref)
 
     async def _settle(self, ref: ObjectRef) -> None:
-        """Write one status if that is ours to do and it differs; on failure come back later."""
+        """Write one status if this replica leads and it differs; after a failure it is tried again later."""
         wanted, ingress = self._wanted(ref), self._current(ref)
-        if wanted is None or ingress is None or self._is_there(ref, ingress, wanted):
+        if wanted is None or ingress is None or self._is_current(ref, ingress, wanted):
             return
         try:
             await self._api.update_status(Ingress.KIND, ref.namespace, ref.name, self._change(ref))
@@ -189,19 +189,19 @@ class StatusWriter:
             self._denials.over(ref.namespace)
 
     def _wanted(self, ref: ObjectRef) -> Addresses | None:
-        """Return what *ref* should show; None if nothing is to be written."""
+        """Return the addresses for *ref*; None if nothing is to be written."""
         if not (self._leading and self._still()) or ref not in self._served:
             return None
         return self._addresses if self._served[ref] else ()
 
-    def _is_there(self, ref: ObjectRef, ingress: Ingress, wanted: Addresses) -> bool:
-        """Whether the Store shows *wanted*, and nothing else was written that the Store has not seen yet."""
+    def _is_current(self, ref: ObjectRef, ingress: Ingress, wanted: Addresses) -> bool:
+        """Whether the Store has *wanted*, and nothing else was written that the Store does not have yet."""
         balancer = ingress.status and ingress.status.load_balancer
         shown = balancer.ingress or () if balancer else ()
         return _plain(shown) == wanted and self._written.get(ref, wanted) == wanted
 
     def _change(self, ref: ObjectRef) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
-        """Return the edit of the object as the API server has it; it asks what is wanted when it is made."""
+        """Return the change to the object of the API server; what is wanted is determined when it is called."""
 
         def change(found: dict[str, Any]) -> dict[str, Any] | None:
             wanted = self._wanted(ref)

@@ -1,6 +1,6 @@
-"""What became of an object, in the words that its owner reads in events and statuses. Pure.
+"""The result for an object, as its owner reads it in events and statuses. Pure.
 
-Reasons and the beginnings of messages are those that operators of the incumbent look for in scripts.
+Reasons and the beginnings of messages are those of the incumbent, for which scripts of operators look.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from headgate.problems import ObjectRef, Problem
 
 
 class State(enum.Enum):
-    """How an object fares."""
+    """The state of an object."""
 
     VALID = "Valid"
     WARNING = "Warning"
@@ -29,7 +29,7 @@ class EventType(enum.Enum):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The object that a Verdict is about, as an Event must name it."""
+    """The object of a Verdict, as an Event refers to it."""
 
     ref: ObjectRef
     uid: str = ""
@@ -37,11 +37,11 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why nginx does not serve what was asked.
+    """Why nginx does not serve the new configuration of an object.
 
     Attributes:
-        message: nginx's own words about this object, or why the whole apply failed.
-        kept: whether an earlier configuration of the object goes on serving.
+        message: nginx's error about this object, or why the whole apply failed.
+        kept: whether nginx still serves an earlier configuration of the object.
     """
 
     message: str
@@ -49,7 +49,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One thing to say about one object.
+    """One report about one object.
 
     Attributes:
         subject: the object.
@@ -81,13 +81,13 @@ def for_ingress(
     generated: Sequence[Problem] = (),
     refusal: Refusal | None = None,
 ) -> Verdict:
-    """Judge a regular Ingress, a master or a minion.
+    """Return the Verdict for a regular Ingress, a master or a minion.
 
     Args:
         subject: the Ingress.
-        found: Problems of validation, arbitration and resolve.
+        found: Problems of validation, of the choice between resources, and of resolve.
         generated: Problems of translate and render.
-        refusal: what nginx objected; None if it serves the object.
+        refusal: why nginx refused it; None if it serves the object.
     """
     if any(problem.refuses for problem in (*found, *generated)):
         return _rejected(subject, (*found, *generated))
@@ -105,10 +105,10 @@ def for_ingress(
 
 
 def _rejected(subject: Subject, problems: Sequence[Problem]) -> Verdict:
-    """Judge an object that is not served.
+    """Return the Verdict for an object that is not served.
 
-    A Problem with a code (a lost host, a minion without master) speaks alone in the words that scripts look for;
-    other Problems are listed after the usual beginning.
+    A single Problem with a code (a lost host, a minion without master) is the whole message, in the words that scripts
+    look for; other Problems are listed after the usual beginning.
     """
     refusing = [problem for problem in problems if problem.refuses]
     coded = next((problem for problem in refusing if problem.code), None)
@@ -129,7 +129,7 @@ def _not_applied(subject: Subject, lead: str, reason: str, refusal: Refusal, war
 def for_config_map(
     subject: Subject, problems: Sequence[Problem] = (), refusal: Refusal | None = None
 ) -> tuple[Verdict, ...]:
-    """Judge the main ConfigMap: one Verdict per invalid key, then one for the whole."""
+    """Return the Verdicts for the main ConfigMap: one for each invalid key, then one for the whole."""
     keys = [
         Verdict(subject, State.WARNING, "InvalidValue", EventType.WARNING, _line(str(problem))) for problem in problems
     ]
@@ -144,25 +144,25 @@ def for_config_map(
 
 
 def secret_updated(pod: Subject, secret: ObjectRef) -> Verdict:
-    """Say on the controller's Pod that a Secret named by a flag was taken up."""
+    """Report on the controller's Pod that a Secret named by a flag is used."""
     message = f"Secret {secret.key}, which a flag names, was updated and is in use"
     return Verdict(pod, State.VALID, "SecretUpdated", EventType.NORMAL, message)
 
 
 def secret_deleted(pod: Subject, secret: ObjectRef) -> Verdict:
-    """Say on the controller's Pod that a Secret named by a flag is gone, and that its last content stays."""
+    """Report on the controller's Pod that a Secret named by a flag was deleted and its last content is still used."""
     message = f"Secret {secret.key}, which a flag names, was deleted; its last content stays in use"
     return Verdict(pod, State.WARNING, "SecretDeleted", EventType.WARNING, message)
 
 
 def secret_rejected(pod: Subject, secret: ObjectRef, problems: Sequence[Problem]) -> Verdict:
-    """Say on the controller's Pod why a Secret named by a flag is not used."""
+    """Report on the controller's Pod why a Secret named by a flag is not used."""
     message = f"{secret} was rejected with error: {_joined(problems)}; its last valid content stays in use"
     return Verdict(pod, State.WARNING, "Rejected", EventType.WARNING, message)
 
 
 def nginx_restarted(pod: Subject, message: str) -> Verdict:
-    """Say on the controller's Pod that nginx died and serves again."""
+    """Report on the controller's Pod that nginx ended and was restarted."""
     return Verdict(pod, State.WARNING, "NginxRestarted", EventType.WARNING, _line(message))
 
 
@@ -175,5 +175,5 @@ def _joined(problems: Iterable[Problem]) -> str:
 
 
 def _line(text: str) -> str:
-    """Put *text* on one line: nginx's and users' words may hold newlines."""
+    """Return *text* on one line: messages of nginx and values of users may contain newlines."""
     return " ".join(text.split())

@@ -12,7 +12,7 @@ from headgate.api.networking import Ingress
 from headgate.k8s.client import Client
 from headgate.k8s.config import ClusterConfig
 from headgate.reporting.events import EventRecorder, Limits
-from headgate.reporting.http import Listener, serving
+from headgate.reporting.http import HttpPort, serving
 from headgate.reporting.status import Pace, StatusWriter
 from headgate.reporting.verdicts import Subject, for_ingress
 from tests.background import in_background
@@ -74,7 +74,7 @@ def server() -> Server:
 @pytest.fixture
 async def client(server: Server) -> AsyncIterator[Client]:
     async with (
-        serving(server.app, Listener(0, "-none", "127.0.0.1")) as port,
+        serving(server.app, HttpPort(0, "-none", "127.0.0.1")) as port,
         Client(ClusterConfig(server=f"http://127.0.0.1:{port}")) as client,
     ):
         yield client

@@ -15,7 +15,7 @@ from showcase.ports import free_port
 
 from headgate.reporting.http import (
     BadCertificateError,
-    Listener,
+    HttpPort,
     Login,
     PortTakenError,
     metrics_app,
@@ -26,7 +26,7 @@ from headgate.reporting.http import (
 )
 from headgate.reporting.metrics import Metrics
 
-LOCAL = Listener(0, "-prometheus-metrics-listen-port", host="127.0.0.1")
+LOCAL = HttpPort(0, "-prometheus-metrics-listen-port", host="127.0.0.1")
 
 
 def certificate(name: str) -> tuple[bytes, bytes]:
@@ -99,7 +99,7 @@ async def test_metrics_over_tls_and_a_renewed_certificate() -> None:
     old, new = certificate("old.example"), certificate("new.example")
     context = tls_context(*old)
     app = metrics_app(Metrics("nginx"))
-    async with serving(app, Listener(0, "-prometheus-metrics-listen-port", "127.0.0.1", context)) as port:
+    async with serving(app, HttpPort(0, "-prometheus-metrics-listen-port", "127.0.0.1", context)) as port:
         for name, pair in (("old.example", old), ("new.example", new)):
             renew(context, *pair)
             trust = ssl.create_default_context(cadata=pair[0].decode())
@@ -140,7 +140,7 @@ async def test_a_port_in_use_names_its_flag() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortTakenError) as caught:
-            async with serving(app, Listener(port, "-ready-status-port", "127.0.0.1")):
+            async with serving(app, HttpPort(port, "-ready-status-port", "127.0.0.1")):
                 pytest.fail("two listeners on one port")
     assert str(caught.value) == (
         f"-ready-status-port: port {port} is in use by another process; "
@@ -168,5 +168,5 @@ async def test_the_port_is_free_after_cancellation() -> None:
 
 
 async def test_all_addresses_are_served_by_default() -> None:
-    async with serving(probes_app(lambda: "", lambda: ""), Listener(0, "-ready-status-port")) as port:
+    async with serving(probes_app(lambda: "", lambda: ""), HttpPort(0, "-ready-status-port")) as port:
         assert (await get(f"http://127.0.0.1:{port}/livez"))[0] == 200
