@@ -1,4 +1,4 @@
-"""Where objects come from: an API server or a folder of manifests."""
+"""The sources of objects: an API server or a folder of manifests."""
 
 from headgate.k8s.client import Client
 from headgate.k8s.config import ClusterConfig, in_cluster, load, load_kubeconfig

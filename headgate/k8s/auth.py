@@ -1,4 +1,4 @@
-"""Who asks, request by request: tokens rotate and programs hand out short-lived certificates."""
+"""Credentials for each request: token files are rotated, and exec plugins issue short-lived certificates."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from headgate.k8s.plugins import ExecPlugin
 log = logging.getLogger(__name__)
 
 TOKEN_PERIOD = 60.0
-"""Seconds after which a token file is read again, as client-go does; the kubelet rotates it well before it expires."""
+"""Seconds after which a token file is read again, as in client-go; the kubelet rotates it long before it expires."""
 
 
 class Credentials(msgspec.Struct, frozen=True, eq=False):
-    """What one request carries.
+    """The credentials of one request.
 
     Attributes:
         authorization: value of the Authorization header, empty for none.
@@ -35,28 +35,28 @@ class Credentials(msgspec.Struct, frozen=True, eq=False):
     key: bytes = b""
 
     def __repr__(self) -> str:
-        """Show nothing."""
+        """Hide everything."""
         return "Credentials(…)"
 
 
 class Authenticator(Protocol):
-    """Hands out credentials; asked before every request."""
+    """Provides credentials; called before each request."""
 
     async def credentials(self) -> Credentials:
-        """Return what to send now.
+        """Return the present credentials.
 
         Raises:
-            AuthError: there is nothing to send.
+            AuthError: there are none.
         """
         ...
 
     def reject(self, refused: Credentials) -> None:
-        """Take note that the server answered 401 to *refused*."""
+        """Note that the server answered 401 to *refused*."""
         ...
 
 
 def authenticator(config: ClusterConfig, *, clock: Callable[[], float] = time.time) -> Authenticator:
-    """Return the way of authentication that *config* asks for; *clock* gives seconds since the epoch."""
+    """Return the Authenticator for *config*; *clock* returns seconds since the epoch."""
     user = config.user
     if user.token_file:
         return TokenFile(user, clock=clock)
@@ -74,10 +74,10 @@ def _fixed_authorization(user: User) -> str:
 
 
 def _bearer(token: str, origin: str) -> str:
-    """Return the header's value.
+    """Return the value of the header.
 
     Raises:
-        AuthError: the token would not stay inside one header.
+        AuthError: the token is not valid in a header.
     """
     if not token.isascii() or not token.isprintable() or " " in token:
         raise AuthError(f"{origin} is not one printable word")
@@ -85,7 +85,7 @@ def _bearer(token: str, origin: str) -> str:
 
 
 class Fixed:
-    """Credentials that never change."""
+    """Credentials that do not change."""
 
     def __init__(self, credentials: Credentials) -> None:
         """Keep them."""
@@ -96,11 +96,11 @@ class Fixed:
         return self._credentials
 
     def reject(self, refused: Credentials) -> None:
-        """There are no others."""
+        """Do nothing: there are no others."""
 
 
 class TokenFile:
-    """A bearer token in a file that someone else rotates; read each minute and after a 401."""
+    """A bearer token in a file that is rotated; read each minute and after a 401."""
 
     def __init__(self, user: User, *, clock: Callable[[], float]) -> None:
         """Prepare; the file is read at the first request."""
@@ -110,7 +110,7 @@ class TokenFile:
         self._read_at = 0.0
 
     async def credentials(self) -> Credentials:
-        """Return the token; one that cannot be re-read is used on."""
+        """Return the token; if the file can no longer be read, the last one."""
         if self._current is None or self._clock() - self._read_at >= TOKEN_PERIOD:
             self._current = self._read()
             self._read_at = self._clock()
@@ -140,7 +140,7 @@ class TokenFile:
 
 
 class Exec:
-    """Credentials from an exec plugin, kept until they expire or are refused."""
+    """Credentials of an exec plugin, used until they expire or are refused."""
 
     EARLY = 10.0
     """Seconds before their expiry at which credentials are renewed."""
@@ -154,12 +154,12 @@ class Exec:
         self._expires = float("inf")
 
     async def credentials(self) -> Credentials:
-        """Return what the program said, running it if needed.
+        """Return the credentials of the program, which is run if needed.
 
         Raises:
-            AuthError: the program failed; its message says how.
+            AuthError: the program failed.
         """
-        async with self._plugin.turn:
+        async with self._plugin.lock:
             if self._current is None or self._clock() >= self._expires - self.EARLY:
                 answer = await self._plugin.run()
                 self._current = Credentials(

@@ -1,4 +1,4 @@
-"""How to reach the API server: kubeconfig files, or the service account of the Pod."""
+"""The connection to the API server: from kubeconfig files, or from the service account of the Pod."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from headgate.k8s.errors import ConfigError
 from headgate.k8s.kubeconfig import Cluster, Context, ExecConfig, Kubeconfig, UserEntry
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet mounts the token, the CA and the namespace."""
+"""The directory in which the kubelet mounts token, CA and namespace."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks. At most one of token, token file, basic and exec is in force, in that order of the fields.
+    """The identity of the client: the first that is set of token file, token, basic authentication and exec.
 
     Attributes:
-        token_file: read again each minute; wins over *token*.
+        token_file: read again each minute; takes precedence over *token*.
         token: a bearer token.
         username: for basic authentication, with *password*.
         password: see *username*.
-        exec: the program that hands out credentials.
-        certificate: PEM chain of the client certificate, with *key*; goes together with any of the others.
+        exec: the program that prints credentials.
+        certificate: PEM chain of the client certificate, with *key*; may be combined with the others.
         key: PEM private key.
     """
 
@@ -44,24 +44,24 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes = b""
 
     def __repr__(self) -> str:
-        """Name the way of authentication only: the rest is secret."""
+        """Show only which fields are set: their values are secret."""
         ways = ("token_file", "token", "username", "exec", "certificate")
         return f"User({', '.join(way for way in ways if getattr(self, way)) or 'anonymous'})"
 
 
 class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """One API server and one identity there.
+    """One API server and the identity to use there.
 
     Attributes:
         server: ``https://host:port``, possibly with a path.
-        certificate_authority: PEM bundle that the server's certificate must chain to; empty means the system's.
+        certificate_authority: PEM bundle that the server's certificate must chain to; empty means those of the system.
         insecure: accept any certificate.
-        tls_server_name: name that the certificate must carry, in place of the host of *server*.
+        tls_server_name: name that the certificate must have, instead of the host of *server*.
         proxy_url: HTTP proxy to go through; empty for none.
-        namespace: what counts as "the own namespace".
+        namespace: the default namespace.
         user: the identity.
-        origin: where all this was read, for messages.
-        exec_extension: what an exec plugin gets as ``spec.cluster.config``.
+        origin: where this was read, for messages.
+        exec_extension: passed to an exec plugin as ``spec.cluster.config``.
     """
 
     server: str
@@ -85,7 +85,7 @@ def load(
     """Find the API server: the named kubeconfig, else ``KUBECONFIG``, else the Pod's account, else ``~/.kube/config``.
 
     Raises:
-        ConfigError: what was found cannot be used, or nothing was found.
+        ConfigError: nothing was found, or it cannot be used.
     """
     if kubeconfig:
         return load_kubeconfig([kubeconfig], context, environment=environment, required=True)
@@ -105,10 +105,10 @@ def load(
 def in_cluster(
     *, environment: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
 ) -> ClusterConfig:
-    """Use the service account that the kubelet mounted.
+    """Return the connection by the service account that the kubelet has mounted.
 
     Raises:
-        ConfigError: this is no Pod, or its account is not mounted.
+        ConfigError: this is not a Pod, or its service account is not mounted.
     """
     host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
@@ -131,19 +131,19 @@ def in_cluster(
 def load_kubeconfig(
     paths: Iterable[str], context: str = "", *, environment: Mapping[str, str] = os.environ, required: bool = False
 ) -> ClusterConfig:
-    """Merge the files *paths* and resolve one context of them.
+    """Merge the files *paths* and resolve one of their contexts.
 
-    The first file that names a cluster, user or context defines it, and the first ``current-context`` counts;
-    relative paths are relative to the file they stand in (Kubernetes documentation, "Organizing Cluster Access").
+    The first definition of a cluster, user or context is used, and the first ``current-context``; paths are relative to
+    the file that contains them (Kubernetes documentation, "Organizing Cluster Access").
 
     Args:
-        paths: files; missing ones are passed over unless *required*.
-        context: the context to use in place of ``current-context``.
-        environment: where ``HTTPS_PROXY`` and its kin are looked up.
+        paths: files; missing ones are ignored unless *required*.
+        context: the context to use instead of ``current-context``.
+        environment: with ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``.
         required: whether every file must exist.
 
     Raises:
-        ConfigError: a file is broken, or what the context names is missing or contradictory.
+        ConfigError: a file is invalid, or what the context refers to is missing or contradictory.
     """
     names = [str(Path(path).expanduser()) for path in paths]
     files = [_parse(Path(name)) for name in names if required or Path(name).exists()]
@@ -154,7 +154,7 @@ def load_kubeconfig(
 
 
 def _parse(path: Path) -> Kubeconfig:
-    """Read one file; its relative paths become absolute."""
+    """Parse one file; its relative paths become absolute."""
     try:
         documents = manifests.read(_read(path, "kubeconfig"), json=False)
         content = without_nulls(documents[0].value) if documents else {}
@@ -176,7 +176,7 @@ def _merge(files: list[Kubeconfig]) -> Kubeconfig:
 
 
 def _resolve(merged: Kubeconfig, wanted: str, origin: str, environment: Mapping[str, str]) -> ClusterConfig:
-    """Follow context → cluster and user."""
+    """Resolve the context to its cluster and user."""
     name = wanted or merged.current_context
     if not name:
         raise ConfigError(f"{origin}: no current-context is set; name one with --context ({_names(merged.contexts)})")
@@ -190,7 +190,7 @@ Entry = TypeVar("Entry", bound=Any)
 
 
 def _find(entries: tuple[Entry, ...], name: str, what: str, origin: str) -> Entry:
-    """Return the first entry of that name: the first file wins."""
+    """Return the first entry of that name."""
     for entry in entries:
         if entry.name == name:
             return entry
@@ -257,7 +257,7 @@ def _user(entry: UserEntry, origin: str) -> User:
 
 
 def _material(data: str, path: str, what: str) -> bytes:
-    """Return PEM given as base64 *data* or, failing that, as a file."""
+    """Return PEM from base64 *data* or else from a file."""
     if data:
         try:
             return base64.b64decode("".join(data.split()), validate=True)
@@ -274,7 +274,7 @@ def _read(path: Path, what: str) -> bytes:
 
 
 def _environment_proxy(server: str, environment: Mapping[str, str]) -> str:
-    """Return the proxy that ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` name for *server*, as Go's clients do."""
+    """Return the proxy for *server* according to ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``, as in Go."""
     names = {name.lower(): value for name, value in environment.items() if name.lower().endswith("_proxy") and value}
     parts = urlsplit(server)
     proxies = {name.removesuffix("_proxy"): value for name, value in names.items()}

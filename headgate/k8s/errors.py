@@ -1,14 +1,14 @@
-"""What can go wrong between Headgate and an API server; no library's exception leaves this package.
+"""Errors of the connection to an API server; exceptions of libraries do not leave this package.
 
 ::
 
     K8sError
-    ├── ConfigError            the kubeconfig, the service account or the folder cannot be used as it stands
-    ├── AuthError              no credentials could be had, or the server does not accept them
-    ├── Unreachable            no answer, or 429 or 5xx: asking again may help
-    ├── BadAnswer              something answered that is not the Kubernetes API (HTML, garbage)
+    ├── ConfigError            the kubeconfig, the service account or the folder cannot be used
+    ├── AuthError              there are no credentials, or the server does not accept them
+    ├── Unreachable            no answer, or 429 or 5xx: a repetition may help
+    ├── BadAnswer              the answer is not that of a Kubernetes API (such as HTML)
     ├── Gone                   410: the resource version or the page is too old; list again
-    └── ApiError               any other 4xx: asking the same again will not help
+    └── ApiError               any other 4xx: a repetition will not help
         ├── Forbidden          403
         ├── NotFound           404
         ├── Conflict           409
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 
 class K8sError(Exception):
-    """Anything that went wrong at the API server's edge; its text is one line for an operator."""
+    """An error of the connection to the API server; its text is one line for the operator."""
 
 
 class ConfigError(K8sError):
@@ -29,14 +29,14 @@ class ConfigError(K8sError):
 
 
 class AuthError(K8sError):
-    """Credentials could not be had, or the server refused them twice."""
+    """There are no credentials, or the server refused them twice."""
 
 
 class Unreachable(K8sError):
-    """No usable answer came; asking again may help."""
+    """There was no usable answer; a repetition may help."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
-        """Keep the seconds that the server asked to wait, if it named any."""
+        """Keep the seconds of the header Retry-After, if there was one."""
         super().__init__(message)
         self.retry_after = retry_after
         self.known = False
@@ -44,11 +44,11 @@ class Unreachable(K8sError):
 
 
 class BadAnswer(K8sError):
-    """What answered does not speak the Kubernetes API."""
+    """The answer is not that of a Kubernetes API."""
 
 
 class Gone(K8sError):
-    """The version or the page is no longer known to the server (410)."""
+    """The server no longer has the version or the page (410)."""
 
 
 class ApiError(K8sError):

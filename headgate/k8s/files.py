@@ -1,4 +1,4 @@
-"""A folder of manifests as a source of objects: the same Informers run over it as over an API server."""
+"""A folder of manifests as a source of objects for the same Informers as an API server."""
 
 from __future__ import annotations
 
@@ -23,23 +23,22 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=TopLevel)
 
 POLL = 0.25
-"""Seconds between two looks at the folder."""
+"""Interval of the scans of the folder, in seconds."""
 POLL_SHARE = 20
-"""A look that takes long is repeated after this many times its own duration: at most 5 % of one core."""
+"""A scan is repeated after at least this many times its own duration: at most 5 % of one core."""
 JOURNAL = 10_000
-"""Changes kept for those who watch; who is further behind lists again."""
+"""Changes that are kept for watches; a watch that is further behind has to list again."""
 
 
 FRESH = 1.0
-"""A file younger than this (seconds) when Headgate starts is read once more."""
+"""A file younger than this (seconds) at the start is read a second time."""
 
 
 class Folder:
     """The objects in every ``*.yaml``, ``*.yml`` and ``*.json`` under a path.
 
-    A file that is broken keeps its last good content, as an API server would have kept the objects; so does
-    an object whose new text does not decode. Of two definitions of one object the one in the file whose
-    name sorts first counts.
+    An invalid file keeps its last good content, as an API server would have kept the objects; so does an object that
+    can no longer be decoded. Of two definitions of an object the one in the file whose name sorts first is used.
     """
 
     def __init__(
@@ -54,9 +53,9 @@ class Folder:
 
         Args:
             path: the folder, or one file.
-            models: the kinds to decode; others are noted once.
+            models: the kinds to decode; others are logged once.
             on_problems: called with all current Problems whenever they change.
-            poll: seconds between two looks.
+            poll: interval of the scans in seconds.
         """
         self._root = Path(path)
         self._models = tuple(models)
@@ -66,7 +65,7 @@ class Folder:
         self._signatures: dict[str, Signature] = {}
         self._unknown: set[str] = set()
         self._folder_problem: Problem | None = None
-        self._told: tuple[Problem, ...] = ()
+        self._reported: tuple[Problem, ...] = ()
         self._missing: set[str] = set()
         self._loaded = False
         self._journal = _Journal()
@@ -75,7 +74,7 @@ class Folder:
         """Read the folder now, in this thread, and return every object, sorted by identity.
 
         Raises:
-            ConfigError: the folder cannot be read at all.
+            ConfigError: the folder cannot be read.
         """
         self._begin(scan(self._root, {}, self._models, settled=0))
         return tuple(self._index.objects[ref] for ref in sorted(self._index.objects))
@@ -85,12 +84,12 @@ class Folder:
         return self._index.objects.get(ref)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that is wrong with the files at present, by file name."""
+        """Return the present Problems of the files, by file name."""
         about_folder = (self._folder_problem,) if self._folder_problem else ()
         return (*about_folder, *self._index.problems())
 
     def where(self, ref: ObjectRef) -> str:
-        """Return the relative path of the file that defines *ref* (or tries to), ``""`` if none does."""
+        """Return the relative path of the file that defines *ref*, also invalidly, ``""`` if none does."""
         return self._index.where(ref)
 
     def source(self, model: type[M]) -> FolderSource[M]:
@@ -104,7 +103,7 @@ class Folder:
         return FolderSource(self, model)
 
     async def run(self) -> None:
-        """Look at the folder for ever; ends only by cancellation, which leaves everything as last seen.
+        """Scan the folder until cancelled, which leaves the objects as they are.
 
         Raises:
             ConfigError: the folder cannot be read at the start.
@@ -120,13 +119,13 @@ class Folder:
             await asyncio.sleep(max(SETTLED if hurry else self._poll, took * POLL_SHARE))
 
     async def listing(self, model: type[M]) -> Listing[M]:
-        """Return the objects of one kind, once the folder was read."""
+        """Return the objects of one kind, after the folder was read."""
         await self._journal.begun.wait()
         objects = {ref: item for ref, item in self._index.objects.items() if isinstance(item, model)}
         return Listing(str(self._journal.version), objects)
 
     async def changes(self, model: type[M], version: str) -> AsyncIterator[Change[M]]:
-        """Yield the changes of one kind since *version*, for ever.
+        """Yield the changes of one kind since *version*, without end.
 
         Raises:
             Gone: the changes since *version* are no longer known.
@@ -151,7 +150,7 @@ class Folder:
     def _apply(self, found: Scan) -> None:
         """Make what a look found the state, tell the watchers, and tell the Problems if they differ."""
         differing: list[ObjectRef] = []
-        # Some editors move the old file away before they write the new one: only the second look believes it.
+        # Some editors move the old file away before they write the new one: a file is gone after two scans without it.
         gone = self._missing.intersection(found.removed)
         self._missing = set(found.removed) - gone
         for name in sorted(gone):
@@ -163,7 +162,7 @@ class Folder:
         self._folder_problem = found.problem
         self._note_unknown(found)
         self._journal.add(self._change(ref) for ref in dict.fromkeys(differing))
-        self._tell()
+        self._report()
 
     def _change(self, ref: ObjectRef) -> Change[Any]:
         item = self._index.objects.get(ref)
@@ -171,7 +170,7 @@ class Folder:
         return Change(kind, "", ref, item)
 
     def _note_unknown(self, found: Scan) -> None:
-        """Say once which kinds stand in the folder that Headgate does not read."""
+        """Log each kind in the folder that Headgate does not read once."""
         kinds = {
             kind
             for file in found.read.values()
@@ -182,27 +181,27 @@ class Folder:
             self._unknown |= fresh
             log.info("kinds that are not read", extra={"fields": {"kinds": sorted(fresh)}})
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         problems = self.problems()
-        if problems != self._told and self._on_problems is not None:
+        if problems != self._reported and self._on_problems is not None:
             self._on_problems(problems)
-        self._told = problems
+        self._reported = problems
 
 
 class FolderSource(Generic[M]):
-    """One kind of a Folder, as an Informer wants it; the Folder's ``run`` must be running."""
+    """One kind of a Folder as a Source; the ``run`` of the Folder must be running."""
 
     def __init__(self, folder: Folder, model: type[M]) -> None:
-        """Bind the two."""
+        """Provide the objects of *model* in *folder*."""
         self._folder = folder
         self._model = model
 
     async def list(self) -> Listing[M]:
-        """Return the objects, once the folder was read."""
+        """Return the objects, after the folder was read."""
         return await self._folder.listing(self._model)
 
     def watch(self, version: str) -> AsyncIterator[Change[M]]:
-        """Yield the changes since *version*, for ever.
+        """Yield the changes since *version*, without end.
 
         Raises:
             Gone: the changes since *version* are no longer known.
@@ -211,7 +210,7 @@ class FolderSource(Generic[M]):
 
 
 class _Journal:
-    """The latest changes, numbered; wakes those who wait for more."""
+    """The latest changes, numbered; wakes waiting watches."""
 
     def __init__(self) -> None:
         self.version = 1
@@ -224,14 +223,14 @@ class _Journal:
             self.version += 1
             self._changes.append(msgspec.structs.replace(change, version=str(self.version)))
         del self._changes[:-JOURNAL]
-        # Those who wait hold the old event; who comes later waits for the next one.
+        # Waiting watches have the old event; later ones wait for the next.
         self._news.set()
         self._news = asyncio.Event()
 
     def since(self, version: int) -> list[Change[Any]]:
         missing = self.version - version
         if missing > len(self._changes):
-            raise Gone(f"the folder's changes since version {version} are no longer known")
+            raise Gone(f"the changes of the folder since version {version} are no longer known")
         return self._changes[len(self._changes) - missing :] if missing else []
 
     async def after(self, version: int) -> None:

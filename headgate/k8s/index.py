@@ -1,4 +1,4 @@
-"""Which file of a folder defines which object, kept up to date file by file."""
+"""The files of a folder and the objects that they define, updated file by file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from headgate.api import TopLevel
-from headgate.k8s.objects import Content, file_ref, with_metadata
+from headgate.k8s.objects import FileContent, file_ref, with_metadata
 from headgate.k8s.scan import ReadFile
 from headgate.problems import ObjectRef, Problem, Severity
 
@@ -16,59 +16,59 @@ KEPT = "its last good version stays"
 
 
 class Index:
-    """The objects of all files together; each update costs what changed, not what is there."""
+    """The objects of all files; the cost of an update depends on the changes only."""
 
     def __init__(self) -> None:
-        """Begin with no file."""
+        """Begin without files."""
         self._objects: dict[ObjectRef, TopLevel] = {}
-        self._contents: dict[str, Content] = {}
+        self._contents: dict[str, FileContent] = {}
         self._broken: dict[str, Problem] = {}
-        self._claims: dict[ObjectRef, list[str]] = {}
+        self._definitions: dict[ObjectRef, list[str]] = {}
         self._refused_in: dict[ObjectRef, str] = {}
         self._contested: set[ObjectRef] = set()
         self._faulty: set[str] = set()
 
     @property
     def objects(self) -> Mapping[ObjectRef, TopLevel]:
-        """Every object that counts, each with a generation of its own."""
+        """Every object that is used, each with its own generation."""
         return self._objects
 
     def replace(self, name: str, file: ReadFile) -> list[ObjectRef]:
-        """Take what file *name* says now; return the objects that became different."""
+        """Use the new content of file *name*; return the objects that differ."""
         old = self._contents.get(name)
         if isinstance(file.content, Problem):
             self._broken[name] = _broken(file.content, kept=old is not None)
             return []
         self._broken.pop(name, None)
-        return self._exchange(name, old or Content(), _keep(file.content, old or Content()))
+        return self._exchange(name, old or FileContent(), _keep(file.content, old or FileContent()))
 
     def remove(self, name: str) -> list[ObjectRef]:
-        """Forget file *name*; return the objects that became different."""
+        """Remove file *name*; return the objects that differ."""
         self._broken.pop(name, None)
-        return self._exchange(name, self._contents.get(name, Content()), None)
+        return self._exchange(name, self._contents.get(name, FileContent()), None)
 
     def where(self, ref: ObjectRef) -> str:
-        """Return the file that defines *ref*, or that tries to; ``""`` if none does."""
+        """Return the file that defines *ref*, also invalidly; ``""`` if none does."""
         if ref.kind == "File":
             return ref.name
-        names = self._claims.get(ref)
+        names = self._definitions.get(ref)
         return names[0] if names else self._refused_in.get(ref, "")
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong at present, by file name."""
+        """Yield the present Problems, by file name."""
         faults: dict[str, list[Problem]] = {name: [problem] for name, problem in self._broken.items()}
         for name in self._faulty:
             faults.setdefault(name, []).extend(self._contents[name].problems)
         for ref in sorted(self._contested):
-            first, *others = self._claims[ref]
+            first, *others = self._definitions[ref]
             for name in others:
                 faults.setdefault(name, []).append(_duplicate(ref, name, first))
         for name in sorted(faults):
             yield from faults[name]
 
-    def _exchange(self, name: str, old: Content, new: Content | None) -> list[ObjectRef]:
-        """Put *new* in the place of *old*; ``None`` removes the file."""
-        fresh = new or Content()
+    def _exchange(self, name: str, old: FileContent, new: FileContent | None) -> list[ObjectRef]:
+        """Replace *old* by *new*; ``None`` removes the file."""
+        fresh = new or FileContent()
         self._contents[name] = fresh
         self._faulty.discard(name)
         if fresh.problems:
@@ -77,21 +77,21 @@ class Index:
             self._refused_in.pop(ref, None)
         self._refused_in.update(dict.fromkeys(fresh.refused, name))
         for ref in old.objects.keys() - fresh.objects.keys():
-            self._claims[ref].remove(name)
+            self._definitions[ref].remove(name)
         for ref in fresh.objects.keys() - old.objects.keys():
-            bisect.insort(self._claims.setdefault(ref, []), name)
+            bisect.insort(self._definitions.setdefault(ref, []), name)
         differing = [ref for ref in old.objects.keys() | fresh.objects.keys() if self._settle(ref)]
         if new is None:
             del self._contents[name]
         return sorted(differing)
 
     def _settle(self, ref: ObjectRef) -> bool:
-        """Let the first file that claims *ref* define it; return whether that made a difference."""
-        names = self._claims[ref]
+        """Use the definition of *ref* in the first file that has one; return whether the object differs."""
+        names = self._definitions[ref]
         (self._contested.add if len(names) > 1 else self._contested.discard)(ref)
         before = self._objects.get(ref)
         if not names:
-            del self._claims[ref]
+            del self._definitions[ref]
             return self._objects.pop(ref, None) is not None
         now = self._contents[names[0]].objects[ref]
         if before is None:
@@ -103,8 +103,8 @@ class Index:
         return True
 
 
-def _keep(new: Content, old: Content) -> Content:
-    """Let objects whose new text does not decode stay as they were: an API server would have refused the edit."""
+def _keep(new: FileContent, old: FileContent) -> FileContent:
+    """Keep objects that can no longer be decoded as they were: an API server would have refused the change."""
     kept = {ref: old.objects[ref] for ref in new.refused if ref in old.objects}
     if not kept:
         return new
@@ -120,5 +120,5 @@ def _broken(problem: Problem, *, kept: bool) -> Problem:
 
 
 def _duplicate(ref: ObjectRef, name: str, first: str) -> Problem:
-    reason = f"{ref} is defined in {first} already; the file whose name sorts first counts"
+    reason = f"{ref} is defined in {first} already; the file whose name sorts first is used"
     return Problem(file_ref(name), "", "", reason, "this definition is ignored", Severity.ERROR)

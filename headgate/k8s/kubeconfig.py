@@ -1,4 +1,4 @@
-"""The shape of a kubeconfig file (client.config v1), as far as Headgate reads it."""
+"""The schema of a kubeconfig file (client.config v1), as far as Headgate reads it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from msgspec import field
 from msgspec.structs import replace
 
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
-"""The cluster extension that is handed to exec plugins."""
+"""The cluster extension that is passed to exec plugins."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class _Entry(msgspec.Struct, frozen=True, rename="kebab", kw_only=True):
-    """A piece of the file; unknown fields are passed over."""
+    """A part of the file; unknown fields are ignored."""
 
 
 class Extension(_Entry):
-    """Anything, under a name."""
+    """A named value of any form."""
 
     name: str = ""
     extension: Any = None
 
 
 class Cluster(_Entry):
-    """An API server and how to trust it."""
+    """An API server and its trusted CA."""
 
     server: str = ""
     certificate_authority: str = ""
@@ -37,7 +37,7 @@ class Cluster(_Entry):
     extensions: tuple[Extension, ...] = ()
 
     def exec_extension(self) -> Any:
-        """Return what exec plugins get as ``spec.cluster.config``."""
+        """Return the value of ``spec.cluster.config`` for exec plugins."""
         return next((entry.extension for entry in self.extensions if entry.name == EXEC_EXTENSION), None)
 
 
@@ -68,12 +68,12 @@ class ExecConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     interactive_mode: str = ""
 
     def __repr__(self) -> str:
-        """Leave out arguments and environment, which may hold secrets."""
+        """Hide arguments and environment, which may contain secrets."""
         return f"ExecConfig({self.command!r})"
 
 
 class UserEntry(_Entry):
-    """Credentials in one of the ways a kubeconfig knows."""
+    """Credentials in one of the forms of a kubeconfig."""
 
     client_certificate: str = ""
     client_certificate_data: str = ""
@@ -119,7 +119,7 @@ class Kubeconfig(_Entry):
     users: tuple[NamedUser, ...] = ()
 
     def anchored(self, folder: Path) -> Kubeconfig:
-        """Return the same with every relative path made absolute against *folder*."""
+        """Return a copy whose relative paths are made absolute with *folder*."""
         return replace(
             self,
             clusters=tuple(replace(entry, cluster=_cluster(entry.cluster, folder)) for entry in self.clusters),

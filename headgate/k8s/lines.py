@@ -1,4 +1,4 @@
-"""Bytes to lines, however the bytes were split on the way."""
+"""Splits a stream of bytes into lines."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from headgate.k8s.errors import BadAnswer
 
 LONGEST = 64 * 1024 * 1024
-"""Bytes of the longest line that is waited for; etcd keeps objects below 2 MB."""
+"""Size of the longest line in bytes; etcd limits objects to less than 2 MB."""
 
 
 class Lines:
-    """Collects pieces until they make lines; each byte is copied a constant number of times."""
+    """Joins pieces to lines; each byte is copied a constant number of times."""
 
     def __init__(self) -> None:
-        """Begin with nothing left over."""
+        """Begin without a piece."""
         self._pieces: list[bytes] = []
         self._size = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Yield every line, without its end, that *piece* completes; empty lines are passed over.
+        """Yield every line, without its end, that *piece* completes; empty lines are skipped.
 
         Raises:
             BadAnswer: no line ends within ``LONGEST`` bytes.

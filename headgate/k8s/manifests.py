@@ -1,8 +1,8 @@
-"""Text to documents: YAML and JSON as Kubernetes' own tools read them.
+"""Parses YAML and JSON documents as the tools of Kubernetes do.
 
-Four things differ from a plain YAML library, each because ``kubectl`` differs: a time stays text, ``12:30`` is not
-a number in base 60, keys are always text, and a key that stands twice is an error. Aliases work, but a document
-that multiplies itself through them is refused.
+There are four differences to a YAML library, all for compatibility with ``kubectl``: times are strings, ``12:30`` is
+not a number in base 60, keys are always strings, and a duplicate key is an error. Aliases are supported, but a document
+that they enlarge too much is refused.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ except ImportError:  # PyYAML built without libyaml: slower, the same result
     from yaml import SafeLoader as Loader  # type: ignore[assignment]
 
 MAX_BYTES = 16 * 1024 * 1024
-"""The largest file that is read."""
+"""Size of the largest file that is read, in bytes."""
 MAX_ALIASED = 100_000
-"""The most nodes that the aliases of one file may add to those that are written out."""
+"""Limit of the nodes that the aliases of one file may add."""
 MAX_DEPTH = 100
-"""The deepest nesting; Kubernetes' objects stay below 20."""
+"""Limit of nesting; Kubernetes objects have fewer than 20 levels."""
 
 
 class ManifestError(Exception):
-    """A file that cannot be read as YAML or JSON."""
+    """A file that is not valid YAML or JSON."""
 
     def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
-        """Keep where (both from 1; 0 is unknown) and why."""
+        """Keep the reason and the position (both from 1; 0 is unknown)."""
         super().__init__(reason)
         self.reason = reason
         self.line = line
@@ -44,17 +44,17 @@ class ManifestError(Exception):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """One document of a file: the line it begins at (from 1), and dicts, lists and scalars."""
+    """One document of a file: its first line (from 1), and its value of dicts, lists and scalars."""
 
     line: int
     value: Any
 
 
 def read(data: bytes, *, json: bool) -> list[Document]:
-    """Return the documents of one file, empty ones left out.
+    """Return the documents of one file, without empty ones.
 
     Raises:
-        ManifestError: it is too large, not well-formed, or multiplies itself.
+        ManifestError: it is too large, not well-formed, or enlarged too much by aliases.
     """
     if len(data) > MAX_BYTES:
         raise ManifestError(f"is {len(data)} bytes long; at most {MAX_BYTES} are read")
@@ -74,7 +74,7 @@ def _read_json(data: bytes) -> list[Document]:
 
 
 def _position(text: bytes, message: str) -> tuple[int, int]:
-    """Line and column of the byte that msgspec names."""
+    """Return line and column of the byte in the message of msgspec."""
     found = re.search(r"byte (\d+)", message)
     if found is None:
         return text.count(b"\n") + 1, 0
@@ -94,7 +94,7 @@ def _read_yaml(data: bytes) -> list[Document]:
 
 
 class _Composer:
-    """Builds plain values straight from the parser's events; node trees would cost as much again."""
+    """Builds values directly from the events of the parser; trees of nodes would double the time."""
 
     def __init__(self, loader: yaml.SafeLoader | yaml.CSafeLoader) -> None:
         self._next: Callable[[], Any] = loader.get_event
@@ -175,12 +175,12 @@ _RESOLVED = frozenset(f"{_TAG}{name}" for name in ("int", "float", "bool", "null
 
 
 def _scalar(event: Any) -> Any:
-    """Read a scalar: quoted is text, plain is what it looks like, a tag decides otherwise."""
+    """Resolve a scalar: a quoted one is a string, a plain one is resolved by its form, unless a tag says otherwise."""
     if event.implicit[0] or event.tag in _RESOLVED:
         return _plain(event.value)
     if event.implicit[1] or event.tag in _TEXT:
         return event.value
-    raise _error(event, f"has the tag {event.tag}, which means nothing to Kubernetes")
+    raise _error(event, f"has the tag {event.tag}, which Kubernetes does not know")
 
 
 def _spellings(*words: str) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ _LONGEST_NUMBER = 40
 
 
 def _plain(text: str) -> Any:
-    """Resolve a plain scalar by the rules of YAML 1.1 as go-yaml keeps them (no times, no base 60)."""
+    """Resolve a plain scalar by the rules of YAML 1.1 as implemented by go-yaml (no times, no base 60)."""
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if text[0] not in "+-.0123456789" or len(text) > _LONGEST_NUMBER:

@@ -1,4 +1,4 @@
-"""Documents to models: which kind, which identity, and what to say when a field has the wrong type."""
+"""Decodes documents to models; a field of the wrong type becomes a Problem."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from headgate.problems import ObjectRef, Problem, Severity
 M = TypeVar("M", bound=TopLevel)
 
 
-class Content(msgspec.Struct, frozen=True):
-    """What a file holds.
+class FileContent(msgspec.Struct, frozen=True):
+    """The content of a file.
 
     Attributes:
-        objects: the models, in the order of the file.
+        objects: the decoded objects, in the order of the file.
         problems: what cannot be used, and why.
-        refused: the objects that are there but do not decode.
-        unknown: ``apiVersion/Kind`` of what Headgate does not read.
+        refused: the objects that cannot be decoded.
+        unknown: ``apiVersion/Kind`` of documents that Headgate does not read.
     """
 
     objects: Mapping[ObjectRef, TopLevel] = {}
@@ -34,7 +34,7 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class _RefusedError(Exception):
-    """A document that becomes no object; carries the Problem."""
+    """A document that cannot be used; contains the Problem."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -42,12 +42,12 @@ class _RefusedError(Exception):
 
 
 def file_ref(name: str) -> ObjectRef:
-    """The identity under which a file's Problems are told; *name* is relative to the folder."""
+    """Return the origin of the Problems of a file; *name* is relative to the folder."""
     return ObjectRef("File", "", name)
 
 
-def read_objects(name: str, documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> Content:
-    """Decode what *models* know out of the documents of file *name*; everything else becomes a Problem or a note."""
+def read_objects(name: str, documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> FileContent:
+    """Decode the documents of file *name* whose kind is among *models*; others are Problems or noted as unknown."""
     by_kind = {model.KIND.name: model for model in models}
     reader = _Reader(name, by_kind)
     for document in documents:
@@ -67,8 +67,8 @@ class _Reader:
         self._refused: set[ObjectRef] = set()
         self._unknown: set[str] = set()
 
-    def content(self) -> Content:
-        return Content(self._objects, tuple(self._problems), frozenset(self._refused), frozenset(self._unknown))
+    def content(self) -> FileContent:
+        return FileContent(self._objects, tuple(self._problems), frozenset(self._refused), frozenset(self._unknown))
 
     def take(self, line: int, value: Any) -> None:
         try:
@@ -106,9 +106,7 @@ class _Reader:
 
     def _add(self, line: int, item: TopLevel) -> None:
         if item.ref in self._objects:
-            raise _RefusedError(
-                self._refuse(line, f"{item.ref} stands in this file before; its first definition counts")
-            )
+            raise _RefusedError(self._refuse(line, f"{item.ref} is in this file already; its first definition is used"))
         self._objects[item.ref] = item
 
     def _warn(self, line: int, reason: str, value: str = "") -> Problem:
@@ -121,7 +119,7 @@ class _Reader:
 
 
 def _expand(value: Any) -> Iterator[Any]:
-    """Yield the items of a List (of any kind, items may leave out their own), or the object itself."""
+    """Yield the items of a List (of any kind; items may omit theirs), or the object itself."""
     kind = value.get("kind") if isinstance(value, dict) else None
     if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(value.get("items") or [], list):
         yield value
@@ -136,7 +134,7 @@ def _group(api_version: str) -> str:
 
 
 def _identity(model: type[TopLevel], value: Mapping[str, Any]) -> ObjectRef:
-    """Read name and namespace even where the rest does not decode."""
+    """Return name and namespace, also if the rest cannot be decoded."""
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name, namespace = metadata.get("name"), metadata.get("namespace")
@@ -145,7 +143,7 @@ def _identity(model: type[TopLevel], value: Mapping[str, Any]) -> ObjectRef:
 
 
 def complete(item: TopLevel) -> TopLevel:
-    """Add what an API server would have: namespace, UID, resource version; the same content gives the same."""
+    """Add namespace, UID and resource version as an API server would; they depend on the content only."""
     metadata = item.metadata
     namespace = (metadata.namespace or "default") if item.KIND.namespaced else ""
     ref = item.KIND.ref(namespace, metadata.name)
@@ -185,7 +183,7 @@ _MESSAGE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - 
 
 
 def undecodable(model: type[TopLevel], ref: ObjectRef, value: Any, error: msgspec.ValidationError) -> Problem:
-    """Say which field of an object has the wrong type; the value is shown unless it may be a secret."""
+    """Return the Problem of a field of the wrong type; its value is shown unless it may be a secret."""
     found = _MESSAGE.match(str(error))
     if found is None:
         return Problem(ref, "", "", str(error), "the object is not used", Severity.ERROR)
@@ -233,7 +231,7 @@ def _text(value: Any) -> str:
 
 
 def _locate(value: Any, path: str, wanted: str) -> tuple[str, Any]:
-    """Return the field path and the value there; names the key that msgspec writes as ``[...]``."""
+    """Return the field path and its value, with the key that msgspec writes as ``[...]``."""
     names = []
     for name, index in _PART.findall(path):
         if name:

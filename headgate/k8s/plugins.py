@@ -17,13 +17,13 @@ from headgate.k8s.kubeconfig import ExecConfig
 GROUP = "client.authentication.k8s.io"
 VERSIONS = (f"{GROUP}/v1", f"{GROUP}/v1beta1")
 TIMEOUT = 60.0
-"""Seconds that the program may take."""
+"""Timeout of the program, in seconds."""
 SHOWN = 300
-"""Characters of the program's last words that a message repeats."""
+"""Characters of the program's error output that a message quotes."""
 
 
-class Status(msgspec.Struct, frozen=True, rename="camel"):
-    """What the program hands out; either a token, or a certificate and key, or both."""
+class ExecStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """The credentials of the program: a token, or certificate and key, or both."""
 
     token: str = ""
     client_certificate_data: str = ""
@@ -42,33 +42,33 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
         return dt.datetime.fromisoformat(self.expiration_timestamp).timestamp()
 
     def __repr__(self) -> str:
-        """Show nothing."""
-        return "Status(…)"
+        """Hide everything."""
+        return "ExecStatus(…)"
 
 
 class ExecCredential(msgspec.Struct, frozen=True, rename="camel"):
-    """The whole answer."""
+    """The output of the program."""
 
     kind: str = ""
     api_version: str = ""
-    status: Status | None = None
+    status: ExecStatus | None = None
 
 
 class ExecPlugin:
-    """One program and how to call it."""
+    """One program and its arguments."""
 
     def __init__(self, config: ClusterConfig) -> None:
-        """Check what can be checked without running it.
+        """Check the configuration; the program is not run yet.
 
         Raises:
-            ConfigError: no exec plugin is configured, or it cannot be run without a terminal or in this version.
+            ConfigError: no exec plugin is configured, it needs a terminal, or its API version is unsupported.
         """
         if config.user.exec is None:
             raise ConfigError(f"{config.origin}: there is no exec plugin")
         self._exec: ExecConfig = config.user.exec
         self._config = config
-        self.turn = asyncio.Lock()
-        """Held while the program runs, so that it runs once for all who wait."""
+        self.lock = asyncio.Lock()
+        """Held while the program runs, so that all waiting requests share one run."""
         self._check()
 
     def _check(self) -> None:
@@ -85,19 +85,19 @@ class ExecPlugin:
         """The program, for messages."""
         return self._exec.command
 
-    async def run(self) -> Status:
+    async def run(self) -> ExecStatus:
         """Run the program once; cancellation kills it.
 
         Raises:
-            AuthError: it is missing, failed, took too long, or printed something else.
+            AuthError: it is missing, failed, took too long, or did not print an ExecCredential.
         """
-        output, complaint, code = await self._call()
+        output, errors, code = await self._call()
         if code != 0:
-            raise AuthError(f"exec plugin {self._exec.command} ended with {code}: {_last_words(complaint)}")
+            raise AuthError(f"exec plugin {self._exec.command} ended with {code}: {_tail(errors)}")
         return self._read(output)
 
     async def _call(self) -> tuple[bytes, bytes, int]:
-        """Return what it printed, what it complained of, and its exit status."""
+        """Return its output, its error output and its exit status."""
         try:
             process = await asyncio.create_subprocess_exec(
                 self._exec.command,
@@ -112,14 +112,14 @@ class ExecPlugin:
             raise AuthError(f"exec plugin {self._exec.command} cannot be run: {error.strerror}{hint}") from None
         try:
             async with asyncio.timeout(TIMEOUT):
-                output, complaint = await process.communicate()
+                output, errors = await process.communicate()
         except TimeoutError:
             raise AuthError(f"exec plugin {self._exec.command} took more than {TIMEOUT:.0f} s") from None
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return output, complaint, process.returncode or 0
+        return output, errors, process.returncode or 0
 
     def _environment(self) -> dict[str, str]:
         given = {variable.name: variable.value for variable in self._exec.env}
@@ -143,11 +143,11 @@ class ExecPlugin:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def _read(self, output: bytes) -> Status:
+    def _read(self, output: bytes) -> ExecStatus:
         command = self._exec.command
         try:
             answer = msgspec.json.decode(output, type=ExecCredential)
-            status = answer.status or Status()
+            status = answer.status or ExecStatus()
             _ = status.expires
         except (msgspec.MsgspecError, ValueError) as error:
             raise AuthError(f"exec plugin {command} did not print an ExecCredential: {error}") from None
@@ -162,6 +162,6 @@ class ExecPlugin:
         return status
 
 
-def _last_words(complaint: bytes) -> str:
-    text = " ".join(complaint.decode(errors="replace").split())
-    return text[-SHOWN:] or "it said nothing"
+def _tail(errors: bytes) -> str:
+    text = " ".join(errors.decode(errors="replace").split())
+    return text[-SHOWN:] or "no error output"

@@ -1,4 +1,4 @@
-"""What changed in a folder, by the signature of each file; only changed files are read."""
+"""The changes in a folder, by the signature of each file; only changed files are read."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import msgspec
 
 from headgate.api import TopLevel
 from headgate.k8s.manifests import ManifestError, read
-from headgate.k8s.objects import Content, file_ref, read_objects
+from headgate.k8s.objects import FileContent, file_ref, read_objects
 from headgate.problems import Problem, Severity
 
 SUFFIXES = (".yaml", ".yml", ".json")
 SETTLED = 0.1
-"""Seconds that a file must have been left alone before a running Headgate reads it: editors write in pieces."""
+"""Seconds without a change after which a file is read by a running Headgate: editors write in pieces."""
 
 Signature = tuple[int, int, int]
-"""Modification time in ns, size in bytes, inode: what differs after any edit."""
+"""Modification time in ns, size in bytes and inode: at least one of them differs after an edit."""
 UNSETTLED: Signature = (0, 0, 0)
-"""Stands for a file that is to be looked at again."""
+"""The signature of a file that must be read again."""
 
 
 class ReadFile(msgspec.Struct, frozen=True):
-    """A file that was read: its content, or why it could not be used as a whole."""
+    """A file that was read: its content, or why it cannot be used at all."""
 
     signature: Signature
-    content: Content | Problem
+    content: FileContent | Problem
 
 
 class Scan(msgspec.Struct, frozen=True):
-    """What one look at the folder found.
+    """The result of one scan of the folder.
 
     Attributes:
-        read: relative path → what the file says now.
-        removed: relative paths of files that are gone.
-        pending: whether some file is still being written; look again soon.
+        read: relative path → new content.
+        removed: relative paths of files that no longer exist.
+        pending: whether a file is still being written; scan again soon.
         problem: why the folder itself cannot be read.
     """
 
@@ -50,19 +50,19 @@ class Scan(msgspec.Struct, frozen=True):
 def scan(
     root: Path, known: Mapping[str, Signature], models: Iterable[type[TopLevel]], *, settled: float = SETTLED
 ) -> Scan:
-    """Compare the folder with *known* and read what differs. Blocks; call it in a thread.
+    """Compare the folder with *known* and read the files that differ. It blocks; call it in a thread.
 
     Args:
         root: the folder, or one single file.
-        known: relative path → signature at the last look.
+        known: relative path → signature at the last scan.
         models: the kinds to decode.
-        settled: leave files alone that were written less than this many seconds ago; 0 reads all.
+        settled: files that were written less than this many seconds ago are not read yet; 0 reads all.
     """
     try:
         present = dict(signatures(root))
     except OSError as error:
         where = os.path.relpath(error.filename, root) if error.filename else "."
-        return Scan(problem=_unreadable(where, error, "what the folder held before stays in use"))
+        return Scan(problem=_unreadable(where, error, "its last good content stays in use"))
     changed = sorted(name for name, signature in present.items() if known.get(name) != signature)
     ready = [name for name in changed if not young(present[name], settled)]
     models = tuple(models)
@@ -74,7 +74,7 @@ def scan(
 
 
 def signatures(root: Path) -> Iterator[tuple[str, Signature]]:
-    """Yield the relative path and signature of each manifest; hidden files and folders are passed over.
+    """Yield the relative path and signature of each manifest; hidden files and folders are ignored.
 
     Raises:
         OSError: the folder, or one in it, cannot be read.
@@ -96,7 +96,7 @@ def signatures(root: Path) -> Iterator[tuple[str, Signature]]:
 
 
 def _entries(folder: Path, *, required: bool) -> list[os.DirEntry[str]]:
-    """List one folder; one below the root may vanish while we look, but not become unreadable unnoticed."""
+    """List one folder; one below the root may have been removed meanwhile, but any other error is raised."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -107,7 +107,7 @@ def _entries(folder: Path, *, required: bool) -> list[os.DirEntry[str]]:
 
 
 def _stat(entry: os.DirEntry[str]) -> Signature | None:
-    """Return the signature of a regular file, links followed; ``None`` if it vanished or is none."""
+    """Return the signature of a regular file, links followed; ``None`` if it was removed or is none."""
     try:
         return _signature(entry.stat()) if entry.is_file() else None
     except OSError:
@@ -119,12 +119,12 @@ def _signature(stat: os.stat_result) -> Signature:
 
 
 def young(signature: Signature, settled: float) -> bool:
-    """Whether the file was just written; a time in the future (another machine's clock) says nothing."""
+    """Whether the file was just written; a time in the future (the clock of another machine) is ignored."""
     return 0 <= time.time() - signature[0] / 1e9 < settled
 
 
 def read_file(root: Path, name: str, signature: Signature, models: Iterable[type[TopLevel]]) -> ReadFile:
-    """Read and decode one file; a file that cannot be used yields a Problem, never an exception."""
+    """Read and decode one file; one that cannot be used becomes a Problem, not an exception."""
     try:
         data = (root / name if root.is_dir() else root).read_bytes()
         documents = read(data, json=name.endswith(".json"))

@@ -12,9 +12,9 @@ M = TypeVar("M", bound=TopLevel)
 
 
 class Store(Mapping[ObjectRef, M], Generic[M]):
-    """Objects by identity: everyone reads, only the Informer that owns it writes.
+    """Objects by identity; only the Informer that owns it writes.
 
-    The objects are frozen, so a snapshot needs to copy nothing but the dict.
+    The objects are frozen, so a snapshot copies only the dict.
     """
 
     def __init__(self) -> None:
@@ -35,21 +35,21 @@ class Store(Mapping[ObjectRef, M], Generic[M]):
         return len(self._objects)
 
     def snapshot(self) -> dict[ObjectRef, M]:
-        """Return a shallow copy that later changes do not touch."""
+        """Return a shallow copy that later changes do not affect."""
         return self._objects.copy()
 
     def put(self, ref: ObjectRef, item: M) -> bool:
-        """Add or replace one object; return whether it differs from what was there."""
+        """Add or replace one object; return whether it differs from the previous one."""
         old = self._objects.get(ref)
         self._objects[ref] = item
         return old is None or not same(old, item)
 
     def remove(self, ref: ObjectRef) -> bool:
-        """Forget one object; return whether it was there."""
+        """Remove one object; return whether it existed."""
         return self._objects.pop(ref, None) is not None
 
     def replace(self, objects: Mapping[ObjectRef, M]) -> list[ObjectRef]:
-        """Take *objects* as the whole; return each identity that differs, also those no longer there."""
+        """Replace all objects by *objects*; return each identity that differs, also removed ones."""
         old, self._objects = self._objects, dict(objects)
         self.listed = True
         gone = [ref for ref in old if ref not in objects]
@@ -58,6 +58,6 @@ class Store(Mapping[ObjectRef, M], Generic[M]):
 
 
 def same(one: TopLevel, other: TopLevel) -> bool:
-    """Whether two states of one identity are the same: a server never gives one resource version to two states."""
+    """Whether two states of one object are equal: two different states never have the same resource version."""
     mine, theirs = one.metadata.resource_version, other.metadata.resource_version
     return mine == theirs if mine and theirs else one == other

@@ -1,4 +1,4 @@
-"""TLS towards the API server."""
+"""TLS of the connection to the API server."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from headgate.k8s.errors import AuthError, ConfigError
 
 
 def context(config: ClusterConfig, certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
-    """Build the context: what to trust, and the client certificate if there is one (PEM).
+    """Return the TLS context with the trusted CAs, and the client certificate if there is one (PEM).
 
     Raises:
-        ConfigError: the CA bundle is not one.
+        ConfigError: the CA bundle is invalid.
         AuthError: certificate and key do not belong together, or are not PEM.
     """
     try:
         made = ssl.create_default_context(cadata=config.certificate_authority.decode("ascii") or None)
     except (ssl.SSLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{config.origin}: the certificate authority is not PEM: {error}") from None
-    # Python 3.13 began to demand extensions that older cluster CAs lack; Go's clients do not demand them.
+    # Python 3.13 requires extensions that older CAs of clusters do not have; Go's clients do not require them.
     made.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if config.insecure:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     if certificate:
-        _present(made, certificate, key, config.origin)
+        _load(made, certificate, key, config.origin)
     return made
 
 
-def _present(made: ssl.SSLContext, certificate: bytes, key: bytes, origin: str) -> None:
-    """Load the client certificate; Python's ssl takes files only, so one exists for a moment, mode 0600."""
+def _load(made: ssl.SSLContext, certificate: bytes, key: bytes, origin: str) -> None:
+    """Load the client certificate from a temporary file of mode 0600, because Python's ssl reads files only."""
     with tempfile.NamedTemporaryFile(prefix="headgate-") as file:
         file.write(certificate.rstrip() + b"\n" + key)
         file.flush()
@@ -42,5 +42,5 @@ def _present(made: ssl.SSLContext, certificate: bytes, key: bytes, origin: str) 
 
 
 def _no_password() -> str:
-    """Keep OpenSSL from asking on the terminal for the password of an encrypted key."""
+    """Prevent OpenSSL from asking for the password of an encrypted key on the terminal."""
     raise ValueError("the key is encrypted; give it without a password")

@@ -1,4 +1,4 @@
-"""The keys that await the Controller, each at most once."""
+"""The keys that wait for the Controller, each at most once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ RETRY_LONGEST = 60.0
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Every key that was ready at one moment.
+    """All keys that were ready at one moment.
 
     Attributes:
-        keys: the one that waited longest comes first.
+        keys: in the order in which they became ready.
         waited: seconds that each key was ready before it was taken.
     """
 
@@ -34,22 +34,22 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class WorkQueue:
-    """A set of keys with the time from which each is ready.
+    """A set of keys, each with the time from which it is ready.
 
-    Keys only: whoever takes one reads the newest state from the Store, so ten changes of one object
-    are one piece of work. A key added while its batch is being worked on stands in the next one.
+    It has keys only: the Controller reads the newest state from the Store, so ten changes of one object are handled
+    once. A key that is added while its batch is being handled is in the next one.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin empty; *clock* gives seconds that never run backwards."""
+        """Begin empty; *clock* returns monotonic seconds."""
         self._clock = clock
         self._ready_at: dict[ObjectRef, float] = {}
         self._failures: dict[ObjectRef, int] = {}
-        self._news = asyncio.Event()
+        self._added = asyncio.Event()
 
     @property
     def depth(self) -> int:
-        """How many keys wait, those that are delayed included."""
+        """The number of keys, delayed ones included."""
         return len(self._ready_at)
 
     def add(self, ref: ObjectRef) -> None:
@@ -57,10 +57,10 @@ class WorkQueue:
         self.add_after(ref, 0.0)
 
     def add_after(self, ref: ObjectRef, seconds: float) -> None:
-        """Make *ref* ready in *seconds*; of several times asked the earliest counts."""
+        """Make *ref* ready in *seconds*; of several times the earliest is used."""
         at = self._clock() + seconds
         self._ready_at[ref] = min(at, self._ready_at.get(ref, at))
-        self._news.set()
+        self._added.set()
 
     def retry(self, ref: ObjectRef) -> None:
         """Make *ref* ready after its own back-off: 0.5 s doubling to 60 s with each retry until ``forget``."""
@@ -68,13 +68,13 @@ class WorkQueue:
         self.add_after(ref, retry_delay(self._failures[ref], first=RETRY_FIRST, longest=RETRY_LONGEST))
 
     def forget(self, ref: ObjectRef) -> None:
-        """End the back-off of *ref*: its next failure is its first. A key that waits goes on waiting."""
+        """Reset the back-off of *ref*; a key that waits stays in the queue."""
         self._failures.pop(ref, None)
 
     async def take(self) -> Batch:
-        """Wait until a key is ready, then hand out all that are; a cancelled wait takes none."""
+        """Wait until a key is ready, then return all that are; a cancellation removes none."""
         while True:
-            self._news.clear()
+            self._added.clear()
             if batch := self._take_ready():
                 return batch
             await self._wait()
@@ -89,11 +89,11 @@ class WorkQueue:
         return Batch(keys=tuple(ref for _, ref in ready), waited={ref: now - at for at, ref in ready})
 
     async def _wait(self) -> None:
-        """Return at the next addition, or when the earliest delayed key may have become ready."""
+        """Return at the next addition, or when the earliest delayed key may be ready."""
         earliest = min(self._ready_at.values(), default=None)
         seconds = None if earliest is None else max(0.0, earliest - self._clock())
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._added.wait()
         except TimeoutError:
             return

@@ -154,7 +154,7 @@ def test_of_two_definitions_the_first_file_counts(tmp_path: Path) -> None:
     assert isinstance(item, Ingress)
     assert item.spec.rules[0].host == "a.example.com"
     twice, other = folder.problems()
-    assert "stands in this file before" in twice.reason
+    assert "is in this file already" in twice.reason
     assert other.origin == ObjectRef("File", "", "b.yaml")
     assert "is defined in a.yaml already" in other.reason
     assert other.refuses
