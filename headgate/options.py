@@ -1,7 +1,7 @@
-"""What an operator chooses at the start: the frozen Options, made once from flags and environment and passed down.
+"""The flags of ``headgate run``: the frozen Options, made once from flags and environment and passed down.
 
-Names, defaults and forms are those of the F5 NGINX Ingress Controller, so that its manifests work unchanged; flags
-of our own are printed with two dashes. ``DECLINED`` names what is not there, and whoever asks for it is told.
+Names, defaults and forms are those of the F5 NGINX Ingress Controller, so that its manifests work unchanged; flags of
+Headgate's own are printed with two dashes. ``DECLINED`` has the incumbent's flags that are not supported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NamespacedName(msgspec.Struct, frozen=True, order=True):
 
 
 class LogLevel(enum.Enum):
-    """How much the controller says; each includes those above it."""
+    """The levels of the log; each includes those above it."""
 
     FATAL = "fatal"
     ERROR = "error"
@@ -58,7 +58,7 @@ class LogLevel(enum.Enum):
 
 
 class LogFormat(enum.Enum):
-    """How a log line looks; ``-unix`` and ``-unix-ms`` count time in seconds or milliseconds since 1970."""
+    """The formats of log lines; ``-unix`` and ``-unix-ms`` have the time in seconds or milliseconds since 1970."""
 
     GLOG = "glog"
     TEXT = "text"
@@ -123,7 +123,7 @@ def _health_uri(text: str) -> str:
 
 Bool = Annotated[bool, Value("", flags.boolean)]
 ListenerPort = Annotated[int, Value("PORT", flags.Integer(1, 65535))]
-# The incumbent documents 1024 as the least and accepts 1023; whoever uses that must not be refused.
+# The incumbent documents 1024 as the lowest port but accepts 1023, which existing manifests may use.
 ServicePort = Annotated[int, Value("PORT", flags.Integer(1023, 65535))]
 Milliseconds = Annotated[int, Value("MILLISECONDS", flags.Integer(1, 86_400_000))]
 MillisecondsOrNone = Annotated[int, Value("MILLISECONDS", flags.Integer(0, 60_000))]
@@ -140,13 +140,13 @@ STATUS, OBSERVE, PROGRAM = "Status and leadership", "Metrics, readiness and logs
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything chosen at the start; a field is the flag of its name with ``-`` for ``_``.
+    """All flags; a field is the flag of its name with ``-`` for ``_``.
 
     Attributes:
-        pod_namespace: from ``POD_NAMESPACE``: where the Lease and the Service of ``-external-service`` are.
+        pod_namespace: from ``POD_NAMESPACE``: the namespace of the Lease and of the Service of ``-external-service``.
         pod_name: from ``POD_NAME``: the candidate for leadership and the Pod that events are about; empty outside
             a cluster.
-        warnings: what the operator should know about flags that were accepted without effect.
+        warnings: about flags that were accepted but have no effect.
     """
 
     declined: ClassVar[Mapping[str, str]]
@@ -160,7 +160,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         OptionalPath,
         Flag(
             RUN,
-            "Folder of YAML or JSON manifests to serve instead of a cluster; edits are followed.",
+            "Folder of YAML or JSON manifests to serve instead of a cluster; changes are followed.",
             "examples/cafe",
             native=True,
             letter="m",
@@ -170,7 +170,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         OptionalPath,
         Flag(
             RUN,
-            "Where nginx keeps configuration, sockets and temporary files; empty chooses.",
+            "Directory of nginx's configuration, sockets and temporary files; empty means the default.",
             "/var/lib/headgate",
             native=True,
         ),
@@ -178,7 +178,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     nginx: Annotated[
         OptionalPath,
         Flag(
-            RUN, "The nginx binary; empty takes nginx from PATH, else the embedded one.", "/usr/sbin/nginx", native=True
+            RUN, "The nginx binary; empty means nginx on PATH, else the embedded one.", "/usr/sbin/nginx", native=True
         ),
     ] = None
     kubeconfig: Annotated[
@@ -228,17 +228,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ] = ("127.0.0.1", "::1")
     nginx_debug: Annotated[Bool, Flag(NGINX, "Run the nginx-debug binary.")] = False
     nginx_reload_timeout: Annotated[
-        Milliseconds, Flag(NGINX, "Longest wait for a new configuration to serve after a start or reload.", "30000")
+        Milliseconds, Flag(NGINX, "Timeout of a start or reload: until nginx serves the new configuration.", "30000")
     ] = 60_000
     reload_spacing: Annotated[
         MillisecondsOrNone,
-        Flag(NGINX, "Least time between two reloads; changes in between share one.", "1000", native=True),
+        Flag(NGINX, "Minimum interval between two reloads; changes in between share one.", "1000", native=True),
     ] = 200
     shutdown_grace_period: Annotated[
         Seconds,
         Flag(
             NGINX,
-            "How long new connections are served after SIGTERM, while load balancers learn of it; "
+            "How long new connections are served after SIGTERM, until load balancers have noticed it; "
             "in a cluster only, and a second signal ends it.",
             "10",
             native=True,
@@ -254,11 +254,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 25
     enable_config_safety: Annotated[
-        Bool, Flag(NGINX, "Not ready while every resource is refused; testing and falling back are always on.")
+        Bool, Flag(NGINX, "Not ready while every resource is refused; testing and fallback are always on.")
     ] = False
-    enable_directive_autoadjust: Annotated[Bool, Flag(NGINX, "Mend proxy buffer sizes that contradict each other.")] = (
-        False
-    )
+    enable_directive_autoadjust: Annotated[
+        Bool, Flag(NGINX, "Correct proxy buffer sizes that contradict each other.")
+    ] = False
     main_template_path: Annotated[
         OptionalPath, Flag(NGINX, "Jinja template for nginx.conf; empty means the built-in one.", "/templates/main.j2")
     ] = None
@@ -278,11 +278,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     wildcard_tls_secret: Annotated[
         Namespaced, Flag(TLS, "Certificate for TLS hosts without a Secret of their own.", "nginx-ingress/wildcard-tls")
     ] = None
-    ssl_dynamic_reload: Annotated[Bool, Flag(TLS, "Take up a renewed certificate without a reload.")] = True
+    ssl_dynamic_reload: Annotated[Bool, Flag(TLS, "Use a renewed certificate without a reload.")] = True
 
     external_service: Annotated[
         OptionalName,
-        Flag(STATUS, "Service in the controller's namespace whose addresses Ingresses report.", "nginx-ingress"),
+        Flag(
+            STATUS, "Service in the controller's namespace whose addresses are written to Ingresses.", "nginx-ingress"
+        ),
     ] = ""
     report_ingress_status: Annotated[Bool, Flag(STATUS, "Write addresses to the status of Ingresses.")] = False
     enable_leader_election: Annotated[Bool, Flag(STATUS, "Let only one replica write statuses.")] = True
@@ -301,12 +303,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Namespaced,
         Flag(
             OBSERVE,
-            "Secret (kubernetes.io/basic-auth) that the metrics ask for; empty means nobody is asked.",
+            "Secret (kubernetes.io/basic-auth) that the metrics require; empty means none.",
             "nginx-ingress/metrics-login",
             native=True,
         ),
     ] = None
-    enable_latency_metrics: Annotated[Bool, Flag(OBSERVE, "Measure how long each upstream server takes.")] = False
+    enable_latency_metrics: Annotated[Bool, Flag(OBSERVE, "Measure the response time of each upstream server.")] = False
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
     log_format: Annotated[
@@ -333,7 +335,7 @@ _DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
 _PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
 _CRD = "needs VirtualServer and its siblings, which this version does not serve yet; remove the flag or use an Ingress"
 _OIDC = "needs OpenID Connect, which comes with the policies; remove the flag"
-_AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent beside it"
+_AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent separately"
 
 _DECLINED: dict[str, Declined] = {
     "proxy": Declined("", "is the incumbent's test mode; use --kubeconfig for a cluster or --manifests for a folder"),
@@ -361,7 +363,7 @@ _DECLINED: dict[str, Declined] = {
     "enable-service-insight": Declined("false", _PLUS, refused=False),
     "service-insight-tls-secret": Declined("", _PLUS),
     "service-insight-listen-port": Declined("9114", _PLUS),
-    # Operators pass the default explicitly; they must be able to start, and must be told.
+    # Operators pass the default explicitly: it must not stop the start, but is a warning.
     "enable-custom-resources": Declined(
         "true",
         "is accepted, but VirtualServer, TransportServer, Policy and GlobalConfiguration are not served yet",
@@ -384,12 +386,12 @@ _DECLINED: dict[str, Declined] = {
 }
 
 DECLINED: Mapping[str, Declined] = MappingProxyType(_DECLINED)
-"""The incumbent's flags that are known and not there."""
+"""The incumbent's flags that are known but not supported."""
 
 Options.declined = MappingProxyType({name: flag.reason for name, flag in _DECLINED.items()})
 
 DECLARED: Mapping[str, flags.Declaration] = flags.declarations(Options)
-"""The flags that do something, by name."""
+"""The flags that are supported, by name."""
 
 NO_START = "Headgate does not start"
 
@@ -417,7 +419,7 @@ def completed(
 
 
 def _contradictions(options: Options) -> Iterator[Problem]:
-    """Yield a Problem for each pair of flags that cannot both hold."""
+    """Yield a Problem for each pair of flags that contradict each other."""
     if options.watch_namespace and options.watch_namespace_label:
         yield flags.problem(
             "-watch-namespace-label",
@@ -448,7 +450,7 @@ def listeners(options: Options) -> Mapping[str, int]:
 
 
 def _port_clashes(options: Options) -> Iterator[Problem]:
-    """Yield a Problem for each port that two of our own listeners would share."""
+    """Yield a Problem for each port that two listeners would share."""
     owners: dict[int, str] = {}
     for flag, port in listeners(options).items():
         if port in owners:
@@ -475,5 +477,5 @@ def flags_help() -> str:
 
 
 def flags_markdown() -> str:
-    """Return the reference page of all flags, those that are not there included."""
+    """Return the reference page of all flags, those that are not supported included."""
     return flags.markdown(DECLARED.values(), DECLINED)

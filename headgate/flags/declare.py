@@ -108,7 +108,7 @@ class Declined(msgspec.Struct, frozen=True):
 
     Attributes:
         default: the incumbent's default; giving it changes nothing.
-        reason: why it is not there and what to do instead; reads on after the quoted value.
+        reason: why it is not supported and what to do instead; reads on after the quoted value.
         refused: whether asking for more than ``accepted`` stops the start; otherwise it is a warning.
         accepted: texts that pass without a warning; the default alone if empty.
         coming: whether a later version will have it.

@@ -30,7 +30,7 @@ def _help_lines(declaration: Declaration) -> tuple[str, str]:
 
 
 def markdown(declared: Iterable[Declaration], declined: Mapping[str, Declined]) -> str:
-    """Write the reference page: a table per heading, then the flags that are not there and why."""
+    """Write the reference page: a table per heading, then the flags that are not supported and why."""
     parts = ["# Flags", "", _FORMS, ""]
     for heading, members in groups(declared).items():
         parts += [f"## {heading}", "", "| Flag | Default | Meaning | Example |", "|---|---|---|---|"]
@@ -47,7 +47,7 @@ _FORMS = (
 )
 
 
-_REFUSED = "Each is accepted with its default. A value that asks for what is not there stops the start or is logged."
+_REFUSED = "Each is accepted with its default. A value that needs what is not supported stops the start or is logged."
 
 
 def _row(declaration: Declaration) -> str:
