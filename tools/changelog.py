@@ -1,7 +1,7 @@
 """Assemble the fragments of ``changes/`` into a section of CHANGELOG.md.
 
-``changelog.py`` prints what the next release would say; ``changelog.py 1.2.0`` writes it below the heading of
-CHANGELOG.md and removes the fragments. ``changes/README.md`` tells how to write one.
+``changelog.py`` prints the section of the next release; ``changelog.py 1.2.0`` writes it below the heading of
+CHANGELOG.md and removes the fragments. ``changes/README.md`` explains how to write one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CATEGORIES = {
     "added": "Added",
     "fixed": "Fixed",
 }
-"""Category in a fragment's name → heading, in the order in which a reader must know them."""
+"""Category in a fragment's name → heading, in the order of the section."""
 MARK = "<!-- releases -->\n"
 NAME = re.compile(r"(?P<number>\d{4})-[a-z0-9-]+\.(?P<category>[a-z]+)\.md")
 
 
 def fragments() -> dict[str, list[Path]]:
-    """Sort the fragments by category; raises ValueError naming a file that is none."""
+    """Sort the fragments by category; raises ValueError with the name of a file that is none."""
     found: dict[str, list[Path]] = {category: [] for category in CATEGORIES}
     for path in sorted(CHANGES.glob("*.md")):
         if path.name == "README.md":
@@ -41,12 +41,12 @@ def fragments() -> dict[str, list[Path]]:
 
 
 def entry(path: Path) -> str:
-    """Write one fragment as an item of a list."""
+    """Return one fragment as an item of a list."""
     return "- " + textwrap.indent(path.read_text().strip(), "  ").lstrip()
 
 
 def section(heading: str, found: dict[str, list[Path]]) -> str:
-    """Write the section: a list per category, one entry per fragment, its lines indented under it."""
+    """Return the section: a list per category, one entry per fragment, its lines indented under it."""
     parts = [f"## {heading}", ""]
     for category, paths in found.items():
         if paths:
@@ -55,9 +55,9 @@ def section(heading: str, found: dict[str, list[Path]]) -> str:
 
 
 def release(version: str, found: dict[str, list[Path]]) -> None:
-    """Write the section of *version* into CHANGELOG.md and remove the fragments; ValueError if that cannot be."""
+    """Write the section of *version* into CHANGELOG.md and remove the fragments; raises ValueError if it cannot."""
     if not any(found.values()):
-        raise ValueError("changes/ holds no fragment; there is nothing to release")
+        raise ValueError("changes/ contains no fragment; there is nothing to release")
     today = dt.datetime.now(dt.UTC).date()
     text = CHANGELOG.read_text()
     if MARK not in text:

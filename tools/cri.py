@@ -16,7 +16,7 @@ NAMES = ("cri_pb2.py", "cri_pb2.pyi")
 
 @cache
 def messages() -> dict[str, str]:
-    """Compile cri.proto (in its own folder, so that the file's name is all that the result knows of its place)."""
+    """Compile cri.proto, in its own folder, so that the result contains only its file name."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={out}", f"--pyi_out={out}"]
         subprocess.run([*command, "cri.proto"], cwd=FOLDER, check=True)

@@ -1,4 +1,4 @@
-"""The page for operators of the incumbent: every difference, from the declarations that make the reference pages."""
+"""The page for operators of the incumbent: all differences, from the declarations of the reference pages."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from headgate.settings.declined import Outlook, absences
 from headgate.settings.docs import cell, code, differences, table
 
 Row = tuple[str, str, str]
-"""What it is about, its name, and what is to be known."""
+"""Type, name and explanation."""
 
 _OPENING = """# Coming from the F5 NGINX Ingress Controller
 
-What an operator of the F5 NGINX Ingress Controller (the *incumbent* of these pages) finds otherwise: written from the
-declarations of annotations, keys, flags, events and metrics, so that it is complete. All else has the same names,
-defaults and effects; the [reference pages](reference/annotations.md) have them in full.
+The differences to the F5 NGINX Ingress Controller (the *incumbent* of these pages), generated from the declarations of
+annotations, keys, flags, events and metrics and therefore complete. Everything else has the same names, defaults and
+effects, which the [reference pages](reference/annotations.md) describe.
 
-Three things hold for every value. It is checked before nginx sees it, also where the incumbent passes it on as it
-stands: an annotation that cannot be used refuses its Ingress, a ConfigMap key that cannot be used keeps its default and
-spoils no other. Each is told with the place, the reason and what happens now ([problems.md](reference/problems.md)).
-And nothing is ignored in silence: what has no effect here is said in an event.
+Three rules hold for every value. It is checked before nginx reads it, also where the incumbent passes it on unchecked:
+an Ingress with an annotation that cannot be used is refused, a ConfigMap key that cannot be used has its default and
+does not affect other keys. Each is reported with its place, the reason and the effect
+([problems.md](reference/problems.md)). Nothing is ignored silently: for what has no effect here there is an event.
 
-How hosts and paths are matched, and what a file of `conf.d` says, is decided in
+The matching of hosts and paths, and the content of the files of `conf.d`, are explained in
 [0007](decisions/0007-say-each-thing-at-the-outermost-level.md),
 [0008](decisions/0008-names-of-the-incumbent-without-its-collisions.md),
 [0009](decisions/0009-paths-and-hosts-by-the-letter.md) and [0010](decisions/0010-upstreams.md).
@@ -36,9 +36,9 @@ def coming_from_nic() -> str:
     absent = list(_absent())
     parts = [
         _OPENING,
-        *_section("Done otherwise", "How", _differing()),
-        *_section("Not there yet", "Why", (row for outlook, row in absent if outlook is Outlook.COMING)),
-        *_section("Declined", "Why", (row for outlook, row in absent if outlook is Outlook.DECLINED)),
+        *_section("Different", "How", _differing()),
+        *_section("Not supported yet", "Why", (row for outlook, row in absent if outlook is Outlook.COMING)),
+        *_section("Not supported", "Why", (row for outlook, row in absent if outlook is Outlook.DECLINED)),
     ]
     return "\n".join(parts)
 
@@ -49,7 +49,7 @@ def _section(title: str, last: str, rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _differing() -> Iterator[Row]:
-    """Yield what is done otherwise; a knob that is annotation and key is named once, by its annotation."""
+    """Yield the differences; a setting that is annotation and key is listed once, by its annotation."""
     keys = dict(differences(Where.CONFIGMAP))
     for name, words in differences(Where.ANNOTATION):
         twin = keys.pop(name.removeprefix(INCUMBENT.prefix), "")
@@ -59,7 +59,7 @@ def _differing() -> Iterator[Row]:
 
 
 def _absent() -> Iterator[tuple[Outlook, Row]]:
-    """Yield everything of the incumbent's that is not there."""
+    """Yield everything of the incumbent that is not supported."""
     for what, place in (("annotation", "annotation"), ("ConfigMap key", "configmap")):
         yield from ((found.outlook, (what, key, found.reason)) for key, found in absences(place))
     for name, flag in DECLINED.items():

@@ -1,4 +1,4 @@
-"""Files that are written from code: write them, or compare them with ``--check``."""
+"""Generated files: write them, or compare them with ``--check``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 
 def write_or_compare(what: str, folder: Path, files: Mapping[str, Callable[[], str]]) -> int:
-    """Do what the command line asks for; *what* describes the tool, *files* names each file below *folder*.
+    """Run as the command line says; *what* describes the tool, *files* has each file relative to *folder*.
 
     Returns:
-        1 if ``--check`` was asked for and a file is out of date, else 0.
+        1 if ``--check`` was given and a file is out of date, else 0.
     """
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--check", action="store_true", help="compare only, and print what differs")
-    parser.add_argument("--into", type=Path, default=folder, help="where the files are (%(default)s)")
+    parser.add_argument("--into", type=Path, default=folder, help="folder of the files (%(default)s)")
     options = parser.parse_args()
     texts = {options.into / name: write() for name, write in files.items()}
     if options.check:
@@ -38,7 +38,7 @@ def _compare(texts: Mapping[Path, str]) -> int:
 
 
 def diff(path: Path, wanted: str) -> str:
-    """Return how *path* differs from what is *wanted*, ``""`` if it does not; a missing file is an empty one."""
-    there = path.read_text() if path.exists() else ""
-    lines = difflib.unified_diff(there.splitlines(True), wanted.splitlines(True), str(path), "generated")
+    """Return the difference between *path* and *wanted*, ``""`` if there is none; a missing file counts as empty."""
+    present = path.read_text() if path.exists() else ""
+    lines = difflib.unified_diff(present.splitlines(True), wanted.splitlines(True), str(path), "generated")
     return "".join(lines)

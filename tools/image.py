@@ -1,7 +1,7 @@
-"""Build the container image, or list what is in it, with the first of docker, podman and buildah that works.
+"""Build the container image, or list its contents, with the first of docker, podman and buildah that works.
 
-``image.py build [IMAGE] [OPTION...]`` passes the options on to the build; ``image.py sbom [IMAGE]`` prints a bill of
-materials (CycloneDX, JSON) of what the image really holds: Debian's packages and Python's distributions.
+``image.py build [IMAGE] [OPTION...]`` passes the options on to the build; ``image.py sbom [IMAGE]`` prints a software
+bill of materials (CycloneDX, JSON) of the packages of Debian and the distributions of Python in the image.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ print(json.dumps([[one.name, one.version, one.metadata.get("License-Expression",
 
 
 class Tool(NamedTuple):
-    """A program that builds images; all of them spell ``info`` and ``build`` alike, and only buildah runs otherwise."""
+    """A program that builds images; ``info`` and ``build`` are the same for all, only running differs in buildah."""
 
     name: str
 
@@ -40,7 +40,7 @@ class Tool(NamedTuple):
         return bool(shutil.which(self.name)) and not _quietly(self.name, "info").returncode
 
     def run(self, image: str, *command: str) -> str:
-        """Return what *command* prints inside *image*."""
+        """Return the output of *command* in *image*."""
         if self.name != "buildah":
             return _output(
                 self.name, "run", "--rm", "--network", "none", "--entrypoint", command[0], image, *command[1:]
@@ -63,8 +63,8 @@ def _output(*command: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def the_tool() -> Tool:
-    """Return the first that works, or the one that ``IMAGE_TOOL`` names; ends the program if there is none."""
+def find_tool() -> Tool:
+    """Return the tool of ``IMAGE_TOOL``, else the first that works; ends the program if there is none."""
     wanted = os.environ.get("IMAGE_TOOL")
     for tool in TOOLS:
         if tool.name == wanted or (not wanted and tool.works()):
@@ -75,20 +75,20 @@ def the_tool() -> Tool:
 
 def build(image: str, options: list[str]) -> None:
     """Build *image* from the checkout; ends the program with the tool's exit code if that fails."""
-    tool = the_tool()
+    tool = find_tool()
     arguments = [f"VERSION={headgate.__version__}", f"COMMIT={commit()}"]
-    marks = [word for argument in arguments for word in ("--build-arg", argument)]
+    words = [word for argument in arguments for word in ("--build-arg", argument)]
     file = ["--file", str(ROOT / "Containerfile")]
-    command = [tool.name, "build", *file, *marks, "--tag", image, *options, str(ROOT)]
+    command = [tool.name, "build", *file, *words, "--tag", image, *options, str(ROOT)]
     code = subprocess.run(command, check=False).returncode
     if code:
         sys.exit(f"image: {tool.name} could not build {image} (exit code {code}, see above)")
-    print(f"{image} is built; a cluster's nodes get it with `docker push`, `kind load docker-image` or the like")
+    print(f"{image} is built; make it available to the nodes with `docker push`, `kind load docker-image` or similar")
 
 
 def bill(image: str) -> dict[str, Any]:
     """Return the bill of materials of *image* as CycloneDX 1.6 (ECMA-424)."""
-    # Only this command needs it: an image is built without the development set.
+    # Only this command needs it: an image is built without the development extra.
     from cyclonedx.model.bom import Bom  # noqa: PLC0415
     from cyclonedx.model.component import Component, ComponentType  # noqa: PLC0415
     from cyclonedx.model.license import LicenseExpression  # noqa: PLC0415
@@ -99,7 +99,7 @@ def bill(image: str) -> dict[str, Any]:
         licences = [LicenseExpression(licence)] if licence else []
         return Component(name=url.name, version=url.version, purl=url, bom_ref=str(url), licenses=licences)
 
-    tool, found = the_tool(), Bom()
+    tool, found = find_tool(), Bom()
     name, _, version = image.rpartition(":")
     root = found.metadata.component = Component(name=name, version=version, type=ComponentType.CONTAINER)
     for line in tool.run(image, *DEBIAN).splitlines():
@@ -113,7 +113,7 @@ def bill(image: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Parse the command line and do it."""
+    """Run the command of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("build", "sbom"))
     parser.add_argument("image", nargs="?", default=IMAGE, help=f"its name; {IMAGE} if none is given")

@@ -1,4 +1,4 @@
-"""The reference page of Problems: what Headgate says, collected from the cases that prove that it says so."""
+"""The reference page of Problems, collected from the expected output of the test cases."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _EFFECT = re.compile(r"(?P<reason>.*) \((?P<effect>[^()]*(?:\([^()]*\)[^()]*)*)\
 
 _OPENING = """# Problems
 
-A Problem is something in an object that cannot be used as it stands. It reads
+A Problem is something in an object that cannot be used. Its form is
 
     FIELD: 'VALUE' REASON (EFFECT)
 
 where FIELD is an annotation, a ConfigMap key or a path into the object, VALUE what was found there, REASON why it
-cannot be used and what to write instead, and EFFECT what Headgate does now. An *error* refuses the object; after a
-*warning* the object is served without what cannot be. Users read Problems in the events of their objects
-([events.md](events.md)), operators in the log, and everybody before the deployment in the output of `headgate check`.
+cannot be used and what to write instead, and EFFECT what Headgate does now. After an *error* the object is refused;
+after a *warning* it is served without the part that cannot be used. Users find Problems in the events of their objects
+([events.md](events.md)), operators in the log, and both before a deployment in the output of `headgate check`.
 
-The texts below are those of the test cases in `tests/cases`, where each stands beside the manifest that causes it.
+The texts below are from the test cases in `tests/cases`, each of which has the manifest that causes it.
 """
 
 
-class Said(NamedTuple):
-    """A Problem as a case shows it."""
+class Row(NamedTuple):
+    """A Problem of a case."""
 
     kind: str
     field: str
@@ -42,18 +42,18 @@ class Said(NamedTuple):
 
 def problems_markdown() -> str:
     """Return the page: every Problem once, by kind of object and field."""
-    found: dict[tuple[str, ...], Said] = {}
-    for said in _all():
-        found.setdefault((said.kind, said.field, _shape(said.reason)), said)
+    found: dict[tuple[str, ...], Row] = {}
+    for row in _all():
+        found.setdefault((row.kind, row.field, _shape(row.reason)), row)
     parts = [_OPENING]
-    for kind in sorted({said.kind for said in found.values()}):
-        rows = sorted(said for said in found.values() if said.kind == kind)
+    for kind in sorted({row.kind for row in found.values()}):
+        rows = sorted(row for row in found.values() if row.kind == kind)
         cells = ((code(s.field), cell(s.reason), cell(s.effect), s.severity, code(s.case)) for s in rows)
         parts += [f"## {kind}", "", *table(("Field", "Problem", "What happens now", "Severity", "Case"), cells), ""]
     return "\n".join(parts)
 
 
-def _all() -> Iterator[Said]:
+def _all() -> Iterator[Row]:
     for path in sorted(CASES.glob("*/*/problems.txt")):
         case = path.parent.relative_to(CASES).as_posix()
         for line in path.read_text().splitlines():
@@ -61,12 +61,12 @@ def _all() -> Iterator[Said]:
                 yield _parsed(match, case)
 
 
-def _parsed(match: re.Match[str], case: str) -> Said:
+def _parsed(match: re.Match[str], case: str) -> Row:
     field = _FIELD.fullmatch(match["text"])
     effect = _EFFECT.fullmatch(field["rest"] if field else match["text"])
     rest = field["rest"] if field else match["text"]
     reason, after = (effect["reason"], effect["effect"]) if effect else (rest, "")
-    return Said(
+    return Row(
         match["kind"],
         re.sub(r"\[\d+\]", "[0]", field["field"]) if field else "",
         match["severity"],

@@ -1,4 +1,4 @@
-"""Print how long files and functions are, per package: medians, 95th percentiles, and what raises an eyebrow.
+"""Print the sizes of files and functions per package: medians, 95th percentiles, and what exceeds the limits.
 
 Lines of a function are those of its body without the docstring; lines of a file are all of its lines.
 """
@@ -14,7 +14,7 @@ import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG_FUNCTION, LONG_FILE, MANY_PARAMETERS, MANY_ENTRIES = 40, 500, 6, 15
-"""More than this raises an eyebrow (CONTRIBUTING.md)."""
+"""Larger ones are listed (CONTRIBUTING.md)."""
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -72,8 +72,8 @@ def row(name: str, modules: Sequence[Module]) -> str:
     return f"{name:26}" + "".join(f"{cell:7}" for cell in cells)
 
 
-def eyebrows(modules: Sequence[Module]) -> Iterator[str]:
-    """Yield what is larger than usual."""
+def too_large(modules: Sequence[Module]) -> Iterator[str]:
+    """Yield what exceeds the limits."""
     for module in modules:
         if module.lines > LONG_FILE:
             yield f"{module.place}: {module.lines} lines"
@@ -89,7 +89,7 @@ def eyebrows(modules: Sequence[Module]) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print the table; return the exit code, which is 0: numbers are for the review."""
+    """Print the table; return the exit code, which is always 0: the numbers are for reviews."""
     folders = [ROOT / name for name in ("headgate", "tools", "benchmarks", "tests")]
     modules = [measure(path) for folder in folders for path in sorted(folder.rglob("*.py"))]
     product = [module for module in modules if module.package.startswith("headgate")]
@@ -99,7 +99,7 @@ def main() -> int:
     for package in sorted({module.package for module in modules}):
         print(row(package, [module for module in modules if module.package == package]))
     print(row("all of headgate", product))
-    for line in eyebrows(product):
+    for line in too_large(product):
         print(f"  look at {line}")
     return 0
 
