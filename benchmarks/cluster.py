@@ -1,7 +1,7 @@
-"""Headgate as a Pod of a real cluster: how fast it starts, how soon it follows a Pod, what it uses while idle.
+"""Headgate as a Pod of a real cluster: its start, the time until it reaches a new Pod, and its usage when idle.
 
-``E2E_IMAGE=… python benchmarks/cluster.py --sizes 0 100 1000`` fills the cluster under KUBECONFIG with objects, in a
-namespace of their own that is deleted at the end; see README.md for how to read the tables.
+``E2E_IMAGE=… python benchmarks/cluster.py --sizes 0 100 1000`` creates objects in the cluster of KUBECONFIG, in a
+namespace that is deleted at the end; README.md explains the tables.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import AsyncIterator, Iterator
 import yaml
 from stage import pods, shop
 from stage.follow import Follower
-from stage.sight import watching
 from stage.table import machine, median, quantile, table
+from stage.watch import WatchedStates, watching
 
 from headgate.k8s import Client, ConfigError, load
 from tests.e2e.cluster import KINDS, Cluster
@@ -36,18 +36,18 @@ FOLLOW_HEAD = (
 )  # fmt: skip
 IDLE_HEAD = ("Ingresses", "Python mCPU", "nginx mCPU", "of 100m", "Python MiB", "nginx MiB", "of 128Mi", "working set")
 NOWHERE = "198.18.0.1"
-"""The endpoint of every shop: an address of the network for benchmarks (RFC 2544), which nobody asks."""
+"""The endpoint of every shop: an address of the network for benchmarks (RFC 2544), to which no request is sent."""
 AT_ONCE = 16
 REQUESTS = {"mCPU": 100, "MiB": 128}
-"""What operators of the incumbent request."""
+"""The usual resource requests of the incumbent."""
 Row = tuple[object, ...]
 
 
 class Bench:
     """One namespace with Headgate and shops."""
 
-    def __init__(self, installation: Installation, follower: Follower, seen: pods.Sight) -> None:
-        """Use *installation*, whose objects are not there yet; *seen* is a watch of its Pods."""
+    def __init__(self, installation: Installation, follower: Follower, seen: WatchedStates) -> None:
+        """Use *installation*, whose objects do not exist yet; *seen* is a watch of its Pods."""
         self._installation = installation
         self._follower = follower
         self._seen = seen
@@ -55,7 +55,7 @@ class Bench:
         self._pod = ""
 
     async def prepare(self) -> None:
-        """Make everything but Pods; access logs are off, since every request of a wait would be in them."""
+        """Create everything except Pods; access logs are off, because waiting sends many requests."""
         installation = self._installation
         await installation.account(yaml.safe_load(ROLE.read_text())["rules"])
         settings = config_map(installation.namespace, "nginx-config", {"access-log-off": "true"})
@@ -79,11 +79,11 @@ class Bench:
             if item["kind"] == "Ingress":
                 item["spec"]["ingressClassName"] = self._installation.namespace
             if item["kind"] == "Service":
-                del item["spec"]["selector"]  # else the cluster adds an EndpointSlice of its own
+                del item["spec"]["selector"]  # otherwise the cluster adds its own EndpointSlice
             yield item
 
     async def start(self, repeats: int) -> list[Row]:
-        """Start one Pod after the other, of which the last stays; return the medians of both places for files."""
+        """Start one Pod after the other, of which the last stays; return the medians for both kinds of storage."""
         rows: list[Row] = []
         for place in ("layer", "memory"):
             found = [await self._start(f"{place}-{number}", memory=place == "memory") for number in range(repeats)]
@@ -101,7 +101,7 @@ class Bench:
         return [*found.parts(), *found.spans(), usage.python_s]
 
     async def idle(self, seconds: float) -> Row:
-        """Return the row of a Headgate that has nothing to do but to answer the kubelet's probe."""
+        """Return the row of a Headgate that only answers the probe of the kubelet."""
         await pods.quiet(self._installation, self._pod)
         python, nginx, usage = await pods.idle(self._installation, self._pod, seconds)
         processor = f"{(python + nginx) / REQUESTS['mCPU']:.0%}"
@@ -109,7 +109,7 @@ class Bench:
         return (self._shops, python, nginx, processor, usage.python, usage.nginx, memory, usage.container)
 
     async def follow(self, changes: int) -> list[Row]:
-        """Replace the backend's Pod *changes* times; return the rows of both ways to it."""
+        """Replace the backend's Pod *changes* times; return the rows of kube-proxy and Headgate."""
         before = len(await pods.batches(self._installation, self._pod))
         found = await self._follower.run(changes)
         batches = (await pods.batches(self._installation, self._pod))[before:]
@@ -124,7 +124,7 @@ class Bench:
 
 
 def _way(times: list[tuple[float, float]], ratio: str) -> Row:
-    """Return the cells of one way to the Pod, from seconds since its endpoint was named and since it was Ready."""
+    """Return the cells of one row, from seconds since the EndpointSlice had the Pod and since it was Ready."""
     named, ready = ([seconds * 1000 for seconds in column] for column in zip(*times, strict=True))
     return (median(named), quantile(named, 0.99), ratio, median(ready), quantile(ready, 0.99))
 
@@ -157,7 +157,7 @@ async def run(client: Client, node: str, arguments: argparse.Namespace) -> str:
     return "\n\n".join((table(START_HEAD, starts), table(FOLLOW_HEAD, follows), table(IDLE_HEAD, idles)))
 
 
-async def tell(arguments: argparse.Namespace) -> str:
+async def report(arguments: argparse.Namespace) -> str:
     """Return the machine and the tables, or why there are none."""
     try:
         config = load()
@@ -171,13 +171,13 @@ async def tell(arguments: argparse.Namespace) -> str:
     return f"{machine()}; load average {before:.1f} before, {os.getloadavg()[0]:.1f} after\n\n{tables}"
 
 
-def lacks(image: str) -> str:
-    """Return what is missing to begin, empty if nothing is."""
+def missing(image: str) -> str:
+    """Return what is missing to run the benchmark, empty if nothing is."""
     if not os.environ.get("KUBECONFIG"):
         return "KUBECONFIG is not set"
     if not image:
         return "neither --image nor E2E_IMAGE names an image of Headgate that the nodes have"
-    return "" if shutil.which("kubectl") else "there is no kubectl, which looks into the container"
+    return "" if shutil.which("kubectl") else "there is no kubectl, which is used to run commands in the container"
 
 
 def main() -> None:
@@ -185,12 +185,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", default=os.environ.get("E2E_IMAGE", ""), help="an image; default: $E2E_IMAGE")
     parser.add_argument("--sizes", type=int, nargs="+", default=[0, 100], help="numbers of Ingresses")
-    parser.add_argument("--starts", type=int, default=3, help="starts of each size and place")
+    parser.add_argument("--starts", type=int, default=3, help="starts of each size and storage")
     parser.add_argument("--changes", type=int, default=5, help="replaced Pods of each size")
-    parser.add_argument("--idle", type=float, default=10, help="seconds of idleness")
+    parser.add_argument("--idle", type=float, default=10, help="seconds without changes")
     arguments = parser.parse_args()
-    reason = lacks(arguments.image)
-    print(f"skipped: {reason}" if reason else asyncio.run(tell(arguments)))
+    reason = missing(arguments.image)
+    print(f"skipped: {reason}" if reason else asyncio.run(report(arguments)))
 
 
 if __name__ == "__main__":

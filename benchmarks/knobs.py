@@ -1,7 +1,7 @@
 """What knobs cost: the pipeline with thousands of Ingresses of 15 annotations each, whole and for one change.
 
-``python benchmarks/knobs.py --size 5000``; no nginx and no cluster are involved. Ingresses without annotations are
-measured beside them; the digest of their configuration is the same as long as knobs cost those nothing who use none.
+``python benchmarks/knobs.py --size 5000``; neither nginx nor a cluster is used. Ingresses without annotations are
+measured too; the digest of their configuration shows whether it has changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ KNOBS = {
     "keepalive": "32", "max-fails": "3", "fail-timeout": "30s", "hsts": "true", "add-header": "X-Frame-Options:DENY",
     "proxy-set-headers": "X-Tenant:blue", "limit-req-rate": "100r/s", "proxy-next-upstream": "error timeout http_503",
 }  # fmt: skip
-"""Fifteen that people use together."""
+"""Fifteen annotations, as an Ingress may have them."""
 
 Objects = Mapping[ObjectRef, TopLevel]
 

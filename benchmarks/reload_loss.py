@@ -1,6 +1,6 @@
-"""How many requests of busy keep-alive clients are lost when nginx reloads, with and without ``keepalive_min_timeout``.
+"""The requests of busy keep-alive clients that are lost in reloads, with and without ``keepalive_min_timeout``.
 
-``python benchmarks/reload_loss.py --reloads 10``; see README.md for how to read the table.
+``python benchmarks/reload_loss.py --reloads 10``; README.md explains the table.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Row = tuple[object, ...]
 
 @contextlib.contextmanager
 def backend(binary: Binary, home: Path) -> Iterator[int]:
-    """Run an nginx that answers everything; yield its port."""
+    """Run an nginx that answers every request; yield its port."""
     (port,) = free_ports(1)
     path = home / "backend.conf"
     path.write_text(BACKEND.format(home=home, port=port))
@@ -66,7 +66,7 @@ def plain(number: int, port: int) -> list[shop.Json]:
 
 
 def run(binary: Binary, connections: int, reloads: int, *, without: bool) -> Row:
-    """Reload once a second under load; *without* takes ``keepalive_min_timeout`` out of the template."""
+    """Reload once a second under load; *without* removes ``keepalive_min_timeout`` from the template."""
     home = place()
     with backend(binary, home) as port:
         manifests = home / "manifests"
@@ -91,7 +91,7 @@ def _template(home: Path) -> Path:
     """Write Headgate's own main template without the directive."""
     text, count = DIRECTIVE.subn("", TEMPLATE.read_text())
     if count != 1:
-        raise RuntimeError(f"{TEMPLATE} no longer has keepalive_min_timeout where it is looked for")
+        raise RuntimeError(f"{TEMPLATE} no longer has keepalive_min_timeout in the expected form")
     path = home / "main.conf.j2"
     path.write_text(text)
     return path

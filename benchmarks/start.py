@@ -1,6 +1,6 @@
-"""How long a start takes with many Ingresses, where the time goes, and what the generated layout costs nginx.
+"""The duration of a start with many Ingresses and of its parts, and the cost of the generated layout for nginx.
 
-``python benchmarks/start.py --sizes 100 1000 5000``; see README.md for how to read the tables.
+``python benchmarks/start.py --sizes 100 1000 5000``; README.md explains the tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benchmarks share: many objects, an API server, a running Headgate, a measured nginx, tables."""
+"""Parts of all benchmarks: objects, an API server, a running Headgate, measurements of nginx, tables."""
 
 import sys
 from pathlib import Path

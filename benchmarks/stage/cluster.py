@@ -1,6 +1,6 @@
-"""An API server in a process of its own, filled with shops: ``python -m benchmarks.stage.cluster COUNT ADDRESS PORT``.
+"""The API server of the tests with shops, in a process: ``python -m benchmarks.stage.cluster COUNT ADDRESS PORT``.
 
-It is the one of the tests. It prints its URL once it is filled, and ends with its standard input.
+It prints its URL when the objects exist, and ends with its standard input.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ MANAGED = [
         "fieldsV1": {f"f:field-{i}": {".": {}, "f:inner": {}, "f:other": {}} for i in range(20)},
     }
 ]
-"""What a real API server sends along with every object, about 1 kB."""
+"""About 1 kB that a real API server adds to every object."""
 
 
 class Cluster:
-    """A running API server, seen from outside."""
+    """A client of a running API server."""
 
     def __init__(self, url: str) -> None:
-        """Talk to *url*."""
+        """Use the server at *url*."""
         self.url = url
 
     def create(self, item: shop.Json) -> None:
-        """Create an object; it is on its way to those who watch when this returns."""
+        """Create an object; watches have been notified when this returns."""
         self._send("POST", self._path(item), item)
 
     def replace(self, item: shop.Json) -> None:
@@ -52,7 +52,7 @@ class Cluster:
         self._send("PUT", f"{self._path(item)}/{item['metadata']['name']}", item)
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write a kubeconfig that leads here, and return its path."""
+        """Write a kubeconfig of this server, and return its path."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -77,7 +77,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def running(count: int, address: str, port: int) -> Iterator[Cluster]:
-    """Run an API server with *count* shops; it is gone when the block ends."""
+    """Run an API server with *count* shops until the block ends."""
     command = [sys.executable, "-m", "benchmarks.stage.cluster", str(count), address, str(port)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin

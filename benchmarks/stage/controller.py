@@ -1,4 +1,4 @@
-"""A running ``headgate run``: when it is ready, what it logs, how much memory it and its nginx have."""
+"""A running ``headgate run``: its readiness, its log, its memory and that of its nginx."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PATIENCE_S = 180.0
 
 
 class Controller:
-    """Headgate in a process of its own, with ports and directories of its own."""
+    """Headgate in its own process, with its own ports and directories."""
 
     def __init__(self, home: Path, nginx: str, *source: str) -> None:
-        """Start it; *source* are the flags that say where objects come from."""
+        """Start it; *source* are the flags for the source of objects."""
         self.http, self.https, self._ready = free_ports(3)
         self.prefix = home / "prefix"
         self._log = home / "log"
@@ -52,7 +52,7 @@ class Controller:
         return self._age()
 
     def batches(self, least: int = 1) -> list[Fields]:
-        """Return the log lines of all batches, once there are *least*."""
+        """Return the log lines of all batches, when there are at least *least*."""
         deadline = time.monotonic() + PATIENCE_S
         while len(found := self._batches()) < least:
             if time.monotonic() > deadline:
@@ -61,7 +61,7 @@ class Controller:
         return found
 
     def memory(self) -> tuple[float, float]:
-        """Return resident MiB of the controller: now, and at most until now."""
+        """Return the resident memory of the controller in MiB: now, and its maximum."""
         return _memory(self._process.pid, "VmRSS"), _memory(self._process.pid, "VmHWM")
 
     def cpu(self) -> float:
@@ -70,7 +70,7 @@ class Controller:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
-        """Let it drain and end."""
+        """Stop it after draining."""
         self._process.terminate()
         try:
             self._process.wait(20)
@@ -98,7 +98,7 @@ class Controller:
 
 @contextlib.contextmanager
 def running(nginx: str, *source: str) -> Iterator[Controller]:
-    """Run Headgate below a short temporary directory; it has stopped when the block ends."""
+    """Run Headgate below a short temporary directory; until the block ends."""
     controller = Controller(place(), nginx, *source)
     try:
         yield controller
@@ -107,10 +107,10 @@ def running(nginx: str, *source: str) -> Iterator[Controller]:
 
 
 def place() -> Path:
-    """Make a folder with a name short enough for sockets, that nginx's workers may enter when root starts them.
+    """Create a folder with a name short enough for sockets, which workers of an nginx started by root may enter.
 
-    It is removed when the script ends: ext4 passes over the inodes of files that were just removed, one by one,
-    and whatever is measured next would pay for that.
+    It is removed at the end of the script: ext4 skips the inodes of files that were just removed, one by one, which
+    would slow down the next measurement.
     """
     folder = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
     folder.chmod(0o711)
@@ -119,7 +119,7 @@ def place() -> Path:
 
 
 def own_address() -> str:
-    """Return an address of this machine that is not loopback, which no endpoint may have; nothing is sent."""
+    """Return an address of this machine that is not loopback, which endpoints must not have; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])

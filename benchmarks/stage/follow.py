@@ -1,4 +1,4 @@
-"""A Service whose only Pod is replaced again and again, and the two ways to it: through Headgate, and without it."""
+"""A Service whose only Pod is replaced repeatedly, reached through Headgate and directly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.node.installation import NAME, Installation
 from tests.e2e.objects import ingress
 
 from . import pods
-from .sight import PATIENCE_S, Object, Sight
+from .watch import PATIENCE_S, Object, WatchedStates
 
 SERVICE = "follow"
 HOST = f"{SERVICE}.test"
@@ -23,13 +23,13 @@ ANSWER_S = 1.0
 
 
 class Followed(msgspec.Struct, frozen=True):
-    """When a new Pod was reached, in seconds since 1970, all of this machine's clock.
+    """When a new Pod was reached, in seconds since 1970 by the clock of this machine.
 
     Attributes:
         ready: a watch showed that the Pod is Ready.
-        named: a watch showed that the EndpointSlice names it as ready.
-        proxied: it answered first at the node port of its own Service: the work of kube-proxy.
-        served: it answered first at the node port of Headgate's.
+        named: a watch showed it as ready in the EndpointSlice.
+        proxied: its first answer at the node port of its own Service, by kube-proxy.
+        served: its first answer at the node port of Headgate.
     """
 
     ready: float
@@ -41,8 +41,8 @@ class Followed(msgspec.Struct, frozen=True):
 class Follower:
     """The Service, its Pod, and clients that wait for it."""
 
-    def __init__(self, installation: Installation, seen: dict[str, Sight]) -> None:
-        """Use *installation* and watches of its namespace by kind; nothing is made before ``prepare``."""
+    def __init__(self, installation: Installation, seen: dict[str, WatchedStates]) -> None:
+        """Use *installation* and watches of its namespace by kind; nothing is created before ``prepare``."""
         self._installation = installation
         self._seen = seen
         self._ports: dict[str, int] = {}
@@ -58,7 +58,7 @@ class Follower:
         return self._installation.namespace
 
     async def prepare(self) -> None:
-        """Make the Service, and learn the node ports of both ways; Headgate's Service must be there."""
+        """Create the Service, and read the node ports of both Services; that of Headgate must exist."""
         self._service["spec"]["type"] = "NodePort"
         await self._cluster.apply(self._service)
         for name in (SERVICE, NAME):
@@ -66,14 +66,14 @@ class Follower:
             self._ports[name] = found["spec"]["ports"][0]["nodePort"]
 
     async def run(self, changes: int) -> list[Followed]:
-        """Replace the Pod *changes* times; its Ingress is there only meanwhile."""
+        """Replace the Pod *changes* times; its Ingress exists only meanwhile."""
         await self._cluster.apply(ingress(self._namespace, SERVICE, self._namespace, host=HOST, service=SERVICE))
         found = [await self._replace() for _ in range(changes)]
         await self._cluster.delete("Ingress", self._namespace, SERVICE)
         return found
 
     async def _replace(self) -> Followed:
-        """Remove the Pod, so that nobody answers, make another, and wait for it on both ways."""
+        """Delete the Pod, create another, and wait for its answer at both ports."""
         if self._count:
             await pods.stop(self._cluster, self._namespace, self._name)
         self._count += 1
@@ -94,7 +94,7 @@ class Follower:
         return f"{SERVICE}-{self._count}"
 
     async def _answered(self, port: int, name: str) -> float:
-        """Ask the node at *port*, on a new connection each time, until *name* answers; return when it first did."""
+        """Send requests to *port*, each on a new connection, until *name* answers; return the time of its answer."""
         wanted = f"x-pod: {name}\r\n".encode()
         async with asyncio.timeout(PATIENCE_S):
             while True:

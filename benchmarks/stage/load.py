@@ -1,8 +1,8 @@
-"""Busy keep-alive clients in a process of their own: ``python -m benchmarks.stage.load PORT HOST CONNECTIONS SECONDS``.
+"""Busy keep-alive clients in their own process: ``python -m benchmarks.stage.load PORT HOST CONNECTIONS SECONDS``.
 
-Each sends its next request as soon as it has the answer to the last. It prints one JSON object: ``answered``,
-``lost`` (a request that was sent on an open connection and got no answer), ``refused`` (no connection to be had), and
-``p99_ms`` of the answers.
+Each client sends its next request as soon as it has the answer to the previous one. The program prints one JSON object:
+``answered``, ``lost`` (a request that was sent on an open connection and got no answer), ``refused`` (connection
+refused), and ``p99_ms`` of the answers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .table import quantile
 
 
 class Clients:
-    """The counts of all clients together."""
+    """The counters of all clients together."""
 
     def __init__(self, port: int, host: str, seconds: float) -> None:
-        """Ask *host* at *port* until *seconds* are over."""
+        """Send requests for *host* to *port* for *seconds*."""
         self._port = port
         self._request = f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         self._end = time.perf_counter() + seconds
@@ -30,7 +30,7 @@ class Clients:
         self.refused = 0
 
     async def run(self) -> None:
-        """Be one client."""
+        """Run one client."""
         while time.perf_counter() < self._end:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)

@@ -1,4 +1,4 @@
-"""Headgate as a Pod on a node: what each part of its start takes, and what it uses."""
+"""Headgate as a Pod on a node: the duration of each part of its start, and its resource usage."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.e2e.cluster import KINDS, Cluster
 from tests.e2e.node.installation import Installation
 from tests.waiting import eventually
 
-from .sight import PATIENCE_S, Object, Sight
+from .watch import PATIENCE_S, Object, WatchedStates
 
 Fields = dict[str, Any]
 ENTRY = 'date +container-began=%s.%N; exec headgate "$@"'
-"""Run by the container's shell: says when the image's program began, to the millisecond or so, and becomes Headgate."""
+"""Run by the shell of the container: prints the time at which the container began, and becomes Headgate."""
 GAUGES = """
 cat /proc/[0-9]*/stat; echo; cat /proc/1/status; cd /sys/fs/cgroup
 if [ -e memory.current ]; then cat memory.current memory.stat
 else cat memory/memory.usage_in_bytes memory/memory.stat; fi
 """
-"""Run in the container by a shell, which weighs less than what is measured."""
+"""Run in the container by a shell, which needs little compared with Headgate."""
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 1024 * 1024
 QUIET_S = 2.0
@@ -35,15 +35,15 @@ QUIET_S = 2.0
 class Start(msgspec.Struct, frozen=True):
     """When the steps of a start were done, in seconds since 1970.
 
-    The first and the last were taken here, the others in the container: if the two clocks differ, so do the
-    first part and the last.
+    The first and the last time are of this machine's clock, the others of the node's: a difference of the clocks is
+    part of the first and the last duration.
 
     Attributes:
         asked: the Pod was sent to the API server.
         entered: the container's program began.
         imported: Headgate wrote its first line.
-        opened: nginx was found, directories were made, templates were compiled.
-        listed: every list was there; the first batch began.
+        opened: nginx was found, directories were created, templates were compiled.
+        listed: all lists were complete; the first batch began.
         walked: rooms 3 to 6 had been passed.
         ready: nginx served, and ``/nginx-ready`` answered 200.
         seen: a watch showed that the Pod is Ready.
@@ -72,9 +72,9 @@ class Usage(msgspec.Struct, frozen=True):
 
     Attributes:
         python_s: of the controller, without its children.
-        nginx_s: of the nginx processes that are there.
-        python: what is resident of the controller, files that others share included.
-        nginx: what nginx wrote, pages that its processes share counted once.
+        nginx_s: of the present nginx processes.
+        python: resident memory of the controller, shared files included.
+        nginx: memory written by nginx, pages shared by its processes counted once.
         container: the working set, as the kubelet reports it.
     """
 
@@ -85,7 +85,7 @@ class Usage(msgspec.Struct, frozen=True):
     container: float
 
 
-async def start(installation: Installation, pods: Sight, name: str, *arguments: str, memory: bool) -> Start:
+async def start(installation: Installation, pods: WatchedStates, name: str, *arguments: str, memory: bool) -> Start:
     """Create a Pod of Headgate and wait until it is Ready; its Service finds it by its labels.
 
     With *memory* the configuration is written to a volume in memory, else to the container's own layer.
@@ -108,7 +108,7 @@ async def create(cluster: Cluster, namespace: str, name: str, deployment: Object
 
 
 async def stop(cluster: Cluster, namespace: str, name: str) -> None:
-    """Delete a Pod at once, and wait until it is gone."""
+    """Delete a Pod without grace period, and wait until it no longer exists."""
     path = KINDS["Pod"].path(namespace, name)
     await cluster.client.request("DELETE", path, params={"gracePeriodSeconds": "0"})
 
@@ -125,7 +125,7 @@ async def batches(installation: Installation, name: str) -> list[Fields]:
 
 
 async def quiet(installation: Installation, name: str) -> None:
-    """Wait until nothing was logged for a while: the Events of a start are sent after it."""
+    """Wait until nothing was logged for some time: the Events of a start are sent after it."""
     before = ""
     async with asyncio.timeout(PATIENCE_S):
         while before != (now := await installation.log(name)):
@@ -134,7 +134,7 @@ async def quiet(installation: Installation, name: str) -> None:
 
 
 async def idle(installation: Installation, name: str, seconds: float) -> tuple[float, float, Usage]:
-    """Leave Headgate alone for *seconds*; return the thousandths of a core of Python and of nginx, and the usage."""
+    """Wait *seconds*; return the usage of Python and of nginx in thousandths of a core, and the memory."""
     before, began = await usage(installation, name), time.monotonic()
     await asyncio.sleep(seconds)
     after, took = await usage(installation, name), time.monotonic() - began
@@ -143,7 +143,7 @@ async def idle(installation: Installation, name: str, seconds: float) -> tuple[f
 
 
 async def usage(installation: Installation, name: str) -> Usage:
-    """Return what Headgate and its nginx use now; the node may have either version of cgroups."""
+    """Return the present usage of Headgate and its nginx; the node may have either version of cgroups."""
     stats, _, rest = (await installation.execute(name, "sh", "-c", GAUGES)).partition("\n\n")
     python_s, nginx_s = _seconds(stats)
     lines = [line.replace(":", "").split() for line in rest.splitlines()]
@@ -155,7 +155,7 @@ async def usage(installation: Installation, name: str) -> Usage:
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether the Pod's status says Ready."""
+    """Whether the Pod has the condition Ready."""
     conditions = pod.get("status", {}).get("conditions", ())
     return any(state["type"] == "Ready" and state["status"] == "True" for state in conditions)
 

@@ -21,8 +21,8 @@ Json = dict[str, Any]
 TEAMS = 40
 """Namespaces over which the shops are spread."""
 GOODS = ("bread", "coffee", "garden-tools", "ink", "musical-instruments", "oil", "stationery", "tea", "wine-and-cheese")
-"""Names of different lengths, as people choose them: nginx compares names of equal length letter by letter."""
-BORN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+"""Names of different lengths, as in real clusters: nginx compares names of equal length letter by letter."""
+NOT_BEFORE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -76,7 +76,7 @@ def endpoints(number: int, addresses: Iterable[str], port: int = 8080) -> Json:
 
 
 def secret(number: int, edition: int = 1) -> Json:
-    """Return the Secret of a shop; every *edition* has a key of its own."""
+    """Return the Secret of a shop; every *edition* has its own key."""
     chain, key = certificate(host(number), edition)
     data = {"tls.crt": base64.b64encode(chain).decode(), "tls.key": base64.b64encode(key).decode()}
     head = {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(number)}
@@ -85,11 +85,13 @@ def secret(number: int, edition: int = 1) -> Json:
 
 @functools.cache
 def certificate(name: str, edition: int = 1) -> tuple[bytes, bytes]:
-    """Return a certificate that signed itself and its key, both PEM; the serial number is *edition*."""
+    """Return a self-signed certificate and its key, both PEM; the serial number is *edition*."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     found = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), edition, BORN, BORN + dt.timedelta(days=3650))
+        x509.CertificateBuilder(
+            subject, subject, key.public_key(), edition, NOT_BEFORE, NOT_BEFORE + dt.timedelta(days=3650)
+        )
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )

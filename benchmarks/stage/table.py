@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table; numbers stand on the right, floats with the digits that mean something."""
+    """Return a Markdown table; numbers are right-aligned, floats have three significant digits."""
     body = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
     rule = [f"{'-' * (width - 1)}:" if i else "-" * width for i, width in enumerate(widths)]

@@ -1,6 +1,6 @@
-"""The layout that generators of nginx configuration usually choose: each host its own TLS context, each location all.
+"""The usual layout of generated nginx configuration: a TLS context per host, all directives in each location.
 
-Same servers, same paths, same upstreams as Headgate's: only what is said where differs.
+Servers, paths and upstreams are those of Headgate; only the places of the directives differ.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NAME = re.compile(r"    server_name (\S+);\n")
 
 
 def copy(source: Layout, target: Layout) -> None:
-    """Copy the files of one nginx to another place as they are."""
+    """Copy the files of one nginx to another layout."""
     shutil.copytree(source.conf, target.conf)
     for folder in (target.run, target.temp, target.logs):
         Path(folder).mkdir(parents=True)
@@ -46,7 +46,7 @@ def copy(source: Layout, target: Layout) -> None:
 
 
 def rearrange(layout: Layout) -> None:
-    """Turn the files of *layout* into the usual layout."""
+    """Rewrite the files of *layout* to the usual layout."""
     names = dict(re.findall(r"^    (\S+) (\S+);$", Path(layout.conf, "conf.d", MAP).read_text(), re.MULTILINE))
     for path in Path(layout.conf, "conf.d").glob("team-*.conf"):
         text = _LOCATION.sub(lambda found: found[0] + REPEATED.lstrip("\n"), path.read_text())

@@ -1,4 +1,4 @@
-"""What a watch shows, and when: every state of the objects of one kind in one namespace."""
+"""A watch of one kind in one namespace: all states of its objects, each with the time of its arrival."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from headgate.k8s.lines import Lines
 Object = dict[str, Any]
 PATIENCE_S = 120.0
 WATCH_S = 3600
-"""A watch ends by itself after this; no benchmark takes so long."""
+"""Timeout of the watch; no benchmark takes so long."""
 
 
-class Sight:
-    """The states seen so far, each with the time of its arrival in seconds since 1970."""
+class WatchedStates:
+    """The states so far, each with the time of its arrival in seconds since 1970."""
 
     def __init__(self) -> None:
-        """Begin with nothing seen."""
+        """Begin without states."""
         self._states: list[tuple[float, Object]] = []
-        self._news = asyncio.Condition()
+        self._added = asyncio.Condition()
 
     async def first(self, wanted: Callable[[Object], bool]) -> float:
-        """Wait for the first state that is *wanted*, be it seen already, and return when it arrived."""
-        looked_at = 0
-        async with asyncio.timeout(PATIENCE_S), self._news:
+        """Return the time of the first state that is *wanted*; waits for it if it has not arrived yet."""
+        checked = 0
+        async with asyncio.timeout(PATIENCE_S), self._added:
             while True:
-                for at, state in self._states[looked_at:]:
+                for at, state in self._states[checked:]:
                     if wanted(state):
                         return at
-                looked_at = len(self._states)
-                await self._news.wait()
+                checked = len(self._states)
+                await self._added.wait()
 
     async def follow(self, client: Client, path: str) -> None:
         """Watch until cancelled."""
@@ -44,18 +44,18 @@ class Sight:
         params = {"watch": "true", "resourceVersion": "0", "timeoutSeconds": str(WATCH_S)}
         async for piece in client.stream(path, params, seconds=WATCH_S):
             now = time.time()
-            async with self._news:
+            async with self._added:
                 self._states += [(now, _state(line)) for line in lines.feed(piece)]
-                self._news.notify_all()
+                self._added.notify_all()
 
 
 @asynccontextmanager
-async def watching(client: Client, kind: Kind, namespace: str) -> AsyncIterator[Sight]:
+async def watching(client: Client, kind: Kind, namespace: str) -> AsyncIterator[WatchedStates]:
     """Watch the objects of *kind* in *namespace* while the block runs."""
-    sight = Sight()
+    states = WatchedStates()
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(sight.follow(client, kind.path(namespace)))
-        yield sight
+        task = tasks.create_task(states.follow(client, kind.path(namespace)))
+        yield states
         task.cancel()
 
 
