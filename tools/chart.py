@@ -61,36 +61,36 @@ FLAGS: Mapping[str, str] = {
     "log-format": "controller.logFormat",
     "log-level": "controller.logLevel",
 }
-"""The value that says each flag."""
+"""The value of the chart for each flag."""
 
 BY_EXTRA_ARGS = frozenset({"manifests", "prefix", "nginx", "kubeconfig", "context", "version", "help"})
-"""Flags without a value: in a Pod of the chart they have one sensible setting."""
+"""Flags without a value of their own: the chart sets them, or they have no use in a Pod."""
 
 
-class Refusal(NamedTuple):
-    """A value of the incumbent's chart that means something only where a feature is that Headgate does not have."""
+class DeclinedValue(NamedTuple):
+    """A value of the incumbent's chart for a feature that Headgate does not have."""
 
     flag: str
     off: Any = False
 
 
-DECLINED_VALUES: Mapping[str, Refusal] = {
-    "controller.nginxplus": Refusal("nginx-plus"),
-    "controller.appprotect.enable": Refusal("enable-app-protect"),
-    "controller.appprotectdos.enable": Refusal("enable-app-protect-dos"),
-    "controller.enableOIDC": Refusal("enable-oidc"),
-    "controller.enableTLSPassthrough": Refusal("enable-tls-passthrough"),
-    "controller.enableCertManager": Refusal("enable-cert-manager"),
-    "controller.enableExternalDNS": Refusal("enable-external-dns"),
-    "controller.globalConfiguration.create": Refusal("global-configuration"),
-    "controller.globalConfiguration.customName": Refusal("global-configuration", ""),
-    "controller.reportIngressStatus.ingressLink": Refusal("ingresslink", ""),
-    "nginxAgent.enable": Refusal("agent"),
-    "controller.enableCustomResources": Refusal("enable-custom-resources"),
-    "controller.enableWeightChangesDynamicReload": Refusal("weight-changes-dynamic-reload"),
-    "serviceInsight.create": Refusal("enable-service-insight"),
+DECLINED_VALUES: Mapping[str, DeclinedValue] = {
+    "controller.nginxplus": DeclinedValue("nginx-plus"),
+    "controller.appprotect.enable": DeclinedValue("enable-app-protect"),
+    "controller.appprotectdos.enable": DeclinedValue("enable-app-protect-dos"),
+    "controller.enableOIDC": DeclinedValue("enable-oidc"),
+    "controller.enableTLSPassthrough": DeclinedValue("enable-tls-passthrough"),
+    "controller.enableCertManager": DeclinedValue("enable-cert-manager"),
+    "controller.enableExternalDNS": DeclinedValue("enable-external-dns"),
+    "controller.globalConfiguration.create": DeclinedValue("global-configuration"),
+    "controller.globalConfiguration.customName": DeclinedValue("global-configuration", ""),
+    "controller.reportIngressStatus.ingressLink": DeclinedValue("ingresslink", ""),
+    "nginxAgent.enable": DeclinedValue("agent"),
+    "controller.enableCustomResources": DeclinedValue("enable-custom-resources"),
+    "controller.enableWeightChangesDynamicReload": DeclinedValue("weight-changes-dynamic-reload"),
+    "serviceInsight.create": DeclinedValue("enable-service-insight"),
 }
-"""Values that are refused or only told of, as the flag is that the incumbent's chart makes of them."""
+"""Values that are refused or cause a warning, like the flag that the incumbent's chart sets from them."""
 
 DECLINED_BY_CHART: Mapping[str, tuple[Any, bool, str]] = {
     "nginxServiceMesh.enable": (False, True, "needs NGINX Service Mesh, which is no longer made; remove the value"),
@@ -100,7 +100,7 @@ DECLINED_BY_CHART: Mapping[str, tuple[Any, bool, str]] = {
         "has no effect: the buckets of the latency histogram cannot be chosen",
     ),
 }
-"""The same for values that are no flag of ours: what means off, whether it is refused, and why."""
+"""The same for values without a flag: the value that means off, whether others are refused, and why."""
 
 WITHOUT_EFFECT = (
     "controller.mgmt",
@@ -110,7 +110,7 @@ WITHOUT_EFFECT = (
     "controller.initContainerSecurityContext",
     "controller.initContainerResources",
 )
-"""Values of the incumbent's chart that nobody misses: they serve a value above, or Headgate does not do it at all."""
+"""Values of the incumbent's chart without effect: they belong to a value above, or to what Headgate does not do."""
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _OWN = r"(\$\(POD_NAMESPACE\)|[a-z0-9]([-a-z0-9]*[a-z0-9])?)"
@@ -119,7 +119,7 @@ _PATTERNS = {
     "NAME,…": rf"^({_NAME}(\s*,\s*{_NAME})*)?$",
     "NAMESPACE/NAME": f"^({_OWN}/{_NAME})?$",
 }
-"""Patterns for the texts of flags, by placeholder; the program looks closer."""
+"""Patterns for the values of flags, by placeholder; the program checks them more strictly."""
 
 _AMOUNT = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^([0-9]+%?)?$"}]}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
@@ -169,7 +169,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "controller.statefulset.persistentVolumeClaimRetentionPolicy.whenScaled": {"enum": ["Retain", "Delete"]},
     "prometheus.scheme": {"enum": ["http", "https"]},
 }
-"""What Kubernetes demands of values that are no flags, or of flags that the chart makes of several values."""
+"""Schemas of values that Kubernetes limits, or that are not a flag by themselves."""
 
 
 # --- values ---------------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class Entry(NamedTuple):
 
     @property
     def parent(self) -> str:
-        """The path of the mapping that holds it; empty at the top."""
+        """The path of the mapping that contains it; empty at the top."""
         return self.path.rpartition(".")[0]
 
 
@@ -212,7 +212,7 @@ def documented(text: str) -> dict[str, Entry]:
 
 
 def _enter(found: dict[str, Entry], keys: list[str], doc: str, values: Any) -> None:
-    """Add a key and, without a word, the mappings above it that have none."""
+    """Add a key and, without a description, the mappings above it that have none."""
     for depth, key in enumerate(keys, 1):
         values = values[key]
         path = ".".join(keys[:depth])
@@ -232,7 +232,7 @@ Schema = dict[str, Any]
 
 
 def schema() -> str:
-    """Return values.schema.json: what is not documented is refused, except below keys that take anything."""
+    """Return values.schema.json: keys that are not documented are refused, except below keys of any content."""
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Values of the chart headgate",
@@ -260,18 +260,18 @@ def _gone(path: str) -> Schema:
 
 
 def _schema(entry: Entry) -> Schema:
-    said = {"description": entry.doc} if entry.doc else {}
+    description = {"description": entry.doc} if entry.doc else {}
     if entry.path == "controller.config.entries":
-        return said | _entries()
+        return description | _entries()
     if entry.path in _PARENTS:
-        return said | _mapping(entry.path)
+        return description | _mapping(entry.path)
     shape = _plain(entry.default)
     if declaration := DECLARED.get(_FLAG_OF.get(entry.path, "")):
         shape |= _flag(declaration)
     wanted = SHAPES.get(entry.path, {})
     if not wanted.keys().isdisjoint({"anyOf", "enum", "type"}):
         shape = {}
-    return said | shape | wanted | {"default": entry.default}
+    return description | shape | wanted | {"default": entry.default}
 
 
 _FLAG_OF = {value: flag for flag, value in FLAGS.items()}
@@ -279,12 +279,12 @@ _TYPES = {bool: "boolean", int: "integer", str: "string", dict: "object", list: 
 
 
 def _plain(default: Any) -> Schema:
-    """Return the shape of values like *default*."""
+    """Return the schema of values like *default*."""
     return {"type": _TYPES[type(default)]}
 
 
 def _flag(declaration: Declaration) -> Schema:
-    """Return what the flag's parser demands."""
+    """Return the schema for the parser of the flag."""
     parse = declaration.value.parse
     if parse is boolean:
         return {"type": "boolean"}
@@ -297,7 +297,7 @@ def _flag(declaration: Declaration) -> Schema:
 
 
 def _entries() -> Schema:
-    """Return the shape of the ConfigMap; a key that nobody knows is told of by an event on it, as everywhere else."""
+    """Return the schema of the ConfigMap; unknown keys are allowed and reported by an event, as without the chart."""
     text = {"$ref": "#/$defs/text"}
     known = {key: {"description": field.setting.doc} | text for key, field in sorted(REGISTRY.keys.items())}
     return {"type": "object", "properties": known, "additionalProperties": text, "default": {}}
@@ -307,15 +307,15 @@ def _entries() -> Schema:
 
 
 def refusals() -> Mapping[str, Mapping[str, Any]]:
-    """Return what is known and not there, by value: what means off, whether it stops the installation, and why."""
+    """Return the unsupported values: which value means off, whether others stop the installation, and why."""
     found = {
         value: {
             "value": value,
-            "off": refusal.off,
-            "refused": DECLINED[refusal.flag].refused,
-            "reason": _of_values(DECLINED[refusal.flag].reason),
+            "off": declined_value.off,
+            "refused": DECLINED[declined_value.flag].refused,
+            "reason": _of_values(DECLINED[declined_value.flag].reason),
         }
-        for value, refusal in DECLINED_VALUES.items()
+        for value, declined_value in DECLINED_VALUES.items()
     }
     for value, (off, refused, reason) in DECLINED_BY_CHART.items():
         found[value] = {"value": value, "off": off, "refused": refused, "reason": reason}
@@ -323,16 +323,14 @@ def refusals() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _of_values(reason: str) -> str:
-    """Return what is said of a flag as it is said of a value."""
+    """Return the reason for a flag in terms of the value."""
     reason = reason.replace("remove the flag", "remove the value")
     return re.sub(r"(?<!\w)--?([a-z][-a-z]+)", lambda match: FLAGS.get(match[1], match[0]), reason)
 
 
 def declined() -> str:
     """Return files/declined.yaml, which the templates read."""
-    head = (
-        "# Values of the incumbent's chart that are known and not there. Generated by `make generate`; do not edit.\n"
-    )
+    head = "# Values of the incumbent's chart that are not supported. Generated by `make generate`; do not edit.\n"
     return head + yaml.safe_dump(list(refusals().values()), sort_keys=False, width=200)
 
 
@@ -342,7 +340,7 @@ MARK = "<!-- Generated by `make generate` from values.yaml; do not edit below. -
 
 
 def readme() -> str:
-    """Return README.md: its head as it stands, then the tables."""
+    """Return README.md: its present head, then the tables."""
     head, mark, _ = (CHART / "README.md").read_text().partition(MARK)
     return head + (mark or MARK) + "\n" + "\n".join([*_table(), "", *_gone_table(), ""])
 
@@ -352,8 +350,8 @@ def _table() -> Iterator[str]:
     for entry in VALUES.values():
         if entry.path not in _PARENTS:
             flag = _FLAG_OF.get(entry.path)
-            said = f" (`{DECLARED[flag].spelling}`)" if flag else ""
-            yield f"| `{entry.path}` | {_cell(entry.default)} | {entry.doc}{said} |"
+            flag_name = f" (`{DECLARED[flag].spelling}`)" if flag else ""
+            yield f"| `{entry.path}` | {_cell(entry.default)} | {entry.doc}{flag_name} |"
 
 
 def _cell(default: Any) -> str:
@@ -362,9 +360,9 @@ def _cell(default: Any) -> str:
 
 def _gone_table() -> Iterator[str]:
     yield from ("## Known and not there", "", "| Value | Installation | Why |", "|---|---|---|")
-    for value, said in refusals().items():
-        effect = "refused" if said["refused"] else "goes on, NOTES say it"
-        yield f"| `{value}` | {effect} | {said['reason']} |"
+    for value, row in refusals().items():
+        effect = "refused" if row["refused"] else "continues, with a warning in the NOTES"
+        yield f"| `{value}` | {effect} | {row['reason']} |"
 
 
 FILES: Mapping[str, Callable[[], str]] = {

@@ -148,7 +148,7 @@ class Folder:
         self._journal.begun.set()
 
     def _apply(self, found: Scan) -> None:
-        """Make what a look found the state, tell the watchers, and tell the Problems if they differ."""
+        """Use the result of a scan as the state; report changes to the watches, and the Problems if they differ."""
         differing: list[ObjectRef] = []
         # Some editors move the old file away before they write the new one: a file is gone after two scans without it.
         gone = self._missing.intersection(found.removed)

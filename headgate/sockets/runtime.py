@@ -31,7 +31,7 @@ class Runtime(msgspec.Struct, frozen=True):
     Attributes:
         name: as it reports it, ``containerd``.
         version: its own version.
-        api: the version of the CRI that it speaks, ``v1``.
+        api: the version of the CRI that it supports, ``v1``.
         conditions: of ``Status``; empty if only ``Version`` was answered.
         status_error: why ``Status`` was not answered, else empty.
     """
