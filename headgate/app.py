@@ -223,7 +223,7 @@ class App:
             await secrets.read()
             app = metrics_app(self._metrics, lambda: secrets.login)
             port, flag = options.prometheus_metrics_listen_port, "-prometheus-metrics-listen-port"
-            await stack.enter_async_context(serving(app, Listener(port, flag, tls=secrets.tls)))
+            await stack.enter_async_context(serving(app, HttpPort(port, flag, tls=secrets.tls)))
 
 
 @contextlib.asynccontextmanager

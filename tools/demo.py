@@ -1,7 +1,7 @@
-"""Serve one folder of ``examples/`` without a cluster: start its backends and Headgate, and print requests to try.
+"""Serve one folder of ``examples/`` without a cluster: backends, Headgate, and what to ask it.
 
-``demo.py cafe`` runs until Ctrl-C and follows changes of the folder; ``demo.py --check cafe`` works on a copy, sends
-the requests itself, makes one change, and ends with 0 if every answer was as expected, else with 1.
+``demo.py cafe`` runs until Ctrl-C and follows edits of the folder; ``demo.py --check cafe`` works on a copy, sends the
+requests itself, makes one edit, and ends with 0 if every answer was as promised, else with 1.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from showcase.ports import free_port, free_ports, is_free
 
 HEADGATE = (sys.executable, "-m", "headgate")
 READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN = 60.0, 20.0, 10.0
-"""Timeouts in seconds: of the start, of a change, and of the stop."""
+"""Seconds until the first answer, until an edit counts, and until a stop."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class DemoError(Exception):
-    """The demo cannot continue; the text says why and what to do."""
+    """The demo cannot go on; the text says why and what to do."""
 
 
 class Headgate:
-    """A running ``headgate run``; its log is printed line by line, or kept."""
+    """A running ``headgate run``; its log is printed line by line, or kept until somebody asks."""
 
     def __init__(self, arguments: Iterable[str], *, quiet: bool) -> None:
-        """Start it in its own session, so that Ctrl-C does not reach it directly and it can drain."""
+        """Start it in a session of its own, so that Ctrl-C reaches it through us and it can drain."""
         self._quiet = quiet
         self._log: collections.deque[str] = collections.deque(maxlen=200)
         self._process = subprocess.Popen(
@@ -61,7 +61,7 @@ class Headgate:
         """Return once ``/nginx-ready`` answers 200.
 
         Raises:
-            DemoError: Headgate ended, or is not ready in time.
+            DemoError: Headgate ended, or the time is over.
         """
         deadline = time.monotonic() + READY_WITHIN
         while not _ready(port):
@@ -72,11 +72,11 @@ class Headgate:
             time.sleep(0.05)
 
     def wait_ended(self) -> NoReturn:
-        """Wait until it ends, which is an error: DemoError."""
-        raise DemoError(f"Headgate ended with exit code {self._process.wait()}; its log is above")
+        """Wait until it ends by itself, which it should not: raises DemoError then."""
+        raise DemoError(f"Headgate ended with exit code {self._process.wait()}; its last words are above")
 
     def stop(self) -> None:
-        """Stop it after draining; kill it if it does not end in time. A second call does nothing."""
+        """Let it drain; kill it if it does not end in time. A second call does nothing."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -104,17 +104,17 @@ def _ready(port: int) -> bool:
 
 
 @contextmanager
-def serving(example: Example, ports: Ports, prefix: Path, *, quiet: bool = False) -> Iterator[Headgate]:
-    """Run the backends and Headgate for *example*, ready to answer, until the block ends.
+def serving(example: Example, doors: Doors, prefix: Path, *, quiet: bool = False) -> Iterator[Headgate]:
+    """Run the backends and Headgate for *example*, ready to answer; both are gone when the block ends.
 
     Raises:
-        DemoError: the port of a backend is in use, or Headgate does not become ready.
+        DemoError: a backend's port is taken, or Headgate does not get ready.
     """
     doors.certificates.write_text(example.certificates())
     ready = free_port()
     arguments = [
         f"--manifests={example.folder}", f"--prefix={prefix}", "--drain-timeout=2", "-disable-ipv6",
-        f"-default-http-listener-port={ports.http}", f"-default-https-listener-port={ports.https}",
+        f"-default-http-listener-port={doors.http}", f"-default-https-listener-port={doors.https}",
         f"-ready-status-port={ready}", "-nginx-status=false", *example.script.flags,
     ]  # fmt: skip
     with ExitStack() as stack:
@@ -130,7 +130,7 @@ def serving(example: Example, ports: Ports, prefix: Path, *, quiet: bool = False
 
 @contextmanager
 def state_folder() -> Iterator[Path]:
-    """Create a folder with a short name, for sockets, that workers of an nginx started by root may enter."""
+    """Make a folder with a short name, as sockets need, that nginx's workers may enter when root starts them."""
     with tempfile.TemporaryDirectory(prefix="headgate-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)
@@ -138,28 +138,28 @@ def state_folder() -> Iterator[Path]:
 
 
 def check(name: str) -> int:
-    """Run the checks of an example on a copy with its own ports; return the exit code."""
+    """Run the checks of an example on a copy with ports of its own; return the exit code."""
     with state_folder() as state:
         example = Example.named(name).copy(state / "manifests")
         http_port, https_port = free_ports(2)
-        ports = Ports(http_port, https_port, state / "trusted.pem")
-        print(f"demo: serving a copy of examples/{name} at ports {ports.http} (http) and {ports.https} (https)\n")
-        with serving(example, ports, state / "prefix", quiet=True) as headgate:
-            outcomes = list(_verified(example.script.checks, ports))
+        doors = Doors(http_port, https_port, state / "trusted.pem")
+        print(f"demo: serving a copy of examples/{name} at ports {doors.http} (http) and {doors.https} (https)\n")
+        with serving(example, doors, state / "prefix", quiet=True) as headgate:
+            outcomes = list(_judged(example.script.checks, doors))
             if edit := example.script.edit:
                 print(f"edit  {edit.says}: in {edit.file}, {edit.replace!r} becomes {edit.replacement!r}")
                 edit.apply(example.folder)
-                outcomes += _verified_in_time(edit.checks, ports)
+                outcomes += _judged_in_time(edit.checks, doors)
             failed = sum(not outcome.passed for outcome in outcomes)
             if failed:
                 print(f"\n{headgate.log()}")
-    print(f"\ndemo: {len(outcomes) - failed} of {len(outcomes)} answers as expected")
+    print(f"\ndemo: {len(outcomes) - failed} of {len(outcomes)} answers as promised")
     return 1 if failed else 0
 
 
 def _judged(checks: Iterable[Check], doors: Doors) -> Iterator[Outcome]:
     for one in checks:
-        outcome = verify(one, ports)
+        outcome = verify(one, doors)
         print(outcome, flush=True)
         yield outcome
 
@@ -168,12 +168,12 @@ def _judged_in_time(checks: tuple[Check, ...], doors: Doors) -> list[Outcome]:
     """Wait until every answer is as promised or the time is over; print how long it took and the last answers."""
     began = time.monotonic()
     while True:
-        outcomes = [verify(one, ports) for one in checks]
+        outcomes = [verify(one, doors) for one in checks]
         waited = time.monotonic() - began
         if all(outcome.passed for outcome in outcomes) or waited > EFFECTIVE_WITHIN:
             break
         time.sleep(0.05)
-    print(f"      checked until {waited:.1f} s after the edit", *outcomes, sep="\n", flush=True)
+    print(f"      looked until {waited:.1f} s after the edit", *outcomes, sep="\n", flush=True)
     return outcomes
 
 
@@ -181,30 +181,30 @@ def show(name: str) -> NoReturn:
     """Serve an example until Ctrl-C."""
     example = Example.named(name)
     with state_folder() as state:
-        ports = Ports(_port_near(8080), _port_near(8443), state / "trusted.pem")
-        with serving(example, ports, state / "prefix") as headgate:
-            print(_instructions(example, ports), flush=True)
+        doors = Doors(_port_near(8080), _port_near(8443), state / "trusted.pem")
+        with serving(example, doors, state / "prefix") as headgate:
+            print(_invitation(example, doors), flush=True)
             headgate.wait_ended()
 
 
 def _port_near(wanted: int) -> int:
-    """Return *wanted* or the next free port above it; print a line if it is another."""
+    """Return *wanted* or the next free port above it, and say so if it is not the wanted one."""
     port = next(port for port in range(wanted, 65536) if is_free(port))
     if port != wanted:
-        print(f"demo: port {wanted} is in use, using {port}")
+        print(f"demo: port {wanted} is taken, using {port}")
     return port
 
 
-def _instructions(example: Example, ports: Ports) -> str:
+def _invitation(example: Example, doors: Doors) -> str:
     lines = ["", f"Headgate serves {example.folder}. Try, in another terminal:", ""]
     for one in example.script.checks:
-        often = f" (send it {one.request.times} times)" if one.request.times > 1 else ""
-        lines += [f"  # {one.says}{often}", f"  # expect: {one.answer}", f"  {curl(one.request, ports)}", ""]
-    return "\n".join([*lines, "Edit a file of the folder and try again; Ctrl-C ends the demo.", ""])
+        often = f" (ask {one.request.times} times)" if one.request.times > 1 else ""
+        lines += [f"  # {one.says}{often}", f"  # expect: {one.answer}", f"  {curl(one.request, doors)}", ""]
+    return "\n".join([*lines, "Edit a file of the folder and ask again; Ctrl-C ends the demo.", ""])
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """End the demo; further signals are ignored, because the end takes a limited time."""
+    """End the demo; further signals must not disturb the end, which takes a bounded time."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Requests to an API server; errors are those of ``k8s.errors``, not exceptions of libraries."""
+"""Requests to an API server: every answer is bytes or one of our errors, never a library's exception."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ MERGE_PATCH = "application/merge-patch+json"
 """RFC 7386."""
 
 CONNECT = 10.0
-"""Timeout of a connection, in seconds."""
+"""Seconds to get a connection."""
 ANSWER = 60.0
-"""Timeout of an ordinary request, in seconds."""
+"""Seconds for a whole ordinary answer."""
 SILENCE = 60.0
-"""Seconds after the requested end of a watch at which its connection is given up."""
+"""Seconds that a watch may outlive the end it asked for, before its connection counts as dead."""
 EXCERPT = 120
-"""Characters of an unexpected answer that a message quotes."""
+"""Characters of a strange answer that a message repeats."""
 STATUS_TRIES = 5
-"""Attempts to write a status after conflicts; the next change of the object begins again."""
+"""How often a status is written before a conflict is given up; the next change of the object tries again."""
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -61,9 +61,9 @@ class _Call(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """A client of one API server; an asynchronous context manager.
+    """A connection to one API server, to be used as an asynchronous context manager.
 
-    Credentials are obtained for each request; after a 401 the request is repeated once with new ones.
+    Credentials are asked for at each request and stand in no session; a 401 is answered with fresh ones, once.
     """
 
     failure: type[Exception] = K8sError
@@ -84,7 +84,7 @@ class Client:
 
     @property
     def config(self) -> ClusterConfig:
-        """The server and the identity of this client."""
+        """Where this client talks to."""
         return self._config
 
     async def __aenter__(self) -> Self:
@@ -111,40 +111,40 @@ class Client:
         body: Any = None,
         content_type: str = JSON,
     ) -> bytes:
-        """Send one request and return the body of the response; *body* is sent as JSON.
+        """Send one request and return the body of the answer; *body* is sent as JSON.
 
         Raises:
-            AuthError: there are no credentials, or they were refused twice.
+            AuthError: no credentials, or refused twice.
             Gone: 410.
-            Unreachable: no answer, 429 or 5xx; a repetition may help.
-            BadAnswer: the answer is not that of an API server.
-            ApiError: any other 4xx; a repetition will not help.
+            Unreachable: no answer, 429 or 5xx; worth asking again.
+            BadAnswer: what answered is not an API server.
+            ApiError: any other 4xx; asking again will not help.
         """
         data = None if body is None else msgspec.json.encode(body)
         timeout = aiohttp.ClientTimeout(total=ANSWER, sock_connect=CONNECT)
         call = _Call(method, path, params or {}, data, content_type, timeout)
-        async with self._response(call) as response:
+        async with self._answer(call) as response:
             return await response.read()
 
     async def stream(self, path: str, params: Mapping[str, str], *, seconds: float) -> AsyncIterator[bytes]:
-        """GET a streamed response and yield its pieces as they arrive, which may end anywhere.
+        """GET an answer that grows, and yield its pieces as they come, split anywhere.
 
         Args:
             path: what to watch.
             params: the query.
-            seconds: the timeout that the server was asked for.
+            seconds: after how long the server was asked to end the answer.
 
         Raises:
-            K8sError: as ``request``; also after some pieces.
+            K8sError: as ``request``; also while pieces come.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=seconds + SILENCE)
-        async with self._response(_Call("GET", path, params, None, JSON, timeout)) as response:
+        async with self._answer(_Call("GET", path, params, None, JSON, timeout)) as response:
             _keep_alive(response)
             async for piece in response.content.iter_any():
                 yield piece
 
     async def get(self, kind: Kind, namespace: str, name: str) -> dict[str, Any]:
-        """Return one object in its JSON form."""
+        """Return one object as it is on the wire."""
         return _object(await self.request("GET", kind.path(namespace, name)))
 
     async def create(self, kind: Kind, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class Client:
     async def replace(
         self, kind: Kind, namespace: str, name: str, body: Mapping[str, Any], *, subresource: str = ""
     ) -> dict[str, Any]:
-        """Replace an object, or one subresource of it, by *body*.
+        """Put *body* in the place of an object, or of one subresource of it.
 
         Raises:
             Conflict: it changed since *body* was read.
@@ -183,19 +183,19 @@ class Client:
     async def update_status(
         self, kind: Kind, namespace: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
     ) -> None:
-        """Read an object, apply *change* and PUT its status; repeated after a conflict.
+        """Read an object, let *change* say what it should be, and PUT its status; again if someone was faster.
 
-        The object keeps its JSON form, so that fields that Headgate does not know are preserved. Existing roles grant
-        ``update`` of the status, not ``patch``.
+        The object travels as it is on the wire, so that fields Headgate does not know survive. Operators'
+        roles grant ``update`` of the status, not ``patch``.
 
         Args:
-            kind: of the object.
-            namespace: of the object.
-            name: of the object.
-            change: receives the object and returns the new one, or ``None`` if nothing is to be written.
+            kind: what it is.
+            namespace: where it is.
+            name: which it is.
+            change: gets the object and returns the new one, or ``None`` if nothing is to be written.
 
         Raises:
-            Conflict: there were ``STATUS_TRIES`` conflicts.
+            Conflict: someone else was faster ``STATUS_TRIES`` times.
             K8sError: as ``request``.
         """
         for tries_left in reversed(range(STATUS_TRIES)):
@@ -217,7 +217,7 @@ class Client:
             response = await self._authenticated(call)
             try:
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    raise response_error(response.status, await response.read(), response.headers)
+                    raise refusal(response.status, await response.read(), response.headers)
                 if "html" in response.headers.get("Content-Type", ""):
                     raise BadAnswer(_not_kubernetes(response.status, await response.read()))
                 self._outage = ""
@@ -235,7 +235,7 @@ class Client:
             raise
 
     async def _authenticated(self, call: _Call) -> aiohttp.ClientResponse:
-        """Send; after a 401 once more with new credentials."""
+        """Send; if the server does not know us, once more with fresh credentials."""
         credentials = await self._auth.credentials()
         response = await self._send(call, credentials)
         if response.status != HTTPStatus.UNAUTHORIZED:
@@ -264,7 +264,7 @@ class Client:
         )
 
     def _tls(self, credentials: Credentials) -> ssl.SSLContext | bool:
-        """Return the context for these credentials; connections are reused while it is the same."""
+        """Return the context for these credentials; connections are reused as long as it is the same."""
         if not self._config.server.startswith("https:"):
             return True
         identity = credentials.certificate + credentials.key
@@ -274,19 +274,19 @@ class Client:
 
 
 class _Status(msgspec.Struct, frozen=True):
-    """The Kubernetes Status in the body of an error."""
+    """The Kubernetes Status that explains a refusal."""
 
     reason: str | None = None
     message: str | None = None
     code: int | None = None
 
 
-def response_error(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> K8sError:
-    """Return the error for a response with HTTP *status*."""
+def refusal(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> K8sError:
+    """Return the error that an answer with HTTP *status* means."""
     headers = headers or {}
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unreachable(_explain(status, body), _seconds(headers.get("Retry-After", "")))
-    # An API server does not redirect and does not answer in HTML, but a proxy or a login page does.
+    # An API server never redirects, and never answers in HTML: a proxy or a login page does.
     if status < HTTPStatus.BAD_REQUEST or "html" in headers.get("Content-Type", ""):
         return BadAnswer(_not_kubernetes(status, body))
     if status == HTTPStatus.UNAUTHORIZED:
@@ -306,13 +306,13 @@ _ERRORS: dict[int, type[ApiError]] = {
 }
 
 
-def watch_error(body: bytes) -> K8sError:
-    """Return the error for a Status object in a watch.
+def status_refusal(body: bytes) -> K8sError:
+    """Return the error that a Status object inside a watch means.
 
     Raises:
-        msgspec.MsgspecError: *body* is not a Status.
+        msgspec.MsgspecError: *body* is no Status.
     """
-    return response_error(msgspec.json.decode(body, type=_Status).code or 500, body)
+    return refusal(msgspec.json.decode(body, type=_Status).code or 500, body)
 
 
 def _status(body: bytes) -> _Status:
@@ -332,13 +332,13 @@ def _not_kubernetes(status: int, body: bytes) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    """Return the beginning of a body, on one line."""
+    """The beginning of an answer, on one line."""
     text = " ".join(body[: 4 * EXCERPT].decode(errors="replace").split())
     return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Parse Retry-After as seconds; the other form, a date, is ignored because clocks may differ."""
+    """Read Retry-After as seconds; the other form, a date, needs both clocks to agree and is not trusted."""
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
 
 
@@ -351,7 +351,7 @@ def _object(data: bytes) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _translated(server: str) -> Iterator[None]:
-    """Convert exceptions of aiohttp and the system to those of ``k8s.errors``."""
+    """Turn aiohttp's and the system's exceptions into ours."""
     try:
         yield
     except aiohttp.ClientConnectorCertificateError as error:
@@ -376,7 +376,7 @@ def _why(error: OSError) -> str:
 
 
 def _keep_alive(response: aiohttp.ClientResponse) -> None:
-    """Have the kernel detect a dead peer within about a minute: on an idle watch nothing is sent otherwise."""
+    """Let the kernel notice a dead peer within about a minute: a quiet watch sends nothing by itself."""
     transport = response.connection.transport if response.connection else None
     peer = transport.get_extra_info("socket") if transport else None
     if peer is None or peer.family not in {socket.AF_INET, socket.AF_INET6}:

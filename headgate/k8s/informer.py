@@ -1,4 +1,4 @@
-"""Keeps a Store equal to one collection of a source."""
+"""Keeps a Store equal to one collection, wherever that collection lives."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ M = TypeVar("M", bound=TopLevel)
 
 
 class ChangeType(enum.Enum):
-    """The type of an event of a watch (Kubernetes API concepts, "Efficient detection of changes")."""
+    """What a watch says about an object (Kubernetes API concepts, "Efficient detection of changes")."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
     DELETED = "DELETED"
     BOOKMARK = "BOOKMARK"
-    """There was no change up to ``version``; it has no object."""
+    """Nothing changed up to ``version``; there is no object."""
 
 
 class Change(msgspec.Struct, Generic[M], frozen=True):
@@ -52,7 +52,7 @@ class Change(msgspec.Struct, Generic[M], frozen=True):
 
 
 class Listing(msgspec.Struct, Generic[M], frozen=True):
-    """A collection at one moment.
+    """A whole collection at one moment.
 
     Attributes:
         version: resource version to watch from.
@@ -66,30 +66,30 @@ class Listing(msgspec.Struct, Generic[M], frozen=True):
 
 
 class Source(Protocol[M]):
-    """The source of a collection: an API server (``Resources``) or a folder (``Folder.source``)."""
+    """Where a collection comes from: an API server (``Resources``) or a folder (``Folder.source``)."""
 
     async def list(self) -> Listing[M]:
-        """Return the present collection.
+        """Return the collection as it is.
 
         Raises:
             Forbidden: the role may not list.
-            NotFound: the kind does not exist.
-            K8sError: any other error; a repetition may help.
+            NotFound: the kind does not exist there.
+            K8sError: anything else; asking again may help.
         """
         ...
 
     def watch(self, version: str) -> AsyncIterator[Change[M]]:
-        """Yield the changes since *version*; may end at any time, and is resumed from the last change.
+        """Yield what changed since *version*; may end at any time, to be resumed from the last change.
 
         Raises:
             Gone: *version* is too old; list again.
-            K8sError: any other error; a repetition may help.
+            K8sError: anything else; asking again may help.
         """
         ...
 
 
 class Informer(Generic[M]):
-    """Lists, then watches, without end.
+    """Lists, then watches, for ever.
 
     The Store holds what the source last said; an unreachable source leaves it as it was. ``changed`` is
     called with the key of every object that is new, differs, is gone, or ceases or begins to decode. One that
@@ -98,9 +98,9 @@ class Informer(Generic[M]):
 
     RETRY_FIRST = 0.5
     RETRY_LONGEST = 10.0
-    """Seconds between attempts, the first and the longest, which is the delay after the API server is back."""
+    """Seconds between attempts, the first and the longest: so old is what is served when the API server is back."""
     BRIEF = 1.0
-    """A watch that ends sooner than this (seconds), without an event, counts as a failure."""
+    """A watch that ends sooner than this (seconds), having said nothing, counts as a failure."""
 
     def __init__(
         self,
@@ -110,13 +110,13 @@ class Informer(Generic[M]):
         name: str,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Prepare; nothing is requested before ``run``.
+        """Prepare; nothing is asked before ``run``.
 
         Args:
             source: the collection.
             changed: called from the event loop; must not block.
             name: for log lines, for example ``ingresses in default``.
-            pause: the function that waits; replaced in tests.
+            pause: how to wait; tests put their own here.
         """
         self.store: Store[M] = Store()
         self.synced = asyncio.Event()
@@ -131,7 +131,7 @@ class Informer(Generic[M]):
         self._level = logging.WARNING
 
     async def run(self) -> None:
-        """Keep the Store up to date until cancelled, which leaves it as it is."""
+        """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
         while True:
             began = time.monotonic()
             try:
@@ -142,10 +142,10 @@ class Informer(Generic[M]):
             except K8sError as error:
                 await self._recover(error)
                 continue
-            await self._wait_to_resume(began)
+            await self._rest(began)
 
     async def _advance(self) -> None:
-        """List if needed, then watch until the watch ends."""
+        """List if that is needed, then follow one watch to its end."""
         if not self._version:
             await self._relist()
         async for change in self._source.watch(self._version):
@@ -160,17 +160,17 @@ class Informer(Generic[M]):
             raise
         self._absences = 0
         self._recovered()
-        self._replace(listing)
+        self._take(listing)
         self._version = listing.version
 
     def _absent(self) -> None:
-        """Remove the objects of a kind that no longer exists (its CRD was deleted), after the second 404 in a row."""
+        """Drop the objects of a kind that is gone (its CRD was deleted); one odd 404 proves nothing yet."""
         self._absences += 1
         if self._absences > 1:
-            self._replace(Listing("", {}))
+            self._take(Listing("", {}))
 
     def _recovered(self) -> None:
-        """Reset the back-off, and log it if the failure was logged."""
+        """End the back-off, and say so if the failure was said."""
         self._failures = 0
         if self._said:
             self._said = ""
@@ -190,7 +190,7 @@ class Informer(Generic[M]):
         self.synced.set()
 
     def _record(self, change: Change[M]) -> None:
-        """Apply one event of the watch; one that changes nothing is not reported."""
+        """Apply one event of the watch; an event that changes nothing calls nobody."""
         self._version = change.version or self._version
         if change.ref is None:
             return
@@ -223,16 +223,16 @@ class Informer(Generic[M]):
             await self._pause(jittered(self._delay()))
 
     async def _recover(self, error: K8sError) -> None:
-        """Log the error if it differs from the last one, and wait before the next attempt."""
+        """Say what is wrong, once per kind of wrong, and wait before asking again."""
         self._failures += 1
         delay = jittered(self._delay())
         if isinstance(error, Unreachable) and error.retry_after is not None:
             delay = error.retry_after
         if isinstance(error, Forbidden | NotFound):
-            # The other kinds must not wait for a role or a CRD that may never exist.
+            # The rest must not wait for a role or a CRD that may never come.
             self.synced.set()
         if isinstance(error, NotFound):
-            # Only a list shows whether the kind still exists.
+            # Only a list can tell whether the kind is gone for good.
             self._version = ""
         if (text := str(error)) != self._said:
             self._said = text

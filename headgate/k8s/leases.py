@@ -1,4 +1,4 @@
-"""Leader election by a Lease: of several replicas one writes statuses."""
+"""Leader election over a Lease: of several replicas one writes statuses."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class LeaseTiming(msgspec.Struct, frozen=True):
     """Seconds; the defaults are the incumbent's.
 
     Attributes:
-        duration: after the last renewal that they saw, others wait for so long before they take over.
-        deadline: a leader whose renewal fails tries for so long before it stops leading.
-        retry: the interval between two attempts.
+        duration: how long others wait after the last renewal they saw before they take over.
+        deadline: how long a leader whose renewal failed goes on trying before it stops leading.
+        retry: the pause between two attempts.
     """
 
     duration: float = 30.0
@@ -34,7 +34,7 @@ class LeaseTiming(msgspec.Struct, frozen=True):
 
     @property
     def lasts(self) -> float:
-        """How long one renewal is valid: the interval until the next one, and the time for trying it.
+        """How long one renewal is good for: the pause until the next, and the time for trying that one.
 
         Shorter than ``duration``, so that the old leader has stopped before a new one begins.
         """
@@ -42,13 +42,13 @@ class LeaseTiming(msgspec.Struct, frozen=True):
 
 
 class LeaderElector:
-    """Tries to hold one Lease; a replica that lost it tries again.
+    """Campaigns for one Lease, for ever: a replica that lost it campaigns again.
 
-    A Lease has expired if *this* process has seen it unchanged for its duration; the times in it come from the clock of
-    another machine and are informative. Only get, create and update are used.
+    Whether a Lease expired is judged by how long *this* process has seen it unchanged; the times written
+    in it come from another machine's clock and are for people. Only get, create and update are used.
     """
 
-    def __init__(  # noqa: PLR0913 - the lock, the callbacks, and replacements of time in tests
+    def __init__(  # noqa: PLR0913 - the lock, the two calls, and what tests put in place of time
         self,
         client: Client,
         namespace: str,
@@ -73,8 +73,8 @@ class LeaderElector:
             stopped: called when it ceases to.
             barred: called when the role turns out not to allow what an election needs.
             timing: see ``LeaseTiming``.
-            clock: monotonic seconds.
-            pause: the function that waits.
+            clock: seconds that never run backwards.
+            pause: how to wait.
         """
         self._client = client
         self._namespace = namespace
@@ -97,7 +97,7 @@ class LeaderElector:
 
     @property
     def is_leader(self) -> bool:
-        """Whether this replica leads, by its own clock: true only while its last renewal is valid."""
+        """Whether this replica leads, judged by its own clock: true only while its last renewal is good."""
         return self._leading and self._clock() - self._renewed < self._timing.lasts
 
     @property
@@ -106,7 +106,7 @@ class LeaderElector:
         return self._holder
 
     async def run(self) -> None:
-        """Try to lead until cancelled, which releases the Lease."""
+        """Campaign and lead for ever; ends only by cancellation, which gives the Lease back."""
         try:
             while True:
                 await self._attempt()
@@ -115,7 +115,7 @@ class LeaderElector:
             await self._resign()
 
     async def _attempt(self) -> None:
-        """Try once to acquire or renew the Lease, no longer than leadership lasts without it."""
+        """Try once to get or renew the Lease, no longer than leadership would last without."""
         asked = self._clock()
         left = self._timing.deadline
         if self._leading:
@@ -144,12 +144,12 @@ class LeaderElector:
         log.log(level, "leader election failed", extra={"fields": {"lease": self._lease, "error": why}})
 
     def _recovered(self) -> None:
-        if self._logged:
-            self._logged = ""
+        if self._said:
+            self._said = ""
             log.info("leader election recovered", extra={"fields": {"lease": self._lease}})
 
     def _conclude(self, asked: float, *, held: bool | None) -> None:
-        """Begin or stop to lead; if *held* is ``None``, unknown, a leader continues while its last renewal is valid."""
+        """Draw the consequence; ``None`` is not known, which the leader bears while its last renewal is good."""
         if held:
             self._renewed = asked
         expired = self._clock() - self._renewed >= self._timing.lasts
@@ -168,10 +168,10 @@ class LeaderElector:
         self._stopped()
 
     async def _hold(self) -> bool | None:
-        """Create, take over or renew the Lease; return whether this replica holds it, ``None`` if that is unknown.
+        """Create, take over or renew the Lease; return whether it is ours now, ``None`` if that must be asked again.
 
         Raises:
-            K8sError: the request failed.
+            K8sError: the API server could not be asked.
         """
         try:
             found = await self._client.get(Lease.KIND, self._namespace, self._name)
@@ -184,7 +184,7 @@ class LeaderElector:
         return await self._write(found, self._claim(spec))
 
     def _observe(self, spec: LeaseSpec) -> None:
-        """Note when this state of the Lease was first seen."""
+        """Note when this state of the Lease was first seen here."""
         if spec != self._seen:
             self._seen, self._seen_at = spec, self._clock()
         holder = spec.holder_identity or ""
@@ -199,7 +199,7 @@ class LeaderElector:
         return self._clock() - self._seen_at >= lasts
 
     def _claim(self, spec: LeaseSpec) -> LeaseSpec:
-        """Return the Lease as held by this replica; a renewal keeps the time of acquisition."""
+        """The Lease as it reads when we hold it; a renewal keeps the time of acquisition."""
         now = _now()
         mine = spec.holder_identity == self._identity
         return LeaseSpec(
@@ -226,7 +226,7 @@ class LeaderElector:
         return True
 
     async def _write(self, found: dict[str, Any], spec: LeaseSpec) -> bool | None:
-        """Write *spec* over the Lease as it was read; ``None`` after a conflict."""
+        """Write *spec* over the Lease as it was read; ``None`` if someone else, whoever it was, was faster."""
         body = {**found, "spec": {**(found.get("spec") or {}), **msgspec.to_builtins(spec)}}
         try:
             await self._client.replace(Lease.KIND, self._namespace, self._name, body)
@@ -236,7 +236,7 @@ class LeaderElector:
         return True
 
     async def _resign(self) -> None:
-        """Stop leading and clear the holder, so that a successor does not wait until the Lease expires."""
+        """Stop leading and clear the holder, so that a successor need not wait for the Lease to expire."""
         if not self._leading:
             return
         self._stop({"why": "stopping; the lease is given back"})
@@ -245,11 +245,11 @@ class LeaderElector:
                 found = await self._client.get(Lease.KIND, self._namespace, self._name)
                 spec = _spec(found)
                 if spec.holder_identity == self._identity:
-                    # As in client-go: zero is not a valid duration.
+                    # client-go leaves one second as well: zero is not a valid duration.
                     freed = msgspec.structs.replace(spec, lease_duration_seconds=1, renew_time=_now())
                     await self._write(found, msgspec.structs.replace(freed, holder_identity=""))
         except (K8sError, TimeoutError) as error:
-            log.warning("lease not released", extra={"fields": {"lease": self._lease, "error": _text(error)}})
+            log.warning("lease not given back", extra={"fields": {"lease": self._lease, "error": _say(error)}})
 
     @property
     def _lease(self) -> str:
@@ -257,7 +257,7 @@ class LeaderElector:
 
 
 def _spec(found: dict[str, Any]) -> LeaseSpec:
-    """Return the spec of a Lease; an invalid one counts as free."""
+    """Read what a Lease says; one that someone garbled counts as free."""
     try:
         return msgspec.convert(found.get("spec") or {}, LeaseSpec)
     except msgspec.ValidationError:
@@ -268,5 +268,5 @@ def _now() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _text(error: Exception) -> str:
+def _say(error: Exception) -> str:
     return str(error) or "no answer in time"

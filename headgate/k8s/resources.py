@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=TopLevel)
 
 PAGE = 500
-"""Objects per page, that of client-go's informers."""
+"""Objects per page, as client-go's informers ask."""
 WATCH_SECONDS = (300, 600)
-"""The timeout of a watch is a random number between these, so that watches of many clients do not end together."""
+"""A watch asks to be ended after a random time between these, so that watches of many clients do not end together."""
 POLL_SECONDS = 30.0
-"""Interval of lists of a collection that may not be watched, in seconds."""
+"""How often a collection is listed that may not be watched."""
 
 
 class _ListMeta(msgspec.Struct, rename="camel"):
@@ -38,14 +38,14 @@ class _ListMeta(msgspec.Struct, rename="camel"):
 
 
 class _Page(msgspec.Struct, Generic[M]):
-    """A page with decoded objects."""
+    """A page whose objects are models."""
 
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
     items: tuple[M, ...] | None = None
 
 
 class _RawPage(msgspec.Struct):
-    """A page with objects that are not decoded yet."""
+    """A page whose objects are still text."""
 
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
     items: tuple[msgspec.Raw, ...] | None = None
@@ -59,7 +59,7 @@ class _Event(msgspec.Struct):
 
 
 class _HeadMeta(msgspec.Struct, rename="camel"):
-    """The metadata that identifies an object; a bookmark has the version only."""
+    """As much metadata as tells which object this is; a bookmark has the version only."""
 
     name: str | None = None
     namespace: str | None = None
@@ -73,9 +73,9 @@ class _Head(msgspec.Struct):
 
 
 class Resources(Generic[M]):
-    """The objects of one kind at an API server, in one namespace or all, optionally selected."""
+    """The objects of one kind at an API server, in one namespace or in all, perhaps selected."""
 
-    def __init__(  # noqa: PLR0913 - the parameters of a request for a collection
+    def __init__(  # noqa: PLR0913 - what a request for a collection can say
         self,
         client: Client,
         model: type[M],
@@ -94,8 +94,8 @@ class Resources(Generic[M]):
             namespace: empty for all.
             label_selector: as in the API.
             field_selector: as in the API.
-            watchable: whether to watch; if not, or if it is forbidden, the collection is listed every
-                *poll_seconds*.
+            watchable: whether a watch is tried at all; where it is not, or is forbidden, the collection is
+                listed every *poll_seconds*.
             poll_seconds: see *watchable*.
         """
         self._client = client
@@ -106,7 +106,7 @@ class Resources(Generic[M]):
         self._params = {name: value for name, value in selectors.items() if value}
         self._watchable = watchable
         self._poll_seconds = poll_seconds
-        self._polling = False
+        self._told_polling = False
         self._refusals = 0
         self._pages = msgspec.json.Decoder(_Page[model])  # type: ignore[valid-type]
 
@@ -116,7 +116,7 @@ class Resources(Generic[M]):
         return f"{self._model.KIND.plural} in {self._namespace}" if self._namespace else self._model.KIND.plural
 
     async def list(self) -> Listing[M]:
-        """Return the collection, which is read in pages.
+        """Return the collection, read by pages; cancellation leaves nothing behind.
 
         Raises:
             Forbidden: the role may not list; the message names the rule that is missing.
@@ -126,7 +126,7 @@ class Resources(Generic[M]):
         try:
             return await self._list({"limit": str(PAGE)})
         except Gone:
-            # The version of the first page was compacted meanwhile; a list without pages does not depend on it.
+            # The pages were compacted away meanwhile; in one piece they cannot be.
             return await self._list({})
         except Forbidden as error:
             raise Forbidden(error.status, error.reason, self._missing_rule("list", error.message)) from None
@@ -135,7 +135,7 @@ class Resources(Generic[M]):
             raise NotFound(error.status, error.reason, message) from None
 
     async def watch(self, version: str) -> AsyncIterator[Change[M]]:
-        """Yield the changes since *version*, until the server ends the watch.
+        """Yield what changed since *version*, until the server ends the watch.
 
         Raises:
             Gone: *version* is too old, or it is time to list again because watching is not possible.
@@ -144,17 +144,17 @@ class Resources(Generic[M]):
         if self._watchable:
             try:
                 async for change in self._watch(version):
-                    self._log_watching()
+                    self._tell_watching()
                     yield change
             except Forbidden as error:
                 self._refusals += 1
                 if self._refusals == 1:
-                    # An API server that has just started refuses all requests for a moment, and a missing permission to
-                    # list should be reported as such: only after a successful list the permission to watch is missing.
+                    # An API server that just started refuses everything for a moment, and who may not list is better
+                    # told so: only after a list that worked is this about watching.
                     raise Gone("watch refused; listed again") from None
-                self._log_polling(error)
+                self._tell_polling(error)
             else:
-                self._log_watching()
+                self._tell_watching()
                 return
         await asyncio.sleep(self._poll_seconds)
         raise Gone("not watched; listed again")
@@ -183,7 +183,7 @@ class Resources(Generic[M]):
         except msgspec.ValidationError:
             return self._read_page_slowly(data, objects, broken)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _bad_answer("a list", data, error) from None
+            raise _garbage("a list", data, error) from None
         objects.update((item.ref, item) for item in page.items or ())
         return page.metadata
 
@@ -193,7 +193,7 @@ class Resources(Generic[M]):
         try:
             page = msgspec.json.decode(data, type=_RawPage)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _bad_answer("a list", data, error) from None
+            raise _garbage("a list", data, error) from None
         for raw in page.items or ():
             change = self._decode(ChangeType.ADDED, raw)
             if change.ref is None:
@@ -205,7 +205,7 @@ class Resources(Generic[M]):
         return page.metadata
 
     async def _watch(self, version: str) -> AsyncIterator[Change[M]]:
-        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load, protects nothing
+        seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load, guards nothing
         params = {
             **self._params,
             "watch": "1",
@@ -220,22 +220,22 @@ class Resources(Generic[M]):
                     yield change
 
     def _read_event(self, line: bytes) -> Iterator[Change[M]]:
-        """Yield the change of one line; nothing for an unknown type of a later API.
+        """Yield the change that a line tells; nothing for a type that a later API may bring.
 
         Raises:
-            K8sError: the line is an error, or not an event.
+            K8sError: the line tells an error, or is no event.
         """
         try:
             event = msgspec.json.decode(line, type=_Event)
             if event.type == "ERROR":
-                raise watch_error(bytes(event.object))
+                raise status_refusal(bytes(event.object))
             if event.type in _TYPES:
                 yield self._decode(_TYPES[event.type], event.object)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise _bad_answer("an event of a watch", line, error) from None
+            raise _garbage("an event of a watch", line, error) from None
 
     def _decode(self, kind: ChangeType, raw: msgspec.Raw) -> Change[M]:
-        """Decode the metadata first, then the object; if either fails the watch continues."""
+        """Decode the metadata first, then the object; neither need succeed, and the stream goes on."""
         try:
             head = msgspec.json.decode(raw, type=_Head).metadata
         except msgspec.ValidationError as error:
@@ -254,17 +254,17 @@ class Resources(Generic[M]):
             why = undecodable(self._model, ref, value, error)
             return Change(kind, version, ref, None, Undecodable(why, remains(self._model, value)))
 
-    def _log_polling(self, error: Forbidden) -> None:
-        if self._polling:
+    def _tell_polling(self, error: Forbidden) -> None:
+        if self._told_polling:
             return
-        self._polling = True
+        self._told_polling = True
         fields = {"rule": self._missing_rule("watch", error.message), "poll_seconds": self._poll_seconds}
         log.warning("watch refused, listing instead", extra={"fields": fields})
 
-    def _log_watching(self) -> None:
+    def _tell_watching(self) -> None:
         self._refusals = 0
-        if self._polling:
-            self._polling = False
+        if self._told_polling:
+            self._told_polling = False
             log.info("watched again", extra={"fields": {"resource": self._resource}})
 
     def _missing_rule(self, verb: str, message: str) -> str:
@@ -280,6 +280,6 @@ class Resources(Generic[M]):
 _TYPES = {kind.value: kind for kind in ChangeType}
 
 
-def _bad_answer(what: str, data: bytes, error: Any) -> BadAnswer:
+def _garbage(what: str, data: bytes, error: Any) -> BadAnswer:
     excerpt = " ".join(data[:120].decode(errors="replace").split())
     return BadAnswer(f"the API server sent something that is not {what} ({error}): {excerpt}")

@@ -136,7 +136,7 @@ TABLE = (
         "Latency lines of nginx that could not be parsed; lines lost at a full socket are not counted.",
         optional="-enable-latency-metrics",
     ),
-    Row(
+    MetricRow(
         "headgate_batch_stage_seconds",
         "histogram",
         "Seconds that a batch spends in each stage.",

@@ -115,7 +115,7 @@ def test_who_needs_what_a_deleted_ingress_had_is_told_and_heals_when_it_is_back(
 def test_an_ingress_that_no_longer_works_does_not_keep_nginx_from_coming_back_and_is_told(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, directory: Path
 ) -> None:
-    outside = folder / "x.inc"
+    outside = directory / "x.inc"
     outside.write_text("# nothing")
     manifests.put(ingress("x", "x.test", server_snippets=f"include {outside};"), ingress("tea", "tea.test"))
     headgate = serve_manifests(*FLAGS)

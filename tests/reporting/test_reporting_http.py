@@ -152,7 +152,7 @@ async def test_the_port_is_free_after_cancellation() -> None:
     port, listening = free_port(), asyncio.Event()
 
     async def serve() -> None:
-        async with serving(probes_app(lambda: "", lambda: ""), Listener(port, "-ready-status-port", "127.0.0.1")):
+        async with serving(probes_app(lambda: "", lambda: ""), HttpPort(port, "-ready-status-port", "127.0.0.1")):
             listening.set()
             await asyncio.Event().wait()
 

@@ -86,9 +86,9 @@ def doors(tmp_path: Path):
 GOOD = Answer(200, body=("Server name: tea-1", "URI: /x?y=1", "Method: POST"), headers={"content-type": "text/plain"})
 
 
-def test_an_answer_as_promised_passes(ports: Ports) -> None:
+def test_an_answer_as_promised_passes(doors: Doors) -> None:
     request = Request("http://cafe.example.com/x?y=1", method="POST", body_size=100)
-    outcome = verify(Check("", request, GOOD), ports)
+    outcome = verify(Check("", request, GOOD), doors)
     assert outcome.passed, outcome
 
 
@@ -102,8 +102,8 @@ def test_an_answer_as_promised_passes(ports: Ports) -> None:
         (Answer(200, servers=2), "1 backends answered"),
     ],
 )
-def test_each_broken_promise_is_named(ports: Ports, answer: Answer, fault: str) -> None:
-    outcome = verify(Check("", Request("http://cafe.example.com/"), answer), ports)
+def test_each_broken_promise_is_named(doors: Doors, answer: Answer, fault: str) -> None:
+    outcome = verify(Check("", Request("http://cafe.example.com/"), answer), doors)
     assert outcome.faults == (fault,)
     assert str(outcome).startswith("FAIL")
 
@@ -115,23 +115,23 @@ def test_no_answer_is_a_fault_and_no_exception(tmp_path: Path) -> None:
     assert "no answer: ConnectionRefusedError" in str(outcome)
 
 
-def test_the_password_and_headers_reach_the_backend(ports: Ports) -> None:
+def test_the_password_and_headers_reach_the_backend(doors: Doors) -> None:
     request = Request("http://cafe.example.com/", user="alice:espresso", headers={"X-Table": "7"})
     answer = Answer(200, body=("Authorization: Basic YWxpY2U6ZXNwcmVzc28=", "X-Table: 7", "Host: cafe.example.com"))
-    assert verify(Check("", request, answer), ports).passed
+    assert verify(Check("", request, answer), doors).passed
 
 
-def test_a_taken_port_is_named(ports: Ports) -> None:
+def test_a_taken_port_is_named(doors: Doors) -> None:
     with (
-        pytest.raises(OSError, match=f"127.0.0.1:{ports.http}: Address already in use"),
-        backends.running([BackendAddress("tea-1", "127.0.0.1", ports.http)]),
+        pytest.raises(OSError, match=f"127.0.0.1:{doors.http}: Address already in use"),
+        backends.running([Endpoint("tea-1", "127.0.0.1", doors.http)]),
     ):
         pass
 
 
 def test_curl_lines_name_the_port_and_quote_what_a_shell_would_read(tmp_path: Path) -> None:
-    ports = Ports(8080, 8443, tmp_path / "trusted.pem")
-    assert curl(Request("https://cafe.example.com/tea?a=1&b=2"), ports) == (
-        f"curl --resolve cafe.example.com:8443:127.0.0.1 --cacert {ports.certificates} --include "
+    doors = Doors(8080, 8443, tmp_path / "trusted.pem")
+    assert curl(Request("https://cafe.example.com/tea?a=1&b=2"), doors) == (
+        f"curl --resolve cafe.example.com:8443:127.0.0.1 --cacert {doors.certificates} --include "
         "'https://cafe.example.com:8443/tea?a=1&b=2'"
     )

@@ -1,1 +1,1 @@
-"""Runs folders of ``examples/``: their contents, their backends, and a client that checks the answers."""
+"""Runs folders of ``examples/``: what they hold, the backends they point at, and a client that judges answers."""

@@ -1,4 +1,4 @@
-"""Small HTTP servers in place of the Pods of an example; each answers with its name and the request."""
+"""Small HTTP servers that stand for the Pods of an example: each says who it is and what it was asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from showcase.example import BackendAddress
+from showcase.example import Endpoint
 
 
 class Backend(ThreadingHTTPServer):
@@ -17,8 +17,8 @@ class Backend(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, endpoint: BackendAddress) -> None:
-        """Listen; raises OSError, which names the address, if the port is in use."""
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Listen; raises OSError, which names the address, if the port is taken."""
         self.endpoint = endpoint
         try:
             super().__init__((endpoint.address, endpoint.port), _Handler)
@@ -26,7 +26,7 @@ class Backend(ThreadingHTTPServer):
             raise OSError(error.errno, f"{endpoint.address}:{endpoint.port}: {error.strerror}") from None
 
     def handle_error(self, *_: object) -> None:
-        """Print nothing: a client that closes the connection early is no error."""
+        """Say nothing: a client that leaves in the middle is nobody's fault."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,12 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
         return "\n".join([*lines, ""])
 
     def log_message(self, *_: object) -> None:
-        """Print nothing: the terminal is for the log of Headgate."""
+        """Keep the terminal for Headgate's lines."""
 
 
 @contextmanager
-def running(endpoints: Iterable[BackendAddress]) -> Iterator[None]:
-    """Serve every endpoint from threads until the block ends; raises OSError if a port is in use."""
+def running(endpoints: Iterable[Endpoint]) -> Iterator[None]:
+    """Serve every endpoint from threads until the block ends; raises OSError if a port is taken."""
     with ExitStack() as stack:
         for endpoint in endpoints:
             backend = stack.enter_context(Backend(endpoint))

@@ -1,4 +1,4 @@
-"""Sends the requests of an example to loopback and checks the answers, with Python's own HTTP client."""
+"""Sends the requests of an example to loopback and judges the answers; nothing but Python's own HTTP client."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from showcase.example import Answer, Check, Request
 
 LOOPBACK = "127.0.0.1"
 TIMEOUT = 15.0
-"""Timeout of one answer, in seconds."""
+"""Seconds for one answer."""
 
 
-class Ports(msgspec.Struct, frozen=True):
-    """The ports of Headgate, and the file of certificates that clients trust."""
+class Doors(msgspec.Struct, frozen=True):
+    """Where Headgate listens, and the file of certificates that clients trust."""
 
     http: int
     https: int
@@ -31,7 +31,7 @@ class Ports(msgspec.Struct, frozen=True):
         return self.https if request.url.startswith("https:") else self.http
 
 
-class Received(msgspec.Struct, frozen=True):
+class Got(msgspec.Struct, frozen=True):
     """One answer, or why there was none."""
 
     status: int = 0
@@ -49,16 +49,16 @@ class Outcome(msgspec.Struct, frozen=True):
     """A Check with what came back."""
 
     check: Check
-    answers: tuple[Received, ...]
+    answers: tuple[Got, ...]
     faults: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether all answers were as expected."""
+        """Whether everything was as promised."""
         return not self.faults
 
     def __str__(self) -> str:
-        """Request, answers and what was expected."""
+        """Request, what came back, what was expected."""
         request = self.check.request
         often = f"  (x{request.times})" if request.times > 1 else ""
         lines = [
@@ -77,26 +77,26 @@ def verify(check: Check, doors: Doors) -> Outcome:
     return Outcome(check, answers, tuple(_faults(check.answer, answers)))
 
 
-def send(request: Request, ports: Ports) -> Received:
+def send(request: Request, doors: Doors) -> Got:
     """Send *request* once over a new connection."""
     target = urlsplit(request.url)
-    port, host = ports.port(request), target.hostname or LOOPBACK
+    port, host = doors.port(request), target.hostname or LOOPBACK
     connection = http.client.HTTPConnection(host, port)
     try:
-        connection.sock = _connect(host, port, ports.certificates if target.scheme == "https" else None)
+        connection.sock = _connect(host, port, doors.certificates if target.scheme == "https" else None)
         path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         body = b"x" * request.body_size if request.body_size else None
         connection.request(request.method, path, body, _headers(request))
         response = connection.getresponse()
-        return Received(response.status, dict(response.getheaders()), response.read().decode(errors="replace"))
+        return Got(response.status, dict(response.getheaders()), response.read().decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:
-        return Received(error=f"no answer: {type(error).__name__}: {error}")
+        return Got(error=f"no answer: {type(error).__name__}: {error}")
     finally:
         connection.close()
 
 
 def _connect(host: str, port: int, trusted: Path | None) -> socket.socket:
-    """Connect to loopback; if *trusted* is given, with TLS and *host* as server name (SNI)."""
+    """Connect to loopback; with *trusted*, speak TLS and ask for *host* by SNI."""
     plain = socket.create_connection((LOOPBACK, port), TIMEOUT)
     if trusted is None:
         return plain
@@ -113,7 +113,7 @@ def _headers(request: Request) -> dict[str, str]:
     return {**request.headers, "Authorization": "Basic " + base64.b64encode(request.user.encode()).decode()}
 
 
-def _faults(wanted: Answer, answers: tuple[Received, ...]) -> list[str]:
+def _faults(wanted: Answer, answers: tuple[Got, ...]) -> list[str]:
     faults = [got.error for got in answers if got.error]
     answered = [got for got in answers if not got.error]
     faults += [f"status is {got.status}" for got in answered if got.status != wanted.status]
@@ -126,7 +126,7 @@ def _faults(wanted: Answer, answers: tuple[Received, ...]) -> list[str]:
     return list(dict.fromkeys(faults))
 
 
-def _header_faults(wanted: Answer, got: Received) -> list[str]:
+def _header_faults(wanted: Answer, got: Got) -> list[str]:
     found = {name.lower(): value for name, value in got.headers.items()}
     faults = [
         f"{name} is {found.get(name.lower(), '')!r}"
@@ -136,8 +136,8 @@ def _header_faults(wanted: Answer, got: Received) -> list[str]:
     return faults + [f"{name} is there" for name in wanted.without_headers if name.lower() in found]
 
 
-def _summary(answers: tuple[Received, ...]) -> str:
-    """Return the answers in one line."""
+def _summary(answers: tuple[Got, ...]) -> str:
+    """Say in one line what came back."""
     if errors := [got.error for got in answers if got.error]:
         return errors[0]
     parts = [", ".join(sorted({str(got.status) for got in answers}))]
@@ -146,11 +146,11 @@ def _summary(answers: tuple[Received, ...]) -> str:
     return ", ".join(parts)
 
 
-def curl(request: Request, ports: Ports) -> str:
-    """Return the curl command that sends *request*."""
-    target, port = urlsplit(request.url), ports.port(request)
+def curl(request: Request, doors: Doors) -> str:
+    """Return the command that sends *request* by hand."""
+    target, port = urlsplit(request.url), doors.port(request)
     words = ["curl", "--resolve", f"{target.hostname}:{port}:{LOOPBACK}"]
-    words += ["--cacert", str(ports.certificates)] if target.scheme == "https" else []
+    words += ["--cacert", str(doors.certificates)] if target.scheme == "https" else []
     words += ["--user", request.user] if request.user else []
     words += [word for name, value in request.headers.items() for word in ("--header", f"{name}: {value}")]
     words += ["--request", request.method] if request.method != "GET" else []

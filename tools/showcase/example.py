@@ -1,7 +1,7 @@
-"""One folder of ``examples/``: its manifests, their backends, and the expected answers.
+"""One folder of ``examples/``: its manifests, the backends they point at, and what it must answer.
 
-The latter are in ``checks.toml``, because Headgate and ``kubectl apply -f`` read every YAML file of the folder as
-manifests.
+``checks.toml`` says the last; it is TOML, because Headgate and ``kubectl apply -f`` read every YAML file of the folder
+as manifests.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request.
+    """What is sent.
 
     Attributes:
-        url: ``http`` or ``https`` with a host name; the port is that of the demo.
+        url: ``http`` or ``https`` with a host name; the port is the demo's.
         user: ``name:password`` for basic authentication (RFC 7617).
         body_size: bytes of the request body.
         times: how often it is sent, each time over a new connection.
@@ -40,7 +40,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The expected answer; of several answers, all bodies together must contain the texts.
+    """What every answer must be like; of several answers, all bodies together must contain the texts.
 
     Attributes:
         body: texts that the body contains.
@@ -55,7 +55,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     servers: int | None = None
 
     def __str__(self) -> str:
-        """As text, on one line."""
+        """In words, on one line."""
         parts = [str(self.status), *(f"body has {text!r}" for text in self.body)]
         parts += [f"{name} has {text!r}" for name, text in self.headers.items()]
         parts += [f"no {name}" for name in self.without_headers]
@@ -64,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One check of the example."""
+    """One promise of the example."""
 
     says: str
     request: Request
@@ -72,7 +72,7 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change of one file while Headgate runs, and the checks afterwards."""
+    """A change of one file while Headgate runs, and what is true afterwards."""
 
     says: str
     file: str
@@ -81,11 +81,11 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: tuple[Check, ...] = ()
 
     def apply(self, folder: Path) -> None:
-        """Make the change in *folder*; raises ValueError if the text is not in the file exactly once."""
+        """Make the change in *folder*; a text that is not there exactly once is a mistake in ``checks.toml``."""
         path = folder / self.file
         text = path.read_text()
         if text.count(self.replace) != 1:
-            raise ValueError(f"{path}: {self.replace!r} must be in it exactly once")
+            raise ValueError(f"{path}: {self.replace!r} must be there exactly once")
         path.write_text(text.replace(self.replace, self.replacement))
 
 
@@ -97,8 +97,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flags: tuple[str, ...] = ()
 
 
-class BackendAddress(msgspec.Struct, frozen=True):
-    """The address of a backend in the manifests."""
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where the manifests expect a backend."""
 
     name: str
     address: str
@@ -118,7 +118,7 @@ class Example(msgspec.Struct, frozen=True):
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """Load a folder of ``examples/``."""
+        """Read one of ours."""
         return cls.load(EXAMPLES / name)
 
     def manifests(self) -> Iterator[dict[str, Any]]:
@@ -126,10 +126,10 @@ class Example(msgspec.Struct, frozen=True):
         for path in sorted(self.folder.glob("*.yaml")):
             yield from yaml.safe_load_all(path.read_text())
 
-    def endpoints(self) -> list[BackendAddress]:
+    def endpoints(self) -> list[Endpoint]:
         """Return the backends that the EndpointSlices name; an endpoint's ``hostname`` is its name."""
         return [
-            BackendAddress(endpoint["hostname"], address, port["port"])
+            Endpoint(endpoint["hostname"], address, port["port"])
             for manifest in self.manifests()
             if manifest["kind"] == "EndpointSlice"
             for port in manifest["ports"]
@@ -138,7 +138,7 @@ class Example(msgspec.Struct, frozen=True):
         ]
 
     def certificates(self) -> str:
-        """Return the self-signed certificates of the folder's TLS Secrets (PEM), which the client trusts."""
+        """Return the certificates of the folder's TLS Secrets (PEM), which sign themselves: what a client trusts."""
         return "".join(
             base64.b64decode(manifest["data"]["tls.crt"]).decode()
             for manifest in self.manifests()
