@@ -1,4 +1,4 @@
-# The road into the project; `make` alone tells what there is. Needs GNU make and python3 >= 3.11, nothing else.
+# How to work on the project; `make` alone lists the targets. Needs GNU make and python3 >= 3.11, nothing else.
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -27,11 +27,11 @@ from tests.e2e.place import settled
 from tests.e2e.test_rbac import ROLE
 
 START_HEAD = (
-    "Ingresses", "/etc/nginx", "kubelet", "Python", "opening", "lists", "rooms 3-6", "nginx", "probe",
+    "Ingresses", "/etc/nginx", "kubelet", "Python", "opening", "lists", "pipeline", "nginx", "probe",
     "container to ready", "container to Ready", "Pod to Ready", "CPU s",
 )  # fmt: skip
 FOLLOW_HEAD = (
-    "Ingresses", "way", "p50 ms", "p99 ms", "to kube-proxy", "from Ready p50", "p99", "rooms 3-6 ms", "nginx -t ms",
+    "Ingresses", "way", "p50 ms", "p99 ms", "to kube-proxy", "from Ready p50", "p99", "pipeline ms", "nginx -t ms",
     "reload ms",
 )  # fmt: skip
 IDLE_HEAD = ("Ingresses", "Python mCPU", "nginx mCPU", "of 100m", "Python MiB", "nginx MiB", "of 128Mi", "working set")

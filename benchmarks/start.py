@@ -18,9 +18,9 @@ from stage.table import machine, table
 from headgate.ir import Layout
 from headgate.nginx.capabilities import Binary
 
-ROOMS = ("configuration_ms", "resolve_ms", "translate_ms", "render_ms")
+STAGES = ("configuration_ms", "resolve_ms", "translate_ms", "render_ms")
 START_HEAD = (
-    "Ingresses", "source", "ready s", "CPU s", "rooms 3-6 s", *(name.removesuffix("_ms") for name in ROOMS),
+    "Ingresses", "source", "ready s", "CPU s", "pipeline s", *(name.removesuffix("_ms") for name in STAGES),
     "nginx -t", "nginx start", "RSS MiB", "peak MiB",
 )  # fmt: skip
 LAYOUT_HEAD = ("hosts", "nginx", "layout", "-t ms", "start ms", "reload ms", "ratio", "RSS MiB", "after reloads")
@@ -39,7 +39,7 @@ def start(controller: Controller, size: int, source: str) -> Row:
 
 
 def _milliseconds(batch: dict[str, Any]) -> Iterator[float]:
-    yield from (float(batch[name]) for name in (*ROOMS, "test_ms", "reload_ms"))
+    yield from (float(batch[name]) for name in (*STAGES, "test_ms", "reload_ms"))
 
 
 async def layouts(source: Layout, size: int, binary: Binary) -> Sequence[Row]:

@@ -167,7 +167,7 @@ class App:
         )
 
     def _environment(self, binary: Binary) -> Environment:
-        """Return what translations share, and say what the binary lacks."""
+        """Return what translations share, and warn of what the binary cannot do."""
         env = environment(
             self._options,
             binary.capabilities,

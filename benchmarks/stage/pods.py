@@ -44,7 +44,7 @@ class Start(msgspec.Struct, frozen=True):
         imported: Headgate wrote its first line.
         opened: nginx was found, directories were created, templates were compiled.
         listed: all lists were complete; the first batch began.
-        walked: rooms 3 to 6 had been passed.
+        advanced: the pipeline had been passed.
         ready: nginx served, and ``/nginx-ready`` answered 200.
         seen: a watch showed that the Pod is Ready.
     """
@@ -54,12 +54,12 @@ class Start(msgspec.Struct, frozen=True):
     imported: float
     opened: float
     listed: float
-    walked: float
+    advanced: float
     ready: float
     seen: float
 
     def parts(self) -> list[float]:
-        """Return the seconds of each part: kubelet, Python, opening, lists, rooms, nginx, probe."""
+        """Return the seconds of each part: kubelet, Python, opening, lists, stages, nginx, probe."""
         return [after - before for before, after in itertools.pairwise(msgspec.structs.astuple(self))]
 
     def spans(self) -> list[float]:
@@ -170,8 +170,8 @@ def _timeline(asked: float, log: list[str], seen: float) -> Start:
     opened = next(_time(record) for record in records if record["msg"] == "starting")
     ready = _time(batch)
     listed = ready - batch["took_ms"] / 1000
-    walked = listed + batch["pipeline_ms"] / 1000
-    return Start(asked, float(first.partition("=")[2]), _time(records[0]), opened, listed, walked, ready, seen)
+    advanced = listed + batch["pipeline_ms"] / 1000
+    return Start(asked, float(first.partition("=")[2]), _time(records[0]), opened, listed, advanced, ready, seen)
 
 
 def _time(record: Fields) -> float:

@@ -1,1 +1,1 @@
-"""The only place that sees both shores: the pure rooms and the three edges."""
+"""The Controller's loop, and what it joins: the pure pipeline and the three edges."""

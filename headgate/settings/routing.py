@@ -88,7 +88,7 @@ class RoutingSettings(Settings):
             parse=choice("case_sensitive", "case_insensitive", "exact"),
             directive="location",
             context="server",
-            differs="On a master, where it does nothing, it is said.",
+            differs="On a master, where it does nothing, it is ignored with a warning.",
         ),
     ] = None
     rewrites: Annotated[
