@@ -21,10 +21,10 @@ from stage.watch import WatchedStates, watching
 
 from headgate.k8s import Client, ConfigError, load
 from tests.e2e.cluster import KINDS, Cluster
+from tests.e2e.environment import new_environment
 from tests.e2e.node.installation import Installation, node_address
 from tests.e2e.objects import config_map
-from tests.e2e.place import settled
-from tests.e2e.test_rbac import ROLE
+from tests.e2e.service_account import ROLE
 
 START_HEAD = (
     "Ingresses", "/etc/nginx", "kubelet", "Python", "opening", "lists", "pipeline", "nginx", "probe",
@@ -132,7 +132,7 @@ def _way(times: list[tuple[float, float]], ratio: str) -> Row:
 @contextlib.asynccontextmanager
 async def benched(client: Client, image: str, node: str) -> AsyncIterator[Bench]:
     """Prepare a Bench; everything is deleted when the block ends."""
-    async with settled(Cluster(client)) as place, contextlib.AsyncExitStack() as stack:
+    async with new_environment(Cluster(client)) as place, contextlib.AsyncExitStack() as stack:
         seen = {
             kind: await stack.enter_async_context(watching(client, KINDS[kind], place.name))
             for kind in ("Pod", "EndpointSlice")

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -32,7 +32,11 @@ def wait_until(ask: Callable[[], T], wanted: Callable[[T], object] = bool) -> T:
     return answer
 
 
-async def eventually(ask: Callable[[], Awaitable[T] | T], wanted: Callable[[T], object] = bool) -> T:
+@overload
+async def eventually(ask: Callable[[], Awaitable[T]], wanted: Callable[[T], object] = bool) -> T: ...
+@overload
+async def eventually(ask: Callable[[], T], wanted: Callable[[T], object] = bool) -> T: ...
+async def eventually(ask: Callable[[], Any], wanted: Callable[[Any], object] = bool) -> Any:
     """Do the same without blocking the event loop; *ask* may return something to be awaited."""
     deadline = time.monotonic() + DEADLINE_S
     while not wanted(answer := await _asked(ask)):
@@ -41,7 +45,7 @@ async def eventually(ask: Callable[[], Awaitable[T] | T], wanted: Callable[[T], 
     return answer
 
 
-async def _asked(ask: Callable[[], Awaitable[T] | T]) -> T:
+async def _asked(ask: Callable[[], Any]) -> Any:
     answer = ask()
     return await answer if inspect.isawaitable(answer) else answer
 

@@ -1,4 +1,4 @@
-"""A place in the API server of KUBECONFIG for each test: a namespace, an ingress class and backends of its own.
+"""An environment in the API server of KUBECONFIG for each test: a namespace, an ingress class and backends of its own.
 
 Runs only where it is asked for by name (``pytest -m e2e``, ``make e2e``): a developer's KUBECONFIG may name anything.
 """
@@ -15,7 +15,7 @@ from aiohttp import web
 
 from headgate.k8s import Client, load
 from tests.e2e.cluster import Cluster
-from tests.e2e.place import Place, settled
+from tests.e2e.environment import Environment, new_environment
 from tests.k8s.certificates import Authority
 
 HERE = Path(__file__).parent
@@ -40,9 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the replicas said when a test failed."""
     report = yield
-    place = getattr(item, "funcargs", {}).get("place")
-    if report.failed and isinstance(place, Place):
-        report.sections += [(f"log of {replica.prefix.name}", replica.log()) for replica in place.replicas]
+    env = getattr(item, "funcargs", {}).get("env")
+    if report.failed and isinstance(env, Environment):
+        report.sections += [(f"log of {replica.prefix.name}", replica.log()) for replica in env.replicas]
     return report
 
 
@@ -53,9 +53,9 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def place(cluster: Cluster) -> AsyncIterator[Place]:
-    async with settled(cluster) as place:
-        yield place
+async def env(cluster: Cluster) -> AsyncIterator[Environment]:
+    async with new_environment(cluster) as env:
+        yield env
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def address() -> str:
 
 
 @pytest.fixture
-async def echo(place: Place, address: str) -> AsyncIterator[None]:
-    """The Service ``echo`` of the place's namespace, which answers with method and path."""
+async def echo(env: Environment, address: str) -> AsyncIterator[None]:
+    """The Service ``echo`` of the environment's namespace, which answers with method and path."""
 
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.method} {request.path}")
@@ -86,8 +86,8 @@ async def echo(place: Place, address: str) -> AsyncIterator[None]:
     site = web.TCPSite(runner, address, 0)
     await site.start()
     port: int = runner.addresses[0][1]
-    place.backend = (address, port)
-    await place.add_echo()
+    env.backend = (address, port)
+    await env.add_echo()
     yield
     await runner.cleanup()
 

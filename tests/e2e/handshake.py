@@ -35,3 +35,8 @@ def unverified() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+def serial_number(issued: tuple[bytes, bytes]) -> int:
+    """Return the serial number of a certificate that comes with its key, both PEM."""
+    return x509.load_pem_x509_certificate(issued[0]).serial_number

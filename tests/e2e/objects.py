@@ -11,6 +11,10 @@ from headgate.configuration.classes import CONTROLLER
 Object = dict[str, Any]
 
 BACKEND_PORT = 80
+ADDRESS = "203.0.113.7"
+"""What ``external-status-address`` puts into statuses."""
+BALANCER = "203.0.113.7"
+"""The address of a Service whose load balancer is written by hand."""
 
 
 def ingress_class(name: str, controller: str = CONTROLLER) -> Object:

@@ -12,8 +12,9 @@ import pytest
 from headgate.api import ConfigMap
 from headgate.k8s import Gone, Informer, Listing, Resources
 from headgate.problems import ObjectRef
+from tests.background import in_background
+from tests.e2e.environment import Environment
 from tests.e2e.objects import config_map
-from tests.e2e.place import Place
 from tests.e2e.replica import Answer, Replica
 from tests.waiting import eventually
 
@@ -50,35 +51,32 @@ async def forgetful() -> None:
         await restart()
 
 
-async def test_a_compacted_version_is_gone(place: Place, forgetful: None) -> None:
-    source = Resources(place.cluster.client, ConfigMap, place.name)
+async def test_a_compacted_version_is_gone(env: Environment, forgetful: None) -> None:
+    source = Resources(env.cluster.client, ConfigMap, env.name)
     with pytest.raises(Gone):
         await anext(aiter(source.watch(FORGOTTEN)))
 
 
-async def test_a_watch_from_before_a_compaction_lists_again_and_goes_on(place: Place, forgetful: None) -> None:
-    await place.cluster.apply(config_map(place.name, "before", {}))
-    source = Outdated(place.cluster.client, ConfigMap, place.name)
+async def test_a_watch_from_before_a_compaction_lists_again_and_goes_on(env: Environment, forgetful: None) -> None:
+    await env.cluster.apply(config_map(env.name, "before", {}))
+    source = Outdated(env.cluster.client, ConfigMap, env.name)
     changed: list[ObjectRef] = []
     informer: Informer[ConfigMap] = Informer(source, changed.append, name="configmaps")
-    running = asyncio.create_task(informer.run())
 
     async def names() -> set[str]:
         return {ref.name for ref in informer.store} - {"kube-root-ca.crt"}
 
-    try:
+    async with in_background(informer.run()):
         await eventually(names, lambda found: found == {"before"})
-        await place.cluster.apply(config_map(place.name, "after", {}))
+        await env.cluster.apply(config_map(env.name, "after", {}))
         await eventually(names, lambda found: found == {"before", "after"})
-        await place.cluster.delete("ConfigMap", place.name, "before")
+        await env.cluster.delete("ConfigMap", env.name, "before")
         await eventually(names, lambda found: found == {"after"})
-    finally:
-        running.cancel()
     assert source.lists == 2
-    assert ObjectRef("ConfigMap", place.name, "after") in changed
+    assert ObjectRef("ConfigMap", env.name, "after") in changed
 
 
-class Visitor:
+class RepeatedRequests:
     """Asks for the same page again and again and keeps the answers that were not right."""
 
     def __init__(self, replica: Replica, host: str) -> None:
@@ -96,44 +94,44 @@ class Visitor:
 
 
 @pytest.fixture
-async def visited(place: Place, echo: None) -> AsyncIterator[tuple[Replica, Visitor]]:
+async def visited(env: Environment, echo: None) -> AsyncIterator[tuple[Replica, RepeatedRequests]]:
     if not os.environ.get(RESTART):
         pytest.skip(f"{RESTART} is not set to a command that restarts the API server")
-    await place.add_ingress("stays")
-    await place.add_ingress("goes")
-    replica = await place.start("-log-level=debug")
+    await env.add_ingress("stays")
+    await env.add_ingress("goes")
+    replica = await env.start("-log-level=debug")
     assert (await replica.get("stays.test")).status == 200
-    visitor = Visitor(replica, "stays.test")
-    visiting = asyncio.create_task(visitor.run())
-    yield replica, visitor
+    requests = RepeatedRequests(replica, "stays.test")
+    visiting = asyncio.create_task(requests.run())
+    yield replica, requests
     visiting.cancel()
-    assert visitor.asked > 0
-    assert visitor.wrong == []
+    assert requests.asked > 0
+    assert requests.wrong == []
 
 
 async def test_a_restart_of_the_api_server_disturbs_no_traffic_and_reloads_nothing(
-    visited: tuple[Replica, Visitor], place: Place
+    visited: tuple[Replica, RepeatedRequests], env: Environment
 ) -> None:
     replica, _ = visited
     reloads = await replica.reloads()
     await restart()
     assert await replica.is_ready()
     assert await replica.reloads() == reloads
-    await place.add_ingress("new")
+    await env.add_ingress("new")
     await eventually(lambda: replica.get("new.test"), lambda answer: answer.status == 200)
     await eventually(replica.reloads, lambda count: count == reloads + 1)
 
 
 async def test_what_happened_while_nobody_watched_is_seen_after_the_restart(
-    visited: tuple[Replica, Visitor], place: Place
+    visited: tuple[Replica, RepeatedRequests], env: Environment
 ) -> None:
     replica, _ = visited
     replica.signal(signal.SIGSTOP)
     # The first restart cuts the watches before anything happens that they could tell; what the second brings up
     # remembers nothing from before its start, so that they cannot be resumed.
     await restart()
-    await place.add_ingress("new")
-    await place.cluster.delete("Ingress", place.name, "goes")
+    await env.add_ingress("new")
+    await env.cluster.delete("Ingress", env.name, "goes")
     await restart()
     replica.signal(signal.SIGCONT)
     await eventually(lambda: replica.get("goes.test"), lambda answer: answer.status == 404)

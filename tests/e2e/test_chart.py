@@ -10,7 +10,7 @@ import pytest
 
 from tests.chart.helm import HelmError, program, render
 from tests.e2e.cluster import Cluster
-from tests.e2e.place import Place
+from tests.e2e.environment import Environment
 
 FILES = sorted((Path(__file__).parents[1] / "chart" / "values").glob("*.yaml"))
 UNKNOWN = {"ServiceMonitor"}
@@ -20,20 +20,20 @@ UNRESTRICTED = {"daemonset", "everything"}
 
 
 @pytest.mark.parametrize("values", FILES, ids=lambda path: path.stem)
-async def test_the_api_server_accepts_every_manifest(cluster: Cluster, place: Place, values: Path) -> None:
+async def test_the_api_server_accepts_every_manifest(cluster: Cluster, env: Environment, values: Path) -> None:
     if not cluster.kubectl_path:
         pytest.skip("kubectl is not there")
     try:
         program()
     except HelmError as why:
         pytest.skip(str(why))
-    await place.add_namespace(f"{place.name}-chart", {"pod-security.kubernetes.io/warn": "restricted"})
+    await env.add_namespace(f"{env.name}-chart", {"pod-security.kubernetes.io/warn": "restricted"})
     objects = [item for item in (await asyncio.to_thread(render, values)).objects if item["kind"] not in UNKNOWN]
     for item in objects:
         if "namespace" in item["metadata"]:
-            item["metadata"]["namespace"] = f"{place.name}-chart"
+            item["metadata"]["namespace"] = f"{env.name}-chart"
         # Names of one cluster are shared with whoever else uses it.
-        item["metadata"]["name"] = f"{place.name}-{item['metadata']['name']}"
+        item["metadata"]["name"] = f"{env.name}-{item['metadata']['name']}"
     everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     strict = () if values.stem in UNRESTRICTED else ("--warnings-as-errors",)
     told = await cluster.kubectl("apply", "--dry-run=server", "--validate=strict", *strict, "-f", "-", text=everything)

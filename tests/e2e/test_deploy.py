@@ -5,25 +5,23 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
-import yaml
 
-from tests.deploy.manifests import DEPLOY, VARIANTS, WORKLOADS, Manifests, build, overlay
+from tests.deploy.manifests import VARIANTS, WORKLOADS, Manifests, build, overlay
+from tests.e2e.cafe_example import HOST, cafe
 from tests.e2e.cluster import Cluster
+from tests.e2e.environment import Environment
 from tests.e2e.handshake import unverified
 from tests.e2e.node.backend import backend
 from tests.e2e.node.installation import node_address
 from tests.e2e.objects import Object
-from tests.e2e.place import Place
 from tests.waiting import eventually
 
-CAFE = DEPLOY.parent / "examples" / "cafe"
-HOST = "cafe.example.com"
 ADDRESS = "203.0.113.9"
 WATCHED = "default"
 """The namespace that deploy/namespaced watches."""
@@ -44,29 +42,29 @@ async def node(cluster: Cluster) -> str:
     return await node_address(cluster) or pytest.skip("the cluster has no node that is ready")
 
 
-def renamed(manifests: Manifests, place: Place, image: str) -> list[Object]:
-    """The objects for the namespace and class of *place*; what is watched beside it is ``NAME-shop``."""
-    namespaces = {manifests.namespace: place.name, WATCHED: f"{place.name}-shop"}
+def renamed(manifests: Manifests, env: Environment, image: str) -> list[Object]:
+    """The objects for the namespace and class of *env*; what is watched beside it is ``NAME-shop``."""
+    namespaces = {manifests.namespace: env.name, WATCHED: f"{env.name}-shop"}
     objects = copy.deepcopy(manifests.objects)
     for item in objects:
         meta = item["metadata"]
         if item["kind"] in EVERYWHERE:
-            place.discard_later(item["kind"], "", place.name)
-            meta["name"] = place.name
+            env.discard_later(item["kind"], "", env.name)
+            meta["name"] = env.name
         if item["kind"] == "Namespace":
-            meta["name"] = place.name
+            meta["name"] = env.name
         if "namespace" in meta:
             meta["namespace"] = namespaces[meta["namespace"]]
         for subject in item.get("subjects", ()):
             subject["namespace"] = namespaces[subject["namespace"]]
         if item.get("roleRef", {}).get("kind") == "ClusterRole":
-            item["roleRef"]["name"] = place.name
+            item["roleRef"]["name"] = env.name
         if item["kind"] in WORKLOADS:
             (container,) = item["spec"]["template"]["spec"]["containers"]
             container["image"] = image
             container["args"] = [
                 *(_moved(text, namespaces) for text in container["args"]),
-                f"-ingress-class={place.name}",
+                f"-ingress-class={env.name}",
             ]
     return objects
 
@@ -84,51 +82,51 @@ async def apply(cluster: Cluster, objects: list[Object], *flags: str) -> str:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-async def test_the_api_server_takes_it_and_pod_security_the_pods(place: Place, variant: str) -> None:
+async def test_the_api_server_takes_it_and_pod_security_the_pods(env: Environment, variant: str) -> None:
     found = build(variant)
-    await place.add_namespace(f"{place.name}-shop")
-    objects = renamed(found, place, "headgate.invalid/headgate")
+    await env.add_namespace(f"{env.name}-shop")
+    objects = renamed(found, env, "headgate.invalid/headgate")
     first = [item for item in objects if item["kind"] in {"Namespace", "ServiceAccount"}]
-    await apply(place.cluster, first)
-    said = await apply(place.cluster, objects, "--dry-run=server", "--validate=strict")
+    await apply(env.cluster, first)
+    said = await apply(env.cluster, objects, "--dry-run=server", "--validate=strict")
     assert said.count("serverside-applied") == len(objects)
-    await create_pod(place, objects)
+    await create_pod(env, objects)
 
 
 async def test_pod_security_refuses_ports_of_the_node_unless_the_namespace_allows_them(
-    place: Place, tmp_path: Path
+    env: Environment, tmp_path: Path
 ) -> None:
     found = overlay(tmp_path, resources=["daemonset"], components=["components/host-ports"])
-    objects = renamed(found, place, "headgate.invalid/headgate")
+    objects = renamed(found, env, "headgate.invalid/headgate")
     namespace, account = (
         next(item for item in objects if item["kind"] == kind) for kind in ("Namespace", "ServiceAccount")
     )
-    usual = renamed(build("daemonset"), place, "headgate.invalid/headgate")
-    await apply(place.cluster, [account, *(item for item in usual if item["kind"] == "Namespace")])
+    usual = renamed(build("daemonset"), env, "headgate.invalid/headgate")
+    await apply(env.cluster, [account, *(item for item in usual if item["kind"] == "Namespace")])
     with pytest.raises(AssertionError, match=r'violates PodSecurity "restricted.*hostPort'):
-        await create_pod(place, objects)
-    await apply(place.cluster, [namespace])
-    await create_pod(place, objects)
+        await create_pod(env, objects)
+    await apply(env.cluster, [namespace])
+    await create_pod(env, objects)
 
 
-async def create_pod(place: Place, objects: list[Object]) -> None:
+async def create_pod(env: Environment, objects: list[Object]) -> None:
     """Have the API server judge a Pod of the workload; a workload itself is only warned about."""
     (workload,) = (item for item in objects if item["kind"] in WORKLOADS)
     pod = workload["spec"]["template"]
-    meta = pod["metadata"] | {"namespace": place.name, "name": "probe"}
-    await apply(place.cluster, [{"apiVersion": "v1", "kind": "Pod", **pod, "metadata": meta}], "--dry-run=server")
+    meta = pod["metadata"] | {"namespace": env.name, "name": "probe"}
+    await apply(env.cluster, [{"apiVersion": "v1", "kind": "Pod", **pod, "metadata": meta}], "--dry-run=server")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-async def test_it_gets_ready_and_serves_the_cafe(place: Place, node: str, variant: str) -> None:
-    cluster, own, image = place.cluster, place.name, os.environ["E2E_IMAGE"]
+async def test_it_gets_ready_and_serves_the_cafe(env: Environment, node: str, variant: str) -> None:
+    cluster, own, image = env.cluster, env.name, os.environ["E2E_IMAGE"]
     shop = f"{own}-shop"
-    await place.add_namespace(shop)
-    objects = renamed(build(variant), place, image)
+    await env.add_namespace(shop)
+    objects = renamed(build(variant), env, image)
     await apply(cluster, objects)
     await cluster.merge("ConfigMap", own, "nginx-config", {"data": {"external-status-address": ADDRESS}})
     await apply(cluster, [item for name in ("tea", "coffee") for item in backend(shop, name, image)])
-    await apply(cluster, list(cafe(shop, own)))
+    await apply(cluster, cafe(shop, own))
     workload = next(item["kind"].lower() for item in objects if item["kind"] in WORKLOADS)
     for namespace, what in ((own, f"{workload}/headgate"), (shop, "deployment/tea"), (shop, "deployment/coffee")):
         await cluster.kubectl("rollout", "status", "-n", namespace, what, "--timeout=90s")
@@ -160,16 +158,6 @@ async def explained(cluster: Cluster, namespace: str) -> AsyncIterator[None]:
         yield
     except AssertionError as error:
         raise AssertionError(f"{error}\n{await said(cluster, namespace)}") from None
-
-
-def cafe(namespace: str, class_name: str) -> Iterator[Object]:
-    """The example, in another namespace and class."""
-    for file in ("secret.yaml", "services.yaml", "cafe.yaml"):
-        for item in yaml.safe_load_all((CAFE / file).read_text()):
-            item["metadata"]["namespace"] = namespace
-            if item["kind"] == "Ingress":
-                item["spec"]["ingressClassName"] = class_name
-            yield item
 
 
 async def node_ports(cluster: Cluster, namespace: str) -> tuple[int, int]:

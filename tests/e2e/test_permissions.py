@@ -12,10 +12,10 @@ import pytest
 from headgate.options import Options, parse
 from headgate.watch.permissions import Rule, needed
 from tests.e2e.cluster import RBAC, Cluster
-from tests.e2e.objects import Object, config_map, tls_secret
-from tests.e2e.place import Place
-from tests.e2e.recorder import Asked, Recorder
-from tests.e2e.test_rbac import ADDRESS, bare_pod, is_served, kubeconfig
+from tests.e2e.environment import Environment
+from tests.e2e.objects import ADDRESS, Object, config_map, tls_secret
+from tests.e2e.recording_proxy import ApiRequest, RecordingProxy
+from tests.e2e.service_account import bare_pod, is_served, kubeconfig
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
 
@@ -33,18 +33,18 @@ EVERYTHING = (
 
 
 @pytest.fixture
-async def recorder(cluster: Cluster) -> AsyncIterator[Recorder]:
-    async with Recorder(cluster.client.config).listening() as recorder:
-        yield recorder
+async def proxy(cluster: Cluster) -> AsyncIterator[RecordingProxy]:
+    async with RecordingProxy(cluster.client.config).listening() as proxy:
+        yield proxy
 
 
 @pytest.fixture
-async def furnished(place: Place, authority: Authority) -> Place:
-    """The place with what the flags name, and a namespace ``NAME-shop`` with an Ingress."""
-    own, shop = place.name, f"{place.name}-shop"
-    await place.add_namespace(shop, {"team": own})
+async def furnished(env: Environment, authority: Authority) -> Environment:
+    """The environment with what the flags name, and a namespace ``NAME-shop`` with an Ingress."""
+    own, shop = env.name, f"{env.name}-shop"
+    await env.add_namespace(shop, {"team": own})
     login = {name: base64.b64encode(b"prometheus").decode() for name in ("username", "password")}
-    await place.cluster.apply(
+    await env.cluster.apply(
         tls_secret(own, "default-tls", *authority.issue("default.test")),
         tls_secret(own, "metrics-tls", *authority.issue("metrics.test")),
         {
@@ -57,7 +57,7 @@ async def furnished(place: Place, authority: Authority) -> Place:
         config_map(own, "settings", {"external-status-address": ADDRESS}),
         tls_secret(shop, "shop-tls", *authority.issue("shop.test")),
     )
-    return place
+    return env
 
 
 @pytest.mark.parametrize(
@@ -70,35 +70,35 @@ async def furnished(place: Place, authority: Authority) -> Place:
     ],
 )
 async def test_every_rule_is_used_and_no_other_is_missed(
-    furnished: Place, echo: None, recorder: Recorder, tmp_path: Path, selection: tuple[str, ...]
+    furnished: Environment, echo: None, proxy: RecordingProxy, tmp_path: Path, selection: tuple[str, ...]
 ) -> None:
-    place, own, shop = furnished, furnished.name, f"{furnished.name}-shop"
+    env, own, shop = furnished, furnished.name, f"{furnished.name}-shop"
     flags = tuple(flag.format(own=own) for flag in (*EVERYTHING, *selection))
     granted = needed(options(own, flags))
-    await grant(place, granted)
-    pod = bare_pod(place, "replica")
+    await grant(env, granted)
+    pod = bare_pod(env, "replica")
     pod["metadata"]["labels"] = {"app": own}  # by which it finds its fellows
-    await place.cluster.apply(pod)
-    await place.add_echo(shop)
+    await env.cluster.apply(pod)
+    await env.add_echo(shop)
     file = tmp_path / "kubeconfig"
-    config = kubeconfig(place, await place.cluster.token(own, ACCOUNT))
-    config["clusters"] = [{"name": "it", "cluster": {"server": recorder.url}}]
+    config = kubeconfig(env, await env.cluster.token(own, ACCOUNT))
+    config["clusters"] = [{"name": "it", "cluster": {"server": proxy.url}}]
     file.write_text(json.dumps(config))
 
-    replica = await place.start(f"--kubeconfig={file}", *flags)
-    await place.add_ingress("shop", shop, tls="shop-tls")
+    replica = await env.start(f"--kubeconfig={file}", *flags)
+    await env.add_ingress("shop", shop, tls="shop-tls")
     await eventually(lambda: is_served(replica))
-    await eventually(lambda: place.cluster.addresses(shop, "shop"), lambda found: found == [ADDRESS])
+    await eventually(lambda: env.cluster.addresses(shop, "shop"), lambda found: found == [ADDRESS])
     # What was said before is counted up, which is another verb than to say it.
-    await place.add_ingress("shop", shop, tls="shop-tls", proxy_read_timeout="50s")
-    await place.cluster.merge("ConfigMap", own, "settings", {"data": {"proxy-read-timeout": "40s"}})
+    await env.add_ingress("shop", shop, tls="shop-tls", proxy_read_timeout="50s")
+    await env.cluster.merge("ConfigMap", own, "settings", {"data": {"proxy-read-timeout": "40s"}})
     for namespace, name in ((shop, "shop"), (own, "settings")):
-        await eventually(lambda at=(namespace, name): most_often(place.cluster, *at), lambda count: count > 1)
+        await eventually(lambda at=(namespace, name): most_often(env.cluster, *at), lambda count: count > 1)
     await replica.stop()
 
-    assert recorder.refused == set()
-    assert [one for one in atoms(granted) if not any(grants(one, what) for what in recorder.asked)] == []
-    assert [what for what in recorder.asked if not any(grants(one, what) for one in atoms(granted))] == []
+    assert proxy.refused == set()
+    assert [one for one in atoms(granted) if not any(grants(one, what) for what in proxy.asked)] == []
+    assert [what for what in proxy.asked if not any(grants(one, what) for one in atoms(granted))] == []
 
 
 def options(own: str, flags: tuple[str, ...]) -> Options:
@@ -107,21 +107,21 @@ def options(own: str, flags: tuple[str, ...]) -> Options:
     return found
 
 
-async def grant(place: Place, granted: Mapping[str, tuple[Rule, ...]]) -> None:
-    """Bind a ServiceAccount of the place to roles with these rules, and wait until the authorizer has heard of them."""
-    name = place.name
+async def grant(env: Environment, granted: Mapping[str, tuple[Rule, ...]]) -> None:
+    """Bind a ServiceAccount to roles with these rules, and wait until the authorizer has heard of them."""
+    name = env.name
     account = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": name}
     meta = {"namespace": name, "name": ACCOUNT}
-    await place.cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
+    await env.cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta})
     for namespace, rules in granted.items():
         kind = "Role" if namespace else "ClusterRole"
         meta = {"name": name, **({"namespace": namespace} if namespace else {})}
         if not namespace:
-            place.discard_later("ClusterRoleBinding", "", name)
-            place.discard_later("ClusterRole", "", name)
+            env.discard_later("ClusterRoleBinding", "", name)
+            env.discard_later("ClusterRole", "", name)
         role = {"metadata": meta, "rules": [rule.manifest() for rule in rules]}
         ref = {"apiGroup": RBAC, "kind": kind, "name": name}
-        await place.cluster.apply(
+        await env.cluster.apply(
             {"apiVersion": f"{RBAC}/v1", "kind": kind, **role},
             {
                 "apiVersion": f"{RBAC}/v1",
@@ -132,10 +132,10 @@ async def grant(place: Place, granted: Mapping[str, tuple[Rule, ...]]) -> None:
             },
         )
     for one in atoms(granted):
-        await eventually(lambda one=one: is_allowed(place.cluster, name, one))
+        await eventually(lambda one=one: is_allowed(env.cluster, name, one))
 
 
-async def is_allowed(cluster: Cluster, namespace: str, what: Asked) -> bool:
+async def is_allowed(cluster: Cluster, namespace: str, what: ApiRequest) -> bool:
     """What the API server would say to the account (SubjectAccessReview)."""
     resource, _, subresource = what.resource.partition("/")
     attributes = {"verb": what.verb, "group": what.group, "resource": resource, "subresource": subresource}
@@ -147,7 +147,7 @@ async def is_allowed(cluster: Cluster, namespace: str, what: Asked) -> bool:
     return bool(answer["status"]["allowed"])
 
 
-def atoms(granted: Mapping[str, tuple[Rule, ...]]) -> Iterator[Asked]:
+def atoms(granted: Mapping[str, tuple[Rule, ...]]) -> Iterator[ApiRequest]:
     """Yield the smallest grants that make up the rules; an empty namespace or name stands for any."""
     for namespace, rules in granted.items():
         for rule in rules:
@@ -155,10 +155,10 @@ def atoms(granted: Mapping[str, tuple[Rule, ...]]) -> Iterator[Asked]:
                 for resource in rule.resources:
                     for verb in rule.verbs:
                         for name in rule.names or ("",):
-                            yield Asked(verb, group, resource, namespace, name)
+                            yield ApiRequest(verb, group, resource, namespace, name)
 
 
-def grants(one: Asked, what: Asked) -> bool:
+def grants(one: ApiRequest, what: ApiRequest) -> bool:
     """Whether the grant *one* allows the request *what*."""
     same = (one.verb, one.group, one.resource) == (what.verb, what.group, what.resource)
     return same and one.namespace in {"", what.namespace} and one.name in {"", what.name}

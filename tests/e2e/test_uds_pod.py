@@ -7,17 +7,17 @@ from pathlib import Path
 
 import yaml
 
-from tests.e2e.place import Place
+from tests.e2e.environment import Environment
 
 POD = Path(__file__).parents[2] / "examples" / "uds-pod" / "pod.yaml"
 
 
-async def test_pod_security_restricted_admits_the_example_and_no_field_is_unknown(place: Place) -> None:
-    namespace = f"{place.name}-uds"
-    await place.add_namespace(namespace, {"pod-security.kubernetes.io/enforce": "restricted"})
+async def test_pod_security_restricted_admits_the_example_and_no_field_is_unknown(env: Environment) -> None:
+    namespace = f"{env.name}-uds"
+    await env.add_namespace(namespace, {"pod-security.kubernetes.io/enforce": "restricted"})
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}}
-    await place.cluster.apply(account)
-    answer = await place.cluster.client.request(
+    await env.cluster.apply(account)
+    answer = await env.cluster.client.request(
         "POST",
         f"/api/v1/namespaces/{namespace}/pods",
         params={"dryRun": "All", "fieldValidation": "Strict"},

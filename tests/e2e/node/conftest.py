@@ -7,13 +7,13 @@ import os
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.environment import Environment
 from tests.e2e.node.installation import Installation, node_address
-from tests.e2e.node.machine import Machine
-from tests.e2e.place import Place
+from tests.e2e.node.node_access import NodeAccess
 
 
 @pytest.fixture
-async def installation(place: Place, cluster: Cluster) -> Installation:
+async def installation(env: Environment, cluster: Cluster) -> Installation:
     """Headgate, not yet installed."""
     image = os.environ.get("E2E_IMAGE")
     if not image:
@@ -21,15 +21,15 @@ async def installation(place: Place, cluster: Cluster) -> Installation:
     node = await node_address(cluster)
     if not node:
         pytest.skip("the cluster has no node that is ready")
-    return Installation(place, image, node)
+    return Installation(env, image, node)
 
 
 @pytest.fixture
-async def machine(installation: Installation) -> Machine:
+async def node_access(installation: Installation) -> NodeAccess:
     """Root on the node."""
-    machine = Machine(installation)
-    await machine.start()
-    return machine
+    node_access = NodeAccess(installation)
+    await node_access.start()
+    return node_access
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from tests.e2e.node.installation import Installation
-from tests.e2e.objects import Object, tls_secret
-from tests.e2e.test_rbac import cluster_role
+from tests.e2e.objects import BALANCER, Object, tls_secret
+from tests.e2e.service_account import cluster_role
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
 
@@ -19,7 +19,6 @@ NAME = "nginx-ingress"
 NAMESPACE = NAME
 CLASS = "nginx"
 OF_THE_CLUSTER = {"Namespace", "IngressClass", "ClusterRoleBinding"}
-BALANCER = "203.0.113.7"
 
 
 class Incumbent(Installation):
@@ -31,10 +30,10 @@ class Incumbent(Installation):
         *workload* is the file of the controller; ``chart`` means the Deployment with the chart's arguments.
         """
         namespace = self.namespace
-        self.place.discard_later("ClusterRoleBinding", "", namespace)
-        self.place.discard_later("ClusterRole", "", namespace)
+        self.env.discard_later("ClusterRoleBinding", "", namespace)
+        self.env.discard_later("ClusterRole", "", namespace)
         secret = tls_secret(namespace, "default-server-secret", *authority.issue("nobody.test"))
-        await self.cluster.kubectl_apply(cluster_role(self.place), *self._read("common"), secret)
+        await self.cluster.kubectl_apply(cluster_role(self.env), *self._read("common"), secret)
         await self.cluster.kubectl_apply(*self._workload(workload))
         balancer = {"status": {"loadBalancer": {"ingress": [{"ip": BALANCER}]}}}
         await self.cluster.merge("Service", namespace, NAME, balancer, "status")

@@ -10,13 +10,13 @@ import yaml
 
 from headgate.k8s import K8sError
 from tests.e2e.cluster import RBAC, Cluster
+from tests.e2e.environment import Environment
 from tests.e2e.handshake import Handshake, handshake, unverified
 from tests.e2e.node.backend import POD_NAME, RESTRICTED, backend
 from tests.e2e.node.load import Plan
 from tests.e2e.objects import Object
-from tests.e2e.place import Place
 from tests.e2e.replica import NOBODY, Answer, total
-from tests.e2e.test_rbac import ROLE
+from tests.e2e.service_account import ROLE
 from tests.waiting import eventually
 
 NAME = "headgate"
@@ -25,25 +25,25 @@ SECURITY = RESTRICTED | {"runAsUser": 101, "capabilities": {"drop": ["ALL"], "ad
 
 
 class Installation:
-    """One Deployment of Headgate in the namespace of *place*, serving the place's class.
+    """One Deployment of Headgate in the namespace of *env*, serving the class of that name.
 
     It has the rights that operators of the incumbent grant, unless ``account`` is called with others before.
     """
 
-    def __init__(self, place: Place, image: str, node: str) -> None:
+    def __init__(self, env: Environment, image: str, node: str) -> None:
         """Prepare; *node* is an address at which node ports answer."""
-        self.place = place
+        self.env = env
         self.image = image
         self.node = node
         self.ports = {"http": 0, "https": 0}
 
     @property
     def cluster(self) -> Cluster:
-        return self.place.cluster
+        return self.env.cluster
 
     @property
     def namespace(self) -> str:
-        return self.place.name
+        return self.env.name
 
     # --- installing -----------------------------------------------------------------------------------
 
@@ -62,8 +62,8 @@ class Installation:
     async def account(self, rules: list[Object]) -> None:
         """Give the Pods' ServiceAccount exactly *rules*, in the whole cluster."""
         name = self.namespace
-        self.place.discard_later("ClusterRoleBinding", "", name)
-        self.place.discard_later("ClusterRole", "", name)
+        self.env.discard_later("ClusterRoleBinding", "", name)
+        self.env.discard_later("ClusterRole", "", name)
         subject = {"kind": "ServiceAccount", "name": NAME, "namespace": name}
         role_ref = {"apiGroup": RBAC, "kind": "ClusterRole", "name": name}
         await self.cluster.apply(

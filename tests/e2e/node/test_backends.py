@@ -11,6 +11,7 @@ from typing import Any
 from headgate.api import EndpointSlice
 from headgate.k8s import Informer, Resources
 from headgate.problems import ObjectRef
+from tests.background import in_background
 from tests.e2e.node.backend import AT_ONCE, backend
 from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import Load, load
@@ -72,18 +73,14 @@ class Endpoints:
 @asynccontextmanager
 async def watched(installation: Installation) -> AsyncIterator[Endpoints]:
     found = Endpoints(installation)
-    running = asyncio.create_task(found.run())
-    try:
+    async with in_background(found.run()):
         yield found
-        assert not running.done(), "the witness looked away"
-    finally:
-        running.cancel()
 
 
 async def shop(installation: Installation, **options: Any) -> Installation:
     """Install Headgate with one Ingress and its backend, and wait until it is served."""
     await installation.install()
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     await installation.add_backend(**options)
     await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
     return installation

@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
+from tests.e2e.cafe_example import HOST, cafe
 from tests.e2e.node.backend import backend
 from tests.e2e.node.installation import Installation
-from tests.e2e.objects import config_map, service
-from tests.e2e.test_cafe import BALANCER, HOST, cafe
+from tests.e2e.objects import BALANCER, config_map, service
 from tests.waiting import eventually
 
 LOG = {"log-format": "$host|$request_method|$uri|$status|$upstream_addr"}
@@ -24,7 +24,7 @@ async def serving(installation: Installation) -> Installation:
     shown = {"status": {"loadBalancer": {"ingress": [{"ip": BALANCER}]}}}
     await cluster.merge("Service", namespace, "balancer", shown, "status")
     deployments = [backend(namespace, drink, installation.image)[0] for drink in ("tea", "coffee")]
-    await cluster.kubectl_apply(*cafe(installation.place), *deployments)
+    await cluster.kubectl_apply(*cafe(namespace, namespace), *deployments)
     await asyncio.gather(
         installation.install(
             "-report-ingress-status",

@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 
+from tests.e2e.handshake import serial_number
 from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import load
 from tests.e2e.objects import config_map, tls_secret
-from tests.e2e.test_changes import serial
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
 
@@ -27,8 +27,8 @@ async def shop(installation: Installation, authority: Authority) -> Installation
         tls_secret(installation.namespace, "shop-tls", *authority.issue(HOST)),
         config_map(installation.namespace, "settings", {}),
     )
-    await installation.place.add_ingress("shop", tls="shop-tls")
-    await installation.place.add_ingress("plain")
+    await installation.env.add_ingress("shop", tls="shop-tls")
+    await installation.env.add_ingress("plain")
     await installation.install("-nginx-configmaps=$(POD_NAMESPACE)/settings")
     await installation.add_backend()
     await eventually(lambda: installation.get(HOST, tls=True), lambda answer: answer.status == 200)
@@ -43,7 +43,7 @@ async def test_a_renewed_certificate_is_served_without_a_reload(
         for _ in range(3):
             renewed = authority.issue(HOST)
             await shop.cluster.kubectl_apply(tls_secret(shop.namespace, "shop-tls", *renewed))
-            await eventually(partial(_serial, shop), partial(operator.eq, serial(renewed)))
+            await eventually(partial(_serial, shop), partial(operator.eq, serial_number(renewed)))
             await traffic.more()
         assert await shop.reloads() == reloads
     record_property("requests", len(traffic.requests))

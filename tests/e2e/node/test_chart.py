@@ -92,7 +92,7 @@ async def test_install_serve_change_a_setting_and_leave_nothing(release: Release
     before = await release.left()
     told = await release.install()
     assert "PORT=$(kubectl" in told
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     await eventually(lambda: installation.get("shop.test"), lambda answer: answer.status == 200)
     pods = await release.pods()
     (pod,) = pods
@@ -115,7 +115,7 @@ async def test_a_namespaced_release_is_denied_nothing(release: Release) -> None:
     installation = release.installation
     await installation.add_backend()
     await release.install(watchNamespace=release.namespace)
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     await eventually(lambda: installation.get("shop.test"), lambda answer: answer.status == 200)
     (pod,) = await release.pods()
     assert "forbidden" not in (await installation.log(pod)).lower()
@@ -130,7 +130,7 @@ async def test_a_release_of_the_incumbents_chart_is_upgraded_in_place(release: R
     """
     installation, cluster = release.installation, release.installation.cluster
     await installation.add_backend()
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     values = {"image": installation.image, "class": release.namespace}
     await release.helm("install", values=values, chart=FORMER)
     workload = f"{RELEASE}-nginx-ingress-controller"

@@ -7,9 +7,9 @@ import re
 import pytest
 from cryptography import x509
 
-from tests.e2e.node.incumbent import BALANCER, Incumbent
+from tests.e2e.node.incumbent import Incumbent
 from tests.e2e.node.installation import Installation
-from tests.e2e.objects import tls_secret
+from tests.e2e.objects import BALANCER, tls_secret
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
 
@@ -20,7 +20,7 @@ TROUBLE = ("informer failed", "status not written", "event not sent", "leader el
 
 @pytest.fixture
 def incumbent(installation: Installation) -> Incumbent:
-    return Incumbent(installation.place, installation.image, installation.node)
+    return Incumbent(installation.env, installation.image, installation.node)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ async def test_everything_works_with_another_image(
     issued = authority.issue("shop.test")
     await incumbent.add_backend()
     await cluster.kubectl_apply(tls_secret(namespace, "shop-tls", *issued))
-    await incumbent.place.add_ingress("shop", tls="shop-tls")
+    await incumbent.env.add_ingress("shop", tls="shop-tls")
 
     answer = await eventually(lambda: incumbent.get("shop.test", "/x", tls=True), lambda answer: answer.status == 200)
     (backend,) = await incumbent.pods("echo")

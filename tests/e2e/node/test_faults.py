@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.e2e.node.aftermath import is_as_fresh, outage
 from tests.e2e.node.installation import SECURITY, Installation
 from tests.e2e.node.load import Load, load
-from tests.e2e.node.machine import Machine
+from tests.e2e.node.node_access import NodeAccess
+from tests.e2e.node.recovery import assert_same_as_fresh_start, seconds_disturbed
 from tests.waiting import eventually
 
 HOST = "shop.test"
@@ -50,7 +50,7 @@ Note = Callable[[str, object], None]
 async def shop(installation: Installation) -> Installation:
     await installation.install(container=CONTAINER, volumes=VOLUMES)
     await installation.add_backend()
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
     return installation
 
@@ -61,7 +61,7 @@ async def busy(shop: Installation) -> AsyncIterator[Load]:
         yield traffic
 
 
-async def felt(traffic: Load, since: float) -> float:
+async def disturbed_for(traffic: Load, since: float) -> float:
     """Wait until requests succeed again, and a little longer; return how many seconds some of them did not."""
 
     async def undisturbed() -> bool:
@@ -69,54 +69,54 @@ async def felt(traffic: Load, since: float) -> float:
         return sum(request.sent > last for request in traffic.requests if not request.failure) >= 50
 
     await eventually(undisturbed)
-    return outage(traffic, since)
+    return seconds_disturbed(traffic, since)
 
 
 async def serves_what_is_new(shop: Installation) -> None:
-    await shop.place.add_ingress("new")
+    await shop.env.add_ingress("new")
     await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
 
 
-async def test_a_killed_worker_is_replaced(shop: Installation, machine: Machine, record_property: Note) -> None:
+async def test_a_killed_worker_is_replaced(shop: Installation, node_access: NodeAccess, record_property: Note) -> None:
     pod = await shop.pod()
     async with busy(shop) as traffic:
         began = time.monotonic()
-        await machine.signal(pod, "worker", signal.SIGKILL)
-        record_property("disturbed for s", await felt(traffic, began))
+        await node_access.signal(pod, "worker", signal.SIGKILL)
+        record_property("disturbed for s", await disturbed_for(traffic, began))
     assert len(traffic.failures()) <= ONE_WORKER, traffic.failures()
     assert await shop.restarts(pod) == 0
     await serves_what_is_new(shop)
 
 
 async def test_a_killed_master_is_replaced_with_the_last_good_configuration(
-    shop: Installation, machine: Machine, record_property: Note
+    shop: Installation, node_access: NodeAccess, record_property: Note
 ) -> None:
     pod, reloads = await shop.pod(), await shop.reloads()
     async with busy(shop) as traffic:
         began = time.monotonic()
-        await machine.signal(pod, "master", signal.SIGKILL)
-        record_property("disturbed for s", await felt(traffic, began))
+        await node_access.signal(pod, "master", signal.SIGKILL)
+        record_property("disturbed for s", await disturbed_for(traffic, began))
     assert await shop.restarts(pod) == 0
-    assert await machine.zombies(pod) == 0
+    assert await node_access.zombies(pod) == 0
     assert [entry["how"] for entry in await shop.logged(pod, "nginx master ended")] == ["signal SIGKILL"]
     await eventually(lambda: shop.cluster.reasons(shop.namespace, pod), lambda found: "NginxRestarted" in found)
     assert await shop.reloads() == reloads + 1
     await serves_what_is_new(shop)
-    await is_as_fresh(shop, pod)
+    await assert_same_as_fresh_start(shop, pod)
 
 
 async def test_a_killed_controller_is_started_again_by_the_kubelet(
-    shop: Installation, machine: Machine, record_property: Note
+    shop: Installation, node_access: NodeAccess, record_property: Note
 ) -> None:
     pod = await shop.pod()
     async with busy(shop) as traffic:
         began = time.monotonic()
-        await machine.signal(pod, "init", signal.SIGKILL)
-        record_property("disturbed for s", await felt(traffic, began))
+        await node_access.signal(pod, "init", signal.SIGKILL)
+        record_property("disturbed for s", await disturbed_for(traffic, began))
     await shop.settled(1)
     assert await shop.restarts(pod) == 1
     await serves_what_is_new(shop)
-    await is_as_fresh(shop, pod)
+    await assert_same_as_fresh_start(shop, pod)
 
 
 async def test_a_container_out_of_memory_is_started_again(shop: Installation, record_property: Note) -> None:
@@ -125,7 +125,7 @@ async def test_a_container_out_of_memory_is_started_again(shop: Installation, re
         began = time.monotonic()
         with pytest.raises(AssertionError, match="137"):
             await shop.execute(pod, "python3", "-c", OVEREAT)
-        record_property("disturbed for s", await felt(traffic, began))
+        record_property("disturbed for s", await disturbed_for(traffic, began))
     await shop.settled(1)
     (status,) = (await shop.cluster.get("Pod", shop.namespace, pod))["status"]["containerStatuses"]
     assert (status["restartCount"], status["lastState"]["terminated"]["reason"]) == (1, "OOMKilled")
@@ -137,21 +137,21 @@ async def test_a_pod_deleted_by_force_is_replaced(shop: Installation, record_pro
     async with busy(shop) as traffic:
         began = time.monotonic()
         await shop.cluster.kubectl("delete", "pod", pod, "-n", shop.namespace, "--force", "--grace-period=0")
-        record_property("disturbed for s", await felt(traffic, began))
+        record_property("disturbed for s", await disturbed_for(traffic, began))
     await shop.settled(1)
     assert await shop.pod() != pod
     await serves_what_is_new(shop)
 
 
 async def test_a_pod_whose_sandbox_died_as_with_its_node_comes_back(
-    shop: Installation, machine: Machine, record_property: Note
+    shop: Installation, node_access: NodeAccess, record_property: Note
 ) -> None:
     pod = await shop.pod()
     address = (await shop.cluster.get("Pod", shop.namespace, pod))["status"]["podIP"]
     async with busy(shop) as traffic:
         began = time.monotonic()
-        await machine.signal(pod, "sandbox", signal.SIGKILL)
-        record_property("disturbed for s", await felt(traffic, began))
+        await node_access.signal(pod, "sandbox", signal.SIGKILL)
+        record_property("disturbed for s", await disturbed_for(traffic, began))
     await shop.settled(1)
     assert (await shop.cluster.get("Pod", shop.namespace, pod))["status"]["podIP"] != address
-    await is_as_fresh(shop, pod)
+    await assert_same_as_fresh_start(shop, pod)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 
 from headgate.k8s import LeaseTiming
-from tests.e2e.node.aftermath import is_ready
+from tests.e2e.leadership_history import LeadershipHistory, leadership_history, seconds_without_leader
 from tests.e2e.node.installation import Installation
-from tests.e2e.node.machine import Machine
+from tests.e2e.node.node_access import NodeAccess
+from tests.e2e.node.recovery import wait_ready
 from tests.e2e.objects import config_map
-from tests.e2e.witness import Witness, vacancy, watching
 from tests.waiting import eventually
 
 ADDRESSES = {"first": "203.0.113.1", "second": "203.0.113.2", "third": "203.0.113.3"}
@@ -28,46 +28,46 @@ async def start(installation: Installation, name: str) -> None:
         config_map(installation.namespace, settings, {"external-status-address": ADDRESSES[name]}),
         installation.bare_pod(name, "-report-ingress-status", f"-nginx-configmaps={installation.namespace}/{settings}"),
     )
-    await is_ready(installation.cluster, installation.namespace, name)
+    await wait_ready(installation.cluster, installation.namespace, name)
 
 
-async def written(installation: Installation, witness: Witness, ingress: str, *names: str) -> None:
+async def written(installation: Installation, history: LeadershipHistory, ingress: str, *names: str) -> None:
     """Wait until replicas *names* have written the status of *ingress*, in this order and nobody between them."""
     wanted = [ADDRESSES[name] for name in names]
-    if ingress not in witness.written:
-        await installation.place.add_ingress(ingress)
-    await eventually(lambda: witness.writers(ingress), lambda found: found == wanted)
+    if ingress not in history.written:
+        await installation.env.add_ingress(ingress)
+    await eventually(lambda: history.writers(ingress), lambda found: found == wanted)
 
 
 async def test_statuses_go_on_whatever_happens_to_the_leader(
-    installation: Installation, machine: Machine, record_property: Note
+    installation: Installation, node_access: NodeAccess, record_property: Note
 ) -> None:
     await installation.install(replicas=0)
     namespace = installation.namespace
-    async with watching(installation.place) as witness:
+    async with leadership_history(installation.env) as history:
         await start(installation, "first")
-        await written(installation, witness, "shop", "first")
+        await written(installation, history, "shop", "first")
         await start(installation, "second")
 
         # The container is started again under the same name, and leads on.
-        await machine.signal("first", "init", signal.SIGKILL)
-        await written(installation, witness, "one", "first")
-        assert await witness.holders() == ["first"]
+        await node_access.signal("first", "init", signal.SIGKILL)
+        await written(installation, history, "one", "first")
+        assert await history.holders() == ["first"]
 
         # Frozen, so that it cannot give the lease back before the kubelet kills it.
         began = time.monotonic()
-        await machine.signal("first", "init", signal.SIGSTOP)
+        await node_access.signal("first", "init", signal.SIGSTOP)
         await installation.cluster.kubectl("delete", "pod", "first", "-n", namespace, "--force", "--grace-period=0")
-        await written(installation, witness, "shop", "first", "second")
+        await written(installation, history, "shop", "first", "second")
         record_property("statuses go on after a dead leader, s", time.monotonic() - began)
-        assert await witness.holders() == ["first", "second"]
-        assert vacancy(witness.leases) >= TIMING.duration
-        await written(installation, witness, "two", "second")
+        assert await history.holders() == ["first", "second"]
+        assert seconds_without_leader(history.leases) >= TIMING.duration
+        await written(installation, history, "two", "second")
 
         await start(installation, "third")
         began = time.monotonic()
         await installation.cluster.delete("Pod", namespace, "second")
-        await written(installation, witness, "shop", "first", "second", "third")
+        await written(installation, history, "shop", "first", "second", "third")
         record_property("statuses go on after a leader that ended, s", time.monotonic() - began)
-        assert await witness.holders() == ["first", "second", "", "third"]
-        assert await witness.writers("one") == [ADDRESSES[name] for name in ("first", "second", "third")]
+        assert await history.holders() == ["first", "second", "", "third"]
+        assert await history.writers("one") == [ADDRESSES[name] for name in ("first", "second", "third")]

@@ -12,22 +12,21 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.node.aftermath import failing, is_as, is_ready
 from tests.e2e.node.backend import PORT
-from tests.e2e.node.installation import Installation
-from tests.e2e.node.load import Load, load
-from tests.e2e.node.machine import Machine
-from tests.e2e.node.parts import (
+from tests.e2e.node.control_plane import (
     RESTART_CONTAINERD,
     RESTART_KUBELET,
     START_API_SERVER,
     STOP_API_SERVER,
     compact_etcd,
-    needed,
-    run,
+    require_commands,
+    run_command,
 )
-from tests.e2e.objects import config_map, endpoint_slice
-from tests.e2e.test_rbac import ADDRESS
+from tests.e2e.node.installation import Installation
+from tests.e2e.node.load import Load, load
+from tests.e2e.node.node_access import NodeAccess
+from tests.e2e.node.recovery import assert_same_configuration, failed_informers, wait_ready
+from tests.e2e.objects import ADDRESS, config_map, endpoint_slice
 from tests.waiting import eventually
 
 HOST = "shop.test"
@@ -46,7 +45,7 @@ async def shop(installation: Installation) -> Installation:
     await installation.cluster.apply(settings)
     await installation.add_backend(replicas=2)
     for name in ("shop", "goes"):
-        await installation.place.add_ingress(name)
+        await installation.env.add_ingress(name)
     flags = ("-report-ingress-status", f"-nginx-configmaps={installation.namespace}/settings")
     await installation.install(*flags, replicas=2)
     await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
@@ -63,7 +62,7 @@ async def asked(traffic: Load) -> set[str]:
 
 
 async def all_recovered(shop: Installation) -> bool:
-    return not any([await failing(shop, pod) for pod in await names(shop)])
+    return not any([await failed_informers(shop, pod) for pod in await names(shop)])
 
 
 async def terms(shop: Installation) -> list[tuple[str, str, str]]:
@@ -77,28 +76,28 @@ async def terms(shop: Installation) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.disruptive
-async def test_the_api_server_is_away(shop: Installation, machine: Machine, record_property: Note) -> None:
-    needed(STOP_API_SERVER, START_API_SERVER)
+async def test_the_api_server_is_away(shop: Installation, node_access: NodeAccess, record_property: Note) -> None:
+    require_commands(STOP_API_SERVER, START_API_SERVER)
     await shop.add_backend("reserve")
     (reserve,) = await shop.pods("reserve")
     pods = await names(shop)
     reloads = [await shop.reloads(pod) for pod in pods]
     async with load(shop.plan(HOST, steady=2, fresh=2, pause=0.05)) as traffic:
-        await run(STOP_API_SERVER)
+        await run_command(STOP_API_SERVER)
         await asyncio.sleep(OUTAGE)
-        await run(START_API_SERVER)
+        await run_command(START_API_SERVER)
         began = time.monotonic()
         await eventually(lambda: all_recovered(shop))
         record_property(f"all informers back after {OUTAGE:g} s without and then s", time.monotonic() - began)
         assert [await shop.reloads(pod) for pod in pods] == reloads
 
-        await run(STOP_API_SERVER)
+        await run_command(STOP_API_SERVER)
         compacted = await compact_etcd()
-        await run(START_API_SERVER)
+        await run_command(START_API_SERVER)
         began = time.monotonic()
         # Before anybody watches again; what the cluster's own controllers would do with it takes them longer than us.
         await shop.cluster.apply(endpoint_slice(shop.namespace, "echo", reserve["status"]["podIP"], PORT))
-        await shop.place.add_ingress("new")
+        await shop.env.add_ingress("new")
         await shop.cluster.delete("Ingress", shop.namespace, "goes")
         await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await eventually(lambda: shop.get("goes.test"), lambda answer: answer.status == 404)
@@ -114,19 +113,19 @@ async def test_the_api_server_is_away(shop: Installation, machine: Machine, reco
     led = await terms(shop)
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(led)), led
     # A Pod of its own would be started when the kubelet follows the API server again; a container is at once.
-    await machine.signal(pods[1], "init", signal.SIGKILL)
+    await node_access.signal(pods[1], "init", signal.SIGKILL)
     await eventually(lambda: shop.restarts(pods[1]), lambda count: count == 1)
-    await is_ready(shop.cluster, shop.namespace, pods[1])
-    await is_as(shop, *pods)
+    await wait_ready(shop.cluster, shop.namespace, pods[1])
+    await assert_same_configuration(shop, *pods)
 
 
 @pytest.mark.parametrize("part", [RESTART_KUBELET, RESTART_CONTAINERD])
 async def test_a_part_of_the_node_is_restarted(shop: Installation, part: str, record_property: Note) -> None:
-    needed(part)
+    require_commands(part)
     pods = await names(shop)
     async with load(shop.plan(HOST, steady=2, fresh=2, pause=0.05)) as traffic:
         began = time.monotonic()
-        await run(part)
+        await run_command(part)
         await shop.scale(3, "echo")
         await shop.settled(3, "echo")
         record_property(f"{part}: a new Pod is ready after s", time.monotonic() - began)

@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager
 
 import yaml
 
-from tests.e2e.node.aftermath import failing
+from tests.e2e.environment import new_environment
 from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import load
-from tests.e2e.node.machine import Machine
-from tests.e2e.objects import Object, config_map, tls_secret
-from tests.e2e.place import settled
-from tests.e2e.test_rbac import ADDRESS, ROLE, may_list
+from tests.e2e.node.node_access import NodeAccess
+from tests.e2e.node.recovery import failed_informers
+from tests.e2e.objects import ADDRESS, Object, config_map, tls_secret
+from tests.e2e.service_account import ROLE, may_list
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
 
@@ -32,8 +32,8 @@ Note = Callable[[str, object], None]
 @asynccontextmanager
 async def another(installation: Installation) -> AsyncIterator[Installation]:
     """One more installation, in a namespace of its own and with a class of its own."""
-    async with settled(installation.cluster) as place:
-        yield Installation(place, installation.image, installation.node)
+    async with new_environment(installation.cluster) as env:
+        yield Installation(env, installation.image, installation.node)
 
 
 def rules(without: str = "") -> list[Object]:
@@ -46,11 +46,11 @@ def rules(without: str = "") -> list[Object]:
 
 async def withdraw(shop: Installation, rules: list[Object], resource: str, group: str = "") -> None:
     """Leave the Pods only *rules*; a watch that is open is not asked for its rights again, and so it is cut."""
-    machine = Machine(shop)
-    await machine.start()
+    node_access = NodeAccess(shop)
+    await node_access.start()
     await shop.account(rules)
-    await eventually(lambda: may_list(shop.place, resource, group), lambda allowed: not allowed)
-    await machine.cut(await shop.pod())
+    await eventually(lambda: may_list(shop.env, resource, group), lambda allowed: not allowed)
+    await node_access.cut(await shop.pod())
 
 
 async def lacking(shop: Installation) -> set[str]:
@@ -86,7 +86,7 @@ async def without_any_right(shop: Installation, record_property: Note) -> None:
     await shop.cluster.apply(config_map(shop.namespace, "settings", {"external-status-address": ADDRESS}))
     await shop.install("-report-ingress-status", f"-nginx-configmaps={shop.namespace}/settings")
     await shop.add_backend()
-    await shop.place.add_ingress("shop")
+    await shop.env.add_ingress("shop")
     await eventually(lambda: shop.cluster.addresses(shop.namespace, "shop"), lambda found: found == [ADDRESS])
     pod, reloads = await shop.pod(), await shop.reloads()
     async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
@@ -98,11 +98,11 @@ async def without_any_right(shop: Installation, record_property: Note) -> None:
 
         began = time.monotonic()
         await shop.account(rules())
-        await shop.place.add_ingress("new")
+        await shop.env.add_ingress("new")
         await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await eventually(lambda: shop.cluster.addresses(shop.namespace, "new"), lambda found: found == [ADDRESS])
         record_property("all rights used again after s", time.monotonic() - began)
-        await eventually(lambda: failing(shop), lambda found: not found)
+        await eventually(lambda: failed_informers(shop), lambda found: not found)
     assert traffic.failures() == []
     assert await repeated(shop) == []
     assert await shop.restarts(pod) == 0
@@ -112,16 +112,16 @@ async def without_secrets(shop: Installation, authority: Authority) -> None:
     await shop.install()
     await shop.add_backend()
     await shop.cluster.apply(tls_secret(shop.namespace, "shop-tls", *authority.issue(HOST)))
-    await shop.place.add_ingress("shop", tls="shop-tls")
+    await shop.env.add_ingress("shop", tls="shop-tls")
     await eventually(lambda: shop.get(HOST, tls=True), lambda answer: answer.status == 200)
     async with load(shop.plan(HOST, tls=True, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, rules(without="secrets"), "secrets")
-        await shop.place.add_ingress("new")
+        await shop.env.add_ingress("new")
         await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await eventually(lambda: lacking(shop), lambda found: found == {"secrets"})
 
         await shop.cluster.apply(tls_secret(shop.namespace, "late-tls", *authority.issue("late.test")))
-        await shop.place.add_ingress("late", tls="late-tls")
+        await shop.env.add_ingress("late", tls="late-tls")
         await shop.account(rules())
         await eventually(lambda: shop.get("late.test", tls=True), lambda answer: answer.status == 200)
     assert traffic.failures() == []
@@ -131,11 +131,11 @@ async def without_secrets(shop: Installation, authority: Authority) -> None:
 async def without_endpoints(shop: Installation) -> None:
     await shop.install()
     await shop.add_backend()
-    await shop.place.add_ingress("shop")
+    await shop.env.add_ingress("shop")
     await eventually(lambda: shop.get(HOST), lambda answer: answer.status == 200)
     async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, rules(without="endpointslices"), "endpointslices", "discovery.k8s.io")
-        await shop.place.add_ingress("new")
+        await shop.env.add_ingress("new")
         await eventually(lambda: shop.get("new.test"), lambda answer: answer.status == 200)
         await shop.scale(2, "echo")
         await shop.settled(2, "echo")

@@ -9,9 +9,9 @@ import re
 
 import pytest
 
+from tests.e2e.environment import Environment
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import Object, config_map, ingress, tls_secret
-from tests.e2e.place import Place
 from tests.e2e.replica import total
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
@@ -43,16 +43,16 @@ RELOADS = "nginx_ingress_controller_nginx_reloads_total"
 @pytest.fixture
 async def serving(installation: Installation, authority: Authority) -> Installation:
     """One that serves an Ingress with TLS, a mergeable one, and one that uses the Service's address."""
-    place, namespace = installation.place, installation.namespace
-    await place.cluster.apply(
+    env, namespace = installation.env, installation.namespace
+    await env.cluster.apply(
         config_map(namespace, "settings", SETTINGS),
         tls_secret(namespace, "shop-tls", *authority.issue("shop.test")),
         helm_release(namespace),
-        *mergeable(place),
+        *mergeable(env),
     )
-    await place.add_ingress("shop", tls="shop-tls")
-    await place.add_ingress("steady", use_cluster_ip="true")
-    await place.add_ingress("refused", lb_method="by dice")
+    await env.add_ingress("shop", tls="shop-tls")
+    await env.add_ingress("steady", use_cluster_ip="true")
+    await env.add_ingress("refused", lb_method="by dice")
     await installation.add_backend()
     await installation.install(f"-nginx-configmaps={namespace}/settings", "-log-level=trace", "-log-format=glog")
     # The node learns a little later than the API server where its ports lead.
@@ -60,11 +60,11 @@ async def serving(installation: Installation, authority: Authority) -> Installat
     return installation
 
 
-def mergeable(place: Place) -> list[Object]:
+def mergeable(env: Environment) -> list[Object]:
     """A master for ``cafe.test`` and a minion for its ``/tea``."""
-    master = ingress(place.name, "cafe", place.name, host="cafe.test", annotations=kind("master"))
+    master = ingress(env.name, "cafe", env.name, host="cafe.test", annotations=kind("master"))
     del master["spec"]["rules"][0]["http"]
-    minion = ingress(place.name, "tea", place.name, host="cafe.test", path="/tea", annotations=kind("minion"))
+    minion = ingress(env.name, "tea", env.name, host="cafe.test", path="/tea", annotations=kind("minion"))
     return [master, minion]
 
 
@@ -126,7 +126,7 @@ async def test_metrics_are_there_under_their_names(serving: Installation) -> Non
 
 
 async def test_reloads_are_few(serving: Installation, authority: Authority) -> None:
-    namespace, cluster, place = serving.namespace, serving.cluster, serving.place
+    namespace, cluster, env = serving.namespace, serving.cluster, serving.env
     assert await serving.reloads() == 1
     old = await serving.handshake("shop.test")
     assert old is not None
@@ -144,7 +144,7 @@ async def test_reloads_are_few(serving: Installation, authority: Authority) -> N
     assert (await serving.get("steady.test")).status == 200
 
     names = [f"new{number}" for number in range(10)]
-    await asyncio.gather(*map(place.add_ingress, names))
+    await asyncio.gather(*map(env.add_ingress, names))
     for name in names:
         await eventually(lambda host=f"{name}.test": serving.get(host), lambda answer: answer.status == 200)
     assert await serving.metric(RELOADS, reason="endpoints") == 0
@@ -152,7 +152,7 @@ async def test_reloads_are_few(serving: Installation, authority: Authority) -> N
 
 
 async def test_events_are_counted_up(serving: Installation) -> None:
-    namespace, cluster, place = serving.namespace, serving.cluster, serving.place
+    namespace, cluster, env = serving.namespace, serving.cluster, serving.env
 
     async def told(name: str) -> dict[str, tuple[int, str, str]]:
         """The reasons of the Events about an Ingress, each with its count, its own name and its message."""
@@ -164,13 +164,13 @@ async def test_events_are_counted_up(serving: Installation) -> None:
     count, name, message = once["AddedOrUpdated"]
     assert (count, message) == (1, added)
     assert re.fullmatch(r"steady\.[0-9a-f]+", name)
-    await place.add_ingress("steady", use_cluster_ip="true", proxy_read_timeout="50s")
+    await env.add_ingress("steady", use_cluster_ip="true", proxy_read_timeout="50s")
     twice = await eventually(lambda: told("steady"), lambda found: found["AddedOrUpdated"][0] > 1)
     assert twice == {"AddedOrUpdated": (2, name, added)}
 
     refused = (await told("refused"))["Rejected"]
     assert refused[2].startswith(f"{namespace}/refused was rejected: with error: ")
-    await place.add_ingress("shop", tls="no-such-secret")
+    await env.add_ingress("shop", tls="no-such-secret")
     warned = await eventually(lambda: told("shop"), lambda found: "AddedOrUpdatedWithWarning" in found)
     beginning = f"Configuration for {namespace}/shop was added or updated with warning(s): "
     assert warned["AddedOrUpdatedWithWarning"][2].startswith(beginning)

@@ -30,7 +30,7 @@ async def customers(plan: Plan) -> AsyncIterator[list[Load]]:
 async def test_a_rolling_update_loses_nothing(installation: Installation, record_property: Note) -> None:
     await installation.install(replicas=2)
     await installation.add_backend(replicas=2)
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
     old = {pod["metadata"]["name"] for pod in await installation.pods()}
     async with customers(installation.plan(HOST)) as loads:
@@ -48,7 +48,7 @@ async def test_scaling_up_and_down_loses_nothing_over_https(
     await installation.install("--shutdown-grace-period=3")
     await installation.add_backend(replicas=2)
     await installation.cluster.apply(tls_secret(installation.namespace, "shop-tls", *authority.issue(HOST)))
-    await installation.place.add_ingress("shop", tls="shop-tls")
+    await installation.env.add_ingress("shop", tls="shop-tls")
     await eventually(lambda: installation.get(HOST, tls=True), lambda answer: answer.status == 200)
     async with customers(installation.plan(HOST, tls=True)) as loads:
         for replicas in (3, 1):

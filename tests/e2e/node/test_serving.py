@@ -9,7 +9,7 @@ from tests.waiting import eventually
 async def test_an_ingress_is_served_through_the_node_port(installation: Installation) -> None:
     await installation.install()
     await installation.add_backend()
-    await installation.place.add_ingress("shop")
+    await installation.env.add_ingress("shop")
     answer = await eventually(lambda: installation.get("shop.test", "/x"), lambda answer: answer.status == 200)
     (pod,) = await installation.pods("echo")
     assert answer.text == f"{pod['metadata']['name']} GET /x"

@@ -7,26 +7,26 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.e2e.cluster import Cluster
+from tests.e2e.environment import new_environment
 from tests.e2e.node.backend import backend
 from tests.e2e.node.installation import Installation
 from tests.e2e.objects import ingress, ingress_class
-from tests.e2e.place import settled
 from tests.waiting import eventually
 
 
 @pytest.fixture
 async def neighbour(installation: Installation, cluster: Cluster) -> AsyncIterator[Installation]:
     """Another Headgate with a class and a namespace of its own."""
-    async with settled(cluster) as place:
-        yield Installation(place, installation.image, installation.node)
+    async with new_environment(cluster) as env:
+        yield Installation(env, installation.image, installation.node)
 
 
 async def add_shops(installation: Installation, *namespaces: str) -> None:
     """A backend in each namespace, and an Ingress for a host of the namespace's name."""
-    place = installation.place
+    env = installation.env
     for namespace in namespaces:
-        await place.cluster.apply(*backend(namespace, "echo", installation.image))
-        await place.cluster.apply(ingress(namespace, "shop", place.name, host=f"{namespace}.test"))
+        await env.cluster.apply(*backend(namespace, "echo", installation.image))
+        await env.cluster.apply(ingress(namespace, "shop", env.name, host=f"{namespace}.test"))
 
 
 async def serves(installation: Installation, *hosts: str, out_of: tuple[str, ...]) -> None:
@@ -42,17 +42,17 @@ async def serves(installation: Installation, *hosts: str, out_of: tuple[str, ...
 
 
 async def test_by_list_and_by_label(installation: Installation) -> None:
-    place, cluster = installation.place, installation.cluster
-    namespaces = first, second, third = tuple(f"{place.name}-{suffix}" for suffix in "abc")
+    env, cluster = installation.env, installation.cluster
+    namespaces = first, second, third = tuple(f"{env.name}-{suffix}" for suffix in "abc")
     for namespace in namespaces:
-        await place.add_namespace(namespace)
+        await env.add_namespace(namespace)
     await add_shops(installation, *namespaces)
     await installation.install(f"-watch-namespace={first},{second}")
     await serves(installation, first, second, out_of=namespaces)
 
-    label = {"team": place.name}
+    label = {"team": env.name}
     await cluster.merge("Namespace", "", third, {"metadata": {"labels": label}})
-    await cluster.apply(installation.deployment(f"-watch-namespace-label=team={place.name}", revision="2"))
+    await cluster.apply(installation.deployment(f"-watch-namespace-label=team={env.name}", revision="2"))
     await installation.settled(1)
     await serves(installation, third, out_of=namespaces)
     await cluster.merge("Namespace", "", first, {"metadata": {"labels": label}})
@@ -62,22 +62,22 @@ async def test_by_list_and_by_label(installation: Installation) -> None:
 
 
 async def test_two_classes_side_by_side(installation: Installation, neighbour: Installation) -> None:
-    here, there, place = installation, neighbour, installation.place
+    here, there, env = installation, neighbour, installation.env
     hosts = ("shop", "other")
     # An IngressClass that nobody has made is taken to be the controller's own, and may come later.
     await there.cluster.delete("IngressClass", "", there.namespace)
-    await place.add_ingress("shop")
-    await place.cluster.apply(ingress(place.name, "other", there.namespace, host="other.test"))
+    await env.add_ingress("shop")
+    await env.cluster.apply(ingress(env.name, "other", there.namespace, host="other.test"))
     await here.install()
     await there.install()
     await serves(here, "shop", out_of=hosts)
     await serves(there, "other", out_of=hosts)
 
     await there.cluster.apply(ingress_class(there.namespace))
-    await place.cluster.apply(ingress(place.name, "shop", there.namespace, host="shop.test"))
+    await env.cluster.apply(ingress(env.name, "shop", there.namespace, host="shop.test"))
     await serves(there, "shop", "other", out_of=hosts)
     await serves(here, out_of=hosts)
-    await place.cluster.apply(ingress(place.name, "other", place.name, host="other.test"))
+    await env.cluster.apply(ingress(env.name, "other", env.name, host="other.test"))
     await serves(here, "other", out_of=hosts)
     await serves(there, "shop", out_of=hosts)
     # Each has a Lease of its own and leads.

@@ -19,7 +19,7 @@ print(json.dumps({str(at.relative_to(root)): at.read_text() for at in root.rglob
 """
 
 
-def outage(traffic: Load, since: float) -> float:
+def seconds_disturbed(traffic: Load, since: float) -> float:
     """Seconds from *since* until the last request that failed had ended; 0 if none failed."""
     return max((request.ended - since for request in traffic.requests if request.failure), default=0.0)
 
@@ -31,7 +31,7 @@ async def configuration(installation: Installation, pod: str) -> dict[str, str]:
     return files
 
 
-async def failing(installation: Installation, pod: str = "") -> set[str]:
+async def failed_informers(installation: Installation, pod: str = "") -> set[str]:
     """The informers of *pod*, or of the only Pod, whose last word is that they failed."""
     last: dict[str, str] = {}
     for entry in await installation.lines(pod or await installation.pod()):
@@ -40,24 +40,24 @@ async def failing(installation: Installation, pod: str = "") -> set[str]:
     return {name for name, message in last.items() if message == "informer failed"}
 
 
-async def is_as_fresh(installation: Installation, pod: str) -> None:
+async def assert_same_as_fresh_start(installation: Installation, pod: str) -> None:
     """Start another Pod as those of the Deployment and compare what it makes of the cluster with what *pod* has."""
     cluster, namespace = installation.cluster, installation.namespace
     template = (await cluster.get("Deployment", namespace, NAME))["spec"]["template"]
     meta = {"namespace": namespace, "name": "fresh", "labels": {"app": "fresh"}}
     await cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]})
-    await is_ready(cluster, namespace, "fresh")
-    await is_as(installation, pod, "fresh")
+    await wait_ready(cluster, namespace, "fresh")
+    await assert_same_configuration(installation, pod, "fresh")
 
 
-async def is_as(installation: Installation, pod: str, fresh: str) -> None:
+async def assert_same_configuration(installation: Installation, pod: str, fresh: str) -> None:
     """Compare what *pod* has with what the Pod *fresh* made of the cluster when it started."""
     wanted = await configuration(installation, fresh)
     assert any(name.startswith("conf.d/") for name in wanted)
     await eventually(lambda: configuration(installation, pod), lambda found: found == wanted)
 
 
-async def is_ready(cluster: Cluster, namespace: str, pod: str) -> None:
+async def wait_ready(cluster: Cluster, namespace: str, pod: str) -> None:
     """Wait until *pod* is ready."""
 
     async def conditions() -> dict[str, str]:

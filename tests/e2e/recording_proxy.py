@@ -26,7 +26,7 @@ HOP = {"connection", "transfer-encoding", "content-length", "content-encoding", 
 """Headers that belong to one connection, or that are written anew."""
 
 
-class Asked(NamedTuple):
+class ApiRequest(NamedTuple):
     """A request, as RBAC sees it; *name* is also the one that a field selector limits a list to."""
 
     verb: str
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     name: str = ""
 
 
-def asked(request: web.BaseRequest) -> Asked:
+def asked(request: web.BaseRequest) -> ApiRequest:
     """Read a request as the API server's authorizer does."""
     found = PATH.fullmatch(request.path)
     assert found, request.path
@@ -44,10 +44,10 @@ def asked(request: web.BaseRequest) -> Asked:
     resource = f"{parts['plural']}/{parts['subresource']}" if parts["subresource"] else parts["plural"]
     name = parts["name"] or dict([request.query.get("fieldSelector", "=").split("=", 1)]).get("metadata.name", "")
     reading = "watch" if "watch" in request.query else "get" if parts["name"] else "list"
-    return Asked(VERBS.get(request.method, reading), parts["group"], resource, parts["namespace"], name)
+    return ApiRequest(VERBS.get(request.method, reading), parts["group"], resource, parts["namespace"], name)
 
 
-class Recorder:
+class RecordingProxy:
     """Passes requests on as they are, with the credentials they bring."""
 
     def __init__(self, config: ClusterConfig) -> None:
@@ -55,8 +55,8 @@ class Recorder:
         self._context = tls.context(config, b"", b"") if config.server.startswith("https:") else True
         self._name = config.tls_server_name or None
         self.url = ""
-        self.asked: set[Asked] = set()
-        self.refused: set[Asked] = set()
+        self.asked: set[ApiRequest] = set()
+        self.refused: set[ApiRequest] = set()
 
     async def _pass(self, request: web.BaseRequest) -> web.StreamResponse:
         what = asked(request)
@@ -74,7 +74,7 @@ class Recorder:
             return answer
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[Recorder]:
+    async def listening(self) -> AsyncIterator[RecordingProxy]:
         """Listen on loopback while the block runs."""
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as self._session:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.directories import short_directory
 from tests.e2e.cluster import Cluster
 from tests.e2e.objects import endpoint_slice, ingress, ingress_class, service
 from tests.e2e.replica import Replica
 
-OURS = {"headgate.test/e2e": "true"}
+LABEL = {"headgate.test/e2e": "true"}
 """The label of every namespace that these tests make; what a killed run left behind is found by it."""
 
 
-class Place:
+class Environment:
     """A namespace and an ingress class, both called *name*, and the replicas that serve them."""
 
     def __init__(self, cluster: Cluster, name: str, root: Path) -> None:
@@ -27,11 +26,11 @@ class Place:
         """Address and port of the backend, once the fixture ``echo`` runs."""
         self._root = root
         self._namespaces: list[str] = []
-        self._rubbish: list[tuple[str, str, str]] = [("IngressClass", "", name)]
+        self._to_delete: list[tuple[str, str, str]] = [("IngressClass", "", name)]
         self.replicas: list[Replica] = []
 
     async def add_namespace(self, name: str, labels: dict[str, str] | None = None) -> None:
-        meta = {"name": name, "labels": OURS | (labels or {})}
+        meta = {"name": name, "labels": LABEL | (labels or {})}
         self._namespaces.append(name)
         await self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": meta})
 
@@ -49,7 +48,7 @@ class Place:
 
     def discard_later(self, kind: str, namespace: str, name: str) -> None:
         """Delete an object at the end that goes with no namespace."""
-        self._rubbish.append((kind, namespace, name))
+        self._to_delete.append((kind, namespace, name))
 
     def replica(self, *flags: str, name: str = "replica") -> Replica:
         """Prepare a Headgate of our class; its Pod is said to be *name*. It is stopped at the end."""
@@ -65,33 +64,25 @@ class Place:
         await found.start()
         return found
 
-    async def leave(self) -> None:
+    async def clean_up(self) -> None:
         """Stop and delete everything; namespaces are emptied by the cluster in its own time."""
         for replica in self.replicas:
             await replica.discard()
         for name in self._namespaces:
             await self.cluster.delete("Namespace", "", name)
-        for kind, namespace, name in self._rubbish:
+        for kind, namespace, name in self._to_delete:
             await self.cluster.delete(kind, namespace, name)
 
 
-def short_directory() -> Path:
-    """Make a directory whose name leaves room for those of sockets, and that nginx's workers may enter."""
-    path = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
-    path.chmod(0o755)
-    return path
-
-
 @asynccontextmanager
-async def settled(cluster: Cluster) -> AsyncIterator[Place]:
+async def new_environment(cluster: Cluster) -> AsyncIterator[Environment]:
     """Make a namespace and an ingress class that nobody else uses; at the end they go, with all replicas."""
     name = f"hg-e2e-{secrets.token_hex(4)}"
-    root = short_directory()
-    place = Place(cluster, name, root)
-    try:
-        await place.add_namespace(name)
-        await cluster.apply(ingress_class(name))
-        yield place
-    finally:
-        await place.leave()
-        shutil.rmtree(root, ignore_errors=True)
+    with short_directory() as root:
+        env = Environment(cluster, name, root)
+        try:
+            await env.add_namespace(name)
+            await cluster.apply(ingress_class(name))
+            yield env
+        finally:
+            await env.clean_up()

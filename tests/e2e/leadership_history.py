@@ -1,4 +1,4 @@
-"""Who led and who wrote, as the API server saw it."""
+"""Which replicas led and wrote statuses, as the API server saw it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from headgate.api import Ingress, Lease, LeaseSpec
 from headgate.k8s import Informer, Resources
 from headgate.problems import ObjectRef
+from tests.background import in_background
 from tests.e2e.cluster import Cluster
-from tests.e2e.place import Place
+from tests.e2e.environment import Environment
 
 
-class Witness:
+class LeadershipHistory:
     """Watches a namespace and notes every state of its Ingress statuses and of its Lease, in their order."""
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
@@ -50,17 +51,14 @@ class Witness:
 
 
 @asynccontextmanager
-async def watching(place: Place) -> AsyncIterator[Witness]:
-    witness = Witness(place.cluster, place.name)
-    running = asyncio.create_task(witness.run())
-    try:
-        yield witness
-        assert not running.done(), "the witness looked away"
-    finally:
-        running.cancel()
+async def leadership_history(env: Environment) -> AsyncIterator[LeadershipHistory]:
+    """Record while the block runs."""
+    history = LeadershipHistory(env.cluster, env.name)
+    async with in_background(history.run()):
+        yield history
 
 
-def vacancy(leases: list[LeaseSpec]) -> float:
+def seconds_without_leader(leases: list[LeaseSpec]) -> float:
     """Seconds between the last renewal of one holder and the first of the next."""
     for before, after in itertools.pairwise(leases):
         if before.holder_identity != after.holder_identity:

@@ -19,13 +19,13 @@ ETCD = "E2E_ETCD"
 """URL at which etcd answers in JSON (its gRPC gateway); left out where it cannot be reached."""
 
 
-def needed(*names: str) -> None:
+def require_commands(*names: str) -> None:
     """Skip the test if the environment does not have these commands."""
     if missing := [name for name in names if not os.environ.get(name)]:
         pytest.skip(f"not set: {', '.join(missing)}")
 
 
-async def run(name: str) -> None:
+async def run_command(name: str) -> None:
     """Run the command that the environment has under *name*."""
     process = await asyncio.create_subprocess_shell(os.environ[name], stdout=asyncio.subprocess.DEVNULL)
     assert await process.wait() == 0, f"{name} failed"

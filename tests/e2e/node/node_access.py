@@ -10,7 +10,7 @@ from tests.e2e.node.installation import Installation
 from tests.e2e.objects import Object
 from tests.waiting import eventually
 
-NAME = "machine"
+NAME = "node-access"
 Role = Literal["init", "master", "worker", "container", "sandbox"]
 """The first process of a container, an nginx master or worker in it, all in it, all of its Pod."""
 
@@ -69,19 +69,19 @@ print(json.dumps([read(pid, "stat").rpartition(")")[2].split()[0] for pid in pid
 RUN = "import os; exec(os.environ['AGENT'])"
 
 
-class Machine:
+class NodeAccess:
     """Root on the node, by way of a privileged Pod that sees the node's processes."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
-        self._place = installation.place
+        self._env = installation.env
 
     async def start(self) -> None:
         """Run the Pod; it goes with the namespace."""
-        await self._place.cluster.apply(self._pod())
+        await self._env.cluster.apply(self._pod())
 
         async def runs() -> bool:
-            found = await self._place.cluster.get("Pod", self._place.name, NAME)
+            found = await self._env.cluster.get("Pod", self._env.name, NAME)
             return bool(found["status"].get("phase") == "Running")
 
         await eventually(runs)
@@ -100,7 +100,7 @@ class Machine:
             "terminationGracePeriodSeconds": 0,
             "automountServiceAccountToken": False,
         }
-        meta = {"namespace": self._place.name, "name": NAME}
+        meta = {"namespace": self._env.name, "name": NAME}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     async def signal(self, pod: str, role: Role, number: signal.Signals) -> None:
@@ -116,7 +116,7 @@ class Machine:
         return (await self._act(pod, "container", "look")).count("Z")
 
     async def _act(self, pod: str, role: Role, action: str) -> list[str]:
-        (status,) = (await self._place.cluster.get("Pod", self._place.name, pod))["status"]["containerStatuses"]
+        (status,) = (await self._env.cluster.get("Pod", self._env.name, pod))["status"]["containerStatuses"]
         container = status["containerID"].rpartition("/")[2]
         answer = await self._installation.execute(NAME, "python3", "-c", RUN, container, role, action)
         states: list[str] = json.loads(answer)
