@@ -24,7 +24,8 @@ from headgate.problems import ObjectRef
 from headgate.reporting.http import BadCertificateError, Listener, Login, metrics_app, serving, tls_context
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, Verdict
-from tests.k8s.apiserver import ApiServer, running
+from tests.background import in_background
+from tests.k8s.apiserver import ApiServer
 from tests.k8s.certificates import Authority
 
 POD = Subject(ObjectRef("Pod", "ours", "headgate-0"), "uid-1")
@@ -91,7 +92,7 @@ async def scraping(source: Client | Folder) -> AsyncIterator[Scrape]:
     await scrape.secrets.read()
     app = metrics_app(Metrics("nginx"), lambda: scrape.secrets.login)
     listener = Listener(0, "-prometheus-metrics-listen-port", "127.0.0.1", scrape.secrets.tls)
-    async with serving(app, listener) as port, running(scrape.secrets.run()):
+    async with serving(app, listener) as port, in_background(scrape.secrets.run()):
         scrape.port = port
         await scrape._waiting.wait()
         yield scrape
@@ -177,7 +178,7 @@ async def test_a_folder_is_followed_too(tmp_path: Path) -> None:
     scrape = Scrape(folder, given("-prometheus-basic-auth-secret=ours/login"))
     await scrape.secrets.read()
     assert scrape.secrets.login == Login(b"prom", b"first")
-    async with running(folder.run()), running(scrape.secrets.run()):
+    async with in_background(folder.run()), in_background(scrape.secrets.run()):
         write("second")
         async with asyncio.timeout(10):
             while scrape.secrets.login != Login(b"prom", b"second"):

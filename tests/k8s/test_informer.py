@@ -504,16 +504,16 @@ async def test_an_outage_is_one_line_whoever_meets_it(
 ) -> None:
     with caplog.at_level(logging.INFO, "headgate"):
         async with following(client) as ingresses, following(client, ConfigMap) as maps:
-            await server.until(lambda: server.watching("ingresses") and server.watching("configmaps"))
+            await eventually(lambda: server.watching("ingresses") and server.watching("configmaps"))
             server.fail("GET", "ingresses|configmaps", status=503, times=1_000_000)
             server.cut_watches()
-            await ingresses.until(lambda: len(ingresses.pauses) > 1)
-            await maps.until(lambda: len(maps.pauses) > 1)
+            await eventually(lambda: len(ingresses.pauses) > 1)
+            await eventually(lambda: len(maps.pauses) > 1)
             server.mend()
             server.put(ingress("cafe"))
             server.put(config_map("menu", tea="1"))
-            await ingresses.until(lambda: ingresses.names() == {"cafe"})
-            await maps.until(lambda: maps.names() == {"menu"})
+            await eventually(lambda: ingresses.names() == {"cafe"})
+            await eventually(lambda: maps.names() == {"menu"})
     assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"]
 
 

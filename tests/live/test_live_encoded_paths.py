@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from headgate.validation.text import path_fault
 from headgate.validation.uri import unreachable
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import Json, ingress, path
+from tests.live.json_objects import Json, ingress, path
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,13 +41,13 @@ def url(uri: str) -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str) -> AsyncIterator[Stage]:
-    async with served(objects(), binary=build, problems=["can never match", *REFUSED]) as stage:
-        yield stage
+async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
+    async with served(objects(), binary=nginx_binary, problems=["can never match", *REFUSED]) as nginx:
+        yield nginx
 
 
-async def test_who_asks_for_the_url_is_answered_or_the_owner_is_told(stage: Stage) -> None:
-    async with stage.client() as client:
+async def test_who_asks_for_the_url_is_answered_or_the_owner_is_told(nginx: ServingNginx) -> None:
+    async with nginx.client() as client:
 
         async def reached(name: str, uri: str, kind: str) -> bool:
             """Whether *uri*, or where that may end anywhere also what begins so, is answered by the backend."""

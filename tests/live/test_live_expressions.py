@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.live.knobs.hosts import certificate, host, secure
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import path
+from tests.live.json_objects import path
+from tests.live.knobs.hosts import certificate, host, tls_host
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,7 +32,7 @@ GROUPS = ("secret_dir_path", "connection_upgrade", "http_upgrade", "args", "ssl_
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str) -> AsyncIterator[Stage]:
+async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
     hosts = [
         host(name, path(name, expression, "ImplementationSpecific"), path_regex="case_sensitive")
         for name, (expression, *_) in EXPRESSIONS.items()
@@ -41,19 +41,21 @@ async def stage(build: str) -> AsyncIterator[Stage]:
         host(f"group{i}", path("a", f"/(?<{group}>x)", "ImplementationSpecific"), path_regex="case_sensitive")
         for i, group in enumerate(GROUPS)
     ]
-    hosts += [certificate(), secure("secure", websocket_services="secure")]
-    async with served(hosts, binary=build, problems=[f"a group called {name}, which" for name in GROUPS]) as stage:
-        yield stage
+    hosts += [certificate(), tls_host("secure", websocket_services="secure")]
+    async with served(
+        hosts, binary=nginx_binary, problems=[f"a group called {name}, which" for name in GROUPS]
+    ) as nginx:
+        yield nginx
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-async def test_an_expression_matches_as_pcre_has_it(stage: Stage, name: str) -> None:
+async def test_an_expression_matches_as_pcre_has_it(nginx: ServingNginx, name: str) -> None:
     _, matching, others = EXPRESSIONS[name]
-    found = {uri for uri in matching | others if (await stage.get(f"{name}.test", uri)).text == name}
+    found = {uri for uri in matching | others if (await nginx.get(f"{name}.test", uri)).text == name}
     assert found == matching
 
 
-async def test_variables_that_others_read_keep_their_values(stage: Stage) -> None:
-    answer = await stage.get("secure.test", "/?a=1", tls=True, headers={"Upgrade": "websocket"})
+async def test_variables_that_others_read_keep_their_values(nginx: ServingNginx) -> None:
+    answer = await nginx.get("secure.test", "/?a=1", tls=True, headers={"Upgrade": "websocket"})
     assert answer.text == "secure"
-    assert stage.backend("secure").last.headers["Connection"] == "upgrade"
+    assert nginx.backend("secure").last.headers["Connection"] == "upgrade"

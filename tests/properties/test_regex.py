@@ -19,7 +19,7 @@ from headgate.nginx.expressions import refused
 from headgate.settings.regex import OURS, regex_fault
 from headgate.translate.locations import RESOURCE_VARIABLES
 from headgate.validation.text import path_fault
-from tests.binaries import BINARIES
+from tests.nginx_binaries import BINARIES
 
 ATOMS = (
     "a", "/", ".", "-", "]", "}", "{", "{,", "{x}", '"', "'", ";", "#", "$", "^", " ", "|", "||", ")", "(", "(?", "\\",
