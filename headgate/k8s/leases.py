@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import time
@@ -106,13 +107,16 @@ class LeaderElector:
         return self._holder
 
     async def run(self) -> None:
-        """Campaign and lead for ever; ends only by cancellation, which gives the Lease back."""
+        """Campaign and lead for ever; ends only by cancellation, which gives the Lease back, even if it comes twice."""
         try:
             while True:
                 await self._attempt()
                 await self._pause(self._timing.retry if self._leading else jittered(self._timing.retry))
         finally:
-            await self._resign()
+            resigning = asyncio.ensure_future(self._resign())
+            while not resigning.done():  # it has a time limit of its own
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.shield(resigning)
 
     async def _attempt(self) -> None:
         """Try once to get or renew the Lease, no longer than leadership would last without."""

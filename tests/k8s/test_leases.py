@@ -128,6 +128,19 @@ async def test_a_leader_that_leaves_hands_over_at_once(server: ApiServer, clock:
     await two_context.__aexit__(None, None, None)
 
 
+async def test_the_lease_is_given_back_though_the_leader_is_cancelled_once_more_meanwhile(
+    server: ApiServer, clock: Clock
+) -> None:
+    async with Client(ClusterConfig(server=server.url)) as client:
+        campaign = asyncio.ensure_future(Replica(client, "one", clock).elector.run())
+        await clock.settled(1)
+        server.fail("GET", "leases", where=lambda _: campaign.cancel() and False)
+        campaign.cancel()
+        await asyncio.wait([campaign])
+    assert campaign.cancelled()
+    assert lease(server)["holderIdentity"] == ""
+
+
 async def test_a_leader_that_died_is_replaced_after_the_duration(server: ApiServer, clock: Clock) -> None:
     body = {"holderIdentity": "dead", "leaseDurationSeconds": 30, "renewTime": "2199-01-01T00:00:00.000000Z"}
     server.put({"kind": "Lease", "metadata": {"namespace": "ingress", "name": "headgate-leader"}, "spec": body})
