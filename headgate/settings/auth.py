@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from headgate.settings.dialect import Scope
@@ -9,14 +10,19 @@ from headgate.settings.parsers import Unfit, accepts, dns_name
 from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Quoted, plain_text
 
+_QUOTABLE = re.compile(r'["\\]')
+
 
 @accepts(plain_text.words)
 def realm(text: str) -> Quoted:
-    """Parse a realm; ``off`` would turn the authentication off (ngx_http_auth_basic_module)."""
+    """Parse a realm; ``off`` would turn the authentication off (ngx_http_auth_basic_module).
+
+    nginx prints it between double quotes as it is, so it is written as a quoted-string (RFC 9110 §5.6.4).
+    """
     found = plain_text(text)
     if found == "off":
         raise Unfit("a realm that would turn the authentication off; remove basic-auth-secret if that is meant")
-    return found
+    return Quoted(_QUOTABLE.sub(r"\\\g<0>", found))
 
 
 class AuthSettings(Settings):
@@ -43,8 +49,9 @@ class AuthSettings(Settings):
             Where.ANNOTATION,
             requires="basic-auth-secret",
             parse=realm,
+            empty=True,
             directive="auth_basic",
             example="Staff only",
-            differs="`off` is refused: nginx would ask nobody.",
+            differs="`off` is refused: nginx would ask nobody. A quote or a backslash inside is escaped in the header.",
         ),
     ] = Quoted("")

@@ -23,7 +23,7 @@ SMALLEST = 1024
 
 @accepts(Size.words)
 def optional_size(text: str) -> Size | None:
-    """Parse a size; an empty text says nothing, as the incumbent allows for this knob alone."""
+    """Parse a size; an empty text says nothing, as the incumbent has it."""
     return Size.parse(text) if text.strip() else None
 
 

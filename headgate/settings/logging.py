@@ -13,15 +13,15 @@ from headgate.settings.values import Quoted, Words, unescaped
 
 @accepts("lines of text with variables")
 def log_format(text: str) -> tuple[Quoted, ...]:
-    """Parse a log format: every line is one quoted fragment, as the incumbent joins them."""
+    """Parse a log format: every line is one quoted fragment, and each but the first begins with a space."""
     if "\x00" in text:
         raise Unfit("text with a NUL byte")
     if has_loose_dollar(text):
         raise Unfit("a format with a $ that begins no variable; write $name or ${name}")
-    lines = tuple(Quoted(unescaped(line)) for line in text.replace("\r\n", "\n").split("\n") if line)
+    lines = [unescaped(line) for line in text.replace("\r\n", "\n").split("\n") if line]
     if not lines:
         raise Unfit("a format without a line")
-    return lines
+    return tuple(Quoted(f" {line}" if i else line) for i, line in enumerate(lines))
 
 
 _SYSLOG = re.compile(

@@ -12,10 +12,10 @@ from headgate.settings.values import Snippet
 
 @accepts("lines of nginx configuration")
 def snippet(text: str) -> Snippet:
-    """Take lines of configuration as they are; only a NUL byte is refused."""
+    """Take lines of configuration as they are; only a NUL byte is refused. Blank ones are no snippet."""
     if "\x00" in text:
         raise Unfit("text with a NUL byte")
-    return Snippet(text)
+    return Snippet(text if text.strip() else "")
 
 
 @accepts("Jinja2 template")
@@ -42,6 +42,7 @@ class SnippetSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=snippet,
+            empty=True,
             directive="",
             context="main",
             example="worker_priority -5;",
@@ -55,6 +56,7 @@ class SnippetSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=snippet,
+            empty=True,
             directive="",
             context="http",
             example="map $http_x_beta $beta { default off; 1 on; }",
@@ -68,6 +70,7 @@ class SnippetSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=snippet,
+            empty=True,
             directive="",
             context="stream",
             example="tcp_nodelay on;",
@@ -80,6 +83,7 @@ class SnippetSettings(Settings):
             "Lines of every server.",
             Scope.SERVER,
             parse=snippet,
+            empty=True,
             gate="enable-snippets",
             directive="",
             context="server",
@@ -92,6 +96,7 @@ class SnippetSettings(Settings):
             "location-snippets",
             "Lines of every location.",
             parse=snippet,
+            empty=True,
             gate="enable-snippets",
             directive="",
             context="location",

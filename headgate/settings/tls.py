@@ -13,6 +13,8 @@ from headgate.settings.registry import Settings, Where, knob
 from headgate.settings.values import Quoted, Words
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+_LONGEST = 4000
+"""Characters of a list that OpenSSL is asked about; nginx takes no longer argument."""
 _cipher_list = matching(r"[A-Za-z0-9:,!+@=_. \-]+", "an OpenSSL cipher list (letters, digits and : , ! + - @ = _ .)")
 
 
@@ -26,10 +28,15 @@ def protocols(text: str) -> Words:
 
 
 @accepts("OpenSSL cipher list")
-def ciphers(text: str) -> Quoted:
-    """Parse an OpenSSL cipher list (openssl-ciphers(1)) that names some cipher; space at the ends does not count."""
+def ciphers(text: str) -> Quoted | None:
+    """Parse an OpenSSL cipher list (openssl-ciphers(1)) that names some cipher; an empty text says nothing.
+
+    Space at the ends does not count.
+    """
+    if not text.strip():
+        return None
     found = _cipher_list(text)
-    if not _finds_cipher(found):
+    if len(found) > _LONGEST or not _finds_cipher(found):
         raise Unfit("not a list in which OpenSSL finds a cipher, for example HIGH:!aNULL:!MD5")
     return Quoted(found)
 
@@ -68,6 +75,7 @@ class TlsSettings(Settings):
             "OpenSSL list of ciphers for TLS up to 1.2.",
             Scope.SERVER,
             parse=ciphers,
+            empty=True,
             example="HIGH:!aNULL:!MD5",
             differs="The annotation is checked and printed as one argument; the incumbent prints it as it stands, "
             "so that it can hold directives.",

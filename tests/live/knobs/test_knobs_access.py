@@ -36,6 +36,8 @@ async def nginx() -> AsyncIterator[ServingNginx]:
         host("open"),
         host("closed", basic_auth_secret="users", basic_auth_realm='Staff \\"only\\"'),
         host("nameless", basic_auth_secret="users"),
+        host("empty", basic_auth_secret="users", basic_auth_realm=""),
+        host("odd", basic_auth_secret="users", basic_auth_realm="it's a \\\\ back\\slash"),
         host("gone", basic_auth_secret="nobody"),
         master("shop"),
         minion("shop", "/staff", basic_auth_secret="users", basic_auth_realm="Shop"),
@@ -54,12 +56,19 @@ async def nginx() -> AsyncIterator[ServingNginx]:
 
 async def test_only_those_who_have_the_password_come_in(nginx: ServingNginx) -> None:
     refused = await nginx.get("closed.test")
-    assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="Staff "only""')
+    assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, r'Basic realm="Staff \"only\""')
     assert (await nginx.get("closed.test", headers=login("guess"))).status == 401
     assert not nginx.backend("closed").requests
     assert (await nginx.get("closed.test", headers=JANE)).text == "closed"
     assert (await nginx.get("open.test")).status == 200
-    assert (await nginx.get("nameless.test")).headers["WWW-Authenticate"] == 'Basic realm=""'
+    for name in ("nameless", "empty"):
+        assert (await nginx.get(f"{name}.test")).headers["WWW-Authenticate"] == 'Basic realm=""'
+
+
+async def test_a_realm_is_a_quoted_string(nginx: ServingNginx) -> None:
+    """RFC 9110 §5.6.4: a quote and a backslash inside are escaped."""
+    told = (await nginx.get("odd.test")).headers["WWW-Authenticate"]
+    assert told == r'Basic realm="it' "'" r's a \\ back\\slash"'
 
 
 async def test_nobody_comes_in_where_the_secret_is_missing(nginx: ServingNginx) -> None:

@@ -24,6 +24,7 @@ async def nginx() -> AsyncIterator[ServingNginx]:
     hosts = [
         host("plain"),
         host("added", add_header="X-Sometimes:1,X-Always:2:always"),
+        host("quoted", add_header='X-A:it\'s \\"so\\"; a=1'),
         host("hidden", proxy_hide_headers="X-Powered-By,X-Version"),
         host("passed", proxy_pass_headers="Server"),
         host("set", proxy_set_headers="X-Fixed:blue, X-Url:http://x.test/,X-Own,X-Gone:,Host:inner.test"),
@@ -74,6 +75,7 @@ async def test_added_headers_stand_on_errors_only_with_always(nginx: ServingNgin
     bad = await nginx.get("added.test")
     assert (bad.status, "X-Sometimes" in bad.headers, bad.headers["X-Always"]) == (404, False, "2")
     assert "X-Always" not in (await nginx.get("plain.test")).headers
+    assert (await nginx.get("quoted.test")).headers["X-A"] == 'it\'s "so"; a=1'
 
 
 @pytest.mark.parametrize(

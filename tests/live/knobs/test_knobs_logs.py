@@ -38,7 +38,7 @@ async def in_turn(nginx: ServingNginx, *uris: str, name: str = "tea") -> None:
 
 
 async def test_lines_have_the_format_that_is_asked_for() -> None:
-    async with served(teas(log_format='$host "$request"\n -> $status $http_x_note')) as nginx:
+    async with served(teas(log_format='$host "$request"\n->\n\n$status $http_x_note\n')) as nginx:
         await nginx.get("tea.test", "/green?x=1", headers={"X-Note": "hot"})
         assert await nginx.logged("green") == 'tea.test "GET /green?x=1 HTTP/1.1" -> 200 hot'
 
@@ -60,7 +60,7 @@ async def test_values_are_escaped_as_is_asked_for(settings: dict[str, str], writ
     port = free_port()
     objects = teas(
         log_format="http $http_x_note",
-        stream_log_format="stream $protocol $bytes_sent\n $said",
+        stream_log_format="stream $protocol $bytes_sent\n$said",
         stream_snippets=f"server {{ listen {LOOPBACK}:{port}; set $said '{QUOTE}'; return tea; }}",
         **settings,
     )

@@ -62,7 +62,7 @@ NAMES = Sample(
     ("X_A", "X A", "X:A", "a,,b", "a;", "ä", "$a", "a\nb"),
 )
 PORTS = Sample({"80": (80,), "80, 8080": (80, 8080)}, ("0", "65536", "80,80", "80,", "http", "80;"))
-SNIPPET = Sample({"deny all;\n": Snippet("deny all;\n")}, ("a\x00b",))
+SNIPPET = Sample({"deny all;\n": Snippet("deny all;\n"), "": Snippet(), " \n\n": Snippet()}, ("a\x00b",))
 TEMPLATE = Sample(
     {"{{ server.name }}": "{{ server.name }}", "{% if x %}{% endif %}": "{% if x %}{% endif %}"},
     ("server_name {{.Name}};", "{{range $x := .Servers}}{{end}}", "{{- if x}}{{ end }}"),
@@ -70,7 +70,7 @@ TEMPLATE = Sample(
 FORMAT = Sample(
     {
         "$remote_addr": (Quoted("$remote_addr"),),
-        "a ${host}\r\n\nb": (Quoted("a ${host}"), Quoted("b")),
+        "a ${host}\r\n\nb": (Quoted("a ${host}"), Quoted(" b")),
         '{"a":"$host"}': (Quoted('{"a":"$host"}'),),
         r"tab\t\"": (Quoted('tab\t"'),),
     },
@@ -120,7 +120,7 @@ SAMPLES: dict[str, Sample] = {
         ("TLSv1.4", "tlsv1.2", "TLSv1.2,TLSv1.3", "TLSv1.2;"),
     ),
     "ssl_ciphers": Sample(
-        {"HIGH:!aNULL:!MD5\n": Quoted("HIGH:!aNULL:!MD5"), "ALL:@SECLEVEL=0": Quoted("ALL:@SECLEVEL=0")},
+        {"HIGH:!aNULL:!MD5\n": Quoted("HIGH:!aNULL:!MD5"), "ALL:@SECLEVEL=0": Quoted("ALL:@SECLEVEL=0"), "": None},
         ("HIGH;}", 'HIGH"', "HIGH\nLOW", "$x", "a\\", "#", "{", "NONSENSE", "ALL:@SECLEVEL=0HIGH"),
     ),
     "ssl_prefer_server_ciphers": SWITCH,
@@ -268,7 +268,12 @@ SAMPLES: dict[str, Sample] = {
         ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-"),
     ),
     "basic_auth_realm": Sample(
-        {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted('"x"')},
+        {
+            "Members; only {#}": Quoted("Members; only {#}"),
+            r"\"x\"": Quoted(r"\"x\""),
+            r"a\b": Quoted(r"a\\b"),
+            "": Quoted(),
+        },
         ('a"', "$a", "a\nb", r"a\nb", "a\\", "off"),
     ),
     "limit_req_rate": Sample(
