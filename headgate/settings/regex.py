@@ -20,8 +20,9 @@ _UNJUDGED = re.compile(r"\\[QE]|\(\*|\(\?\[|\(\?C|\(\?[A-Za-z^-]*x")
 _NAMED = re.compile(r"\(\?(?:P?<|')([A-Za-z_][A-Za-z0-9_]*)[>']")
 
 OURS = frozenset({
-    "connection_upgrade", "grpc_status", "hsts_header_val", "latency_upstream", "resource_name", "resource_namespace",
-    "resource_type", "secret_dir_path", "service", "tls_certificate",
+    "connection_upgrade", "grpc_status", "hsts_header_val", "latency_upstream", "request_uri_no_args",
+    "request_uri_path", "resource_name", "resource_namespace", "resource_type", "secret_dir_path", "service",
+    "tls_certificate",
 })  # fmt: skip
 """Variables that generated files set or map."""
 CHANGEABLE = frozenset({"ancient_browser", "args", "invalid_referer", "limit_rate", "modern_browser", "msie"})

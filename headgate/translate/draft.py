@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from headgate.ir.http import Certificate, LimitZone, Upstream
@@ -10,7 +12,7 @@ from headgate.problems import ObjectRef, Problem
 from headgate.routes import Layers, Policies, Route, VirtualHost, layered
 from headgate.settings import ConfigParams, Header
 from headgate.translate import naming
-from headgate.translate.environment import Environment
+from headgate.translate.environment import Environment, location_reads_variables
 from headgate.translate.headers import request_headers
 
 UpstreamKey = tuple[ObjectRef, str, str, str]
@@ -71,8 +73,8 @@ class Draft:
     ``resource_variables`` are read.
     """
 
-    def __init__(self, env: Environment, salt: str) -> None:
-        """Begin with nothing; *salt* is the end of every name."""
+    def __init__(self, env: Environment, salt: str, hosts: Collection[VirtualHost] = ()) -> None:
+        """Begin with nothing; *salt* is the end of every name, *hosts* are those that are to be translated."""
         self.env, self.salt = env, salt
         self.upstreams: dict[str, Upstream] = {}
         self.zones: dict[str, LimitZone] = {}
@@ -83,6 +85,8 @@ class Draft:
         self._names: dict[str, UpstreamKey] = {}
         self._params: dict[Layers, ConfigParams] = {}
         self._places: dict[tuple[Layers, Policies], Place] = {}
+        layers = {host.settings for host in hosts} | {route.settings for host in hosts for route in host.routes}
+        self.resource_variables |= any(location_reads_variables(self.params(found)) for found in layers)
 
     def params(self, layers: Layers) -> ConfigParams:
         """Lay *layers* over the ConfigMap, once; sizes that do not fit together become a Problem."""

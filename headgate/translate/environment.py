@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
 from headgate.ir.snippets import read
 from headgate.settings import ConfigParams
+
+_RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service)(?![A-Za-z0-9_])")
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +67,16 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def resource_variables(self) -> bool:
         """Whether some text of the user's reads ``$resource_name`` and its siblings, so that they must be set."""
         snippets = self.params.snippets
-        texts = [*self.params.logging.log_format, *filter(None, (
-            snippets.http_snippets, snippets.server_snippets, snippets.location_snippets,
-            snippets.main_template, snippets.ingress_template,
-        ))]  # fmt: skip
-        return any("$resource_" in text or "$service" in text for text in texts)
+        texts = (snippets.http_snippets, snippets.main_template, snippets.ingress_template)
+        return reads_variables(*self.params.logging.log_format, *texts) or location_reads_variables(self.params)
+
+
+def reads_variables(*texts: str | None) -> bool:
+    """Whether one of *texts* reads a variable that says which resource answers, spelled ``$name`` or ``${name}``."""
+    return any(_RESOURCE_VARIABLE.search(text) for text in texts if text)
+
+
+def location_reads_variables(params: ConfigParams) -> bool:
+    """Whether what *params* say for servers and locations reads such a variable."""
+    snippets, method = params.snippets, " ".join(params.upstream.lb_method or ())
+    return reads_variables(snippets.server_snippets, snippets.location_snippets, params.limits.limit_req_key, method)

@@ -50,7 +50,7 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
         env: what every resource shares.
         salt: the end of every name, where the plain names belong to another resource.
     """
-    draft = Draft(env, salt)
+    draft = Draft(env, salt, table.hosts)
     servers = {host.name: _server(draft, host) for host in table.hosts}
     own = HttpConfig(
         file=naming.config_file(table.origin, salt),

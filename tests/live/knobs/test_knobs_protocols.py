@@ -40,7 +40,7 @@ async def nginx(
     locked = Backend("locked", free_port(), tls=tls)
     secret = GrpcBackend(tls)
     objects = joined(
-        [config_map(http2="true"), certificate()],
+        [config_map(http2="true", log_format="$host $request_uri_no_args ${service} $grpc_status."), certificate()],
         backed_host("tls", port=locked.port, ssl_services="tls"),
         backed_host("no-tls", port=locked.port),
         backed_host("chat", websocket_services="chat"),
@@ -93,6 +93,17 @@ async def test_a_grpc_backend_sees_the_call(nginx: ServingNginx, grpc: GrpcBacke
     assert (seen.headers[":path"], seen.headers["te"], seen.headers["x-token"]) == (SAY, "trailers", "t")
     assert seen.headers["x-forwarded-proto"] == "https"
     assert seen.message == b"hello"
+
+
+async def test_the_status_of_a_call_is_logged(nginx: ServingNginx) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        await call(nginx.https, "grpc.test", f"{SAY}?logged", b"hello")
+        await call(nginx.https, "grpc.test", "/cafe.Tea/Missing", b"")
+        await call(nginx.https, "dead.test", f"{SAY}?logged", b"")
+    await nginx.get("no-chat.test", "/plain?x=/y")
+    for line in (f"grpc.test {SAY} grpc 0.", f"grpc.test /cafe.Tea/Missing grpc {UNIMPLEMENTED}.",
+                 f"dead.test {SAY} dead {UNAVAILABLE}.", "no-chat.test /plain no-chat ."):  # fmt: skip
+        assert await nginx.logged(line) == line
 
 
 async def test_faults_of_grpc_are_told_in_grpc_s_words(nginx: ServingNginx) -> None:
