@@ -100,8 +100,8 @@ class GlogFormatter(logging.Formatter):
         """Format *record*; a newline in the message is escaped."""
         time = dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%Y%m%d %H:%M:%S.%f")
         where = f"{record.process or 0:>4} {record.filename}:{record.lineno}"
-        message = json.dumps(record.getMessage(), ensure_ascii=False)[1:-1].replace(r"\"", '"')
-        fields = _pairs(_fields(record))
+        message = _unquoted(record.getMessage())
+        fields = " ".join(f"{key}={_read(value)}" for key, value in _fields(record).items())
         return f"{_level(record)[0]}{time} {where}] {message}" + (f" {fields}" if fields else "")
 
 
@@ -133,6 +133,16 @@ def _pairs(fields: Mapping[str, Any]) -> str:
 def _word(value: Any) -> str:
     text = str(value)
     return text if text and _PLAIN.issuperset(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _read(value: Any) -> str:
+    """Return *value* for people: double quotes inside, which nginx puts around names, stay as they are."""
+    text = str(value)
+    return f"'{_unquoted(text)}'" if '"' in text and "'" not in text else _word(text)
+
+
+def _unquoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1].replace(r"\"", '"')
 
 
 def _rfc3339(seconds: float) -> str:

@@ -42,6 +42,16 @@ def test_glog() -> None:
     assert line(LogFormat.GLOG, record()).endswith("] batch applied")
 
 
+def test_people_read_the_quotes_of_nginx_as_they_are() -> None:
+    message = 'unknown directive "foo" in a.conf:9'
+    assert line(LogFormat.GLOG, record(complaint=message)).endswith(f"] batch applied complaint='{message}'")
+    both = line(LogFormat.GLOG, record(complaint='it\'s "so"'))
+    assert both.endswith('complaint="it' + "'" + r's \"so\""')
+    assert line(LogFormat.TEXT, record(complaint=message)).endswith(
+        r'complaint="unknown directive \"foo\" in a.conf:9"'
+    )
+
+
 @pytest.mark.parametrize(
     ("form", "time"),
     [
