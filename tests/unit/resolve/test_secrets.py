@@ -365,6 +365,14 @@ class TestSpecial:
         assert valid.files[0].name == valid.reference.file == f"secrets/{name}"
         assert (valid.files[0].needs_reload, valid.files[0].mode) == (False, 0o600)
 
+    @pytest.mark.parametrize("name", [DEFAULT, WILDCARD])
+    def test_is_written_anew_like_any_other(self, issuer, key, name):
+        leaf, private = issuer.issue(key.public_key()), key_pem(key)
+        odd = secret("kubernetes.io/tls", tls_crt=b" " + leaf.strip() + issuer.pem, tls_key=b"\xef\xbb\xbf" + private)
+        valid, problems = LocalSecretStore().special(name, REF, odd, NOW)
+        assert problems == ()
+        assert valid.files[0].data == leaf + issuer.pem + b"\n" + private
+
     def test_an_invalid_update_and_a_deletion_keep_the_previous_one(self, issuer, key):
         store = LocalSecretStore()
         good, _ = store.special(DEFAULT, REF, tls_secret(issuer, key), NOW)
