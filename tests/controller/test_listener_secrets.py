@@ -21,7 +21,7 @@ from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.k8s import Client, ConfigError, Folder
 from headgate.options import Options, parse
 from headgate.problems import ObjectRef
-from headgate.reporting.http import BadCertificateError, Listener, Login, metrics_app, serving, tls_context
+from headgate.reporting.http import BadCertificateError, HttpPort, Login, metrics_app, serving, tls_context
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, Verdict
 from tests.background import in_background
@@ -91,7 +91,7 @@ async def scraping(source: Client | Folder) -> AsyncIterator[Scrape]:
     scrape = Scrape(source)
     await scrape.secrets.read()
     app = metrics_app(Metrics("nginx"), lambda: scrape.secrets.login)
-    listener = Listener(0, "-prometheus-metrics-listen-port", "127.0.0.1", scrape.secrets.tls)
+    listener = HttpPort(0, "-prometheus-metrics-listen-port", "127.0.0.1", scrape.secrets.tls)
     async with serving(app, listener) as port, in_background(scrape.secrets.run()):
         scrape.port = port
         await scrape._waiting.wait()
