@@ -35,7 +35,7 @@ def test_the_manifests_are_the_golden_ones(values: Path, pytestconfig: pytest.Co
     assert printed == golden.read_text(), "pytest tests/chart --update writes the golden files"
 
 
-def test_lint_has_nothing_to_say(values: Path) -> None:
+def test_lint_reports_nothing(values: Path) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), "--values", str(values))
 
 
@@ -56,7 +56,7 @@ def test_roles_grant_what_the_arguments_need_and_no_more(release: Rendered) -> N
     assert without_covered(release.rights()) == without_covered(wanted)
 
 
-def test_selectors_choose_the_pods(release: Rendered) -> None:
+def test_selectors_match_the_pods(release: Rendered) -> None:
     labels = release.pod["metadata"]["labels"]
     selectors = [release.workload["spec"]["selector"]["matchLabels"]]
     selectors += [item["spec"]["selector"] for item in release.all("Service")]
@@ -65,7 +65,7 @@ def test_selectors_choose_the_pods(release: Rendered) -> None:
     assert all(selector and selector.items() <= labels.items() for selector in selectors)
 
 
-def test_what_is_written_to_is_a_volume_where_the_rest_is_read_only(release: Rendered) -> None:
+def test_written_directories_are_volumes_where_the_root_is_read_only(release: Rendered) -> None:
     container, volumes = release.container, release.pod["spec"].get("volumes", [])
     mounts = {mount["mountPath"]: mount["name"] for mount in container.get("volumeMounts", [])}
     layout = Layout.container()
@@ -81,5 +81,5 @@ def test_pod_security_allows_it_at_the_level_restricted(release: Rendered, value
     assert violations(spec) == [f"{release.container['name']}: {port}" for port in ports]
 
 
-def test_there_is_time_to_drain(release: Rendered) -> None:
+def test_the_termination_grace_period_covers_draining(release: Rendered) -> None:
     assert release.pod["spec"]["terminationGracePeriodSeconds"] > release.options.drain_timeout

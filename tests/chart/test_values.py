@@ -58,12 +58,12 @@ def test_every_flag_has_a_value_or_a_reason_to_have_none() -> None:
     assert set(chart.FLAGS.values()) <= set(chart.VALUES)
 
 
-def test_no_flag_is_said_twice() -> None:
+def test_no_flag_is_passed_twice() -> None:
     said = [argument.partition("=")[0] for argument in render().container["args"]]
     assert sorted(said) == sorted(set(said))
 
 
-def test_every_value_says_its_flag() -> None:
+def test_every_value_passes_its_flag() -> None:
     said = {flag: other(DECLARED[flag]) for flag in chart.FLAGS if flag not in ALONE}
     options = render(together(said)).options
     for flag, value in said.items():
@@ -71,7 +71,7 @@ def test_every_value_says_its_flag() -> None:
 
 
 @pytest.mark.parametrize("flag", sorted(ALONE))
-def test_a_value_that_contradicts_others_says_its_flag(flag: str) -> None:
+def test_a_value_that_contradicts_others_passes_its_flag(flag: str) -> None:
     value = other(DECLARED[flag])
     options = render(together({flag: value})).options
     assert field(options, flag) == expected(DECLARED[flag], value)
@@ -99,7 +99,7 @@ def test_defaults_are_those_of_the_program() -> None:
     assert {key for key, value in msgspec.structs.asdict(options).items() if value != plain[key]} == chosen
 
 
-def test_generated_files_are_those_of_today() -> None:
+def test_generated_files_are_up_to_date() -> None:
     for name, write in chart.FILES.items():
         assert (CHART / name).read_text() == write(), f"{name} is out of date: make generate"
 
@@ -127,14 +127,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize("path", WRONG)
-def test_the_schema_refuses_and_says_where(path: str) -> None:
+def test_the_schema_rejects_wrong_values_and_names_the_field(path: str) -> None:
     value, message = WRONG[path]
     with pytest.raises(HelmError) as refused:
         template(nested(path, value))
     assert message in str(refused.value)
 
 
-def test_declined_values_are_all_told_with_reason_and_advice_at_once() -> None:
+def test_all_declined_values_are_reported_at_once_with_reason_and_advice() -> None:
     refused = {value: said for value, said in chart.refusals().items() if said["refused"]}
     values: dict[str, Any] = {}
     for value, said in refused.items():
@@ -145,13 +145,13 @@ def test_declined_values_are_all_told_with_reason_and_advice_at_once() -> None:
         assert f"- {value}={'one' if said['off'] == '' else 'true'} {said['reason']}\n" in str(failed.value)
 
 
-def test_reasons_speak_of_values_not_of_flags() -> None:
+def test_reasons_name_values_not_flags() -> None:
     for said in chart.refusals().values():
         assert "flag" not in said["reason"]
         assert " -" not in said["reason"]
 
 
-def test_what_changes_no_traffic_is_told_after_the_installation(tmp_path: Path) -> None:
+def test_notes_list_declined_values_that_change_no_traffic(tmp_path: Path) -> None:
     told = {value: said for value, said in chart.refusals().items() if not said["refused"]}
     values: dict[str, Any] = {}
     for value, said in told.items():
@@ -192,7 +192,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_contradictions_are_told_before_anything_is_installed(name: str) -> None:
+def test_contradictions_are_reported_before_anything_is_installed(name: str) -> None:
     values, message = CONTRADICTIONS[name]
     with pytest.raises(HelmError) as failed:
         template(values)
@@ -216,7 +216,7 @@ def test_a_changed_entry_restarts_no_pod() -> None:
     assert before.pod == after.pod
 
 
-def test_a_config_map_of_ones_own_takes_the_place_of_the_charts() -> None:
+def test_an_existing_config_map_replaces_that_of_the_chart() -> None:
     release = render(nested("controller.customConfigMap", "mine"))
     assert release.all("ConfigMap") == []
     assert str(release.options.nginx_configmaps) == f"{NAMESPACE}/mine"
@@ -227,7 +227,7 @@ def test_draining_follows_the_grace_period() -> None:
     assert render(nested("controller.terminationGracePeriodSeconds", 3)).options.drain_timeout == 0
 
 
-def test_on_the_nodes_network_ports_are_bound_by_the_same_capability() -> None:
+def test_host_network_ports_are_bound_by_the_same_capability() -> None:
     release = render(nested("controller.hostNetwork", value=True))
     assert release.pod["spec"]["hostNetwork"] is True
     security = release.container["securityContext"]
@@ -235,7 +235,7 @@ def test_on_the_nodes_network_ports_are_bound_by_the_same_capability() -> None:
     assert security["allowPrivilegeEscalation"] is False
 
 
-def test_a_security_context_of_ones_own_is_taken_whole() -> None:
+def test_a_given_security_context_replaces_the_whole_default() -> None:
     mine = {"runAsUser": 101, "readOnlyRootFilesystem": True}
     release = render(nested("controller.securityContext", mine))
     assert release.container["securityContext"] == mine
@@ -244,7 +244,7 @@ def test_a_security_context_of_ones_own_is_taken_whole() -> None:
     assert "volumeMounts" not in writable.container
 
 
-def test_probes_follow_the_port_and_go_with_the_server() -> None:
+def test_probes_use_the_ready_status_port_and_are_absent_without_it() -> None:
     release = render({"controller": {"readyStatus": {"port": 9000}}})
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert release.port(release.container[probe]["httpGet"]["port"]) == 9000
@@ -252,7 +252,7 @@ def test_probes_follow_the_port_and_go_with_the_server() -> None:
     assert not {"startupProbe", "readinessProbe", "livenessProbe"} & bare.container.keys()
 
 
-def test_rbac_can_be_left_to_somebody_else() -> None:
+def test_rbac_can_be_left_out() -> None:
     kinds = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
     assert render(nested("rbac.create", value=False)).all(*kinds) == []
     assert {item["kind"] for item in render(nested("rbac.clusterrole.create", value=False)).all(*kinds)} == {
@@ -261,7 +261,7 @@ def test_rbac_can_be_left_to_somebody_else() -> None:
     }
 
 
-def test_a_release_of_the_incumbents_chart_is_taken_over_under_its_names() -> None:
+def test_a_release_of_the_incumbents_chart_keeps_its_names() -> None:
     """Names and selectors that an upgrade cannot change, as its chart makes them of the release ``headgate``."""
     release = render({"nameOverride": "nginx-ingress"})
     own = {"app.kubernetes.io/name": "nginx-ingress", "app.kubernetes.io/instance": "headgate"}
@@ -286,7 +286,7 @@ def test_a_release_of_the_incumbents_chart_is_taken_over_under_its_names() -> No
         ({"create": False}, "port-forward deployment/headgate-controller 8000:80"),
     ],
 )
-def test_notes_say_where_it_answers(tmp_path: Path, service: dict[str, Any], words: str) -> None:
+def test_notes_show_the_addresses(tmp_path: Path, service: dict[str, Any], words: str) -> None:
     told = notes(tmp_path, nested("controller.service", service))
     assert words in told
     assert f"kubectl -n {NAMESPACE} rollout status deployment/headgate-controller" in told
@@ -294,7 +294,7 @@ def test_notes_say_where_it_answers(tmp_path: Path, service: dict[str, Any], wor
     assert "NOTE" not in told
 
 
-def test_notes_look_where_the_controller_looks(tmp_path: Path) -> None:
+def test_notes_look_at_the_namespaces_that_are_watched(tmp_path: Path) -> None:
     told = notes(tmp_path, nested("controller.watchNamespace", "shop, blog"))
     assert "serves Ingresses of the class nginx in shop, blog." in told
     assert "kubectl -n shop create ingress" in told
@@ -302,5 +302,5 @@ def test_notes_look_where_the_controller_looks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("emptied", ["podSecurityContext", "resources", "service.annotations", "env", "strategy"])
-def test_null_takes_a_default_away(emptied: str) -> None:
+def test_null_removes_a_default(emptied: str) -> None:
     assert render(nested(f"controller.{emptied}", None)).options == render().options

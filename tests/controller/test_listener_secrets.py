@@ -103,7 +103,7 @@ def pair(authority: Authority, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateK
     return secret("tls", tls_crt=certificate, tls_key=private)
 
 
-async def test_renewed_secrets_are_used_for_new_connections_and_told(server: ApiServer, client: Client) -> None:
+async def test_renewed_secrets_are_used_for_new_connections_and_reported(server: ApiServer, client: Client) -> None:
     """The old key is of another kind: OpenSSL keeps one certificate of each kind in a context."""
     old, new = Authority(), Authority()
     server.put(pair(old, rsa.generate_private_key(65537, 2048)))
@@ -133,7 +133,7 @@ BAD: dict[str, tuple[Callable[[ApiServer], object], list[str]]] = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-async def test_a_bad_secret_leaves_the_last_one_in_use_and_is_told_once(
+async def test_a_bad_secret_leaves_the_last_one_in_use_and_is_reported_once(
     server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     authority = Authority()
@@ -199,7 +199,7 @@ async def test_what_is_missing_at_the_start_names_its_flag(server: ApiServer, cl
         await Scrape(client).secrets.read()
 
 
-def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it() -> None:
+def test_an_encrypted_key_is_refused_without_a_password_prompt() -> None:
     certificate, plain = Authority().issue(NAME)
     key = serialization.load_pem_private_key(plain, None)
     encrypted = key.private_bytes(

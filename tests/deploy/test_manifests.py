@@ -16,7 +16,7 @@ COMMON = {
 }  # fmt: skip
 
 
-def test_each_variant_has_everything_it_needs(manifests: Manifests) -> None:
+def test_each_variant_has_all_objects(manifests: Manifests) -> None:
     kinds = {item["kind"] for item in manifests.objects}
     workload = {"DaemonSet"} if manifests.name == "daemonset" else {"Deployment", "PodDisruptionBudget"}
     assert kinds == COMMON | workload
@@ -50,7 +50,7 @@ def test_the_roles_are_what_these_arguments_need_and_no_more(manifests: Manifest
     assert granted == wanted
 
 
-def test_the_ports_are_those_that_are_listened_on(manifests: Manifests) -> None:
+def test_container_ports_are_those_that_are_listened_on(manifests: Manifests) -> None:
     options = manifests.options
     ours = set(listeners(options).values()) - {options.nginx_status_port}
     assert {port["containerPort"] for port in manifests.container["ports"]} == ours
@@ -61,7 +61,7 @@ def test_the_ports_are_those_that_are_listened_on(manifests: Manifests) -> None:
     assert int(notes["prometheus.io/port"]) == options.prometheus_metrics_listen_port == manifests.port("prometheus")
 
 
-def test_the_network_policy_lets_clients_probes_and_scrapes_in(manifests: Manifests) -> None:
+def test_the_network_policy_allows_clients_probes_and_scrapes(manifests: Manifests) -> None:
     anybody, inside = manifests.one("NetworkPolicy")["spec"]["ingress"]
     assert "from" not in anybody
     assert {port["port"] for port in anybody["ports"]} == {"http", "https", "readiness-port"}
@@ -71,7 +71,7 @@ def test_the_network_policy_lets_clients_probes_and_scrapes_in(manifests: Manife
             manifests.port(port["port"])
 
 
-def test_the_probes_ask_what_headgate_answers(manifests: Manifests) -> None:
+def test_probes_request_paths_that_headgate_serves(manifests: Manifests) -> None:
     paths = {"startupProbe": "/livez", "readinessProbe": "/nginx-ready", "livenessProbe": "/livez"}
     for probe, path in paths.items():
         asked = manifests.container[probe]["httpGet"]
@@ -80,11 +80,11 @@ def test_the_probes_ask_what_headgate_answers(manifests: Manifests) -> None:
     assert manifests.container["readinessProbe"]["periodSeconds"] == 1
 
 
-def test_there_is_time_to_drain(manifests: Manifests) -> None:
+def test_the_termination_grace_period_covers_draining(manifests: Manifests) -> None:
     assert manifests.pod["spec"]["terminationGracePeriodSeconds"] > manifests.options.drain_timeout
 
 
-def test_selectors_choose_the_pods_and_nothing_else(manifests: Manifests) -> None:
+def test_selectors_match_the_pods_and_nothing_else(manifests: Manifests) -> None:
     labels = manifests.pod["metadata"]["labels"]
     spread = manifests.pod["spec"].get("topologySpreadConstraints", [])
     selectors = [
@@ -101,7 +101,7 @@ def test_pod_security_allows_it_at_the_level_restricted(manifests: Manifests) ->
     assert violations(manifests.pod["spec"]) == []
 
 
-def test_the_root_is_read_only_and_what_is_written_to_is_a_volume(manifests: Manifests) -> None:
+def test_the_root_is_read_only_and_written_directories_are_volumes(manifests: Manifests) -> None:
     container = manifests.container
     assert container["securityContext"]["readOnlyRootFilesystem"]
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
@@ -113,16 +113,16 @@ def test_the_root_is_read_only_and_what_is_written_to_is_a_volume(manifests: Man
     assert volumes[mounts[layout.secrets]]["medium"] == "Memory"
 
 
-def test_the_image_is_that_of_this_version(manifests: Manifests) -> None:
+def test_the_image_tag_is_this_version(manifests: Manifests) -> None:
     assert manifests.container["image"] == f"localhost/headgate:{__version__}"
 
 
-def test_nobody_but_the_controller_gets_the_token(manifests: Manifests) -> None:
+def test_only_the_controller_mounts_the_token(manifests: Manifests) -> None:
     assert manifests.one("ServiceAccount")["automountServiceAccountToken"] is False
     assert manifests.pod["spec"]["automountServiceAccountToken"] is True
 
 
-def test_no_file_is_forgotten() -> None:
+def test_every_file_is_part_of_a_kustomization() -> None:
     """Every file of deploy/ is named by a kustomization beside it."""
     files = {path for path in DEPLOY.rglob("*.yaml") if path.name != "kustomization.yaml"}
     assert files

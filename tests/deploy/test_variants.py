@@ -17,26 +17,26 @@ def test_a_daemon_set_runs_the_same_pods() -> None:
     assert daemon == usual
 
 
-def test_a_rolling_update_never_has_a_replica_less() -> None:
+def test_a_rolling_update_never_has_fewer_replicas() -> None:
     wanted = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     assert build(".").one("Deployment")["spec"]["strategy"] == wanted
     assert build("daemonset").one("DaemonSet")["spec"]["updateStrategy"] == wanted
 
 
-def test_services() -> None:
+def test_each_variant_has_its_service_type() -> None:
     balanced, plain = build(".").one("Service")["spec"], build("node-port").one("Service")["spec"]
     assert (balanced["type"], balanced["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
     assert (plain["type"], plain["externalTrafficPolicy"]) == ("NodePort", "Cluster")
 
 
-def test_namespaced_means_that_nothing_but_classes_is_read_elsewhere() -> None:
+def test_namespaced_reads_only_classes_elsewhere() -> None:
     found = build("namespaced")
     (everywhere,) = (role for where, role in found.granted() if not where)
     assert [rule["resources"] for rule in everywhere["rules"]] == [["ingressclasses"]]
     assert {where for where, _ in found.granted()} == {"", "headgate", *found.options.watch_namespace}
 
 
-def test_a_further_namespace_is_watched(tmp_path: Path) -> None:
+def test_another_namespace_can_be_watched(tmp_path: Path) -> None:
     """As the comment in deploy/namespaced/kustomization.yaml says."""
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     folder = tmp_path / "deploy" / "namespaced"
@@ -50,7 +50,7 @@ def test_a_further_namespace_is_watched(tmp_path: Path) -> None:
     assert {where for where, _ in found.granted()} == {"", "headgate", "default", "shop"}
 
 
-def test_another_namespace_and_another_image(tmp_path: Path) -> None:
+def test_namespace_and_image_can_be_changed(tmp_path: Path) -> None:
     found = overlay(
         tmp_path,
         resources=["."],
@@ -65,7 +65,7 @@ def test_another_namespace_and_another_image(tmp_path: Path) -> None:
     assert found.container["image"] == "registry.example.com/headgate:1.2.3"
 
 
-def test_ports_of_the_node(tmp_path: Path) -> None:
+def test_host_ports_are_bound(tmp_path: Path) -> None:
     found = overlay(tmp_path, resources=["daemonset"], components=["components/host-ports"])
     ports = {port["name"]: port.get("hostPort") for port in found.container["ports"]}
     assert {name: port for name, port in ports.items() if port} == {"http": 80, "https": 443}
@@ -75,7 +75,7 @@ def test_ports_of_the_node(tmp_path: Path) -> None:
     assert found.one("DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"] == 0
 
 
-def test_the_prometheus_operator_scrapes_in_place_of_the_annotations(tmp_path: Path) -> None:
+def test_a_pod_monitor_replaces_the_scrape_annotations(tmp_path: Path) -> None:
     for number, variant in enumerate((".", "daemonset")):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -51,7 +51,7 @@ async def forgetful() -> None:
         await restart()
 
 
-async def test_a_compacted_version_is_gone(env: Environment, forgetful: None) -> None:
+async def test_a_compacted_version_is_answered_410(env: Environment, forgetful: None) -> None:
     source = Resources(env.cluster.client, ConfigMap, env.name)
     with pytest.raises(Gone):
         await anext(aiter(source.watch(FORGOTTEN)))
@@ -122,7 +122,7 @@ async def test_a_restart_of_the_api_server_disturbs_no_traffic_and_reloads_nothi
     await eventually(replica.reloads, lambda count: count == reloads + 1)
 
 
-async def test_what_happened_while_nobody_watched_is_seen_after_the_restart(
+async def test_changes_while_the_watch_was_cut_are_seen_after_the_restart(
     visited: tuple[Replica, RepeatedRequests], env: Environment
 ) -> None:
     replica, _ = visited

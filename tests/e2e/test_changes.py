@@ -79,7 +79,7 @@ async def test_a_deleted_secret_rejects_handshakes_until_it_is_back(
     assert (await replica.get("shop.test", tls=True)).status == 200
 
 
-async def test_of_a_burst_of_edits_the_last_wins_with_few_reloads(env: Environment, echo: None) -> None:
+async def test_of_a_burst_of_edits_the_last_applies_with_few_reloads(env: Environment, echo: None) -> None:
     await env.add_ingress("shop")
     await env.cluster.apply(config_map(env.name, "settings", {}))
     replica = await env.start(f"-nginx-configmaps={env.name}/settings")
@@ -99,7 +99,7 @@ async def _text(text: str) -> str:
     return text
 
 
-async def test_ten_ingresses_made_at_once_cost_at_most_six_reloads(env: Environment, echo: None) -> None:
+async def test_ten_ingresses_created_at_once_cost_at_most_six_reloads(env: Environment, echo: None) -> None:
     replica = await env.start()
     before = await replica.reloads()
     names = [f"shop{number}" for number in range(10)]

@@ -82,7 +82,7 @@ async def apply(cluster: Cluster, objects: list[Object], *flags: str) -> str:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-async def test_the_api_server_takes_it_and_pod_security_the_pods(env: Environment, variant: str) -> None:
+async def test_the_api_server_accepts_the_objects_and_pod_security_the_pods(env: Environment, variant: str) -> None:
     found = build(variant)
     await env.add_namespace(f"{env.name}-shop")
     objects = renamed(found, env, "headgate.invalid/headgate")

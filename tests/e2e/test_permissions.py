@@ -69,7 +69,7 @@ async def furnished(env: Environment, authority: Authority) -> Environment:
         pytest.param(("-watch-namespace-label=team={own}",), id="by-label"),
     ],
 )
-async def test_every_rule_is_used_and_no_other_is_missed(
+async def test_every_granted_rule_is_used_and_none_is_missing(
     furnished: Environment, echo: None, proxy: RecordingProxy, tmp_path: Path, selection: tuple[str, ...]
 ) -> None:
     env, own, shop = furnished, furnished.name, f"{furnished.name}-shop"

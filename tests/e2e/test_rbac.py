@@ -42,9 +42,7 @@ async def account(env: Environment, tmp_path: Path) -> str:
     return f"--kubeconfig={file}"
 
 
-async def test_everything_works_with_the_incumbents_role(
-    env: Environment, echo: None, account: str, authority: Authority
-) -> None:
+async def test_the_incumbents_role_is_enough(env: Environment, echo: None, account: str, authority: Authority) -> None:
     namespace, cluster = env.name, env.cluster
     secrets = [tls_secret(namespace, name, *authority.issue("shop.test")) for name in ("shop-tls", "default-tls")]
     settings = config_map(namespace, "settings", {"external-status-address": ADDRESS})
@@ -73,7 +71,7 @@ async def test_everything_works_with_the_incumbents_role(
     assert 1 <= await cluster.denials() - denied <= MOST_DENIALS
 
 
-async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
+async def test_a_missing_rule_is_logged_once_and_the_rest_continues(
     env: Environment, echo: None, account: str, authority: Authority
 ) -> None:
     await env.cluster.apply(

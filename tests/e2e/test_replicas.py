@@ -35,7 +35,7 @@ async def pair(env: Environment, history: LeadershipHistory) -> tuple[Replica, R
     return first, second
 
 
-async def test_a_leader_that_is_told_to_stop_hands_over_at_once(env: Environment) -> None:
+async def test_a_leader_that_is_stopped_releases_the_lease(env: Environment) -> None:
     async with leadership_history(env) as history:
         first, _ = await pair(env, history)
         await first.stop()
@@ -45,7 +45,7 @@ async def test_a_leader_that_is_told_to_stop_hands_over_at_once(env: Environment
         await eventually(lambda: history.writers("late"), lambda found: found == [SECOND])
 
 
-async def test_a_leader_that_dies_or_freezes_is_succeeded_when_its_lease_is_over(cluster: Cluster) -> None:
+async def test_a_leader_that_dies_or_freezes_is_replaced_when_its_lease_expires(cluster: Cluster) -> None:
     async with new_environment(cluster) as one, new_environment(cluster) as other, asyncio.TaskGroup() as tasks:
         tasks.create_task(succession(one, signal.SIGKILL))
         tasks.create_task(succession(other, signal.SIGSTOP))

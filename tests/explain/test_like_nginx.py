@@ -353,7 +353,7 @@ def near(chance: random.Random, path: str) -> str:
 
 @pytest.mark.skipif(not BINARIES, reason="no nginx here")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_explain_says_what_nginx_does(seed: int) -> None:
+def test_explain_predicts_what_nginx_does(seed: int) -> None:
     binary = list(BINARIES.values())[SEEDS.index(seed) % len(BINARIES)]
     nginx = Nginx(seed, binary)
     try:

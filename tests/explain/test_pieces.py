@@ -86,14 +86,14 @@ def test_location(names: list[str], path: str, wins: str) -> None:
     assert f"{found.modifier} {found.path}".strip() == wins
 
 
-def test_an_expression_that_only_nginx_can_judge_is_named() -> None:
+def test_an_expression_that_only_nginx_can_evaluate_is_named() -> None:
     found = locate(here("/", r"~ ^/[[:upper:]]", r"~ \Ka"), "/a")
     assert found.location
     assert found.location.path == "/"
     assert found.unjudged == (r"^/[[:upper:]]", r"\Ka")
 
 
-def test_a_cluster_is_asked_like_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_and_a_folder_give_the_same_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(__file__).resolve().parents[2] / "examples" / "cafe"
     objects = [item for file in folder.glob("*.yaml") for item in yaml.safe_load_all(file.read_text()) if item]
     answers = []
@@ -107,6 +107,6 @@ def test_a_cluster_is_asked_like_a_folder(tmp_path: Path, capsys: pytest.Capture
     assert answers[0]["settings"] == answers[1]["settings"]
 
 
-def test_a_cluster_that_does_not_answer_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_that_does_not_answer_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "https://cafe.example.com/tea", f"--kubeconfig={tmp_path / 'none'}"], {}) == 1
     assert "none" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_the_page_names_every_field_of_the_answer() -> None:
     assert not [field for field in fields if f"`{field}`" not in page]
 
 
-def test_json_is_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_decodes_to_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     said = json.loads(printed("explain https://cafe.example.com/tea -m examples/cafe -o json", capsys))
     answer = msgspec.convert(said, Answer)
     assert answer.outcome.value == said["outcome"] == "proxied"
@@ -94,11 +94,13 @@ def test_json_is_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "headgate explain URL"),
     ],
 )
-def test_what_cannot_be_asked_is_2_and_says_why(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_question_that_makes_no_sense_exits_with_2_and_a_reason(
+    argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["explain", *argv], {}) == 2
     assert says in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["explain", "https://cafe.example.com/", "-m", "/no/such/folder"], {}) == 1
     assert "/no/such/folder" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def cafe(server: ApiServer) -> ApiServer:
 # Fixed and file
 
 
-async def test_a_token_goes_into_each_request(cafe: ApiServer) -> None:
+async def test_each_request_carries_the_token(cafe: ApiServer) -> None:
     cafe.tokens = {"right"}
     await ask(ClusterConfig(server=cafe.url, user=User(token="right")))
     with pytest.raises(AuthError, match="does not accept the credentials: 401 Unauthorized"):
@@ -153,7 +153,7 @@ class Plugin:
 
 
 @pytest.mark.parametrize("version", [V1, V1BETA1])
-async def test_a_plugin_hands_out_a_token(cafe: ApiServer, tmp_path: Path, version: str) -> None:
+async def test_a_plugin_provides_a_token(cafe: ApiServer, tmp_path: Path, version: str) -> None:
     plugin = Plugin(tmp_path, version)
     plugin.answer(token="fresh")
     cafe.tokens = {"fresh"}
@@ -164,7 +164,7 @@ async def test_a_plugin_hands_out_a_token(cafe: ApiServer, tmp_path: Path, versi
     assert (call["env"], call["args"]) == ("spice", ["more"])
 
 
-async def test_a_plugin_learns_of_the_cluster_if_it_asks(tmp_path: Path) -> None:
+async def test_a_plugin_receives_the_cluster_info_if_it_asks(tmp_path: Path) -> None:
     plugin = Plugin(tmp_path)
     plugin.answer(token="t")
     config = plugin.config("https://api:6443", cluster_info=True, certificate_authority=b"CA", exec_extension={"a": 1})
@@ -217,7 +217,7 @@ async def test_a_plugin_runs_again_after_a_401(cafe: ApiServer, tmp_path: Path) 
         ({"token": "t", "expirationTimestamp": "soon"}, "", "did not print an ExecCredential"),
     ],
 )
-async def test_a_plugin_that_fails_says_how(
+async def test_the_failure_of_a_plugin_is_described(
     tmp_path: Path, answer: dict[str, Any], complaint: str, message: str
 ) -> None:
     plugin = Plugin(tmp_path)
@@ -230,7 +230,7 @@ async def test_a_plugin_that_fails_says_how(
     assert sys.executable in str(caught.value)
 
 
-async def test_a_plugin_that_is_missing_repeats_its_hint(tmp_path: Path) -> None:
+async def test_a_missing_plugin_repeats_its_install_hint(tmp_path: Path) -> None:
     plugin = ExecConfig(command=str(tmp_path / "none"), api_version=V1, install_hint="get it at the bar\n")
     with pytest.raises(AuthError, match="cannot be run: No such file or directory; get it at the bar"):
         await authenticator(ClusterConfig(server="https://x", user=User(exec=plugin))).credentials()
@@ -296,7 +296,7 @@ async def test_the_authority_of_the_config_is_trusted_and_no_other(authority: Au
         await ask(ClusterConfig(server=server.url, insecure=True))
 
 
-async def test_another_name_may_be_expected(authority: Authority, tmp_path: Path) -> None:
+async def test_the_expected_server_name_can_be_chosen(authority: Authority, tmp_path: Path) -> None:
     async with tls_server(authority, tmp_path, "kubernetes.default") as server:
         config = {"server": server.url, "certificate_authority": authority.pem}
         with pytest.raises(Unreachable, match="is not trusted"):
@@ -319,7 +319,7 @@ async def test_a_client_certificate_is_presented_and_leaves_no_file(
     assert list(empty.iterdir()) == []
 
 
-async def test_a_plugin_may_hand_out_a_client_certificate(authority: Authority, tmp_path: Path) -> None:
+async def test_a_plugin_may_provide_a_client_certificate(authority: Authority, tmp_path: Path) -> None:
     certificate, key = authority.issue("me")
     plugin = Plugin(tmp_path)
     plugin.answer(clientCertificateData=certificate.decode(), clientKeyData=key.decode())
@@ -327,7 +327,7 @@ async def test_a_plugin_may_hand_out_a_client_certificate(authority: Authority, 
         await ask(plugin.config(server.url, certificate_authority=authority.pem))
 
 
-async def test_what_is_no_certificate_is_said(authority: Authority) -> None:
+async def test_an_unusable_certificate_is_reported(authority: Authority) -> None:
     certificate, _ = authority.issue("one")
     _, key = authority.issue("two")
     with pytest.raises(AuthError, match="client certificate and its key cannot be used"):
@@ -359,7 +359,7 @@ async def proxy(target: str, asked: list[str]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
 
 
-async def test_a_proxy_is_gone_through(authority: Authority, tmp_path: Path) -> None:
+async def test_requests_go_through_the_proxy(authority: Authority, tmp_path: Path) -> None:
     asked: list[str] = []
     async with (
         tls_server(authority, tmp_path, "kubernetes.default") as server,

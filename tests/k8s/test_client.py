@@ -116,7 +116,7 @@ async def test_nobody_listening_is_unreachable() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_an_outage_is_told_in_the_words_of_the_system_and_known_the_second_time(scheme: str) -> None:
+async def test_an_outage_is_described_in_the_systems_words_and_recognized_the_second_time(scheme: str) -> None:
     """No ``repr`` of a TLS context, and no address twice."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -181,7 +181,7 @@ async def test_a_conflicting_status_is_read_again(server: ApiServer, client: Cli
     assert stored["status"]
 
 
-async def test_conflicts_without_end_are_given_up(server: ApiServer, client: Client) -> None:
+async def test_repeated_conflicts_are_given_up(server: ApiServer, client: Client) -> None:
     server.put(ingress("cafe"))
     server.fail("PUT", "status", status=409, times=100)
     with pytest.raises(Conflict):

@@ -35,7 +35,7 @@ def read(path: str, context: str = "") -> ClusterConfig:
     return load_kubeconfig([path], context, environment={})
 
 
-def test_a_plain_token(tmp_path: Path) -> None:
+def test_a_token_of_a_kubeconfig_is_used(tmp_path: Path) -> None:
     config = read(simple(tmp_path / "config", user={"token": "secret"}, namespace="shop"))
     assert (config.server, config.namespace, config.user.token) == ("https://api:6443", "shop", "secret")
     assert config.origin == f"{tmp_path}/config (context ctx)"
@@ -73,7 +73,7 @@ def test_a_bare_command_is_looked_up_on_the_path(tmp_path: Path) -> None:
     assert config.user.exec.command == "aws"
 
 
-def test_of_several_files_the_first_wins_per_name(tmp_path: Path) -> None:
+def test_of_several_files_the_first_defines_a_name(tmp_path: Path) -> None:
     first = kubeconfig(
         tmp_path / "a" / "one",
         users=[{"name": "u", "user": {"tokenFile": "mine"}}],
@@ -148,7 +148,7 @@ def test_the_environment_may_name_a_proxy(tmp_path: Path, environment: dict[str,
         ({"user": {"token": 12}}, "Expected `str`, got `int`"),
     ],
 )
-def test_what_cannot_be_used_is_said_clearly(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_an_unusable_kubeconfig_is_described(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     path = simple(tmp_path / "config", **change)
     with pytest.raises(ConfigError) as caught:
         read(path)
@@ -184,19 +184,19 @@ def account(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("host", "server"), [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")]
 )
-def test_the_account_of_a_pod(account: Path, host: str, server: str) -> None:
+def test_the_service_account_of_a_pod_is_used(account: Path, host: str, server: str) -> None:
     environment = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}
     config = in_cluster(environment=environment, service_account=account)
     assert (config.server, config.namespace, config.certificate_authority) == (server, "ingress", b"CA")
     assert config.user == User(token_file=str(account / "token"))
 
 
-def test_a_pod_without_account_is_told_what_to_set(tmp_path: Path) -> None:
+def test_a_pod_without_account_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="automountServiceAccountToken"):
         in_cluster(environment={"KUBERNETES_SERVICE_HOST": "x"}, service_account=tmp_path)
 
 
-def test_the_order_of_the_ways(tmp_path: Path, account: Path) -> None:
+def test_the_sources_of_configuration_have_an_order(tmp_path: Path, account: Path) -> None:
     named = simple(tmp_path / "named", cluster={"server": "https://named"})
     listed = simple(tmp_path / "listed", cluster={"server": "https://listed"})
     simple(tmp_path / "home" / ".kube" / "config", cluster={"server": "https://home"})

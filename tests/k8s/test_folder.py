@@ -121,7 +121,7 @@ def test_a_wrong_type_names_file_object_and_field(tmp_path: Path) -> None:
         ("kind: ConfigMap\napiVersion: v1\nmetadata: 5\n", "line 1", "has no metadata.name", Severity.ERROR),
     ],
 )
-def test_a_file_that_says_nothing_useful_is_a_problem(
+def test_a_file_without_objects_is_a_problem(
     tmp_path: Path, text: str, where: str, reason: str, severity: Severity
 ) -> None:
     write(tmp_path, "sub/a.yaml", text)
@@ -134,7 +134,7 @@ def test_a_file_that_says_nothing_useful_is_a_problem(
     assert problem.effect
 
 
-def test_other_kinds_are_noted_once_and_are_no_problem(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_kinds_are_logged_once_and_are_no_problem(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(3):
         write(tmp_path, f"{number}.yaml", {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}})
     write(tmp_path, "k.yaml", {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "x"}})
@@ -146,7 +146,7 @@ def test_other_kinds_are_noted_once_and_are_no_problem(tmp_path: Path, caplog: p
     assert record.fields["kinds"] == ["apps/v1 Deployment", "serving.knative.dev/v1 Service"]
 
 
-def test_of_two_definitions_the_first_file_counts(tmp_path: Path) -> None:
+def test_of_two_definitions_that_of_the_first_file_is_used(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
     write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"), ingress("cafe", host="twice.example.com"))
     folder = Folder(tmp_path)
@@ -187,7 +187,7 @@ def test_links_to_files_are_followed_and_dangling_ones_passed_over(tmp_path: Pat
     assert [item.ref for item in Folder(tmp_path).load()] == [CAFE]
 
 
-def test_only_asked_for_kinds_have_a_source(tmp_path: Path) -> None:
+def test_only_requested_kinds_have_a_source(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Service"):
         Folder(tmp_path, [Ingress]).source(Service)
 
@@ -291,7 +291,7 @@ async def test_a_file_that_sorts_before_takes_over(tmp_path: Path) -> None:
         assert only(seen.folder.problems()).origin == ObjectRef("File", "", "b.yaml")
 
 
-async def test_a_folder_that_vanishes_takes_nothing_away(tmp_path: Path) -> None:
+async def test_a_folder_that_vanishes_removes_nothing(tmp_path: Path) -> None:
     root = tmp_path / "manifests"
     write(root, "a.yaml", ingress("cafe"))
     async with live(root) as seen:
@@ -335,7 +335,7 @@ async def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
     assert list(files_module.scan(tmp_path, known, [ConfigMap], settled=0).read) == ["3.yaml"]
 
 
-async def test_a_watcher_far_behind_lists_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_watch_that_is_too_old_lists_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files_module, "JOURNAL", 3)
     write(tmp_path, "a.yaml", *(ingress(f"cafe-{number}") for number in range(8)))
     folder = Folder(tmp_path)
@@ -350,7 +350,7 @@ async def test_a_watcher_far_behind_lists_again(tmp_path: Path, monkeypatch: pyt
     assert change.ref == Ingress.KIND.ref("default", "late")
 
 
-async def test_each_kind_hears_of_its_own(tmp_path: Path) -> None:
+async def test_each_kind_is_notified_of_its_own_objects(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"), config_map("menu", tea="1"))
     async with live(tmp_path) as seen:
         keys: list[ObjectRef] = []
@@ -363,7 +363,7 @@ async def test_each_kind_hears_of_its_own(tmp_path: Path) -> None:
             assert [ref.name for ref in keys] == ["menu", "other"]
 
 
-def test_models_may_be_few(tmp_path: Path) -> None:
+def test_a_folder_can_be_limited_to_some_kinds(tmp_path: Path) -> None:
     models: list[type[TopLevel]] = [ConfigMap]
     write(tmp_path, "a.yaml", ingress("cafe"), config_map("menu"))
     assert [item.metadata.name for item in Folder(tmp_path, models).load()] == ["menu"]

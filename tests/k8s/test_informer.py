@@ -74,7 +74,7 @@ async def test_it_lists_and_then_follows(server: ApiServer, client: Client) -> N
         assert server.count("GET", "ingresses", limit="500") == 1
 
 
-async def test_a_snapshot_does_not_move(server: ApiServer, client: Client) -> None:
+async def test_a_snapshot_does_not_change(server: ApiServer, client: Client) -> None:
     server.put(ingress("cafe"))
     async with following(client) as follower:
         before = follower.store.snapshot()
@@ -84,7 +84,7 @@ async def test_a_snapshot_does_not_move(server: ApiServer, client: Client) -> No
         assert list(before) == [CAFE]
 
 
-async def test_long_lists_come_by_pages_of_500(server: ApiServer, client: Client) -> None:
+async def test_long_lists_are_read_in_pages_of_500(server: ApiServer, client: Client) -> None:
     for number in range(1201):
         server.put(ingress(f"cafe-{number}"))
     async with following(client) as follower:
@@ -127,7 +127,7 @@ async def test_a_watch_that_ends_is_resumed_without_a_list(server: ApiServer, cl
         assert server.count("GET", "ingresses", limit="500") == 1
 
 
-async def test_a_bookmark_moves_the_version_on(server: ApiServer, client: Client) -> None:
+async def test_a_bookmark_advances_the_resource_version(server: ApiServer, client: Client) -> None:
     server.put(ingress("cafe"))
     async with following(client) as follower:
         await watched(server)
@@ -157,7 +157,7 @@ async def test_a_bookmark_alone_saves_a_list_after_compaction(server: ApiServer,
         assert query["allowWatchBookmarks"] == "true"
 
 
-async def test_what_was_deleted_in_a_gap_is_noticed(server: ApiServer, client: Client) -> None:
+async def test_a_deletion_between_two_watches_is_noticed(server: ApiServer, client: Client) -> None:
     for name in ("cafe", "gone", "same"):
         server.put(ingress(name))
     async with following(client) as follower:
@@ -172,7 +172,7 @@ async def test_what_was_deleted_in_a_gap_is_noticed(server: ApiServer, client: C
         assert follower.store[CAFE].spec.rules[0].host == "new.example.com"
 
 
-async def test_an_object_made_anew_in_a_gap_differs(server: ApiServer, client: Client) -> None:
+async def test_an_object_recreated_between_two_watches_is_noticed(server: ApiServer, client: Client) -> None:
     server.put(ingress("cafe"))
     async with following(client) as follower:
         first = follower.store[CAFE].metadata.uid
@@ -184,7 +184,7 @@ async def test_an_object_made_anew_in_a_gap_differs(server: ApiServer, client: C
         await eventually(lambda: CAFE in follower.store and follower.store[CAFE].metadata.uid != first)
 
 
-async def test_an_unchanged_object_names_no_key(server: ApiServer, client: Client) -> None:
+async def test_an_unchanged_object_queues_no_key(server: ApiServer, client: Client) -> None:
     item = server.put(ingress("cafe"))
     async with following(client) as follower:
         await watched(server)
@@ -206,7 +206,7 @@ async def test_a_stream_may_be_split_anywhere(server: ApiServer, client: Client,
 
 
 @pytest.mark.parametrize("line", [b"<html>sorry</html>\n", b'{"type":"ADDED"}\n', b"\xff\xff\n", b"{]\n"])
-async def test_garbage_in_a_watch_is_survived(server: ApiServer, client: Client, line: bytes) -> None:
+async def test_garbage_in_a_watch_is_retried(server: ApiServer, client: Client, line: bytes) -> None:
     async with following(client) as follower:
         await watched(server)
         server.send("ingresses", line)
@@ -236,7 +236,7 @@ async def test_an_error_inside_a_watch_relists_or_waits(server: ApiServer, clien
         await eventually(lambda: follower.pauses)
 
 
-async def test_a_type_of_event_that_is_not_known_is_passed_over(server: ApiServer, client: Client) -> None:
+async def test_an_unknown_event_type_is_ignored(server: ApiServer, client: Client) -> None:
     async with following(client) as follower:
         await watched(server)
         server.send("ingresses", b'{"type":"RESHARDED","object":{"metadata":{"name":"x"}}}\n')
@@ -251,7 +251,7 @@ async def test_retry_after_is_obeyed(server: ApiServer, client: Client) -> None:
         assert follower.pauses == [11.0]
 
 
-async def test_failures_are_waited_out_longer_each_time(server: ApiServer, client: Client) -> None:
+async def test_pauses_grow_with_each_failure(server: ApiServer, client: Client) -> None:
     server.fail("GET", "ingresses", status=500, times=3)
     async with following(client) as follower:
         bounds = [(0.005, 0.01), (0.01, 0.02), (0.02, 0.04)]
@@ -259,7 +259,7 @@ async def test_failures_are_waited_out_longer_each_time(server: ApiServer, clien
         assert all(low <= pause <= high for pause, (low, high) in zip(follower.pauses, bounds, strict=True))
 
 
-async def test_a_failure_that_goes_on_is_said_once(
+async def test_a_failure_that_goes_on_is_logged_once(
     server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.fail("GET", "ingresses", status=500, times=5)
@@ -290,7 +290,7 @@ async def test_a_token_rotated_mid_list_is_read_again(server: ApiServer, tmp_pat
     assert server.count("GET", "ingresses", limit="500") == 3
 
 
-async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
+async def test_a_missing_rule_is_logged_once_and_the_rest_continues(
     server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.forbid("list", "ingresses")
@@ -306,7 +306,7 @@ async def test_a_missing_rule_is_said_once_and_the_rest_goes_on(
     assert rule in record.fields["error"]
 
 
-async def test_a_rule_taken_away_leaves_what_is_known(server: ApiServer, client: Client) -> None:
+async def test_a_rule_that_was_removed_leaves_the_known_objects(server: ApiServer, client: Client) -> None:
     server.put(ingress("cafe"))
     async with following(client) as follower:
         await watched(server)
@@ -363,7 +363,7 @@ async def test_what_is_not_watchable_is_never_watched(server: ApiServer, client:
     assert server.count("GET", "ingressclasses", watch="1") == 0
 
 
-async def test_a_kind_may_be_absent_come_go_and_come_back(server: ApiServer, client: Client) -> None:
+async def test_a_kind_may_appear_disappear_and_appear_again(server: ApiServer, client: Client) -> None:
     server.absent("ingresses")
     async with following(client) as follower:
         assert len(follower.store) == 0
@@ -379,7 +379,7 @@ async def test_a_kind_may_be_absent_come_go_and_come_back(server: ApiServer, cli
         assert [ref.name for ref in follower.keys] == ["cafe", "cafe", "cafe"]
 
 
-async def test_one_odd_404_withdraws_nothing(server: ApiServer, client: Client) -> None:
+async def test_a_single_404_removes_nothing(server: ApiServer, client: Client) -> None:
     server.put(ingress("cafe"))
     async with following(client) as follower:
         await watched(server)
@@ -390,7 +390,7 @@ async def test_one_odd_404_withdraws_nothing(server: ApiServer, client: Client) 
         assert follower.keys == [CAFE]
 
 
-async def test_html_in_place_of_a_list_is_survived(
+async def test_html_in_place_of_a_list_is_retried(
     server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.put(ingress("cafe"))
@@ -404,7 +404,7 @@ async def test_html_in_place_of_a_list_is_survived(
     assert len(caplog.records) == 3
 
 
-async def test_one_broken_object_breaks_nothing_else(server: ApiServer, client: Client) -> None:
+async def test_one_broken_object_affects_no_other(server: ApiServer, client: Client) -> None:
     broken = ingress("broken")
     broken["metadata"]["annotations"] = {"fine": "yes", "nginx.org/x": 7}
     server.put(broken)
@@ -428,7 +428,7 @@ async def test_one_broken_object_breaks_nothing_else(server: ApiServer, client: 
         assert [key.name for key in follower.keys] == ["broken", "cafe", "broken", "broken", "broken"]
 
 
-async def test_what_does_not_decode_is_told_once_and_its_owner_can_be_found(
+async def test_an_object_that_does_not_decode_is_logged_once_with_its_name(
     server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = ingress("broken")
@@ -454,7 +454,7 @@ async def test_what_does_not_decode_is_told_once_and_its_owner_can_be_found(
     assert said == [{"object": str(ref), "problem": str(follower.store.undecodable[ref].problem)}]
 
 
-async def test_what_cannot_even_be_told_apart_has_no_remains(server: ApiServer, client: Client) -> None:
+async def test_an_object_without_identity_leaves_nothing_behind(server: ApiServer, client: Client) -> None:
     server.put({"kind": "Ingress", "metadata": {"name": "x"}, "spec": "none"} | {"metadata": ingress("x")["metadata"]})
     server.put({**ingress("many"), "spec": {"rules": [f"{number}.test" for number in range(30)]}})
     async with following(client) as follower:
@@ -464,7 +464,7 @@ async def test_what_cannot_even_be_told_apart_has_no_remains(server: ApiServer, 
         assert many.remains is None
 
 
-async def test_an_object_without_a_readable_name_is_passed_over(server: ApiServer, client: Client) -> None:
+async def test_an_object_without_a_readable_name_is_ignored(server: ApiServer, client: Client) -> None:
     item = {"kind": "Ingress", "metadata": {"name": 7, "namespace": "default", "resourceVersion": "9"}}
     page = {"metadata": {"resourceVersion": "1"}, "items": [item, ingress("cafe")]}
     server.fail("GET", "ingresses", status=200, body=json.dumps(page).encode())
@@ -499,7 +499,7 @@ async def test_two_informers_share_a_client(server: ApiServer, client: Client) -
         assert (ingresses.names(), maps.names()) == ({"cafe"}, {"menu"})
 
 
-async def test_an_outage_is_one_line_whoever_meets_it(
+async def test_an_outage_is_logged_once_for_all_informers(
     server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "headgate"):

@@ -113,7 +113,7 @@ async def test_the_second_waits_and_the_first_renews(server: ApiServer, clock: C
             assert lease(server)["acquireTime"] == acquired
 
 
-async def test_a_leader_that_leaves_hands_over_at_once(server: ApiServer, clock: Clock) -> None:
+async def test_a_leader_that_ends_releases_the_lease(server: ApiServer, clock: Clock) -> None:
     async with campaigning(server, "one", clock) as one:
         await clock.settled(1)
         two_context = campaigning(server, "two", clock)
@@ -152,7 +152,7 @@ async def test_a_leader_that_died_is_replaced_after_the_duration(server: ApiServ
         assert lease(server)["holderIdentity"] == "two"
 
 
-async def test_a_leader_that_cannot_renew_stops_at_the_deadline_and_campaigns_again(
+async def test_a_leader_that_cannot_renew_stops_at_the_deadline_and_tries_again(
     server: ApiServer, clock: Clock
 ) -> None:
     async with campaigning(server, "one", clock) as one:
@@ -167,7 +167,7 @@ async def test_a_leader_that_cannot_renew_stops_at_the_deadline_and_campaigns_ag
         assert one.calls == ["started", "stopped", "started"]
 
 
-async def test_a_missing_rule_is_said_once_until_it_is_granted(
+async def test_a_missing_rule_is_logged_once_until_it_is_granted(
     server: ApiServer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -182,7 +182,7 @@ async def test_a_missing_rule_is_said_once_until_it_is_granted(
         assert said == ["leader election failed", "leader election recovered"]
 
 
-async def test_one_failed_renewal_is_borne(server: ApiServer, clock: Clock) -> None:
+async def test_one_failed_renewal_does_not_end_leadership(server: ApiServer, clock: Clock) -> None:
     async with campaigning(server, "one", clock) as one:
         await clock.settled(1)
         server.fail("PUT", "leases", status=409, reason="Conflict")
@@ -190,7 +190,7 @@ async def test_one_failed_renewal_is_borne(server: ApiServer, clock: Clock) -> N
         assert one.calls == ["started"]
 
 
-async def test_a_lease_that_was_taken_away_is_let_go(server: ApiServer, clock: Clock) -> None:
+async def test_a_lease_that_another_replica_took_ends_leadership(server: ApiServer, clock: Clock) -> None:
     async with campaigning(server, "one", clock) as one:
         await clock.settled(1)
         thief = server.get("Lease", "ingress", "headgate-leader")
@@ -226,20 +226,20 @@ async def test_the_end_of_leadership_names_the_new_holder_or_the_reason_and_neve
     assert ended(caplog)[2:] == [{"identity": "one", "why": "stopping; the lease is given back"}]
 
 
-async def test_leadership_is_doubted_by_the_own_clock(server: ApiServer, clock: Clock) -> None:
+async def test_leadership_ends_by_the_local_clock(server: ApiServer, clock: Clock) -> None:
     async with campaigning(server, "one", clock) as one:
         await clock.settled(1)
         clock.now += 22.5
         assert not one.elector.is_leader
 
 
-async def test_only_get_create_and_update_are_asked(server: ApiServer, clock: Clock) -> None:
+async def test_only_get_create_and_update_are_used(server: ApiServer, clock: Clock) -> None:
     async with campaigning(server, "one", clock):
         await clock.advance(20, sleepers=1)
     assert {method for method, _, _ in server.requests} == {"GET", "POST", "PUT"}
 
 
-async def test_fields_of_others_survive_a_renewal(server: ApiServer, clock: Clock) -> None:
+async def test_unknown_fields_survive_a_renewal(server: ApiServer, clock: Clock) -> None:
     async with campaigning(server, "one", clock):
         await clock.settled(1)
         found = server.get("Lease", "ingress", "headgate-leader")

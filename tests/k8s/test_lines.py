@@ -24,13 +24,13 @@ def test_any_split_gives_the_same_lines(texts: list[bytes], sizes: list[int]) ->
     assert got == [text.strip() for text in wanted if text.strip()]
 
 
-def test_a_line_without_end_stays_back() -> None:
+def test_an_incomplete_line_is_held_back() -> None:
     reader = Lines()
     assert list(reader.feed(b"one\ntw")) == [b"one"]
     assert list(reader.feed(b"o\n")) == [b"two"]
 
 
-def test_an_endless_line_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_too_long_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines_module, "LONGEST", 10)
     reader = Lines()
     list(reader.feed(b"123456"))

@@ -62,7 +62,7 @@ def test_documents_know_their_lines() -> None:
         ("|\n  a\n  b", "a\nb\n"),
     ],
 )
-def test_a_scalar_means_what_it_means_to_kubectl(text: str, value: Any) -> None:
+def test_scalars_are_read_as_by_kubectl(text: str, value: Any) -> None:
     (document,) = values(f"key: {text}\n" if not text.startswith("-  ") and text != "- 1" else f"key:\n{text}\n")
     assert document == {"key": value}
     assert type(document["key"]) is type(value)
@@ -106,7 +106,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: \x01\n", "is not YAML", 0),
     ],
 )
-def test_a_broken_file_says_where_and_why(text: str, reason: str, line: int) -> None:
+def test_a_syntax_error_names_place_and_reason(text: str, reason: str, line: int) -> None:
     with pytest.raises(ManifestError) as caught:
         values(text)
     assert reason in caught.value.reason
@@ -132,7 +132,7 @@ def test_json_is_read() -> None:
 
 
 @pytest.mark.parametrize(("text", "line"), [(b'{"a":\n 1,\n}', 3), (b'{"a": 1', 1), (b"[" * 100_000, 1), (b"\xff", 1)])
-def test_broken_json_says_where(text: bytes, line: int) -> None:
+def test_a_json_error_names_the_place(text: bytes, line: int) -> None:
     with pytest.raises(ManifestError) as caught:
         read(text, json=True)
     assert caught.value.line in {line, 0}
@@ -153,7 +153,7 @@ def test_what_yaml_writes_is_read_back(tree: dict[str, Any]) -> None:
 
 @settings(deadline=None, derandomize=True, database=None)
 @given(st.text())
-def test_no_text_makes_it_fall(text: str) -> None:
+def test_no_text_raises_an_unexpected_error(text: str) -> None:
     for json in (True, False):
         with contextlib.suppress(ManifestError):
             assert isinstance(read(text.encode("utf-8", "surrogatepass"), json=json), list)

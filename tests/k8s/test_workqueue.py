@@ -40,7 +40,7 @@ async def test_a_key_added_twice_is_handed_out_once(queue: WorkQueue) -> None:
     assert queue.depth == 0
 
 
-async def test_the_oldest_comes_first_with_its_wait(queue: WorkQueue, clock: Clock) -> None:
+async def test_the_oldest_key_comes_first_with_its_waiting_time(queue: WorkQueue, clock: Clock) -> None:
     queue.add(TEA)
     clock.now += 2
     queue.add(MILK)
@@ -79,7 +79,7 @@ async def test_a_delayed_key_is_not_ready_before_its_time(queue: WorkQueue, cloc
     assert set((await queue.take()).keys) == {TEA, SUGAR}
 
 
-async def test_a_live_change_overtakes_a_delay(queue: WorkQueue) -> None:
+async def test_a_change_replaces_a_delayed_key(queue: WorkQueue) -> None:
     queue.add_after(TEA, 60)
     queue.add(TEA)
     assert (await queue.take()).keys == (TEA,)

@@ -68,7 +68,7 @@ def caught_up(headgate: HeadgateProcess) -> None:
     wait_until(lambda: headgate.get("old.test").status == 404)
 
 
-def test_what_a_compaction_hid_is_listed_again(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+def test_changes_hidden_by_a_compaction_are_listed_again(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     lists = cluster.asked("GET", "ingresses", limit="500")
     cluster.do(change_unseen)
     caught_up(headgate)
@@ -76,7 +76,7 @@ def test_what_a_compaction_hid_is_listed_again(headgate: HeadgateProcess, cluste
     assert headgate.exit_status is None
 
 
-def test_html_in_place_of_the_api_is_waited_out(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+def test_html_in_place_of_the_api_is_retried(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     page = {"status": 200, "body": b"<html>log in here</html>", "content_type": "text/html", "times": 2}
     cluster.do(lambda api: api.fail("GET", INGRESSES, **page))
     cluster.do(lambda api: api.cut_watches("ingresses"))
@@ -96,7 +96,7 @@ def test_an_api_server_that_is_busy_is_asked_later(headgate: HeadgateProcess, cl
     wait_until(lambda: cluster.reasons("new"))
 
 
-def test_a_restart_of_the_api_server_is_survived(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+def test_traffic_continues_while_the_api_server_restarts(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
     failed, recovered = len(headgate.log_records("informer failed")), len(headgate.log_records("informer recovered"))
     with cluster.down():
         wait_until(lambda: len(headgate.log_records("informer failed")) > failed)
@@ -118,7 +118,9 @@ def test_a_rotated_token_is_read_again(headgate: HeadgateProcess, cluster: Scrip
     cluster.do(lambda api: api.tokens.clear())
 
 
-def test_events_that_may_not_be_written_harm_nothing(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+def test_events_that_may_not_be_written_are_dropped_and_the_rest_continues(
+    headgate: HeadgateProcess, cluster: ScriptedCluster
+) -> None:
     dropped = headgate.metric("headgate_events_dropped_total")
     cluster.do(lambda api: api.forbid("create", "events"))
     cluster.put(answering("unheard", "unheard.test", "x"))
@@ -128,7 +130,9 @@ def test_events_that_may_not_be_written_harm_nothing(headgate: HeadgateProcess, 
     cluster.do(lambda api: api.allow("create", "events"))
 
 
-def test_a_class_of_ours_is_told_from_one_of_the_same_name(headgate: HeadgateProcess, cluster: ScriptedCluster) -> None:
+def test_a_class_of_another_controller_with_the_same_name_is_ignored(
+    headgate: HeadgateProcess, cluster: ScriptedCluster
+) -> None:
     cluster.put(ingress_class(controller="example.com/other"))
     wait_until(lambda: headgate.get("kept.test").status == 404)
     cluster.put(ingress_class())

@@ -8,9 +8,7 @@ from tests.live.scripted_cluster import ScriptedCluster
 from tests.waiting import wait_until
 
 
-def test_classes_that_may_not_be_watched_are_read_all_the_same(
-    cluster: ScriptedCluster, serve_cluster: StartHeadgate
-) -> None:
+def test_classes_that_may_not_be_watched_are_listed(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.do(lambda api: api.forbid("watch", "ingressclasses"))
     headgate = serve_cluster()
     assert headgate.readiness().status == 200
@@ -19,7 +17,7 @@ def test_classes_that_may_not_be_watched_are_read_all_the_same(
     assert len([line for line in headgate.log_records() if "ingressclasses" in str(line.get("informer"))]) <= 1
 
 
-def test_a_missing_permission_is_said_once_and_the_rest_goes_on(
+def test_a_missing_permission_is_logged_once_and_the_rest_continues(
     cluster: ScriptedCluster, serve_cluster: StartHeadgate
 ) -> None:
     cluster.put(tls_secret("cert", "safe.test"))

@@ -27,7 +27,7 @@ def spoil(manifests: ManifestFolder) -> None:
     manifests.put(ingress("bad", {"bad.test": [path("tea", "no/slash")]}))
 
 
-def test_check_says_where_what_why_and_what_now(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_place_value_reason_and_effect(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(good)
     assert run(["check", str(good.path)], {}) == 1
     line = next(line for line in capsys.readouterr().out.splitlines() if "bad" in line)
@@ -41,7 +41,7 @@ def test_check_says_where_what_why_and_what_now(good: ManifestFolder, capsys: py
         assert part in line
 
 
-def test_check_of_what_is_right_is_0(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_of_valid_manifests_exits_with_0(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", str(good.path)], {}) == 0
     assert capsys.readouterr().out == ""
 
@@ -59,7 +59,7 @@ def test_check_asks_nginx_about_regular_expressions(good: ManifestFolder, capsys
     assert "/tmp/" not in lines[0]
 
 
-def test_check_as_json(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_prints_json(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(good)
     assert run(["check", str(good.path), "-o", "json"], {}) == 1
     rows = json.loads(capsys.readouterr().out)
@@ -72,18 +72,22 @@ def test_check_as_json(good: ManifestFolder, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("form", ["xml", "JSON"])
-def test_check_knows_its_formats(good: ManifestFolder, capsys: pytest.CaptureFixture[str], form: str) -> None:
+def test_check_refuses_unknown_output_formats(
+    good: ManifestFolder, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
     assert run(["check", str(good.path), "-o", form], {}) == 2
     assert "json" in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_read_is_1(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_of_an_unreadable_file_exits_with_1(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     (good.path / "broken.yaml").write_text("a: [")
     assert run(["check", str(good.path)], {}) == 1
     assert "broken.yaml" in capsys.readouterr().out
 
 
-def test_render_prints_what_may_be_seen(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_prints_the_configuration_without_private_keys(
+    good: ManifestFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(["render", str(good.path)], {}) == 0
     out = capsys.readouterr().out
     assert "server_name safe.test;" in out
@@ -104,7 +108,7 @@ def test_render_writes_what_nginx_reads(
     assert "PRIVATE KEY" not in capsys.readouterr().out
 
 
-def test_render_of_what_is_wrong_prints_the_rest_and_is_1(
+def test_render_of_invalid_manifests_prints_the_rest_and_exits_with_1(
     good: ManifestFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(good)
@@ -114,7 +118,7 @@ def test_render_of_what_is_wrong_prints_the_rest_and_is_1(
     assert "Ingress default/bad" in found.err
 
 
-def test_the_flags_of_run_count(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_and_render_take_the_flags_of_run(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
     good.put(ingress("extra", "extra.test", server_snippets="# a note"))
     assert run(["check", str(good.path)], {}) == 1
     assert "-enable-snippets" in capsys.readouterr().out
@@ -127,7 +131,7 @@ def test_the_flags_of_run_count(good: ManifestFolder, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     "argv", [["--help"], ["help"], ["run", "--help"], ["render", "-h"], ["check", "-help"], ["run", "-help"]]
 )
-def test_help_gives_an_example(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_contains_working_examples(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(argv, {}) == 0
     out = capsys.readouterr().out
     assert "  headgate " in out
@@ -142,7 +146,7 @@ def commands(text: str) -> list[list[str]]:
     return [words[words.index("run") + 1 :] for words in lines]
 
 
-def test_the_commands_of_the_readme_start() -> None:
+def test_the_commands_of_the_readme_parse() -> None:
     found = commands((ROOT / "README.md").read_text())
     assert found
     for command in found:
@@ -150,7 +154,7 @@ def test_the_commands_of_the_readme_start() -> None:
 
 
 @pytest.mark.parametrize("argv", [["--version"], ["-version"], ["version"], ["run", "-version"]])
-def test_the_version_is_said(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(argv, {"HEADGATE_COMMIT": "abc1234"}) == 0
     assert capsys.readouterr().out.startswith("Headgate ")
 
@@ -169,20 +173,20 @@ def test_the_version_is_said(argv: list[str], capsys: pytest.CaptureFixture[str]
         (["render", "-o"], "headgate render DIR"),
     ],
 )
-def test_what_is_not_understood_is_2_and_says_why(
+def test_a_wrong_command_line_exits_with_2_and_a_reason(
     argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(argv, {}) == 2
     assert says in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("check", "render"):
         assert run([command, "/no/such/folder"], {}) in {1, 2}
         assert "/no/such/folder" in capsys.readouterr().err
 
 
-def test_the_program_ends_with_the_status(good: ManifestFolder) -> None:
+def test_the_exit_status_is_that_of_the_command(good: ManifestFolder) -> None:
     command = [sys.executable, "-m", "headgate", "check", str(good.path)]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
     spoil(good)

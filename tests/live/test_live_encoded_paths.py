@@ -46,7 +46,7 @@ async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
         yield nginx
 
 
-async def test_who_asks_for_the_url_is_answered_or_the_owner_is_told(nginx: ServingNginx) -> None:
+async def test_a_path_is_served_under_its_url_or_reported(nginx: ServingNginx) -> None:
     async with nginx.client() as client:
 
         async def reached(name: str, uri: str, kind: str) -> bool:

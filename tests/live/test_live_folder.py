@@ -79,7 +79,9 @@ def test_a_file_written_in_pieces_is_served_when_it_is_whole(
     wait_until(lambda: headgate.get("late.test").status == 200)
 
 
-def test_a_file_that_turns_bad_keeps_what_it_said(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
+def test_a_file_that_becomes_invalid_keeps_its_last_objects(
+    headgate: HeadgateProcess, manifests: ManifestFolder
+) -> None:
     bad = manifests.path / "ingress-default-kept.json"
     good = bad.read_text()
     bad.write_text("spec: [unclosed\n")
@@ -91,7 +93,7 @@ def test_a_file_that_turns_bad_keeps_what_it_said(headgate: HeadgateProcess, man
     wait_until(lambda: headgate.get("kept.test").status == 404)
 
 
-def test_lists_documents_and_deleted_files(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
+def test_lists_documents_and_deleted_files_are_followed(headgate: HeadgateProcess, manifests: ManifestFolder) -> None:
     items = [ingress(name, f"{name}.test") for name in ("a", "b")]
     documents = "---\n".join(json.dumps(ingress(name, f"{name}.test")) + "\n" for name in ("c", "d"))
     (manifests.path / "list.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))

@@ -33,7 +33,7 @@ REFUSED = {"path": posix_class(), "snippet": answering("x", "", "x", server_snip
 
 
 @pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED)
-def test_one_that_nginx_refuses_does_not_keep_a_new_pod_from_starting(
+def test_an_ingress_that_nginx_refuses_does_not_keep_a_new_pod_from_starting(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, bad: Json
 ) -> None:
     manifests.put(bad, ingress("tea", "tea.test"))
@@ -44,7 +44,7 @@ def test_one_that_nginx_refuses_does_not_keep_a_new_pod_from_starting(
     assert last(headgate, "tea")[0] == "AddedOrUpdated"
 
 
-def test_a_deleted_one_does_not_serve_in_place_of_its_refused_successor(
+def test_a_deleted_ingress_does_not_serve_in_place_of_its_refused_successor(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     elder = answering("elder", "", "elder", created="2026-01-01T00:00:00Z")
@@ -61,7 +61,7 @@ def test_a_deleted_one_does_not_serve_in_place_of_its_refused_successor(
     assert "elder" not in headgate.file("conf.d/_default-server.conf")
 
 
-def test_one_that_asks_for_a_host_with_a_bad_snippet_keeps_what_it_served_and_says_so(
+def test_an_ingress_that_claims_a_host_with_a_bad_snippet_keeps_serving_and_reports_it(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(answering("x", "", "one"))
@@ -94,7 +94,7 @@ def test_a_host_that_went_to_another_ingress_is_not_kept_by_one_that_is_refused(
     wait_until(lambda: last(headgate, "a")[1].endswith("nothing is served for it"))
 
 
-def test_who_needs_what_a_deleted_ingress_had_is_told_and_heals_when_it_is_back(
+def test_an_ingress_that_needs_part_of_a_deleted_one_is_reported_and_recovers_when_it_is_recreated(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     maker = ingress("maker", {"maker.test": [path("tea")]})
@@ -112,7 +112,7 @@ def test_who_needs_what_a_deleted_ingress_had_is_told_and_heals_when_it_is_back(
     wait_until(lambda: last(headgate, "user")[0] == "AddedOrUpdated")
 
 
-def test_an_ingress_that_no_longer_works_does_not_keep_nginx_from_coming_back_and_is_told(
+def test_an_ingress_that_no_longer_works_does_not_prevent_a_restart_of_nginx_and_is_reported(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, directory: Path
 ) -> None:
     outside = directory / "x.inc"

@@ -71,7 +71,7 @@ def test_an_update_that_nginx_refuses_keeps_the_last_good_one(setup: Setup) -> N
     wait_until(lambda: last(cluster, "cafe")["reason"] == "AddedOrUpdated")
 
 
-def test_a_new_ingress_that_nginx_refuses_has_no_file_and_says_so(setup: Setup) -> None:
+def test_a_new_ingress_that_nginx_refuses_has_no_file_and_is_reported(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(ingress("bad", "bad.test", server_snippets=BROKEN))
     wait_until(lambda: cluster.reasons("bad"))
@@ -83,7 +83,7 @@ def test_a_new_ingress_that_nginx_refuses_has_no_file_and_says_so(setup: Setup) 
     cluster.delete("Ingress", "bad")
 
 
-def test_an_invalid_update_withdraws(setup: Setup) -> None:
+def test_an_invalid_update_withdraws_the_ingress(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(answering("shop", "shop.test", "open"))
     wait_until(says(headgate, "shop.test", "open"))
@@ -97,7 +97,7 @@ def test_an_invalid_update_withdraws(setup: Setup) -> None:
     wait_until(says(headgate, "shop.test", "open again"))
 
 
-def test_a_config_map_that_nginx_refuses_is_left_out_and_work_goes_on(setup: Setup) -> None:
+def test_a_config_map_that_nginx_refuses_is_left_out_and_later_changes_apply(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(config_map(http_snippets=f"# a note\n{BROKEN}"))
     wait_until(lambda: "UpdatedWithError" in cluster.reasons("config", "ConfigMap"))
@@ -111,7 +111,7 @@ def test_a_config_map_that_nginx_refuses_is_left_out_and_work_goes_on(setup: Set
     assert "# a note" in headgate.file("nginx.conf")
 
 
-def test_a_config_map_whose_snippet_breaks_every_ingress_is_blamed_and_no_ingress(setup: Setup) -> None:
+def test_a_config_map_whose_snippet_breaks_every_ingress_is_reported_and_no_ingress(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(answering("cafe", "cafe.test", "one"), answering("inn", "inn.test", "two"))
     wait_until(says(headgate, "inn.test", "two"))
@@ -130,7 +130,7 @@ def test_a_config_map_whose_snippet_breaks_every_ingress_is_blamed_and_no_ingres
     wait_until(lambda: last(cluster, "config", "ConfigMap")["reason"] == "Updated")
 
 
-def test_a_deleted_config_map_means_the_defaults(setup: Setup) -> None:
+def test_a_deleted_config_map_restores_the_defaults(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(config_map(server_tokens="false"))
     wait_until(lambda: headgate.get("neighbour.test").headers["Server"] == "nginx")
@@ -138,7 +138,7 @@ def test_a_deleted_config_map_means_the_defaults(setup: Setup) -> None:
     wait_until(lambda: headgate.get("neighbour.test").headers["Server"].startswith("nginx/"))
 
 
-def test_bad_values_of_the_config_map_are_named_and_the_others_count(setup: Setup) -> None:
+def test_bad_values_of_the_config_map_are_reported_and_the_others_apply(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(config_map(server_tokens="false", proxy_read_timeout="soon", no_such_key="1"))
     wait_until(lambda: headgate.get("neighbour.test").headers["Server"] == "nginx")
@@ -152,7 +152,7 @@ def test_bad_values_of_the_config_map_are_named_and_the_others_count(setup: Setu
     ["{% if %}", "{{ no.such.thing }}", "server {"],
     ids=["does not compile", "does not render", "nginx refuses it"],
 )
-def test_a_broken_template_leaves_the_one_in_force(setup: Setup, template: str) -> None:
+def test_a_broken_template_leaves_the_previous_one_in_use(setup: Setup, template: str) -> None:
     headgate, cluster = setup
     before = len(cluster.events("config", "ConfigMap"))
     cluster.put(config_map(ingress_template=template))

@@ -106,7 +106,7 @@ def test_resources_are_counted_by_role_and_refused_ones_apart(
 
 
 @pytest.mark.skipif(not BINARIES or not capabilities(ANY_NGINX).stub_status, reason="this nginx has no stub_status")
-def test_nginx_tells_its_connections(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_the_connections_of_nginx_are_counted(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     manifests.put(ingress("tea", "tea.test"))
     headgate = serve_manifests()
     names = ("accepted", "handled", "active")
@@ -122,7 +122,7 @@ def test_nginx_tells_its_connections(serve_manifests: StartHeadgate, manifests: 
     assert headgate.metric(f"{CONTROLLER}workqueue_queue_duration_seconds_count", name="taskQueue") >= 1
 
 
-def test_latency_is_told_by_server_and_resource(
+def test_latency_is_measured_by_server_and_resource(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int
 ) -> None:
     manifests.put(ingress("tea", "tea.test"))
@@ -156,7 +156,7 @@ def test_latency_is_told_by_server_and_resource(
     wait_until(lambda: count() == 0)
 
 
-def test_latency_of_grpc_names_its_upstream_too(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_latency_of_grpc_has_its_upstream_as_label(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     """The backend speaks no HTTP/2, so nginx counts a failed try; what matters is that it says at whom."""
     manifests.put(config_map(http2="true"), ingress("tea", "tea.test", grpc_services="tea"))
     headgate = serve_manifests("-enable-latency-metrics", "-nginx-configmaps=ours/config")
@@ -169,7 +169,7 @@ def test_latency_of_grpc_names_its_upstream_too(serve_manifests: StartHeadgate, 
     assert {(one["service"], one["resource_name"], one["code"]) for one in labels()} == {("tea", "tea", "502")}
 
 
-def test_metrics_speak_tls_and_ask_for_a_password(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_metrics_can_need_tls_and_a_password(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     login = secret("login", "ours", "kubernetes.io/basic-auth", username=b"prom", password=b"p:ss")
     manifests.put(tls_secret("metrics", "metrics.test", namespace="ours"), login)
     headgate = serve_manifests("-prometheus-tls-secret=ours/metrics", "-prometheus-basic-auth-secret=ours/login")
@@ -183,7 +183,7 @@ def test_metrics_speak_tls_and_ask_for_a_password(serve_manifests: StartHeadgate
         assert ask(port, "metrics.test", "/metrics", tls=trusting(), headers=header).status == status
 
 
-def test_a_login_that_is_not_there_ends_the_start_in_one_line(
+def test_a_missing_login_secret_ends_the_start_with_one_line(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}", "-prometheus-basic-auth-secret=ours/nobody")
@@ -201,7 +201,7 @@ def test_metrics_are_off_unless_asked_for(serve_manifests: StartHeadgate) -> Non
 
 
 @pytest.mark.skipif(not BINARIES or not capabilities(ANY_NGINX).stub_status, reason="this nginx has no stub_status")
-def test_stub_status_has_a_port_of_its_own_for_those_who_may(
+def test_stub_status_has_its_own_port_and_allowed_addresses(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     port = free_port()

@@ -49,11 +49,11 @@ async def statuses(nginx: ServingNginx, name: str) -> list[int]:
 
 
 @pytest.mark.parametrize("name", SERVED)
-async def test_every_user_gets_in_and_nobody_else(nginx: ServingNginx, name: str) -> None:
+async def test_every_user_of_the_file_is_accepted_and_no_other(nginx: ServingNginx, name: str) -> None:
     assert await statuses(nginx, name) == [200, 200, 401, 401]
 
 
 @pytest.mark.parametrize("name", TOLD)
-async def test_who_is_locked_out_is_told(nginx: ServingNginx, name: str) -> None:
+async def test_lines_that_lock_users_out_are_reported(nginx: ServingNginx, name: str) -> None:
     assert await statuses(nginx, name) == [401, 401, 401, 401]
     assert any(TOLD[name][1] in problem and f"'p-{name}'" in problem for problem in nginx.problems)

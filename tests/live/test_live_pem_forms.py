@@ -47,7 +47,7 @@ async def test_the_whole_chain_is_shown(nginx: ServingNginx, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TOLD)
-async def test_the_owner_is_told_why_handshakes_are_refused(nginx: ServingNginx, name: str) -> None:
+async def test_a_refused_chain_is_reported_with_its_reason(nginx: ServingNginx, name: str) -> None:
     (problem,) = (text for text in nginx.problems if f"'{name}'" in text)
     assert TOLD[name].told in problem
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):

@@ -44,7 +44,7 @@ def test_the_share_follows_the_replicas_that_are_ready(cluster: ScriptedCluster,
     wait_until(lambda: rate(headgate) == "5r/s")
 
 
-def test_each_replica_lets_its_share_through(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_each_replica_allows_its_share(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(*(pod(f"headgate-{number}") for number in range(300)))
     for name, scale in (("whole", "false"), ("share", "true")):
         rules = {f"{name}.test": (path("nobody"),)}

@@ -118,7 +118,7 @@ class Load:
             await asyncio.sleep(0.002)  # an idle moment, in which nginx may close
 
 
-def test_a_reload_under_load_loses_nothing_where_the_build_can(setup: Setup) -> None:
+def test_a_reload_under_load_fails_no_request_where_the_build_can(setup: Setup) -> None:
     headgate, cluster = setup
     if "keepalive_min_timeout" not in headgate.file("nginx.conf"):
         pytest.skip("this nginx has no keepalive_min_timeout")

@@ -60,7 +60,7 @@ def headgate(nginx_binary: str, tea: int, coffee: int) -> Iterator[HeadgateProce
         ("/index.html", None),
     ],
 )
-def test_a_path_is_served_by_its_rule_or_by_nobody(headgate: HeadgateProcess, uri: str, backend: str | None) -> None:
+def test_a_path_is_served_by_its_rule_or_not_at_all(headgate: HeadgateProcess, uri: str, backend: str | None) -> None:
     answer = headgate.get("paths.test", uri)
     if backend is None:
         assert answer.status == 404
@@ -92,7 +92,7 @@ def test_a_host_may_come_with_a_port(headgate: HeadgateProcess) -> None:
     assert headgate.get("paths.test:8080", "/exact").status == 200
 
 
-def test_a_default_backend_takes_what_no_path_takes(headgate: HeadgateProcess) -> None:
+def test_the_default_backend_serves_paths_without_a_rule(headgate: HeadgateProcess) -> None:
     assert "Server name: tea\n" in headgate.get("fallback.test", "/tea").body
     assert "Server name: coffee\n" in headgate.get("fallback.test", "/other").body
 
@@ -102,12 +102,12 @@ def test_a_service_without_endpoints_is_502(headgate: HeadgateProcess) -> None:
 
 
 @pytest.mark.parametrize("host", ["unknown.test", "127.0.0.1"])
-def test_a_rule_without_host_serves_what_no_other_host_takes(headgate: HeadgateProcess, host: str) -> None:
+def test_a_rule_without_host_serves_all_other_hosts(headgate: HeadgateProcess, host: str) -> None:
     assert headgate.get(host, "/anywhere").status == 200
     assert headgate.get(host, "/else").status == 404
 
 
-def test_a_backend_learns_who_asked(headgate: HeadgateProcess) -> None:
+def test_a_backend_receives_the_clients_address_and_host(headgate: HeadgateProcess) -> None:
     body = headgate.get("paths.test", "/exact").body
     for header in ("Host: paths.test", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: http", "X-Real-IP: 127.0.0.1"):
         assert f"  {header}\n" in body

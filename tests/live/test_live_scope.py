@@ -38,7 +38,9 @@ def test_only_the_listed_namespaces_are_asked_for(cluster: ScriptedCluster, serv
     assert paths == {f"/apis/networking.k8s.io/v1/namespaces/{name}/ingresses" for name in ("one", "two")}
 
 
-def test_a_label_that_comes_and_goes_is_followed(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_namespaces_are_followed_as_they_gain_and_lose_the_label(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
     inhabit(cluster)
     cluster.put(namespace("one", team="web"), namespace("two"), namespace("three", team="db"))
     headgate = serve_cluster("-watch-namespace-label=team=web")
@@ -57,7 +59,7 @@ def test_a_label_that_comes_and_goes_is_followed(cluster: ScriptedCluster, serve
     wait_until(lambda: headgate.get("two.test").status == 404)
 
 
-def test_secrets_may_come_from_fewer_namespaces(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_secrets_can_be_limited_to_fewer_namespaces(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     for name in ("one", "two"):
         host = f"{name}.test"
         cluster.put(tls_secret("cert", host, namespace=name))
@@ -68,7 +70,7 @@ def test_secrets_may_come_from_fewer_namespaces(cluster: ScriptedCluster, serve_
         headgate.certificate("one.test")
 
 
-def test_helm_releases_are_not_even_asked_for(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_helm_releases_are_not_requested(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     release = {**tls_secret("sh.helm.release.v1.x", "x.test"), "type": "helm.sh/release.v1"}
     cluster.put(release)
     headgate = serve_cluster("-log-level=trace")
@@ -86,7 +88,7 @@ def test_only_ingresses_of_our_class_are_served(cluster: ScriptedCluster, serve_
     assert cluster.reasons("theirs") == []
 
 
-def test_a_class_that_does_not_exist_is_taken_to_be_ours(
+def test_a_class_that_does_not_exist_is_assumed_to_be_headgates(
     cluster: ScriptedCluster, serve_cluster: StartHeadgate
 ) -> None:
     cluster.delete("IngressClass", "nginx", "")

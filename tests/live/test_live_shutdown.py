@@ -17,7 +17,7 @@ def told_to_stop(headgate: HeadgateProcess) -> HeadgateProcess:
     return headgate
 
 
-def test_who_leaves_serves_new_connections_and_new_configurations(
+def test_during_the_grace_period_new_connections_and_configurations_are_served(
     cluster: ScriptedCluster, serve_cluster: StartHeadgate
 ) -> None:
     cluster.put(answering("old", "old.test", "old"))
@@ -31,20 +31,20 @@ def test_who_leaves_serves_new_connections_and_new_configurations(
     assert headgate.wait_ended() == 0, "a second signal waits for nothing"
 
 
-def test_the_grace_ends(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_shutdown_continues_after_the_grace_period(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     cluster.put(answering("old", "old.test", "old"))
     headgate = serve_cluster("--shutdown-grace-period=1", "--drain-timeout=300")
     assert told_to_stop(headgate).wait_ended() == 0
     assert [line["grace"] for line in headgate.log_records("shutting down")] == [1]
 
 
-def test_the_grace_is_a_part_of_the_time_to_drain(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
+def test_the_grace_period_is_part_of_the_drain_timeout(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
     headgate = serve_cluster("--shutdown-grace-period=300", "--drain-timeout=0")
     headgate.terminate()
     assert headgate.wait_ended() == 0
 
 
-def test_who_never_served_has_nothing_to_wait_for(cluster: ScriptedCluster, new_headgate: StartHeadgate) -> None:
+def test_a_replica_that_never_served_has_no_grace_period(cluster: ScriptedCluster, new_headgate: StartHeadgate) -> None:
     with cluster.down():
         headgate = new_headgate(f"--kubeconfig={cluster.kubeconfig}", *MINUTES)
         headgate.start()

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.live.json_objects import Json, path, secret
 from tests.live.knobs.hosts import host, master, minion
-from tests.live.knobs.stage import Stage, served
-from tests.live.live_objects import Json, path, secret
+from tests.live.knobs.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,9 +48,9 @@ def objects() -> list[Json]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage(build: str) -> AsyncIterator[Stage]:
-    async with served(objects(), "-enable-snippets", binary=build) as stage:
-        yield stage
+async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
+    async with served(objects(), "-enable-snippets", binary=nginx_binary) as nginx:
+        yield nginx
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ async def stage(build: str) -> AsyncIterator[Stage]:
         ("shop", "/nobody", "ingress/default/shop/"),
     ],
 )
-async def test_a_snippet_reads_which_resource_answers(stage: Stage, name: str, uri: str, read: str) -> None:
-    assert (await stage.get(f"{name}.test", uri)).headers["X-Resource"] == read
+async def test_a_snippet_reads_which_resource_answers(nginx: ServingNginx, name: str, uri: str, read: str) -> None:
+    assert (await nginx.get(f"{name}.test", uri)).headers["X-Resource"] == read
 
 
 @pytest.mark.parametrize("name", ["key", "hash"])
-async def test_other_knobs_read_it_too(stage: Stage, name: str) -> None:
-    assert (await stage.get(f"{name}.test")).text == name
+async def test_other_knobs_read_it_too(nginx: ServingNginx, name: str) -> None:
+    assert (await nginx.get(f"{name}.test")).text == name
 
 
 @pytest.mark.parametrize("uri", TYPES)
-async def test_an_answer_has_the_type_of_its_name(stage: Stage, uri: str) -> None:
-    answer = await stage.get("types.test", uri)
+async def test_an_answer_has_the_type_of_its_name(nginx: ServingNginx, uri: str) -> None:
+    answer = await nginx.get("types.test", uri)
     assert (answer.status, answer.headers["Content-Type"]) == (200, TYPES[uri])
 
 
@@ -91,5 +91,5 @@ async def test_an_answer_has_the_type_of_its_name(stage: Stage, uri: str) -> Non
         ("no-ciphers", 200),
     ],
 )
-async def test_an_empty_text_says_nothing(stage: Stage, name: str, status: int) -> None:
-    assert (await stage.get(f"{name}.test")).status == status
+async def test_an_empty_text_says_nothing(nginx: ServingNginx, name: str, status: int) -> None:
+    assert (await nginx.get(f"{name}.test")).status == status

@@ -29,7 +29,7 @@ def warnings(headgate: HeadgateProcess) -> list[str]:
 
 
 @pytest.mark.skipif(not BINARIES or not capabilities(ANY_NGINX).stub_status, reason="this nginx has no stub_status")
-def test_each_of_our_sockets_says_who_listens_and_what_it_answers(
+def test_each_socket_of_headgate_is_listed_with_its_listener_and_answer(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}", "-enable-latency-metrics=true")
@@ -54,7 +54,7 @@ def test_each_of_our_sockets_says_who_listens_and_what_it_answers(
     assert {row["state"] for row in seen(headgate).values()} == {"absent"}
 
 
-def test_what_a_killed_program_left_behind_is_told_from_what_still_answers(
+def test_stale_sockets_of_a_killed_headgate_are_distinguished_from_live_ones(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}", "-enable-latency-metrics=true")

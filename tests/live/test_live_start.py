@@ -31,7 +31,7 @@ def test_an_empty_folder_becomes_ready_and_answers_404(new_headgate: StartHeadga
     assert headgate.reloads() == 1
 
 
-def test_the_first_line_names_product_version_and_commit(serve_manifests: StartHeadgate) -> None:
+def test_the_first_log_line_names_product_version_and_commit(serve_manifests: StartHeadgate) -> None:
     headgate = serve_manifests(HEADGATE_COMMIT="abc1234")
     first = json.loads(headgate.log_text().splitlines()[0])
     assert (first["msg"], first["version"], first["commit"]) == ("Headgate", __version__, "abc1234")
@@ -45,7 +45,7 @@ def test_the_first_line_names_product_version_and_commit(serve_manifests: StartH
         ("json-unix", r'\{"time": \d{10}, "level": "INFO", "source": "\S+", "msg": "Headgate", .*'),
     ],
 )
-def test_each_log_format_holds_from_the_first_line(
+def test_each_log_format_applies_from_the_first_line(
     new_headgate: StartHeadgate, manifests: ManifestFolder, form: str, beginning: str
 ) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}", f"-log-format={form}", HEADGATE_COMMIT="abc1234")
@@ -56,7 +56,7 @@ def test_each_log_format_holds_from_the_first_line(
     assert [line for line in ours if re.match(head, line) and "batch" in line]
 
 
-def test_a_debug_log_is_not_an_info_log(serve_manifests: StartHeadgate) -> None:
+def test_log_level_error_logs_only_the_first_line(serve_manifests: StartHeadgate) -> None:
     headgate = serve_manifests("-log-level=error")
     assert [line["msg"] for line in headgate.log_records()] == ["Headgate"]
 
@@ -79,7 +79,7 @@ def test_a_port_in_use_is_named_and_served_when_it_is_free(
 
 
 @pytest.mark.parametrize("which", ["probes", "metrics_port"])
-def test_a_port_of_ours_in_use_ends_the_start_in_one_line(
+def test_a_port_in_use_of_headgate_itself_ends_the_start_with_one_line(
     new_headgate: StartHeadgate, manifests: ManifestFolder, which: str
 ) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}")
@@ -91,7 +91,7 @@ def test_a_port_of_ours_in_use_ends_the_start_in_one_line(
     assert "Traceback" not in headgate.log_text()
 
 
-def test_a_start_after_a_kill_takes_over_what_was_left(
+def test_a_start_after_a_kill_replaces_the_orphaned_nginx(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(ingress("tea", "tea.test"))
@@ -106,7 +106,7 @@ def test_a_start_after_a_kill_takes_over_what_was_left(
     assert procfs.is_master(headgate.master)
 
 
-def test_a_start_over_stale_sockets_and_a_foreign_pid_file_works(
+def test_stale_sockets_and_a_foreign_pid_file_do_not_prevent_a_start(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(ingress("tea", "tea.test"))
@@ -124,7 +124,7 @@ def test_a_start_over_stale_sockets_and_a_foreign_pid_file_works(
 
 
 @pytest.mark.parametrize("key", ["http_snippets", "server_snippets"])
-def test_a_config_map_that_nginx_refuses_does_not_hinder_the_start(
+def test_a_config_map_that_nginx_refuses_does_not_prevent_the_start(
     new_headgate: StartHeadgate, manifests: ManifestFolder, key: str
 ) -> None:
     manifests.put(ingress("tea", "tea.test"), config_map(**{key: "no_such_directive on;"}))
@@ -136,7 +136,7 @@ def test_a_config_map_that_nginx_refuses_does_not_hinder_the_start(
     assert "no_such_directive" in message
 
 
-def test_a_lone_object_that_nginx_refuses_does_not_cost_the_config_map(
+def test_a_single_object_that_nginx_refuses_does_not_discard_the_config_map(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     bad = ingress("bad", "bad.test", server_snippets="no_such_directive on;")
@@ -150,7 +150,7 @@ def test_a_lone_object_that_nginx_refuses_does_not_cost_the_config_map(
 
 @pytest.mark.parametrize("flag", ["-main-template-path", "-ingress-template-path"])
 @pytest.mark.parametrize("text", ["{% if %}", None])
-def test_a_template_of_a_flag_that_cannot_be_used_ends_the_start_in_one_line(
+def test_an_unusable_template_of_a_flag_ends_the_start_with_one_line(
     new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path, flag: str, text: str | None
 ) -> None:
     if text is not None:
@@ -162,7 +162,7 @@ def test_a_template_of_a_flag_that_cannot_be_used_ends_the_start_in_one_line(
     assert "Traceback" not in headgate.log_text()
 
 
-def test_an_object_that_nginx_refuses_does_not_hinder_the_start(
+def test_an_object_that_nginx_refuses_does_not_prevent_the_start(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(ingress("tea", "tea.test"), ingress("bad", "bad.test", server_snippets="no_such_directive on;"))
@@ -197,7 +197,7 @@ def test_health_status_answers_for_unknown_hosts(serve_manifests: StartHeadgate)
     assert headgate.get("unknown.test", "/").status == 404
 
 
-def test_a_missing_folder_and_a_missing_binary_end_the_start_in_one_line(
+def test_a_missing_folder_and_a_missing_binary_end_the_start_with_one_line(
     new_headgate: StartHeadgate, directory: Path
 ) -> None:
     for flags in ((f"--manifests={directory}/none",), (f"--manifests={directory}", "--nginx=/no/such/nginx")):
@@ -208,7 +208,7 @@ def test_a_missing_folder_and_a_missing_binary_end_the_start_in_one_line(
         assert "Traceback" not in headgate.log_text()
 
 
-def test_nginx_debug_takes_the_debug_binary_or_says_that_there_is_none(
+def test_nginx_debug_chooses_the_debug_binary_or_logs_that_there_is_none(
     new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path
 ) -> None:
     for under, found in (("with", True), ("without", False)):
@@ -234,7 +234,9 @@ def fill(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_keeps_what_is_served_and_says_so(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_a_full_disk_keeps_what_is_served_and_is_reported(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
     manifests.put(ingress("tea", "tea.test"))
     headgate = new_headgate(f"--manifests={manifests.path}")
     headgate.prefix.mkdir()
@@ -256,7 +258,7 @@ def test_a_full_disk_keeps_what_is_served_and_says_so(new_headgate: StartHeadgat
         subprocess.run(["umount", str(headgate.prefix)], check=True)
 
 
-def test_a_term_lets_the_request_in_flight_end(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_sigterm_lets_requests_in_flight_end(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     with socket.create_server((LOOPBACK, 0)) as backend:
         port = backend.getsockname()[1]
         manifests.put(
@@ -276,7 +278,7 @@ def test_a_term_lets_the_request_in_flight_end(serve_manifests: StartHeadgate, m
     assert not (headgate.prefix / "run" / "nginx.pid").exists()
 
 
-def test_a_term_before_it_is_ready_ends_it_too(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_sigterm_before_readiness_ends_headgate(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}")
     with socket.create_server(("0.0.0.0", headgate.http)):
         headgate.start()
@@ -285,7 +287,7 @@ def test_a_term_before_it_is_ready_ends_it_too(new_headgate: StartHeadgate, mani
         assert headgate.wait_ended() == 0
 
 
-def test_a_bad_config_map_at_the_start_costs_no_default_certificate(
+def test_a_bad_config_map_at_the_start_keeps_the_default_certificate(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     manifests.put(

@@ -70,7 +70,7 @@ def test_a_served_ingress_shows_the_addresses_of_the_service(setup: Setup) -> No
     assert cluster.asked("PATCH", "status") == 0, "operators' roles may only update"
 
 
-def test_the_address_of_the_config_map_wins_until_it_is_taken_out(setup: Setup) -> None:
+def test_the_address_of_the_config_map_is_used_until_it_is_removed(setup: Setup) -> None:
     _, cluster = setup
     cluster.put(answering("inn", "inn.test", "x"))
     wait_until(lambda: cluster.addresses("inn") == [FIRST])
@@ -89,7 +89,7 @@ def test_a_rejected_ingress_loses_its_addresses(setup: Setup) -> None:
     wait_until(lambda: "Rejected" in cluster.reasons("shop"))
 
 
-def test_an_ingress_that_goes_to_another_class_and_back(setup: Setup) -> None:
+def test_an_ingress_can_move_to_another_class_and_back(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(answering("moving", "moving.test", "here"))
     wait_until(lambda: headgate.get("moving.test").body == "here")
@@ -101,7 +101,7 @@ def test_an_ingress_that_goes_to_another_class_and_back(setup: Setup) -> None:
     wait_until(lambda: cluster.addresses("moving") == [FIRST])
 
 
-def test_a_deleted_ingress_is_gone_and_its_host_goes_to_who_waited(setup: Setup) -> None:
+def test_the_host_of_a_deleted_ingress_goes_to_the_next_claimant(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(answering("elder", "host.test", "elder", created="2026-01-01T00:00:00Z"))
     wait_until(lambda: headgate.get("host.test").body == "elder")
@@ -137,7 +137,7 @@ def test_the_same_message_raises_the_count_of_one_event(setup: Setup) -> None:
     )
 
 
-def test_a_status_alone_is_no_reason_to_speak_or_reload(setup: Setup) -> None:
+def test_a_change_of_status_causes_no_event_and_no_reload(setup: Setup) -> None:
     headgate, cluster = setup
     cluster.put(answering("quiet", "quiet.test", "x"))
     wait_until(lambda: cluster.addresses("quiet") == [FIRST])
@@ -146,7 +146,7 @@ def test_a_status_alone_is_no_reason_to_speak_or_reload(setup: Setup) -> None:
     assert [event["count"] for event in cluster.events("quiet")] == [1]
 
 
-def test_minions_are_told_of_their_master(setup: Setup) -> None:
+def test_minions_get_events_about_their_master(setup: Setup) -> None:
     headgate, cluster = setup
     minion = ingress("minion", {"shared.test": [path("nobody", "/m")]}, mergeable_ingress_type="minion")
     cluster.put(minion)
@@ -216,7 +216,7 @@ def test_two_replicas_serve_one_writes_and_hands_over(cluster: ScriptedCluster, 
         wait_until(lambda: cluster.addresses("cafe") == [SECOND])
 
 
-def test_a_replica_that_is_told_to_stop_hands_over_while_it_still_serves(
+def test_a_replica_that_is_stopped_releases_the_lease_while_it_still_serves(
     cluster: ScriptedCluster, serve_cluster: StartHeadgate
 ) -> None:
     """In its time of grace it may have old flags, so it says nothing more about objects."""

@@ -54,7 +54,7 @@ def setup(nginx_binary: str, tea: int) -> Iterator[Setup]:
         ("A.WILD.TEST", "wild.test"),
     ],
 )
-def test_a_name_gets_its_certificate(setup: Setup, name: str, secret_of: str) -> None:
+def test_a_server_name_gets_its_certificate(setup: Setup, name: str, secret_of: str) -> None:
     headgate, _ = setup
     assert headgate.certificate(name) == shown(SECRETS[secret_of])
     assert "Server name: tea" in headgate.get_tls(name).body
@@ -66,7 +66,7 @@ def test_a_name_without_a_usable_certificate_is_refused(setup: Setup, name: str 
         setup[0].certificate(name)
 
 
-def test_who_misses_its_secret_is_told_and_the_rest_is_served(setup: Setup) -> None:
+def test_a_missing_secret_is_reported_and_the_rest_is_served(setup: Setup) -> None:
     headgate, _ = setup
     (reason, message), *_ = headgate.events("Ingress default/missing")
     assert reason == "AddedOrUpdatedWithWarning"
@@ -77,7 +77,7 @@ def test_who_misses_its_secret_is_told_and_the_rest_is_served(setup: Setup) -> N
     assert headgate.get("plain.test").status == 200
 
 
-def test_plain_http_is_sent_to_https(setup: Setup) -> None:
+def test_plain_http_is_redirected_to_https(setup: Setup) -> None:
     headgate, _ = setup
     answer = headgate.get("one.test", "/x?y=1")
     assert (answer.status, answer.headers["Location"]) == (301, f"https://one.test:{headgate.https}/x?y=1")
@@ -99,7 +99,7 @@ def test_a_renewed_certificate_is_shown_without_a_reload(setup: Setup) -> None:
     assert headgate.reloads() == before
 
 
-def test_a_certificate_that_turns_bad_is_withdrawn_and_comes_back(setup: Setup) -> None:
+def test_a_certificate_that_becomes_invalid_is_withdrawn_until_it_is_valid(setup: Setup) -> None:
     headgate, manifests = setup
     bad = secret("wild", kind="kubernetes.io/tls", tls_crt=b"no certificate", tls_key=b"no key")
 
@@ -127,7 +127,7 @@ def test_without_dynamic_reload_a_renewed_certificate_costs_one_reload(
     wait_until(lambda: headgate.reloads() == before + 1)
 
 
-def test_the_flags_certificates_serve_unknown_names_and_hosts_without_a_secret(
+def test_certificates_of_flags_serve_unknown_names_and_hosts_without_a_secret(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     default, wildcard = (tls_secret(name, f"{name}.test", namespace="ours") for name in ("default", "wildcard"))

@@ -19,7 +19,7 @@ def refused(headgate: HeadgateProcess) -> float:
     return headgate.metric("headgate_objects_refused")
 
 
-def test_an_ingress_that_stops_decoding_is_withdrawn_and_told(
+def test_an_ingress_that_no_longer_decodes_is_withdrawn_and_reported(
     cluster: ScriptedCluster, serve_cluster: StartHeadgate
 ) -> None:
     cluster.put(config_map(external_status_address="198.51.100.7"))
@@ -46,7 +46,7 @@ def test_an_ingress_that_stops_decoding_is_withdrawn_and_told(
     wait_until(lambda: refused(headgate) == 0)
 
 
-def test_an_ingress_that_never_decoded_is_told_and_forgotten_when_it_is_deleted(
+def test_an_ingress_that_never_decoded_is_reported_until_it_is_deleted(
     cluster: ScriptedCluster, serve_cluster: StartHeadgate
 ) -> None:
     cluster.put(garbled("cafe", "cafe.test"), answering("other", "other.test", "fine"))

@@ -68,7 +68,7 @@ async def test_a_reload_waits_until_the_one_before_is_long_enough_ago(nginx: Ngi
     await manager.quit(1)
 
 
-async def test_a_bad_update_keeps_the_last_good_file_and_serves_its_neighbours(
+async def test_a_bad_update_keeps_the_last_good_file_and_applies_the_others(
     nginx: NginxUnderTest, manager: LocalManager
 ) -> None:
     good = nginx.server("tea")
@@ -111,7 +111,7 @@ async def test_a_refused_file_is_tried_again_on_demand(nginx: NginxUnderTest, ma
     assert (alone.refused, await nginx.get("b"), await nginx.get("a")) == ({}, "b", "default")
 
 
-async def test_complaints_without_a_file_are_found_by_halves(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_an_error_that_names_no_file_is_found_by_bisection(nginx: NginxUnderTest, manager: LocalManager) -> None:
     """The names hash is built after all files were read, so nginx cannot say which one was too much for it."""
     extra = "server_names_hash_bucket_size 64;"
     await manager.start(nginx.files(nginx.server("a"), extra=extra))
@@ -126,9 +126,7 @@ async def test_complaints_without_a_file_are_found_by_halves(nginx: NginxUnderTe
     assert [await nginx.get(name) for name in "abcde"] == list("abcde")
 
 
-async def test_a_newcomer_that_breaks_an_old_file_is_the_one_left_out(
-    nginx: NginxUnderTest, manager: LocalManager
-) -> None:
+async def test_a_new_file_that_breaks_an_old_one_is_left_out(nginx: NginxUnderTest, manager: LocalManager) -> None:
     """nginx names the second of two equal upstreams, here the old one: its file did not change."""
     old = nginx.server("z", before="upstream shared { server 127.0.0.1:1; }")
     await manager.start(nginx.files(old))
@@ -156,7 +154,7 @@ async def test_a_zone_with_another_key_is_refused_by_the_master_and_reported(
     await manager.quit(1)
 
 
-async def test_what_only_the_master_refuses_is_found_by_halves_of_live_reloads(
+async def test_what_only_the_master_refuses_is_found_by_bisection_of_live_reloads(
     nginx: NginxUnderTest, manager: LocalManager, prefix: Path
 ) -> None:
     """The zone stands in a file that is not ours, so nobody of ours mentions what nginx complains about."""
@@ -213,9 +211,7 @@ async def test_with_every_object_bad_the_default_server_still_serves(
     assert await nginx.get("bad3") == "default"
 
 
-async def test_when_time_is_up_the_rest_is_left_out_but_not_held_against_it(
-    nginx: NginxUnderTest, binary: Binary
-) -> None:
+async def test_files_not_tested_in_time_are_left_out_and_tried_again(nginx: NginxUnderTest, binary: Binary) -> None:
     options = ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=0, isolate_s=0)
     manager = LocalManager(options)
     files = nginx.files(nginx.server("tea", "nonsense on;"), nginx.server("coffee"))
@@ -226,7 +222,7 @@ async def test_when_time_is_up_the_rest_is_left_out_but_not_held_against_it(
     await manager.quit(1)
 
 
-async def test_a_missing_certificate_is_the_fault_of_the_file_that_names_it(
+async def test_a_missing_certificate_is_attributed_to_the_file_that_names_it(
     nginx: NginxUnderTest, manager: LocalManager
 ) -> None:
     await manager.start(nginx.files())

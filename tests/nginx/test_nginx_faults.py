@@ -119,7 +119,7 @@ async def test_a_port_in_use_at_the_start_is_named_and_can_be_tried_again(
     assert await nginx.get("tea") == "tea"
 
 
-async def test_a_port_in_use_at_a_reload_leaves_out_only_who_wants_it(
+async def test_a_port_in_use_at_a_reload_leaves_out_only_its_object(
     nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
@@ -130,7 +130,7 @@ async def test_a_port_in_use_at_a_reload_leaves_out_only_who_wants_it(
     assert (await nginx.get("tea"), await nginx.get("coffee")) == ("tea", "coffee")
 
 
-async def test_a_port_in_use_that_belongs_to_all_fails_and_the_old_configuration_serves(
+async def test_a_port_of_the_main_file_in_use_fails_the_apply_and_the_old_configuration_serves(
     nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
@@ -236,7 +236,9 @@ def small_disk(nginx: NginxUnderTest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("small_disk")
-async def test_a_full_disk_changes_nothing_and_says_what_to_do(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_full_disk_changes_nothing_and_the_error_says_what_to_do(
+    nginx: NginxUnderTest, manager: LocalManager
+) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     servers = [nginx.server(f"s{n}", before="#" * 5000) for n in range(12)]
     result = await manager.apply(nginx.files(nginx.server("tea", "nonsense on;"), *servers))
@@ -314,7 +316,7 @@ async def test_orphaned_workers_whose_master_died_are_ended_too(
     await eventually(lambda: not any(map(procfs.title, workers)))
 
 
-async def test_a_crash_between_write_and_reload_is_mended_at_the_start(
+async def test_files_of_a_crash_between_write_and_reload_are_repaired_at_the_start(
     nginx: NginxUnderTest, manager: LocalManager
 ) -> None:
     """The disk as a controller leaves it that dies after writing: new files, kept old ones, half-written ones."""
@@ -345,13 +347,13 @@ async def test_cancelling_an_apply_puts_the_files_back(
     assert await nginx.get("coffee") == "coffee"
 
 
-async def test_a_directory_too_deep_for_sockets_is_refused_in_words(nginx: NginxUnderTest, binary: Binary) -> None:
+async def test_a_directory_with_a_name_too_long_for_sockets_is_refused(nginx: NginxUnderTest, binary: Binary) -> None:
     deep = structs.replace(nginx.layout, run=f"{nginx.layout.run}/{'x' * 100}")
     with pytest.raises(LayoutError, match=r"no Unix socket can have that name .*--prefix"):
         await LocalManager(ManagerOptions(layout=deep, binary=binary)).start(nginx.files())
 
 
-async def test_a_directory_that_cannot_be_made_is_refused_in_words(
+async def test_a_directory_that_cannot_be_created_is_refused(
     nginx: NginxUnderTest, binary: Binary, prefix: Path
 ) -> None:
     (prefix / "etc").write_text("a file")

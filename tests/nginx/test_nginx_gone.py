@@ -76,7 +76,7 @@ async def test_an_object_that_asks_for_one_host_in_place_of_all_keeps_all_while_
     assert (await nginx.get("any"), await nginx.get("x")) == ("y", "default")
 
 
-async def test_a_host_goes_to_its_new_owner_though_the_old_one_is_refused(
+async def test_a_host_is_served_by_its_new_claimant_though_the_old_one_is_refused(
     nginx: NginxUnderTest, manager: LocalManager
 ) -> None:
     """Files are included in order of their names, and of two servers of one name nginx takes the first."""
@@ -90,7 +90,7 @@ async def test_a_host_goes_to_its_new_owner_though_the_old_one_is_refused(
     assert (await nginx.get("b"), await nginx.get("a")) == ("b", "default")
 
 
-async def test_who_needs_something_of_a_deleted_object_is_left_out_not_the_deletion(
+async def test_an_object_that_needs_a_deleted_one_is_left_out_and_the_deletion_applies(
     nginx: NginxUnderTest, manager: LocalManager
 ) -> None:
     maker = nginx.server("maker", before="upstream shared { server 127.0.0.1:1; }")
@@ -108,7 +108,7 @@ async def test_who_needs_something_of_a_deleted_object_is_left_out_not_the_delet
     assert (back.refused, await nginx.get("user")) == ({}, "user")
 
 
-async def test_who_needs_a_zone_of_a_deleted_object_is_found_though_nginx_names_no_file(
+async def test_an_object_that_needs_the_zone_of_a_deleted_one_is_found_though_nginx_names_no_file(
     nginx: NginxUnderTest, manager: LocalManager
 ) -> None:
     maker = nginx.server("maker", before="limit_req_zone $uri zone=shop:64k rate=1000r/s;")

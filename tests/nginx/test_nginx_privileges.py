@@ -37,5 +37,5 @@ def test_a_permitted_capability_is_passed_on(how: str, passed: bool) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is told so, others have no capability here")
-def test_root_needs_none() -> None:
+def test_root_needs_no_ambient_capability() -> None:
     assert pass_on_low_ports()

@@ -60,13 +60,15 @@ async def test_a_file_that_is_missing_is_tried_again_and_heals(
     assert (healed.refused, await nginx.get("tea")) == ({}, "included")
 
 
-async def test_what_only_its_owner_can_mend_is_not_worth_a_retry(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_what_only_a_change_of_the_object_can_repair_is_not_retried(
+    nginx: NginxUnderTest, manager: LocalManager
+) -> None:
     await manager.start(nginx.files())
     wanted = nginx.files(nginx.server("bad", "nonsense on;"), nginx.server("tea"))
     assert (await manager.apply(wanted)).retry == frozenset()
 
 
-async def test_only_those_who_are_asked_for_are_tried_again(
+async def test_only_the_named_objects_are_tried_again(
     nginx: NginxUnderTest, manager: LocalManager, prefix: Path
 ) -> None:
     await manager.start(nginx.files())
@@ -100,7 +102,7 @@ async def test_an_object_in_the_way_of_another_is_followed_by_it(nginx: NginxUnd
     assert await nginx.get("b") == "b"
 
 
-async def test_what_was_not_tried_is_told_and_worth_a_retry(nginx: NginxUnderTest, binary: Binary) -> None:
+async def test_untested_objects_are_reported_and_retried(nginx: NginxUnderTest, binary: Binary) -> None:
     manager = LocalManager(ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=0, isolate_s=0))
     wanted = nginx.files(nginx.server("tea", "nonsense on;"), nginx.server("coffee"))
     result = await manager.start(wanted)
@@ -136,7 +138,7 @@ def nameless(nginx: NginxUnderTest, number: int) -> File:
     return nginx.server(f"n{number}", f"server_name {'x' * 60}{number}.test;")
 
 
-async def test_a_search_by_halves_ends_in_time_and_what_it_did_not_reach_is_told(
+async def test_a_bisection_ends_in_time_and_reports_what_it_did_not_reach(
     nginx: NginxUnderTest, hurried: LocalManager
 ) -> None:
     """A quarter of the time is for the search: at 0.2 s a probe it cannot reach 40 objects, whatever the machine."""

@@ -75,7 +75,7 @@ async def test_a_rotated_certificate_is_served_without_a_reload(nginx: NginxUnde
     assert (result.reloaded, await common_name(port)) == (True, "newer")
 
 
-async def test_secrets_are_for_the_worker_and_nobody_else(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_only_workers_can_read_secrets(nginx: NginxUnderTest, manager: LocalManager) -> None:
     await manager.start(nginx.files(certificate("tea")))
     secret = os.stat(f"{nginx.layout.secrets}/default-tea")  # noqa: PTH116 a file of ours
     assert not secret.st_mode & stat.S_IRWXO
@@ -202,7 +202,7 @@ async def test_quit_lets_a_request_end(nginx: NginxUnderTest, manager: LocalMana
     assert not manager.alive
 
 
-async def test_quit_ends_in_time_what_does_not_end(
+async def test_quit_ends_requests_that_do_not_end_in_time(
     nginx: NginxUnderTest, manager: LocalManager, backend: Backend
 ) -> None:
     await manager.start(nginx.files(proxied(nginx, backend)))
@@ -281,7 +281,7 @@ async def test_a_burst_of_latencies_is_drained_in_one_turn(nginx: NginxUnderTest
     assert samples[0] == Sample("teas", "127.0.0.1:1", "200", 10.0)
 
 
-async def test_sockets_that_somebody_answers_are_left_alone(nginx: NginxUnderTest, run: Path) -> None:
+async def test_sockets_with_a_listener_are_left_alone(nginx: NginxUnderTest, run: Path) -> None:
     with socket.socket(socket.AF_UNIX) as used, socket.socket(socket.AF_UNIX) as dead:
         used.bind(str(run / "used.sock"))
         used.listen()

@@ -57,7 +57,7 @@ def kind_of(words: str) -> str:
 
 
 @pytest.mark.parametrize(("kind", "reason", "type_"), rows())
-def test_said_or_absent_with_a_reason(kind: str, reason: str, type_: str) -> None:
+def test_every_event_of_the_incumbent_exists_or_has_a_reason(kind: str, reason: str, type_: str) -> None:
     absent = absent_event(kind, reason)
     if absent:
         assert absent.reason
@@ -71,5 +71,5 @@ def test_nothing_is_absent_that_does_not_exist() -> None:
     assert ABSENT_EVENTS.keys() <= known
 
 
-def test_the_reference_page_has_all_that_is_said_and_nothing_else() -> None:
+def test_the_reference_page_lists_exactly_the_events() -> None:
     assert {(row.kind, row.reason): row.type.value for row in EVENTS} == KNOWN

@@ -13,7 +13,7 @@ with (Path(__file__).parent / "nic-flags.csv").open(newline="") as table:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["flag"])
-def test_known_with_the_same_default(row: dict[str, str]) -> None:
+def test_every_flag_of_the_incumbent_is_known_with_its_default(row: dict[str, str]) -> None:
     name = row["flag"]
     if name in DECLARED:
         assert flags.printed(DECLARED[name].default) == row["default"]
@@ -25,7 +25,7 @@ def test_known_with_the_same_default(row: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["flag"])
-def test_the_default_said_aloud_starts(row: dict[str, str]) -> None:
+def test_passing_the_default_is_accepted(row: dict[str, str]) -> None:
     if row["flag"] == "version":
         return
     options = parse([f"-{row['flag']}={row['default']}"], {})

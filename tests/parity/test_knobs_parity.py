@@ -57,7 +57,7 @@ def test_configmap_key(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", sorted(ANNOTATIONS.keys() & REGISTRY.annotations.keys()))
-def test_part_in_a_mergeable_set(key: str) -> None:
+def test_mergeable_roles_are_those_of_the_incumbent(key: str) -> None:
     assert REGISTRY.annotations[key].setting.scope is scope(ANNOTATIONS[key]["mergeable_scope"])
 
 
@@ -90,7 +90,7 @@ def test_a_key_that_is_an_annotation_too_is_the_same_knob(key: str) -> None:
         assert (Where.ANNOTATION in REGISTRY.keys[key].setting.where) is both
 
 
-def test_nothing_is_declined_that_nobody_knows() -> None:
+def test_every_declined_key_is_a_key_of_the_incumbent() -> None:
     for place, known in (("annotation", ANNOTATIONS), ("configmap", KEYS)):
         for key, found in absences(place):
             assert found.reason
@@ -103,7 +103,7 @@ WORK_HERE = {
 """Rows for NGINX Plus that open-source nginx can do by now."""
 
 
-def test_of_plus_only_what_works_here_is_declared() -> None:
+def test_of_nginx_plus_only_supported_keys_are_declared() -> None:
     plus = {key for table in (ANNOTATIONS, KEYS) for key, row in table.items() if row["plus_only"] == "yes"}
     assert plus & (REGISTRY.annotations.keys() | REGISTRY.keys.keys()) == WORK_HERE
 

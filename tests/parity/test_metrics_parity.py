@@ -20,7 +20,7 @@ def labels(words: str) -> set[str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["metric"])
-def test_there_or_absent_with_a_reason(row: dict[str, str]) -> None:
+def test_every_metric_of_the_incumbent_exists_or_has_a_reason(row: dict[str, str]) -> None:
     found, absent = THERE.get(row["metric"]), absent_metric(row["metric"])
     assert (found is None) is (absent is not None)
     if found:

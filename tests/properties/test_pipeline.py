@@ -68,14 +68,14 @@ def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
 
 @repeatable
 @given(st.lists(OBJECTS, max_size=10))
-def test_nothing_is_left_when_everything_is_gone(objects: list[TopLevel]) -> None:
+def test_nothing_is_left_when_all_objects_are_deleted(objects: list[TopLevel]) -> None:
     cluster = processed_at_once(objects)
     cluster.delete(*(item.ref for item in objects))
     cluster.process_batch()
     assert_same(cluster, processed_at_once([]))
 
 
-def test_what_an_ingress_points_at_may_come_in_any_order() -> None:
+def test_the_order_of_referenced_objects_makes_no_difference() -> None:
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "tea", "port": {"number": 80}}}}
     spec = {
         "ingressClassName": "nginx",

@@ -91,7 +91,7 @@ async def test_valid_expressions_are_taken(binary: str) -> None:
         ("/a\\", "ends with a backslash"), ("/files/**", "write .* for any text"), ("/(?<args>x)", "called args"),
     ],
 )  # fmt: skip
-def test_a_slip_is_told_in_plain_words(pattern: str, words: str) -> None:
+def test_a_mistake_in_an_expression_is_described(pattern: str, words: str) -> None:
     assert words in path_fault(pattern, regex=True)
 
 
@@ -123,7 +123,7 @@ async def test_no_group_takes_a_variable_of_nginx_away(binary: str) -> None:
     assert [group for group in left if group not in said] == []
 
 
-def test_no_group_takes_a_variable_of_ours_away() -> None:
+def test_no_named_group_overwrites_a_variable_of_headgate() -> None:
     folder = Path(headgate.render.__file__).parent / "templates"
     text = "\n".join(path.read_text() for path in folder.rglob("*.j2"))
     found = set(re.findall(r"(?m)^\s*(?:set|map [^{;\n]*) \$([a-z_]+)", text))

@@ -58,7 +58,7 @@ async def test_an_event_of_a_long_name_is_called_so_that_the_api_server_takes_it
     assert event["involvedObject"]["name"] == name
 
 
-async def test_an_event_as_client_go_writes_it(api: InMemoryApi) -> None:
+async def test_an_event_has_the_form_of_client_go(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, pod=POD)
     async with in_background(recorder.run()):
         recorder.record(verdict())
@@ -127,7 +127,7 @@ async def test_an_event_that_expired_is_made_anew(api: InMemoryApi) -> None:
     assert [verb for verb, _ in api.requests] == ["create", "patch", "create"]
 
 
-async def test_cluster_scoped_objects_speak_in_default(api: InMemoryApi) -> None:
+async def test_events_about_cluster_scoped_objects_are_in_default(api: InMemoryApi) -> None:
     recorder = EventRecorder(api)
     async with in_background(recorder.run()):
         recorder.record(verdict(namespace=""))
@@ -147,7 +147,7 @@ async def test_a_passing_failure_is_tried_again(api: InMemoryApi, status: int) -
 
 
 @pytest.mark.parametrize(("refusals", "tries"), [([403], 1), ([500] * 9, 4)])
-async def test_what_is_not_taken_is_dropped_and_said(
+async def test_an_event_that_is_not_accepted_is_dropped_and_logged(
     api: InMemoryApi, caplog: pytest.LogCaptureFixture, refusals: list[int], tries: int
 ) -> None:
     api.refusals = refusals.copy()
@@ -164,7 +164,7 @@ async def test_what_is_not_taken_is_dropped_and_said(
     assert said.fields["why"] == f"scripted {refusals[0]}"
 
 
-async def test_a_missing_rule_is_said_once_a_namespace_until_it_is_there(
+async def test_a_missing_rule_is_logged_once_per_namespace_until_it_is_granted(
     api: InMemoryApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = EventRecorder(api, limits=FAST)
@@ -198,7 +198,7 @@ async def test_one_object_has_a_burst_then_one_per_five_minutes(api: InMemoryApi
     assert api.count("create") == 27
 
 
-async def test_a_flood_drops_rather_than_grows(api: InMemoryApi) -> None:
+async def test_too_many_events_are_dropped(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, limits=Limits(waiting=8, workers=4))
     for number in range(100):
         recorder.record(verdict(name=f"cafe-{number}"))
@@ -207,7 +207,7 @@ async def test_a_flood_drops_rather_than_grows(api: InMemoryApi) -> None:
         await eventually(lambda: len(api.events()) == 100 - recorder.dropped)
 
 
-async def test_names_are_remembered_within_bounds(api: InMemoryApi) -> None:
+async def test_remembered_event_names_are_limited(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, limits=Limits(remembered=2, workers=1))
     async with in_background(recorder.run()):
         await say(recorder, api, verdict("a"), verdict("b"), verdict("a"), verdict("c"), verdict("a"), verdict("b"))
@@ -240,7 +240,9 @@ def messages(api: InMemoryApi) -> list[str]:
     return [event["message"] for event in api.events()]
 
 
-async def test_a_follower_speaks_of_its_own_pod_only(api: InMemoryApi, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_follower_writes_events_about_its_own_pod_only(
+    api: InMemoryApi, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     recorder = EventRecorder(api, pod=POD)
     recorder.follow()
@@ -253,7 +255,7 @@ async def test_a_follower_speaks_of_its_own_pod_only(api: InMemoryApi, caplog: p
     assert [record.message for record in caplog.records] == ["event", "event"], "each replica's log has them all"
 
 
-async def test_a_new_leader_says_what_stands_and_nothing_else(api: InMemoryApi) -> None:
+async def test_a_new_leader_writes_current_events_and_no_others(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, pod=POD)
     recorder.follow()
     async with in_background(recorder.run()):
@@ -267,7 +269,7 @@ async def test_a_new_leader_says_what_stands_and_nothing_else(api: InMemoryApi) 
     assert sorted(messages(api)) == ["key one", "key two", "was rejected"]
 
 
-async def test_what_another_replica_said_is_not_said_again_but_counted_up(api: InMemoryApi) -> None:
+async def test_an_event_of_another_replica_is_counted_up(api: InMemoryApi) -> None:
     old, new = EventRecorder(api), EventRecorder(api)
     new.follow()
     async with in_background(old.run()), in_background(new.run()):
@@ -284,7 +286,7 @@ async def test_what_another_replica_said_is_not_said_again_but_counted_up(api: I
     assert api.count("create") == 2
 
 
-async def test_a_process_that_starts_again_counts_up_what_the_last_one_said(api: InMemoryApi) -> None:
+async def test_a_restarted_process_counts_up_earlier_events(api: InMemoryApi) -> None:
     for _ in range(2):
         recorder = EventRecorder(api, limits=FAST)
         async with in_background(recorder.run()):
@@ -293,7 +295,7 @@ async def test_a_process_that_starts_again_counts_up_what_the_last_one_said(api:
     await eventually(lambda: [event["count"] for event in api.events()] == [2])
 
 
-async def test_nothing_is_lost_with_a_leader_that_did_not_get_to_say_it(api: InMemoryApi) -> None:
+async def test_events_of_a_leader_that_ended_early_are_written_by_the_next(api: InMemoryApi) -> None:
     old, new = EventRecorder(api), EventRecorder(api)
     new.follow()
     api.hold = asyncio.Event()
@@ -309,7 +311,7 @@ async def test_nothing_is_lost_with_a_leader_that_did_not_get_to_say_it(api: InM
         await eventually(lambda: sorted(messages(api)) == ["one", "two"])
 
 
-async def test_leadership_that_ran_out_unnoticed_says_nothing(api: InMemoryApi) -> None:
+async def test_expired_leadership_writes_no_event(api: InMemoryApi) -> None:
     good = True
     recorder = EventRecorder(api, pod=POD)
     recorder.lead(lambda: good)
@@ -321,7 +323,7 @@ async def test_leadership_that_ran_out_unnoticed_says_nothing(api: InMemoryApi) 
     assert messages(api) == ["nginx died"]
 
 
-async def test_what_may_be_over_in_a_moment_is_said_if_it_lasts(api: InMemoryApi) -> None:
+async def test_a_temporary_warning_is_written_if_it_lasts(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, limits=Limits(moment=0.001))
     async with in_background(recorder.run()):
         recorder.record(warning())
@@ -329,7 +331,7 @@ async def test_what_may_be_over_in_a_moment_is_said_if_it_lasts(api: InMemoryApi
         await eventually(lambda: messages(api) == ["has no endpoints"])
 
 
-async def test_what_is_over_before_it_lasted_is_never_said(api: InMemoryApi) -> None:
+async def test_a_temporary_warning_that_ends_soon_is_never_written(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, limits=Limits(moment=3600))
     async with in_background(recorder.run()):
         recorder.record(warning())
@@ -371,7 +373,7 @@ async def test_an_object_with_the_longest_name_has_events(api: InMemoryApi) -> N
     assert len(set(names)) == 2
 
 
-async def test_a_bug_is_told_once_with_its_traceback_and_the_next_event_is_sent(
+async def test_a_bug_is_logged_once_with_its_traceback_and_the_next_event_is_sent(
     api: InMemoryApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorder = EventRecorder(api, limits=FAST)

@@ -120,7 +120,7 @@ def test_a_certificate_that_cannot_serve(broken: str) -> None:
         tls_context(*pairs[broken])
 
 
-async def test_probes_follow_what_they_ask() -> None:
+async def test_probes_answer_the_current_state() -> None:
     why = {"ready": "nginx has not served a configuration yet", "live": ""}
     app = probes_app(lambda: why["ready"], lambda: why["live"])
     async with serving(app, LOCAL) as port:

@@ -83,7 +83,7 @@ async def test_what_is_there_already_costs_no_request(statuses: StatusWriterUnde
     assert {name for _, name in statuses.api.requests} == {"late"}
 
 
-async def test_the_api_server_is_believed_over_an_old_store(statuses: StatusWriterUnderTest) -> None:
+async def test_the_api_servers_object_is_used_over_an_older_store(statuses: StatusWriterUnderTest) -> None:
     statuses.put("cafe", {"ip": "203.0.113.7"})
     statuses.frozen = Ingress()
     statuses.writer.lead()
@@ -128,7 +128,7 @@ async def test_a_follower_writes_nothing_until_it_leads(statuses: StatusWriterUn
         await eventually(lambda: statuses.shown("a") == [{"hostname": "lb.example.com"}])
 
 
-async def test_leadership_lost_in_flight_writes_nothing(statuses: StatusWriterUnderTest) -> None:
+async def test_leadership_lost_during_a_request_writes_nothing(statuses: StatusWriterUnderTest) -> None:
     statuses.put()
     statuses.api.hold = asyncio.Event()
     statuses.writer.lead()
@@ -142,7 +142,7 @@ async def test_leadership_lost_in_flight_writes_nothing(statuses: StatusWriterUn
     assert statuses.api.count("put") == 0
 
 
-async def test_leadership_that_ran_out_unnoticed_writes_nothing(statuses: StatusWriterUnderTest) -> None:
+async def test_expired_leadership_writes_no_status(statuses: StatusWriterUnderTest) -> None:
     statuses.put()
     statuses.api.hold = asyncio.Event()
     good = True
@@ -160,7 +160,7 @@ async def test_leadership_that_ran_out_unnoticed_writes_nothing(statuses: Status
         await eventually(statuses.shown)
 
 
-async def test_addresses_change_and_go(statuses: StatusWriterUnderTest) -> None:
+async def test_statuses_follow_changed_and_removed_addresses(statuses: StatusWriterUnderTest) -> None:
     statuses.put()
     statuses.writer.lead()
     statuses.writer.report(verdict())
@@ -206,7 +206,7 @@ async def test_an_unknown_address_at_the_start_clears_nothing(statuses: StatusWr
     assert statuses.shown("cafe") == [{"ip": "203.0.113.7"}]
 
 
-async def test_a_failure_comes_back_and_holds_up_nobody() -> None:
+async def test_a_failed_status_is_retried_and_delays_no_other() -> None:
     statuses = StatusWriterUnderTest(Pace(workers=1, retry=0.001))
     statuses.put("bad")
     statuses.put("good")
@@ -222,7 +222,7 @@ async def test_a_failure_comes_back_and_holds_up_nobody() -> None:
         await eventually(lambda: statuses.shown("bad"))
 
 
-async def test_a_missing_rule_is_said_once_and_what_is_granted_later_works(
+async def test_a_missing_rule_is_logged_once_and_used_when_granted(
     statuses: StatusWriterUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = [f"cafe-{number}" for number in range(5)]
@@ -239,7 +239,7 @@ async def test_a_missing_rule_is_said_once_and_what_is_granted_later_works(
     assert [record.message for record in caplog.records] == ["status not written"]
 
 
-async def test_a_bug_is_told_once_with_its_traceback_and_not_tried_for_ever(
+async def test_a_bug_is_logged_once_with_its_traceback_and_not_retried_for_ever(
     statuses: StatusWriterUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     statuses.put("bad")
@@ -279,7 +279,7 @@ async def test_a_status_that_the_server_refuses_for_good_is_not_tried_again(
     assert statuses.api.requests.count(("put", "cafe")) == 1
 
 
-async def test_a_deleted_ingress_is_let_go(statuses: StatusWriterUnderTest) -> None:
+async def test_a_deleted_ingress_is_not_retried(statuses: StatusWriterUnderTest) -> None:
     statuses.frozen = Ingress()
     statuses.writer.lead()
     statuses.writer.set_addresses((IP,))
@@ -323,7 +323,7 @@ async def test_a_change_during_a_write_is_written_after_it(statuses: StatusWrite
         await eventually(lambda: statuses.shown() == [{"hostname": "lb.example.com"}])
 
 
-async def test_ten_writes_at_a_time(statuses: StatusWriterUnderTest) -> None:
+async def test_ten_statuses_are_written_at_a_time(statuses: StatusWriterUnderTest) -> None:
     statuses.api.hold = asyncio.Event()
     statuses.writer.lead()
     statuses.writer.set_addresses((IP,))

@@ -19,7 +19,7 @@ from headgate.uds import Address, AddressError, SocketType
 from tests.sockets.container_runtimes import bound_socket, headgate_sockets
 
 
-def test_with_no_runtime_it_says_what_to_do(directory: Path) -> None:
+def test_without_a_runtime_the_output_says_what_to_do(directory: Path) -> None:
     result = headgate_sockets("--root", str(directory), "--prefix", str(directory))
 
     assert result.code == 1
@@ -33,7 +33,7 @@ def test_with_no_runtime_it_says_what_to_do(directory: Path) -> None:
     ]
 
 
-def test_what_is_there_and_no_runtime_is_named(directory: Path) -> None:
+def test_other_files_are_listed_with_their_kind(directory: Path) -> None:
     (directory / "file").touch()
     bound_socket(directory / "stale").close()
     with bound_socket(directory / "dgram", socket.SOCK_DGRAM):
@@ -74,7 +74,7 @@ def test_without_grpcio_a_listener_is_named_and_the_extra_too(directory: Path) -
         (["--endpoints", "/x"], "is not a flag of headgate sockets; did you mean -endpoint?"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(argv: list[str], complaint: str) -> None:
+def test_unusable_endpoints_are_refused(argv: list[str], complaint: str) -> None:
     result = headgate_sockets(*argv)
     assert (result.code, result.text) == (2, "")
     assert complaint in result.errors
@@ -107,7 +107,7 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_a_socket_one_may_not_write_is_denied(directory: Path) -> None:
+def test_a_socket_without_write_permission_is_reported(directory: Path) -> None:
     with bound_socket(directory / "s"):
         (directory / "s").chmod(0o000)
         with ordinary_user():
@@ -119,7 +119,7 @@ def test_a_socket_one_may_not_write_is_denied(directory: Path) -> None:
     assert "run as root" in seen.remark
 
 
-def test_a_directory_one_may_not_pass_is_denied(directory: Path) -> None:
+def test_a_directory_without_search_permission_is_reported(directory: Path) -> None:
     with bound_socket(directory / "private/s"):
         (directory / "private").chmod(0o000)
         with ordinary_user():
@@ -171,7 +171,7 @@ def test_where_no_socket_can_be_there_is_none(directory: Path) -> None:
 # --- kubeadm -------------------------------------------------------------------------------------------
 
 
-def test_kubeadm_takes_the_only_one_and_refuses_among_several() -> None:
+def test_kubeadm_chooses_a_single_runtime_and_refuses_several() -> None:
     containerd, crio, docker = known(Path("/"))
     assert choice([]) is None
     assert choice([parse("/run/k3s/containerd/containerd.sock")]) is None
@@ -181,7 +181,7 @@ def test_kubeadm_takes_the_only_one_and_refuses_among_several() -> None:
     assert refused.between == ("unix:///var/run/containerd/containerd.sock", "unix:///var/run/cri-dockerd.sock")
 
 
-def test_kubeadm_is_root_so_nobody_else_tells_what_it_takes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_root_reports_what_kubeadm_would_choose(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "headgate.sockets.cri", None)  # a bare socket answers nothing
     open_to_all, closed = directory / "run/containerd/containerd.sock", directory / "run/crio/crio.sock"
     with bound_socket(open_to_all), bound_socket(closed):
@@ -197,7 +197,7 @@ def test_kubeadm_is_root_so_nobody_else_tells_what_it_takes(directory: Path, mon
     assert [item.found.state for item in seen.runtimes] == [SocketState.LISTENS, SocketState.DENIED, SocketState.ABSENT]
 
 
-def test_the_usual_places_are_those_of_the_runtimes() -> None:
+def test_default_endpoints_are_those_of_the_runtimes() -> None:
     assert [str(endpoint.address) for endpoint in known(Path("/"))] == [
         "/run/containerd/containerd.sock",
         "/var/run/crio/crio.sock",

@@ -11,7 +11,7 @@ Start = Callable[..., Containerd]
 USUAL, CRIO = "run/containerd/containerd.sock", "run/crio/crio.sock"
 
 
-def test_it_is_found_and_says_who_it_is(containerd: Start, directory: Path) -> None:
+def test_containerd_is_found_and_identified(containerd: Start, directory: Path) -> None:
     running = containerd(USUAL)
 
     result = headgate_sockets("--root", str(directory), "--prefix", str(directory))
@@ -46,7 +46,7 @@ def test_the_page_shows_what_is_printed(containerd: Start, directory: Path) -> N
     assert shown.count("\n") == 11
 
 
-def test_the_same_for_programs(containerd: Start, directory: Path) -> None:
+def test_json_output_has_the_same_facts(containerd: Start, directory: Path) -> None:
     running = containerd("own.sock")
 
     result = headgate_sockets("--endpoint", f"unix://{running.path}", "-o", "json", "--prefix", str(directory))
@@ -81,7 +81,7 @@ def test_two_runtimes_are_a_choice_that_kubeadm_refuses(containerd: Start, direc
     ) in headgate_sockets("--root", str(directory)).text
 
 
-def test_without_its_cri_plugin_it_is_told_how_to_get_it(containerd: Start, directory: Path) -> None:
+def test_containerd_without_its_cri_plugin_is_reported_with_advice(containerd: Start, directory: Path) -> None:
     containerd(USUAL, "io.containerd.grpc.v1.cri")
 
     result = headgate_sockets("--root", str(directory))
@@ -92,7 +92,7 @@ def test_without_its_cri_plugin_it_is_told_how_to_get_it(containerd: Start, dire
     assert "take cri out of disabled_plugins" in result.text
 
 
-def test_a_socket_it_left_behind_is_stale(containerd: Start, directory: Path) -> None:
+def test_a_socket_of_a_killed_containerd_is_stale(containerd: Start, directory: Path) -> None:
     containerd(USUAL).kill()
 
     result = headgate_sockets("--root", str(directory))

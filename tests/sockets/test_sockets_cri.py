@@ -94,25 +94,25 @@ async def test_an_abstract_address_is_asked_too() -> None:
         assert (await ask(Address(f"@{name}"))).name == "made"
 
 
-async def test_a_path_may_hold_what_means_something_in_an_address(directory: Path) -> None:
+async def test_a_path_may_contain_characters_of_grpc_addresses(directory: Path) -> None:
     async with runtime(f"unix:{directory}/plain.sock"):
         odd = directory / "a b%20?#.sock"
         odd.symlink_to(directory / "plain.sock")
         assert (await ask(Address(str(odd)))).name == "made"
 
 
-async def test_a_runtime_that_hangs_is_given_up(directory: Path) -> None:
+async def test_a_runtime_that_does_not_answer_times_out(directory: Path) -> None:
     async with runtime(f"unix:{directory}/r.sock", version=hanging):
         with pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
             await ask(Address(f"{directory}/r.sock"), timeout_s=0.1)
 
 
-async def test_somebody_who_never_accepts_is_given_up(directory: Path) -> None:
+async def test_a_listener_that_never_accepts_times_out(directory: Path) -> None:
     with bound_socket(directory / "r.sock"), pytest.raises(CriError, match=r"did not answer within 0\.1 s"):
         await ask(Address(f"{directory}/r.sock"), timeout_s=0.1)
 
 
-async def test_strict_servers_are_told_a_host_that_is_one(directory: Path) -> None:
+async def test_the_authority_of_requests_is_a_valid_host(directory: Path) -> None:
     """Only a server below gRPC sees which authority a request names."""
     named: list[str] = []
 
@@ -131,7 +131,7 @@ async def test_strict_servers_are_told_a_host_that_is_one(directory: Path) -> No
     assert named[0] == "localhost"
 
 
-async def test_a_web_server_is_no_runtime(directory: Path) -> None:
+async def test_a_web_server_is_not_taken_for_a_runtime(directory: Path) -> None:
     async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         writer.close()

@@ -13,12 +13,12 @@ def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
-def test_they_are_up_to_date() -> None:
+def test_generated_messages_are_up_to_date() -> None:
     done = tool("--check")
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_a_change_is_noticed(tmp_path: Path) -> None:
+def test_a_change_of_generated_messages_is_noticed(tmp_path: Path) -> None:
     assert tool("--into", str(tmp_path)).returncode == 0
     (tmp_path / "cri_pb2.py").write_text("old\n")
     done = tool("--into", str(tmp_path), "--check")

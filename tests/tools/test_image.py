@@ -56,7 +56,7 @@ def test_every_dependency_is_pinned_to_a_version_that_it_allows_by_hash() -> Non
         assert wanted.specifier.contains(pinned[wanted.name]), f"{wanted} is not met: run make lock"
 
 
-def test_without_a_tool_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_a_build_tool_the_error_names_what_to_install(tmp_path: Path) -> None:
     done = image("build", path=tmp_path)
     assert done.returncode == 1
     assert "none of docker, podman, buildah works here" in done.stderr

@@ -91,7 +91,7 @@ def test_ports_that_an_example_names_are_not_given_out() -> None:
     assert not {endpoint.port for example in examples for endpoint in example.endpoints()} & set(range(FIRST, END))
 
 
-def test_when_every_block_is_taken_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exhausted_range_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ports, "_ports", iter([FIRST]))
     with pytest.raises(RuntimeError, match=f"no free port is left from {FIRST} to"):
         free_ports(2)

@@ -19,7 +19,7 @@ EVERY = pytest.mark.parametrize("name", NAMES)
 
 
 @EVERY
-def test_every_folder_explains_itself_and_promises_something(name: str) -> None:
+def test_every_example_has_a_readme_and_checks(name: str) -> None:
     example = Example.named(name)
     assert example.script.checks
     assert example.script.edit is not None
@@ -40,7 +40,7 @@ def test_no_two_examples_share_a_backend_port() -> None:
 
 
 @EVERY
-def test_tls_secrets_hold_a_pair_that_lasts(name: str) -> None:
+def test_tls_secrets_hold_a_matching_pair_that_is_valid_for_long(name: str) -> None:
     for manifest in Example.named(name).manifests():
         if manifest["kind"] == "Secret" and manifest["type"] == "kubernetes.io/tls":
             pair = {key: base64.b64decode(text) for key, text in manifest["data"].items()}
@@ -86,7 +86,7 @@ def doors(tmp_path: Path):
 GOOD = Answer(200, body=("Server name: tea-1", "URI: /x?y=1", "Method: POST"), headers={"content-type": "text/plain"})
 
 
-def test_an_answer_as_promised_passes(doors: Doors) -> None:
+def test_an_expected_answer_passes(doors: Doors) -> None:
     request = Request("http://cafe.example.com/x?y=1", method="POST", body_size=100)
     outcome = verify(Check("", request, GOOD), doors)
     assert outcome.passed, outcome
@@ -102,13 +102,13 @@ def test_an_answer_as_promised_passes(doors: Doors) -> None:
         (Answer(200, servers=2), "1 backends answered"),
     ],
 )
-def test_each_broken_promise_is_named(doors: Doors, answer: Answer, fault: str) -> None:
+def test_each_failed_check_is_named(doors: Doors, answer: Answer, fault: str) -> None:
     outcome = verify(Check("", Request("http://cafe.example.com/"), answer), doors)
     assert outcome.faults == (fault,)
     assert str(outcome).startswith("FAIL")
 
 
-def test_no_answer_is_a_fault_and_no_exception(tmp_path: Path) -> None:
+def test_no_answer_is_a_failed_check_and_no_exception(tmp_path: Path) -> None:
     port = free_port()
     outcome = verify(Check("", Request("http://cafe.example.com/"), Answer(200)), Doors(port, port, tmp_path / "no"))
     assert not outcome.passed

@@ -43,14 +43,14 @@ def test_every_transport_is_measured_with_every_size_and_leaves_nothing(shared: 
     assert list(shared.iterdir()) == []
 
 
-def test_it_draws_a_png(shared: Path) -> None:
+def test_a_diagram_is_written_as_png(shared: Path) -> None:
     pytest.importorskip("matplotlib")
     out = bench(shared, "--transports", "uds,tcp", "--plot", f"{shared}/uds.png")
     assert "| 64 B | uds |" in out
     assert (shared / "uds.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
-def test_without_matplotlib_it_says_so_before_it_measures(
+def test_without_matplotlib_it_fails_before_measuring(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -58,7 +58,7 @@ def test_without_matplotlib_it_says_so_before_it_measures(
     assert "pip install 'headgate[plot]'" in capsys.readouterr().err
 
 
-def test_a_directory_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_directory_cannot_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*BRIEF, "--directory", "/no/such/place"]) == 1
     assert "cannot be measured in /no/such/place" in capsys.readouterr().err
 

@@ -28,7 +28,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.parametrize("command", [["serve"], ["send", "hello"]])
-def test_an_address_too_long_is_told_with_its_size(
+def test_an_address_that_is_too_long_is_reported_with_its_size(
     shared: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = f"{shared}/{'x' * SOCKET_PATH_LIMIT}"
@@ -47,7 +47,7 @@ def test_the_longest_path_works_and_one_byte_more_does_not(shared: Path) -> None
         Address.parse("é" * 54)
 
 
-def test_a_missing_directory(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_directory_is_reported(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     complaint = said(capsys, "serve", "--socket", f"{shared}/none/s")
     assert f"there is no directory {shared}/none" in complaint
 
@@ -62,7 +62,9 @@ def test_a_missing_directory(shared: Path, capsys: pytest.CaptureFixture[str]) -
     ],
     ids=["file", "directory", "link", "pipe"],
 )
-def test_another_kind_of_file_is_left_alone(shared: Path, make, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_another_kind_is_left_alone(
+    shared: Path, make, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = shared / "s"
     make(path)
     before = path.lstat()
@@ -70,7 +72,7 @@ def test_another_kind_of_file_is_left_alone(shared: Path, make, words: str, caps
     assert path.lstat() == before
 
 
-def test_sending_where_nothing_or_no_socket_is(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sending_to_a_missing_or_wrong_file_is_an_error(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = shared / "s"
     assert "there is no such file; start the server first" in said(capsys, "send", "--socket", str(path), "x")
     path.write_text("")
@@ -98,12 +100,12 @@ def test_an_abstract_address_has_no_mode_and_belongs_to_one(shared: Path, capsys
         ["bench", "--transports", "pigeon"], ["bench", "--sizes", "0"],
     ],
 )  # fmt: skip
-def test_what_is_not_understood_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_command_line_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert "usage: headgate uds" in capsys.readouterr().err
 
 
-def test_every_command_teaches_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--help"], ["serve", "--help"], ["send", "--help"], ["bench", "--help"]):
         assert main(words) == 0
         assert "usage: headgate uds" in capsys.readouterr().out
@@ -137,7 +139,7 @@ def test_mode_and_group_are_set(shared: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user for a moment")
 @pytest.mark.parametrize(("mode", "status"), [(0o600, errno.EACCES), (0o660, 0)])
-def test_the_file_decides_who_connects(shared: Path, mode: int, status: int) -> None:
+def test_file_permissions_decide_who_may_connect(shared: Path, mode: int, status: int) -> None:
     shared.chmod(0o755)
     with ServerSocket.open(Address(f"{shared}/s"), access=Access(mode, str(OTHER))):
         assert _connect_as(OTHER, f"{shared}/s") == status
@@ -171,13 +173,13 @@ def test_closing_leaves_the_socket_of_another_alone(shared: Path) -> None:
     assert not path.exists()
 
 
-def test_a_peer_is_whom_the_kernel_names() -> None:
+def test_peer_credentials_come_from_the_kernel() -> None:
     left, right = socket.socketpair()
     with left, right:
         assert Peer.of(left) == Peer(os.getpid(), os.getuid(), os.getgid())
 
 
-def test_what_is_shown_moves_no_cursor() -> None:
+def test_displayed_messages_contain_no_control_characters() -> None:
     assert shown(b"\x1b[2Jgone\n\xff") == "\\x1b[2Jgone\\n�"
     assert shown("ü".encode() * 300) == "ü" * 200 + "… (600 bytes)"
     assert shown("😀".encode() * 200) == "😀" * 200

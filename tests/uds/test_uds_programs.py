@@ -58,7 +58,7 @@ def test_the_example_pod_shares_a_directory_and_exposes_nothing() -> None:
 
 @pytest.mark.parametrize("kind", ["stream", "dgram", "seqpacket"])
 @pytest.mark.parametrize("place", ["path", "abstract"])
-def test_every_type_brings_messages_whole_and_in_order(shared: Path, kind: str, place: str) -> None:
+def test_every_socket_type_delivers_messages_whole_and_in_order(shared: Path, kind: str, place: str) -> None:
     address = str(shared / "s") if place == "path" else f"@hg-{secrets.token_hex(8)}"
     both = ["--socket", address, "--type", kind, "--framing", "length"]
     messages = ["first", "two words", "a\nline", "last"]
@@ -81,7 +81,7 @@ def test_the_pages_show_what_the_commands_print(shared: Path, page: str) -> None
         assert line.replace(str(shared), "/csi") in text
 
 
-def test_a_terminal_without_emoji_is_no_reason_to_end(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ascii_terminal_does_not_end_the_server(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     path = str(shared / "s")
     with uds_server("--socket", path) as running:
@@ -89,7 +89,7 @@ def test_a_terminal_without_emoji_is_no_reason_to_end(shared: Path, monkeypatch:
         assert running.stop()[0] == 0
 
 
-def test_megabytes_from_standard_input(shared: Path) -> None:
+def test_megabytes_are_sent_from_standard_input(shared: Path) -> None:
     both = ["--socket", str(shared / "s"), "--framing", "length"]
     with uds_server(*both) as running:
         assert uds_send(*both, "-", data=bytes(5_000_000)).stdout == ANSWER
@@ -98,7 +98,7 @@ def test_megabytes_from_standard_input(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
-def test_sigterm_hangs_up_on_clients_and_removes_the_file(shared: Path, kind: socket.SocketKind) -> None:
+def test_sigterm_closes_connections_and_removes_the_socket(shared: Path, kind: socket.SocketKind) -> None:
     path = shared / "s"
     name = "stream" if kind == socket.SOCK_STREAM else "seqpacket"
     with uds_server("--socket", str(path), "--type", name) as running, socket.socket(socket.AF_UNIX, kind) as client:
@@ -125,7 +125,7 @@ def test_a_killed_server_leaves_a_stale_file_that_the_next_one_replaces(shared: 
 
 
 @pytest.mark.parametrize("kind", ["stream", "dgram", "seqpacket"])
-def test_a_live_socket_is_refused_with_the_pid_of_its_owner(
+def test_a_socket_in_use_is_refused_with_the_pid_of_its_listener(
     shared: Path, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = str(shared / "s")

@@ -115,7 +115,7 @@ async def test_a_half_closed_client_gets_the_answer_to_its_last_line(shared: Pat
 
 
 @pytest.mark.parametrize("sent", [struct.pack("!I", 9) + b"half", b"\0\0"], ids=["message", "length"])
-async def test_a_stream_that_ends_inside_a_message_is_told(shared: Path, sent: bytes) -> None:
+async def test_a_stream_that_ends_inside_a_message_is_reported(shared: Path, sent: bytes) -> None:
     async with serving(shared / "s", rules=LENGTH) as (address, log):
         reader, writer = await asyncio.open_unix_connection(address.name)
         writer.write(sent)
@@ -137,7 +137,7 @@ async def test_a_message_over_the_limit_ends_the_conversation(shared: Path, fram
 
 
 @pytest.mark.parametrize("kind", [SocketType.STREAM, SocketType.SEQPACKET])
-async def test_a_silent_client_is_hung_up_on_and_others_are_not(shared: Path, kind: SocketType) -> None:
+async def test_a_silent_client_is_disconnected_and_others_are_not(shared: Path, kind: SocketType) -> None:
     async with serving(shared / "s", kind, ServerRules(Framing.LENGTH, timeout_s=1)) as (address, log):
         with socket.socket(socket.AF_UNIX, kind.number) as silent:
             silent.setblocking(False)
@@ -148,7 +148,7 @@ async def test_a_silent_client_is_hung_up_on_and_others_are_not(shared: Path, ki
         assert await log.told("failed") == "silent for 1 s, connection closed"
 
 
-async def test_a_client_that_does_not_read_is_hung_up_on_too(shared: Path) -> None:
+async def test_a_client_that_does_not_read_is_disconnected(shared: Path) -> None:
     async with serving(shared / "s", rules=ServerRules(timeout_s=1), answer=lambda _: bytes(4_000_000)) as (
         address,
         log,
@@ -175,7 +175,7 @@ async def test_send_buffers_are_widened_for_large_packets(shared: Path, kind: So
         assert await answers(address, large, kind=kind) == [b"<" + large + b">"]
 
 
-async def test_a_full_queue_of_connections_is_somebody_who_listens(shared: Path) -> None:
+async def test_a_full_connection_queue_counts_as_a_listener(shared: Path) -> None:
     address = Address(f"{shared}/s")
     with contextlib.ExitStack() as stack:
         busy = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -214,7 +214,7 @@ async def test_a_packet_too_large_for_the_kernel_is_explained(shared: Path, kind
     assert names(shared) == []
 
 
-async def test_what_a_framing_cannot_hold_is_not_sent(shared: Path) -> None:
+async def test_a_message_that_a_framing_cannot_represent_is_not_sent(shared: Path) -> None:
     async with serving(shared / "s") as (address, log):
         with pytest.raises(FramingError, match="would arrive as two; use --framing length"):
             await anext(exchange(address, [b"one\ntwo"]))
@@ -260,12 +260,12 @@ async def test_users_that_are_not_allowed_are_refused(shared: Path, kind: Socket
         assert await answers(address, b"x", kind=kind) == [b"<x>"]
 
 
-async def test_a_server_that_accepts_but_never_answers(shared: Path) -> None:
+async def test_a_server_that_never_answers_times_out(shared: Path) -> None:
     with ServerSocket.open(Address(f"{shared}/s")), pytest.raises(NoAnswerError, match=r"no answer within 0\.05 s"):
         await anext(exchange(Address(f"{shared}/s"), [b"x"], timeout_s=0.05))
 
 
-def test_of_many_that_want_a_stale_address_one_gets_it(shared: Path) -> None:
+def test_of_many_servers_that_open_a_stale_address_one_succeeds(shared: Path) -> None:
     for attempt in range(20):
         address = Address(f"{shared}/{attempt}")
         with socket.socket(socket.AF_UNIX) as left:

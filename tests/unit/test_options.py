@@ -31,7 +31,7 @@ def complaints(*argv: str) -> list[str]:
     return [str(problem) for problem in found]
 
 
-def test_nothing_said_gives_the_defaults() -> None:
+def test_no_flags_give_the_defaults() -> None:
     assert options() == Options()
     assert Options().nginx_reload_timeout == 60_000
 
@@ -51,21 +51,21 @@ def test_the_environment_names_the_pod() -> None:
         ("-ingress-class=other", "-ingress-class=edge"),
     ],
 )
-def test_forms_of_a_flag(argv: tuple[str, ...]) -> None:
+def test_all_forms_of_a_flag_are_accepted(argv: tuple[str, ...]) -> None:
     assert options(*argv).ingress_class == "edge"
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])
-def test_true_as_go_spells_it(text: str) -> None:
+def test_all_spellings_of_true_in_go_are_accepted(text: str) -> None:
     assert options(f"-enable-snippets={text}").enable_snippets is True
 
 
 @pytest.mark.parametrize("text", ["0", "f", "F", "FALSE", "false", "False"])
-def test_false_as_go_spells_it(text: str) -> None:
+def test_all_spellings_of_false_in_go_are_accepted(text: str) -> None:
     assert options(f"-nginx-status={text}").nginx_status is False
 
 
-def test_a_boolean_alone_is_true_and_takes_no_word() -> None:
+def test_a_boolean_without_value_is_true_and_takes_no_argument() -> None:
     assert options("-enable-snippets", "-ingress-class", "edge").enable_snippets is True
 
 
@@ -88,7 +88,7 @@ def test_a_boolean_alone_is_true_and_takes_no_word() -> None:
         ("--context=a=b", "context", "a=b"),
     ],
 )
-def test_values(argument: str, field: str, value: object) -> None:
+def test_every_type_of_value_is_parsed(argument: str, field: str, value: object) -> None:
     assert getattr(options(argument), field) == value
 
 
@@ -122,7 +122,7 @@ def test_values(argument: str, field: str, value: object) -> None:
         ("run", "'run' is not a flag; flags begin with - or --"),
     ],
 )
-def test_a_mistake_is_explained(argument: str, complaint: str) -> None:
+def test_a_mistake_is_reported_with_its_reason(argument: str, complaint: str) -> None:
     (said,) = complaints(argument)
     assert complaint in said
     assert said.endswith("(Headgate does not start)")
@@ -133,7 +133,7 @@ def test_a_loose_true_is_traced_to_its_flag() -> None:
     assert "if it is the value of -enable-snippets, write -enable-snippets=true" in said
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     assert len(complaints("-zzz", "-ingress-class=A", "-enable-oidc", "-nginx-status-port=1")) == 4
 
 
@@ -165,7 +165,7 @@ def test_listeners_need_ports_of_their_own() -> None:
         (["-enable-latency-metrics"], "upstream latency is not measured"),
     ],
 )
-def test_what_has_no_effect_is_said(argv: list[str], warning: str) -> None:
+def test_flags_without_effect_are_reported(argv: list[str], warning: str) -> None:
     found = options(*argv)
     assert [warning in str(problem) for problem in found.warnings] == [True]
     assert msgspec.structs.replace(found, warnings=()) == Options()
@@ -178,7 +178,7 @@ def test_latency_stays_with_metrics() -> None:
 
 
 @pytest.mark.parametrize("argv", [["-version"], ["--version", "-zzz"]])
-def test_version_wins_over_mistakes(argv: list[str]) -> None:
+def test_version_is_printed_despite_mistakes(argv: list[str]) -> None:
     assert options(*argv).version
 
 
@@ -190,7 +190,7 @@ def test_no_version_is_wanted() -> None:
 
 
 @pytest.mark.parametrize("argv", [["-h"], ["--help"], ["-help", "-enable-oidc"]])
-def test_help_wins_over_mistakes(argv: list[str]) -> None:
+def test_help_is_printed_despite_mistakes(argv: list[str]) -> None:
     assert options(*argv).help
 
 

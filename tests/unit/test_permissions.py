@@ -32,7 +32,7 @@ OWN = [
 ]
 
 
-def test_for_the_whole_cluster_what_objects_say_is_read_everywhere_and_the_rest_at_home() -> None:
+def test_for_the_whole_cluster_watched_kinds_are_read_everywhere_and_the_rest_in_the_own_namespace() -> None:
     assert rules(*USUAL) == {
         EVERYWHERE: [
             "list,watch ingressclasses",

@@ -96,7 +96,7 @@ async def served_by(traffic: Load, count: int) -> None:
     await eventually(pods, lambda found: len(found) == count)
 
 
-async def test_scaling_under_load(installation: Installation, record_property: Note) -> None:
+async def test_scaling_under_load_fails_no_request(installation: Installation, record_property: Note) -> None:
     await shop(installation, grace=GRACE)
     async with watched(installation) as endpoints, load(installation.plan(HOST, methods=BOTH)) as traffic:
         await installation.scale(5, "echo")
@@ -122,7 +122,7 @@ async def test_scaling_under_load(installation: Installation, record_property: N
     assert [f"{request.sent - alone:.2f} s: {request}" for request in served if request.failure] == []
 
 
-async def test_rolling_update_and_deletion_of_graceful_backends_lose_nothing(
+async def test_rolling_update_and_deletion_of_graceful_backends_fail_no_request(
     installation: Installation, record_property: Note
 ) -> None:
     await shop(installation, replicas=2)
@@ -149,7 +149,7 @@ async def roll(installation: Installation, replicas: int, **options: Any) -> Non
     await installation.settled(replicas, "echo")
 
 
-async def test_backends_that_die_at_once_cost_what_was_on_its_way(
+async def test_backends_that_die_at_once_fail_only_requests_in_flight(
     installation: Installation, record_property: Note
 ) -> None:
     await shop(installation, replicas=2, grace=AT_ONCE)

@@ -39,7 +39,7 @@ async def serving(installation: Installation) -> Installation:
     return installation
 
 
-async def test_the_cafe_serves(serving: Installation) -> None:
+async def test_the_cafe_example_is_served(serving: Installation) -> None:
     for drink in ("tea", "coffee"):
         (pod,) = await serving.pods(drink)
         answer = await serving.get(HOST, f"/{drink}/green", tls=True)

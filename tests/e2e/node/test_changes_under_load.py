@@ -56,7 +56,7 @@ async def _serial(shop: Installation) -> int:
     return found.serial if found else 0
 
 
-async def test_a_deleted_secret_disturbs_nobody_else_and_is_used_when_it_is_back(
+async def test_a_deleted_secret_affects_no_other_host_and_is_used_when_recreated(
     shop: Installation, authority: Authority
 ) -> None:
     async with load(shop.plan("plain.test", methods=("GET", "POST"))) as traffic:
@@ -70,7 +70,7 @@ async def test_a_deleted_secret_disturbs_nobody_else_and_is_used_when_it_is_back
     assert (await shop.get(HOST, tls=True)).status == 200
 
 
-async def test_of_a_burst_of_edits_the_last_wins_and_no_request_is_lost(
+async def test_of_a_burst_of_edits_the_last_applies_and_no_request_fails(
     shop: Installation, record_property: Note
 ) -> None:
     before, pod = await shop.reloads(), await shop.pod()

@@ -86,7 +86,7 @@ async def release(installation: Installation) -> AsyncIterator[Release]:
     await found.helm("uninstall", "--ignore-not-found", "--wait", "--timeout", "60s")
 
 
-async def test_install_serve_change_a_setting_and_leave_nothing(release: Release) -> None:
+async def test_a_release_is_installed_serves_is_changed_and_uninstalled_completely(release: Release) -> None:
     installation = release.installation
     await installation.add_backend()
     before = await release.left()
@@ -111,7 +111,7 @@ async def settings(installation: Installation, pod: str) -> str:
     return await installation.execute(pod, "cat", "/etc/nginx/nginx.conf")
 
 
-async def test_a_namespaced_release_is_denied_nothing(release: Release) -> None:
+async def test_a_namespaced_release_has_all_rights_that_it_uses(release: Release) -> None:
     installation = release.installation
     await installation.add_backend()
     await release.install(watchNamespace=release.namespace)

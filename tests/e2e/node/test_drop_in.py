@@ -31,7 +31,7 @@ def incumbent(installation: Installation) -> Incumbent:
         ("chart", ["-enable-custom-resources", "-enable-telemetry-reporting"]),
     ],
 )
-async def test_everything_works_with_another_image(
+async def test_the_incumbents_manifests_work_with_headgates_image(
     incumbent: Incumbent, authority: Authority, workload: str, told: list[str]
 ) -> None:
     await incumbent.apply(workload, authority)

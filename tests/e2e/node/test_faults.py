@@ -143,7 +143,7 @@ async def test_a_pod_deleted_by_force_is_replaced(shop: Installation, record_pro
     await serves_what_is_new(shop)
 
 
-async def test_a_pod_whose_sandbox_died_as_with_its_node_comes_back(
+async def test_a_pod_whose_sandbox_died_is_replaced(
     shop: Installation, node_access: NodeAccess, record_property: Note
 ) -> None:
     pod = await shop.pod()

@@ -39,7 +39,7 @@ async def written(installation: Installation, history: LeadershipHistory, ingres
     await eventually(lambda: history.writers(ingress), lambda found: found == wanted)
 
 
-async def test_statuses_go_on_whatever_happens_to_the_leader(
+async def test_statuses_are_written_after_every_fault_of_the_leader(
     installation: Installation, node_access: NodeAccess, record_property: Note
 ) -> None:
     await installation.install(replicas=0)

@@ -76,7 +76,9 @@ async def terms(shop: Installation) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.disruptive
-async def test_the_api_server_is_away(shop: Installation, node_access: NodeAccess, record_property: Note) -> None:
+async def test_traffic_continues_while_the_api_server_is_down(
+    shop: Installation, node_access: NodeAccess, record_property: Note
+) -> None:
     require_commands(STOP_API_SERVER, START_API_SERVER)
     await shop.add_backend("reserve")
     (reserve,) = await shop.pods("reserve")
@@ -120,7 +122,9 @@ async def test_the_api_server_is_away(shop: Installation, node_access: NodeAcces
 
 
 @pytest.mark.parametrize("part", [RESTART_KUBELET, RESTART_CONTAINERD])
-async def test_a_part_of_the_node_is_restarted(shop: Installation, part: str, record_property: Note) -> None:
+async def test_traffic_continues_while_kubelet_or_containerd_restart(
+    shop: Installation, part: str, record_property: Note
+) -> None:
     require_commands(part)
     pods = await names(shop)
     async with load(shop.plan(HOST, steady=2, fresh=2, pause=0.05)) as traffic:

@@ -69,7 +69,7 @@ async def repeated(shop: Installation) -> list[str]:
     return [line for line, times in said.items() if times > 1]
 
 
-async def test_rights_that_were_taken_away_and_given_back(
+async def test_rights_that_were_withdrawn_are_used_again_when_granted(
     installation: Installation, authority: Authority, record_property: Note
 ) -> None:
     async with (

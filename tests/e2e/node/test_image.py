@@ -134,7 +134,7 @@ async def python(installation: Installation, script: str, *arguments: str) -> An
     return json.loads(await installation.execute("idle", "python3", "-c", script, *arguments))
 
 
-async def test_it_holds_what_it_needs_and_no_more(idle: Installation, record_property: Note) -> None:
+async def test_the_image_contains_what_it_needs_and_nothing_else(idle: Installation, record_property: Note) -> None:
     found = await python(idle, LOOK)
     assert found["user"][0] == 101
     assert found["writable"] == ["/etc/nginx", "/var/lib/nginx", "/var/cache/nginx", "/var/log/nginx"]

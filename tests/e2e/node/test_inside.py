@@ -78,7 +78,7 @@ def helm_release(namespace: str) -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "helm.sh/release.v1", "data": data}
 
 
-async def test_files_and_log_are_where_operators_look(serving: Installation) -> None:
+async def test_files_and_log_are_where_operators_expect_them(serving: Installation) -> None:
     namespace, pod = serving.namespace, await serving.pod()
 
     async def cat(path: str) -> str:
@@ -112,7 +112,7 @@ async def test_files_and_log_are_where_operators_look(serving: Installation) -> 
     assert base64.b64encode(PASSWORD.encode()).decode() not in log
 
 
-async def test_metrics_are_there_under_their_names(serving: Installation) -> None:
+async def test_metrics_have_the_incumbents_names(serving: Installation) -> None:
     path = f"/api/v1/namespaces/{serving.namespace}/pods/{await serving.pod()}:9113/proxy/metrics"
     text = (await serving.cluster.client.request("GET", path)).decode()
     there = {line.rsplit(" ", 1)[0] for line in text.splitlines()}
@@ -125,7 +125,7 @@ async def test_metrics_are_there_under_their_names(serving: Installation) -> Non
     assert counts == {"regular": 2, "master": 1, "minion": 1}
 
 
-async def test_reloads_are_few(serving: Installation, authority: Authority) -> None:
+async def test_few_reloads_are_needed(serving: Installation, authority: Authority) -> None:
     namespace, cluster, env = serving.namespace, serving.cluster, serving.env
     assert await serving.reloads() == 1
     old = await serving.handshake("shop.test")

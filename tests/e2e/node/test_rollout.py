@@ -27,7 +27,7 @@ async def customers(plan: Plan) -> AsyncIterator[list[Load]]:
         yield [traffic, slow, thoughtful]
 
 
-async def test_a_rolling_update_loses_nothing(installation: Installation, record_property: Note) -> None:
+async def test_a_rolling_update_fails_no_request(installation: Installation, record_property: Note) -> None:
     await installation.install(replicas=2)
     await installation.add_backend(replicas=2)
     await installation.env.add_ingress("shop")
@@ -42,7 +42,7 @@ async def test_a_rolling_update_loses_nothing(installation: Installation, record
     assert [found.failures() for found in loads] == [[], [], []]
 
 
-async def test_scaling_up_and_down_loses_nothing_over_https(
+async def test_scaling_up_and_down_fails_no_https_request(
     installation: Installation, authority: Authority, record_property: Note
 ) -> None:
     await installation.install("--shutdown-grace-period=3")

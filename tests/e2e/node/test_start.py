@@ -87,7 +87,7 @@ async def healthy(installation: Installation, pod: str) -> str:
         return str(error)
 
 
-async def test_it_starts_in_a_pod_of_any_make(installation: Installation) -> None:
+async def test_it_starts_under_each_security_context(installation: Installation) -> None:
     await installation.account(yaml.safe_load(ROLE.read_text())["rules"])
     await installation.cluster.apply(*(bare_pod(installation, name, *make) for name, make in MAKES.items()))
 
@@ -121,7 +121,7 @@ def batches(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [line for line in lines if line["msg"] == "batch"]
 
 
-async def test_it_lives_with_the_memory_that_it_requests(installation: Installation, record_property: Note) -> None:
+async def test_it_stays_within_the_memory_that_it_requests(installation: Installation, record_property: Note) -> None:
     await installation.install(container={"resources": MEMORY_LIMIT})
     await installation.add_backend()
     empty = await memory(installation)
@@ -149,7 +149,7 @@ async def memory(installation: Installation) -> dict[str, list[int]]:
     return found
 
 
-async def test_with_config_safety_it_waits_until_something_can_be_served(installation: Installation) -> None:
+async def test_with_config_safety_it_is_ready_once_something_is_served(installation: Installation) -> None:
     env, cluster = installation.env, installation.cluster
     await env.add_ingress("shop", location_snippets="no_such_directive on;")
     await installation.account(yaml.safe_load(ROLE.read_text())["rules"])
@@ -174,7 +174,7 @@ async def test_with_config_safety_it_waits_until_something_can_be_served(install
     assert (await pod())["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-async def test_flags_of_nginx_itself(installation: Installation, authority: Authority) -> None:
+async def test_flags_about_nginx_are_passed_on(installation: Installation, authority: Authority) -> None:
     env, cluster = installation.env, installation.env.cluster
     await cluster.apply(
         config_map(env.name, "settings", {"error-log-level": "debug"}),

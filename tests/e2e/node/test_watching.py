@@ -41,7 +41,7 @@ async def serves(installation: Installation, *hosts: str, out_of: tuple[str, ...
     await eventually(served, lambda found: found == hosts)
 
 
-async def test_by_list_and_by_label(installation: Installation) -> None:
+async def test_namespaces_are_selected_by_list_and_by_label(installation: Installation) -> None:
     env, cluster = installation.env, installation.cluster
     namespaces = first, second, third = tuple(f"{env.name}-{suffix}" for suffix in "abc")
     for namespace in namespaces:
@@ -61,7 +61,7 @@ async def test_by_list_and_by_label(installation: Installation) -> None:
     await serves(installation, first, out_of=namespaces)
 
 
-async def test_two_classes_side_by_side(installation: Installation, neighbour: Installation) -> None:
+async def test_two_classes_are_served_side_by_side(installation: Installation, neighbour: Installation) -> None:
     here, there, env = installation, neighbour, installation.env
     hosts = ("shop", "other")
     # An IngressClass that nobody has made is taken to be the controller's own, and may come later.

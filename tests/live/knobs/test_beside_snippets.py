@@ -81,7 +81,7 @@ async def test_a_request_header_of_a_location_snippet_costs_no_other(nginx: Serv
     assert told["Host"] == "set.test"
 
 
-async def test_a_request_header_of_ours_gives_way_to_one_of_the_snippet(nginx: ServingNginx) -> None:
+async def test_a_snippets_request_header_replaces_headgates(nginx: ServingNginx) -> None:
     told = await received(nginx, "host")
     assert told["Host"] == "inner.test"
     assert nginx.backend("host").last.headers.getall("Host") == ["inner.test"]
@@ -105,7 +105,7 @@ async def test_a_limit_of_a_snippet_does_not_switch_the_annotation_s_off(nginx: 
     assert [(await nginx.get("limited.test")).status for _ in range(3)] == [200, 429, 429]
 
 
-async def test_a_status_of_a_limit_may_be_said_by_a_snippet(nginx: ServingNginx) -> None:
+async def test_a_snippet_may_set_the_status_of_a_limit(nginx: ServingNginx) -> None:
     assert [(await nginx.get("shop.test", "/rate")).status for _ in range(2)] == [200, 430]
 
 
@@ -145,7 +145,7 @@ async def test_a_location_of_a_snippet_is_sent_none_of_our_headers(nginx: Servin
         ("twice", 200),
     ],
 )
-async def test_a_directive_may_be_said_by_annotation_and_snippet(nginx: ServingNginx, name: str, status: int) -> None:
+async def test_a_directive_may_come_from_annotation_and_snippet(nginx: ServingNginx, name: str, status: int) -> None:
     assert (await nginx.get(f"{name}.test", method="POST", data=io.BytesIO(TWO))).status == status
 
 
@@ -198,7 +198,7 @@ async def test_a_server_of_the_http_snippets_is_sent_none_of_our_headers() -> No
 # --- guards ---------------------------------------------------------------------------------------------
 
 
-async def test_nobody_learns_which_paths_exist_without_a_password() -> None:
+async def test_without_a_password_no_response_reveals_which_paths_exist() -> None:
     paths = [path("locked", "/secret", "Exact")]
     hosts = [
         secret("users", kind="nginx.org/htpasswd", htpasswd=b"joe:{PLAIN}x\n"),

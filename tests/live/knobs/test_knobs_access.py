@@ -54,7 +54,7 @@ async def nginx() -> AsyncIterator[ServingNginx]:
         yield running
 
 
-async def test_only_those_who_have_the_password_come_in(nginx: ServingNginx) -> None:
+async def test_only_requests_with_the_password_are_served(nginx: ServingNginx) -> None:
     refused = await nginx.get("closed.test")
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, r'Basic realm="Staff \"only\""')
     assert (await nginx.get("closed.test", headers=login("guess"))).status == 401
@@ -71,11 +71,11 @@ async def test_a_realm_is_a_quoted_string(nginx: ServingNginx) -> None:
     assert told == r'Basic realm="it' "'" r's a \\ back\\slash"'
 
 
-async def test_nobody_comes_in_where_the_secret_is_missing(nginx: ServingNginx) -> None:
+async def test_no_request_is_served_where_the_secret_is_missing(nginx: ServingNginx) -> None:
     assert (await nginx.get("gone.test", headers=JANE)).status == 403
 
 
-async def test_a_minion_asks_for_its_paths_only(nginx: ServingNginx) -> None:
+async def test_a_minion_protects_only_its_paths(nginx: ServingNginx) -> None:
     refused = await nginx.get("shop.test", "/staff")
     assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="Shop"')
     assert (await nginx.get("shop.test", "/staff", headers=JANE)).status == 200
@@ -104,14 +104,14 @@ async def test_the_page_is_asked_for_without_the_body_of_the_request(nginx: Serv
     assert "Content-Length" not in nginx.backend("page").last.headers
 
 
-async def test_a_page_for_401_asks_for_no_password(nginx: ServingNginx) -> None:
+async def test_an_error_page_for_401_needs_no_password(nginx: ServingNginx) -> None:
     answer = await nginx.get("locked.test")
     assert answer.text == "a page"
     assert nginx.backend("page").last.headers["X-Code"] == "401"
     assert (await nginx.get("locked.test", headers=JANE)).text == "locked"
 
 
-async def test_a_minion_has_pages_of_its_own_or_its_master_s(nginx: ServingNginx) -> None:
+async def test_a_minion_has_its_own_error_pages_or_its_masters(nginx: ServingNginx) -> None:
     for status, uri, text in ((404, "/same", "a page"), (503, "/same", ""), (404, "/own", ""), (503, "/own", "a page")):
         nginx.backend("mall").reply(status)
         assert (await nginx.get("mall.test", uri)).text == text

@@ -32,7 +32,7 @@ async def told(nginx: ServingNginx, header: str = "X-Forwarded-For") -> tuple[st
     ],
     ids=["nobody", "one", "recursive", "all", "others"],
 )
-async def test_believed_proxies_name_the_client(nginx_binary: str, settings: dict[str, str], client: str) -> None:
+async def test_trusted_proxies_name_the_client(nginx_binary: str, settings: dict[str, str], client: str) -> None:
     async with served([host("tea"), config_map(**settings)], binary=nginx_binary) as nginx:
         assert await told(nginx) == (client, f"{CHAIN}, {client}")
 

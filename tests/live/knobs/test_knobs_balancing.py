@@ -83,13 +83,13 @@ async def held(nginx: ServingNginx, name: str, requests: int = 1) -> AsyncIterat
         assert [answer.status for answer in await asyncio.gather(*asked)] == [200] * requests
 
 
-async def test_round_robin(nginx: ServingNginx) -> None:
+async def test_round_robin_takes_turns(nginx: ServingNginx) -> None:
     asked = await ask(nginx, "round-robin", *KEYS[:9])
     assert sorted(asked[:3]) == [A, B, C]
     assert asked[3:6] == asked[6:] == asked[:3]
 
 
-async def test_least_conn_spares_the_busy(nginx: ServingNginx) -> None:
+async def test_least_conn_avoids_busy_backends(nginx: ServingNginx) -> None:
     async with held(nginx, "least-conn", requests=2) as busy:
         asked = await ask(nginx, "least-conn", *KEYS)
     assert len(busy) == 2
@@ -97,13 +97,13 @@ async def test_least_conn_spares_the_busy(nginx: ServingNginx) -> None:
 
 
 @pytest.mark.parametrize("name", TWO_LEAST)
-async def test_the_better_of_two(nginx: ServingNginx, name: str) -> None:
+async def test_the_less_busy_of_two_random_backends_is_asked(nginx: ServingNginx, name: str) -> None:
     async with held(nginx, name) as busy:
         asked = await ask(nginx, name, *KEYS)
     assert set(asked) == {A, B} - busy
 
 
-async def test_random(nginx: ServingNginx) -> None:
+async def test_random_takes_no_turns(nginx: ServingNginx) -> None:
     asked = await ask(nginx, "random", *KEYS, *KEYS)
     assert set(asked) == {A, B, C}
     assert asked[3:] != asked[:-3], "it takes no turns"
@@ -118,13 +118,13 @@ async def test_ip_hash_keeps_a_network_together(nginx: ServingNginx) -> None:
     assert len(set.union(*networks)) > 1
 
 
-async def test_hash_keeps_a_key_in_its_place(nginx: ServingNginx) -> None:
+async def test_hash_keeps_a_key_with_its_backend(nginx: ServingNginx) -> None:
     first = await ask(nginx, "hash-3", *KEYS)
     assert await ask(nginx, "hash-3", *reversed(KEYS)) == first[::-1]
     assert set(first) == {A, B, C}
 
 
-async def test_a_consistent_hash_moves_only_the_keys_of_a_backend_that_left(nginx: ServingNginx) -> None:
+async def test_a_consistent_hash_moves_only_keys_of_a_removed_backend(nginx: ServingNginx) -> None:
     for method, moving in (("ring", False), ("hash", True)):
         three, two = await ask(nginx, f"{method}-3", *KEYS), await ask(nginx, f"{method}-2", *KEYS)
         stayed = [after == before for before, after in zip(three, two, strict=True) if before != C]
@@ -132,7 +132,7 @@ async def test_a_consistent_hash_moves_only_the_keys_of_a_backend_that_left(ngin
         assert all(stayed) is not moving
 
 
-async def test_max_conns(nginx: ServingNginx) -> None:
+async def test_max_conns_limits_the_connections_to_a_backend(nginx: ServingNginx) -> None:
     for name, status in (("max-conns", 502), ("no-max-conns", 200)):
         async with held(nginx, name):
             assert (await nginx.get(f"{name}.test")).status == status
@@ -146,7 +146,7 @@ async def test_max_fails_takes_a_backend_out(nginx: ServingNginx, most: int, fai
     assert (await ask(nginx, name, *KEYS[:12])).count(A) == failures
 
 
-async def test_fail_timeout_brings_it_back(nginx: ServingNginx) -> None:
+async def test_a_failed_backend_is_asked_again_after_fail_timeout(nginx: ServingNginx) -> None:
     backend = nginx.backend("fail-timeout")
     backend.reply_at({A: 500})
     while backend.requests_by_address()[A] == 0:

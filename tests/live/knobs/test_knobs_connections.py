@@ -28,7 +28,7 @@ async def proxied(nginx_binary: str) -> AsyncIterator[ServingNginx]:
         yield nginx
 
 
-async def test_a_connection_is_kept_for_so_many_requests(nginx_binary: str) -> None:
+async def test_a_connection_is_kept_for_keepalive_requests(nginx_binary: str) -> None:
     async with (
         served([config_map(keepalive_requests="3"), host("tea")], binary=nginx_binary) as nginx,
         nginx.client() as client,
@@ -37,7 +37,7 @@ async def test_a_connection_is_kept_for_so_many_requests(nginx_binary: str) -> N
         assert kept == ["keep-alive", "keep-alive", "close", "keep-alive"]
 
 
-async def test_an_idle_connection_is_kept_for_so_long(nginx_binary: str) -> None:
+async def test_an_idle_connection_is_kept_for_keepalive_timeout(nginx_binary: str) -> None:
     async with served([config_map(keepalive_timeout="50ms"), host("tea")], binary=nginx_binary) as nginx:
         request = REQUEST.replace(b"Connection: close\r\n", b"")
         assert b"Connection: keep-alive" in await nginx.send(request), "nginx ended the connection, for we did not"
@@ -51,7 +51,7 @@ async def test_the_proxy_protocol_names_the_client(proxied: ServingNginx, header
     assert await proxied.logged("/tea") == f"{LOOPBACK} {CLIENT} /tea"
 
 
-async def test_the_proxy_protocol_stands_before_tls(proxied: ServingNginx) -> None:
+async def test_the_proxy_protocol_precedes_tls(proxied: ServingNginx) -> None:
     async with asyncio.timeout(DEADLINE_S):
         reader, writer = await asyncio.open_connection(LOOPBACK, proxied.https)
         writer.write(LINE)
@@ -61,6 +61,6 @@ async def test_the_proxy_protocol_stands_before_tls(proxied: ServingNginx) -> No
         writer.transport.abort()
 
 
-async def test_without_the_proxy_protocol_nobody_is_answered(proxied: ServingNginx) -> None:
+async def test_without_the_proxy_protocol_no_request_is_answered(proxied: ServingNginx) -> None:
     assert await proxied.send(REQUEST) == b""
     assert not proxied.backend("tea").requests

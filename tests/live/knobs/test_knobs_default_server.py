@@ -13,9 +13,7 @@ from tests.live.knobs.serving_nginx import served
     ("value", "status", "location"),
     [("302 https://tea.test/", 302, "https://tea.test/"), ("410", 410, None), (None, 404, None)],
 )
-async def test_unknown_hosts_get_the_answer_that_is_asked_for(
-    value: str | None, status: int, location: str | None
-) -> None:
+async def test_unknown_hosts_get_the_configured_answer(value: str | None, status: int, location: str | None) -> None:
     settings = [config_map(default_server_return=value)] if value else []
     async with served([*settings, host("tea")], "-health-status", "-health-status-uri=/alive") as nginx:
         answer = await nginx.get("unknown.test", "/any")

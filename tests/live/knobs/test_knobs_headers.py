@@ -68,7 +68,7 @@ async def configured() -> AsyncIterator[ServingNginx]:
 # --- to clients -----------------------------------------------------------------------------------------
 
 
-async def test_added_headers_stand_on_errors_only_with_always(nginx: ServingNginx) -> None:
+async def test_added_headers_are_on_errors_only_with_always(nginx: ServingNginx) -> None:
     good = await nginx.get("added.test")
     assert (good.status, good.headers["X-Sometimes"], good.headers["X-Always"]) == (200, "1", "2")
     nginx.backend("added").reply(404)
@@ -88,7 +88,9 @@ async def test_added_headers_stand_on_errors_only_with_always(nginx: ServingNgin
         ("/snippet", {"X-Shop", "X-Snippet"}),
     ],
 )
-async def test_what_a_minion_adds_and_inherits_never_costs_hsts(nginx: ServingNginx, uri: str, seen: set[str]) -> None:
+async def test_headers_that_a_minion_adds_or_inherits_never_remove_hsts(
+    nginx: ServingNginx, uri: str, seen: set[str]
+) -> None:
     answer = await nginx.get("shop.test", uri, tls=True)
     assert {"X-Shop", "X-Own", "X-Snippet"} & answer.headers.keys() == seen
     assert answer.headers.getall("Strict-Transport-Security") == [HSTS]
@@ -97,13 +99,13 @@ async def test_what_a_minion_adds_and_inherits_never_costs_hsts(nginx: ServingNg
 @pytest.mark.parametrize(
     ("name", "seen"), [("common", {"X-All"}), ("merged", {"X-All", "X-Own"}), ("own", {"X-Own"}), ("none", set())]
 )
-async def test_headers_of_the_configmap_are_inherited_as_is_said(
+async def test_headers_of_the_configmap_are_inherited_as_configured(
     configured: ServingNginx, name: str, seen: set[str]
 ) -> None:
     assert {"X-All", "X-Own"} & (await configured.get(f"{name}.test")).headers.keys() == seen
 
 
-async def test_hidden_headers_of_a_backend_do_not_come_through(nginx: ServingNginx, configured: ServingNginx) -> None:
+async def test_hidden_headers_of_a_backend_are_removed(nginx: ServingNginx, configured: ServingNginx) -> None:
     told = {"X-Powered-By": "steam", "X-Version": "1", "X-Colour": "red"}
     for where, name, seen in (
         (nginx, "plain", {"X-Powered-By", "X-Version", "X-Colour"}),
@@ -115,7 +117,7 @@ async def test_hidden_headers_of_a_backend_do_not_come_through(nginx: ServingNgi
         assert told.keys() & (await where.get(f"{name}.test")).headers.keys() == seen
 
 
-async def test_passed_headers_are_the_backend_s_own(nginx: ServingNginx, configured: ServingNginx) -> None:
+async def test_passed_headers_are_those_of_the_backend(nginx: ServingNginx, configured: ServingNginx) -> None:
     for where, name, server in ((nginx, "passed", "tea/1"), (configured, "common", "tea/1")):
         where.backend(name).reply(200, headers={"Server": "tea/1"})
         assert (await where.get(f"{name}.test")).headers.getall("Server") == [server]
@@ -123,7 +125,7 @@ async def test_passed_headers_are_the_backend_s_own(nginx: ServingNginx, configu
     assert (await nginx.get("plain.test")).headers["Server"].startswith("nginx")
 
 
-async def test_the_version_is_told_unless_it_is_not_to_be(nginx: ServingNginx, configured: ServingNginx) -> None:
+async def test_server_tokens_shows_or_hides_the_version(nginx: ServingNginx, configured: ServingNginx) -> None:
     assert (await nginx.get("frank.test")).headers["Server"].startswith("nginx/")
     assert (await nginx.get("silent.test")).headers["Server"] == "nginx"
     nginx.backend("silent").reply(200)
@@ -137,7 +139,7 @@ async def test_the_version_is_told_unless_it_is_not_to_be(nginx: ServingNginx, c
 # --- to backends ----------------------------------------------------------------------------------------
 
 
-async def test_backends_are_sent_what_is_set(nginx: ServingNginx) -> None:
+async def test_configured_request_headers_reach_the_backend(nginx: ServingNginx) -> None:
     await nginx.get("set.test", headers={"X-Fixed": "red", "X-Own": "mine", "X-Gone": "1"})
     told = nginx.backend("set").last.headers
     assert told.getall("X-Fixed") == ["blue"]
@@ -155,7 +157,7 @@ async def test_a_minion_sets_headers_for_its_paths_only(nginx: ServingNginx) -> 
     assert "X-Minion" not in nginx.backend("shop").last.headers
 
 
-async def test_backends_are_told_who_asked_for_what(nginx: ServingNginx) -> None:
+async def test_forwarded_headers_describe_client_and_request(nginx: ServingNginx) -> None:
     await nginx.get("plain.test", headers={"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "gopher"})
     told = nginx.backend("plain").last.headers
     assert told.getall("X-Forwarded-For") == [f"203.0.113.7, {LOOPBACK}"]
@@ -164,7 +166,7 @@ async def test_backends_are_told_who_asked_for_what(nginx: ServingNginx) -> None
     assert (told["Host"], told["X-Real-IP"]) == ("plain.test", LOOPBACK)
 
 
-async def test_forwarded_headers_can_be_left_alone(configured: ServingNginx) -> None:
+async def test_forwarded_headers_can_be_left_unchanged(configured: ServingNginx) -> None:
     await configured.get("common.test")
     assert not FORWARDED & configured.backend("common").last.headers.keys()
     await configured.get("common.test", headers={"X-Forwarded-For": "203.0.113.7"})

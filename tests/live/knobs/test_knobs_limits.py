@@ -82,19 +82,19 @@ async def test_requests_above_the_rate_are_refused(nginx: ServingNginx) -> None:
     assert await statuses(nginx, "fast", 20) == [200] * 20
 
 
-async def test_a_burst_waits_for_its_turn(nginx: ServingNginx) -> None:
+async def test_requests_of_a_burst_are_delayed(nginx: ServingNginx) -> None:
     assert await statuses(nginx, "burst", 1) == [200]
     async with waiting(nginx, "burst"):
         assert await statuses(nginx, "burst", 1) == [429]
 
 
-async def test_a_part_of_the_burst_need_not_wait(nginx: ServingNginx) -> None:
+async def test_part_of_a_burst_is_not_delayed(nginx: ServingNginx) -> None:
     assert await statuses(nginx, "delay", 3) == [200, 200, 200]
     async with waiting(nginx, "delay"):
         assert await statuses(nginx, "delay", 1) == [429]
 
 
-async def test_the_whole_burst_need_not_wait(nginx: ServingNginx) -> None:
+async def test_the_whole_burst_can_pass_without_delay(nginx: ServingNginx) -> None:
     assert await statuses(nginx, "nodelay", 5) == [200, 200, 200, 200, 429]
 
 
@@ -102,7 +102,7 @@ async def ask_as(nginx: ServingNginx, name: str, key: str) -> int:
     return (await nginx.get(f"{name}.test", headers={"X-Api-Key": key})).status
 
 
-async def test_each_value_of_the_key_is_counted_for_itself(nginx: ServingNginx) -> None:
+async def test_each_value_of_the_key_is_counted_separately(nginx: ServingNginx) -> None:
     assert [await ask_as(nginx, "keyed", key) for key in ("a", "a", "b", "b")] == [200, 429, 200, 429]
     assert await statuses(nginx, "keyed", 2) == [200, 200], "an empty key is not counted"
 
@@ -115,7 +115,7 @@ async def test_a_small_zone_forgets_the_oldest(nginx: ServingNginx, name: str, a
     assert await ask_as(nginx, name, first) == again
 
 
-async def test_a_dry_run_refuses_nothing_and_says_what_it_would(nginx: ServingNginx) -> None:
+async def test_a_dry_run_rejects_nothing_and_logs_what_it_would(nginx: ServingNginx) -> None:
     assert await statuses(nginx, "dry", 2) == [200, 200]
     assert "limiting requests, dry run" in await nginx.logged('zone "default/dry_', errors=True)
 
@@ -157,19 +157,21 @@ async def test_a_body_above_the_size_is_refused(nginx: ServingNginx) -> None:
     assert [seen.body for seen in nginx.backend("small").requests] == [KILOBYTE]
 
 
-async def test_nothing_is_too_large_where_the_size_is_0(nginx: ServingNginx) -> None:
+async def test_size_0_allows_any_body(nginx: ServingNginx) -> None:
     body = bytes(2**20 + 1)
     assert await announce(nginx, "free", len(body)) == 413, "nginx's own limit is a megabyte"
     assert await post(nginx, "any", body) == 200
     assert nginx.backend("any").last.body == body
 
 
-async def test_the_size_of_the_configmap_gives_way_to_an_annotation(configured: ServingNginx) -> None:
+async def test_an_annotation_overrides_the_size_of_the_configmap(configured: ServingNginx) -> None:
     for size, expected in ((16, [200, 200]), (17, [413, 200]), (33, [413, 413])):
         assert [await post(configured, name, KILOBYTE * size) for name in ("common", "own")] == expected
 
 
-async def test_a_body_beyond_its_buffer_goes_through_a_file(nginx: ServingNginx, configured: ServingNginx) -> None:
+async def test_a_body_larger_than_its_buffer_is_written_to_a_file(
+    nginx: ServingNginx, configured: ServingNginx
+) -> None:
     for where, small, large in ((nginx, "disk", "memory"), (configured, "common", "own")):
         for name in (large, small):
             assert await post(where, name, KILOBYTE * 16) == 200

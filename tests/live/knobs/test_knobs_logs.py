@@ -37,13 +37,13 @@ async def in_turn(nginx: ServingNginx, *uris: str, name: str = "tea") -> None:
 # --- the access log -------------------------------------------------------------------------------------
 
 
-async def test_lines_have_the_format_that_is_asked_for() -> None:
+async def test_access_log_lines_have_the_configured_format() -> None:
     async with served(teas(log_format='$host "$request"\n->\n\n$status $http_x_note\n')) as nginx:
         await nginx.get("tea.test", "/green?x=1", headers={"X-Note": "hot"})
         assert await nginx.logged("green") == 'tea.test "GET /green?x=1 HTTP/1.1" -> 200 hot'
 
 
-async def test_the_usual_format_is_that_of_the_incumbent() -> None:
+async def test_the_default_log_format_is_that_of_the_incumbent() -> None:
     async with served([host("tea")]) as nginx:
         await nginx.get("tea.test", "/green", headers={"User-Agent": "cup", "X-Forwarded-For": "203.0.113.7"})
         line = await nginx.logged("green")
@@ -56,7 +56,7 @@ async def test_the_usual_format_is_that_of_the_incumbent() -> None:
     [({}, r"say \x22tea\x22"), (escaped("json"), r"say \"tea\""), (escaped("none"), QUOTE)],
     ids=["default", "json", "none"],
 )
-async def test_values_are_escaped_as_is_asked_for(settings: dict[str, str], written: str) -> None:
+async def test_log_values_are_escaped_as_configured(settings: dict[str, str], written: str) -> None:
     port = free_port()
     objects = teas(
         log_format="http $http_x_note",
@@ -71,7 +71,7 @@ async def test_values_are_escaped_as_is_asked_for(settings: dict[str, str], writ
         assert await nginx.logged("stream ") == f"stream TCP 3 {written}"
 
 
-async def test_the_access_log_goes_where_it_is_sent_in_its_format() -> None:
+async def test_the_access_log_goes_to_the_configured_target_in_its_format() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
         log.bind((LOOPBACK, 0))
         log.setblocking(False)
@@ -116,7 +116,7 @@ LINES = {
 
 
 @pytest.mark.parametrize(("level", "seen"), [("error", {"error"}), ("warn", {"error", "warn"}), ("info", {*LINES})])
-async def test_the_error_log_holds_what_is_as_grave_as_its_level(level: str, seen: set[str]) -> None:
+async def test_the_error_log_holds_messages_of_its_level_and_above(level: str, seen: set[str]) -> None:
     settings = config_map(error_log_level=level, client_body_buffer_size="1k", client_max_body_size="64k")
     async with served([settings, host("tea")]) as nginx:
         await nginx.get("tea.test", headers={"X_Note": "1"})

@@ -54,7 +54,7 @@ async def asked(nginx: ServingNginx, name: str, uri: str, service: str = "") -> 
     return nginx.backend(service or name).last.path if answer.text == (service or name) else answer.status
 
 
-async def test_the_root_leads_to_the_application(nginx: ServingNginx) -> None:
+async def test_the_root_redirects_to_app_root(nginx: ServingNginx) -> None:
     answer = await nginx.get("root.test", "/")
     assert (answer.status, answer.headers["Location"]) == (302, "http://root.test/shop/window")
     assert await asked(nginx, "root", "/shop/window") == "/shop/window"
@@ -72,7 +72,7 @@ async def test_the_root_leads_to_the_application(nginx: ServingNginx) -> None:
         ("/exact", "milk", "/cow"),
     ],
 )
-async def test_each_service_gets_its_path_in_place_of_the_matched_one(
+async def test_each_service_gets_its_rewrite_in_place_of_the_matched_path(
     nginx: ServingNginx, uri: str, service: str, seen: str | int
 ) -> None:
     assert await asked(nginx, "beans", uri, service) == seen
@@ -90,7 +90,7 @@ async def test_each_service_gets_its_path_in_place_of_the_matched_one(
         ("target", "/other", 404),
     ],
 )
-async def test_the_whole_path_is_replaced_captures_included(
+async def test_rewrite_target_replaces_the_whole_path_with_captures(
     nginx: ServingNginx, name: str, uri: str, seen: str | int
 ) -> None:
     assert await asked(nginx, name, uri) == seen
@@ -106,15 +106,15 @@ async def test_the_whole_path_is_replaced_captures_included(
         ("shop", {"/tea/1", "/tea/1/x"}, {"/tea/x"}),
     ],
 )
-async def test_paths_are_read_as_is_said(nginx: ServingNginx, name: str, uris: set[str], others: set[str]) -> None:
+async def test_paths_match_as_path_regex_says(nginx: ServingNginx, name: str, uris: set[str], others: set[str]) -> None:
     assert {uri for uri in uris | others if await asked(nginx, name, uri) == uri} == uris
 
 
-async def test_a_minion_rewrites_its_own_path(nginx: ServingNginx) -> None:
+async def test_a_minion_rewrites_only_its_path(nginx: ServingNginx) -> None:
     assert await asked(nginx, "shop", "/old", "moved") == "/new"
 
 
-async def test_ports_of_a_host_take_the_place_of_the_usual_one(nginx: ServingNginx) -> None:
+async def test_listen_ports_replace_the_default_port(nginx: ServingNginx) -> None:
     for port in (ONE, OTHER):
         assert (await nginx.get("ports.test", port=port)).text == "ports"
         assert nginx.backend("ports").last.headers["X-Forwarded-Port"] == str(port)

@@ -78,7 +78,7 @@ def stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
-async def test_there_are_as_many_workers_as_are_asked_for(nginx: ServingNginx) -> None:
+async def test_there_are_as_many_workers_as_configured(nginx: ServingNginx) -> None:
     assert len(nginx.workers()) == WORKERS, "worker-processes"
 
 
@@ -92,17 +92,17 @@ async def test_workers_are_bound_to_cpus(nginx: ServingNginx) -> None:
     assert all(len(cpus) == 1 for cpus in bound), "worker-cpu-affinity"
 
 
-async def test_workers_may_open_so_many_files(nginx: ServingNginx) -> None:
+async def test_workers_may_open_as_many_files_as_configured(nginx: ServingNginx) -> None:
     assert {resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in nginx.workers()} == {(777, 777)}, (
         "worker-rlimit-nofile"
     )
 
 
-async def test_text_of_the_main_context(nginx: ServingNginx) -> None:
+async def test_main_snippets_are_used(nginx: ServingNginx) -> None:
     assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in nginx.workers()} == {3}, "main-snippets"
 
 
-async def test_text_of_http_servers_and_locations(nginx: ServingNginx) -> None:
+async def test_http_server_and_location_snippets_are_used(nginx: ServingNginx) -> None:
     beta = await nginx.get("plain.test", headers={"X-Beta": "1"})
     assert beta.headers["X-Beta"] == "on", "http-snippets and location-snippets of the ConfigMap"
     away = await nginx.get("server.test", "/?away=1")
@@ -111,13 +111,13 @@ async def test_text_of_http_servers_and_locations(nginx: ServingNginx) -> None:
     assert (own.headers["X-Own"], "X-Beta" in own.headers) == ("1", False), "an annotation takes the ConfigMap's place"
 
 
-async def test_text_of_stream(nginx: ServingNginx) -> None:
+async def test_stream_snippets_are_used(nginx: ServingNginx) -> None:
     reader, writer = await asyncio.open_connection(LOOPBACK, STREAM_PORT)
     assert await reader.read() == b"streamed", "stream-snippets"
     writer.close()
 
 
-async def test_old_workers_close_what_is_left_in_time() -> None:
+async def test_old_workers_close_connections_after_the_shutdown_timeout() -> None:
     settings = config_map(worker_processes="1", worker_shutdown_timeout="100ms")
     async with served([settings, host("slow")]) as nginx:
         nginx.backend("slow").handler = never_answer
@@ -128,7 +128,7 @@ async def test_old_workers_close_what_is_left_in_time() -> None:
             await asked
 
 
-async def test_a_worker_has_so_many_connections() -> None:
+async def test_a_worker_has_as_many_connections_as_configured() -> None:
     settings = config_map(worker_processes="1", worker_connections="32")
     async with served([settings, host("tea")]) as nginx:
         writers = [(await asyncio.open_connection(LOOPBACK, nginx.http))[1] for _ in range(40)]

@@ -60,7 +60,7 @@ def speaking(name: str, port: int, **annotations: str) -> list[Json]:
     return [tls_host(name, grpc_services=name, **annotations), endpoints(name, LOOPBACK, port=port)]
 
 
-async def test_a_backend_that_speaks_tls(nginx: ServingNginx) -> None:
+async def test_a_backend_can_be_asked_over_tls(nginx: ServingNginx) -> None:
     assert (await nginx.get("tls.test")).text == "locked", "ssl-services"
     assert (await nginx.get("no-tls.test")).status == 502
 
@@ -79,14 +79,14 @@ async def test_a_websocket_is_echoed(nginx: ServingNginx) -> None:
 
 
 @pytest.mark.parametrize("name", ["grpc", "grpcs"])
-async def test_a_grpc_call_comes_through_with_its_trailers(nginx: ServingNginx, name: str) -> None:
+async def test_a_grpc_call_is_proxied_with_its_trailers(nginx: ServingNginx, name: str) -> None:
     async with asyncio.timeout(DEADLINE_S):
         answer = await call(nginx.https, f"{name}.test", SAY, b"hello", [("x-token", "t")])
     assert (answer.headers[":status"], answer.headers["content-type"]) == ("200", "application/grpc")
     assert (answer.message, answer.trailers) == (b"hello", {"grpc-status": "0"})
 
 
-async def test_a_grpc_backend_sees_the_call(nginx: ServingNginx, grpc: GrpcBackend) -> None:
+async def test_a_grpc_backend_receives_path_headers_and_message(nginx: ServingNginx, grpc: GrpcBackend) -> None:
     async with asyncio.timeout(DEADLINE_S):
         await call(nginx.https, "grpc.test", SAY, b"hello", [("x-token", "t")])
     seen = grpc.requests[-1]
@@ -106,7 +106,7 @@ async def test_the_status_of_a_call_is_logged(nginx: ServingNginx) -> None:
         assert await nginx.logged(line) == line
 
 
-async def test_faults_of_grpc_are_told_in_grpc_s_words(nginx: ServingNginx) -> None:
+async def test_errors_of_grpc_locations_have_a_grpc_status(nginx: ServingNginx) -> None:
     async with asyncio.timeout(DEADLINE_S):
         missing = await call(nginx.https, "grpc.test", "/cafe.Tea/Missing", b"")
         dead = await call(nginx.https, "dead.test", SAY, b"")

@@ -73,7 +73,7 @@ def _port_of(objects: list, name: str, number: int) -> None:
 # --- timeouts -----------------------------------------------------------------------------------------
 
 
-async def test_a_backend_that_says_nothing_is_given_up(nginx: ServingNginx) -> None:
+async def test_a_backend_that_does_not_answer_times_out(nginx: ServingNginx) -> None:
     nginx.backend("read-timeout").handler = never_answer
     assert (await nginx.get("read-timeout.test")).status == 504
 
@@ -90,13 +90,13 @@ def unresponsive_listener(*, full: bool) -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-async def test_a_backend_that_takes_no_connection_is_given_up() -> None:
+async def test_a_backend_that_accepts_no_connection_times_out() -> None:
     with unresponsive_listener(full=True) as port:
         async with served(backed_host("connect", port=port, proxy_connect_timeout=SOON)) as nginx:
             assert (await nginx.get("connect.test")).status == 504
 
 
-async def test_a_backend_that_reads_nothing_is_given_up() -> None:
+async def test_a_backend_that_reads_nothing_times_out() -> None:
     with unresponsive_listener(full=False) as port:
         async with served(backed_host("send", port=port, proxy_send_timeout=SOON, client_max_body_size="0")) as nginx:
             assert (await nginx.get("send.test", method="POST", data=io.BytesIO(bytes(16 * MEGABYTE)))).status == 504
@@ -129,7 +129,7 @@ async def unavailable(_: web.Request) -> web.Response:
         ("no-retry", close_connection, 502, 1),
     ],
 )
-async def test_the_next_backend_is_asked_on_these_conditions(
+async def test_the_next_backend_is_asked_on_the_configured_conditions(
     nginx: ServingNginx, name: str, fault: Handler, status: int, asked: int
 ) -> None:
     backend = nginx.backend(name)
@@ -139,14 +139,14 @@ async def test_the_next_backend_is_asked_on_these_conditions(
     assert len(backend.requests_by_address()) == asked, "proxy-next-upstream"
 
 
-async def test_only_so_many_tries(nginx: ServingNginx) -> None:
+async def test_the_number_of_tries_is_limited(nginx: ServingNginx) -> None:
     for name, asked in (("tries", 2), ("no-tries", 3)):
         nginx.backend(name).reply(503)
         assert (await nginx.get(f"{name}.test")).status == 503
         assert len(nginx.backend(name).requests_by_address()) == asked, "proxy-next-upstream-tries"
 
 
-async def test_no_next_backend_when_the_time_is_over(nginx: ServingNginx) -> None:
+async def test_no_next_backend_is_asked_after_the_timeout(nginx: ServingNginx) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.2)
         return await close_connection(request)
@@ -160,13 +160,13 @@ async def test_no_next_backend_when_the_time_is_over(nginx: ServingNginx) -> Non
 # --- answers ------------------------------------------------------------------------------------------
 
 
-async def test_headers_larger_than_a_buffer(nginx: ServingNginx) -> None:
+async def test_response_headers_must_fit_the_buffer(nginx: ServingNginx) -> None:
     for name, status in (("small", 502), ("large", 200)):
         nginx.backend(name).reply(headers={"X-Large": "x" * LARGE})
         assert (await nginx.get(f"{name}.test")).status == status, "proxy-buffer-size"
 
 
-async def test_sizes_that_do_not_fit_are_adjusted_where_the_flag_asks() -> None:
+async def test_conflicting_buffer_sizes_are_adjusted_with_the_flag() -> None:
     objects = backed_host("large", proxy_buffer_size="64k", proxy_buffers="2 4k")
     for options, problems, status in (
         (["-enable-directive-autoadjust"], ["adjusted"], 200),
@@ -187,12 +187,12 @@ async def test_sizes_that_do_not_fit_are_adjusted_where_the_flag_asks() -> None:
         ("redirect-regex", "http://other.test/x?y", "https://redirect-regex.test/x?y"),
     ],
 )
-async def test_where_a_backend_sends_clients(nginx: ServingNginx, name: str, said: str, heard: str) -> None:
+async def test_redirects_of_a_backend_are_rewritten(nginx: ServingNginx, name: str, said: str, heard: str) -> None:
     nginx.backend(name).reply(302, headers={"Location": said})
     assert (await nginx.get(f"{name}.test")).headers["Location"] == heard, "proxy-redirect-from proxy-redirect-to"
 
 
-async def test_an_answer_that_is_not_buffered_arrives_in_parts(nginx: ServingNginx) -> None:
+async def test_an_unbuffered_response_arrives_in_parts(nginx: ServingNginx) -> None:
     """The backend says the second half only when the first one has arrived."""
     arrived = asyncio.Event()
 
@@ -236,7 +236,9 @@ class LargeAnswer:
 
 
 @pytest.mark.parametrize(("name", "in_a_file"), [("file", True), ("no-file", False), ("much-memory", False)])
-async def test_what_the_client_does_not_take_goes_to_a_file(nginx: ServingNginx, name: str, in_a_file: bool) -> None:
+async def test_a_response_that_the_client_does_not_read_goes_to_a_file(
+    nginx: ServingNginx, name: str, in_a_file: bool
+) -> None:
     answer = nginx.backend(name).handler = LargeAnswer()
     mark = len(nginx.error_log())
 
@@ -260,13 +262,13 @@ async def test_what_the_client_does_not_take_goes_to_a_file(nginx: ServingNginx,
 # --- connections -------------------------------------------------------------------------------------
 
 
-async def test_connections_to_backends_are_kept(nginx: ServingNginx) -> None:
+async def test_connections_to_backends_are_kept_alive(nginx: ServingNginx) -> None:
     for name, connections in (("keepalive", 1), ("no-keepalive", 5)):
         for _ in range(5):
             await nginx.get(f"{name}.test")
         assert nginx.backend(name).connections == connections
 
 
-async def test_the_cluster_ip_is_asked(nginx: ServingNginx) -> None:
+async def test_the_cluster_ip_is_used_as_backend(nginx: ServingNginx) -> None:
     assert (await nginx.get("cluster-ip.test")).text == "apart", "use-cluster-ip"
     assert not nginx.backend("cluster-ip").requests

@@ -103,7 +103,7 @@ async def test_the_name_server_is_asked(settings: dict[str, str], kinds: set[int
         assert {question.name for question in names.asked} == {NAME}
 
 
-async def test_an_answer_counts_only_so_long() -> None:
+async def test_a_name_is_resolved_again_after_resolver_valid() -> None:
     async with external(address=A, resolver_valid="1s", resolver_ipv6="false") as (nginx, names):
         await eventually(lambda: names.asked)
         names.address = B
@@ -111,7 +111,7 @@ async def test_an_answer_counts_only_so_long() -> None:
         assert len(names.asked) > 1
 
 
-async def test_a_name_server_that_says_nothing_is_given_up() -> None:
+async def test_a_name_server_that_does_not_answer_times_out() -> None:
     async with external("coffee.inside.test", resolver_timeout="100ms") as (nginx, names):
         assert "coffee.inside.test" in await nginx.logged("timed out", errors=True), "resolver-timeout"
         assert names.asked

@@ -49,14 +49,14 @@ BLOCK = """\
 """
 
 
-async def test_whole_templates_take_the_place_of_ours() -> None:
+async def test_whole_templates_replace_the_builtin_ones() -> None:
     async with served([config_map(main_template=MAIN, ingress_template=INGRESS), host("tea")]) as nginx:
         answer = await nginx.get("tea.test", "/green")
         assert (answer.text, answer.headers["X-Main"]) == ("tea.test, 1", "whole")
         assert await nginx.logged("/green") == "mine /green"
 
 
-async def test_a_block_changes_and_the_rest_stays() -> None:
+async def test_a_template_block_changes_and_the_rest_stays() -> None:
     port = free_port()
     main = f"""{{% extends "builtin/main.conf.j2" %}}
         {{% block http %}}

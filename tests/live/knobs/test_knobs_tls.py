@@ -123,7 +123,7 @@ def rsa_certificate() -> Json:
 # --- redirects ------------------------------------------------------------------------------------------
 
 
-async def test_plain_http_is_sent_to_https_where_there_is_tls(nginx: ServingNginx) -> None:
+async def test_plain_http_is_redirected_to_https_where_there_is_tls(nginx: ServingNginx) -> None:
     answer = await nginx.get("usual.test", "/tea?x=1")
     assert (answer.status, answer.headers["Location"]) == (301, f"https://usual.test:{nginx.https}/tea?x=1")
     assert (await nginx.get("usual.test", "/tea", tls=True)).status == 200
@@ -140,7 +140,7 @@ async def test_the_status_of_the_redirects_is_chosen(nginx: ServingNginx) -> Non
     assert (behind.status, behind.headers["Location"]) == (308, "https://code.test/")
 
 
-async def test_a_proxy_s_plain_http_is_sent_to_https(nginx: ServingNginx) -> None:
+async def test_plain_http_behind_a_proxy_is_redirected_to_https(nginx: ServingNginx) -> None:
     answer = await nginx.get("proxied.test", "/tea?x=1", headers={"X-Forwarded-Proto": "http"})
     assert (answer.status, answer.headers["Location"]) == (301, "https://proxied.test/tea?x=1")
     assert (await nginx.get("proxied.test", headers={"X-Forwarded-Proto": "https"})).status == 200
@@ -148,7 +148,7 @@ async def test_a_proxy_s_plain_http_is_sent_to_https(nginx: ServingNginx) -> Non
     assert nginx.backend("proxied").last.headers["X-Forwarded-Proto"] == "https"
 
 
-async def test_https_ports_of_its_own_are_the_only_ones_and_redirects_lead_there(nginx: ServingNginx) -> None:
+async def test_listen_ports_ssl_replace_the_default_port_and_redirects_lead_there(nginx: ServingNginx) -> None:
     assert (await nginx.get("ports.test")).headers["Location"] == f"https://ports.test:{PORT}/"
     assert (await nginx.get("ports.test", tls=True, port=PORT)).text == "ports"
     with pytest.raises(ssl.SSLError):  # the usual port knows no certificate for that name
@@ -170,24 +170,24 @@ async def test_hsts_is_sent_on_tls_only(nginx: ServingNginx) -> None:
     assert HSTS not in (await nginx.get("plain.test", headers={"X-Forwarded-Proto": "https"})).headers
 
 
-async def test_hsts_replaces_that_of_a_backend_and_stands_on_errors(nginx: ServingNginx) -> None:
+async def test_hsts_replaces_that_of_a_backend_and_is_on_errors(nginx: ServingNginx) -> None:
     nginx.backend("hsts").reply(404, headers={HSTS: "max-age=1"})
     answer = await nginx.get("hsts.test", tls=True)
     assert (answer.status, answer.headers.getall(HSTS)) == (404, [A_MONTH])
 
 
-async def test_hsts_has_the_age_and_the_subdomains_that_are_asked_for(nginx: ServingNginx) -> None:
+async def test_hsts_has_the_configured_age_and_subdomains(nginx: ServingNginx) -> None:
     answer = await nginx.get("age.test", tls=True)
     assert answer.headers[HSTS] == "max-age=60; includeSubDomains; preload"
 
 
-async def test_behind_a_proxy_its_word_decides_hsts(nginx: ServingNginx) -> None:
+async def test_behind_a_proxy_x_forwarded_proto_decides_hsts(nginx: ServingNginx) -> None:
     assert (await nginx.get("behind.test", headers={"X-Forwarded-Proto": "https"})).headers[HSTS] == A_MONTH
     assert HSTS not in (await nginx.get("behind.test", headers={"X-Forwarded-Proto": "http"})).headers
     assert HSTS not in (await nginx.get("behind.test")).headers
 
 
-async def test_errors_in_grpc_s_words_keep_hsts(modern: ServingNginx) -> None:
+async def test_grpc_errors_keep_hsts(modern: ServingNginx) -> None:
     answer = await modern.get("remote.test", tls=True, headers={"X-Forwarded-Proto": "https"})
     assert (answer.status, answer.headers["grpc-status"], answer.headers["grpc-message"]) == (204, "14", "unavailable")
     assert answer.headers.getall(HSTS) == ["max-age=60; includeSubDomains; preload"]
@@ -203,14 +203,14 @@ async def test_hsts_of_the_configmap(modern: ServingNginx) -> None:
 # --- the handshake --------------------------------------------------------------------------------------
 
 
-async def test_only_protocols_of_the_list_are_spoken(nginx: ServingNginx, modern: ServingNginx) -> None:
+async def test_only_configured_tls_protocols_are_accepted(nginx: ServingNginx, modern: ServingNginx) -> None:
     assert (await nginx.handshake("usual.test", old())).version() == "TLSv1.2"
     assert (await modern.handshake("common.test")).version() == "TLSv1.3"
     with pytest.raises(ssl.SSLError):
         await modern.handshake("common.test", old())
 
 
-async def test_only_ciphers_of_the_list_are_spoken(nginx: ServingNginx) -> None:
+async def test_only_configured_ciphers_are_accepted(nginx: ServingNginx) -> None:
     assert cipher(await nginx.handshake("usual.test", old(WEAK))) == WEAK
     assert cipher(await nginx.handshake("strong.test", old(WEAK, STRONG))) == STRONG
     with pytest.raises(ssl.SSLError):
@@ -218,11 +218,11 @@ async def test_only_ciphers_of_the_list_are_spoken(nginx: ServingNginx) -> None:
 
 
 @pytest.mark.parametrize(("name", "chosen"), [("server", STRONG), ("client", WEAK)])
-async def test_whose_order_of_ciphers_counts(nginx: ServingNginx, name: str, chosen: str) -> None:
+async def test_ssl_prefer_server_ciphers_decides_the_order(nginx: ServingNginx, name: str, chosen: str) -> None:
     assert cipher(await nginx.handshake(f"{name}.test", old(WEAK, STRONG))) == chosen
 
 
-async def test_http2_is_agreed_and_spoken_where_it_is_on(nginx: ServingNginx, modern: ServingNginx) -> None:
+async def test_http2_is_negotiated_where_it_is_on(nginx: ServingNginx, modern: ServingNginx) -> None:
     both = trusting_context()
     both.set_alpn_protocols(["h2", "http/1.1"])
     assert (await nginx.handshake("usual.test", both)).selected_alpn_protocol() == "http/1.1"
@@ -234,7 +234,7 @@ async def test_http2_is_agreed_and_spoken_where_it_is_on(nginx: ServingNginx, mo
 
 
 @pytest.mark.parametrize("parameters", [{"ssl_dhparam_file": GROUP}, {}], ids=["given", "none"])
-async def test_ciphers_of_the_configmap_and_its_diffie_hellman_group(
+async def test_dhe_ciphers_need_the_configured_diffie_hellman_group(
     nginx_binary: str, rsa_certificate: Json, parameters: dict[str, str]
 ) -> None:
     settings = config_map(

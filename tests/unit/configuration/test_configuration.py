@@ -12,7 +12,7 @@ TAKEN = "All hosts are taken by other resources (it is not served; an older reso
 ORPHAN = "Ingress master is invalid or doesn't exist (its paths are not served until there is a master for its host)"
 
 
-def test_one_more_claimant_concerns_nobody_else() -> None:
+def test_one_more_claimant_affects_no_other_resource() -> None:
     found = configuration(*(ingress(f"i{number}", created=number + 1) for number in range(9)))
     update = found.update([ingress("late", created=20)], [])
     assert changes(update) == []
@@ -51,7 +51,7 @@ def test_a_status_that_changes_is_no_change() -> None:
     assert (update.changes, update.standings) == ((), {})
 
 
-def test_a_minion_concerns_its_master_and_those_whose_paths_it_takes() -> None:
+def test_a_minion_affects_its_master_and_minions_whose_paths_it_takes() -> None:
     found = configuration(master("m"), minion("a", "/a", created=2), minion("b", "/b", created=3))
     update = found.update([minion("c", "/c", created=4)], [])
     assert changes(update) == [("ADD_OR_UPDATE", "m")]
@@ -64,7 +64,7 @@ def test_a_minion_concerns_its_master_and_those_whose_paths_it_takes() -> None:
     assert held == {"a": {0}, "b": frozenset(), "c": {0}, "old": {0}}
 
 
-def test_minions_are_told_when_their_master_comes_and_goes() -> None:
+def test_minions_get_problems_as_their_master_appears_and_disappears() -> None:
     found = configuration(minion("a", "/a"), minion("b", "/b"))
     update = found.update([master("m")], [])
     assert problems(update) == {"a": [], "b": [], "m": []}

@@ -10,7 +10,7 @@ CONF = "/srv/etc"
 A, B, C, D = (Ingress.KIND.ref("default", name) for name in "abcd")
 
 
-def test_the_file_and_line_are_found_in_the_words_of_a_test() -> None:
+def test_file_and_line_are_read_from_the_output_of_nginx_t() -> None:
     said = blame(
         'nginx: [warn] conflicting server name "x" on 0.0.0.0:80, ignored\n'
         'nginx: [emerg] unknown directive "nonsense" in /srv/etc/conf.d/default-tea.conf:12\n'
@@ -21,7 +21,7 @@ def test_the_file_and_line_are_found_in_the_words_of_a_test() -> None:
     assert said.message == 'unknown directive "nonsense" in /srv/etc/conf.d/default-tea.conf:12'
 
 
-def test_time_and_pid_of_the_log_are_taken_off() -> None:
+def test_time_and_pid_of_log_lines_are_removed() -> None:
     said = blame(
         '2026/11/21 14:40:35 [emerg] 16407#16407: host not found in upstream "tea" in /srv/etc/conf.d/a.conf:3\n'
         "2026/11/21 14:40:35 [notice] 16407#16407: signal process started\n",
@@ -31,12 +31,12 @@ def test_time_and_pid_of_the_log_are_taken_off() -> None:
     assert said.message.startswith("host not found")
 
 
-def test_a_file_elsewhere_is_not_ours_to_blame() -> None:
+def test_a_file_outside_the_configuration_names_no_object() -> None:
     said = blame('nginx: [emerg] unknown directive "x" in /etc/other/a.conf:1\n', CONF)
     assert (said.file, said.paths) == ("", ("/etc/other/a.conf",))
 
 
-def test_a_zone_with_another_key_is_sought_by_its_name() -> None:
+def test_a_zone_with_another_key_is_found_by_its_name() -> None:
     said = blame(
         '2026/11/21 14:40:35 [emerg] 7#7: limit_req "shop" uses the "$a" key while previously it used the "$b" key\n',
         CONF,
@@ -44,20 +44,20 @@ def test_a_zone_with_another_key_is_sought_by_its_name() -> None:
     assert (said.file, said.needle) == ("", "zone=shop")
 
 
-def test_an_address_in_use_is_sought_by_its_port() -> None:
+def test_an_address_in_use_is_found_by_its_port() -> None:
     lines = "[emerg] 7#7: bind() to [::]:8081 failed (98: Address already in use)"
     said = blame(f"2026/11/21 14:40:35 {lines}\n2026/11/21 14:40:38 [emerg] 7#7: still could not bind()\n", CONF)
     assert (said.address, said.port) == ("[::]:8081", "8081")
     assert blame("nginx: [emerg] bind() to unix:/x.sock failed (98: Address in use)", CONF).port == ""
 
 
-def test_without_a_line_of_nginx_the_last_words_count() -> None:
+def test_without_an_emerg_line_the_last_line_is_used() -> None:
     assert blame("Segmentation fault\n", CONF).message == "Segmentation fault"
     assert blame("", CONF).message == ""
     assert blame("2026/11/21 14:40:35 [notice] 7#7: signal process started", CONF).message == ""
 
 
-def test_only_the_master_gives_a_reload_up_and_not_while_it_tries_again() -> None:
+def test_only_the_master_fails_a_reload_and_not_while_it_retries() -> None:
     busy = "2026/11/21 14:40:35 [emerg] 7#7: bind() to 0.0.0.0:81 failed (98: Address already in use)\n"
     gave_up = "2026/11/21 14:40:38 [emerg] 7#7: still could not bind()\n"
     zone = '2026/11/21 14:40:38 [emerg] 7#7: limit_req "a" uses the "b" key while previously it used the "c" key\n'
@@ -72,13 +72,13 @@ def found(message: str, *files: File, suspects: tuple[ObjectRef, ...] = (A, B)) 
     return culprits(blame(f"nginx: [emerg] {message}", CONF), FileSet(files), dict.fromkeys(suspects))
 
 
-def test_culprits_are_sought_among_the_suspects_only() -> None:
+def test_only_changed_objects_are_suspected() -> None:
     named = File("conf.d/a.conf", b"", origin=A)
     assert found("unknown directive in /srv/etc/conf.d/a.conf:1", named) == [A]
     assert found("unknown directive in /srv/etc/conf.d/a.conf:1", named, suspects=(B,)) == []
 
 
-def test_whoever_listens_on_the_port_is_the_culprit_unless_the_whole_does() -> None:
+def test_an_address_in_use_names_the_object_that_listens_there_unless_all_do() -> None:
     taken = "bind() to 0.0.0.0:81 failed (98: Address already in use)"
     one = File("conf.d/a.conf", b"server { listen 81; }", origin=A)
     other = File("conf.d/b.conf", b"server { listen 810; server_name x81; }", origin=B)
@@ -86,7 +86,7 @@ def test_whoever_listens_on_the_port_is_the_culprit_unless_the_whole_does() -> N
     assert found(taken, one, other, File("nginx.conf", b"server {listen [::]:81 ssl;}")) == []
 
 
-def test_whoever_names_an_unreadable_certificate_is_the_culprit() -> None:
+def test_an_unreadable_certificate_names_the_object_that_uses_it() -> None:
     message = 'cannot load certificate "/srv/etc/secrets/x": BIO_new_file() failed (SSL: error:80000002)'
     assert found(message, File("conf.d/b.conf", b"ssl_certificate /srv/etc/secrets/x;", origin=B)) == [B]
 
@@ -102,7 +102,7 @@ def never() -> bool:
     return False
 
 
-async def test_halving_finds_every_culprit_and_no_other() -> None:
+async def test_bisection_finds_every_bad_object_and_no_other() -> None:
     asked: list[Holds] = []
 
     async def probe(holds: Holds) -> Blame | None:
@@ -113,14 +113,14 @@ async def test_halving_finds_every_culprit_and_no_other() -> None:
     assert len(asked) <= 8
 
 
-async def test_halving_settles_a_quarrel_between_two() -> None:
+async def test_bisection_leaves_out_one_of_two_that_conflict() -> None:
     async def probe(holds: Holds) -> Blame | None:
         return None if {B, D} & set(holds) else NO
 
     assert await bisect(last_good(A, B, C, D), {}, probe, never) == {D: NO}
 
 
-async def test_halving_gives_up_when_nobody_is_to_blame() -> None:
+async def test_bisection_gives_up_when_no_object_is_bad() -> None:
     async def probe(_: Holds) -> Blame:
         return NO
 
@@ -144,7 +144,7 @@ async def test_halving_ends_when_time_is_up_and_leaves_out_what_it_did_not_reach
     assert UNDECIDED.cause is Cause.TIME
 
 
-async def test_halving_keeps_earlier_holds_and_leaves_out_each_as_it_is_told() -> None:
+async def test_bisection_keeps_earlier_holds_and_leaves_out_each_as_requested() -> None:
     async def probe(holds: Holds) -> Blame | None:
         assert holds[A] is Hold.ABSENT
         assert holds.get(B, Hold.ABSENT) is Hold.ABSENT
@@ -198,6 +198,6 @@ def test_what_only_the_object_can_mend_is_not_tried_again(words: str) -> None:
     assert blame(f"nginx: [emerg] {words}\n", CONF).cause is Cause.OBJECT
 
 
-def test_an_unknown_zone_is_sought_by_who_uses_it() -> None:
+def test_an_unknown_zone_names_the_object_that_uses_it() -> None:
     user = File("conf.d/a.conf", b"limit_req zone=shop burst=5;", origin=A)
     assert found('zero size shared memory zone "shop"', user, File("conf.d/b.conf", b"", origin=B)) == [A]

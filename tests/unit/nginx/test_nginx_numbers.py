@@ -46,7 +46,7 @@ def test_the_queue_is_raised_where_that_is_allowed_and_never_lowered(tmp_path: P
     assert raise_queue(tmp_path / "none") == 0
 
 
-def test_a_queue_that_may_not_be_raised_is_said_once(
+def test_a_queue_that_may_not_be_raised_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def denied(*_: object) -> None:

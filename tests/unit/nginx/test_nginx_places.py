@@ -36,7 +36,7 @@ def test_directories_can_be_passed_whatever_the_umask(tmp_path: Path) -> None:
 
 
 @root_only
-def test_the_workers_of_root_are_somebody_who_can_reach_the_directories(passable: Path) -> None:
+def test_workers_of_root_run_as_a_user_that_can_reach_the_directories(passable: Path) -> None:
     layout = Layout.under(str(passable / "site"))
     before = worker_user(layout)
     prepare(layout)
@@ -48,7 +48,7 @@ def test_the_workers_of_root_are_somebody_who_can_reach_the_directories(passable
     assert worker_group("root") is None
 
 
-def test_without_root_workers_are_who_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_root_workers_run_as_the_same_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert worker_user(Layout.under(str(tmp_path))) is None
     assert worker_group(None) is None

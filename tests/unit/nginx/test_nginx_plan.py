@@ -48,14 +48,14 @@ def test_secrets_are_written_first_and_the_main_file_last() -> None:
     assert names == ["secrets/z", "conf.d/a.conf", "conf.d/b.conf", "nginx.conf"]
 
 
-def test_a_secret_that_changes_comes_or_goes_needs_no_reload() -> None:
+def test_changed_added_and_removed_secrets_need_no_reload() -> None:
     here, there = FileSet([secret("a", b"1"), secret("b")]), FileSet([secret("a", b"2"), secret("c")])
     steps = plan(here, there)
     assert not steps.reload
     assert (steps.removals, steps.leavings) == ((), ("secrets/b",))
 
 
-def test_a_configuration_file_that_changes_comes_or_goes_needs_a_reload() -> None:
+def test_changed_added_and_removed_configuration_files_need_a_reload() -> None:
     assert plan({}, FileSet([conf("a")])).reload
     assert plan(FileSet([conf("a", b"1")]), FileSet([conf("a", b"2")])).reload
     gone = plan(FileSet([conf("a")]), FileSet())
@@ -70,7 +70,7 @@ def test_another_mode_is_a_change_and_another_origin_is_none() -> None:
 
 
 @given(sets, sets)
-def test_holding_everybody_who_changed_leaves_their_last_good_files(wanted: FileSet, good: FileSet) -> None:
+def test_holding_all_changed_objects_leaves_their_last_good_files(wanted: FileSet, good: FileSet) -> None:
     held = compose(wanted, good, dict.fromkeys(changed(wanted, good), Hold.LAST_GOOD))
     for name, file in held.items():
         stands_in = name in wanted and file == wanted[name].without_origin()
@@ -80,7 +80,7 @@ def test_holding_everybody_who_changed_leaves_their_last_good_files(wanted: File
 
 
 @given(sets, sets, st.sets(st.sampled_from(ORIGINS)), st.sampled_from(Hold))
-def test_whatever_is_held_nobody_comes_back_who_wants_nothing(
+def test_holding_brings_no_deleted_object_back(
     wanted: FileSet, good: FileSet, origins: set[ObjectRef], hold: Hold
 ) -> None:
     held = compose(wanted, good, dict.fromkeys(origins, hold))
@@ -116,7 +116,7 @@ def test_last_good_files_come_together_or_not_at_all(wanted: FileSet, good: File
 
 
 @given(sets, sets)
-def test_holding_nobody_changes_nothing(wanted: FileSet, good: FileSet) -> None:
+def test_holding_no_object_changes_nothing(wanted: FileSet, good: FileSet) -> None:
     assert dict(compose(wanted, good, {})) == dict(wanted)
 
 
@@ -143,14 +143,14 @@ def test_an_absent_origin_has_no_file_but_a_fallback() -> None:
     assert texts(compose(wanted, FileSet(), {FIRST: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
 
 
-def test_the_default_server_of_who_is_gone_does_not_stand_in_for_its_successor() -> None:
+def test_the_default_server_of_a_deleted_object_is_not_kept_for_its_successor() -> None:
     wanted = FileSet([default_server(b"2", SECOND)])
     good = FileSet([owned("a", b"1", FIRST), default_server(b"1", FIRST)])
     assert texts(compose(wanted, good, {SECOND: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
     assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD, SECOND: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
 
 
-def test_who_asks_for_a_host_in_place_of_all_keeps_all_while_its_new_files_are_refused() -> None:
+def test_an_object_that_claims_one_host_in_place_of_all_keeps_all_while_its_new_files_are_refused() -> None:
     wanted = FileSet([owned("a", b"2", FIRST), default_server(b"own")])
     good = FileSet([default_server(b"1", FIRST)])
     assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {DEFAULT: b"1"}
@@ -159,7 +159,7 @@ def test_who_asks_for_a_host_in_place_of_all_keeps_all_while_its_new_files_are_r
     assert texts(compose(others, good, {FIRST: Hold.LAST_GOOD, SECOND: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
 
 
-def test_a_host_that_went_to_another_is_not_kept_by_who_is_refused() -> None:
+def test_a_host_that_went_to_another_object_is_not_kept_by_a_refused_one() -> None:
     good = FileSet([owned("a", b"1", FIRST, "server a.test", "server b.test")])
     wanted = FileSet([owned("a", b"2", FIRST, "server b.test"), owned("b", b"2", SECOND, "server a.test")])
     assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/b.conf": b"2"}
@@ -175,7 +175,7 @@ def test_last_good_files_do_not_outlive_the_secret_that_they_read() -> None:
     assert texts(compose(wanted, other, {FIRST: Hold.LAST_GOOD})) == texts(FileSet(other.of(FIRST)))
 
 
-def test_only_who_wants_something_is_a_suspect() -> None:
+def test_only_objects_with_files_are_suspects() -> None:
     good = FileSet([owned("a", b"1", FIRST), owned("b", b"1", SECOND), default_server(b"1", SECOND)])
     wanted = FileSet([owned("b", b"1", SECOND), default_server(b"own")])
     assert list(changed(wanted, good)) == [SECOND]

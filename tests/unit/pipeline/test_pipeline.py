@@ -102,7 +102,7 @@ def test_nothing_new_is_the_same_set_of_files() -> None:
     assert runner.take(*behind("elsewhere", "10.0.0.1")).files is first.files
 
 
-def test_files_come_and_go_with_their_resources() -> None:
+def test_files_are_added_and_removed_with_their_resources() -> None:
     runner = Runner()
     empty = runner.take().files
     runner.take(ingress("cafe"), ingress("tea"))
@@ -111,7 +111,7 @@ def test_files_come_and_go_with_their_resources() -> None:
     assert gone.upstreams == {}
 
 
-def test_what_is_wanted_and_what_is_served_are_told_apart() -> None:
+def test_wanted_and_served_configurations_are_separate() -> None:
     """Endpoints that come while a template fails are no longer complained about, and those that go are."""
     runner = Runner(templates={HTTP: FAILS_FOR_SECOND})
     good = runner.take(ingress("tea"), *behind("tea", "10.0.0.1"))
@@ -200,7 +200,7 @@ def served() -> Runner:
     return runner
 
 
-def test_a_config_map_that_nginx_refuses_as_a_whole_is_given_up(served: Runner) -> None:
+def test_a_config_map_that_nginx_refuses_as_a_whole_is_replaced_by_the_previous_one(served: Runner) -> None:
     served.take(config_map(proxy_read_timeout="2s"))
     ruling = served.pipeline.judge(refused(error="bad"))
     assert ruling.again

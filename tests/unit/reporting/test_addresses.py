@@ -19,11 +19,11 @@ BALANCER = service(
 )
 
 
-def test_a_load_balancer_then_external_ips_each_once() -> None:
+def test_load_balancer_addresses_come_before_external_ips_each_once() -> None:
     assert addresses(BALANCER) == (IP, HOST, LoadBalancerIngress(ip="198.51.100.1"))
 
 
-def test_the_config_map_wins_and_its_absence_falls_back() -> None:
+def test_the_address_of_the_config_map_is_used_before_that_of_the_service() -> None:
     assert addresses(BALANCER, "lb.example.com") == (HOST,)
     assert addresses(BALANCER, " ") == addresses(BALANCER)
 
@@ -41,11 +41,11 @@ def test_the_config_map_wins_and_its_absence_falls_back() -> None:
         ('{"spec": null}', ()),
     ],
 )
-def test_kinds_of_services(text: str, expected: tuple[LoadBalancerIngress, ...]) -> None:
+def test_each_type_of_service_has_its_addresses(text: str, expected: tuple[LoadBalancerIngress, ...]) -> None:
     assert addresses(service(text)) == expected
 
 
-def test_no_service() -> None:
+def test_without_a_service_there_are_no_addresses() -> None:
     assert addresses(None) == ()
     assert addresses(None, "203.0.113.7") == (IP,)
 

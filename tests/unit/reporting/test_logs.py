@@ -35,7 +35,7 @@ def line(form: LogFormat, made: logging.LogRecord) -> str:
     return logs.formatter(form).format(made)
 
 
-def test_glog() -> None:
+def test_the_glog_format_is_that_of_klog() -> None:
     assert line(LogFormat.GLOG, record(keys=3, host="a b")) == (
         'W20231114 22:13:20.123456    7 controller.py:12] batch applied keys=3 host="a b"'
     )
@@ -92,7 +92,7 @@ def test_hostile_text_forges_no_line(form: LogFormat) -> None:
 
 
 @pytest.mark.parametrize("form", LogFormat)
-def test_an_exception_is_told_on_the_same_line(form: LogFormat) -> None:
+def test_an_exception_is_logged_on_the_same_line(form: LogFormat) -> None:
     made = record()
     error = OSError("disk full")
     made.exc_info = (OSError, error, None)
@@ -112,7 +112,7 @@ def test_an_exception_is_told_on_the_same_line(form: LogFormat) -> None:
         (LogLevel.TRACE, "FEWIDT"),
     ],
 )
-def test_levels(stream: io.StringIO, level: LogLevel, heard: str) -> None:
+def test_log_levels_filter_records(stream: io.StringIO, level: LogLevel, heard: str) -> None:
     logs.configure(LogFormat.GLOG, level, stream)
     log = logging.getLogger("headgate.test")
     for number in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG, logs.TRACE):
@@ -121,14 +121,14 @@ def test_levels(stream: io.StringIO, level: LogLevel, heard: str) -> None:
 
 
 @pytest.mark.parametrize("level", LogLevel)
-def test_the_first_line_names_product_version_and_commit(stream: io.StringIO, level: LogLevel) -> None:
+def test_the_first_log_line_names_product_version_and_commit(stream: io.StringIO, level: LogLevel) -> None:
     logs.configure(LogFormat.GLOG, level, stream)
     logs.announce("Headgate", "0.1.0", "abc1234")
     who = r"test_logs\.py:[1-9]\d*\] Headgate version=0\.1\.0 commit=abc1234"
     assert re.fullmatch(rf"I\d{{8}} \S+ +\d+ {who}\n", stream.getvalue())
 
 
-def test_configuring_again_replaces(stream: io.StringIO) -> None:
+def test_configuring_again_replaces_the_handler(stream: io.StringIO) -> None:
     logs.configure(LogFormat.TEXT, LogLevel.INFO, io.StringIO())
     logs.configure(LogFormat.JSON, LogLevel.INFO, stream)
     logging.getLogger("headgate.test").info("once", extra={"fields": {"keys": 1}})

@@ -110,7 +110,7 @@ async def test_a_hostile_label_stays_one_label(metrics: Metrics) -> None:
     assert "\nx{" not in text
 
 
-async def test_numbers_that_are_told(metrics: Metrics) -> None:
+async def test_set_values_are_exposed(metrics: Metrics) -> None:
     metrics.set_reloads(ReloadStats())
     metrics.set_workers(current=2, old=4)
     metrics.set_ingresses(regular=5, master=1, minion=2)
@@ -148,7 +148,7 @@ async def test_durations_fall_into_buckets(metrics: Metrics) -> None:
     assert found['headgate_batch_stage_seconds_count{class="nginx",stage="render"}'] == "1"
 
 
-async def test_connections(metrics: Metrics) -> None:
+async def test_the_connections_of_nginx_are_exposed(metrics: Metrics) -> None:
     metrics.set_connections(StubStatus())
     metrics.set_connections(None)
     found = await series(metrics)

@@ -36,7 +36,7 @@ def told(verdict: Verdict) -> tuple[object, ...]:
     return verdict.state, verdict.reason, verdict.type, verdict.served, verdict.message
 
 
-def test_a_clean_ingress() -> None:
+def test_an_ingress_without_problems_is_added() -> None:
     assert told(for_ingress(CAFE)) == (
         State.VALID,
         "AddedOrUpdated",
@@ -46,7 +46,7 @@ def test_a_clean_ingress() -> None:
     )
 
 
-def test_warnings_of_the_controller() -> None:
+def test_warnings_are_listed_in_the_message() -> None:
     found = [warning("has no endpoints", "service tea"), warning("has no endpoints", "service tea")]
     assert told(for_ingress(CAFE, found)) == (
         State.WARNING,
@@ -67,7 +67,7 @@ def test_warnings_of_the_generation_follow_a_semicolon() -> None:
     )
 
 
-def test_what_nginx_refused_repeats_its_words_on_one_line() -> None:
+def test_the_message_of_nginx_is_repeated_on_one_line() -> None:
     refusal = Refusal("[emerg] unknown directive\n in shop-cafe.conf:3")
     assert told(for_ingress(CAFE, (), (), refusal)) == (
         State.INVALID,
@@ -81,7 +81,7 @@ def test_what_nginx_refused_repeats_its_words_on_one_line() -> None:
     )
 
 
-def test_what_nginx_refused_is_said_before_all_warnings() -> None:
+def test_a_refusal_of_nginx_comes_before_all_warnings() -> None:
     verdict = for_ingress(CAFE, [warning("one")], [warning("two")], Refusal("[emerg] no"))
     assert verdict.message == (
         "Configuration for shop/cafe was added or updated but was not applied: [emerg] no; "
@@ -124,7 +124,7 @@ def test_a_refused_ingress_lists_only_what_refuses() -> None:
         ),
     ],
 )
-def test_a_coded_problem_speaks_alone(problem: Problem, reason: str, message: str) -> None:
+def test_a_problem_with_a_code_is_the_whole_message(problem: Problem, reason: str, message: str) -> None:
     verdict = for_ingress(CAFE, [warning("odd"), problem])
     assert (verdict.reason, verdict.message, verdict.served) == (reason, message, False)
 
@@ -139,7 +139,7 @@ def test_config_map() -> None:
     assert clean.message == "ConfigMap edge/nginx-config updated without error"
 
 
-def test_config_map_with_bad_keys_says_each() -> None:
+def test_every_bad_key_of_a_config_map_is_reported() -> None:
     problems = [Problem(CONFIG.ref, "proxy-read-timeout", "soon", "is not a time", "using 60s")]
     key, whole = for_config_map(CONFIG, problems)
     assert (key.reason, key.message) == ("InvalidValue", "proxy-read-timeout: 'soon' is not a time (using 60s)")
@@ -147,7 +147,7 @@ def test_config_map_with_bad_keys_says_each() -> None:
     assert whole.message == "ConfigMap edge/nginx-config updated with errors. Ignoring invalid values"
 
 
-def test_config_map_that_nginx_refuses() -> None:
+def test_a_config_map_that_nginx_refuses_is_reported() -> None:
     (whole,) = for_config_map(CONFIG, (), Refusal("[emerg] bad"))
     assert whole.reason == "UpdatedWithError"
     assert whole.message == (
@@ -155,7 +155,7 @@ def test_config_map_that_nginx_refuses() -> None:
     )
 
 
-def test_a_message_tells_one_truth() -> None:
+def test_a_message_has_no_contradiction() -> None:
     """What is refused is not called updated without error, whatever else there is to say."""
     problems = [Problem(CONFIG.ref, "proxy-read-timeout", "soon", "is not a time")]
     refused = [for_ingress(CAFE, found, made, Refusal("no"))
@@ -177,7 +177,7 @@ def test_a_warning_may_be_over_in_a_moment_if_each_problem_may(found: tuple[Prob
     assert not for_ingress(CAFE, ready, (), Refusal("no")).passing
 
 
-def test_secrets_of_flags_are_told_on_the_pod() -> None:
+def test_events_about_secrets_of_flags_are_on_the_pod() -> None:
     assert secret_updated(POD, SECRET).reason == "SecretUpdated"
     deleted = secret_deleted(POD, SECRET)
     assert (deleted.reason, deleted.type) == ("SecretDeleted", EventType.WARNING)

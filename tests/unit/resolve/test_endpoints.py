@@ -173,7 +173,7 @@ def test_ready_in_one_slice_keeps_terminating_ones_of_another_out():
         ),
     ],
 )
-def test_nothing_to_serve_is_a_problem_in_the_words_of_the_incumbent(found, slices, port, reason):
+def test_no_endpoints_is_a_problem_in_the_incumbents_words(found, slices, port, reason):
     servers, problems = ask(found, slices, port)
     assert servers == ()
     assert len(problems) == 1
@@ -234,7 +234,7 @@ def test_a_port_that_is_none_is_left_out(number):
     assert "which is none" in problems[0]
 
 
-def test_a_slice_of_names():
+def test_a_slice_of_fqdns_is_a_problem():
     names = slice_("a", "db.example.com", "localhost", "under_score", addressType="FQDN")
     servers, problems = ask(service(), [names])
     assert servers == ("db.example.com:8080",)
@@ -283,7 +283,7 @@ class TestClusterIP:
         assert ask(service(clusterIP="fd00::9"), use_cluster_ip=KEY)[0] == ("[fd00::9]:80",)
 
     @pytest.mark.parametrize("none", ["None", "", None])
-    def test_that_is_missing_is_said_and_endpoints_are_used(self, none):
+    def test_that_is_missing_is_reported_and_endpoints_are_used(self, none):
         servers, problems = ask(service(clusterIP=none), [slice_("a", "10.0.0.1")], use_cluster_ip=KEY)
         assert servers == ("10.0.0.1:8080",)
         assert len(problems) == 1

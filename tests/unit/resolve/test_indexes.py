@@ -121,7 +121,7 @@ class TestNames:
         assert names.claim(first, "a-b-c") == "a-b-c"
         assert names.claim(second, "a-b-c") == given
 
-    def test_a_name_is_kept_while_its_owner_lives_and_free_afterwards(self):
+    def test_a_name_is_kept_while_its_owner_exists_and_free_afterwards(self):
         names: Names[str] = Names()
         names.claim("one", "x")
         hashed = names.claim("two", "x")

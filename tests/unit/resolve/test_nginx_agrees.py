@@ -85,7 +85,7 @@ def refusal(nginx: str, directory: Path, more: str = "") -> str:
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_store_and_nginx_have_one_opinion(nginx: str, directory: Path, case: str) -> None:
+def test_store_and_nginx_accept_the_same_pairs(nginx: str, directory: Path, case: str) -> None:
     chain, key, fine = PAIRS[case]
     found = secret("kubernetes.io/tls", tls_crt=chain, tls_key=key)
     valid = LocalSecretStore().get(found.ref, found, SecretKind.TLS, NOW)

@@ -73,7 +73,7 @@ TEA = (service("tea"), slice_("tea-1", "10.0.0.1"))
 COFFEE = (service("coffee"), slice_("coffee-1", "10.0.0.2", service="coffee"))
 
 
-def test_everything_that_an_ingress_names(issuer, key):
+def test_all_references_of_an_ingress_are_resolved(issuer, key):
     certificate = tls_secret(issuer, key, name="cafe-tls")
     staff = secret("nginx.org/htpasswd", name="staff", htpasswd=b"a:{PLAIN}b\n")
     cafe = ingress(
@@ -124,7 +124,7 @@ def test_what_is_missing_is_still_referenced_so_that_its_coming_is_noticed():
     assert "answered 403" in auth_text
 
 
-def test_a_problem_of_a_service_port_is_told_once_where_it_is_first_named():
+def test_a_problem_of_a_service_port_is_reported_once_where_it_is_first_named():
     cafe = ingress(rules=[rule(HOST, backend("tea"), backend("tea"))], defaultBackend=backend("tea"))
     (text,) = texts(lower(cafe))
     assert text.startswith("spec.defaultBackend.service:")
@@ -146,7 +146,7 @@ def test_a_rule_without_a_host_and_an_ingress_without_rules():
     assert lower(ingress(rules=[{"host": HOST, "http": None}])).table.hosts[0].routes == ()
 
 
-def test_services_of_another_namespace_do_not_count():
+def test_services_of_another_namespace_are_ignored():
     elsewhere = ingress(namespace="other", rules=[rule(HOST, backend("tea"))])
     lowered = lower(elsewhere, *TEA)
     assert lowered.references == {ObjectRef("Service", "other", "tea")}
@@ -191,7 +191,7 @@ def test_a_secret_that_is_named_for_two_uses_serves_only_the_one_that_it_is_for(
     assert len(lowered.files) == 1
 
 
-def test_a_doubtful_certificate_is_used_and_told(issuer, key):
+def test_a_doubtful_certificate_is_used_and_reported(issuer, key):
     cafe = ingress(tls=[{"hosts": [HOST], "secretName": "cafe"}])
     lowered = lower(cafe, tls_secret(issuer, key, end=NOW))
     assert len(lowered.files) == 1
@@ -213,14 +213,14 @@ class TestWildcard:
         assert lowered.table.hosts[0].tls.secret == valid.reference
         assert (lowered.problems, lowered.references, lowered.files) == ((), frozenset(), ())
 
-    def test_that_is_broken_is_told_and_awaited(self):
+    def test_that_is_broken_is_reported_and_followed(self):
         secrets = LocalSecretStore()
         secrets.special(WILDCARD, self.REF, None, NOW)
         lowered = lower(self.CAFE, secrets=secrets)
         assert lowered.references == {self.REF}
         assert "the wildcard certificate default/cafe does not exist" in texts(lowered)[0]
 
-    def test_that_is_not_configured_is_told_with_its_flag(self):
+    def test_that_is_not_configured_is_reported_with_its_flag(self):
         lowered = lower(self.CAFE)
         assert lowered.table.hosts[0].tls.secret is None
         assert lowered.references == frozenset()

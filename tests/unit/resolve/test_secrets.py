@@ -102,7 +102,7 @@ class TestTls:
         line = leaf.count(b"\n") + 3
         assert f"the CERTIFICATE of line {line} has no END line" in error(found)
 
-    def test_a_key_never_stands_in_what_is_said(self, issuer, key):
+    def test_a_key_is_never_part_of_a_problem(self, issuer, key):
         inside = key_pem(key).splitlines()[1]
         found = secret("kubernetes.io/tls", tls_crt=issuer.issue(key.public_key()), tls_key=inside + b"==\n")
         assert error(found).startswith("has a tls.key that cannot be read: line 1 is base64 and stands in no block")
@@ -266,7 +266,7 @@ class TestHtpasswd:
             (b"a:$apr1$x$y\x0bb\n", "in line 1 of htpasswd a hash of a form"),
         ],
     )
-    def test_lines_that_let_nobody_in_are_warned_of_without_repeating_them(self, text, warning):
+    def test_lines_that_accept_no_user_are_warned_of_without_repeating_them(self, text, warning):
         valid = get(secret("nginx.org/htpasswd", htpasswd=text), HTPASSWD)
         assert valid.files
         assert len(valid.warnings) == 1

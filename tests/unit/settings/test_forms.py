@@ -85,7 +85,7 @@ def test_digits_of_other_scripts_are_no_digits(field: Field) -> None:
 
 
 @BY_KEY
-def test_nothing_is_no_value(field: Field) -> None:
+def test_an_empty_text_is_no_value(field: Field) -> None:
     if not field.setting.empty:
         assert all("empty" in problem for problem in told(field, "  "))
         assert told(field, "  ")
@@ -93,7 +93,7 @@ def test_nothing_is_no_value(field: Field) -> None:
 
 @BY_KEY
 @pytest.mark.parametrize("text", ["x", "1", "$a ", "/a", "a,", "\n", "(", "8 "], ids=repr)
-def test_a_megabyte_is_refused_in_few_words_and_in_linear_time(field: Field, text: str) -> None:
+def test_a_megabyte_is_refused_with_a_short_problem_in_linear_time(field: Field, text: str) -> None:
     with limited_processor_time():
         problems = told(field, text * (1_000_000 // len(text)))
     assert all(len(problem) < 1000 for problem in problems)
@@ -101,7 +101,7 @@ def test_a_megabyte_is_refused_in_few_words_and_in_linear_time(field: Field, tex
 
 
 @pytest.mark.parametrize(("key", "_"), list(absences("annotation")))
-def test_an_annotation_that_is_not_there_is_said(key: str, _) -> None:
+def test_an_unsupported_annotation_is_reported(key: str, _) -> None:
     key = key.replace("*", "app-protect-x")
     said, (problem,) = read_annotations({key: "true"}, INGRESS)
     found = absence("annotation", key)
@@ -112,7 +112,7 @@ def test_an_annotation_that_is_not_there_is_said(key: str, _) -> None:
 
 
 @pytest.mark.parametrize(("key", "_"), list(absences("configmap")))
-def test_a_key_that_is_not_there_is_said(key: str, _) -> None:
+def test_an_unsupported_key_is_reported(key: str, _) -> None:
     _, (problem,) = read_configmap({key.replace("*", "-x"): "true"}, CONFIGMAP)
     assert problem.code == "InvalidValue"
     assert problem.reason.startswith("is ")
@@ -127,14 +127,14 @@ def test_a_key_that_is_not_there_is_said(key: str, _) -> None:
          "nginx.com/sticky-cookie-services", "nginx.org/sticky-cookie-services"),
     ],
 )  # fmt: skip
-def test_of_two_that_contradict_each_other_it_is_said_which_wins(annotations, loser: str, winner: str) -> None:
+def test_of_two_contradicting_keys_the_one_in_use_is_reported(annotations, loser: str, winner: str) -> None:
     _, (problem,) = read_annotations(annotations, INGRESS)
     assert problem.field.endswith(loser)
     assert problem.reason.startswith("is overruled by nginx.org/")
     assert problem.reason.endswith(winner)
 
 
-def test_two_that_do_not_contradict_each_other_are_taken() -> None:
+def test_two_keys_that_do_not_contradict_are_accepted() -> None:
     assert (
         read_annotations({"nginx.org/limit-req-delay": "5", "nginx.org/limit-req-no-delay": "false"}, INGRESS)[1] == []
     )

@@ -18,14 +18,14 @@ def test_every_knob_has_samples() -> None:
 
 
 @pytest.mark.parametrize(("name", "text"), TAKEN, ids=lambda text: text[:40])
-def test_taken(name: str, text: str) -> None:
+def test_every_accepted_sample_has_its_value(name: str, text: str) -> None:
     value, expected = FIELDS[name].parse(text), SAMPLES[name].taken[text]
     assert value == expected
     assert type(value) is type(expected)
 
 
 @pytest.mark.parametrize(("name", "text"), REFUSED, ids=lambda text: text[:40])
-def test_refused_with_a_reason(name: str, text: str) -> None:
+def test_every_refused_sample_has_a_reason(name: str, text: str) -> None:
     with pytest.raises(Unfit) as refusal:
         FIELDS[name].parse(text)
     assert str(refusal.value)
@@ -46,7 +46,7 @@ def test_a_long_hostile_text_is_refused_in_linear_time(field: Field) -> None:
 
 
 @pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.setting.key)
-def test_says_what_it_is(field: Field) -> None:
+def test_every_knob_is_documented(field: Field) -> None:
     assert isinstance(field.parse, Parser)
     assert field.parse.words
     assert field.setting.doc.endswith(".") or "such as" in field.setting.doc

@@ -59,7 +59,7 @@ def test_every_annotation_arrives(key: str, field) -> None:
 
 
 @pytest.mark.parametrize(("key", "field"), BY_KEY, ids=[key for key, _ in BY_KEY])
-def test_a_wrong_key_is_said_and_spoils_no_other(key: str, field) -> None:
+def test_a_wrong_key_is_reported_and_affects_no_other(key: str, field) -> None:
     good = {"keepalive": "17"} if key != "keepalive" else {"max-fails": "17"}
     data = {key: SAMPLES[field.name].refused[0], **companions(field, Where.CONFIGMAP), **good}
     params, problems = read_configmap(data, CONFIGMAP, GATES)
@@ -88,7 +88,7 @@ def test_an_empty_annotation_is_refused_where_the_incumbent_refuses_it(key: str,
     assert any(problem.field == key and "empty" in problem.reason for problem in problems) is not empty
 
 
-def test_the_nearer_word_holds() -> None:
+def test_the_nearer_setting_applies() -> None:
     timeouts = ("proxy-read-timeout", "proxy-send-timeout", "proxy-connect-timeout")
     params, _ = read_configmap({**dict.fromkeys(timeouts, "1s"), "max-fails": "9"}, CONFIGMAP)
     master, _ = read_annotations(
@@ -105,7 +105,7 @@ def test_the_nearer_word_holds() -> None:
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(("key", "field"), BY_ANNOTATION, ids=[key for key, _ in BY_ANNOTATION])
-def test_a_knob_of_another_role_is_left_out_and_said(role: Role, key: str, field) -> None:
+def test_a_knob_of_another_role_is_ignored_and_reported(role: Role, key: str, field) -> None:
     text, _ = something(field.name)
     said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, role, GATES)
     deaf = {Role.MINION: Scope.SERVER, Role.MASTER: Scope.LOCATION}.get(role)
@@ -172,7 +172,7 @@ def test_the_pair_of_proxy_redirect(first: str | None, second: str | None, fault
     assert [fault in problem.reason and problem.refuses for problem in problems] == [True] * bool(fault)
 
 
-def test_a_port_speaks_http_or_https() -> None:
+def test_a_port_is_for_http_or_for_https() -> None:
     _, (problem,) = read_annotations(
         {"nginx.org/listen-ports": "80,8443", "nginx.org/listen-ports-ssl": "8443"}, INGRESS
     )
@@ -181,7 +181,7 @@ def test_a_port_speaks_http_or_https() -> None:
 
 
 @pytest.mark.parametrize("proper", ["true", "false"])
-def test_the_proper_spelling_wins_over_the_deprecated_one(proper: str) -> None:
+def test_the_current_spelling_is_used_over_the_deprecated_one(proper: str) -> None:
     other = "false" if proper == "true" else "true"
     said, problems = read_annotations(
         {"nginx.org/ssl-redirect": proper, "ingress.kubernetes.io/ssl-redirect": other}, INGRESS
@@ -193,7 +193,7 @@ def test_the_proper_spelling_wins_over_the_deprecated_one(proper: str) -> None:
     assert problem.reason == "is overruled by nginx.org/ssl-redirect"
 
 
-def test_unknown_and_declined_annotations_are_said_and_others_left_alone() -> None:
+def test_unknown_and_declined_annotations_are_reported_and_others_left_alone() -> None:
     annotations = {
         "nginx.org/proxy-read-timeot": "1s",
         "nginx.com/jwt-key": "x",
@@ -213,7 +213,7 @@ def test_unknown_and_declined_annotations_are_said_and_others_left_alone() -> No
     assert refused == {"nginx.com/jwt-key", "appprotect.f5.com/app-protect-enable"}
 
 
-def test_unknown_and_declined_keys_are_said() -> None:
+def test_unknown_and_declined_keys_are_reported() -> None:
     _, problems = read_configmap({"proxy-read-timeot": "1s", "zone-sync": "true", "oidc-sids-timeout": "x"}, CONFIGMAP)
     told = {problem.field: problem.reason for problem in problems}
     assert "did you mean proxy-read-timeout?" in told["proxy-read-timeot"]
@@ -221,7 +221,7 @@ def test_unknown_and_declined_keys_are_said() -> None:
     assert "OpenID Connect" in told["oidc-sids-timeout"]
 
 
-def test_ten_megabytes_are_shown_short() -> None:
+def test_a_value_of_ten_megabytes_is_shortened_in_problems() -> None:
     _, (problem,) = read_configmap({"proxy-read-timeout": "9" * 10_000_000}, CONFIGMAP)
     assert len(str(problem)) < 500
 
@@ -248,7 +248,7 @@ def test_an_annotation_is_held_against_the_buffers_around_it() -> None:
     assert overlay(params, fitting, INGRESS)[0].buffers.proxy_buffer_size == Size("64k")
 
 
-def test_delta_says_only_what_differs() -> None:
+def test_delta_contains_only_what_differs() -> None:
     base = ConfigParams()
     assert base.delta(base) is NOTHING
     assert not NOTHING
@@ -266,7 +266,7 @@ def test_delta_says_only_what_differs() -> None:
     assert base.everything().proxy_send_timeout == "60s"
 
 
-def test_saying_nothing_copies_nothing() -> None:
+def test_no_settings_copy_nothing() -> None:
     base = ConfigParams()
     assert overlay(base, Overrides(), INGRESS) == (base, [])
     assert overlay(base, Overrides(), INGRESS)[0] is base

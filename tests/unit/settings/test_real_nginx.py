@@ -22,27 +22,27 @@ TIMES = [
 SIZES = [f"{count}{unit}" for count in (0, 1, 7, 4096, 99_999) for unit in ("", "k", "K", "m", "M")]
 
 
-def test_every_time(nginx: str, folder: Path) -> None:
+def test_every_time_is_accepted_by_nginx(nginx: str, folder: Path) -> None:
     times = [Duration.parse(text) for text in [*TIMES, "100y", "60", "0"]]
     directives = ("proxy_read_timeout", "proxy_next_upstream_timeout", "keepalive_timeout")
     bodies = ["".join(f"{directive} {time};" for directive in directives) for time in times]
     assert refusal(nginx, folder, servers(bodies), f"worker_shutdown_timeout {times[-4]};") == ""
 
 
-def test_every_time_in_whole_seconds(nginx: str, folder: Path) -> None:
+def test_every_time_in_whole_seconds_is_accepted_by_nginx(nginx: str, folder: Path) -> None:
     times = [Seconds.parse(text) for text in [*TIMES, "100y"] if not text.endswith("ms")]
     lines = "".join(f"upstream u{i} {{ server 127.0.0.1:1 fail_timeout={time}; }}\n" for i, time in enumerate(times))
     assert refusal(nginx, folder, lines) == ""
     assert refusal(nginx, folder, "upstream u { server 127.0.0.1:1 fail_timeout=500ms; }")
 
 
-def test_every_size(nginx: str, folder: Path) -> None:
+def test_every_size_is_accepted_by_nginx(nginx: str, folder: Path) -> None:
     bodies = [f"client_body_buffer_size {Size.parse(text)};" for text in [*SIZES, f"{1 << 20}m"]]
     bodies += [f"client_max_body_size {Offset.parse(text)};" for text in [*SIZES, "3g", "3G", f"{1 << 30}g"]]
     assert refusal(nginx, folder, servers(bodies)) == ""
 
 
-def test_the_bounds_of_zones_and_tables(nginx: str, folder: Path) -> None:
+def test_bounds_of_zones_and_tables_are_those_of_nginx(nginx: str, folder: Path) -> None:
     tables = "".join(
         f"{kind}_hash_bucket_size {size};{kind}_hash_max_size {most};"
         for kind, size, most in (("map", LARGEST_BUCKET, 32), ("server_names", 32, 2**20), ("variables", 64, 2**20))
@@ -53,7 +53,7 @@ def test_the_bounds_of_zones_and_tables(nginx: str, folder: Path) -> None:
     assert "too small" in refusal(nginx, folder, "upstream u { zone u 31k; server 127.0.0.1:1; }")
 
 
-def test_every_sample_of_a_directive(nginx: str, folder: Path) -> None:
+def test_every_sample_of_a_directive_is_accepted_by_nginx(nginx: str, folder: Path) -> None:
     def printed(name: str) -> list[str]:
         return [guard(value) for value in SAMPLES[name].taken.values() if value is not None]
 

@@ -30,7 +30,7 @@ def test_every_knob_has_a_full_row(place: str) -> None:
     assert all(len(cells(page, key)) == 3 for key, _ in absences(place))
 
 
-def test_a_row_in_words() -> None:
+def test_a_row_describes_its_knob() -> None:
     annotations, keys = PAGES["annotation"][0], PAGES["configmap"][0]
     row = cells(annotations, "nginx.org/limit-req-burst")
     assert row[2:] == [
@@ -53,7 +53,7 @@ def docs(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False, env=environment)
 
 
-def test_the_tool_says_what_is_out_of_date(tmp_path: Path) -> None:
+def test_the_tool_reports_outdated_pages(tmp_path: Path) -> None:
     assert docs("--into", str(tmp_path)).returncode == 0
     assert docs("--into", str(tmp_path), "--check").returncode == 0
     (tmp_path / "reference" / "annotations.md").write_text("old\n")

@@ -72,7 +72,7 @@ def test_a_location_that_speaks_grpc_keeps_its_errors() -> None:
     assert ["503", "=", "@grpcerror503"] in pages
 
 
-def test_no_kept_connections_are_said_only_to_an_nginx_that_keeps_some() -> None:
+def test_keepalive_0_is_written_only_for_an_nginx_that_keeps_connections() -> None:
     for capabilities, said in ((CURRENT, True), (DEBIAN_12, False)):
         cluster, _ = cluster_with({"nginx.org/keepalive": "0"}, capabilities)
         assert ("    keepalive 0;\n" in text(cluster)) is said

@@ -51,7 +51,7 @@ def test_the_share_of_one_replica(asked: str, replicas: int, share: str) -> None
     assert rate(cluster_with(*(pod(f"headgate-{number}") for number in range(replicas)), asked=asked)) == share
 
 
-def test_only_those_that_are_ready_count_and_only_those_who_ask_are_touched() -> None:
+def test_only_ready_replicas_count_and_only_scaled_ingresses_change() -> None:
     cluster = cluster_with(pod("a"), pod("b", ready=False))
     cluster.put(ingress("other", limit_req_rate="10r/s"))
     cluster.process_batch()
@@ -65,7 +65,7 @@ def test_only_those_that_are_ready_count_and_only_those_who_ask_are_touched() ->
     assert rate(cluster) == "10r/s"
 
 
-def test_pods_that_come_and_go_touch_nothing_where_nobody_asks() -> None:
+def test_pods_change_nothing_without_a_scaled_ingress() -> None:
     cluster = cluster_with(pod("a"), scale="false")
     cluster.put(pod("b"))
     assert not cluster.process_batch().generated
@@ -91,5 +91,5 @@ def test_replicas_are_found_by_the_labels_that_a_rollout_keeps() -> None:
     assert selector({"pod-template-hash": "5d4f"}) == ""
 
 
-def test_whoever_asks_counts() -> None:
+def test_the_own_replica_always_counts() -> None:
     assert count_ready(()) == 1

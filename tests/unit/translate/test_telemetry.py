@@ -59,7 +59,7 @@ def test_companions_are_needed() -> None:
     assert "unless otel-exporter-endpoint is set too" in problems[1]
 
 
-def test_a_binary_without_the_module_is_said_for_each_key() -> None:
+def test_a_binary_without_the_module_is_reported_for_each_key() -> None:
     told, problems = main({"otel-exporter-endpoint": "otel", "otel-trace-in-http": "true"}, CURRENT)
     assert told == []
     assert [problem.partition(":")[0] for problem in problems] == ["otel-exporter-endpoint", "otel-trace-in-http"]
