@@ -17,7 +17,7 @@ def directives(text: str) -> list[Directive]:
     around: list[str] = []
     words: list[str] = []
     for token in lexed(text):
-        if not isinstance(token, Mark):
+        if not isinstance(token, Punctuation):
             words.append(token)
             continue
         if token.char == "}":
@@ -36,25 +36,25 @@ def directives(text: str) -> list[Directive]:
     return found
 
 
-class Mark(NamedTuple):
+class Punctuation(NamedTuple):
     """``;``, ``{`` or ``}`` where it counts."""
 
     char: str
 
 
-def lexed(text: str) -> list[str | Mark]:
+def lexed(text: str) -> list[str | Punctuation]:
     """Split *text* as ``ngx_conf_read_token`` does; with a Mark for ``;``, ``{`` and ``}`` where they count.
 
     A quote opens only at the begin of an argument, ``#`` likewise; a backslash takes the next character with it.
     """
-    tokens: list[str | Mark] = []
+    tokens: list[str | Punctuation] = []
     at = 0
     while at < len(text):
         char = text[at]
         if char in " \t\r\n":
             at += 1
         elif char in ";{}":
-            tokens.append(Mark(char))
+            tokens.append(Punctuation(char))
             at += 1
         elif char == "#":
             at = (text + "\n").index("\n", at)

@@ -27,7 +27,7 @@ FORGOTTEN = "1"
 """A resource version that an API server no longer knows once it was restarted or has compacted its store."""
 
 
-class Outdated(Resources[ConfigMap]):
+class OutdatedResources(Resources[ConfigMap]):
     """The real collection, whose first list is as old as a list can be."""
 
     lists = 0
@@ -59,7 +59,7 @@ async def test_a_compacted_version_is_answered_410(env: Environment, forgetful: 
 
 async def test_a_watch_from_before_a_compaction_lists_again_and_goes_on(env: Environment, forgetful: None) -> None:
     await env.cluster.apply(config_map(env.name, "before", {}))
-    source = Outdated(env.cluster.client, ConfigMap, env.name)
+    source = OutdatedResources(env.cluster.client, ConfigMap, env.name)
     changed: list[ObjectRef] = []
     informer: Informer[ConfigMap] = Informer(source, changed.append, name="configmaps")
 

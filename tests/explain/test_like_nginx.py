@@ -83,7 +83,7 @@ BITS = ["a", "b", "x", "y", "ab", "A", "a.b", "tea", "green", "%61", "%2F", "%2f
         "", "%2e", "%2E%2e", "...", "%25", "%3F", "%23", "..a", "a+b", "%FF"]  # fmt: skip
 
 
-class Said(NamedTuple):
+class Response(NamedTuple):
     """What nginx answered; ``certificate`` is what it showed."""
 
     status: int
@@ -225,7 +225,7 @@ server {{ listen {ip}:{coffee}; return 200 "coffee $request_uri"; }}
 """
 
 
-class Nginx:
+class MarkedNginx:
     """One configuration, served."""
 
     def __init__(self, seed: int, binary: str) -> None:
@@ -280,7 +280,7 @@ class Nginx:
         self._log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def ask(self, port: int, target: str, headers: dict[str, str], sni: str | None) -> Said | None:
+    def ask(self, port: int, target: str, headers: dict[str, str], sni: str | None) -> Response | None:
         """Send one request byte for byte; ``None`` if the connection or the handshake fails."""
         try:
             plain = socket.create_connection((LOOPBACK, port), 5)
@@ -301,7 +301,7 @@ class Nginx:
         return context.wrap_socket(plain, server_hostname=sni or None)
 
     @staticmethod
-    def _exchange(stream: socket.socket, target: str, headers: dict[str, str]) -> Said:
+    def _exchange(stream: socket.socket, target: str, headers: dict[str, str]) -> Response:
         lines = [
             f"GET {target} HTTP/1.1",
             *(f"{name}: {value}" for name, value in headers.items()),
@@ -311,17 +311,17 @@ class Nginx:
         data = b"".join(iter(lambda: stream.recv(65536), b""))
         head, _, body = data.decode("utf-8", "surrogateescape").partition("\r\n\r\n")
         first, *rest = head.split("\r\n")
-        said = dict(line.split(": ", 1) for line in rest)
+        response = dict(line.split(": ", 1) for line in rest)
         shown = stream.getpeercert(binary_form=True) if isinstance(stream, ssl.SSLSocket) else b""
-        if said.get("Transfer-Encoding") == "chunked":
+        if response.get("Transfer-Encoding") == "chunked":
             body = "".join(body.split("\r\n")[1::2])
-        return Said(int(first.split()[1]), said, body, shown or b"")
+        return Response(int(first.split()[1]), response, body, shown or b"")
 
 
 # --- what is asked ------------------------------------------------------------------------------------
 
 
-def url(chance: random.Random, nginx: Nginx) -> tuple[str, list[str]]:
+def url(chance: random.Random, nginx: MarkedNginx) -> tuple[str, list[str]]:
     """Return a URL, and perhaps a header: most often near a path that an Ingress names, sometimes far from any."""
     host, path = chance.choice(nginx.named) if chance.random() < 0.85 else (chance.choice(ASKED_HOSTS), strange(chance))
     host = host.replace("*", chance.choice(["q", "q", "Q", "x.y"])) or chance.choice(ASKED_HOSTS)
@@ -355,7 +355,7 @@ def near(chance: random.Random, path: str) -> str:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_explain_predicts_what_nginx_does(seed: int) -> None:
     binary = list(BINARIES.values())[SEEDS.index(seed) % len(BINARIES)]
-    nginx = Nginx(seed, binary)
+    nginx = MarkedNginx(seed, binary)
     try:
         chance = random.Random(1000 + seed)
         answers = []
@@ -369,7 +369,7 @@ def test_explain_predicts_what_nginx_does(seed: int) -> None:
         nginx.stop()
 
 
-def compare(nginx: Nginx, asked: str, headers: list[str], answer: Answer) -> None:
+def compare(nginx: MarkedNginx, asked: str, headers: list[str], answer: Answer) -> None:
     """Ask nginx the same, and hold its answer against *answer*."""
     found = re.fullmatch(r"(https?)://([^/:]*)(?::(\d+))?(/.*)", asked)
     assert found
@@ -377,22 +377,22 @@ def compare(nginx: Nginx, asked: str, headers: list[str], answer: Answer) -> Non
     sent = {"Host": host + (f":{port}" if port else ""), **dict(header.split(": ") for header in headers)}
     sni = None if scheme == "http" else "" if host[0].isdigit() else host.lower().rstrip(".")
     target = target.replace("ä", "%C3%A4").replace("Ä", "%C3%84")  # as every client sends it
-    said = nginx.ask(int(port or nginx.ports[scheme]), target, sent, sni)
-    told = f"{asked} {headers}: nginx {said}\nexplain {answer}"
+    response = nginx.ask(int(port or nginx.ports[scheme]), target, sent, sni)
+    details = f"{asked} {headers}: nginx {response}\nexplain {answer}"
     if answer.outcome in {RequestOutcome.REFUSED, RequestOutcome.UNREACHABLE}:
-        assert said is None, told
+        assert response is None, details
         return
-    assert said is not None, told
-    assert said.status == (answer.status or 200), told
+    assert response is not None, details
+    assert response.status == (answer.status or 200), details
     if answer.status == 400:
         return
-    assert said.headers[MARK] == expected_mark(answer), told
+    assert response.headers[MARK] == expected_mark(answer), details
     if answer.target:
-        assert said.headers["Location"] == answer.target, told
+        assert response.headers["Location"] == answer.target, details
     if answer.upstream and answer.status is None:
-        assert said.body == f"{answer.upstream.service.removeprefix('shop/')} {answer.upstream.path}", told
+        assert response.body == f"{answer.upstream.service.removeprefix('shop/')} {answer.upstream.path}", details
     if answer.tls and answer.tls.accepted:
-        assert said.certificate == certificate(nginx, answer.tls.secret), told
+        assert response.certificate == certificate(nginx, answer.tls.secret), details
 
 
 def expected_mark(answer: Answer) -> str:
@@ -401,7 +401,7 @@ def expected_mark(answer: Answer) -> str:
     return mark(answer.server.file, name, answer.location.name if answer.location else "")
 
 
-def certificate(nginx: Nginx, secret: str) -> bytes:
+def certificate(nginx: MarkedNginx, secret: str) -> bytes:
     """Return the certificate of a Secret as the handshake shows it."""
     for item in yaml.safe_load_all((nginx.folder / "in.yaml").read_text()):
         if "tls.crt" in item.get("data", {}) and f"shop/{item['metadata']['name']}" == secret:

@@ -195,7 +195,7 @@ def test_only_requested_kinds_have_a_source(tmp_path: Path) -> None:
 # Followed
 
 
-class Live:
+class RunningFolder:
     """A Folder that runs, with an Informer over its Ingresses."""
 
     def __init__(self, root: Path) -> None:
@@ -212,63 +212,63 @@ class Live:
 
 
 @asynccontextmanager
-async def live(root: Path) -> AsyncIterator[Live]:
-    seen = Live(root)
-    async with in_background(seen.folder.run()), in_background(seen.informer.run()):
-        await asyncio.wait_for(seen.informer.synced.wait(), DEADLINE_S)
-        yield seen
+async def running_folder(root: Path) -> AsyncIterator[RunningFolder]:
+    running = RunningFolder(root)
+    async with in_background(running.folder.run()), in_background(running.informer.run()):
+        await asyncio.wait_for(running.informer.synced.wait(), DEADLINE_S)
+        yield running
 
 
 async def test_edits_are_followed(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe", host="one.example.com"))
-    async with live(tmp_path) as seen:
-        assert seen.host() == "one.example.com"
-        first = seen.store[CAFE].metadata
+    async with running_folder(tmp_path) as running:
+        assert running.host() == "one.example.com"
+        first = running.store[CAFE].metadata
         write(tmp_path, "a.yaml", ingress("cafe", host="two.example.com"))
-        await eventually(lambda: seen.host() == "two.example.com")
-        second = seen.store[CAFE].metadata
+        await eventually(lambda: running.host() == "two.example.com")
+        second = running.store[CAFE].metadata
         assert (first.generation, second.generation) == (1, 2)
         assert first.uid == second.uid
         write(tmp_path, "new/b.yaml", ingress("bar"))
-        await eventually(lambda: seen.host("bar"))
+        await eventually(lambda: running.host("bar"))
         (tmp_path / "a.yaml").unlink()
-        await eventually(lambda: CAFE not in seen.store)
-        assert [ref.name for ref in seen.keys] == ["cafe", "cafe", "bar", "cafe"]
+        await eventually(lambda: CAFE not in running.store)
+        assert [ref.name for ref in running.keys] == ["cafe", "cafe", "bar", "cafe"]
 
 
 async def test_a_touched_file_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"))
-    async with live(tmp_path) as seen:
+    async with running_folder(tmp_path) as running:
         write(tmp_path, "a.yaml", ingress("cafe"))
         write(tmp_path, "b.yaml", ingress("bar"))
-        await eventually(lambda: seen.host("bar"))
-        assert [ref.name for ref in seen.keys] == ["cafe", "bar"]
+        await eventually(lambda: running.host("bar"))
+        assert [ref.name for ref in running.keys] == ["cafe", "bar"]
 
 
 async def test_a_broken_edit_keeps_the_last_good_content(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"))
-    async with live(tmp_path) as seen:
+    async with running_folder(tmp_path) as running:
         write(tmp_path, "a.yaml", "kind: Ingress\nspec: [\n")
-        await eventually(lambda: seen.told)
-        problem = only(seen.told[-1])
+        await eventually(lambda: running.told)
+        problem = only(running.told[-1])
         assert (problem.field, problem.effect) == (
             "line 3, column 1",
             "the last good content of the file stays in use",
         )
-        assert seen.host() == "cafe.example.com"
+        assert running.host() == "cafe.example.com"
         write(tmp_path, "a.yaml", ingress("cafe", host="mended.example.com"))
-        await eventually(lambda: seen.host() == "mended.example.com")
-        assert seen.told[-1] == ()
-        assert [ref.name for ref in seen.keys] == ["cafe", "cafe"]
+        await eventually(lambda: running.host() == "mended.example.com")
+        assert running.told[-1] == ()
+        assert [ref.name for ref in running.keys] == ["cafe", "cafe"]
 
 
 async def test_an_object_that_no_longer_decodes_stays_as_it_was(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"), ingress("bar"))
-    async with live(tmp_path) as seen:
+    async with running_folder(tmp_path) as running:
         write(tmp_path, "a.yaml", ingress("cafe", annotations={"x": True}), ingress("bar", host="new.example.com"))
-        await eventually(lambda: seen.host("bar") == "new.example.com")
-        assert seen.host() == "cafe.example.com"
-        problem = only(seen.folder.problems())
+        await eventually(lambda: running.host("bar") == "new.example.com")
+        assert running.host() == "cafe.example.com"
+        problem = only(running.folder.problems())
         assert (problem.origin, problem.field) == (CAFE, "metadata.annotations[x]")
         assert problem.effect == "its last good version stays"
 
@@ -276,31 +276,31 @@ async def test_an_object_that_no_longer_decodes_stays_as_it_was(tmp_path: Path) 
 async def test_the_next_definition_takes_over(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"))
     write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
-    async with live(tmp_path) as seen:
+    async with running_folder(tmp_path) as running:
         (tmp_path / "a.yaml").unlink()
-        await eventually(lambda: seen.host() == "b.example.com")
-        assert seen.folder.problems() == ()
-        assert seen.folder.where(CAFE) == "b.yaml"
+        await eventually(lambda: running.host() == "b.example.com")
+        assert running.folder.problems() == ()
+        assert running.folder.where(CAFE) == "b.yaml"
 
 
 async def test_a_file_that_sorts_before_takes_over(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", ingress("cafe", host="b.example.com"))
-    async with live(tmp_path) as seen:
+    async with running_folder(tmp_path) as running:
         write(tmp_path, "a.yaml", ingress("cafe", host="a.example.com"))
-        await eventually(lambda: seen.host() == "a.example.com")
-        assert only(seen.folder.problems()).origin == ObjectRef("File", "", "b.yaml")
+        await eventually(lambda: running.host() == "a.example.com")
+        assert only(running.folder.problems()).origin == ObjectRef("File", "", "b.yaml")
 
 
 async def test_a_folder_that_vanishes_removes_nothing(tmp_path: Path) -> None:
     root = tmp_path / "manifests"
     write(root, "a.yaml", ingress("cafe"))
-    async with live(root) as seen:
+    async with running_folder(root) as running:
         root.rename(tmp_path / "away")
-        await eventually(lambda: seen.told)
-        assert "cannot be read" in only(seen.told[-1]).reason
-        assert CAFE in seen.store
+        await eventually(lambda: running.told)
+        assert "cannot be read" in only(running.told[-1]).reason
+        assert CAFE in running.store
         (tmp_path / "away").rename(root)
-        await eventually(lambda: seen.told[-1] == ())
+        await eventually(lambda: running.told[-1] == ())
 
 
 async def test_a_file_moved_aside_for_a_moment_is_not_deleted(tmp_path: Path) -> None:
@@ -352,14 +352,14 @@ async def test_a_watch_that_is_too_old_lists_again(tmp_path: Path, monkeypatch: 
 
 async def test_each_kind_is_notified_of_its_own_objects(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"), config_map("menu", tea="1"))
-    async with live(tmp_path) as seen:
+    async with running_folder(tmp_path) as running:
         keys: list[ObjectRef] = []
-        maps: Informer[ConfigMap] = Informer(seen.folder.source(ConfigMap), keys.append, name="maps")
+        maps: Informer[ConfigMap] = Informer(running.folder.source(ConfigMap), keys.append, name="maps")
         async with in_background(maps.run()):
             await maps.synced.wait()
             write(tmp_path, "a.yaml", ingress("cafe", host="b.example.com"), config_map("menu", tea="1"))
             write(tmp_path, "b.yaml", config_map("other"))
-            await eventually(lambda: len(keys) == 2 and len(seen.keys) == 2)
+            await eventually(lambda: len(keys) == 2 and len(running.keys) == 2)
             assert [ref.name for ref in keys] == ["menu", "other"]
 
 

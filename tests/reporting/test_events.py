@@ -37,7 +37,7 @@ def api() -> InMemoryApi:
     return InMemoryApi()
 
 
-async def say(recorder: EventRecorder, api: InMemoryApi, *verdicts: Verdict) -> None:
+async def record_one_by_one(recorder: EventRecorder, api: InMemoryApi, *verdicts: Verdict) -> None:
     """Record one at a time, each sent before the next."""
     for each in verdicts:
         before = len(api.requests)
@@ -93,7 +93,7 @@ async def test_an_event_has_the_form_of_client_go(api: InMemoryApi) -> None:
 async def test_the_same_again_raises_the_count_of_the_same_event(api: InMemoryApi) -> None:
     recorder = EventRecorder(api)
     async with in_background(recorder.run()):
-        await say(recorder, api, verdict(), verdict(), verdict())
+        await record_one_by_one(recorder, api, verdict(), verdict(), verdict())
     (event,) = api.events()
     assert event["count"] == 3
     assert [verb for verb, _ in api.requests] == ["create", "patch", "patch"]
@@ -112,14 +112,14 @@ async def test_what_waits_is_counted_in_one_request(api: InMemoryApi) -> None:
 async def test_anything_else_is_another_event(api: InMemoryApi, other: Verdict) -> None:
     recorder = EventRecorder(api)
     async with in_background(recorder.run()):
-        await say(recorder, api, verdict(), other)
+        await record_one_by_one(recorder, api, verdict(), other)
     assert [event["count"] for event in api.events()] == [1, 1]
 
 
 async def test_an_event_that_expired_is_made_anew(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, limits=FAST)
     async with in_background(recorder.run()):
-        await say(recorder, api, verdict())
+        await record_one_by_one(recorder, api, verdict())
         api.objects.clear()
         recorder.record(verdict())
         await eventually(api.events)
@@ -171,10 +171,10 @@ async def test_a_missing_rule_is_logged_once_per_namespace_until_it_is_granted(
     async with in_background(recorder.run()):
         api.refusals = [403] * 4
         for number, namespace in enumerate(("shop", "shop", "blog", "shop")):
-            await say(recorder, api, verdict(name=f"cafe-{number}", namespace=namespace))
-        await say(recorder, api, verdict(name="heard"))
+            await record_one_by_one(recorder, api, verdict(name=f"cafe-{number}", namespace=namespace))
+        await record_one_by_one(recorder, api, verdict(name="heard"))
         api.refusals = [403]
-        await say(recorder, api, verdict(name="taken-away"))
+        await record_one_by_one(recorder, api, verdict(name="taken-away"))
         await eventually(lambda: recorder.dropped == 5)
     said = [record.fields["object"] for record in caplog.records if record.message == "event not sent"]
     assert said == ["Ingress shop/cafe-0", "Ingress blog/cafe-2", "Ingress shop/taken-away"]
@@ -187,12 +187,12 @@ async def test_one_object_has_a_burst_then_one_per_five_minutes(api: InMemoryApi
         for number in range(30):
             recorder.record(verdict(f"message {number}"))
         await eventually(lambda: (recorder.dropped, api.count("create")) == (5, 25))
-        await say(recorder, api, verdict("of another object", name="other"))
+        await record_one_by_one(recorder, api, verdict("of another object", name="other"))
         clock.now += 299
         recorder.record(verdict("too early"))
         await eventually(lambda: recorder.dropped == 6)
         clock.now += 2
-        await say(recorder, api, verdict("in time"))
+        await record_one_by_one(recorder, api, verdict("in time"))
         recorder.record(verdict("too early again"))
         await eventually(lambda: recorder.dropped == 7)
     assert api.count("create") == 27
@@ -210,7 +210,9 @@ async def test_too_many_events_are_dropped(api: InMemoryApi) -> None:
 async def test_remembered_event_names_are_limited(api: InMemoryApi) -> None:
     recorder = EventRecorder(api, limits=Limits(remembered=2, workers=1))
     async with in_background(recorder.run()):
-        await say(recorder, api, verdict("a"), verdict("b"), verdict("a"), verdict("c"), verdict("a"), verdict("b"))
+        await record_one_by_one(
+            recorder, api, verdict("a"), verdict("b"), verdict("a"), verdict("c"), verdict("a"), verdict("b")
+        )
         await eventually(lambda: [event["count"] for event in api.events()] == [3, 2, 1])
     known = ["create", "create", "patch", "create", "patch"]
     assert [verb for verb, _ in api.requests] == [*known, "create", "patch", "patch"], "a name that was forgotten"
@@ -273,7 +275,7 @@ async def test_an_event_of_another_replica_is_counted_up(api: InMemoryApi) -> No
     old, new = EventRecorder(api), EventRecorder(api)
     new.follow()
     async with in_background(old.run()), in_background(new.run()):
-        await say(old, api, verdict(), verdict())
+        await record_one_by_one(old, api, verdict(), verdict())
         new.record(verdict())
         old.follow()
         new.lead()
@@ -281,7 +283,7 @@ async def test_an_event_of_another_replica_is_counted_up(api: InMemoryApi) -> No
         assert [event["count"] for event in api.events()] == [2]
         new.record(verdict())
         await eventually(lambda: [event["count"] for event in api.events()] == [3])
-        await say(new, api, verdict())
+        await record_one_by_one(new, api, verdict())
         await eventually(lambda: [event["count"] for event in api.events()] == [4])
     assert api.count("create") == 2
 
@@ -290,7 +292,7 @@ async def test_a_restarted_process_counts_up_earlier_events(api: InMemoryApi) ->
     for _ in range(2):
         recorder = EventRecorder(api, limits=FAST)
         async with in_background(recorder.run()):
-            await say(recorder, api, verdict())
+            await record_one_by_one(recorder, api, verdict())
             await eventually(lambda: not api.in_flight)
     await eventually(lambda: [event["count"] for event in api.events()] == [2])
 

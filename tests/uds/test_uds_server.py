@@ -21,7 +21,7 @@ from tests.background import in_background
 from tests.waiting import DEADLINE_S
 
 
-class Log:
+class RecordedConnections:
     """An observer that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -58,11 +58,11 @@ async def serving(
     kind: SocketType = SocketType.STREAM,
     rules: ServerRules = ServerRules(),  # noqa: B008 - frozen
     answer: Callable[[bytes], bytes] = lambda message: b"<" + message + b">",
-) -> AsyncIterator[tuple[Address, Log]]:
-    log = Log()
+) -> AsyncIterator[tuple[Address, RecordedConnections]]:
+    connections = RecordedConnections()
     with ServerSocket.open(Address(str(path)), kind, identify=True) as listener:
-        async with in_background(MessageServer(listener, answer, rules, log).run()):
-            yield listener.address, log
+        async with in_background(MessageServer(listener, answer, rules, connections).run()):
+            yield listener.address, connections
 
 
 async def answers(address: Address, *messages: bytes, kind: SocketType = SocketType.STREAM) -> list[bytes]:
@@ -78,11 +78,11 @@ LENGTH = ServerRules(framing=Framing.LENGTH)
 
 @pytest.mark.parametrize("kind", list(SocketType))
 async def test_many_clients_at_once_each_get_their_own_answers(shared: Path, kind: SocketType) -> None:
-    async with serving(shared / "s", kind, LENGTH) as (address, log):
+    async with serving(shared / "s", kind, LENGTH) as (address, connections):
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(answers(address, b"a%d" % n, b"b%d" % n, kind=kind)) for n in range(60)]
         assert [task.result() for task in tasks] == [[b"<a%d>" % n, b"<b%d>" % n] for n in range(60)]
-        assert {peer for _, peer, _ in log.all} == {Peer(os.getpid(), os.getuid(), os.getgid())}
+        assert {peer for _, peer, _ in connections.all} == {Peer(os.getpid(), os.getuid(), os.getgid())}
     assert names(shared) == [], "neither the server nor a client leaves a file"
 
 
@@ -116,47 +116,47 @@ async def test_a_half_closed_client_gets_the_answer_to_its_last_line(shared: Pat
 
 @pytest.mark.parametrize("sent", [struct.pack("!I", 9) + b"half", b"\0\0"], ids=["message", "length"])
 async def test_a_stream_that_ends_inside_a_message_is_reported(shared: Path, sent: bytes) -> None:
-    async with serving(shared / "s", rules=LENGTH) as (address, log):
+    async with serving(shared / "s", rules=LENGTH) as (address, connections):
         reader, writer = await asyncio.open_unix_connection(address.name)
         writer.write(sent)
         writer.write_eof()
         assert await reader.read() == b""
-        assert "bytes before its message" in await log.told("failed")
+        assert "bytes before its message" in await connections.told("failed")
         writer.close()
 
 
 @pytest.mark.parametrize("framing", list(Framing))
 async def test_a_message_over_the_limit_ends_the_conversation(shared: Path, framing: Framing) -> None:
-    async with serving(shared / "s", rules=ServerRules(framing, max_message=1000)) as (address, log):
+    async with serving(shared / "s", rules=ServerRules(framing, max_message=1000)) as (address, connections):
         reader, writer = await asyncio.open_unix_connection(address.name)
         writer.write(b"\0\0\7\xd0" + b"x" * 2000)
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
-        assert "1000" in await log.told("failed")
+        assert "1000" in await connections.told("failed")
         writer.close()
 
 
 @pytest.mark.parametrize("kind", [SocketType.STREAM, SocketType.SEQPACKET])
 async def test_a_silent_client_is_disconnected_and_others_are_not(shared: Path, kind: SocketType) -> None:
-    async with serving(shared / "s", kind, ServerRules(Framing.LENGTH, timeout_s=1)) as (address, log):
+    async with serving(shared / "s", kind, ServerRules(Framing.LENGTH, timeout_s=1)) as (address, connections):
         with socket.socket(socket.AF_UNIX, kind.number) as silent:
             silent.setblocking(False)
             silent.connect(address.name)
             assert await answers(address, b"x", kind=kind) == [b"<x>"]
             async with asyncio.timeout(DEADLINE_S):
                 assert await asyncio.get_running_loop().sock_recv(silent, 1) == b""
-        assert await log.told("failed") == "silent for 1 s, connection closed"
+        assert await connections.told("failed") == "silent for 1 s, connection closed"
 
 
 async def test_a_client_that_does_not_read_is_disconnected(shared: Path) -> None:
     async with serving(shared / "s", rules=ServerRules(timeout_s=1), answer=lambda _: bytes(4_000_000)) as (
         address,
-        log,
+        connections,
     ):
         with socket.socket(socket.AF_UNIX) as deaf:
             deaf.connect(address.name)
             deaf.sendall(b"x\n")
-            assert "silent for" in await log.told("failed")
+            assert "silent for" in await connections.told("failed")
 
 
 @pytest.mark.parametrize("kind", [SocketType.DGRAM, SocketType.SEQPACKET])
@@ -215,24 +215,24 @@ async def test_a_packet_too_large_for_the_kernel_is_explained(shared: Path, kind
 
 
 async def test_a_message_that_a_framing_cannot_represent_is_not_sent(shared: Path) -> None:
-    async with serving(shared / "s") as (address, log):
+    async with serving(shared / "s") as (address, connections):
         with pytest.raises(FramingError, match="would arrive as two; use --framing length"):
             await anext(exchange(address, [b"one\ntwo"]))
-        assert [what for what, _, _ in log.all if what == "failed"] == []
+        assert [what for what, _, _ in connections.all if what == "failed"] == []
     async with serving(shared / "t", SocketType.SEQPACKET) as (address, _):
         with pytest.raises(FramingError, match="an empty message looks like the end"):
             await answers(address, b"", kind=SocketType.SEQPACKET)
 
 
 async def test_a_datagram_without_an_address_gets_no_answer(shared: Path) -> None:
-    async with serving(shared / "s", SocketType.DGRAM) as (address, log):
+    async with serving(shared / "s", SocketType.DGRAM) as (address, connections):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless:
             nameless.sendto(b"hello", address.name)
-        assert await log.told("failed") == "the sender has no address, so it gets no answer"
+        assert await connections.told("failed") == "the sender has no address, so it gets no answer"
 
 
 async def test_a_datagram_client_that_does_not_read_loses_answers_and_the_server_goes_on(shared: Path) -> None:
-    async with serving(shared / "s", SocketType.DGRAM) as (address, log):
+    async with serving(shared / "s", SocketType.DGRAM) as (address, connections):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
             deaf.bind(f"{shared}/deaf")
             deaf.setblocking(False)
@@ -240,9 +240,9 @@ async def test_a_datagram_client_that_does_not_read_loses_answers_and_the_server
             deaf.connect(address.name)
             for _ in range(2000):
                 await loop.sock_sendall(deaf, b"x")
-                if any(what == "failed" for what, _, _ in log.all):
+                if any(what == "failed" for what, _, _ in connections.all):
                     break
-            assert "could not be delivered" in await log.told("failed")
+            assert "could not be delivered" in await connections.told("failed")
         # Answers that wait fill the server's buffer; they go with the one who did not read them.
         assert await answers(address, b"y", kind=SocketType.DGRAM) == [b"<y>"]
 
@@ -250,11 +250,11 @@ async def test_a_datagram_client_that_does_not_read_loses_answers_and_the_server
 @pytest.mark.parametrize("kind", list(SocketType))
 async def test_users_that_are_not_allowed_are_refused(shared: Path, kind: SocketType) -> None:
     other = ServerRules(Framing.LENGTH, uids=frozenset({os.getuid() + 1}))
-    async with serving(shared / "s", kind, other) as (address, log):
+    async with serving(shared / "s", kind, other) as (address, connections):
         with pytest.raises(NoAnswerError):
             await anext(exchange(address, [b"x"], kind, Framing.LENGTH, timeout_s=0.5))
-        await log.told("refused")
-        assert log.all[0] == ("refused", Peer(os.getpid(), os.getuid(), os.getgid()), "")
+        await connections.told("refused")
+        assert connections.all[0] == ("refused", Peer(os.getpid(), os.getuid(), os.getgid()), "")
     allowed = ServerRules(Framing.LENGTH, uids=frozenset({os.getuid()}))
     async with serving(shared / "s", kind, allowed) as (address, _):
         assert await answers(address, b"x", kind=kind) == [b"<x>"]

@@ -28,7 +28,7 @@ NEWER = {"http2", "otel_exporter", "otel_service_name", "otel_trace"}
 """Directives that the table of crossplane does not have yet."""
 
 
-def told(field: Field, text: str) -> list[str]:
+def problems_of(field: Field, text: str) -> list[str]:
     """Return the Problems of the knob with *text* and what it needs, wherever it may stand."""
     problems = []
     if Where.ANNOTATION in field.setting.where:
@@ -49,7 +49,7 @@ def value(field: Field, text: str) -> object:
 @BY_KEY
 def test_the_example_can_be_copied(field: Field) -> None:
     assert field.example
-    assert told(field, field.example) == []
+    assert problems_of(field, field.example) == []
     assert value(field, field.example) != field.default
 
 
@@ -73,7 +73,7 @@ def test_spaces_around_a_value_do_not_count(field: Field) -> None:
 @BY_KEY
 @pytest.mark.parametrize("form", [str.upper, str.lower, str.title])
 def test_another_case_is_taken_or_refused_with_a_reason(field: Field, form) -> None:
-    for problem in told(field, form(field.example)):
+    for problem in problems_of(field, form(field.example)):
         assert form(field.example)[:20].split("\n", maxsplit=1)[0].replace("\\", "")[:10] in problem
 
 
@@ -87,15 +87,15 @@ def test_digits_of_other_scripts_are_no_digits(field: Field) -> None:
 @BY_KEY
 def test_an_empty_text_is_no_value(field: Field) -> None:
     if not field.setting.empty:
-        assert all("empty" in problem for problem in told(field, "  "))
-        assert told(field, "  ")
+        assert all("empty" in problem for problem in problems_of(field, "  "))
+        assert problems_of(field, "  ")
 
 
 @BY_KEY
 @pytest.mark.parametrize("text", ["x", "1", "$a ", "/a", "a,", "\n", "(", "8 "], ids=repr)
 def test_a_megabyte_is_refused_with_a_short_problem_in_linear_time(field: Field, text: str) -> None:
     with limited_processor_time():
-        problems = told(field, text * (1_000_000 // len(text)))
+        problems = problems_of(field, text * (1_000_000 // len(text)))
     assert all(len(problem) < 1000 for problem in problems)
     assert problems or field.name in VERBATIM or (field.setting.empty and not text.strip())
 

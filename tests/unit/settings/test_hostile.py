@@ -13,7 +13,7 @@ from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
 from headgate.settings.routing import Rewrite
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
-from tests.nginx_lexer import Mark, lexed
+from tests.nginx_lexer import Punctuation, lexed
 from tests.unit.settings.knob_samples import SAMPLES
 
 VERBATIM = {"main_template", "ingress_template", "ssl_dhparam"}
@@ -27,7 +27,7 @@ FIELDS = {field.name: field for field in REGISTRY.fields if field.name not in VE
 
 def test_the_lexer_itself() -> None:
     tokens = lexed('a "b;{\\"" c\\;d ${e}f#g; # x;\nh { }')
-    assert tokens == ["a", 'b;{"', "c\\;d", "${e}f#g", Mark(";"), "h", Mark("{"), Mark("}")]
+    assert tokens == ["a", 'b;{"', "c\\;d", "${e}f#g", Punctuation(";"), "h", Punctuation("{"), Punctuation("}")]
 
 
 def arguments(value: Any) -> Iterator[Any]:
@@ -54,7 +54,7 @@ def assert_stays_in_place(name: str, text: str) -> None:
         return
     for part in arguments(value):
         wanted = list(part) if isinstance(part, Words) else ["on" if part is True else "off" if part is False else part]
-        assert lexed(f"directive {guard(part)};\n") == ["directive", *map(str, wanted), Mark(";")], (text, value)
+        assert lexed(f"directive {guard(part)};\n") == ["directive", *map(str, wanted), Punctuation(";")], (text, value)
         if not isinstance(part, Quoted):
             assert not any(".." in str(word).split("/") for word in wanted), (text, value)
 
