@@ -28,7 +28,7 @@ USUAL = {"nginx.conf", "conf.d/_certificates.conf", "conf.d/_default-server.conf
 OUTS = {"out": CURRENT, "out-1.22": Capabilities()}
 FREE = ("-default-http-listener-port=18080", "-default-https-listener-port=18443", "-nginx-status-port=18082")
 """Ports that ``nginx -t`` may open as any user."""
-RESOLVED = {"external-name", "external-name-resolved", "resolver-addresses"}
+RESOLVED = {"external-name", "names-of-endpoints", "external-name-resolved", "resolver-addresses"}
 """Cases with a name that nginx, or the older nginx, resolves as it loads its configuration."""
 
 

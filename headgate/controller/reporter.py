@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ from headgate.api import ConfigMap, Secret
 from headgate.api.base import TopLevel
 from headgate.configuration import Standing
 from headgate.controller.kinds import ClaimantKind
+from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
 from headgate.problems import ObjectRef, Problem
@@ -112,6 +113,9 @@ class Reporter:
         self._standings: dict[ObjectRef, Standing] = {}
         self._refused: frozenset[ObjectRef] = frozenset()
         self._kept: frozenset[ObjectRef] = frozenset()
+        self._idle: frozenset[ObjectRef] = frozenset()
+        self._shared: Mapping[ObjectRef, tuple[Problem, ...]] = {}
+        """What objects are told because nginx refuses others."""
         self._doubtful: set[ObjectRef] = set()
         """Whose owners were told that an apply failed as a whole, and are told when one succeeds."""
 
@@ -149,9 +153,16 @@ class Reporter:
         """Return whose verdict may have changed."""
         refused, kept = frozenset(result.refused), result.kept & result.refused.keys()
         concerned = set(generation.update.standings)
-        for ref in generation.generated | (refused ^ self._refused) | (kept ^ self._kept):
+        for ref in generation.generated:
             concerned.update(generation.members(ref))
-        self._refused, self._kept = refused, kept
+        for ref in (refused ^ self._refused) | (kept ^ self._kept) | (result.idle ^ self._idle):
+            if (ref.group, ref.kind) in self._kinds:
+                concerned.add(ref)
+        self._refused, self._kept, self._idle = refused, kept, result.idle
+        if result.ok:
+            before, self._shared = self._shared, shared(generation, result)
+            told = before.keys() | self._shared.keys()
+            concerned.update(ref for ref in told if before.get(ref) != self._shared.get(ref))
         concerned |= self._doubtful
         concerned -= generation.update.gone
         self._doubtful = set() if result.ok else set(concerned)
@@ -169,20 +180,14 @@ class Reporter:
             return
         standing = self._standings.get(ref, Standing())
         found = [*standing.problems, *_about(ref, standing.owner, generation, generated=False)]
-        generated = list(_about(ref, standing.owner, generation, generated=True))
+        generated = [*_about(ref, standing.owner, generation, generated=True), *self._shared.get(ref, ())]
         subject = Subject(ref, item.metadata.uid, item.KIND.api_version)
-        verdict = kind.verdict(subject, found, generated, self._refusal(standing.owner, result))
+        verdict = kind.verdict(subject, found, generated, refusal(ref, standing.owner, result))
         if again or verdict != self._last.get(ref):
             self._sinks.events.record(verdict)
         self._last[ref] = verdict
         if self._sinks.status and kind.status:
             self._sinks.status.report(verdict)
-
-    def _refusal(self, owner: ObjectRef | None, result: ApplyResult) -> Refusal | None:
-        if owner is None:
-            return None
-        message = result.refused.get(owner) or ("" if result.ok else result.error)
-        return Refusal(message, kept=owner in result.kept) if message else None
 
     def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, refusal: str) -> None:
         ref = self._config_map

@@ -193,7 +193,7 @@ def _location(context: RequestContext, found: Found) -> LocationAnswer:
 
 
 def _name(location: Location) -> str:
-    return f"{location.modifier} {location.path}".strip()
+    return f"{location.modifier} {location.path}".strip() or '""'
 
 
 def _rule(route: Route) -> str:

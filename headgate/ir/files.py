@@ -25,6 +25,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
             Headgate's own content, for a file that the whole cannot do without.
         claims: names that no file of another origin may have at the same time (``server a.example.com``,
             ``upstream …``).
+        within: the claim of the file with the server that includes this one, empty for one that stands by itself. What
+            nginx says against this file may be due to that one.
     """
 
     name: str
@@ -34,6 +36,7 @@ class File(msgspec.Struct, frozen=True, gc=False):
     needs_reload: bool = True
     fallback: bytes | None = None
     claims: frozenset[str] = frozenset()
+    within: str = ""
 
     def without_origin(self) -> File | None:
         """Return what stands in this place while the origin's files are left out, ``None`` for nothing."""

@@ -27,6 +27,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         servers: ``address:port`` or ``unix:path``; never empty.
         origin: the object that names it; with ``service`` and ``pods`` (by address), for the labels of metrics.
+        external: the Service whose names (``servers``) nginx resolves as it loads its configuration; ``None`` where
+            nothing is left to resolve then.
         parameters: what every server line says after its address (``max_fails=3``).
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
@@ -39,6 +41,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     origin: ObjectRef
     service: str = ""
     pods: Mapping[str, str] = {}
+    external: ObjectRef | None = None
     parameters: Words = Words()
     method: Words | None = None
     zone: Words | None = None
@@ -47,12 +50,13 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LimitZone(msgspec.Struct, frozen=True, gc=False):
-    """Counters of a rate limit; the name carries a hash of the key, for nginx refuses to change a zone's key."""
+    """Counters of a rate limit of *origin*; the name carries a hash of the key, which nginx refuses to change."""
 
     key: Quoted
     zone: Name
     size: Name
     rate: Name
+    origin: ObjectRef
 
 
 class LimitRequests(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +133,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         modifier: empty, ``=``, ``~`` or ``~*``.
+        origin: the object that it belongs to, where that is another than the server's.
         error_page: statuses of the backend and of nginx, and the named location that answers in their place.
         lines: lists of the server and of ``http {}`` that a list in the snippet would end, said once more.
         carried: what the snippet of the server says in a list that this location says anew.
@@ -140,6 +145,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     path: Name | Quoted
     modifier: Name = ""
+    origin: ObjectRef | None = None
     backend: Backend | None = None
     answer: Words | None = None
     error_page: Words | None = None
@@ -188,6 +194,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         error_page: as in a Location, for all locations that say nothing else.
         grpc_errors: what locations that speak gRPC answer in place of nginx's errors; empty where there are none.
         lines: lists of ``http {}`` that a list in the snippet would end, said once more.
+        locations: all of them, those of other objects too.
+        attached: the mask of the file that includes the locations of other objects; ``None`` where there can be none.
     """
 
     name: Name | Quoted
@@ -210,18 +218,41 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     variables: tuple[tuple[Name, Name | Quoted], ...] = ()
     grpc_errors: tuple[GrpcError, ...] = ()
     access_log_off: bool = False
+    attached: Quoted | None = None
     snippet: Snippet | None = None
     lines: tuple[Line, ...] = ()
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One file of ``conf.d``: what a resource, or Headgate itself, contributes to ``http {}``."""
+    """One file: what an object, or Headgate itself, contributes to ``http {}`` or to one server.
+
+    Attributes:
+        file: its name, relative to the configuration directory.
+        origin: the object.
+        servers: whole servers, without the locations of other objects than theirs.
+        within: the server that includes this file; then ``locations`` are all that it holds.
+        includes: the files that it does nothing but include, in order.
+        standby: what holds in place of ``upstreams`` while nginx cannot resolve their names.
+    """
 
     file: str
     origin: ObjectRef | None
     upstreams: tuple[Upstream, ...] = ()
     zones: tuple[LimitZone, ...] = ()
     servers: tuple[Server, ...] = ()
+    within: Server | None = None
+    locations: tuple[Location, ...] = ()
+    includes: tuple[Quoted, ...] = ()
+    standby: tuple[Upstream, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[tuple[Server, tuple[Location, ...]], ...]:
+        """Each server of which something stands in this file, with those of its locations that do."""
+        if self.within:
+            return ((self.within, self.locations),)
+        return tuple(
+            (server, tuple(found for found in server.locations if not found.origin)) for server in self.servers
+        )
 
     @property
     def names(self) -> frozenset[str]:
@@ -231,8 +262,18 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def claims(self) -> frozenset[str]:
-        """Everything in the file that belongs to one resource alone: its names, and the hosts it serves."""
-        return self.names | {f"server {server.name}" for server in self.servers}
+        """Everything in the file that belongs to one object alone: its names, the hosts it serves, its locations."""
+        host = self.within.name if self.within else ""
+        return self.names.union(
+            (f"server {server.name}" for server in self.servers),
+            (f"attached {server.name}" for server in self.servers if server.attached),
+            (f"location {host} {found.modifier} {found.path}" for found in self.locations),
+        )
+
+    @property
+    def place(self) -> str:
+        """The claim of the file with the server that includes this one, empty for one that stands by itself."""
+        return f"attached {self.within.name}" if self.within else ""
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):

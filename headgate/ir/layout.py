@@ -11,6 +11,7 @@ SOCKET_PATH_LIMIT: Final = 107
 
 MAIN: Final = "nginx.conf"
 HTTP_FOLDER: Final = "conf.d"
+ATTACHED_FOLDER: Final = "attached"
 STREAM_FOLDER: Final = "stream-conf.d"
 SECRETS_FOLDER: Final = "secrets"
 VERSION_FILE: Final = "config-version.conf"
@@ -30,8 +31,9 @@ SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOC
 class Layout(msgspec.Struct, frozen=True):
     """Absolute directories; sockets and the pid file live in ``run``.
 
-    ``conf`` holds ``nginx.conf``, ``conf.d``, ``stream-conf.d`` and ``secrets``; ``run`` is state that does not survive
-    a restart; ``temp`` is nginx's buffers; ``logs`` holds the error log that the Manager reads after a failed reload.
+    ``conf`` holds ``nginx.conf``, ``conf.d``, ``stream-conf.d``, ``secrets`` and, host by host, what servers include
+    (``attached``); ``run`` is state that does not survive a restart; ``temp`` is nginx's buffers; ``logs`` holds the
+    error log that the Manager reads after a failed reload.
     """
 
     conf: str

@@ -125,6 +125,7 @@ class Attempt:
             return None
         if self._expired() and (rest := self._undecided().keys() & self._changed.keys()):
             return dict.fromkeys(sorted(rest), UNDECIDED)
+        self._suspect_unresolved(failure.reason)
         blamed = culprits(failure.reason, self.candidate, self._suspects)
         if blamed := [origin for origin in blamed if self.holds.get(origin) is not Hold.ABSENT]:
             return dict.fromkeys(blamed, failure.reason)
@@ -139,6 +140,12 @@ class Attempt:
         untried = [origin for origin, reason in found.items() if reason is UNDECIDED and origin not in self._changed]
         self.out_of_time = bool(untried)
         return None if untried else found
+
+    def _suspect_unresolved(self, reason: Blame) -> None:
+        """Suspect the origin of an unchanged file, whose name resolved before, if something can stand in for it."""
+        named = self.candidate.get(reason.file) if reason.unresolved else None
+        if named is not None and named.origin is not None and named.fallback is not None and not named.within:
+            self._suspects.setdefault(named.origin, Hold.ABSENT)
 
     def _hold(self, found: Mapping[ObjectRef, Blame]) -> None:
         """Leave origins out; one whose last good files stand in already has none from now on."""

@@ -76,6 +76,11 @@ class Blame(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause = Cause.OBJECT
 
     @property
+    def unresolved(self) -> bool:
+        """Whether nginx could not resolve the name of a backend, which no change of another file brings about."""
+        return self.message.startswith("host not found in upstream")
+
+    @property
     def port(self) -> str:
         """The port of *address*, empty for a Unix socket or without one."""
         return "" if self.address.startswith("unix:") else self.address.rpartition(":")[2]

@@ -22,11 +22,11 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from headgate.ir import File, FileSet
-from headgate.ir.layout import HTTP_FOLDER, MAIN, SECRETS_FOLDER, STREAM_FOLDER
+from headgate.ir.layout import ATTACHED_FOLDER, HTTP_FOLDER, MAIN, SECRETS_FOLDER, STREAM_FOLDER
 from headgate.nginx.errors import DiskError
 from headgate.nginx.plan import Plan
 
-FOLDERS: Final = (HTTP_FOLDER, STREAM_FOLDER, SECRETS_FOLDER)
+FOLDERS: Final = (HTTP_FOLDER, ATTACHED_FOLDER, STREAM_FOLDER, SECRETS_FOLDER)
 """Folders in which every file is ours."""
 NEW: Final = ".headgate-new"
 OLD: Final = ".headgate-old"
@@ -163,6 +163,10 @@ class Transaction:
         self._forget()
 
     def _forget(self) -> None:
+        """Remove the folders of hosts that are empty now, and begin anew."""
+        for folder in {Path(self._paths(name).real).parent for name in self._touched if name.count("/") > 1}:
+            with contextlib.suppress(OSError):  # something is in it
+                folder.rmdir()
         self._touched.clear()
         self._leavings.clear()
 

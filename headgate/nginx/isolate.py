@@ -54,7 +54,8 @@ def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
     """Yield the last good files of held origins, all files of an origin or none.
 
     An object that is gone, or that is wanted nowhere, never comes back. Nor do files with a name, a host or another
-    claim that now belongs to another origin, whether that one works or not; nor files that read a Secret which is gone.
+    claim that now belongs to another origin, whether that one works or not; nor files that read a Secret which is gone,
+    or that no server includes any more.
     """
     wanting = _origins(wanted)
     earlier: dict[ObjectRef, list[File]] = {}
@@ -81,9 +82,11 @@ def _claimed(wanted: FileSet, claims: set[str]) -> dict[str, set[ObjectRef]]:
 
 
 def _in_the_way(file: File, wanted: FileSet, taken: Mapping[str, set[ObjectRef]]) -> bool:
-    """Whether the last good *file* has something that belongs to another origin now, or to Headgate itself."""
+    """Whether the last good *file* has something that belongs to another origin now, or has lost its place."""
     now = wanted.get(file.name)
     if now is not None and now.origin != file.origin and not (now.origin is None and file.fallback is not None):
+        return True
+    if file.within and now is None:
         return True
     return any(taken.get(claim, set()) - {file.origin} for claim in file.claims)
 
@@ -95,7 +98,10 @@ def _unread(wanted: FileSet, good: FileSet) -> re.Pattern[bytes] | None:
 
 
 def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
-    """Return the origins with files in *wanted* of which any differs from *good*, in order of names."""
+    """Return the origins with files in *wanted* of which any differs from *good*, in order of names.
+
+    So does one that no server of *good* includes: nginx never read it.
+    """
     wanting = _origins(wanted)
     found: dict[ObjectRef, None] = {}
     here, there = dict(wanted.items()), dict(good.items())
@@ -105,7 +111,14 @@ def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
                 continue
             if not same(file, other.get(name)):
                 found[file.origin] = None
-    return found
+    return found | dict.fromkeys(sorted(idle(good) & wanting))
+
+
+def idle(files: FileSet) -> set[ObjectRef]:
+    """Return the origins with a file for a server that is not there, since the server's own origin was refused."""
+    attached = [file for file in files.values() if file.within]
+    there = {claim for file in files.values() for claim in file.claims} if attached else set()
+    return {file.origin for file in attached if file.origin is not None and file.within not in there}
 
 
 def gone(wanted: FileSet, good: FileSet) -> FileSet:

@@ -21,7 +21,7 @@ from headgate.nginx.capabilities import Binary
 from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.errors import NginxError
-from headgate.nginx.isolate import Hold, compose
+from headgate.nginx.isolate import Hold, compose, idle
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
 from headgate.nginx.serving import Nginx
@@ -80,7 +80,7 @@ class Refusal(msgspec.Struct, frozen=True):
     """What nginx refused of one origin, so that the same bytes are not tried again and again.
 
     Attributes:
-        files: the origin's files then.
+        files: the origin's files then, and those whose servers include them.
         reason: nginx's words.
         hold: what stands in for them.
     """
@@ -284,9 +284,10 @@ class LocalManager:
             await self._nginx.master.quit(drain=0)
 
     def _known(self, wanted: FileSet, retry: Collection[ObjectRef]) -> dict[ObjectRef, Refusal]:
-        """Return the refusals that still stand: those of origins whose files are the same as then, under one main file.
+        """Return the refusals that still stand: of origins whose files are the same as then, under one main file.
 
-        What an object needs may stand in ``nginx.conf``: a log format, a variable, a zone.
+        What an object needs may stand in ``nginx.conf``, or in the server that includes its files: a log format, a
+        variable, a zone. A retry of that server's origin is one of those who attach to it, too.
         """
         if not same(wanted.get(MAIN), self._good.get(MAIN)):
             return {}
@@ -294,7 +295,7 @@ class LocalManager:
         return {
             origin: refusal
             for origin, refusal in self._refused.items()
-            if now[origin] == refusal.files and origin not in retry
+            if now[origin] == refusal.files and not any(file.origin in retry for file in refusal.files)
         }
 
     def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
@@ -328,6 +329,7 @@ class LocalManager:
             version=self.version,
             refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
             kept=_origins(self._good) & refusals.keys() if refusals else frozenset(),
+            idle=frozenset(idle(self._good)) if refusals else frozenset(),
             retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
         )
 
@@ -340,6 +342,7 @@ class LocalManager:
             version=self.version,
             error=error,
             kept=_origins(self._good) if self.alive else frozenset(),
+            idle=frozenset(idle(self._good)),
             passing=passing or (failure is not None and failure.reason.cause is not Cause.OBJECT),
         )
 
@@ -364,10 +367,13 @@ def _origins(files: FileSet) -> frozenset[ObjectRef]:
 
 
 def _files_of(origins: Collection[ObjectRef], files: FileSet) -> dict[ObjectRef, tuple[File, ...]]:
-    """Return the files of each of *origins*, in one pass over *files*."""
+    """Return the files of each of *origins*, then those with the servers that include them."""
     found: dict[ObjectRef, list[File]] = {origin: [] for origin in origins}
-    if found:
-        for file in files.values():
-            if file.origin in found:
-                found[file.origin].append(file)
+    for file in files.values() if found else ():
+        if file.origin in found:
+            found[file.origin].append(file)
+    if places := {file.within for own in found.values() for file in own if file.within}:
+        around = {claim: file for file in files.values() for claim in places & file.claims}
+        for own in found.values():
+            own += [around[file.within] for file in own if file.within in around]
     return {origin: tuple(own) for origin, own in found.items()}

@@ -119,15 +119,15 @@ class Generator:
                 suffix = salt(ref)
                 translated = translate(wanted.table, self.env, suffix)
         with self._watch.stage("render"):
-            files = tuple(self._file(config, old) for config in translated.configs if _says_anything(config))
+            before = {file.name: file for file in old.served.files} if old and old.served else {}
+            files = tuple(self._file(config, before) for config in translated.configs if _says_anything(config))
         served = _contribution(wanted, translated, files, suffix)
         return Generated(wanted=wanted, served=served, problems=translated.problems)
 
-    def _file(self, config: HttpConfig, old: Generated | None) -> File:
-        """Render a file, keeping the old object where the text is the same, so that comparing it costs nothing."""
-        file = self.renderer.http(config)
-        before = old.served.files if old and old.served else ()
-        return next((kept for kept in before if kept == file), file)
+    def _file(self, config: HttpConfig, before: Mapping[str, File]) -> File:
+        """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing."""
+        file, known = self.renderer.http(config), before.get(config.file)
+        return known if known is not None and known == file else file
 
 
 def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ...], suffix: str) -> Rendered:
@@ -151,4 +151,4 @@ def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -
 
 
 def _says_anything(config: HttpConfig) -> bool:
-    return bool(config.servers or config.upstreams or config.zones)
+    return bool(config.servers or config.upstreams or config.zones or config.locations or config.includes)

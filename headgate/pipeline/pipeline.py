@@ -162,7 +162,9 @@ class Pipeline:
     def _suspicious(self, result: ApplyResult) -> bool:
         """Whether nginx may have refused what the ConfigMap says: the whole, untouched objects, or all objects."""
         fresh = result.refused.keys() - self._refused
-        everything = bool(fresh) and result.refused.keys() >= self._configuration.resources.keys()
+        everything = bool(fresh) and all(
+            _refused(resource, result) for resource in self._configuration.resources.values()
+        )
         return result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys
 
     def _settled(self, result: ApplyResult) -> Ruling:
@@ -355,6 +357,12 @@ class Pipeline:
         """The certificate of the default server, if it can be used."""
         default = self._secrets.default
         return default if default and not default.error else None
+
+
+def _refused(resource: Resource, result: ApplyResult) -> bool:
+    """Whether nginx refuses *resource*, or everything that attaches to it."""
+    attached = [attached.candidate.ref for attached in resource.attached]
+    return resource.ref in result.refused or (bool(attached) and all(ref in result.refused for ref in attached))
 
 
 def _ref(model: type[TopLevel], named: NamespacedName) -> ObjectRef:

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from jinja2.runtime import BlockReference, Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from msgspec import structs
 
 from headgate.ir import File, Layout
 from headgate.ir.http import Certificate, HttpConfig
@@ -22,6 +23,7 @@ from headgate.settings import Snippet
 MAIN = "main.conf.j2"
 HTTP = "http.conf.j2"
 CERTIFICATES = "certificates.conf.j2"
+LEFT_OUT = b"# Left out, for nginx refuses it.\n"
 
 _OPTIONS = {
     "undefined": jinja2.StrictUndefined,
@@ -85,14 +87,21 @@ class Renderer:
         return File("nginx.conf", text)
 
     def http(self, config: HttpConfig) -> File:
-        """Render one file of ``conf.d``.
+        """Render one file of ``conf.d``, or one that a server includes.
 
         Raises:
             BadTemplate: an override fails, or prints what would not stay one argument.
             Injection: a value would not stay one argument.
         """
         text = self._render(HTTP, {"config": config})
-        return File(config.file, text, origin=config.origin, claims=config.claims)
+        fallback = self._standby(config)
+        return File(config.file, text, config.origin, fallback=fallback, claims=config.claims, within=config.place)
+
+    def _standby(self, config: HttpConfig) -> bytes | None:
+        """Render what stands in the place of a file that nginx refuses; one that a server includes must be there."""
+        if config.standby:
+            return self._render(HTTP, {"config": structs.replace(config, upstreams=config.standby)})
+        return LEFT_OUT if config.within else None
 
     def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:
         """Render the map from server names to certificates; *default* answers for every other name."""

@@ -29,7 +29,8 @@ EVENTS: tuple[EventRow, ...] = (
              "nginx serves it, but something in it has no effect or is doubtful; the message lists what.",
              "An annotation on the wrong part of a mergeable set is reported here; the incumbent only logs it."),
     EventRow("Ingress", "AddedOrUpdatedWithError", _WARNING,
-             "nginx refused its configuration; the message has nginx's error and says what is served instead."),
+             "nginx refused its configuration, or nothing is served for a minion because nginx refused its master; the "
+             "message has nginx's error and says what is served instead."),
     EventRow("Ingress", "Rejected", _WARNING, "It is not served: a value is invalid, or older objects have its hosts."),
     EventRow("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
     EventRow("ConfigMap", "Updated", _NORMAL, "Every key of it is used."),

@@ -144,7 +144,8 @@ def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) 
     problems = _refused(wanted, sorted(refused))
     if not servers:
         problems += wanted.nothing("none of its addresses can be used")[1]
-    return Endpoints(tuple(sorted(servers)), {server: pod for server, pod in servers.items() if pod}), problems
+    named = any(found.kind == "FQDN" and not is_ip(found.address) for found in chosen)
+    return Endpoints(tuple(sorted(servers)), {server: pod for server, pod in servers.items() if pod}, named), problems
 
 
 class _Behind(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
     zone = naming.limit_zone(place.origin, limits.limit_req_key, draft.salt)
     rate = _share(limits.limit_req_rate, draft.env.replicas) if limits.limit_req_scale else limits.limit_req_rate
     size = max(limits.limit_req_zone_size, naming.SMALLEST_ZONE, key=lambda size: size.bytes)
-    draft.zones[zone] = LimitZone(Quoted(limits.limit_req_key), zone, size, rate)
+    draft.zones[zone] = LimitZone(Quoted(limits.limit_req_key), zone, size, rate, place.origin)
     words = [f"zone={zone}"]
     if limits.limit_req_burst:
         words.append(f"burst={limits.limit_req_burst}")

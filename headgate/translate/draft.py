@@ -83,6 +83,7 @@ class Draft:
         self.request_headers = request_headers(env.params)
         self.resource_variables = env.resource_variables
         self._names: dict[str, UpstreamKey] = {}
+        self._files: dict[str, ObjectRef] = {}
         self._params: dict[Layers, ConfigParams] = {}
         self._places: dict[tuple[Layers, Policies], Place] = {}
         layers = {host.settings for host in hosts} | {route.settings for host in hosts for route in host.routes}
@@ -116,6 +117,11 @@ class Draft:
             name = naming.upstream(origin, host, service, port, f"{naming.digest(key)}{self.salt}")
             self._names[name] = key
         return name
+
+    def suffix(self, origin: ObjectRef) -> str:
+        """Return the end of the names of *origin*'s files; of two objects called alike the second gets a hash."""
+        holder = self._files.setdefault(naming.config_file(origin), origin)
+        return self.salt if holder == origin else f"{naming.salt(origin)}{self.salt}"
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
         """Note a Problem, once however many locations have it; *words* are the reason and the effect."""

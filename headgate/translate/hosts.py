@@ -7,13 +7,14 @@ import msgspec
 from headgate.ir.http import Certificate, HttpConfig, Server, Tls
 from headgate.problems import Problem
 from headgate.routes import RouteTable, VirtualHost
-from headgate.settings import Header, Role, Words
+from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.beside import common_lists, ends_list, repeated, restated, untouched, without
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, error_page
+from headgate.translate.files import attached_mask, config_files
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listens
 from headgate.translate.locations import (
@@ -22,6 +23,7 @@ from headgate.translate.locations import (
     error_location,
     fixed_locations,
     server_variables,
+    takes_others,
     translate_location,
     translate_paths,
 )
@@ -52,17 +54,8 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
     """
     draft = Draft(env, salt, table.hosts)
     servers = {host.name: _server(draft, host) for host in table.hosts}
-    own = HttpConfig(
-        file=naming.config_file(table.origin, salt),
-        origin=table.origin,
-        upstreams=tuple(draft.upstreams[name] for name in sorted(draft.upstreams)),
-        zones=tuple(draft.zones[name] for name in sorted(draft.zones)),
-        servers=tuple(server for host, server in servers.items() if host),
-    )
-    configs = [own]
-    if "" in servers:
-        configs.append(HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],)))
-    return Translated(configs=tuple(configs), certificates=tuple(draft.certificates), problems=tuple(draft.problems))
+    configs = tuple(config_files(draft, table, servers))
+    return Translated(configs=configs, certificates=tuple(draft.certificates), problems=tuple(draft.problems))
 
 
 def _server(draft: Draft, host: VirtualHost) -> Server:
@@ -93,7 +86,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
     locations = [*fixed_locations(draft, host), *(translate_location(draft, server, path) for path in found)]
     if errors or any(location.error_page for location in locations):
         locations.append(error_location(draft, host))
-    if host.settings[-1].role is not Role.MASTER:  # what a master says may be for its minions
+    if not takes_others(host):  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
     return Server(
         name=naming.server_name(host.name),
@@ -115,6 +108,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         error_page=errors,
         grpc_errors=GRPC if grpc else (),
         locations=tuple(locations),
+        attached=attached_mask(draft, host),
         snippet=params.snippets.server_snippets,
         lines=tuple(common_lists(env, snippet)),
     )

@@ -11,7 +11,7 @@ from headgate.ir import latency
 from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.routes import Match, PathType, Route, VirtualHost
-from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
+from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Role, Snippet, Words
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.beside import common_lists, ends_list, restated, without
 from headgate.translate.draft import Draft, Place
@@ -29,11 +29,16 @@ _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 def translate_paths(draft: Draft, host: VirtualHost) -> list[LocationPath]:
     """Lay out the paths of *host*, and warn of those that have no effect."""
-    found, lost = location_paths(host.routes, _default(host))
+    found, lost = location_paths(host.routes, _default(host), "" if takes_others(host) else "/")
     for route in lost:
         words = ("means the same as an earlier path, which holds it", "this one has no effect")
         draft.warn(route.origin, "spec.rules", route.match.path, words)
     return _beside_app_root(draft, host, found) if draft.host(host).params.routing.app_root else found
+
+
+def takes_others(host: VirtualHost) -> bool:
+    """Whether other objects may attach to *host*."""
+    return host.settings[-1].role is Role.MASTER
 
 
 def _default(host: VirtualHost) -> Route | None:
@@ -101,6 +106,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     return Location(
         path=spelled,
         modifier=path.modifier,
+        origin=route.origin if attached else None,
         backend=backend,
         own=_own(draft, server, place, grpc=grpc),
         request_headers=requests,
@@ -257,6 +263,8 @@ def _rewritten(path: LocationPath, place: Place) -> str:
     new = next((rewrite.path for rewrite in rewrites if rewrite.service == service), "")
     if not new or path.modifier.startswith("~"):
         return ""
+    if not path.path:
+        return new.rstrip("/")
     return new if path.modifier or not path.path.endswith("/") or new.endswith("/") else f"{new}/"
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 
-from headgate.ir.layout import HTTP_FOLDER, SECRETS_FOLDER
+from headgate.ir.layout import ATTACHED_FOLDER, HTTP_FOLDER, SECRETS_FOLDER
 from headgate.problems import ObjectRef
 from headgate.settings import Quoted, Size
 
 DEFAULT_SERVER = f"{HTTP_FOLDER}/_default-server.conf"
 CERTIFICATES = f"{HTTP_FOLDER}/_certificates.conf"
 LONGEST_FILE = 230
-"""Characters before ``.conf``; a file system takes 255 bytes, and temporary names need room."""
+"""Characters before the ending; a file system takes 255 bytes, and temporary names need room."""
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
 MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
@@ -35,17 +35,52 @@ def digest(parts: tuple[object, ...]) -> str:
 
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
     """Return the file of an Ingress: ``conf.d/<ns>-<name>.conf``; a long one ends with a hash."""
-    name = f"{ref.namespace}-{ref.name}{suffix}"
-    if len(name) > LONGEST_FILE:
-        digest = hashlib.sha256(f"{ref.namespace}/{ref.name}{suffix}".encode()).hexdigest()[:8]
-        name = f"{name[: LONGEST_FILE - len(digest) - 1]}-{digest}"
-    return f"{HTTP_FOLDER}/{name}.conf"
+    return f"{HTTP_FOLDER}/{_own(ref, suffix)}.conf"
+
+
+def locations_file(ref: ObjectRef, host: str, suffix: str = "") -> str:
+    """Return the file of an object's locations in another one's server: ``attached/<host>/<ns>-<name>.locations``."""
+    return f"{_attached(host)}/{_own(ref, suffix)}.locations"
+
+
+def includes_file(host: str) -> str:
+    """Return the file of what the server of *host* includes; no name of an object begins with an underscore."""
+    return f"{_attached(host)}/_includes"
+
+
+def external_file(service: ObjectRef, upstream: str) -> str:
+    """Return the file of an upstream of an ExternalName: ``conf.d/<ns>-<service>@<upstream>.conf``."""
+    name = f"{service.namespace}-{service.name}@{upstream}"
+    return f"{HTTP_FOLDER}/{_short(name, name)}.conf"
+
+
+def mask(conf: str, file: str) -> Quoted:
+    """Return a mask that matches *file* below *conf* alone.
+
+    The file need not be there: nginx refuses a plain name that is missing, and not a mask that matches nothing.
+    """
+    return Quoted(f"{conf}/{file[:-1]}[{file[-1]}]")
+
+
+def _attached(host: str) -> str:
+    return f"{ATTACHED_FOLDER}/{_spelled(host)}"
+
+
+def _own(ref: ObjectRef, suffix: str) -> str:
+    return _short(f"{ref.namespace}-{ref.name}{suffix}", f"{ref.namespace}/{ref.name}{suffix}")
+
+
+def _short(name: str, identity: str) -> str:
+    """Return *name* for a file; a long one is cut and ends with a hash of *identity*."""
+    if len(name) <= LONGEST_FILE:
+        return name
+    end = digest((identity,))
+    return name[: LONGEST_FILE - len(end)] + end
 
 
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:
     """Return ``<ns>-<ingress>-<host>-<service>-<port>``; ``_`` stands for no host and for a wildcard's star."""
-    spelled = host.replace("*", "_") or "_"
-    return f"{ref.namespace}-{ref.name}-{spelled}-{service}-{port}{suffix}"
+    return f"{ref.namespace}-{ref.name}-{_spelled(host)}-{service}-{port}{suffix}"
 
 
 def limit_zone(ref: ObjectRef, key: str, suffix: str = "") -> str:
@@ -67,6 +102,10 @@ def sni(host: str) -> str | Quoted:
     if host in _MAP_WORDS:
         return Quoted(f"\\{host}")
     return Quoted(f"~*^[^.]+{_escaped(host[1:])}$") if host.startswith("*.") else host
+
+
+def _spelled(host: str) -> str:
+    return host.replace("*", "_") or "_"
 
 
 def _escaped(name: str) -> str:

@@ -33,12 +33,16 @@ class LocationPath(msgspec.Struct, frozen=True, gc=False):
     route: Route | None
 
 
-def location_paths(routes: Iterable[Route], default: Route | None) -> tuple[list[LocationPath], list[Route]]:
+def location_paths(
+    routes: Iterable[Route], default: Route | None, rest: str = "/"
+) -> tuple[list[LocationPath], list[Route]]:
     """Lay out the locations of a server.
 
     Args:
         routes: all routes of the host; of two that claim one location the earlier one holds it.
         default: what answers the rest, if there is one.
+        rest: the prefix of the rest: ``/``, or ``""`` where routes may be left out later. That one matches everything
+            too, so that something always answers, and it is in nobody's way who wants ``/``.
 
     Returns:
         the locations, of which one always matches, and the routes that hold none because others hold theirs.
@@ -57,7 +61,7 @@ def location_paths(routes: Iterable[Route], default: Route | None) -> tuple[list
         bare = match.path.rstrip("/")
         if match.type is PathType.EXACT and not match.regex and match.path.endswith("/") and bare:
             found.setdefault(("=", bare), _best(bare, ordered) or default)
-    found.setdefault(("", "/"), default)
+    found.setdefault(("", rest), default)
     return [LocationPath(modifier, path, route) for (modifier, path), route in found.items()], lost
 
 

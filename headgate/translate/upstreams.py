@@ -17,9 +17,7 @@ def translate_upstream(
     """Return the upstream called *name* for a *backend* of *origin*; one without endpoints answers 502."""
     settings, endpoints, service = params.upstream, backend.endpoints, backend.service
     if not endpoints.servers:
-        return Upstream(
-            name=name, servers=(f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",), origin=origin, service=service
-        )
+        return unreachable(name, origin, service, env)
     resolved = endpoints.named and env.resolves
     return Upstream(
         name=name,
@@ -27,12 +25,19 @@ def translate_upstream(
         origin=origin,
         service=service,
         pods=endpoints.pods,
+        external=ObjectRef("Service", backend.namespace, service) if endpoints.named and not resolved else None,
         parameters=_parameters(params, resolved=resolved),
         method=settings.lb_method,
         zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
         sticky=_cookie(service, params) if env.capabilities.sticky else None,
         keepalive=_keepalive(settings, env),
     )
+
+
+def unreachable(name: str, origin: ObjectRef, service: str, env: Environment) -> Upstream:
+    """Return an upstream that answers 502."""
+    servers = (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
+    return Upstream(name=name, servers=servers, origin=origin, service=service)
 
 
 def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:

@@ -211,9 +211,19 @@ def marked(file: str, text: str) -> str:
             server = lexed(found[1])
             lines.append(f"    add_header {MARK} {mark(file, server, '')} always;")
         elif found := re.fullmatch(r" {4}location (?:(=|~\*?) )?([^@].*) \{", line):
-            name = f"{found[1] or ''} {lexed(found[2])}".strip()
+            name = f"{found[1] or ''} {lexed(found[2])}".strip() or '""'
             lines.append(f"        add_header {MARK} {mark(file, server, name)} always;")
     return "\n".join(lines) + "\n"
+
+
+def included(text: str) -> str:
+    """Put what *text* includes in its place."""
+
+    def content(found: re.Match[str]) -> str:
+        path = Path(found[1].replace("[s]", "s"))
+        return included(path.read_text()) if path.exists() else ""
+
+    return re.sub(r" *include (.*);\n", content, text)
 
 
 def mark(file: str, server: str, location: str) -> str:
@@ -246,7 +256,7 @@ class MarkedNginx:
         outcome = generate_folder(self.options, place, able)
         outcome.write(Path(place.conf))
         for file in Path(place.conf, "conf.d").glob("*.conf"):
-            file.write_text(marked(f"conf.d/{file.name}", file.read_text()))
+            file.write_text(marked(f"conf.d/{file.name}", included(file.read_text())))
         Path(place.conf, "conf.d", "~echo.conf").write_text(ECHO.format(ip=LOOPBACK, **self.ports))
         command = [binary, "-e", "stderr", "-p", place.conf, "-c", place.main, "-g", "daemon off; master_process off;"]
         self._log = (self.folder / "log").open("w+")

@@ -18,7 +18,7 @@ from headgate.options import Options, parse
 from headgate.problems import ObjectRef
 from headgate.resolve import LocalSecretStore, SecretKind
 from headgate.resolve.addresses import host_fault as backend_fault
-from headgate.translate.naming import config_file, salt
+from headgate.translate.naming import config_file, external_file, locations_file, salt
 from headgate.validation.ingress import Rules, validate_ingress
 
 Judge = Callable[[str], bool]
@@ -100,3 +100,7 @@ def test_the_file_of_an_ingress_may_be_written() -> None:
     assert len(set(files)) == len(files)
     assert max(len(f".{file.removeprefix('conf.d/')}{NEW}") for file in files) <= 255
     assert config_file(refs[2]) == f"conf.d/default-{'n' * 180}.conf"
+    attached = [locations_file(ref, "shop.test", suffix) for ref in refs for suffix in ("", salt(ref))]
+    external = [external_file(ref, f"{config_file(ref)[len('conf.d/') :]}-shop.test-tea-80") for ref in refs]
+    assert len({*attached, *external}) == len(attached) + len(external)
+    assert max(len(f".{file.rpartition('/')[2]}{NEW}") for file in (*attached, *external)) <= 255

@@ -48,6 +48,15 @@ def ingress(name: str, **annotations: str) -> Ingress:
     return Ingress.convert({"metadata": metadata, "spec": spec})
 
 
+def member(name: str, role: str = "minion") -> Ingress:
+    """Return a part of a mergeable set: the master of ``shop.test``, or a minion with the path of its name."""
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    paths = [] if role == "master" else [{"path": f"/{name}", "pathType": "Prefix", "backend": backend}]
+    metadata = {"namespace": "default", "name": name, "annotations": {"nginx.org/mergeable-ingress-type": role}}
+    spec = {"ingressClassName": "nginx", "rules": [{"host": "shop.test", "http": {"paths": paths}}]}
+    return Ingress.convert({"metadata": metadata, "spec": spec})
+
+
 def behind(name: str, *addresses: str) -> tuple[TopLevel, TopLevel]:
     """Return a Service and its EndpointSlice."""
     place = {"namespace": "default", "name": name}
@@ -229,6 +238,14 @@ def test_a_config_map_stays_where_giving_it_up_does_not_help(served: Runner) -> 
 def test_an_ingress_that_is_refused_by_itself_is_no_matter_of_the_config_map(served: Runner) -> None:
     served.take(ingress("tea", proxy_read_timeout="9s"))
     assert served.pipeline.judge(refused(TEA)).again is None
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_of_a_mergeable_set_all_minions_must_be_refused_to_doubt_a_new_config_map(names: list[str]) -> None:
+    runner = Runner()
+    runner.take(config_map(proxy_read_timeout="2s"), member("shop", "master"), *(member(name) for name in names))
+    ruling = runner.pipeline.judge(refused(Ingress.KIND.ref("default", "a")))
+    assert (ruling.again is not None) == (names == ["a"])
 
 
 # --- what other threads do ----------------------------------------------------------------------------

@@ -34,8 +34,8 @@ def cluster_with(
     return cluster, [cluster.reported()["shop/cafe"], *map(str, generation.config_map or ())]
 
 
-def text(cluster: SimulatedCluster) -> str:
-    return cluster.texts()["conf.d/shop-cafe.conf"].decode()
+def text(cluster: SimulatedCluster, name: str = "shop-cafe") -> str:
+    return cluster.texts()[f"conf.d/{name}.conf"].decode()
 
 
 def test_sticky_cookies_need_a_new_nginx() -> None:
@@ -51,7 +51,7 @@ def test_sticky_cookies_need_a_new_nginx() -> None:
 
 def test_names_are_resolved_at_each_reload_by_an_old_nginx() -> None:
     old, told = cluster_with({}, DEBIAN_12, external="tea.example.org", resolver_addresses="10.96.0.10")
-    assert "    server tea.example.org:80;\n" in text(old)
+    assert "    server tea.example.org:80;\n" in text(old, "shop-tea@shop-cafe-a.test-tea-80")
     reason = "resolver-addresses: needs nginx 1.27.3, and this one is 1.22.1"
     assert told[1:] == [f"{reason} (ExternalName Services are resolved at each reload)"]
     able, told = cluster_with({}, external="tea.example.org", resolver_addresses="10.96.0.10")

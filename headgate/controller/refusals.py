@@ -1,0 +1,72 @@
+"""What the refusals of nginx mean for each object: its own, and those of objects that it shares something with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from headgate.api import Service
+from headgate.ir import ApplyResult
+from headgate.pipeline import Generation
+from headgate.problems import ObjectRef, Problem
+from headgate.reporting.verdicts import Refusal
+from headgate.routes import Route
+
+NO_NAME = "requests for it are answered 502 until its name resolves; it is tried again"
+KEPT_NAME = "requests go to its earlier name, or are answered 502, until its name resolves; it is tried again"
+_SNIPPETS = "location_snippets"
+_PLACE = re.compile(r" in /\S+:\d+$")
+"""Where nginx found what it complains about, which is a file of Headgate's."""
+
+
+def refusal(ref: ObjectRef, owner: ObjectRef | None, result: ApplyResult) -> Refusal | None:
+    """Return why nginx does not serve *ref* as it stands; *owner* is the resource that it belongs to."""
+    if owner is None:
+        return None
+    kept = ref in result.kept and ref not in result.idle
+    if own := result.refused.get(ref) or ("" if result.ok else result.error):
+        return Refusal(own, kept=kept)
+    if ref in result.idle and (words := result.refused.get(owner)):
+        return Refusal(f"{owner}, to which it belongs, was refused: {words}", kept=False)
+    return None
+
+
+def shared(generation: Generation, result: ApplyResult) -> Mapping[ObjectRef, tuple[Problem, ...]]:
+    """Return what to tell objects because nginx refuses others: a Service that they need, or an heir of theirs."""
+    found: dict[ObjectRef, list[Problem]] = {}
+    for problem in (*_unresolved(generation, result), *_handed_down(generation, result)):
+        told = found.setdefault(problem.origin, [])
+        if problem not in told:
+            told.append(problem)
+    return {ref: tuple(problems) for ref, problems in found.items()}
+
+
+def _unresolved(generation: Generation, result: ApplyResult) -> Iterator[Problem]:
+    """Yield a Problem for each object that points at a Service whose name nginx cannot resolve."""
+    services = {ref for ref in result.refused if Service.KIND.includes(ref)}
+    for _, upstream in sorted(generation.upstreams.items()) if services else ():
+        if (service := upstream.external) in services:
+            words = _PLACE.sub("", result.refused[service])
+            effect = KEPT_NAME if service in result.kept else NO_NAME
+            yield Problem(upstream.origin, "", "", f"{service} cannot be reached by its name: {words}", effect)
+
+
+def _handed_down(generation: Generation, result: ApplyResult) -> Iterator[Problem]:
+    """Yield a Problem for each object whose snippet stands in the locations of another one that nginx refuses."""
+    for found in generation.resources.values() if result.refused else ():
+        table = found.wanted.table
+        for ref in (member for member in table.members[1:] if member in result.refused):
+            if key := _inherited(route for host in table.hosts for route in host.routes if route.origin == ref):
+                words = _PLACE.sub("", result.refused[ref])
+                reason = f"stands in the locations of {ref} too, which nginx refuses: {words}"
+                yield Problem(table.origin, key, "", reason)
+                break
+
+
+def _inherited(routes: Iterable[Route]) -> str:
+    """Return the key of the snippet that stands in *routes* and is not of the object that asks for them."""
+    for route in routes:
+        *below, own = route.settings
+        if _SNIPPETS not in own.overrides:
+            return next((layer.overrides.key(_SNIPPETS) for layer in below if _SNIPPETS in layer.overrides), "")
+    return ""

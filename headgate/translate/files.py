@@ -1,0 +1,73 @@
+"""Which file what stands in: each object has files of its own, so that nginx can refuse one without the others.
+
+What an object attaches to another one's server stands in a file that this server includes. Between the two is a file
+of Headgate's own that lists them in order, so that the server's file does not change with those who attach.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from headgate.ir.http import HttpConfig, LimitZone, Location, Server, Upstream
+from headgate.problems import ObjectRef
+from headgate.routes import RouteTable, VirtualHost
+from headgate.settings import Quoted
+from headgate.translate import naming
+from headgate.translate.draft import Draft
+from headgate.translate.locations import takes_others
+from headgate.translate.upstreams import unreachable
+
+P = TypeVar("P", Upstream, LimitZone, Location)
+
+
+def config_files(draft: Draft, table: RouteTable, servers: Mapping[str, Server]) -> Iterator[HttpConfig]:
+    """Yield the files of *table*, whose *servers* (by host) were translated with *draft*."""
+    upstreams = [draft.upstreams[name] for name in sorted(draft.upstreams)]
+    shares = _by_origin(upstream for upstream in upstreams if not upstream.external)
+    zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
+    files = {member: naming.config_file(member, draft.suffix(member)) for member in table.members}
+    for member, file in files.items():
+        named = tuple(server for host, server in servers.items() if host) if member == table.origin else ()
+        yield HttpConfig(
+            file=file, origin=member, upstreams=tuple(shares[member]), zones=tuple(zones[member]), servers=named
+        )
+    if "" in servers:
+        yield HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],))
+    for host, server in servers.items():
+        yield from _attached(draft, table, host, server)
+    yield from (_external(draft, upstream, upstream.external) for upstream in upstreams if upstream.external)
+
+
+def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
+    """Return what the server of *host* includes, if other objects may attach to it."""
+    if not takes_others(host):
+        return None
+    return naming.mask(draft.env.layout.conf, naming.includes_file(host.name))
+
+
+def _attached(draft: Draft, table: RouteTable, host: str, server: Server) -> Iterator[HttpConfig]:
+    """Yield the file of each object that attaches locations to a server, and the list of these files."""
+    locations = _by_origin(server.locations)
+    attached = [member for member in table.members if member in locations]
+    files = [naming.locations_file(member, host, draft.suffix(member)) for member in attached]
+    for member, file in zip(attached, files, strict=True):
+        yield HttpConfig(file=file, origin=member, within=server, locations=tuple(locations[member]))
+    if files:
+        paths = tuple(Quoted(f"{draft.env.layout.conf}/{file}") for file in files)
+        yield HttpConfig(file=naming.includes_file(host), origin=None, includes=paths)
+
+
+def _external(draft: Draft, upstream: Upstream, service: ObjectRef) -> HttpConfig:
+    """Return the file of an upstream with names that nginx resolves as it loads, which may fail at any time."""
+    standby = unreachable(upstream.name, upstream.origin, upstream.service, draft.env)
+    file = naming.external_file(service, upstream.name)
+    return HttpConfig(file=file, origin=service, upstreams=(upstream,), standby=(standby,))
+
+
+def _by_origin(found: Iterable[P]) -> Mapping[ObjectRef | None, list[P]]:
+    parts: defaultdict[ObjectRef | None, list[P]] = defaultdict(list)
+    for part in found:
+        parts[part.origin].append(part)
+    return parts
