@@ -133,7 +133,7 @@ class UpstreamSettings(Settings):
         ),
     ] = 0
     upstream_zone_size: Annotated[
-        Size,
+        Size | None,
         knob(
             "upstream-zone-size",
             "Memory in which workers share the state of an upstream; 0 for none.",
@@ -142,10 +142,10 @@ class UpstreamSettings(Settings):
             context="upstream",
             unit="bytes",
             example="512k",
-            differs="The zone stands where an upstream has several servers, or one that is resolved while nginx runs; "
-            "elsewhere there is nothing to share.",
+            differs="Where nothing is said, 256k where an upstream has several servers, one that is resolved while "
+            "nginx runs, or max-conns; elsewhere none, for there is nothing to share.",
         ),
-    ] = Size("256k")
+    ] = None
 
 
 class ServiceSettings(Settings):
@@ -167,12 +167,14 @@ class ServiceSettings(Settings):
         tuple[str, ...],
         knob(
             "grpc-services",
-            "Services that speak gRPC; needs http2.",
+            "Services that speak gRPC; needs http2, and TLS for the host unless nginx is 1.25.1 or newer.",
             Scope.LOCATION,
             Where.ANNOTATION,
             parse=_services,
             directive="grpc_pass",
             example="greeter-svc",
+            differs="A host without TLS is served too, to clients that begin with HTTP/2 at once; where nginx cannot, "
+            "that is said.",
         ),
     ] = ()
     websocket_services: Annotated[

@@ -18,7 +18,7 @@ from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import PAGE, TOLD, error_page
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.paths import LocationPath, location_paths
-from headgate.translate.upstreams import translate_upstream
+from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
 
 BUILT_IN = ConfigParams()
 """Without a ConfigMap; nginx's own defaults, where it has some."""
@@ -249,7 +249,8 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, route: Route) -> st
     """Note the upstream of *route*, which each host has for itself, and return its name."""
     backend = route.action.backend
     name = draft.upstream_name(route.origin, host.name, backend.service, backend.port)
-    draft.upstreams[name] = translate_upstream(name, route.origin, backend, place.params, draft.env)
+    upstream = draft.upstreams[name] = translate_upstream(name, route.origin, backend, place.params, draft.env)
+    warn_of_unshared_limit(draft, place, upstream)
     return name
 
 

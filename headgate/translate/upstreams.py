@@ -6,9 +6,13 @@ from headgate.ir.http import Upstream
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
 from headgate.routes import Backend
-from headgate.settings import ConfigParams, Words
+from headgate.settings import ConfigParams, Size, Words
 from headgate.settings.upstream import UpstreamSettings
+from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
+
+ZONE = Size("256k")
+"""What workers share of an upstream where nobody says how much."""
 
 
 def translate_upstream(
@@ -45,12 +49,24 @@ def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:
     return settings.keepalive or (0 if settings.keepalive == 0 and env.capabilities.keepalive_by_default else None)
 
 
+def warn_of_unshared_limit(draft: Draft, place: Place, upstream: Upstream) -> None:
+    """Warn where each worker counts for itself what ``max-conns`` limits, because somebody wants no zone."""
+    limit, workers = place.params.upstream.max_conns, draft.env.params.main.worker_processes
+    if upstream.zone or not upstream.parameters or not limit or workers == "1":
+        return
+    said = any("upstream_zone_size" in layer.overrides for layer in place.layers)
+    size = place.key("upstream_zone_size") if said else "the ConfigMap's upstream-zone-size"
+    reason = f"is counted by each worker for itself while {size} is 0; a size lets them count together"
+    many = "each worker" if workers == "auto" else f"each of {workers} workers"
+    draft.warn(place.origin, place.key("max_conns"), str(limit), (reason, f"{many} lets so many connections through"))
+
+
 def _zone(name: str, settings: UpstreamSettings, *, several: bool, resolved: bool) -> Words | None:
-    """Return the zone where there is something to share; a name can only be resolved into one."""
+    """Return the zone where there is something to share, or a size is given; a name can only be resolved into one."""
     size = settings.upstream_zone_size
-    if resolved and not size.bytes:
-        size = UpstreamSettings().upstream_zone_size
-    return Words((name, str(size))) if (several or resolved) and size.bytes else None
+    if size is None or (resolved and not size.bytes):
+        return Words((name, str(ZONE))) if several or resolved or settings.max_conns else None
+    return Words((name, str(size))) if size.bytes else None
 
 
 def _cookie(service: str, params: ConfigParams) -> Words | None:

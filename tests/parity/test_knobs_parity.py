@@ -23,6 +23,7 @@ KEYS = {row["key"]: row for row in rows("nic-configmap.csv")}
 OTHER_DEFAULTS = {
     "keepalive": ("", "nginx itself keeps connections by now; 0 turns that off where the incumbent's does not"),
     "worker-shutdown-timeout": ("60s", "without one, old workers stay as long as one client does"),
+    "upstream-zone-size": ("", "256k too, but only where workers have something to share"),
     "log-format": (None, "the same format, which the table only describes"),
     "stream-log-format": (None, "the same format, which the table only describes"),
 }

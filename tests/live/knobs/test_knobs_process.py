@@ -7,18 +7,20 @@ import os
 import resource
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from showcase.ports import free_port
 
 from headgate.nginx import procfs
 from tests.live.json_objects import config_map
 from tests.live.knobs.backends import LOOPBACK, never_answer
 from tests.live.knobs.hosts import A, B, backed_host, host, joined
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.knobs.serving_nginx import Answer, ServingNginx, served
 from tests.waiting import eventually
 
 pytestmark = [
@@ -47,30 +49,40 @@ async def nginx() -> AsyncIterator[ServingNginx]:
         [settings],
         backed_host("shared", A, B, lb_method="round_robin"),
         backed_host("apart", A, B, lb_method="round_robin", upstream_zone_size="0"),
+        backed_host("limited", max_conns="1"),
+        backed_host("limited-apart", max_conns="1", upstream_zone_size="0"),
         [host("plain")],
         [host("server", server_snippets="if ($arg_away) { return 302 /gone-$from_config_map; }")],
         [host("location", location_snippets="add_header X-Own 1;")],
     )
-    async with served(objects, "-enable-snippets") as running:
+    told = ["is counted by each worker for itself while nginx.org/upstream-zone-size is 0"]
+    async with served(objects, "-enable-snippets", problems=told) as running:
         await eventually(lambda: len(running.workers()) == WORKERS)
         yield running
 
 
 async def by_each_worker(nginx: ServingNginx, name: str) -> list[str]:
-    """Ask once through each worker, while the others stand still; return who was asked."""
+    """Ask once through each worker; return who was asked."""
     asked = []
-    for worker in (pids := nginx.workers()):
-        others = [pid for pid in pids if pid != worker]
-        for pid in others:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            await eventually(lambda others=others: all(map(stopped, others)))
+    for worker in nginx.workers():
+        async with only(nginx, worker):
             await nginx.get(f"{name}.test")
-        finally:
-            for pid in others:
-                os.kill(pid, signal.SIGCONT)
         asked.append(nginx.backend(name).last.at)
     return asked
+
+
+@asynccontextmanager
+async def only(nginx: ServingNginx, worker: int) -> AsyncIterator[None]:
+    """Let the other workers stand still until the end."""
+    others = [pid for pid in nginx.workers() if pid != worker]
+    for pid in others:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        await eventually(lambda: all(map(stopped, others)))
+        yield
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
 
 
 def stopped(pid: int) -> bool:
@@ -85,6 +97,29 @@ async def test_there_are_as_many_workers_as_configured(nginx: ServingNginx) -> N
 async def test_workers_share_the_state_of_an_upstream_in_its_zone(nginx: ServingNginx) -> None:
     assert await by_each_worker(nginx, "shared") in ([A, B, A], [B, A, B]), "upstream-zone-size"
     assert len(set(await by_each_worker(nginx, "apart"))) == 1, "each worker begins its own round"
+
+
+@pytest.mark.parametrize(("name", "passed"), [("limited", 1), ("limited-apart", WORKERS)])
+async def test_workers_count_connections_together_unless_somebody_wants_no_zone(
+    nginx: ServingNginx, name: str, passed: int
+) -> None:
+    backend, release = nginx.backend(name), asyncio.Event()
+
+    async def hold(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response()
+
+    backend.handler = hold
+    asked: list[asyncio.Task[Answer]] = []
+    for worker in nginx.workers():
+        async with only(nginx, worker):
+            request = asyncio.create_task(nginx.get(f"{name}.test"))
+            before = len(backend.requests)
+            await eventually(lambda request=request, before=before: request.done() or len(backend.requests) > before)
+        asked.append(request)
+    release.set()
+    statuses = [answer.status for answer in await asyncio.gather(*asked)]
+    assert sorted(statuses) == [200] * passed + [502] * (WORKERS - passed)
 
 
 async def test_workers_are_bound_to_cpus(nginx: ServingNginx) -> None:
