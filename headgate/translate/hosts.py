@@ -6,7 +6,7 @@ import msgspec
 
 from headgate.ir.http import Certificate, HttpConfig, Server, Tls
 from headgate.problems import Problem
-from headgate.routes import RouteTable, VirtualHost
+from headgate.routes import Route, RouteTable, VirtualHost
 from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
@@ -67,7 +67,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
     around = with_hsts(around, secure)
     found = translate_paths(draft, host)
     found = [path for path in found if path.route or (path.modifier, path.path) not in snippet.locations]
-    grpc = _grpc(draft, host, [asks_grpc(draft.route(path.route), path.route) for path in found if path.route])
+    grpc = _grpc(draft, [path.route for path in found if path.route], host, tls)
     plain = not (tls and grpc == "all")
     hide, common_hidden = hidden(params, secure), env.params.headers.proxy_hide_headers
     errors, limit, auth = error_page(draft, host, place), translate_limit(draft, place), translate_auth(draft, place)
@@ -94,7 +94,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         default=not host.name,
         listens=_listens(draft, host, tls, plain=plain),
         tls=tls,
-        http2=tls is not None and http2(env) and env.capabilities.http2_directive,
+        http2=(tls is not None or bool(grpc)) and http2(env) and env.capabilities.http2_directive,
         own=restated(params, snippet).joined(own),
         redirects=tuple(redirects(draft, host, tls, plain=plain)) if host.name else (),
         hsts=secure,
@@ -134,15 +134,24 @@ def _said_headers(draft: Draft, place: Place, headers: tuple[Header, ...]) -> tu
     return printed(headers, draft.inherited_headers)
 
 
-def _grpc(draft: Draft, host: VirtualHost, asked: list[bool]) -> str:
-    """Return ``all``, ``some`` or ``""``: how many locations speak gRPC; warn where none can."""
-    if not any(asked):
+def _grpc(draft: Draft, routes: list[Route], host: VirtualHost, tls: Tls | None) -> str:
+    """Return ``all``, ``some`` or ``""``: how many of *routes* speak gRPC; warn where none or no client can.
+
+    Without TLS nginx speaks HTTP/2 to clients that know it beforehand, where it has the directive ``http2``.
+    """
+    asking = [route for route in routes if asks_grpc(draft.route(route), route)]
+    words = None
+    if not draft.env.speaks_grpc:
+        words = 'needs the ConfigMap key http2: "true"', "the Services are asked over HTTP/1.1"
+    elif not tls and not draft.env.capabilities.http2_directive:
+        reason = "gRPC clients speak HTTP/2, and nginx before 1.25.1 speaks that over TLS alone"
+        words = f"needs {host.name or 'the host'} in spec.tls: {reason}", "gRPC clients get no answer"
+    if words:
+        for route in asking:
+            draft.warn(route.origin, draft.route(route).key("grpc_services"), "", words)
+    if not asking or not draft.env.speaks_grpc:
         return ""
-    if draft.env.speaks_grpc:
-        return "all" if all(asked) else "some"
-    words = ('needs the ConfigMap key http2: "true"', "the Services are asked over HTTP/1.1")
-    draft.warn(host.origin, draft.host(host).key("grpc_services"), "", words)
-    return ""
+    return "all" if len(asking) == len(routes) else "some"
 
 
 def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> tuple[Words, ...]:

@@ -108,14 +108,21 @@ class GrpcBackend:
         http2.send_headers(stream, [("grpc-status", "0")], end_stream=True)
 
 
-async def call(port: int, host: str, path: str, message: bytes, more: Iterable[tuple[str, str]] = ()) -> GrpcMessage:
-    """Make a unary call over TLS; the certificate is not verified."""
+async def call(  # noqa: PLR0913 - where, what, and over what
+    port: int, host: str, path: str, message: bytes, more: Iterable[tuple[str, str]] = (), *, tls: bool = True
+) -> GrpcMessage:
+    """Make a unary call: over TLS, whose certificate is not verified, or else over HTTP/2 with prior knowledge.
+
+    Prior knowledge: https://www.rfc-editor.org/rfc/rfc9113#section-3.3.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    reader, writer = await asyncio.open_connection(LOOPBACK, port, ssl=context, server_hostname=host)
+    secure = {"ssl": context, "server_hostname": host} if tls else {}
+    reader, writer = await asyncio.open_connection(LOOPBACK, port, **secure)
     connection = _Http2Connection(reader, writer, client=True)
-    asked = [(":method", "POST"), (":scheme", "https"), (":authority", host), (":path", path), ("te", "trailers")]
+    scheme = "https" if tls else "http"
+    asked = [(":method", "POST"), (":scheme", scheme), (":authority", host), (":path", path), ("te", "trailers")]
     try:
         connection.http2.send_headers(1, [*asked, CONTENT, *more])
         connection.http2.send_data(1, _framed(message), end_stream=True)

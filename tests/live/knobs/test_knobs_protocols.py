@@ -14,14 +14,16 @@ from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints
 from tests.live.knobs.backends import LOOPBACK, Backend, echo_websocket
 from tests.live.knobs.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
-from tests.live.knobs.hosts import backed_host, certificate, joined, tls_host
+from tests.live.knobs.hosts import backed_host, certificate, host, joined, tls_host
 from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.nginx_binaries import capabilities
 from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAY = "/cafe.Tea/Say"
 DEADLINE_EXCEEDED, UNAVAILABLE = "4", "14"
+UNHEARD = "nginx.org/grpc-services: needs bare.test in spec.tls: gRPC clients speak HTTP/2, and nginx before 1.25.1"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -50,9 +52,16 @@ async def nginx(
         speaking("grpcs", secret.port, ssl_services="grpcs"),
         speaking("patient", grpc.port, proxy_read_timeout="100ms"),
         speaking("dead", free_port()),
+        [host("bare", grpc_services="bare"), endpoints("bare", LOOPBACK, port=grpc.port)],
     )
-    async with secret.running(), served(objects, binary=nginx_binary, backends=[locked]) as nginx:
+    told = [] if speaks_bare_http2(nginx_binary) else [UNHEARD]
+    async with secret.running(), served(objects, binary=nginx_binary, backends=[locked], problems=told) as nginx:
         yield nginx
+
+
+def speaks_bare_http2(binary: str) -> bool:
+    """Whether nginx speaks HTTP/2 without TLS beside HTTP/1.1."""
+    return capabilities(binary).http2_directive
 
 
 def speaking(name: str, port: int, **annotations: str) -> list[Json]:
@@ -83,6 +92,18 @@ async def test_a_grpc_call_is_proxied_with_its_trailers(nginx: ServingNginx, nam
     async with asyncio.timeout(DEADLINE_S):
         answer = await call(nginx.https, f"{name}.test", SAY, b"hello", [("x-token", "t")])
     assert (answer.headers[":status"], answer.headers["content-type"]) == ("200", "application/grpc")
+    assert (answer.message, answer.trailers) == (b"hello", {"grpc-status": "0"})
+
+
+async def test_a_grpc_call_comes_through_without_tls_where_nginx_can(nginx: ServingNginx, nginx_binary: str) -> None:
+    """Clients begin with HTTP/2 at once (RFC 9113, 3.3); those of HTTP/1.1 notice nothing."""
+    assert (await nginx.get("bare.test")).status == 200
+    async with asyncio.timeout(DEADLINE_S):
+        if not speaks_bare_http2(nginx_binary):
+            with pytest.raises(ConnectionError):
+                await call(nginx.http, "bare.test", SAY, b"hello", tls=False)
+            return
+        answer = await call(nginx.http, "bare.test", SAY, b"hello", tls=False)
     assert (answer.message, answer.trailers) == (b"hello", {"grpc-status": "0"})
 
 

@@ -72,6 +72,17 @@ def test_a_location_that_speaks_grpc_keeps_its_errors() -> None:
     assert ["503", "=", "@grpcerror503"] in pages
 
 
+def test_grpc_without_tls_is_only_heard_by_a_new_nginx() -> None:
+    asked = {"nginx.org/grpc-services": "tea"}
+    old, (told, *_) = cluster_with(asked, DEBIAN_12, http2="true")
+    reason = "needs a.test in spec.tls: gRPC clients speak HTTP/2, and nginx before 1.25.1 speaks that over TLS alone"
+    assert f"nginx.org/grpc-services: {reason} (gRPC clients get no answer)" in told
+    assert "http2" not in text(old)
+    able, (told, *_) = cluster_with(asked, http2="true")
+    assert "    http2 on;\n" in text(able)
+    assert told.startswith("AddedOrUpdated: ")
+
+
 def test_keepalive_0_is_written_only_for_an_nginx_that_keeps_connections() -> None:
     for capabilities, said in ((CURRENT, True), (DEBIAN_12, False)):
         cluster, _ = cluster_with({"nginx.org/keepalive": "0"}, capabilities)
