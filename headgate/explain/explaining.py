@@ -128,6 +128,8 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
             "this one answers what no other does" if found and found.default else "this is the first that nginx reads"
         )
         why = f"no server on port {context.port} is called {name}; {rest}"
+    elif server.unserved:
+        why = f"no Ingress serves it on port {context.port}, and the wildcard that covers it does not answer for it"
     elif server.host.startswith("*."):
         why = f"its wildcard covers {name}, and no server is called exactly that"
     else:
@@ -255,7 +257,9 @@ def _because(context: RequestContext) -> str:
     if host is None or resource is None:
         setting = one(context, "default_server_return")
         said = f"default-server-return is {setting.value} ({whence(setting.origins[0])})"
-        return f": no Ingress serves {context.name}, and {said}"
+        usual = context.port in {context.view.env.http_port, context.view.env.https_port}
+        where = "" if usual and not context.server.unserved else f" on port {context.port}"
+        return f": no Ingress serves {context.name}{where}, and {said}"
     if context.location and context.location.modifier:
         return ""
     whose = "no path" if len(resource.table.members) == 1 else "no path of a minion"

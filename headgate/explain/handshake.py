@@ -18,7 +18,7 @@ def handshake(view: ClusterView, sni: str, port: int) -> TlsAnswer:
     server = matching[0] if matching else default_of(servers, port)
     found = next(found for found in view.servers if found.server is server)
     if server.tls and server.tls.reject:
-        return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni))
+        return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni, port))
     host = found.virtual_host
     if server.tls and server.tls.certificate and host:
         return _shown(host, "the host has a TLS context of its own")
@@ -59,9 +59,11 @@ def _shown(host: VirtualHost, why: str) -> TlsAnswer:
     return TlsAnswer(accepted=True, secret=secret.ref.key if secret else "", why=why)
 
 
-def _refusal(found: ServerView, sni: str) -> str:
+def _refusal(found: ServerView, sni: str, port: int) -> str:
     """Say why a server turns clients away."""
     host = found.virtual_host
+    if found.unserved:
+        return f"no Ingress serves {sni} on port {port}, and the wildcard that covers it does not answer for it {ALERT}"
     if host is None or not host.name:
         name = sni or "clients without a server name"
         return f"no Ingress has TLS for {name}, and there is no -default-server-tls-secret {ALERT}"

@@ -13,7 +13,7 @@ from headgate.explain.answer import Nearby
 from headgate.ir.http import Server
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import Layer, RouteTable, VirtualHost
-from headgate.translate import Environment, Translated, translate_default_server
+from headgate.translate import Environment, Translated, translate_default_server, translate_ports
 from headgate.translate.naming import server_name
 
 ALIKE = 0.6
@@ -29,7 +29,7 @@ class ResourceView(msgspec.Struct, frozen=True):
 
 
 class ServerView(msgspec.Struct, frozen=True):
-    """A server, the file that it stands in, and the resource that it was made from (none: Headgate's own)."""
+    """A server, the file that it stands in, and the resource that it serves (none: Headgate's own)."""
 
     server: Server
     file: str
@@ -45,7 +45,12 @@ class ServerView(msgspec.Struct, frozen=True):
     def host(self) -> str:
         """The host as the object writes it, ``""`` for the server that answers whatever no other does."""
         found = self.virtual_host
-        return found.name if found else ""
+        return found.name if found else self.unserved
+
+    @property
+    def unserved(self) -> str:
+        """The host for which Headgate itself answers, lest a wildcard does, ``""`` if it is no such server."""
+        return "" if self.resource or self.server.default else str(self.server.name)
 
 
 class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -89,10 +94,16 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _servers(self) -> Iterator[ServerView]:
         default = translate_default_server(self.env)
         found = [(config, resource) for resource in self.resources for config in resource.translated.configs]
+        open_ = {listener for resource in self.resources for host in resource.translated.listeners.values()
+                 for listener in host}  # fmt: skip
+        own = [*translate_ports(self.env, open_)]
         if all(config.file != default.file for config, _ in found):
-            yield from (ServerView(server, default.file, None) for server in default.servers)
+            own.append(default)
+        for config in own:
+            yield from (ServerView(server, config.file, None) for server in config.servers)
         for config, resource in found:
-            yield from (ServerView(server, config.file, resource) for server in config.servers)
+            for server in config.servers:
+                yield ServerView(server, config.file, resource if server.origin else None)
 
 
 def nearest(wanted: str, known: Iterable[str]) -> list[str]:

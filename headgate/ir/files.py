@@ -27,6 +27,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
             ``upstream …``).
         within: the claim of the file with the server that includes this one, empty for one that stands by itself. What
             nginx says against this file may be due to that one.
+        opens: the ports on which servers of the file listen.
+        follows: a port that the file does not open by itself: it is there only while another file opens that port.
     """
 
     name: str
@@ -37,6 +39,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
     fallback: bytes | None = None
     claims: frozenset[str] = frozenset()
     within: str = ""
+    opens: frozenset[int] = frozenset()
+    follows: int | None = None
 
     def without_origin(self) -> File | None:
         """Return what stands in this place while the origin's files are left out, ``None`` for nothing."""

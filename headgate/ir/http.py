@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +19,7 @@ Name = str
 """One nginx word."""
 Line = tuple[Name, Words]
 """A directive and its arguments."""
+_NO_PORTS: frozenset[int] = frozenset()
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -232,6 +234,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         servers: whole servers, without the locations of other objects than theirs.
         within: the server that includes this file; then ``locations`` are all that it holds.
         includes: the files that it does nothing but include, in order.
+        follows: as in a File.
         standby: what holds in place of ``upstreams`` while nginx cannot resolve their names.
     """
 
@@ -244,6 +247,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     locations: tuple[Location, ...] = ()
     includes: tuple[Quoted, ...] = ()
     standby: tuple[Upstream, ...] = ()
+    follows: int | None = None
 
     @property
     def blocks(self) -> tuple[tuple[Server, tuple[Location, ...]], ...]:
@@ -274,6 +278,17 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def place(self) -> str:
         """The claim of the file with the server that includes this one, empty for one that stands by itself."""
         return f"attached {self.within.name}" if self.within else ""
+
+    @property
+    def opens(self) -> frozenset[int]:
+        """The ports on which its servers listen, unless they only do where others do."""
+        return _NO_PORTS if self.follows else _ports(frozenset(server.listens for server in self.servers))
+
+
+@lru_cache(maxsize=1024)
+def _ports(listens: frozenset[tuple[Words, ...]]) -> frozenset[int]:
+    """Return the ports in arguments of ``listen``, the same object for all files that open the same."""
+    return frozenset(int(address) for lines in listens for address, *_ in lines if address.isdigit())
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):

@@ -37,7 +37,7 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
     """Return *wanted* with the last good files in place of those of the origins in *holds*.
 
     Where an origin has no last good files, or others need their names now, its files are absent, or hold their
-    ``fallback``.
+    ``fallback``. Files that follow a port are there where another file opens it.
     """
     if not holds:
         return wanted
@@ -47,7 +47,16 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
             chosen[file.name] = stays
     for file in _last_good(wanted, good, holds):
         chosen[file.name] = file
-    return FileSet(chosen.values())
+    return FileSet(_following(chosen, good))
+
+
+def _following(chosen: Mapping[str, File], good: FileSet) -> Iterator[File]:
+    """Yield *chosen* without files whose port nobody opens, and with Headgate's own for ports of last good files."""
+    opened = {port for file in chosen.values() for port in file.opens}
+    yield from (file for file in chosen.values() if file.follows is None or file.follows in opened)
+    for file in good.values():
+        if file.origin is None and file.follows in opened and file.name not in chosen:
+            yield file
 
 
 def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
@@ -187,10 +196,11 @@ async def bisect(
 
 
 def _listening(reason: Blame, candidate: FileSet) -> list[File]:
-    """Files with a ``listen`` directive for the address that could not be bound."""
+    """Files with a ``listen`` directive for the address that could not be bound, but for those that follow others."""
     port, address = reason.port.encode(), reason.address.encode()
 
     def meant(word: bytes) -> bool:
         return word.rpartition(b":")[2] == port if port else word == address
 
-    return [file for file in candidate.values() if any(map(meant, _LISTEN.findall(file.data)))]
+    found = (file for file in candidate.values() if file.follows is None)
+    return [file for file in found if any(map(meant, _LISTEN.findall(file.data)))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -10,17 +11,25 @@ from headgate.ir import File
 from headgate.ir.http import Certificate
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.render import BadTemplate, Renderer
-from headgate.translate import Environment, translate_default_server, translate_main
+from headgate.routes import Listener
+from headgate.translate import Environment, translate_default_server, translate_main, translate_ports
 from headgate.translate.naming import CERTIFICATES
 from headgate.translate.tls import certificate_file
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """What the common files must know of all resources: server names, the longest of them, and certificates."""
+    """What the common files must know of all resources.
+
+    Attributes:
+        names: how many server names there are; ``longest`` is the length of the longest.
+        certificates: the entries of the map of certificates.
+        listeners: where their hosts are served.
+    """
 
     names: int = 0
     longest: int = 1
     certificates: frozenset[Certificate] = frozenset()
+    listeners: frozenset[Listener] = frozenset()
 
 
 class CommonFiles:
@@ -33,6 +42,8 @@ class CommonFiles:
             BadTemplate: a template of the user's fails; nothing can be served with it.
         """
         self._last: dict[str, tuple[object, Renderer, File]] = {}
+        self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
+        self._of_ports: frozenset[str] = frozenset()
         self.fault: BadTemplate | None = None
         """Why a file says what it said before: a template of the user's failed for what it should say."""
         list(self._files(env, renderer, Totals()))
@@ -63,8 +74,28 @@ class CommonFiles:
             return renderer.certificates(CERTIFICATES, ordered, certificate)
 
         yield self._file("certificates", (entries, certificate), renderer, certificates)
+        yield from self._port_files(env, renderer, totals.listeners)
         if text := env.params.tls.ssl_dhparam:
             yield File(f"{SECRETS_FOLDER}/dhparam.pem", text.encode(), mode=0o600)
+
+    def _port_files(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> tuple[File, ...]:
+        """Return the default servers of the ports that resources open."""
+        said = env, renderer, listeners
+        if self._ports is None or self._ports[0] != said:
+            self._ports = said, tuple(self._rendered_ports(*said))
+        return self._ports[1]
+
+    def _rendered_ports(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> Iterator[File]:
+        """Render each of them; a new one that the user's template fails for is left out."""
+        configs = {config.file: config for config in translate_ports(env, listeners)}
+        for name in self._of_ports - configs.keys():
+            self._last.pop(name, None)
+        self._of_ports = frozenset(configs)
+        for name, config in configs.items():
+            try:
+                yield self._file(name, config, renderer, partial(renderer.http, config))
+            except BadTemplate as error:
+                self.fault = error
 
     def _file(self, name: str, said: object, renderer: Renderer, render: Callable[[], File]) -> File:
         """Render a file unless it would say what it said last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import TypeVar
 
 from msgspec import structs
@@ -14,13 +14,15 @@ from headgate.pipeline.common import CommonFiles, Totals
 from headgate.pipeline.generator import Bug, Generated, Generator, Rendered
 from headgate.pipeline.merged import MergedFiles
 from headgate.pipeline.stopwatch import Stopwatch
+from headgate.pipeline.wildcards import Wildcards
 from headgate.problems import ObjectRef
 from headgate.render import BadTemplate, Renderer
 from headgate.resolve import Lowered
-from headgate.routes import RouteTable
+from headgate.routes import Listener, RouteTable
 from headgate.translate import Environment
 
 K = TypeVar("K", bound=Hashable)
+Generate = Callable[[ObjectRef, Lowered, Generated | None, Mapping[str, ObjectRef]], Generated]
 _NOTHING = Rendered(table=RouteTable(origin=ObjectRef("", "", ""), members=()))
 
 
@@ -43,6 +45,11 @@ class Configurator:
         self._lengths: Counter[int] = Counter()
         self._certificates: Counter[Certificate] = Counter()
         self._certificate_set: frozenset[Certificate] | None = None
+        self._listeners: Counter[Listener] = Counter()
+        self._listener_set: frozenset[Listener] | None = None
+        self._wildcards = Wildcards()
+        self._outdated: set[ObjectRef] = set()
+        """The resources with hosts of which a wildcard that covers them came, went or moved."""
         self._bugs: list[Bug] = []
         self._views: tuple[Mapping[ObjectRef, Generated], Mapping[str, Upstream]] | None = None
 
@@ -78,7 +85,8 @@ class Configurator:
 
     def add_or_update(self, ref: ObjectRef, wanted: Lowered) -> None:
         """Generate the files of a resource; where that is impossible it keeps those it had (``Generator``)."""
-        self._install(ref, self._generator.generate(ref, wanted, self._resources.get(ref), self._owners))
+        old = self._resources.get(ref)
+        self._install(ref, self._generated(self._generator.generate, ref, wanted, old, self._owners))
 
     def delete(self, ref: ObjectRef) -> None:
         """Forget a resource and its files."""
@@ -125,10 +133,17 @@ class Configurator:
 
         *special* are the certificates that flags name.
         """
+        outdated, self._outdated = self._outdated & self._resources.keys(), set()
+        for ref in sorted(outdated):
+            self.add_or_update(ref, self._resources[ref].wanted)
         with self._watch.stage("render"):
             if self._certificate_set is None:
                 self._certificate_set = frozenset(self._certificates)
-            totals = Totals(self._lengths.total(), max(self._lengths, default=1), self._certificate_set)
+            if self._listener_set is None:
+                self._listener_set = frozenset(self._listeners)
+            totals = Totals(
+                self._lengths.total(), max(self._lengths, default=1), self._certificate_set, self._listener_set
+            )
             common = self._common.files(self.env, self.renderer, totals)
             return self._merged.whole((*special, *common))
 
@@ -144,10 +159,24 @@ class Configurator:
         fresh: dict[ObjectRef, Generated] = {}
         owners: dict[str, ObjectRef] = {}
         for ref, old in sorted(self._resources.items(), key=_plain_names_first):
-            fresh[ref] = generate(ref, old.wanted, old, owners)
+            fresh[ref] = self._generated(generate, ref, old.wanted, old, owners)
             if served := fresh[ref].served:
                 owners.update(dict.fromkeys(served.names, ref))
         return fresh
+
+    def _generated(
+        self,
+        generate: Generate,
+        ref: ObjectRef,
+        wanted: Lowered,
+        old: Generated | None,
+        owners: Mapping[str, ObjectRef],
+    ) -> Generated:
+        """Generate *ref* with what its hosts must know of wildcards that cover them."""
+        covered = self._wildcards.over(wanted.table)
+        if covered is wanted.table:
+            return generate(ref, wanted, old, owners)
+        return structs.replace(generate(ref, structs.replace(wanted, table=covered), old, owners), wanted=wanted)
 
     def _install(self, ref: ObjectRef, fresh: Generated) -> None:
         """Let *fresh* be what became of *ref*."""
@@ -165,11 +194,11 @@ class Configurator:
         self._merged.replace(old.files, new.files)
         if old.certificates != new.certificates:
             self._certificate_set = None
-        for contribution, sign in ((new, 1), (old, -1)):
-            for host in contribution.hosts:
-                _count(self._lengths, len(host), sign)
-            for certificate in contribution.certificates:
-                _count(self._certificates, certificate, sign)
+        if old.listeners != new.listeners:
+            self._listener_set = None
+            self._outdated |= self._wildcards.replace(ref, old.listeners, new.listeners)
+        self._count(new, 1)
+        self._count(old, -1)
         for name in old.names - new.names:
             if self._owners.get(name) == ref:
                 del self._owners[name]
@@ -178,6 +207,16 @@ class Configurator:
             if self._owners.get(f"upstream {upstream.name}", ref) == ref:
                 self._upstreams.pop(upstream.name, None)
         self._upstreams.update({upstream.name: upstream for upstream in new.upstreams})
+
+    def _count(self, contribution: Rendered, by: int) -> None:
+        """Count what common files must know of *contribution*."""
+        for host in contribution.hosts:
+            _count(self._lengths, len(host), by)
+        for certificate in contribution.certificates:
+            _count(self._certificates, certificate, by)
+        for listeners in contribution.listeners.values():
+            for listener in listeners:
+                _count(self._listeners, listener, by)
 
 
 def _count(counter: Counter[K], key: K, by: int) -> None:

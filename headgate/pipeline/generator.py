@@ -13,7 +13,7 @@ from headgate.pipeline.stopwatch import Stopwatch
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Injection, Renderer
 from headgate.resolve import Lowered
-from headgate.routes import RouteTable
+from headgate.routes import Listener, RouteTable
 from headgate.translate import Environment, Translated, translate
 from headgate.translate.naming import salt
 
@@ -36,6 +36,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         upstreams: its upstreams.
         names: the names that must be unique in all of nginx.
         salt: the end of its names, where its plain names belong to another resource.
+        listeners: where each of its hosts is served.
     """
 
     table: RouteTable
@@ -45,6 +46,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     upstreams: tuple[Upstream, ...] = ()
     names: frozenset[str] = frozenset()
     salt: str = ""
+    listeners: Mapping[str, frozenset[Listener]] = {}
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -139,6 +141,7 @@ def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ..
         upstreams=tuple(upstream for config in translated.configs for upstream in config.upstreams),
         names=translated.names,
         salt=suffix,
+        listeners=translated.listeners,
     )
 
 

@@ -123,7 +123,7 @@ class Pipeline:
             update = self._configuration.update(*self._split(keys))
             generated = self._changed(update) | self._touched(keys) | self._sharing(keys)
         with self._watch.stage("resolve"):
-            self._generate(sorted(generated), now)
+            self._generate(sorted(generated, key=self._wildcards_first), now)
         self._last = Generation(
             files=self._configurator.files(self._secrets.special_files()),
             env=self._configurator.env,
@@ -302,6 +302,10 @@ class Pipeline:
             known = self._configurator.get(ref)
             if known is None or known.wanted != lowered:
                 self._configurator.add_or_update(ref, lowered)
+
+    def _wildcards_first(self, ref: ObjectRef) -> tuple[bool, ObjectRef]:
+        """Order resources so that hosts which a wildcard covers are generated once."""
+        return not any(host.startswith("*.") for host in self._configuration.resources[ref].hosts), ref
 
     def _release(self, targets: frozenset[ObjectRef]) -> None:
         for target in targets:

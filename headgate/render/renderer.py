@@ -94,8 +94,16 @@ class Renderer:
             Injection: a value would not stay one argument.
         """
         text = self._render(HTTP, {"config": config})
-        fallback = self._standby(config)
-        return File(config.file, text, config.origin, fallback=fallback, claims=config.claims, within=config.place)
+        return File(
+            config.file,
+            text,
+            origin=config.origin,
+            fallback=self._standby(config),
+            claims=config.claims,
+            within=config.place,
+            opens=config.opens,
+            follows=config.follows,
+        )
 
     def _standby(self, config: HttpConfig) -> bytes | None:
         """Render what stands in the place of a file that nginx refuses; one that a server includes must be there."""

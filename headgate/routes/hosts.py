@@ -111,6 +111,8 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         listeners: where it answers, if not on the usual ports.
         tls: ``None`` for plain HTTP only.
         policies: who may ask.
+        covered: the listeners of a wildcard host that covers the name. Where this host is not served itself, that one
+            must not answer for it.
     """
 
     name: str
@@ -122,3 +124,4 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     listeners: tuple[Listener, ...] = ()
     tls: Tls | None = None
     policies: Policies = Policies()
+    covered: tuple[Listener, ...] = ()

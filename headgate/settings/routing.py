@@ -141,7 +141,8 @@ class RoutingSettings(Settings):
             directive="listen",
             context="server",
             example="8080,8888",
-            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason.",
+            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason. A host "
+            "that nobody serves there is answered as on the usual ports, and not by the first Ingress of the port.",
         ),
     ] = ()
     listen_ports_ssl: Annotated[
@@ -155,6 +156,7 @@ class RoutingSettings(Settings):
             directive="listen",
             context="server",
             example="8443",
-            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason.",
+            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason. A host "
+            "that nobody serves there is answered as on the usual ports, and not by the first Ingress of the port.",
         ),
     ] = ()

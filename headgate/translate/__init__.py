@@ -2,7 +2,8 @@
 
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated, translate
-from headgate.translate.main import translate_default_server, translate_main
+from headgate.translate.main import translate_main
+from headgate.translate.unserved import translate_default_server, translate_ports
 from headgate.translate.unsupported import unsupported_flags, unsupported_keys
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "translate",
     "translate_default_server",
     "translate_main",
+    "translate_ports",
     "unsupported_flags",
     "unsupported_keys",
 ]

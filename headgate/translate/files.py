@@ -22,14 +22,20 @@ from headgate.translate.upstreams import unreachable
 P = TypeVar("P", Upstream, LimitZone, Location)
 
 
-def config_files(draft: Draft, table: RouteTable, servers: Mapping[str, Server]) -> Iterator[HttpConfig]:
-    """Yield the files of *table*, whose *servers* (by host) were translated with *draft*."""
+def config_files(
+    draft: Draft, table: RouteTable, servers: Mapping[str, Server], unserved: Iterable[Server]
+) -> Iterator[HttpConfig]:
+    """Yield the files of *table*, whose *servers* (by host) were translated with *draft*.
+
+    *unserved* answer for its hosts on the usual ports where it does not serve them.
+    """
+    holder = (*(server for host, server in servers.items() if host), *unserved)
     upstreams = [draft.upstreams[name] for name in sorted(draft.upstreams)]
     shares = _by_origin(upstream for upstream in upstreams if not upstream.external)
     zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
     files = {member: naming.config_file(member, draft.suffix(member)) for member in table.members}
     for member, file in files.items():
-        named = tuple(server for host, server in servers.items() if host) if member == table.origin else ()
+        named = holder if member == table.origin else ()
         yield HttpConfig(
             file=file, origin=member, upstreams=tuple(shares[member]), zones=tuple(zones[member]), servers=named
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from headgate.ir.http import Certificate, HttpConfig, Server, Tls
 from headgate.problems import Problem
-from headgate.routes import Route, RouteTable, VirtualHost
+from headgate.routes import Listener, Route, RouteTable, VirtualHost
 from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
@@ -16,7 +18,7 @@ from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, error_page
 from headgate.translate.files import attached_mask, config_files
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
-from headgate.translate.listens import http2, listens
+from headgate.translate.listens import http2, listeners, listens
 from headgate.translate.locations import (
     ServerContext,
     asks_grpc,
@@ -28,14 +30,23 @@ from headgate.translate.locations import (
     translate_paths,
 )
 from headgate.translate.tls import redirects, translate_tls
+from headgate.translate.unserved import translate_unserved
 
 
 class Translated(msgspec.Struct, frozen=True, kw_only=True):
-    """What a resource becomes: files, entries of the certificate map, and Problems found on the way."""
+    """What a resource becomes.
+
+    Attributes:
+        configs: its files.
+        certificates: its entries of the certificate map.
+        problems: found on the way.
+        listeners: where each of its hosts is served.
+    """
 
     configs: tuple[HttpConfig, ...]
     certificates: tuple[Certificate, ...] = ()
     problems: tuple[Problem, ...] = ()
+    listeners: Mapping[str, frozenset[Listener]] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -54,8 +65,13 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
     """
     draft = Draft(env, salt, table.hosts)
     servers = {host.name: _server(draft, host) for host in table.hosts}
-    configs = tuple(config_files(draft, table, servers))
-    return Translated(configs=configs, certificates=tuple(draft.certificates), problems=tuple(draft.problems))
+    unserved, others = translate_unserved(env, table, servers.values(), salt)
+    return Translated(
+        configs=(*config_files(draft, table, servers, unserved), *others),
+        certificates=tuple(draft.certificates),
+        problems=tuple(draft.problems),
+        listeners={host: listeners(server) for host, server in servers.items()},
+    )
 
 
 def _server(draft: Draft, host: VirtualHost) -> Server:

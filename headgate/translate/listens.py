@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
+from headgate.ir.http import Server
+from headgate.routes import Listener
 from headgate.settings import Words
 from headgate.translate.environment import Environment
 
@@ -27,6 +30,16 @@ def _lines(env: Environment, ports: tuple[int, ...], *, default: bool, tls: bool
         yield Words((str(port), *flags))
         if env.ipv6:
             yield Words((f"[::]:{port}", *flags))
+
+
+def listeners(server: Server) -> frozenset[Listener]:
+    """Return where *server* listens; IPv4 and IPv6 always go together."""
+    return _listeners(server.listens)
+
+
+@lru_cache(maxsize=1024)
+def _listeners(lines: tuple[Words, ...]) -> frozenset[Listener]:
+    return frozenset(Listener(int(port), tls="ssl" in flags) for port, *flags in lines if port.isdigit())
 
 
 def http2(env: Environment) -> bool:

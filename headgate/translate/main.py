@@ -1,16 +1,12 @@
-"""What is said once: ``nginx.conf`` and the default server."""
+"""What is said once: ``nginx.conf``."""
 
 from __future__ import annotations
 
 from headgate.ir import latency
-from headgate.ir.http import HttpConfig, Location, Server, Tls
 from headgate.ir.main import Main
-from headgate.settings import NOTHING, Quoted, Words
-from headgate.translate import naming
+from headgate.settings import Quoted, Words
 from headgate.translate.environment import Environment
 from headgate.translate.headers import request_headers
-from headgate.translate.listens import http2, listens
-from headgate.translate.locations import health, server_variables
 
 BUCKET_OVERHEAD = 32
 """Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
@@ -51,26 +47,6 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         http_snippet=snippets.http_snippets,
         stream_snippet=snippets.stream_snippets,
     )
-
-
-def translate_default_server(env: Environment) -> HttpConfig:
-    """Translate the server that answers for hosts that nobody holds; it carries the shared TLS context."""
-    locations = [Location(path="/", answer=env.params.main.default_server_return, own=NOTHING)]
-    if env.health_uri:
-        locations.insert(0, health(env.health_uri))
-    server = Server(
-        name="_",
-        origin=None,
-        default=True,
-        listens=listens(env, (env.http_port,), (env.https_port,), default=True),
-        tls=Tls(reject=env.default_certificate is None),
-        http2=http2(env) and env.capabilities.http2_directive,
-        own=NOTHING,
-        locations=tuple(locations),
-        variables=server_variables(None) if env.resource_variables else (),
-        access_log_off=env.params.logging.default_server_access_log_off,
-    )
-    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(server,))
 
 
 def _access_log(env: Environment) -> Words:

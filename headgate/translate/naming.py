@@ -78,6 +78,11 @@ def _short(name: str, identity: str) -> str:
     return name[: LONGEST_FILE - len(end)] + end
 
 
+def port_file(port: int) -> str:
+    """Return the file of the default server of *port*, if that is not one of the usual ports."""
+    return f"{HTTP_FOLDER}/_listen-{port}.conf"
+
+
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:
     """Return ``<ns>-<ingress>-<host>-<service>-<port>``; ``_`` stands for no host and for a wildcard's star."""
     return f"{ref.namespace}-{ref.name}-{_spelled(host)}-{service}-{port}{suffix}"

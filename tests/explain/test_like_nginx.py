@@ -34,7 +34,7 @@ from tests.properties.cluster_objects import self_signed_pair
 from tests.simulated_cluster import flags
 from tests.waiting import wait_until
 
-SEEDS, URLS = (8, 10, 11, 33, 48, 56), 110
+SEEDS, URLS = (10, 11, 12, 19, 33, 36), 110
 LOCATIONS = 6
 """Different locations that each configuration's URLs must have reached, at least."""
 LOOPBACK = "127.0.0.1"
@@ -133,6 +133,8 @@ def annotations(chance: random.Random, ports: dict[str, int]) -> dict[str, str]:
         found["nginx.org/rewrite-target"] = chance.choice(["/new", "/new/$1", "/new?x=1"])
     if chance.random() < 0.2:
         found["nginx.org/listen-ports"] = str(ports["extra"])
+    if chance.random() < 0.2:
+        found["nginx.org/listen-ports-ssl"] = str(ports["extra-tls"])
     if chance.random() < 0.3:
         found["nginx.org/redirect-to-https"] = "true"
     if chance.random() < 0.3:
@@ -241,7 +243,7 @@ class MarkedNginx:
     def __init__(self, seed: int, binary: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
         self.folder.chmod(0o755)
-        names = ("http", "https", "extra", "tea", "coffee", "status")
+        names = ("http", "https", "extra", "extra-tls", "tea", "coffee", "status")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         objects = list(manifests(random.Random(seed), self.ports))
         rules = [rule for item in objects if item["kind"] == "Ingress" for rule in item["spec"]["rules"]]
@@ -337,7 +339,8 @@ def url(chance: random.Random, nginx: MarkedNginx) -> tuple[str, list[str]]:
     host = host.replace("*", chance.choice(["q", "q", "Q", "x.y"])) or chance.choice(ASKED_HOSTS)
     host = chance.choice([host, host, host, host.upper(), host.removesuffix(".") + "."])
     scheme = "http" if ".." in host else chance.choice(["http", "http", "https"])  # no TLS library sends such a name
-    port = f":{nginx.ports['extra']}" if scheme == "http" and chance.random() < 0.15 else ""
+    extra = nginx.ports["extra" if scheme == "http" else "extra-tls"]
+    port = f":{extra}" if chance.random() < 0.15 else ""
     query = chance.choice(["", "", "?", "?x=/a/../b", "?q=%2F&r"])
     headers = ["X-Forwarded-Proto: http"] if chance.random() < 0.05 else []
     headers += [LOGIN] if chance.random() < 0.5 else []

@@ -33,6 +33,8 @@ ANNOTATIONS: dict[str, list[str]] = {
     "nginx.org/basic-auth-secret": ["users", "cert"],
     "nginx.org/ssl-ciphers": ["HIGH", "HIGH;"],
     "nginx.org/grpc-services": ["tea"],
+    "nginx.org/listen-ports": ["8080", "8080,81", "80,8443"],
+    "nginx.org/listen-ports-ssl": ["8443", "8443,443"],
     "nginx.org/proxy-read-timeout": ["1s"],
     "nginx.org/server-snippets": ["deny all;"],
     "kubernetes.io/ingress.class": ["nginx", "other"],

@@ -1,5 +1,6 @@
 """What nginx gets depends on the objects that are there, never on how they came: in what order, in which batches."""
 
+from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from headgate.api import EndpointSlice, Ingress, Secret, Service, TopLevel
 from headgate.controller.gauges import count_roles
 from headgate.problems import ObjectRef
-from tests.nginx_lexer import directives
+from tests.nginx_lexer import Directive, directives
 from tests.properties.cluster_objects import OBJECTS, SECRETS, object_in, repeatable
 from tests.simulated_cluster import SimulatedCluster
 
@@ -51,6 +52,18 @@ def test_every_file_is_well_formed(objects: list[TopLevel]) -> None:
             directives(text.decode())
 
 
+def names_by_address(found: list[Directive]) -> Iterator[tuple[str, str]]:
+    """Yield each address on which a server listens, and its name."""
+    listens: list[str] = []
+    for at in found:
+        if at.name == "server":
+            listens = []
+        elif at.name == "listen":
+            listens.append(at.arguments[0])
+        elif at.name == "server_name":
+            yield from ((address, at.arguments[0]) for address in listens)
+
+
 @repeatable
 @given(st.lists(OBJECTS, max_size=10))
 def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
@@ -60,8 +73,9 @@ def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
     assert len(set(upstreams)) == len(upstreams)
     named = {at.arguments[0].split("//")[1].split("/")[0] for at in found if at.name in {"proxy_pass", "grpc_pass"}}
     assert named <= set(upstreams)
-    servers = [at.arguments[0] for at in found if at.name == "server_name"]
+    servers = list(names_by_address(found))
     assert len(set(servers)) == len(servers)
+    assert {address for address, _ in servers} == {address for address, name in servers if name == "_"}
     zones = {at.arguments[1].removeprefix("zone=").split(":")[0] for at in found if at.name == "limit_req_zone"}
     assert {at.arguments[0].removeprefix("zone=") for at in found if at.name == "limit_req"} <= zones
 

@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 
 from headgate.api import Ingress
 from headgate.ir import File, FileSet
-from headgate.nginx.isolate import Hold, changed, compose, gone
+from headgate.nginx.blame import Blame
+from headgate.nginx.isolate import Hold, changed, compose, culprits, gone
 from headgate.nginx.plan import Plan, plan
 from headgate.problems import ObjectRef
 
@@ -165,6 +166,36 @@ def test_a_host_that_went_to_another_object_is_not_kept_by_a_refused_one() -> No
     assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/b.conf": b"2"}
     alone = FileSet([owned("a", b"2", FIRST, "server b.test")])
     assert texts(compose(alone, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/a.conf": b"1"}
+
+
+def opening(name: str, port: int, origin: ObjectRef) -> File:
+    data = f"server {{ listen {port}; server_name {name}.test; }}".encode()
+    return File(f"conf.d/{name}.conf", data, origin, opens=frozenset({port}))
+
+
+def following(name: str, port: int, origin: ObjectRef | None = None) -> File:
+    return File(f"conf.d/{name}.conf", f"server {{ listen {port}; }}".encode(), origin, follows=port)
+
+
+def test_what_follows_a_port_is_there_as_long_as_somebody_opens_it() -> None:
+    own, beside = following("_listen-8080", 8080), following("b@8080", 8080, SECOND)
+    wanted = FileSet([opening("a", 8080, FIRST), opening("b", 80, SECOND), own, beside])
+    absent = compose(wanted, FileSet(), {FIRST: Hold.ABSENT})
+    assert set(absent) == {"conf.d/b.conf"}
+    both = FileSet([*wanted.values(), opening("c", 8080, Ingress.KIND.ref("default", "c"))])
+    assert set(compose(both, FileSet(), {FIRST: Hold.ABSENT})) == set(both) - {"conf.d/a.conf"}
+
+
+def test_last_good_files_bring_back_what_follows_their_port() -> None:
+    good = FileSet([opening("a", 8080, FIRST), following("_listen-8080", 8080), following("b@8080", 8080, SECOND)])
+    wanted = FileSet([opening("a", 9090, FIRST), following("_listen-9090", 9090)])
+    assert set(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/a.conf", "conf.d/_listen-8080.conf"}
+
+
+def test_a_port_that_cannot_be_opened_is_the_fault_of_who_opens_it_and_not_of_who_follows() -> None:
+    found = FileSet([opening("a", 8080, FIRST), following("_listen-8080", 8080), following("b@8080", 8080, SECOND)])
+    reason = Blame(message="bind() to 0.0.0.0:8080 failed (98: Address already in use)", address="0.0.0.0:8080")
+    assert culprits(reason, found, ORIGINS) == [FIRST]
 
 
 def test_last_good_files_do_not_outlive_the_secret_that_they_read() -> None:

@@ -1,0 +1,110 @@
+"""What answers where no resource does: the default server of each port, and hosts on ports that only a wildcard has.
+
+nginx gives a name that no server of a port has to its default server, which is the first one read if none says that it
+is (https://nginx.org/en/docs/http/request_processing.html); and a name that is served on other ports to the wildcard
+that covers it (https://nginx.org/en/docs/http/server_names.html). Neither may reach somebody's backend.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+
+from headgate.ir.http import HttpConfig, Location, Server, Tls
+from headgate.routes import Listener, RouteTable
+from headgate.settings import NOTHING, Words
+from headgate.translate import naming
+from headgate.translate.environment import Environment
+from headgate.translate.listens import http2, listeners, listens
+from headgate.translate.locations import health, server_variables
+
+_DEFAULT_LISTEN = re.compile(r"\blisten\s+(?:\*:|0\.0\.0\.0:|\[::\]:)?(\d+)\s[^;]*\bdefault(?:_server)?\b")
+
+
+def translate_default_server(env: Environment) -> HttpConfig:
+    """Translate the server that answers for hosts that nobody holds; it carries the shared TLS context."""
+    lines = listens(env, (env.http_port,), (env.https_port,), default=True)
+    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(_default_server(env, lines, tls=True),))
+
+
+def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[HttpConfig]:
+    """Translate the default server of each further port among *found*, in order.
+
+    A port on which anybody speaks TLS speaks TLS for everybody, as nginx has it. One that has a default server in the
+    http-snippets gets none here.
+    """
+    taken = {env.http_port, env.https_port, *map(int, _DEFAULT_LISTEN.findall(env.params.snippets.http_snippets or ""))}
+    ports = {listener.port for listener in found} - taken
+    secure = {listener.port for listener in found if listener.tls}
+    for port in sorted(ports):
+        tls = port in secure
+        lines = listens(env, () if tls else (port,), (port,) if tls else (), default=True)
+        server = _default_server(env, lines, tls=tls)
+        yield HttpConfig(file=naming.port_file(port), origin=None, servers=(server,), follows=port)
+
+
+def translate_unserved(
+    env: Environment, table: RouteTable, servers: Iterable[Server], salt: str
+) -> tuple[tuple[Server, ...], list[HttpConfig]]:
+    """Translate the answers for hosts of *table* on ports where only a wildcard that covers them is served.
+
+    Args:
+        env: what every resource shares.
+        table: the routes of a resource.
+        servers: the servers of its hosts, in their order.
+        salt: the end of its names.
+
+    Returns:
+        those on the usual ports, and a file for each other port, which is there only while somebody opens that port.
+    """
+    found: defaultdict[int, list[Server]] = defaultdict(list)
+    for host, server in zip(table.hosts, servers, strict=True):
+        own = {listener.port for listener in listeners(server)}
+        for listener in host.covered:
+            if listener.port not in own:
+                found[listener.port].append(_unserved(env, host.name, listener))
+    usual = (*found.pop(env.http_port, ()), *found.pop(env.https_port, ()))
+    return usual, [
+        HttpConfig(
+            file=naming.config_file(table.origin, f"{salt}@{port}"),
+            origin=table.origin,
+            servers=tuple(servers),
+            follows=port,
+        )
+        for port, servers in sorted(found.items())
+    ]
+
+
+def _unserved(env: Environment, name: str, listener: Listener) -> Server:
+    port = (listener.port,)
+    return Server(
+        name=name,
+        origin=None,
+        listens=listens(env, () if listener.tls else port, port if listener.tls else ()),
+        tls=Tls(reject=True) if listener.tls else None,
+        own=NOTHING,
+        locations=(_unknown(env),),
+        variables=server_variables(None) if env.resource_variables else (),
+        access_log_off=env.params.logging.default_server_access_log_off,
+    )
+
+
+def _default_server(env: Environment, lines: tuple[Words, ...], *, tls: bool) -> Server:
+    return Server(
+        name="_",
+        origin=None,
+        default=True,
+        listens=lines,
+        tls=Tls(reject=env.default_certificate is None) if tls else None,
+        # Of a connection nginx knows the default server first: without it, no host of the port speaks HTTP/2.
+        http2=http2(env) and env.capabilities.http2_directive,
+        own=NOTHING,
+        locations=(*((health(env.health_uri),) if env.health_uri else ()), _unknown(env)),
+        variables=server_variables(None) if env.resource_variables else (),
+        access_log_off=env.params.logging.default_server_access_log_off,
+    )
+
+
+def _unknown(env: Environment) -> Location:
+    return Location(path="/", answer=env.params.main.default_server_return, own=NOTHING)
