@@ -30,6 +30,7 @@ from headgate.k8s.errors import (
     Invalid,
     K8sError,
     NotFound,
+    Outage,
     Unreachable,
 )
 
@@ -79,8 +80,8 @@ class Client:
         self._auth = auth or authenticator(config)
         self._session: aiohttp.ClientSession | None = None
         self._context: tuple[bytes, ssl.SSLContext] | None = None
-        self._outage = ""
-        """Why the last request was not answered, empty if it was."""
+        self._outage: Outage | None = None
+        """Why the last request was not answered, ``None`` if it was."""
 
     @property
     def config(self) -> ClusterConfig:
@@ -220,18 +221,20 @@ class Client:
                     raise refusal(response.status, await response.read(), response.headers)
                 if "html" in response.headers.get("Content-Type", ""):
                     raise BadAnswer(_not_kubernetes(response.status, await response.read()))
-                self._outage = ""
+                self._outage = None
                 yield response
             finally:
                 response.release()
 
     @contextlib.contextmanager
     def _noted(self) -> Iterator[None]:
-        """Mark an outage that is known already: every watch meets it, and one log line is enough."""
+        """Have all requests that fail in the same way share one Outage."""
         try:
             yield
         except Unreachable as error:
-            error.known, self._outage = self._outage == str(error), str(error)
+            if self._outage is None or self._outage.text != error.outage.text:
+                self._outage = error.outage
+            error.outage = self._outage
             raise
 
     async def _authenticated(self, call: _Call) -> aiohttp.ClientResponse:

@@ -32,6 +32,20 @@ class AuthError(K8sError):
     """There are no credentials, or the server refused them twice."""
 
 
+class Outage:
+    """A time without answers: every watch meets it, and one log line is enough."""
+
+    def __init__(self, text: str) -> None:
+        """Begin with what the first request met."""
+        self.text = text
+        self._told = False
+
+    def tell(self) -> bool:
+        """Return whether nobody has logged it yet; the caller does."""
+        told, self._told = self._told, True
+        return not told
+
+
 class Unreachable(K8sError):
     """There was no usable answer; a repetition may help."""
 
@@ -39,8 +53,8 @@ class Unreachable(K8sError):
         """Keep the seconds of the header Retry-After, if there was one."""
         super().__init__(message)
         self.retry_after = retry_after
-        self.known = False
-        """Whether the last request failed in the same way, so that it is no news about the server."""
+        self.outage = Outage(message)
+        """What all requests share that fail in the same way, until one is answered."""
 
 
 class BadAnswer(K8sError):

@@ -236,7 +236,7 @@ class Informer(Generic[M]):
             self._version = ""
         if (text := str(error)) != self._said:
             self._said = text
-            known = isinstance(error, Unreachable) and error.known
+            known = isinstance(error, Unreachable) and not error.outage.tell()
             self._level = logging.DEBUG if known else logging.WARNING
             log.log(self._level, "informer failed", extra={"fields": {"informer": self.name, "error": text}})
         await self._pause(delay)

@@ -121,11 +121,11 @@ async def test_an_outage_is_described_in_the_systems_words_and_recognized_the_se
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     async with Client(ClusterConfig(server=f"{scheme}://127.0.0.1:{port}")) as client:
-        for known in (False, True):
+        for news in (True, False):
             with pytest.raises(Unreachable) as caught:
                 await client.request("GET", "/version")
             assert str(caught.value) == f"{scheme}://127.0.0.1:{port} cannot be reached: Connection refused"
-            assert caught.value.known == known
+            assert caught.value.outage.tell() == news
 
 
 async def test_an_outage_is_news_again_after_an_answer(server: ApiServer, client: Client) -> None:
@@ -136,7 +136,7 @@ async def test_an_outage_is_news_again_after_an_answer(server: ApiServer, client
         try:
             await client.get(Pod.KIND, "ours", "x")
         except Unreachable as error:
-            news.append(not error.known)
+            news.append(error.outage.tell())
         except NotFound:
             await client.request("GET", Pod.KIND.path("ours"))
     assert news == [True, False, True]
