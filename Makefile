@@ -26,8 +26,8 @@ test: dev ## Run all tests that need no cluster; ARGS="-k name" is passed to pyt
 	$(BIN)/pytest -m "not e2e" $(ARGS)
 
 .PHONY: nightly
-nightly: dev ## Try 20,000 hostile values on all knobs (minutes); SEED=2 takes others
-	HEADGATE_KNOB_VALUES=160 HEADGATE_KNOB_SEED=$(or $(SEED),1) $(BIN)/pytest tests/properties/test_registry.py $(ARGS)
+nightly: dev ## Try 20,000 hostile values on all settings (minutes); SEED=2 takes others
+	HEADGATE_SETTING_VALUES=160 HEADGATE_SETTING_SEED=$(or $(SEED),1) $(BIN)/pytest tests/properties/test_registry.py $(ARGS)
 
 .PHONY: check
 check: lint types imports spelling docs-check ## Run every check that is not a test

@@ -299,7 +299,7 @@ def _flag(declaration: Declaration) -> Schema:
 def _entries() -> Schema:
     """Return the schema of the ConfigMap; unknown keys are allowed and reported by an event, as without the chart."""
     text = {"$ref": "#/$defs/text"}
-    known = {key: {"description": field.setting.doc} | text for key, field in sorted(REGISTRY.keys.items())}
+    known = {key: {"description": field.spec.doc} | text for key, field in sorted(REGISTRY.keys.items())}
     return {"type": "object", "properties": known, "additionalProperties": text, "default": {}}
 
 

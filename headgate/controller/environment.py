@@ -14,7 +14,7 @@ from headgate.settings import Words
 from headgate.translate import Environment
 
 GATES = ("enable_snippets", "enable_directive_autoadjust")
-"""Flags that knobs ask for."""
+"""Flags that settings ask for."""
 
 
 def environment(  # noqa: PLR0913 - the flags, and what was found out about the machine

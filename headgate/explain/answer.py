@@ -35,7 +35,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """The value of a knob where the request is answered.
+    """The value of a setting where the request is answered.
 
     Attributes:
         name: the ConfigMap key, which is the annotation without its prefix.
@@ -153,7 +153,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         status: where nginx answers by itself.
         target: where a redirect leads.
         steps: what happens before a backend is asked, in order.
-        settings: every knob in force where the request is answered.
+        settings: every setting in force where the request is answered.
         nearby: what is wrong with the Ingresses of that host, and with the ConfigMap.
         hints: what may have been meant, and what this answer cannot know.
     """

@@ -21,11 +21,11 @@ _CAPTURE = re.compile(r"\$([0-9])")
 
 def redirect_step(context: RequestContext, redirect: Redirect, *, ends: bool) -> Step:
     """Return a redirect of the server's as a step; it *ends* the request where its condition is met."""
-    knob, condition = {
+    setting, condition = {
         "$scheme": ("ssl_redirect", "the request came in plain HTTP"),
         "$http_x_forwarded_proto": ("redirect_to_https", "X-Forwarded-Proto says http"),
     }[redirect.variable]
-    because = tuple(described(one(context, name)) for name in (knob, "http_redirect_code"))
+    because = tuple(described(one(context, name)) for name in (setting, "http_redirect_code"))
     status = redirect.code if ends else None
     return Step(f"{redirect.code} to {redirect.url}, if {condition}", because, redirects=True, status=status)
 

@@ -1,4 +1,4 @@
-"""Where the value of each knob comes from: the layers that ``translate`` lays over each other, asked one by one."""
+"""Where the value of each setting comes from: the layers that ``translate`` lays over each other, asked one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from headgate.explain.answer import InForce, Origin
 from headgate.explain.context import RequestContext
 from headgate.routes import Layer
-from headgate.settings import REGISTRY, ConfigParams, Field, Header, Role, Words
+from headgate.settings import REGISTRY, ConfigParams, Header, Role, Setting, Words
 from headgate.translate.headers import HSTS_VARIABLE, NOTHING
 
 _NGINX_HANDS_DOWN = {
@@ -20,7 +20,7 @@ _NGINX_HANDS_DOWN = {
     "proxy_redirect_to": "proxy_redirect",
     "custom_http_errors": "error_page",
 }
-"""Knobs that a location takes from its server where it says nothing itself, and the part of ``ir`` that shows it."""
+"""Settings that a location takes from its server where it says nothing itself, and the part of ``ir`` that shows it."""
 _FOLLOWS_HOST = frozenset({"add_header"})
 """Settings of a host that count for attached objects too, although they are the host's own in every other way."""
 _KINDS = {Role.REGULAR: "annotation", Role.MASTER: "master", Role.MINION: "minion"}
@@ -32,32 +32,32 @@ class _Source(msgspec.Struct, frozen=True):
     kind: str
     layer: Layer
 
-    def origin(self, field: Field) -> Origin:
+    def origin(self, field: Setting) -> Origin:
         return Origin(self.kind, self.layer.origin.key, self.layer.overrides.keys.get(field.name, ""))
 
-    def value(self, field: Field) -> tuple[Any] | None:
+    def value(self, field: Setting) -> tuple[Any] | None:
         """Return what is said of *field*, in a tuple of its own, ``None`` if nothing is."""
         said = self.layer.overrides.said
         return (said[field.name],) if field.name in said else None
 
 
 _FIELDS = {field.name: field for field in reversed(REGISTRY.fields)}
-"""Each knob once; of two spellings the first declared, which is the proper one."""
+"""Each setting once; of two spellings the first declared, which is the proper one."""
 
 
 def in_force(context: RequestContext) -> tuple[InForce, ...]:
-    """Return every knob that means something at *context*, with its value and where that comes from."""
+    """Return every setting that means something at *context*, with its value and where that comes from."""
     return tuple(
         one(context, name) for name in reversed(_FIELDS) if _meant(_FIELDS[name], _values(context, _FIELDS[name])[0])
     )
 
 
 def one(context: RequestContext, name: str) -> InForce:
-    """Return the knob of the field *name* at *context* (KeyError for a name that no knob has)."""
+    """Return the setting of the field *name* at *context* (KeyError for a name that no setting has)."""
     field = _FIELDS[name]
     params, over = _values(context, field)
     value = _response_headers(context) if name == "add_header" else getattr(getattr(params, field.group), name)
-    return InForce(field.setting.key, spelled(field, value), _origins(over, field, value), field.annotation)
+    return InForce(field.spec.key, spelled(field, value), _origins(over, field, value), field.annotation)
 
 
 def described(setting: InForce) -> str:
@@ -71,7 +71,7 @@ def whence(origin: Origin) -> str:
     return words.get(origin.kind) or f"{origin.kind} {origin.object}"
 
 
-def _values(context: RequestContext, field: Field) -> tuple[ConfigParams, list[_Source]]:
+def _values(context: RequestContext, field: Setting) -> tuple[ConfigParams, list[_Source]]:
     """Return the values that hold for *field* at *context*, and the layers that they were made of, lowest first."""
     config_map = context.view.config_map
     below = [_Source("configmap", config_map)] if config_map else []
@@ -87,7 +87,7 @@ def _values(context: RequestContext, field: Field) -> tuple[ConfigParams, list[_
     return place.params, below + [_Source(_KINDS[layer.role], layer) for layer in layers]
 
 
-def _origins(over: Sequence[_Source], field: Field, value: Any) -> tuple[Origin, ...]:
+def _origins(over: Sequence[_Source], field: Setting, value: Any) -> tuple[Origin, ...]:
     """Return who said *value*: the topmost layer with just this, else all who said a part of a list."""
     for layer in reversed(over):
         if layer.value(field) == (value,):
@@ -111,16 +111,16 @@ def _response_headers(context: RequestContext) -> tuple[Header, ...]:
     return tuple(header for header in found if header != NOTHING and header.value != HSTS_VARIABLE)
 
 
-def _meant(field: Field, params: ConfigParams) -> bool:
+def _meant(field: Setting, params: ConfigParams) -> bool:
     """Whether *field* has a meaning: one that needs companions has none without them."""
     if field.group == "limits":
         return bool(params.limits.limit_req_rate)
-    needed = field.setting.requires.split(", ")
-    companions = [other for other in _FIELDS.values() if other.setting.key in needed]
+    needed = field.spec.requires.split(", ")
+    companions = [other for other in _FIELDS.values() if other.spec.key in needed]
     return all(getattr(getattr(params, other.group), other.name) for other in companions)
 
 
-def spelled(field: Field, value: Any) -> str:
+def spelled(field: Setting, value: Any) -> str:
     """Return *value* on one line, as users would write it; empty where nginx's own default holds."""
     if value is None:
         return "round_robin" if field.name == "lb_method" else ""

@@ -11,7 +11,7 @@ import msgspec
 from headgate.explain.question import BadQuestion
 from headgate.flags import Declaration, printed
 from headgate.options import DECLARED, DECLINED
-from headgate.settings import INCUMBENT, REGISTRY, Field, Where
+from headgate.settings import INCUMBENT, REGISTRY, Setting, Where
 from headgate.settings.declined import declined
 from headgate.settings.docs import SETS
 
@@ -45,7 +45,7 @@ def entry(place: str, name: str) -> Entry:
     if place == "annotation" and "/" not in name:
         name = INCUMBENT.prefix + name
     if field := known.get(name):
-        return Entry(place, name, field.setting.doc, dict(_rows(field, place)))
+        return Entry(place, name, field.spec.doc, dict(_rows(field, place)))
     if place == "annotation" and name in INCUMBENT.structural:
         return Entry(place, name, INCUMBENT.structural[name])
     if reason := declined(place, name):
@@ -57,9 +57,9 @@ def _spoken(place: str) -> str:
     return "ConfigMap key" if place == "configmap" else place
 
 
-def _rows(field: Field, place: str) -> Iterator[tuple[str, str]]:
-    """Yield what is known of a knob, label by label."""
-    setting = field.setting
+def _rows(field: Setting, place: str) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a setting, label by label."""
+    setting = field.spec
     here = Where.CONFIGMAP if place == "configmap" else Where.ANNOTATION
     yield "value", field.parse.words.replace("`", "")
     if field.unit:
@@ -85,22 +85,22 @@ def _rows(field: Field, place: str) -> Iterator[tuple[str, str]]:
         yield "differs", setting.differs
 
 
-def _default(field: Field, place: str) -> str:
-    if place == "annotation" and field.setting.key in REGISTRY.keys:
+def _default(field: Setting, place: str) -> str:
+    if place == "annotation" and field.spec.key in REGISTRY.keys:
         return f"what the ConfigMap says, else {field.usual or 'that of nginx'}"
     return field.usual or "that of nginx, or nothing"
 
 
-def _example(field: Field, place: str) -> str:
-    key = field.annotation if place == "annotation" else field.setting.key
+def _example(field: Setting, place: str) -> str:
+    key = field.annotation if place == "annotation" else field.spec.key
     return f'{key}: "{field.example}"' if "\n" not in field.example else f"{key}: |\n{field.example}"
 
 
-def _elsewhere(field: Field, place: str) -> str:
-    """Return where else the knob may stand."""
-    if Where.BOTH not in field.setting.where:
+def _elsewhere(field: Setting, place: str) -> str:
+    """Return where else the setting may stand."""
+    if Where.BOTH not in field.spec.where:
         return ""
-    return f"ConfigMap key {field.setting.key}" if place == "annotation" else f"annotation {field.annotation}"
+    return f"ConfigMap key {field.spec.key}" if place == "annotation" else f"annotation {field.annotation}"
 
 
 def _flag(name: str) -> Entry:

@@ -21,7 +21,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         user: the workers' user when the master is root.
-        settings: every knob's value.
+        settings: every setting's value.
         request_headers: sent to every backend whose location does not say otherwise.
         latency_name: the format of the latency log, empty without latency metrics; ``latency_format`` is its text,
             ``latency_variable`` the upstream's name in it, ``latency_log`` where it goes.

@@ -127,16 +127,16 @@ class LatencyReceiver:
             self.malformed += 1
 
 
-def raise_queue(knob: Path = QUEUE_KNOB) -> int:
-    """Raise *knob* to ``QUEUE`` where that is allowed; return what it says now, 0 if it cannot be read."""
+def raise_queue(setting: Path = QUEUE_KNOB) -> int:
+    """Raise *setting* to ``QUEUE`` where that is allowed; return what it says now, 0 if it cannot be read."""
     try:
-        length = int(knob.read_text())
+        length = int(setting.read_text())
     except (OSError, ValueError):
         return 0
     if length >= QUEUE:
         return length
     try:
-        knob.write_text(str(QUEUE))
+        setting.write_text(str(QUEUE))
     except OSError:
         log.warning(
             "upstream latencies will be incomplete under load: the sysctl net.unix.max_dgram_qlen is too small",

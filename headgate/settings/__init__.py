@@ -1,4 +1,4 @@
-"""Every knob users turn, declared once: ConfigMap keys and annotations, their types, defaults and meaning."""
+"""Every setting users turn, declared once: ConfigMap keys and annotations, their types, defaults and meaning."""
 
 from headgate.settings.config_params import (
     GROUPS,
@@ -10,7 +10,7 @@ from headgate.settings.dialect import HANDED_DOWN, INCUMBENT, Dialect, Role, Sco
 from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit
 from headgate.settings.reading import overlay, read_annotations, read_configmap, read_keys
-from headgate.settings.registry import Delta, Field, Registry, Setting, Settings, Where
+from headgate.settings.registry import Delta, Registry, Setting, Settings, SettingSpec, Where
 from headgate.settings.values import (
     Duration,
     Header,
@@ -24,8 +24,34 @@ from headgate.settings.values import (
 )
 
 __all__ = [
-    "GROUPS", "HANDED_DOWN", "INCUMBENT", "NOTHING", "REGISTRY", "ConfigParams", "Delta", "Dialect", "Duration",
-    "Field", "Header", "HeaderName", "Offset", "Overrides", "Quoted", "Registry", "Role", "Scope", "Seconds", "Setting",
-    "Settings", "Size", "Snippet", "Unfit", "Where", "Words", "overlay", "read_annotations", "read_configmap",
+    "GROUPS",
+    "HANDED_DOWN",
+    "INCUMBENT",
+    "NOTHING",
+    "REGISTRY",
+    "ConfigParams",
+    "Delta",
+    "Dialect",
+    "Duration",
+    "Header",
+    "HeaderName",
+    "Offset",
+    "Overrides",
+    "Quoted",
+    "Registry",
+    "Role",
+    "Scope",
+    "Seconds",
+    "Setting",
+    "SettingSpec",
+    "Settings",
+    "Size",
+    "Snippet",
+    "Unfit",
+    "Where",
+    "Words",
+    "overlay",
+    "read_annotations",
+    "read_configmap",
     "read_keys",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, dns_name
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, plain_text
 
 _QUOTABLE = re.compile(r'["\\]')
@@ -30,7 +30,7 @@ class AuthSettings(Settings):
 
     basic_auth_secret: Annotated[
         str | None,
-        knob(
+        setting(
             "basic-auth-secret",
             "Secret of type nginx.org/htpasswd, in the namespace of the Ingress.",
             Scope.OWN,
@@ -42,7 +42,7 @@ class AuthSettings(Settings):
     ] = None
     basic_auth_realm: Annotated[
         Quoted,
-        knob(
+        setting(
             "basic-auth-realm",
             "What the browser shows when it asks.",
             Scope.OWN,

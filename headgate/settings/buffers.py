@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from headgate.settings.parsers import accepts
-from headgate.settings.registry import Settings, knob
+from headgate.settings.registry import Settings, setting
 from headgate.settings.values import Buffers, Size
 
 PAGE = Size("4k")
@@ -30,10 +30,10 @@ def optional_size(text: str) -> Size | None:
 class BufferSettings(Settings):
     """How much of an answer nginx holds; without a value nginx's own default holds."""
 
-    proxy_buffering: Annotated[bool, knob("proxy-buffering", "Whether answers are buffered.")] = True
+    proxy_buffering: Annotated[bool, setting("proxy-buffering", "Whether answers are buffered.")] = True
     proxy_buffers: Annotated[
         Buffers | None,
-        knob(
+        setting(
             "proxy-buffers",
             "Number and size of the buffers of one answer, such as 8 4k.",
             differs="Sizes that nginx would refuse together are left out and said, or adjusted where the flag asks; "
@@ -42,7 +42,7 @@ class BufferSettings(Settings):
     ] = None
     proxy_buffer_size: Annotated[
         Size | None,
-        knob(
+        setting(
             "proxy-buffer-size",
             "Buffer for the first part (the headers) of an answer.",
             directive="proxy_buffer_size, grpc_buffer_size",
@@ -50,7 +50,7 @@ class BufferSettings(Settings):
     ] = None
     proxy_busy_buffers_size: Annotated[
         Size | None,
-        knob(
+        setting(
             "proxy-busy-buffers-size",
             "Part of the buffers that may be busy sending to the client.",
             parse=optional_size,
@@ -61,7 +61,7 @@ class BufferSettings(Settings):
     ] = None
     proxy_max_temp_file_size: Annotated[
         Size | None,
-        knob(
+        setting(
             "proxy-max-temp-file-size",
             "Largest temporary file for an answer; 0 turns files off.",
             example="256m",

@@ -8,7 +8,7 @@ from typing import Annotated
 from headgate.problems import show
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, listed, matching
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Duration
 
 
@@ -29,11 +29,11 @@ class ClientSettings(Settings):
     """What nginx believes about clients."""
 
     keepalive_timeout: Annotated[
-        Duration, knob("keepalive-timeout", "How long an idle client may stay.", Scope.SERVER, Where.CONFIGMAP)
+        Duration, setting("keepalive-timeout", "How long an idle client may stay.", Scope.SERVER, Where.CONFIGMAP)
     ] = Duration("75s")
     keepalive_requests: Annotated[
         int,
-        knob(
+        setting(
             "keepalive-requests",
             "Requests on one connection.",
             Scope.SERVER,
@@ -44,7 +44,7 @@ class ClientSettings(Settings):
     ] = 1000
     proxy_protocol: Annotated[
         bool,
-        knob(
+        setting(
             "proxy-protocol",
             "Listeners expect the PROXY protocol.",
             Scope.SERVER,
@@ -55,7 +55,7 @@ class ClientSettings(Settings):
     ] = False
     real_ip_header: Annotated[
         str | None,
-        knob(
+        setting(
             "real-ip-header",
             "Header with the client's address, or proxy_protocol.",
             Scope.SERVER,
@@ -66,7 +66,7 @@ class ClientSettings(Settings):
     ] = None
     set_real_ip_from: Annotated[
         tuple[str, ...],
-        knob(
+        setting(
             "set-real-ip-from",
             "Proxies that are believed.",
             Scope.SERVER,
@@ -76,5 +76,5 @@ class ClientSettings(Settings):
         ),
     ] = ()
     real_ip_recursive: Annotated[
-        bool, knob("real-ip-recursive", "Skip believed addresses in the header.", Scope.SERVER, Where.CONFIGMAP)
+        bool, setting("real-ip-recursive", "Skip believed addresses in the header.", Scope.SERVER, Where.CONFIGMAP)
     ] = False

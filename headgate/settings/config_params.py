@@ -1,4 +1,4 @@
-"""ConfigParams: every group together, the effective value of every knob at one place."""
+"""ConfigParams: every group together, the effective value of every setting at one place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from headgate.settings.upstream import ServiceSettings, UpstreamSettings
 
 
 class ConfigParams(Settings):
-    """The effective value of every knob at one place: the whole, a host or a location."""
+    """The effective value of every setting at one place: the whole, a host or a location."""
 
     proxy: ProxySettings = ProxySettings()
     buffers: BufferSettings = BufferSettings()

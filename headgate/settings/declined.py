@@ -1,4 +1,4 @@
-"""Knobs of the incumbent that Headgate does not have, each with the reason that users are told."""
+"""Settings of the incumbent that Headgate does not have, each with the reason that users are told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Outlook(enum.Enum):
 
 
 class Absence(msgspec.Struct, frozen=True):
-    """Why a knob does nothing; the reason completes the sentence "'value' is …"."""
+    """Why a setting does nothing; the reason completes the sentence "'value' is …"."""
 
     outlook: Outlook
     reason: str

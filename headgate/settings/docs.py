@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from headgate.settings.config_params import GROUPS, REGISTRY
 from headgate.settings.declined import absences
 from headgate.settings.dialect import INCUMBENT, Scope
-from headgate.settings.registry import Field, Where
+from headgate.settings.registry import Setting, Where
 
 PREFIX = INCUMBENT.prefix
 
@@ -55,9 +55,9 @@ def annotations_markdown() -> str:
     """Return the reference page of all annotations, those that are not there included."""
     titles = ("Annotation", "Meaning", "Value", "Default", "In a set", "nginx", "Example")
 
-    def cells(key: str, field: Field) -> tuple[str, ...]:
-        default = "*ConfigMap*" if field.setting.key in REGISTRY.keys else code(field.usual)
-        meaning, sets = _meaning(field, Where.ANNOTATION), SETS[field.setting.scope]
+    def cells(key: str, field: Setting) -> tuple[str, ...]:
+        default = "*ConfigMap*" if field.spec.key in REGISTRY.keys else code(field.usual)
+        meaning, sets = _meaning(field, Where.ANNOTATION), SETS[field.spec.scope]
         return code(key), meaning, _value(field), default, sets, _nginx(field), code(field.example)
 
     tables = _by_group(REGISTRY.annotations, titles, cells)
@@ -70,8 +70,8 @@ def configmap_markdown() -> str:
     """Return the reference page of all ConfigMap keys, those that are not there included."""
     titles = ("Key", "Meaning", "Value", "Default", "Annotation", "nginx", "Example")
 
-    def cells(key: str, field: Field) -> tuple[str, ...]:
-        meaning, other = _meaning(field, Where.CONFIGMAP), "yes" if Where.ANNOTATION in field.setting.where else "no"
+    def cells(key: str, field: Setting) -> tuple[str, ...]:
+        meaning, other = _meaning(field, Where.CONFIGMAP), "yes" if Where.ANNOTATION in field.spec.where else "no"
         return code(key), meaning, _value(field), code(field.usual), other, _nginx(field), code(field.example)
 
     tables = _by_group(REGISTRY.keys, titles, cells)
@@ -79,9 +79,9 @@ def configmap_markdown() -> str:
 
 
 def differences(place: Where) -> Iterator[tuple[str, str]]:
-    """Yield the key of each knob of *place* that differs from the incumbent's, and how."""
+    """Yield the key of each setting of *place* that differs from the incumbent's, and how."""
     known = REGISTRY.annotations if place is Where.ANNOTATION else REGISTRY.keys
-    yield from ((key, field.setting.differs) for key, field in sorted(known.items()) if field.setting.differs)
+    yield from ((key, field.spec.differs) for key, field in sorted(known.items()) if field.spec.differs)
 
 
 def table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -101,7 +101,7 @@ def cell(text: str) -> str:
 
 
 def _by_group(
-    known: Mapping[str, Field], titles: tuple[str, ...], cells: Callable[[str, Field], tuple[str, ...]]
+    known: Mapping[str, Setting], titles: tuple[str, ...], cells: Callable[[str, Setting], tuple[str, ...]]
 ) -> Iterator[str]:
     """Yield a heading and a table for each group that has something in *known*."""
     for group, model in GROUPS.items():
@@ -116,21 +116,21 @@ def _absent(place: str, title: str) -> list[str]:
     return ["## Known and not there", "", *table((title, "Outlook", "Why"), rows)]
 
 
-def _value(field: Field) -> str:
+def _value(field: Setting) -> str:
     unit = f" ({field.unit})" if field.unit else ""
     return f"{cell(field.parse.words)}{unit}"
 
 
-def _nginx(field: Field) -> str:
+def _nginx(field: Setting) -> str:
     if not field.directive:
         return field.context
     directives = ", ".join(code(word) for word in field.directive.split(", "))
     return f"{directives} in {field.context}"
 
 
-def _meaning(field: Field, place: Where) -> str:
-    """Return what the knob does, what it needs at *place*, and where it differs."""
-    setting, prefix = field.setting, PREFIX if place is Where.ANNOTATION else ""
+def _meaning(field: Setting, place: Where) -> str:
+    """Return what the setting does, what it needs at *place*, and where it differs."""
+    setting, prefix = field.spec, PREFIX if place is Where.ANNOTATION else ""
     needs = [code(prefix + key) for key in setting.requires.split(", ") if key]
     if setting.gate and place in setting.gated:
         needs.append(code(f"-{setting.gate}"))

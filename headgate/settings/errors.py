@@ -7,7 +7,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 
 _CLASS = re.compile(r"[45]xx")
 LEAST, MOST = 300, 599
@@ -38,7 +38,7 @@ class ErrorSettings(Settings):
 
     custom_http_errors: Annotated[
         tuple[int, ...],
-        knob(
+        setting(
             "custom-http-errors",
             "Statuses for which clients get the page of spec.defaultBackend (of the master's in a mergeable set); the "
             "backend is told the status in X-Code and the URI in X-Original-URI.",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import choice, listed, number
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Header, HeaderName
 
 _names = listed(HeaderName.parse, "header names")
@@ -17,7 +17,7 @@ class HeaderSettings(Settings):
 
     proxy_hide_headers: Annotated[
         tuple[HeaderName, ...],
-        knob(
+        setting(
             "proxy-hide-headers",
             "Headers of backends that clients do not see.",
             Scope.SERVER,
@@ -29,7 +29,7 @@ class HeaderSettings(Settings):
     ] = ()
     proxy_pass_headers: Annotated[
         tuple[HeaderName, ...],
-        knob(
+        setting(
             "proxy-pass-headers",
             "Headers that nginx hides by itself, passed on.",
             Scope.SERVER,
@@ -41,7 +41,7 @@ class HeaderSettings(Settings):
     ] = ()
     proxy_set_headers: Annotated[
         tuple[Header, ...],
-        knob(
+        setting(
             "proxy-set-headers",
             "Request headers for backends; without a value the client's own.",
             Scope.JOINED,
@@ -54,7 +54,7 @@ class HeaderSettings(Settings):
     ] = ()
     add_header: Annotated[
         tuple[Header, ...],
-        knob(
+        setting(
             "add-header",
             "Response headers; with always also on errors.",
             Scope.OWN,
@@ -65,7 +65,7 @@ class HeaderSettings(Settings):
     ] = ()
     add_header_inherit: Annotated[
         str | None,
-        knob(
+        setting(
             "add-header-inherit",
             "What happens to response headers of the level above: on (kept where there are no own ones), off, merge.",
             Scope.OWN,
@@ -76,7 +76,7 @@ class HeaderSettings(Settings):
     ] = None
     disable_forwarded_headers: Annotated[
         bool,
-        knob(
+        setting(
             "disable-forwarded-headers",
             "Send no X-Forwarded-* headers to backends.",
             Scope.SERVER,
@@ -87,11 +87,11 @@ class HeaderSettings(Settings):
         ),
     ] = False
     hsts: Annotated[
-        bool, knob("hsts", "Send Strict-Transport-Security.", Scope.SERVER, directive="add_header", context="server")
+        bool, setting("hsts", "Send Strict-Transport-Security.", Scope.SERVER, directive="add_header", context="server")
     ] = False
     hsts_max_age: Annotated[
         int,
-        knob(
+        setting(
             "hsts-max-age",
             "Seconds of HSTS.",
             Scope.SERVER,
@@ -106,7 +106,7 @@ class HeaderSettings(Settings):
     ] = 2_592_000
     hsts_include_subdomains: Annotated[
         bool,
-        knob(
+        setting(
             "hsts-include-subdomains",
             "HSTS for subdomains too.",
             Scope.SERVER,
@@ -117,7 +117,7 @@ class HeaderSettings(Settings):
     ] = False
     hsts_behind_proxy: Annotated[
         bool,
-        knob(
+        setting(
             "hsts-behind-proxy",
             "Decide HSTS by X-Forwarded-Proto of a proxy in front.",
             Scope.SERVER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from headgate.settings.parsers import VARIABLE, choice, matching, number
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Size, zone_size
 
 CHECKED = "A wrong value refuses the Ingress; the incumbent writes a line into its log and uses the default."
@@ -16,7 +16,7 @@ class LimitSettings(Settings):
 
     limit_req_rate: Annotated[
         str | None,
-        knob(
+        setting(
             "limit-req-rate",
             "Requests per second or minute: 10r/s, 30r/m.",
             where=Where.ANNOTATION,
@@ -29,7 +29,7 @@ class LimitSettings(Settings):
     ] = None
     limit_req_key: Annotated[
         str,
-        knob(
+        setting(
             "limit-req-key",
             "What is counted.",
             where=Where.ANNOTATION,
@@ -41,7 +41,7 @@ class LimitSettings(Settings):
     ] = "${binary_remote_addr}"
     limit_req_zone_size: Annotated[
         Size,
-        knob(
+        setting(
             "limit-req-zone-size",
             "Memory for the counters.",
             where=Where.ANNOTATION,
@@ -53,7 +53,7 @@ class LimitSettings(Settings):
     ] = Size("10m")
     limit_req_delay: Annotated[
         int,
-        knob(
+        setting(
             "limit-req-delay",
             "Excess requests that pass at once.",
             where=Where.ANNOTATION,
@@ -66,7 +66,7 @@ class LimitSettings(Settings):
     ] = 0
     limit_req_no_delay: Annotated[
         bool,
-        knob(
+        setting(
             "limit-req-no-delay",
             "Let the whole burst pass at once.",
             where=Where.ANNOTATION,
@@ -76,7 +76,7 @@ class LimitSettings(Settings):
     ] = False
     limit_req_burst: Annotated[
         int,
-        knob(
+        setting(
             "limit-req-burst",
             "Excess requests that wait.",
             where=Where.ANNOTATION,
@@ -88,7 +88,7 @@ class LimitSettings(Settings):
     ] = 0
     limit_req_dry_run: Annotated[
         bool,
-        knob(
+        setting(
             "limit-req-dry-run",
             "Count, but refuse nothing.",
             where=Where.ANNOTATION,
@@ -97,7 +97,7 @@ class LimitSettings(Settings):
     ] = False
     limit_req_log_level: Annotated[
         str,
-        knob(
+        setting(
             "limit-req-log-level",
             "Level of the log line of a refused request.",
             where=Where.ANNOTATION,
@@ -108,7 +108,7 @@ class LimitSettings(Settings):
     ] = "error"
     limit_req_scale: Annotated[
         bool,
-        knob(
+        setting(
             "limit-req-scale",
             "Divide the rate by the number of ready replicas, each of which counts for itself.",
             where=Where.ANNOTATION,
@@ -120,7 +120,7 @@ class LimitSettings(Settings):
     ] = False
     limit_req_status: Annotated[
         int,
-        knob(
+        setting(
             "limit-req-reject-code",
             "Status of a refusal.",
             where=Where.ANNOTATION,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, choice, has_loose_dollar, number
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, Words, unescaped
 
 
@@ -54,7 +54,7 @@ class LogSettings(Settings):
 
     error_log_level: Annotated[
         str,
-        knob(
+        setting(
             "error-log-level",
             "Level of the error log.",
             Scope.SERVER,
@@ -67,7 +67,7 @@ class LogSettings(Settings):
     ] = "notice"
     access_log: Annotated[
         Words,
-        knob(
+        setting(
             "access-log",
             "Where the access log goes, and in which format.",
             Scope.SERVER,
@@ -79,11 +79,11 @@ class LogSettings(Settings):
         ),
     ] = Words(("/dev/stdout", "main"))
     access_log_off: Annotated[
-        bool, knob("access-log-off", "No access log.", Scope.SERVER, Where.CONFIGMAP, directive="access_log")
+        bool, setting("access-log-off", "No access log.", Scope.SERVER, Where.CONFIGMAP, directive="access_log")
     ] = False
     log_format: Annotated[
         tuple[Quoted, ...],
-        knob(
+        setting(
             "log-format",
             "Format main of the access log.",
             Scope.SERVER,
@@ -98,7 +98,7 @@ class LogSettings(Settings):
     )
     log_format_escaping: Annotated[
         str | None,
-        knob(
+        setting(
             "log-format-escaping",
             "How the values of variables are escaped.",
             Scope.SERVER,
@@ -110,7 +110,7 @@ class LogSettings(Settings):
     ] = None
     stream_log_format: Annotated[
         tuple[Quoted, ...],
-        knob(
+        setting(
             "stream-log-format",
             "Format of the stream log.",
             Scope.SERVER,
@@ -126,7 +126,7 @@ class LogSettings(Settings):
     )
     stream_log_format_escaping: Annotated[
         str | None,
-        knob(
+        setting(
             "stream-log-format-escaping",
             "How the values of variables are escaped.",
             Scope.SERVER,
@@ -139,7 +139,7 @@ class LogSettings(Settings):
     ] = None
     default_server_access_log_off: Annotated[
         bool,
-        knob(
+        setting(
             "default-server-access-log-off",
             "No access log of the default server.",
             Scope.SERVER,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, matching, number, switch, word
-from headgate.settings.registry import Setting, Settings, Where, knob
+from headgate.settings.registry import Settings, SettingSpec, Where, setting
 from headgate.settings.values import Duration, Words
 
 
@@ -54,11 +54,11 @@ LARGEST_BUCKET = 65_536 - 128
 GROWS = "Grows by itself with the configuration; the incumbent's nginx does not start when it is too small."
 
 
-def _table(key: str, doc: str, most: int = 2**20, **more: str) -> Setting:
-    return knob(key, doc, Scope.SERVER, Where.CONFIGMAP, parse=number(32, most), **more)
+def _table(key: str, doc: str, most: int = 2**20, **more: str) -> SettingSpec:
+    return setting(key, doc, Scope.SERVER, Where.CONFIGMAP, parse=number(32, most), **more)
 
 
-def _bucket(key: str, doc: str, **more: str) -> Setting:
+def _bucket(key: str, doc: str, **more: str) -> SettingSpec:
     return _table(key, doc, LARGEST_BUCKET, **more)
 
 
@@ -67,7 +67,7 @@ class MainSettings(Settings):
 
     worker_processes: Annotated[
         str,
-        knob(
+        setting(
             "worker-processes",
             "Worker processes, or auto.",
             Scope.SERVER,
@@ -79,7 +79,7 @@ class MainSettings(Settings):
     ] = "auto"
     worker_cpu_affinity: Annotated[
         Words | None,
-        knob(
+        setting(
             "worker-cpu-affinity",
             "Binding of workers to CPUs.",
             Scope.SERVER,
@@ -91,7 +91,7 @@ class MainSettings(Settings):
     ] = None
     worker_shutdown_timeout: Annotated[
         Duration,
-        knob(
+        setting(
             "worker-shutdown-timeout",
             "When old workers close what is left open.",
             Scope.SERVER,
@@ -101,11 +101,11 @@ class MainSettings(Settings):
         ),
     ] = Duration("60s")
     worker_connections: Annotated[
-        int, knob("worker-connections", "Connections of one worker.", Scope.SERVER, Where.CONFIGMAP,
+        int, setting("worker-connections", "Connections of one worker.", Scope.SERVER, Where.CONFIGMAP,
                   parse=number(16, 2**20), context="events", unit="connections", example="16384")
     ] = 1024  # fmt: skip
     worker_rlimit_nofile: Annotated[
-        int | None, knob("worker-rlimit-nofile", "Open files of one worker.", Scope.SERVER, Where.CONFIGMAP,
+        int | None, setting("worker-rlimit-nofile", "Open files of one worker.", Scope.SERVER, Where.CONFIGMAP,
                          parse=number(64, 2**30), context="main", unit="files", example="65536")
     ] = None  # fmt: skip
     server_names_hash_bucket_size: Annotated[
@@ -158,7 +158,7 @@ class MainSettings(Settings):
     ] = 1024
     server_tokens: Annotated[
         bool,
-        knob(
+        setting(
             "server-tokens",
             "Whether nginx says its version.",
             Scope.SERVER,
@@ -168,7 +168,7 @@ class MainSettings(Settings):
     ] = True
     default_server_return: Annotated[
         Words,
-        knob(
+        setting(
             "default-server-return",
             "Answer for unknown hosts.",
             Scope.SERVER,
@@ -181,7 +181,7 @@ class MainSettings(Settings):
     ] = Words(("404",))
     external_status_address: Annotated[
         str | None,
-        knob(
+        setting(
             "external-status-address",
             "Address written to the status of Ingresses, before that of -external-service.",
             Scope.SERVER,

@@ -9,9 +9,9 @@ import msgspec
 
 from headgate.settings.config_params import REGISTRY, ConfigParams
 from headgate.settings.dialect import INCUMBENT, Dialect, Scope
-from headgate.settings.registry import Field
+from headgate.settings.registry import Setting
 
-_FIELDS: Mapping[str, Field] = {field.name: field for field in reversed(REGISTRY.fields)}
+_FIELDS: Mapping[str, Setting] = {field.name: field for field in reversed(REGISTRY.fields)}
 """Each setting once; of two spellings the first declared, which is the proper one."""
 
 
@@ -48,19 +48,19 @@ class Overrides(msgspec.Struct, frozen=True, gc=False):
     def key(self, name: str) -> str:
         """Return the key of the field *name* as the user wrote it, else as the reference page has it."""
         field = _FIELDS[name]
-        return self.keys.get(name) or (field.setting.key if self.dialect is None else field.annotation)
+        return self.keys.get(name) or (field.spec.key if self.dialect is None else field.annotation)
 
     def over(self, base: ConfigParams) -> ConfigParams:
         """Lay what is said over *base*; a list that is JOINED follows that of *base*."""
         groups: dict[str, dict[str, Any]] = {}
         for name, value in self.said.items():
             field = _FIELDS[name]
-            joined = field.setting.scope is Scope.JOINED
+            joined = field.spec.scope is Scope.JOINED
             whole = (*getattr(getattr(base, field.group), name), *value) if joined else value
             groups.setdefault(field.group, {})[name] = whole
         return base.replaced(groups)
 
     def part(self, *scopes: Scope) -> Overrides:
         """Return what is said in settings of *scopes*."""
-        said = {name: value for name, value in self.said.items() if _FIELDS[name].setting.scope in scopes}
+        said = {name: value for name, value in self.said.items() if _FIELDS[name].spec.scope in scopes}
         return self if len(said) == len(self.said) else Overrides(said, self.keys, self.dialect)

@@ -8,7 +8,7 @@ from headgate.problems import show
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, matching, word
 from headgate.settings.regex import regex_fault
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Duration, Offset, Quoted, Size, Words
 
 CONDITIONS = (
@@ -59,7 +59,7 @@ class ProxySettings(Settings):
 
     proxy_connect_timeout: Annotated[
         Duration,
-        knob(
+        setting(
             "proxy-connect-timeout",
             "Longest wait for a connection to a backend.",
             directive="proxy_connect_timeout, grpc_connect_timeout",
@@ -67,7 +67,7 @@ class ProxySettings(Settings):
     ] = Duration("60s")
     proxy_read_timeout: Annotated[
         Duration,
-        knob(
+        setting(
             "proxy-read-timeout",
             "Longest silence between two reads from a backend.",
             directive="proxy_read_timeout, grpc_read_timeout",
@@ -75,7 +75,7 @@ class ProxySettings(Settings):
     ] = Duration("60s")
     proxy_send_timeout: Annotated[
         Duration,
-        knob(
+        setting(
             "proxy-send-timeout",
             "Longest silence between two writes to a backend.",
             directive="proxy_send_timeout, grpc_send_timeout",
@@ -83,7 +83,7 @@ class ProxySettings(Settings):
     ] = Duration("60s")
     proxy_next_upstream: Annotated[
         Words | None,
-        knob(
+        setting(
             "proxy-next-upstream",
             "When to try the next backend.",
             Scope.OWN,
@@ -95,7 +95,7 @@ class ProxySettings(Settings):
     ] = None
     proxy_next_upstream_timeout: Annotated[
         Duration | None,
-        knob(
+        setting(
             "proxy-next-upstream-timeout",
             "Time for tries on all backends.",
             Scope.OWN,
@@ -105,7 +105,7 @@ class ProxySettings(Settings):
     ] = None
     proxy_next_upstream_tries: Annotated[
         int | None,
-        knob(
+        setting(
             "proxy-next-upstream-tries",
             "Number of backends to try.",
             Scope.OWN,
@@ -117,7 +117,7 @@ class ProxySettings(Settings):
     ] = None
     proxy_redirect_from: Annotated[
         str | None,
-        knob(
+        setting(
             "proxy-redirect-from",
             "What to replace in the headers Location and Refresh of backends.",
             Scope.OWN,
@@ -129,7 +129,7 @@ class ProxySettings(Settings):
     ] = None
     proxy_redirect_to: Annotated[
         str | None,
-        knob(
+        setting(
             "proxy-redirect-to",
             "The replacement for proxy-redirect-from.",
             Scope.OWN,
@@ -141,11 +141,11 @@ class ProxySettings(Settings):
         ),
     ] = None
     client_max_body_size: Annotated[
-        Offset, knob("client-max-body-size", "Largest request body; 0 turns the check off.")
+        Offset, setting("client-max-body-size", "Largest request body; 0 turns the check off.")
     ] = Offset("1m")
     client_body_buffer_size: Annotated[
         Size | None,
-        knob(
+        setting(
             "client-body-buffer-size",
             "Buffer for request bodies before a file is used.",
             Scope.OWN,

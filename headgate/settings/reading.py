@@ -15,13 +15,13 @@ from headgate.settings.declined import declined, guards
 from headgate.settings.dialect import INCUMBENT, Dialect, Role
 from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit
-from headgate.settings.registry import Field, Where
+from headgate.settings.registry import Setting, Where
 from headgate.settings.values import Quoted
 
 LONGEST = 4000
 """Bytes of one argument that nginx takes for sure: its lexer's buffer (NGX_CONF_BUFFER) has 4096."""
 
-DEPRECATED = {key: field for key, field in REGISTRY.annotations.items() if field.setting.deprecated}
+DEPRECATED = {key: field for key, field in REGISTRY.annotations.items() if field.spec.deprecated}
 
 
 def read_configmap(
@@ -85,7 +85,7 @@ def read_annotations(
         if field is None:
             if problem := _unknown(key, text, origin, dialect):
                 problems.append(problem)
-        elif not role.takes(field.setting.scope):
+        elif not role.takes(field.spec.scope):
             reason = f"has no effect on a {role.value} of a mergeable set"
             problems.append(Problem(origin, key, text, reason, "it is left out"))
         elif fault := read.take(field, key, text):
@@ -119,11 +119,11 @@ class _Reading:
         self._place = place
         self._gates = gates
 
-    def take(self, field: Field, key: str, text: str) -> str:
+    def take(self, field: Setting, key: str, text: str) -> str:
         """Parse *text*; return why it cannot be used, or ``""``."""
         if fault := self._missing(field):
             return fault
-        if not text.strip() and not field.setting.empty:
+        if not text.strip() and not field.spec.empty:
             return "empty; remove it or give it a value"
         try:
             value = field.parse(text)
@@ -140,7 +140,7 @@ class _Reading:
         known = REGISTRY.annotations if self._place is Where.ANNOTATION else REGISTRY.keys
         for key in sorted(self._texts):
             field = known.get(key)
-            if field is None or not (other := field.setting.yields_to):
+            if field is None or not (other := field.spec.yields_to):
                 continue
             other = other if "/" in other else self._prefix + other
             winner = known[other]
@@ -151,9 +151,9 @@ class _Reading:
     def _prefix(self) -> str:
         return INCUMBENT.prefix if self._place is Where.ANNOTATION else ""
 
-    def _missing(self, field: Field) -> str:
+    def _missing(self, field: Setting) -> str:
         """Return which flag or companion the setting lacks, or ``""``."""
-        setting = field.setting
+        setting = field.spec
         if setting.gate and self._place in setting.gated and setting.gate not in self._gates:
             return f"not permitted; start Headgate with -{setting.gate}"
         if not setting.requires:
@@ -198,7 +198,7 @@ def _unknown_format(said: Mapping[str, Any]) -> str:
 def _old_spellings(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectRef) -> Iterator[Problem]:
     """Tell whoever uses a deprecated spelling the one to write."""
     for key, field in DEPRECATED.items():
-        proper = field.setting.yields_to
+        proper = field.spec.yields_to
         if key in annotations and proper not in annotations and field.name in overrides:
             reason = f"is a deprecated spelling; write {proper}"
             yield Problem(origin, key, annotations[key], reason, "it is used all the same")

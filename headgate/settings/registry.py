@@ -1,4 +1,4 @@
-"""One declaration per knob: the field's annotation says its key, its meaning and its rules.
+"""One declaration per setting: the field's annotation says its key, its meaning and its rules.
 
 From the declarations follow the parsers of ConfigMap and annotations, the Problems, the overlay
 order, the inheritance of mergeable Ingresses and the reference tables. A group is a frozen struct
@@ -20,15 +20,15 @@ from headgate.settings.values import parser_of
 
 
 class Where(enum.Flag):
-    """Where users may write a knob."""
+    """Where users may write a setting."""
 
     CONFIGMAP = enum.auto()
     ANNOTATION = enum.auto()
     BOTH = CONFIGMAP | ANNOTATION
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """The declaration of a knob, beside its field.
+class SettingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The declaration of a setting, beside its field.
 
     Attributes:
         key: the ConfigMap key; ``nginx.org/key`` is the annotation.
@@ -38,11 +38,11 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         parse: the parser, if it does not follow from the field's type.
         annotation: the whole annotation key, where it is not ``nginx.org/key``.
         requires: another key, or several separated by ``, ``, that must be present in the same place.
-        gate: the flag without which the knob is refused in the places *gated*.
+        gate: the flag without which the setting is refused in the places *gated*.
         gated: where the gate stands; whoever may write the ConfigMap may write snippets.
         empty: whether an empty text is a value; elsewhere it is refused.
         yields_to: another key that wins where both are set, unless its own value is false; a whole annotation key
-            where it is another spelling of the same knob.
+            where it is another spelling of the same setting.
         deprecated: whether it is told to write *yields_to* instead.
         directive: nginx's directives that say it; ``None``: the field is called so, ``""``: there is none.
         context: nginx's blocks where they stand, if these do not follow from *scope* and *where*; ``""``: none.
@@ -70,9 +70,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     differs: str = ""
 
 
-def knob(key: str, doc: str, scope: Scope = Scope.INHERITED, where: Where = Where.BOTH, **more: Any) -> Setting:
-    """Declare a knob; *more* are the remaining attributes of Setting."""
-    return Setting(key=key, doc=doc, scope=scope, where=where, **more)
+def setting(key: str, doc: str, scope: Scope = Scope.INHERITED, where: Where = Where.BOTH, **more: Any) -> SettingSpec:
+    """Declare a setting; *more* are the remaining attributes of SettingSpec."""
+    return SettingSpec(key=key, doc=doc, scope=scope, where=where, **more)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
@@ -80,22 +80,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the groups."""
 
 
-class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """A knob found in a group."""
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting found in a group."""
 
     group: str
     name: str
     default: Any
     kind: Any
-    setting: Setting
+    spec: SettingSpec
     parse: Parser[Any]
 
     @property
     def annotation(self) -> str:
         """The whole annotation key, or ``""``."""
-        if Where.ANNOTATION not in self.setting.where:
+        if Where.ANNOTATION not in self.spec.where:
             return ""
-        return self.setting.annotation or INCUMBENT.prefix + self.setting.key
+        return self.spec.annotation or INCUMBENT.prefix + self.spec.key
 
     @property
     def usual(self) -> str:
@@ -109,33 +109,31 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def directive(self) -> str:
         """The directives of nginx that say it; ``""`` if there is none."""
-        return self.name if self.setting.directive is None else self.setting.directive
+        return self.name if self.spec.directive is None else self.spec.directive
 
     @property
     def context(self) -> str:
         """The blocks of nginx where the directives stand: http for the ConfigMap, then as far in as users may write."""
-        setting = self.setting
-        inner = Where.ANNOTATION in setting.where
+        spec = self.spec
+        inner = Where.ANNOTATION in spec.where
         blocks = {
-            "http": Where.CONFIGMAP in setting.where,
-            "server": inner and setting.scope is not Scope.LOCATION,
-            "location": inner and setting.scope is not Scope.SERVER,
+            "http": Where.CONFIGMAP in spec.where,
+            "server": inner and spec.scope is not Scope.LOCATION,
+            "location": inner and spec.scope is not Scope.SERVER,
         }
-        return (
-            ", ".join(block for block, said in blocks.items() if said) if setting.context is None else setting.context
-        )
+        return ", ".join(block for block, said in blocks.items() if said) if spec.context is None else spec.context
 
     @property
     def unit(self) -> str:
         """What a bare number counts, ``""`` where there is nothing to count."""
-        return self.setting.unit or self.parse.unit
+        return self.spec.unit or self.parse.unit
 
     @property
     def example(self) -> str:
         """A value worth copying, other than the default."""
-        if isinstance(self.default, bool) and not self.setting.example:
+        if isinstance(self.default, bool) and not self.spec.example:
             return "false" if self.default else "true"
-        return self.setting.example or self.parse.example
+        return self.spec.example or self.parse.example
 
 
 _PARSERS: Mapping[Any, Parser[Any]] = {bool: switch, int: number()}
@@ -146,30 +144,30 @@ def _parser(kind: Any) -> Parser[Any]:
     for part in (kind, *get_args(kind)):
         if parse := _PARSERS.get(part) or parser_of(part):
             return parse
-    raise TypeError(f"no parser for {kind}; give the Setting one")
+    raise TypeError(f"no parser for {kind}; give the setting one")
 
 
-def fields(group: str, model: type[Settings]) -> Iterator[Field]:
-    """Yield every knob that *model* declares; two Settings on a field are two spellings of one knob."""
+def fields(group: str, model: type[Settings]) -> Iterator[Setting]:
+    """Yield every setting that *model* declares; two Settings on a field are two spellings of one setting."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(model)}
     for name, hint in get_type_hints(model, include_extras=True).items():
         if get_origin(hint) is not Annotated:
             continue
         kind, *extras = get_args(hint)
-        for setting in extras:
-            if isinstance(setting, Setting):
-                parse = setting.parse or _parser(kind)
-                yield Field(group=group, name=name, default=defaults[name], kind=kind, setting=setting, parse=parse)
+        for spec in extras:
+            if isinstance(spec, SettingSpec):
+                parse = spec.parse or _parser(kind)
+                yield Setting(group=group, name=name, default=defaults[name], kind=kind, spec=spec, parse=parse)
 
 
 class Registry:
-    """Every knob, by annotation and by ConfigMap key."""
+    """Every setting, by annotation and by ConfigMap key."""
 
     def __init__(self, groups: Mapping[str, type[Settings]]) -> None:
-        """Collect the knobs of *groups*; a key or field name declared twice is a bug (ValueError)."""
+        """Collect the settings of *groups*; a key or field name declared twice is a bug (ValueError)."""
         self.fields = tuple(field for name, model in groups.items() for field in fields(name, model))
         self.annotations = {field.annotation: field for field in self.fields if field.annotation}
-        self.keys = {field.setting.key: field for field in self.fields if Where.CONFIGMAP in field.setting.where}
+        self.keys = {field.spec.key: field for field in self.fields if Where.CONFIGMAP in field.spec.where}
         owners: dict[str, str] = {}
         for field in self.fields:
             if owners.setdefault(field.name, field.group) != field.group:
@@ -178,7 +176,7 @@ class Registry:
 
 
 class Delta:
-    """What a block must say because the block around it says otherwise; every other knob reads as ``None``."""
+    """What a block must say because the block around it says otherwise; every other setting reads as ``None``."""
 
     __slots__ = ("_names", "_said")
 
@@ -188,7 +186,7 @@ class Delta:
         self._names = names
 
     def __getattr__(self, name: str) -> Any:
-        """Return the value to print or ``None`` (AttributeError for a name that no knob has)."""
+        """Return the value to print or ``None`` (AttributeError for a name that no setting has)."""
         if name not in self._names:
             raise AttributeError(name)
         return self._said.get(name)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, listed, number
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Duration, Seconds
 
 _NUMERIC = re.compile(r"(?:[^.]*+\.)*+(?:[0-9]+|0x[0-9a-fA-F]*)\.?")
@@ -48,7 +48,7 @@ class ResolverSettings(Settings):
 
     resolver_addresses: Annotated[
         tuple[str, ...],
-        knob(
+        setting(
             "resolver-addresses",
             "Name servers that nginx asks while it runs for the names of ExternalName Services.",
             Scope.SERVER,
@@ -62,7 +62,7 @@ class ResolverSettings(Settings):
     ] = ()
     resolver_ipv6: Annotated[
         bool,
-        knob(
+        setting(
             "resolver-ipv6",
             "Whether names are resolved to IPv6 addresses too.",
             Scope.SERVER,
@@ -74,7 +74,7 @@ class ResolverSettings(Settings):
     ] = True
     resolver_valid: Annotated[
         Seconds | None,
-        knob(
+        setting(
             "resolver-valid",
             "How long an answer counts, in place of what the name server says.",
             Scope.SERVER,
@@ -86,7 +86,7 @@ class ResolverSettings(Settings):
     ] = None
     resolver_timeout: Annotated[
         Duration | None,
-        knob(
+        setting(
             "resolver-timeout",
             "Longest wait for an answer.",
             Scope.SERVER,

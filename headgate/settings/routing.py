@@ -9,7 +9,7 @@ import msgspec
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, choice, listed, matching, number, service_name
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 
 
 class Rewrite(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class RoutingSettings(Settings):
 
     path_regex: Annotated[
         str | None,
-        knob(
+        setting(
             "path-regex",
             "Read paths as regular expressions (case_sensitive, case_insensitive) or as exact paths (exact).",
             Scope.LOCATION,
@@ -93,7 +93,7 @@ class RoutingSettings(Settings):
     ] = None
     rewrites: Annotated[
         tuple[Rewrite, ...],
-        knob(
+        setting(
             "rewrites",
             "Replace the matched path, by Service.",
             Scope.LOCATION,
@@ -106,7 +106,7 @@ class RoutingSettings(Settings):
     ] = ()
     rewrite_target: Annotated[
         str | None,
-        knob(
+        setting(
             "rewrite-target",
             "Path sent to the backend.",
             Scope.OWN,
@@ -119,7 +119,7 @@ class RoutingSettings(Settings):
     ] = None
     app_root: Annotated[
         str | None,
-        knob(
+        setting(
             "app-root",
             "Where / redirects to.",
             Scope.SERVER,
@@ -132,7 +132,7 @@ class RoutingSettings(Settings):
     ] = None
     listen_ports: Annotated[
         tuple[int, ...],
-        knob(
+        setting(
             "listen-ports",
             "Ports for plain HTTP, in place of the usual one.",
             Scope.SERVER,
@@ -147,7 +147,7 @@ class RoutingSettings(Settings):
     ] = ()
     listen_ports_ssl: Annotated[
         tuple[int, ...],
-        knob(
+        setting(
             "listen-ports-ssl",
             "Ports for HTTPS, in place of the usual one.",
             Scope.SERVER,

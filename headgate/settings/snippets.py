@@ -6,7 +6,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Snippet
 
 
@@ -36,7 +36,7 @@ class SnippetSettings(Settings):
 
     main_snippets: Annotated[
         Snippet | None,
-        knob(
+        setting(
             "main-snippets",
             "Lines of the main context.",
             Scope.SERVER,
@@ -50,7 +50,7 @@ class SnippetSettings(Settings):
     ] = None
     http_snippets: Annotated[
         Snippet | None,
-        knob(
+        setting(
             "http-snippets",
             "Lines of http.",
             Scope.SERVER,
@@ -64,7 +64,7 @@ class SnippetSettings(Settings):
     ] = None
     stream_snippets: Annotated[
         Snippet | None,
-        knob(
+        setting(
             "stream-snippets",
             "Lines of stream.",
             Scope.SERVER,
@@ -78,7 +78,7 @@ class SnippetSettings(Settings):
     ] = None
     server_snippets: Annotated[
         Snippet | None,
-        knob(
+        setting(
             "server-snippets",
             "Lines of every server.",
             Scope.SERVER,
@@ -92,7 +92,7 @@ class SnippetSettings(Settings):
     ] = None
     location_snippets: Annotated[
         Snippet | None,
-        knob(
+        setting(
             "location-snippets",
             "Lines of every location.",
             parse=snippet,
@@ -106,7 +106,7 @@ class SnippetSettings(Settings):
     ] = None
     main_template: Annotated[
         str | None,
-        knob(
+        setting(
             "main-template",
             "Jinja2 template of nginx.conf.",
             Scope.SERVER,
@@ -121,7 +121,7 @@ class SnippetSettings(Settings):
     ] = None
     ingress_template: Annotated[
         str | None,
-        knob(
+        setting(
             "ingress-template",
             "Jinja2 template of an Ingress.",
             Scope.SERVER,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, matching, number
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import HeaderName, Quoted, plain_text
 
 _ENDPOINT = re.compile(
@@ -34,7 +34,7 @@ class TelemetrySettings(Settings):
 
     otel_exporter_endpoint: Annotated[
         str | None,
-        knob(
+        setting(
             "otel-exporter-endpoint",
             "Collector that receives traces (OTLP over gRPC).",
             Scope.SERVER,
@@ -45,7 +45,7 @@ class TelemetrySettings(Settings):
     ] = None
     otel_exporter_header_name: Annotated[
         HeaderName | None,
-        knob(
+        setting(
             "otel-exporter-header-name",
             "Header that is sent to the collector.",
             Scope.SERVER,
@@ -57,7 +57,7 @@ class TelemetrySettings(Settings):
     ] = None
     otel_exporter_header_value: Annotated[
         Quoted | None,
-        knob(
+        setting(
             "otel-exporter-header-value",
             "Value of that header.",
             Scope.SERVER,
@@ -70,7 +70,7 @@ class TelemetrySettings(Settings):
     ] = None
     otel_service_name: Annotated[
         str | None,
-        knob(
+        setting(
             "otel-service-name",
             "Name of the service in traces.",
             Scope.SERVER,
@@ -81,7 +81,7 @@ class TelemetrySettings(Settings):
     ] = None
     otel_trace_in_http: Annotated[
         bool,
-        knob(
+        setting(
             "otel-trace-in-http",
             "Trace every request.",
             Scope.SERVER,

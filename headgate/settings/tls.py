@@ -9,7 +9,7 @@ from typing import Annotated
 from headgate.settings.dialect import Scope
 from headgate.settings.diffie_hellman import dh_parameters
 from headgate.settings.parsers import Unfit, accepts, matching
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, Words
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -64,13 +64,13 @@ class TlsSettings(Settings):
 
     ssl_protocols: Annotated[
         Words | None,
-        knob(
+        setting(
             "ssl-protocols", "TLS versions.", Scope.SERVER, Where.CONFIGMAP, parse=protocols, example="TLSv1.2 TLSv1.3"
         ),
     ] = None
     ssl_ciphers: Annotated[
         Quoted | None,
-        knob(
+        setting(
             "ssl-ciphers",
             "OpenSSL list of ciphers for TLS up to 1.2.",
             Scope.SERVER,
@@ -83,7 +83,7 @@ class TlsSettings(Settings):
     ] = None
     ssl_prefer_server_ciphers: Annotated[
         bool,
-        knob(
+        setting(
             "ssl-prefer-server-ciphers",
             "Whether the server's order of ciphers counts.",
             Scope.SERVER,
@@ -92,7 +92,7 @@ class TlsSettings(Settings):
     ] = False
     ssl_dhparam: Annotated[
         str | None,
-        knob(
+        setting(
             "ssl-dhparam-file",
             "Diffie-Hellman parameters (PEM).",
             Scope.SERVER,
@@ -101,18 +101,19 @@ class TlsSettings(Settings):
         ),
     ] = None
     http2: Annotated[
-        bool, knob("http2", "HTTP/2 on TLS listeners; gRPC needs it.", Scope.SERVER, Where.CONFIGMAP, context="server")
+        bool,
+        setting("http2", "HTTP/2 on TLS listeners; gRPC needs it.", Scope.SERVER, Where.CONFIGMAP, context="server"),
     ] = False
     ssl_redirect: Annotated[
         bool,
-        knob(
+        setting(
             "ssl-redirect",
             "Redirect plain HTTP of hosts with TLS to HTTPS.",
             Scope.SERVER,
             directive="return",
             context="server",
         ),
-        knob(
+        setting(
             "ssl-redirect",
             "Deprecated spelling of nginx.org/ssl-redirect, used where that is absent.",
             Scope.SERVER,
@@ -126,7 +127,7 @@ class TlsSettings(Settings):
     ] = True
     redirect_to_https: Annotated[
         bool,
-        knob(
+        setting(
             "redirect-to-https",
             "Redirect requests that a proxy in front received over plain HTTP (X-Forwarded-Proto: http).",
             Scope.SERVER,
@@ -136,7 +137,7 @@ class TlsSettings(Settings):
     ] = False
     http_redirect_code: Annotated[
         int,
-        knob(
+        setting(
             "http-redirect-code",
             "Status of both redirects.",
             Scope.SERVER,

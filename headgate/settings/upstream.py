@@ -9,7 +9,7 @@ import msgspec
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, listed, number, service_name
-from headgate.settings.registry import Settings, Where, knob
+from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Seconds, Size, Words, zone_size
 
 METHODS = ("round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn")
@@ -81,7 +81,7 @@ class UpstreamSettings(Settings):
 
     lb_method: Annotated[
         Words | None,
-        knob(
+        setting(
             "lb-method",
             "Balancing method.",
             parse=lb_method,
@@ -93,7 +93,7 @@ class UpstreamSettings(Settings):
     ] = Words(("random", "two", "least_conn"))
     keepalive: Annotated[
         int | None,
-        knob(
+        setting(
             "keepalive",
             "Idle connections to backends that each worker keeps; 0 for none.",
             parse=number(0, 65_535),
@@ -107,7 +107,7 @@ class UpstreamSettings(Settings):
     ] = None
     max_fails: Annotated[
         int,
-        knob(
+        setting(
             "max-fails",
             "Failures within fail-timeout that take a backend out.",
             directive="server",
@@ -118,11 +118,11 @@ class UpstreamSettings(Settings):
     ] = 1
     fail_timeout: Annotated[
         Seconds,
-        knob("fail-timeout", "How long a failed backend is left alone.", directive="server", context="upstream"),
+        setting("fail-timeout", "How long a failed backend is left alone.", directive="server", context="upstream"),
     ] = Seconds("10s")
     max_conns: Annotated[
         int,
-        knob(
+        setting(
             "max-conns",
             "Most connections to one backend; 0 for no limit.",
             where=Where.ANNOTATION,
@@ -134,7 +134,7 @@ class UpstreamSettings(Settings):
     ] = 0
     upstream_zone_size: Annotated[
         Size | None,
-        knob(
+        setting(
             "upstream-zone-size",
             "Memory in which workers share the state of an upstream; 0 for none.",
             parse=optional_zone,
@@ -153,7 +153,7 @@ class ServiceSettings(Settings):
 
     ssl_services: Annotated[
         tuple[str, ...],
-        knob(
+        setting(
             "ssl-services",
             "Services that speak HTTPS.",
             Scope.LOCATION,
@@ -165,7 +165,7 @@ class ServiceSettings(Settings):
     ] = ()
     grpc_services: Annotated[
         tuple[str, ...],
-        knob(
+        setting(
             "grpc-services",
             "Services that speak gRPC; needs http2, and TLS for the host unless nginx is 1.25.1 or newer.",
             Scope.LOCATION,
@@ -179,7 +179,7 @@ class ServiceSettings(Settings):
     ] = ()
     websocket_services: Annotated[
         tuple[str, ...],
-        knob(
+        setting(
             "websocket-services",
             "Services that accept WebSockets.",
             Scope.LOCATION,
@@ -191,7 +191,7 @@ class ServiceSettings(Settings):
     ] = ()
     sticky_cookie_services: Annotated[
         tuple[Sticky, ...],
-        knob(
+        setting(
             "sticky-cookie-services",
             "Services whose clients keep their backend, by a cookie.",
             Scope.LOCATION,
@@ -203,7 +203,7 @@ class ServiceSettings(Settings):
             differs="Needs nginx 1.29.6, else it is left out and said. A Service that the Ingress does not use is "
             "refused; the incumbent does not look.",
         ),
-        knob(
+        setting(
             "sticky-cookie-services",
             "Spelling of NGINX Plus, used where nginx.org/sticky-cookie-services is absent.",
             Scope.LOCATION,
@@ -219,7 +219,7 @@ class ServiceSettings(Settings):
     ] = ()
     use_cluster_ip: Annotated[
         bool,
-        knob(
+        setting(
             "use-cluster-ip",
             "Send to the Service's cluster IP, not to its endpoints.",
             Scope.LOCATION,

@@ -1,4 +1,4 @@
-"""The values of knobs: each type parses what users write and prints what nginx reads.
+"""The values of settings: each type parses what users write and prints what nginx reads.
 
 ``parse`` is validation: what parses is valid, and what is valid is already in nginx's spelling.
 The formats are nginx's (https://nginx.org/en/docs/syntax.html) as the incumbent accepts them.
@@ -164,7 +164,7 @@ class Offset(Size):
 
 
 LEAST_ZONE, MOST_ZONE = Size("32k"), Size("1024m")
-"""nginx needs eight pages for a zone; the upper bound keeps one knob from taking the machine's memory."""
+"""nginx needs eight pages for a zone; the upper bound keeps one setting from taking the machine's memory."""
 
 
 @accepts(f"size from {LEAST_ZONE} to {MOST_ZONE}", unit="bytes", example="1m")

@@ -19,7 +19,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         params: the ConfigMap over the defaults.
-        gates: flags that knobs ask for.
+        gates: flags that settings ask for.
         http_port: where plain HTTP is served; ``https_port`` likewise.
         ipv6: whether listeners exist for IPv6 too.
         default_certificate: file of the default server's certificate (``secrets/default``), if there is one.

@@ -22,7 +22,7 @@ REFUSED = "the Ingress is refused"
 HIGHEST_PORT = 65535
 
 Fault = tuple[str, str, str]
-"""Field, what was there, why not."""
+"""Setting, what was there, why not."""
 
 
 class ValidIngress(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What ``headgate explain`` prints: each folder of cases asks (``ask.txt``, one command a line) and shows the answers.
 
 ``{case}`` is the folder. After a change run ``make update`` and read the diff. The list of defaults, which grows with
-every knob, is left out of the transcripts, but not out of docs/explain.md.
+every setting, is left out of the transcripts, but not out of docs/explain.md.
 """
 
 from __future__ import annotations

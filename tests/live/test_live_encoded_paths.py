@@ -13,7 +13,7 @@ import pytest_asyncio
 from headgate.validation.text import path_fault
 from headgate.validation.uri import unreachable
 from tests.live.json_objects import Json, ingress, path
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.live.json_objects import path
-from tests.live.knobs.hosts import certificate, host, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.hosts import certificate, host, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

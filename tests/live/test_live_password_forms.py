@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from tests.live.json_objects import secret
-from tests.live.knobs.hosts import host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.hosts import host
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,8 +10,8 @@ import pytest_asyncio
 from cryptography import x509
 
 from tests.live.json_objects import Json, ingress, secret
-from tests.live.knobs.serving_nginx import ServingNginx, served
 from tests.live.pem_forms import ROOT, SERVED, TOLD
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

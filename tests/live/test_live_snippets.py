@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from tests.live.json_objects import Json, path, secret
-from tests.live.knobs.hosts import host, master, minion
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.hosts import host, master, minion
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,7 +71,7 @@ async def test_a_snippet_reads_which_resource_answers(nginx: ServingNginx, name:
 
 
 @pytest.mark.parametrize("name", ["key", "hash"])
-async def test_other_knobs_read_it_too(nginx: ServingNginx, name: str) -> None:
+async def test_other_settings_read_it_too(nginx: ServingNginx, name: str) -> None:
     assert (await nginx.get(f"{name}.test")).text == name
 
 

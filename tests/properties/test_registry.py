@@ -1,8 +1,8 @@
-"""Whatever is written into a knob: a Problem, or a configuration that nginx takes and that says nothing else.
+"""Whatever is written into a setting: a Problem, or a configuration that nginx takes and that says nothing else.
 
-Each knob meets its own good values, good values with hostile pieces in them, and random text, as annotation and as
+Each setting meets its own good values, good values with hostile pieces in them, and random text, as annotation and as
 ConfigMap key. What is not refused is rendered, read back with crossplane and tested with ``nginx -t``. The sample is
-fixed; ``HEADGATE_KNOB_VALUES`` (values for each knob and place) and ``HEADGATE_KNOB_SEED`` make another one.
+fixed; ``HEADGATE_SETTING_VALUES`` (values for each setting and place) and ``HEADGATE_SETTING_SEED`` make another one.
 """
 
 import os
@@ -18,14 +18,14 @@ import pytest
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service
 from headgate.ir import FileSet, Layout
-from headgate.settings import REGISTRY, Field, Where
+from headgate.settings import REGISTRY, Setting, Where
 from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.simulated_cluster import SimulatedCluster, api_object
-from tests.unit.settings.knob_samples import SAMPLES, companions
+from tests.unit.settings.setting_samples import SAMPLES, companions
 
-VALUES = int(os.environ.get("HEADGATE_KNOB_VALUES", "16"))
-SEED = int(os.environ.get("HEADGATE_KNOB_SEED", "1"))
+VALUES = int(os.environ.get("HEADGATE_SETTING_VALUES", "16"))
+SEED = int(os.environ.get("HEADGATE_SETTING_SEED", "1"))
 CONFIG = "nginx-ingress/nginx-config"
 FLAGS = (
     "--manifests=.", f"-nginx-configmaps={CONFIG}", "-enable-snippets", "-default-http-listener-port=18080",
@@ -41,7 +41,7 @@ VERBATIM = {
     "main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
     "main_template", "ingress_template",
 }  # fmt: skip
-"""Knobs that are configuration themselves."""
+"""Settings that are configuration themselves."""
 LISTENING = {"listen_ports", "listen_ports_ssl"}
 """``nginx -t`` opens ports, and those that turn up here may be anybody's."""
 UNKNOWN = r'unknown "\w+" variable'
@@ -59,8 +59,8 @@ LAST_WORD = {
 """What only nginx, its libraries and its machine know of a well-formed value."""
 
 
-def values(field: Field, count: int) -> list[str]:
-    """Return *count* texts for the knob; the same ones every time."""
+def values(field: Setting, count: int) -> list[str]:
+    """Return *count* texts for the setting; the same ones every time."""
     source = random.Random(f"{SEED} {field.name}")
     good = [text for text in SAMPLES[field.name].taken if len(text) < 200]
     bad = [text for text in SAMPLES[field.name].refused if len(text) < 200]
@@ -123,7 +123,7 @@ def cluster_with_services(nginx: str, layout: Layout) -> SimulatedCluster:
     return cluster
 
 
-def assert_taken(nginx: str, layout: Layout, files: FileSet, field: Field) -> None:
+def assert_taken(nginx: str, layout: Layout, files: FileSet, field: Setting) -> None:
     """Have ``nginx -t`` look at *files*; it may only object to what it alone can know."""
     if field.name in LISTENING:
         return
@@ -153,7 +153,7 @@ def _paths(block: list[dict[str, Any]], cluster: str) -> Iterator[str]:
         yield from _paths(directive.get("block") or [], here)
 
 
-def same(found: Counter[str], harmless: list[Counter[str]], field: Field) -> bool:
+def same(found: Counter[str], harmless: list[Counter[str]], field: Setting) -> bool:
     """Whether *found* are directives that harmless values have; a list may have more or fewer of them."""
     if "tuple" in str(field.kind) and "Quoted" not in str(field.kind):
         return found.keys() <= {path for one in harmless for path in one}
@@ -165,7 +165,7 @@ KEYS = [field for field in REGISTRY.keys.values() if field.name not in VERBATIM]
 
 
 @pytest.mark.parametrize("field", ANNOTATIONS, ids=lambda field: field.annotation)
-def test_annotation(field: Field, nginx: str, layout: Layout, tmp_path: Path) -> None:
+def test_annotation(field: Setting, nginx: str, layout: Layout, tmp_path: Path) -> None:
     cluster = cluster_with_services(nginx, layout)
     more = companions(field, Where.ANNOTATION)
     good, texts = list(SAMPLES[field.name].taken), values(field, VALUES)
@@ -185,8 +185,8 @@ def test_annotation(field: Field, nginx: str, layout: Layout, tmp_path: Path) ->
     assert_taken(nginx, layout, cluster.files, field)
 
 
-@pytest.mark.parametrize("field", KEYS, ids=lambda field: field.setting.key)
-def test_key_of_the_configmap(field: Field, nginx: str, layout: Layout, tmp_path: Path) -> None:
+@pytest.mark.parametrize("field", KEYS, ids=lambda field: field.spec.key)
+def test_key_of_the_configmap(field: Setting, nginx: str, layout: Layout, tmp_path: Path) -> None:
     cluster = cluster_with_services(nginx, layout)
     cluster.put(ingress("cafe", {}))
     more = companions(field, Where.CONFIGMAP)
@@ -197,13 +197,13 @@ def test_key_of_the_configmap(field: Field, nginx: str, layout: Layout, tmp_path
         cluster.put(api_object(ConfigMap, metadata={"namespace": namespace, "name": name}, data=data))
         generation = cluster.process_batch()
         whole = b"\n".join(text for name, text in sorted(cluster.texts().items()) if name.endswith(".conf"))
-        refused = any(problem.field == field.setting.key for problem in generation.config_map or ())
+        refused = any(problem.field == field.spec.key for problem in generation.config_map or ())
         return shape(whole, tmp_path), refused
 
     harmless = [under(more)[0]]
-    harmless += [under({**more, field.setting.key: text})[0] for text in SAMPLES[field.name].taken]
+    harmless += [under({**more, field.spec.key: text})[0] for text in SAMPLES[field.name].taken]
     for text in values(field, VALUES):
-        found, refused = under({**more, field.setting.key: text})
+        found, refused = under({**more, field.spec.key: text})
         assert same(found, harmless, field), text
         if not refused:
             assert_taken(nginx, layout, cluster.files, field)
@@ -221,4 +221,4 @@ def test_the_sample_has_accepted_and_refused_values() -> None:
                 taken += 1
     assert taken > len(REGISTRY.fields)
     assert refused > 5 * len(REGISTRY.fields)
-    assert Where.BOTH in {field.setting.where for field in REGISTRY.fields}
+    assert Where.BOTH in {field.spec.where for field in REGISTRY.fields}

@@ -37,12 +37,12 @@ def test_other_lines_are_refused(line: bytes) -> None:
 
 
 def test_the_queue_is_raised_where_that_is_allowed_and_never_lowered(tmp_path: Path) -> None:
-    knob = tmp_path / "max_dgram_qlen"
-    knob.write_text("10\n")
-    assert raise_queue(knob) == QUEUE
-    assert knob.read_text() == "512"
-    knob.write_text("4096\n")
-    assert raise_queue(knob) == 4096
+    setting = tmp_path / "max_dgram_qlen"
+    setting.write_text("10\n")
+    assert raise_queue(setting) == QUEUE
+    assert setting.read_text() == "512"
+    setting.write_text("4096\n")
+    assert raise_queue(setting) == 4096
     assert raise_queue(tmp_path / "none") == 0
 
 
@@ -52,10 +52,10 @@ def test_a_queue_that_may_not_be_raised_is_logged_once(
     def denied(*_: object) -> None:
         raise PermissionError
 
-    knob = tmp_path / "max_dgram_qlen"
-    knob.write_text("10\n")
+    setting = tmp_path / "max_dgram_qlen"
+    setting.write_text("10\n")
     monkeypatch.setattr(Path, "write_text", denied)
-    assert raise_queue(knob) == 10
+    assert raise_queue(setting) == 10
     assert ["net.unix.max_dgram_qlen" in record.message for record in caplog.records] == [True]
 
 

@@ -1,17 +1,17 @@
-"""The cost of a new knob: its declaration, four lines in one place; everything else follows."""
+"""The cost of a new setting: its declaration, four lines in one place; everything else follows."""
 
 from typing import Annotated
 
 from headgate.settings import Duration, Registry, Settings
-from headgate.settings.registry import knob
+from headgate.settings.registry import setting
 
 
 class Brewing(Settings):
-    """A group with one knob."""
+    """A group with one setting."""
 
     brew_timeout: Annotated[
         Duration,
-        knob("brew-timeout", "Longest wait for a cup."),
+        setting("brew-timeout", "Longest wait for a cup."),
     ] = Duration("60s")
 
 
@@ -22,4 +22,4 @@ def test_a_declaration_brings_its_keys_parser_default_and_words() -> None:
     assert registry.annotations == {"nginx.org/brew-timeout": field}
     assert registry.names == {"brew_timeout"}
     assert field.parse("1h 30m") == "1h30m"
-    assert (field.usual, field.parse.words, field.setting.doc) == ("60s", "time", "Longest wait for a cup.")
+    assert (field.usual, field.parse.words, field.spec.doc) == ("60s", "time", "Longest wait for a cup.")

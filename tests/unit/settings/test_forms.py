@@ -5,20 +5,20 @@ from crossplane import analyzer
 
 from headgate.api import Ingress
 from headgate.problems import ObjectRef, Severity
-from headgate.settings import REGISTRY, Field, Unfit, Where, read_annotations, read_configmap
+from headgate.settings import REGISTRY, Setting, Unfit, Where, read_annotations, read_configmap
 from headgate.settings.declined import absence, absences, guards
 from tests.processor_time import limited_processor_time
-from tests.unit.settings.knob_samples import companions
+from tests.unit.settings.setting_samples import companions
 
 INGRESS = Ingress.KIND.ref("default", "cafe")
 CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")
 GATES = frozenset({"enable-snippets"})
-BY_KEY = pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.annotation or field.setting.key)
+BY_KEY = pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.annotation or field.spec.key)
 VERBATIM = {
     "main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
     "main_template", "ingress_template", "log_format", "stream_log_format",
 }  # fmt: skip
-"""Knobs whose text is taken as it stands, spaces included."""
+"""Settings whose text is taken as it stands, spaces included."""
 CONTEXTS = {
     "main": analyzer.NGX_MAIN_CONF, "events": analyzer.NGX_EVENT_CONF, "http": analyzer.NGX_HTTP_MAIN_CONF,
     "server": analyzer.NGX_HTTP_SRV_CONF, "location": analyzer.NGX_HTTP_LOC_CONF,
@@ -28,18 +28,18 @@ NEWER = {"http2", "otel_exporter", "otel_service_name", "otel_trace"}
 """Directives that the table of crossplane does not have yet."""
 
 
-def problems_of(field: Field, text: str) -> list[str]:
-    """Return the Problems of the knob with *text* and what it needs, wherever it may stand."""
+def problems_of(field: Setting, text: str) -> list[str]:
+    """Return the Problems of the setting with *text* and what it needs, wherever it may stand."""
     problems = []
-    if Where.ANNOTATION in field.setting.where:
+    if Where.ANNOTATION in field.spec.where:
         data = {**companions(field, Where.ANNOTATION), field.annotation: text}
         problems += read_annotations(data, INGRESS, gates=GATES)[1]
-    if Where.CONFIGMAP in field.setting.where:
-        problems += read_configmap({**companions(field, Where.CONFIGMAP), field.setting.key: text}, CONFIGMAP, GATES)[1]
+    if Where.CONFIGMAP in field.spec.where:
+        problems += read_configmap({**companions(field, Where.CONFIGMAP), field.spec.key: text}, CONFIGMAP, GATES)[1]
     return [str(problem) for problem in problems if "deprecated" not in problem.reason]
 
 
-def value(field: Field, text: str) -> object:
+def value(field: Setting, text: str) -> object:
     try:
         return field.parse(text)
     except Unfit as unfit:
@@ -47,14 +47,14 @@ def value(field: Field, text: str) -> object:
 
 
 @BY_KEY
-def test_the_example_can_be_copied(field: Field) -> None:
+def test_the_example_can_be_copied(field: Setting) -> None:
     assert field.example
     assert problems_of(field, field.example) == []
     assert value(field, field.example) != field.default
 
 
 @BY_KEY
-def test_the_directives_exist_and_may_stand_there(field: Field) -> None:
+def test_the_directives_exist_and_may_stand_there(field: Setting) -> None:
     for name in filter(None, field.directive.split(", ")):
         if name in NEWER:
             continue
@@ -65,39 +65,39 @@ def test_the_directives_exist_and_may_stand_there(field: Field) -> None:
 
 
 @BY_KEY
-def test_spaces_around_a_value_do_not_count(field: Field) -> None:
+def test_spaces_around_a_value_do_not_count(field: Setting) -> None:
     if field.name not in VERBATIM:
         assert value(field, f" \t{field.example} ") == value(field, field.example)
 
 
 @BY_KEY
 @pytest.mark.parametrize("form", [str.upper, str.lower, str.title])
-def test_another_case_is_taken_or_refused_with_a_reason(field: Field, form) -> None:
+def test_another_case_is_taken_or_refused_with_a_reason(field: Setting, form) -> None:
     for problem in problems_of(field, form(field.example)):
         assert form(field.example)[:20].split("\n", maxsplit=1)[0].replace("\\", "")[:10] in problem
 
 
 @BY_KEY
-def test_digits_of_other_scripts_are_no_digits(field: Field) -> None:
+def test_digits_of_other_scripts_are_no_digits(field: Setting) -> None:
     odd = "".join(chr(0x660 + int(char)) if char.isdigit() else char for char in field.example)
     if odd != field.example and field.name not in VERBATIM and "Quoted" not in str(field.kind):
         assert str(value(field, odd)).startswith("refused: ")
 
 
 @BY_KEY
-def test_an_empty_text_is_no_value(field: Field) -> None:
-    if not field.setting.empty:
+def test_an_empty_text_is_no_value(field: Setting) -> None:
+    if not field.spec.empty:
         assert all("empty" in problem for problem in problems_of(field, "  "))
         assert problems_of(field, "  ")
 
 
 @BY_KEY
 @pytest.mark.parametrize("text", ["x", "1", "$a ", "/a", "a,", "\n", "(", "8 "], ids=repr)
-def test_a_megabyte_is_refused_with_a_short_problem_in_linear_time(field: Field, text: str) -> None:
+def test_a_megabyte_is_refused_with_a_short_problem_in_linear_time(field: Setting, text: str) -> None:
     with limited_processor_time():
         problems = problems_of(field, text * (1_000_000 // len(text)))
     assert all(len(problem) < 1000 for problem in problems)
-    assert problems or field.name in VERBATIM or (field.setting.empty and not text.strip())
+    assert problems or field.name in VERBATIM or (field.spec.empty and not text.strip())
 
 
 @pytest.mark.parametrize(("key", "_"), list(absences("annotation")))

@@ -1,4 +1,4 @@
-"""Whatever a knob takes stays one argument in a file; the check reads the file as nginx's lexer does."""
+"""Whatever a setting takes stays one argument in a file; the check reads the file as nginx's lexer does."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from headgate.settings.routing import Rewrite
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
 from tests.nginx_lexer import Punctuation, lexed
-from tests.unit.settings.knob_samples import SAMPLES
+from tests.unit.settings.setting_samples import SAMPLES
 
 VERBATIM = {"main_template", "ingress_template", "ssl_dhparam"}
 """Fields that are files of their own, or templates; snippets are known by their type."""
@@ -31,7 +31,7 @@ def test_the_lexer_itself() -> None:
 
 
 def arguments(value: Any) -> Iterator[Any]:
-    """Yield the printed parts of a knob's value, as templates print them."""
+    """Yield the printed parts of a setting's value, as templates print them."""
     if isinstance(value, Header):
         yield from (value.name, value.value)
     elif isinstance(value, Rewrite):

@@ -14,7 +14,7 @@ from headgate.api import ConfigMap, EndpointSlice, Ingress, Service, TopLevel
 from headgate.settings import REGISTRY
 from tests.nginx_lexer import directives
 from tests.simulated_cluster import SimulatedCluster
-from tests.unit.settings.knob_samples import SAMPLES
+from tests.unit.settings.setting_samples import SAMPLES
 
 FRAGMENTS = (
     ";", "{", "}", "\n", "\r", "#", "\\", "$", "../", '"', "'", "`", "\x00", " ", "\t", "${", "; mark on;",
@@ -25,7 +25,7 @@ VERBATIM = frozenset(
     {"main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
      "main_template", "ingress_template"}
 )  # fmt: skip
-"""Knobs whose text is nginx's own language; flags and roles guard them, not parsers."""
+"""Settings whose text is nginx's own language; flags and roles guard them, not parsers."""
 FREE_TEXT = {"add_header", "proxy_set_header", "auth_basic"}
 """Directives whose arguments are text for people and programs, never paths."""
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config")
@@ -69,7 +69,7 @@ def cluster_with_good_ingress() -> SimulatedCluster:
 
 
 def hostile(name: str) -> Iterator[str]:
-    """Yield fragments alone and inside a text that the knob takes."""
+    """Yield fragments alone and inside a text that the setting takes."""
     text = next(iter(text for text in SAMPLES[name].taken if text.strip()), "x")
     for fragment in FRAGMENTS:
         half = len(text) // 2

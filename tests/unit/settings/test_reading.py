@@ -25,7 +25,7 @@ from headgate.settings import (
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Registry
 from headgate.settings.values import Buffers
-from tests.unit.settings.knob_samples import SAMPLES, companions
+from tests.unit.settings.setting_samples import SAMPLES, companions
 
 CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")
 INGRESS = Ingress.KIND.ref("default", "cafe")
@@ -35,7 +35,7 @@ BY_KEY = sorted(REGISTRY.keys.items())
 
 
 def something(name: str) -> tuple[str, object]:
-    """A text that the knob takes, and its value, other than the default."""
+    """A text that the setting takes, and its value, other than the default."""
     default = next(field.default for field in REGISTRY.fields if field.name == name)
     return next((text, value) for text, value in SAMPLES[name].taken.items() if value != default)
 
@@ -54,7 +54,7 @@ def test_every_annotation_arrives(key: str, field) -> None:
     if value == "off":
         text, value = "/x", "/x"
     said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, gates=GATES)
-    assert [problem.effect for problem in problems] == ["it is used all the same"] * field.setting.deprecated
+    assert [problem.effect for problem in problems] == ["it is used all the same"] * field.spec.deprecated
     assert getattr(getattr(overlay(ConfigParams(), said, INGRESS, GATES)[0], field.group), field.name) == value
 
 
@@ -105,12 +105,12 @@ def test_the_nearer_setting_applies() -> None:
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize(("key", "field"), BY_ANNOTATION, ids=[key for key, _ in BY_ANNOTATION])
-def test_a_knob_of_another_role_is_ignored_and_reported(role: Role, key: str, field) -> None:
+def test_a_setting_of_another_role_is_ignored_and_reported(role: Role, key: str, field) -> None:
     text, _ = something(field.name)
     said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, role, GATES)
     deaf = {Role.MINION: Scope.SERVER, Role.MASTER: Scope.LOCATION}.get(role)
     told = [problem for problem in problems if problem.field == key and "has no effect on a" in problem.reason]
-    assert bool(told) is (field.setting.scope is deaf) is (field.name not in said)
+    assert bool(told) is (field.spec.scope is deaf) is (field.name not in said)
     assert not any(problem.refuses for problem in told)
 
 

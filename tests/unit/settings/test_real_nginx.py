@@ -10,8 +10,8 @@ from headgate.settings import Duration, Offset, Seconds, Size
 from headgate.settings.buffers import BufferSettings
 from headgate.settings.main import LARGEST_BUCKET
 from headgate.settings.values import LEAST_ZONE, MOST_ZONE, Buffers
-from tests.unit.settings.knob_samples import SAMPLES
 from tests.unit.settings.nginx_syntax_check import refusal, servers
+from tests.unit.settings.setting_samples import SAMPLES
 
 TIMES = [
     "".join(f"{count}{unit}" for unit in units)

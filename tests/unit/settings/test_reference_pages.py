@@ -1,4 +1,4 @@
-"""The reference pages name every knob, and the committed ones are up to date."""
+"""The reference pages name every setting, and the committed ones are up to date."""
 
 import subprocess
 import sys
@@ -24,13 +24,13 @@ def cells(page: str, key: str) -> list[str]:
 
 
 @pytest.mark.parametrize("place", PAGES)
-def test_every_knob_has_a_full_row(place: str) -> None:
-    page, knobs = PAGES[place]
-    assert all(len(cells(page, key)) == 7 for key in knobs)
+def test_every_setting_has_a_full_row(place: str) -> None:
+    page, settings = PAGES[place]
+    assert all(len(cells(page, key)) == 7 for key in settings)
     assert all(len(cells(page, key)) == 3 for key, _ in absences(place))
 
 
-def test_a_row_describes_its_knob() -> None:
+def test_a_row_describes_its_setting() -> None:
     annotations, keys = PAGES["annotation"][0], PAGES["configmap"][0]
     row = cells(annotations, "nginx.org/limit-req-burst")
     assert row[2:] == [

@@ -17,7 +17,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, ResponseReceived, StreamEnded, TrailersReceived
 from showcase.ports import free_port
 
-from tests.live.knobs.backends import LOOPBACK
+from tests.live.settings.backends import LOOPBACK
 
 CONTENT = ("content-type", "application/grpc")
 UNIMPLEMENTED = "12"

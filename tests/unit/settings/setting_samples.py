@@ -1,16 +1,16 @@
-"""For every knob: texts that are taken, with the value where it is not obvious, and texts that are refused."""
+"""For every setting: texts that are taken, with the value where it is not obvious, and texts that are refused."""
 
 from typing import Any, NamedTuple
 
 from headgate.settings import (
     REGISTRY,
     Duration,
-    Field,
     Header,
     HeaderName,
     Offset,
     Quoted,
     Seconds,
+    Setting,
     Size,
     Snippet,
     Where,
@@ -420,9 +420,9 @@ SAMPLES: dict[str, Sample] = {
 }
 
 
-def companions(field: Field, place: Where) -> dict[str, str]:
-    """Return what must stand beside the knob at *place*, so that it means something."""
+def companions(field: Setting, place: Where) -> dict[str, str]:
+    """Return what must stand beside the setting at *place*, so that it means something."""
     prefix, known = ("nginx.org/", REGISTRY.annotations) if place is Where.ANNOTATION else ("", REGISTRY.keys)
-    others = "proxy-redirect-to" if field.name == "proxy_redirect_from" else field.setting.requires
+    others = "proxy-redirect-to" if field.name == "proxy_redirect_from" else field.spec.requires
     keys = [*others.split(", "), "limit-req-rate" if field.group == "limits" else ""]
-    return {prefix + key: known[prefix + key].example for key in keys if key and key != field.setting.key}
+    return {prefix + key: known[prefix + key].example for key in keys if key and key != field.spec.key}

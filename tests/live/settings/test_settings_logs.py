@@ -9,9 +9,9 @@ import pytest
 from showcase.ports import free_port
 
 from tests.live.json_objects import Json, config_map
-from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.backends import LOOPBACK
+from tests.live.settings.hosts import host
+from tests.live.settings.serving_nginx import ServingNginx, served
 from tests.waiting import DEADLINE_S
 
 QUOTE = 'say "tea"'

@@ -13,9 +13,9 @@ from showcase.ports import free_port
 
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints, secret
-from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import CERTIFICATE, certificate, host, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served, trusting_context
+from tests.live.settings.backends import LOOPBACK
+from tests.live.settings.hosts import CERTIFICATE, certificate, host, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served, trusting_context
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

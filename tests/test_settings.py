@@ -1,4 +1,4 @@
-"""Every knob has a case that proves it: without the knob nginx would get something else; and one with a wrong value."""
+"""Every setting has a case without which nginx would get something else, and one with a wrong value."""
 
 import re
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ ELSEWHERE = {
     "otel-service-name": "tests/unit/translate/test_telemetry.py",
     "otel-trace-in-http": "tests/unit/translate/test_telemetry.py",
 }
-"""Knobs whose effect a folder and the binary at hand cannot show, and the test that does."""
+"""Settings whose effect a folder and the binary at hand cannot show, and the test that does."""
 ALL_TEXTS_FIT = {f"{place}{name}" for place in ("", "nginx.org/") for name in (
     "server-snippets", "location-snippets", "main-snippets", "http-snippets", "stream-snippets",
 )}  # fmt: skip
-"""Knobs that take any text (but a NUL byte)."""
+"""Settings that take any text (but a NUL byte)."""
 PROBLEMS = "".join((case / "problems.txt").read_text() for case in CASES)
 KEYS = sorted(REGISTRY.annotations.keys() | REGISTRY.keys.keys())
 
@@ -55,7 +55,7 @@ def places(item: dict[str, Any]) -> Iterator[dict[str, str]]:
 def candidates(key: str) -> list[Path]:
     """Return the cases that say *key*, that of its own name first."""
     saying = [case for case in CASES if any(key in place for item in objects(case) for place in places(item))]
-    return sorted(saying, key=lambda case: (case.parent.name != "knobs", case.name != key.rpartition("/")[2]))
+    return sorted(saying, key=lambda case: (case.parent.name != "settings", case.name != key.rpartition("/")[2]))
 
 
 def without(case: Path, key: str, folder: Path) -> list[str]:

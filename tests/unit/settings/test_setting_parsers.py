@@ -1,18 +1,18 @@
-"""Every knob takes what it should, as a value of its type, and refuses everything else with a reason."""
+"""Every setting takes what it should, as a value of its type, and refuses everything else with a reason."""
 
 import pytest
 
-from headgate.settings import REGISTRY, Field, Unfit
+from headgate.settings import REGISTRY, Setting, Unfit
 from headgate.settings.parsers import Parser
 from tests.processor_time import limited_processor_time
-from tests.unit.settings.knob_samples import SAMPLES
+from tests.unit.settings.setting_samples import SAMPLES
 
 FIELDS = {field.name: field for field in REGISTRY.fields}
 TAKEN = [(name, text) for name, sample in SAMPLES.items() for text in sample.taken]
 REFUSED = [(name, text) for name, sample in SAMPLES.items() for text in sample.refused]
 
 
-def test_every_knob_has_samples() -> None:
+def test_every_setting_has_samples() -> None:
     assert SAMPLES.keys() == FIELDS.keys()
     assert all(sample.taken and sample.refused for sample in SAMPLES.values())
 
@@ -31,8 +31,8 @@ def test_every_refused_sample_has_a_reason(name: str, text: str) -> None:
     assert str(refusal.value)
 
 
-@pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.setting.key)
-def test_a_long_hostile_text_is_refused_in_linear_time(field: Field) -> None:
+@pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.spec.key)
+def test_a_long_hostile_text_is_refused_in_linear_time(field: Setting) -> None:
     for text in (
         "1y" + " " * 500_000,
         "a" * 500_000,
@@ -45,15 +45,15 @@ def test_a_long_hostile_text_is_refused_in_linear_time(field: Field) -> None:
             field.parse(text + "\x00;{")
 
 
-@pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.setting.key)
-def test_every_knob_is_documented(field: Field) -> None:
+@pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.spec.key)
+def test_every_setting_is_documented(field: Setting) -> None:
     assert isinstance(field.parse, Parser)
     assert field.parse.words
-    assert field.setting.doc.endswith(".") or "such as" in field.setting.doc
-    assert field.setting.doc[0].isupper() or field.setting.doc.split()[0].islower()
+    assert field.spec.doc.endswith(".") or "such as" in field.spec.doc
+    assert field.spec.doc[0].isupper() or field.spec.doc.split()[0].islower()
 
 
-@pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.setting.key)
-def test_the_default_is_a_value_of_the_type(field: Field) -> None:
+@pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.spec.key)
+def test_the_default_is_a_value_of_the_type(field: Setting) -> None:
     if isinstance(field.default, bool | int | str) and field.usual:
         assert field.parse(field.usual) == field.default

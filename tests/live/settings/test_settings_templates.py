@@ -5,8 +5,8 @@ from __future__ import annotations
 from showcase.ports import free_port
 
 from tests.live.json_objects import config_map
-from tests.live.knobs.hosts import host
-from tests.live.knobs.serving_nginx import served
+from tests.live.settings.hosts import host
+from tests.live.settings.serving_nginx import served
 
 MAIN = """\
 pid {{ path.pid }};

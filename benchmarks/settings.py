@@ -1,6 +1,6 @@
-"""What knobs cost: the pipeline with thousands of Ingresses of 15 annotations each, whole and for one change.
+"""What settings cost: the pipeline with thousands of Ingresses of 15 annotations each, whole and for one change.
 
-``python benchmarks/knobs.py --size 5000``; neither nginx nor a cluster is used. Ingresses without annotations are
+``python benchmarks/settings.py --size 5000``; neither nginx nor a cluster is used. Ingresses without annotations are
 measured too; the digest of their configuration shows whether it has changed.
 """
 
@@ -27,7 +27,7 @@ from headgate.render import Renderer
 HEAD = ("Ingresses", "annotations each", "what", "time", "CPU time", "configuration", "resolve", "translate", "render")
 STAGES = HEAD[5:]
 PREFIX = "nginx.org/"
-KNOBS = {
+SETTINGS = {
     "proxy-connect-timeout": "10s", "proxy-read-timeout": "90s", "proxy-send-timeout": "90s",
     "client-max-body-size": "20m", "proxy-buffering": "false", "proxy-buffers": "16 8k", "lb-method": "least_conn",
     "keepalive": "32", "max-fails": "3", "fail-timeout": "30s", "hsts": "true", "add-header": "X-Frame-Options:DENY",
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=50, help="number of changes")
     arguments = parser.parse_args()
     plain, digest = measured(arguments.size, {}, arguments.changes)
-    full, _ = measured(arguments.size, {PREFIX + key: text for key, text in KNOBS.items()}, arguments.changes)
+    full, _ = measured(arguments.size, {PREFIX + key: text for key, text in SETTINGS.items()}, arguments.changes)
     print(f"{machine()}\n\n{table(HEAD, [*plain, *full])}\n")
     print(f"configuration of {arguments.size} Ingresses without annotations: sha256 {digest}")
 

@@ -13,10 +13,10 @@ import pytest_asyncio
 from showcase.ports import free_port, free_ports
 
 from tests.live.json_objects import Json, config_map, endpoints, ingress, path, tls_secret
-from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.grpc_over_h2 import GrpcBackend, call
-from tests.live.knobs.hosts import CERTIFICATE, certificate, host, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.backends import LOOPBACK
+from tests.live.settings.grpc_over_h2 import GrpcBackend, call
+from tests.live.settings.hosts import CERTIFICATE, certificate, host, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served
 from tests.nginx_binaries import capabilities
 from tests.waiting import DEADLINE_S
 

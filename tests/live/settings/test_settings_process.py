@@ -1,4 +1,4 @@
-"""Knobs of nginx as a whole: its processes, what they share, and what users add to each block."""
+"""Settings of nginx as a whole: its processes, what they share, and what users add to each block."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from showcase.ports import free_port
 
 from headgate.nginx import procfs
 from tests.live.json_objects import config_map
-from tests.live.knobs.backends import LOOPBACK, never_answer
-from tests.live.knobs.hosts import A, B, backed_host, host, joined
-from tests.live.knobs.serving_nginx import Answer, ServingNginx, served
+from tests.live.settings.backends import LOOPBACK, never_answer
+from tests.live.settings.hosts import A, B, backed_host, host, joined
+from tests.live.settings.serving_nginx import Answer, ServingNginx, served
 from tests.waiting import eventually
 
 pytestmark = [
@@ -152,7 +152,7 @@ async def test_stream_snippets_are_used(nginx: ServingNginx) -> None:
     writer.close()
 
 
-async def test_old_workers_close_connections_after_the_shutdown_timeout() -> None:
+async def test_old_workers_close_after_the_shutdown_timeout() -> None:
     settings = config_map(worker_processes="1", worker_shutdown_timeout="100ms")
     async with served([settings, host("slow")]) as nginx:
         nginx.backend("slow").handler = never_answer

@@ -59,7 +59,7 @@ def test_configmap_key(key: str) -> None:
 
 @pytest.mark.parametrize("key", sorted(ANNOTATIONS.keys() & REGISTRY.annotations.keys()))
 def test_mergeable_roles_are_those_of_the_incumbent(key: str) -> None:
-    assert REGISTRY.annotations[key].setting.scope is scope(ANNOTATIONS[key]["mergeable_scope"])
+    assert REGISTRY.annotations[key].spec.scope is scope(ANNOTATIONS[key]["mergeable_scope"])
 
 
 @pytest.mark.parametrize("key", sorted(KEYS.keys() & REGISTRY.keys.keys()))
@@ -76,19 +76,19 @@ def test_default_of_a_key(key: str) -> None:
 @pytest.mark.parametrize("key", sorted(ANNOTATIONS.keys() & REGISTRY.annotations.keys()))
 def test_default_of_an_annotation(key: str) -> None:
     field, row = REGISTRY.annotations[key], open_source_half(ANNOTATIONS[key]["default"])
-    if field.setting.key in OTHER_DEFAULTS:
-        assert OTHER_DEFAULTS[field.setting.key][0] in {None, field.usual}
+    if field.spec.key in OTHER_DEFAULTS:
+        assert OTHER_DEFAULTS[field.spec.key][0] in {None, field.usual}
     elif row.startswith("ConfigMap"):
-        assert field.setting.key in REGISTRY.keys
+        assert field.spec.key in REGISTRY.keys
     elif row and not key.endswith(("listen-ports", "listen-ports-ssl")):  # the flags say those
         assert field.usual == row
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_that_is_an_annotation_too_is_the_same_knob(key: str) -> None:
+def test_a_key_that_is_an_annotation_too_is_the_same_setting(key: str) -> None:
     both = f"nginx.org/{key}" in ANNOTATIONS
     if key in REGISTRY.keys:
-        assert (Where.ANNOTATION in REGISTRY.keys[key].setting.where) is both
+        assert (Where.ANNOTATION in REGISTRY.keys[key].spec.where) is both
 
 
 def test_every_declined_key_is_a_key_of_the_incumbent() -> None:

@@ -11,9 +11,9 @@ import pytest_asyncio
 from showcase.ports import free_ports
 
 from tests.live.json_objects import config_map, path, secret
-from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import certificate, host, master, minion, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served, trusting_context
+from tests.live.settings.backends import LOOPBACK
+from tests.live.settings.hosts import certificate, host, master, minion, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served, trusting_context
 from tests.nginx_binaries import BINARIES, capabilities
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.live.json_objects import config_map
-from tests.live.knobs.hosts import host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.hosts import host
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 CLIENT, NEAR, FAR = "203.0.113.9", "10.1.2.3", "198.51.100.4"
 CHAIN = f"{CLIENT}, {FAR}, {NEAR}"

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tests.live.json_objects import Json, endpoints, ingress, path, tls_secret
-from tests.live.knobs.backends import LOOPBACK
+from tests.live.settings.backends import LOOPBACK
 
 CERTIFICATE = "certificate"
 """The Secret that hosts with TLS name."""

@@ -15,9 +15,9 @@ from aiohttp import web
 from showcase.ports import free_port
 
 from tests.live.json_objects import config_map, service
-from tests.live.knobs.backends import LOOPBACK, Backend, Handler, close_connection, never_answer
-from tests.live.knobs.hosts import A, B, C, backed_host, joined
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.backends import LOOPBACK, Backend, Handler, close_connection, never_answer
+from tests.live.settings.hosts import A, B, C, backed_host, joined
+from tests.live.settings.serving_nginx import ServingNginx, served
 from tests.waiting import DEADLINE_S, eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -236,9 +236,7 @@ class LargeAnswer:
 
 
 @pytest.mark.parametrize(("name", "in_a_file"), [("file", True), ("no-file", False), ("much-memory", False)])
-async def test_a_response_that_the_client_does_not_read_goes_to_a_file(
-    nginx: ServingNginx, name: str, in_a_file: bool
-) -> None:
+async def test_a_response_that_is_not_read_goes_to_a_file(nginx: ServingNginx, name: str, in_a_file: bool) -> None:
     answer = nginx.backend(name).handler = LargeAnswer()
     mark = len(nginx.error_log())
 

@@ -11,9 +11,9 @@ import pytest
 from showcase.ports import free_port
 
 from tests.live.json_objects import Json, config_map, service
-from tests.live.knobs.backends import LOOPBACK, Backend
-from tests.live.knobs.hosts import A, B, host
-from tests.live.knobs.serving_nginx import WHEEL, ServingNginx, served
+from tests.live.settings.backends import LOOPBACK, Backend
+from tests.live.settings.hosts import A, B, host
+from tests.live.settings.serving_nginx import WHEEL, ServingNginx, served
 from tests.nginx_binaries import capabilities
 from tests.waiting import eventually
 

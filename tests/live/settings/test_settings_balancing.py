@@ -10,9 +10,9 @@ from aiohttp import web
 from showcase.ports import free_port
 
 from tests.live.json_objects import config_map
-from tests.live.knobs.backends import Backend
-from tests.live.knobs.hosts import A, B, C, backed_host, joined
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.backends import Backend
+from tests.live.settings.hosts import A, B, C, backed_host, joined
+from tests.live.settings.serving_nginx import ServingNginx, served
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from tests.live.json_objects import config_map
-from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import certificate, host, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served, trusting_context
+from tests.live.settings.backends import LOOPBACK
+from tests.live.settings.hosts import certificate, host, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served, trusting_context
 from tests.waiting import DEADLINE_S
 
 CLIENT = "203.0.113.9"

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 
 from tests.live.json_objects import config_map
-from tests.live.knobs.backends import LOOPBACK
-from tests.live.knobs.hosts import host, master, minion
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.backends import LOOPBACK
+from tests.live.settings.hosts import host, master, minion
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

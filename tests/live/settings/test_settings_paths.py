@@ -9,8 +9,8 @@ import pytest_asyncio
 from showcase.ports import free_ports
 
 from tests.live.json_objects import ingress, path
-from tests.live.knobs.hosts import certificate, host, master, minion, tls_host
-from tests.live.knobs.serving_nginx import ServingNginx, served
+from tests.live.settings.hosts import certificate, host, master, minion, tls_host
+from tests.live.settings.serving_nginx import ServingNginx, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
