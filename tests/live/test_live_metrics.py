@@ -102,7 +102,7 @@ def test_resources_are_counted_by_role_and_refused_ones_apart(
     assert headgate.metric("headgate_objects_refused") == 1
     assert headgate.get("shared.test", "/two").status == 200
     assert headgate.file("conf.d/default-master.conf")
-    assert not headgate.file("conf.d/default-one.conf")
+    assert "/one" in headgate.file("attached/shared.test/default-one.locations")
 
 
 @pytest.mark.skipif(not BINARIES or not capabilities(ANY_NGINX).stub_status, reason="this nginx has no stub_status")
