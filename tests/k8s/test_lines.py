@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.k8s import BadAnswer
@@ -11,7 +11,6 @@ from headgate.k8s import lines as lines_module
 from headgate.k8s.lines import Lines
 
 
-@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.binary(max_size=20)), st.lists(st.integers(1, 7), min_size=1))
 def test_any_split_gives_the_same_lines(texts: list[bytes], sizes: list[int]) -> None:
     wanted = [text.replace(b"\n", b"n") for text in texts]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.k8s import manifests
@@ -145,13 +145,11 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None, derandomize=True, database=None)
 @given(st.dictionaries(st.text(min_size=1), TREES, min_size=1))
 def test_what_yaml_writes_is_read_back(tree: dict[str, Any]) -> None:
     assert values(yaml.safe_dump(tree)) == [tree]
 
 
-@settings(deadline=None, derandomize=True, database=None)
 @given(st.text())
 def test_no_text_raises_an_unexpected_error(text: str) -> None:
     for json in (True, False):

@@ -24,10 +24,8 @@ def test_every_flag_of_the_incumbent_is_known_with_its_default(row: dict[str, st
         assert Options.declined[name]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["flag"])
+@pytest.mark.parametrize("row", [row for row in ROWS if row["flag"] != "version"], ids=lambda row: row["flag"])
 def test_passing_the_default_is_accepted(row: dict[str, str]) -> None:
-    if row["flag"] == "version":
-        return
     options = parse([f"-{row['flag']}={row['default']}"], {})
     assert isinstance(options, Options), options
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=80)
+fewer_examples = settings(max_examples=80)
 
 NAMESPACES = st.sampled_from(["blog", "shop"])
 SERVICES = st.sampled_from(["tea", "coffee"])

@@ -12,7 +12,7 @@ from headgate.api import EndpointSlice, Ingress, Secret, Service, TopLevel
 from headgate.controller.gauges import count_roles
 from headgate.problems import ObjectRef
 from tests.nginx_lexer import Directive, directives
-from tests.properties.cluster_objects import OBJECTS, SECRETS, object_in, repeatable
+from tests.properties.cluster_objects import OBJECTS, SECRETS, fewer_examples, object_in
 from tests.simulated_cluster import SimulatedCluster
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
@@ -37,14 +37,14 @@ def assert_same(one: SimulatedCluster, other: SimulatedCluster) -> None:
     assert count_roles(one.generation) == count_roles(other.generation)
 
 
-@repeatable
+@fewer_examples
 @given(st.lists(OBJECTS, max_size=12, unique_by=lambda item: item.ref), st.randoms(use_true_random=False))
 def test_order_within_a_batch_makes_no_difference(objects: list[TopLevel], random: Any) -> None:
     shuffled = random.sample(objects, len(objects))
     assert_same(processed_at_once(objects), processed_at_once(shuffled))
 
 
-@repeatable
+@fewer_examples
 @given(st.lists(OBJECTS, max_size=10))
 def test_every_file_is_well_formed(objects: list[TopLevel]) -> None:
     for name, text in processed_at_once(objects).texts().items():
@@ -64,7 +64,7 @@ def names_by_address(found: list[Directive]) -> Iterator[tuple[str, str]]:
             yield from ((address, at.arguments[0]) for address in listens)
 
 
-@repeatable
+@fewer_examples
 @given(st.lists(OBJECTS, max_size=10))
 def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
     files = processed_at_once(objects).texts()
@@ -80,7 +80,7 @@ def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
     assert {at.arguments[0].removeprefix("zone=") for at in found if at.name == "limit_req"} <= zones
 
 
-@repeatable
+@fewer_examples
 @given(st.lists(OBJECTS, max_size=10))
 def test_nothing_is_left_when_all_objects_are_deleted(objects: list[TopLevel]) -> None:
     cluster = processed_at_once(objects)
@@ -138,7 +138,7 @@ class Batches(RuleBasedStateMachine):
         assert_same(self.cluster, processed_at_once(self.cluster.objects()))
 
 
-Batches.TestCase.settings = settings(derandomize=True, deadline=None, max_examples=60, stateful_step_count=12)
+Batches.TestCase.settings = settings(max_examples=60, stateful_step_count=12)
 TestBatches = Batches.TestCase
 
 
@@ -147,7 +147,7 @@ def test_generated_objects_are_served_and_rejected_for_many_reasons() -> None:
     served, refused = set(), set()
 
     @seed(1)
-    @settings(deadline=None, max_examples=80, database=None)
+    @settings(max_examples=80)
     @given(st.lists(OBJECTS, min_size=6, max_size=12))
     def count(objects: list[TopLevel]) -> None:
         for verdict in processed_at_once(objects).statuses.current.values():

@@ -9,7 +9,7 @@ from headgate.settings import Duration, Header, HeaderName, Offset, Quoted, Seco
 from headgate.settings.buffers import MOST, BufferSettings
 from headgate.settings.values import Buffers, plain_text, unescaped
 
-steady = settings(derandomize=True, deadline=None, max_examples=200)
+more_examples = settings(max_examples=200)
 """The same examples in every run."""
 
 COUNTS = st.integers(0, 40)
@@ -19,7 +19,7 @@ TIMES = st.lists(COUNTS, min_size=8, max_size=8).map(
 SIZES = st.builds("{}{}".format, st.integers(0, 10**6), st.sampled_from(["", "k", "m", "K", "M"]))
 
 
-@steady
+@more_examples
 @given(TIMES.filter(bool))
 def test_a_time_is_read_again_and_keeps_its_length(text: str) -> None:
     time = Duration.parse(text)
@@ -29,14 +29,14 @@ def test_a_time_is_read_again_and_keeps_its_length(text: str) -> None:
     assert abs(time.seconds - counted) < 0.01
 
 
-@steady
+@more_examples
 @given(st.integers(0, 10**9))
 def test_a_bare_number_is_seconds(count: int) -> None:
     assert Seconds.parse(str(count)) == f"{count}s"
     assert Duration.parse(str(count)).seconds == count
 
 
-@steady
+@more_examples
 @given(SIZES)
 def test_a_size_is_read_again_and_counted(text: str) -> None:
     size = Size.parse(text)
@@ -45,14 +45,14 @@ def test_a_size_is_read_again_and_counted(text: str) -> None:
     assert Size.of(size.bytes).bytes == size.bytes
 
 
-@steady
+@more_examples
 @given(st.integers(1, 99_999), SIZES)
 def test_buffers_are_read_again(number: int, size: str) -> None:
     buffers = Buffers.parse(f"{number} {size}")
     assert Buffers.parse(str(buffers)) == buffers
 
 
-@steady
+@more_examples
 @given(st.from_regex(r"[-A-Za-z0-9]+", fullmatch=True), st.text(), st.booleans())
 def test_a_response_header_is_read_again(name: str, text: str, always: bool) -> None:
     try:
@@ -64,7 +64,7 @@ def test_a_response_header_is_read_again(name: str, text: str, always: bool) -> 
     assert again.value == header.value.strip()
 
 
-@steady
+@more_examples
 @given(st.text())
 def test_plain_text_holds_no_control_character_but_tab(text: str) -> None:
     try:
@@ -75,7 +75,7 @@ def test_plain_text_holds_no_control_character_but_tab(text: str) -> None:
     assert "$" not in value
 
 
-@steady
+@more_examples
 @given(st.text())
 def test_quoting_is_undone_by_the_lexer(text: str) -> None:
     spelled = Quoted(text).spelled
@@ -86,7 +86,7 @@ PARSERS = [Duration.parse, Seconds.parse, Size.parse, Offset.parse, Buffers.pars
            Header.request, plain_text]  # fmt: skip
 
 
-@steady
+@more_examples
 @given(st.sampled_from(PARSERS), st.text())
 def test_garbage_is_refused_or_read_and_never_breaks(parse: Callable[[str], object], text: str) -> None:
     try:
@@ -106,7 +106,7 @@ BUFFERS = st.builds(
 )
 
 
-@steady
+@more_examples
 @given(BUFFERS)
 def test_buffers_can_always_be_made_to_fit(buffers: BufferSettings) -> None:
     adjusted = buffers.adjusted()

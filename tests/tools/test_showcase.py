@@ -39,15 +39,21 @@ def test_no_two_examples_share_a_backend_port() -> None:
     assert len(set().union(*ports)) == sum(map(len, ports))
 
 
-@EVERY
+TLS_SECRETS = {
+    f"{name}/{item['metadata']['name']}": item
+    for name in NAMES
+    for item in Example.named(name).manifests()
+    if item["kind"] == "Secret" and item["type"] == "kubernetes.io/tls"
+}
+
+
+@pytest.mark.parametrize("name", TLS_SECRETS)
 def test_tls_secrets_hold_a_matching_pair_that_is_valid_for_long(name: str) -> None:
-    for manifest in Example.named(name).manifests():
-        if manifest["kind"] == "Secret" and manifest["type"] == "kubernetes.io/tls":
-            pair = {key: base64.b64decode(text) for key, text in manifest["data"].items()}
-            certificate = x509.load_pem_x509_certificate(pair["tls.crt"])
-            key = serialization.load_pem_private_key(pair["tls.key"], None)
-            assert certificate.public_key() == key.public_key()
-            assert certificate.not_valid_after_utc > dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
+    pair = {key: base64.b64decode(text) for key, text in TLS_SECRETS[name]["data"].items()}
+    certificate = x509.load_pem_x509_certificate(pair["tls.crt"])
+    key = serialization.load_pem_private_key(pair["tls.key"], None)
+    assert certificate.public_key() == key.public_key()
+    assert certificate.not_valid_after_utc > dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
 
 
 @EVERY

@@ -1,6 +1,6 @@
 """Who holds a slot does not depend on the order in which claims come, nor on those that were withdrawn."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.configuration import Arbiter, Claimant, Slot
@@ -24,7 +24,6 @@ def test_the_oldest_holds_it_then_the_larger_uid_then_the_smaller_name() -> None
     assert arbiter.holder(SLOT) == ref("c")
 
 
-@settings(derandomize=True, deadline=None)
 @given(st.lists(st.one_of(CLAIMANTS, st.sampled_from([ref(name) for name in "abcdef"])), max_size=80))
 def test_the_holder_is_the_best_of_those_who_claim_now(steps: list[object]) -> None:
     arbiter, now = Arbiter(), {}

@@ -67,13 +67,13 @@ def test_no_hostile_string_leaves_its_argument(name: str) -> None:
                 assert_stays_in_place(name, text[:cut] + fragment + text[cut:])
 
 
-steady = settings(derandomize=True, deadline=None, max_examples=2000)
+more_examples = settings(max_examples=2000)
 """The same examples in every run."""
 
 HOSTILE = st.text(st.sampled_from("ab1~/:,=.-_ \t\n\r;{}#\\\"'$`%\x00é\u2028"), max_size=30)
 
 
-@steady
+@more_examples
 @given(st.sampled_from(sorted(FIELDS)), HOSTILE, st.data())
 def test_no_made_up_string_leaves_its_argument(name: str, noise: str, data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(sorted(SAMPLES[name].taken)))
