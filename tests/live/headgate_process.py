@@ -144,6 +144,10 @@ class HeadgateProcess:
         records = [json.loads(line) for line in self.log_text().splitlines() if line.startswith('{"time"')]
         return [record for record in records if message in {"", record["msg"]}]
 
+    def outages(self) -> list[dict[str, Any]]:
+        """Return the records about an API server that cannot be reached; whoever meets it first logs it."""
+        return [record for record in self.log_records() if "cannot be reached" in str(record.get("error"))]
+
     def events(self, thing: str) -> list[tuple[str, str]]:
         """Return reason and message of each event about ``KIND NAMESPACE/NAME``."""
         return [(line["reason"], line["message"]) for line in self.log_records("event") if line["object"] == thing]

@@ -39,7 +39,7 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for(
     with cluster.down():
         headgate = new_headgate(f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
         headgate.start()
-        wait_until(lambda: headgate.log_records("informer failed"))
+        wait_until(headgate.outages)
         assert headgate.readiness().status == 503
     headgate.wait_ready()
     assert headgate.get("kept.test").body == "kept"

@@ -48,6 +48,6 @@ def test_a_replica_that_never_served_has_no_grace_period(cluster: ScriptedCluste
     with cluster.down():
         headgate = new_headgate(f"--kubeconfig={cluster.kubeconfig}", *MINUTES)
         headgate.start()
-        wait_until(lambda: headgate.log_records("informer failed"))
+        wait_until(headgate.outages)
         headgate.terminate()
         assert headgate.wait_ended() == 0

@@ -180,7 +180,7 @@ def test_an_address_is_left_alone_while_the_service_that_names_it_cannot_be_read
     wait_until(lambda: cluster.addresses("bad") == [])  # written after the batch that looked at the addresses
     assert cluster.addresses("cafe") == [SECOND]
     cluster.do(lambda api: api.allow("list", "services"))
-    wait_until(lambda: cluster.addresses("cafe") == [FIRST], 40)
+    wait_until(lambda: cluster.addresses("cafe") == [FIRST])
 
 
 def test_statuses_are_not_written_unless_asked_for(cluster: ScriptedCluster, serve_cluster: StartHeadgate) -> None:
