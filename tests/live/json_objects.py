@@ -132,7 +132,7 @@ class ManifestFolder:
 
     def _file(self, item: Json) -> Path:
         metadata = item["metadata"]
-        return self.path / f"{item['kind'].lower()}-{metadata.get('namespace', '')}.{metadata['name']}.json"
+        return self.path / f"{item['kind'].lower()}-{metadata.get('namespace', '')}-{metadata['name']}.json"
 
 
 def cafe(directory: Path, tea: int) -> ManifestFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -228,7 +229,9 @@ def test_minions_whose_files_would_be_called_alike_are_told_apart(
     places = {"x": "team-a", "a-x": "team"}
     for name, namespace in places.items():
         more = {"location_snippets": BROKEN} if name == bad else {}
-        manifests.put(minion(name, namespace=namespace, **more), service("tea", namespace))
+        item = minion(name, namespace=namespace, **more)
+        (manifests.path / f"{name}-of-{namespace}.json").write_text(json.dumps(item))
+        manifests.put(service("tea", namespace))
     manifests.put(master())
     headgate = serve_manifests(*FLAGS)
     wait_refused(headgate, bad, NOTHING, places[bad])
