@@ -112,7 +112,7 @@ class SimulatedCluster:
         self.generation = self._pipeline.advance(changes, datetime.now(UTC))
         assert not self.generation.bugs
         self._pipeline.judge(APPLIED)
-        self._reporter.report(self.generation, APPLIED, frozenset(changes), "")
+        self._reporter.report(self.generation, APPLIED, frozenset(changes))
         return self.generation
 
     @property

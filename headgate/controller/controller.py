@@ -11,18 +11,19 @@ from typing import Protocol
 
 from msgspec import structs
 
+from headgate.api import ConfigMap
 from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, FileSet, Outcome
 from headgate.ir.apply import APPLY_S
 from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager, Reason
-from headgate.pipeline import Changes, Generation, Pipeline
+from headgate.pipeline import Changes, Generation, Pipeline, Ruling
 from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)
 
 STUCK_S = 5 * APPLY_S
-"""No batch takes so long (seconds): it applies three times at most, and the pipeline does not wait."""
+"""No part of a batch takes so long (seconds): one apply, with the work of the pipeline before and after it."""
 WHOLE = ObjectRef("NGINX", "", "configuration")
 """The key of no object: by it the whole is looked at again, at the start, as time passes, and after a failed apply."""
 
@@ -85,9 +86,9 @@ class Controller:
         """The keys under which refused objects are tried again, and which objects those are."""
 
     def stuck(self) -> str:
-        """Return why the process should be restarted: one batch has been worked on for ``STUCK_S``; else empty."""
+        """Return why the process should be restarted: a batch did not get on for ``STUCK_S``; else empty."""
         busy = time.monotonic() - self._busy_since if self._busy_since else 0.0
-        return f"a batch is being worked on for {busy:.0f} s" if busy > STUCK_S else ""
+        return f"a batch has not got on for {busy:.0f} s" if busy > STUCK_S else ""
 
     def look_again(self) -> None:
         """Ask the Manager what nginx serves though nothing changed: it was restarted, perhaps without some object."""
@@ -108,16 +109,19 @@ class Controller:
         began = self._busy_since = time.monotonic()
         for seconds in batch.waited.values():
             self._measures.observe_queue(seconds)
-        changes = self._objects.read(batch.keys)
+        retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
+        again = frozenset(filter(ConfigMap.KIND.includes, retry))
+        changes = self._objects.read((*batch.keys, *again))
         generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
         self._take(generation)
         advanced = time.monotonic()
-        retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
-        result, config_refusal = await self._apply(generation, retry)
+        result, ruling = await self._apply(generation, retry - again)
         generation = structs.replace(self.generation or generation, spent=generation.spent)
-        self._reporter.report(generation, result, frozenset(batch.keys), config_refusal)
+        if ruling.config_map is not None:
+            self.generation = generation = structs.replace(generation, config_map=ruling.config_map)
+        self._reporter.report(generation, result, frozenset(batch.keys))
         self._conclude(result)
-        self._schedule(result, retry)
+        self._schedule(result, ruling, retry)
         took = time.monotonic() - began
         self._busy_since = None
         self._measures.observe_stage("manager", time.monotonic() - advanced)
@@ -127,19 +131,20 @@ class Controller:
         fields = _summary(batch, generation, result, advanced - began, took)
         log.log(logging.INFO if news else logging.DEBUG, "batch", extra={"fields": fields})
 
-    async def _apply(self, generation: Generation, retry: frozenset[ObjectRef]) -> tuple[ApplyResult, str]:
+    async def _apply(self, generation: Generation, retry: frozenset[ObjectRef]) -> tuple[ApplyResult, Ruling]:
         """Have nginx serve *generation*, or what the Pipeline offers instead while nginx refuses.
 
         *retry* are refused objects that nginx may accept by now.
 
         Returns:
-            the last result, and what nginx said against the ConfigMap if that was given up.
+            the last result, and what the Pipeline says to it.
         """
         while True:
+            self._busy_since = time.monotonic()
             result = await self._bring(generation, retry)
             ruling = await asyncio.to_thread(self._pipeline.judge, result)
             if ruling.again is None:
-                return result, ruling.config_refusal
+                return result, ruling
             generation, retry = ruling.again, frozenset()
             self._take(generation)
 
@@ -178,9 +183,10 @@ class Controller:
         if not self._started:
             self.unready = f"nginx does not serve yet: {result.error}"
 
-    def _schedule(self, result: ApplyResult, retried: frozenset[ObjectRef]) -> None:
-        """Have refused objects that nginx may accept later tried again, each after a back-off of its own."""
-        waiting = {retry_key(origin): origin for origin in result.retry} if result.ok else self._retries
+    def _schedule(self, result: ApplyResult, ruling: Ruling, retried: frozenset[ObjectRef]) -> None:
+        """Have what is refused and may be accepted later tried again, each object after a back-off of its own."""
+        origins = result.retry | ({ruling.retry} if ruling.retry else set())
+        waiting = {retry_key(origin): origin for origin in origins} if result.ok else self._retries
         for key, origin in waiting.items():
             if key not in self._retries or origin in retried:
                 self._queue.retry(key)

@@ -110,6 +110,7 @@ class Reporter:
         self._config_map = config_map
         self._ignored_level = ignored_level
         self._last: dict[ObjectRef, Verdict] = {}
+        self._last_of_config_map: tuple[Verdict, ...] = ()
         self._standings: dict[ObjectRef, Standing] = {}
         self._refused: frozenset[ObjectRef] = frozenset()
         self._kept: frozenset[ObjectRef] = frozenset()
@@ -119,16 +120,13 @@ class Reporter:
         self._doubtful: set[ObjectRef] = set()
         """Whose owners were told that an apply failed as a whole, and are told when one succeeds."""
 
-    def report(
-        self, generation: Generation, result: ApplyResult, keys: frozenset[ObjectRef], config_refusal: str
-    ) -> None:
+    def report(self, generation: Generation, result: ApplyResult, keys: frozenset[ObjectRef]) -> None:
         """Tell the owners of everything that *generation* looked at, and of what nginx refuses or refuses no longer.
 
         Args:
             generation: the answer that nginx was given last.
             result: how nginx took it.
             keys: the batch; the owner of an object in it is told also where the words are the same.
-            config_refusal: what nginx said against the ConfigMap, if that was given up.
         """
         update = generation.update
         self._log_ignored(generation)
@@ -138,7 +136,7 @@ class Reporter:
         for ref in sorted(self._concerned(generation, result)):
             self._tell(ref, generation, result, again=ref in keys)
         if generation.config_map is not None:
-            self._tell_config_map(generation.config_map, result, config_refusal)
+            self._tell_config_map(generation.config_map, result, again=self._config_map in keys)
         for secret, problems in generation.special.items():
             self._tell_special(secret, problems)
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
@@ -189,14 +187,17 @@ class Reporter:
         if self._sinks.status and kind.status:
             self._sinks.status.report(verdict)
 
-    def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, refusal: str) -> None:
+    def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, *, again: bool) -> None:
+        """Judge the ConfigMap; say it if it differs from the last time, or if its owner just wrote it."""
         ref = self._config_map
         if ref is None:
             return
         found = self._find(ConfigMap, ref)
         subject = Subject(ref, found.metadata.uid if found else "", ConfigMap.KIND.api_version)
-        against = refusal or ("" if result.ok else result.error)
-        self._sinks.events.record(*for_config_map(subject, problems, Refusal(against) if against else None))
+        verdicts = for_config_map(subject, problems, None if result.ok else Refusal(result.error))
+        if again or verdicts != self._last_of_config_map:
+            self._sinks.events.record(*verdicts)
+        self._last_of_config_map = verdicts
 
     def _tell_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
         """Say what became of a Secret of a flag; each renewal is news, though the words are the same."""

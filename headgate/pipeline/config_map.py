@@ -2,41 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
 from msgspec import structs
 
-from headgate.api import ConfigMap
 from headgate.problems import ObjectRef, Problem
 from headgate.render import HTTP, MAIN, BadTemplate, Renderer
-from headgate.settings import ConfigParams, read_configmap
+from headgate.settings import REGISTRY, ConfigParams, read_configmap
 from headgate.translate import Environment, unsupported_keys
-
-InForce = tuple[ConfigParams, Renderer]
-"""What a ConfigMap decides, and nothing else."""
 
 KEYS = {MAIN: "main-template", HTTP: "ingress-template"}
 """The ConfigMap keys of templates."""
 KEPT = "the templates that were in force stay"
+DEFINING = ("main-template", "ingress-template", "main-snippets", "http-snippets", "stream-snippets")
+"""Keys in which something may be defined that others need: a log format, a variable, a zone."""
+INVALID = "InvalidValue"
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """What a ConfigMap decides.
+
+    Attributes:
+        data: its keys, without templates that fail.
+        params: the common settings.
+        renderer: the templates.
+        problems: what is wrong with its keys.
+    """
+
+    data: Mapping[str, str]
+    params: ConfigParams
+    renderer: Renderer
+    problems: tuple[Problem, ...] = ()
+
+    def decides_as(self, other: InForce) -> bool:
+        """Whether *other* decides the same."""
+        return (self.params, self.renderer) == (other.params, other.renderer)
+
+    def with_keys_of(self, other: InForce, keys: Iterable[str]) -> dict[str, str]:
+        """Return the data with *keys* as they are in *other*, there or not."""
+        data = dict(self.data)
+        for key in keys:
+            data.pop(key, None)
+            if key in other.data:
+                data[key] = other.data[key]
+        return data
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A ConfigMap that changed.
+
+    Attributes:
+        old: what was in force.
+        new: what it says now.
+        read: reads other keys.
+    """
+
+    old: InForce
+    new: InForce
+    read: Callable[[Mapping[str, str]], InForce]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The keys that were changed, added or removed, and what they say now; those first that define something."""
+        keys = {key for key in self.old.data.keys() | self.new.data.keys()
+                if self.old.data.get(key) != self.new.data.get(key)}  # fmt: skip
+        order = sorted(keys, key=lambda key: (key not in DEFINING, key))
+        return {key: self.new.data.get(key, "") for key in order}
+
+    def having(self, keys: frozenset[str]) -> InForce:
+        """Return what is in force if of the changed keys only these *keys* are taken."""
+        if not keys:
+            return self.old
+        if keys == self.texts.keys():
+            return self.new
+        found = self.read(self.old.with_keys_of(self.new, keys))
+        faults = (problem for problem in self.new.problems if problem.field in KEYS.values())
+        return structs.replace(found, problems=tuple(dict.fromkeys((*found.problems, *faults))))
+
+    def refused(self, ref: ObjectRef, key: str, words: str) -> Problem:
+        """Return the Problem of a *key* of the ConfigMap *ref* that nginx refuses with *words*."""
+        reason = f"is refused by nginx: {words}" if key in self.new.data else f"cannot be left out: {words}"
+        return Problem(ref, key, self._shown(key), reason, self._kept(key), code=INVALID)
+
+    def untried(self, ref: ObjectRef, key: str, words: str) -> Problem:
+        """Return the Problem of a *key* that was left out without a try of its own."""
+        why = f"nginx refuses it or a key beside it ({words}), and to find which took too long"
+        reason, effect = f"was not tried by itself: {why}", f"{self._kept(key)} until it is tried again"
+        return Problem(ref, key, self._shown(key), reason, effect, code=INVALID)
+
+    def _shown(self, key: str) -> str:
+        return "" if key in KEYS.values() else self.new.data.get(key, "")
+
+    def _kept(self, key: str) -> str:
+        usual = REGISTRY.keys[key].usual if key in REGISTRY.keys else ""
+        return f"{'the previous value' if key in self.old.data else usual or 'the default'} stays in force"
 
 
 def read(
-    found: ConfigMap | None, ref: ObjectRef, env: Environment, current: Renderer, flags: Mapping[str, str]
-) -> tuple[Environment, Renderer, list[Problem]]:
+    data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer, flags: Mapping[str, str]
+) -> InForce:
     """Read the ConfigMap *ref*.
 
     Args:
-        found: the object, ``None`` if it is not there.
+        data: its keys, none if it is not there.
         ref: its identity.
         env: what translations share so far.
         current: the templates in force; they stay where one of the ConfigMap is not Jinja2.
         flags: the templates that flags name; those of the ConfigMap lie over them.
-
-    Returns:
-        what translations share, the templates, and a Problem for each key that cannot be used.
     """
-    params, problems = read_configmap((found and found.data) or {}, ref, env.gates)
-    env = structs.replace(env, params=params)
+    params, problems = read_configmap(data, ref, env.gates)
     snippets = params.snippets
     own = {MAIN: snippets.main_template, HTTP: snippets.ingress_template}
     overrides = {**flags, **{name: text for name, text in own.items() if text}}
@@ -46,7 +121,14 @@ def read(
             renderer = Renderer(overrides)
         except BadTemplate as error:
             problems.append(template_problem(ref, error))
-    return env, renderer, [*problems, *unsupported_keys(env, ref)]
+    problems += unsupported_keys(structs.replace(env, params=params), ref)
+    return InForce(data, params, renderer, tuple(problems))
+
+
+def without_templates(read_: InForce, before: InForce, problem: Problem) -> InForce:
+    """Return what is in force where the templates of *read_* fail, as *problem* says, and those of *before* stay."""
+    data = read_.with_keys_of(before, KEYS.values())
+    return InForce(data, read_.params, before.renderer, (*read_.problems, problem))
 
 
 def template_problem(ref: ObjectRef, error: BadTemplate) -> Problem:

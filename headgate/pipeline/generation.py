@@ -57,8 +57,11 @@ class Ruling(msgspec.Struct, frozen=True):
 
     Attributes:
         again: what to try instead; ``None`` where the answer stands.
-        config_refusal: what nginx said against the ConfigMap, if that was given up.
+        config_map: the Problems of the ConfigMap after all tries, with those of keys that nginx refuses; ``None``
+            where those of the Generation stand.
+        retry: the ConfigMap, if nginx may accept another time what it refuses of it now; worth a batch after a while.
     """
 
     again: Generation | None = None
-    config_refusal: str = ""
+    config_map: tuple[Problem, ...] | None = None
+    retry: ObjectRef | None = None

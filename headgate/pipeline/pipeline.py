@@ -6,11 +6,10 @@ it may run in a worker thread; each answer is frozen, and nobody asks for anythi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-import msgspec
 from msgspec import structs
 
 from headgate.api import ConfigMap, EndpointSlice, IngressClass, Pod, Secret, Service, TopLevel, Undecodable
@@ -18,12 +17,14 @@ from headgate.configuration import Admission, Configuration, Operation, Resource
 from headgate.ir import ApplyResult, Outcome
 from headgate.options import NamespacedName, Options, listeners
 from headgate.pipeline import config_map
-from headgate.pipeline.config_map import InForce
+from headgate.pipeline.config_map import Change, InForce
 from headgate.pipeline.configurator import Configurator
 from headgate.pipeline.generation import Generation, Ruling
+from headgate.pipeline.key_search import mentions
 from headgate.pipeline.objects import Changes, Objects
 from headgate.pipeline.replicas import count_ready, shares_limits
 from headgate.pipeline.stopwatch import Stopwatch
+from headgate.pipeline.trial import try_config_map
 from headgate.problems import ObjectRef, Problem
 from headgate.render import Renderer
 from headgate.resolve import (
@@ -53,14 +54,6 @@ class ResourceKind(Admission, Protocol):
         ...
 
 
-class _Trial(msgspec.Struct):
-    """A doubt about the ConfigMap: what was in force when nginx refused, what it said, and whether that is back."""
-
-    force: InForce
-    result: ApplyResult
-    restored: bool = False
-
-
 class Pipeline:
     """The state that batches change: who holds what, what points at what, what was generated."""
 
@@ -79,7 +72,7 @@ class Pipeline:
             options: the flags.
             env: what flags and the binary say, before any ConfigMap.
             renderer: the templates that flags name, over the built-in ones.
-            clock: seconds that never run backwards, to measure stages with.
+            clock: seconds that never run backwards, to measure stages with, and how long nginx is tried.
 
         Raises:
             BadTemplate: a template of a flag fails even without resources.
@@ -96,9 +89,11 @@ class Pipeline:
         ports = {port: flag for flag, port in listeners(options).items()}
         rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
         self._configuration = Configuration(kinds, rules)
-        self._accepted: InForce = self._in_force
+        self._clock = clock
+        self._in_force = self._accepted = InForce({}, env.params, renderer)
+        """What the ConfigMap decides now, and what it decided when nginx last served."""
         self._refused: frozenset[ObjectRef] = frozenset()
-        self._trial: _Trial | None = None
+        self._trial: Generator[Generation, ApplyResult, Ruling] | None = None
         self._aged_at: datetime | None = None
         self._told = ""
         self._keys: frozenset[ObjectRef] = frozenset()
@@ -139,33 +134,37 @@ class Pipeline:
     def judge(self, result: ApplyResult) -> Ruling:
         """Decide what follows from how nginx took the last Generation.
 
-        Where nginx may have refused what the ConfigMap says, everything is generated again under the ConfigMap that
-        nginx last served under. If that helps, the new one is given up until it changes; else it is in force again.
+        Where nginx may have refused what the ConfigMap says, everything is tried under the ConfigMap that nginx last
+        served under. If that helps, the keys that nginx refuses are looked for; all others are in force then, until the
+        ConfigMap changes. Else the new one is in force again.
         """
-        trial, self._trial = self._trial, None
-        if trial is None:
-            if not self._suspicious(result) or self._accepted == self._in_force:
+        if self._trial is None:
+            if self._accepted.decides_as(self._in_force) or not self._suspicious(result):
                 return self._settled(result)
-            self._trial = _Trial(self._in_force, result)
-            return Ruling(again=self._under(self._accepted))
-        if trial.restored:
-            return self._settled(result)
-        if trial.result.outcome is Outcome.REFUSED:
-            return self._given_up(result, trial.result.error)
-        if saved := trial.result.refused.keys() - result.refused.keys():
-            return self._given_up(result, trial.result.refused[min(saved)])
-        self._trial = structs.replace(trial, restored=True)
-        return Ruling(again=self._under(trial.force))
+            self._trial = self._try_config_map(result)
+            return Ruling(again=next(self._trial))
+        try:
+            return Ruling(again=self._trial.send(result))
+        except StopIteration as end:
+            self._trial = None
+            ruling: Ruling = end.value
+            return ruling
 
     # --- what nginx said ------------------------------------------------------------------------------
 
     def _suspicious(self, result: ApplyResult) -> bool:
-        """Whether nginx may have refused what the ConfigMap says: the whole, untouched objects, or all objects."""
+        """Whether nginx may have refused what the ConfigMap says.
+
+        It refuses the whole, objects that did not change, all objects, or one for words that the ConfigMap has too.
+        """
         fresh = result.refused.keys() - self._refused
         everything = bool(fresh) and all(
             _refused(resource, result) for resource in self._configuration.resources.values()
         )
-        return result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys
+        if result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys:
+            return True
+        texts = Change(self._accepted, self._in_force, self._read).texts.values()
+        return any(mentions(result.refused[ref], said) for ref in fresh for said in texts)
 
     def _settled(self, result: ApplyResult) -> Ruling:
         self._refused = frozenset(result.refused)
@@ -173,20 +172,38 @@ class Pipeline:
             self._accepted = self._in_force
         return Ruling()
 
-    def _given_up(self, result: ApplyResult, refusal: str) -> Ruling:
-        self._refused = frozenset(result.refused)
-        return Ruling(config_refusal=refusal)
+    def _try_config_map(self, first: ApplyResult) -> Generator[Generation, ApplyResult, Ruling]:
+        """Try what ``trial.try_config_map`` says, and tell which keys were left out."""
+        change = Change(self._accepted, self._in_force, self._read)
+        tried = yield from try_config_map(first, change, self._under, self._clock)
+        self._settled(tried.applied)
+        ref, found = self._config_map, tried.found
+        if found is None or ref is None:
+            return Ruling()
+        refused = [change.refused(ref, key, words) for key, words in sorted(found.refused.items())]
+        untried = [change.untried(ref, key, words) for key, words in sorted(found.untried.items())]
+        left_out = {problem.field for problem in (*refused, *untried)}
+        others = [problem for problem in self._in_force.problems if problem.field not in left_out]
+        return Ruling(config_map=(*others, *refused, *untried), retry=ref if tried.passing else None)
 
-    @property
-    def _in_force(self) -> InForce:
-        return self._configurator.env.params, self._configurator.renderer
+    def _read(self, data: Mapping[str, str]) -> InForce:
+        """Read *data* as the ConfigMap, under the templates that nginx last served under."""
+        assert self._config_map is not None  # noqa: S101 - or there would be nothing to try
+        env = self._configurator.env
+        return config_map.read(data, self._config_map, env, self._accepted.renderer, self._templates)
 
     def _under(self, force: InForce) -> Generation:
-        """Return the last Generation once more, under what was in force at another time."""
-        params, renderer = force
-        self._configurator.restore(structs.replace(self._configurator.env, params=params), renderer)
-        files = self._configurator.files(self._secrets.special_files())
-        self._last = structs.replace(self._last, files=files, env=self._configurator.env)
+        """Return the last Generation once more, under what is in force from now on."""
+        self._in_force = force
+        env = structs.replace(self._configurator.env, params=force.params)
+        self._configurator.restore(env, force.renderer)
+        self._last = structs.replace(
+            self._last,
+            files=self._configurator.files(self._secrets.special_files()),
+            env=self._configurator.env,
+            generated=frozenset(self._configuration.resources),
+            config_map=self._with_common_fault(force.problems),
+        )
         return self._viewed()
 
     def _viewed(self) -> Generation:
@@ -326,12 +343,15 @@ class Pipeline:
             return None
         found = self._objects.of(ConfigMap).get(ref)
         configurator = self._configurator
-        env, renderer, problems = config_map.read(found, ref, configurator.env, configurator.renderer, self._templates)
-        changed = (env, renderer) != (configurator.env, configurator.renderer)
+        data = (found and found.data) or {}
+        wanted = config_map.read(data, ref, configurator.env, configurator.renderer, self._templates)
+        env = structs.replace(configurator.env, params=wanted.params)
+        changed = (env, wanted.renderer) != (configurator.env, configurator.renderer)
         # Where a template fails the other keys count all the same, under the templates that were in force.
-        if changed and (fault := configurator.change(env, renderer)):
-            problems.append(config_map.template_problem(ref, fault))
-        return tuple(problems)
+        if changed and (fault := configurator.change(env, wanted.renderer)):
+            wanted = config_map.without_templates(wanted, self._in_force, config_map.template_problem(ref, fault))
+        self._in_force = wanted
+        return wanted.problems
 
     def _with_common_fault(self, complaints: tuple[Problem, ...] | None) -> tuple[Problem, ...] | None:
         """Add why a common file could not be rendered as it should be, if there is a ConfigMap to tell it to."""

@@ -131,9 +131,9 @@ def test_a_config_map_that_nginx_refuses_does_not_prevent_the_start(
     headgate = new_headgate(f"--manifests={manifests.path}", "-nginx-configmaps=ours/config")
     headgate.start_ready()
     assert headgate.get("tea.test").status == 200
-    (reason, message), *_ = headgate.events("ConfigMap ours/config")
-    assert reason == "UpdatedWithError"
-    assert "no_such_directive" in message
+    (of_key, message), (of_all, _) = headgate.events("ConfigMap ours/config")
+    assert (of_key, of_all) == ("InvalidValue", "UpdatedWithError")
+    assert message.startswith(f"{key.replace('_', '-')}: 'no_such_directive on;' is refused by nginx: ")
 
 
 def test_a_single_object_that_nginx_refuses_does_not_discard_the_config_map(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,10 +77,12 @@ def config_map(**data: str) -> ConfigMap:
 class Runner:
     """A Pipeline with the flags of a cluster, and batches of whole objects."""
 
-    def __init__(self, *argv: str, templates: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *argv: str, templates: dict[str, str] | None = None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         options = flags([f"-nginx-configmaps={CONFIG_MAP.key}", *argv])
         env = environment(options, CURRENT, Layout.container(), user=None, ipv6=True, stdout=True)
-        self.pipeline = Pipeline(CLAIMANTS, options, env, Renderer(templates), time.perf_counter)
+        self.pipeline = Pipeline(CLAIMANTS, options, env, Renderer(templates), clock)
 
     def take(self, *items: TopLevel, gone: tuple[ObjectRef, ...] = ()) -> Generation:
         changes: dict[ObjectRef, TopLevel | None] = {item.ref: item for item in items}
@@ -215,14 +218,16 @@ def test_a_config_map_that_nginx_refuses_as_a_whole_is_replaced_by_the_previous_
     assert ruling.again
     assert "proxy_read_timeout 1s" in ruling.again.files["nginx.conf"].data.decode()
     ruling = served.pipeline.judge(APPLIED)
-    assert (ruling.again, ruling.config_refusal) == (None, "bad")
+    reason = "proxy-read-timeout: '2s' is refused by nginx: bad (the previous value stays in force)"
+    assert (ruling.again, [str(problem) for problem in ruling.config_map or ()]) == (None, [reason])
     assert "proxy_read_timeout 1s" in served.take().files["nginx.conf"].data.decode()
 
 
 def test_a_config_map_for_which_all_are_refused_is_given_up_if_that_helps(served: Runner) -> None:
     served.take(config_map(proxy_read_timeout="2s"))
     assert served.pipeline.judge(refused(CAFE, TEA)).again
-    assert served.pipeline.judge(APPLIED).config_refusal == "no"
+    (problem,) = served.pipeline.judge(APPLIED).config_map or ()
+    assert (problem.field, problem.reason) == ("proxy-read-timeout", "is refused by nginx: no")
 
 
 def test_a_config_map_stays_where_giving_it_up_does_not_help(served: Runner) -> None:
@@ -232,7 +237,7 @@ def test_a_config_map_stays_where_giving_it_up_does_not_help(served: Runner) -> 
     assert back
     assert "proxy_read_timeout 2s" in back.files["nginx.conf"].data.decode()
     ruling = served.pipeline.judge(refused(CAFE, TEA))
-    assert (ruling.again, ruling.config_refusal) == (None, "")
+    assert (ruling.again, ruling.config_map) == (None, None)
 
 
 def test_an_ingress_that_is_refused_by_itself_is_no_matter_of_the_config_map(served: Runner) -> None:

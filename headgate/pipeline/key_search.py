@@ -1,0 +1,98 @@
+"""Which keys of a ConfigMap nginx refuses: sets of keys are tried, by halves, until each is accepted or left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
+
+import msgspec
+
+Keys = tuple[str, ...]
+_QUOTED = re.compile(r'"([^"]+)"')
+
+
+class FoundKeys(msgspec.Struct, frozen=True):
+    """What became of each key; the last two say nginx's words.
+
+    Attributes:
+        accepted: those that nginx accepts together.
+        refused: those that it refuses beside them.
+        untried: those that were not tried each: it refuses at least one of them, or one that is refused.
+    """
+
+    accepted: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = {}
+    untried: Mapping[str, str] = {}
+
+
+Search = Generator[frozenset[str], str | None, FoundKeys]
+"""Yields sets of keys to try; is sent nginx's words against each, ``""`` if it accepts it, ``None`` to end."""
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """Keys that are not decided; nginx said *words* against them if all keys *beside* are accepted too."""
+
+    keys: Keys
+    words: str
+    beside: frozenset[str] = frozenset()
+
+
+def search_keys(texts: Mapping[str, str], words: str, expired: Callable[[], bool]) -> Search:
+    """Search for the keys that nginx refuses.
+
+    A key that is refused for want of another one is tried once more when more keys are accepted.
+
+    Args:
+        texts: the keys that nginx refuses together, those first that others may need, with what each says.
+        words: what nginx said against all of them.
+        expired: whether no further set may be tried.
+    """
+    accepted: frozenset[str] = frozenset()
+    refused: dict[str, tuple[str, frozenset[str]]] = {}
+    groups = [_Group(tuple(texts), words)] if texts else []
+    while groups and not expired():
+        group = groups.pop()
+        said: str | None = group.words if group.beside <= accepted else ""
+        if not said:
+            said = yield accepted.union(group.keys)
+        if said is None:
+            groups.append(group)
+            break
+        if not said:
+            accepted = accepted.union(group.keys)
+        elif len(group.keys) == 1:
+            refused[group.keys[0]] = said, accepted
+        else:
+            first, rest = _halves(group.keys, said, texts)
+            groups += [_Group(rest, said, accepted.union(first)), _Group(first, "")]
+    untried = {key: group.words or words for group in groups for key in group.keys}
+    for key, (_, before) in tuple(refused.items()):
+        if before == accepted or groups or expired():
+            continue
+        said = yield accepted | {key}
+        if said is None:
+            break
+        if said:
+            refused[key] = said, accepted
+        else:
+            accepted |= {key}
+            del refused[key]
+    return FoundKeys(accepted, {key: said for key, (said, _) in refused.items()}, untried)
+
+
+def mentions(words: str, text: str) -> bool:
+    """Whether nginx's *words* quote something of *text*."""
+    return any(quoted in text for quoted in _QUOTED.findall(words))
+
+
+def _halves(keys: Keys, words: str, texts: Mapping[str, str]) -> tuple[Keys, Keys]:
+    """Split *keys*: into those that nginx's *words* do not mention and those that they do, else in the middle."""
+    mentioned = {key for key in keys if mentions(words, texts[key])}
+    if mentioned and len(mentioned) < len(keys):
+        return _of(keys, lambda key: key not in mentioned), _of(keys, mentioned.__contains__)
+    middle = len(keys) // 2
+    return keys[:middle], keys[middle:]
+
+
+def _of(keys: Iterable[str], wanted: Callable[[str], bool]) -> Keys:
+    return tuple(filter(wanted, keys))
