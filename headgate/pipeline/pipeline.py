@@ -341,6 +341,8 @@ class Pipeline:
         ref = self._config_map
         if ref is None or ref not in keys:
             return None
+        if broken := self._objects.undecodable.get(ref):
+            return (structs.replace(broken.problem, effect="what the ConfigMap decided before stays in force"),)
         found = self._objects.of(ConfigMap).get(ref)
         configurator = self._configurator
         data = (found and found.data) or {}

@@ -1,4 +1,4 @@
-"""An Ingress whose fields have wrong types, as an API server with another schema may send it: withdrawn, and told."""
+"""Objects whose fields have wrong types, as an API server with another schema may send them."""
 
 from __future__ import annotations
 
@@ -55,3 +55,22 @@ def test_an_ingress_that_never_decoded_is_reported_until_it_is_deleted(
     assert (refused(headgate), headgate.get("other.test").body) == (1, "fine")
     cluster.delete("Ingress", "cafe")
     wait_until(lambda: refused(headgate) == 0)
+
+
+def test_a_config_map_that_no_longer_decodes_stays_in_force_as_it_was(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
+    cluster.put(config_map(server_snippets="location = /set { return 200 one; }"), answering("cafe", "cafe.test", "x"))
+    headgate = serve_cluster("-nginx-configmaps=ours/config", "-enable-snippets")
+    wait_until(lambda: headgate.get("cafe.test", "/set").body == "one")
+    broken = config_map(server_snippets="location = /set { return 200 two; }")
+    cluster.put({**broken, "data": {**broken["data"], "proxy-read-timeout": 7}})
+    (message,) = wait_until(
+        lambda: [
+            event["message"] for event in cluster.events("config", "ConfigMap") if "must be text" in event["message"]
+        ]
+    )
+    assert message.endswith("put it in quotes (what the ConfigMap decided before stays in force)")
+    assert headgate.get("cafe.test", "/set").body == "one"
+    cluster.put(broken)
+    wait_until(lambda: headgate.get("cafe.test", "/set").body == "two")
