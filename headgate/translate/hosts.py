@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from headgate.ir.http import Certificate, HttpConfig, Server, Tls
+from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Location, Server, Tls
 from headgate.problems import Problem
 from headgate.routes import Listener, Route, RouteTable, VirtualHost
 from headgate.settings import Header, Words
@@ -29,6 +29,7 @@ from headgate.translate.locations import (
     translate_location,
     translate_paths,
 )
+from headgate.translate.paths import LocationPath
 from headgate.translate.tls import redirects, translate_tls
 from headgate.translate.unserved import translate_unserved
 
@@ -79,29 +80,14 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
     params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
     secure = hsts(params, tls=tls is not None)
-    around = response_headers(env.params.headers.add_header, params.headers, own=place.own_response_headers)
-    around = with_hsts(around, secure)
-    found = translate_paths(draft, host)
-    found = [path for path in found if path.route or (path.modifier, path.path) not in snippet.locations]
-    grpc = _grpc(draft, [path.route for path in found if path.route], host, tls)
+    paths = translate_paths(draft, host)
+    paths = [path for path in paths if path.route or (path.modifier, path.path) not in snippet.locations]
+    grpc = _grpc(draft, [path.route for path in paths if path.route], host, tls)
     plain = not (tls and grpc == "all")
     hide, common_hidden = hidden(params, secure), env.params.headers.proxy_hide_headers
-    errors, limit, auth = error_page(draft, host, place), translate_limit(draft, place), translate_auth(draft, place)
-    own = draft.params(host.handed_down).delta(env.params)
-    server = ServerContext(
-        host=host,
-        place=place,
-        request_headers=_request_headers(draft, place),
-        response_headers=around,
-        hide_headers=hide,
-        repeated=repeated(snippet),
-        limit=limit,
-        error_page=errors,
-        guarded=bool(auth or limit),
-    )
-    locations = [*fixed_locations(draft, host), *(translate_location(draft, server, path) for path in found)]
-    if errors or any(location.error_page for location in locations):
-        locations.append(error_location(draft, host))
+    auth = translate_auth(draft, place)
+    context = _context(draft, host, secure, hide, auth=auth)
+    locations = _locations(draft, context, paths)
     if not takes_others(host):  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
     return Server(
@@ -111,23 +97,50 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         listens=_listens(draft, host, tls, plain=plain),
         tls=tls,
         http2=(tls is not None or bool(grpc)) and http2(env) and env.capabilities.http2_directive,
-        own=restated(params, snippet).joined(own),
+        own=restated(params, snippet).joined(draft.params(host.handed_down).delta(env.params)),
         redirects=tuple(redirects(draft, host, tls, plain=plain)) if host.name else (),
         hsts=secure,
-        request_headers=_said_headers(draft, place, server.request_headers),
-        response_headers=_response_headers(draft, place, around),
+        request_headers=_said_headers(draft, place, context.request_headers),
+        response_headers=_response_headers(draft, place, context.response_headers),
         hide_headers=None if hide == common_hidden and not snippet.has("proxy_hide_header") else hide,
         proxy_redirect=proxy_redirect(params),
         auth=auth,
-        limit=limit,
+        limit=context.limit,
         variables=server_variables(host.origin) if draft.resource_variables else (),
-        error_page=errors,
+        error_page=context.error_page,
         grpc_errors=GRPC if grpc else (),
-        locations=tuple(locations),
+        locations=locations,
         attached=attached_mask(draft, host),
         snippet=params.snippets.server_snippets,
         lines=tuple(common_lists(env, snippet)),
     )
+
+
+def _context(
+    draft: Draft, host: VirtualHost, secure: Hsts | None, hide: tuple[str, ...], *, auth: BasicAuth | None
+) -> ServerContext:
+    """Return what the locations of *host* must know of its server, which hides *hide* and has HSTS as *secure* says."""
+    place = draft.host(host)
+    around = response_headers(draft.env.params.headers.add_header, place.params.headers, own=place.own_response_headers)
+    limit = translate_limit(draft, place)
+    return ServerContext(
+        host=host,
+        place=place,
+        request_headers=_request_headers(draft, place),
+        response_headers=with_hsts(around, secure),
+        hide_headers=hide,
+        repeated=repeated(place.server_snippet),
+        limit=limit,
+        error_page=error_page(draft, host, place),
+        guarded=bool(auth or limit),
+    )
+
+
+def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
+    locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
+    if context.error_page or any(location.error_page for location in locations):
+        locations.append(error_location(draft, context.host))
+    return tuple(locations)
 
 
 def _response_headers(draft: Draft, place: Place, around: tuple[Header, ...]) -> tuple[Header, ...] | None:
