@@ -183,7 +183,7 @@ class Pipeline:
         refused = [change.refused(ref, key, words) for key, words in sorted(found.refused.items())]
         untried = [change.untried(ref, key, words) for key, words in sorted(found.untried.items())]
         left_out = {problem.field for problem in (*refused, *untried)}
-        others = [problem for problem in self._in_force.problems if problem.field not in left_out]
+        others = [problem for problem in self._last.config_map or () if problem.field not in left_out]
         return Ruling(config_map=(*others, *refused, *untried), retry=ref if tried.passing else None)
 
     def _read(self, data: Mapping[str, str]) -> InForce:

@@ -174,7 +174,7 @@ class ServiceSettings(Settings):
             directive="grpc_pass",
             example="greeter-svc",
             differs="A host without TLS is served too, to clients that begin with HTTP/2 at once; where nginx cannot, "
-            "that is said.",
+            "a warning says so.",
         ),
     ] = ()
     websocket_services: Annotated[

@@ -12,7 +12,17 @@ from headgate.ir import ApplyResult, FileSet, Outcome
 from headgate.pipeline import Generation, Ruling
 from headgate.pipeline.trial import LONGEST_S, MOST_SETS
 from headgate.problems import ObjectRef
-from tests.unit.pipeline.test_pipeline import CAFE, CONFIG_MAP, FAILS_FOR_TEA, TEA, Runner, config_map, ingress, told
+from tests.unit.pipeline.test_pipeline import (
+    CAFE,
+    CONFIG_MAP,
+    FAILS_FOR_MANY,
+    FAILS_FOR_TEA,
+    TEA,
+    Runner,
+    config_map,
+    ingress,
+    told,
+)
 
 Nginx = Callable[[FileSet], ApplyResult]
 
@@ -153,6 +163,18 @@ def test_a_template_that_fails_is_told_beside_a_key_that_nginx_refuses() -> None
     assert sorted(line.partition(":")[0] for line in said) == ["http-snippets", "ingress-template"]
     assert "proxy_read_timeout 7s" in cluster.main
     assert not any("template" in line for line in told(cluster.served[-1], TEA))
+
+
+def test_a_template_that_fails_for_the_main_file_is_told_beside_a_key_that_nginx_refuses() -> None:
+    def nginx(files: FileSet) -> ApplyResult:
+        refused = {file.origin: UNKNOWN for file in files.values() if file.origin and b"bad_one" in file.data}
+        return ApplyResult(outcome=Outcome.APPLIED, version=1, refused=refused)
+
+    cluster = Cluster(nginx)
+    cluster.batch(config_map(main_template=FAILS_FOR_MANY))
+    many = [ingress(f"i{number}") for number in range(600)]
+    said, _ = cluster.batch(config_map(main_template=FAILS_FOR_MANY, server_snippets="bad_one on;"), *many)
+    assert [line.partition(":")[0] for line in said] == ["main-template", "server-snippets"]
 
 
 def test_a_template_that_nginx_refuses_is_named_without_its_text() -> None:
