@@ -19,7 +19,7 @@ from headgate.nginx.disk import Transaction
 from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone
 from headgate.nginx.plan import plan
 from headgate.nginx.serving import Nginx
-from headgate.nginx.verify import Verdict, version_file
+from headgate.nginx.verify import ReloadResult, version_file
 from headgate.problems import ObjectRef
 
 LEAST_S: Final = 1.0
@@ -226,12 +226,12 @@ class Attempt:
             self.reloaded = True
             return None
         failure = self._failure(live.log, live=True)
-        if failure.reason.message and live.verdict is not Verdict.SILENT:
+        if failure.reason.message and live.verdict is not ReloadResult.SILENT:
             return failure
         silent = f"nginx did not answer the new version within {live.ms / 1000:.1f} s"
         died = "nginx ended before it answered the new version"
-        reason = Blame(message=died if live.verdict is Verdict.DIED else silent)
-        return Failure(reason, live=True, outside=True, pending=live.verdict is Verdict.SILENT)
+        reason = Blame(message=died if live.verdict is ReloadResult.DIED else silent)
+        return Failure(reason, live=True, outside=True, pending=live.verdict is ReloadResult.SILENT)
 
     def _failure(self, output: str, *, live: bool) -> Failure:
         reason = blame(output, self.task.layout.conf)

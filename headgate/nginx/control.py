@@ -16,7 +16,7 @@ LIMIT: Final = 65536
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HttpReply(msgspec.Struct, frozen=True):
     """A status code and the body that came with it."""
 
     code: int
@@ -32,7 +32,7 @@ async def get(socket: str, target: str, timeout_s: float) -> bytes | None:
     return answer.body if answer is not None and answer.code == HTTPStatus.OK else None
 
 
-async def ask(socket: str, target: str, timeout_s: float) -> Answer | None:
+async def ask(socket: str, target: str, timeout_s: float) -> HttpReply | None:
     """Return what ``GET`` *target* is answered with on *socket*, or ``None`` if that is not HTTP or not in time.
 
     HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it too.
@@ -44,7 +44,7 @@ async def ask(socket: str, target: str, timeout_s: float) -> Answer | None:
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
     found = _STATUS_LINE.match(head)
-    return Answer(int(found[1]), body) if found else None
+    return HttpReply(int(found[1]), body) if found else None
 
 
 async def _exchange(socket: str, request: bytes) -> bytes:

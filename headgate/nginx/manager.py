@@ -76,7 +76,7 @@ class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
     last_ms: float = 0.0
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class RefusedFiles(msgspec.Struct, frozen=True):
     """What nginx refused of one origin, so that the same bytes are not tried again and again.
 
     Attributes:
@@ -127,7 +127,7 @@ class LocalManager:
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
         self._good = FileSet()
         self._present = FileSet()
-        self._refused: Mapping[ObjectRef, Refusal] = {}
+        self._refused: Mapping[ObjectRef, RefusedFiles] = {}
         self._turn = asyncio.Lock()
         self._started = asyncio.Event()
         self._settled = False
@@ -219,7 +219,7 @@ class LocalManager:
         self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
         return True
 
-    async def _bring(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+    async def _bring(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         holds = {origin: refusal.hold for origin, refusal in known.items()}
         candidate = compose(wanted, self._good, holds)
         steps = plan(self._good, candidate)
@@ -241,7 +241,7 @@ class LocalManager:
         return structs.replace(result, written=len(steps.writes), deleted=deleted)
 
     async def _attempt(
-        self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, Refusal], limit_s: float | None = None
+        self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, RefusedFiles], limit_s: float | None = None
     ) -> ApplyResult:
         """Write, test, make live; on failure the last good files are back."""
         before = self._nginx.version
@@ -283,7 +283,7 @@ class LocalManager:
         elif self._nginx.master is not None:
             await self._nginx.master.quit(drain=0)
 
-    def _known(self, wanted: FileSet, retry: Collection[ObjectRef]) -> dict[ObjectRef, Refusal]:
+    def _known(self, wanted: FileSet, retry: Collection[ObjectRef]) -> dict[ObjectRef, RefusedFiles]:
         """Return the refusals that still stand: of origins whose files are the same as then, under one main file.
 
         What an object needs may stand in ``nginx.conf``, or in the server that includes its files: a log format, a
@@ -298,11 +298,11 @@ class LocalManager:
             if now[origin] == refusal.files and not any(file.origin in retry for file in refusal.files)
         }
 
-    def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+    def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         files = _files_of(attempt.refused, attempt.task.wanted)
         refusals = dict(known)
         for origin, blame in attempt.refused.items():
-            refusals[origin] = Refusal(files[origin], blame, attempt.holds[origin])
+            refusals[origin] = RefusedFiles(files[origin], blame, attempt.holds[origin])
         steps = plan(self._present, attempt.present)
         written = sum(file.name != VERSION_FILE for file in steps.writes)
         deleted = len(steps.removals) + len(steps.leavings)
@@ -320,7 +320,7 @@ class LocalManager:
             reload_ms=attempt.live_ms if attempt.reloaded else 0.0,
         )
 
-    def _result(self, outcome: Outcome, refusals: Mapping[ObjectRef, Refusal]) -> ApplyResult:
+    def _result(self, outcome: Outcome, refusals: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         """Say what is served now that ``_good`` is; remember what is refused, unless it was not even tried."""
         tried = {origin: refusal for origin, refusal in refusals.items() if refusal.reason.cause is not Cause.TIME}
         self._refused = tried

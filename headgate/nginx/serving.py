@@ -14,7 +14,7 @@ from headgate.nginx import orphans, procfs, verify
 from headgate.nginx.blame import refusal
 from headgate.nginx.errors import NginxError
 from headgate.nginx.process import ErrorLog, Master, launch, test
-from headgate.nginx.verify import Expectation, Verdict
+from headgate.nginx.verify import Expectation, ReloadResult
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +26,19 @@ class Live(msgspec.Struct, frozen=True):
     """What came of making a configuration live.
 
     Attributes:
-        verdict: see Verdict.
+        verdict: see ReloadResult.
         log: what nginx wrote to its error log meanwhile.
         ms: milliseconds it took.
     """
 
-    verdict: Verdict
+    verdict: ReloadResult
     log: str
     ms: float
 
     @property
     def ok(self) -> bool:
         """Whether nginx serves it."""
-        return self.verdict in {Verdict.SERVED, Verdict.LINGERING}
+        return self.verdict in {ReloadResult.SERVED, ReloadResult.LINGERING}
 
 
 class Nginx:
@@ -113,7 +113,7 @@ class Nginx:
             self._rested = time.monotonic() + self._spacing_s
         elif fresh:
             await master.quit(ABANDON_S)
-        if verdict is Verdict.LINGERING:
+        if verdict is ReloadResult.LINGERING:
             log.warning("old workers still accept connections", extra={"fields": {"version": version}})
         return live
 

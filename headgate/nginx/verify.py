@@ -28,7 +28,7 @@ SETTLE_S: Final = 0.15
 IN_A_ROW: Final = 4
 
 
-class Verdict(enum.Enum):
+class ReloadResult(enum.Enum):
     """What became of a configuration that nginx was told to serve."""
 
     SERVED = "served"
@@ -79,7 +79,7 @@ async def ask(layout: Layout) -> int | None:
     return int(body) if body is not None and body.strip().isdigit() else None
 
 
-async def wait(layout: Layout, expected: Expectation, timeout_s: float) -> Verdict:
+async def wait(layout: Layout, expected: Expectation, timeout_s: float) -> ReloadResult:
     """Ask every 25 ms, each time on a new connection, until the verdict is clear or *timeout_s* is over."""
     deadline = time.monotonic() + timeout_s
     first = 0.0
@@ -89,15 +89,15 @@ async def wait(layout: Layout, expected: Expectation, timeout_s: float) -> Verdi
             answers += 1
             first = first or time.monotonic()
             if _settled(expected.old, answers, first):
-                return Verdict.SERVED
+                return ReloadResult.SERVED
         else:
             answers = 0
             if not expected.alive():
-                return Verdict.DIED
+                return ReloadResult.DIED
             if expected.given_up():
-                return Verdict.REFUSED
+                return ReloadResult.REFUSED
         if time.monotonic() >= deadline:
-            return Verdict.LINGERING if answers else Verdict.SILENT
+            return ReloadResult.LINGERING if answers else ReloadResult.SILENT
         await asyncio.sleep(POLL_S)
 
 

@@ -20,7 +20,7 @@ DEFINING = ("main-template", "ingress-template", "main-snippets", "http-snippets
 INVALID = "InvalidValue"
 
 
-class InForce(msgspec.Struct, frozen=True):
+class ConfigInForce(msgspec.Struct, frozen=True):
     """What a ConfigMap decides.
 
     Attributes:
@@ -35,11 +35,11 @@ class InForce(msgspec.Struct, frozen=True):
     renderer: Renderer
     problems: tuple[Problem, ...] = ()
 
-    def decides_as(self, other: InForce) -> bool:
+    def decides_as(self, other: ConfigInForce) -> bool:
         """Whether *other* decides the same."""
         return (self.params, self.renderer) == (other.params, other.renderer)
 
-    def with_keys_of(self, other: InForce, keys: Iterable[str]) -> dict[str, str]:
+    def with_keys_of(self, other: ConfigInForce, keys: Iterable[str]) -> dict[str, str]:
         """Return the data with *keys* as they are in *other*, there or not."""
         data = dict(self.data)
         for key in keys:
@@ -49,7 +49,7 @@ class InForce(msgspec.Struct, frozen=True):
         return data
 
 
-class Change(msgspec.Struct, frozen=True):
+class ConfigChange(msgspec.Struct, frozen=True):
     """A ConfigMap that changed.
 
     Attributes:
@@ -58,9 +58,9 @@ class Change(msgspec.Struct, frozen=True):
         read: reads other keys.
     """
 
-    old: InForce
-    new: InForce
-    read: Callable[[Mapping[str, str]], InForce]
+    old: ConfigInForce
+    new: ConfigInForce
+    read: Callable[[Mapping[str, str]], ConfigInForce]
 
     @property
     def texts(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ class Change(msgspec.Struct, frozen=True):
         order = sorted(keys, key=lambda key: (key not in DEFINING, key))
         return {key: self.new.data.get(key, "") for key in order}
 
-    def having(self, keys: frozenset[str]) -> InForce:
+    def having(self, keys: frozenset[str]) -> ConfigInForce:
         """Return what is in force if of the changed keys only these *keys* are taken."""
         if not keys:
             return self.old
@@ -101,7 +101,7 @@ class Change(msgspec.Struct, frozen=True):
 
 def read(
     data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer, flags: Mapping[str, str]
-) -> InForce:
+) -> ConfigInForce:
     """Read the ConfigMap *ref*.
 
     Args:
@@ -122,13 +122,13 @@ def read(
         except BadTemplate as error:
             problems.append(template_problem(ref, error))
     problems += unsupported_keys(structs.replace(env, params=params), ref)
-    return InForce(data, params, renderer, tuple(problems))
+    return ConfigInForce(data, params, renderer, tuple(problems))
 
 
-def without_templates(read_: InForce, before: InForce, problem: Problem) -> InForce:
+def without_templates(read_: ConfigInForce, before: ConfigInForce, problem: Problem) -> ConfigInForce:
     """Return what is in force where the templates of *read_* fail, as *problem* says, and those of *before* stay."""
     data = read_.with_keys_of(before, KEYS.values())
-    return InForce(data, read_.params, before.renderer, (*read_.problems, problem))
+    return ConfigInForce(data, read_.params, before.renderer, (*read_.problems, problem))
 
 
 def template_problem(ref: ObjectRef, error: BadTemplate) -> Problem:

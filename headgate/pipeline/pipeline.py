@@ -17,7 +17,7 @@ from headgate.configuration import Admission, Configuration, Operation, Resource
 from headgate.ir import ApplyResult, Outcome
 from headgate.options import NamespacedName, Options, listeners
 from headgate.pipeline import config_map
-from headgate.pipeline.config_map import Change, InForce
+from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.configurator import Configurator
 from headgate.pipeline.generation import Generation, Ruling
 from headgate.pipeline.key_search import mentions
@@ -90,7 +90,7 @@ class Pipeline:
         rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
         self._configuration = Configuration(kinds, rules)
         self._clock = clock
-        self._in_force = self._accepted = InForce({}, env.params, renderer)
+        self._in_force = self._accepted = ConfigInForce({}, env.params, renderer)
         """What the ConfigMap decides now, and what it decided when nginx last served."""
         self._refused: frozenset[ObjectRef] = frozenset()
         self._trial: Generator[Generation, ApplyResult, Ruling] | None = None
@@ -163,7 +163,7 @@ class Pipeline:
         )
         if result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys:
             return True
-        texts = Change(self._accepted, self._in_force, self._read).texts.values()
+        texts = ConfigChange(self._accepted, self._in_force, self._read).texts.values()
         return any(mentions(result.refused[ref], said) for ref in fresh for said in texts)
 
     def _settled(self, result: ApplyResult) -> Ruling:
@@ -174,7 +174,7 @@ class Pipeline:
 
     def _try_config_map(self, first: ApplyResult) -> Generator[Generation, ApplyResult, Ruling]:
         """Try what ``trial.try_config_map`` says, and tell which keys were left out."""
-        change = Change(self._accepted, self._in_force, self._read)
+        change = ConfigChange(self._accepted, self._in_force, self._read)
         tried = yield from try_config_map(first, change, self._under, self._clock)
         self._settled(tried.applied)
         ref, found = self._config_map, tried.found
@@ -186,13 +186,13 @@ class Pipeline:
         others = [problem for problem in self._last.config_map or () if problem.field not in left_out]
         return Ruling(config_map=(*others, *refused, *untried), retry=ref if tried.passing else None)
 
-    def _read(self, data: Mapping[str, str]) -> InForce:
+    def _read(self, data: Mapping[str, str]) -> ConfigInForce:
         """Read *data* as the ConfigMap, under the templates that nginx last served under."""
         assert self._config_map is not None  # noqa: S101 - or there would be nothing to try
         env = self._configurator.env
         return config_map.read(data, self._config_map, env, self._accepted.renderer, self._templates)
 
-    def _under(self, force: InForce) -> Generation:
+    def _under(self, force: ConfigInForce) -> Generation:
         """Return the last Generation once more, under what is in force from now on."""
         self._in_force = force
         env = structs.replace(self._configurator.env, params=force.params)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 import msgspec
 
 from headgate.ir import ApplyResult, Outcome
-from headgate.pipeline.config_map import Change, InForce
+from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.generation import Generation
 from headgate.pipeline.key_search import FoundKeys, search_keys
 
@@ -36,7 +36,7 @@ Trial = Generator[Generation, ApplyResult, TrialResult]
 
 
 def try_config_map(
-    first: ApplyResult, change: Change, under: Callable[[InForce], Generation], clock: Callable[[], float]
+    first: ApplyResult, change: ConfigChange, under: Callable[[ConfigInForce], Generation], clock: Callable[[], float]
 ) -> Trial:
     """Try whether nginx refuses what the ConfigMap says, and find the keys that it refuses.
 
