@@ -18,14 +18,20 @@ class Directive(msgspec.Struct, frozen=True, gc=False):
 
 
 class Directives(msgspec.Struct, frozen=True, gc=False):
-    """The directives at the top level of a snippet; none of one that is not well formed, which nginx refuses."""
+    """The directives at the top level of a snippet; none of one that is not well formed, which nginx refuses.
+
+    ``names`` are those of all ``found``; they follow from it.
+    """
 
     found: tuple[Directive, ...] = ()
+    names: frozenset[str] = frozenset()
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of all of them."""
-        return frozenset(directive.name for directive in self.found)
+    def __post_init__(self) -> None:
+        """Derive the names, which are asked for at every location."""
+        msgspec.structs.force_setattr(self, "names", frozenset(directive.name for directive in self.found))
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
 
     @property
     def locations(self) -> frozenset[tuple[str, str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import Self
 
 
 class Stopwatch:
@@ -16,16 +16,19 @@ class Stopwatch:
         self._stack: list[str] = []
         self._since = 0.0
 
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count the time inside the block for the stage *name*, and not for the stage around it."""
+    def stage(self, name: str) -> Self:
+        """Count the time inside the ``with`` block for the stage *name*, and not for the stage around it."""
         self._count()
         self._stack.append(name)
-        try:
-            yield
-        finally:
-            self._count()
-            self._stack.pop()
+        return self
+
+    def __enter__(self) -> None:
+        """Do nothing; ``stage`` began it."""
+
+    def __exit__(self, *_: object) -> None:
+        """End the innermost stage."""
+        self._count()
+        self._stack.pop()
 
     def take(self) -> Mapping[str, float]:
         """Return the seconds of each stage since the last call."""

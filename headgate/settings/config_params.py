@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import msgspec
@@ -67,8 +67,12 @@ class ConfigParams(Settings):
 
     def everything(self) -> Delta:
         """Return every value, for the outermost block."""
-        groups = [getattr(self, name) for name in GROUPS]
-        return Delta({f: getattr(group, f) for group in groups for f in group.__struct_fields__}, REGISTRY.names)
+        return self.only(REGISTRY.names)
+
+    def only(self, names: Iterable[str]) -> Delta:
+        """Return the values of the fields *names*."""
+        found = {name: getattr(getattr(self, REGISTRY.groups[name]), name) for name in names}
+        return Delta(found, REGISTRY.names) if found else NOTHING
 
 
 GROUPS: Mapping[str, type[Settings]] = {

@@ -9,7 +9,7 @@ whose field names are nginx's directive names where there is one, so that templa
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -168,11 +168,11 @@ class Registry:
         self.fields = tuple(field for name, model in groups.items() for field in fields(name, model))
         self.annotations = {field.annotation: field for field in self.fields if field.annotation}
         self.keys = {field.spec.key: field for field in self.fields if Where.CONFIGMAP in field.spec.where}
-        owners: dict[str, str] = {}
+        self.groups: dict[str, str] = {}
         for field in self.fields:
-            if owners.setdefault(field.name, field.group) != field.group:
+            if self.groups.setdefault(field.name, field.group) != field.group:
                 raise ValueError(f"two groups have a field {field.name}")
-        self.names = frozenset(owners)
+        self.names = frozenset(self.groups)
 
 
 class Delta:
@@ -193,10 +193,6 @@ class Delta:
 
     def __bool__(self) -> bool:
         return bool(self._said)
-
-    def only(self, names: Iterable[str]) -> Delta:
-        """Return the part of it whose fields are among *names*."""
-        return Delta({name: self._said[name] for name in names if name in self._said}, self._names)
 
     def joined(self, other: Delta) -> Delta:
         """Return what either says; where both do, what this one says."""

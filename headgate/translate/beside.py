@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from headgate.ir import latency
 from headgate.ir.http import Line
 from headgate.ir.snippets import Directives
-from headgate.settings import REGISTRY, ConfigParams, Delta, Header, Quoted, Words
+from headgate.settings import NOTHING, REGISTRY, ConfigParams, Delta, Header, Quoted, Words
 from headgate.translate.environment import Environment
 
 HOST = Header("Host", Quoted("$proxy_host"))
@@ -32,7 +32,7 @@ def ends_list(snippet: Directives) -> bool:
 
 def restated(params: ConfigParams, snippet: Directives) -> Delta:
     """Return the settings that are lists and that a list in *snippet* would end."""
-    return params.everything().only(["proxy_pass_headers"] if snippet.has("proxy_pass_header") else [])
+    return params.only(["proxy_pass_headers"]) if snippet.has("proxy_pass_header") else NOTHING
 
 
 def repeated(snippet: Directives) -> tuple[str, ...]:

@@ -87,7 +87,8 @@ class Draft:
         self._params: dict[Layers, ConfigParams] = {}
         self._places: dict[tuple[Layers, Policies], Place] = {}
         layers = {host.settings for host in hosts} | {route.settings for host in hosts for route in host.routes}
-        self.resource_variables |= any(location_reads_variables(self.params(found)) for found in layers)
+        own = (params for found in layers if (params := self.params(found)) is not env.params)
+        self.resource_variables |= any(location_reads_variables(params) for params in own)
 
     def params(self, layers: Layers) -> ConfigParams:
         """Lay *layers* over the ConfigMap, once; sizes that do not fit together become a Problem."""

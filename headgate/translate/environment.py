@@ -30,6 +30,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         latency: whether workers send the latency of upstreams to the controller.
         replicas: how many controllers share the traffic, at least 1.
+        resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
+            be set; follows from *params*.
     """
 
     layout: Layout
@@ -47,6 +49,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     latency: bool = False
     access_log: str = ""
     replicas: int = 1
+    resource_variables: bool = False
+
+    def __post_init__(self) -> None:
+        """Derive what every translation asks for."""
+        params = self.params
+        snippets = params.snippets
+        texts = (snippets.http_snippets, snippets.main_template, snippets.ingress_template)
+        reads = reads_variables(*params.logging.log_format, *texts) or location_reads_variables(params)
+        msgspec.structs.force_setattr(self, "resource_variables", reads)
 
     @property
     def resolves(self) -> bool:
@@ -62,13 +73,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def speaks_grpc(self) -> bool:
         """Whether gRPC is possible: the binary has it, and the ConfigMap turned HTTP/2 on."""
         return self.capabilities.grpc and self.capabilities.http2 and self.params.tls.http2
-
-    @property
-    def resource_variables(self) -> bool:
-        """Whether some text of the user's reads ``$resource_name`` and its siblings, so that they must be set."""
-        snippets = self.params.snippets
-        texts = (snippets.http_snippets, snippets.main_template, snippets.ingress_template)
-        return reads_variables(*self.params.logging.log_format, *texts) or location_reads_variables(self.params)
 
 
 def reads_variables(*texts: str | None) -> bool:

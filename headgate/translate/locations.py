@@ -118,7 +118,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         error_page=errors,
         variables=(*_variables(draft, host, route), *_latency_variable(draft, backend)),
         snippet=place.params.snippets.location_snippets,
-        lines=tuple(_lines(draft, server, place, attached=attached, errors=errors)),
+        lines=tuple(_lines(draft, server, place, attached=attached, errors=errors)) if place.location_snippet else (),
         carried=_carried(server, requests if not grpc else None, responses),
     )
 
@@ -130,8 +130,8 @@ def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> De
     """
     around = (draft.params(server.host.handed_down), *([BUILT_IN] if grpc else []))
     own = place.params.delta(*around).joined(restated(place.params, place.location_snippet))
-    said = (name for name in server.repeated if any(name in layer.overrides for layer in place.layers))
-    return own.joined(place.params.everything().only(said)) if server.repeated else own
+    said = [name for name in server.repeated if any(name in layer.overrides for layer in place.layers)]
+    return own.joined(place.params.only(said))
 
 
 def _request_headers(server: ServerContext, place: Place, route: Route, *, grpc: bool) -> tuple[Header, ...] | None:
@@ -158,6 +158,8 @@ def _carried(
     server: ServerContext, requests: tuple[Header, ...] | None, responses: tuple[Header, ...] | None
 ) -> Snippet | None:
     """Return what the snippet of the server says in lists that the location says anew."""
+    if not server.place.server_snippet:
+        return None
     lists = {"proxy_set_header": requests, "add_header": responses}
     text = server.place.server_snippet.text(*(name for name, headers in lists.items() if headers is not None))
     return Snippet(text) if text else None

@@ -187,7 +187,7 @@ def _dead(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
     """Find paths that no request can have."""
     for field, path in _paths(spec):
         kind, text = _kind(path, overrides), path.path or ""
-        if kind and text and not path_fault(text, regex=False) and (reason := unreachable(text, kind)):
+        if kind and text and (reason := unreachable(text, kind)) and not path_fault(text, regex=False):
             yield f"{field}.path", text, reason
         if not kind and (escape := ESCAPE.search(text)):
             yield (

@@ -16,6 +16,8 @@ ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _LOOSE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PLAIN = "/:@!$&'()*+,=-._~"
 """What may stand in a path of an Ingress unescaped (RFC 3986 §3.3), but for ``;``."""
+_RESOLVED = re.compile(r"/|(?:/[^/.%\x00-\x20\x7f][^/%\x00-\x20\x7f]*)+/?")
+"""Paths in which there is nothing to decode or resolve: nearly all."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -41,6 +43,8 @@ def decoded(path: str, kind: str) -> str:
 
 def unreachable(path: str, kind: str) -> str:
     """Return why no request can match *path*, whose pathType is *kind*, or ``""``."""
+    if _RESOLVED.fullmatch(path):
+        return ""
     asked = _LOOSE.sub("%25", path)
     try:
         plain = unquote_to_bytes(path).decode()
