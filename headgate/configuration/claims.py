@@ -64,13 +64,16 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A valid object: ``valid`` is what its validation made of it, ``claims`` is what it asks for."""
+    """A valid object: ``valid`` is what its validation made of it, ``claims`` is what it asks for.
+
+    ``ref`` is the identity of the object; it follows from ``item``.
+    """
 
     item: TopLevel
     valid: Any
     claims: Claims
+    ref: ObjectRef = ObjectRef("", "", "")
 
-    @property
-    def ref(self) -> ObjectRef:
-        """The identity of the object."""
-        return self.item.ref
+    def __post_init__(self) -> None:
+        """Derive the identity, which is looked up again and again."""
+        msgspec.structs.force_setattr(self, "ref", self.item.ref)

@@ -109,13 +109,13 @@ class Configuration:
 
     def _take(self, item: TopLevel, batch: _Batch) -> None:
         """Take the newest version of one object."""
-        kind = self._kinds[type(item)]
+        kind, ref = self._kinds[type(item)], item.ref
         if reason := self._classes.ignores(kind.class_of(item)):
-            batch.ignored[item.ref] = reason
-            if self._forget(item.ref, batch):
-                batch.gone.add(item.ref)
-        elif self._accept(item, kind, batch):
-            batch.seen.add(item.ref)
+            batch.ignored[ref] = reason
+            if self._forget(ref, batch):
+                batch.gone.add(ref)
+        elif self._accept(ref, item, kind, batch):
+            batch.seen.add(ref)
 
     def _take_undecodable(self, broken: Undecodable[Any], batch: _Batch) -> None:
         """Withdraw an object that does not decode; its owner is told if it is of the class that is served."""
@@ -129,20 +129,20 @@ class Configuration:
         self._complaints[ref] = [broken.problem]
         batch.seen.add(ref)
 
-    def _accept(self, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
+    def _accept(self, ref: ObjectRef, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
         """Validate *item* and let it claim; return whether anything but its status changed."""
-        old = self._candidates.get(item.ref)
+        old = self._candidates.get(ref)
         if old and same_input(old.item, item):
             return False
-        self._forget(item.ref, batch)
-        valid, self._complaints[item.ref] = kind.validate(item, self._rules)
+        self._forget(ref, batch)
+        valid, self._complaints[ref] = kind.validate(item, self._rules)
         if valid is not None:
             candidate = Candidate(item, valid, kind.claims(valid))
-            self._candidates[item.ref] = candidate
+            self._candidates[ref] = candidate
             self._note(candidate, batch)
-            self._slots.claim(Claimant.of(item.ref, item.metadata), _slots(candidate))
+            self._slots.claim(Claimant.of(ref, item.metadata), _slots(candidate))
             if attachment := candidate.claims.attachment:
-                self._children.setdefault(attachment.parent, {})[item.ref] = attachment
+                self._children.setdefault(attachment.parent, {})[ref] = attachment
         return True
 
     def _forget(self, ref: ObjectRef, batch: _Batch) -> bool:

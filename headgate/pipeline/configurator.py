@@ -206,7 +206,8 @@ class Configurator:
         for upstream in old.upstreams:
             if self._owners.get(f"upstream {upstream.name}", ref) == ref:
                 self._upstreams.pop(upstream.name, None)
-        self._upstreams.update({upstream.name: upstream for upstream in new.upstreams})
+        for upstream in new.upstreams:
+            self._upstreams[upstream.name] = upstream
 
     def _count(self, contribution: Rendered, by: int) -> None:
         """Count what common files must know of *contribution*."""

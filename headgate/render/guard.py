@@ -27,6 +27,8 @@ def guard(value: Any) -> str:
         Injection: it is not one word and has no type that allows more.
     """
     kind = type(value)
+    if kind is str and _WORD.fullmatch(value):
+        return str(value)
     if kind is Quoted:
         return _quoted(value)
     if kind is Words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -56,6 +57,12 @@ class _Context(Context):
         return (lambda: Snippet(block())) if isinstance(block, BlockReference) else block
 
 
+class _Environment(jinja2.Environment):
+    """Asks structs for their fields without Jinja's detour: our templates read no item as an attribute."""
+
+    getattr = staticmethod(getattr)  # type: ignore[assignment]
+
+
 class Renderer:
     """Templates, compiled once. A Renderer is immutable; other overrides make another Renderer."""
 
@@ -73,6 +80,7 @@ class Renderer:
             sandbox = ImmutableSandboxedEnvironment(loader=_loader(), **_OPTIONS)
             sandbox.context_class = _Context
             sandbox.filters.update(_FILTERS)
+            sandbox.globals["extensible"] = True
             for name, text in self._overrides.items():
                 self._templates[name] = _compiled(sandbox, name, text)
 
@@ -141,8 +149,9 @@ def _loader() -> jinja2.BaseLoader:
 @cache
 def _builtin() -> Mapping[str, jinja2.Template]:
     """Compile our own templates, once a process: 50 ms, which each new ConfigMap template would cost again."""
-    plain = jinja2.Environment(loader=_loader(), **_OPTIONS)  # type: ignore[arg-type]  # noqa: S701 - not HTML
+    plain = _Environment(loader=_loader(), **_OPTIONS)  # type: ignore[arg-type]
     plain.filters.update(_FILTERS)
+    plain.globals["extensible"] = False
     return {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
 
 
@@ -155,18 +164,18 @@ def _compiled(sandbox: jinja2.Environment, name: str, text: str) -> jinja2.Templ
         raise BadTemplate(name, str(error)) from error
 
 
-def _paths(layout: Layout) -> dict[str, object]:
+def _paths(layout: Layout) -> SimpleNamespace:
     """Return every path of the main file, quoted where it must be."""
     temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    return {
-        "pid": argument(layout.pid),
-        "error_log": argument(layout.error_log),
-        "secrets": argument(layout.secrets),
-        "conf_d": argument(f"{layout.conf}/{HTTP_FOLDER}/*.conf"),
-        "stream_conf_d": argument(f"{layout.conf}/{STREAM_FOLDER}/*.conf"),
-        "version": argument(f"{layout.conf}/{VERSION_FILE}"),
-        "dhparam": argument(f"{layout.secrets}/dhparam.pem"),
-        "status_socket": argument(f"unix:{layout.socket(STATUS_SOCKET)}"),
-        "nobody_socket": argument(f"unix:{layout.socket(NO_ENDPOINTS_SOCKET)}"),
-        "temporary": [(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],
-    }
+    return SimpleNamespace(
+        pid=argument(layout.pid),
+        error_log=argument(layout.error_log),
+        secrets=argument(layout.secrets),
+        conf_d=argument(f"{layout.conf}/{HTTP_FOLDER}/*.conf"),
+        stream_conf_d=argument(f"{layout.conf}/{STREAM_FOLDER}/*.conf"),
+        version=argument(f"{layout.conf}/{VERSION_FILE}"),
+        dhparam=argument(f"{layout.secrets}/dhparam.pem"),
+        status_socket=argument(f"unix:{layout.socket(STATUS_SOCKET)}"),
+        nobody_socket=argument(f"unix:{layout.socket(NO_ENDPOINTS_SOCKET)}"),
+        temporary=[(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],
+    )

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 
 from headgate.validation.text import domain_fault
 
 HIGHEST_PORT = 65535
+_SPECIAL_BLOCKS = frozenset({0, 127, 169})
+"""First octets of addresses that may be unspecified, loopback or link-local (RFC 6890)."""
+_FIRST_MULTICAST = 224
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 """Names that a resolver reads as an IPv4 address: ``127.1``, ``2130706433``, ``0x7f.1`` (inet_aton(3))."""
 
@@ -22,6 +26,8 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 def ip_fault(text: str, *, allow_loopback: bool) -> str:
     """Return why the IP address *text* cannot be a backend, or ``""``."""
+    if _is_ordinary(text):
+        return ""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -46,6 +52,15 @@ def host_fault(text: str, *, allow_loopback: bool) -> str:
     if not allow_loopback and (name == "localhost" or name.endswith(".localhost")):
         return "is the machine of the controller itself (RFC 6761)"
     return ""
+
+
+def _is_ordinary(text: str) -> bool:
+    """Whether *text* is an IPv4 address in none of the blocks with special addresses, as nearly all are."""
+    try:
+        first = socket.inet_pton(socket.AF_INET, text)[0]
+    except (OSError, ValueError):
+        return False
+    return first not in _SPECIAL_BLOCKS and first < _FIRST_MULTICAST
 
 
 def is_ip(text: str) -> bool:

@@ -69,8 +69,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 class Draft:
     """What the servers of a resource need: ``upstreams``, ``zones``, ``certificates`` and ``problems`` grow meanwhile.
 
-    What every location asks for is computed here, once: ``request_headers`` of the whole, and whether
-    ``resource_variables`` are read.
+    Whether ``resource_variables`` are read, which every location asks, is computed here, once.
     """
 
     def __init__(self, env: Environment, salt: str, hosts: Collection[VirtualHost] = ()) -> None:
@@ -80,18 +79,20 @@ class Draft:
         self.zones: dict[str, LimitZone] = {}
         self.certificates: list[Certificate] = []
         self.problems: list[Problem] = []
-        self.request_headers = request_headers(env.params)
         self.resource_variables = env.resource_variables
         self._names: dict[str, UpstreamKey] = {}
         self._files: dict[str, ObjectRef] = {}
         self._params: dict[Layers, ConfigParams] = {}
         self._places: dict[tuple[Layers, Policies], Place] = {}
-        layers = {host.settings for host in hosts} | {route.settings for host in hosts for route in host.routes}
-        own = (params for found in layers if (params := self.params(found)) is not env.params)
-        self.resource_variables |= any(location_reads_variables(params) for params in own)
+        self._last: Place | None = None
+        found = [place.params for host in hosts for place in (self.host(host), *map(self.route, host.routes))]
+        own = {id(params): params for params in found if params is not env.params}
+        self.resource_variables |= any(map(location_reads_variables, own.values()))
 
     def params(self, layers: Layers) -> ConfigParams:
         """Lay *layers* over the ConfigMap, once; sizes that do not fit together become a Problem."""
+        if self._last and layers == self._last.layers:  # as nearly always: cheaper than its hash
+            return self._last.params
         if layers not in self._params:
             self._params[layers], problems = layered(layers[-1:], self._below(layers), self.env.gates)
             self.problems += (problem for problem in problems if problem not in self.problems)
@@ -104,7 +105,7 @@ class Draft:
     @property
     def inherited_headers(self) -> tuple[Header, ...]:
         """The request headers that ``http {}`` says."""
-        return self.request_headers if self.env.shares_headers else ()
+        return self.env.request_headers if self.env.shares_headers else ()
 
     def route(self, route: Route) -> Place:
         """Return what holds for *route*."""
@@ -134,10 +135,14 @@ class Draft:
         return self.params(layers[:-1]) if len(layers) > 1 else self.env.params
 
     def _place(self, layers: Layers, policies: Policies) -> Place:
+        last = self._last
+        if last and layers == last.layers and policies == last.policies:
+            return last
         key = layers, policies
         if key not in self._places:
             params = self.params(layers)
             same = params is self.env.params
-            headers = self.request_headers if same else request_headers(params)
+            headers = self.env.request_headers if same else request_headers(params)
             self._places[key] = Place(layers, params, headers, policies)
-        return self._places[key]
+        self._last = self._places[key]
+        return self._last

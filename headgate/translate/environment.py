@@ -9,7 +9,8 @@ import msgspec
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
 from headgate.ir.snippets import read
-from headgate.settings import ConfigParams
+from headgate.settings import ConfigParams, Header
+from headgate.translate.headers import request_headers
 
 _RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service)(?![A-Za-z0-9_])")
 
@@ -32,6 +33,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         replicas: how many controllers share the traffic, at least 1.
         resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
             be set; follows from *params*.
+        request_headers: what backends are sent where nobody says otherwise; follows from *params*.
     """
 
     layout: Layout
@@ -50,6 +52,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     access_log: str = ""
     replicas: int = 1
     resource_variables: bool = False
+    request_headers: tuple[Header, ...] = ()
 
     def __post_init__(self) -> None:
         """Derive what every translation asks for."""
@@ -58,6 +61,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         texts = (snippets.http_snippets, snippets.main_template, snippets.ingress_template)
         reads = reads_variables(*params.logging.log_format, *texts) or location_reads_variables(params)
         msgspec.structs.force_setattr(self, "resource_variables", reads)
+        msgspec.structs.force_setattr(self, "request_headers", request_headers(params))
 
     @property
     def resolves(self) -> bool:

@@ -41,7 +41,7 @@ def config_files(
         )
     if "" in servers:
         yield HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],))
-    for host, server in servers.items():
+    for host, server in servers.items() if len(table.members) > 1 else ():
         yield from _attached(draft, table, host, server)
     yield from (_external(draft, upstream, upstream.external) for upstream in upstreams if upstream.external)
 

@@ -42,18 +42,19 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
         certificates: its entries of the certificate map.
         problems: found on the way.
         listeners: where each of its hosts is served.
+        names: the names that no other resource may have; they follow from *configs*.
     """
 
     configs: tuple[HttpConfig, ...]
     certificates: tuple[Certificate, ...] = ()
     problems: tuple[Problem, ...] = ()
     listeners: Mapping[str, frozenset[Listener]] = {}
+    names: frozenset[str] = frozenset()
 
-    @property
-    def names(self) -> frozenset[str]:
-        """The names that no other resource may have; the default server's file is arbitrated as a host."""
+    def __post_init__(self) -> None:
+        """Derive the names; the default server's file is arbitrated as a host."""
         names = frozenset(name for config in self.configs for name in config.names)
-        return names - {f"file {naming.DEFAULT_SERVER}"}
+        msgspec.structs.force_setattr(self, "names", names - {f"file {naming.DEFAULT_SERVER}"})
 
 
 def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated:
@@ -133,6 +134,7 @@ def _context(
         limit=limit,
         error_page=error_page(draft, host, place),
         guarded=bool(auth or limit),
+        shared={},
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import structs
 
 from headgate.ir import latency
 from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
@@ -74,6 +75,7 @@ class ServerContext(msgspec.Struct, frozen=True):
         repeated: settings that its snippet says too; where an annotation says one, the locations say that.
         limit: its rate limit; ``error_page`` its custom errors.
         guarded: whether it asks for passwords, or limits requests.
+        shared: what locations have alike, by the identity of their Place, gRPC and WebSocket; grows meanwhile.
     """
 
     host: VirtualHost
@@ -85,6 +87,7 @@ class ServerContext(msgspec.Struct, frozen=True):
     limit: LimitRequests | None
     error_page: Words | None
     guarded: bool
+    shared: dict[tuple[int, bool, bool], Location]
 
 
 def translate_location(draft: Draft, server: ServerContext, path: LocationPath) -> Location:
@@ -100,23 +103,36 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     if attached:
         warn_of_idle_limits(draft, place)
     backend = _backend(draft, host, path, place, grpc=grpc)
-    requests = _request_headers(server, place, route, grpc=grpc)
-    responses = _response_headers(server, place, attached=attached)
-    errors = error_page(draft, host, place) if attached and not grpc else None
-    return Location(
+    websocket = route.action.backend.service in place.params.services.websocket_services and not grpc
+    alike = id(place), grpc, websocket
+    if alike not in server.shared:
+        server.shared[alike] = _shared(draft, server, place, grpc=grpc, websocket=websocket)
+    return structs.replace(
+        server.shared[alike],
         path=spelled,
         modifier=path.modifier,
-        origin=route.origin if attached else None,
         backend=backend,
+        rewrite=_rewrite(draft, path, place),
+        variables=(*_variables(draft, host, route), *_latency_variable(draft, backend)),
+    )
+
+
+def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> Location:
+    """Return what all locations of *place* have alike whose backends speak the same protocol."""
+    attached = place.origin != server.host.origin
+    requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
+    responses = _response_headers(server, place, attached=attached)
+    errors = error_page(draft, server.host, place) if attached and not grpc else None
+    return Location(
+        path="",
+        origin=place.origin if attached else None,
         own=_own(draft, server, place, grpc=grpc),
         request_headers=requests,
         response_headers=responses,
-        rewrite=_rewrite(draft, path, place),
         proxy_redirect=proxy_redirect(place.params) if attached else None,
         auth=translate_auth(draft, place) if attached else None,
         limit=translate_limit(draft, place) if attached else None,
         error_page=errors,
-        variables=(*_variables(draft, host, route), *_latency_variable(draft, backend)),
         snippet=place.params.snippets.location_snippets,
         lines=tuple(_lines(draft, server, place, attached=attached, errors=errors)) if place.location_snippet else (),
         carried=_carried(server, requests if not grpc else None, responses),
@@ -134,9 +150,8 @@ def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> De
     return own.joined(place.params.only(said))
 
 
-def _request_headers(server: ServerContext, place: Place, route: Route, *, grpc: bool) -> tuple[Header, ...] | None:
+def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> tuple[Header, ...] | None:
     """Return the list of request headers that the location must say, ``None`` where that of the server holds."""
-    websocket = route.action.backend.service in place.params.services.websocket_services and not grpc
     headers = request_headers(place.params, websocket=True) if websocket else place.request_headers
     if grpc:
         return without(headers, place.location_snippet, "grpc_set_header")
@@ -251,8 +266,9 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, route: Route) -> st
     """Note the upstream of *route*, which each host has for itself, and return its name."""
     backend = route.action.backend
     name = draft.upstream_name(route.origin, host.name, backend.service, backend.port)
-    upstream = draft.upstreams[name] = translate_upstream(name, route.origin, backend, place.params, draft.env)
-    warn_of_unshared_limit(draft, place, upstream)
+    if name not in draft.upstreams:
+        upstream = draft.upstreams[name] = translate_upstream(name, route.origin, backend, place.params, draft.env)
+        warn_of_unshared_limit(draft, place, upstream)
     return name
 
 

@@ -6,7 +6,6 @@ from headgate.ir import latency
 from headgate.ir.main import Main
 from headgate.settings import Quoted, Words
 from headgate.translate.environment import Environment
-from headgate.translate.headers import request_headers
 
 BUCKET_OVERHEAD = 32
 """Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
@@ -27,7 +26,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         capabilities=capabilities,
         settings=env.params.everything(),
         user=env.user,
-        request_headers=request_headers(env.params) if env.shares_headers else (),
+        request_headers=env.request_headers if env.shares_headers else (),
         response_headers=env.params.headers.add_header,
         hide_headers=env.params.headers.proxy_hide_headers,
         status=env.status if capabilities.stub_status else None,

@@ -58,6 +58,8 @@ def translate_unserved(
     Returns:
         those on the usual ports, and a file for each other port, which is there only while somebody opens that port.
     """
+    if not any(host.covered for host in table.hosts):
+        return (), []
     found: defaultdict[int, list[Server]] = defaultdict(list)
     for host, server in zip(table.hosts, servers, strict=True):
         own = {listener.port for listener in listeners(server)}

@@ -46,15 +46,19 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     spec = ingress.spec or IngressSpec()
     role, fault = _role(ingress)
     overrides, problems = read_annotations(ingress.annotations, ingress.ref, role, rules.gates)
-    faults = [*fault, *_names(ingress), *_shape(spec, role, rules)]
-    faults += [*_rules(spec, overrides, role), *_tls(spec), *_together(spec, overrides), *_ports(overrides, rules)]
+    paths = tuple(_paths(spec))
+    faults = [*fault, *_names(ingress), *_shape(spec, len(paths), role, rules)]
+    faults += [*_rules(spec, paths, overrides, role), *_tls(spec)]
+    faults += [*_together(spec, overrides), *_ports(overrides, rules)]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
     problems += [
-        Problem(ingress.ref, *idle, "it has no effect") for idle in (*_idle(spec, role), *_dead(spec, overrides))
+        Problem(ingress.ref, *idle, "it has no effect") for idle in (*_idle(spec, role), *_dead(paths, overrides))
     ]
     if any(problem.refuses for problem in problems):
         return None, problems
-    return ValidIngress(_decoded(ingress, overrides), role, overrides, hosts(spec)), problems
+    if any("%" in (path.path or "") for _, path in paths):
+        ingress = _decoded(ingress, overrides)
+    return ValidIngress(ingress, role, overrides, hosts(spec)), problems
 
 
 def hosts(spec: IngressSpec) -> tuple[str, ...]:
@@ -68,6 +72,10 @@ def backends(spec: IngressSpec) -> Iterator[tuple[str, IngressBackend]]:
         yield "spec.defaultBackend", spec.default_backend
     for field, path in _paths(spec):
         yield f"{field}.backend", path.backend
+
+
+Paths = tuple[tuple[str, HTTPIngressPath], ...]
+"""Every path of an Ingress with its field."""
 
 
 def _paths(spec: IngressSpec) -> Iterator[tuple[str, HTTPIngressPath]]:
@@ -91,10 +99,9 @@ def _names(ingress: Ingress) -> Iterator[Fault]:
         yield "metadata.namespace", ingress.metadata.namespace, fault
 
 
-def _shape(spec: IngressSpec, role: Role, rules: Rules) -> Iterator[Fault]:
-    """Check how many rules and hosts there are, for the role."""
+def _shape(spec: IngressSpec, paths: int, role: Role, rules: Rules) -> Iterator[Fault]:
+    """Check how many rules, hosts and *paths* there are, for the role."""
     count = len(spec.rules or ())
-    paths = sum(1 for _ in _paths(spec))
     if not count and not spec.default_backend:
         yield "spec.rules", "", "is empty, and there is no defaultBackend either; give at least one rule"
     elif "" in hosts(spec) and not rules.allow_empty_host:
@@ -111,15 +118,17 @@ def _shape(spec: IngressSpec, role: Role, rules: Rules) -> Iterator[Fault]:
         yield "spec.tls", "", "is not for a minion; TLS belongs to its master"
 
 
-def _rules(spec: IngressSpec, overrides: Overrides, role: Role) -> Iterator[Fault]:
+def _rules(spec: IngressSpec, paths: Paths, overrides: Overrides, role: Role) -> Iterator[Fault]:
     seen: set[str] = set()
     regex = overrides.values.routing.path_regex in {"case_sensitive", "case_insensitive"}
     for i, rule in enumerate(spec.rules or ()):
         yield from _host(f"spec.rules[{i}].host", rule, seen)
-    for field, path in _paths(spec):
+    for field, path in paths:
         yield from _path(field, path, regex=regex and role is not Role.MASTER)
-    for field, backend in backends(spec):
-        yield from _backend(field, backend)
+    if spec.default_backend:
+        yield from _backend("spec.defaultBackend", spec.default_backend)
+    for field, path in paths:
+        yield from _backend(f"{field}.backend", path.backend)
 
 
 def _host(field: str, rule: IngressRule, seen: set[str]) -> Iterator[Fault]:
@@ -183,9 +192,9 @@ def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
         yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
 
 
-def _dead(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
+def _dead(paths: Paths, overrides: Overrides) -> Iterator[Fault]:
     """Find paths that no request can have."""
-    for field, path in _paths(spec):
+    for field, path in paths:
         kind, text = _kind(path, overrides), path.path or ""
         if kind and text and (reason := unreachable(text, kind)) and not path_fault(text, regex=False):
             yield f"{field}.path", text, reason
@@ -204,8 +213,8 @@ def _kind(path: HTTPIngressPath, overrides: Overrides) -> str:
 
 
 def _decoded(ingress: Ingress, overrides: Overrides) -> Ingress:
-    """Return *ingress* with its paths as nginx compares them; itself, where these are as they are written."""
-    if ingress.spec is None or not any("%" in (path.path or "") for _, path in _paths(ingress.spec)):
+    """Return *ingress* with its paths as nginx compares them."""
+    if ingress.spec is None:
         return ingress
     rules = tuple(_decoded_rule(rule, overrides) for rule in ingress.spec.rules or ())
     return msgspec.structs.replace(ingress, spec=msgspec.structs.replace(ingress.spec, rules=rules))
@@ -225,6 +234,8 @@ def _decoded_rule(rule: IngressRule, overrides: Overrides) -> IngressRule:
 
 def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
     """Check that no port of the Ingress is one of ours: nginx could not open it, or would change what it speaks."""
+    if not overrides:
+        return
     usual = {"listen_ports": "-default-http-listener-port", "listen_ports_ssl": "-default-https-listener-port"}
     for name, flag in usual.items():
         for port in getattr(overrides.values.routing, name):
@@ -234,6 +245,8 @@ def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
 
 def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
     """Check annotations against the rest of the Ingress."""
+    if not overrides:
+        return
     used = {backend.service.name for _, backend in backends(spec) if backend.service}
     services, routing = overrides.values.services, overrides.values.routing
     named = {

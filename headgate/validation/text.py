@@ -11,11 +11,13 @@ import re
 from headgate.settings.regex import regex_fault
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_LABEL_ALONE = re.compile(_LABEL)
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 """A label of an object's name: unlike one of DNS, it may have any length."""
 _SUBDOMAIN = re.compile(rf"{_PART}(?:\.{_PART})*")
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
+_NUMBERS = re.compile(r"[\d.]+")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
 _PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
 _RESERVED = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)")
@@ -50,7 +52,7 @@ def domain_fault(name: str) -> str:
 
 def namespace_fault(name: str) -> str:
     """Return why *name* cannot name a namespace (DNS-1123 label), or ``""``."""
-    if len(name) > LONGEST_LABEL or not re.fullmatch(_LABEL, name):
+    if len(name) > LONGEST_LABEL or not _LABEL_ALONE.fullmatch(name):
         return "is not a DNS label (lower-case letters, digits and -, at most 63 characters)"
     return ""
 
@@ -59,7 +61,7 @@ def host_fault(host: str) -> str:
     """Return why *host* cannot be a host of an Ingress, or ``""``; one leading ``*.`` is a wildcard."""
     if len(host) > LONGEST_NAME or not _HOST.fullmatch(host):
         return "is not a host name (lower-case letters, digits, - and ., perhaps *. in front)"
-    if re.fullmatch(r"[\d.]+", host):
+    if _NUMBERS.fullmatch(host):
         return "is an IP address, and hosts are names"
     return ""
 
