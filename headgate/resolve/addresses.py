@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 
 from headgate.validation.text import domain_fault
 
 HIGHEST_PORT = 65535
-_SPECIAL_BLOCKS = frozenset({0, 127, 169})
-"""First octets of addresses that may be unspecified, loopback or link-local (RFC 6890)."""
-_FIRST_MULTICAST = 224
+_UNICAST = re.compile(
+    r"([1-9][0-9]?|1[0-9]{2}|2[01][0-9]|22[0-3])(?:\.(?:[0-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5])){3}"
+)
+"""IPv4 addresses below 224.0.0.0, without 0.0.0.0/8, in their usual form."""
+_SPECIAL_BLOCKS = frozenset({"127", "169"})
+"""First octets of loopback and link-local addresses (RFC 6890)."""
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 """Names that a resolver reads as an IPv4 address: ``127.1``, ``2130706433``, ``0x7f.1`` (inet_aton(3))."""
 
@@ -55,12 +57,9 @@ def host_fault(text: str, *, allow_loopback: bool) -> str:
 
 
 def _is_ordinary(text: str) -> bool:
-    """Whether *text* is an IPv4 address in none of the blocks with special addresses, as nearly all are."""
-    try:
-        first = socket.inet_pton(socket.AF_INET, text)[0]
-    except (OSError, ValueError):
-        return False
-    return first not in _SPECIAL_BLOCKS and first < _FIRST_MULTICAST
+    """Whether *text* is an IPv4 address outside of the blocks with special addresses, as nearly all are."""
+    found = _UNICAST.fullmatch(text)
+    return found is not None and found[1] not in _SPECIAL_BLOCKS
 
 
 def is_ip(text: str) -> bool:
