@@ -87,7 +87,7 @@ class App:
     def begin_shutdown(self, end: Callable[[], object]) -> None:
         """Become not ready at once, and call *end*, which cancels ``run``, after the grace period.
 
-        Everything else continues meanwhile, but another replica leads from now on. Without a cluster nothing watches
+        Everything else continues, but another replica leads from now on. Without a cluster nothing watches
         readiness: there is no grace period.
         """
         self._shutdown.begin(end, serving=self._client is not None and not self._unready())
@@ -200,7 +200,7 @@ class App:
             self._watches.follow_replicas(replicas)
 
     def _restarted(self, message: str) -> None:
-        """Report that the nginx master died, on our own Pod, and whoever no longer works, on the object."""
+        """Report that the nginx master died, on our own Pod, and on each object that had to be left out."""
         self._events.record(nginx_restarted(self._subject, message))
         if self._controller:
             self._controller.look_again()

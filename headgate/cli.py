@@ -16,15 +16,15 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate run [FLAGS]                 serve a cluster, or a folder of manifests with --manifests
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR [-o json]         print what is wrong with a folder of manifests
-  headgate explain URL [-m DIR]        say what nginx does with a request, why, and where each setting comes from
+  headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
-  headgate sockets                     which runtime sockets are there, who listens, what they answer
+  headgate sockets                     list the sockets of container runtimes, their processes and answers
   headgate version                     print the version
 
 Try this:
   headgate run --manifests examples/cafe -default-http-listener-port=8000 -default-https-listener-port=8443
 
-`headgate COMMAND --help` says more. Flags take one dash or two: -ingress-class=nginx, --ingress-class nginx.
+`headgate COMMAND --help` prints more. Flags take one dash or two: -ingress-class=nginx, --ingress-class nginx.
 """
 
 Main = Callable[[Sequence[str], Environ], int]

@@ -164,9 +164,9 @@ def _binary(options: Options) -> Binary | None:
 def _refused(binary: Binary, generation: Generation) -> Iterator[Problem]:
     """Ask nginx about every regular expression, and yield a Problem for each that it does not take."""
     asked = tuple(dict.fromkeys(_expressions(generation)))
-    said = asyncio.run(expressions.refused(binary.path, [pattern for *_, pattern in asked])) if asked else {}
+    errors = asyncio.run(expressions.refused(binary.path, [pattern for *_, pattern in asked])) if asked else {}
     for origin, field, value, pattern in asked:
-        if reason := said.get(pattern):
+        if reason := errors.get(pattern):
             yield Problem(
                 origin, field, value, f"is refused by nginx: {reason}", "nginx would refuse the Ingress", Severity.ERROR
             )

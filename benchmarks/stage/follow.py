@@ -66,7 +66,7 @@ class Follower:
             self._ports[name] = found["spec"]["ports"][0]["nodePort"]
 
     async def run(self, changes: int) -> list[Followed]:
-        """Replace the Pod *changes* times; its Ingress exists only meanwhile."""
+        """Replace the Pod *changes* times; its Ingress exists only during the measurement."""
         await self._cluster.apply(ingress(self._namespace, SERVICE, self._namespace, host=HOST, service=SERVICE))
         found = [await self._replace() for _ in range(changes)]
         await self._cluster.delete("Ingress", self._namespace, SERVICE)

@@ -181,7 +181,7 @@ class EventSource(Model):
 
 
 class Event(TopLevel):
-    """A core/v1 Event; ``count`` grows when the same is said again."""
+    """A core/v1 Event; ``count`` increases when it is repeated."""
 
     KIND: ClassVar[Kind] = Kind("Event", "events")
 

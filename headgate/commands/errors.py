@@ -21,7 +21,7 @@ OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 def reported(work: Callable[[OptionsT], int]) -> Callable[[OptionsT], int]:
-    """Have *work* print the version if that is asked for, and operator errors as lines; other exceptions are bugs."""
+    """Run *work*; print the version on request, and operator errors as lines; other exceptions are bugs."""
 
     def run(options: OptionsT) -> int:
         if options.version:

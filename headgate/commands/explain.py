@@ -17,12 +17,12 @@ from headgate.reporting.logs import configure
 from headgate.viewing import look
 
 ABOUT: Final = """\
-Say what nginx does with a request: which listener, certificate, server and location take it and why no other, what
-comes before the backend, who the backend is, and every setting in force there with where it comes from. Nothing is
-sent: the answer is computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
--H adds a request header on which the answer may depend (Host, X-Forwarded-Proto, Authorization); it may be repeated.
+Explain how nginx handles a request: the listener, certificate, server and location that match and why, the steps
+before the backend, the backend, and every setting that applies with its source. No request is sent: the result is
+computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
+-H adds a request header that may affect the result (Host, X-Forwarded-Proto, Authorization); it may be repeated.
 
-The second form prints what the reference says about one annotation, ConfigMap key or flag.
+The second form prints the reference of one annotation, ConfigMap key or flag.
 
 Examples:
   headgate explain https://cafe.example.com/tea/green -m examples/cafe
@@ -34,7 +34,7 @@ same ones, because the answer depends on them. And:
 
 
 class ExplainOptions(Options, frozen=True, kw_only=True):
-    """What ``headgate explain`` is asked."""
+    """The arguments of ``headgate explain``."""
 
     subject: Annotated[
         tuple[str, ...], Value("URL", str, each=True), Argument("A URL, or a place of names and one of its names.")

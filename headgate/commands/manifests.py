@@ -17,7 +17,7 @@ from headgate.offline import generate_folder
 from headgate.options import DECLARED, DECLINED, Options, completed
 
 RENDER_ABOUT: Final = """\
-Print the NGINX configuration that the manifests in DIR lead to, file by file, and every problem on standard error.
+Print the NGINX configuration that is generated from the manifests in DIR, and every problem on standard error.
 With -o OUT the files are written below OUT, certificates and keys included, which are not printed.
 Exit status 1 if an object was refused or a file could not be read.
 
@@ -42,7 +42,7 @@ Folder = Annotated[Path | None, Value("DIR", flags.path), Argument("The folder o
 
 
 class RenderOptions(Options, frozen=True, kw_only=True):
-    """What ``headgate render`` is asked."""
+    """The arguments of ``headgate render``."""
 
     manifests: Folder = None
     output: Annotated[
@@ -51,7 +51,7 @@ class RenderOptions(Options, frozen=True, kw_only=True):
 
 
 class CheckOptions(Options, frozen=True, kw_only=True):
-    """What ``headgate check`` is asked."""
+    """The arguments of ``headgate check``."""
 
     manifests: Folder = None
     output: Annotated[

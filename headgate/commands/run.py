@@ -15,8 +15,8 @@ from headgate.options import DECLINED, NO_START, Options, completed
 from headgate.reporting.logs import announce, configure
 
 ABOUT: Final = """\
-Keep an nginx configured as the objects of a cluster, or of a folder of manifests, say. SIGTERM ends it; requests in
-flight are finished first.
+Configure nginx from the objects of a cluster or of a folder of manifests, and keep it up to date. On SIGTERM,
+requests in flight are finished first.
 
 Example:
   headgate run --manifests examples/cafe -default-http-listener-port=8000 -default-https-listener-port=8443

@@ -18,7 +18,7 @@ SLACK = 8
 
 
 class Claimant(msgspec.Struct, frozen=True, gc=False):
-    """An object that asks for slots; ``created`` is RFC 3339 text."""
+    """An object that claims slots; ``created`` is RFC 3339 text."""
 
     ref: ObjectRef
     created: str
@@ -67,7 +67,7 @@ class Arbiter:
         self._contests: dict[Slot, _Contest] = {}
 
     def claim(self, claimant: Claimant, slots: Iterable[Slot]) -> None:
-        """Let *claimant* ask for *slots*."""
+        """Add the claims of *claimant* to *slots*."""
         for slot in slots:
             self._contests.setdefault(slot, _Contest()).add(claimant)
 
@@ -84,6 +84,6 @@ class Arbiter:
         return contest.holder() if contest else None
 
     def claimants(self, slot: Slot) -> frozenset[ObjectRef]:
-        """Return all who ask for *slot*."""
+        """Return all claimants of *slot*."""
         contest = self._contests.get(slot)
         return frozenset(contest.claimants) if contest else frozenset()

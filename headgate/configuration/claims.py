@@ -1,7 +1,7 @@
-"""What an object asks for: slots, of which each has one holder at a time.
+"""Claims of an object: slots, each of which has one holder at a time.
 
 A slot is a host on a listener, a listener, or a path of a host that several objects share. An object asks for slots of
-its own, or attaches to whoever holds another slot and asks for slots below that one.
+its own, or is attached to the holder of another slot and claims slots below that one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """What one object at a time may hold.
 
     Attributes:
-        host: a host name, ``""`` for every host that nobody else holds.
+        host: a host name, ``""`` for every host without a holder.
         listener: the name of a listener, ``""`` for the usual ones.
         path: for a path of a host: how it is matched, and the path.
     """
@@ -30,7 +30,7 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """A slot that an object asks for, the field where it does, and the words for it in messages (``host a.test``)."""
+    """A claimed slot, the field that claims it, and its name in messages (``host a.test``)."""
 
     slot: Slot
     field: str
@@ -42,7 +42,7 @@ class AttachmentRule(msgspec.Struct, frozen=True):
 
     Attributes:
         accepts: whether the holder takes them.
-        orphan: what they are told where nobody does.
+        orphan: the Problem of an object without such a holder.
     """
 
     accepts: Callable[[Candidate], bool]
@@ -57,14 +57,14 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Claims(msgspec.Struct, frozen=True, gc=False):
-    """Everything that one object asks for; with an *attachment* the slots lie below its parent."""
+    """All claims of one object; with an *attachment* the slots are below its parent."""
 
     slots: tuple[Claim, ...]
     attachment: Attachment | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A valid object: ``valid`` is what its validation made of it, ``claims`` is what it asks for.
+    """A valid object: ``valid`` is the result of its validation, ``claims`` are its claims.
 
     ``ref`` is the identity of the object; it follows from ``item``.
     """

@@ -24,7 +24,7 @@ TAKEN = "All hosts are taken by other resources"
 
 
 class Admission(Protocol):
-    """What the Configuration asks of a kind whose objects hold slots."""
+    """What the Configuration needs of a kind whose objects claim slots."""
 
     @property
     def model(self) -> type[TopLevel]:
@@ -40,7 +40,7 @@ class Admission(Protocol):
         ...
 
     def claims(self, valid: Any, /) -> Claims:
-        """Return what a valid object asks for."""
+        """Return the claims of a valid object."""
         ...
 
 
@@ -118,7 +118,7 @@ class Configuration:
             batch.seen.add(ref)
 
     def _take_undecodable(self, broken: Undecodable[Any], batch: _Batch) -> None:
-        """Withdraw an object that does not decode; its owner is told if it is of the class that is served."""
+        """Withdraw an object that does not decode; it is reported if its class is served."""
         ref, remains = broken.problem.origin, broken.remains
         kind = self._kinds.get(type(remains)) if remains else None
         known = self._forget(ref, batch)
@@ -171,7 +171,7 @@ class Configuration:
     # --- consequences ---------------------------------------------------------------------------------
 
     def _concerned(self, batch: _Batch) -> set[ObjectRef]:
-        """Return whoever won or lost a slot, whoever attaches to a holder that changed, and those holders."""
+        """Return the objects that won or lost a slot, those attached to a changed holder, and these holders."""
         found: set[ObjectRef | None] = set()
         for slot, before in batch.holders.items():
             after = self._slots.holder(slot)
@@ -204,7 +204,7 @@ class Configuration:
         return Resource(candidate, held, tuple(self._attached(candidate, held))) if held else None
 
     def _attached(self, holder: Candidate, held: Iterable[Slot]) -> Iterator[Attached]:
-        """Yield the objects that *holder* takes below its slots, each with what it holds there."""
+        """Yield the objects attached to the slots of *holder*, each with what it holds there."""
         for slot in held:
             children = self._children.get(slot, {})
             for ref in sorted(ref for ref, attachment in children.items() if attachment.rule.accepts(holder)):

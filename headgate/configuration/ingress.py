@@ -1,4 +1,4 @@
-"""What an Ingress asks for: hosts, or as a minion paths below the master of its host."""
+"""The claims of an Ingress: hosts, or for a minion paths below the master of its host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ingress_class(ingress: Ingress) -> str:
 
 
 def ingress_claims(valid: ValidIngress) -> Claims:
-    """Return the slots that an Ingress asks for."""
+    """Return the slots that an Ingress claims."""
     if valid.role is not Role.MINION:
         return Claims(tuple(_host(host) for host in valid.hosts))
     host = valid.hosts[0]

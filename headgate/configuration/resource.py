@@ -51,7 +51,7 @@ class ResourceChange(msgspec.Struct, frozen=True, gc=False):
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
-    """How one object fares: all that is wrong with it now (perhaps nothing), and the resource that serves it."""
+    """The state of one object: its current Problems, if any, and the resource that serves it."""
 
     problems: tuple[Problem, ...] = ()
     owner: ObjectRef | None = None

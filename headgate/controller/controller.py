@@ -50,7 +50,7 @@ class Objects(Protocol):
 
 
 class Controller:
-    """Takes batches from the WorkQueue, for ever; nothing else uses the Pipeline or asks the Manager to apply."""
+    """Takes batches from the WorkQueue; nothing else uses the Pipeline or the Manager's ``apply``."""
 
     def __init__(  # noqa: PLR0913 - what it reads, the two that it drives, whom it tells, and how careful it is
         self,
@@ -75,7 +75,7 @@ class Controller:
         self._reporter = reporter
         self._measures = measures
         self.generation: Generation | None = None
-        """The newest answer of the Pipeline; whoever asks what there is reads this."""
+        """The latest result of the Pipeline, for all readers."""
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
         self._busy_since: float | None = None
@@ -157,7 +157,7 @@ class Controller:
             log.error("internal error", extra={"fields": {"object": str(bug.ref), "trace": bug.trace}})
 
     async def _bring(self, generation: Generation, retry: frozenset[ObjectRef]) -> ApplyResult:
-        """Have the Manager serve the files of *generation*, unless it serves just them and nobody is to be retried."""
+        """Have the Manager serve the files of *generation*, unless it already does and no object is to be retried."""
         files = generation.files
         if files is self._serving and not retry:
             kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, written=0, deleted=0)

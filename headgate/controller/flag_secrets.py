@@ -44,7 +44,7 @@ class ListenerSecrets:
         Args:
             source: the cluster, or the folder.
             options: which flags are given.
-            pod: our own Pod, on which it is told what becomes of the Secrets.
+            pod: our own Pod, on which changes of the Secrets are reported.
             record: tells.
             pause: how to wait; tests put their own here.
         """

@@ -23,7 +23,7 @@ class Gauges:
     def __init__(
         self, metrics: Metrics, generation: Callable[[], Generation | None], manager: LocalManager, queue: WorkQueue
     ) -> None:
-        """Remember who knows what; *generation* returns the newest answer of the pipeline."""
+        """Keep the sources; *generation* returns the latest result of the pipeline."""
         self._metrics = metrics
         self._generation = generation
         self._manager = manager
@@ -48,7 +48,7 @@ class Gauges:
                 metrics.keep_servers(name, upstream.servers if upstream else ())
 
     def observe(self, sample: Sample) -> None:
-        """Count the latency of one try at a server of an upstream of ours."""
+        """Record the latency of one attempt at a server of an upstream."""
         if upstream := self._upstream(sample.upstream):
             labels = server_labels(upstream, sample.server)
             server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)

@@ -36,7 +36,7 @@ class ClaimantKind(msgspec.Struct, frozen=True, kw_only=True):
         validate: checks an object whole; ``None`` says that a Problem refuses it.
         claims: what a valid object asks for.
         lower: a resource becomes routes.
-        verdict: what the owner of an object is told.
+        verdict: what is reported on an object.
         status: whether the addresses of the controller are written to ``status.loadBalancer``.
     """
 

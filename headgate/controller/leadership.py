@@ -96,7 +96,7 @@ class Leadership:
         return self._elector is None or self._elector.is_leader
 
     def _speak(self) -> None:
-        """Say events all the same where the role does not let anybody lead: better twice than never."""
+        """Create events even if the role does not permit leader election: rather duplicates than none."""
         self._events.lead(lambda: self._elector is not None and self._elector.barred)
 
     def _follow(self) -> None:

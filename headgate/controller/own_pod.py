@@ -27,7 +27,7 @@ class Reader(Protocol):
 
 
 class OwnPod:
-    """Reads the Pod once; until that succeeds the Pod is only named, and nobody knows of replicas."""
+    """Reads the Pod once; until that succeeds only its name is known, and the number of replicas is not."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class OwnPod:
 
     async def run(self) -> None:
         """Try until the Pod is known, at longer and longer intervals, up to a minute; then return."""
-        said, failures = "", 0
+        logged, failures = "", 0
         while not await self.read():
             failures += 1
-            if self._error != said:
-                said = self._error
-                log.warning("own Pod unknown", extra={"fields": {"pod": self._ref.key, "error": said}})
+            if self._error != logged:
+                logged = self._error
+                log.warning("own Pod unknown", extra={"fields": {"pod": self._ref.key, "error": logged}})
             await self._pause(jittered(retry_delay(failures, first=0.5, longest=60.0)))
-        if said:
+        if logged:
             log.info("own Pod known", extra={"fields": {"pod": self._ref.key}})

@@ -52,13 +52,13 @@ def _unresolved(generation: Generation, result: ApplyResult) -> Iterator[Problem
 
 
 def _handed_down(generation: Generation, result: ApplyResult) -> Iterator[Problem]:
-    """Yield a Problem for each object whose snippet stands in the locations of another one that nginx refuses."""
+    """Yield a Problem for each object whose snippet is included in the locations of another one that nginx refuses."""
     for found in generation.resources.values() if result.refused else ():
         table = found.wanted.table
         for ref in (member for member in table.members[1:] if member in result.refused):
             if key := _inherited(route for host in table.hosts for route in host.routes if route.origin == ref):
                 words = _PLACE.sub("", result.refused[ref])
-                reason = f"stands in the locations of {ref} too, which nginx refuses: {words}"
+                reason = f"is included in the locations of {ref} too, which nginx refuses: {words}"
                 yield Problem(table.origin, key, "", reason)
                 break
 

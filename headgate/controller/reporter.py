@@ -1,4 +1,4 @@
-"""Reporter: what became of a batch, told to the owners of its objects, once and only when it changed."""
+"""Reporter: reports the result of a batch on its objects, once for each change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EventSink(Protocol):
     """Where Verdicts become Events."""
 
     def record(self, *verdicts: Verdict) -> None:
-        """Take everything that there is to say about one object now."""
+        """Collect all that is to be reported on one object now."""
 
     def forget(self, ref: ObjectRef) -> None:
         """Have nothing to say about an object any more."""
@@ -65,7 +65,7 @@ class Census(msgspec.Struct, frozen=True):
 
 
 class Sinks(msgspec.Struct, frozen=True):
-    """Where the Reporter speaks.
+    """The destinations of the Reporter.
 
     Attributes:
         events: takes Verdicts for Events.
@@ -80,9 +80,9 @@ class Sinks(msgspec.Struct, frozen=True):
 
 
 class Reporter:
-    """Remembers what was last said about each object."""
+    """Remembers the last verdict of each object."""
 
-    def __init__(  # noqa: PLR0913 - whose verdicts, from where they are told to whom, and about what
+    def __init__(  # noqa: PLR0913 - the sources of verdicts and their destinations
         self,
         kinds: Iterable[ClaimantKind],
         find: Find,
@@ -116,9 +116,9 @@ class Reporter:
         self._kept: frozenset[ObjectRef] = frozenset()
         self._idle: frozenset[ObjectRef] = frozenset()
         self._shared: Mapping[ObjectRef, tuple[Problem, ...]] = {}
-        """What objects are told because nginx refuses others."""
+        """Problems of objects that are affected because nginx refuses others."""
         self._doubtful: set[ObjectRef] = set()
-        """Whose owners were told that an apply failed as a whole, and are told when one succeeds."""
+        """Objects on which a failed apply was reported; the next success is reported too."""
 
     def report(self, generation: Generation, result: ApplyResult, keys: frozenset[ObjectRef]) -> None:
         """Tell the owners of everything that *generation* looked at, and of what nginx refuses or refuses no longer.
@@ -126,7 +126,7 @@ class Reporter:
         Args:
             generation: the answer that nginx was given last.
             result: how nginx took it.
-            keys: the batch; the owner of an object in it is told also where the words are the same.
+            keys: the batch; for its objects an unchanged verdict is reported again.
         """
         update = generation.update
         self._log_ignored(generation)
@@ -142,13 +142,13 @@ class Reporter:
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
 
     def census(self) -> Census:
-        """Count the objects by what was last said about them."""
+        """Count the objects by their last verdict."""
         verdicts = self._last.values()
         refused = sum(verdict.state is State.INVALID for verdict in verdicts)
         return Census(served=sum(verdict.served for verdict in verdicts), refused=refused)
 
     def _concerned(self, generation: Generation, result: ApplyResult) -> set[ObjectRef]:
-        """Return whose verdict may have changed."""
+        """Return the objects whose verdict may have changed."""
         refused, kept = frozenset(result.refused), result.kept & result.refused.keys()
         concerned = set(generation.update.standings)
         for ref in generation.generated:

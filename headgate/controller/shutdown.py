@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 class Shutdown:
     """The time between SIGTERM and the end: first a grace period, in which new connections are served, then draining.
 
-    The endpoints of Services, and with them kube-proxy and load balancers, change some time after a Pod was told to
+    The endpoints of Services, and with them kube-proxy and load balancers, change some time after a Pod is told to
     end (Kubernetes documentation, "Pod Lifecycle"). Connections that arrive until then would be refused if nginx
     stopped listening at once.
     """

@@ -40,7 +40,7 @@ class InForce(msgspec.Struct, frozen=True):
     Attributes:
         name: the ConfigMap key, which is the annotation without its prefix.
         value: as users write it, empty where nginx's own default holds.
-        origins: who said it; several where lists were joined.
+        origins: the objects with an explicit value; several if lists were joined.
         annotation: by which an Ingress may say it, empty if only the ConfigMap can.
     """
 
@@ -51,7 +51,7 @@ class InForce(msgspec.Struct, frozen=True):
 
     @property
     def chosen(self) -> bool:
-        """Whether somebody said it."""
+        """Whether it has an explicit value."""
         return any(origin.kind != "default" for origin in self.origins)
 
 

@@ -31,7 +31,7 @@ def redirect_step(context: RequestContext, redirect: Redirect, *, ends: bool) ->
 
 
 def before(context: RequestContext) -> Iterator[Step]:
-    """Yield what nginx does in the location of *context* before it asks the backend, in nginx's order."""
+    """Yield what nginx does in the location of *context* before it connects to the backend, in nginx's order."""
     location, server = context.location, context.server.server
     assert location is not None  # noqa: S101 - the caller found one
     if location.answer and not location.guarded:
@@ -43,7 +43,7 @@ def before(context: RequestContext) -> Iterator[Step]:
         dry = " (only counted: limit-req-dry-run)" if limit.dry_run else ""
         names = ("limit_req_rate", "limit_req_key", "limit_req_burst")
         because = tuple(described(setting) for setting in (one(context, name) for name in names) if setting.value)
-        yield Step(f"rate limit: {limit.status} for whoever asks too often{dry}", because=because)
+        yield Step(f"rate limit: {limit.status} for clients that exceed it{dry}", because=because)
     if location.auth or server.auth:
         yield _password(context)
 
@@ -64,7 +64,7 @@ def _password(context: RequestContext) -> Step:
 
 
 def asked(context: RequestContext) -> UpstreamAnswer | None:
-    """Return who is asked at *context*, ``None`` if nginx answers by itself."""
+    """Return the backend at *context*, ``None`` if nginx answers itself."""
     resource, route, location = context.server.resource, context.route, context.location
     if not (resource and route and location and location.backend):
         return None

@@ -1,4 +1,4 @@
-"""RequestContext: how far a request came, and what holds there."""
+"""RequestContext: the server and location of a request, and the settings there."""
 
 from __future__ import annotations
 

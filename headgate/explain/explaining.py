@@ -124,9 +124,7 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
     server, name = context.server, context.name
     if not matching:
         found = listen(server.server, context.port)
-        rest = (
-            "this one answers what no other does" if found and found.default else "this is the first that nginx reads"
-        )
+        rest = "this is the default server" if found and found.default else "this is the first that nginx reads"
         why = f"no server on port {context.port} is called {name}; {rest}"
     elif server.unserved:
         why = f"no Ingress serves it on port {context.port}, and the wildcard that covers it does not answer for it"
@@ -135,18 +133,18 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
     else:
         why = "it is called exactly that"
     owner = str(server.resource.table.origin) if server.resource else ""
-    others = tuple(RejectedMatch(other.host, "a wildcard gives way to an exact name") for other in matching[1:])
+    others = tuple(RejectedMatch(other.host, "an exact name takes precedence") for other in matching[1:])
     return ServerAnswer(server.host, server.file, owner, why, others)
 
 
 def _redirected(context: RequestContext) -> Answer | None:
     """Return the redirect that goes before every location, if one applies."""
-    said = {
+    schemes = {
         "$scheme": context.question.scheme,
         "$http_x_forwarded_proto": context.question.headers.get("x-forwarded-proto", ""),
     }
     for redirect in context.server.server.redirects:
-        if said.get(redirect.variable) == "http":
+        if schemes.get(redirect.variable) == "http":
             target = context.filled(redirect.url)
             return Answer(
                 url=context.question.url,
@@ -252,14 +250,14 @@ def _spoken(code: int) -> str:
 
 
 def _because(context: RequestContext) -> str:
-    """Say why nginx has no backend to ask."""
+    """Return why nginx has no backend."""
     host, resource = context.host, context.server.resource
     if host is None or resource is None:
         setting = one(context, "default_server_return")
-        said = f"default-server-return is {setting.value} ({whence(setting.origins[0])})"
+        fallback = f"default-server-return is {setting.value} ({whence(setting.origins[0])})"
         usual = context.port in {context.view.env.http_port, context.view.env.https_port}
         where = "" if usual and not context.server.unserved else f" on port {context.port}"
-        return f": no Ingress serves {context.name}{where}, and {said}"
+        return f": no Ingress serves {context.name}{where}, and {fallback}"
     if context.location and context.location.modifier:
         return ""
     whose = "no path" if len(resource.table.members) == 1 else "no path of a minion"
@@ -278,14 +276,14 @@ def _paths_nearby(context: RequestContext) -> Iterator[str]:
 
 
 def _doubts(context: RequestContext, found: Found) -> Iterator[str]:
-    """Yield what this answer cannot know."""
+    """Yield what cannot be known offline."""
     for pattern in found.unjudged:
         yield f"Only nginx can judge the regular expression {pattern}; if it matches, that location may answer"
     snippets = context.params.snippets
     if snippets.server_snippets or snippets.location_snippets or snippets.http_snippets:
         yield "Snippets are not read here: a location, return or rewrite in them changes the answer"
     if snippets.main_template or snippets.ingress_template:
-        yield "Templates of your own are not read here: the answer is that of the built-in ones"
+        yield "Custom templates are not evaluated: the answer is based on the built-in ones"
 
 
 # --- what may have been meant -------------------------------------------------------------------------

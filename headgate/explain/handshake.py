@@ -37,7 +37,7 @@ def _shared(view: ClusterView, sni: str) -> TlsAnswer:
         if answer := _entry(resource, host):
             return answer
     if view.env.default_certificate and view.default_secret:
-        why = "no Ingress has a certificate for this name, so it is that of -default-server-tls-secret"
+        why = "no Ingress has a certificate for this name, so that of -default-server-tls-secret is used"
         return TlsAnswer(accepted=True, secret=view.default_secret.key, why=why)
     why = "there is no certificate for this name (alert internal_error)"
     return TlsAnswer(accepted=False, secret="", why=why)
@@ -54,7 +54,7 @@ def _entry(resource: ResourceView, host: VirtualHost) -> TlsAnswer | None:
 
 def _shown(host: VirtualHost, why: str) -> TlsAnswer:
     if host.tls and not host.tls.named:
-        why = f"spec.tls of {host.origin} names no Secret for {host.name}, so it is that of -wildcard-tls-secret"
+        why = f"spec.tls of {host.origin} names no Secret for {host.name}, so that of -wildcard-tls-secret is used"
     secret = host.tls.secret if host.tls else None
     return TlsAnswer(accepted=True, secret=secret.ref.key if secret else "", why=why)
 

@@ -92,18 +92,18 @@ def locate(locations: Iterable[Location], path: str) -> Found:
     patterns = [found for found in fitting if found.modifier.startswith("~")]
     if exact:
         why = "it is exactly this path, and nginx looks no further"
-        return Found(exact[0], why, _lost([*prefixes, *patterns], "gives way to an exact path"))
+        return Found(exact[0], why, _lost([*prefixes, *patterns], "an exact path takes precedence"))
     if slash := _slash(every, path, prefixes):
         why = "nginx answers a path that lacks only the final slash of a proxied location with a redirect to it"
-        return Found(slash, why, _lost(fitting, "gives way to that redirect"), slash=True)
+        return Found(slash, why, _lost(fitting, "that redirect takes precedence"), slash=True)
     if prefixes and prefixes[0].modifier == LAST_PREFIX:
         why = "it is the longest prefix of the path, and its ^~ keeps regular expressions out"
         return Found(prefixes[0], why, _lost(patterns, "is kept out by ^~") + _shorter(prefixes[1:]))
     if patterns:
         first, *later = patterns
         why = "its regular expression matches, and is the first to do so" if later else "its regular expression matches"
-        lost = _lost(later, "matches too, but stands further down")
-        return Found(first, why, lost + _lost(prefixes, "gives way to a regular expression"), unjudged=unjudged)
+        lost = _lost(later, "matches too, but comes later")
+        return Found(first, why, lost + _lost(prefixes, "a regular expression takes precedence"), unjudged=unjudged)
     if not prefixes:
         return Found(None, unjudged=unjudged)
     tried = any(found.modifier.startswith("~") for found in every)

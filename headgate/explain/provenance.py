@@ -36,9 +36,9 @@ class _Source(msgspec.Struct, frozen=True):
         return Origin(self.kind, self.layer.origin.key, self.layer.overrides.keys.get(field.name, ""))
 
     def value(self, field: Setting) -> tuple[Any] | None:
-        """Return what is said of *field*, in a tuple of its own, ``None`` if nothing is."""
-        said = self.layer.overrides.said
-        return (said[field.name],) if field.name in said else None
+        """Return the explicit value of *field*, in a tuple of its own, ``None`` if nothing is."""
+        explicit = self.layer.overrides.explicit
+        return (explicit[field.name],) if field.name in explicit else None
 
 
 _FIELDS = {field.name: field for field in reversed(REGISTRY.fields)}
@@ -88,19 +88,19 @@ def _values(context: RequestContext, field: Setting) -> tuple[ConfigParams, list
 
 
 def _origins(over: Sequence[_Source], field: Setting, value: Any) -> tuple[Origin, ...]:
-    """Return who said *value*: the topmost layer with just this, else all who said a part of a list."""
+    """Return the origin of *value*: the topmost layer with this value, else all with a part of the list."""
     for layer in reversed(over):
         if layer.value(field) == (value,):
             return (layer.origin(field),)
     if isinstance(value, tuple):
-        parts = [layer for layer in over if (said := layer.value(field)) and _shares(said[0], value)]
+        parts = [layer for layer in over if (explicit := layer.value(field)) and _shares(explicit[0], value)]
         if parts:
             return tuple(layer.origin(field) for layer in parts)
     return (Origin("default"),)
 
 
-def _shares(said: Any, value: tuple[Any, ...]) -> bool:
-    return isinstance(said, tuple) and any(part in value for part in said)
+def _shares(explicit: Any, value: tuple[Any, ...]) -> bool:
+    return isinstance(explicit, tuple) and any(part in value for part in explicit)
 
 
 def _response_headers(context: RequestContext) -> tuple[Header, ...]:

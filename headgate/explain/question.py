@@ -60,16 +60,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             raise BadQuestion(f"{host!r} is not a name in DNS; write it as browsers send it (xn--…)")
         scheme = found["scheme"].lower()
         port = _port(found["port"])
-        said = dict(map(_header, headers))
+        given = dict(map(_header, headers))
         return cls(
             url=url,
             secure=scheme == "https",
             sni="" if _is_address(host) else host.lower().removesuffix("."),
-            host=said.pop("host", host if port in {None, USUAL[scheme]} else f"{host}:{port}"),
+            host=given.pop("host", host if port in {None, USUAL[scheme]} else f"{host}:{port}"),
             port=None if port == USUAL[scheme] else port,
             path=_sent(found["path"] or "/"),
             query=None if found["query"] is None else _sent(found["query"]),
-            headers=said,
+            headers=given,
         )
 
     @property

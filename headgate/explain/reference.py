@@ -78,7 +78,7 @@ def _rows(field: Setting, place: str) -> Iterator[tuple[str, str]]:
     if needs:
         yield "needs", " and ".join(needs)
     if setting.yields_to:
-        yield "gives way to", setting.yields_to if "/" in setting.yields_to else prefix + setting.yields_to
+        yield "overridden by", setting.yields_to if "/" in setting.yields_to else prefix + setting.yields_to
     if other := _elsewhere(field, place):
         yield "see also", other
     if setting.differs:

@@ -86,7 +86,7 @@ def _settings(answer: Answer) -> Iterator[str]:
     if here and answer.upstream:
         yield "Default"
         yield from _wrapped("  ", "  ", here)
-        yield f"  and {len(rest) - len(here)} that hold for all of nginx (-o json)"
+        yield f"  and {len(rest) - len(here)} that apply to all of nginx (-o json)"
 
 
 def _where(setting: InForce) -> str:

@@ -49,7 +49,7 @@ class ServerView(msgspec.Struct, frozen=True):
 
     @property
     def unserved(self) -> str:
-        """The host for which Headgate itself answers, lest a wildcard does, ``""`` if it is no such server."""
+        """The host for which Headgate answers instead of a wildcard, ``""`` for other servers."""
         return "" if self.resource or self.server.default else str(self.server.name)
 
 

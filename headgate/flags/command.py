@@ -15,7 +15,7 @@ from headgate.problems import Problem
 
 OK: Final = 0
 FAILED: Final = 1
-"""Exit status of a command that could not do what it was asked."""
+"""Exit status of a command that failed."""
 USAGE: Final = 2
 """Exit status of a command that was not understood."""
 
@@ -78,7 +78,7 @@ def execute(command: Command[T], argv: Sequence[str], environ: Environ) -> int:
     if isinstance(found, tuple):
         for problem in found:
             print(f"headgate: {problem}", file=sys.stderr)
-        print(f"{command.usage}{command.name} --help says more" if argv else command.help, file=sys.stderr)
+        print(f"{command.usage}{command.name} --help prints more" if argv else command.help, file=sys.stderr)
         return USAGE
     if getattr(found, "help", False):
         print(command.help, end="")

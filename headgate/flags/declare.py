@@ -74,7 +74,7 @@ class Declaration(msgspec.Struct, frozen=True):
 
     @property
     def boolean(self) -> bool:
-        """Whether the flag may stand alone."""
+        """Whether the flag may have no value."""
         return self.value.parse is boolean
 
     @property
@@ -122,7 +122,7 @@ class Declined(msgspec.Struct, frozen=True):
 
     @property
     def boolean(self) -> bool:
-        """Whether the flag may stand alone."""
+        """Whether the flag may have no value."""
         return self.default in {"true", "false"}
 
     @property

@@ -119,7 +119,7 @@ def problem(spelling: str, value: str, reason: str, effect: str = "Headgate does
     return Problem(COMMAND_LINE, spelling, value, reason, effect, Severity.ERROR)
 
 
-def warning(spelling: str, value: str, reason: str, effect: str = "Headgate starts all the same") -> Problem:
+def warning(spelling: str, value: str, reason: str, effect: str = "Headgate starts anyway") -> Problem:
     """Build a Problem about one flag that does not stop the command."""
     return Problem(COMMAND_LINE, spelling, value, reason, effect)
 

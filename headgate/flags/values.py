@@ -11,7 +11,7 @@ import msgspec
 
 
 def boolean(text: str) -> bool:
-    """Read the twelve spellings that Go's ``strconv.ParseBool`` knows."""
+    """Parse the twelve spellings of Go's ``strconv.ParseBool``."""
     if text in {"1", "t", "T", "TRUE", "true", "True"}:
         return True
     if text in {"0", "f", "F", "FALSE", "false", "False"}:

@@ -43,7 +43,7 @@ class File(msgspec.Struct, frozen=True, gc=False):
     follows: int | None = None
 
     def without_origin(self) -> File | None:
-        """Return what stands in this place while the origin's files are left out, ``None`` for nothing."""
+        """Return the replacement while the files of the origin are left out, ``None`` for none."""
         if self.fallback is None:
             return None
         return File(self.name, self.fallback, mode=self.mode, needs_reload=self.needs_reload)

@@ -137,11 +137,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         modifier: empty, ``=``, ``~`` or ``~*``.
         origin: the object that it belongs to, where that is another than the server's.
         error_page: statuses of the backend and of nginx, and the named location that answers in their place.
-        lines: lists of the server and of ``http {}`` that a list in the snippet would end, said once more.
-        carried: what the snippet of the server says in a list that this location says anew.
+        lines: lists of the server and of ``http {}`` that a list in the snippet would end, repeated.
+        carried: lines of the server's snippet in a list that this location defines.
         guarded: whether passwords and limits of the server hold for ``answer`` too, which is 404; nginx would say
             ``return`` before it looks at them.
-        final: it answers for others: nobody is asked for a password again, the body is not sent on, and its
+        final: it answers for others: no password is needed again, the body is not sent on, and its
             backend's errors pass.
     """
 
@@ -195,7 +195,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         hide_headers: headers of backends that clients do not see, in full; ``None`` inherits.
         error_page: as in a Location, for all locations that say nothing else.
         grpc_errors: what locations that speak gRPC answer in place of nginx's errors; empty where there are none.
-        lines: lists of ``http {}`` that a list in the snippet would end, said once more.
+        lines: lists of ``http {}`` that a list in the snippet would end, repeated.
         locations: all of them, those of other objects too.
         attached: the mask of the file that includes the locations of other objects; ``None`` where there can be none.
     """

@@ -17,7 +17,7 @@ class StatusServer(msgspec.Struct, frozen=True):
 
 
 class Main(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said once.
+    """What stands once in the configuration.
 
     Attributes:
         user: the workers' user when the master is root.

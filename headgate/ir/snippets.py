@@ -1,4 +1,4 @@
-"""What a snippet says, read as nginx's lexer does (``ngx_conf_read_token``), so that Headgate can give way to it."""
+"""The directives of a snippet, parsed like nginx's lexer (``ngx_conf_read_token``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Directives(msgspec.Struct, frozen=True, gc=False):
     names: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        """Derive the names, which are asked for at every location."""
+        """Derive the names, which are used at every location."""
         msgspec.structs.force_setattr(self, "names", frozenset(directive.name for directive in self.found))
 
     def __bool__(self) -> bool:

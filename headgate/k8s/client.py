@@ -331,7 +331,7 @@ def _explain(status: int, body: bytes) -> str:
 
 
 def _not_kubernetes(status: int, body: bytes) -> str:
-    return f"what answered ({status}) is not a Kubernetes API server: {_excerpt(body) or 'an empty page'}"
+    return f"the server that answered ({status}) is not a Kubernetes API server: {_excerpt(body) or 'an empty page'}"
 
 
 def _excerpt(body: bytes) -> str:
@@ -364,7 +364,7 @@ def _translated(server: str) -> Iterator[None]:
     except aiohttp.ClientPayloadError:
         raise Unreachable(f"{server} ended an answer in the middle") from None
     except (aiohttp.InvalidURL, aiohttp.ClientResponseError) as error:
-        raise BadAnswer(f"{server} does not speak HTTP as an API server does: {error}") from None
+        raise BadAnswer(f"{server} does not answer like an API server: {error}") from None
     except aiohttp.ClientConnectorError as error:
         raise Unreachable(f"{server} cannot be reached: {_why(error.os_error)}") from None
     except (aiohttp.ClientError, OSError) as error:

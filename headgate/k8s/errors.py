@@ -41,7 +41,7 @@ class Outage:
         self._told = False
 
     def tell(self) -> bool:
-        """Return whether nobody has logged it yet; the caller does."""
+        """Return whether it has not been logged yet; the caller then logs it."""
         told, self._told = self._told, True
         return not told
 

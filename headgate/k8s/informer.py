@@ -91,7 +91,7 @@ class Source(Protocol[M]):
 class Informer(Generic[M]):
     """Lists, then watches, for ever.
 
-    The Store holds what the source last said; an unreachable source leaves it as it was. ``changed`` is
+    The Store holds the latest state of the source; an unreachable source leaves it as it was. ``changed`` is
     called with the key of every object that is new, differs, is gone, or ceases or begins to decode. One that
     does not decode is taken out of the Store, as an invalid object is withdrawn; ``store.undecodable`` says why.
     """
@@ -100,7 +100,7 @@ class Informer(Generic[M]):
     RETRY_LONGEST = 10.0
     """Seconds between attempts, the first and the longest: so old is what is served when the API server is back."""
     BRIEF = 1.0
-    """A watch that ends sooner than this (seconds), having said nothing, counts as a failure."""
+    """A watch that ends sooner than this (seconds), without an event, counts as a failure."""
 
     def __init__(
         self,
@@ -127,8 +127,9 @@ class Informer(Generic[M]):
         self._version = ""
         self._failures = 0
         self._absences = 0
-        self._said = ""
-        self._level = logging.WARNING
+        self._error = ""
+        self._level = logging.DEBUG
+        """The highest level of a line about the failure."""
 
     async def run(self) -> None:
         """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
@@ -170,11 +171,11 @@ class Informer(Generic[M]):
             self._take(Listing("", {}))
 
     def _recovered(self) -> None:
-        """End the back-off, and say so if the failure was said."""
+        """End the back-off, and log it if the failure was logged."""
         self._failures = 0
-        if self._said:
-            self._said = ""
-            level = min(self._level, logging.INFO)
+        if self._error:
+            self._error = ""
+            level, self._level = min(self._level, logging.INFO), logging.DEBUG
             log.log(level, "informer recovered", extra={"fields": {"informer": self.name}})
 
     def _take(self, listing: Listing[M]) -> None:
@@ -234,11 +235,12 @@ class Informer(Generic[M]):
         if isinstance(error, NotFound):
             # Only a list can tell whether the kind is gone for good.
             self._version = ""
-        if (text := str(error)) != self._said:
-            self._said = text
+        if (text := str(error)) != self._error:
+            self._error = text
             known = isinstance(error, Unreachable) and not error.outage.tell()
-            self._level = logging.DEBUG if known else logging.WARNING
-            log.log(self._level, "informer failed", extra={"fields": {"informer": self.name, "error": text}})
+            level = logging.DEBUG if known else logging.WARNING
+            self._level = max(self._level, level)
+            log.log(level, "informer failed", extra={"fields": {"informer": self.name, "error": text}})
         await self._pause(delay)
 
     def _delay(self) -> float:

@@ -96,7 +96,7 @@ def signatures(root: Path) -> Iterator[tuple[str, Signature]]:
 
 
 def _entries(folder: Path, *, required: bool) -> list[os.DirEntry[str]]:
-    """List one folder; one below the root may have been removed meanwhile, but any other error is raised."""
+    """List one folder; one below the root may have been removed in the meantime, but any other error is raised."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)

@@ -25,7 +25,7 @@ from headgate.problems import ObjectRef
 LEAST_S: Final = 1.0
 """Seconds that a step may take even when the time for all of them is over."""
 
-_PORT_ADVICE: Final = "end the process that has it, or choose another port; it is tried again"
+_PORT_ADVICE: Final = "stop the process that uses it, or choose another port; it is retried"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class Attempt:
         self._suspects = dict.fromkeys(self._changed, Hold.LAST_GOOD)
         """Who may be at fault, and what first stands in for each."""
         self._widened = not nginx.alive
-        """Whether objects whose files did not change are among them: what nginx took once it may not take again."""
+        """Whether unchanged objects are among them: nginx may refuse what it accepted before."""
         if self._widened:
             self._suspect_all(task.wanted)
         self.present = task.present
@@ -87,7 +87,7 @@ class Attempt:
         self.test_ms = 0.0
         self.live_ms = 0.0
         self.out_of_time = False
-        """Whether the search ended for want of time, with nobody else to leave out."""
+        """Whether the search timed out without another object to leave out."""
         began = time.monotonic()
         self._search_until = began + min(task.patience_s, task.limit_s / 4)
         self._end = began + task.limit_s
@@ -117,7 +117,7 @@ class Attempt:
         return f"{what} cannot be used: {reason.message}; {advice}"
 
     async def _at_fault(self, failure: Failure) -> Mapping[ObjectRef, Blame] | None:
-        """Return whom to leave out and why, ``None`` if nobody is known; when time is up, whoever was not tried."""
+        """Return what to leave out and why, ``None`` if that is unknown; after the time limit, all not tried."""
         if failure.outside:
             return None
         if time.monotonic() >= self._end:
@@ -166,7 +166,7 @@ class Attempt:
     async def _widen(self) -> Failure | None:
         """Suspect the unchanged objects too, if some fail because others are gone; return how.
 
-        Without this, objects would outlive their deletion as long as somebody needs something of theirs.
+        Otherwise deleted objects would stay as long as another object depends on a part of them.
         """
         lost = gone(self.task.wanted, self.task.good)
         if self._widened or not lost:

@@ -136,7 +136,7 @@ def _reason(lines: Iterable[Complaint]) -> str:
 
 
 def _foreign(output: str) -> str:
-    """The last line that is not nginx's own: what a library or the loader said before the end."""
+    """The last line that is not nginx's own: the message of a library or of the loader before the exit."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not _LINE.match(line)]
     return lines[-1] if lines else ""
 

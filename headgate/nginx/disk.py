@@ -163,7 +163,7 @@ class Transaction:
         self._forget()
 
     def _forget(self) -> None:
-        """Remove the folders of hosts that are empty now, and begin anew."""
+        """Remove the folders of hosts that are empty now, and reset."""
         for folder in {Path(self._paths(name).real).parent for name in self._touched if name.count("/") > 1}:
             with contextlib.suppress(OSError):  # something is in it
                 folder.rmdir()

@@ -1,4 +1,4 @@
-"""What nginx says of regular expressions, asked about nothing else: no port, no name and no file is needed for that."""
+"""Validation of regular expressions by nginx, without a port, a name or another file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PLACE: Final = re.compile(r" in /\S+:[0-9]+$")
 async def refused(binary: str, patterns: Sequence[str]) -> Mapping[str, str]:
     """Return those of *patterns* that the nginx at *binary* does not take, each with its words.
 
-    It is run once, and once more for each that it refuses, since it stops at the first. Files are made below a
+    It is run once, and again for each error, since it stops at the first. Files are made below a
     temporary directory and are gone afterwards, also if this is cancelled.
 
     Raises:
@@ -41,7 +41,7 @@ async def refused(binary: str, patterns: Sequence[str]) -> Mapping[str, str]:
 
 
 def _write(layout: Layout, patterns: Sequence[str]) -> None:
-    """Write a configuration in which line N is a location of the Nth pattern; it listens where nobody comes."""
+    """Write a configuration in which line N is a location of the Nth pattern; it listens on an unused socket."""
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {layout.temp}/{kind}; " for kind in kinds)
     before = f"pid {layout.pid}; error_log stderr; events {{}} http {{ access_log off; {temporary}"

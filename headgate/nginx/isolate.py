@@ -15,7 +15,8 @@ from headgate.nginx.plan import same
 from headgate.problems import ObjectRef
 
 UNDECIDED: Final = Blame(
-    message=f"{NOT_TRIED}: finding what else nginx refuses took too long; it is tried again soon", cause=Cause.TIME
+    message=f"{NOT_TRIED}: the search for other objects that nginx refuses timed out; it is retried soon",
+    cause=Cause.TIME,
 )
 
 _LISTEN: Final = re.compile(rb"(?:^|[\s{;])listen\s+([^\s;]+)")
@@ -51,7 +52,7 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
 
 
 def _following(chosen: Mapping[str, File], good: FileSet) -> Iterator[File]:
-    """Yield *chosen* without files whose port nobody opens, and with Headgate's own for ports of last good files."""
+    """Yield *chosen* without files for ports that no server opens, with Headgate's own for those of last good files."""
     opened = {port for file in chosen.values() for port in file.opens}
     yield from (file for file in chosen.values() if file.follows is None or file.follows in opened)
     for file in good.values():
@@ -141,7 +142,7 @@ def _origins(files: FileSet) -> set[ObjectRef]:
 
 
 def culprits(reason: Blame, candidate: FileSet, suspects: Collection[ObjectRef]) -> list[ObjectRef]:
-    """Return which of *suspects* caused what nginx complains about; empty if that cannot be said.
+    """Return which of *suspects* caused what nginx complains about; empty if that is unknown.
 
     The file that nginx names decides; else the files that mention what it complains about: a path, a zone, a port.
     """

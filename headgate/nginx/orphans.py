@@ -117,7 +117,7 @@ def _send(pid: int, number: signal.Signals) -> None:
         return
     except PermissionError as error:
         raise LayoutError(
-            f"nginx process {pid} of an earlier run belongs to another user and holds our ports; end it by hand"
+            f"nginx process {pid} of an earlier run belongs to another user and uses our ports; stop it manually"
         ) from error
 
 

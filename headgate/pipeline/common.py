@@ -45,7 +45,7 @@ class CommonFiles:
         self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
         self._of_ports: frozenset[str] = frozenset()
         self.fault: BadTemplate | None = None
-        """Why a file says what it said before: a template of the user's failed for what it should say."""
+        """Why a file was not changed: a template of the user's failed for its new content."""
         list(self._files(env, renderer, Totals()))
 
     def check(self, env: Environment, renderer: Renderer) -> BadTemplate | None:
@@ -80,9 +80,9 @@ class CommonFiles:
 
     def _port_files(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> tuple[File, ...]:
         """Return the default servers of the ports that resources open."""
-        said = env, renderer, listeners
-        if self._ports is None or self._ports[0] != said:
-            self._ports = said, tuple(self._rendered_ports(*said))
+        inputs = env, renderer, listeners
+        if self._ports is None or self._ports[0] != inputs:
+            self._ports = inputs, tuple(self._rendered_ports(*inputs))
         return self._ports[1]
 
     def _rendered_ports(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> Iterator[File]:
@@ -97,10 +97,10 @@ class CommonFiles:
             except BadTemplate as error:
                 self.fault = error
 
-    def _file(self, name: str, said: object, renderer: Renderer, render: Callable[[], File]) -> File:
-        """Render a file unless it would say what it said last."""
+    def _file(self, name: str, inputs: object, renderer: Renderer, render: Callable[[], File]) -> File:
+        """Render a file unless its input is unchanged."""
         known = self._last.get(name)
-        if known and known[:2] == (said, renderer):
+        if known and known[:2] == (inputs, renderer):
             return known[2]
         try:
             file = render()
@@ -109,5 +109,5 @@ class CommonFiles:
                 raise
             self.fault = error
             return known[2]
-        self._last[name] = said, renderer, file
+        self._last[name] = inputs, renderer, file
         return file

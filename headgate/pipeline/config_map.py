@@ -87,8 +87,8 @@ class ConfigChange(msgspec.Struct, frozen=True):
 
     def untried(self, ref: ObjectRef, key: str, words: str) -> Problem:
         """Return the Problem of a *key* that was left out without a try of its own."""
-        why = f"nginx refuses it or a key beside it ({words}), and to find which took too long"
-        reason, effect = f"was not tried by itself: {why}", f"{self._kept(key)} until it is tried again"
+        why = f"nginx refuses it or a key beside it ({words}), and the search for it timed out"
+        reason, effect = f"was not checked separately: {why}", f"{self._kept(key)} until it is retried"
         return Problem(ref, key, self._shown(key), reason, effect, code=INVALID)
 
     def _shown(self, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Generation: the pipeline's answer to a batch. Frozen; whoever needs to know something reads it here."""
+"""Generation: the pipeline's answer to a batch. Immutable, and read by everything that depends on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headgate.translate import Environment
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a batch, and everything that there is after it.
+    """The result of a batch, and the whole state after it.
 
     Attributes:
         files: everything that nginx is to have.

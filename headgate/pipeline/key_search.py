@@ -30,7 +30,7 @@ Search = Generator[frozenset[str], str | None, FoundKeys]
 
 
 class _Group(msgspec.Struct, frozen=True):
-    """Keys that are not decided; nginx said *words* against them if all keys *beside* are accepted too."""
+    """Undecided keys; *words* is nginx's error for them if all keys *beside* are accepted too."""
 
     keys: Keys
     words: str
@@ -40,11 +40,11 @@ class _Group(msgspec.Struct, frozen=True):
 def search_keys(texts: Mapping[str, str], words: str, expired: Callable[[], bool]) -> Search:
     """Search for the keys that nginx refuses.
 
-    A key that is refused for want of another one is tried once more when more keys are accepted.
+    A key that is refused because another one is missing is retried when more keys are accepted.
 
     Args:
         texts: the keys that nginx refuses together, those first that others may need, with what each says.
-        words: what nginx said against all of them.
+        words: nginx's error for all of them.
         expired: whether no further set may be tried.
     """
     accepted: frozenset[str] = frozenset()
@@ -52,32 +52,32 @@ def search_keys(texts: Mapping[str, str], words: str, expired: Callable[[], bool
     groups = [_Group(tuple(texts), words)] if texts else []
     while groups and not expired():
         group = groups.pop()
-        said: str | None = group.words if group.beside <= accepted else ""
-        if not said:
-            said = yield accepted.union(group.keys)
-        if said is None:
+        error: str | None = group.words if group.beside <= accepted else ""
+        if not error:
+            error = yield accepted.union(group.keys)
+        if error is None:
             groups.append(group)
             break
-        if not said:
+        if not error:
             accepted = accepted.union(group.keys)
         elif len(group.keys) == 1:
-            refused[group.keys[0]] = said, accepted
+            refused[group.keys[0]] = error, accepted
         else:
-            first, rest = _halves(group.keys, said, texts)
-            groups += [_Group(rest, said, accepted.union(first)), _Group(first, "")]
+            first, rest = _halves(group.keys, error, texts)
+            groups += [_Group(rest, error, accepted.union(first)), _Group(first, "")]
     untried = {key: group.words or words for group in groups for key in group.keys}
     for key, (_, before) in tuple(refused.items()):
         if before == accepted or groups or expired():
             continue
-        said = yield accepted | {key}
-        if said is None:
+        error = yield accepted | {key}
+        if error is None:
             break
-        if said:
-            refused[key] = said, accepted
+        if error:
+            refused[key] = error, accepted
         else:
             accepted |= {key}
             del refused[key]
-    return FoundKeys(accepted, {key: said for key, (said, _) in refused.items()}, untried)
+    return FoundKeys(accepted, {key: error for key, (error, _) in refused.items()}, untried)
 
 
 def mentions(words: str, text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The objects that the pipeline was told of: its own copy of the cluster, changed by batches alone."""
+"""The objects of the pipeline: its own copy of the cluster, changed only by batches."""
 
 from __future__ import annotations
 

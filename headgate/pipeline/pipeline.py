@@ -1,7 +1,7 @@
 """Pipeline: a batch of changed objects becomes the Files that nginx is to have.
 
-It is told everything that it knows: the changed objects, the time, and how nginx took its answer. It has no effects, so
-it may run in a worker thread; each answer is frozen, and nobody asks for anything but answers.
+Its only inputs are the changed objects, the time, and the result of nginx. It has no effects, so it may run in a worker
+thread; its results are immutable, and all that is read of it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ AGE_CHECK = timedelta(hours=1)
 
 
 class ResourceKind(Admission, Protocol):
-    """What the pipeline asks of a kind whose objects hold slots."""
+    """What the pipeline needs of a kind whose objects claim slots."""
 
     def lower(
         self, resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, /, *, allow_loopback: bool
@@ -55,7 +55,7 @@ class ResourceKind(Admission, Protocol):
 
 
 class Pipeline:
-    """The state that batches change: who holds what, what points at what, what was generated."""
+    """The state that batches change: holders, references, generated files."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class Pipeline:
             ruling: Ruling = end.value
             return ruling
 
-    # --- what nginx said ------------------------------------------------------------------------------
+    # --- the result of nginx --------------------------------------------------------------------------
 
     def _suspicious(self, result: ApplyResult) -> bool:
         """Whether nginx may have refused what the ConfigMap says.
@@ -164,7 +164,7 @@ class Pipeline:
         if result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys:
             return True
         texts = ConfigChange(self._accepted, self._in_force, self._read).texts.values()
-        return any(mentions(result.refused[ref], said) for ref in fresh for said in texts)
+        return any(mentions(result.refused[ref], text) for ref in fresh for text in texts)
 
     def _settled(self, result: ApplyResult) -> Ruling:
         self._refused = frozenset(result.refused)
@@ -193,7 +193,7 @@ class Pipeline:
         return config_map.read(data, self._config_map, env, self._accepted.renderer, self._templates)
 
     def _under(self, force: ConfigInForce) -> Generation:
-        """Return the last Generation once more, under what is in force from now on."""
+        """Return the last Generation again, with the settings that are in force from now on."""
         self._in_force = force
         env = structs.replace(self._configurator.env, params=force.params)
         self._configurator.restore(env, force.renderer)
@@ -218,7 +218,7 @@ class Pipeline:
         )
         return self._last
 
-    # --- who holds what -------------------------------------------------------------------------------
+    # --- holders --------------------------------------------------------------------------------------
 
     @property
     def _standalone(self) -> bool:
@@ -342,7 +342,7 @@ class Pipeline:
         if ref is None or ref not in keys:
             return None
         if broken := self._objects.undecodable.get(ref):
-            return (structs.replace(broken.problem, effect="what the ConfigMap decided before stays in force"),)
+            return (structs.replace(broken.problem, effect="the previous settings stay in force"),)
         found = self._objects.of(ConfigMap).get(ref)
         configurator = self._configurator
         data = (found and found.data) or {}

@@ -1,4 +1,4 @@
-"""How long each stage takes; a stage inside another one counts for itself only."""
+"""The duration of each stage, without that of stages inside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Stopwatch:
     """Adds up the seconds of stages, none of them negative and none counted twice."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Begin at zero; *clock* gives seconds that never run backwards."""
+        """Begin at zero; *clock* returns monotonic seconds."""
         self._clock = clock
         self._spent: dict[str, float] = {}
         self._stack: list[str] = []

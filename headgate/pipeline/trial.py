@@ -57,18 +57,18 @@ def try_config_map(
     tried: frozenset[str] = frozenset()
     passing = {words} if _may_pass(first, base) else set()
     search = search_keys(change.texts, words, lambda: len(results) > MOST_SETS or clock() - began > LONGEST_S)
-    said: str | None = None
+    error: str | None = None
     while True:
         try:
-            keys = search.send(said)
+            keys = search.send(error)
         except StopIteration as end:
             found: FoundKeys = end.value
             break
         tried = keys
         results.append((yield under(change.having(keys))))
-        said = None if results[-1].outcome is Outcome.FAILED else _objection(results[-1], base)
-        if said and _may_pass(results[-1], base):
-            passing.add(said)
+        error = None if results[-1].outcome is Outcome.FAILED else _objection(results[-1], base)
+        if error and _may_pass(results[-1], base):
+            passing.add(error)
     if tried != found.accepted:
         results.append((yield under(change.having(found.accepted))))
     later = bool(found.untried) or not passing.isdisjoint(found.refused.values())
@@ -76,7 +76,7 @@ def try_config_map(
 
 
 def _objection(result: ApplyResult, base: ApplyResult) -> str:
-    """Return what nginx said against the whole, or against an object that it takes in *base*; else empty."""
+    """Return nginx's error for the whole, or for an object that it accepts in *base*; else empty."""
     if not result.ok:
         return result.error
     others = result.refused.keys() - base.refused.keys()

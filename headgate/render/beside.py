@@ -1,4 +1,4 @@
-"""A filter of templates: directives give way to a snippet in the same block that says them too.
+"""A filter of templates: directives that a snippet in the same block repeats are omitted.
 
 nginx refuses a block in which a directive stands twice, unless the directive is a list or an instruction.
 """
@@ -17,13 +17,13 @@ REPEATABLE = frozenset(
         "proxy_set_header", "return", "rewrite", "set", "set_real_ip_from", "ssl_certificate", "ssl_certificate_key",
     }
 )  # fmt: skip
-"""What may stand twice in a block, and passwords: a snippet does not take them away in silence."""
+"""Directives that may be repeated in a block, and authentication, which a snippet must not remove silently."""
 
 _LINE = re.compile(r"^[ \t]*([a-z_0-9]+)[ \t][^\n{]*;[ \t]*\n", re.MULTILINE)
 
 
 def beside(text: str, snippet: str | None) -> str:
-    """Return *text* without the directives that *snippet*, which stands in the same block, says itself."""
+    """Return *text* without the directives that *snippet* in the same block repeats."""
     names = read(snippet).names - REPEATABLE
     if not names:
         return text

@@ -114,7 +114,7 @@ class Renderer:
         )
 
     def _standby(self, config: HttpConfig) -> bytes | None:
-        """Render what stands in the place of a file that nginx refuses; one that a server includes must be there."""
+        """Render the replacement of a file that nginx refuses; one that a server includes must exist."""
         if config.standby:
             return self._render(HTTP, {"config": structs.replace(config, upstreams=config.standby)})
         return LEFT_OUT if config.within else None

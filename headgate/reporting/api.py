@@ -66,12 +66,12 @@ class Denials:
 
 
 def may_heal(error: Exception) -> bool:
-    """Whether the same write may succeed later: nobody answered, or a rule is missing that may yet be granted."""
+    """Whether the same write may succeed later: there was no answer, or a missing permission may still be granted."""
     return not is_final(error) or status_code(error) == http.HTTPStatus.FORBIDDEN
 
 
 def is_final(error: Exception) -> bool:
-    """Whether asking again at once cannot help: the server answered and said no."""
+    """Whether an immediate retry cannot help: the server answered and refused."""
     code = status_code(error)
     temporary = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.CONFLICT, http.HTTPStatus.TOO_MANY_REQUESTS}
     return http.HTTPStatus.BAD_REQUEST <= code < http.HTTPStatus.INTERNAL_SERVER_ERROR and code not in temporary

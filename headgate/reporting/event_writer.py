@@ -1,7 +1,7 @@
 """One Verdict as one core/v1 Event at the API server: created once, by whichever replica, and counted up after that.
 
-The name of an Event is ``OBJECT.HEX``, as client-go's recorder names them, but HEX is a hash of what is said: a replica
-that says what another one said before finds the Event there.
+The name of an Event is ``OBJECT.HEX``, as client-go's recorder names them, but HEX is a hash of the content: a replica
+that reports the same as another one finds its Event.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-class _Said(msgspec.Struct):
+class _StoredEvent(msgspec.Struct):
     """An Event that the API server has; the count of one that another process made is not known."""
 
     name: str
@@ -44,7 +44,7 @@ class EventWriter:
         self._component = component
         self._instance = instance
         self._remembered = remembered
-        self._said: OrderedDict[Verdict, _Said] = OrderedDict()
+        self._stored: OrderedDict[Verdict, _StoredEvent] = OrderedDict()
 
     async def write(self, verdict: Verdict, times: int) -> None:
         """Count the Event up by *times*, or create it; 0 only sees to it that it is there.
@@ -52,40 +52,40 @@ class EventWriter:
         Raises:
             api.failure: nothing was written.
         """
-        said = self._said.get(verdict)
-        if said is not None and await self._count_up(verdict, said, times):
-            self._said.move_to_end(verdict)
+        stored = self._stored.get(verdict)
+        if stored is not None and await self._count_up(verdict, stored, times):
+            self._stored.move_to_end(verdict)
             return
         body = self._event(verdict, max(times, 1))
-        said = _Said(body["metadata"]["name"], max(times, 1))
+        stored = _StoredEvent(body["metadata"]["name"], max(times, 1))
         try:
             await self._api.create(Event.KIND, body["metadata"]["namespace"], body)
         except self._api.failure as error:
             if status_code(error) != http.HTTPStatus.CONFLICT:
                 raise
-            said.count = None
-            await self._count_up(verdict, said, times)
-        remember(self._said, verdict, said, self._remembered)
+            stored.count = None
+            await self._count_up(verdict, stored, times)
+        remember(self._stored, verdict, stored, self._remembered)
 
-    async def _count_up(self, verdict: Verdict, said: _Said, times: int) -> bool:
+    async def _count_up(self, verdict: Verdict, stored: _StoredEvent, times: int) -> bool:
         """Add *times* to the count; return whether the Event is still there, as far as is known."""
         if not times:
             return True
         try:
-            if said.count is None:  # only a patch may be asked, whose answer has the count
-                stored = await self._patch(verdict, said, {"lastTimestamp": _now()})
-                said.count = int(stored.get("count") or 1)
-            await self._patch(verdict, said, {"count": said.count + times, "lastTimestamp": _now()})
+            if stored.count is None:  # only a patch is permitted; its answer has the count
+                answer = await self._patch(verdict, stored, {"lastTimestamp": _now()})
+                stored.count = int(answer.get("count") or 1)
+            await self._patch(verdict, stored, {"count": stored.count + times, "lastTimestamp": _now()})
         except self._api.failure as error:
             if status_code(error) != http.HTTPStatus.NOT_FOUND:
                 raise
-            self._said.pop(verdict, None)
+            self._stored.pop(verdict, None)
             return False
-        said.count += times
+        stored.count += times
         return True
 
-    async def _patch(self, verdict: Verdict, said: _Said, change: dict[str, Any]) -> dict[str, Any]:
-        return await self._api.patch(Event.KIND, namespace(verdict.ref), said.name, change)
+    async def _patch(self, verdict: Verdict, stored: _StoredEvent, change: dict[str, Any]) -> dict[str, Any]:
+        return await self._api.patch(Event.KIND, namespace(verdict.ref), stored.name, change)
 
     def _event(self, verdict: Verdict, times: int) -> dict[str, Any]:
         subject, now = verdict.subject, _now()
@@ -125,10 +125,10 @@ def namespace(ref: ObjectRef) -> str:
 
 
 def _name(verdict: Verdict, component: str) -> str:
-    """Return the name of what is said, the same from every replica; an object's name as long as can be is cut."""
+    """Return the name of an Event, the same in every replica; a long name of an object is cut."""
     subject = verdict.subject
-    said = (component, str(subject.ref), subject.uid, verdict.type.value, verdict.reason, verdict.message)
-    number = hashlib.blake2b("\0".join(said).encode(), digest_size=8).hexdigest()
+    content = (component, str(subject.ref), subject.uid, verdict.type.value, verdict.reason, verdict.message)
+    number = hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
     return f"{subject.ref.name[: LONGEST_NAME - len(number) - 1].rstrip('-.')}.{number}"
 
 

@@ -1,8 +1,8 @@
-"""Which Verdicts become Events, when, and who says them.
+"""Which Verdicts become Events, when, and in which replica.
 
-Of several replicas the leader speaks about objects; each speaks about its own Pod. What is said the same again raises
-the count of the Event that is there, and per object there is a burst of 25, then one per five minutes, as with
-client-go's recorder. A Verdict that may be over in a moment is held back until it lasted.
+The leader reports on objects, each replica on its own Pod. A repeated event increases the count of the
+existing one. The limit for each object is a burst of 25, then one every five minutes, as in client-go's recorder. A
+passing Verdict is delayed.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Bucket(msgspec.Struct):
 
 
 class _Held(msgspec.Struct):
-    """Verdicts that are said when the timer ends, unless others about their object come first."""
+    """Verdicts that are reported when the timer ends, unless their object has others by then."""
 
     verdicts: tuple[Verdict, ...]
     timer: asyncio.TimerHandle
@@ -101,7 +101,7 @@ class EventRecorder:
         self._leading = True
         self._still = _for_good
         self._standing: dict[ObjectRef, tuple[Verdict, ...]] = {}
-        """What was last said about each object, by whichever replica."""
+        """The last verdict of each object, of any replica."""
         self._held: dict[ObjectRef, _Held] = {}
         self._shards: tuple[_Pending, ...] = tuple(OrderedDict() for _ in range(limits.workers))
         self._wakes = tuple(asyncio.Event() for _ in range(limits.workers))
@@ -111,9 +111,9 @@ class EventRecorder:
         """Events that were not sent because of limits, a full queue or an API server that refused them."""
 
     def record(self, *verdicts: Verdict) -> None:
-        """Log Verdicts about one object and queue their Events; they stand in the place of earlier ones about it.
+        """Log the Verdicts of one object and queue their Events, in place of earlier ones.
 
-        If each may be over in a moment, they are said only if nothing else is said about the object meanwhile.
+        If all are passing, they are reported only if the object has no other verdict until then.
         """
         if not verdicts:
             return
@@ -128,13 +128,13 @@ class EventRecorder:
             self._say(verdicts)
 
     def forget(self, ref: ObjectRef) -> None:
-        """Take note that an object was deleted or went to another class: nothing stands about it."""
+        """Forget an object that was deleted or moved to another class."""
         self._standing.pop(ref, None)
         if held := self._held.pop(ref, None):
             held.timer.cancel()
 
     def lead(self, still: Callable[[], bool] = _for_good) -> None:
-        """Begin to speak about objects, with what stands about each: who led before may not have said it.
+        """Begin to report on objects, with the current verdict of each, which may not be reported yet.
 
         *still* is asked before each Event: a process that was frozen may have lost its leadership unnoticed.
         """
@@ -144,7 +144,7 @@ class EventRecorder:
                 self._queue(verdict, 0)
 
     def follow(self) -> None:
-        """Stop speaking about objects: another replica leads, and says what is not said yet."""
+        """Stop reporting on objects: another replica leads, and reports what is pending."""
         self._leading = False
 
     async def run(self) -> None:
@@ -160,7 +160,7 @@ class EventRecorder:
                 held.timer.cancel()
 
     def _hold(self, ref: ObjectRef, verdicts: tuple[Verdict, ...], held: _Held | None) -> None:
-        """Say *verdicts* in a moment, counted from when they were first to be said."""
+        """Report *verdicts* after a delay, counted from their first occurrence."""
         if held and held.verdicts == verdicts:
             self._held[ref] = held
             return
@@ -196,7 +196,7 @@ class EventRecorder:
         self._wakes[shard].set()
 
     def _may_say(self, ref: ObjectRef) -> bool:
-        """Whether it is this replica that speaks about *ref*."""
+        """Whether this replica reports on *ref*."""
         return ref == self._pod or (self._leading and self._still())
 
     async def _drain(self, writer: EventWriter, pending: _Pending, wake: asyncio.Event) -> None:

@@ -69,7 +69,7 @@ class Login(msgspec.Struct, frozen=True):
         return "Login(…)"
 
     def accepts(self, header: str) -> bool:
-        """Whether the header ``Authorization`` has them; the comparison takes constant time."""
+        """Whether the header ``Authorization`` matches; the comparison takes constant time."""
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "basic":
             return False
@@ -131,7 +131,7 @@ def _load(kind: type[_C], certificate: bytes, key: bytes) -> _C:
 
 
 def metrics_app(metrics: Metrics, login: Callable[[], Login | None] = lambda: None) -> web.Application:
-    """Serve *metrics* at ``/metrics`` and ``/``, to those who bring the *login* of the moment if there is one."""
+    """Serve *metrics* at ``/metrics`` and ``/``, with the current *login*, if there is one."""
 
     async def scrape(request: web.Request) -> web.Response:
         wanted = login()

@@ -23,24 +23,25 @@ class EventRow(msgspec.Struct, frozen=True):
 _NORMAL, _WARNING = EventType.NORMAL, EventType.WARNING
 
 EVENTS: tuple[EventRow, ...] = (
-    EventRow("Ingress", "AddedOrUpdated", _NORMAL, "nginx serves it without restrictions.",
-             "It is sent when nginx serves the configuration; the incumbent sends it before a batch is reloaded."),
+    EventRow("Ingress", "AddedOrUpdated", _NORMAL, "nginx serves it completely.",
+             "It is sent when nginx serves the configuration; the incumbent sends it before the reload."),
     EventRow("Ingress", "AddedOrUpdatedWithWarning", _WARNING,
-             "nginx serves it, but something in it has no effect or is doubtful; the message lists what.",
+             "nginx serves it, but a part of it has no effect or may be wrong; the message lists them.",
              "An annotation on the wrong part of a mergeable set is reported here; the incumbent only logs it."),
     EventRow("Ingress", "AddedOrUpdatedWithError", _WARNING,
-             "nginx refused its configuration, or nothing is served for a minion because nginx refused its master; the "
-             "message has nginx's error and says what is served instead."),
-    EventRow("Ingress", "Rejected", _WARNING, "It is not served: a value is invalid, or older objects have its hosts."),
+             "nginx refused its configuration, or a minion is not served because nginx refused its master; the "
+             "message has nginx's error and what is served instead."),
+    EventRow("Ingress", "Rejected", _WARNING,
+             "It is not served: a value is invalid, or its hosts belong to older objects."),
     EventRow("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
     EventRow("ConfigMap", "Updated", _NORMAL, "Every key of it is used."),
-    EventRow("ConfigMap", "UpdatedWithError", _WARNING, "It is used, except for the keys that cannot be."),
-    EventRow("ConfigMap", "InvalidValue", _WARNING, "One for each key that cannot be used, with the reason."),
-    EventRow("Pod", "SecretUpdated", _NORMAL, "A Secret that a flag names was changed and is used."),
-    EventRow("Pod", "SecretDeleted", _WARNING, "A Secret that a flag names is deleted; its last content stays in use."),
-    EventRow("Pod", "Rejected", _WARNING, "A Secret that a flag names cannot be used; its last content stays in use."),
-    EventRow("Pod", "NginxRestarted", _WARNING, "The nginx master ended and was restarted.",
-             "The incumbent's container ends and is started by the kubelet."),
+    EventRow("ConfigMap", "UpdatedWithError", _WARNING, "It is used, except for invalid keys."),
+    EventRow("ConfigMap", "InvalidValue", _WARNING, "One for each invalid key, with the reason."),
+    EventRow("Pod", "SecretUpdated", _NORMAL, "A Secret of a flag was changed and is used."),
+    EventRow("Pod", "SecretDeleted", _WARNING, "A Secret of a flag was deleted; its last content stays in use."),
+    EventRow("Pod", "Rejected", _WARNING, "A Secret of a flag is invalid; its last content stays in use."),
+    EventRow("Pod", "NginxRestarted", _WARNING, "The nginx master exited and was restarted.",
+             "The incumbent's container exits and is restarted by the kubelet."),
 )  # fmt: skip
 
 
@@ -101,12 +102,11 @@ def absent_metric(name: str) -> Absence | None:
 
 _EVENTS = """# Events
 
-Headgate tells the owners of objects by core/v1 Events, with the reasons and types of the incumbent. An Event that says
-the same again raises the `count` of the one that is there. What the messages mean is in [problems.md](problems.md).
+Headgate reports the state of objects in core/v1 Events, with the reasons and types of the incumbent. A repeated event
+increases the `count` of the existing one. The messages are explained in [problems.md](problems.md).
 
-Of several replicas the leader writes the events about objects; a new leader sees to it that what stands was said. Each
-Pod writes those about itself. A warning that may be over in a moment (endpoints that are only starting) is an event if
-it lasts for 15 s.
+The leader creates the events about objects; a new leader updates those of its predecessor. Each Pod creates the events
+about itself. A warning that may be temporary (endpoints that are starting) becomes an event after 15 s.
 """
 
 

@@ -218,7 +218,7 @@ class StatusWriter:
         return change
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
-        """Say it and try again later, unless the object is gone or will be refused again."""
+        """Log it and retry later, unless the object was deleted or will be refused again."""
         self._written.pop(ref, None)
         if ref not in self._served or status_code(error) == _NOT_FOUND:
             return
@@ -234,7 +234,7 @@ class StatusWriter:
         self._timers[ref] = asyncio.get_running_loop().call_later(delay, self._again, ref)
 
     def _broke(self, ref: ObjectRef, error: Exception) -> None:
-        """Say once that a bug of ours kept a status from being written; it is tried again when something changes."""
+        """Log once that a bug prevents a status from being written; it is retried when something changes."""
         self._written.pop(ref, None)
         known, self._bugs[ref] = self._bugs.get(ref), repr(error)
         level = logging.DEBUG if known == repr(error) else logging.ERROR

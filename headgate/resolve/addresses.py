@@ -52,7 +52,7 @@ def host_fault(text: str, *, allow_loopback: bool) -> str:
     if _NUMERIC.fullmatch(name):
         return "is neither a name nor an IP address in its usual form"
     if not allow_loopback and (name == "localhost" or name.endswith(".localhost")):
-        return "is the machine of the controller itself (RFC 6761)"
+        return "is a loopback name, which would be the controller's own Pod (RFC 6761)"
     return ""
 
 

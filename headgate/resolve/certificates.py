@@ -1,8 +1,8 @@
-"""Certificates and keys, held against what OpenSSL and nginx accept at a handshake, and written anew.
+"""Certificates and keys, checked against what OpenSSL and nginx accept at a handshake, and written in canonical form.
 
 nginx reads a certificate that is chosen by a variable only when a client comes, so ``nginx -t``
 cannot find a bad one (nor does it ever see an RSA key beside an elliptic curve certificate): it must
-be found here. What is accepted is written anew from what was read, so that OpenSSL reads the same.
+be found here. What is accepted is written in canonical form, so that OpenSSL reads the same.
 Checking costs 0.1 ms for an elliptic curve key and 0.2 ms for RSA of 4096 bits, whose numbers must fit
 together; whether its primes are prime is not tested.
 """
@@ -185,7 +185,7 @@ def _private_key(block: Block) -> _Key:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _Unusable(f"has a {KEY} that cannot be read as a private key") from None
     if isinstance(key, rsa.RSAPrivateKey) and not _sound(key.private_numbers()):
-        raise _Unusable(f"has a {KEY} whose numbers do not fit together, so that nothing can be signed with it")
+        raise _Unusable(f"has a {KEY} that is inconsistent and cannot sign")
     return _Key(key, pem, pss)
 
 
@@ -235,7 +235,7 @@ def _strong(number: int, certificate: x509.Certificate) -> None:
     try:
         digest = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
-        raise _Unusable(f"cannot be used: {where} is signed in a way that nobody knows") from None
+        raise _Unusable(f"cannot be used: {where} has an unknown signature algorithm") from None
     # Whoever trusts a certificate that signed itself does so without looking at the signature.
     if isinstance(digest, hashes.MD5 | hashes.SHA1) and certificate.issuer != certificate.subject:
         raise _Unusable(f"cannot be used: {where} is signed with {digest.name}, which clients and OpenSSL refuse")
@@ -244,7 +244,7 @@ def _strong(number: int, certificate: x509.Certificate) -> None:
 def _weak_key(key: CertificatePublicKeyTypes) -> str:
     if isinstance(key, rsa.RSAPublicKey):
         return (
-            f"has {key.key_size} bits, and OpenSSL asks for {LEAST_RSA_BITS}" if key.key_size < LEAST_RSA_BITS else ""
+            f"has {key.key_size} bits, and OpenSSL requires {LEAST_RSA_BITS}" if key.key_size < LEAST_RSA_BITS else ""
         )
     if isinstance(key, ec.EllipticCurvePublicKey):
         return "" if key.curve.name in CURVES else f"is on the curve {key.curve.name}; use one of {', '.join(CURVES)}"

@@ -194,7 +194,7 @@ def _number(slice_: EndpointSlice, port: Port) -> int | None:
 
 
 def _ready(endpoint: Endpoint) -> bool:
-    """Whether new requests may go there; what is not said counts as ready (Kubernetes API)."""
+    """Whether new requests may go there; an absent condition counts as ready (Kubernetes API)."""
     return endpoint.conditions is None or endpoint.conditions.ready is not False
 
 

@@ -38,7 +38,7 @@ def _warnings(text: str) -> Iterator[str]:
     """Yield what is doubtful, by line number: the lines themselves are secret."""
     lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
     if not lines:
-        yield f"has an empty {KEY}, which lets nobody in"
+        yield f"has an empty {KEY}, so that no user can log in"
     faults = [f"has in line {number} of {KEY} {fault}" for number, line in lines if (fault := _fault(line))]
     yield from faults[:SHOWN]
     if len(faults) > SHOWN:
@@ -46,7 +46,7 @@ def _warnings(text: str) -> Iterator[str]:
 
 
 def _fault(line: str) -> str:
-    """Return why nobody gets in by a line as it is meant, or ``""``; behind a second colon there may be a comment."""
+    """Return why no user can log in by a line as intended, or ``""``; after a second colon there may be a comment."""
     user, colon, rest = line.partition(":")
     if not colon or not user:
         return "no user:hash"
@@ -55,4 +55,4 @@ def _fault(line: str) -> str:
     secret = rest.partition(":")[0]
     if secret.startswith(PLAIN) and secret != secret.rstrip():
         return "a space at the end of the password, which counts as a part of it"
-    return "" if _HASH.fullmatch(secret) else "a hash of a form that nginx does not know"
+    return "" if _HASH.fullmatch(secret) else "a hash format that nginx does not support"

@@ -93,4 +93,4 @@ def _forbid_stray(text: bytes, first: int) -> None:
     """Refuse base64 outside of blocks (Damaged): a marker near by is misspelt, and what it marks would be lost."""
     for number, line in enumerate(_LINE_END.split(text), first):
         if _STRAY.fullmatch(line.strip()):
-            raise Damaged(f"line {number} is base64 and stands in no block; look at the BEGIN and END lines around it")
+            raise Damaged(f"line {number} is base64 outside of a block; check the BEGIN and END lines around it")

@@ -13,7 +13,7 @@ from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Endpoints, Layer, RouteTable, SecretReference
 
-USED = "it is used all the same"
+USED = "it is used anyway"
 
 
 class Search:

@@ -106,7 +106,7 @@ class LocalSecretStore:
         if not content.error:
             files = (File(file, content.files[0][1], ref, PRIVATE, self._reloads(SecretKind.TLS)),)
             fresh = self._special[name] = Validated(SecretReference(ref, file), files, content.doubts(now))
-            return fresh, tuple(Problem(ref, "", "", text, "it is used all the same") for text in fresh.warnings)
+            return fresh, tuple(Problem(ref, "", "", text, "it is used anyway") for text in fresh.warnings)
         kept = self._special.get(name)
         if kept is None or kept.reference.error:
             kept = self._special[name] = Validated(SecretReference(ref, file, content.error))

@@ -102,7 +102,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host and everything that answers there.
 
     Attributes:
-        name: ``cafe.example.com``, ``*.example.com``, or ``""`` for every host that nobody else holds.
+        name: ``cafe.example.com``, ``*.example.com``, or ``""`` for every host without a holder.
         origin: the object that holds the host.
         settings: what holds for the host, lowest first.
         handed_down: the part of it on which the routes of other objects stand; for its own it is the same.

@@ -52,6 +52,7 @@ class AuthSettings(Settings):
             empty=True,
             directive="auth_basic",
             example="Staff only",
-            differs="`off` is refused: nginx would ask nobody. A quote or a backslash inside is escaped in the header.",
+            differs="`off` is refused, because it would disable authentication. Quotes and backslashes are "
+            "escaped in the header.",
         ),
     ] = Quoted("")

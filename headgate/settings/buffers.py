@@ -36,8 +36,8 @@ class BufferSettings(Settings):
         setting(
             "proxy-buffers",
             "Number and size of the buffers of one answer, such as 8 4k.",
-            differs="Sizes that nginx would refuse together are left out and said, or adjusted where the flag asks; "
-            "a bare number then counts bytes, where the incumbent counts megabytes.",
+            differs="Sizes that nginx would refuse together are ignored with a warning, or adjusted if the flag "
+            "is set; a number without a unit is in bytes, not in megabytes as in the incumbent.",
         ),
     ] = None
     proxy_buffer_size: Annotated[

@@ -45,16 +45,16 @@ class ConfigParams(Settings):
     main: MainSettings = MainSettings()
     snippets: SnippetSettings = SnippetSettings()
 
-    def replaced(self, said: Mapping[str, Mapping[str, Any]]) -> Self:
-        """Return a copy with *said* (group → field → value); ``self`` when nothing is said."""
-        if not said:
+    def replaced(self, explicit: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Return a copy with *explicit* (group → field → value); ``self`` when it is empty."""
+        if not explicit:
             return self
-        groups = {name: msgspec.structs.replace(getattr(self, name), **values) for name, values in said.items()}
+        groups = {name: msgspec.structs.replace(getattr(self, name), **values) for name, values in explicit.items()}
         return msgspec.structs.replace(self, **groups)
 
     def delta(self, *around: ConfigParams) -> Delta:
         """Return the values that differ from those *around* this place; of several places, from any."""
-        said = {
+        differing = {
             field: getattr(own, field)
             for place in around
             if place is not self
@@ -63,7 +63,7 @@ class ConfigParams(Settings):
             for field in own.__struct_fields__
             if getattr(own, field) != getattr(outer, field)
         }
-        return Delta(said, REGISTRY.names) if said else NOTHING
+        return Delta(differing, REGISTRY.names) if differing else NOTHING
 
     def everything(self) -> Delta:
         """Return every value, for the outermost block."""

@@ -1,4 +1,4 @@
-"""Settings of the incumbent that Headgate does not have, each with the reason that users are told."""
+"""Settings of the incumbent that Headgate does not have, each with the reason in messages."""
 
 from __future__ import annotations
 

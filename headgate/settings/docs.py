@@ -24,30 +24,31 @@ _TITLES = {"tls": "TLS", "limits": "Rate limits", "auth": "Authentication", "err
 
 _ANNOTATIONS = f"""# Annotations
 
-Written on an Ingress. An annotation that cannot be read refuses the Ingress, with an event that says why. Where the
-default is *ConfigMap*, the key of the same name without `{PREFIX}` decides (see [configmap.md](configmap.md)).
+Annotations of an Ingress. An Ingress with an invalid value is refused, and an event has the reason. If the
+default is *ConfigMap*, the default is the key of the same name without `{PREFIX}` (see [configmap.md](configmap.md)).
 
-*In a set* says which Ingresses of a mergeable set (`{PREFIX}mergeable-ingress-type`) may carry the annotation; on the
-others it has no effect and is reported. *Inherited* means that a minion without it takes the master's.
+*In a set* says which Ingresses of a mergeable set (`{PREFIX}mergeable-ingress-type`) may have the annotation; on the
+others it has no effect and a warning is reported. *Inherited* means that the value of the master is the default of
+its minions.
 
-An annotation of the incumbent that Headgate does not have is reported and has no effect, except where it decides who
-may ask (policies, JWT, App Protect): such an Ingress is refused, so that nothing is served unguarded.
+An annotation of the incumbent that Headgate does not support has no effect, and a warning is reported. If it restricts
+access (policies, JWT, App Protect), the Ingress is refused, so that it is not served without the restriction.
 
-*nginx* names the directives that an annotation becomes, and the blocks where they stand. *Differs* tells where Headgate
-does otherwise than the incumbent; [coming-from-nic.md](../coming-from-nic.md) has all of that in one place. Times are
-nginx's: `30s`, `1h30m`, `500ms`; sizes are bytes, or end in `k` or `m`.
+*nginx* is the directives that are generated, and their blocks. *Differs* describes differences to the incumbent;
+[coming-from-nic.md](../coming-from-nic.md) lists all of them. Times have nginx's format: `30s`, `1h30m`, `500ms`; sizes
+are bytes, or end in `k` or `m`.
 """
 
 _KEYS = f"""# ConfigMap keys
 
-Keys of the ConfigMap that `-nginx-configmaps` names; they hold everywhere. A key that cannot be read keeps its
-default, spoils no other, and is reported by an event on the ConfigMap. *Annotation* says whether an Ingress may say
-otherwise with `{PREFIX}` and the key (see [annotations.md](annotations.md)). Without the ConfigMap, and for a key that
-is taken out of it, the defaults hold again; no default means nginx's own.
+Keys of the ConfigMap of `-nginx-configmaps`; they apply to all Ingresses. An invalid value is ignored, does not affect
+other keys, and is reported in an event on the ConfigMap. *Annotation* is whether an Ingress can override the key with
+the annotation `{PREFIX}` and the key (see [annotations.md](annotations.md)). Without the ConfigMap, and for a key
+that is removed from it, the defaults apply; without a default, that of nginx applies.
 
-*nginx* names the directives that a key becomes, and the blocks where they stand. *Differs* tells where Headgate does
-otherwise than the incumbent; [coming-from-nic.md](../coming-from-nic.md) has all of that in one place. Times are
-nginx's: `30s`, `1h30m`, `500ms`; sizes are bytes, or end in `k` or `m`.
+*nginx* is the directives that are generated, and their blocks. *Differs* describes differences to the incumbent;
+[coming-from-nic.md](../coming-from-nic.md) lists all of them. Times have nginx's format: `30s`, `1h30m`, `500ms`; sizes
+are bytes, or end in `k` or `m`.
 """
 
 

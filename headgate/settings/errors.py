@@ -40,13 +40,13 @@ class ErrorSettings(Settings):
         tuple[int, ...],
         setting(
             "custom-http-errors",
-            "Statuses for which clients get the page of spec.defaultBackend (of the master's in a mergeable set); the "
+            "Statuses that are replaced by the page of spec.defaultBackend (of the master in a mergeable set); the "
             "backend is told the status in X-Code and the URI in X-Original-URI.",
             Scope.OWN,
             Where.ANNOTATION,
             parse=statuses,
             directive="error_page, proxy_intercept_errors",
-            differs="The default backend is not sent the request's body, its own errors pass as they are, and its page "
-            "for a 401 asks for no password.",
+            differs="The request body is not sent to the default backend, its own errors are passed on, and its page "
+            "for a 401 needs no password.",
         ),
     ] = ()

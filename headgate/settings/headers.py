@@ -24,19 +24,19 @@ class HeaderSettings(Settings):
             parse=_names,
             directive="proxy_hide_header, grpc_hide_header",
             example="X-Powered-By,Server",
-            differs="Spaces around a name do not count; the incumbent's ConfigMap takes them as part of it.",
+            differs="Spaces around a name are removed; in the incumbent's ConfigMap they are a part of it.",
         ),
     ] = ()
     proxy_pass_headers: Annotated[
         tuple[HeaderName, ...],
         setting(
             "proxy-pass-headers",
-            "Headers that nginx hides by itself, passed on.",
+            "Headers that nginx hides by default, passed on.",
             Scope.SERVER,
             parse=_names,
             directive="proxy_pass_header, grpc_pass_header",
             example="Server,Date",
-            differs="Spaces around a name do not count; the incumbent's ConfigMap takes them as part of it.",
+            differs="Spaces around a name are removed; in the incumbent's ConfigMap they are a part of it.",
         ),
     ] = ()
     proxy_set_headers: Annotated[
@@ -60,7 +60,7 @@ class HeaderSettings(Settings):
             Scope.OWN,
             parse=listed(Header.response, "`Name:Value` or `Name:Value:always`"),
             example="X-Frame-Options:DENY:always",
-            differs="A location with headers of its own keeps HSTS: every list is written out in full.",
+            differs="A location with its own headers keeps HSTS: every list is generated in full.",
         ),
     ] = ()
     add_header_inherit: Annotated[
@@ -71,7 +71,7 @@ class HeaderSettings(Settings):
             Scope.OWN,
             parse=choice("on", "off", "merge"),
             directive="add_header",
-            differs="Done when lists are written out, so that it works on every nginx, not only from 1.29.3.",
+            differs="Applied when the lists are generated, so that it works with every nginx, not only from 1.29.3.",
         ),
     ] = None
     disable_forwarded_headers: Annotated[
@@ -101,7 +101,7 @@ class HeaderSettings(Settings):
             context="server",
             unit="seconds",
             example="31536000",
-            differs="In the ConfigMap a wrong one leaves only itself out; the incumbent then sends no HSTS at all.",
+            differs="An invalid value in the ConfigMap is ignored; the incumbent then sends no HSTS at all.",
         ),
     ] = 2_592_000
     hsts_include_subdomains: Annotated[

@@ -8,7 +8,7 @@ from headgate.settings.parsers import VARIABLE, choice, matching, number
 from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Size, zone_size
 
-CHECKED = "A wrong value refuses the Ingress; the incumbent writes a line into its log and uses the default."
+CHECKED = "An Ingress with an invalid value is refused; the incumbent logs it and uses the default."
 
 
 class LimitSettings(Settings):
@@ -55,7 +55,7 @@ class LimitSettings(Settings):
         int,
         setting(
             "limit-req-delay",
-            "Excess requests that pass at once.",
+            "Excess requests that are passed on without delay.",
             where=Where.ANNOTATION,
             directive="limit_req",
             unit="requests",
@@ -68,7 +68,7 @@ class LimitSettings(Settings):
         bool,
         setting(
             "limit-req-no-delay",
-            "Let the whole burst pass at once.",
+            "Pass the whole burst on without delay.",
             where=Where.ANNOTATION,
             directive="limit_req",
             differs=CHECKED,
@@ -110,12 +110,12 @@ class LimitSettings(Settings):
         bool,
         setting(
             "limit-req-scale",
-            "Divide the rate by the number of ready replicas, each of which counts for itself.",
+            "Divide the rate by the number of ready replicas, each of which limits its own requests.",
             where=Where.ANNOTATION,
             directive="limit_req_zone",
             context="http",
-            differs="A rate that does not divide is counted in minutes (10r/s on 3 replicas: 200r/m), at least 1r/m; "
-            "the incumbent rounds it down, in the end to 0.",
+            differs="A rate that is not divisible is converted to minutes (10r/s on 3 replicas: 200r/m), at "
+            "least 1r/m; the incumbent rounds it down, possibly to 0.",
         ),
     ] = False
     limit_req_status: Annotated[
@@ -126,6 +126,6 @@ class LimitSettings(Settings):
             where=Where.ANNOTATION,
             parse=number(400, 599),
             example="503",
-            differs=f"{CHECKED} Only 400 to 599 are taken, as nginx has it.",
+            differs=f"{CHECKED} Only 400 to 599 are accepted, as in nginx.",
         ),
     ] = 429

@@ -69,13 +69,13 @@ class LogSettings(Settings):
         Words,
         setting(
             "access-log",
-            "Where the access log goes, and in which format.",
+            "Destination and format of the access log.",
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=access_log,
             example="syslog:server=10.0.0.5:514,tag=edge main",
             yields_to="access-log-off",
-            differs="`/dev/stdout` and `/dev/stderr` may be said too.",
+            differs="`/dev/stdout` and `/dev/stderr` are accepted too.",
         ),
     ] = Words(("/dev/stdout", "main"))
     access_log_off: Annotated[

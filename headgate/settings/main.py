@@ -51,7 +51,7 @@ _address = matching(r"[A-Za-z0-9.:\-]*", "an IP address or a host name")
 LARGEST_BUCKET = 65_536 - 128
 """nginx refuses buckets of hash tables above 64 kB less one cache line (ngx_hash_init)."""
 
-GROWS = "Grows by itself with the configuration; the incumbent's nginx does not start when it is too small."
+GROWS = "Increased automatically with the configuration; the incumbent's nginx does not start if it is too small."
 
 
 def _table(key: str, doc: str, most: int = 2**20, **more: str) -> SettingSpec:
@@ -93,11 +93,11 @@ class MainSettings(Settings):
         Duration,
         setting(
             "worker-shutdown-timeout",
-            "When old workers close what is left open.",
+            "Time after which old workers close their remaining connections.",
             Scope.SERVER,
             Where.CONFIGMAP,
             context="main",
-            differs="The default is 60s: without one, old workers stay as long as one client does.",
+            differs="The default is 60s: without one, old workers run until their last client disconnects.",
         ),
     ] = Duration("60s")
     worker_connections: Annotated[
@@ -160,10 +160,10 @@ class MainSettings(Settings):
         bool,
         setting(
             "server-tokens",
-            "Whether nginx says its version.",
+            "Whether nginx includes its version in responses.",
             Scope.SERVER,
             parse=tokens,
-            differs="`on` and `off` are taken as well as true and false.",
+            differs="`on` and `off` are accepted as well as true and false.",
         ),
     ] = True
     default_server_return: Annotated[
@@ -191,6 +191,6 @@ class MainSettings(Settings):
             directive="",
             context="",
             example="lb.example.com",
-            differs="Removing the key counts at once; the incumbent keeps the address until it is started again.",
+            differs="Removing the key takes effect immediately; the incumbent keeps the address until it is restarted.",
         ),
     ] = None

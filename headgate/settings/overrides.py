@@ -22,28 +22,28 @@ class Overrides(msgspec.Struct, frozen=True, gc=False):
     """Typed values by the names of their fields, each with the key under which the user wrote it.
 
     Attributes:
-        said: field name → value.
+        explicit: field name → value.
         keys: field name → annotation or ConfigMap key, as written.
         dialect: of the annotations; ``None`` for the ConfigMap.
-        values: what is said, and the built-in defaults for the rest; follows from *said*.
+        values: the explicit values, and the built-in defaults for the rest; follows from *explicit*.
     """
 
-    said: Mapping[str, Any] = {}
+    explicit: Mapping[str, Any] = {}
     keys: Mapping[str, str] = {}
     dialect: Dialect | None = INCUMBENT
     values: ConfigParams = BUILT_IN
 
     def __post_init__(self) -> None:
         """Derive the values."""
-        if self.said:
+        if self.explicit:
             msgspec.structs.force_setattr(self, "values", self.over(BUILT_IN))
 
     def __contains__(self, name: str) -> bool:
-        """Whether the field *name* is said."""
-        return name in self.said
+        """Whether the field *name* has an explicit value."""
+        return name in self.explicit
 
     def __bool__(self) -> bool:
-        return bool(self.said)
+        return bool(self.explicit)
 
     def key(self, name: str) -> str:
         """Return the key of the field *name* as the user wrote it, else as the reference page has it."""
@@ -51,9 +51,9 @@ class Overrides(msgspec.Struct, frozen=True, gc=False):
         return self.keys.get(name) or (field.spec.key if self.dialect is None else field.annotation)
 
     def over(self, base: ConfigParams) -> ConfigParams:
-        """Lay what is said over *base*; a list that is JOINED follows that of *base*."""
+        """Lay the explicit values over *base*; a list that is JOINED follows that of *base*."""
         groups: dict[str, dict[str, Any]] = {}
-        for name, value in self.said.items():
+        for name, value in self.explicit.items():
             field = _FIELDS[name]
             joined = field.spec.scope is Scope.JOINED
             whole = (*getattr(getattr(base, field.group), name), *value) if joined else value
@@ -61,6 +61,6 @@ class Overrides(msgspec.Struct, frozen=True, gc=False):
         return base.replaced(groups)
 
     def part(self, *scopes: Scope) -> Overrides:
-        """Return what is said in settings of *scopes*."""
-        said = {name: value for name, value in self.said.items() if _FIELDS[name].spec.scope in scopes}
-        return self if len(said) == len(self.said) else Overrides(said, self.keys, self.dialect)
+        """Return the explicit values of settings of *scopes*."""
+        explicit = {name: value for name, value in self.explicit.items() if _FIELDS[name].spec.scope in scopes}
+        return self if len(explicit) == len(self.explicit) else Overrides(explicit, self.keys, self.dialect)

@@ -56,13 +56,13 @@ def read_keys(
             problems.append(_invalid(origin, key, text, reason, "it has no effect"))
         elif fault := read.take(field, key, text):
             problems.append(_invalid(origin, key, text, fault, f"{field.usual or 'the default'} stays in force"))
-    if name := _unknown_format(read.said):
-        del read.said["access_log"], read.keys["access_log"]
+    if name := _unknown_format(read.explicit):
+        del read.explicit["access_log"], read.keys["access_log"]
         reason = f"a target with the format {name}, which is neither main nor combined nor defined in http-snippets"
         problems.append(_invalid(origin, "access-log", data["access-log"], reason, "the default stays in force"))
     for key, winner in read.overruled():
         problems.append(_invalid(origin, key, data[key], f"overruled by {winner}", "it has no effect"))
-    return Overrides(read.said, read.keys, None), problems
+    return Overrides(read.explicit, read.keys, None), problems
 
 
 def read_annotations(
@@ -90,7 +90,7 @@ def read_annotations(
             problems.append(Problem(origin, key, text, reason, "it is left out"))
         elif fault := read.take(field, key, text):
             problems.append(Problem(origin, key, text, f"is {fault}", "the Ingress is refused", Severity.ERROR))
-    overrides = Overrides(read.said, read.keys, dialect)
+    overrides = Overrides(read.explicit, read.keys, dialect)
     problems.extend(_pairs(annotations, overrides, origin))
     for key, winner in read.overruled():
         problems.append(Problem(origin, key, annotations[key], f"is overruled by {winner}", "it has no effect"))
@@ -113,7 +113,7 @@ class _Reading:
     """The keys of one place as they are read."""
 
     def __init__(self, texts: Mapping[str, str], place: Where, gates: frozenset[str]) -> None:
-        self.said: dict[str, Any] = {}
+        self.explicit: dict[str, Any] = {}
         self.keys: dict[str, str] = {}
         self._texts = texts
         self._place = place
@@ -131,7 +131,7 @@ class _Reading:
             return str(unfit)
         if len(text) > LONGEST // 4 and field.group != "snippets" and _overlong(value):  # 4 bytes a character at most
             return f"longer than one argument of nginx may be ({LONGEST} bytes)"
-        self.said[field.name] = value
+        self.explicit[field.name] = value
         self.keys[field.name] = key
         return ""
 
@@ -144,7 +144,7 @@ class _Reading:
                 continue
             other = other if "/" in other else self._prefix + other
             winner = known[other]
-            if other in self._texts and (winner.name == field.name or self.said.get(winner.name)):
+            if other in self._texts and (winner.name == field.name or self.explicit.get(winner.name)):
                 yield key, other
 
     @property
@@ -160,7 +160,7 @@ class _Reading:
             return ""
         needed = (self._prefix + key for key in setting.requires.split(", "))
         companion = next((key for key in needed if key not in self._texts), "")
-        return f"without meaning unless {companion} is set too" if companion else ""
+        return f"not valid unless {companion} is set too" if companion else ""
 
 
 def _known_first(annotations: Mapping[str, str], dialect: Dialect) -> Iterator[tuple[str, str]]:
@@ -181,18 +181,18 @@ def _pairs(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectR
     redirect, target = proxy.proxy_redirect_from, overrides.key("proxy_redirect_to")
     keyword = redirect in {"off", "default"}
     if redirect and keyword == (target in annotations):
-        reason = f"takes no {target}" if keyword else f"is without meaning unless {target} is set too"
+        reason = f"takes no {target}" if keyword else f"has no effect unless {target} is set too"
         yield _refusal(origin, overrides.key("proxy_redirect_from"), str(redirect), reason)
     if twice := set(routing.listen_ports) & set(routing.listen_ports_ssl):
         reason = f"is also among {overrides.key('listen_ports')}, and a port speaks either HTTP or HTTPS"
         yield _refusal(origin, overrides.key("listen_ports_ssl"), str(min(twice)), reason)
 
 
-def _unknown_format(said: Mapping[str, Any]) -> str:
+def _unknown_format(explicit: Mapping[str, Any]) -> str:
     """Return the name of the access log's format if nginx will not know it, for which it would refuse everything."""
-    name = next(iter(said.get("access_log", ())[1:]), "main")
-    defined = re.search(rf"log_format\s+{re.escape(name)}\s", said.get("http_snippets") or "")
-    return "" if name in {"main", "combined"} or defined or said.get("main_template") else name
+    name = next(iter(explicit.get("access_log", ())[1:]), "main")
+    defined = re.search(rf"log_format\s+{re.escape(name)}\s", explicit.get("http_snippets") or "")
+    return "" if name in {"main", "combined"} or defined or explicit.get("main_template") else name
 
 
 def _old_spellings(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectRef) -> Iterator[Problem]:
@@ -201,7 +201,7 @@ def _old_spellings(annotations: Mapping[str, str], overrides: Overrides, origin:
         proper = field.spec.yields_to
         if key in annotations and proper not in annotations and field.name in overrides:
             reason = f"is a deprecated spelling; write {proper}"
-            yield Problem(origin, key, annotations[key], reason, "it is used all the same")
+            yield Problem(origin, key, annotations[key], reason, "it is used anyway")
 
 
 def _refusal(origin: ObjectRef, key: str, text: str, reason: str) -> Problem:

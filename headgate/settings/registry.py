@@ -121,7 +121,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
             "server": inner and spec.scope is not Scope.LOCATION,
             "location": inner and spec.scope is not Scope.SERVER,
         }
-        return ", ".join(block for block, said in blocks.items() if said) if spec.context is None else spec.context
+        return ", ".join(block for block, used in blocks.items() if used) if spec.context is None else spec.context
 
     @property
     def unit(self) -> str:
@@ -178,28 +178,28 @@ class Registry:
 class Delta:
     """What a block must say because the block around it says otherwise; every other setting reads as ``None``."""
 
-    __slots__ = ("_names", "_said")
+    __slots__ = ("_names", "_values")
 
-    def __init__(self, said: Mapping[str, Any], names: frozenset[str]) -> None:
-        """Hold the *said* values; *names* are all that may be asked for."""
-        self._said = said
+    def __init__(self, values: Mapping[str, Any], names: frozenset[str]) -> None:
+        """Hold the *values* values; *names* are all that may be asked for."""
+        self._values = values
         self._names = names
 
     def __getattr__(self, name: str) -> Any:
         """Return the value to print or ``None`` (AttributeError for a name that no setting has)."""
         if name not in self._names:
             raise AttributeError(name)
-        return self._said.get(name)
+        return self._values.get(name)
 
     def __bool__(self) -> bool:
-        return bool(self._said)
+        return bool(self._values)
 
     def joined(self, other: Delta) -> Delta:
         """Return what either says; where both do, what this one says."""
-        return Delta({**other._said, **self._said}, self._names) if other else self
+        return Delta({**other._values, **self._values}, self._names) if other else self
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Delta) and self._said == other._said
+        return isinstance(other, Delta) and self._values == other._values
 
     def __hash__(self) -> int:
-        return hash(tuple(self._said))
+        return hash(tuple(self._values))

@@ -50,14 +50,14 @@ class ResolverSettings(Settings):
         tuple[str, ...],
         setting(
             "resolver-addresses",
-            "Name servers that nginx asks while it runs for the names of ExternalName Services.",
+            "Name servers that nginx uses at run time for the names of ExternalName Services.",
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=listed(name_server, "addresses of name servers"),
             directive="resolver",
             context="http, stream",
             example="10.96.0.10,[fd00::a]:53",
-            differs="Works on open-source nginx, from 1.27.3; the incumbent wants NGINX Plus.",
+            differs="Works with open-source nginx 1.27.3 or later; the incumbent requires NGINX Plus.",
         ),
     ] = ()
     resolver_ipv6: Annotated[
@@ -76,7 +76,7 @@ class ResolverSettings(Settings):
         Seconds | None,
         setting(
             "resolver-valid",
-            "How long an answer counts, in place of what the name server says.",
+            "How long an answer is cached, instead of its TTL.",
             Scope.SERVER,
             Where.CONFIGMAP,
             requires="resolver-addresses",

@@ -88,7 +88,7 @@ class RoutingSettings(Settings):
             parse=choice("case_sensitive", "case_insensitive", "exact"),
             directive="location",
             context="server",
-            differs="On a master, where it does nothing, it is ignored with a warning.",
+            differs="On a master, where it has no effect, it is ignored with a warning.",
         ),
     ] = None
     rewrites: Annotated[
@@ -101,7 +101,7 @@ class RoutingSettings(Settings):
             parse=listed(rewrite, rewrite.words, ";"),
             directive="proxy_pass",
             example="serviceName=coffee-svc rewrite=/beans/",
-            differs="Where the path is a regular expression it is left out and said, for nginx cannot replace one so.",
+            differs="Ignored with a warning if the path is a regular expression, which nginx cannot replace.",
         ),
     ] = ()
     rewrite_target: Annotated[
@@ -141,8 +141,8 @@ class RoutingSettings(Settings):
             directive="listen",
             context="server",
             example="8080,8888",
-            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason. A host "
-            "that nobody serves there is answered as on the usual ports, and not by the first Ingress of the port.",
+            differs="A port above 65535, a duplicate and a port that Headgate uses are refused. An unknown host "
+            "is answered by the default server, as on the usual ports, not by the first Ingress of the port.",
         ),
     ] = ()
     listen_ports_ssl: Annotated[
@@ -156,7 +156,7 @@ class RoutingSettings(Settings):
             directive="listen",
             context="server",
             example="8443",
-            differs="A port above 65535, one given twice and one of Headgate's own are refused with the reason. A host "
-            "that nobody serves there is answered as on the usual ports, and not by the first Ingress of the port.",
+            differs="A port above 65535, a duplicate and a port that Headgate uses are refused. An unknown host "
+            "is answered by the default server, as on the usual ports, not by the first Ingress of the port.",
         ),
     ] = ()

@@ -101,7 +101,7 @@ class SnippetSettings(Settings):
             directive="",
             context="location",
             example="expires 1h;",
-            differs="One with `add_header` keeps HSTS, which nginx alone would drop there.",
+            differs="A snippet with `add_header` keeps HSTS, which nginx would otherwise remove.",
         ),
     ] = None
     main_template: Annotated[
@@ -115,8 +115,8 @@ class SnippetSettings(Settings):
             directive="",
             context="",
             example='{% extends "builtin/main.conf.j2" %}',
-            differs="The language is Jinja2, whole or block by block; a Go template is answered with how to write it. "
-            "A template that fails leaves the last good one in force.",
+            differs="A Jinja2 template, which replaces the whole file or single blocks; for a Go template the "
+            "error explains how to convert it. If a template fails, the last valid one stays in force.",
         ),
     ] = None
     ingress_template: Annotated[
@@ -130,6 +130,6 @@ class SnippetSettings(Settings):
             directive="",
             context="",
             example='{% extends "builtin/http.conf.j2" %}{% block server_extra %}{% endblock %}',
-            differs="As main-template.",
+            differs="See main-template.",
         ),
     ] = None

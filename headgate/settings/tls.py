@@ -77,8 +77,8 @@ class TlsSettings(Settings):
             parse=ciphers,
             empty=True,
             example="HIGH:!aNULL:!MD5",
-            differs="The annotation is checked and printed as one argument; the incumbent prints it as it stands, "
-            "so that it can hold directives.",
+            differs="The annotation is validated and generated as one argument; the incumbent inserts it unchecked, "
+            "so that it can contain directives.",
         ),
     ] = None
     ssl_prefer_server_ciphers: Annotated[
@@ -87,7 +87,7 @@ class TlsSettings(Settings):
             "ssl-prefer-server-ciphers",
             "Whether the server's order of ciphers counts.",
             Scope.SERVER,
-            differs="A wrong value refuses the Ingress; the incumbent writes a line into its log and uses the default.",
+            differs="An Ingress with an invalid value is refused; the incumbent logs it and uses the default.",
         ),
     ] = False
     ssl_dhparam: Annotated[

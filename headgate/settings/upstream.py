@@ -88,7 +88,7 @@ class UpstreamSettings(Settings):
             directive="least_conn, ip_hash, hash, random",
             context="upstream",
             example="least_conn",
-            differs="The key of a hash must hold a variable; without one every request would go to the same backend.",
+            differs="The key of a hash must contain a variable; otherwise every request would go to the same backend.",
         ),
     ] = Words(("random", "two", "least_conn"))
     keepalive: Annotated[
@@ -100,9 +100,9 @@ class UpstreamSettings(Settings):
             context="upstream",
             unit="connections",
             example="32",
-            differs="In a mergeable set a minion's value holds for its backends, where the incumbent has the master's. "
-            "Where nothing is said nginx's own default holds, which from 1.29.7 is 32 for each location and none "
-            "before; 0 is none with every version.",
+            differs="In a mergeable set the value of a minion applies to its backends, not that of the master "
+            "as in the incumbent. The default is nginx's: 32 for each location from 1.29.7, none before; 0 disables "
+            "it in every version.",
         ),
     ] = None
     max_fails: Annotated[
@@ -142,8 +142,8 @@ class UpstreamSettings(Settings):
             context="upstream",
             unit="bytes",
             example="512k",
-            differs="Where nothing is said, 256k where an upstream has several servers, one that is resolved while "
-            "nginx runs, or max-conns; elsewhere none, for there is nothing to share.",
+            differs="The default is 256k if an upstream has several servers, one that is resolved at run time, or "
+            "max-conns; otherwise no zone, because there is nothing to share.",
         ),
     ] = None
 
@@ -155,7 +155,7 @@ class ServiceSettings(Settings):
         tuple[str, ...],
         setting(
             "ssl-services",
-            "Services that speak HTTPS.",
+            "Services that use HTTPS.",
             Scope.LOCATION,
             Where.ANNOTATION,
             parse=_services,
@@ -167,14 +167,14 @@ class ServiceSettings(Settings):
         tuple[str, ...],
         setting(
             "grpc-services",
-            "Services that speak gRPC; needs http2, and TLS for the host unless nginx is 1.25.1 or newer.",
+            "Services that use gRPC; needs http2, and TLS for the host unless nginx is 1.25.1 or newer.",
             Scope.LOCATION,
             Where.ANNOTATION,
             parse=_services,
             directive="grpc_pass",
             example="greeter-svc",
-            differs="A host without TLS is served too, to clients that begin with HTTP/2 at once; where nginx cannot, "
-            "a warning says so.",
+            differs="A host without TLS is served too, over HTTP/2 with prior knowledge; with an nginx before 1.25.1 a "
+            "warning is reported.",
         ),
     ] = ()
     websocket_services: Annotated[
@@ -193,15 +193,15 @@ class ServiceSettings(Settings):
         tuple[Sticky, ...],
         setting(
             "sticky-cookie-services",
-            "Services whose clients keep their backend, by a cookie.",
+            "Services with session affinity by a cookie.",
             Scope.LOCATION,
             Where.ANNOTATION,
             parse=listed(sticky, sticky.words, ";"),
             directive="sticky",
             context="upstream",
             example="serviceName=coffee-svc srv_id expires=1h path=/",
-            differs="Needs nginx 1.29.6, else it is left out and said. A Service that the Ingress does not use is "
-            "refused; the incumbent does not look.",
+            differs="Needs nginx 1.29.6, otherwise it is ignored with a warning. A Service that the Ingress "
+            "does not use is refused; the incumbent accepts it.",
         ),
         setting(
             "sticky-cookie-services",
@@ -214,7 +214,7 @@ class ServiceSettings(Settings):
             directive="sticky",
             context="upstream",
             example="serviceName=coffee-svc srv_id expires=1h path=/",
-            differs="Works on open-source nginx too, from 1.29.6.",
+            differs="Works with open-source nginx 1.29.6 or later.",
         ),
     ] = ()
     use_cluster_ip: Annotated[

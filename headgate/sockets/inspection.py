@@ -17,7 +17,7 @@ from headgate.uds import Address, AddressError, SocketType, file_type, listening
 
 PROC: Final = Path("/proc")
 MAY_NOT_CONNECT: Final = "this user may not connect; run as root, or as a user with write permission on the socket"
-NOBODY_LISTENS: Final = "nobody listens; its process has ended without removing it: start it again, or remove the file"
+NOBODY_LISTENS: Final = "no process listens; it ended without removing the socket: restart it, or remove the file"
 
 
 class SocketState(enum.Enum):

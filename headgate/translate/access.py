@@ -49,7 +49,7 @@ def warn_of_idle_limits(draft: Draft, place: Place) -> None:
     """Warn of settings that shape a rate limit that is not there."""
     if place.params.limits.limit_req_rate:
         return
-    for name in place.layers[-1].overrides.said:
+    for name in place.layers[-1].overrides.explicit:
         if name in LimitSettings.__struct_fields__:
             words = (f"does nothing without {place.key('limit_req_rate')}", "it has no effect")
             draft.warn(place.origin, place.key(name), "", words)

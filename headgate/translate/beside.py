@@ -44,7 +44,7 @@ def repeated(snippet: Directives) -> tuple[str, ...]:
 
 
 def untouched(env: Environment) -> tuple[Header, ...]:
-    """Return the request headers that nginx sends where nothing is said (ngx_http_proxy_module).
+    """Return the request headers that nginx sends by default (ngx_http_proxy_module).
 
     They stand in a server whose snippet has locations of its own, which are not to be sent ours.
     """

@@ -39,8 +39,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         """The object that speaks here."""
         return self.layers[-1].origin
 
-    def says(self, name: str) -> bool:
-        """Whether that object itself says the field *name*."""
+    def sets(self, name: str) -> bool:
+        """Whether that object itself sets the field *name*."""
         return name in self.layers[-1].overrides
 
     @property
@@ -56,7 +56,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     @property
     def own_response_headers(self) -> tuple[Header, ...] | None:
         """The response headers that the object itself adds, ``None`` where it says nothing of them."""
-        return self.params.headers.add_header if self.says("add_header") else None
+        return self.params.headers.add_header if self.sets("add_header") else None
 
     def key(self, name: str) -> str:
         """Return the key of the field *name* as the user wrote it: in the topmost layer that says it."""

@@ -58,7 +58,7 @@ def printed(headers: tuple[Header, ...], around: tuple[Header, ...]) -> tuple[He
 
 
 def proxy_redirect(params: ConfigParams) -> Words | None:
-    """Return the arguments of ``proxy_redirect``; ``None`` where nothing is said."""
+    """Return the arguments of ``proxy_redirect``; ``None`` if it is not set."""
     proxy = params.proxy
     words = (proxy.proxy_redirect_from, proxy.proxy_redirect_to)
     return Words(word for word in words if word is not None) or None

@@ -173,9 +173,9 @@ def _grpc(draft: Draft, routes: list[Route], host: VirtualHost, tls: Tls | None)
     asking = [route for route in routes if asks_grpc(draft.route(route), route)]
     words = None
     if not draft.env.speaks_grpc:
-        words = 'needs the ConfigMap key http2: "true"', "the Services are asked over HTTP/1.1"
+        words = 'needs the ConfigMap key http2: "true"', "the Services are accessed over HTTP/1.1"
     elif not tls and not draft.env.capabilities.http2_directive:
-        reason = "gRPC clients speak HTTP/2, and nginx before 1.25.1 speaks that over TLS alone"
+        reason = "gRPC needs HTTP/2, which nginx before 1.25.1 supports only over TLS"
         words = f"needs {host.name or 'the host'} in spec.tls: {reason}", "gRPC clients get no answer"
     if words:
         for route in asking:

@@ -32,7 +32,7 @@ def translate_paths(draft: Draft, host: VirtualHost) -> list[LocationPath]:
     """Lay out the paths of *host*, and warn of those that have no effect."""
     found, lost = location_paths(host.routes, _default(host), "" if takes_others(host) else "/")
     for route in lost:
-        words = ("means the same as an earlier path, which holds it", "this one has no effect")
+        words = ("is the same location as an earlier path, which takes precedence", "this one has no effect")
         draft.warn(route.origin, "spec.rules", route.match.path, words)
     return _beside_app_root(draft, host, found) if draft.host(host).params.routing.app_root else found
 
@@ -59,7 +59,7 @@ def _beside_app_root(draft: Draft, host: VirtualHost, found: list[LocationPath])
     """Leave the exact path ``/`` to the redirect of ``app-root``, with a warning."""
     for path in found:
         if (path.modifier, path.path) == ("=", "/") and path.route:
-            words = (f"gives way to {draft.host(host).key('app_root')}, which answers / itself",
+            words = (f"is overridden by {draft.host(host).key('app_root')}, which answers /",
                      "this path has no effect")  # fmt: skip
             draft.warn(path.route.origin, "spec.rules", "/", words)
     return [path for path in found if (path.modifier, path.path) != ("=", "/")]
@@ -146,8 +146,8 @@ def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> De
     """
     around = (draft.params(server.host.handed_down), *([BUILT_IN] if grpc else []))
     own = place.params.delta(*around).joined(restated(place.params, place.location_snippet))
-    said = [name for name in server.repeated if any(name in layer.overrides for layer in place.layers)]
-    return own.joined(place.params.only(said))
+    explicit = [name for name in server.repeated if any(name in layer.overrides for layer in place.layers)]
+    return own.joined(place.params.only(explicit))
 
 
 def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> tuple[Header, ...] | None:
@@ -243,7 +243,7 @@ def _warn_of_services(draft: Draft, place: Place, service: str, *, grpc: bool) -
     """Warn of what settings ask of a Service and do not get."""
     services = place.params.services
     if grpc and service in services.websocket_services:
-        words = (f"gives way to {place.key('grpc_services')} for this Service", "it is left out")
+        words = (f"is overridden by {place.key('grpc_services')} for this Service", "it is left out")
         draft.warn(place.origin, place.key("websocket_services"), service, words)
     if services.sticky_cookie_services and not draft.env.capabilities.sticky:
         words = ("needs nginx 1.29.6 with its sticky module, which this one is not", "clients go to any backend")
@@ -309,7 +309,7 @@ def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: s
         words = (f"cannot replace a path that is a regular expression; use {target}", "it is left out")
         draft.warn(place.origin, rewrites, service, words)
     if place.params.routing.rewrite_target:
-        words = (f"gives way to {rewrites} for this Service", "it is left out")
+        words = (f"is overridden by {rewrites} for this Service", "it is left out")
         draft.warn(place.origin, target, place.params.routing.rewrite_target, words)
 
 

@@ -1,4 +1,4 @@
-"""What is said once: ``nginx.conf``."""
+"""The main file, ``nginx.conf``."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ def _warn_of_protocols(draft: Draft, host: VirtualHost) -> None:
     place, capabilities = draft.host(host), draft.env.capabilities
     if place.server_snippet.has("ssl_protocols") and not capabilities.protocols_by_host:
         version = ".".join(map(str, capabilities.version))
-        words = (f"sets ssl_protocols, which nginx heeds for a single host from 1.29.2 on, and this one is {version}",
-                 "the protocols of the ConfigMap hold")  # fmt: skip
+        words = (f"sets ssl_protocols, which nginx before 1.29.2 ignores for a single host; this is nginx {version}",
+                 "the protocols of the ConfigMap are used")  # fmt: skip
         draft.warn(place.origin, place.key("server_snippets"), "", words)
 
 

@@ -1,4 +1,4 @@
-"""What the binary cannot do although somebody asked for it: it is left out, and said."""
+"""Settings that the binary does not support: they are left out with a warning."""
 
 from __future__ import annotations
 

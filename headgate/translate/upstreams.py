@@ -54,11 +54,11 @@ def warn_of_unshared_limit(draft: Draft, place: Place, upstream: Upstream) -> No
     limit, workers = place.params.upstream.max_conns, draft.env.params.main.worker_processes
     if upstream.zone or not upstream.parameters or not limit or workers == "1":
         return
-    said = any("upstream_zone_size" in layer.overrides for layer in place.layers)
-    size = place.key("upstream_zone_size") if said else "the ConfigMap's upstream-zone-size"
-    reason = f"is counted by each worker for itself while {size} is 0; a size lets them count together"
+    explicit = any("upstream_zone_size" in layer.overrides for layer in place.layers)
+    size = place.key("upstream_zone_size") if explicit else "the ConfigMap's upstream-zone-size"
+    reason = f"is enforced by each worker separately while {size} is 0; set a size to enforce it across workers"
     many = "each worker" if workers == "auto" else f"each of {workers} workers"
-    draft.warn(place.origin, place.key("max_conns"), str(limit), (reason, f"{many} lets so many connections through"))
+    draft.warn(place.origin, place.key("max_conns"), str(limit), (reason, f"{many} allows this many connections"))
 
 
 def _zone(name: str, settings: UpstreamSettings, *, several: bool, resolved: bool) -> Words | None:

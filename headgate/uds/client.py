@@ -138,10 +138,12 @@ def _connect_error(address: Address, kind: SocketType, error: OSError) -> UdsErr
     if isinstance(error, PermissionError):
         return AddressError(f"{address}: this user may not connect; the server's --mode and --group decide who may")
     if address.path is None:
-        return NotListeningError(f"{address}: nobody listens there in this network namespace; start the server first")
+        return NotListeningError(
+            f"{address}: no process listens on it in this network namespace; start the server first"
+        )
     found = file_type(address.path)
     if found == "nothing":
         return NotListeningError(f"{address}: there is no such file; start the server first, or mount its volume here")
     if found != "a socket":
         return AddressError(f"{address}: {found} is there, not a socket")
-    return NotListeningError(f"{address}: nobody listens on this socket, its server is gone; start it again")
+    return NotListeningError(f"{address}: no process listens on this socket; restart its server")

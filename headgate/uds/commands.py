@@ -36,7 +36,7 @@ headgate uds: listen on a Unix socket, send to one, measure them
   headgate uds send --socket PATH MESSAGE    send messages and print the answer to each
   headgate uds bench                         measure Unix sockets against TCP and files on this machine
 
-`headgate uds COMMAND --help` says more.
+`headgate uds COMMAND --help` prints more.
 
 """
 EXAMPLES: Final = """\

@@ -136,7 +136,7 @@ def _host(field: str, rule: IngressRule, seen: set[str]) -> Iterator[Fault]:
     if host and (fault := host_fault(host)):
         yield field, host, fault
     if host in seen:
-        yield field, host, "is there twice; put the paths of one host under one rule"
+        yield field, host, "is defined twice; put the paths of one host under one rule"
     seen.add(host)
 
 
@@ -202,7 +202,7 @@ def _dead(paths: Paths, overrides: Overrides) -> Iterator[Fault]:
             yield (
                 f"{field}.path",
                 escape[0],
-                "cannot match: nginx compares the decoded path; write the character itself",
+                "cannot match: nginx compares the decoded path; write the decoded character",
             )
 
 

@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, TopLevel
-from headgate.k8s import Client, ClusterConfig, Informer, Resources
+from headgate.k8s import (
+    Change,
+    ChangeType,
+    Client,
+    ClusterConfig,
+    Informer,
+    K8sError,
+    Listing,
+    Resources,
+    Unreachable,
+)
 from headgate.k8s.config import User
 from headgate.problems import ObjectRef
 from tests.background import in_background
@@ -516,6 +526,34 @@ async def test_an_outage_is_logged_once_for_all_informers(
             server.put(config_map("menu", tea="1"))
             await eventually(lambda: ingresses.names() == {"cafe"})
             await eventually(lambda: maps.names() == {"menu"})
+    assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"]
+
+
+class FailingSource:
+    """A source whose lists fail with *failures* first; then it is empty, and its watch does not end."""
+
+    def __init__(self, *failures: K8sError) -> None:
+        self._failures = list(failures)
+
+    async def list(self) -> Listing[Ingress]:
+        if self._failures:
+            raise self._failures.pop(0)
+        return Listing("1", {})
+
+    async def watch(self, version: str) -> AsyncIterator[Change[Ingress]]:
+        await asyncio.Event().wait()
+        yield Change(ChangeType.DELETED, version)
+
+
+async def test_a_failure_that_was_logged_is_followed_by_its_end_though_others_logged_the_last_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused, overloaded = Unreachable("connection refused"), Unreachable("503")
+    assert overloaded.outage.tell()
+    informer = RunningInformer(FailingSource(refused, overloaded))
+    with caplog.at_level(logging.INFO, "headgate"):
+        async with in_background(informer.informer.run()):
+            await asyncio.wait_for(informer.informer.synced.wait(), DEADLINE_S)
     assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"]
 
 

@@ -187,7 +187,9 @@ def test_a_bad_snippet_that_a_master_hands_down_is_told_to_the_master_too(
     headgate = serve_manifests(*FLAGS)
     manifests.put(master(location_snippets=BROKEN), minion("other", text="new"))
     wait_refused(headgate, "heir", KEPT)
-    words = 'stands in the locations of Ingress default/heir too, which nginx refuses: unknown directive "nonsense"'
+    words = (
+        'is included in the locations of Ingress default/heir too, which nginx refuses: unknown directive "nonsense"'
+    )
     wait_until(lambda: f"nginx.org/location-snippets: {words}" in last(headgate, "shop")[1])
     wait_until(lambda: bodies(headgate, "/other") == ["new"])
     assert headgate.get(HOST, "/heir").status == 200

@@ -70,7 +70,7 @@ def test_a_config_map_that_no_longer_decodes_stays_in_force_as_it_was(
             event["message"] for event in cluster.events("config", "ConfigMap") if "must be text" in event["message"]
         ]
     )
-    assert message.endswith("put it in quotes (what the ConfigMap decided before stays in force)")
+    assert message.endswith("put it in quotes (the previous settings stay in force)")
     assert headgate.get("cafe.test", "/set").body == "one"
     cluster.put(broken)
     wait_until(lambda: headgate.get("cafe.test", "/set").body == "two")

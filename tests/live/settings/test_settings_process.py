@@ -55,7 +55,7 @@ async def nginx() -> AsyncIterator[ServingNginx]:
         [host("server", server_snippets="if ($arg_away) { return 302 /gone-$from_config_map; }")],
         [host("location", location_snippets="add_header X-Own 1;")],
     )
-    told = ["is counted by each worker for itself while nginx.org/upstream-zone-size is 0"]
+    told = ["is enforced by each worker separately while nginx.org/upstream-zone-size is 0"]
     async with served(objects, "-enable-snippets", problems=told) as running:
         await eventually(lambda: len(running.workers()) == WORKERS)
         yield running

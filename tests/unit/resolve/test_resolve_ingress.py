@@ -198,7 +198,7 @@ def test_a_doubtful_certificate_is_used_and_reported(issuer, key):
     (text,) = texts(lowered)
     assert text == (
         "spec.tls[0].secretName: 'cafe' has a certificate that expired on 2030-06-01 12:00 UTC and is "
-        "refused since; renew it (it is used all the same)"
+        "refused since; renew it (it is used anyway)"
     )
 
 
@@ -251,8 +251,8 @@ def test_a_master_and_its_minions(issuer, key):
     assert [[layer.origin for layer in route.settings] for route in host.routes] == [
         [master.ref, tea.ref], [master.ref, blue.ref]
     ]  # fmt: skip
-    assert [set(layer.overrides.said) for layer in host.handed_down] == [{"proxy_read_timeout"}]
-    assert [set(layer.overrides.said) for layer in host.settings] == [set(said)]
+    assert [set(layer.overrides.explicit) for layer in host.handed_down] == [{"proxy_read_timeout"}]
+    assert [set(layer.overrides.explicit) for layer in host.settings] == [set(said)]
     assert host.routes[0].policies.basic_auth
     assert host.routes[0].policies.basic_auth.error
     assert lowered.references == {

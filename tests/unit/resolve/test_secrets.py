@@ -157,7 +157,7 @@ class TestTls:
     @pytest.mark.parametrize(
         ("make", "reason"),
         [
-            (lambda: rsa.generate_private_key(65537, 1024), "has 1024 bits, and OpenSSL asks for 2048"),
+            (lambda: rsa.generate_private_key(65537, 1024), "has 1024 bits, and OpenSSL requires 2048"),
             (lambda: ec.generate_private_key(ec.SECP256K1()), "curve secp256k1"),
             (lambda: ec.generate_private_key(ec.BrainpoolP256R1()), "curve brainpoolP256r1"),
             (lambda: dsa.generate_private_key(1024), "TLS has no use for"),
@@ -255,7 +255,7 @@ class TestHtpasswd:
             (b"# nobody\n", "empty htpasswd"),
             (b"a:$apr1$x$y\nhunter2\n", "in line 2 of htpasswd no user:hash"),
             (b":$apr1$x$y\n", "no user:hash"),
-            (b"a:hunter2\n", "in line 1 of htpasswd a hash of a form that nginx does not know"),
+            (b"a:hunter2\n", "in line 1 of htpasswd a hash format that nginx does not support"),
             (b"a:\n", "a hash of a form"),
             (b"\xff\xfe:x\n", "a hash of a form"),
             (b"a:$apr1$x$y \n", "a hash of a form"),

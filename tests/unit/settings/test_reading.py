@@ -54,7 +54,7 @@ def test_every_annotation_arrives(key: str, field) -> None:
     if value == "off":
         text, value = "/x", "/x"
     said, problems = read_annotations({key: text, **companions(field, Where.ANNOTATION)}, INGRESS, gates=GATES)
-    assert [problem.effect for problem in problems] == ["it is used all the same"] * field.spec.deprecated
+    assert [problem.effect for problem in problems] == ["it is used anyway"] * field.spec.deprecated
     assert getattr(getattr(overlay(ConfigParams(), said, INGRESS, GATES)[0], field.group), field.name) == value
 
 
@@ -120,7 +120,7 @@ def test_minions_take_only_what_is_inherited() -> None:
         INGRESS,
         Role.MASTER,
     )
-    assert said.part(Scope.INHERITED).said == {"lb_method": Words(("ip_hash",))}
+    assert said.part(Scope.INHERITED).explicit == {"lb_method": Words(("ip_hash",))}
     assert not Overrides().part(Scope.INHERITED)
 
 
@@ -131,7 +131,7 @@ def test_snippets_need_the_flag_on_an_ingress_but_not_in_the_configmap() -> None
     assert problem.refuses
     assert "-enable-snippets" in str(problem)
     permitted, problems = read_annotations(annotation, INGRESS, gates=GATES)
-    assert (permitted.said, problems) == ({"server_snippets": "deny all;"}, [])
+    assert (permitted.explicit, problems) == ({"server_snippets": "deny all;"}, [])
     params, problems = read_configmap(data, CONFIGMAP)
     assert params.snippets.server_snippets == Snippet("deny all;")
     assert problems == []
@@ -186,7 +186,7 @@ def test_the_current_spelling_is_used_over_the_deprecated_one(proper: str) -> No
     said, problems = read_annotations(
         {"nginx.org/ssl-redirect": proper, "ingress.kubernetes.io/ssl-redirect": other}, INGRESS
     )
-    assert said.said == {"ssl_redirect": proper == "true"}
+    assert said.explicit == {"ssl_redirect": proper == "true"}
     assert said.key("ssl_redirect") == "nginx.org/ssl-redirect"
     (problem,) = problems
     assert problem.field == "ingress.kubernetes.io/ssl-redirect"

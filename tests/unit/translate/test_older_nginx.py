@@ -75,7 +75,7 @@ def test_a_location_that_speaks_grpc_keeps_its_errors() -> None:
 def test_grpc_without_tls_is_only_heard_by_a_new_nginx() -> None:
     asked = {"nginx.org/grpc-services": "tea"}
     old, (told, *_) = cluster_with(asked, DEBIAN_12, http2="true")
-    reason = "needs a.test in spec.tls: gRPC clients speak HTTP/2, and nginx before 1.25.1 speaks that over TLS alone"
+    reason = "needs a.test in spec.tls: gRPC needs HTTP/2, which nginx before 1.25.1 supports only over TLS"
     assert f"nginx.org/grpc-services: {reason} (gRPC clients get no answer)" in told
     assert "http2" not in text(old)
     able, (told, *_) = cluster_with(asked, http2="true")
