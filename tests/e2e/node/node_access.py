@@ -57,15 +57,16 @@ elif role == "init":
     pids = [pid for pid in pids if is_first(pid)]
 elif role != "container":
     pids = [pid for pid in pids if read(pid, "cmdline").startswith("nginx: " + role)]
+states = [stat.rpartition(")")[2].split()[0] for pid in pids if (stat := read(pid, "stat"))]
 for pid in pids[:1] if role == "worker" else pids:
     if action == "cut":
         cut(pid)
     elif action != "look":
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, int(action))
-print(json.dumps([read(pid, "stat").rpartition(")")[2].split()[0] for pid in pids if read(pid, "stat")]))
+print(json.dumps(states))
 """
-"""Finds the processes of a container by its cgroup, does something to them, and prints their states (proc(5))."""
+"""Finds the processes of a container by its cgroup, prints their states (proc(5)), and does something to them."""
 RUN = "import os; exec(os.environ['AGENT'])"
 
 
@@ -104,18 +105,19 @@ class NodeAccess:
         return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
     async def signal(self, pod: str, role: Role, number: signal.Signals) -> None:
-        """Send a signal to the processes of *pod* in that role, of the workers to one."""
-        await self._act(pod, role, str(int(number)))
+        """Send a signal to the processes of *pod* in that role, of the workers to one, as soon as there are some."""
+        await eventually(lambda: self._act(pod, role, str(int(number))))
 
     async def cut(self, pod: str) -> None:
-        """End the connections that the first process of *pod* has to the API server."""
-        await self._act(pod, "init", "cut")
+        """End the connections that the first process of *pod* has to the API server, as soon as there is one."""
+        await eventually(lambda: self._act(pod, "init", "cut"))
 
     async def zombies(self, pod: str) -> int:
         """Count the processes of *pod* that have ended and that nobody has asked about."""
         return (await self._act(pod, "container", "look")).count("Z")
 
     async def _act(self, pod: str, role: Role, action: str) -> list[str]:
+        """Return the states of the processes; none where the Pod's status still names a container that has ended."""
         (status,) = (await self._env.cluster.get("Pod", self._env.name, pod))["status"]["containerStatuses"]
         container = status["containerID"].rpartition("/")[2]
         answer = await self._installation.execute(NAME, "python3", "-c", RUN, container, role, action)

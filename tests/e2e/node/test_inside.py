@@ -87,12 +87,12 @@ async def test_files_and_log_are_where_operators_expect_them(serving: Installati
     shop = await cat(f"conf.d/{namespace}-shop.conf")
     assert {"listen 443 ssl;", "http2 on;", "server_name shop.test;"} <= {line.strip() for line in shop.splitlines()}
     assert "BEGIN PRIVATE KEY" in await cat(f"secrets/{namespace}-shop-tls")
-    assert "location /tea" in await cat(f"conf.d/{namespace}-cafe.conf")
+    assert "location /tea" in await cat(f"attached/cafe.test/{namespace}-tea.locations")
     main = {line.strip() for line in (await cat("nginx.conf")).splitlines()}
     assert {'server_tokens "off";', "include /etc/nginx/conf.d/*.conf;"} <= main
     files = (await serving.execute(pod, "ls", "/etc/nginx/conf.d")).split()
-    # A minion is in its master's file; what was refused has none.
-    ours = [f"{namespace}-{name}.conf" for name in ("cafe", "shop", "steady")]
+    # A minion has a file of its own, what was refused has none.
+    ours = [f"{namespace}-{name}.conf" for name in ("cafe", "shop", "steady", "tea")]
     assert [name for name in files if name.startswith(namespace)] == ours
     assert "_default-server.conf" in files
 
@@ -107,7 +107,7 @@ async def test_files_and_log_are_where_operators_expect_them(serving: Installati
     assert (await serving.get("cafe.test", "/tea")).status == 200
     line = f"cafe.test 200 ingress {namespace}/tea echo\n"
     log = await eventually(lambda: serving.log(pod), lambda log: line in log)
-    assert re.match(r"I\d{8} \S+ +1 cli\.py:\d+\] Headgate version=\S+ commit=\S+\n", log)
+    assert re.match(r"I\d{8} \S+ +1 run\.py:\d+\] Headgate version=\S+ commit=\S+\n", log)
     assert PASSWORD not in log
     assert base64.b64encode(PASSWORD.encode()).decode() not in log
 
