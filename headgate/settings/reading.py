@@ -181,7 +181,7 @@ def _pairs(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectR
     redirect, target = proxy.proxy_redirect_from, overrides.key("proxy_redirect_to")
     keyword = redirect in {"off", "default"}
     if redirect and keyword == (target in annotations):
-        reason = f"takes no {target}" if keyword else f"has no effect unless {target} is set too"
+        reason = f"takes no {target}" if keyword else f"is not valid unless {target} is set too"
         yield _refusal(origin, overrides.key("proxy_redirect_from"), str(redirect), reason)
     if twice := set(routing.listen_ports) & set(routing.listen_ports_ssl):
         reason = f"is also among {overrides.key('listen_ports')}, and a port speaks either HTTP or HTTPS"

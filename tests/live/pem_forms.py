@@ -164,11 +164,11 @@ TOLD = {
     "rsa-key-of-an-ec-leaf": Form(CHAIN, private(RSA), "does not belong to its tls.crt"),
     "wrong-order": Form(MIDDLE + LEAF, PRIVATE, "belongs to certificate 2 of tls.crt; put that one first"),
     "dsa": Form(leaf(DSA), private(DSA), "of a kind that TLS has no use for"),
-    "four-dashes": Form(LEAF + MIDDLE[1:], PRIVATE, "stands in no block"),
+    "four-dashes": Form(LEAF + MIDDLE[1:], PRIVATE, "outside of a block"),
     "four-dashes-at-the-end": Form(LEAF + MIDDLE[:-2] + b"\n", PRIVATE, "has no END line"),
-    "other-dashes": Form(LEAF + MIDDLE.replace(b"-----BEGIN", "\u2014BEGIN".encode()), PRIVATE, "stands in no block"),
+    "other-dashes": Form(LEAF + MIDDLE.replace(b"-----BEGIN", "\u2014BEGIN".encode()), PRIVATE, "outside of a block"),
     "cut-short": Form(LEAF + MIDDLE[:-40], PRIVATE, "has no END line"),
-    "end-alone": Form(LEAF + MIDDLE[28:], PRIVATE, "stands in no block"),
+    "end-alone": Form(LEAF + MIDDLE[28:], PRIVATE, "outside of a block"),
     "base64-damaged": Form(LEAF + MIDDLE.replace(b"MII", b"MI*", 1), PRIVATE, "is not base64"),
     "letter-lost": Form(LEAF + MIDDLE.replace(b"MII", b"MI", 1), PRIVATE, "is not base64"),
     "content-damaged": Form(LEAF + block(b"CERTIFICATE", DER[:-9]), PRIVATE, "is no certificate"),
@@ -189,6 +189,6 @@ TOLD = {
     "key-damaged": Form(CHAIN, PRIVATE.replace(b"\n-----END", b"*\n-----END"), "is not base64"),
     "pss-key-of-an-rsa-leaf": Form(leaf(RSA) + MIDDLE, for_pss(RSA), "one is for RSASSA-PSS alone"),
     "rsa-key-of-a-pss-leaf": Form(leaf_for_pss(RSA) + MIDDLE, private(RSA), "one is for RSASSA-PSS alone"),
-    "rsa-wrong-numbers": Form(leaf(RSA), _wrong_numbers(RSA), "whose numbers do not fit together"),
+    "rsa-wrong-numbers": Form(leaf(RSA), _wrong_numbers(RSA), "that is inconsistent and cannot sign"),
 }
 """Clients are refused, and the owner of the Ingress is told why."""

@@ -37,7 +37,7 @@ async def nginx(nginx_binary: str) -> AsyncIterator[ServingNginx]:
     objects = [secret(f"p-{name}", kind="nginx.org/htpasswd", htpasswd=text) for name, text in files.items()]
     objects += [host(name, basic_auth_secret=f"p-{name}") for name in files]
     problems = [words for _, words in TOLD.values()]
-    async with served(objects, binary=nginx_binary, problems=[*problems, "a hash of a form"]) as nginx:
+    async with served(objects, binary=nginx_binary, problems=[*problems, "a hash format"]) as nginx:
         yield nginx
 
 

@@ -44,7 +44,7 @@ def test_other_files_are_listed_with_their_kind(directory: Path) -> None:
     assert result.code == 1
     assert found == [
         ("not a socket", "a regular file has this name"),
-        ("stale", "nobody listens"),
+        ("stale", "no process listens"),
         ("listens", "not a stream socket, so not a container runtime's"),
         ("absent", ""),
     ]

@@ -99,5 +99,5 @@ def test_a_socket_of_a_killed_containerd_is_stale(containerd: Start, directory: 
 
     assert result.code == 1
     assert f"{directory}/{USUAL}: stale" in result.text
-    assert "nobody listens" in result.text
+    assert "no process listens" in result.text
     assert "kubeadm" not in result.text

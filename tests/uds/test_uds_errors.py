@@ -77,7 +77,7 @@ def test_sending_to_a_missing_or_wrong_file_is_an_error(shared: Path, capsys: py
     assert "there is no such file; start the server first" in said(capsys, "send", "--socket", str(path), "x")
     path.write_text("")
     assert "a regular file is there, not a socket" in said(capsys, "send", "--socket", str(path), "x")
-    assert "nobody listens there" in said(capsys, "send", "--socket", f"@{shared}", "x")
+    assert "no process listens on it" in said(capsys, "send", "--socket", f"@{shared}", "x")
 
 
 def test_the_wrong_type_is_named(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAY = "/cafe.Tea/Say"
 DEADLINE_EXCEEDED, UNAVAILABLE = "4", "14"
-UNHEARD = "nginx.org/grpc-services: needs bare.test in spec.tls: gRPC clients speak HTTP/2, and nginx before 1.25.1"
+UNHEARD = "nginx.org/grpc-services: needs bare.test in spec.tls: gRPC needs HTTP/2, which nginx before 1.25.1"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

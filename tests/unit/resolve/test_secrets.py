@@ -105,7 +105,7 @@ class TestTls:
     def test_a_key_is_never_part_of_a_problem(self, issuer, key):
         inside = key_pem(key).splitlines()[1]
         found = secret("kubernetes.io/tls", tls_crt=issuer.issue(key.public_key()), tls_key=inside + b"==\n")
-        assert error(found).startswith("has a tls.key that cannot be read: line 1 is base64 and stands in no block")
+        assert error(found).startswith("has a tls.key that cannot be read: line 1 is base64 outside of a block")
         assert inside.decode() not in error(found)
 
     def test_many_blocks_are_read_in_linear_time(self, issuer, key):
@@ -256,13 +256,13 @@ class TestHtpasswd:
             (b"a:$apr1$x$y\nhunter2\n", "in line 2 of htpasswd no user:hash"),
             (b":$apr1$x$y\n", "no user:hash"),
             (b"a:hunter2\n", "in line 1 of htpasswd a hash format that nginx does not support"),
-            (b"a:\n", "a hash of a form"),
-            (b"\xff\xfe:x\n", "a hash of a form"),
-            (b"a:$apr1$x$y \n", "a hash of a form"),
+            (b"a:\n", "a hash format"),
+            (b"\xff\xfe:x\n", "a hash format"),
+            (b"a:$apr1$x$y \n", "a hash format"),
             (b"# users\n a:$apr1$x$y\n", "in line 2 of htpasswd a space before or behind the name of the user"),
             (b"a :$apr1$x$y\n", "a space before or behind the name of the user"),
             (b"a:{PLAIN}b \n", "a space at the end of the password"),
-            (b"a:$apr1$x$y\x0bb\n", "in line 1 of htpasswd a hash of a form"),
+            (b"a:$apr1$x$y\x0bb\n", "in line 1 of htpasswd a hash format"),
         ],
     )
     def test_lines_that_accept_no_user_are_warned_of_without_repeating_them(self, text, warning):

@@ -163,8 +163,8 @@ def test_a_realm_needs_a_secret() -> None:
 
 @pytest.mark.parametrize(
     ("first", "second", "fault"),
-    [("off", None, ""), ("default", None, ""), ("/a", "/b", ""), ("~^/a", "/b", ""), ("/a", None, "without meaning"),
-     ("off", "/b", "takes no"), ("default", "/b", "takes no"), (None, "/b", "without meaning")],
+    [("off", None, ""), ("default", None, ""), ("/a", "/b", ""), ("~^/a", "/b", ""), ("/a", None, "not valid unless"),
+     ("off", "/b", "takes no"), ("default", "/b", "takes no"), (None, "/b", "not valid unless")],
 )  # fmt: skip
 def test_the_pair_of_proxy_redirect(first: str | None, second: str | None, fault: str) -> None:
     pair = {"nginx.org/proxy-redirect-from": first, "nginx.org/proxy-redirect-to": second}
