@@ -8,8 +8,9 @@ SCRIPT = """#!/bin/sh
 # Says what nginx -t says of a name that does not resolve (ngx_http_upstream_add_server); all else is up to nginx.
 case " $* " in *" -t "*)
     for option in "$@"; do [ "$last" = -c ] && main=$option; last=$option; done
+    conf=${{main%/*}}
     while read -r name; do
-        found=$(grep -Hno "server $name:[0-9]*" "${{main%/*}}"/conf.d/*.conf | head -n 1)
+        found=$(grep -Hno "server $name:[0-9]*" "$conf"/conf.d/*.conf "$conf"/external/*.servers | head -n 1)
         if [ -n "$found" ]; then
             echo "nginx: [emerg] host not found in upstream \\"${{found##*server }}\\" in ${{found%%:server *}}" >&2
             exit 1

@@ -20,6 +20,8 @@ Name = str
 Line = tuple[Name, Words]
 """A directive and its arguments."""
 _NO_PORTS: frozenset[int] = frozenset()
+SERVER_CLAIM = "server "
+"""What the claim to a host begins with."""
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -31,6 +33,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         origin: the object that names it; with ``service`` and ``pods`` (by address), for the labels of metrics.
         external: the Service whose names (``servers``) nginx resolves as it loads its configuration; ``None`` where
             nothing is left to resolve then.
+        included: the file with the server lines, where *external* has one of its own; ``None`` where they stand here.
         parameters: what every server line says after its address (``max_fails=3``).
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
@@ -44,6 +47,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     service: str = ""
     pods: Mapping[str, str] = {}
     external: ObjectRef | None = None
+    included: Quoted | None = None
     parameters: Words = Words()
     method: Words | None = None
     zone: Words | None = None
@@ -235,7 +239,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         within: the server that includes this file; then ``locations`` are all that it holds.
         includes: the files that it does nothing but include, in order.
         follows: as in a File.
-        standby: what holds in place of ``upstreams`` while nginx cannot resolve their names.
+        members: the upstream of which the file is the server lines.
+        standby: what replaces ``members`` while nginx cannot resolve their names.
     """
 
     file: str
@@ -246,7 +251,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     within: Server | None = None
     locations: tuple[Location, ...] = ()
     includes: tuple[Quoted, ...] = ()
-    standby: tuple[Upstream, ...] = ()
+    members: Upstream | None = None
+    standby: Upstream | None = None
     follows: int | None = None
 
     @property
@@ -269,7 +275,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Everything in the file that belongs to one object alone: its names, the hosts it serves, its locations."""
         host = self.within.name if self.within else ""
         return self.names.union(
-            (f"server {server.name}" for server in self.servers),
+            (f"{SERVER_CLAIM}{server.name}" for server in self.servers),
             (f"attached {server.name}" for server in self.servers if server.attached),
             (f"location {host} {found.modifier} {found.path}" for found in self.locations),
         )

@@ -66,7 +66,7 @@ def read(snippet: str | None) -> Directives:
         return NONE
     try:
         found, end = _block(snippet, 0, nested=False)
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return NONE
     return Directives(found) if end == len(snippet) else NONE
 
@@ -136,7 +136,7 @@ def _word(text: str, at: int) -> tuple[str, int]:
             return text[begin:at], at + 1
         elif not quote and text.startswith("${", at):
             at += 2
-            at = text.index("}", at) + 1 if "}" in text[at:] else at
+            at = max(text.find("}", at) + 1, at)
         elif not quote and text[at] in " \t\r\n;{":
             return text[begin:at], at
         else:

@@ -217,7 +217,7 @@ class Informer(Generic[M]):
     async def _rest(self, began: float) -> None:
         """Resume at once, unless watches end as soon as they begin."""
         if time.monotonic() - began >= self.BRIEF:
-            self._failures = 0
+            self._recovered()
             return
         self._failures += 1
         if self._failures > 1:

@@ -76,6 +76,7 @@ class Attempt:
         self._changed = changed(task.wanted, task.good)
         self._suspects = dict.fromkeys(self._changed, Hold.LAST_GOOD)
         """Who may be at fault, and what first stands in for each."""
+        self._version = nginx.version
         self._widened = not nginx.alive
         """Whether unchanged objects are among them: nginx may refuse what it accepted before."""
         if self._widened:
@@ -199,7 +200,8 @@ class Attempt:
     async def _try(self, holds: Holds) -> Failure | None:
         """Write, test, make live; if all that was left out leaves nothing to reload, just put the files back."""
         candidate = compose(self.task.wanted, self.task.good, holds)
-        if self.refused and self._nginx.alive and not plan(self.task.good, candidate).reload:
+        unchanged = self._nginx.alive and self._nginx.version == self._version
+        if self.refused and unchanged and not plan(self.task.good, candidate).reload:
             await self._write(candidate, self._nginx.version)
             return None
         return await self._test(holds) or await self._go_live()

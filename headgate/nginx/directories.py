@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.ir import Layout
-from headgate.ir.layout import ATTACHED_FOLDER, HTTP_FOLDER, STREAM_FOLDER
+from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, STREAM_FOLDER
 from headgate.nginx.errors import LayoutError
 
 USERS: Final = ("nginx", "www-data", "nobody")
@@ -28,7 +28,7 @@ def prepare(layout: Layout) -> None:
             f"{long} is {len(long.encode())} bytes long and no Unix socket can have that name (107 at most);"
             " choose a shorter directory with --prefix"
         )
-    below = (f"{layout.conf}/{folder}" for folder in (HTTP_FOLDER, ATTACHED_FOLDER, STREAM_FOLDER))
+    below = (f"{layout.conf}/{folder}" for folder in (HTTP_FOLDER, ATTACHED_FOLDER, EXTERNAL_FOLDER, STREAM_FOLDER))
     for path in (layout.conf, *below, layout.run, layout.temp, layout.logs):
         _make(Path(path), 0o755)
     _make(Path(layout.secrets), 0o750)

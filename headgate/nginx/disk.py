@@ -22,11 +22,11 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from headgate.ir import File, FileSet
-from headgate.ir.layout import ATTACHED_FOLDER, HTTP_FOLDER, MAIN, SECRETS_FOLDER, STREAM_FOLDER
+from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, MAIN, SECRETS_FOLDER, STREAM_FOLDER
 from headgate.nginx.errors import DiskError
 from headgate.nginx.plan import Plan
 
-FOLDERS: Final = (HTTP_FOLDER, ATTACHED_FOLDER, STREAM_FOLDER, SECRETS_FOLDER)
+FOLDERS: Final = (HTTP_FOLDER, ATTACHED_FOLDER, EXTERNAL_FOLDER, STREAM_FOLDER, SECRETS_FOLDER)
 """Folders in which every file is ours."""
 NEW: Final = ".headgate-new"
 OLD: Final = ".headgate-old"

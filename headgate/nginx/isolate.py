@@ -9,6 +9,7 @@ from typing import Final
 
 from headgate.ir import File, FileSet
 from headgate.ir.apply import NOT_TRIED
+from headgate.ir.http import SERVER_CLAIM
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.nginx.blame import Blame, Cause
 from headgate.nginx.plan import same
@@ -48,15 +49,34 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
             chosen[file.name] = stays
     for file in _last_good(wanted, good, holds):
         chosen[file.name] = file
-    return FileSet(_following(chosen, good))
+    return FileSet((*_without_idle_ports(chosen), *_of_last_good_ports(chosen, wanted, good)))
 
 
-def _following(chosen: Mapping[str, File], good: FileSet) -> Iterator[File]:
-    """Yield *chosen* without files for ports that no server opens, with Headgate's own for those of last good files."""
-    opened = {port for file in chosen.values() for port in file.opens}
-    yield from (file for file in chosen.values() if file.follows is None or file.follows in opened)
-    for file in good.values():
-        if file.origin is None and file.follows in opened and file.name not in chosen:
+def _opened(chosen: Mapping[str, File]) -> set[int]:
+    return {port for file in chosen.values() for port in file.opens}
+
+
+def _without_idle_ports(chosen: Mapping[str, File]) -> Iterator[File]:
+    """Yield *chosen* without the files that follow a port which no other file opens."""
+    opened = _opened(chosen)
+    return (file for file in chosen.values() if file.follows is None or file.follows in opened)
+
+
+def _of_last_good_ports(chosen: Mapping[str, File], wanted: FileSet, good: FileSet) -> Iterator[File]:
+    """Yield the last good files that follow a port which a last good file opens: default servers, and hosts of others.
+
+    Without them the wildcard of a last good file would answer for a host of another object on its earlier port.
+    """
+    opened = _opened(chosen)
+    following = [file for file in good.values() if file.follows in opened and file.name not in chosen]
+    if not following:
+        return
+    own = {(file.origin, port) for file in chosen.values() for port in file.opens}
+    taken = _claimed(wanted, {claim for file in following for claim in file.claims})
+    for file in following:
+        hosts = [claim for claim in file.claims if claim.startswith(SERVER_CLAIM)]
+        held = bool(hosts) and all(taken.get(claim) == {file.origin} for claim in hosts)
+        if file.origin is None or (held and (file.origin, file.follows) not in own):
             yield file
 
 

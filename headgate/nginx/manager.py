@@ -245,7 +245,7 @@ class LocalManager:
     ) -> ApplyResult:
         """Write, test, make live; on failure the last good files are back."""
         before = self._nginx.version
-        self._settled = False
+        settled, self._settled = self._settled, False
         task = Task(
             layout=self._options.layout,
             wanted=wanted,
@@ -273,7 +273,7 @@ class LocalManager:
         elif self._nginx.version != before:
             await self._go_back()
         else:
-            self._settled = True
+            self._settled = settled
         return self._failed(error, failure, passing=passing)
 
     async def _go_back(self) -> None:

@@ -43,6 +43,7 @@ class CommonFiles:
         """
         self._last: dict[str, tuple[object, Renderer, File]] = {}
         self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
+        self._ports_fault: BadTemplate | None = None
         self._of_ports: frozenset[str] = frozenset()
         self.fault: BadTemplate | None = None
         """Why a file was not changed: a template of the user's failed for its new content."""
@@ -82,11 +83,17 @@ class CommonFiles:
         """Return the default servers of the ports that resources open."""
         inputs = env, renderer, listeners
         if self._ports is None or self._ports[0] != inputs:
+            before, self.fault = self.fault, None
             self._ports = inputs, tuple(self._rendered_ports(*inputs))
+            self._ports_fault, self.fault = self.fault, before
+        self.fault = self.fault or self._ports_fault
         return self._ports[1]
 
     def _rendered_ports(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> Iterator[File]:
-        """Render each of them; a new one that the user's template fails for is left out."""
+        """Render each of them; a new one that the user's template fails for with the built-in template.
+
+        Without its default server, a port would answer for unknown hosts by the first Ingress on it.
+        """
         configs = {config.file: config for config in translate_ports(env, listeners)}
         for name in self._of_ports - configs.keys():
             self._last.pop(name, None)
@@ -96,6 +103,7 @@ class CommonFiles:
                 yield self._file(name, config, renderer, partial(renderer.http, config))
             except BadTemplate as error:
                 self.fault = error
+                yield Renderer().http(config)
 
     def _file(self, name: str, inputs: object, renderer: Renderer, render: Callable[[], File]) -> File:
         """Render a file unless its input is unchanged."""

@@ -154,4 +154,5 @@ def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -
 
 
 def _says_anything(config: HttpConfig) -> bool:
-    return bool(config.servers or config.upstreams or config.zones or config.locations or config.includes)
+    blocks = config.servers or config.upstreams or config.zones or config.locations
+    return bool(blocks or config.includes or config.members)

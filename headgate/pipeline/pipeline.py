@@ -93,6 +93,8 @@ class Pipeline:
         self._in_force = self._accepted = ConfigInForce({}, env.params, renderer)
         """What the ConfigMap decides now, and what it decided when nginx last served."""
         self._refused: frozenset[ObjectRef] = frozenset()
+        self._retry: ObjectRef | None = None
+        """The ConfigMap, while keys are left out that nginx may accept another time."""
         self._trial: Generator[Generation, ApplyResult, Ruling] | None = None
         self._aged_at: datetime | None = None
         self._told = ""
@@ -118,7 +120,7 @@ class Pipeline:
             update = self._configuration.update(*self._split(keys))
             generated = self._changed(update) | self._touched(keys) | self._sharing(keys)
         with self._watch.stage("resolve"):
-            self._generate(sorted(generated, key=self._wildcards_first), now)
+            self._generate(sorted(generated, key=self._order), now)
         self._last = Generation(
             files=self._configurator.files(self._secrets.special_files()),
             env=self._configurator.env,
@@ -170,7 +172,7 @@ class Pipeline:
         self._refused = frozenset(result.refused)
         if result.ok:
             self._accepted = self._in_force
-        return Ruling()
+        return Ruling(retry=self._retry)
 
     def _try_config_map(self, first: ApplyResult) -> Generator[Generation, ApplyResult, Ruling]:
         """Try what ``trial.try_config_map`` says, and tell which keys were left out."""
@@ -184,7 +186,8 @@ class Pipeline:
         untried = [change.untried(ref, key, words) for key, words in sorted(found.untried.items())]
         left_out = {problem.field for problem in (*refused, *untried)}
         others = [problem for problem in self._last.config_map or () if problem.field not in left_out]
-        return Ruling(config_map=(*others, *refused, *untried), retry=ref if tried.passing else None)
+        self._retry = ref if tried.passing else None
+        return Ruling(config_map=(*others, *refused, *untried), retry=self._retry)
 
     def _read(self, data: Mapping[str, str]) -> ConfigInForce:
         """Read *data* as the ConfigMap, under the templates that nginx last served under."""
@@ -320,9 +323,12 @@ class Pipeline:
             if known is None or known.wanted != lowered:
                 self._configurator.add_or_update(ref, lowered)
 
-    def _wildcards_first(self, ref: ObjectRef) -> tuple[bool, ObjectRef]:
-        """Order resources so that hosts which a wildcard covers are generated once."""
-        return not any(host.startswith("*.") for host in self._configuration.resources[ref].hosts), ref
+    def _order(self, ref: ObjectRef) -> tuple[bool, bool, ObjectRef]:
+        """Order resources: those that lose hosts first, whose names others need; then wildcards, which cover others."""
+        hosts = self._configuration.resources[ref].hosts
+        known = self._configurator.get(ref)
+        before = known.served.listeners if known and known.served else {}
+        return before.keys() <= set(hosts), not any(host.startswith("*.") for host in hosts), ref
 
     def _release(self, targets: frozenset[ObjectRef]) -> None:
         for target in targets:
@@ -341,6 +347,7 @@ class Pipeline:
         ref = self._config_map
         if ref is None or ref not in keys:
             return None
+        self._retry = None
         if broken := self._objects.undecodable.get(ref):
             return (structs.replace(broken.problem, effect="the previous settings stay in force"),)
         found = self._objects.of(ConfigMap).get(ref)

@@ -116,7 +116,7 @@ class Renderer:
     def _standby(self, config: HttpConfig) -> bytes | None:
         """Render the replacement of a file that nginx refuses; one that a server includes must exist."""
         if config.standby:
-            return self._render(HTTP, {"config": structs.replace(config, upstreams=config.standby)})
+            return self._render(HTTP, {"config": structs.replace(config, members=config.standby)})
         return LEFT_OUT if config.within else None
 
     def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:

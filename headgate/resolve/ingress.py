@@ -106,7 +106,7 @@ class _Contribution:
         self._ingress = valid.ingress
         self._held = held
         self._values = valid.overrides.values
-        self._hosts = hosts
+        self._paths = self._by_host(frozenset(hosts))
         self._endpoints = self._find_endpoints(search)
         self.certificates = _Certificates(search, valid)
         self.policies = Policies(self._passwords(search))
@@ -120,7 +120,7 @@ class _Contribution:
     def routes(self, host: str) -> Iterator[Route]:
         """Yield the routes of *host*, in the order of the paths."""
         regex = PathRegex(self._values.routing.path_regex) if self._values.routing.path_regex else None
-        for field, path in self._paths((host,)):
+        for field, path in self._paths.get(host, ()):
             yield Route(
                 match=Match(path.path or "/", PathType(path.path_type or PathType.SPECIFIC), regex),
                 action=Forward((self._backend(path.backend),)),
@@ -134,18 +134,22 @@ class _Contribution:
     def _spec(self) -> IngressSpec:
         return self._ingress.spec or IngressSpec()
 
-    def _paths(self, hosts: tuple[str, ...]) -> Iterator[tuple[str, HTTPIngressPath]]:
-        """Yield the paths of *hosts* that are held, with their fields."""
+    def _by_host(self, hosts: frozenset[str]) -> Mapping[str, list[tuple[str, HTTPIngressPath]]]:
+        """Return the paths of each of *hosts* that are held, with their fields."""
+        found: dict[str, list[tuple[str, HTTPIngressPath]]] = {}
         for i, rule in enumerate(self._spec.rules or ()):
-            for j, path in enumerate((rule.http and rule.http.paths) or ()):
-                if (rule.host or "") in hosts and (self._held is None or j in self._held):
-                    yield f"spec.rules[{i}].http.paths[{j}]", path
+            host = rule.host or ""
+            for j, path in enumerate((rule.http and rule.http.paths) or ()) if host in hosts else ():
+                if self._held is None or j in self._held:
+                    found.setdefault(host, []).append((f"spec.rules[{i}].http.paths[{j}]", path))
+        return found
 
     def _backends(self) -> Iterator[tuple[str, IngressBackend]]:
         if self._spec.default_backend and self._held is None:  # a minion's belongs to its master
             yield "spec.defaultBackend", self._spec.default_backend
-        for field, path in self._paths(self._hosts):
-            yield f"{field}.backend", path.backend
+        for paths in self._paths.values():
+            for field, path in paths:
+                yield f"{field}.backend", path.backend
 
     def _find_endpoints(self, search: Search) -> Mapping[ServicePort, Endpoints]:
         found: dict[ServicePort, Endpoints] = {}
@@ -172,9 +176,11 @@ class _Certificates:
 
     def __init__(self, search: Search, valid: ValidIngress) -> None:
         self._wildcard = search.wildcard
+        self._of_host: dict[str, IngressTLS] = {}
         self._secrets: dict[str, SecretReference] = {}
-        self._entries: tuple[IngressTLS, ...] = (valid.ingress.spec and valid.ingress.spec.tls) or ()
-        for i, tls in enumerate(self._entries):
+        for i, tls in enumerate((valid.ingress.spec and valid.ingress.spec.tls) or ()):
+            for host in tls.hosts or ():
+                self._of_host.setdefault(host, tls)
             hosts = ", ".join(tls.hosts or ()) or "its hosts"
             field, effect = f"spec.tls[{i}].secretName", UNENCRYPTED.format(hosts=hosts)
             if not tls.secret_name:
@@ -185,7 +191,7 @@ class _Certificates:
 
     def tls(self, host: str) -> Tls | None:
         """Return how *host* speaks TLS: by the first entry that names it."""
-        entry = next((tls for tls in self._entries if host in (tls.hosts or ())), None)
+        entry = self._of_host.get(host)
         if entry is None:
             return None
         secret = self._secrets.get(entry.secret_name) if entry.secret_name else self._wildcard

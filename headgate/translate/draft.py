@@ -78,7 +78,7 @@ class Draft:
         self.upstreams: dict[str, Upstream] = {}
         self.zones: dict[str, LimitZone] = {}
         self.certificates: list[Certificate] = []
-        self.problems: list[Problem] = []
+        self.problems: dict[Problem, None] = {}
         self.resource_variables = env.resource_variables
         self._names: dict[str, UpstreamKey] = {}
         self._files: dict[str, ObjectRef] = {}
@@ -95,7 +95,7 @@ class Draft:
             return self._last.params
         if layers not in self._params:
             self._params[layers], problems = layered(layers[-1:], self._below(layers), self.env.gates)
-            self.problems += (problem for problem in problems if problem not in self.problems)
+            self.problems.update(dict.fromkeys(problems))
         return self._params[layers]
 
     def host(self, host: VirtualHost) -> Place:
@@ -127,9 +127,7 @@ class Draft:
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
         """Note a Problem, once however many locations have it; *words* are the reason and the effect."""
-        problem = Problem(origin, field, value, *words)
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems.setdefault(Problem(origin, field, value, *words))
 
     def _below(self, layers: Layers) -> ConfigParams:
         return self.params(layers[:-1]) if len(layers) > 1 else self.env.params

@@ -31,7 +31,7 @@ def config_files(
     """
     holder = (*(server for host, server in servers.items() if host), *unserved)
     upstreams = [draft.upstreams[name] for name in sorted(draft.upstreams)]
-    shares = _by_origin(upstream for upstream in upstreams if not upstream.external)
+    shares = _by_origin(upstreams)
     zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
     files = {member: naming.config_file(member, draft.suffix(member)) for member in table.members}
     for member, file in files.items():
@@ -66,10 +66,10 @@ def _attached(draft: Draft, table: RouteTable, host: str, server: Server) -> Ite
 
 
 def _external(draft: Draft, upstream: Upstream, service: ObjectRef) -> HttpConfig:
-    """Return the file of an upstream with names that nginx resolves as it loads, which may fail at any time."""
+    """Return the file of the servers whose names nginx resolves as it loads, which may fail at any time."""
     standby = unreachable(upstream.name, upstream.origin, upstream.service, draft.env)
     file = naming.external_file(service, upstream.name)
-    return HttpConfig(file=file, origin=service, upstreams=(upstream,), standby=(standby,))
+    return HttpConfig(file=file, origin=service, members=upstream, standby=standby)
 
 
 def _by_origin(found: Iterable[P]) -> Mapping[ObjectRef | None, list[P]]:

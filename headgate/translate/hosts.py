@@ -140,7 +140,9 @@ def _context(
 
 def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
-    if context.error_page or any(location.error_page for location in locations):
+    # A master's is there whatever its minions ask for: its file must not depend on them.
+    offered = takes_others(context.host) and context.host.default is not None
+    if offered or context.error_page or any(location.error_page for location in locations):
         locations.append(error_location(draft, context.host))
     return tuple(locations)
 

@@ -93,8 +93,16 @@ class ServerContext(msgspec.Struct, frozen=True):
 def translate_location(draft: Draft, server: ServerContext, path: LocationPath) -> Location:
     """Translate one path of *server*."""
     spelled = path.path if _PLAIN.fullmatch(path.path) and not path.modifier.startswith("~") else Quoted(path.path)
+    cause = path.cause if path.cause != server.host.origin else None
     if path.route is None:
-        return Location(path=spelled, modifier=path.modifier, answer=NOT_FOUND, own=NOTHING, guarded=server.guarded)
+        return Location(
+            path=spelled,
+            modifier=path.modifier,
+            origin=cause,
+            answer=NOT_FOUND,
+            own=NOTHING,
+            guarded=server.guarded,
+        )
     host, route = server.host, path.route
     place = draft.route(route)
     grpc = asks_grpc(place, route) and draft.env.speaks_grpc
@@ -107,8 +115,10 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     alike = id(place), grpc, websocket
     if alike not in server.shared:
         server.shared[alike] = _shared(draft, server, place, grpc=grpc, websocket=websocket)
+    shared = server.shared[alike]
     return structs.replace(
-        server.shared[alike],
+        shared,
+        origin=cause or shared.origin,
         path=spelled,
         modifier=path.modifier,
         backend=backend,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from headgate.ir.layout import ATTACHED_FOLDER, HTTP_FOLDER, SECRETS_FOLDER
+from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, SECRETS_FOLDER
 from headgate.problems import ObjectRef
 from headgate.settings import Quoted, Size
 
@@ -49,9 +49,9 @@ def includes_file(host: str) -> str:
 
 
 def external_file(service: ObjectRef, upstream: str) -> str:
-    """Return the file of an upstream of an ExternalName: ``conf.d/<ns>-<service>@<upstream>.conf``."""
+    """Return the file of an ExternalName in an upstream: ``external/<ns>-<service>@<upstream>.servers``."""
     name = f"{service.namespace}-{service.name}@{upstream}"
-    return f"{HTTP_FOLDER}/{_short(name, name)}.conf"
+    return f"{EXTERNAL_FOLDER}/{_short(name, name)}.servers"
 
 
 def mask(conf: str, file: str) -> Quoted:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from headgate.problems import ObjectRef
 from headgate.routes import PathRegex, PathType, Route
 
 Key = tuple[str, str]
@@ -26,11 +27,19 @@ _RANK = {PathType.EXACT: 0, PathType.PREFIX: 1, PathType.SPECIFIC: 2}
 
 
 class LocationPath(msgspec.Struct, frozen=True, gc=False):
-    """A location to be: ``route`` answers it, or nobody (404)."""
+    """A location to be.
+
+    Attributes:
+        modifier: empty, ``=``, ``~`` or ``~*``.
+        path: the path, or the regular expression.
+        route: what answers it, ``None`` for 404.
+        cause: the object because of whose route there is the location at all, where that is not the one of *route*.
+    """
 
     modifier: str
     path: str
     route: Route | None
+    cause: ObjectRef | None = None
 
 
 def location_paths(
@@ -56,13 +65,18 @@ def location_paths(
             lost.append(route)
         for key in keys:
             found.setdefault(key, route)
+    prefixes = _Prefixes(ordered)
+    causes: dict[Key, ObjectRef] = {}
     for route in ordered:
         match = route.match
         bare = match.path.rstrip("/")
         if match.type is PathType.EXACT and not match.regex and match.path.endswith("/") and bare:
-            found.setdefault(("=", bare), _best(bare, ordered) or default)
+            best, key = prefixes.best(bare), ("=", bare)
+            if best is None and key not in found:
+                causes[key] = route.origin
+            found.setdefault(key, best or default)
     found.setdefault(("", rest), default)
-    return [LocationPath(modifier, path, route) for (modifier, path), route in found.items()], lost
+    return [LocationPath(*key, route, causes.get(key)) for key, route in found.items()], lost
 
 
 def _rank(route: Route) -> int:
@@ -82,13 +96,23 @@ def _keys(route: Route) -> tuple[Key, ...]:
     return (("", match.path),)
 
 
-def _best(path: str, routes: Iterable[Route]) -> Route | None:
-    """Return the route that answers *path* if its own location is left out of account."""
-    fitting = [route for route in routes if not route.match.regex and _covers(route, path)]
-    return max(fitting, key=lambda route: len(route.match.path.rstrip("/")), default=None)
+class _Prefixes:
+    """The routes that are no regular expressions and match by prefix, by path: of two with the same the first."""
 
+    def __init__(self, ordered: Iterable[Route]) -> None:
+        self._of_elements: dict[str, tuple[int, Route]] = {}
+        self._of_text: dict[str, tuple[int, Route]] = {}
+        for i, route in enumerate(ordered):
+            if route.match.regex is None and route.match.type is PathType.PREFIX:
+                self._of_elements.setdefault(route.match.path.rstrip("/"), (i, route))
+            elif route.match.regex is None and route.match.type is not PathType.EXACT:
+                self._of_text.setdefault(route.match.path, (i, route))
 
-def _covers(route: Route, path: str) -> bool:
-    if route.match.type is PathType.PREFIX:
-        return f"{path}/".startswith(f"{route.match.path.rstrip('/')}/")
-    return route.match.type is not PathType.EXACT and path.startswith(route.match.path)
+    def best(self, path: str) -> Route | None:
+        """Return the route that answers *path*, which does not end with a slash, without a location of its own."""
+        beginnings = [path[:end] for end in range(len(path) + 1)]
+        elements = (text for text in beginnings if len(text) == len(path) or path[len(text)] == "/")
+        fitting = [self._of_elements[text] for text in elements if text in self._of_elements]
+        fitting += [self._of_text[text] for text in beginnings if text in self._of_text]
+        longest = max(fitting, key=lambda found: (len(found[1].match.path.rstrip("/")), -found[0]), default=None)
+        return longest[1] if longest else None

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
 from headgate.ir.http import HttpConfig, Location, Server, Tls
+from headgate.ir.snippets import Directives, read
 from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Words
 from headgate.translate import naming
@@ -19,7 +20,8 @@ from headgate.translate.environment import Environment
 from headgate.translate.listens import http2, listeners, listens
 from headgate.translate.locations import health, server_variables
 
-_DEFAULT_LISTEN = re.compile(r"\blisten\s+(?:\*:|0\.0\.0\.0:|\[::\]:)?(\d+)\s[^;]*\bdefault(?:_server)?\b")
+_DEFAULT = frozenset({"default", "default_server"})
+_ANY_IPV4 = re.compile(r"(?:\*:|0\.0\.0\.0:)")
 
 
 def translate_default_server(env: Environment) -> HttpConfig:
@@ -31,17 +33,25 @@ def translate_default_server(env: Environment) -> HttpConfig:
 def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[HttpConfig]:
     """Translate the default server of each further port among *found*, in order.
 
-    A port on which anybody speaks TLS speaks TLS for everybody, as nginx has it. One that has a default server in the
-    http-snippets gets none here.
+    A port on which one server uses TLS uses TLS for all of them (nginx). Addresses that have a default server in the
+    http-snippets get none here.
     """
-    taken = {env.http_port, env.https_port, *map(int, _DEFAULT_LISTEN.findall(env.params.snippets.http_snippets or ""))}
-    ports = {listener.port for listener in found} - taken
+    taken = _default_addresses(read(env.params.snippets.http_snippets))
+    ports = {listener.port for listener in found} - {env.http_port, env.https_port}
     secure = {listener.port for listener in found if listener.tls}
     for port in sorted(ports):
         tls = port in secure
-        lines = listens(env, () if tls else (port,), (port,) if tls else (), default=True)
-        server = _default_server(env, lines, tls=tls)
-        yield HttpConfig(file=naming.port_file(port), origin=None, servers=(server,), follows=port)
+        every = listens(env, () if tls else (port,), (port,) if tls else (), default=True)
+        if lines := tuple(line for line in every if line[0] not in taken):
+            server = _default_server(env, lines, tls=tls)
+            yield HttpConfig(file=naming.port_file(port), origin=None, servers=(server,), follows=port)
+
+
+def _default_addresses(snippet: Directives) -> frozenset[str]:
+    """Return the addresses for which a server in *snippet* is the default: ``8080``, ``[::]:8080``."""
+    inner = (found for server in snippet.named("server") for found in server.block or ())
+    lines = (found.arguments for found in inner if found.name == "listen" and found.arguments)
+    return frozenset(_ANY_IPV4.sub("", address) for address, *flags in lines if not _DEFAULT.isdisjoint(flags))
 
 
 def translate_unserved(

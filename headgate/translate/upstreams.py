@@ -6,8 +6,9 @@ from headgate.ir.http import Upstream
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
 from headgate.routes import Backend
-from headgate.settings import ConfigParams, Size, Words
+from headgate.settings import ConfigParams, Quoted, Size, Words
 from headgate.settings.upstream import UpstreamSettings
+from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 
@@ -23,13 +24,16 @@ def translate_upstream(
     if not endpoints.servers:
         return unreachable(name, origin, service, env)
     resolved = endpoints.named and env.resolves
+    external = ObjectRef("Service", backend.namespace, service) if endpoints.named and not resolved else None
+    included = Quoted(f"{env.layout.conf}/{naming.external_file(external, name)}") if external else None
     return Upstream(
         name=name,
         servers=endpoints.servers,
         origin=origin,
         service=service,
         pods=endpoints.pods,
-        external=ObjectRef("Service", backend.namespace, service) if endpoints.named and not resolved else None,
+        external=external,
+        included=included,
         parameters=_parameters(params, resolved=resolved),
         method=settings.lb_method,
         zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),

@@ -181,7 +181,7 @@ def _tls(spec: IngressSpec) -> Iterator[Fault]:
 
 def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
     """Find what is well formed and does nothing."""
-    served = hosts(spec)
+    served = frozenset(hosts(spec))
     for i, tls in enumerate(spec.tls or ()):
         if not tls.hosts:
             yield f"spec.tls[{i}].hosts", "", "is empty, and a certificate is only used for the hosts it is given"

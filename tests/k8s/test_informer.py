@@ -561,3 +561,22 @@ async def test_cancelling_closes_the_watch(server: ApiServer, client: Client) ->
     async with running_informer(client):
         await watched(server)
     await eventually(lambda: not server.watching("ingresses"))
+
+
+async def test_a_watch_that_works_without_events_ends_a_failure(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "headgate"):
+        async with running_informer(client) as informer:
+            informer.informer.BRIEF = 0.0
+            for _ in range(2):
+                await watched(server)
+                pauses = len(informer.pauses)
+                server.fail("GET", "ingresses", status=503, times=1_000_000)
+                server.cut_watches()
+                await eventually(lambda pauses=pauses: len(informer.pauses) > pauses)
+                server.mend()
+                await watched(server)
+                server.cut_watches()
+            await eventually(lambda: len(caplog.records) == 4)
+    assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"] * 2

@@ -96,6 +96,16 @@ def test_a_name_that_no_longer_resolves_holds_back_no_change(
     wait_until(lambda: statuses(headgate) == (200, 200))
 
 
+def test_what_one_ingress_asks_of_its_upstream_does_not_concern_others_with_the_same_service(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, names: UnresolvedNames, tea: int
+) -> None:
+    manifests.put(external("localhost"), site("site", tea, lb_method="hash $nosuch"), site("twin", tea))
+    headgate = serve_manifests(nginx=str(names.program))
+    assert statuses(headgate, "twin.test") == (200, 200)
+    wait_until(lambda: 'unknown "nosuch" variable' in last(headgate)[1])
+    assert last(headgate, "twin")[0] == "AddedOrUpdated"
+
+
 def test_an_earlier_name_goes_on_while_the_new_one_does_not_resolve(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, names: UnresolvedNames, tea: int
 ) -> None:

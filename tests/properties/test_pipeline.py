@@ -17,6 +17,9 @@ from tests.simulated_cluster import SimulatedCluster
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
 
+CONFIGURATION = (".conf", ".locations", ".servers")
+"""How the names of files in nginx's language end."""
+
 
 def reported(cluster: SimulatedCluster) -> dict[ObjectRef, str]:
     """Return what the owner of every Ingress was told last."""
@@ -48,7 +51,7 @@ def test_order_within_a_batch_makes_no_difference(objects: list[TopLevel], rando
 @given(st.lists(OBJECTS, max_size=10))
 def test_every_file_is_well_formed(objects: list[TopLevel]) -> None:
     for name, text in processed_at_once(objects).texts().items():
-        if name.endswith(".conf"):
+        if name.endswith(CONFIGURATION):
             directives(text.decode())
 
 
@@ -68,7 +71,7 @@ def names_by_address(found: list[Directive]) -> Iterator[tuple[str, str]]:
 @given(st.lists(OBJECTS, max_size=10))
 def test_names_that_must_be_unique_are(objects: list[TopLevel]) -> None:
     files = processed_at_once(objects).texts()
-    found = [at for name, text in files.items() if name.endswith(".conf") for at in directives(text.decode())]
+    found = [at for name, text in files.items() if name.endswith(CONFIGURATION) for at in directives(text.decode())]
     upstreams = [at.arguments[0] for at in found if at.name == "upstream"]
     assert len(set(upstreams)) == len(upstreams)
     named = {at.arguments[0].split("//")[1].split("/")[0] for at in found if at.name in {"proxy_pass", "grpc_pass"}}

@@ -1,5 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from headgate.api import Ingress
 from headgate.ir import File, FileSet
@@ -122,6 +123,7 @@ def test_holding_no_object_changes_nothing(wanted: FileSet, good: FileSet) -> No
 
 
 FIRST, SECOND = ORIGINS
+THIRD = Ingress.KIND.ref("default", "c")
 DEFAULT = "conf.d/_default-server.conf"
 
 
@@ -211,3 +213,18 @@ def test_only_objects_with_files_are_suspects() -> None:
     wanted = FileSet([owned("b", b"1", SECOND), default_server(b"own")])
     assert list(changed(wanted, good)) == [SECOND]
     assert [file.origin for file in gone(wanted, good).values()] == [FIRST]
+
+
+def test_last_good_files_of_a_wildcard_do_not_answer_for_hosts_of_others() -> None:
+    host = frozenset({"server b.test"})
+    beside = structs.replace(following("b@8080", 8080, SECOND), claims=host)
+    good = FileSet([opening("a", 8080, FIRST), structs.replace(opening("b", 80, SECOND), claims=host), beside])
+    own = structs.replace(opening("b", 80, SECOND), claims=host)
+    wanted = FileSet([opening("a", 9090, FIRST), own, structs.replace(following("b@9090", 9090, SECOND), claims=host)])
+    assert set(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {
+        f"conf.d/{name}.conf" for name in ("a", "b", "b@8080")
+    }
+    served = FileSet([opening("a", 9090, FIRST), structs.replace(own, opens=frozenset({80, 8080}))])
+    assert set(compose(served, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/a.conf", "conf.d/b.conf"}
+    moved = FileSet([opening("a", 9090, FIRST), structs.replace(opening("c", 80, THIRD), claims=host)])
+    assert set(compose(moved, good, {FIRST: Hold.LAST_GOOD})) == {"conf.d/a.conf", "conf.d/c.conf"}

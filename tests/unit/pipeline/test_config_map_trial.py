@@ -271,6 +271,8 @@ def test_what_nginx_may_accept_later_is_worth_another_try() -> None:
     again, ruling = cluster.batch(data)
     assert (again, ruling.retry) == (said, CONFIG_MAP)
     assert len(cluster.served) == 2, "one key is not searched for"
+    _, ruling = cluster.batch(ingress("tea"))
+    assert ruling.retry == CONFIG_MAP, "another batch does not end the wait"
     cluster.nginx = against()
     assert cluster.batch(data) == ([], Ruling())
 

@@ -292,3 +292,49 @@ def test_stores_may_change_while_a_batch_is_worked_on() -> None:
 def _put(number: int) -> tuple[ObjectRef, Ingress]:
     item = ingress(f"i{number}")
     return item.ref, item
+
+
+def hosted(name: str, host: str, role: str = "master", path: str = "", **annotations: str) -> Ingress:
+    """Return a part of a mergeable set for *host*, with the path of a minion."""
+    item = member(name, role)
+    rule = {"host": host, "http": {"paths": []}}
+    if path:
+        backend = {"service": {"name": name, "port": {"number": 80}}}
+        rule = {"host": host, "http": {"paths": [{"path": path, "pathType": "Exact", "backend": backend}]}}
+    keys = {**item.annotations, **{f"nginx.org/{key.replace('_', '-')}": text for key, text in annotations.items()}}
+    metadata = {"namespace": "default", "name": name, "annotations": keys, "creationTimestamp": CREATED[name]}
+    spec: dict[str, Any] = {"ingressClassName": "nginx", "rules": [rule]}
+    if role == "master":
+        spec["defaultBackend"] = {"service": {"name": "rest", "port": {"number": 80}}}
+    return Ingress.convert({"metadata": metadata, "spec": spec})
+
+
+CREATED = {name: f"202{i}-01-01T00:00:00Z" for i, name in enumerate(("z", "a", "m"))}
+
+
+def test_names_are_plain_where_a_host_moves_to_a_master_that_is_generated_earlier() -> None:
+    runner = Runner()
+    runner.take(hosted("z", "h.test"), hosted("a", "h.test"), hosted("m", "h.test", "minion", "/m"))
+    moved = runner.take(hosted("z", "other.test"))
+    at_once = Runner().take(hosted("z", "other.test"), hosted("a", "h.test"), hosted("m", "h.test", "minion", "/m"))
+    assert (set(moved.files), set(moved.upstreams)) == (set(at_once.files), set(at_once.upstreams))
+
+
+def test_the_file_of_a_master_does_not_depend_on_the_paths_and_errors_of_its_minions() -> None:
+    alone = Runner().take(hosted("a", "h.test"))
+    minion = hosted("m", "h.test", "minion", "/m/", custom_http_errors="404")
+    both = Runner().take(hosted("a", "h.test"), minion)
+    assert text(both, "a") == text(alone, "a")
+    assert "location = /m {" in both.files["attached/h.test/default-m.locations"].data.decode()
+
+
+def test_a_port_whose_default_server_the_users_template_fails_for_has_the_built_in_one() -> None:
+    """Else an unknown host would reach the first Ingress of the port."""
+    fails = "{% if config.follows %}{{ 1 // 0 }}{% endif %}" + BUILT_IN
+    runner = Runner()
+    runner.take(config_map(ingress_template=fails))
+    opened = runner.take(ingress("cafe", listen_ports="8087"))
+    assert "listen 8087 default_server;" in opened.files["conf.d/_listen-8087.conf"].data.decode()
+    assert [problem.field for problem in opened.config_map or ()] == ["ingress-template"]
+    again = runner.take(config_map(ingress_template=fails))
+    assert [problem.field for problem in again.config_map or ()] == ["ingress-template"]

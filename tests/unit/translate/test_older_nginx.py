@@ -51,7 +51,9 @@ def test_sticky_cookies_need_a_new_nginx() -> None:
 
 def test_names_are_resolved_at_each_reload_by_an_old_nginx() -> None:
     old, told = cluster_with({}, DEBIAN_12, external="tea.example.org", resolver_addresses="10.96.0.10")
-    assert "    server tea.example.org:80;\n" in text(old, "shop-tea@shop-cafe-a.test-tea-80")
+    file = "external/shop-tea@shop-cafe-a.test-tea-80.servers"
+    assert "server tea.example.org:80;\n" in old.files[file].data.decode()
+    assert f"    include /etc/nginx/{file};\n" in text(old)
     reason = "resolver-addresses: needs nginx 1.27.3, and this one is 1.22.1"
     assert told[1:] == [f"{reason} (ExternalName Services are resolved at each reload)"]
     able, told = cluster_with({}, external="tea.example.org", resolver_addresses="10.96.0.10")
