@@ -98,7 +98,3 @@ class FileSet(Mapping[str, File]):
     def items(self) -> ItemsView[str, File]:
         """Names and files in order of names."""
         return self._files.items()
-
-    def of(self, origin: ObjectRef) -> tuple[File, ...]:
-        """Return the files that *origin* caused."""
-        return tuple(file for file in self._files.values() if file.origin == origin)

@@ -27,11 +27,6 @@ class Batch(msgspec.Struct, frozen=True):
     keys: tuple[ObjectRef, ...]
     waited: dict[ObjectRef, float]
 
-    @property
-    def oldest(self) -> float:
-        """Seconds that the first key waited; 0 for an empty batch."""
-        return max(self.waited.values(), default=0.0)
-
 
 class WorkQueue:
     """A set of keys, each with the time from which it is ready.

@@ -24,7 +24,7 @@ class ConfigInForce(msgspec.Struct, frozen=True):
     """What a ConfigMap decides.
 
     Attributes:
-        data: its keys, without templates that fail.
+        data: its keys, without templates that fail for some resource.
         params: the common settings.
         renderer: the templates.
         problems: what is wrong with its keys.

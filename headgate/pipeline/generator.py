@@ -37,6 +37,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         names: the names that must be unique in all of nginx.
         salt: the end of its names, where its plain names belong to another resource.
         listeners: where each of its hosts is served.
+        references: the Services and Secrets that its files need.
     """
 
     table: RouteTable
@@ -47,6 +48,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     names: frozenset[str] = frozenset()
     salt: str = ""
     listeners: Mapping[str, frozenset[Listener]] = {}
+    references: frozenset[ObjectRef] = frozenset()
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -142,6 +144,7 @@ def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ..
         names=translated.names,
         salt=suffix,
         listeners=translated.listeners,
+        references=wanted.references,
     )
 
 

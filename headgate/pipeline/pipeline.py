@@ -318,10 +318,13 @@ class Pipeline:
             resource = self._configuration.resources[ref]
             kind = self._kinds[type(resource.candidate.item)]
             lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
-            self._release(self._references.set(ref, lowered.references))
             known = self._configurator.get(ref)
             if known is None or known.wanted != lowered:
                 self._configurator.add_or_update(ref, lowered)
+            # Where an earlier version is served its Secrets must keep their files.
+            generated = self._configurator.get(ref)
+            served = generated.served.references if generated and generated.served else frozenset()
+            self._release(self._references.set(ref, lowered.references | served))
 
     def _order(self, ref: ObjectRef) -> tuple[bool, bool, ObjectRef]:
         """Order resources: those that lose hosts first, whose names others need; then wildcards, which cover others."""

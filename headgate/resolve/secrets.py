@@ -115,13 +115,10 @@ class LocalSecretStore:
         return kept, (Problem(ref, "", "", content.error, effect, code=code),)
 
     def aged(self, since: datetime, now: datetime) -> frozenset[ObjectRef]:
-        """Return the Secrets about which time alone gave a reason to speak, or to stop, between the two times.
-
-        May be asked while a batch is resolved in another thread.
-        """
+        """Return the Secrets whose warning about their validity began or ended between the two times."""
         return frozenset(
             ref
-            for ref, (_, content) in tuple(self._checked.items())  # one step of the interpreter, so a consistent copy
+            for ref, (_, content) in self._checked.items()
             if content.validity and content.validity.warning(since) != content.validity.warning(now)
         )
 

@@ -23,7 +23,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         now: the time of the batch, with a time zone; certificates are held against it.
         services: every watched Service.
         secrets: every watched Secret.
-        slices_of: the EndpointSlices of each Service; the controller's ``SliceIndex``.
+        slices_of: the EndpointSlices of each Service; the ``SliceIndex`` of the pipeline.
     """
 
     now: datetime
@@ -35,8 +35,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):
     """EndpointSlices by their Service; an update costs the same however many slices there are.
 
-    The controller owns it, updates it with the keys of a batch before that is resolved, and hands
-    it to the Snapshot; it must not be updated while a batch is being resolved in another thread.
+    The pipeline owns it, and updates it with the keys of a batch before that is resolved.
     """
 
     def __init__(self) -> None:

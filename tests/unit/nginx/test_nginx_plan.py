@@ -205,7 +205,9 @@ def test_last_good_files_do_not_outlive_the_secret_that_they_read() -> None:
     wanted = FileSet([owned("a", b"2", FIRST)])
     assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD})) == {}
     other = FileSet([owned("a", b"auth_basic_user_file /etc/nginx/secrets/users-2;", FIRST), secret("users")])
-    assert texts(compose(wanted, other, {FIRST: Hold.LAST_GOOD})) == texts(FileSet(other.of(FIRST)))
+    assert texts(compose(wanted, other, {FIRST: Hold.LAST_GOOD})) == texts(
+        FileSet(file for file in other.values() if file.origin == FIRST)
+    )
 
 
 def test_only_objects_with_files_are_suspects() -> None:
