@@ -136,7 +136,6 @@ def _word(text: str, at: int) -> tuple[str, int]:
             return text[begin:at], at + 1
         elif not quote and text.startswith("${", at):
             at += 2
-            at = max(text.find("}", at) + 1, at)
         elif not quote and text[at] in " \t\r\n;{":
             return text[begin:at], at
         else:
