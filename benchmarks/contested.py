@@ -1,25 +1,29 @@
-"""What one more claimant of a host costs where many claim it already: ``python benchmarks/contested.py``.
+"""What a change costs where many objects claim one host: ``python benchmarks/contested.py``.
 
-The holder stays who it was, so that nothing but the newcomer has to be looked at. No nginx and no cluster are involved.
+One more claimant and one less leave the holder as it was, so that no other object has to be looked at, and their cost
+does not depend on the number of claimants. When the holder is deleted, every claimant is reported again with the new
+holder. No nginx and no cluster are involved.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from stage.table import machine, median, table
 
-from headgate.api import Ingress
+from headgate.api import Ingress, TopLevel
 from headgate.controller.environment import environment
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, Layout
 from headgate.options import Options, parse
 from headgate.pipeline import Pipeline
+from headgate.problems import ObjectRef
 from headgate.render import Renderer
 
-HEAD = ("claimants", "one more, p50 ms", "most ms")
+HEAD = ("claimants", "one more, p50 ms", "most ms", "one less, p50 ms", "most ms", "holder deleted, ms")
 
 
 def claimant(number: int) -> Ingress:
@@ -34,19 +38,24 @@ def claimant(number: int) -> Ingress:
 
 
 def run(size: int, changes: int) -> tuple[object, ...]:
-    """Measure *changes* newcomers after *size* claimants."""
+    """Measure *changes* newcomers after *size* claimants, their deletion, and then the deletion of the holder."""
     options = parse([], {})
     assert isinstance(options, Options)
     env = environment(options, Capabilities(), Layout.container(), user=None, ipv6=True, stdout=True)
     pipeline = Pipeline(CLAIMANTS, options, env, Renderer(), time.perf_counter)
     pipeline.advance({item.ref: item for item in map(claimant, range(size))}, datetime.now(UTC))
-    times = []
-    for number in range(size, size + changes):
-        item = claimant(number)
-        began = time.perf_counter()
-        pipeline.advance({item.ref: item}, datetime.now(UTC))
-        times.append(1000 * (time.perf_counter() - began))
-    return size, median(times), max(times)
+    newcomers = [claimant(number) for number in range(size, size + changes)]
+    more = [measure(pipeline, {item.ref: item}) for item in newcomers]
+    less = [measure(pipeline, {item.ref: None}) for item in newcomers]
+    holder = measure(pipeline, {claimant(0).ref: None})
+    return size, median(more), max(more), median(less), max(less), holder
+
+
+def measure(pipeline: Pipeline, changes: Mapping[ObjectRef, TopLevel | None]) -> float:
+    """Return the milliseconds that one batch takes."""
+    began = time.perf_counter()
+    pipeline.advance(changes, datetime.now(UTC))
+    return 1000 * (time.perf_counter() - began)
 
 
 def main() -> None:
