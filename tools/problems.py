@@ -78,4 +78,4 @@ def _parsed(match: re.Match[str], case: str) -> Row:
 
 def _shape(reason: str) -> str:
     """Return *reason* without values and names, so that one Problem is shown once."""
-    return re.sub(r"'(?:[^'\\]|\\.)*'|\d+", "", reason)
+    return re.sub(r"'(?:[^'\\]|\\.)*'|\d+|\bIngress [\w.-]+/[\w.-]+", "", reason)

@@ -6,7 +6,7 @@ its own, or is attached to the holder of another slot and claims slots below tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -37,16 +37,36 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     words: str
 
 
+class Holder(msgspec.Struct, frozen=True, gc=False):
+    """The holder of a slot, as far as the Problems of other claimants show it.
+
+    If any of it changes, these Problems are reported again.
+
+    Attributes:
+        ref: the object.
+        created: its ``creationTimestamp``, ``""`` if it has none.
+        shared: whether other objects may attach to it.
+    """
+
+    ref: ObjectRef
+    created: str = ""
+    shared: bool = False
+
+    def __str__(self) -> str:
+        """``Kind namespace/name, created TIME``."""
+        return f"{self.ref}, created {self.created}" if self.created else str(self.ref)
+
+
 class AttachmentRule(msgspec.Struct, frozen=True):
     """How objects of one sort attach to the holder of a slot.
 
     Attributes:
         accepts: whether the holder takes them.
-        orphan: the Problem of an object without such a holder.
+        orphan: the Problem of an object without such a holder; the slot may have another one.
     """
 
     accepts: Callable[[Candidate], bool]
-    orphan: Callable[[ObjectRef], Problem]
+    orphan: Callable[[ObjectRef, Holder | None], Problem]
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -56,11 +76,24 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
     rule: AttachmentRule
 
 
+WayOut = Callable[[ObjectRef, Sequence[Holder]], str]
+"""Returns one clause: what the owner of an object can do whose slots have these holders."""
+
+
 class Claims(msgspec.Struct, frozen=True, gc=False):
-    """All claims of one object; with an *attachment* the slots are below its parent."""
+    """All claims of one object.
+
+    Attributes:
+        slots: what it claims; with an *attachment* the slots are below its parent.
+        way_out: what its owner can do about slots that others hold.
+        attachment: to which holder it attaches.
+        shared: whether other objects may attach to it.
+    """
 
     slots: tuple[Claim, ...]
+    way_out: WayOut
     attachment: Attachment | None = None
+    shared: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -77,3 +110,8 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         """Derive the identity, which is looked up again and again."""
         msgspec.structs.force_setattr(self, "ref", self.item.ref)
+
+    @property
+    def as_holder(self) -> Holder:
+        """The object as it is reported to other claimants of the slots that it holds."""
+        return Holder(self.ref, self.item.metadata.creation_timestamp or "", self.claims.shared)

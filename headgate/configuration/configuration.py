@@ -1,7 +1,7 @@
 """Configuration: the valid objects and who holds which slot; a pure state machine.
 
 The work of an update is proportional to the batch and to the objects whose standing it changes, not to the number of
-resources, nor to the number of claimants of a slot.
+resources. All claimants of a slot are looked at only when its holder changes, because their Problems name it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from headgate.api import TopLevel, Undecodable
 from headgate.configuration.arbiter import Arbiter, Claimant
-from headgate.configuration.claims import Attachment, Candidate, Claims, Slot
+from headgate.configuration.claims import Attachment, Candidate, Claim, Claims, Holder, Slot
 from headgate.configuration.classes import ClassRule
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 from headgate.problems import ObjectRef, Problem, Severity
@@ -50,7 +50,7 @@ class _Batch(msgspec.Struct):
     seen: set[ObjectRef] = msgspec.field(default_factory=set)
     gone: set[ObjectRef] = msgspec.field(default_factory=set)
     ignored: dict[ObjectRef, str] = msgspec.field(default_factory=dict)
-    holders: dict[Slot, ObjectRef | None] = msgspec.field(default_factory=dict)
+    holders: dict[Slot, Holder | None] = msgspec.field(default_factory=dict)
     parents: set[Slot] = msgspec.field(default_factory=set)
 
 
@@ -148,10 +148,11 @@ class Configuration:
     def _forget(self, ref: ObjectRef, batch: _Batch) -> bool:
         """Drop what is known of *ref*; return whether anything was."""
         known = self._complaints.pop(ref, None) is not None
-        candidate = self._candidates.pop(ref, None)
+        candidate = self._candidates.get(ref)
         if candidate is None:
             return known
         self._note(candidate, batch)
+        del self._candidates[ref]
         self._slots.withdraw(ref, _slots(candidate))
         if attachment := candidate.claims.attachment:
             siblings = self._children[attachment.parent]
@@ -164,20 +165,28 @@ class Configuration:
         """Remember who held the slots of *candidate* before the update."""
         for slot in _slots(candidate):
             if slot not in batch.holders:
-                batch.holders[slot] = self._slots.holder(slot)
+                batch.holders[slot] = self._holder(slot)
         if attachment := candidate.claims.attachment:
             batch.parents.add(attachment.parent)
+
+    def _holder(self, slot: Slot) -> Holder | None:
+        """Return the holder of *slot*, as it is reported."""
+        ref = self._slots.holder(slot)
+        return self._candidates[ref].as_holder if ref else None
 
     # --- consequences ---------------------------------------------------------------------------------
 
     def _concerned(self, batch: _Batch) -> set[ObjectRef]:
-        """Return the objects that won or lost a slot, those attached to a changed holder, and these holders."""
+        """Return the claimants of slots with another holder, objects attached to a changed holder, and these holders.
+
+        A holder is another one, too, if what the Problems of the other claimants show of it changed.
+        """
         found: set[ObjectRef | None] = set()
         for slot, before in batch.holders.items():
-            after = self._slots.holder(slot)
+            after = self._holder(slot)
             if before != after:
-                found |= {before, after}
-            if before != after or after in batch.seen:
+                found |= self._slots.claimants(slot)
+            if before != after or (after and after.ref in batch.seen):
                 found.update(self._children.get(slot, ()))
         parents = set(batch.parents)
         for ref in found:
@@ -222,21 +231,34 @@ class Configuration:
             owner = ref if ref in self._active else None
             return Standing((*complaints, *self._lost(candidate, owner)), owner)
         attachment = candidate.claims.attachment
-        parent = self._slots.holder(attachment.parent)
-        if parent is None or not attachment.rule.accepts(self._candidates[parent]):
-            return Standing((*complaints, attachment.rule.orphan(ref)))
-        return Standing((*complaints, *self._lost(candidate, parent)), parent)
+        parent = self._holder(attachment.parent)
+        if parent is None or not attachment.rule.accepts(self._candidates[parent.ref]):
+            return Standing((*complaints, attachment.rule.orphan(ref, parent)))
+        return Standing((*complaints, *self._lost(candidate, parent.ref)), parent.ref)
 
     def _lost(self, candidate: Candidate, owner: ObjectRef | None) -> Iterator[Problem]:
-        """Yield what other objects hold of the slots of *candidate*."""
-        ref = candidate.ref
+        """Yield which slots of *candidate* other objects hold, and which objects."""
+        ref, way_out = candidate.ref, candidate.claims.way_out
+        found = ((claim, self._holder(claim.slot)) for claim in candidate.claims.slots)
+        lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
         if owner is None:
-            effect = "it is not served; an older resource holds them"
-            yield Problem(ref, "", "", TAKEN, effect, Severity.ERROR, code="Rejected")
+            holders = tuple(dict.fromkeys(holder for _, holder in lost))
+            reason = f"{TAKEN}: {_named(lost)}; {way_out(ref, holders)}"
+            yield Problem(ref, "", "", reason, "it is not served", Severity.ERROR, code="Rejected")
             return
-        for claim in candidate.claims.slots:
-            if self._slots.holder(claim.slot) != ref:
-                yield Problem(ref, claim.field, "", f"{claim.words} is taken by another resource", "that one serves it")
+        for claim, holder in lost:
+            reason = f"{claim.words} is taken by another resource: {holder}; {way_out(ref, (holder,))}"
+            yield Problem(ref, claim.field, "", reason, "that resource serves it")
+
+
+def _named(lost: Iterable[tuple[Claim, Holder]]) -> str:
+    """Return who holds the *lost* slots, and if there are several holders, who holds which."""
+    words: dict[Holder, list[str]] = {}
+    for claim, holder in lost:
+        words.setdefault(holder, []).append(claim.words)
+    if len(words) == 1:
+        return str(next(iter(words)))
+    return "; ".join(f"{', '.join(claims)} by {holder}" for holder, claims in words.items())
 
 
 def _slots(candidate: Candidate) -> Iterator[Slot]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath
-from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Slot
+from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings import INCUMBENT, Role
 from headgate.validation.ingress import ValidIngress
@@ -20,9 +20,9 @@ def ingress_class(ingress: Ingress) -> str:
 def ingress_claims(valid: ValidIngress) -> Claims:
     """Return the slots that an Ingress claims."""
     if valid.role is not Role.MINION:
-        return Claims(tuple(_host(host) for host in valid.hosts))
+        return Claims(tuple(map(_host, valid.hosts)), _out_of_hosts, shared=valid.role is Role.MASTER)
     host = valid.hosts[0]
-    return Claims(tuple(_paths(valid, host)), Attachment(Slot(host), MERGEABLE))
+    return Claims(tuple(_paths(valid, host)), _out_of_paths, Attachment(Slot(host), MERGEABLE))
 
 
 def _host(host: str) -> Claim:
@@ -60,16 +60,30 @@ def _bare(path: HTTPIngressPath) -> str:
     return text.rstrip("/") or "/" if path.path_type == "Prefix" else text
 
 
+def _out_of_hosts(loser: ObjectRef, holders: Sequence[Holder]) -> str:
+    """Advise to share hosts where the owner may: below a master, or with Ingresses of the same namespace."""
+    if len(holders) == 1 and holders[0].shared:
+        return "use a minion of that master (nginx.org/mergeable-ingress-type) or another host"
+    if all(holder.shared or holder.ref.namespace == loser.namespace for holder in holders):
+        return "use a master and minions (nginx.org/mergeable-ingress-type) or another host"
+    return "use another host or another ingress class"
+
+
+def _out_of_paths(_loser: ObjectRef, _holders: Sequence[Holder]) -> str:
+    return "use another path"
+
+
 def _is_master(holder: Candidate) -> bool:
     return isinstance(holder.valid, ValidIngress) and holder.valid.role is Role.MASTER
 
 
-def _orphan(ref: ObjectRef) -> Problem:
+def _orphan(ref: ObjectRef, holder: Holder | None) -> Problem:
+    taken = f": its host is taken by {holder}, which is not a master" if holder else ""
     return Problem(
         ref,
         "",
         "",
-        "Ingress master is invalid or doesn't exist",
+        f"Ingress master is invalid or doesn't exist{taken}",
         "its paths are not served until there is a master for its host",
         Severity.ERROR,
         code="NoIngressMasterFound",

@@ -32,7 +32,7 @@ EVENTS: tuple[EventRow, ...] = (
              "nginx refused its configuration, or a minion is not served because nginx refused its master; the "
              "message has nginx's error and what is served instead."),
     EventRow("Ingress", "Rejected", _WARNING,
-             "It is not served: a value is invalid, or its hosts belong to older objects."),
+             "It is not served: a value is invalid, or its hosts belong to older objects, which are named."),
     EventRow("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
     EventRow("ConfigMap", "Updated", _NORMAL, "Every key of it is used."),
     EventRow("ConfigMap", "UpdatedWithError", _WARNING, "It is used, except for invalid keys."),

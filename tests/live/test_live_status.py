@@ -107,13 +107,17 @@ def test_the_host_of_a_deleted_ingress_goes_to_the_next_claimant(setup: Setup) -
     wait_until(lambda: headgate.get("host.test").body == "elder")
     cluster.put(answering("younger", "host.test", "younger", created="2026-02-01T00:00:00Z"))
     wait_until(lambda: cluster.reasons("younger") == ["Rejected"])
-    assert cluster.messages("younger")[0].startswith(TAKEN)
+    assert cluster.messages("younger")[0].startswith(f"{TAKEN}: Ingress default/elder, created 2026-01-01T00:00:00Z; ")
+    cluster.put(answering("youngest", "host.test", "youngest", created="2026-03-01T00:00:00Z"))
+    wait_until(lambda: cluster.reasons("youngest") == ["Rejected"])
     assert headgate.get("host.test").body == "elder"
     cluster.delete("Ingress", "elder")
     wait_until(lambda: headgate.get("host.test").body == "younger")
     wait_until(lambda: not headgate.file("conf.d/default-elder.conf"))
     wait_until(lambda: cluster.reasons("younger") == ["Rejected", "AddedOrUpdated"])
     wait_until(lambda: cluster.addresses("younger") == [FIRST])
+    holder = "Ingress default/younger, created 2026-02-01T00:00:00Z"
+    wait_until(lambda: any(message.startswith(f"{TAKEN}: {holder}; ") for message in cluster.messages("youngest")))
 
 
 def test_the_same_message_raises_the_count_of_one_event(setup: Setup) -> None:

@@ -1,5 +1,6 @@
 """What nginx gets depends on the objects that are there, never on how they came: in what order, in which batches."""
 
+import re
 from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
@@ -12,7 +13,7 @@ from headgate.api import EndpointSlice, Ingress, Secret, Service, TopLevel
 from headgate.controller.gauges import count_roles
 from headgate.problems import ObjectRef
 from tests.nginx_lexer import Directive, directives
-from tests.properties.cluster_objects import OBJECTS, SECRETS, fewer_examples, object_in
+from tests.properties.cluster_objects import HOSTS, OBJECTS, SECRETS, TIMES, fewer_examples, object_in
 from tests.simulated_cluster import SimulatedCluster
 
 FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
@@ -90,6 +91,34 @@ def test_nothing_is_left_when_all_objects_are_deleted(objects: list[TopLevel]) -
     cluster.delete(*(item.ref for item in objects))
     cluster.process_batch()
     assert_same(cluster, processed_at_once([]))
+
+
+NAMED = re.compile(r"\b(?:host (?P<host>empty host|[^\s,;:]+)|hosts)\b[^:;]*?(?:: | by )(?P<holder>Ingress [^,; ]+)")
+"""The host that an Ingress lost (none: all of them), and the object that is reported to hold it."""
+CONTENDERS = st.builds(
+    lambda name, hosts, time: object_in(
+        Ingress, "shop", name, spec={"ingressClassName": "nginx", "rules": [{"host": host} for host in hosts]},
+        metadata={"creationTimestamp": time},
+    ),
+    st.sampled_from("uvwxyz"), st.lists(HOSTS, min_size=1, unique=True), TIMES,
+)  # fmt: skip
+
+
+@given(st.lists(st.one_of(CONTENDERS, st.sampled_from("uvwxyz")), min_size=4, max_size=20))
+def test_after_each_change_losers_are_reported_with_the_object_that_is_served(steps: list[TopLevel | str]) -> None:
+    cluster = SimulatedCluster(FLAGS)
+    for step in steps:
+        if isinstance(step, str):
+            cluster.delete(Ingress.KIND.ref("shop", step))
+        else:
+            cluster.put(step)
+        resources = cluster.process_batch().resources
+        hosts = {str(ref): {host.name for host in found.wanted.table.hosts} for ref, found in resources.items()}
+        for ref, message in reported(cluster).items():
+            claimed = {rule.host or "" for rule in cluster.collections[Ingress][ref].spec.rules}
+            for found in NAMED.finditer(message):
+                lost = claimed if found["host"] is None else {found["host"].replace("empty host", "")}
+                assert lost <= hosts[found["holder"]]
 
 
 def test_the_order_of_referenced_objects_makes_no_difference() -> None:

@@ -46,7 +46,7 @@ def snapshot(*objects: Any) -> Snapshot:
 
 
 def candidate(item: Ingress, said: dict[str, Any], role: Role = Role.REGULAR, hosts: Any = (HOST,)) -> Candidate:
-    return Candidate(item, ValidIngress(item, role, Overrides(said), hosts), Claims(()))
+    return Candidate(item, ValidIngress(item, role, Overrides(said), hosts), Claims((), lambda *_: ""))
 
 
 def held(item: Ingress, said: dict[str, Any], role: Role, hosts: Any, *attached: Attached) -> Resource:
