@@ -43,7 +43,8 @@ def explain(view: ClusterView, question: Question) -> Answer:
     involved = [ref for server in view.servers if server.resource and _is(server, answer)
                 for ref in server.resource.table.members]  # fmt: skip
     hints = (*answer.hints, *_hosts_nearby(view, question, answer, name))
-    return structs.replace(answer, nearby=view.nearby(name, involved), hints=hints)
+    served = answer.server.host if answer.server else None
+    return structs.replace(answer, nearby=view.nearby(name, served, involved), hints=hints)
 
 
 def _is(server: ServerView, answer: Answer) -> bool:

@@ -79,9 +79,13 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Every server, in the order in which nginx reads them: by name of the file."""
         return tuple(sorted(self._servers(), key=lambda found: found.file.encode()))
 
-    def nearby(self, name: str, involved: Iterable[ObjectRef]) -> tuple[Nearby, ...]:
-        """Return what is wrong with the objects that ask for the host *name*, those *involved*, and the ConfigMap."""
-        refs = {ref for ref, hosts in self.hosts.items() if any(covers(host, name) for host in hosts)}
+    def nearby(self, name: str, served: str | None, involved: Iterable[ObjectRef]) -> tuple[Nearby, ...]:
+        """Return what is wrong with the objects that have to do with a request.
+
+        They are those that ask for the host *name* or for *served*, the host of the server that answers (``""`` for
+        every host), those *involved*, and the ConfigMap.
+        """
+        refs = {ref for ref, hosts in self.hosts.items() if any(host == served or covers(host, name) for host in hosts)}
         own = {self.config_map.origin} if self.config_map else set()
         return tuple(row for ref in sorted(refs | own | set(involved)) for row in self._faults(ref))
 
