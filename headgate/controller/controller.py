@@ -175,7 +175,7 @@ class Controller:
         """Decide about readiness, and about another try of what failed."""
         if result.ok and self.unready and not result.undecided:
             self.unready = self._doubt()
-        if result.outcome is Outcome.FAILED or not self._started:
+        if result.outcome is Outcome.FAILED or result.passing or not self._started:
             self._serving = None
             self._queue.retry(WHOLE)
         elif result.ok:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from headgate.ir import FileSet, Layout
-from headgate.nginx.blame import Blame, blame
+from headgate.nginx.blame import Blame, Cause, blame
 from headgate.nginx.disk import Transaction
 from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone
 from headgate.nginx.plan import plan
@@ -36,6 +36,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         wanted: what should be served.
         good: what is served now, or was last; empty at the start.
         present: what is on disk now, the version file included.
+        lapsed: objects that nginx has refused for a while though their files did not change.
         patience_s: seconds after which no further objects are looked for; those not yet let in are left out.
         limit_s: seconds after which everything must have ended.
     """
@@ -44,6 +45,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     wanted: FileSet
     good: FileSet
     present: FileSet
+    lapsed: frozenset[ObjectRef] = frozenset()
     patience_s: float
     limit_s: float
 
@@ -87,6 +89,8 @@ class Attempt:
         self.reloaded = False
         self.test_ms = 0.0
         self.live_ms = 0.0
+        self.unchanged: set[ObjectRef] = set()
+        """Objects that nginx refuses for something outside of them, though their files did not change."""
         self.out_of_time = False
         """Whether the search timed out without another object to leave out."""
         began = time.monotonic()
@@ -126,7 +130,7 @@ class Attempt:
             return None
         if self._expired() and (rest := self._undecided().keys() & self._changed.keys()):
             return dict.fromkeys(sorted(rest), UNDECIDED)
-        self._suspect_unresolved(failure.reason)
+        self._suspect_unchanged(failure.reason)
         blamed = culprits(failure.reason, self.candidate, self._suspects)
         if blamed := [origin for origin in blamed if self.holds.get(origin) is not Hold.ABSENT]:
             return dict.fromkeys(blamed, failure.reason)
@@ -142,11 +146,20 @@ class Attempt:
         self.out_of_time = bool(untried)
         return None if untried else found
 
-    def _suspect_unresolved(self, reason: Blame) -> None:
-        """Suspect the origin of an unchanged file, whose name resolved before, if something can stand in for it."""
-        named = self.candidate.get(reason.file) if reason.unresolved else None
-        if named is not None and named.origin is not None and named.fallback is not None and not named.within:
-            self._suspects.setdefault(named.origin, Hold.ABSENT)
+    def _suspect_unchanged(self, reason: Blame) -> None:
+        """Suspect the origin of an unchanged file that nginx refuses for something outside of it.
+
+        A name that does not resolve costs what has a fallback at once. Anything else is left out only if it lasts, for
+        nginx serves it still: a moment without a resolver must not take a host away.
+        """
+        named = self.candidate.get(reason.file) if reason.cause is Cause.SURROUNDINGS else None
+        if named is None or named.origin is None or named.origin in self._suspects:
+            return
+        replaced = reason.unresolved and named.fallback is not None and not named.within
+        if replaced or named.origin in self.task.lapsed:
+            self._suspects[named.origin] = Hold.ABSENT
+        else:
+            self.unchanged.add(named.origin)
 
     def _hold(self, found: Mapping[ObjectRef, Blame]) -> None:
         """Leave origins out; one whose last good files stand in already has none from now on."""

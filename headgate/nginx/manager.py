@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, Literal, Protocol
 
@@ -33,6 +34,8 @@ Reason = Literal["endpoints", "other"]
 RESTART_S: Final = 0.05
 """Seconds after the first failed attempt to restart a master that ended; the delay doubles with each attempt."""
 LONGEST_RESTART_S: Final = 10.0
+LAPSED_S: Final = 5.0
+"""Seconds for which nginx must refuse an object whose files did not change before it is left out."""
 BACK: Final = 0.75
 """The share of the time for an apply after which it must have ended or failed; the rest is for going back."""
 
@@ -131,6 +134,7 @@ class LocalManager:
         self._turn = asyncio.Lock()
         self._started = asyncio.Event()
         self._settled = False
+        self._unchanged: dict[ObjectRef, float] = {}
         """Whether nginx surely serves ``_good``; not after an attempt that was cancelled or never answered."""
         self.stats = ReloadStats()
 
@@ -251,6 +255,7 @@ class LocalManager:
             wanted=wanted,
             good=self._good,
             present=self._present,
+            lapsed=self._lapsed(),
             patience_s=self._options.isolate_s,
             limit_s=limit_s or self._options.apply_s * BACK,
         )
@@ -261,6 +266,7 @@ class LocalManager:
                 holds = {origin: refusal.hold for origin, refusal in known.items()}
                 attempt = Attempt(self._nginx, transaction, task, holds)
                 failure = await attempt.run()
+                self._note_unchanged(attempt.unchanged)
                 if failure is None:
                     transaction.seal()
                     return self._applied(attempt, reason, known)
@@ -275,6 +281,16 @@ class LocalManager:
         else:
             self._settled = settled
         return self._failed(error, failure, passing=passing)
+
+    def _lapsed(self) -> frozenset[ObjectRef]:
+        """Return the unchanged objects that nginx has refused for ``LAPSED_S``."""
+        until = time.monotonic() - LAPSED_S
+        return frozenset(origin for origin, since in self._unchanged.items() if since <= until)
+
+    def _note_unchanged(self, refused: Collection[ObjectRef]) -> None:
+        """Remember since when nginx refuses each unchanged object; those that it accepts are forgotten."""
+        now = time.monotonic()
+        self._unchanged = {origin: self._unchanged.get(origin, now) for origin in refused}
 
     async def _go_back(self) -> None:
         """Serve the last good files again, after a search during which parts of a refused set were live."""

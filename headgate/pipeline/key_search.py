@@ -9,6 +9,8 @@ import msgspec
 
 Keys = tuple[str, ...]
 _QUOTED = re.compile(r'"([^"]+)"')
+_PORT = re.compile(r"^port (\d+) cannot be used")
+"""How an apply that failed for a port in use is reported."""
 
 
 class FoundKeys(msgspec.Struct, frozen=True):
@@ -81,7 +83,9 @@ def search_keys(texts: Mapping[str, str], words: str, expired: Callable[[], bool
 
 
 def mentions(words: str, text: str) -> bool:
-    """Whether nginx's *words* quote something of *text*."""
+    """Whether nginx's *words* quote something of *text*, or are about a port on which it listens."""
+    if port := _PORT.search(words):
+        return re.search(rf"\blisten\b[^;]*\b{port[1]}\b", text) is not None
     return any(quoted in text for quoted in _QUOTED.findall(words))
 
 

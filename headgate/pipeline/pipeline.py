@@ -141,9 +141,10 @@ class Pipeline:
         ConfigMap changes. Else the new one is in force again.
         """
         if self._trial is None:
-            if self._accepted.decides_as(self._in_force) or not self._suspicious(result):
+            before = self._before(result)
+            if before.decides_as(self._in_force) or not self._suspicious(result, before):
                 return self._settled(result)
-            self._trial = self._try_config_map(result)
+            self._trial = self._try_config_map(result, before)
             return Ruling(again=next(self._trial))
         try:
             return Ruling(again=self._trial.send(result))
@@ -154,18 +155,32 @@ class Pipeline:
 
     # --- the result of nginx --------------------------------------------------------------------------
 
-    def _suspicious(self, result: ApplyResult) -> bool:
-        """Whether nginx may have refused what the ConfigMap says.
+    def _before(self, result: ApplyResult) -> ConfigInForce:
+        """Return what the ConfigMap decided when nginx last served; nginx may refuse that now, too.
+
+        If *result* is about something outside (a name, a file, a port in use) that some keys mention, it is what is in
+        force without these keys.
+        """
+        if not self._accepted.decides_as(self._in_force) or result.ok or not result.passing:
+            return self._accepted
+        data = self._in_force.data
+        kept = {key: text for key, text in data.items() if not mentions(result.error, text)}
+        return self._accepted if len(kept) == len(data) else self._read(kept)
+
+    def _suspicious(self, result: ApplyResult, before: ConfigInForce) -> bool:
+        """Whether nginx may have refused what the ConfigMap says, and did not say *before*.
 
         It refuses the whole, objects that did not change, all objects, or one for words that the ConfigMap has too.
         """
+        texts = ConfigChange(before, self._in_force, self._read).texts.values()
+        if result.outcome is Outcome.FAILED:
+            return any(mentions(result.error, text) for text in texts)
         fresh = result.refused.keys() - self._refused
         everything = bool(fresh) and all(
             _refused(resource, result) for resource in self._configuration.resources.values()
         )
         if result.outcome is Outcome.REFUSED or everything or not fresh <= self._keys:
             return True
-        texts = ConfigChange(self._accepted, self._in_force, self._read).texts.values()
         return any(mentions(result.refused[ref], text) for ref in fresh for text in texts)
 
     def _settled(self, result: ApplyResult) -> Ruling:
@@ -174,9 +189,9 @@ class Pipeline:
             self._accepted = self._in_force
         return Ruling(retry=self._retry)
 
-    def _try_config_map(self, first: ApplyResult) -> Generator[Generation, ApplyResult, Ruling]:
+    def _try_config_map(self, first: ApplyResult, before: ConfigInForce) -> Generator[Generation, ApplyResult, Ruling]:
         """Try what ``trial.try_config_map`` says, and tell which keys were left out."""
-        change = ConfigChange(self._accepted, self._in_force, self._read)
+        change = ConfigChange(before, self._in_force, self._read)
         tried = yield from try_config_map(first, change, self._under, self._clock)
         self._settled(tried.applied)
         ref, found = self._config_map, tried.found
@@ -185,7 +200,8 @@ class Pipeline:
         refused = [change.refused(ref, key, words) for key, words in sorted(found.refused.items())]
         untried = [change.untried(ref, key, words) for key, words in sorted(found.untried.items())]
         left_out = {problem.field for problem in (*refused, *untried)}
-        others = [problem for problem in self._last.config_map or () if problem.field not in left_out]
+        complaints = change.new.problems if self._last.config_map is None else self._last.config_map
+        others = [problem for problem in complaints if problem.field not in left_out]
         self._retry = ref if tried.passing else None
         return Ruling(config_map=(*others, *refused, *untried), retry=self._retry)
 

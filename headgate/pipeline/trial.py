@@ -9,7 +9,7 @@ import msgspec
 from headgate.ir import ApplyResult, Outcome
 from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.generation import Generation
-from headgate.pipeline.key_search import FoundKeys, search_keys
+from headgate.pipeline.key_search import FoundKeys, mentions, search_keys
 
 MOST_SETS = 10
 """How many sets of keys are tried to find those that nginx refuses."""
@@ -66,7 +66,10 @@ def try_config_map(
             break
         tried = keys
         results.append((yield under(change.having(keys))))
-        error = None if results[-1].outcome is Outcome.FAILED else _objection(results[-1], base)
+        failed = results[-1].outcome is Outcome.FAILED and not mentions(
+            results[-1].error, "".join(change.texts.values())
+        )
+        error = None if failed else _objection(results[-1], base)
         if error and _may_pass(results[-1], base):
             passing.add(error)
     if tried != found.accepted:

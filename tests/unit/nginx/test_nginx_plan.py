@@ -29,6 +29,10 @@ def carried_out(present: FileSet, steps: Plan) -> FileSet:
     return FileSet({**left, **{file.name: file for file in steps.writes}}.values())
 
 
+def of(files_: FileSet, origin: ObjectRef) -> tuple[File, ...]:
+    return tuple(file for file in files_.values() if file.origin == origin)
+
+
 def conf(name: str, data: bytes = b"") -> File:
     return File(f"conf.d/{name}.conf", data)
 
@@ -113,8 +117,8 @@ def test_last_good_files_take_nothing_that_belongs_to_another_now(
 def test_last_good_files_come_together_or_not_at_all(wanted: FileSet, good: FileSet, origins: set[ObjectRef]) -> None:
     held = compose(wanted, good, dict.fromkeys(origins, Hold.LAST_GOOD))
     for origin in origins:
-        own = {file.name for file in held.of(origin)}
-        assert own in (set(), {file.name for file in good.of(origin)})
+        own = {file.name for file in of(held, origin)}
+        assert own in (set(), {file.name for file in of(good, origin)})
 
 
 @given(sets, sets)
