@@ -14,6 +14,7 @@ from headgate.options import DECLARED, DECLINED
 from headgate.settings import INCUMBENT, REGISTRY, Setting, Where
 from headgate.settings.declined import declined
 from headgate.settings.docs import SETS
+from headgate.settings.foreign import foreign
 
 PLACES: Mapping[str, str] = MappingProxyType(
     {"annotation": "nginx.org/lb-method", "configmap": "proxy-read-timeout", "flag": "-ingress-class"}
@@ -50,6 +51,8 @@ def entry(place: str, name: str) -> Entry:
         return Entry(place, name, INCUMBENT.structural[name])
     if reason := declined(place, name):
         return Entry(place, name, f"Headgate does nothing with it: it is {reason}", known=False)
+    if place == "annotation" and (row := foreign(name)):
+        return Entry(place, name, f"Headgate does nothing with it: it is {row.reason(name, '', {})}", known=False)
     raise BadQuestion(f"there is no {_spoken(place)} {name!r}{_guess(name, known)}")
 
 

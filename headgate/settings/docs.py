@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from headgate.settings.config_params import GROUPS, REGISTRY
 from headgate.settings.declined import absences
 from headgate.settings.dialect import INCUMBENT, Scope
+from headgate.settings.foreign import FOREIGN
 from headgate.settings.registry import Setting, Where
 
 PREFIX = INCUMBENT.prefix
@@ -34,9 +35,23 @@ its minions.
 An annotation of the incumbent that Headgate does not support has no effect, and a warning is reported. If it restricts
 access (policies, JWT, App Protect), the Ingress is refused, so that it is not served without the restriction.
 
+Annotations of other ingress controllers are not read either; see the [last section](#annotations-of-other-controllers).
+
 *nginx* is the directives that are generated, and their blocks. *Differs* describes differences to the incumbent;
 [coming-from-nic.md](../coming-from-nic.md) lists all of them. Times have nginx's format: `30s`, `1h30m`, `500ms`; sizes
 are bytes, or end in `k` or `m`.
+"""
+
+_FOREIGN = """## Annotations of other controllers
+
+An annotation of another ingress controller has no effect on an Ingress that Headgate serves, and a warning is reported.
+If its name begins as shown in *Restricts access*, the Ingress is refused, so that it is not served without the
+restriction; likewise if it is a snippet with a directive that restricts access. Annotations that are not for an ingress
+controller are not reported.
+"""
+
+_INSTEAD = """The closest that Headgate has; values may differ, see the row of that annotation. If an Ingress has both,
+that of Headgate applies; basic authentication that is written for Headgate too does not refuse the Ingress.
 """
 
 _KEYS = f"""# ConfigMap keys
@@ -64,7 +79,7 @@ def annotations_markdown() -> str:
     tables = _by_group(REGISTRY.annotations, titles, cells)
     kinds = table(("Annotation", "Meaning"), ((code(key), cell(words)) for key, words in INCUMBENT.structural.items()))
     opening = ("## What an Ingress is", "", *kinds, "")
-    return "\n".join([_ANNOTATIONS, *opening, *tables, *_absent("annotation", "Annotation"), ""])
+    return "\n".join([_ANNOTATIONS, *opening, *tables, *_absent("annotation", "Annotation"), "", *_foreign(), ""])
 
 
 def configmap_markdown() -> str:
@@ -115,6 +130,30 @@ def _by_group(
 def _absent(place: str, title: str) -> list[str]:
     rows = ((code(key), found.outlook.value, cell(found.reason)) for key, found in absences(place))
     return ["## Known and not there", "", *table((title, "Outlook", "Why"), rows)]
+
+
+def _foreign() -> Iterator[str]:
+    rows = (
+        (
+            code(row.prefix),
+            cell(row.controller),
+            ", ".join(code(name) for name in row.guards if name) or _all(row.guards),
+        )
+        for row in FOREIGN
+    )
+    yield from (_FOREIGN, *table(("Prefix", "Controller", "Restricts access"), rows), "")
+    known: dict[tuple[str, str], tuple[str, ...]] = {}
+    for row in FOREIGN:
+        for name, words in sorted(row.instead.items()):
+            known.setdefault((row.controller, name), (row.prefix + name, *words))
+    instead = (
+        (code(key), ", ".join(code(word) if "/" in word else word for word in words)) for key, *words in known.values()
+    )
+    yield from (_INSTEAD, *table(("Annotation", "Write"), instead))
+
+
+def _all(guards: tuple[str, ...]) -> str:
+    return "it always does" if guards else ""
 
 
 def _value(field: Setting) -> str:

@@ -13,6 +13,7 @@ from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings.config_params import REGISTRY, ConfigParams
 from headgate.settings.declined import declined, guards
 from headgate.settings.dialect import INCUMBENT, Dialect, Role
+from headgate.settings.foreign import foreign
 from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit
 from headgate.settings.registry import Setting, Where
@@ -83,7 +84,7 @@ def read_annotations(
     for key, text in _known_first(annotations, dialect):
         field = REGISTRY.annotations.get(key)
         if field is None:
-            if problem := _unknown(key, text, origin, dialect):
+            if problem := _unknown(key, annotations, origin, dialect):
                 problems.append(problem)
         elif not role.takes(field.spec.scope):
             reason = f"has no effect on a {role.value} of a mergeable set"
@@ -219,12 +220,19 @@ def _mend_buffers(params: ConfigParams, base: ConfigParams, gates: frozenset[str
     return msgspec.structs.replace(params, buffers=buffers), kept
 
 
-def _unknown(key: str, text: str, origin: ObjectRef, dialect: Dialect) -> Problem | None:
-    """Warn of an annotation that is meant for an NGINX ingress controller and has no effect."""
-    if not key.startswith(dialect.related) or key in dialect.structural:
+def _unknown(key: str, annotations: Mapping[str, str], origin: ObjectRef, dialect: Dialect) -> Problem | None:
+    """Warn of an annotation that is meant for an ingress controller and has no effect."""
+    if key in dialect.structural:
         return None
-    reason = declined("annotation", key) or f"not an annotation of Headgate{_guess(key, REGISTRY.annotations)}"
-    if guards(key):
+    text = annotations[key]
+    if key.startswith(dialect.related):
+        reason = declined("annotation", key) or f"not an annotation of Headgate{_guess(key, REGISTRY.annotations)}"
+        guarding = guards(key)
+    elif row := foreign(key):
+        reason, guarding = row.reason(key, text, annotations), row.protects(key, text, annotations)
+    else:
+        return None
+    if guarding:
         return Problem(
             origin, key, text, f"is {reason}", "the Ingress is refused, not served unguarded", Severity.ERROR
         )
