@@ -11,6 +11,7 @@ from headgate.settings.docs import cell, code, table
 
 CASES = Path(__file__).resolve().parent.parent / "tests" / "cases"
 _LINE = re.compile(r"(?P<severity>warning|error): (?:\S+: )?(?P<kind>[A-Z]\w*) \S+: (?P<text>.*)")
+_IN_FILE = re.compile(r"(?P<severity>warning|error): \S+: (?P<kind>line) \d+(?:, column \d+)?: ?(?P<text>.*)")
 _FIELD = re.compile(r"(?P<field>[\w./\[\]-]+): (?P<rest>.*)")
 _EFFECT = re.compile(r"(?P<reason>.*) \((?P<effect>[^()]*(?:\([^()]*\)[^()]*)*)\)")
 
@@ -27,6 +28,16 @@ after a *warning* it is served without the part that cannot be used. Users find 
 
 The texts below are from the test cases in `tests/cases`, each of which has the manifest that causes it.
 """
+
+_FILE = "File"
+_ABOUT = {
+    _FILE: """\
+Problems of the files in a folder (`headgate check`, `headgate render`, `headgate run -manifests`). Kinds that do not
+concern an ingress controller, such as Deployments, are not reported. A kustomization, and a Helm chart with its
+templates, are reported with the command that makes manifests from them: `kustomize build DIR | headgate check -` or
+`helm template DIR | headgate check -`.
+""",
+}
 
 
 class Row(NamedTuple):
@@ -49,7 +60,13 @@ def problems_markdown() -> str:
     for kind in sorted({row.kind for row in found.values()}):
         rows = sorted(row for row in found.values() if row.kind == kind)
         cells = ((code(s.field), cell(s.reason), cell(s.effect), s.severity, code(s.case)) for s in rows)
-        parts += [f"## {kind}", "", *table(("Field", "Problem", "What happens now", "Severity", "Case"), cells), ""]
+        parts += [
+            f"## {kind}",
+            "",
+            *([_ABOUT[kind]] if kind in _ABOUT else ()),
+            *table(("Field", "Problem", "What happens now", "Severity", "Case"), cells),
+            "",
+        ]
     return "\n".join(parts)
 
 
@@ -59,6 +76,8 @@ def _all() -> Iterator[Row]:
         for line in path.read_text().splitlines():
             if match := _LINE.fullmatch(line):
                 yield _parsed(match, case)
+            elif match := _IN_FILE.fullmatch(line):
+                yield _parsed(match, case)._replace(kind=_FILE, field="line")
 
 
 def _parsed(match: re.Match[str], case: str) -> Row:

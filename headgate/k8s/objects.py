@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from headgate.api import ObjectMeta, Secret, TopLevel
+from headgate.api import Ingress, ObjectMeta, Secret, TopLevel
 from headgate.k8s.manifests import Document
+from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
 
 M = TypeVar("M", bound=TopLevel)
@@ -24,13 +25,19 @@ class FileContent(msgspec.Struct, frozen=True):
         objects: the decoded objects, in the order of the file.
         problems: what cannot be used, and why.
         refused: the objects that cannot be decoded.
-        unknown: ``apiVersion/Kind`` of documents that Headgate does not read.
+        unknown: ``apiVersion/Kind`` of documents that Headgate does not read, and that do not concern it.
     """
 
     objects: Mapping[ObjectRef, TopLevel] = {}
     problems: tuple[Problem, ...] = ()
     refused: frozenset[ObjectRef] = frozenset()
     unknown: frozenset[str] = frozenset()
+
+
+_OLD_INGRESS = (
+    f"is an API version that Kubernetes has removed; an Ingress is read as {Ingress.KIND.api_version} only: "
+    "convert it, with a pathType for each path and backends as service.name and service.port"
+)
 
 
 class _RefusedError(Exception):
@@ -66,9 +73,11 @@ class _Reader:
         self._problems: list[Problem] = []
         self._refused: set[ObjectRef] = set()
         self._unknown: set[str] = set()
+        self._unread: dict[tuple[str, str], list[int]] = {}
 
     def content(self) -> FileContent:
-        return FileContent(self._objects, tuple(self._problems), frozenset(self._refused), frozenset(self._unknown))
+        problems = (*self._problems, *self._unread_kinds())
+        return FileContent(self._objects, problems, frozenset(self._refused), frozenset(self._unknown))
 
     def take(self, line: int, value: Any) -> None:
         try:
@@ -88,10 +97,15 @@ class _Reader:
         model = self._models.get(kind)
         if model is not None and model.KIND.api_version == version:
             return model
+        if model is Ingress and _group(version) in {model.KIND.group, "extensions"}:
+            raise _RefusedError(self._refuse(line, _OLD_INGRESS, version))
         if model is not None and _group(version) in {model.KIND.group, "extensions"}:
             reason = f"{kind} is read as {model.KIND.api_version} only; change its apiVersion"
             raise _RefusedError(self._warn(line, reason, version))
-        self._unknown.add(f"{version} {kind}")
+        if unread(_group(version), kind):
+            self._unread.setdefault((kind, version), []).append(line)
+        else:
+            self._unknown.add(f"{version} {kind}")
         return None
 
     def _decode(self, line: int, model: type[TopLevel], value: dict[str, Any]) -> TopLevel:
@@ -109,13 +123,20 @@ class _Reader:
             raise _RefusedError(self._refuse(line, f"{item.ref} is in this file already; its first definition is used"))
         self._objects[item.ref] = item
 
+    def _unread_kinds(self) -> Iterator[Problem]:
+        """Yield one Problem for each kind that concerns an ingress controller, at its first line."""
+        for (kind, version), lines in self._unread.items():
+            count = f" ({len(lines)} in this file)" if len(lines) > 1 else ""
+            reason = f"{kind} {version}{count} {unread(_group(version), kind)}"
+            yield Problem(file_ref(self._file), f"line {lines[0]}", "", reason, "it has no effect")
+
     def _warn(self, line: int, reason: str, value: str = "") -> Problem:
         effect = "the document is skipped"
         return Problem(file_ref(self._file), f"line {line}", value, reason, effect)
 
-    def _refuse(self, line: int, reason: str) -> Problem:
+    def _refuse(self, line: int, reason: str, value: str = "") -> Problem:
         effect = "the document is skipped"
-        return Problem(file_ref(self._file), f"line {line}", "", reason, effect, Severity.ERROR)
+        return Problem(file_ref(self._file), f"line {line}", value, reason, effect, Severity.ERROR)
 
 
 def _expand(value: Any) -> Iterator[Any]:

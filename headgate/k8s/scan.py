@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from headgate.api import TopLevel
+from headgate.k8s.generators import chart, kustomization, template
 from headgate.k8s.manifests import ManifestError, read
 from headgate.k8s.objects import FileContent, file_ref, read_objects
 from headgate.problems import Problem, Severity
@@ -125,14 +126,22 @@ def young(signature: Signature, settled: float) -> bool:
 
 def read_file(root: Path, name: str, signature: Signature, models: Iterable[type[TopLevel]]) -> ReadFile:
     """Read and decode one file; one that cannot be used becomes a Problem, not an exception."""
+    path, origin = (root / name if root.is_dir() else root), file_ref(name)
     try:
-        data = (root / name if root.is_dir() else root).read_bytes()
-        documents = read(data, json=name.endswith(".json"))
+        data = path.read_bytes()
     except OSError as error:
         return ReadFile(signature, _unreadable(name, error, ""))
+    if problem := kustomization(path, origin):
+        return ReadFile(signature, FileContent(problems=(problem,)))
+    try:
+        documents = read(data, json=name.endswith(".json"))
     except ManifestError as error:
-        problem = Problem(file_ref(name), error.where, "", error.reason, "", Severity.ERROR)
+        problem = Problem(origin, error.where, "", error.reason, "", Severity.ERROR)
+        return ReadFile(signature, template(path, origin, data, error) or problem)
+    if problem := template(path, origin, data):
         return ReadFile(signature, problem)
+    if problem := chart(path, origin, documents):
+        return ReadFile(signature, FileContent(problems=(problem,)))
     return ReadFile(signature, read_objects(name, documents, models))
 
 

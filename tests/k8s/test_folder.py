@@ -116,7 +116,7 @@ def test_a_wrong_type_names_file_object_and_field(tmp_path: Path) -> None:
         ("a: [1\n", "line 2, column 1", "is not YAML", Severity.ERROR),
         ("just text\n", "line 1", "is not a Kubernetes object", Severity.WARNING),
         ("a: 1\n", "line 1", "has no apiVersion and kind", Severity.WARNING),
-        ("\nkind: Ingress\napiVersion: extensions/v1beta1\n", "line 2", "networking.k8s.io/v1 only", Severity.WARNING),
+        ("\nkind: Ingress\napiVersion: extensions/v1beta1\n", "line 2", "networking.k8s.io/v1 only", Severity.ERROR),
         ("kind: ConfigMap\napiVersion: v1\nmetadata: {}\n", "line 1", "has no metadata.name", Severity.ERROR),
         ("kind: ConfigMap\napiVersion: v1\nmetadata: 5\n", "line 1", "has no metadata.name", Severity.ERROR),
     ],
