@@ -48,12 +48,11 @@ def template(path: Path, origin: ObjectRef, data: bytes, error: ManifestError | 
     """
     folder = _chart_of(path) if b"{{" in data else None
     if folder is not None:
-        reason = f"is a template of a Helm chart, {_helm(folder)}"
-    elif error is not None and b"{{" in data:
-        reason = f"is not YAML but a template with {{{{ … }}}}, {_helm(None)}"
-    else:
+        return Problem(origin, "", "", f"is a template of a Helm chart, {_helm(folder)}", "", Severity.ERROR)
+    if error is None or b"{{" not in data:
         return None
-    return Problem(origin, error.where if error else "", "", reason, "", Severity.ERROR)
+    reason = f"is not YAML but a template with {{{{ … }}}}, {_helm(None)}"
+    return Problem(origin, error.where, "", reason, "", Severity.ERROR)
 
 
 def _helm(folder: Path | None) -> str:
