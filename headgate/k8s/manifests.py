@@ -84,7 +84,7 @@ def _position(text: bytes, message: str) -> tuple[int, int]:
 
 def _read_yaml(data: bytes) -> list[Document]:
     try:
-        return _Composer(Loader(data)).documents()
+        return _Composer(events(data)).documents()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "is not YAML"
@@ -93,11 +93,17 @@ def _read_yaml(data: bytes) -> list[Document]:
         raise ManifestError(f"is not YAML: {' '.join(str(error).split())}") from None
 
 
+def events(data: bytes) -> Callable[[], Any]:
+    """Return what gives the next event of the parser at each call (yaml.YAMLError where there is none)."""
+    following: Callable[[], Any] = Loader(data).get_event
+    return following
+
+
 class _Composer:
     """Builds values directly from the events of the parser; trees of nodes would double the time."""
 
-    def __init__(self, loader: yaml.SafeLoader | yaml.CSafeLoader) -> None:
-        self._next: Callable[[], Any] = loader.get_event
+    def __init__(self, following: Callable[[], Any]) -> None:
+        self._next = following
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._nodes = 0
         self._aliased = 0

@@ -53,14 +53,39 @@ def file_ref(name: str) -> ObjectRef:
     return ObjectRef("File", "", name)
 
 
+class Written(msgspec.Struct, frozen=True):
+    """An object as it stands in a file: the line of its document, its path there in a List, and all its fields."""
+
+    model: type[TopLevel]
+    ref: ObjectRef
+    line: int
+    path: str
+    value: Mapping[str, Any]
+
+
 def read_objects(name: str, documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> FileContent:
     """Decode the documents of file *name* whose kind is among *models*; others are Problems or noted as unknown."""
     by_kind = {model.KIND.name: model for model in models}
     reader = _Reader(name, by_kind)
     for document in documents:
-        for value in _expand(document.value):
+        for _, value in _expand(document.value):
             reader.take(document.line, value)
     return reader.content()
+
+
+def written(documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> Iterator[Written]:
+    """Yield every object that ``read_objects`` tries to decode, also if that fails."""
+    by_version = {(model.KIND.api_version, model.KIND.name): model for model in models}
+    for document in documents:
+        for path, value in _expand(document.value):
+            model = by_version.get((_text_at(value, "apiVersion"), _text_at(value, "kind")))
+            if model is not None and (ref := _identity(model, value)).name:
+                yield Written(model, ref, document.line, path, value)
+
+
+def _text_at(value: Any, key: str) -> str:
+    text = value.get(key) if isinstance(value, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 class _Reader:
@@ -139,15 +164,16 @@ class _Reader:
         return Problem(file_ref(self._file), f"line {line}", value, reason, effect, Severity.ERROR)
 
 
-def _expand(value: Any) -> Iterator[Any]:
-    """Yield the items of a List (of any kind; items may omit theirs), or the object itself."""
+def _expand(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield path and value of the items of a List (of any kind; items may omit theirs), or the object itself."""
     kind = value.get("kind") if isinstance(value, dict) else None
     if not isinstance(kind, str) or not kind.endswith("List") or not isinstance(value.get("items") or [], list):
-        yield value
+        yield path, value
         return
     defaults = {} if kind == "List" else {"apiVersion": value.get("apiVersion"), "kind": kind.removesuffix("List")}
-    for item in value.get("items") or []:
-        yield from _expand(defaults | item if isinstance(item, dict) else item)
+    for place, item in enumerate(value.get("items") or []):
+        inner = f"{path}.items[{place}]".removeprefix(".")
+        yield from _expand(defaults | item if isinstance(item, dict) else item, inner)
 
 
 def _group(api_version: str) -> str:
