@@ -1,0 +1,102 @@
+"""The fields that objects have in Kubernetes, of which the models keep a part: what is not among them is a mistake.
+
+The names are those of the API of Kubernetes 1.35. A kind or a field that is not listed here is not looked into.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from headgate.api.base import Kind, TopLevel
+from headgate.api.core import ConfigMap, Secret, Service
+from headgate.api.discovery import EndpointSlice
+from headgate.api.networking import Ingress, IngressClass
+
+Fields = Mapping[str, "Fields | None"]
+"""Field → the fields of what is there, or of each item of the list; ``None`` is not looked into."""
+
+
+def _any(names: str) -> Fields:
+    return dict.fromkeys(names.split())
+
+
+_METADATA = _any(
+    "annotations creationTimestamp deletionGracePeriodSeconds deletionTimestamp finalizers generateName generation"
+    " labels managedFields name namespace ownerReferences resourceVersion selfLink uid"
+)
+_OBJECT: Fields = {"apiVersion": None, "kind": None, "metadata": _METADATA}
+
+_BACKEND: Fields = {
+    "service": {"name": None, "port": _any("name number")},
+    "resource": _any("apiGroup kind name"),
+}
+_PATHS: Fields = {"path": None, "pathType": None, "backend": _BACKEND}
+_INGRESS_SPEC: Fields = {
+    "ingressClassName": None,
+    "defaultBackend": _BACKEND,
+    "tls": _any("hosts secretName"),
+    "rules": {"host": None, "http": {"paths": _PATHS}},
+}
+_SERVICE_SPEC: Fields = {
+    **_any(
+        "allocateLoadBalancerNodePorts clusterIP clusterIPs externalIPs externalName externalTrafficPolicy"
+        " healthCheckNodePort internalTrafficPolicy ipFamilies ipFamilyPolicy loadBalancerClass loadBalancerIP"
+        " loadBalancerSourceRanges publishNotReadyAddresses selector sessionAffinity sessionAffinityConfig"
+        " trafficDistribution type"
+    ),
+    "ports": _any("appProtocol name nodePort port protocol targetPort"),
+}
+
+FIELDS: Mapping[Kind, Fields] = MappingProxyType(
+    {
+        ConfigMap.KIND: {**_OBJECT, **_any("binaryData data immutable")},
+        EndpointSlice.KIND: {**_OBJECT, **_any("addressType endpoints ports")},
+        Ingress.KIND: {**_OBJECT, "spec": _INGRESS_SPEC, "status": None},
+        IngressClass.KIND: {**_OBJECT, "spec": _any("controller parameters")},
+        Secret.KIND: {**_OBJECT, **_any("data immutable stringData type")},
+        Service.KIND: {**_OBJECT, "spec": _SERVICE_SPEC, "status": None},
+    }
+)
+"""The fields of the kinds that are looked into."""
+
+_FORMER: Mapping[str, str] = {"serviceName": "service.name", "servicePort": "service.port"}
+"""Fields of Ingresses before networking.k8s.io/v1, and where they are now."""
+
+
+class UnknownField(msgspec.Struct, frozen=True):
+    """A field that the kind does not have: its path, and the name that was probably meant, or ``""``."""
+
+    path: str
+    meant: str
+
+
+def unknown_fields(model: type[TopLevel], value: Mapping[str, Any]) -> Iterator[UnknownField]:
+    """Yield each field of a decoded document that objects of *model* do not have."""
+    if fields := FIELDS.get(model.KIND):
+        yield from _unknown(fields, value, "")
+
+
+def _unknown(fields: Fields, value: Any, path: str) -> Iterator[UnknownField]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unknown(fields, item, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            inner = f"{path}.{name}" if path else name
+            if name not in fields:
+                yield UnknownField(inner, _meant(name, fields))
+            elif below := fields[name]:
+                yield from _unknown(below, item, inner)
+
+
+def _meant(name: str, fields: Fields) -> str:
+    if name in _FORMER and "service" in fields:
+        return _FORMER[name]
+    by_letters = {known.lower(): known for known in fields}
+    near = difflib.get_close_matches(name.lower(), by_letters, n=1)
+    return by_letters[near[0]] if near else ""
