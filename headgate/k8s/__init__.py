@@ -18,6 +18,7 @@ from headgate.k8s.errors import (
 from headgate.k8s.files import Folder, FolderSource
 from headgate.k8s.informer import Change, ChangeType, Informer, Listing, Source
 from headgate.k8s.leases import LeaderElector, LeaseTiming
+from headgate.k8s.reading import Manifests
 from headgate.k8s.resources import Resources
 from headgate.k8s.store import Store
 from headgate.k8s.workqueue import Batch, WorkQueue
@@ -43,6 +44,7 @@ __all__ = [
     "LeaderElector",
     "LeaseTiming",
     "Listing",
+    "Manifests",
     "NotFound",
     "Resources",
     "Source",

@@ -11,7 +11,7 @@ import msgspec
 
 from headgate.api import TopLevel
 from headgate.k8s.generators import chart, kustomization, template
-from headgate.k8s.manifests import ManifestError, read
+from headgate.k8s.manifests import Document, ManifestError, read
 from headgate.k8s.objects import FileContent, file_ref, read_objects
 from headgate.problems import Problem, Severity
 
@@ -63,7 +63,7 @@ def scan(
         present = dict(signatures(root))
     except OSError as error:
         where = os.path.relpath(error.filename, root) if error.filename else "."
-        return Scan(problem=_unreadable(where, error, "its last good content stays in use"))
+        return Scan(problem=unreadable(where, error, "its last good content stays in use"))
     changed = sorted(name for name, signature in present.items() if known.get(name) != signature)
     ready = [name for name in changed if not young(present[name], settled)]
     models = tuple(models)
@@ -126,24 +126,39 @@ def young(signature: Signature, settled: float) -> bool:
 
 def read_file(root: Path, name: str, signature: Signature, models: Iterable[type[TopLevel]]) -> ReadFile:
     """Read and decode one file; one that cannot be used becomes a Problem, not an exception."""
-    path, origin = (root / name if root.is_dir() else root), file_ref(name)
+    path = root / name if root.is_dir() else root
     try:
         data = path.read_bytes()
     except OSError as error:
-        return ReadFile(signature, _unreadable(name, error, ""))
+        return ReadFile(signature, unreadable(name, error, ""))
+    found = documents_of(path, name, data)
+    return ReadFile(signature, read_objects(name, found, models) if isinstance(found, list) else found)
+
+
+def documents_of(path: Path, name: str, data: bytes) -> list[Document] | FileContent | Problem:
+    """Return the documents of the file at *path*, which messages call *name*.
+
+    Of a file of another tool there is the content without objects, of one that cannot be used the Problem.
+    """
+    origin = file_ref(name)
     if problem := kustomization(path, origin):
-        return ReadFile(signature, FileContent(problems=(problem,)))
+        return FileContent(problems=(problem,))
     try:
         documents = read(data, json=name.endswith(".json"))
     except ManifestError as error:
-        problem = Problem(origin, error.where, "", error.reason, "", Severity.ERROR)
-        return ReadFile(signature, template(path, origin, data, error) or problem)
+        return template(path, origin, data, error) or broken(name, error)
     if problem := template(path, origin, data):
-        return ReadFile(signature, problem)
+        return problem
     if problem := chart(path, origin, documents):
-        return ReadFile(signature, FileContent(problems=(problem,)))
-    return ReadFile(signature, read_objects(name, documents, models))
+        return FileContent(problems=(problem,))
+    return documents
 
 
-def _unreadable(name: str, error: OSError, effect: str) -> Problem:
+def broken(name: str, error: ManifestError) -> Problem:
+    """Return the Problem of a file that is not YAML or JSON."""
+    return Problem(file_ref(name), error.where, "", error.reason, "", Severity.ERROR)
+
+
+def unreadable(name: str, error: OSError, effect: str) -> Problem:
+    """Return the Problem of a file or folder that cannot be read."""
     return Problem(file_ref(name), "", "", f"cannot be read: {error.strerror or error}", effect, Severity.ERROR)

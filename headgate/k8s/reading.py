@@ -1,0 +1,132 @@
+"""Folders, files and standard input as a source of objects that is read once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from headgate.api import ALL, TopLevel
+from headgate.api.fields import unknown_fields
+from headgate.k8s.errors import ConfigError
+from headgate.k8s.index import Index
+from headgate.k8s.manifests import Document, ManifestError, read
+from headgate.k8s.objects import read_objects, written
+from headgate.k8s.positions import UNKNOWN, Position, Positions
+from headgate.k8s.scan import UNSETTLED, ReadFile, documents_of, signatures, unreadable
+from headgate.problems import ObjectRef, Problem
+
+STDIN = "-"
+"""The argument that means standard input."""
+STDIN_NAME = "<stdin>"
+"""The name of standard input in messages."""
+
+UNUSED = "it is ignored here, and the API server may refuse the object"
+
+
+class Manifests:
+    """The objects in several places, each file read once; a file is called as its argument leads to it.
+
+    Attributes:
+        unknown: ``apiVersion Kind`` of what is not read.
+        unreadable: the files that cannot be used at all.
+        refused: the objects that cannot be decoded.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], stdin: Callable[[], bytes], models: Iterable[type[TopLevel]] = ALL
+    ) -> None:
+        """Prepare; nothing is read before ``load``.
+
+        Args:
+            arguments: folders, files, and ``-`` for standard input.
+            stdin: reads standard input to its end.
+            models: the kinds to decode.
+        """
+        self._arguments = tuple(dict.fromkeys(arguments))
+        self._stdin = stdin
+        self._models = tuple(models)
+        self._index = Index()
+        self._read: set[str] = set()
+        self._input = b""
+        self._positions: dict[str, Positions] = {}
+        self.unknown: set[str] = set()
+        self.unreadable: set[str] = set()
+        self.refused: set[ObjectRef] = set()
+        self._unknown_fields: list[tuple[str, Problem]] = []
+
+    def load(self) -> tuple[TopLevel, ...]:
+        """Read everything and return every object, sorted by identity.
+
+        Raises:
+            ConfigError: an argument cannot be read.
+        """
+        for argument in self._arguments:
+            if argument == STDIN:
+                self._input = self._stdin()
+                self._take(STDIN_NAME, self._input)
+            else:
+                self._take_files(Path(argument).expanduser())
+        return tuple(self._index.objects[ref] for ref in sorted(self._index.objects))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return the Problems of the files, by file name."""
+        return tuple(self._index.problems())
+
+    def unknown_fields(self) -> Iterator[Problem]:
+        """Yield a Problem for each field that its kind does not have in Kubernetes, of the objects that are used."""
+        yield from (problem for name, problem in self._unknown_fields if self._index.where(problem.origin) == name)
+
+    def where(self, ref: ObjectRef) -> str:
+        """Return the file that defines *ref*, also invalidly, ``""`` if none does."""
+        return self._index.where(ref)
+
+    def position(self, ref: ObjectRef, field: str) -> Position:
+        """Return where a field of an object is in the file that defines it, as far as that is known."""
+        name = self._index.where(ref)
+        if not name or name in self.unreadable:
+            return UNKNOWN
+        if name not in self._positions:
+            data = self._input if name == STDIN_NAME else Path(name).read_bytes()
+            self._positions[name] = Positions(data, self._models)
+        return self._positions[name].find(ref, field)
+
+    def _take_files(self, root: Path) -> None:
+        try:
+            names = sorted(name for name, _ in signatures(root))
+        except OSError as error:
+            raise ConfigError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
+        for path in (root / name for name in names) if root.is_dir() else (root,):
+            if (real := os.path.realpath(path)) in self._read:
+                continue
+            self._read.add(real)
+            try:
+                self._take(str(path), path.read_bytes())
+            except OSError as error:
+                self._give_up(str(path), unreadable(str(path), error, ""))
+
+    def _take(self, name: str, data: bytes) -> None:
+        documents = documents_of(Path(name), name, data)
+        if isinstance(documents, Problem):
+            self._give_up(name, documents)
+            return
+        if isinstance(documents, FileContent):
+            self._spots[name] = {}
+            self._index.replace(name, ReadFile(UNSETTLED, documents))
+            return
+        content = read_objects(name, documents, self._models)
+        self._index.replace(name, ReadFile(UNSETTLED, content))
+        self.unknown |= content.unknown
+        self.refused |= content.refused
+        self._unknown_fields += ((name, problem) for problem in _unknown_fields(documents, self._models))
+
+    def _give_up(self, name: str, problem: Problem) -> None:
+        self.unreadable.add(name)
+        self._index.replace(name, ReadFile(UNSETTLED, problem))
+
+
+def _unknown_fields(documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> Iterator[Problem]:
+    for item in written(documents, models):
+        for field in unknown_fields(item.model, item.value):
+            advice = f"; did you mean {field.meant}?" if field.meant else ""
+            yield Problem(item.ref, field.path, "", f"is not a field of {item.ref.kind}{advice}", UNUSED)
