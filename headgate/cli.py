@@ -15,7 +15,7 @@ headgate: an NGINX ingress controller for Kubernetes
 
   headgate run [FLAGS]                 serve a cluster, or a folder of manifests with --manifests
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
-  headgate check DIR [-o json]         print what is wrong with a folder of manifests
+  headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
   headgate sockets                     list the sockets of container runtimes, their processes and answers

@@ -15,7 +15,7 @@ from headgate.controller.environment import environment, layout, template_overri
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
 from headgate.ir.layout import SECRETS_FOLDER
-from headgate.k8s import Folder
+from headgate.k8s import Folder, Manifests
 from headgate.nginx import expressions
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.errors import NoBinaryError
@@ -27,7 +27,14 @@ from headgate.watch import WATCHED
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One Problem, with the file that its object stands in."""
+    """One Problem, with the file that its object stands in.
+
+    Attributes:
+        severity: ``error``, ``warning`` or ``note``.
+        line: where the field is in the file, from 1; 0 is unknown.
+        column: likewise.
+        rule: what kind of Problem it is; ``""`` where nobody asks.
+    """
 
     file: str
     object: str
@@ -36,12 +43,25 @@ class Row(msgspec.Struct, frozen=True):
     reason: str
     effect: str
     severity: str
+    line: int = 0
+    column: int = 0
+    rule: str = ""
 
-    def __str__(self) -> str:
-        where = ": ".join(_printable(part) for part in (self.file, self.object, self.field) if part)
+    @property
+    def place(self) -> str:
+        """The file, with the line as far as it is known."""
+        return f"{self.file}:{self.line}" if self.file and self.line else self.file
+
+    @property
+    def message(self) -> str:
+        """All but file and severity."""
+        where = ": ".join(printable(part) for part in (self.object, self.field) if part)
         value = f" {self.value!r}" if self.value else ""
         effect = f" ({self.effect})" if self.effect else ""
-        return f"{self.severity}: {where}:{value} {self.reason}{effect}"
+        return f"{where}{':' if where else ''}{value} {self.reason}{effect}".lstrip()
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.severity, printable(self.place), self.message) if part)
 
 
 class FolderReport(msgspec.Struct, frozen=True):
@@ -97,16 +117,39 @@ def generate_folder(
         NginxError: ``--nginx`` names a binary that cannot be asked what it can.
     """
     assert options.manifests is not None  # noqa: S101 - the caller names the folder
-    folder = Folder(options.manifests)
-    objects = folder.load()
+    return generate_manifests(options, Folder(options.manifests), place, capabilities)
+
+
+def generate_manifests(
+    options: Options,
+    manifests: Folder | Manifests,
+    place: Layout | None = None,
+    capabilities: Capabilities | None = None,
+) -> FolderReport:
+    """Take *manifests* through the pipeline once; see ``generate_folder`` for the rest, and for what is raised."""
+    objects = manifests.load()
+    generation, wrong = examine(options, objects, place, capabilities)
+    where = {item.ref: manifests.where(item.ref) for item in objects}
+    problems = [(_file(manifests, problem), problem) for problem in manifests.problems()]
+    problems += [(where.get(problem.origin, ""), problem) for problem in wrong]
+    return FolderReport(generation.files, tuple(problems), generation.update.ignored, where)
+
+
+def examine(
+    options: Options,
+    objects: Iterable[TopLevel],
+    place: Layout | None = None,
+    capabilities: Capabilities | None = None,
+) -> tuple[Generation, tuple[Problem, ...]]:
+    """Take *objects* through the pipeline once, and ask nginx about the regular expressions in them.
+
+    Returns:
+        what became of the objects, and everything that is wrong with them; see ``generate_folder`` for the rest.
+    """
     binary = None if capabilities else _binary(options)
     capabilities = binary.capabilities if binary else capabilities or Capabilities()
     generation = generate(options, objects, place, capabilities)
-    where = {item.ref: folder.where(item.ref) for item in objects}
-    problems = [(_file(folder, problem), problem) for problem in folder.problems()]
-    refused = _refused(binary, generation) if binary else ()
-    problems += [(where.get(problem.origin, ""), problem) for problem in (*found(generation), *refused)]
-    return FolderReport(generation.files, tuple(problems), generation.update.ignored, where)
+    return generation, (*found(generation), *(_refused(binary, generation) if binary else ()))
 
 
 def generate(
@@ -130,14 +173,14 @@ def generate(
     return pipeline.advance(changes, datetime.now(UTC))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Escape what would break the line; a folder may hold any name."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _file(folder: Folder, problem: Problem) -> str:
-    """Return the file that a Problem of the folder's is about: it names a file, or an object in one."""
-    return problem.origin.name if problem.origin.kind == "File" else folder.where(problem.origin)
+def _file(manifests: Folder | Manifests, problem: Problem) -> str:
+    """Return the file that a Problem of the files' is about: it names a file, or an object in one."""
+    return problem.origin.name if problem.origin.kind == "File" else manifests.where(problem.origin)
 
 
 def found(generation: Generation) -> Iterator[Problem]:

@@ -1,25 +1,29 @@
-"""``headgate render`` and ``headgate check``: what a folder of manifests leads to, without nginx or network."""
+"""``headgate render`` and ``headgate check``: what manifests lead to, without a running nginx or network."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from headgate import flags
+from headgate.checking import FORMATS
+from headgate.checking import check as checked
 from headgate.commands.errors import reported
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
-from headgate.offline import generate_folder
+from headgate.k8s import Manifests
+from headgate.offline import generate_manifests
 from headgate.options import DECLARED, DECLINED, Options, completed
+from headgate.watch import WATCHED
 
 RENDER_ABOUT: Final = """\
-Print the NGINX configuration that is generated from the manifests in DIR, and every problem on standard error.
-With -o OUT the files are written below OUT, certificates and keys included, which are not printed.
-Exit status 1 if an object was refused or a file could not be read.
+Print the NGINX configuration that is generated from the manifests in each DIR and FILE, and every problem on standard
+error. - means standard input. With -o OUT the files are written below OUT, certificates and keys included, which are
+not printed. Exit status 1 if an object was refused or a file could not be read.
 
 Example:
   headgate render examples/cafe -o /tmp/cafe && less /tmp/cafe/conf.d/default-cafe-ingress.conf
@@ -28,35 +32,54 @@ The flags are those of `headgate run` (-ingress-class, -enable-snippets, -nginx-
 """
 
 CHECK_ABOUT: Final = """\
-Print what is wrong with the manifests in DIR, one line a problem: file, object, field, value, reason and effect.
-Exit status 1 if an object was refused or a file could not be read.
+Print what is wrong with the manifests in each DIR and FILE, one line a problem: file and line, object, field, value,
+reason and effect; then a summary. - means standard input.
+Exit status 1 if an object was refused or a file could not be read, with --strict also if there is a warning.
+-o github prints workflow commands, which GitHub shows in the pull request; -o sarif prints SARIF 2.1.0.
 
-Example:
-  headgate check examples/cafe -o json
+Without -nginx-configmaps, a ConfigMap named nginx-config, nginx-ingress or NAME-nginx-ingress is checked as the
+ConfigMap. EndpointSlices are not missed: a cluster creates them.
+
+Examples:
+  headgate check examples/cafe --strict
+  kustomize build overlays/production | headgate check -
 
 The flags are those of `headgate run` (-ingress-class, -enable-snippets, -nginx-configmaps, ...), and:
 """
 
-Folder = Annotated[Path | None, Value("DIR", flags.path), Argument("The folder of manifests.")]
-"""What is a flag of ``headgate run`` and the argument of these commands."""
+Arguments = Annotated[
+    tuple[str, ...],
+    Value("DIR|FILE|-", str, each=True),
+    Argument("Folders of manifests, files, and - for standard input."),
+]
 
 
 class RenderOptions(Options, frozen=True, kw_only=True):
-    """The arguments of ``headgate render``."""
+    """The arguments of ``headgate render``, which take the place of a flag of ``headgate run``."""
 
-    manifests: Folder = None
+    manifests: Path | None = None
+    arguments: Arguments = ()
     output: Annotated[
         Path | None, Value("OUT", flags.path), Flag("Output", "Folder to write to.", "rendered", True, "o")
     ] = None
 
 
 class CheckOptions(Options, frozen=True, kw_only=True):
-    """The arguments of ``headgate check``."""
+    """The arguments of ``headgate check``, which take the place of a flag of ``headgate run``."""
 
-    manifests: Folder = None
+    manifests: Path | None = None
+    arguments: Arguments = ()
+    strict: Annotated[
+        bool, Value("", flags.boolean), Flag("Output", "Exit with status 1 if there are warnings.", native=True)
+    ] = False
     output: Annotated[
-        str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format of the list.", "json", True, "o")
+        str,
+        Value("|".join(FORMATS), Choice(tuple(FORMATS))),
+        Flag("Output", "Format of the list.", "json", True, "o"),
     ] = "text"
+
+
+OptionsT = TypeVar("OptionsT", RenderOptions, CheckOptions)
 
 
 def render(argv: Sequence[str], environ: Environ) -> int:
@@ -71,7 +94,7 @@ def check(argv: Sequence[str], environ: Environ) -> int:
 
 @reported
 def _render(options: RenderOptions) -> int:
-    outcome = generate_folder(options)
+    outcome = generate_manifests(_standalone(options), _manifests(options.arguments))
     for line in outcome.lines():
         print(line, file=sys.stderr)
     if options.output:
@@ -83,17 +106,24 @@ def _render(options: RenderOptions) -> int:
 
 @reported
 def _check(options: CheckOptions) -> int:
-    outcome = generate_folder(options)
-    if options.output == "json":
-        print(msgspec.json.format(msgspec.json.encode(outcome.rows())).decode())
-    for line in () if options.output == "json" else outcome.lines():
-        print(line)
-    return FAILED if outcome.refused else OK
+    report = checked(_standalone(options), _manifests(options.arguments))
+    if text := FORMATS[options.output](report):
+        print(text)
+    return FAILED if report.failed(strict=options.strict) else OK
+
+
+def _manifests(arguments: Sequence[str]) -> Manifests:
+    return Manifests(arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
+
+
+def _standalone(options: OptionsT) -> OptionsT:
+    """Choose files instead of a cluster, as ``--manifests`` does: endpoints may then be on this machine."""
+    return msgspec.structs.replace(options, manifests=Path(options.arguments[0]))
 
 
 RENDER: Final = Command(
     name="headgate render",
-    forms=("DIR [-o OUT] [FLAGS]",),
+    forms=("DIR|FILE|-... [-o OUT] [FLAGS]",),
     about=RENDER_ABOUT,
     kind=RenderOptions,
     run=_render,
@@ -103,7 +133,7 @@ RENDER: Final = Command(
 )
 CHECK: Final = Command(
     name="headgate check",
-    forms=("DIR [-o text|json] [FLAGS]",),
+    forms=("DIR|FILE|-... [-o FORMAT] [--strict] [FLAGS]",),
     about=CHECK_ABOUT,
     kind=CheckOptions,
     run=_check,

@@ -15,6 +15,7 @@ from headgate.problems import ObjectRef, Problem, show
 from headgate.resolve.addresses import HIGHEST_PORT, host_fault, ip_fault, is_ip, with_port
 from headgate.routes import Endpoints
 
+NO_ADDRESS = "no EndpointSlice has an address for this port"
 UNSERVED = "requests for it are answered with an error until it has some"
 SKIPPED = "the address is left out"
 SHOWN = 3
@@ -47,8 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     def nothing(self, reason: str, *, passing: bool = False) -> tuple[Endpoints, list[Problem]]:
         """Return no address, and why; the words in front are the incumbent's."""
-        words = f"No endpoints found for service {self.service}: {reason}"
-        return Endpoints(), [self.problem(words, UNSERVED, passing=passing)]
+        return Endpoints(), [self.problem(no_endpoints(self.service, reason), UNSERVED, passing=passing)]
 
 
 def endpoints(
@@ -76,9 +76,19 @@ def endpoints(
         return _from_slices(wanted, port, slices)
     if headless(spec):
         found, problems = _from_slices(wanted, port, slices)
-        reason = f"{wanted.use_cluster_ip} needs a cluster IP, and service {wanted.service} has none"
+        reason = no_cluster_ip(wanted.use_cluster_ip, wanted.service)
         return found, [wanted.problem(reason, "its endpoints are used"), *problems]
     return _cluster_ip(wanted, spec, port)
+
+
+def no_endpoints(service: str, reason: str) -> str:
+    """Say that a Service has no address, and why."""
+    return f"No endpoints found for service {service}: {reason}"
+
+
+def no_cluster_ip(setting: str, service: str) -> str:
+    """Say that a Service has no address of its own, which *setting* needs."""
+    return f"{setting} needs a cluster IP, and service {service} has none"
 
 
 def headless(spec: ServiceSpec) -> bool:
@@ -206,7 +216,7 @@ def _draining(endpoint: Endpoint) -> bool:
 
 def _absence(present: int) -> str:
     if not present:
-        return "no EndpointSlice has an address for this port"
+        return NO_ADDRESS
     return f"none of its {present} endpoints is ready" if present > 1 else "its only endpoint is not ready"
 
 

@@ -1,0 +1,7 @@
+"""What is wrong with manifests, as a report for people and for CI; only files are read, no cluster."""
+
+from headgate.checking.checking import check
+from headgate.checking.formats import FORMATS
+from headgate.checking.report import Report, Summary
+
+__all__ = ["FORMATS", "Report", "Summary", "check"]

@@ -1,0 +1,108 @@
+"""Checks manifests as they are before a deployment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+from headgate.checking.assumed import with_config_map, without_absences
+from headgate.checking.report import NOTE, Report, Summary
+from headgate.k8s import Manifests
+from headgate.k8s.positions import UNKNOWN, Position
+from headgate.offline import Row, examine
+from headgate.options import Options
+from headgate.problems import ObjectRef, Problem
+
+FILE = "File"
+"""The kind of the origin of Problems about a file."""
+
+_LINE = re.compile(r"line (\d+)(?:, column (\d+))?")
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def check(options: Options, manifests: Manifests) -> Report:
+    """Read *manifests* and take them through the pipeline once, without a running nginx or network.
+
+    Raises:
+        ConfigError: an argument cannot be read.
+        NginxError: ``--nginx`` names a binary that cannot be asked what it can.
+    """
+    objects = manifests.load()
+    options, config_maps = with_config_map(options, objects)
+    generation, found = examine(options, objects)
+    wrong, absences = without_absences(found, objects)
+    findings = {problem: _rule(manifests, problem) for problem in (*manifests.problems(), *wrong)}
+    findings |= {problem: f"{problem.origin.kind}/unknown-field" for problem in manifests.unknown_fields()}
+    rows = [_row(manifests, problem, rule) for problem, rule in findings.items()]
+    notes = [_note(manifests, ref, reason, "by-name") for ref, reason in config_maps.items()]
+    ignored = generation.update.ignored
+    notes += [_note(manifests, ref, f"is ignored: {reason}", "ignored") for ref, reason in sorted(ignored.items())]
+    notes += [Row("", "", "", "", str(each), "", NOTE, rule=f"Service/{each.rule}") for each in absences]
+    known = {item.ref for item in objects} | manifests.refused
+    rows.sort(key=lambda row: (row.file, row.line, row.column))
+    return Report((*rows, *notes), _summary(manifests, known, findings, ignored))
+
+
+def _summary(
+    manifests: Manifests, known: set[ObjectRef], problems: Collection[Problem], ignored: Mapping[ObjectRef, str]
+) -> Summary:
+    refused = {problem.origin for problem in problems if problem.refuses} & known
+    warned = {problem.origin for problem in problems} & known - refused
+    others = ignored.keys() & known - refused - warned
+    return Summary(
+        fine=len(known - refused - warned - others),
+        warned=len(warned),
+        refused=len(refused),
+        ignored=len(others),
+        unread_kinds=len(manifests.unknown),
+        unreadable=len(manifests.unreadable),
+        skipped=sum(name not in manifests.unreadable for name in _files(problems)),
+        elsewhere=sum(problem.origin.kind != FILE and problem.origin not in known for problem in problems),
+    )
+
+
+def _files(problems: Collection[Problem]) -> Iterator[str]:
+    """Yield the file of each Problem about a file."""
+    yield from (problem.origin.name for problem in problems if problem.origin.kind == FILE)
+
+
+def _note(manifests: Manifests, ref: ObjectRef, reason: str, rule: str) -> Row:
+    line, column = manifests.position(ref, "")
+    return Row(manifests.where(ref), str(ref), "", "", reason, "", NOTE, line, column, f"{ref.kind}/{rule}")
+
+
+def _row(manifests: Manifests, problem: Problem, rule: str) -> Row:
+    origin = problem.origin
+    about_file = origin.kind == FILE
+    (line, column), field = _of_file(problem.field) if about_file else (_position(manifests, problem), problem.field)
+    shown = "" if about_file else str(origin)
+    severity = problem.severity.value
+    return Row(
+        manifests.where(origin),
+        shown,
+        field,
+        problem.value,
+        problem.reason,
+        problem.effect,
+        severity,
+        line,
+        column,
+        rule,
+    )
+
+
+def _position(manifests: Manifests, problem: Problem) -> Position:
+    return manifests.position(problem.origin, problem.field)
+
+
+def _of_file(field: str) -> tuple[Position, str]:
+    """Return the position that a Problem of a file names in words, and what is left of the field."""
+    found = _LINE.fullmatch(field)
+    return ((int(found[1]), int(found[2] or 0)), "") if found else (UNKNOWN, field)
+
+
+def _rule(manifests: Manifests, problem: Problem) -> str:
+    """Return what kind of Problem it is: the kind of the object, and the field without indexes."""
+    if problem.origin.kind == FILE:
+        return f"{FILE}/{'not-readable' if problem.origin.name in manifests.unreadable else 'skipped'}"
+    return f"{problem.origin.kind}/{_INDEX.sub('[]', problem.field) or 'object'}"
