@@ -9,7 +9,7 @@ from headgate.checking.assumed import with_config_map, without_absences
 from headgate.checking.report import NOTE, Report, Summary
 from headgate.k8s import Manifests
 from headgate.k8s.positions import UNKNOWN, Position
-from headgate.offline import Row, examine
+from headgate.offline import Row, examine, printable
 from headgate.options import Options
 from headgate.problems import ObjectRef, Problem
 
@@ -68,26 +68,23 @@ def _files(problems: Collection[Problem]) -> Iterator[str]:
 
 def _note(manifests: Manifests, ref: ObjectRef, reason: str, rule: str) -> Row:
     line, column = manifests.position(ref, "")
-    return Row(manifests.where(ref), str(ref), "", "", reason, "", NOTE, line, column, f"{ref.kind}/{rule}")
+    return Row(printable(manifests.where(ref)), str(ref), "", "", reason, "", NOTE, line, column, f"{ref.kind}/{rule}")
 
 
 def _row(manifests: Manifests, problem: Problem, rule: str) -> Row:
-    origin = problem.origin
-    about_file = origin.kind == FILE
+    about_file = problem.origin.kind == FILE
     (line, column), field = _of_file(problem.field) if about_file else (_position(manifests, problem), problem.field)
-    shown = "" if about_file else str(origin)
-    severity = problem.severity.value
     return Row(
-        manifests.where(origin),
-        shown,
-        field,
-        problem.value,
-        problem.reason,
-        problem.effect,
-        severity,
-        line,
-        column,
-        rule,
+        file=printable(manifests.where(problem.origin)),
+        object="" if about_file else str(problem.origin),
+        field=field,
+        value=problem.value,
+        reason=problem.reason,
+        effect=problem.effect,
+        severity=problem.severity.value,
+        line=line,
+        column=column,
+        rule=rule,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -112,7 +113,8 @@ def test_a_file_is_called_as_its_argument_leads_to_it(check: Check) -> None:
 
 def test_a_file_that_two_arguments_name_is_read_once(check: Check) -> None:
     write("apps/shop.yaml", SHOP, TEA, SLICE)
-    assert check("apps", "apps/shop.yaml", "./apps") == (0, ["3 objects: all fine"])
+    again = str(Path("apps/shop.yaml").absolute())
+    assert check("apps", "apps/shop.yaml", "./apps", again) == (0, ["3 objects: all fine"])
 
 
 def test_an_object_in_two_folders_is_an_error_in_the_second(check: Check) -> None:
@@ -144,6 +146,14 @@ def test_standard_input_that_is_no_yaml_is_an_error(check: Check) -> None:
     assert lines[1] == "no objects; 1 file not readable"
 
 
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_a_file_may_have_any_name(check: Check, form: str) -> None:
+    Path(os.fsdecode(b"sh\xf6p\n.yaml")).write_text(SHOP.replace("10s", "soon"))
+    status, lines = check(".", "-o", form)
+    assert status == 1
+    assert re.search(r"sh(\\|%5C)+udcf6p(\\|%5C)+n\.yaml", "\n".join(lines))
+
+
 def test_the_command_reads_a_pipe(here: Path) -> None:
     write("broken.yaml", SHOP.replace("10s", "soon"))
     command = [sys.executable, "-m", "headgate", "check", "-"]
@@ -173,6 +183,16 @@ def test_an_argument_that_is_not_there_is_an_error(check: Check, capsys: pytest.
     found = capsys.readouterr()
     assert found.err == "headgate: nowhere cannot be read: No such file or directory\n"
     assert found.out == ""
+
+
+def test_problems_are_sorted_by_file_and_line(check: Check) -> None:
+    # The Problems of an object come one after the other, here those of ``a`` from both ends of the file.
+    last = SHOP.replace("10s", "soon").replace("path: /\n", "path: no/slash\n")
+    write("z.yaml", last.replace("name: shop", "name: b"), last.replace("name: shop", "name: a"), "text\n")
+    write("y.yaml", last.replace("name: shop", "name: c"))
+    places = [line.split(":")[1:3] for line in check(".")[1][:-1]]
+    assert len(places) == 7
+    assert places == sorted(places, key=lambda place: (place[0], int(place[1])))
 
 
 # --- lines ------------------------------------------------------------------------------------------
@@ -471,7 +491,7 @@ def test_of_two_usual_names_none_is_guessed(check: Check) -> None:
 PATH = "spec.rules[0].http.paths[0]"
 UNKNOWN_FIELDS = [
     (SHOP, "spec:", "sepc: {}\nspec:", 7, "sepc", "spec"),
-    (SHOP, "spec:", "Status: {}\nspec:", 7, "Status", "status"),
+    (SHOP, "spec:", "STATUS: {}\nspec:", 7, "STATUS", "status"),
     (SHOP, "annotations:", "annotation:", 5, "metadata.annotation", "annotations"),
     (SHOP, "- host:", "- hosts: []\n    host:", 10, "spec.rules[0].hosts", "host"),
     (SHOP, "pathType:", "pathTyp: Exact\n        pathType:", 14, f"{PATH}.pathTyp", "pathType"),
