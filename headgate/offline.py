@@ -175,7 +175,7 @@ def generate(
 
 def printable(text: str) -> str:
     """Escape what would break the line; a folder may hold any name."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _file(manifests: Folder | Manifests, problem: Problem) -> str:

@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from headgate.api import TopLevel
-from headgate.k8s.manifests import ManifestError, events, read
-from headgate.k8s.objects import written
+from headgate.k8s.manifests import events
+from headgate.k8s.objects import Written
 from headgate.problems import ObjectRef
 
 Position = tuple[int, int]
@@ -58,26 +57,42 @@ class Place(msgspec.Struct):
         return self.entries[key], path[len(key) :].removeprefix(".")
 
 
+class Spot(msgspec.Struct, frozen=True):
+    """Where an object is in its file: the line of its document, and its path there in a List."""
+
+    line: int
+    path: str
+
+
+def spots(items: Iterable[Written]) -> dict[ObjectRef, Spot]:
+    """Return where each object is; of two definitions the first counts."""
+    found: dict[ObjectRef, Spot] = {}
+    for item in items:
+        found.setdefault(item.ref, Spot(item.line, item.path))
+    return found
+
+
 class Positions:
     """The positions in one file."""
 
-    def __init__(self, data: bytes, models: Iterable[type[TopLevel]]) -> None:
-        """Find the objects of *models* in *data*, which must be readable; JSON is read as YAML, which includes it."""
+    def __init__(self, data: bytes, places: Mapping[ObjectRef, Spot]) -> None:
+        """Find the objects at *places* in *data*, which must be readable; JSON is read as YAML, which includes it."""
         self._objects: dict[ObjectRef, Place] = {}
         try:
-            documents = read(data, json=False)
-            places = {place.position[0]: place for place in _Placer(events(data)).documents()}
-        except (yaml.YAMLError, ManifestError):  # JSON that is not YAML: a key twice, an escape of its own
+            documents = _Placer(events(data)).documents()
+        except (yaml.YAMLError, RecursionError):  # JSON that YAML does not include, or that is nested deeper
             return
-        for item in written(documents, models):
-            if item.line in places:
-                self._objects.setdefault(item.ref, places[item.line].find(item.path))
+        by_line = {place.position[0]: place for place in documents}
+        for ref, spot in places.items():
+            # The document of a JSON file counts from its first line, even if that is empty.
+            if found := documents[0] if len(documents) == 1 else by_line.get(spot.line):
+                self._objects[ref] = found.find(spot.path)
 
     def find(self, ref: ObjectRef, field: str) -> Position:
         """Return the position of a field of an object, of its nearest parent, or ``UNKNOWN``.
 
         Args:
-            ref: the object; of two definitions in the file the first is meant.
+            ref: the object.
             field: as in a Problem: a path, an annotation or a ConfigMap key.
         """
         place = self._objects.get(ref)

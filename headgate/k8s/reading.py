@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headgate.api import ALL, TopLevel
 from headgate.api.fields import unknown_fields
 from headgate.k8s.errors import ConfigError
 from headgate.k8s.index import Index
-from headgate.k8s.manifests import Document, ManifestError, read
-from headgate.k8s.objects import read_objects, written
-from headgate.k8s.positions import UNKNOWN, Position, Positions
+from headgate.k8s.objects import FileContent, Written, read_objects, written
+from headgate.k8s.positions import UNKNOWN, Position, Positions, Spot, spots
 from headgate.k8s.scan import UNSETTLED, ReadFile, documents_of, signatures, unreadable
 from headgate.problems import ObjectRef, Problem
 
@@ -49,6 +48,7 @@ class Manifests:
         self._index = Index()
         self._read: set[str] = set()
         self._input = b""
+        self._spots: dict[str, Mapping[ObjectRef, Spot]] = {}
         self._positions: dict[str, Positions] = {}
         self.unknown: set[str] = set()
         self.unreadable: set[str] = set()
@@ -88,7 +88,7 @@ class Manifests:
             return UNKNOWN
         if name not in self._positions:
             data = self._input if name == STDIN_NAME else Path(name).read_bytes()
-            self._positions[name] = Positions(data, self._models)
+            self._positions[name] = Positions(data, self._spots[name])
         return self._positions[name].find(ref, field)
 
     def _take_files(self, root: Path) -> None:
@@ -116,17 +116,19 @@ class Manifests:
             return
         content = read_objects(name, documents, self._models)
         self._index.replace(name, ReadFile(UNSETTLED, content))
+        items = tuple(written(documents, self._models))
+        self._spots[name] = spots(items)
         self.unknown |= content.unknown
         self.refused |= content.refused
-        self._unknown_fields += ((name, problem) for problem in _unknown_fields(documents, self._models))
+        self._unknown_fields += ((name, problem) for problem in _unknown_fields(items))
 
     def _give_up(self, name: str, problem: Problem) -> None:
         self.unreadable.add(name)
         self._index.replace(name, ReadFile(UNSETTLED, problem))
 
 
-def _unknown_fields(documents: Iterable[Document], models: Iterable[type[TopLevel]]) -> Iterator[Problem]:
-    for item in written(documents, models):
+def _unknown_fields(items: Iterable[Written]) -> Iterator[Problem]:
+    for item in items:
         for field in unknown_fields(item.model, item.value):
             advice = f"; did you mean {field.meant}?" if field.meant else ""
             yield Problem(item.ref, field.path, "", f"is not a field of {item.ref.kind}{advice}", UNUSED)

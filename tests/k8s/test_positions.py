@@ -11,10 +11,14 @@ import yaml
 from headgate.api import ALL, ConfigMap, Ingress
 from headgate.k8s.manifests import ManifestError, read
 from headgate.k8s.objects import written
-from headgate.k8s.positions import UNKNOWN, Position, Positions
+from headgate.k8s.positions import UNKNOWN, Position, Positions, spots
 
 CASES = sorted((Path(__file__).parents[1] / "cases").glob("*/*/in.yaml"))
 INGRESS = Ingress.KIND.ref("default", "a")
+
+
+def found(data: bytes, *, json: bool = False) -> Positions:
+    return Positions(data, spots(written(read(data, json=json), ALL)))
 
 
 def fields(node: yaml.Node, path: str = "") -> Iterator[tuple[str, Position]]:
@@ -40,7 +44,7 @@ def test_every_field_of_every_case_is_found() -> None:
         except ManifestError:
             continue
         first = {ref: line for line, ref in reversed(objects.items())}
-        positions = Positions(data, ALL)
+        positions = found(data)
         for node in yaml.compose_all(data, yaml.SafeLoader):
             line = node.start_mark.line + 1
             if line not in objects or first[objects[line]] != line or b"<<:" in data or b" *" in data:
@@ -52,7 +56,7 @@ def test_every_field_of_every_case_is_found() -> None:
 
 
 def find(text: str, field: str) -> Position:
-    return Positions(text.encode(), ALL).find(INGRESS, field)
+    return found(text.encode()).find(INGRESS, field)
 
 
 TEXT = """\
@@ -92,12 +96,12 @@ def test_of_two_definitions_the_first_counts() -> None:
 
 
 def test_an_object_that_is_not_in_the_file_has_no_position() -> None:
-    assert Positions(TEXT.encode(), ALL).find(Ingress.KIND.ref("default", "b"), "spec") == UNKNOWN
+    assert found(TEXT.encode()).find(Ingress.KIND.ref("default", "b"), "spec") == UNKNOWN
 
 
 def test_keys_of_data_have_dots_and_words_of_paths() -> None:
     text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  a.b: x\n  a: y\n  data: z\n"
-    positions = Positions(text.encode(), ALL)
+    positions = found(text.encode())
     ref = ConfigMap.KIND.ref("default", "a")
     assert [positions.find(ref, field) for field in ("a.b", "a", "data", "data.a.b")] == [
         (5, 3),
@@ -107,6 +111,19 @@ def test_keys_of_data_have_dots_and_words_of_paths() -> None:
     ]
 
 
-def test_a_file_that_is_not_yaml_has_no_positions() -> None:
-    assert find('{"a": [', "spec") == UNKNOWN
-    assert find('{"kind": "Ingress", "kind": "Ingress"}', "kind") == UNKNOWN
+OBJECT = '{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "a"}, %s}'
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        (OBJECT % '"spec": {}', (1, 86)),
+        ("\n\n" + OBJECT % '"spec": {}', (3, 86)),
+        (OBJECT % '"kind": "Ingress",\n"spec": {}', (2, 1)),
+        (OBJECT % r'"status": "\ud83d\ude00", "spec": {}', UNKNOWN),
+        (OBJECT % f'"status": {"[" * 900}{"]" * 900}, "spec": {{}}', UNKNOWN),
+    ],
+    ids=["one line", "after empty lines", "a key twice", "a surrogate pair", "nested deeply"],
+)
+def test_json_has_positions_as_far_as_it_is_yaml(text: str, position: Position) -> None:
+    assert found(text.encode(), json=True).find(INGRESS, "spec") == position

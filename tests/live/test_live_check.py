@@ -252,7 +252,7 @@ def test_json_has_lines_too(check: Check) -> None:
 
 def test_json_that_is_not_yaml_is_checked_without_lines(check: Check) -> None:
     text = json.dumps(ingress("shop", "shop.test", lb_method="wrong"), indent=1)
-    Path("shop.json").write_text(text.replace('"kind": "Ingress",', '"kind": "Ingress",\n"kind": "Ingress",'))
+    Path("shop.json").write_text(text.replace('"Ingress"', '"Ingress",\n"status": {"x": "\\ud83d\\ude00"}'))
     assert check("shop.json")[1][0].startswith("error: shop.json: Ingress default/shop: nginx.org/lb-method: 'wrong'")
 
 
