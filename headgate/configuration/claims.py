@@ -30,11 +30,19 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
-    """A claimed slot, the field that claims it, and its name in messages (``host a.test``)."""
+    """A claimed slot.
+
+    Attributes:
+        slot: the slot.
+        field: the field that claims it.
+        words: its name in messages (``host a.test``).
+        use: what for, where objects with the same use as the holder share the slot; ``""`` for one that is exclusive.
+    """
 
     slot: Slot
     field: str
     words: str
+    use: str = ""
 
 
 class Holder(msgspec.Struct, frozen=True, gc=False):
@@ -46,11 +54,13 @@ class Holder(msgspec.Struct, frozen=True, gc=False):
         ref: the object.
         created: its ``creationTimestamp``, ``""`` if it has none.
         shared: whether other objects may attach to it.
+        use: what it uses the slot for, where others may share that.
     """
 
     ref: ObjectRef
     created: str = ""
     shared: bool = False
+    use: str = ""
 
     def __str__(self) -> str:
         """``Kind namespace/name, created TIME``."""
@@ -111,7 +121,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
         """Derive the identity, which is looked up again and again."""
         msgspec.structs.force_setattr(self, "ref", self.item.ref)
 
-    @property
-    def as_holder(self) -> Holder:
-        """The object as it is reported to other claimants of the slots that it holds."""
-        return Holder(self.ref, self.item.metadata.creation_timestamp or "", self.claims.shared)
+    def as_holder(self, slot: Slot) -> Holder:
+        """Return the object as it is reported to other claimants of *slot*, which it holds."""
+        use = next((claim.use for claim in self.claims.slots if claim.use and claim.slot == slot), "")
+        return Holder(self.ref, self.item.metadata.creation_timestamp or "", self.claims.shared, use)

@@ -172,7 +172,7 @@ class Configuration:
     def _holder(self, slot: Slot) -> Holder | None:
         """Return the holder of *slot*, as it is reported."""
         ref = self._slots.holder(slot)
-        return self._candidates[ref].as_holder if ref else None
+        return self._candidates[ref].as_holder(slot) if ref else None
 
     # --- consequences ---------------------------------------------------------------------------------
 
@@ -209,7 +209,10 @@ class Configuration:
         candidate = self._candidates.get(ref)
         if candidate is None or candidate.claims.attachment:
             return None
-        held = tuple(slot for slot in _slots(candidate) if self._slots.holder(slot) == ref)
+        if any(True for _ in self._clashes(candidate)):
+            return None
+        exclusive = (claim.slot for claim in candidate.claims.slots if not claim.use)
+        held = tuple(slot for slot in exclusive if self._slots.holder(slot) == ref)
         return Resource(candidate, held, tuple(self._attached(candidate, held))) if held else None
 
     def _attached(self, holder: Candidate, held: Iterable[Slot]) -> Iterator[Attached]:
@@ -239,7 +242,10 @@ class Configuration:
     def _lost(self, candidate: Candidate, owner: ObjectRef | None) -> Iterator[Problem]:
         """Yield which slots of *candidate* other objects hold, and which objects."""
         ref, way_out = candidate.ref, candidate.claims.way_out
-        found = ((claim, self._holder(claim.slot)) for claim in candidate.claims.slots)
+        if clashes := tuple(self._clashes(candidate)):
+            yield from clashes
+            return
+        found = ((claim, self._holder(claim.slot)) for claim in candidate.claims.slots if not claim.use)
         lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
         if owner is None:
             holders = tuple(dict.fromkeys(holder for _, holder in lost))
@@ -249,6 +255,14 @@ class Configuration:
         for claim, holder in lost:
             reason = f"{claim.words} is taken by another resource: {holder}; {way_out(ref, (holder,))}"
             yield Problem(ref, claim.field, "", reason, "that resource serves it")
+
+    def _clashes(self, candidate: Candidate) -> Iterator[Problem]:
+        """Yield a Problem for each slot that *candidate* would share if its holder had the same use for it."""
+        for claim in candidate.claims.slots:
+            holder = self._holder(claim.slot) if claim.use else None
+            if holder and holder.use != claim.use:
+                reason = f"{claim.words} is used for {holder.use} by another resource: {holder}; use another port"
+                yield Problem(candidate.ref, claim.field, "", reason, "it is not served", Severity.ERROR)
 
 
 def _named(lost: Iterable[tuple[Claim, Holder]]) -> str:

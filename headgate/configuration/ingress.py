@@ -8,7 +8,7 @@ from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath
 from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
 from headgate.problems import ObjectRef, Problem, Severity
-from headgate.settings import INCUMBENT, Role
+from headgate.settings import INCUMBENT, Overrides, Role
 from headgate.validation.ingress import ValidIngress
 
 
@@ -20,13 +20,21 @@ def ingress_class(ingress: Ingress) -> str:
 def ingress_claims(valid: ValidIngress) -> Claims:
     """Return the slots that an Ingress claims."""
     if valid.role is not Role.MINION:
-        return Claims(tuple(map(_host, valid.hosts)), _out_of_hosts, shared=valid.role is Role.MASTER)
+        slots = (*map(_host, valid.hosts), *_ports(valid.overrides))
+        return Claims(slots, _out_of_hosts, shared=valid.role is Role.MASTER)
     host = valid.hosts[0]
     return Claims(tuple(_paths(valid, host)), _out_of_paths, Attachment(Slot(host), MERGEABLE))
 
 
 def _host(host: str) -> Claim:
     return Claim(Slot(host), "spec.rules", f"host {host or 'empty host'}")
+
+
+def _ports(overrides: Overrides) -> Iterator[Claim]:
+    """Yield a claim for each port of its own: on a port nginx speaks either HTTP or HTTPS, for all hosts."""
+    for name, use in (("listen_ports", "HTTP"), ("listen_ports_ssl", "HTTPS")):
+        for port in getattr(overrides.values.routing, name):
+            yield Claim(Slot(listener=str(port)), overrides.key(name), f"port {port}", use)
 
 
 def _paths(valid: ValidIngress, host: str) -> Iterator[Claim]:

@@ -71,6 +71,21 @@ def read(snippet: str | None) -> Directives:
     return Directives(found) if end == len(snippet) else NONE
 
 
+def leaves_its_block(snippet: str) -> bool:
+    """Whether *snippet* closes a block that it did not open, so that the rest of it would stand outside."""
+    try:
+        _block(snippet, 0, nested=False)
+    except _Unopened:
+        return True
+    except (IndexError, ValueError, RecursionError):
+        return False
+    return False
+
+
+class _Unopened(ValueError):  # noqa: N818 - what was met
+    """There is a ``}`` without a ``{``."""
+
+
 def _block(text: str, at: int, *, nested: bool) -> tuple[tuple[Directive, ...], int]:
     """Read directives from *at* to the end of the text, or to the brace that closes the block.
 
@@ -88,7 +103,9 @@ def _block(text: str, at: int, *, nested: bool) -> tuple[tuple[Directive, ...], 
             return tuple(found), at
         char = text[at]
         if char == "}":
-            if words or not nested:
+            if not nested and not words:
+                raise _Unopened(at)
+            if words:
                 raise ValueError(at)
             return tuple(found), at + 1
         if char not in ";{":

@@ -56,5 +56,11 @@ def common_lists(env: Environment, snippet: Directives) -> Iterator[Line]:
     client = env.params.client
     if snippet.has("set_real_ip_from") and env.capabilities.realip:
         yield from (("set_real_ip_from", Words((network,))) for network in client.set_real_ip_from)
-    if snippet.has("access_log") and env.latency and "off" not in snippet.subjects("access_log"):
+    targets = snippet.subjects("access_log")
+    if not targets or "off" in targets:
+        return
+    # A snippet that writes to the same target replaces the log, perhaps with another format.
+    if not env.params.logging.access_log_off and env.access_log_target[0].lower() not in targets:
+        yield "access_log", env.access_log_target
+    if env.latency:
         yield "access_log", Words((latency.destination(env.layout), latency.LOG_NAME))

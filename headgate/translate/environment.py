@@ -9,7 +9,7 @@ import msgspec
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
 from headgate.ir.snippets import read
-from headgate.settings import ConfigParams, Header
+from headgate.settings import ConfigParams, Header, Words
 from headgate.translate.headers import request_headers
 
 _RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service)(?![A-Za-z0-9_])")
@@ -67,6 +67,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def resolves(self) -> bool:
         """Whether nginx can resolve the names of backends while it runs."""
         return bool(self.params.resolver.resolver_addresses) and self.capabilities.upstream_resolve
+
+    @property
+    def access_log_target(self) -> Words:
+        """The arguments of ``access_log``; a standard output that nginx cannot open is replaced by a file."""
+        target = self.params.logging.access_log
+        if target[0].startswith("/dev/std") and self.access_log:
+            return Words((self.access_log, *target[1:]))
+        return target
 
     @property
     def shares_headers(self) -> bool:

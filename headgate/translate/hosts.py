@@ -123,12 +123,15 @@ def _context(
     """Return what the locations of *host* must know of its server, which hides *hide* and has HSTS as *secure* says."""
     place = draft.host(host)
     around = response_headers(draft.env.params.headers.add_header, place.params.headers, own=place.own_response_headers)
+    headers = with_hsts(around, secure)
+    if ends_list(place.server_snippet):
+        headers = without(headers, place.server_snippet, "add_header")
     limit = translate_limit(draft, place)
     return ServerContext(
         host=host,
         place=place,
         request_headers=_request_headers(draft, place),
-        response_headers=with_hsts(around, secure),
+        response_headers=headers,
         hide_headers=hide,
         repeated=repeated(place.server_snippet),
         limit=limit,

@@ -175,7 +175,7 @@ def _response_headers(server: ServerContext, place: Place, *, attached: bool) ->
     around = server.response_headers
     responses = _responses(place, around) if attached else around
     if responses and ends_list(place.location_snippet):
-        return responses
+        return without(responses, place.location_snippet, "add_header")
     return printed(responses, around)
 
 

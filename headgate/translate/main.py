@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headgate.ir import latency
 from headgate.ir.main import Main
-from headgate.settings import Quoted, Words
+from headgate.settings import Quoted
 from headgate.translate.environment import Environment
 
 BUCKET_OVERHEAD = 32
@@ -35,7 +35,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         latency_variable=latency.VARIABLE,
         latency_format=Quoted(latency.LOG_FORMAT.replace(r"\t", "\t")),
         latency_log=latency.destination(env.layout),
-        access_log=_access_log(env),
+        access_log=env.access_log_target,
         stream=capabilities.stream is not None,
         stream_module=capabilities.stream or "",
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),
@@ -46,14 +46,6 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         http_snippet=snippets.http_snippets,
         stream_snippet=snippets.stream_snippets,
     )
-
-
-def _access_log(env: Environment) -> Words:
-    """Return the target of the access log; a standard output that nginx cannot open is replaced by a file."""
-    target = env.params.logging.access_log
-    if target[0].startswith("/dev/std") and env.access_log:
-        return Words((env.access_log, *target[1:]))
-    return target
 
 
 def _power(least: int) -> int:

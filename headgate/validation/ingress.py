@@ -11,6 +11,7 @@ import msgspec
 
 from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressRule, IngressSpec
+from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
 from headgate.validation.rules import Rules
@@ -49,7 +50,7 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     paths = tuple(_paths(spec))
     faults = [*fault, *_names(ingress), *_shape(spec, len(paths), role, rules)]
     faults += [*_rules(spec, paths, overrides, role), *_tls(spec)]
-    faults += [*_together(spec, overrides), *_ports(overrides, rules)]
+    faults += [*_together(spec, overrides), *_ports(overrides, rules), *_snippets(overrides)]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
     problems += [
         Problem(ingress.ref, *idle, "it has no effect") for idle in (*_idle(spec, role), *_dead(paths, overrides))
@@ -241,6 +242,17 @@ def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
         for port in getattr(overrides.values.routing, name):
             if rules.ports.get(port, flag) != flag:
                 yield overrides.key(name), str(port), f"is the port of {rules.ports[port]}; take another"
+
+
+def _snippets(overrides: Overrides) -> Iterator[Fault]:
+    """Check that no snippet ends the block in which it stands: the rest would concern other hosts."""
+    if not overrides:
+        return
+    snippets = overrides.values.snippets
+    texts = {"server_snippets": snippets.server_snippets, "location_snippets": snippets.location_snippets}
+    for name, text in texts.items():
+        if text and leaves_its_block(text):
+            yield overrides.key(name), "", "closes a block that it did not open; remove the } without a {"
 
 
 def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:

@@ -227,3 +227,26 @@ def _of(item: Ingress, kind: str, regex: str) -> Ingress:
     if regex:
         text["metadata"]["annotations"]["nginx.org/path-regex"] = regex
     return Ingress.convert(text)
+
+
+def on_port(name: str, day: int, *, tls: bool = False) -> Ingress:
+    key = "nginx.org/listen-ports-ssl" if tls else "nginx.org/listen-ports"
+    return ingress(name, f"{name}.test", created=day, annotations={key: "8090"})
+
+
+def test_the_oldest_decides_which_protocol_a_port_has() -> None:
+    found = configuration(on_port("plain", 2), on_port("too", 3), on_port("secure", 4, tls=True))
+    assert found.resources.keys() == {ref("plain"), ref("too")}
+    update = found.update([on_port("first", 1, tls=True)], [])
+    assert changes(update) == [
+        ("DELETE", "plain"),
+        ("DELETE", "too"),
+        ("ADD_OR_UPDATE", "first"),
+        ("ADD_OR_UPDATE", "secure"),
+    ]
+    told = problems(update)["too"]
+    words = f"nginx.org/listen-ports: port 8090 is used for HTTPS by another resource: {created('first', 1)}"
+    assert told == [f"{words}; use another port (it is not served)"]
+    update = found.update([on_port("first", 1)], [])
+    assert found.resources.keys() == {ref("first"), ref("plain"), ref("too")}
+    assert changes(update)[0] == ("DELETE", "secure")
