@@ -26,6 +26,7 @@ from headgate.k8s import Client, Folder, LeaseTiming, Resources, Source, WorkQue
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.latency import LatencyReceiver
+from headgate.nginx.lock import locked
 from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.privileges import pass_on_low_ports
@@ -117,9 +118,19 @@ class App:
             try:
                 await self._run(controller)
             finally:
-                seconds = self._shutdown.remaining()
-                log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}})
-                await asyncio.shield(self._manager.quit(seconds))
+                await self._drain()
+
+    async def _drain(self) -> None:
+        """End nginx; return when it has ended, also if this is cancelled, which only ends the wait for requests."""
+        seconds = self._shutdown.remaining()
+        log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}})
+        quitting = asyncio.ensure_future(self._manager.quit(seconds))
+        while not quitting.done():
+            try:
+                await asyncio.shield(quitting)
+            except asyncio.CancelledError:
+                log.info("stopping nginx", extra={"fields": {"why": "another signal arrived"}})
+                quitting = asyncio.ensure_future(self._manager.quit(0))
 
     async def _run(self, controller: Controller) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -248,7 +259,7 @@ def tell_problems(problems: tuple[Problem, ...]) -> None:
 
 
 async def serve(options: Options) -> None:
-    """Run until SIGTERM or SIGINT, which end it in order; SIGTERM after the grace period.
+    """Run until a signal ends it in order, see ``_handle_signals``.
 
     Raises:
         ConfigError, LayoutError, ServeError and their kin: what the operator must mend before it can start.
@@ -257,20 +268,30 @@ async def serve(options: Options) -> None:
         log.warning("flag", extra={"fields": {"problem": str(warning)}})
     pass_on_low_ports()
     binary = await find_binary(str(options.nginx) if options.nginx else None, debug=options.nginx_debug)
-    prepare(layout(options))
-    async with _opened(options) as source:
-        app = App(options, binary, source)
-        running = asyncio.current_task()
-        loop = asyncio.get_running_loop()
+    place = layout(options)
+    with locked(place):
+        prepare(place)
+        async with _opened(options) as source:
+            app = App(options, binary, source)
+            _handle_signals(app)
+            fields = {"version": __version__, "nginx": binary.path, "configuration": place.conf}
+            log.info("starting", extra={"fields": fields})
+            await app.run()
 
-        def end() -> None:
-            if running:
-                running.cancel()
 
-        loop.add_signal_handler(signal.SIGTERM, app.begin_shutdown, end)
-        loop.add_signal_handler(signal.SIGINT, end)  # a person at a terminal: no load balancer is in between
-        log.info(
-            "starting",
-            extra={"fields": {"version": __version__, "nginx": binary.path, "configuration": layout(options).conf}},
-        )
-        await app.run()
+def _handle_signals(app: App) -> None:
+    """Have signals cancel the current task, which ``app.run`` runs in; none of them may leave nginx without its parent.
+
+    After SIGTERM the grace period comes first, as after SIGQUIT, by which some images are stopped, and SIGHUP, which a
+    terminal sends that is closed. SIGINT comes from a person at a terminal: no load balancer is in between.
+    """
+    running, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end() -> None:
+        if running:
+            running.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup(1)
+            loop.add_signal_handler(number, app.begin_shutdown, end)
+    loop.add_signal_handler(signal.SIGINT, end)

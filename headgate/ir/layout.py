@@ -69,6 +69,11 @@ class Layout(msgspec.Struct, frozen=True):
         return f"{self.run}/nginx.pid"
 
     @property
+    def lock(self) -> str:
+        """The file that the controller of these directories keeps locked."""
+        return f"{self.run}/headgate.lock"
+
+    @property
     def error_log(self) -> str:
         """The error log of the nginx master and its workers."""
         return f"{self.logs}/error.log"

@@ -23,18 +23,28 @@ def prepare(layout: Layout) -> None:
     Raises:
         LayoutError: one cannot be made or written, or a path is too long for a Unix socket.
     """
-    if long := layout.too_long():
-        raise LayoutError(
-            f"{long} is {len(long.encode())} bytes long and no Unix socket can have that name (107 at most);"
-            " choose a shorter directory with --prefix"
-        )
+    prepare_run(layout)
     below = (f"{layout.conf}/{folder}" for folder in (HTTP_FOLDER, ATTACHED_FOLDER, EXTERNAL_FOLDER, STREAM_FOLDER))
-    for path in (layout.conf, *below, layout.run, layout.temp, layout.logs):
+    for path in (layout.conf, *below, layout.temp, layout.logs):
         _make(Path(path), 0o755)
     _make(Path(layout.secrets), 0o750)
     if group := worker_group(worker_user(layout)):
         with contextlib.suppress(PermissionError):
             os.chown(layout.secrets, -1, group)
+
+
+def prepare_run(layout: Layout) -> None:
+    """Make the directory of sockets, which also contains the lock on all the others.
+
+    Raises:
+        LayoutError: it cannot be made or written, or a path is too long for a Unix socket.
+    """
+    if long := layout.too_long():
+        raise LayoutError(
+            f"{long} is {len(long.encode())} bytes long and no Unix socket can have that name (107 at most);"
+            " choose a shorter directory with --prefix"
+        )
+    _make(Path(layout.run), 0o755)
 
 
 def worker_user(layout: Layout) -> str | None:

@@ -94,7 +94,7 @@ class LatencyReceiver:
         """Bind the socket and start to read in the running loop.
 
         Raises:
-            LayoutError: it cannot be bound, or another controller reads from it.
+            LayoutError: it cannot be bound, or a process that is no controller (see ``lock``) listens there.
         """
         self.queue = raise_queue()
         try:

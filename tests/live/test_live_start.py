@@ -258,7 +258,10 @@ def test_a_full_disk_keeps_what_is_served_and_is_reported(
         subprocess.run(["umount", str(headgate.prefix)], check=True)
 
 
-def test_sigterm_lets_requests_in_flight_end(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_a_signal_lets_requests_in_flight_end(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, number: signal.Signals
+) -> None:
     with socket.create_server((LOOPBACK, 0)) as backend:
         port = backend.getsockname()[1]
         manifests.put(
@@ -269,13 +272,34 @@ def test_sigterm_lets_requests_in_flight_end(serve_manifests: StartHeadgate, man
             client.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n")
             flight, _ = backend.accept()  # nginx has asked: the request is in flight
             with flight:
-                headgate.terminate()
+                os.kill(headgate.pid, number)
                 wait_until(lambda: headgate.readiness().status == 503)
                 flight.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 assert client.recv(12) == b"HTTP/1.1 200"
     assert headgate.wait_ended() == 0
     assert headgate.get("slow.test").status == 0
     assert not (headgate.prefix / "run" / "nginx.pid").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_more_signals_end_the_wait_for_requests_in_flight_and_nginx(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, number: signal.Signals
+) -> None:
+    with socket.create_server((LOOPBACK, 0)) as backend:
+        port = backend.getsockname()[1]
+        manifests.put(
+            service("slow"), endpoints("slow", LOOPBACK, port=port), ingress("slow", {"slow.test": [path("slow")]})
+        )
+        headgate = serve_manifests("--drain-timeout=3000")
+        with socket.create_connection((LOOPBACK, headgate.http), timeout=DEADLINE_S) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\n\r\n")
+            flight, _ = backend.accept()
+            with flight:
+                os.kill(headgate.pid, number)
+                wait_until(lambda: headgate.log_records("draining nginx"))
+                os.kill(headgate.pid, number)
+                assert headgate.wait_ended() == 0
+                assert not procfs.of_run(str(headgate.prefix / "run"))
 
 
 def test_sigterm_before_readiness_ends_headgate(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
