@@ -65,11 +65,12 @@ def unlink_sockets(layout: Layout) -> list[str]:
 
 
 def _orphans(layout: Layout) -> frozenset[int]:
-    """Find our processes by their working directory, and the master also by the pid file and its command line."""
+    """Find our processes by their working directory; where that is hidden, the master by pid file and command line."""
     found = set(procfs.of_run(layout.run))
     with contextlib.suppress(OSError, ValueError):
         pid = int(Path(layout.pid).read_text())
-        if procfs.is_master(pid) and f"-c {layout.main}" in procfs.title(pid):
+        known = procfs.in_run(pid, layout.run)
+        if known is None and procfs.is_master(pid) and f"-c {layout.main}" in procfs.title(pid):
             found.add(pid)
     return frozenset(found - {os.getpid()})
 

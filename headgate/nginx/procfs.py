@@ -1,12 +1,12 @@
 """nginx's processes as /proc shows them: which belong to a layout, and which still accept connections.
 
 nginx overwrites its environment with its title, so no variable marks a process. Its working directory does:
-the Manager starts every nginx inside ``layout.run`` and nginx never leaves it.
+the Manager starts every nginx inside ``layout.run`` and nginx never leaves it. Directories are compared by device and
+inode: a process in another container may be visible, and have a directory of the same name.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -65,8 +65,13 @@ def generations(master: int) -> Generations:
 
 def of_run(run: str) -> frozenset[int]:
     """Return the pids of every nginx process, master or worker, whose working directory is *run*."""
-    home = os.path.realpath(run)
-    return frozenset(pid for pid in _pids() if title(pid).startswith(TITLE) and _home(pid) == home)
+    return frozenset(pid for pid in _pids() if title(pid).startswith(TITLE) and in_run(pid, run))
+
+
+def in_run(pid: int, run: str) -> bool | None:
+    """Whether the working directory of *pid* is *run*; ``None`` if the kernel does not tell this user."""
+    home = _identity(PROC / str(pid) / "cwd")
+    return home == _identity(Path(run)) if home else None
 
 
 def is_master(pid: int) -> bool:
@@ -105,8 +110,10 @@ def _pids() -> list[int]:
         return []
 
 
-def _home(pid: int) -> str:
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Return device and inode."""
     try:
-        return str((PROC / str(pid) / "cwd").readlink())
+        found = directory.stat()
     except OSError:
-        return ""
+        return None
+    return found.st_dev, found.st_ino

@@ -20,7 +20,7 @@ from headgate.ir import File, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
 from headgate.nginx.process import Master
 from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
-from tests.waiting import eventually
+from tests.waiting import eventually, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -314,6 +314,36 @@ async def test_orphaned_workers_whose_master_died_are_ended_too(
     assert (await manager.start(nginx.files(nginx.server("tea")))).ok
     assert await nginx.get("tea") == "tea"
     await eventually(lambda: not any(map(procfs.title, workers)))
+
+
+ELSEWHERE = """
+mount --bind {other} {run} && cd {run} && echo $$ && exec -a 'nginx: master process nginx -c {main}' sleep 1000
+"""
+
+
+@pytest.fixture
+def elsewhere(nginx: NginxUnderTest, run: Path, prefix: Path) -> Iterator[int]:
+    """The pid of what looks like our nginx, in another container: its directory has the same name, and is another."""
+    (prefix / "other").mkdir()
+    script = ELSEWHERE.format(other=prefix / "other", run=run, main=nginx.layout.main)
+    with subprocess.Popen(["unshare", "--mount", "bash", "-c", script], stdout=subprocess.PIPE, text=True) as foreign:
+        assert foreign.stdout is not None
+        pid = foreign.stdout.readline().strip()
+        if not pid:
+            pytest.skip("no right to mount")
+        wait_until(lambda: procfs.is_master(int(pid)))
+        (run / "nginx.pid").write_text(pid)
+        yield int(pid)
+        foreign.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+async def test_an_nginx_in_a_directory_of_the_same_name_in_another_container_is_not_ended(
+    nginx: NginxUnderTest, elsewhere: int, manager: LocalManager
+) -> None:
+    """Containers of one Pod may see each other's processes (shareProcessNamespace)."""
+    assert (await manager.start(nginx.files())).ok
+    assert procfs.is_master(elsewhere)
 
 
 async def test_files_of_a_crash_between_write_and_reload_are_repaired_at_the_start(
