@@ -12,7 +12,7 @@ from headgate.k8s.errors import ConfigError
 from headgate.k8s.index import Index
 from headgate.k8s.objects import FileContent, Written, read_objects, written
 from headgate.k8s.positions import UNKNOWN, Position, Positions, Spot, spots
-from headgate.k8s.scan import UNSETTLED, ReadFile, documents_of, signatures, unreadable
+from headgate.k8s.scan import UNSETTLED, ReadFile, content_of, documents_of, signatures
 from headgate.problems import ObjectRef, Problem
 
 STDIN = "-"
@@ -100,10 +100,11 @@ class Manifests:
             if (real := os.path.realpath(path)) in self._read:
                 continue
             self._read.add(real)
-            try:
-                self._take(str(path), path.read_bytes())
-            except OSError as error:
-                self._give_up(str(path), unreadable(str(path), error, ""))
+            data = content_of(path, str(path), named=path == root)
+            if isinstance(data, bytes):
+                self._take(str(path), data)
+            else:
+                self._give_up(str(path), data)
 
     def _take(self, name: str, data: bytes) -> None:
         documents = documents_of(Path(name), name, data)

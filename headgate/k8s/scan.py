@@ -108,9 +108,12 @@ def _entries(folder: Path, *, required: bool) -> list[os.DirEntry[str]]:
 
 
 def _stat(entry: os.DirEntry[str]) -> Signature | None:
-    """Return the signature of a regular file, links followed; ``None`` if it was removed or is none."""
+    """Return the signature of a file, links followed; ``None`` if it was removed or is a link to a folder.
+
+    What cannot be read (a link to nothing, a pipe) has one too, and is reported when it is read.
+    """
     try:
-        return _signature(entry.stat()) if entry.is_file() else None
+        return None if entry.is_dir() else _signature(entry.stat(follow_symlinks=entry.is_file()))
     except OSError:
         return None
 
@@ -127,12 +130,23 @@ def young(signature: Signature, settled: float) -> bool:
 def read_file(root: Path, name: str, signature: Signature, models: Iterable[type[TopLevel]]) -> ReadFile:
     """Read and decode one file; one that cannot be used becomes a Problem, not an exception."""
     path = root / name if root.is_dir() else root
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        return ReadFile(signature, unreadable(name, error, ""))
-    found = documents_of(path, name, data)
+    data = content_of(path, name, named=path == root)
+    found = documents_of(path, name, data) if isinstance(data, bytes) else data
     return ReadFile(signature, read_objects(name, found, models) if isinstance(found, list) else found)
+
+
+def content_of(path: Path, name: str, *, named: bool) -> bytes | Problem:
+    """Return the content of the file at *path*, which messages call *name*, or why it cannot be read.
+
+    Of what is not a regular file only one that the user *named* is read.
+    """
+    try:
+        if not named and path.exists() and not path.is_file():  # a pipe would block
+            return Problem(file_ref(name), "", "", "is not a regular file", "", Severity.ERROR)
+        return path.read_bytes()
+    except OSError as error:
+        link = f"is a link to {path.readlink()} and " if path.is_symlink() else ""
+        return unreadable(name, error, "", link)
 
 
 def documents_of(path: Path, name: str, data: bytes) -> list[Document] | FileContent | Problem:
@@ -159,6 +173,7 @@ def broken(name: str, error: ManifestError) -> Problem:
     return Problem(file_ref(name), error.where, "", error.reason, "", Severity.ERROR)
 
 
-def unreadable(name: str, error: OSError, effect: str) -> Problem:
+def unreadable(name: str, error: OSError, effect: str, what: str = "") -> Problem:
     """Return the Problem of a file or folder that cannot be read."""
-    return Problem(file_ref(name), "", "", f"cannot be read: {error.strerror or error}", effect, Severity.ERROR)
+    reason = f"{what}cannot be read: {error.strerror or error}"
+    return Problem(file_ref(name), "", "", reason, effect, Severity.ERROR)

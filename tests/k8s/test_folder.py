@@ -179,12 +179,26 @@ def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     assert "cannot be read: Permission denied" in only(folder.problems()).reason
 
 
-def test_links_to_files_are_followed_and_dangling_ones_passed_over(tmp_path: Path) -> None:
+def test_links_to_files_are_followed_and_dangling_ones_reported(tmp_path: Path) -> None:
     write(tmp_path, "..data/a.yaml", ingress("cafe"))
     (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
     (tmp_path / "b.yaml").symlink_to("nowhere.yaml")
     (tmp_path / "loop").symlink_to(".")
-    assert [item.ref for item in Folder(tmp_path).load()] == [CAFE]
+    folder = Folder(tmp_path)
+    assert [item.ref for item in folder.load()] == [CAFE]
+    (problem,) = folder.problems()
+    assert problem.origin.name == "b.yaml"
+    assert problem.reason == "is a link to nowhere.yaml and cannot be read: No such file or directory"
+
+
+async def test_a_link_is_read_as_soon_as_its_file_is_there(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("later")
+    folder = Folder(tmp_path, poll=0.01)
+    assert folder.load() == ()
+    write(tmp_path, "later", ingress("cafe"))
+    async with in_background(folder.run()):
+        await eventually(lambda: folder.find(CAFE))
+    assert folder.problems() == ()
 
 
 def test_only_requested_kinds_have_a_source(tmp_path: Path) -> None:
