@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeVar
@@ -11,7 +12,7 @@ from headgate.api import ConfigMap, Ingress, TopLevel
 from headgate.api.networking import IngressSpec
 from headgate.explain import ClusterView, ResourceView
 from headgate.ir import Capabilities
-from headgate.k8s import Client, Folder, Resources, Source, Unreachable, WorkQueue, load
+from headgate.k8s import ApiError, Client, Folder, Resources, Source, Unreachable, WorkQueue, load
 from headgate.offline import found, generate
 from headgate.options import Options
 from headgate.pipeline import Generation
@@ -96,10 +97,25 @@ async def _list(options: Options) -> list[TopLevel]:
 
         watches = Watches(options, source, WorkQueue())
         try:
-            async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
-                running = tasks.create_task(watches.run())
-                await watches.synced()
-                running.cancel()
+            async with asyncio.timeout(PATIENCE_S):
+                await _ask(client)
+                async with asyncio.TaskGroup() as tasks:
+                    running = tasks.create_task(watches.run())
+                    await watches.synced()
+                    running.cancel()
         except TimeoutError:
             raise Unreachable(f"the cluster did not list everything within {PATIENCE_S:g} s") from None
         return [item for objects in watches.collections.values() for item in objects.values()]
+
+
+async def _ask(client: Client) -> None:
+    """Return if the cluster answers, however; an Informer would ask again and again.
+
+    Raises:
+        K8sError: it cannot be reached, or does not accept the credentials.
+    """
+    try:
+        with contextlib.suppress(ApiError):
+            await client.request("GET", "/version")
+    except Unreachable as error:
+        raise Unreachable(f"{error}; start it, name another with --kubeconfig or --context, or use -m DIR") from error

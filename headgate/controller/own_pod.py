@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from headgate.api import Kind, Pod
 from headgate.backoff import retry_delay
-from headgate.k8s import K8sError
+from headgate.k8s import K8sError, is_news
 from headgate.k8s.jitter import jittered
 from headgate.problems import ObjectRef
 from headgate.reporting.verdicts import Subject
@@ -51,7 +51,7 @@ class OwnPod:
         self._found = found
         self._pause = pause
         self._known = False
-        self._error = ""
+        self._error: K8sError | None = None
 
     async def read(self) -> bool:
         """Try once to read the Pod; return whether it is known now."""
@@ -60,7 +60,7 @@ class OwnPod:
         try:
             item = await self._client.get(Pod.KIND, self._ref.namespace, self._ref.name)
         except K8sError as error:
-            self._error = str(error)
+            self._error = error
             return False
         self._known = True
         metadata = item.get("metadata") or {}
@@ -69,12 +69,13 @@ class OwnPod:
 
     async def run(self) -> None:
         """Try until the Pod is known, at longer and longer intervals, up to a minute; then return."""
-        logged, failures = "", 0
+        last, logged, failures = "", False, 0
         while not await self.read():
             failures += 1
-            if self._error != logged:
-                logged = self._error
-                log.warning("own Pod unknown", extra={"fields": {"pod": self._ref.key, "error": logged}})
+            if self._error is not None and str(self._error) != last and is_news(self._error):
+                logged = True
+                log.warning("own Pod unknown", extra={"fields": {"pod": self._ref.key, "error": str(self._error)}})
+            last = str(self._error)
             await self._pause(jittered(retry_delay(failures, first=0.5, longest=60.0)))
         if logged:
             log.info("own Pod known", extra={"fields": {"pod": self._ref.key}})

@@ -14,6 +14,7 @@ from headgate.k8s.errors import (
     K8sError,
     NotFound,
     Unreachable,
+    is_news,
 )
 from headgate.k8s.files import Folder, FolderSource
 from headgate.k8s.informer import Change, ChangeType, Informer, Listing, Source
@@ -52,6 +53,7 @@ __all__ = [
     "Unreachable",
     "WorkQueue",
     "in_cluster",
+    "is_news",
     "load",
     "load_kubeconfig",
 ]

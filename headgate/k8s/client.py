@@ -231,7 +231,7 @@ class Client:
         """Have all requests that fail in the same way share one Outage."""
         try:
             yield
-        except Unreachable as error:
+        except (AuthError, Unreachable) as error:
             if self._outage is None or self._outage.text != error.outage.text:
                 self._outage = error.outage
             error.outage = self._outage

@@ -149,7 +149,10 @@ def load_kubeconfig(
     files = [_parse(Path(name)) for name in names if required or Path(name).exists()]
     origin = os.pathsep.join(names)
     if not files:
-        raise ConfigError(f"none of the kubeconfig files exists: {origin}")
+        raise ConfigError(
+            f"none of the files of KUBECONFIG exists: {origin}; name a kubeconfig, or use --manifests DIR to run"
+            " without a cluster"
+        )
     return _resolve(_merge(files), context, origin, environment)
 
 
@@ -158,9 +161,11 @@ def _parse(path: Path) -> Kubeconfig:
     try:
         documents = manifests.read(_read(path, "kubeconfig"), json=False)
         content = without_nulls(documents[0].value) if documents else {}
+        if not isinstance(content, dict):
+            raise ConfigError(f"{path} is not a kubeconfig, which begins with `apiVersion: v1`; name another file")
         config = msgspec.convert(content, Kubeconfig)
     except manifests.ManifestError as error:
-        raise ConfigError(f"{path}: {error.where}: {error.reason}") from None
+        raise ConfigError(": ".join(filter(None, (str(path), error.where, error.reason)))) from None
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {error}") from None
     return config.anchored(path.absolute().parent)

@@ -28,10 +28,6 @@ class ConfigError(K8sError):
     """The configuration of the connection is missing, contradictory or unreadable."""
 
 
-class AuthError(K8sError):
-    """There are no credentials, or the server refused them twice."""
-
-
 class Outage:
     """A time without answers: every watch meets it, and one log line is enough."""
 
@@ -55,6 +51,20 @@ class Unreachable(K8sError):
         self.retry_after = retry_after
         self.outage = Outage(message)
         """What all requests share that fail in the same way, until one is answered."""
+
+
+class AuthError(K8sError):
+    """There are no credentials, or the server refused them twice."""
+
+    def __init__(self, message: str) -> None:
+        """Begin an Outage, as for ``Unreachable``: without credentials no request is answered."""
+        super().__init__(message)
+        self.outage = Outage(message)
+
+
+def is_news(error: BaseException) -> bool:
+    """Whether *error* is to be logged: of an Outage only the first error is; whoever asks logs it."""
+    return not isinstance(error, AuthError | Unreachable) or error.outage.tell()
 
 
 class BadAnswer(K8sError):

@@ -13,7 +13,7 @@ import msgspec
 
 from headgate.api import TopLevel, Undecodable
 from headgate.backoff import retry_delay
-from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable
+from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable, is_news
 from headgate.k8s.jitter import jittered
 from headgate.k8s.store import Store
 from headgate.problems import ObjectRef
@@ -237,8 +237,7 @@ class Informer(Generic[M]):
             self._version = ""
         if (text := str(error)) != self._error:
             self._error = text
-            known = isinstance(error, Unreachable) and not error.outage.tell()
-            level = logging.DEBUG if known else logging.WARNING
+            level = logging.WARNING if is_news(error) else logging.DEBUG
             self._level = max(self._level, level)
             log.log(level, "informer failed", extra={"fields": {"informer": self.name, "error": text}})
         await self._pause(delay)

@@ -14,7 +14,7 @@ import msgspec
 
 from headgate.api import Lease, LeaseSpec
 from headgate.k8s.client import Client
-from headgate.k8s.errors import Conflict, Forbidden, K8sError, NotFound
+from headgate.k8s.errors import Conflict, Forbidden, K8sError, NotFound, is_news
 from headgate.k8s.jitter import jittered
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ class LeaderElector:
         self._seen_at = 0.0
         self._holder = ""
         self._said = ""
+        self._level = logging.DEBUG
+        """The highest level of a line about the failure."""
         self.barred = False
         """Whether the role did not allow the last attempt."""
 
@@ -128,7 +130,7 @@ class LeaderElector:
             async with asyncio.timeout(left):
                 held = await self._hold()
         except (K8sError, TimeoutError) as error:
-            self._complain(_say(error))
+            self._complain(error)
             self._note_barred(barred=isinstance(error, Forbidden))
             held = None
         else:
@@ -141,16 +143,18 @@ class LeaderElector:
         if barred and not before:
             self._tell_barred()
 
-    def _complain(self, why: str) -> None:
-        """Say what is wrong, once per kind of wrong: a missing rule would else fill the log."""
-        level = logging.DEBUG if why == self._said else logging.WARNING
-        self._said = why
+    def _complain(self, error: K8sError | TimeoutError) -> None:
+        """Log an error, once for each text: a missing rule would else fill the log."""
+        why = _say(error)
+        level = logging.WARNING if why != self._said and is_news(error) else logging.DEBUG
+        self._said, self._level = why, max(self._level, level)
         log.log(level, "leader election failed", extra={"fields": {"lease": self._lease, "error": why}})
 
     def _recovered(self) -> None:
         if self._said:
             self._said = ""
-            log.info("leader election recovered", extra={"fields": {"lease": self._lease}})
+            level, self._level = min(self._level, logging.INFO), logging.DEBUG
+            log.log(level, "leader election recovered", extra={"fields": {"lease": self._lease}})
 
     def _conclude(self, asked: float, *, held: bool | None) -> None:
         """Draw the consequence; ``None`` is not known, which the leader bears while its last renewal is good."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import shutil
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,7 +62,8 @@ class ExecPlugin:
         """Check the configuration; the program is not run yet.
 
         Raises:
-            ConfigError: no exec plugin is configured, it needs a terminal, or its API version is unsupported.
+            ConfigError: no exec plugin is configured, there is no such program, it needs a terminal, or its API version
+                is unsupported.
         """
         if config.user.exec is None:
             raise ConfigError(f"{config.origin}: there is no exec plugin")
@@ -79,6 +81,12 @@ class ExecPlugin:
             )
         if self._exec.interactive_mode == "Always":
             raise ConfigError(f"{origin}: exec plugin {command} insists on a terminal (interactiveMode: Always)")
+        if shutil.which(command, path=self._environment().get("PATH")) is None:
+            where = "" if "/" in command else " in PATH"
+            raise ConfigError(
+                f"{origin}: exec plugin {command}: there is no such program{where}; "
+                f"{self._exec.install_hint.strip() or 'install it, or use another user of the kubeconfig'}"
+            )
 
     @property
     def command(self) -> str:

@@ -232,8 +232,14 @@ async def test_the_failure_of_a_plugin_is_described(
 
 async def test_a_missing_plugin_repeats_its_install_hint(tmp_path: Path) -> None:
     plugin = ExecConfig(command=str(tmp_path / "none"), api_version=V1, install_hint="get it at the bar\n")
+    config = ClusterConfig(server="https://x", user=User(exec=plugin))
+    with pytest.raises(ConfigError, match="none: there is no such program; get it at the bar"):
+        authenticator(config)
+    (tmp_path / "none").touch(0o755)
+    auth = authenticator(config)
+    (tmp_path / "none").unlink()
     with pytest.raises(AuthError, match="cannot be run: No such file or directory; get it at the bar"):
-        await authenticator(ClusterConfig(server="https://x", user=User(exec=plugin))).credentials()
+        await auth.credentials()
 
 
 async def test_a_plugin_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
