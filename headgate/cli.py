@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from headgate.commit import version
-from headgate.flags.command import HELP_FLAGS, OK, USAGE, Environ
+from headgate.flags.command import HELP_FLAGS, OK, USAGE, Environ, unknown
 
 HELP: Final = """\
 headgate: an NGINX ingress controller for Kubernetes
@@ -41,7 +41,7 @@ def run(argv: Sequence[str], environ: Environ) -> int:
     elif first.startswith("-"):
         first, rest = "run", argv
     if first not in COMMANDS:
-        print(f"headgate: {first!r} is not a command; use {', '.join(COMMANDS)}", file=sys.stderr)
+        print(f"headgate: {unknown(first, COMMANDS)}", file=sys.stderr)
         return USAGE
     return COMMANDS[first](rest, environ)
 
@@ -85,12 +85,21 @@ def _sockets(argv: Sequence[str], _: Environ) -> int:
     return main(argv)
 
 
-def _version(_: Sequence[str], __: Environ) -> int:
+def _version(argv: Sequence[str], environ: Environ) -> int:
+    if HELP_FLAGS.intersection(argv):
+        return _help((), environ)
+    if argv:
+        print(f"headgate: {argv[0]!r} is an argument too many for headgate version", file=sys.stderr)
+        return USAGE
     print(version())
     return OK
 
 
-def _help(_: Sequence[str], __: Environ) -> int:
+def _help(argv: Sequence[str], environ: Environ) -> int:
+    """Print what there is, or the help of the command that *argv* names: ``help run`` is ``run --help``."""
+    names = [word for word in argv if word not in HELP_FLAGS]
+    if names and names[0] != "help":
+        return run([*names, "--help"], environ)
     print(HELP, end="")
     return OK
 

@@ -29,17 +29,26 @@ def reported(work: Callable[[OptionsT], int]) -> Callable[[OptionsT], int]:
             return OK
         try:
             return work(options)
+        except BrokenPipeError:  # nobody reads the output, which the caller handles
+            raise
         except OPERATOR_ERRORS as error:
-            print(f"headgate: {error}", file=sys.stderr)
+            print(f"headgate: {_line(error)}", file=sys.stderr)
         except BaseExceptionGroup as group:
             errors, bugs = group.split(OPERATOR_ERRORS)
             if bugs is not None or errors is None:
                 raise
             for leaf in leaves(errors):
-                print(f"headgate: {leaf}", file=sys.stderr)
+                print(f"headgate: {_line(leaf)}", file=sys.stderr)
         return FAILED
 
     return run
+
+
+def _line(error: BaseException) -> str:
+    """Return the message; those of the system come without the number, and with the file first."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

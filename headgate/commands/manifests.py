@@ -98,10 +98,23 @@ def _render(options: RenderOptions) -> int:
     for line in outcome.lines():
         print(line, file=sys.stderr)
     if options.output:
-        outcome.write(options.output)
+        try:
+            outcome.write(options.output)
+        except OSError as error:
+            print(f"headgate: {_unwritten(options.output, error)}", file=sys.stderr)
+            return FAILED
     for file in () if options.output else outcome.printable():
         print(f"# --- {file.name}\n{file.data.decode()}")
     return FAILED if outcome.refused else OK
+
+
+def _unwritten(out: Path, error: OSError) -> str:
+    """Say which file or folder cannot be written, and what to name instead."""
+    what = f"{error.filename or out} cannot be written: {error.strerror or error}"
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        blocking = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+        what = f"{blocking} is a file, not a folder" if blocking else what
+    return f"--output: {what}; name a folder that exists or can be created"
 
 
 @reported

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -23,6 +24,14 @@ HELP_FLAGS: Final = frozenset({"-h", "-help", "--help"})
 
 Environ = Mapping[str, str]
 T = TypeVar("T", bound=msgspec.Struct)
+
+
+def unknown(word: str, known: Iterable[str], owner: str = "") -> str:
+    """Explain that *word* is none of the *known* commands (of *owner*), with a guess if one of them is similar."""
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"use {', '.join(names)}"
+    return f"{word!r} is not a command{f' of {owner}' if owner else ''}; {advice}"
 
 
 def built(kind: type[T], reading: Reading, _: Environ) -> T | tuple[Problem, ...]:

@@ -25,6 +25,9 @@ from headgate.problems import ObjectRef
 LEAST_S: Final = 1.0
 """Seconds that a step may take even when the time for all of them is over."""
 
+_LOW_PORT_ADVICE: Final = (
+    "use a port above 1023 (-default-http-listener-port, -default-https-listener-port), or grant CAP_NET_BIND_SERVICE"
+)
 _PORT_ADVICE: Final = "stop the process that uses it, or choose another port; it is retried"
 
 
@@ -118,7 +121,7 @@ class Attempt:
         if not reason.address:
             return reason.message
         what = f"port {reason.port}" if reason.port else reason.address
-        advice = "use another port or grant CAP_NET_BIND_SERVICE" if "denied" in reason.message else _PORT_ADVICE
+        advice = _LOW_PORT_ADVICE if "denied" in reason.message else _PORT_ADVICE
         return f"{what} cannot be used: {reason.message}; {advice}"
 
     async def _at_fault(self, failure: Failure) -> Mapping[ObjectRef, Blame] | None:

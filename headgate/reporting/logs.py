@@ -40,7 +40,7 @@ def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) ->
 
     An earlier configuration is replaced.
     """
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = _Handler(stream or sys.stdout)
     handler.setFormatter(formatter(form))
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -49,6 +49,15 @@ def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) ->
     root.setLevel(_LEVELS[level])
     # Messages of the event loop below warnings are of no use to operators.
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.WARNING))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes lines; one that cannot be written, for example to a closed terminal or pipe, is lost without a word."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Print the traceback of a bug, as usual, but nothing where the lines cannot be written."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 def announce(product: str, version: str, commit: str) -> None:

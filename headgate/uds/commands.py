@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, execute
+from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, execute, unknown
 from headgate.uds import plot
 from headgate.uds.address import Address
 from headgate.uds.bench import BenchPlan, machine, measure, table
@@ -24,8 +24,6 @@ from headgate.uds.peers import Peer
 from headgate.uds.server import MessageServer, ServerRules
 from headgate.uds.server_socket import Access, ServerSocket
 
-INTERRUPTED: Final = 130
-"""Exit status after Ctrl-C, as shells have it."""
 SHOWN: Final = 200
 """Characters of a message that are printed; its size follows if there are more."""
 
@@ -66,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"{USAGE_LINE}\n{ABOUT}{EXAMPLES}", end="")
         return OK
     if first not in COMMANDS:
-        print(f"headgate: {first!r} is not a command of headgate uds; use serve, send or bench", file=sys.stderr)
+        print(f"headgate: {unknown(first, COMMANDS, 'headgate uds')}", file=sys.stderr)
         print(USAGE_LINE, end="", file=sys.stderr)
         return USAGE
     try:
@@ -74,8 +72,6 @@ def main(argv: Sequence[str]) -> int:
     except UdsError as error:
         print(f"headgate: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
 
 
 def _serve(options: ServeOptions) -> int:

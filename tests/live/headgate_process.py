@@ -48,6 +48,8 @@ class HeadgateProcess:
     def __init__(self, directory: Path, nginx: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
         """Prepare to run with *flags* and *nginx* under ``directory/p``."""
         self.prefix = directory / "p"
+        self.wrapper: tuple[str, ...] = ()
+        """A program with its arguments that starts it."""
         self.http, self.https, self.probes, self.metrics_port = free_ports(4)
         self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,7 +77,7 @@ class HeadgateProcess:
         """Start it; it may not be ready yet."""
         with self._log.open("ab") as log:  # nginx appends to the same file
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "headgate", "run", *self.flags],
+                [*self.wrapper, sys.executable, "-m", "headgate", "run", *self.flags],
                 stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=self._environ, start_new_session=True,
             )  # fmt: skip
 
