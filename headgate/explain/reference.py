@@ -121,5 +121,6 @@ def _flag_rows(found: Declaration) -> Iterator[tuple[str, str]]:
 
 
 def _guess(name: str, known: Mapping[str, object]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    # Annotations share a prefix: with the usual 0.6 any short name would resemble another one.
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     return f"; did you mean {near[0]}?" if near else ""

@@ -136,6 +136,18 @@ def test_a_guess_is_made_only_for_a_command_that_is_near(argv: list[str], said: 
     assert (done.returncode, done.stdout, error(done)) == (2, "", said)
 
 
+def test_no_annotation_is_guessed_that_only_has_the_same_prefix() -> None:
+    done = run("explain", "annotation", "nope")
+    assert (done.returncode, error(done)) == (2, "there is no annotation 'nginx.org/nope'")
+
+
+@pytest.mark.parametrize("name", ["check", "render"])
+def test_an_empty_folder_name_counts_as_missing(name: str) -> None:
+    done = run(name, "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == "headgate: DIR: is missing"
+
+
 @pytest.mark.parametrize(("word", "said"), [("sned", "did you mean send?"), ("receive", "use serve, send, bench")])
 def test_commands_of_uds_are_guessed_too(word: str, said: str) -> None:
     done = run("uds", word)
