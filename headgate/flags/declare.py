@@ -26,12 +26,14 @@ class Value(msgspec.Struct, frozen=True):
         parse: text → value; raises ValueError whose text reads on after the quoted value ("is not a port …").
         lenient: a bad text is a warning and the default stays, instead of an error.
         each: the flag may be repeated, the field is a tuple of all its values; of others the last one counts.
+        blank: whether the text of an argument may be empty; else it counts as missing.
     """
 
     placeholder: str
     parse: Callable[[str], Any]
     lenient: bool = False
     each: bool = False
+    blank: bool = False
 
 
 class Flag(msgspec.Struct, frozen=True):

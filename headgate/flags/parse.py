@@ -209,7 +209,7 @@ def _arguments(words: Sequence[str], syntax: Syntax) -> tuple[dict[str, Any], li
     rest = list(words)
     for item in syntax.arguments:
         taken, rest = (rest, []) if item.value.each else (rest[:1], rest[1:])
-        if not taken or (taken == [""] and not item.value.each):
+        if not taken or ("" in taken and not item.value.blank):
             problems.append(syntax.problem(item.value.placeholder, "", "is missing"))
             continue
         try:

@@ -95,7 +95,8 @@ class Manifests:
         try:
             names = sorted(name for name, _ in signatures(root))
         except OSError as error:
-            raise ConfigError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
+            reason = f"{error.filename or root} cannot be read: {error.strerror or error}"
+            raise ConfigError(f"{reason}; name a folder or a file that this user may read") from None
         for path in (root / name for name in names) if root.is_dir() else (root,):
             if (real := os.path.realpath(path)) in self._read:
                 continue

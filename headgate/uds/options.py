@@ -113,7 +113,9 @@ class SendOptions(SocketOptions, frozen=True, kw_only=True):
         Seconds, Flag(FLAGS, "How long to wait for a server that does not listen yet.", "10", native=True)
     ] = 0.0
     messages: Annotated[
-        tuple[str, ...], Value("MESSAGE", str, each=True), Argument("A message; - reads one from standard input.")
+        tuple[str, ...],
+        Value("MESSAGE", str, each=True, blank=True),
+        Argument("A message; - reads one from standard input."),
     ] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -95,7 +96,11 @@ def test_nginx_does_not_inherit_the_lock(serve_manifests: StartHeadgate) -> None
     headgate = serve_manifests()
 
     def opened(pid: int) -> list[str]:
-        return [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        found = []
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it was closed in the meantime
+                found.append(str(entry.readlink()))
+        return found
 
     path = str(lock_file(headgate))
     assert path in opened(headgate.pid)

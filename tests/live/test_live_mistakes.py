@@ -115,7 +115,7 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
 def test_a_missing_folder_is_named(argv: tuple[str, ...]) -> None:
     done = run(*argv, "/missing")
     assert (done.returncode, error(done)) == (
-        1, "/missing cannot be read: No such file or directory; name a folder of manifests that this user may read",
+        1, "/missing cannot be read: No such file or directory; name a folder or a file that this user may read",
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def test_no_annotation_is_guessed_that_only_has_the_same_prefix() -> None:
 def test_an_empty_folder_name_counts_as_missing(name: str) -> None:
     done = run(name, "")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[0] == "headgate: DIR: is missing"
+    assert done.stderr.splitlines()[0] == "headgate: DIR|FILE|-: is missing"
 
 
 @pytest.mark.parametrize(("word", "said"), [("sned", "did you mean send?"), ("receive", "use serve, send, bench")])
@@ -155,11 +155,18 @@ def test_commands_of_uds_are_guessed_too(word: str, said: str) -> None:
     assert done.stderr.splitlines()[0] == f"headgate: {word!r} is not a command of headgate uds; {said}"
 
 
-@pytest.mark.parametrize("argv", [("check", CAFE), ("explain", URL, "-m", CAFE), ("sockets",)])
-def test_an_unknown_output_format_is_refused_with_those_that_there_are(argv: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("argv", "formats"),
+    [
+        (("check", CAFE), "text, json, github, sarif"),
+        (("explain", URL, "-m", CAFE), "text, json"),
+        (("sockets",), "text, json"),
+    ],
+)
+def test_an_unknown_output_format_is_refused_with_those_that_there_are(argv: tuple[str, ...], formats: str) -> None:
     done = run(*argv, "-o", "xml")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[0] == "headgate: --output: 'xml' is not known; write one of text, json"
+    assert done.stderr.splitlines()[0] == f"headgate: --output: 'xml' is not known; write one of {formats}"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +252,7 @@ def test_what_cannot_be_read_in_a_folder_is_reported_and_does_not_block(director
     done = run("check", str(directory / "d"))
     assert (done.returncode, done.stderr) == (1, "")
     effect = "(nothing in the file is used)"
-    assert done.stdout.splitlines() == [
+    assert done.stdout.replace(f"{directory}/d/", "").splitlines()[:-1] == [
         f"error: link.yaml: is a link to nowhere and cannot be read: No such file or directory {effect}",
         f"error: pipe.yaml: is not a regular file {effect}",
     ]

@@ -145,14 +145,13 @@ async def shown(nginx: ServingNginx, host: str, port: int) -> bytes | None:
     return (await nginx.handshake(host, port=port)).getpeercert(binary_form=True)
 
 
-async def test_a_port_that_is_opened_for_both_protocols_speaks_tls(nginx_binary: str) -> None:
+async def test_a_port_speaks_what_the_oldest_ingress_wants(nginx_binary: str) -> None:
     port = free_port()
     objects = [certificate(), host("a", listen_ports=str(port)), tls_host("b", listen_ports_ssl=str(port))]
-    async with served(objects, binary=nginx_binary) as nginx:
-        assert (await nginx.get("b.test", tls=True, port=port)).text == "b"
-        assert (await nginx.get("unknown.test", port=port)).status == 400
-        with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
-            await nginx.handshake("unknown.test", port=port)
+    told = [f"nginx.org/listen-ports-ssl: port {port} is used for HTTP by another resource: Ingress default/a"]
+    async with served(objects, binary=nginx_binary, problems=told) as nginx:
+        assert (await nginx.get("a.test", port=port)).text == "a"
+        assert (await nginx.get("unknown.test", port=port)).status == 404
 
 
 async def test_behind_the_proxy_protocol(nginx_binary: str) -> None:
