@@ -141,7 +141,7 @@ class Folder:
     def _begin(self, found: Scan) -> None:
         if found.problem is not None:
             where = self._root / found.problem.origin.name
-            raise ConfigError(f"{where} {found.problem.reason}; name a folder of manifests that this user may read")
+            raise ConfigError(f"{where} {found.problem.reason}; name a folder or a file that this user may read")
         self._apply(found)
         self._loaded = True
         # This look did not wait for files to settle, so those just written are read again at the next.

@@ -181,7 +181,10 @@ def test_an_argument_that_is_not_there_is_an_error(check: Check, capsys: pytest.
     write("a/tea.yaml", TEA)
     assert run(["check", "a", "nowhere"], {}) == 1
     found = capsys.readouterr()
-    assert found.err == "headgate: nowhere cannot be read: No such file or directory\n"
+    assert (
+        found.err
+        == "headgate: nowhere cannot be read: No such file or directory; name a folder or a file that this user may read\n"
+    )
     assert found.out == ""
 
 
