@@ -216,13 +216,20 @@ class Configuration:
         return Resource(candidate, held, tuple(self._attached(candidate, held))) if held else None
 
     def _attached(self, holder: Candidate, held: Iterable[Slot]) -> Iterator[Attached]:
-        """Yield the objects attached to the slots of *holder*, each with what it holds there."""
+        """Yield the objects attached to the slots of *holder*, the oldest first, each with what it holds there.
+
+        The order decides which of two regular expressions nginx tries first.
+        """
         for slot in held:
             children = self._children.get(slot, {})
-            for ref in sorted(ref for ref, attachment in children.items() if attachment.rule.accepts(holder)):
+            accepted = (ref for ref, attachment in children.items() if attachment.rule.accepts(holder))
+            for ref in sorted(accepted, key=self._age):
                 candidate = self._candidates[ref]
                 claims = enumerate(_slots(candidate))
                 yield Attached(candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
+
+    def _age(self, ref: ObjectRef) -> Claimant:
+        return Claimant.of(ref, self._candidates[ref].item.metadata)
 
     def _standing(self, ref: ObjectRef) -> Standing:
         """Return all that is wrong with *ref* now: what validation found, then what arbitration took."""

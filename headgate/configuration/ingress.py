@@ -49,17 +49,17 @@ def _paths(valid: ValidIngress, host: str) -> Iterator[Claim]:
 
 
 def _place(path: HTTPIngressPath, regex: str | None) -> tuple[str, str]:
-    """Return the place among the paths of a host that *path* takes: two of which would be one location in nginx.
+    """Return the place among the paths of a host that *path* takes; of two minions the older one has it.
 
-    The Prefix ``/tea`` is the place ``/tea/``, and so is an ImplementationSpecific ``/tea/``; an Exact ``/tea`` is
-    another one, for it goes before them whoever is older (Kubernetes API).
+    ``/tea`` and ``/tea/`` are one place, whether they are Prefix or ImplementationSpecific: a request for the one would
+    else go to the younger minion. An Exact ``/tea`` is another place, which goes before them (Kubernetes API).
     """
     text = path.path or "/"
     if regex in {"case_sensitive", "case_insensitive"}:
         return regex, text
     if path.path_type == "Exact" or regex == "exact":
         return "=", text
-    return "", f"{text.rstrip('/')}/" if path.path_type == "Prefix" else text
+    return "", f"{text.rstrip('/')}/"
 
 
 def _bare(path: HTTPIngressPath) -> str:

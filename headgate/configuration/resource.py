@@ -19,7 +19,7 @@ class Attached(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
-    """An object that holds at least one slot, and those that attach to it in order of their keys."""
+    """An object that holds at least one slot, and those that attach to it, the oldest first."""
 
     candidate: Candidate
     held: tuple[Slot, ...]

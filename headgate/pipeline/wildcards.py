@@ -50,6 +50,8 @@ class Wildcards:
 
     def over(self, table: RouteTable) -> RouteTable:
         """Return *table* with what each of its hosts must know of the wildcard that covers it."""
+        if not self._listeners:
+            return table
         hosts = tuple(self._host(host) for host in table.hosts)
         return table if hosts == table.hosts else structs.replace(table, hosts=hosts)
 

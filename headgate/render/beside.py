@@ -24,6 +24,8 @@ _LINE = re.compile(r"^[ \t]*([a-z_0-9]+)[ \t][^\n{]*;[ \t]*\n", re.MULTILINE)
 
 def beside(text: str, snippet: str | None) -> str:
     """Return *text* without the directives that *snippet* in the same block repeats."""
+    if not snippet:
+        return text
     names = read(snippet).names - REPEATABLE
     if not names:
         return text

@@ -200,9 +200,17 @@ def test_an_object_that_becomes_invalid_is_withdrawn() -> None:
 PATHS = [(path, kind) for path in ("/", "/tea", "/tea/") for kind in ("Prefix", "Exact", "ImplementationSpecific")]
 SAME = [
     {("/", "Prefix"), ("/", "ImplementationSpecific")},
-    {("/tea", "Prefix"), ("/tea/", "Prefix"), ("/tea/", "ImplementationSpecific")},
+    {(path, kind) for path in ("/tea", "/tea/") for kind in ("Prefix", "ImplementationSpecific")},
 ]
-"""Paths that are one location in nginx."""
+"""Paths that match the same requests, at least those for ``/tea`` itself."""
+
+
+def test_the_minions_of_a_master_are_in_the_order_of_their_age() -> None:
+    """nginx tries regular expressions in this order."""
+    found = configuration(
+        master("m"), minion("z", "/1", created=2), minion("a", "/2", created=4), minion("b", "/3", created=3)
+    )
+    assert [attached.candidate.ref.name for attached in found.resources[ref("m")].attached] == ["z", "b", "a"]
 
 
 @pytest.mark.parametrize("regex", ["", "case_sensitive", "case_insensitive", "exact"])
