@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from headgate.api import TopLevel, Undecodable
-from headgate.configuration.arbiter import Arbiter, Claimant
+from headgate.configuration.arbiter import LATER, Arbiter, Claimant
 from headgate.configuration.claims import Attachment, Candidate, Claim, Claims, Holder, Slot
 from headgate.configuration.classes import ClassRule
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
@@ -228,8 +228,9 @@ class Configuration:
                 claims = enumerate(_slots(candidate))
                 yield Attached(candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
 
-    def _age(self, ref: ObjectRef) -> Claimant:
-        return Claimant.of(ref, self._candidates[ref].item.metadata)
+    def _age(self, ref: ObjectRef) -> tuple[str, ObjectRef]:
+        """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
+        return self._candidates[ref].item.metadata.creation_timestamp or LATER, ref
 
     def _standing(self, ref: ObjectRef) -> Standing:
         """Return all that is wrong with *ref* now: what validation found, then what arbitration took."""
