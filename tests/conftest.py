@@ -3,8 +3,15 @@
 Hypothesis makes up the same examples in each run, and has no opinion about how long one takes.
 """
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell that runs the tests in the background ignores these, and every process that a test starts would, too.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
