@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from headgate.api import Kind, Pod
 from headgate.backoff import retry_delay
-from headgate.k8s import K8sError, is_news
+from headgate.k8s import FailureLog, K8sError
 from headgate.k8s.jitter import jittered
 from headgate.problems import ObjectRef
 from headgate.reporting.verdicts import Subject
@@ -51,7 +51,7 @@ class OwnPod:
         self._found = found
         self._pause = pause
         self._known = False
-        self._error: K8sError | None = None
+        self._failure_log = FailureLog(log, "own Pod unknown", "own Pod known", {"pod": ref.key})
 
     async def read(self) -> bool:
         """Try once to read the Pod; return whether it is known now."""
@@ -60,8 +60,9 @@ class OwnPod:
         try:
             item = await self._client.get(Pod.KIND, self._ref.namespace, self._ref.name)
         except K8sError as error:
-            self._error = error
+            self._failure_log.failed(error, str(error))
             return False
+        self._failure_log.recovered()
         self._known = True
         metadata = item.get("metadata") or {}
         self._found(Subject(self._ref, str(metadata.get("uid") or "")), selector(metadata.get("labels") or {}))
@@ -69,13 +70,7 @@ class OwnPod:
 
     async def run(self) -> None:
         """Try until the Pod is known, at longer and longer intervals, up to a minute; then return."""
-        last, logged, failures = "", False, 0
+        failures = 0
         while not await self.read():
             failures += 1
-            if self._error is not None and str(self._error) != last and is_news(self._error):
-                logged = True
-                log.warning("own Pod unknown", extra={"fields": {"pod": self._ref.key, "error": str(self._error)}})
-            last = str(self._error)
             await self._pause(jittered(retry_delay(failures, first=0.5, longest=60.0)))
-        if logged:
-            log.info("own Pod known", extra={"fields": {"pod": self._ref.key}})

@@ -14,8 +14,8 @@ from headgate.k8s.errors import (
     K8sError,
     NotFound,
     Unreachable,
-    is_news,
 )
+from headgate.k8s.failure_log import FailureLog
 from headgate.k8s.files import Folder, FolderSource
 from headgate.k8s.informer import Change, ChangeType, Informer, Listing, Source
 from headgate.k8s.leases import LeaderElector, LeaseTiming
@@ -35,6 +35,7 @@ __all__ = [
     "ClusterConfig",
     "ConfigError",
     "Conflict",
+    "FailureLog",
     "Folder",
     "FolderSource",
     "Forbidden",
@@ -53,7 +54,6 @@ __all__ = [
     "Unreachable",
     "WorkQueue",
     "in_cluster",
-    "is_news",
     "load",
     "load_kubeconfig",
 ]

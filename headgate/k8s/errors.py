@@ -63,7 +63,7 @@ class AuthError(K8sError):
 
 
 def is_news(error: BaseException) -> bool:
-    """Whether *error* is to be logged: of an Outage only the first error is; whoever asks logs it."""
+    """Whether *error* is to be logged, which the caller then does: of an Outage only the first error is."""
     return not isinstance(error, AuthError | Unreachable) or error.outage.tell()
 
 

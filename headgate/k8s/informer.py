@@ -13,7 +13,8 @@ import msgspec
 
 from headgate.api import TopLevel, Undecodable
 from headgate.backoff import retry_delay
-from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable, is_news
+from headgate.k8s.errors import Forbidden, Gone, K8sError, NotFound, Unreachable
+from headgate.k8s.failure_log import FailureLog
 from headgate.k8s.jitter import jittered
 from headgate.k8s.store import Store
 from headgate.problems import ObjectRef
@@ -127,9 +128,7 @@ class Informer(Generic[M]):
         self._version = ""
         self._failures = 0
         self._absences = 0
-        self._error = ""
-        self._level = logging.DEBUG
-        """The highest level of a line about the failure."""
+        self._failure_log = FailureLog(log, "informer failed", "informer recovered", {"informer": name})
 
     async def run(self) -> None:
         """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
@@ -173,10 +172,7 @@ class Informer(Generic[M]):
     def _recovered(self) -> None:
         """End the back-off, and log it if the failure was logged."""
         self._failures = 0
-        if self._error:
-            self._error = ""
-            level, self._level = min(self._level, logging.INFO), logging.DEBUG
-            log.log(level, "informer recovered", extra={"fields": {"informer": self.name}})
+        self._failure_log.recovered()
 
     def _take(self, listing: Listing[M]) -> None:
         """Make *listing* the state; name every key that differs."""
@@ -235,11 +231,7 @@ class Informer(Generic[M]):
         if isinstance(error, NotFound):
             # Only a list can tell whether the kind is gone for good.
             self._version = ""
-        if (text := str(error)) != self._error:
-            self._error = text
-            level = logging.WARNING if is_news(error) else logging.DEBUG
-            self._level = max(self._level, level)
-            log.log(level, "informer failed", extra={"fields": {"informer": self.name, "error": text}})
+        self._failure_log.failed(error, str(error))
         await self._pause(delay)
 
     def _delay(self) -> float:

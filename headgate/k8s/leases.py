@@ -14,7 +14,8 @@ import msgspec
 
 from headgate.api import Lease, LeaseSpec
 from headgate.k8s.client import Client
-from headgate.k8s.errors import Conflict, Forbidden, K8sError, NotFound, is_news
+from headgate.k8s.errors import Conflict, Forbidden, K8sError, NotFound
+from headgate.k8s.failure_log import FailureLog
 from headgate.k8s.jitter import jittered
 
 log = logging.getLogger(__name__)
@@ -92,9 +93,9 @@ class LeaderElector:
         self._seen: LeaseSpec | None = None
         self._seen_at = 0.0
         self._holder = ""
-        self._said = ""
-        self._level = logging.DEBUG
-        """The highest level of a line about the failure."""
+        self._failure_log = FailureLog(
+            log, "leader election failed", "leader election recovered", {"lease": self._lease}
+        )
         self.barred = False
         """Whether the role did not allow the last attempt."""
 
@@ -130,11 +131,11 @@ class LeaderElector:
             async with asyncio.timeout(left):
                 held = await self._hold()
         except (K8sError, TimeoutError) as error:
-            self._complain(error)
+            self._failure_log.failed(error, _say(error))
             self._note_barred(barred=isinstance(error, Forbidden))
             held = None
         else:
-            self._recovered()
+            self._failure_log.recovered()
             self._note_barred(barred=False)
         self._conclude(asked, held=held)
 
@@ -142,19 +143,6 @@ class LeaderElector:
         before, self.barred = self.barred, barred
         if barred and not before:
             self._tell_barred()
-
-    def _complain(self, error: K8sError | TimeoutError) -> None:
-        """Log an error, once for each text: a missing rule would else fill the log."""
-        why = _say(error)
-        level = logging.WARNING if why != self._said and is_news(error) else logging.DEBUG
-        self._said, self._level = why, max(self._level, level)
-        log.log(level, "leader election failed", extra={"fields": {"lease": self._lease, "error": why}})
-
-    def _recovered(self) -> None:
-        if self._said:
-            self._said = ""
-            level, self._level = min(self._level, logging.INFO), logging.DEBUG
-            log.log(level, "leader election recovered", extra={"fields": {"lease": self._lease}})
 
     def _conclude(self, asked: float, *, held: bool | None) -> None:
         """Draw the consequence; ``None`` is not known, which the leader bears while its last renewal is good."""
