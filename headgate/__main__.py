@@ -14,7 +14,7 @@ from headgate.flags.command import FAILED
 INTERRUPTED: Final = 130
 """Exit status after Ctrl-C, as shells report a process that SIGINT ended."""
 CLOSED_PIPE: Final = 141
-"""Exit status if nobody reads the output to its end, as shells report a process that SIGPIPE ended."""
+"""Exit status if the output is not read to its end, as shells report a process that SIGPIPE ended."""
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from headgate.controller.environment import environment, layout, template_overri
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
 from headgate.ir.layout import SECRETS_FOLDER
-from headgate.k8s import Folder, Manifests
+from headgate.k8s import FILE, Folder, Manifests
 from headgate.nginx import expressions
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.errors import NoBinaryError
@@ -33,7 +33,7 @@ class Row(msgspec.Struct, frozen=True):
         severity: ``error``, ``warning`` or ``note``.
         line: where the field is in the file, from 1; 0 is unknown.
         column: likewise.
-        rule: what kind of Problem it is; ``""`` where nobody asks.
+        rule: what kind of Problem it is; ``""`` where it is not needed.
     """
 
     file: str
@@ -180,7 +180,7 @@ def printable(text: str) -> str:
 
 def _file(manifests: Folder | Manifests, problem: Problem) -> str:
     """Return the file that a Problem of the files' is about: it names a file, or an object in one."""
-    return problem.origin.name if problem.origin.kind == "File" else manifests.where(problem.origin)
+    return problem.origin.name if problem.origin.kind == FILE else manifests.where(problem.origin)
 
 
 def found(generation: Generation) -> Iterator[Problem]:
@@ -230,6 +230,6 @@ def _expressions(generation: Generation) -> Iterator[tuple[ObjectRef, str, str, 
 
 
 def _row(file: str, problem: Problem) -> Row:
-    origin = "" if problem.origin.kind == "File" else str(problem.origin)
+    origin = "" if problem.origin.kind == FILE else str(problem.origin)
     severity = problem.severity.value
     return Row(file, origin, problem.field, problem.value, problem.reason, problem.effect, severity)

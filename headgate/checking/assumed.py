@@ -18,7 +18,7 @@ USUAL_NAMES = re.compile(r"nginx-config|(.+-)?nginx-ingress")
 _SETTING = re.compile(r"\S+/use-cluster-ip(?= )")
 
 
-class Absence(msgspec.Struct, frozen=True):
+class Omission(msgspec.Struct, frozen=True):
     """Something that a cluster adds to Services, and that some of them do not have in the files."""
 
     services: frozenset[ObjectRef]
@@ -30,9 +30,9 @@ class Absence(msgspec.Struct, frozen=True):
         return f"{who} {self.words}"
 
 
-def without_absences(
+def without_omissions(
     problems: Iterable[Problem], objects: Sequence[TopLevel]
-) -> tuple[list[Problem], tuple[Absence, ...]]:
+) -> tuple[list[Problem], tuple[Omission, ...]]:
     """Separate the Problems of an Ingress that end when a cluster has completed its Services.
 
     Returns:
@@ -50,11 +50,11 @@ def without_absences(
             addresses.add(unaddressed[key])
         else:
             kept.append(problem)
-    absences = (
-        Absence(frozenset(slices), "no EndpointSlices in these files; a cluster creates them", "no-endpoint-slices"),
-        Absence(frozenset(addresses), "no clusterIP in these files; a cluster assigns it", "no-cluster-ip"),
+    omissions = (
+        Omission(frozenset(slices), "no EndpointSlices in these files; a cluster creates them", "no-endpoint-slices"),
+        Omission(frozenset(addresses), "no clusterIP in these files; a cluster assigns it", "no-cluster-ip"),
     )
-    return kept, tuple(absence for absence in absences if absence.services)
+    return kept, tuple(omission for omission in omissions if omission.services)
 
 
 def _without_slices(objects: Sequence[TopLevel]) -> Mapping[tuple[str, str], ObjectRef]:

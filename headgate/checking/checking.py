@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from headgate.checking.assumed import with_config_map, without_absences
+from headgate.checking.assumed import with_config_map, without_omissions
 from headgate.checking.report import NOTE, Report, Summary
-from headgate.k8s import Manifests
+from headgate.k8s import FILE, Manifests
 from headgate.k8s.positions import UNKNOWN, Position
 from headgate.offline import Row, examine, printable
 from headgate.options import Options
 from headgate.problems import ObjectRef, Problem
-
-FILE = "File"
-"""The kind of the origin of Problems about a file."""
 
 _LINE = re.compile(r"line (\d+)(?:, column (\d+))?")
 _INDEX = re.compile(r"\[\d+\]")
@@ -30,14 +27,14 @@ def check(options: Options, manifests: Manifests) -> Report:
     objects = manifests.load()
     options, config_maps = with_config_map(options, objects)
     generation, found = examine(options, objects)
-    wrong, absences = without_absences(found, objects)
+    wrong, omissions = without_omissions(found, objects)
     findings = {problem: _rule(manifests, problem) for problem in (*manifests.problems(), *wrong)}
     findings |= {problem: f"{problem.origin.kind}/unknown-field" for problem in manifests.unknown_fields()}
     rows = [_row(manifests, problem, rule) for problem, rule in findings.items()]
     notes = [_note(manifests, ref, reason, "by-name") for ref, reason in config_maps.items()]
     ignored = generation.update.ignored
     notes += [_note(manifests, ref, f"is ignored: {reason}", "ignored") for ref, reason in sorted(ignored.items())]
-    notes += [Row("", "", "", "", str(each), "", NOTE, rule=f"Service/{each.rule}") for each in absences]
+    notes += [Row("", "", "", "", str(each), "", NOTE, rule=f"Service/{each.rule}") for each in omissions]
     known = {item.ref for item in objects} | manifests.refused
     rows.sort(key=lambda row: (row.file, row.line, row.column))
     return Report((*rows, *notes), _summary(manifests, known, findings, ignored))

@@ -29,7 +29,7 @@ def reported(work: Callable[[OptionsT], int]) -> Callable[[OptionsT], int]:
             return OK
         try:
             return work(options)
-        except BrokenPipeError:  # nobody reads the output, which the caller handles
+        except BrokenPipeError:  # the output is no longer read, which the caller handles
             raise
         except OPERATOR_ERRORS as error:
             print(f"headgate: {_line(error)}", file=sys.stderr)

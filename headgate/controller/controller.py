@@ -86,9 +86,9 @@ class Controller:
         """The keys under which refused objects are tried again, and which objects those are."""
 
     def stuck(self) -> str:
-        """Return why the process should be restarted: a batch did not get on for ``STUCK_S``; else empty."""
+        """Return why the process should be restarted: a batch made no progress for ``STUCK_S``; else empty."""
         busy = time.monotonic() - self._busy_since if self._busy_since else 0.0
-        return f"a batch has not got on for {busy:.0f} s" if busy > STUCK_S else ""
+        return f"a batch has made no progress for {busy:.0f} s" if busy > STUCK_S else ""
 
     def look_again(self) -> None:
         """Ask the Manager what nginx serves though nothing changed: it was restarted, perhaps without some object."""
@@ -137,7 +137,7 @@ class Controller:
         *retry* are refused objects that nginx may accept by now.
 
         Returns:
-            the last result, and what the Pipeline says to it.
+            the last result, and the ruling of the Pipeline on it.
         """
         while True:
             self._busy_since = time.monotonic()

@@ -20,7 +20,7 @@ _NGINX_HANDS_DOWN = {
     "proxy_redirect_to": "proxy_redirect",
     "custom_http_errors": "error_page",
 }
-"""Settings that a location takes from its server where it says nothing itself, and the part of ``ir`` that shows it."""
+"""Settings that a location inherits from its server, and the part of ``ir`` that shows it."""
 _FOLLOWS_HOST = frozenset({"add_header"})
 """Settings of a host that count for attached objects too, although they are the host's own in every other way."""
 _KINDS = {Role.REGULAR: "annotation", Role.MASTER: "master", Role.MINION: "minion"}

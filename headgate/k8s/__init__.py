@@ -19,12 +19,14 @@ from headgate.k8s.failure_log import FailureLog
 from headgate.k8s.files import Folder, FolderSource
 from headgate.k8s.informer import Change, ChangeType, Informer, Listing, Source
 from headgate.k8s.leases import LeaderElector, LeaseTiming
+from headgate.k8s.objects import FILE
 from headgate.k8s.reading import Manifests
 from headgate.k8s.resources import Resources
 from headgate.k8s.store import Store
 from headgate.k8s.workqueue import Batch, WorkQueue
 
 __all__ = [
+    "FILE",
     "ApiError",
     "AuthError",
     "BadAnswer",

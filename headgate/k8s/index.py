@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from headgate.api import TopLevel
-from headgate.k8s.objects import FileContent, file_ref, with_metadata
+from headgate.k8s.objects import FILE, FileContent, file_ref, with_metadata
 from headgate.k8s.scan import ReadFile
 from headgate.problems import ObjectRef, Problem, Severity
 
@@ -49,7 +49,7 @@ class Index:
 
     def where(self, ref: ObjectRef) -> str:
         """Return the file that defines *ref*, also invalidly; ``""`` if none does."""
-        if ref.kind == "File":
+        if ref.kind == FILE:
             return ref.name
         names = self._definitions.get(ref)
         return names[0] if names else self._refused_in.get(ref, "")

@@ -16,6 +16,8 @@ from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
 
 M = TypeVar("M", bound=TopLevel)
+FILE = "File"
+"""The kind of the origin of Problems about a file."""
 
 
 class FileContent(msgspec.Struct, frozen=True):
@@ -50,7 +52,7 @@ class _RefusedError(Exception):
 
 def file_ref(name: str) -> ObjectRef:
     """Return the origin of the Problems of a file; *name* is relative to the folder."""
-    return ObjectRef("File", "", name)
+    return ObjectRef(FILE, "", name)
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -128,7 +128,7 @@ class LatencyReceiver:
 
 
 def raise_queue(setting: Path = QUEUE_KNOB) -> int:
-    """Raise *setting* to ``QUEUE`` where that is allowed; return what it says now, 0 if it cannot be read."""
+    """Raise *setting* to ``QUEUE`` where that is allowed; return its value, 0 if it cannot be read."""
     try:
         length = int(setting.read_text())
     except (OSError, ValueError):

@@ -28,7 +28,7 @@ LIMIT: Final = 4096
 PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
 
 
-class Holder(msgspec.Struct, frozen=True):
+class LockOwner(msgspec.Struct, frozen=True):
     """The process that holds a lock: its pid, the pid namespace in which it has that pid, and its host name."""
 
     pid: int
@@ -74,7 +74,7 @@ def locked(layout: Layout) -> Iterator[None]:
     descriptor = _open(layout)
     try:
         _lock(descriptor, layout)
-        _write(descriptor, Holder.current().lines)
+        _write(descriptor, LockOwner.current().lines)
         try:
             yield
         finally:
@@ -94,8 +94,8 @@ def _lock(descriptor: int, layout: Layout) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = _holder(descriptor)
-        who = f"another `headgate run`, {holder}" if holder else "another `headgate run`"
+        owner = _owner(descriptor)
+        who = f"another `headgate run`, {owner}" if owner else "another `headgate run`"
         raise LayoutError(
             f"{layout.run} is in use by {who}; stop that process, or choose another directory with --prefix"
         ) from None
@@ -103,10 +103,10 @@ def _lock(descriptor: int, layout: Layout) -> None:
         raise _unusable(layout, error) from error
 
 
-def _holder(descriptor: int) -> Holder | None:
+def _owner(descriptor: int) -> LockOwner | None:
     """Return who holds the lock, ``None`` if it has not written its name yet: then the file is empty or out of date."""
     try:
-        found = Holder.parse(os.pread(descriptor, LIMIT, 0).decode(errors="replace"))
+        found = LockOwner.parse(os.pread(descriptor, LIMIT, 0).decode(errors="replace"))
     except OSError:
         return None
     return found if found and (found.foreign or _exists(found.pid)) else None

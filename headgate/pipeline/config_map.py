@@ -54,7 +54,7 @@ class ConfigChange(msgspec.Struct, frozen=True):
 
     Attributes:
         old: what was in force.
-        new: what it says now.
+        new: its current values.
         read: reads other keys.
     """
 
@@ -64,7 +64,7 @@ class ConfigChange(msgspec.Struct, frozen=True):
 
     @property
     def texts(self) -> dict[str, str]:
-        """The keys that were changed, added or removed, and what they say now; those first that define something."""
+        """The keys that were changed, added or removed, and their current values; those first that define something."""
         keys = {key for key in self.old.data.keys() | self.new.data.keys()
                 if self.old.data.get(key) != self.new.data.get(key)}  # fmt: skip
         order = sorted(keys, key=lambda key: (key not in DEFINING, key))
@@ -126,7 +126,7 @@ def read(
 
 
 def without_templates(read_: ConfigInForce, before: ConfigInForce, problem: Problem) -> ConfigInForce:
-    """Return what is in force where the templates of *read_* fail, as *problem* says, and those of *before* stay."""
+    """Return what is in force if the templates of *read_* fail with *problem*, and those of *before* stay."""
     data = read_.with_keys_of(before, KEYS.values())
     return ConfigInForce(data, read_.params, before.renderer, (*read_.problems, problem))
 

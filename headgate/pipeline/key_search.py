@@ -14,7 +14,7 @@ _PORT = re.compile(r"^port (\d+) cannot be used")
 
 
 class FoundKeys(msgspec.Struct, frozen=True):
-    """What became of each key; the last two say nginx's words.
+    """The result for each key; the last two with nginx's error.
 
     Attributes:
         accepted: those that nginx accepts together.
@@ -28,7 +28,7 @@ class FoundKeys(msgspec.Struct, frozen=True):
 
 
 Search = Generator[frozenset[str], str | None, FoundKeys]
-"""Yields sets of keys to try; is sent nginx's words against each, ``""`` if it accepts it, ``None`` to end."""
+"""Yields sets of keys to try; is sent nginx's error for each, ``""`` if it accepts it, ``None`` to end."""
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ def search_keys(texts: Mapping[str, str], words: str, expired: Callable[[], bool
     A key that is refused because another one is missing is retried when more keys are accepted.
 
     Args:
-        texts: the keys that nginx refuses together, those first that others may need, with what each says.
+        texts: the keys that nginx refuses together, those first that others may need, with their values.
         words: nginx's error for all of them.
         expired: whether no further set may be tried.
     """
@@ -83,7 +83,7 @@ def search_keys(texts: Mapping[str, str], words: str, expired: Callable[[], bool
 
 
 def mentions(words: str, text: str) -> bool:
-    """Whether nginx's *words* quote something of *text*, or are about a port on which it listens."""
+    """Whether nginx's error *words* quotes a part of *text*, or is about a port on which it listens."""
     if port := _PORT.search(words):
         return re.search(rf"\blisten\b[^;]*\b{port[1]}\b", text) is not None
     return any(quoted in text for quoted in _QUOTED.findall(words))

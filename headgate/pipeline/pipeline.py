@@ -136,7 +136,7 @@ class Pipeline:
     def judge(self, result: ApplyResult) -> Ruling:
         """Decide what follows from how nginx took the last Generation.
 
-        Where nginx may have refused what the ConfigMap says, everything is tried under the ConfigMap that nginx last
+        If nginx may have refused values of the ConfigMap, everything is tried under the ConfigMap that nginx last
         served under. If that helps, the keys that nginx refuses are looked for; all others are in force then, until the
         ConfigMap changes. Else the new one is in force again.
         """
@@ -168,7 +168,7 @@ class Pipeline:
         return self._accepted if len(kept) == len(data) else self._read(kept)
 
     def _suspicious(self, result: ApplyResult, before: ConfigInForce) -> bool:
-        """Whether nginx may have refused what the ConfigMap says, and did not say *before*.
+        """Whether nginx may have refused values of the ConfigMap that *before* does not have.
 
         It refuses the whole, objects that did not change, all objects, or one for words that the ConfigMap has too.
         """
@@ -190,7 +190,7 @@ class Pipeline:
         return Ruling(retry=self._retry)
 
     def _try_config_map(self, first: ApplyResult, before: ConfigInForce) -> Generator[Generation, ApplyResult, Ruling]:
-        """Try what ``trial.try_config_map`` says, and tell which keys were left out."""
+        """Try what ``trial.try_config_map`` yields, and report which keys were left out."""
         change = ConfigChange(before, self._in_force, self._read)
         tried = yield from try_config_map(first, change, self._under, self._clock)
         self._settled(tried.applied)

@@ -38,7 +38,7 @@ Trial = Generator[Generation, ApplyResult, TrialResult]
 def try_config_map(
     first: ApplyResult, change: ConfigChange, under: Callable[[ConfigInForce], Generation], clock: Callable[[], float]
 ) -> Trial:
-    """Try whether nginx refuses what the ConfigMap says, and find the keys that it refuses.
+    """Try whether nginx refuses values of the ConfigMap, and find their keys.
 
     Everything is tried under what was in force before. If that does not help, the new ConfigMap is in force again; else
     those of its keys that nginx accepts.

@@ -28,7 +28,7 @@ _ANNOTATIONS = f"""# Annotations
 Annotations of an Ingress. An Ingress with an invalid value is refused, and an event has the reason. If the
 default is *ConfigMap*, the default is the key of the same name without `{PREFIX}` (see [configmap.md](configmap.md)).
 
-*In a set* says which Ingresses of a mergeable set (`{PREFIX}mergeable-ingress-type`) may have the annotation; on the
+*In a set* lists which Ingresses of a mergeable set (`{PREFIX}mergeable-ingress-type`) may have the annotation; on the
 others it has no effect and a warning is reported. *Inherited* means that the value of the master is the default of
 its minions.
 

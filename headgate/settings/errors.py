@@ -41,7 +41,7 @@ class ErrorSettings(Settings):
         setting(
             "custom-http-errors",
             "Statuses that are replaced by the page of spec.defaultBackend (of the master in a mergeable set); the "
-            "backend is told the status in X-Code and the URI in X-Original-URI.",
+            "backend receives the status in X-Code and the URI in X-Original-URI.",
             Scope.OWN,
             Where.ANNOTATION,
             parse=statuses,

@@ -21,7 +21,7 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
         prefix: what they begin with; names are what follows it.
         controller: whose they are, as messages name it.
         guards: beginnings of the names that decide who may ask, or what.
-        idle: among these, the names (or ``name: value``) that restrict nobody by themselves.
+        idle: among these, the names (or ``name: value``) that do not restrict access by themselves.
         snippets: names whose value is configuration, which may restrict access too.
         instead: what to write for Headgate, where it has the same.
     """
@@ -49,13 +49,13 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
 
     def reason(self, key: str, text: str, present: Mapping[str, str]) -> str:
         """Return why *key* of an Ingress with the annotations *present* is not used, and what to write."""
-        said = f"an annotation of {self.controller}, which Headgate does not read"
+        reason = f"an annotation of {self.controller}, which Headgate does not read"
         advice = self.advice(key, text)
         if applied := next((other for other in advice if other in present), ""):
-            return f"{said}; {applied} applies"
+            return f"{reason}; {applied} applies"
         if advice:
-            return f"{said}; write {' or '.join(advice)}"
-        return f"{said}; {_NOTHING_LIKE_IT}" if self.protects(key, text, present) else said
+            return f"{reason}; write {' or '.join(advice)}"
+        return f"{reason}; {_NOTHING_LIKE_IT}" if self.protects(key, text, present) else reason
 
 
 def foreign(key: str) -> Foreign | None:

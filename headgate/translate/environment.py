@@ -33,7 +33,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         replicas: how many controllers share the traffic, at least 1.
         resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
             be set; follows from *params*.
-        request_headers: what backends are sent where nobody says otherwise; follows from *params*.
+        request_headers: the default headers of requests to backends; follows from *params*.
     """
 
     layout: Layout

@@ -120,7 +120,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
 def _context(
     draft: Draft, host: VirtualHost, secure: Hsts | None, hide: tuple[str, ...], *, auth: BasicAuth | None
 ) -> ServerContext:
-    """Return what the locations of *host* must know of its server, which hides *hide* and has HSTS as *secure* says."""
+    """Return the surroundings of the locations of *host*, whose server hides *hide* and has the HSTS *secure*."""
     place = draft.host(host)
     around = response_headers(draft.env.params.headers.add_header, place.params.headers, own=place.own_response_headers)
     headers = with_hsts(around, secure)

@@ -75,7 +75,7 @@ class ServerContext(msgspec.Struct, frozen=True):
         repeated: settings that its snippet says too; where an annotation says one, the locations say that.
         limit: its rate limit; ``error_page`` its custom errors.
         guarded: whether it asks for passwords, or limits requests.
-        shared: what locations have alike, by the identity of their Place, gRPC and WebSocket; grows meanwhile.
+        shared: common parts of locations, by the identity of their Place, gRPC and WebSocket; filled on demand.
     """
 
     host: VirtualHost

@@ -82,7 +82,7 @@ def test_of_several_bad_keys_each_is_named_and_keeps_its_previous_value(
     assert third.endswith("(the previous value stays in force)")
     in_force(headgate)
     assert "# a note" in headgate.file("nginx.conf")
-    # What comes later brings none of them back, and the ConfigMap is tried anew when it changes.
+    # What comes later brings none of them back, and the ConfigMap is tried again when it changes.
     batches = headgate.batches_processed()
     manifests.put(answering("late", "late.test", "late"))
     wait_until(lambda: headgate.get("late.test").body == "late")
@@ -132,7 +132,7 @@ def test_a_file_that_appears_is_taken_by_itself(
     in_force(headgate)
     reads = headgate.batches_processed()
     wait_until(lambda: headgate.batches_processed() >= reads + 2)
-    settled(headgate, "UpdatedWithError", 1)  # it is tried again, and nothing is said that was said
+    settled(headgate, "UpdatedWithError", 1)  # it is retried without new events
     file.write_text("# mine\n")
     settled(headgate, "Updated", 2)
     in_force(headgate)

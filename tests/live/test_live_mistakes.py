@@ -27,7 +27,7 @@ CONFIG = {
     "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
     "users": [{"name": "u", "user": {"token": "t"}}],
 }
-"""A kubeconfig whose server nobody can reach: port 1 of the loopback is closed."""
+"""A kubeconfig with an unreachable server: port 1 of the loopback is closed."""
 EXEC = {
     "apiVersion": "client.authentication.k8s.io/v1",
     "command": "no-such-plugin",

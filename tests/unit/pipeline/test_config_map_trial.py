@@ -1,4 +1,4 @@
-"""One key of the ConfigMap that nginx refuses costs no other key anything, and is told by its name."""
+"""One key of the ConfigMap that nginx refuses does not affect other keys, and is reported by its name."""
 
 from __future__ import annotations
 
