@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 from showcase.ports import free_port
 
-from headgate.ir import File, Outcome
+from headgate.ir import File, FileSet, Outcome
 from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
 from headgate.nginx.process import Master
 from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
@@ -153,6 +153,22 @@ async def test_a_master_that_does_not_answer_fails_the_reload(nginx: NginxUnderT
     assert nginx.read_file("conf.d/default-coffee.conf") is None
     os.kill(manager.master_pid or 0, signal.SIGCONT)
     assert await nginx.get("tea") == "tea"
+    await manager.quit(2)
+
+
+async def test_a_refused_set_does_not_hide_that_a_reload_is_still_open(nginx: NginxUnderTest, binary: Binary) -> None:
+    options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
+    manager = LocalManager(options)
+    good = nginx.files(nginx.server("tea"))
+    await manager.start(good)
+    os.kill(manager.master_pid or 0, signal.SIGSTOP)
+    try:
+        assert (await manager.apply(nginx.files(nginx.server("coffee")))).outcome is Outcome.FAILED
+        main = structs.replace(good["nginx.conf"], data=b"nonsense;")
+        assert (await manager.apply(FileSet({**good, "nginx.conf": main}.values()))).outcome is Outcome.REFUSED
+    finally:
+        os.kill(manager.master_pid or 0, signal.SIGCONT)
+    assert (await manager.apply(good)).reloaded, "it is not known what the master has loaded"
     await manager.quit(2)
 
 

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service, TopLevel
+from headgate.api.networking import IngressTLS
 from headgate.controller.environment import environment
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import ApplyResult, Layout, Outcome
@@ -294,8 +296,10 @@ def _put(number: int) -> tuple[ObjectRef, Ingress]:
     return item.ref, item
 
 
-def hosted(name: str, host: str, role: str = "master", path: str = "", **annotations: str) -> Ingress:
-    """Return a part of a mergeable set for *host*, with the path of a minion."""
+def hosted(
+    name: str, host: str, role: str = "master", path: str = "", *, default: bool = True, **annotations: str
+) -> Ingress:
+    """Return a part of a mergeable set for *host*, with the path of a minion; a master has a *default* backend."""
     item = member(name, role)
     rule = {"host": host, "http": {"paths": []}}
     if path:
@@ -304,7 +308,7 @@ def hosted(name: str, host: str, role: str = "master", path: str = "", **annotat
     keys = {**item.annotations, **{f"nginx.org/{key.replace('_', '-')}": text for key, text in annotations.items()}}
     metadata = {"namespace": "default", "name": name, "annotations": keys, "creationTimestamp": CREATED[name]}
     spec: dict[str, Any] = {"ingressClassName": "nginx", "rules": [rule]}
-    if role == "master":
+    if role == "master" and default:
         spec["defaultBackend"] = {"service": {"name": "rest", "port": {"number": 80}}}
     return Ingress.convert({"metadata": metadata, "spec": spec})
 
@@ -320,10 +324,12 @@ def test_names_are_plain_where_a_host_moves_to_a_master_that_is_generated_earlie
     assert (set(moved.files), set(moved.upstreams)) == (set(at_once.files), set(at_once.upstreams))
 
 
-def test_the_file_of_a_master_does_not_depend_on_the_paths_and_errors_of_its_minions() -> None:
-    alone = Runner().take(hosted("a", "h.test"))
+@pytest.mark.parametrize("default", [False, True])
+def test_the_file_of_a_master_does_not_depend_on_the_paths_and_errors_of_its_minions(default: bool) -> None:
+    master = hosted("a", "h.test", default=default)
+    alone = Runner().take(master)
     minion = hosted("m", "h.test", "minion", "/m/", custom_http_errors="404")
-    both = Runner().take(hosted("a", "h.test"), minion)
+    both = Runner().take(master, minion)
     assert text(both, "a") == text(alone, "a")
     assert "location = /m {" in both.files["attached/h.test/default-m.locations"].data.decode()
 
@@ -338,3 +344,35 @@ def test_a_port_whose_default_server_the_users_template_fails_for_has_the_built_
     assert [problem.field for problem in opened.config_map or ()] == ["ingress-template"]
     again = runner.take(config_map(ingress_template=fails))
     assert [problem.field for problem in again.config_map or ()] == ["ingress-template"]
+
+
+def secured(namespace: str, name: str, secret: str, *addresses: str) -> list[TopLevel]:
+    """Return the Ingress *name* with TLS by *secret*, and what it needs."""
+    service, slices = behind(name, *addresses)
+    moved = [
+        structs.replace(item, metadata=structs.replace(item.metadata, namespace=namespace))
+        for item in (service, slices)
+    ]
+    item = ingress(name)
+    assert item.spec is not None
+    tls = (IngressTLS(hosts=(f"{name}.test",), secret_name=secret),)
+    metadata = structs.replace(item.metadata, namespace=namespace)
+    form, data = SECRETS[0]
+    pair = {"metadata": {"namespace": namespace, "name": secret}, "type": form, "data": data}
+    return [
+        structs.replace(item, metadata=metadata, spec=structs.replace(item.spec, tls=tls)),
+        *moved,
+        Secret.convert(pair),
+    ]
+
+
+def test_a_secret_keeps_its_file_while_an_earlier_version_that_needs_it_is_served() -> None:
+    """The names ``a-b/c`` and ``a/b-c`` would have one file."""
+    runner = Runner(templates={HTTP: FAILS_FOR_SECOND})
+    runner.take(*secured("a-b", "tea", "c", "10.0.0.1"))
+    kept = runner.take(*secured("a-b", "tea", "other", "10.0.0.2"))
+    assert "its last good configuration stays" in told(kept, Ingress.KIND.ref("a-b", "tea"))[-1]
+    both = runner.take(*secured("a", "latte", "b-c", "10.0.0.3"))
+    files = {file.name for file in both.resources[Ingress.KIND.ref("a", "latte")].wanted.files}
+    assert "secrets/a-b-c" in {file.name for file in kept.files.values()}
+    assert files.isdisjoint({"secrets/a-b-c"})
