@@ -51,6 +51,11 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     validity: Validity | None = None
 
+    @property
+    def expires(self) -> datetime | None:
+        """When its certificate ends, if it holds one."""
+        return self.validity.end if self.validity else None
+
     def doubts(self, now: datetime) -> tuple[str, ...]:
         """Return the warnings, and whether the certificate's time is over or near its end at *now*."""
         late = self.validity.warning(now) if self.validity else ""

@@ -91,7 +91,7 @@ class LocalSecretStore:
             File(self._file(ref, kind, suffix), data, ref, PRIVATE, self._reloads(kind))
             for suffix, data in content.files
         )
-        return Validated(SecretReference(ref, files[0].name), files, content.doubts(now))
+        return Validated(SecretReference(ref, files[0].name, expires=content.expires), files, content.doubts(now))
 
     def special(
         self, name: str, ref: ObjectRef, secret: Secret | None, now: datetime
@@ -105,7 +105,8 @@ class LocalSecretStore:
         file = f"{SECRETS_FOLDER}/{name}"
         if not content.error:
             files = (File(file, content.files[0][1], ref, PRIVATE, self._reloads(SecretKind.TLS)),)
-            fresh = self._special[name] = Validated(SecretReference(ref, file), files, content.doubts(now))
+            reference = SecretReference(ref, file, expires=content.expires)
+            fresh = self._special[name] = Validated(reference, files, content.doubts(now))
             return fresh, tuple(Problem(ref, "", "", text, "it is used anyway") for text in fresh.warnings)
         kept = self._special.get(name)
         if kept is None or kept.reference.error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -45,8 +46,10 @@ class SecretReference(msgspec.Struct, frozen=True, gc=False):
         ref: the Secret.
         file: its file's name relative to the configuration directory (``secrets/default-cafe``).
         error: why it cannot be used, empty if it can.
+        expires: when its certificate ends, with a time zone; ``None`` if it is not used or holds none.
     """
 
     ref: ObjectRef
     file: str
     error: str = ""
+    expires: datetime | None = None
