@@ -9,10 +9,12 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
+from headgate.commit import version
 from headgate.controller.controller import WHOLE, Controller
 from headgate.controller.environment import environment, layout, template_overrides
 from headgate.controller.flag_secrets import ListenerSecrets
@@ -22,6 +24,8 @@ from headgate.controller.leadership import Leadership
 from headgate.controller.own_pod import OwnPod
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
+from headgate.controller.status import Identity, RunningStatus
+from headgate.ir.layout import CONTROL_SOCKET
 from headgate.k8s import Client, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
@@ -34,6 +38,7 @@ from headgate.options import Options
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import Problem
 from headgate.render import Renderer
+from headgate.reporting.control import serving_control
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
 from headgate.reporting.metrics import Metrics
@@ -58,6 +63,8 @@ class App:
     ) -> None:
         """Build, but start nothing; *source* is the cluster or the folder, *lease* another pace of leadership."""
         self._options = options
+        self._binary = binary
+        self._started = datetime.now(UTC)
         self._source = source
         self._client = source if isinstance(source, Client) else None
         self._layout = layout(options)
@@ -224,8 +231,22 @@ class App:
             return STOPPING
         return self._controller.unready if self._controller else STARTING
 
+    def _status(self, controller: Controller) -> RunningStatus:
+        source, binary, leadership = self._source, self._binary, self._leadership
+        identity = Identity(
+            version=version(),
+            source=f"the folder {source.path}" if isinstance(source, Folder) else f"the cluster {source.config.server}",
+            nginx=f"{'.'.join(map(str, binary.capabilities.version))} ({binary.path})",
+            started=self._started,
+        )
+        return RunningStatus(
+            identity, controller, self._queue, self._manager, self._watches, self._reporter,
+            self._unready, leadership.leads if leadership else None,
+        )  # fmt: skip
+
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:
         options = self._options
+        await stack.enter_async_context(serving_control(self._status(controller), self._layout.socket(CONTROL_SOCKET)))
         if options.ready_status:
             app = probes_app(self._unready, controller.stuck)
             await stack.enter_async_context(serving(app, HttpPort(options.ready_status_port, "-ready-status-port")))

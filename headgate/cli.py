@@ -16,6 +16,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate run [FLAGS]                 serve a cluster, or a folder of manifests with --manifests
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
+  headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
   headgate sockets                     list the sockets of container runtimes, their processes and answers
@@ -73,6 +74,12 @@ def _explain(argv: Sequence[str], environ: Environ) -> int:
     return main(argv, environ)
 
 
+def _status(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.status import main
+
+    return main(argv, environ)
+
+
 def _uds(argv: Sequence[str], _: Environ) -> int:
     from headgate.uds.commands import main
 
@@ -109,6 +116,8 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "run": _run,
         "render": _render,
         "check": _check,
+        "status": _status,
+        "routes": _status,
         "explain": _explain,
         "uds": _uds,
         "sockets": _sockets,

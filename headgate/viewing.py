@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
-from headgate.api import ConfigMap, Ingress, TopLevel
+from headgate.api import ConfigMap, EndpointSlice, Ingress, TopLevel
 from headgate.api.networking import IngressSpec
+from headgate.controller.kinds import CLAIMANTS
 from headgate.explain import ClusterView, ResourceView
 from headgate.ir import Capabilities
 from headgate.k8s import ApiError, Client, Folder, Resources, Source, Unreachable, WorkQueue, load
@@ -19,6 +21,8 @@ from headgate.pipeline import Generation
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import Layer
 from headgate.settings import read_keys
+from headgate.status import Cluster, ObjectStatus, Serving, Status
+from headgate.status import hosts as served_hosts
 from headgate.translate import translate
 from headgate.validation.ingress import hosts
 from headgate.watch import Selection, Watches
@@ -41,10 +45,47 @@ def look(options: Options, capabilities: Capabilities | None = None) -> ClusterV
         K8sError: the cluster does not answer.
         NginxError: ``--nginx`` names a binary that cannot be asked what it can.
     """
-    folder = Folder(options.manifests) if options.manifests else None
-    objects = folder.load() if folder else asyncio.run(_list(options))
+    objects, faults = _read(options)
+    return view(options, objects, generate(options, objects, capabilities=capabilities), faults)
+
+
+def status(options: Options, capabilities: Capabilities | None = None) -> Status:
+    """Return the hosts and routes that there are now, and the objects with problems; for the rest see ``look``."""
+    objects, faults = _read(options)
     generation = generate(options, objects, capabilities=capabilities)
-    return view(options, objects, generation, folder.problems() if folder else ())
+    by_ref = {item.ref: item for item in objects}
+    slices = (item for item in objects if isinstance(item, EndpointSlice))
+    cluster = Cluster.of(lambda _, ref: by_ref.get(ref), slices)
+    return Status(
+        now=datetime.now(UTC),
+        hosts=served_hosts(generation, cluster, [kind.model for kind in CLAIMANTS]),
+        objects=tuple(_object_statuses(generation, faults)),
+    )
+
+
+def _object_statuses(generation: Generation, faults: Iterable[Problem]) -> list[ObjectStatus]:
+    """Return what is wrong with each object: those that are refused first, those of other controllers last."""
+    problems: defaultdict[ObjectRef, list[Problem]] = defaultdict(list)
+    for problem in (*faults, *found(generation)):
+        problems[problem.origin].append(problem)
+    refused, warned = [], []
+    for ref, about in sorted(problems.items()):
+        message = "; ".join(dict.fromkeys(map(str, about)))
+        if any(problem.refuses for problem in about):
+            refused.append(ObjectStatus(str(ref), "refused", message, Serving.NONE))
+        else:
+            warned.append(ObjectStatus(str(ref), "warning", message, Serving.CURRENT))
+    ignored = sorted(generation.update.ignored.items())
+    return [*refused, *warned, *(ObjectStatus(str(ref), "ignored", why, Serving.NONE) for ref, why in ignored)]
+
+
+def _read(options: Options) -> tuple[Sequence[TopLevel], Sequence[Problem]]:
+    """Return the objects of the folder or the cluster, and what is wrong with the files of a folder."""
+    if options.manifests is None:
+        return asyncio.run(_list(options)), ()
+    folder = Folder(options.manifests)
+    objects = folder.load()
+    return objects, folder.problems()
 
 
 def view(

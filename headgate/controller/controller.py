@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import structs
 
 from headgate.api import ConfigMap
+from headgate.controller.progress import Progress
 from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, FileSet, Outcome
 from headgate.ir.apply import APPLY_S
@@ -78,7 +79,10 @@ class Controller:
         """The latest result of the Pipeline, for all readers."""
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
-        self._busy_since: float | None = None
+        self.progress = Progress()
+        """What was done so far."""
+        self.busy_since: float | None = None
+        """When the work on the current batch began or last progressed (monotonic seconds), ``None`` without a batch."""
         self._started = False
         self._serving: FileSet | None = None
         self._result = ApplyResult(outcome=Outcome.UNCHANGED, version=0)
@@ -87,7 +91,7 @@ class Controller:
 
     def stuck(self) -> str:
         """Return why the process should be restarted: a batch made no progress for ``STUCK_S``; else empty."""
-        busy = time.monotonic() - self._busy_since if self._busy_since else 0.0
+        busy = time.monotonic() - self.busy_since if self.busy_since else 0.0
         return f"a batch has made no progress for {busy:.0f} s" if busy > STUCK_S else ""
 
     def look_again(self) -> None:
@@ -106,7 +110,7 @@ class Controller:
 
     async def sync(self, batch: Batch) -> None:
         """Take *batch* through the Pipeline, make nginx serve the answer, and report the outcome."""
-        began = self._busy_since = time.monotonic()
+        began = self.busy_since = time.monotonic()
         for seconds in batch.waited.values():
             self._measures.observe_queue(seconds)
         retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
@@ -123,7 +127,8 @@ class Controller:
         self._conclude(result)
         self._schedule(result, ruling, retry)
         took = time.monotonic() - began
-        self._busy_since = None
+        self.busy_since = None
+        self.progress.note(generation, result, batch.keys)
         self._measures.observe_stage("manager", time.monotonic() - advanced)
         self._measures.observe_work(took)
         # A busy cluster changes Services that no Ingress names all day long: no news.
@@ -140,7 +145,7 @@ class Controller:
             the last result, and the ruling of the Pipeline on it.
         """
         while True:
-            self._busy_since = time.monotonic()
+            self.busy_since = time.monotonic()
             result = await self._bring(generation, retry)
             ruling = await asyncio.to_thread(self._pipeline.judge, result)
             if ruling.again is None:

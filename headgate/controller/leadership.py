@@ -88,11 +88,12 @@ class Leadership:
 
     def _lead(self) -> None:
         self._metrics.set_leader(leading=True)
-        self._events.lead(self._leads)
+        self._events.lead(self.leads)
         if self.status:
-            self.status.lead(self._leads)
+            self.status.lead(self.leads)
 
-    def _leads(self) -> bool:
+    def leads(self) -> bool:
+        """Whether statuses and events are written here."""
         return self._elector is None or self._elector.is_leader
 
     def _speak(self) -> None:

@@ -115,6 +115,7 @@ class Reporter:
         self._refused: frozenset[ObjectRef] = frozenset()
         self._kept: frozenset[ObjectRef] = frozenset()
         self._idle: frozenset[ObjectRef] = frozenset()
+        self._ignored: dict[ObjectRef, str] = {}
         self._shared: Mapping[ObjectRef, tuple[Problem, ...]] = {}
         """Problems of objects that are affected because nginx refuses others."""
         self._doubtful: set[ObjectRef] = set()
@@ -133,6 +134,9 @@ class Reporter:
         self._standings.update(update.standings)
         for ref in update.gone:
             self._forget(ref)
+        for ref in update.gone | update.standings.keys():
+            self._ignored.pop(ref, None)
+        self._ignored.update(update.ignored)
         for ref in sorted(self._concerned(generation, result)):
             self._tell(ref, generation, result, again=ref in keys)
         if generation.config_map is not None:
@@ -140,6 +144,14 @@ class Reporter:
         for secret, problems in generation.special.items():
             self._tell_special(secret, problems)
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
+
+    def verdicts(self) -> Mapping[ObjectRef, Verdict]:
+        """Return the last verdict of each object."""
+        return self._last.copy()
+
+    def ignored(self) -> Mapping[ObjectRef, str]:
+        """Return the objects of other controllers, and why they are not served here."""
+        return self._ignored.copy()
 
     def census(self) -> Census:
         """Count the objects by their last verdict."""

@@ -26,7 +26,9 @@ NO_ENDPOINTS_SOCKET: Final = "nginx-502-server"
 """nginx answers 502 for upstreams without endpoints."""
 SYSLOG_SOCKET: Final = "nginx-syslog"
 """A datagram socket: the controller binds it, nginx's workers write a line for each request."""
-SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOCKET)
+CONTROL_SOCKET: Final = "headgate-control"
+"""The controller answers ``headgate status``."""
+SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOCKET, CONTROL_SOCKET)
 
 
 class Layout(msgspec.Struct, frozen=True):

@@ -20,6 +20,11 @@ class FailureLog:
         self._level = logging.DEBUG
         """The highest level of a line about the failure."""
 
+    @property
+    def error(self) -> str:
+        """The text of the failure that lasts, empty if none does."""
+        return self._text
+
     def failed(self, error: Exception, text: str) -> None:
         """Log *error*, described by *text*, if the last one was another; at DEBUG if its outage is logged already."""
         if text == self._text:

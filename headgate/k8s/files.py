@@ -70,6 +70,11 @@ class Folder:
         self._loaded = False
         self._journal = _Journal()
 
+    @property
+    def path(self) -> Path:
+        """The folder, or the file."""
+        return self._root
+
     def load(self) -> tuple[TopLevel, ...]:
         """Read the folder now, in this thread, and return every object, sorted by identity.
 

@@ -130,6 +130,11 @@ class Informer(Generic[M]):
         self._absences = 0
         self._failure_log = FailureLog(log, "informer failed", "informer recovered", {"informer": name})
 
+    @property
+    def error(self) -> str:
+        """What fails at present, empty if nothing does."""
+        return self._failure_log.error
+
     async def run(self) -> None:
         """Keep the Store current; ends only by cancellation, which leaves the Store as it is."""
         while True:

@@ -58,6 +58,7 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         wanted: what its files should say now.
         served: what they do say: made from an earlier version where the wanted one cannot be generated; ``None``
             if there never was one that could.
+        outdated: whether *served* was made from an earlier version.
         problems: found while *wanted* was generated.
         bug: the exception of Headgate's own that kept *wanted* from being generated.
     """
@@ -66,6 +67,7 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     served: Rendered | None
     problems: tuple[Problem, ...] = ()
     bug: Bug | None = None
+    outdated: bool = False
 
 
 class Generator:
@@ -153,7 +155,8 @@ def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -
     served = old.served if old else None
     effect = "its last good configuration stays" if served else "it is not served"
     severity = Severity.WARNING if served else Severity.ERROR
-    return Generated(wanted=wanted, served=served, problems=(Problem(ref, "", "", reason, effect, severity),))
+    problem = Problem(ref, "", "", reason, effect, severity)
+    return Generated(wanted=wanted, served=served, problems=(problem,), outdated=served is not None)
 
 
 def _says_anything(config: HttpConfig) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import enum
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -20,6 +21,15 @@ UNSERVED = "requests for it are answered with an error until it has some"
 SKIPPED = "the address is left out"
 SHOWN = 3
 """Refused addresses of one Service that are named one by one."""
+
+
+class Condition(enum.Enum):
+    """What an EndpointSlice says about an endpoint."""
+
+    READY = "ready"
+    DRAINING = "draining"
+    """It terminates and still serves."""
+    NOT_READY = "not ready"
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -79,6 +89,19 @@ def endpoints(
         reason = no_cluster_ip(wanted.use_cluster_ip, wanted.service)
         return found, [wanted.problem(reason, "its endpoints are used"), *problems]
     return _cluster_ip(wanted, spec, port)
+
+
+def conditions(
+    service: Service, port: ServiceBackendPort, slices: Collection[EndpointSlice]
+) -> Mapping[str, tuple[str, Condition]]:
+    """Return the Pod (perhaps ``""``) and the condition of each address behind a Service port, ready or not."""
+    wanted = find_port(service.spec, port) if service.spec else None
+    found = [each for slice_ in slices for each in _behind(slice_, wanted)] if wanted else []
+    return {
+        with_port(each.address, each.port): (each.pod, each.condition)
+        for each in found
+        if is_ip(each.address) or each.kind == "FQDN"
+    }
 
 
 def no_endpoints(service: str, reason: str) -> str:
@@ -170,6 +193,12 @@ class _Behind(msgspec.Struct, frozen=True):
     def pod(self) -> str:
         target = self.endpoint.target_ref
         return target.name if target and target.kind == Pod.KIND.name else ""
+
+    @property
+    def condition(self) -> Condition:
+        if _ready(self.endpoint):
+            return Condition.READY
+        return Condition.DRAINING if _draining(self.endpoint) else Condition.NOT_READY
 
     def fault(self, *, allow_loopback: bool) -> str:
         if not _is_port(self.port):

@@ -8,10 +8,12 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
-from headgate.ir.layout import NO_ENDPOINTS_SOCKET, STATUS_SOCKET, SYSLOG_SOCKET, VERSION_SOCKET
+from headgate.ir.layout import CONTROL_SOCKET, NO_ENDPOINTS_SOCKET, STATUS_SOCKET, SYSLOG_SOCKET, VERSION_SOCKET
 from headgate.nginx import status
 from headgate.nginx.control import ask
 from headgate.nginx.verify import ask as version
+from headgate.reporting.control import ControlError
+from headgate.reporting.control import ask as ask_controller
 from headgate.sockets.inspection import Inspection, SocketState, inspect
 from headgate.uds import Address
 
@@ -65,10 +67,20 @@ async def _no_endpoints(layout: Layout) -> str:
     return "" if answer is None else f"HTTP {answer.code}"
 
 
+async def _control(layout: Layout) -> str:
+    try:
+        answer = await ask_controller(layout.socket(CONTROL_SOCKET))
+    except ControlError:
+        return ""
+    controller = answer.status.controller if answer else None
+    return f"{controller.version}, pid {controller.pid}" if controller else ""
+
+
 SOCKETS: Final = {
+    CONTROL_SOCKET: ("the controller answers `headgate status`", _control),
     STATUS_SOCKET: ("nginx counts its connections and requests", _status),
     VERSION_SOCKET: ("nginx says which configuration it serves", _version),
     SYSLOG_SOCKET: ("the controller receives a line for each request and answers none", _syslog),
     NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", _no_endpoints),
 }
-"""By the names that ``Layout.socket`` takes. nginx has no control socket: it is controlled by signals."""
+"""By the names that ``Layout.socket`` takes. nginx itself is controlled by signals."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -78,11 +78,17 @@ class Watches:
         """Whether *ref* would be known if it were there: it is watched, and the whole was read."""
         return self.collections[model].listed(ref)
 
+    def informers(self) -> Sequence[Informer[Any]]:
+        """Return every Informer that runs now."""
+        namespaces = [self._namespaces] if self._namespaces else []
+        followed = [informer for pairs in list(self._running.values()) for informer, _ in pairs]
+        return [*namespaces, *self._informers, *followed]
+
     async def synced(self) -> None:
         """Return once every Informer has the whole of its collection, or may not have it."""
         if self._namespaces:
             await self._namespaces.synced.wait()
-        for informer in [*self._informers, *(i for pairs in self._running.values() for i, _ in pairs)]:
+        for informer in self.informers():
             await informer.synced.wait()
 
     async def run(self) -> None:

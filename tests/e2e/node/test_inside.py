@@ -178,3 +178,16 @@ async def test_events_are_counted_up(serving: Installation) -> None:
     assert await serving.handshake("shop.test") is None
     (source,) = {json.dumps(event["source"]) for event in await cluster.events(namespace, "shop")}
     assert json.loads(source)["component"] == "nginx-ingress-controller"
+
+
+async def test_the_controller_in_the_pod_says_what_it_serves(serving: Installation) -> None:
+    pod = await serving.pod()
+    found = json.loads(await serving.execute(pod, "headgate", "status", "-o", "json"))
+    assert {host["host"] for host in found["hosts"]} >= {"shop.test", "cafe.test"}
+    controller = found["controller"]
+    assert (controller["unready"], controller["leader"]) == ("", True)
+    assert controller["source"].startswith("the cluster https://")
+    assert [(item["object"], item["state"]) for item in found["objects"] if item["state"] == "refused"] == [
+        (f"Ingress {serving.namespace}/refused", "refused")
+    ]
+    assert "shop.test" in await serving.execute(pod, "headgate", "routes", "-o", "wide")

@@ -1,0 +1,135 @@
+"""``headgate status``: the hosts, routes and endpoints that are served, and what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from headgate.commands.errors import reported
+from headgate.controller.environment import layout
+from headgate.flags import Choice, Flag, Value, boolean
+from headgate.flags.command import FAILED, OK, Command, Environ, execute
+from headgate.ir.layout import CONTROL_SOCKET
+from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
+from headgate.reporting.control import LONGEST_WAIT_S, ControlError, ask
+from headgate.reporting.logs import configure
+from headgate.status import Status, text
+from headgate.viewing import status as read_once
+
+ABOUT: Final = """\
+Print every host with its paths, Services, endpoints and certificate, then the objects that are refused or have a
+warning. Without -m and --cluster, the controller that runs with the same --prefix is asked over its control socket;
+it also prints its version, the configuration that it serves, the last reload and the state of its watches. In a
+cluster: kubectl exec POD -- headgate status, or, with the plugin, kubectl headgate status.
+
+Examples:
+  headgate status
+  headgate status -m examples/cafe -o wide
+  headgate status --watch
+
+The flags are those of `headgate run`, for -m and --cluster; give the same ones, because the result depends on them.
+And:
+"""
+GROUP: Final = "Status"
+LOOK_S: Final = 2.0
+"""How often --watch reads a folder or a cluster again, in seconds."""
+CLEAR: Final = "\x1b[H\x1b[2J"
+"""Moves the cursor of a terminal to its first line and clears it (ECMA-48)."""
+
+
+class StatusOptions(Options, frozen=True, kw_only=True):
+    """The arguments of ``headgate status``."""
+
+    cluster: Annotated[
+        bool,
+        Value("", boolean),
+        Flag(GROUP, "Read the cluster of the kubeconfig (--kubeconfig, --context), not a controller.", native=True),
+    ] = False
+    socket: Annotated[
+        str,
+        Value("PATH", str),
+        Flag(GROUP, "Control socket of the controller, instead of the one below --prefix.", "run/a.sock", native=True),
+    ] = ""
+    watch: Annotated[
+        bool,
+        Value("", boolean),
+        Flag(GROUP, "Print it again after each change, until Ctrl-C.", native=True, letter="w"),
+    ] = False
+    output: Annotated[
+        str,
+        Value("table|wide|json", Choice(("table", "wide", "json"))),
+        Flag(GROUP, "Format.", "wide", native=True, letter="o"),
+    ] = "table"
+
+
+def main(argv: Sequence[str], environ: Environ) -> int:
+    """Print the status; return the exit status."""
+    return execute(STATUS, argv, environ)
+
+
+@reported
+def _status(options: StatusOptions) -> int:
+    configure(options.log_format, LogLevel.WARN, sys.stderr)  # standard output is for the status
+    try:
+        for found in _statuses(options):
+            _print(found, options)
+            if not options.watch:
+                break
+    except ControlError as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _statuses(options: StatusOptions) -> Iterator[Status]:
+    """Yield the status, then each later one that differs; ends only by Ctrl-C."""
+    if options.manifests is None and not options.cluster:
+        return _of_controller(options.socket or layout(options).socket(CONTROL_SOCKET))
+    return _of_objects(options)
+
+
+def _of_controller(socket: str) -> Iterator[Status]:
+    known = ""
+    while True:
+        answer = asyncio.run(ask(socket, known, LONGEST_WAIT_S / 2))
+        if answer is not None:
+            known = answer.tag
+            yield answer.status
+
+
+def _of_objects(options: StatusOptions) -> Iterator[Status]:
+    last: object = None
+    while True:
+        found = read_once(options)
+        if (found.hosts, found.objects) != last:
+            last = found.hosts, found.objects
+            yield found
+        time.sleep(LOOK_S)
+
+
+def _print(status: Status, options: StatusOptions) -> None:
+    if options.output == "json":
+        data = msgspec.json.encode(status)
+        shown = data if options.watch else msgspec.json.format(data)
+        print(shown.decode(), flush=True)
+        return
+    if options.watch and sys.stdout.isatty():
+        print(CLEAR, end="")
+    print(text(status, wide=options.output == "wide"), end="" if not options.watch else "\n", flush=True)
+
+
+STATUS: Final = Command(
+    name="headgate status",
+    forms=("[-o table|wide|json] [--watch]", "-m DIR|--cluster [-o table|wide|json] [--watch] [FLAGS]"),
+    about=ABOUT,
+    kind=StatusOptions,
+    run=_status,
+    declined=DECLINED,
+    build=completed,
+    common=DECLARED,
+)

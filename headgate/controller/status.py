@@ -1,0 +1,144 @@
+"""The status of a running controller, from those who know its parts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from headgate.api import EndpointSlice
+from headgate.controller.controller import Controller
+from headgate.controller.kinds import CLAIMANTS
+from headgate.controller.reporter import Reporter
+from headgate.k8s import WorkQueue
+from headgate.nginx.manager import LocalManager
+from headgate.problems import ObjectRef
+from headgate.reporting.verdicts import State, Verdict
+from headgate.status import (
+    Cluster,
+    ConfigurationStatus,
+    ControllerStatus,
+    ObjectStatus,
+    Serving,
+    Status,
+    WatchStatus,
+    hosts,
+)
+from headgate.watch import Watches
+
+_STATES = {State.INVALID: "refused", State.WARNING: "warning"}
+IGNORED = "ignored"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change while the controller runs: see ``ControllerStatus``."""
+
+    version: str
+    source: str
+    nginx: str
+    started: datetime
+
+
+class RunningStatus:
+    """Describes a running controller; to be asked from its event loop."""
+
+    def __init__(  # noqa: PLR0913 - the parts that it asks
+        self,
+        identity: Identity,
+        controller: Controller,
+        queue: WorkQueue,
+        manager: LocalManager,
+        watches: Watches,
+        reporter: Reporter,
+        unready: Callable[[], str],
+        leads: Callable[[], bool] | None,
+    ) -> None:
+        """Keep the parts; *unready* is the readiness probe, *leads* is ``None`` where there is no leader."""
+        self._identity = identity
+        self._controller = controller
+        self._queue = queue
+        self._manager = manager
+        self._watches = watches
+        self._reporter = reporter
+        self._unready = unready
+        self._leads = leads
+
+    def stamp(self) -> str:
+        """Return a text that changes with what is served and with what fails."""
+        failing = ";".join(f"{watch.name}={watch.error}" for watch in self._watching() if watch.error)
+        return repr(
+            (self._controller.progress.batches, self._manager.master_pid, self._unready(), self._leader(), failing)
+        )
+
+    def read(self) -> Callable[[], Status]:
+        """Return a function that makes the status of this moment; with thousands of hosts it takes half a second."""
+        generation, controller = self._controller.progress.generation, self._describe()
+        verdicts, ignored, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
+
+        def status() -> Status:
+            serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
+            cluster = Cluster.of(self._watches.known, self._watches.collections[EndpointSlice].values())
+            found = hosts(generation, cluster, [kind.model for kind in CLAIMANTS], serving) if generation else ()
+            return Status(
+                now=now, hosts=found, objects=(*_objects(verdicts), *_ignored(ignored)), controller=controller
+            )
+
+        return status
+
+    def _describe(self) -> ControllerStatus:
+        identity = self._identity
+        return ControllerStatus(
+            version=identity.version,
+            pid=os.getpid(),
+            started=identity.started,
+            source=identity.source,
+            nginx=identity.nginx,
+            nginx_pid=self._manager.master_pid,
+            unready=self._unready(),
+            leader=self._leader(),
+            configuration=self._configuration(),
+            watches=tuple(self._watching()),
+        )
+
+    def _configuration(self) -> ConfigurationStatus:
+        progress, stats, since = self._controller.progress, self._manager.stats, self._controller.busy_since
+        result = progress.result
+        return ConfigurationStatus(
+            version=self._manager.version,
+            applied=progress.applied,
+            pending=self._queue.depth,
+            busy_seconds=round(time.monotonic() - since, 3) if since else 0.0,
+            error=result.error if result and not result.ok else "",
+            last_reload=progress.reload,
+            reloads=stats.endpoints + stats.other,
+            reload_errors=stats.errors,
+        )
+
+    def _leader(self) -> bool | None:
+        return self._leads() if self._leads else None
+
+    def _watching(self) -> Iterator[WatchStatus]:
+        for informer in self._watches.informers():
+            yield WatchStatus(informer.name, informer.synced.is_set(), len(informer.store), informer.error)
+
+
+def _objects(verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
+    """Yield the objects that are refused, then those with a warning, by name."""
+    for state, name in _STATES.items():
+        for ref, verdict in sorted(verdicts.items()):
+            if verdict.state is state:
+                yield ObjectStatus(str(ref), name, verdict.message, _serving(verdict))
+
+
+def _ignored(reasons: Mapping[ObjectRef, str]) -> Iterator[ObjectStatus]:
+    for ref, reason in sorted(reasons.items()):
+        yield ObjectStatus(str(ref), IGNORED, reason, Serving.NONE)
+
+
+def _serving(verdict: Verdict) -> Serving:
+    if verdict.state is not State.INVALID:
+        return Serving.CURRENT
+    return Serving.PREVIOUS if verdict.served else Serving.NONE

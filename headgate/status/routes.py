@@ -1,0 +1,150 @@
+"""The hosts of a Generation, with the state of everything behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from headgate.api import EndpointSlice, Service, TopLevel
+from headgate.api.networking import ServiceBackendPort
+from headgate.pipeline import Generation
+from headgate.pipeline.generator import Rendered
+from headgate.problems import ObjectRef
+from headgate.resolve import SliceIndex
+from headgate.resolve.endpoints import Condition, conditions
+from headgate.routes import Backend, Listener, Route, Tls, VirtualHost
+from headgate.status.report import (
+    BackendStatus,
+    CertificateStatus,
+    EndpointStatus,
+    Health,
+    HostStatus,
+    RouteStatus,
+    Serving,
+)
+
+Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
+
+_HEALTH = {
+    Condition.READY: Health.READY,
+    Condition.DRAINING: Health.TERMINATING,
+    Condition.NOT_READY: Health.NOT_READY,
+}
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """The objects that a status shows beside the routes: *find* looks one up, *slices* are the EndpointSlices."""
+
+    find: Find
+    slices: SliceIndex
+
+    @classmethod
+    def of(cls, find: Find, slices: Iterable[EndpointSlice]) -> Cluster:
+        """Return a cluster with these *slices*."""
+        index = SliceIndex()
+        for slice_ in slices:
+            index.update(slice_.ref, slice_)
+        return cls(find, index)
+
+    def created(self, ref: ObjectRef, kinds: Iterable[type[TopLevel]]) -> datetime | None:
+        """Return when *ref*, an object of one of the *kinds*, was created, if that is known."""
+        found = next((self.find(kind, ref) for kind in kinds if kind.KIND.includes(ref)), None)
+        text = found.metadata.creation_timestamp if found else None
+        try:
+            return datetime.fromisoformat(text) if text else None
+        except ValueError:
+            return None
+
+
+def hosts(
+    generation: Generation,
+    cluster: Cluster,
+    kinds: Iterable[type[TopLevel]],
+    serving: Mapping[ObjectRef, Serving] | None = None,
+) -> tuple[HostStatus, ...]:
+    """Return every host of *generation*, by name.
+
+    Args:
+        generation: the result of the pipeline.
+        cluster: the objects that it was made of.
+        kinds: the kinds of the objects that hold hosts.
+        serving: which version of an object nginx serves, if it is not the current one.
+    """
+    kinds = tuple(kinds)
+    found = [
+        _host(host, rendered, cluster, kinds, (serving or {}).get(host.origin, version))
+        for rendered, version in _served(generation)
+        for host in rendered.table.hosts
+    ]
+    return tuple(sorted(found, key=lambda host: (_reversed(host.host), host.object)))
+
+
+def _served(generation: Generation) -> Iterable[tuple[Rendered, Serving]]:
+    for generated in generation.resources.values():
+        if generated.served:
+            yield generated.served, Serving.PREVIOUS if generated.outdated else Serving.CURRENT
+
+
+def _reversed(host: str) -> tuple[str, ...]:
+    """Sort by domain, then by subdomain: ``a.example.com`` beside ``b.example.com``."""
+    return tuple(reversed(host.split(".")))
+
+
+def _host(
+    host: VirtualHost, rendered: Rendered, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving
+) -> HostStatus:
+    return HostStatus(
+        host=host.name,
+        object=str(host.origin),
+        created=cluster.created(host.origin, kinds),
+        serving=serving,
+        ports=_ports(rendered.listeners.get(host.name, frozenset())),
+        certificate=_certificate(host.tls),
+        routes=tuple(_route(route, cluster) for route in host.routes),
+        default=_backend(host.default.backend, cluster) if host.default else None,
+    )
+
+
+def _ports(listeners: Iterable[Listener]) -> tuple[str, ...]:
+    ordered = sorted(listeners, key=lambda listener: (listener.tls, listener.port))
+    return tuple(f"{'https' if listener.tls else 'http'} {listener.port}" for listener in ordered)
+
+
+def _certificate(tls: Tls | None) -> CertificateStatus | None:
+    if tls is None:
+        return None
+    if tls.secret is None:
+        return CertificateStatus("", None, "no Secret is named, and there is no -wildcard-tls-secret")
+    return CertificateStatus(tls.secret.ref.key, tls.secret.expires, tls.secret.error)
+
+
+def _route(route: Route, cluster: Cluster) -> RouteStatus:
+    kind = f"regex {route.match.regex.value}" if route.match.regex else route.match.type.value
+    backends = tuple(_backend(backend, cluster) for backend in route.action.backends)
+    return RouteStatus(route.match.path, kind, str(route.origin), backends)
+
+
+def _backend(backend: Backend, cluster: Cluster) -> BackendStatus:
+    return BackendStatus(
+        f"{backend.namespace}/{backend.service}", backend.port, tuple(_endpoints(backend, cluster)), backend.weight
+    )
+
+
+def _port(text: str) -> ServiceBackendPort:
+    return ServiceBackendPort(number=int(text)) if text.isdecimal() else ServiceBackendPort(name=text)
+
+
+def _endpoints(backend: Backend, cluster: Cluster) -> Iterable[EndpointStatus]:
+    """Yield the addresses that get requests, then those that do not."""
+    service = cluster.find(Service, Service.KIND.ref(backend.namespace, backend.service))
+    slices = cluster.slices.get((backend.namespace, backend.service), ())
+    known = conditions(service, _port(backend.port), slices) if isinstance(service, Service) else {}
+    used = backend.endpoints.servers
+    for address in used:
+        pod, condition = known.get(address, (backend.endpoints.pods.get(address, ""), None))
+        yield EndpointStatus(address, pod, _HEALTH[condition] if condition else Health.UNKNOWN, used=True)
+    for address in sorted(known.keys() - set(used)):
+        pod, condition = known[address]
+        yield EndpointStatus(address, pod, _HEALTH[condition], used=False)

@@ -1,0 +1,176 @@
+"""A status as text: columns like those of ``kubectl get``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from headgate.status.report import (
+    BackendStatus,
+    CertificateStatus,
+    ConfigurationStatus,
+    ControllerStatus,
+    HostStatus,
+    ObjectStatus,
+    Reload,
+    RouteStatus,
+    Serving,
+    Status,
+)
+
+HEADER = ("HOST", "PATH", "SERVICE", "ENDPOINTS", "TLS", "OBJECT", "AGE")
+WIDE = ("TYPE", "ADDRESSES", "PORTS", "SECRET", "EXPIRES")
+ANY = "*"
+"""Stands for a host or a path that is empty."""
+UNKNOWN = "<unknown>"
+"""What kubectl prints; a column with nothing else is left out, such as the age of objects in a folder."""
+NOTHING = "No host is served."
+_SERVING = {Serving.CURRENT: "", Serving.PREVIOUS: " (previous version)", Serving.NONE: " (not served)"}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_SMALLER = {"d": (3600, "h"), "h": (60, "m"), "m": (1, "s")}
+_LARGE = 10
+"""From so many units on, the next smaller unit is left out."""
+
+
+def text(status: Status, *, wide: bool = False) -> str:
+    """Return the state of the controller, the routes as a table, then what is wrong; ends with a newline."""
+    parts = [_controller(status.controller, status.now)] if status.controller else []
+    parts.append(_table(list(_rows(status, wide=wide))) if status.hosts else [NOTHING])
+    parts += [_objects(state, status.objects) for state in dict.fromkeys(item.state for item in status.objects)]
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """Return the time since *since* in its largest unit, or in two if that is small: ``2d``, ``5m30s``; as kubectl."""
+    return _span(now - since) if since else UNKNOWN
+
+
+def _span(span: timedelta) -> str:
+    seconds = max(0, int(span.total_seconds()))
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size), _UNITS[-1])
+    number, rest = divmod(seconds, size)
+    smaller = _SMALLER.get(unit)
+    if smaller is None or number >= _LARGE or not rest // smaller[0]:
+        return f"{number}{unit}"
+    return f"{number}{unit}{rest // smaller[0]}{smaller[1]}"
+
+
+# --- routes -------------------------------------------------------------------------------------------
+
+
+def _rows(status: Status, *, wide: bool) -> Iterator[tuple[str, ...]]:
+    yield (*HEADER, *WIDE) if wide else HEADER
+    for host in status.hosts:
+        for route in host.routes:
+            yield _row(host, route, route.backends, status.now, wide=wide)
+        if host.default or not host.routes:
+            backends = (host.default,) if host.default else ()
+            yield _row(host, RouteStatus("", "default", host.object, backends), backends, status.now, wide=wide)
+
+
+def _row(
+    host: HostStatus, route: RouteStatus, backends: Sequence[BackendStatus], now: datetime, *, wide: bool
+) -> tuple[str, ...]:
+    row = (
+        host.host or ANY,
+        route.path or ANY,
+        ",".join(f"{backend.service}:{backend.port}" for backend in backends) or "<none>",
+        ",".join(map(_ready, backends)) or "<none>",
+        _tls(host.certificate, now),
+        route.object + _SERVING[host.serving],
+        age(host.created, now),
+    )
+    return (*row, *_more(host, route, backends)) if wide else row
+
+
+def _ready(backend: BackendStatus) -> str:
+    """Return how many endpoints get requests, of how many: ``2/3``."""
+    return f"{sum(each.used for each in backend.endpoints)}/{len(backend.endpoints)}"
+
+
+def _tls(certificate: CertificateStatus | None, now: datetime) -> str:
+    """Return how long the certificate is still valid, or what is wrong with it."""
+    if certificate is None:
+        return "-"
+    if certificate.expires is None:
+        return "rejected"
+    return f"valid {_span(certificate.expires - now)}" if certificate.expires > now else "expired"
+
+
+def _more(host: HostStatus, route: RouteStatus, backends: Iterable[BackendStatus]) -> tuple[str, ...]:
+    addresses = [
+        each.address if each.used else f"{each.address} ({each.health.value})"
+        for backend in backends
+        for each in backend.endpoints
+    ]
+    certificate = host.certificate
+    expires = certificate.expires if certificate else None
+    return (
+        route.type,
+        ",".join(addresses) or "<none>",
+        ",".join(host.ports),
+        (certificate.secret if certificate else "") or "-",
+        f"{expires:%Y-%m-%d %H:%M}" if expires else "-",
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown = [index for index, column in enumerate(zip(*rows, strict=True)) if set(column[1:]) != {UNKNOWN}]
+    return ["   ".join(row[index].ljust(widths[index]) for index in shown).rstrip() for row in rows]
+
+
+# --- objects ------------------------------------------------------------------------------------------
+
+
+def _objects(state: str, objects: Iterable[ObjectStatus]) -> list[str]:
+    title = {"refused": "Refused", "warning": "Warnings", "ignored": "Ignored"}[state]
+    return [title, *(f"  {item.object}: {item.message}" for item in objects if item.state == state)]
+
+
+# --- controller ---------------------------------------------------------------------------------------
+
+
+def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
+    master = f"pid {controller.nginx_pid}" if controller.nginx_pid else "is not running"
+    failing = [watch for watch in controller.watches if watch.error or not watch.synced]
+    synced = len(controller.watches) - len(failing)
+    rows = [
+        ("Controller", f"{controller.version}, pid {controller.pid}, started {age(controller.started, now)} ago"),
+        ("Serves", controller.source + _leads(controller.leader)),
+        ("nginx", f"{controller.nginx}, {master}"),
+        ("Ready", f"no: {controller.unready}" if controller.unready else "yes"),
+        ("Configuration", _configuration(controller.configuration, now)),
+        ("Last reload", _reload(controller.configuration.last_reload, now)),
+        ("Reloads", f"{controller.configuration.reloads}, and {controller.configuration.reload_errors} refused"),
+        ("Watches", f"{synced} of {len(controller.watches)} are synced"),
+        *(("", f"{watch.name}: {watch.error or 'not listed yet'}") for watch in failing),
+    ]
+    return [f"{name:<14} {value}".rstrip() for name, value in rows]
+
+
+def _leads(leader: bool | None) -> str:  # noqa: FBT001 - three answers
+    if leader is None:
+        return ""
+    return ", as the leader" if leader else "; another replica is the leader"
+
+
+def _configuration(configuration: ConfigurationStatus, now: datetime) -> str:
+    parts = [f"version {configuration.version}"]
+    if configuration.error:
+        parts.append(f"the wanted one is not applied: {configuration.error}")
+    elif configuration.applied:
+        parts.append(f"applied {age(configuration.applied, now)} ago")
+    if configuration.busy_seconds:
+        parts.append(f"a change has been in work for {configuration.busy_seconds:.1f} s")
+    if configuration.pending:
+        parts.append(f"{configuration.pending} changes are waiting")
+    return ", ".join(parts)
+
+
+def _reload(reload: Reload | None, now: datetime) -> str:
+    if reload is None:
+        return "none"
+    what = ", ".join(reload.objects) + (f" and {reload.others} more" if reload.others else "")
+    took = f"nginx -t {reload.test_ms:.0f} ms, reload {reload.reload_ms:.0f} ms"
+    return f"{age(reload.at, now)} ago ({took}), {reload.reason}{f': {what}' if what else ''}"
