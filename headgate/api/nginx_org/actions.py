@@ -76,7 +76,7 @@ class ActionReturn(Model):
 
     code: Annotated[int | None, Field(ANSWERS, "Status code.", default="200")] = None
     type: Annotated[str | None, Field(Form.MEDIA_TYPE, "Media type of the body.", default="text/plain")] = None
-    body: Annotated[str, Field(Form.TEXT, "The body.", required=True, variables=IN_RETURN)] = ""
+    body: Annotated[str, Field(Form.BODY, "The body.", required=True, variables=IN_RETURN)] = ""
     headers: Annotated[tuple[PlainHeader, ...] | None, Field(None, "Headers of the answer.")] = None
 
 
@@ -160,7 +160,7 @@ class ErrorPageReturn(Model):
 
     code: Annotated[int | None, Field(ANSWERS, "Status code.", default="the code of the error")] = None
     type: Annotated[str | None, Field(Form.MEDIA_TYPE, "Media type of the body.", default="text/html")] = None
-    body: Annotated[str, Field(Form.TEXT, "The body.", required=True, variables=("upstream_status",))] = ""
+    body: Annotated[str, Field(Form.BODY, "The body.", required=True, variables=("upstream_status",))] = ""
     headers: Annotated[tuple[ErrorPageHeader, ...] | None, Field(None, "Headers of the answer.")] = None
 
 

@@ -39,6 +39,7 @@ class Form(enum.Enum):
     REWRITE = "path that replaces the one of the request"
     TEXT = "text"
     """Text in which variables may stand: which ones is said by ``Field.variables``."""
+    BODY = "text, perhaps of several lines"
     PLAIN = "text without $"
     MEDIA_TYPE = "media type"
     URL = "URL"

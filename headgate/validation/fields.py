@@ -1,0 +1,229 @@
+"""The fields of custom resources against their declarations (``api/nginx_org/fields.py``)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Final
+
+from headgate.api.base import Model
+from headgate.api.nginx_org.fields import Codes, Declared, Field, Form, Listed, OneOf, Range, Rule, Shape, declared
+from headgate.settings.parsers import VARIABLE, Unfit
+from headgate.settings.upstream import lb_method
+from headgate.settings.values import Duration, HeaderName, Offset, Seconds, Size, plain_text, zone_size
+from headgate.validation.text import domain_fault, host_fault, name_fault, namespace_fault, service_fault
+
+Fault = tuple[str, str, str]
+"""Field, what was there, why not."""
+
+_ESCAPED = re.compile(r'(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
+_LINES = re.compile(r'(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
+_LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_COOKIE = re.compile(r"[_A-Za-z0-9]+")
+_PATH = re.compile(r"/[^\s{};\\\x00-\x1f\x7f]*")
+_MEDIA_TYPE = re.compile(r'(?:[^;{}"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
+_RATE = re.compile(r"[1-9][0-9]{0,8}r/[sSmM]")
+_BRACED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_STREAM_HASH = re.compile(r"hash \S+( consistent)?")
+STREAM_METHODS: Final = ("round_robin", "least_conn", "random", "random two", "random two least_conn")
+
+
+def field_faults(value: Model, path: str) -> Iterator[Fault]:
+    """Yield what is wrong with the fields of *value*, which is at *path*, and of everything inside it."""
+    for each in _declared(type(value)):
+        found, inner = getattr(value, each.attribute), f"{path}.{each.name}"
+        if each.field.required and (found is None or found == ""):
+            yield inner, "", "is missing"
+        elif found is not None:
+            yield from _faults(found, each.field, inner)
+
+
+@cache
+def _declared(model: type[Model]) -> tuple[Declared, ...]:
+    return tuple(declared(model))
+
+
+def _faults(value: Any, field: Field, path: str) -> Iterator[Fault]:
+    if isinstance(value, Model):
+        yield from field_faults(value, path)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _faults(item, field, f"{path}[{index}]")
+    elif not isinstance(value, Mapping) and field.rule is not None:
+        if value == "" and not field.required:
+            return  # as good as absent, which is how Go's clients write it
+        if fault := _fault(value, field.rule) or _variables(value, field):
+            yield path, str(value), fault
+
+
+def _fault(value: Any, rule: Rule) -> str:
+    """Return why *value* breaks *rule*, or ``""``."""
+    match rule:
+        case Range(least, most):
+            return _out_of_range(value, least, most)
+        case OneOf(words, folds):
+            known = value.lower() in words if folds and isinstance(value, str) else value in words
+            return "" if known else f"is not one of {', '.join(map(str, words))}"
+        case Codes(classes):
+            allowed = isinstance(value, int) and value // 100 in classes
+            return "" if allowed else f"is not a status code that begins with {', '.join(map(str, classes))}"
+        case Listed(words):
+            return _listed(str(value), words)
+        case Shape(pattern, words):
+            return "" if re.fullmatch(pattern, str(value)) else f"is not {words}"
+        case Form():
+            return _FORMS[rule](str(value))
+
+
+def _out_of_range(value: Any, least: int, most: int | None) -> str:
+    if isinstance(value, str):
+        return "" if value == "any" else "is neither a number nor any"
+    if least <= value and (most is None or value <= most):
+        return ""
+    return f"is out of range; use {least} to {most}" if most is not None else f"is too small; use {least} or more"
+
+
+def _listed(text: str, words: tuple[str, ...]) -> str:
+    found = text.split()
+    if unknown := next((word for word in found if word not in words), ""):
+        return f"has the word {unknown}, which is not one of {', '.join(words)}"
+    return "has a word twice" if len(set(found)) != len(found) else ""
+
+
+def _variables(value: Any, field: Field) -> str:
+    """Return which variable may not stand in a text, or why a ``$`` begins none."""
+    if field.rule not in {Form.TEXT, Form.BODY, Form.URL} or not field.variables:
+        return ""
+    text = str(value)
+    for name in _BRACED.findall(text):
+        if not any(name == known or (known.endswith("*") and name.startswith(known[:-1])) for known in field.variables):
+            return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(field.variables)}}}"
+    return "has a $ that begins no ${variable}" if "$" in _BRACED.sub("", text) else ""
+
+
+def _parsed(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """Return a check by the parser of a setting."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except Unfit as unfit:
+            return f"is {unfit}"
+        return ""
+
+    return check
+
+
+def _matched(pattern: re.Pattern[str], words: str) -> Callable[[str], str]:
+    return lambda text: "" if pattern.fullmatch(text) else f"is not {words}"
+
+
+def _qualified(name: Callable[[str], str]) -> Callable[[str], str]:
+    """Return a check of a name, perhaps with a namespace and a slash in front."""
+
+    def check(text: str) -> str:
+        namespace, slash, rest = text.rpartition("/")
+        return (namespace_fault(namespace) if slash else "") or name(rest)
+
+    return check
+
+
+def path_fault(text: str) -> str:
+    """Return why *text* cannot be a path, or ``""``."""
+    if text.startswith("//"):
+        return "begins with //"
+    if not _PATH.fullmatch(text):
+        return r"is not a path; it begins with / and has no space, ; { } or \ in it"
+    return "has a .. in it" if ".." in re.split(r"[/\\]", text) else ""
+
+
+def text_fault(text: str) -> str:
+    """Return why *text* cannot stand between double quotes, or ``""``."""
+    return (
+        ""
+        if _ESCAPED.fullmatch(text)
+        else 'has a double quote or final backslash that is not escaped (\\"), or a line break'
+    )
+
+
+def _url(text: str) -> str:
+    return text_fault(text) or ("" if "://" in text else "is not a URL; it has no ://")
+
+
+def _domain(text: str) -> str:
+    return domain_fault(text.removeprefix("."))
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return "is neither an IP address nor a CIDR block"
+    return ""
+
+
+def _version(number: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            right = ipaddress.ip_address(text).version == number
+        except ValueError:
+            right = False
+        return "" if right else f"is not an IPv{number} address"
+
+    return check
+
+
+def _stream_method(text: str) -> str:
+    method = " ".join(text.split())
+    if method in STREAM_METHODS:
+        return ""
+    if _STREAM_HASH.fullmatch(method):
+        names = re.findall(VARIABLE, method)
+        return "" if names == ["${remote_addr}"] else "is a hash of something other than ${remote_addr}"
+    if "least_time" in method:
+        return "is not possible on open-source NGINX ('least_time' belongs to NGINX Plus); use least_conn"
+    return f"is not a method; use {', '.join(STREAM_METHODS)} or hash ${{remote_addr}} [consistent]"
+
+
+def _anything(_: str) -> str:
+    return ""
+
+
+_FORMS: Final[Mapping[Form, Callable[[str], str]]] = MappingProxyType(
+    {
+        Form.TIME: _parsed(Duration.parse),
+        Form.SECONDS: _parsed(Seconds.parse),
+        Form.SIZE: _parsed(Size.parse),
+        Form.OFFSET: _parsed(Offset.parse),
+        Form.ZONE: _parsed(zone_size),
+        Form.NAME: name_fault,
+        Form.QUALIFIED: _qualified(name_fault),
+        Form.NAMESPACE: namespace_fault,
+        Form.LABEL: _matched(_LABEL, "a name of lower-case letters, digits and - that begins with a letter"),
+        Form.SERVICE: _qualified(service_fault),
+        Form.OWN_SERVICE: service_fault,
+        Form.HOST: host_fault,
+        Form.DOMAIN: _domain,
+        Form.HEADER: _parsed(HeaderName.parse),
+        Form.COOKIE: _matched(_COOKIE, "a name of letters, digits and _"),
+        Form.PATH: path_fault,
+        Form.ROUTE: _anything,
+        Form.REWRITE: _anything,
+        Form.TEXT: text_fault,
+        Form.BODY: _matched(_LINES, 'text in which every double quote and a final backslash are escaped (\\")'),
+        Form.PLAIN: _parsed(plain_text),
+        Form.MEDIA_TYPE: _matched(_MEDIA_TYPE, "a media type; it has no ; { } and no double quote or \\ unescaped"),
+        Form.URL: _url,
+        Form.ADDRESS: _network,
+        Form.IPV4: _version(4),
+        Form.IPV6: _version(6),
+        Form.RATE: _matched(_RATE, "a rate; write a number with r/s or r/m, such as 10r/s"),
+        Form.BALANCING: _parsed(lb_method),
+        Form.STREAM_BALANCING: _stream_method,
+        Form.FREE: _anything,
+    }
+)
+"""The check of each form; those of routes and rewrites depend on other fields, and are with the kinds."""

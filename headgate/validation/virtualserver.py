@@ -1,0 +1,231 @@
+"""The rules of a VirtualServer that concern several fields together; those of one field are with its declaration."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import msgspec
+
+from headgate.api.nginx_org.actions import Action, ErrorPage, Match, PolicyReference, Split
+from headgate.api.nginx_org.upstreams import Upstream
+from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, VirtualServerSpec
+from headgate.problems import Problem, Severity
+from headgate.settings.regex import regex_fault
+from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
+from headgate.validation.rules import Rules
+from headgate.validation.text import name_fault, namespace_fault
+
+WHOLE = 100
+"""What the weights of splits add up to."""
+_MODIFIER = re.compile(r"(=|\^~|~\*|~|)\s*(.*)", re.DOTALL)
+_LOOSE_DOLLAR = re.compile(r"\$(?![0-9])")
+
+
+class RoutePath(msgspec.Struct, frozen=True, order=True):
+    """The path of a route as nginx has it: *modifier* is empty, ``=``, ``^~``, ``~`` or ``~*``."""
+
+    modifier: str
+    path: str
+
+    @classmethod
+    def of(cls, text: str) -> RoutePath:
+        """Split ``~* /x`` into modifier and path; spaces between them do not count."""
+        found = _MODIFIER.fullmatch(text)
+        return cls(found[1], found[2]) if found else cls("", text)
+
+    @property
+    def is_regex(self) -> bool:
+        """Whether the path is a regular expression."""
+        return self.modifier.startswith("~")
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be a path, or ``""``."""
+        if not self.is_regex:
+            return path_fault(self.path)
+        if fault := text_fault(self.path) or ("" if self.path else "is empty"):
+            return fault
+        unfit = regex_fault(self.path)
+        return f"is {unfit}" if unfit else ""
+
+
+class ValidVirtualServer(msgspec.Struct, frozen=True):
+    """A VirtualServer that may be served."""
+
+    item: VirtualServer
+    spec: VirtualServerSpec
+
+
+def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVirtualServer | None, list[Problem]]:
+    """Check *item* whole.
+
+    Returns:
+        the VirtualServer ready for arbitration, or ``None`` if a Problem refuses it, and every Problem found.
+    """
+    del rules
+    spec = item.spec or VirtualServerSpec()
+    faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
+    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec)]
+    problems = [
+        Problem(item.ref, *fault, "the VirtualServer is refused", Severity.ERROR) for fault in dict.fromkeys(faults)
+    ]
+    return (None if problems else ValidVirtualServer(item, spec)), problems
+
+
+def _names(item: VirtualServer) -> Iterator[Fault]:
+    if fault := name_fault(item.metadata.name):
+        yield "metadata.name", item.metadata.name, fault
+    if fault := namespace_fault(item.metadata.namespace):
+        yield "metadata.namespace", item.metadata.namespace, fault
+
+
+def _tls(tls: TLS | None) -> Iterator[Fault]:
+    if tls and tls.cert_manager and not tls.secret:
+        yield "spec.tls.secret", "", "is missing; cert-manager needs the name of the Secret to make"
+
+
+def _policies(references: Iterable[PolicyReference] | None, path: str) -> Iterator[Fault]:
+    seen: set[tuple[str, str]] = set()
+    for index, reference in enumerate(references or ()):
+        key = reference.namespace or "", reference.name
+        if key in seen:
+            yield f"{path}[{index}]", "/".join(filter(None, key)), "is there twice"
+        seen.add(key)
+
+
+# --- upstreams ----------------------------------------------------------------------------------------
+
+
+def upstream_faults(upstreams: Sequence[Upstream]) -> Iterator[Fault]:
+    """Yield what is wrong with upstreams beyond single fields."""
+    names = Counter(upstream.name for upstream in upstreams)
+    for index, upstream in enumerate(upstreams):
+        path = f"spec.upstreams[{index}]"
+        if upstream.name and names[upstream.name] > 1:
+            yield f"{path}.name", upstream.name, "is the name of two upstreams"
+        if upstream.subselector and upstream.use_cluster_ip:
+            yield f"{path}.subselector", "", "cannot be used with use-cluster-ip; remove one of them"
+        if bool(upstream.backup) != (upstream.backup_port is not None):
+            yield f"{path}.backup", upstream.backup or "", "and backupPort need each other"
+        yield from _health_check(upstream, f"{path}.healthCheck")
+
+
+def _health_check(upstream: Upstream, path: str) -> Iterator[Fault]:
+    check = upstream.health_check
+    if check is None:
+        return
+    grpc = upstream.type == "grpc"
+    http_only = {"path": check.path, "statusMatch": check.status_match}
+    grpc_only = {"grpcStatus": check.grpc_status, "grpcService": check.grpc_service}
+    for name, value in (http_only if grpc else grpc_only).items():
+        if value is not None:
+            yield f"{path}.{name}", str(value), f"is for upstreams of type {'http' if grpc else 'grpc'} only"
+    if check.persistent and not check.mandatory:
+        yield f"{path}.persistent", "true", "needs mandatory: true"
+
+
+# --- routes -------------------------------------------------------------------------------------------
+
+
+def _routes(spec: VirtualServerSpec) -> Iterator[Fault]:
+    seen: set[RoutePath] = set()
+    names = frozenset(upstream.name for upstream in spec.upstreams or ())
+    for index, route in enumerate(spec.routes or ()):
+        path = f"spec.routes[{index}]"
+        yield from route_faults(route, path, names, delegates=True)
+        found = RoutePath.of(route.path)
+        if found in seen:
+            yield f"{path}.path", route.path, "is the path of an earlier route, too"
+        seen.add(found)
+
+
+def route_faults(route: Route, path: str, upstreams: Collection[str], *, delegates: bool) -> Iterator[Fault]:
+    """Yield what is wrong with a route beyond single fields; *delegates* says that it may name VirtualServerRoutes."""
+    parsed = RoutePath.of(route.path)
+    if route.path and (fault := parsed.fault):
+        yield f"{path}.path", route.path, fault
+    yield from _choice(route, path, delegates=delegates)
+    yield from _policies(route.policies, f"{path}.policies")
+    if route.action:
+        yield from _action(route.action, f"{path}.action", upstreams, regex=parsed.is_regex)
+    yield from _splits(route.splits, f"{path}.splits", upstreams)
+    for index, match in enumerate(route.matches or ()):
+        yield from _match(match, f"{path}.matches[{index}]", upstreams)
+    for index, page in enumerate(route.error_pages or ()):
+        yield from _error_page(page, f"{path}.errorPages[{index}]")
+
+
+def _choice(route: Route, path: str, *, delegates: bool) -> Iterator[Fault]:
+    given = {
+        "action": route.action,
+        "splits": route.splits,
+        "route": route.route,
+        "routeSelector": route.route_selector,
+    }
+    allowed = list(given) if delegates else ["action", "splits"]
+    chosen = [name for name, value in given.items() if value]
+    for name in chosen:
+        if name not in allowed:
+            yield f"{path}.{name}", "", "cannot be used in a VirtualServerRoute"
+    if len(chosen) != 1:
+        found = f"has {' and '.join(chosen)}" if chosen else "has none of them"
+        yield path, "", f"must have exactly one of {', '.join(allowed)}, and {found}"
+
+
+def _action(action: Action, path: str, upstreams: Collection[str], *, regex: bool) -> Iterator[Fault]:
+    given = {"pass": action.pass_, "redirect": action.redirect, "return": action.return_, "proxy": action.proxy}
+    chosen = [name for name, value in given.items() if value]
+    if len(chosen) != 1:
+        found = f"has {' and '.join(chosen)}" if chosen else "has none of them"
+        yield path, "", f"must have exactly one of {', '.join(given)}, and {found}"
+    if action.pass_ and action.pass_ not in upstreams:
+        yield f"{path}.pass", action.pass_, "is not the name of an upstream of this object"
+    if action.proxy:
+        if action.proxy.upstream and action.proxy.upstream not in upstreams:
+            yield f"{path}.proxy.upstream", action.proxy.upstream, "is not the name of an upstream of this object"
+        yield from _rewrite(action.proxy.rewrite_path or "", f"{path}.proxy.rewritePath", regex=regex)
+
+
+def _rewrite(text: str, path: str, *, regex: bool) -> Iterator[Fault]:
+    if not text:
+        return
+    if _LOOSE_DOLLAR.search(text):
+        yield path, text, "has a $ that no digit follows; only captures such as $1 may stand there"
+    elif fault := text_fault(text) if regex else path_fault(text):
+        yield path, text, fault
+
+
+def _splits(splits: Sequence[Split] | None, path: str, upstreams: Collection[str]) -> Iterator[Fault]:
+    if splits is None:
+        return
+    if len(splits) == 1:
+        yield path, "", "has one entry; a split has at least two"
+    total = sum(split.weight or 0 for split in splits)
+    if splits and total != WHOLE:
+        yield path, str(total), f"is the sum of all weights, which must be {WHOLE}"
+    for index, split in enumerate(splits):
+        if split.action:
+            yield from _action(split.action, f"{path}[{index}].action", upstreams, regex=True)
+
+
+def _match(match: Match, path: str, upstreams: Collection[str]) -> Iterator[Fault]:
+    if match.conditions is not None and not match.conditions:
+        yield f"{path}.conditions", "", "is empty; there must be at least one"
+    for index, condition in enumerate(match.conditions or ()):
+        sources = (condition.header, condition.cookie, condition.argument, condition.variable)
+        if sum(source is not None for source in sources) != 1:
+            yield f"{path}.conditions[{index}]", "", "must have exactly one of header, cookie, argument, variable"
+    if bool(match.action) == bool(match.splits):
+        yield path, "", "must have exactly one of action, splits"
+    if match.action:
+        yield from _action(match.action, f"{path}.action", upstreams, regex=True)
+    yield from _splits(match.splits, f"{path}.splits", upstreams)
+
+
+def _error_page(page: ErrorPage, path: str) -> Iterator[Fault]:
+    if page.codes is not None and not page.codes:
+        yield f"{path}.codes", "", "is empty; there must be at least one"
+    if (page.return_ is None) == (page.redirect is None):
+        yield path, "", "must have exactly one of return, redirect"

@@ -1,0 +1,79 @@
+"""What is wrong with a VirtualServer, in the words that its owner reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headgate.api.nginx_org import VirtualServer
+from headgate.validation.rules import Rules
+from headgate.validation.virtualserver import RoutePath, validate_virtual_server
+
+TEA = "upstreams: [{name: tea, service: tea-svc, port: 80}]"
+
+
+def faults(*parts: str, host: str = "cafe.test") -> list[str]:
+    """Return the Problems of a VirtualServer whose spec has *parts*, which are YAML."""
+    spec: dict[str, Any] = {"host": host}
+    for part in parts:
+        spec |= yaml.safe_load(part)
+    item = VirtualServer.convert({"metadata": {"name": "cafe", "namespace": "default"}, "spec": spec})
+    valid, problems = validate_virtual_server(item, Rules())
+    assert (valid is None) == bool(problems)
+    return [str(problem).removesuffix(" (the VirtualServer is refused)") for problem in problems]
+
+
+def table() -> list[tuple[str, str]]:
+    """Return the rows of the table: a spec, and the beginning of a sentence about it."""
+    text = Path(__file__).with_name("virtualserver.faults").read_text()
+    rows = (row.strip().rpartition("\n=> ") for row in text.partition("\n\n")[2].split("\n\n"))
+    return [(spec, words) for spec, _, words in rows]
+
+
+def test_a_whole_virtual_server_is_valid() -> None:
+    assert faults(
+        TEA,
+        """
+        tls: {secret: cafe, redirect: {enable: true, code: 302, basedOn: x-forwarded-proto}}
+        policies: [{name: allow}, {name: allow, namespace: other}]
+        routes:
+        - {path: /tea, action: {pass: tea}}
+        - {path: =/exact, action: {return: {code: 200, type: text/plain, body: "Hello ${request_uri}\\n"}}}
+        - {path: "~ ^/r[0-9]+", action: {redirect: {url: "${scheme}://x.test${request_uri}", code: 308}}}
+        - {path: ^~/first, splits: [{weight: 90, action: {pass: tea}}, {weight: 10, action: {pass: tea}}]}
+        - path: /proxy
+          action: {proxy: {upstream: tea, rewritePath: /new, requestHeaders: {set: [{name: X-A, value: "${host}"}]}}}
+          matches:
+          - conditions: [{header: x-version, value: "!v2"}, {variable: $request_method, value: POST}]
+            action: {pass: tea}
+          errorPages:
+          - {codes: [502, 503], return: {code: 200, body: "${upstream_status}"}}
+        - {path: /other, route: other/vsr}
+        """,
+    ) == []  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "words"), table())
+def test_what_is_wrong_is_one_sentence(spec: str, words: str) -> None:
+    found = faults(*spec.replace("TEA", TEA).splitlines())
+    assert any(fault.startswith(words) for fault in found), found
+
+
+def test_every_fault_is_reported() -> None:
+    assert len(faults("host: ''", "tls: {secret: Upper}", "routes: [{path: /, action: {pass: milk}}]")) == 3
+
+
+def test_an_empty_text_is_no_text() -> None:
+    assert faults("upstreams: [{name: a, service: a, port: 80, connect-timeout: '', lb-method: ''}]") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "modifier", "path"),
+    [("/a", "", "/a"), ("=/a", "=", "/a"), ("= /a", "=", "/a"), ("^~/a", "^~", "/a"), ("~ a", "~", "a"),
+     ("~*  a", "~*", "a")],
+)  # fmt: skip
+def test_a_path_has_a_modifier(text: str, modifier: str, path: str) -> None:
+    assert RoutePath.of(text) == RoutePath(modifier, path)
