@@ -25,6 +25,8 @@ from showcase.client import LOOPBACK, Doors, Outcome, curl, verify
 from showcase.example import EXAMPLES, Check, Example
 from showcase.ports import free_port, free_ports, is_free
 
+from headgate.nginx.capabilities import embedded
+
 HEADGATE = (sys.executable, "-m", "headgate")
 READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN = 60.0, 20.0, 10.0
 """Seconds until the first answer, until an edit counts, and until a stop."""
@@ -104,15 +106,21 @@ def _ready(port: int) -> bool:
 
 
 @contextmanager
-def serving(example: Example, doors: Doors, prefix: Path, *, quiet: bool = False) -> Iterator[Headgate]:
+def serving(
+    example: Example, doors: Doors, prefix: Path, *, quiet: bool = False, nginx: str = ""
+) -> Iterator[Headgate]:
     """Run the backends and Headgate for *example*, ready to answer; both are gone when the block ends.
+
+    With *nginx*, else with the embedded one, which is the same everywhere, else with the one that Headgate finds.
 
     Raises:
         DemoError: a backend's port is taken, or Headgate does not get ready.
     """
     doors.certificates.write_text(example.certificates())
     ready = free_port()
+    chosen = nginx or embedded()
     arguments = [
+        *([f"--nginx={chosen}"] if chosen else []),
         f"--manifests={example.folder}", f"--prefix={prefix}", "--drain-timeout=2", "-disable-ipv6",
         f"-default-http-listener-port={doors.http}", f"-default-https-listener-port={doors.https}",
         f"-ready-status-port={ready}", "-nginx-status=false", *example.script.flags,
@@ -137,14 +145,14 @@ def state_folder() -> Iterator[Path]:
         yield folder
 
 
-def check(name: str) -> int:
+def check(name: str, nginx: str = "") -> int:
     """Run the checks of an example on a copy with ports of its own; return the exit code."""
     with state_folder() as state:
         example = Example.named(name).copy(state / "manifests")
         http_port, https_port = free_ports(2)
         doors = Doors(http_port, https_port, state / "trusted.pem")
         print(f"demo: serving a copy of examples/{name} at ports {doors.http} (http) and {doors.https} (https)\n")
-        with serving(example, doors, state / "prefix", quiet=True) as headgate:
+        with serving(example, doors, state / "prefix", quiet=True, nginx=nginx) as headgate:
             outcomes = list(_judged(example.script.checks, doors))
             if edit := example.script.edit:
                 print(f"edit  {edit.says}: in {edit.file}, {edit.replace!r} becomes {edit.replacement!r}")
@@ -177,12 +185,12 @@ def _judged_in_time(checks: tuple[Check, ...], doors: Doors) -> list[Outcome]:
     return outcomes
 
 
-def show(name: str) -> NoReturn:
+def show(name: str, nginx: str = "") -> NoReturn:
     """Serve an example until Ctrl-C."""
     example = Example.named(name)
     with state_folder() as state:
         doors = Doors(_port_near(8080), _port_near(8443), state / "trusted.pem")
-        with serving(example, doors, state / "prefix") as headgate:
+        with serving(example, doors, state / "prefix", nginx=nginx) as headgate:
             print(_invitation(example, doors), flush=True)
             headgate.wait_ended()
 
@@ -216,11 +224,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo.py", description="Serve one folder of examples/ without a cluster.")
     parser.add_argument("example", nargs="?", default="cafe", choices=names)
     parser.add_argument("--check", action="store_true", help="send the requests, print the answers, exit 0 or 1")
+    parser.add_argument(
+        "--nginx", default="", help="the nginx binary; the embedded one, else one on PATH, if not given"
+    )
     arguments = parser.parse_args()
     for number in SIGNALS:
         signal.signal(number, _interrupt)
     try:
-        return check(arguments.example) if arguments.check else show(arguments.example)
+        return (check if arguments.check else show)(arguments.example, arguments.nginx)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

