@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -44,7 +45,7 @@ from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
-from headgate.watch import Selection, Watches
+from headgate.watch import Selection, Watches, access
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +76,10 @@ class App:
         env = self._environment(binary)
         self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
         self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
-        self._events = EventRecorder(self._client, pod=self._subject.ref)
+        writable = None if options.read_only else self._client
+        self._events = EventRecorder(writable, pod=self._subject.ref)
         self._leadership = (
-            Leadership(options, self._client, self._watches, self._metrics, self._events, lease)
-            if self._client
-            else None
+            Leadership(options, writable, self._watches, self._metrics, self._events, lease) if writable else None
         )
         self._gauges = Gauges(self._metrics, self._generation, self._manager, self._queue)
         latency = options.enable_latency_metrics
@@ -269,7 +269,7 @@ async def _opened(options: Options) -> AsyncIterator[Client | Folder]:
         yield Folder(options.manifests, on_problems=tell_problems)
         return
     config = load(str(options.kubeconfig or ""), options.context)
-    async with Client(config) as client:
+    async with Client(config, read_only=options.read_only) as client:
         yield client
 
 
@@ -293,11 +293,24 @@ async def serve(options: Options) -> None:
     with locked(place):
         prepare(place)
         async with _opened(options) as source:
+            if isinstance(source, Client):
+                _announce(options, source)
             app = App(options, binary, source)
             _handle_signals(app)
             fields = {"version": __version__, "nginx": binary.path, "configuration": place.conf}
             log.info("starting", extra={"fields": fields})
             await app.run()
+
+
+def _announce(options: Options, client: Client) -> None:
+    """Log which cluster this is and what will be written there, before the first request.
+
+    On a terminal it is printed as sentences too, whatever the log level; not in a Pod, which has one cluster only.
+    """
+    if client.config.context and sys.stderr and sys.stderr.isatty():
+        sys.stderr.write(access.notice(options, client.config))
+        sys.stderr.flush()
+    log.info("cluster", extra={"fields": access.log_fields(options, client.config)})
 
 
 def _handle_signals(app: App) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -193,6 +193,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     context: Annotated[
         Text, Flag(RUN, "Context of the kubeconfig; empty means its current one.", "kind-dev", native=True)
     ] = ""
+    read_only: Annotated[
+        Bool,
+        Flag(RUN, "Write nothing to the cluster: no Lease, no events, no statuses of Ingresses.", native=True),
+    ] = False
 
     watch_namespace: Annotated[Names, Flag(WATCH, "Namespaces to watch; empty means all.", "shop,blog")] = ()
     watch_secret_namespace: Annotated[
@@ -415,7 +419,7 @@ def completed(
         **reading.fields, pod_namespace=environ.get("POD_NAMESPACE") or "default", pod_name=environ.get("POD_NAME", "")
     )
     problems = (*reading.problems, *_contradictions(options))
-    return problems or _settled(options, reading.warnings)
+    return problems or _settled(options, (*reading.warnings, *_not_written(options, reading.fields)))
 
 
 def _contradictions(options: Options) -> Iterator[Problem]:
@@ -458,8 +462,30 @@ def _port_clashes(options: Options) -> Iterator[Problem]:
         owners.setdefault(port, flag)
 
 
+_WRITING: Mapping[str, tuple[str, str]] = {
+    "report_ingress_status": ("-report-ingress-status", "statuses of Ingresses are not written"),
+    "enable_leader_election": ("-enable-leader-election", "no Lease is created or updated"),
+    "leader_election_lock_name": ("-leader-election-lock-name", "no Lease is created or updated"),
+    "external_service": ("-external-service", "its addresses are not written to Ingresses"),
+}
+"""What is only about writing: the field, its flag and what becomes of it with --read-only."""
+
+
+def _not_written(options: Options, given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield a warning for each flag that was *given* and has no effect because of ``--read-only``."""
+    if options.read_only and options.manifests:
+        yield flags.warning("--read-only", "true", "has no effect with --manifests, which is never written to")
+    elif options.read_only:
+        for field, (spelling, effect) in _WRITING.items():
+            if given.get(field):
+                value = flags.printed(given[field])
+                yield flags.warning(spelling, value, "has no effect with --read-only; remove one of them", effect)
+
+
 def _settled(options: OptionsT, warnings: tuple[Problem, ...]) -> OptionsT:
-    """Attach *warnings* and switch off what has no effect without another flag."""
+    """Attach *warnings* and switch off what has no effect without another flag, or because of one."""
+    if options.read_only:
+        options = msgspec.structs.replace(options, report_ingress_status=False, enable_leader_election=False)
     if options.enable_latency_metrics and not options.enable_prometheus_metrics:
         alone = flags.warning(
             "-enable-latency-metrics",

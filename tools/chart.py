@@ -63,7 +63,7 @@ FLAGS: Mapping[str, str] = {
 }
 """The value of the chart for each flag."""
 
-BY_EXTRA_ARGS = frozenset({"manifests", "prefix", "nginx", "kubeconfig", "context", "version", "help"})
+BY_EXTRA_ARGS = frozenset({"manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help"})
 """Flags without a value of their own: the chart sets them, or they have no use in a Pod."""
 
 

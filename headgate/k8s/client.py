@@ -70,14 +70,20 @@ class Client:
     failure: type[Exception] = K8sError
     """What every method may raise; anything else is a bug."""
 
-    def __init__(self, config: ClusterConfig, *, auth: Authenticator | None = None) -> None:
+    def __init__(self, config: ClusterConfig, *, auth: Authenticator | None = None, read_only: bool = False) -> None:
         """Prepare; nothing is sent before the first request.
+
+        Args:
+            config: the API server.
+            auth: other credentials than those of *config*.
+            read_only: send GET only; any other request is a bug of the caller and raises RuntimeError.
 
         Raises:
             ConfigError: the exec plugin cannot be used.
         """
         self._config = config
         self._auth = auth or authenticator(config)
+        self._read_only = read_only
         self._session: aiohttp.ClientSession | None = None
         self._context: tuple[bytes, ssl.SSLContext] | None = None
         self._outage: Outage | None = None
@@ -121,6 +127,8 @@ class Client:
             BadAnswer: what answered is not an API server.
             ApiError: any other 4xx; asking again will not help.
         """
+        if self._read_only and method != "GET":
+            raise RuntimeError(f"{method} {path} would write, but this client may only read")
         data = None if body is None else msgspec.json.encode(body)
         timeout = aiohttp.ClientTimeout(total=ANSWER, sock_connect=CONNECT)
         call = _Call(method, path, params or {}, data, content_type, timeout)

@@ -61,6 +61,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
         namespace: the default namespace.
         user: the identity.
         origin: where this was read, for messages.
+        context: the context of the kubeconfig; empty for the account of a Pod.
+        user_name: what the kubeconfig calls the user; empty for the account of a Pod.
         exec_extension: passed to an exec plugin as ``spec.cluster.config``.
     """
 
@@ -72,6 +74,8 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str = "default"
     user: User = User()
     origin: str = ""
+    context: str = ""
+    user_name: str = ""
     exec_extension: Any = None
 
 
@@ -188,7 +192,8 @@ def _resolve(merged: Kubeconfig, wanted: str, origin: str, environment: Mapping[
     context = _find(merged.contexts, name, "context", origin).context
     cluster = _find(merged.clusters, context.cluster, "cluster", origin).cluster
     user = _find(merged.users, context.user, "user", origin).user if context.user else UserEntry()
-    return _config(cluster, context, user, environment, f"{origin} (context {name})")
+    config = _config(cluster, context, user, environment, f"{origin} (context {name})")
+    return msgspec.structs.replace(config, context=name, user_name=context.user)
 
 
 Entry = TypeVar("Entry", bound=Any)

@@ -18,6 +18,7 @@ from headgate.nginx.blame import Blame, Cause, blame
 from headgate.nginx.disk import Transaction
 from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone
 from headgate.nginx.plan import plan
+from headgate.nginx.privileges import permission_advice
 from headgate.nginx.serving import Nginx
 from headgate.nginx.verify import ReloadResult, version_file
 from headgate.problems import ObjectRef
@@ -25,9 +26,6 @@ from headgate.problems import ObjectRef
 LEAST_S: Final = 1.0
 """Seconds that a step may take even when the time for all of them is over."""
 
-_LOW_PORT_ADVICE: Final = (
-    "use a port above 1023 (-default-http-listener-port, -default-https-listener-port), or grant CAP_NET_BIND_SERVICE"
-)
 _PORT_ADVICE: Final = "stop the process that uses it, or choose another port; it is retried"
 
 
@@ -121,7 +119,7 @@ class Attempt:
         if not reason.address:
             return reason.message
         what = f"port {reason.port}" if reason.port else reason.address
-        advice = _LOW_PORT_ADVICE if "denied" in reason.message else _PORT_ADVICE
+        advice = permission_advice(reason.port) if "denied" in reason.message else _PORT_ADVICE
         return f"{what} cannot be used: {reason.message}; {advice}"
 
     async def _at_fault(self, failure: Failure) -> Mapping[ObjectRef, Blame] | None:

@@ -19,6 +19,8 @@ from headgate.watch.kinds import WATCHED, Extent
 EVERYWHERE = ""
 """In place of a namespace: the rules belong into a ClusterRole that is bound in the whole cluster."""
 
+READS = frozenset({"get", "list", "watch"})
+"""The verbs that change nothing."""
 FOLLOW = ("list", "watch")
 """What an Informer does; with a field selector for one name, RBAC can be limited to that name."""
 
@@ -208,12 +210,16 @@ def secret_namespaces(options: Options) -> tuple[str, ...]:
 
 
 def needed(options: Options) -> Mapping[str, tuple[Rule, ...]]:
-    """Return the rules that *options* need by namespace, ``EVERYWHERE`` first; nothing is granted twice."""
+    """Return the rules that *options* need by namespace, ``EVERYWHERE`` first; nothing is granted twice.
+
+    With ``--read-only`` they are without what writes.
+    """
     found: dict[str, list[Rule]] = {EVERYWHERE: []}
     for part in PARTS:
         if part.wanted(options):
             for namespace, name in _places(part, options):
-                found.setdefault(namespace, []).extend(part.rules(name))
+                rules = part.rules(name)
+                found.setdefault(namespace, []).extend(_reading(rules) if options.read_only else rules)
     everywhere = merged(found.pop(EVERYWHERE))
     rest = {namespace: _without(merged(rules), everywhere) for namespace, rules in found.items()}
     return {EVERYWHERE: everywhere, **{namespace: rules for namespace, rules in rest.items() if rules}}
@@ -245,6 +251,12 @@ def merged(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     for (groups, names, resource), found in verbs.items():
         resources.setdefault((groups, names, tuple(sorted(found))), []).append(resource)
     return tuple(Rule(groups, tuple(found), allowed, names) for (groups, names, allowed), found in resources.items())
+
+
+def _reading(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Return what *rules* grant without the verbs that change something."""
+    kept = (msgspec.structs.replace(rule, verbs=tuple(verb for verb in rule.verbs if verb in READS)) for rule in rules)
+    return tuple(rule for rule in kept if rule.verbs)
 
 
 def _without(rules: tuple[Rule, ...], granted: tuple[Rule, ...]) -> tuple[Rule, ...]:

@@ -193,3 +193,18 @@ async def test_nothing_to_change_writes_nothing(server: ApiServer, client: Clien
     server.put(ingress("cafe"))
     await client.update_status(Ingress.KIND, "default", "cafe", lambda item: None)
     assert server.count("PUT", "status") == 0
+
+
+async def test_a_read_only_client_sends_nothing_but_get(server: ApiServer) -> None:
+    server.put(config_map("menu", "shop", tea="1"))
+    async with Client(ClusterConfig(server=server.url), read_only=True) as client:
+        assert (await client.get(ConfigMap.KIND, "shop", "menu"))["data"] == {"tea": "1"}
+        for write in (
+            client.create(ConfigMap.KIND, "shop", config_map("other", "shop")),
+            client.replace(ConfigMap.KIND, "shop", "menu", {}),
+            client.patch(ConfigMap.KIND, "shop", "menu", {}),
+            client.delete(ConfigMap.KIND, "shop", "menu"),
+        ):
+            with pytest.raises(RuntimeError, match="may only read"):
+                await write
+    assert {method for method, _, _ in server.requests} == {"GET"}

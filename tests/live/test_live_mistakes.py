@@ -269,7 +269,7 @@ def test_a_port_that_this_user_may_not_bind_names_the_flag(
     headgate.wrapper = ("setpriv", "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service")
     headgate.start()
     answer = wait_until(lambda: headgate.readiness().body, lambda body: "cannot be used" in body)
-    assert "-default-http-listener-port" in answer
+    assert f"use a port above {limit - 1}, for example -default-http-listener-port=8000 " in answer
     assert "CAP_NET_BIND_SERVICE" in answer
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from headgate.nginx.privileges import NET_BIND_SERVICE, pass_on_low_ports
+from headgate.nginx.privileges import NET_BIND_SERVICE, pass_on_low_ports, permission_advice
 
 PERMITTED = """
 import ctypes, os, subprocess, sys
@@ -39,3 +40,20 @@ def test_a_permitted_capability_is_passed_on(how: str, passed: bool) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is told so, others have no capability here")
 def test_root_needs_no_ambient_capability() -> None:
     assert pass_on_low_ports()
+
+
+@pytest.mark.parametrize(
+    ("limit", "port", "text"),
+    [
+        ("1024\n", "80", "use a port above 1023, for example -default-http-listener-port=8000 "),
+        ("81\n", "80", "use a port above 80, for example -default-http-listener-port=8000 "),
+        ("", "443", "use a port above 1023, "),
+        ("1024\n", "8000", "semanage port -a -t http_port_t -p tcp 8000"),
+    ],
+)
+def test_what_to_do_about_a_port_depends_on_what_the_kernel_reserves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, port: str, text: str
+) -> None:
+    (tmp_path / "limit").write_text(limit)
+    monkeypatch.setattr("headgate.nginx.privileges.FIRST_OPEN_PORT", tmp_path / "limit")
+    assert text in permission_advice(port)

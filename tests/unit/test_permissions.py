@@ -117,3 +117,10 @@ def test_merging_grants_neither_more_nor_less() -> None:
     named = Rule(("",), ("pods",), ("list",), ("mine",))
     assert merged([two, named]) == (two, named)
     assert merged([one, Rule(("apps",), ("pods",), ("get",))]) == (one, Rule(("apps",), ("pods",), ("get",)))
+
+
+def test_a_read_only_run_needs_no_rule_that_writes() -> None:
+    found = rules(*USUAL, "--read-only", "-watch-namespace=shop")
+    verbs = {verb for spoken_rules in found.values() for rule in spoken_rules for verb in rule.split()[0].split(",")}
+    assert verbs == {"get", "list", "watch"}
+    assert found["ours"] == ["get,list,watch pods", "list,watch configmaps settings", "list,watch services front"]

@@ -1,0 +1,63 @@
+"""What a run reports about its cluster before the first request."""
+
+from __future__ import annotations
+
+import pytest
+
+from headgate.k8s import ClusterConfig
+from headgate.options import Options, parse
+from headgate.watch import access
+
+LAPTOP = ClusterConfig(server="https://me:secret@k8s.test:6443", context="prod", user_name="admin")
+POD = ClusterConfig(server="https://10.96.0.1:443")
+
+
+def options(*flags: str) -> Options:
+    found = parse(flags, {"POD_NAMESPACE": "ours"})
+    assert isinstance(found, Options), found
+    return found
+
+
+def test_a_pod_has_neither_context_nor_user() -> None:
+    assert access.log_fields(options("-enable-leader-election=false"), POD) == {
+        "server": "https://10.96.0.1:443",
+        "namespaces": "all",
+        "writes": "events",
+    }
+
+
+def test_a_password_in_the_url_is_not_printed() -> None:
+    assert access.log_fields(options(), LAPTOP)["server"] == "https://k8s.test:6443"
+    assert "secret" not in access.notice(options(), LAPTOP)
+
+
+@pytest.mark.parametrize(
+    ("flags", "field", "words"),
+    [
+        ((), "all", "all namespaces"),
+        (("-watch-namespace=shop,blog",), "shop, blog", "namespaces shop, blog"),
+        (("-watch-namespace-label=team=web",), "labelled team=web", "namespaces labelled team=web"),
+    ],
+)
+def test_the_watched_namespaces_are_named(flags: tuple[str, ...], field: str, words: str) -> None:
+    assert access.log_fields(options(*flags), LAPTOP)["namespaces"] == field
+    assert f" as user admin, watches {words}\n" in access.notice(options(*flags), LAPTOP)
+
+
+@pytest.mark.parametrize(
+    ("flags", "warned"),
+    [
+        (("-report-ingress-status",), ["-report-ingress-status"]),
+        (("-enable-leader-election",), ["-enable-leader-election"]),
+        (("-enable-leader-election=false", "-report-ingress-status=false"), []),
+        (
+            ("-leader-election-lock-name=lock", "-external-service=front"),
+            ["-leader-election-lock-name", "-external-service"],
+        ),
+        (("--manifests=examples/cafe",), ["--read-only"]),
+    ],
+)
+def test_a_flag_about_writing_beside_read_only_is_reported(flags: tuple[str, ...], warned: list[str]) -> None:
+    found = options("--read-only", *flags)
+    assert [warning.field for warning in found.warnings] == warned
+    assert (found.report_ingress_status, found.enable_leader_election) == (False, False)
