@@ -51,11 +51,12 @@ def worker_user(layout: Layout) -> str | None:
     """Return the user for nginx's ``user`` directive: ``None`` unless this process is root.
 
     It is the first of ``USERS`` who can reach the layout's directories (sockets, certificates, caches); if none
-    can, ``root``.
+    can, ``root``. A user without a group of the same name, which nginx would look for, is passed over: ``nobody`` has
+    one on Alpine and Fedora, on Debian it is called ``nogroup``.
     """
     if os.geteuid() != 0:
         return None
-    known = [entry for name in USERS if (entry := _user(name)) is not None]
+    known = [entry for name in USERS if (entry := _user(name)) is not None and _is_group(name)]
     for entry in known:
         if all(_reaches(entry, Path(path)) for path in (layout.conf, layout.run, layout.temp)):
             return entry.pw_name
@@ -92,6 +93,13 @@ def _user(name: str | None) -> pwd.struct_passwd | None:
         return pwd.getpwnam(name) if name else None
     except KeyError:
         return None
+
+
+def _is_group(name: str) -> bool:
+    try:
+        return bool(grp.getgrnam(name))
+    except KeyError:
+        return False
 
 
 def _reaches(entry: pwd.struct_passwd, path: Path) -> bool:

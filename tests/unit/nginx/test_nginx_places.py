@@ -1,4 +1,6 @@
+import grp
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +48,29 @@ def test_workers_of_root_run_as_a_user_that_can_reach_the_directories(passable: 
     passable.chmod(0o700)
     assert worker_user(layout) == "root"
     assert worker_group("root") is None
+
+
+@root_only
+def test_a_user_without_a_group_of_the_same_name_is_passed_over(
+    passable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout.under(str(passable / "site"))
+    first, *_ = found = [name for name in USERS if is_user(name)]
+    monkeypatch.setattr("headgate.nginx.directories.USERS", (*found, "root"))
+    assert worker_user(layout) == first
+
+    def missing(name: str) -> grp.struct_group:
+        if name == first:
+            raise KeyError(name)
+        return getgrnam("root")
+
+    getgrnam = grp.getgrnam
+    monkeypatch.setattr(grp, "getgrnam", missing)
+    assert worker_user(layout) == (found[1] if found[1:] else "root")
+
+
+def is_user(name: str) -> bool:
+    return any(entry.pw_name == name for entry in pwd.getpwall())
 
 
 def test_without_root_workers_run_as_the_same_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
