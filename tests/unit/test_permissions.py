@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from headgate.options import Options, parse
@@ -124,3 +127,16 @@ def test_a_read_only_run_needs_no_rule_that_writes() -> None:
     verbs = {verb for spoken_rules in found.values() for rule in spoken_rules for verb in rule.split()[0].split(",")}
     assert verbs == {"get", "list", "watch"}
     assert found["ours"] == ["get,list,watch pods", "list,watch configmaps settings", "list,watch services front"]
+
+
+def test_the_documented_role_of_a_read_only_run_is_what_it_needs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "platforms.md").read_text()
+    found = re.search(r"create clusterrole \S+ --verb=(\S+) --resource=(\S+)", text)
+    assert found
+    options = parse(["--read-only"], {"POD_NAMESPACE": "ours"})
+    assert isinstance(options, Options)
+    wanted = needed(options)[EVERYWHERE]
+    resources = {f"{resource}.{rule.groups[0]}".rstrip(".") for rule in wanted for resource in rule.resources}
+    assert ({verb for rule in wanted for verb in rule.verbs}, resources) == (
+        set(found[1].split(",")), set(found[2].split(",")),
+    )  # fmt: skip
