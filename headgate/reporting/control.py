@@ -84,14 +84,14 @@ async def serving_control(source: StatusSource, path: str) -> AsyncIterator[None
     Raises:
         AddressError: no socket can be created there.
     """
-    runner = web.AppRunner(control_app(source), access_log=None, handle_signals=False, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        with ServerSocket.open(Address(path), access=OWNER) as bound:
+    with ServerSocket.open(Address(path), access=OWNER) as bound:
+        runner = web.AppRunner(control_app(source), access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
             await web.SockSite(runner, bound.socket).start()
             yield
-    finally:
-        await runner.cleanup()
+        finally:  # before the socket is closed, without which its listener cannot be removed from the loop
+            await runner.cleanup()
 
 
 async def ask(path: str, known: str = "", wait_s: float = 0.0) -> Answer | None:
