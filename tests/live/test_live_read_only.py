@@ -44,7 +44,7 @@ def test_a_read_only_run_serves_and_sends_nothing_but_get(
     cluster.put(ingress("last", "last.test"))
     wait_until(lambda: headgate.events("Ingress default/last"))
     headgate.terminate()
-    assert headgate.wait_ended() == 0
+    assert headgate.wait_ended() == 0, headgate.log_text()[-9000:]
     assert methods(cluster) == {"GET"}
     assert fields(headgate)["writes"] == "nothing (--read-only)"
     assert len(headgate.log_records("flag")) == len(WRITING)
