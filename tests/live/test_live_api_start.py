@@ -40,6 +40,6 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for(
         headgate = new_headgate(f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets")
         headgate.start()
         wait_until(headgate.outages)
-        assert headgate.readiness().status == 503
+        wait_until(lambda: headgate.readiness().status == 503)  # the own Pod is asked for before probes are answered
     headgate.wait_ready()
     assert headgate.get("kept.test").body == "kept"
