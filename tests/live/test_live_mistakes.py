@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from headgate.cli import COMMANDS
 from tests.live.headgate_process import ROOT, StartHeadgate
 from tests.live.json_objects import ManifestFolder, ingress
 from tests.waiting import DEADLINE_S, wait_until
@@ -124,10 +125,7 @@ def test_a_missing_folder_is_named(argv: tuple[str, ...]) -> None:
     [
         (["rnder"], "'rnder' is not a command; did you mean render?"),
         (["help", "chexk"], "'chexk' is not a command; did you mean check?"),
-        (
-            ["frobnicate"],
-            "'frobnicate' is not a command; use run, render, check, explain, uds, sockets, version, help",
-        ),
+        (["frobnicate"], f"'frobnicate' is not a command; use {', '.join(COMMANDS)}"),
         (["version", "now"], "'now' is an argument too many for headgate version"),
     ],
 )

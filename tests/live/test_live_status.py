@@ -16,8 +16,10 @@ from showcase.ports import free_port
 
 from headgate.api import Ingress
 from headgate.app import App
+from headgate.controller.environment import layout
 from headgate.k8s import Client, LeaseTiming, load
 from headgate.nginx import probe
+from headgate.nginx.directories import prepare
 from headgate.options import Options, parse
 from tests.directories import short_directory
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
@@ -317,6 +319,7 @@ class HeadgateThread:
 
     async def _run(self) -> None:
         async with Client(load(self._kubeconfig)) as client:
+            prepare(layout(self._options))
             timing = LeaseTiming(duration=2, deadline=1, retry=0.2)
             self._app = App(self._options, await probe(ANY_NGINX), client, lease=timing)
             await self._app.run()
