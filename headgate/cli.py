@@ -20,6 +20,8 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
   headgate sockets                     list the sockets of container runtimes, their processes and answers
+  headgate report [-m DIR] [-o FILE]   write what a bug report needs, without the data of Secrets, to an archive
+  headgate completion bash|zsh|fish    print a script that completes command lines
   headgate version                     print the version
 
 Try this:
@@ -92,6 +94,18 @@ def _sockets(argv: Sequence[str], _: Environ) -> int:
     return main(argv)
 
 
+def _report(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.report import main
+
+    return main(argv, environ)
+
+
+def _completion(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.completion import main
+
+    return main(argv, environ, COMMANDS, HELP)
+
+
 def _version(argv: Sequence[str], environ: Environ) -> int:
     if HELP_FLAGS.intersection(argv):
         return _help((), environ)
@@ -121,6 +135,8 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "explain": _explain,
         "uds": _uds,
         "sockets": _sockets,
+        "report": _report,
+        "completion": _completion,
         "version": _version,
         "help": _help,
     }

@@ -45,13 +45,13 @@ def look(options: Options, capabilities: Capabilities | None = None) -> ClusterV
         K8sError: the cluster does not answer.
         NginxError: ``--nginx`` names a binary that cannot be asked what it can.
     """
-    objects, faults = _read(options)
+    objects, faults = read(options)
     return view(options, objects, generate(options, objects, capabilities=capabilities), faults)
 
 
 def status(options: Options, capabilities: Capabilities | None = None) -> Status:
     """Return the hosts and routes that there are now, and the objects with problems; for the rest see ``look``."""
-    objects, faults = _read(options)
+    objects, faults = read(options)
     generation = generate(options, objects, capabilities=capabilities)
     by_ref = {item.ref: item for item in objects}
     slices = (item for item in objects if isinstance(item, EndpointSlice))
@@ -79,7 +79,7 @@ def _object_statuses(generation: Generation, faults: Iterable[Problem]) -> list[
     return [*refused, *warned, *(ObjectStatus(str(ref), "ignored", why, Serving.NONE) for ref, why in ignored)]
 
 
-def _read(options: Options) -> tuple[Sequence[TopLevel], Sequence[Problem]]:
+def read(options: Options) -> tuple[Sequence[TopLevel], Sequence[Problem]]:
     """Return the objects of the folder or the cluster, and what is wrong with the files of a folder."""
     if options.manifests is None:
         return asyncio.run(_list(options)), ()

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from headgate.commands.errors import reported
-from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, text
+from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, names, text
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
 from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
@@ -100,4 +100,5 @@ EXPLAIN: Final = Command(
     declined=DECLINED,
     build=completed,
     common=DECLARED,
+    words=lambda: {place: names(place) for place in PLACES},
 )

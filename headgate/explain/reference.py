@@ -56,6 +56,14 @@ def entry(place: str, name: str) -> Entry:
     raise BadQuestion(f"there is no {_spoken(place)} {name!r}{_guess(name, known)}")
 
 
+def names(place: str) -> tuple[str, ...]:
+    """Return every name in *place* that ``entry`` knows and that has an effect; flags with their usual dashes."""
+    if place == "flag":
+        return tuple(found.spelling for found in DECLARED.values())
+    known = REGISTRY.annotations if place == "annotation" else REGISTRY.keys
+    return (*known, *(INCUMBENT.structural if place == "annotation" else ()))
+
+
 def _spoken(place: str) -> str:
     return "ConfigMap key" if place == "configmap" else place
 

@@ -52,6 +52,8 @@ class Command(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         effect: what a mistake has as its consequence, for messages.
         build: makes the *kind* of what was read and of the environment, or returns the Problems that stop it.
         common: flags that ``--help`` does not list, because *about* says where they are described.
+        words: returns what the first argument may be, as far as that can be listed, with what the second one is then;
+            for completion.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Command(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     effect: str = ""
     build: Callable[[type[T], Reading, Environ], T | tuple[Problem, ...]] = built
     common: Mapping[str, Declaration] = {}
+    words: Callable[[], Mapping[str, tuple[str, ...]]] = dict
 
     @property
     def usage(self) -> str:

@@ -1,0 +1,165 @@
+"""Removes what is confidential: from objects by their kind, from texts by the data of Secrets and by known forms.
+
+Both are needed. An object is written without its data, and what repeats that data elsewhere (a snippet, a Problem, a
+line of a log) is removed from each text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from headgate.api import EndpointSlice, Ingress, IngressClass, Service
+
+KEPT: Final = frozenset(model.KIND.name for model in (IngressClass, Ingress, Service, EndpointSlice))
+"""The kinds that are written whole; of others there is only what identifies them."""
+APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+REMOVED: Final = "[removed]"
+SHORTEST: Final = 4
+"""Characters of the shortest value of a Secret that is searched for; shorter ones are in any text."""
+SHORTEST_LINE: Final = 8
+"""Likewise for a line of a value with several lines."""
+_HEAD: Final = 16
+"""Characters by which a value is recognized that a message has cut off."""
+
+_FORMS: Final = (
+    # A private key, also with escaped newlines
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REMOVED),
+    # User and password in a URL
+    (re.compile(r"(?<=://)[^\s/@'\"]+@"), f"{REMOVED}@"),
+    # Credentials in a header
+    (re.compile(r"\b(authorization[ \t:=\"']{1,4}(?:\w+[ \t]+)?)[^\s\"';$]+", re.IGNORECASE), rf"\1{REMOVED}"),
+    (re.compile(r"\b((?:bearer|basic)\s+)[\w~+/.-]{16,}=*", re.IGNORECASE), rf"\1{REMOVED}"),
+    # JSON Web Tokens
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), REMOVED),
+    # Hashes of passwords (crypt(5))
+    (re.compile(r"\$(?:apr1|1|2[abxy]|5|6|y)\$[^\s:'\"]+|\{(?:SHA|SSHA|PLAIN)\}[^\s'\"]+"), REMOVED),
+    # password=..., token: ..., X-Api-Key "..."
+    (
+        re.compile(
+            r"((?:\b|_)(?:password|passwd|token|api[-_]?key|client[-_]secret)[\"']?(?:\s*[:=]\s*|\s+(?=[\"'])))"
+            r"(?![\"']?\[removed\])(?:\"[^\"\n]+\"|'[^'\n]+'|[^\s\"';&]+)",
+            re.IGNORECASE,
+        ),
+        rf"\1{REMOVED}",
+    ),
+)
+
+
+def redacted(value: Any, kept_config_map: Callable[[str, str], bool]) -> Any:
+    """Return a document as it may be shown.
+
+    Args:
+        value: the document, an object or a List of objects.
+        kept_config_map: whether the ConfigMap with this namespace and name may be shown; of others the keys are.
+    """
+    if not isinstance(value, Mapping):
+        return f"{REMOVED}: this is not an object"
+    if isinstance(value.get("items"), list):
+        return {**_identity(value), "items": [redacted(item, kept_config_map) for item in value["items"]]}
+    kind, metadata = value.get("kind"), _metadata(value)
+    if kind in KEPT:
+        return {**value, "metadata": metadata}
+    if kind == "ConfigMap" and kept_config_map(str(metadata.get("namespace") or "default"), str(metadata.get("name"))):
+        return {**value, "metadata": metadata}
+    shown = {**_identity(value), "metadata": {key: metadata[key] for key in ("name", "namespace") if key in metadata}}
+    if kind in {"Secret", "ConfigMap"}:
+        if kind == "Secret" and "type" in value:
+            shown["type"] = value["type"]
+        shown |= {field: _sizes(value[field]) for field in ("data", "stringData", "binaryData") if field in value}
+    else:
+        shown["headgate"] = "is not read, so the other fields are left out"
+    return shown
+
+
+def _identity(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value[key] for key in ("apiVersion", "kind") if key in value}
+
+
+def _metadata(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata without what repeats the object."""
+    metadata = value.get("metadata")
+    found = dict(metadata) if isinstance(metadata, Mapping) else {}
+    found.pop("managedFields", None)
+    if isinstance(found.get("annotations"), Mapping):
+        found["annotations"] = {key: text for key, text in found["annotations"].items() if key != APPLIED}
+    return found
+
+
+def _sizes(data: Any) -> Any:
+    if not isinstance(data, Mapping):
+        return f"{REMOVED}: is not a mapping"
+    return {key: f"{REMOVED}: {len(str(value))} characters" for key, value in data.items()}
+
+
+class Concealment:
+    """Removes the data of Secrets from texts."""
+
+    def __init__(self) -> None:
+        """Know of no Secret."""
+        self._whole: set[str] = set()
+
+    def learn(self, value: Any) -> None:
+        """Take the data of the Secrets in a document."""
+        if not isinstance(value, Mapping):
+            return
+        items = value.get("items")
+        for item in items if isinstance(items, list) else ():
+            self.learn(item)
+        if value.get("kind") != "Secret":
+            return
+        for field in ("data", "stringData"):
+            for text in _texts(value.get(field)):
+                self._whole.update(_forms(text))
+        metadata = value.get("metadata")
+        annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+        if isinstance(annotations, Mapping) and isinstance(applied := annotations.get(APPLIED), str):
+            self._whole.update(_forms(applied))
+
+    def clean(self, text: str) -> str:
+        """Return *text* without data of Secrets, and without what has the form of a key or a password."""
+        for secret in sorted(self._whole, key=len, reverse=True):
+            text = text.replace(secret, REMOVED)
+        for head in {secret[:_HEAD] for secret in self._whole if len(secret) > _HEAD}:
+            text = re.sub(re.escape(head) + r"[^\s\"']*", REMOVED, text)
+        for form, instead in _FORMS:
+            text = form.sub(instead, text)
+        return text
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """Yield every scalar in *data*, as text; a wrong manifest may have anything there."""
+    if isinstance(data, Mapping):
+        for value in data.values():
+            yield from _texts(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts(value)
+    elif data is not None and not isinstance(data, bool):
+        yield str(data)
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield what a value of a Secret may look like in a text: as it is, encoded, decoded, and each line of these."""
+    compact = "".join(text.split())
+    yield from _lines((text, compact, base64.b64encode(text.encode(errors="replace")).decode()))
+    try:
+        decoded = base64.b64decode(compact, validate=True)
+    except (binascii.Error, ValueError):
+        return
+    yield from _lines((decoded.decode(errors="ignore"), base64.b64encode(decoded).decode()))
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if len(text.strip()) >= SHORTEST:
+            yield text.strip()
+        for line in text.splitlines():
+            if len(line.strip()) >= SHORTEST_LINE and not line.startswith("-----"):
+                yield line.strip()
+        # user:password and user:hash, as in the files of basic authentication
+        for line in text.splitlines():
+            yield from (part for part in line.strip().split(":")[1:2] if len(part) >= SHORTEST)
