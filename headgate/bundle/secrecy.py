@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from headgate.api import EndpointSlice, Ingress, IngressClass, Service
+from headgate.api import ConfigMap, Pod, Secret
+from headgate.watch import WATCHED
 
-KEPT: Final = frozenset(model.KIND.name for model in (IngressClass, Ingress, Service, EndpointSlice))
+KEPT: Final = frozenset(row.model.KIND.name for row in WATCHED if row.model not in {Secret, ConfigMap, Pod})
 """The kinds that are written whole; of others there is only what identifies them."""
 APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 REMOVED: Final = "[removed]"

@@ -17,7 +17,8 @@ import pytest
 
 from headgate.cli import run
 from tests.live.headgate_process import ROOT
-from tests.live.json_objects import ManifestFolder, endpoints, ingress, ingress_class, service, tls_secret
+from tests.live.json_objects import ManifestFolder, endpoints, ingress, ingress_class, secret, service, tls_secret
+from tests.live.scripted_cluster import ScriptedCluster
 
 PASSWORD = "correct-Horse7battery"
 TOKEN = "canary-of-a-token-0123456789"
@@ -151,6 +152,26 @@ def test_without_a_cluster_the_report_is_written_with_the_reason(
     assert run(["report", f"--kubeconfig={tmp_path / 'none'}", f"--prefix={tmp_path}", "-o", str(out)], {}) == 0
     assert "objects.yaml" in capsys.readouterr().err
     assert "left out: ConfigError" in unpack(out)["CONTENTS.txt"]
+
+
+def test_a_cluster_is_read_without_the_data_of_its_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"data": {"p": b64(PASSWORD)}})}
+    login = secret("login", kind="nginx.org/htpasswd", htpasswd=f"ann:{HASH}\n".encode())
+    login["metadata"]["annotations"] = applied
+    tls = tls_secret("cert", "safe.test")
+    out = tmp_path / "r.tar.gz"
+    with ScriptedCluster(tmp_path) as cluster:
+        cluster.put(ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"), tls, login)
+        cluster.put(ingress("safe", "safe.test", tls={"cert": ["safe.test"]}, basic_auth_secret="login"))
+        flags = [f"--kubeconfig={cluster.kubeconfig}", f"--prefix={tmp_path / 'run'}", "-o", str(out)]
+        assert run(["report", *flags], {}) == 0
+    files = unpack(out)
+    assert capsys.readouterr().out == ""
+    assert "server_name safe.test" in files["nginx/conf.d/default-safe.conf"]
+    assert "type: nginx.org/htpasswd" in files["objects.yaml"]
+    assert "cluster.json" in files["CONTENTS.txt"]  # this server has no version
+    values = [b64(PASSWORD), HASH, *tls["data"].values(), *login["data"].values()]
+    assert [name for name, text in files.items() if any(value in text for value in values)] == []
 
 
 def headgate(*argv: str) -> list[str]:
