@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -101,7 +102,9 @@ class Concealment:
 
     def __init__(self) -> None:
         """Know of no Secret."""
-        self._whole: set[str] = set()
+        # A cluster has thousands of certificates, and a text few of their lines: those are found by how they begin.
+        self._short: defaultdict[str, set[str]] = defaultdict(set)
+        self._long: defaultdict[str, set[str]] = defaultdict(set)
 
     def learn(self, value: Any) -> None:
         """Take the data of the Secrets in a document."""
@@ -114,21 +117,36 @@ class Concealment:
             return
         for field in ("data", "stringData"):
             for text in _texts(value.get(field)):
-                self._whole.update(_forms(text))
+                self._add(text)
         metadata = value.get("metadata")
         annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
         if isinstance(annotations, Mapping) and isinstance(applied := annotations.get(APPLIED), str):
-            self._whole.update(_forms(applied))
+            self._add(applied)
+
+    def _add(self, value: str) -> None:
+        for text in _forms(value):
+            if len(text) < _HEAD:
+                self._short[text[:SHORTEST]].add(text)
+            else:
+                self._long[text[:_HEAD]].add(text)
 
     def clean(self, text: str) -> str:
         """Return *text* without data of Secrets, and without what has the form of a key or a password."""
-        for secret in sorted(self._whole, key=len, reverse=True):
+        heads, beginnings = _windows(text, _HEAD) & self._long.keys(), _windows(text, SHORTEST) & self._short.keys()
+        found = {secret for head in heads for secret in self._long[head]}
+        found |= {secret for beginning in beginnings for secret in self._short[beginning]}
+        for secret in sorted(found, key=len, reverse=True):
             text = text.replace(secret, REMOVED)
-        for head in {secret[:_HEAD] for secret in self._whole if len(secret) > _HEAD}:
+        for head in heads:
             text = re.sub(re.escape(head) + r"[^\s\"']*", REMOVED, text)
         for form, instead in _FORMS:
             text = form.sub(instead, text)
         return text
+
+
+def _windows(text: str, size: int) -> set[str]:
+    """Return every piece of *text* that has *size* characters."""
+    return {text[at : at + size] for at in range(len(text) - size + 1)}
 
 
 def _texts(data: Any) -> Iterator[str]:

@@ -41,8 +41,8 @@ EXPECTED: Mapping[str, set[str]] = {
     "headgate explain http://a.test/ -o ": {"text", "json"},
 }
 FLAGS: Mapping[str, set[str]] = {
-    "headgate run -log": {"log-format", "log-level"},
-    "headgate run --log": {"log-format", "log-level"},
+    "headgate run -log-l": {"log-level"},
+    "headgate run --log-l": {"log-level"},
     "headgate --mani": {"manifests"},
     "headgate status --clu": {"cluster"},
     "headgate check -enable-sn": {"enable-snippets"},
