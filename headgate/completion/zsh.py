@@ -11,6 +11,8 @@ _HEAD: Final = """\
 #compdef headgate
 # Completion of headgate for zsh, written by `headgate completion zsh`.
 
+_headgate_nothing() { return 1 }
+
 _headgate() {
     local place="" at=2 context state line
     local -a children specs offered
@@ -79,12 +81,13 @@ def _specs(each: Level) -> Iterator[str]:
         doc = "".join(f"\\{char}" if char in "[]:\\" else char for char in flag.doc)
         for name in flag.spellings:
             if flag.value.kind is Kind.NONE:
-                yield f"{alone}{name}[{doc}]"
-                yield f"{alone}{name}=-[{doc}]:value:(true false)"
+                yield f"{alone}{name}=-[{doc}]::value:(true false)"
             else:
                 # One letter takes its value in the next word, a longer name also after an equals sign.
                 yield f"{alone}{name}=[{doc}]:{flag.placeholder.replace(':', ' ')}:{_action(flag.value)}"
-    yield f"*: :{_action(each.argument)}"
+    # An argument without an action would keep zsh from inserting a flag that is the only one.
+    action = "_headgate_nothing" if each.argument.kind is Kind.TEXT else _action(each.argument)
+    yield f"*: :{action}"
 
 
 def _action(value: Complete) -> str:

@@ -47,7 +47,13 @@ compadd() {
 }
 setopt extendedglob nobeep noautolist noautomenu
 LISTMAX=100000
-answered() { zle complete-word; print -r -- "" >>$OUT; zle kill-whole-line; print done >>$OUT.done }
+answered() {
+    zle complete-word
+    print -r -- "" >>$OUT
+    print -r -- "$BUFFER" >>$OUT.lines
+    zle kill-whole-line
+    print done >>$OUT.done
+}
 zle -N answered
 bindkey '^T' answered
 source $SCRIPT

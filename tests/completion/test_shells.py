@@ -82,6 +82,19 @@ def test_what_is_offered(shell: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {line: {word.partition("=")[2] or word for word in answers[line]} for line in values} == values
 
 
+def test_zsh_inserts_a_flag_that_is_the_only_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if reason := missing("zsh"):
+        pytest.skip(reason)
+    assert run(["completion", "zsh"], {}) == 0
+    script = tmp_path / "script"
+    script.write_text(capsys.readouterr().out)
+    ASK["zsh"](script, ["headgate run -log-l", "headgate run -enable-sn", "headgate check --stri"], tmp_path)
+    lines = (tmp_path / "script.out.lines").read_text().split("\n")
+    assert [line.rstrip(" =") for line in lines if line] == [
+        "headgate run -log-level", "headgate run -enable-snippets", "headgate check --strict",
+    ]  # fmt: skip
+
+
 def test_every_flag_of_run_is_offered(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["completion", shell], {}) == 0
     script = tmp_path / "script"
