@@ -7,6 +7,7 @@ EXAMPLE ?= cafe
 IMAGE ?=
 CHECK ?=
 ARGS ?=
+SERVE ?=
 
 .DEFAULT_GOAL := help
 
@@ -30,7 +31,7 @@ nightly: dev ## Try 20,000 hostile values on all settings (minutes); SEED=2 take
 	HEADGATE_SETTING_VALUES=160 HEADGATE_SETTING_SEED=$(or $(SEED),1) $(BIN)/pytest tests/properties/test_registry.py $(ARGS)
 
 .PHONY: check
-check: lint types imports spelling docs-check ## Run every check that is not a test
+check: lint types imports spelling docs-check links ## Run every check that is not a test
 
 .PHONY: lint
 lint: dev ## Look for mistakes and unformatted code (ruff)
@@ -57,18 +58,26 @@ docs-check: dev ## Check that everything generated (reference and manual pages, 
 	$(BIN)/python tools/chart.py --check
 	$(BIN)/python tools/cri.py --check
 
+.PHONY: links
+links: dev ## Check the links between the Markdown files
+	$(BIN)/python tools/links.py
+
 .PHONY: fmt
 fmt: dev ## Format code and mend what ruff can
 	$(BIN)/ruff check --fix $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
 
-.PHONY: generate docs
-generate docs: dev ## Write what is generated: the reference and manual pages, the RBAC of deploy/ and the chart, the CRI messages
+.PHONY: generate
+generate: dev ## Write what is generated: the reference and manual pages, the RBAC of deploy/ and the chart, the CRI messages
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/man.py
 	$(BIN)/python tools/rbac.py
 	$(BIN)/python tools/chart.py
 	$(BIN)/python tools/cri.py
+
+.PHONY: docs
+docs: dev ## Build the documentation as a site in build/site; SERVE=1 serves it on localhost and follows your edits
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(filter-out 0 false no,$(SERVE)),serve,build --quiet) $(ARGS)
 
 .PHONY: update
 update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards

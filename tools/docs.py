@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from decisions import decisions_markdown
 from differences import coming_from_nic
 from generated import write_or_compare
 from problems import problems_markdown
@@ -24,6 +25,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/events.md": events_markdown,
     "reference/problems.md": problems_markdown,
     "coming-from-nic.md": coming_from_nic,
+    "decisions/README.md": decisions_markdown,
 }
 
 

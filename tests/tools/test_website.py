@@ -1,0 +1,72 @@
+"""The documentation becomes a site without warnings, with every page in the navigation, and from this host alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import website
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
+    environ = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_each_markdown_file_is_a_page_and_the_readme_the_first(site: Path) -> None:
+    pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"404.html"}
+    named = [path.removesuffix(".md") for path in website.paths(*website.PAGES)]
+    assert pages == {re.sub(r"README$", "index", name) + ".html" for name in named}
+    assert {"index.html", "docs/install.html", "docs/reference/annotations.html", "charts/headgate/index.html"} <= pages
+
+
+def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
+    tag = re.compile(r"<(?:script|link|img|iframe)[^>]*>|url\([^)]*\)")
+    texts = {path.name: path.read_text() for path in site.rglob("*") if path.suffix in {".html", ".css"}}
+    found = {(name, hit) for name, text in texts.items() for hit in tag.findall(text)}
+    elsewhere = re.compile(r"""(?:src|href)=["']?(?:https?:)?//|\(["']?(?:https?:)?//""")
+    assert len(found) > 10
+    assert {hit for hit in found if elsewhere.search(hit[1])} == set()
+
+
+def test_a_link_to_a_heading_or_a_folder_holds_on_the_site(site: Path) -> None:
+    text = (site / "docs" / "install.html").read_text()
+    assert 'href="../charts/headgate/index.html#known-and-not-there"' in text
+    assert 'href="PERFORMANCE.html#in-a-cluster"' in text
+    assert 'id="known-and-not-there"' in (site / "charts" / "headgate" / "index.html").read_text()
+
+
+def test_a_pattern_of_the_navigation_takes_the_pages_that_no_other_line_names() -> None:
+    nav = ["README.md", {"Use": ["docs/b.md", "docs/*"]}, {"Reference": [{"Below": ["docs/reference/*"]}]}]
+    pages = ["README.md", "docs/a.md", "docs/b.md", "docs/reference/c.md", "docs/d.md"]
+    assert website.expand(nav, pages) == [
+        "README.md",
+        {"Use": ["docs/b.md", "docs/a.md", "docs/d.md"]},
+        {"Reference": [{"Below": ["docs/reference/c.md"]}]},
+    ]
+
+
+def test_cells_of_a_table_have_the_name_of_their_column() -> None:
+    long = "words that explain what it is, at some length, and what follows from it"
+    html = f'<table><tr><th>Flag</th><th><code>a</code> "b"</th></tr><tr><td>x</td><td>{long}</td></tr></table>'
+    assert website.on_page_content(html) == (
+        '<table data-kind="text"><tr><th>Flag</th><th><code>a</code> "b"</th></tr>'
+        f'<tr><td data-label="Flag">x</td><td data-label="a b">{long}</td></tr></table>'
+    )
+
+
+def test_without_an_address_a_link_to_another_file_is_text(site: Path) -> None:
+    text = (site / "docs" / "install.html").read_text()
+    assert "deploy/base/deployment.yaml" in text
+    assert not re.search(r'href="[^"]*deployment\.yaml"', text)
