@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PYTHON_FILES := $(wildcard headgate tests tools benchmarks)
 EXAMPLE ?= cafe
 IMAGE ?=
+CHART ?=
 CHECK ?=
 ARGS ?=
 SERVE ?=
@@ -54,6 +55,7 @@ spelling: dev ## Check spelling (codespell)
 docs-check: dev ## Check that everything generated (reference and manual pages, RBAC, CRI messages) is up to date
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/man.py --check
+	$(BIN)/python tools/version.py --check
 	$(BIN)/python tools/rbac.py --check
 	$(BIN)/python tools/chart.py --check
 	$(BIN)/python tools/cri.py --check
@@ -71,6 +73,7 @@ fmt: dev ## Format code and mend what ruff can
 generate: dev ## Write what is generated: the reference and manual pages, the RBAC of deploy/ and the chart, the CRI messages
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/man.py
+	$(BIN)/python tools/version.py
 	$(BIN)/python tools/rbac.py
 	$(BIN)/python tools/chart.py
 	$(BIN)/python tools/cri.py
@@ -81,7 +84,7 @@ docs: dev ## Build the documentation as a site in build/site; SERVE=1 serves it 
 
 .PHONY: update
 update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards
-	$(BIN)/pytest tests/test_cases.py tests/explain/test_transcripts.py tests/chart --update $(ARGS)
+	$(BIN)/pytest tests/test_cases.py tests/explain/test_transcripts.py tests/troubleshooting tests/chart --update $(ARGS)
 
 .PHONY: sizes
 sizes: dev ## Print sizes of files and functions per package
@@ -115,6 +118,14 @@ lock: dev ## Take the newest Python dependencies for the image (image/requiremen
 .PHONY: changelog
 changelog: install ## Print the changes since the last release; RELEASE=1.2.0 moves them into CHANGELOG.md
 	@$(BIN)/python tools/changelog.py $(RELEASE)
+
+.PHONY: release-check
+release-check: dev ## Check that this version can be released, print the tag and how to publish it; IMAGE=name, CHART=oci://…
+	@$(BIN)/python tools/release.py check --image "$(IMAGE)" --chart "$(CHART)"
+
+.PHONY: package
+package: dev ## Write the chart and the manifests into build/release, for the image of a registry; IMAGE=name
+	@$(BIN)/python tools/release.py package --image "$(IMAGE)"
 
 .PHONY: clean
 clean: ## Remove the virtual environment and everything else that was generated here

@@ -1,7 +1,8 @@
 """Assemble the fragments of ``changes/`` into a section of CHANGELOG.md.
 
 ``changelog.py`` prints the section of the next release; ``changelog.py 1.2.0`` writes it below the heading of
-CHANGELOG.md and removes the fragments. ``changes/README.md`` explains how to write one.
+CHANGELOG.md and removes the fragments. ``changes/README.md`` explains how to write one, and the introduction of a
+release (``changes/1.2.0.md``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import re
 import sys
 import textwrap
 from pathlib import Path
+from typing import NamedTuple
+
+from headgate import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 CHANGES, CHANGELOG = ROOT / "changes", ROOT / "CHANGELOG.md"
@@ -24,14 +28,33 @@ CATEGORIES = {
 }
 """Category in a fragment's name → heading, in the order of the section."""
 MARK = "<!-- releases -->\n"
-NAME = re.compile(r"(?P<number>\d{4})-[a-z0-9-]+\.(?P<category>[a-z]+)\.md")
+NAME = re.compile(r"(?P<stem>(?P<number>\d{4})-[a-z0-9-]+)\.(?P<category>[a-z]+)\.md")
+RELEASE = re.compile(r"\d+\.\d+\.\d+")
+INTRODUCTION = re.compile(rf"{RELEASE.pattern}\.md")
+OMIT = re.compile(r"<!-- omit:(?P<what>[^>]*?)-->\s*")
+SECTION = re.compile(rf"^## (?P<version>{RELEASE.pattern}) \((?P<date>\d{{4}}-\d\d-\d\d)\)\n", re.MULTILINE)
+
+
+class Section(NamedTuple):
+    """The section of a release in CHANGELOG.md; *text* is what follows its heading."""
+
+    version: str
+    date: dt.date
+    text: str
+
+
+def sections(text: str) -> list[Section]:
+    """Return the sections of a changelog, in their order."""
+    pieces = SECTION.split(text)[1:]
+    rows = zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True)
+    return [Section(version, dt.date.fromisoformat(date), body.strip()) for version, date, body in rows]
 
 
 def fragments() -> dict[str, list[Path]]:
     """Sort the fragments by category; raises ValueError with the name of a file that is none."""
     found: dict[str, list[Path]] = {category: [] for category in CATEGORIES}
     for path in sorted(CHANGES.glob("*.md")):
-        if path.name == "README.md":
+        if path.name == "README.md" or INTRODUCTION.fullmatch(path.name):
             continue
         match = NAME.fullmatch(path.name)
         if match is None or match["category"] not in CATEGORIES:
@@ -45,26 +68,53 @@ def entry(path: Path) -> str:
     return "- " + textwrap.indent(path.read_text().strip(), "  ").lstrip()
 
 
-def section(heading: str, found: dict[str, list[Path]]) -> str:
-    """Return the section: a list per category, one entry per fragment, its lines indented under it."""
-    parts = [f"## {heading}", ""]
+def section(heading: str, found: dict[str, list[Path]], introduction: str = "") -> str:
+    """Return the section: its introduction, then a list per category, one entry per fragment."""
+    parts = [f"## {heading}", "", *([introduction, ""] if introduction else [])]
     for category, paths in found.items():
         if paths:
             parts += [f"### {CATEGORIES[category]}", "", *map(entry, paths), ""]
     return "\n".join(parts)
 
 
+def introduced(version: str, found: dict[str, list[Path]]) -> tuple[str, dict[str, list[Path]]]:
+    """Return the introduction of *version*, ``""`` if there is none, and the fragments that it does not omit.
+
+    Raises:
+        ValueError: it omits something that is neither a category nor a fragment.
+    """
+    path = CHANGES / f"{version}.md"
+    if not path.exists():
+        return "", found
+    text = path.read_text()
+    words = {word for match in OMIT.finditer(text) for word in re.split(r"[,\s]+", match["what"]) if word}
+    stems = {path: path.name.split(".")[0] for paths in found.values() for path in paths}
+    if unknown := sorted(words - set(CATEGORIES) - set(stems.values())):
+        raise ValueError(f"{path.name}: omits {', '.join(unknown)}, which is neither a category nor a fragment")
+    kept = {
+        category: [path for path in paths if category not in words and stems[path] not in words]
+        for category, paths in found.items()
+    }
+    return OMIT.sub("", text).strip(), kept
+
+
 def release(version: str, found: dict[str, list[Path]]) -> None:
     """Write the section of *version* into CHANGELOG.md and remove the fragments; raises ValueError if it cannot."""
+    if not RELEASE.fullmatch(version):
+        raise ValueError(f"{version} is not MAJOR.MINOR.PATCH")
     if not any(found.values()):
         raise ValueError("changes/ contains no fragment; there is nothing to release")
     today = dt.datetime.now(dt.UTC).date()
     text = CHANGELOG.read_text()
     if MARK not in text:
         raise ValueError(f"CHANGELOG.md has no line {MARK.strip()}")
-    CHANGELOG.write_text(text.replace(MARK, f"{MARK}\n{section(f'{version} ({today})', found)}", 1))
+    if any(section.version == version for section in sections(text)):
+        raise ValueError(f"CHANGELOG.md has a section {version}; raise the version")
+    introduction, kept = introduced(version, found)
+    CHANGELOG.write_text(text.replace(MARK, f"{MARK}\n{section(f'{version} ({today})', kept, introduction)}", 1))
     for path in (path for paths in found.values() for path in paths):
         path.unlink()
+    (CHANGES / f"{version}.md").unlink(missing_ok=True)
 
 
 def main() -> int:
@@ -77,7 +127,8 @@ def main() -> int:
         if arguments.version:
             release(arguments.version, found)
         else:
-            print(section("Unreleased", found))
+            introduction, kept = introduced(__version__, found)
+            print(section("Unreleased", kept, introduction))
     except ValueError as error:
         print(f"changelog: {error}", file=sys.stderr)
         return 1

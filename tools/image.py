@@ -51,6 +51,14 @@ class Tool(NamedTuple):
         finally:
             _quietly("buildah", "rm", container)
 
+    def labels(self, image: str) -> dict[str, str]:
+        """Return the labels of *image*; raises CalledProcessError if it is not there."""
+        if self.name == "buildah":
+            text = _output("buildah", "inspect", "--type", "image", "--format", "{{json .OCIv1.Config.Labels}}", image)
+        else:
+            text = _output(self.name, "image", "inspect", "--format", "{{json .Config.Labels}}", image)
+        return json.loads(text) or {}
+
 
 TOOLS = (Tool("docker"), Tool("podman"), Tool("buildah"))
 

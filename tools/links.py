@@ -71,7 +71,7 @@ def wrong(path: Path, link: Link) -> str | None:
     if SCHEME.match(link.target):
         return None
     name, _, anchor = link.target.partition("#")
-    goal = (path.parent / name).resolve() if name else path
+    goal = (base(path) / name).resolve() if name else path
     if not goal.is_relative_to(ROOT):
         return "is outside of the repository"
     if not goal.exists():
@@ -81,8 +81,13 @@ def wrong(path: Path, link: Link) -> str | None:
     return None
 
 
+def base(path: Path) -> Path:
+    """Return the folder from which the links of *path* lead; a change fragment becomes a part of CHANGELOG.md."""
+    return ROOT if path.parent == ROOT / "changes" and path.name != "README.md" else path.parent
+
+
 def tracked() -> list[Path]:
-    """Return the Markdown files of the repository, except the fragments of the changelog's next section."""
+    """Return the Markdown files of the repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"],
         cwd=ROOT, capture_output=True, text=True, check=True,

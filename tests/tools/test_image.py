@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from headgate import __version__
+
 ROOT = Path(__file__).parents[2]
 DOCKER = """#!/bin/sh
 # Stands for a docker whose images hold what this machine holds.
@@ -67,7 +69,7 @@ def test_the_build_knows_version_and_commit_and_passes_options_on(docker: Path) 
     assert done.returncode == 0, done.stderr
     words = done.stdout.splitlines()[0].split()
     assert words[0] == "build"
-    assert {"VERSION=0.1.0", "COMMIT=abc1234", "example.test/it:2", "--pull"} <= set(words)
+    assert {f"VERSION={__version__}", "COMMIT=abc1234", "example.test/it:2", "--pull"} <= set(words)
 
 
 @pytest.mark.skipif(not shutil.which("dpkg-query"), reason="lists packages of Debian")

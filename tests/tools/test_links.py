@@ -34,6 +34,13 @@ def test_links_in_code_are_no_links() -> None:
     assert list(links.links(text)) == [(7, "c.md#d"), (8, "e.png"), (8, "f")]
 
 
+def test_the_links_of_a_fragment_are_those_of_the_changelog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    (tmp_path / "a.md").write_text("")
+    assert links.wrong(tmp_path / "changes" / "0001-a.added.md", links.Link(1, "a.md")) is None
+    assert links.wrong(tmp_path / "changes" / "README.md", links.Link(1, "a.md")) == "does not exist"
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [

@@ -67,6 +67,6 @@ def test_cells_of_a_table_have_the_name_of_their_column() -> None:
 
 
 def test_without_an_address_a_link_to_another_file_is_text(site: Path) -> None:
-    text = (site / "docs" / "install.html").read_text()
+    text = (site / "docs" / "troubleshooting.html").read_text()
     assert "deploy/base/deployment.yaml" in text
     assert not re.search(r'href="[^"]*deployment\.yaml"', text)
