@@ -18,8 +18,8 @@ from headgate import __version__
 ROOT = Path(__file__).resolve().parent.parent
 NUMBER = r"\d+\.\d+\.\d+"
 CHART = re.compile(rf"(?m)^((?:version|appVersion): ){NUMBER}$")
-IMAGE = re.compile(rf"(\bheadgate:|\bnewTag: ){NUMBER}\b")
-"""An image with its tag, also in a kustomization."""
+TEXT = re.compile(rf"(\bheadgate:|\bnewTag: |\*\*Version ){NUMBER}\b")
+"""An image with its tag, also in a kustomization; the version at the beginning of README.md."""
 
 
 def text(path: Path, pattern: re.Pattern[str]) -> str:
@@ -30,7 +30,7 @@ def text(path: Path, pattern: re.Pattern[str]) -> str:
 def places() -> Mapping[str, Callable[[], str]]:
     """Return the files that name the version, relative to the repository, and how each is written."""
     documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *_names("docs/*.md"), *_names("examples/*/README.md")]
-    images = dict.fromkeys(["deploy/base/deployment.yaml", *documents], IMAGE)
+    images = dict.fromkeys(["deploy/base/deployment.yaml", *documents], TEXT)
     patterns = {"charts/headgate/Chart.yaml": CHART, **images}
     return {name: partial(text, ROOT / name, pattern) for name, pattern in patterns.items()}
 

@@ -203,9 +203,11 @@ def test_a_package_names_the_image_of_the_registry(checkout: Path) -> None:
 def test_the_version_is_written_where_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(version, "__version__", "2.0.0")
     page = tmp_path / "page.md"
-    page.write_text("localhost/headgate:0.1.0, headgate:ci-1, other:0.1.0\n    newTag: 0.1.0\nnginx 1.30.6\n")
-    assert version.text(page, version.IMAGE) == (
-        "localhost/headgate:2.0.0, headgate:ci-1, other:0.1.0\n    newTag: 2.0.0\nnginx 1.30.6\n"
+    page.write_text(
+        "**Version 0.1.0, a first\nlocalhost/headgate:0.1.0, other:0.1.0\n    newTag: 0.1.0\nnginx 1.30.6\n"
+    )
+    assert version.text(page, version.TEXT) == (
+        "**Version 2.0.0, a first\nlocalhost/headgate:2.0.0, other:0.1.0\n    newTag: 2.0.0\nnginx 1.30.6\n"
     )
     page.write_text("version: 0.1.0\nappVersion: 0.1.0\nkubeVersion: 1.27.0\n")
     assert version.text(page, version.CHART) == "version: 2.0.0\nappVersion: 2.0.0\nkubeVersion: 1.27.0\n"
