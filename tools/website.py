@@ -141,6 +141,8 @@ def _table(html: str) -> str:
         return re.sub(r"<td", lambda _: f'<td data-label="{plain(next(cells, ""))}"', match[0])
 
     html = re.sub(r"<tr>.*?</tr>", row, html, flags=re.DOTALL)
+    if not any(map(plain, heads)):
+        html = re.sub(r"<thead>.*?</thead>", "", html, flags=re.DOTALL)
     return html.replace("<table>", f'<table data-kind="{" ".join(kinds)}">', 1)
 
 

@@ -66,6 +66,13 @@ def test_cells_of_a_table_have_the_name_of_their_column() -> None:
     )
 
 
+def test_a_table_without_headings_has_no_empty_row() -> None:
+    html = "<table><thead><tr><th></th></tr></thead><tbody><tr><td>x</td></tr></tbody></table>"
+    assert website.on_page_content(html) == (
+        '<table data-kind=""><tbody><tr><td data-label="">x</td></tr></tbody></table>'
+    )
+
+
 def test_without_an_address_a_link_to_another_file_is_text(site: Path) -> None:
     text = (site / "docs" / "troubleshooting.html").read_text()
     assert "deploy/base/deployment.yaml" in text
