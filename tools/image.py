@@ -54,10 +54,11 @@ class Tool(NamedTuple):
     def labels(self, image: str) -> dict[str, str]:
         """Return the labels of *image*; raises CalledProcessError if it is not there."""
         if self.name == "buildah":
-            text = _output("buildah", "inspect", "--type", "image", "--format", "{{json .OCIv1.Config.Labels}}", image)
+            found = json.loads(_output("buildah", "inspect", "--type", "image", image))["OCIv1"]["config"]
         else:
-            text = _output(self.name, "image", "inspect", "--format", "{{json .Config.Labels}}", image)
-        return json.loads(text) or {}
+            (about,) = json.loads(_output(self.name, "image", "inspect", image))
+            found = about["Config"]
+        return found.get("Labels") or {}
 
 
 TOOLS = (Tool("docker"), Tool("podman"), Tool("buildah"))

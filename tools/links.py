@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -40,18 +40,42 @@ def slug(heading: str, separator: str = "-") -> str:
 def prose(text: str) -> list[str]:
     """Return the lines of *text*, with empty ones in place of fenced code."""
     lines, fenced = [], False
-    for line in text.splitlines():
+    for line in text.split("\n"):
         mark = bool(FENCE.match(line))
         lines.append("" if fenced or mark else line)
         fenced ^= mark
     return lines
 
 
+def _filler(code: re.Match[str]) -> str:
+    return "x" * len(code[0])
+
+
+def masked(text: str) -> str:
+    """Return *text* with other characters in place of code, so that what looks like a link there is none."""
+    pairs = zip(text.split("\n"), prose(text), strict=True)
+    lines = (CODE.sub(_filler, line) if line == real else "x" * len(line) for line, real in pairs)
+    return "\n".join(lines)
+
+
 def links(text: str) -> Iterator[Link]:
     """Yield the links of a Markdown text without those in code."""
-    masked = "\n".join(CODE.sub(lambda code: "x" * len(code[0]), line) for line in prose(text))
-    for match in LINK.finditer(masked):
-        yield Link(masked.count("\n", 0, match.start()) + 1, match["target"])
+    plain = masked(text)
+    for match in LINK.finditer(plain):
+        yield Link(plain.count("\n", 0, match.start()) + 1, match["target"])
+
+
+def replaced(text: str, put: Callable[[str, str, str], str]) -> str:
+    """Return *text* with ``put(start, words, target)`` in place of each link ``[words](target)`` outside of code.
+
+    *start* is what comes before the target.
+    """
+    pieces, end = [], 0
+    for match in LINK.finditer(masked(text)):
+        start, words = text[slice(*match.span("start"))], text[slice(*match.span("text"))]
+        pieces += [text[end : match.start()], put(start, words, match["target"])]
+        end = match.end()
+    return "".join([*pieces, text[end:]])
 
 
 def anchors(text: str) -> set[str]:

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from pathlib import PurePosixPath
 from typing import Any
 
-from links import LINK, ROOT, SCHEME, slug
+from links import ROOT, SCHEME, replaced, slug
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -45,20 +45,21 @@ def urls() -> Mapping[str, str]:
 
 
 def expand(nav: list[Any], pages: list[str]) -> list[Any]:
-    """Return *nav* with the pages in place of its patterns; each page that *nav* names has only that place."""
-    named = {item for item in _leaves(nav) if "*" not in item}
-    free = [page for page in pages if page not in named]
+    """Return *nav* with the pages in place of its patterns, each once: by its name, else by the longest pattern."""
+    leaves = set(_leaves(nav))
+    patterns = sorted((item for item in leaves if "*" in item), key=len, reverse=True)
+    taken: dict[str, list[str]] = {pattern: [] for pattern in patterns}
+    for page in pages:
+        matching = [pattern for pattern in patterns if PurePosixPath(page).match(pattern)]
+        if page not in leaves and matching:
+            taken[matching[0]].append(page)
 
     def put(items: list[Any]) -> Iterator[Any]:
         for item in items:
             if isinstance(item, dict):
                 yield {title: list(put(below)) if isinstance(below, list) else below for title, below in item.items()}
-            elif "*" in item:
-                taken = [page for page in free if PurePosixPath(page).match(item)]
-                free[:] = [page for page in free if page not in taken]
-                yield from taken
             else:
-                yield item
+                yield from taken.get(item, [item])
 
     return list(put(nav))
 
@@ -96,33 +97,22 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Return the text with links that hold on the site."""
 
-    def put(link: re.Match[str]) -> str:
-        if SCHEME.match(link["target"]) or link["target"].startswith("#"):
-            return link[0]
-        name, _, anchor = link["target"].partition("#")
+    def put(start: str, words: str, target: str) -> str:
+        name, _, anchor = target.partition("#")
+        if SCHEME.match(target) or not name:
+            return f"{start}{target})"
         goal = (ROOT / page.file.src_uri).parent.joinpath(name).resolve()
         if goal.is_dir() and (goal / "README.md").exists():
             goal /= "README.md"
             name = f"{name.rstrip('/')}/README.md"
         path = goal.relative_to(ROOT).as_posix()
         if not goal.exists():
-            raise PluginError(f"{page.file.src_uri}: {link['target']} does not exist")
+            raise PluginError(f"{page.file.src_uri}: {target} does not exist")
         if files.get_file_from_path(path):
-            return f"{link['start']}{name}{'#' if anchor else ''}{anchor})"
-        base = config.repo_url
-        return f"{link['start']}{base.rstrip('/')}/blob/v{__version__}/{path})" if base else link["text"]
+            return f"{start}{name}{'#' if anchor else ''}{anchor})"
+        return f"{start}{config.repo_url.rstrip('/')}/blob/v{__version__}/{path})" if config.repo_url else words
 
-    return outside_of_code(markdown, put)
-
-
-def outside_of_code(markdown: str, put: Any) -> str:
-    """Return *markdown* with each link replaced by ``put(match)``; fenced code is left alone."""
-    fence = re.compile(r"^( *)(```|~~~).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
-    pieces, end = [], 0
-    for code in fence.finditer(markdown):
-        pieces += [LINK.sub(put, markdown[end : code.start()]), code[0]]
-        end = code.end()
-    return "".join([*pieces, LINK.sub(put, markdown[end:])])
+    return replaced(markdown, put)
 
 
 def on_page_content(html: str, **_: Any) -> str:

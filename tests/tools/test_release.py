@@ -28,7 +28,7 @@ info) exit 0 ;;
 *python3*) echo '[["headgate", "0.1.0", "Apache-2.0"]]' ;;
 "image inspect "*)
     image=org.opencontainers.image
-    printf '{"%s.version": "%s", "%s.revision": "%s"}' $image "$VERSION" $image "$COMMIT" ;;
+    printf '[{"Config": {"Labels": {"%s.version": "%s", "%s.revision": "%s"}}}]' $image "$VERSION" $image "$COMMIT" ;;
 esac
 """
 

@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import website
+
+from headgate import __version__
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,13 +51,28 @@ def test_a_link_to_a_heading_or_a_folder_holds_on_the_site(site: Path) -> None:
 
 
 def test_a_pattern_of_the_navigation_takes_the_pages_that_no_other_line_names() -> None:
-    nav = ["README.md", {"Use": ["docs/b.md", "docs/*"]}, {"Reference": [{"Below": ["docs/reference/*"]}]}]
-    pages = ["README.md", "docs/a.md", "docs/b.md", "docs/reference/c.md", "docs/d.md"]
+    nav = [
+        "README.md",
+        {"Use": ["docs/b.md", "docs/*", "docs/no*"]},
+        {"Reference": [{"Below": ["docs/reference/*"]}, "docs/e*"]},
+    ]
+    pages = ["README.md", "docs/a.md", "docs/b.md", "docs/reference/c.md", "docs/d.md", "docs/e.md"]
     assert website.expand(nav, pages) == [
         "README.md",
         {"Use": ["docs/b.md", "docs/a.md", "docs/d.md"]},
-        {"Reference": [{"Below": ["docs/reference/c.md"]}]},
+        {"Reference": [{"Below": ["docs/reference/c.md"]}, "docs/e.md"]},
     ]
+
+
+def test_a_link_to_another_file_leads_to_the_repository_if_that_has_an_address() -> None:
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="docs/install.md"))
+    config = SimpleNamespace(repo_url="https://example.com/headgate/")
+    files = SimpleNamespace(get_file_from_path=lambda path: path.endswith(".md"))
+    text = "[a](../LICENSE) [b](explain.md#json) [c](../examples/) `[d](e)` [f](https://example.com/g)"
+    assert website.on_page_markdown(text, page=page, config=config, files=files) == (
+        f"[a](https://example.com/headgate/blob/v{__version__}/LICENSE) [b](explain.md#json)"
+        " [c](../examples/README.md) `[d](e)` [f](https://example.com/g)"
+    )
 
 
 def test_cells_of_a_table_have_the_name_of_their_column() -> None:
