@@ -55,10 +55,10 @@ spelling: dev ## Check spelling (codespell)
 docs-check: dev ## Check that everything generated (reference and manual pages, RBAC, CRI messages) is up to date
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/man.py --check
-	$(BIN)/python tools/version.py --check
 	$(BIN)/python tools/rbac.py --check
 	$(BIN)/python tools/chart.py --check
 	$(BIN)/python tools/cri.py --check
+	$(BIN)/python tools/version.py --check
 
 .PHONY: links
 links: dev ## Check the links between the Markdown files
@@ -73,10 +73,10 @@ fmt: dev ## Format code and mend what ruff can
 generate: dev ## Write what is generated: the reference and manual pages, the RBAC of deploy/ and the chart, the CRI messages
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/man.py
-	$(BIN)/python tools/version.py
 	$(BIN)/python tools/rbac.py
 	$(BIN)/python tools/chart.py
 	$(BIN)/python tools/cri.py
+	$(BIN)/python tools/version.py
 
 .PHONY: docs
 docs: dev ## Build the documentation as a site in build/site; SERVE=1 serves it on localhost and follows your edits
