@@ -80,7 +80,7 @@ generate: dev ## Write what is generated: the reference and manual pages, the RB
 
 .PHONY: docs
 docs: dev ## Build the documentation as a site in build/site; SERVE=1 serves it on localhost and follows your edits
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(filter-out 0 false no,$(SERVE)),serve,build --quiet) $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(filter-out 0 false no,$(SERVE)),serve,build) $(ARGS)
 
 .PHONY: update
 update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards
