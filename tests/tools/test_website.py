@@ -17,26 +17,27 @@ from headgate import __version__
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(folder)]
+def test_the_site_is_complete_and_needs_no_other_host(tmp_path: Path) -> None:
+    """One test, because the site takes seconds to build."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path)]
     environ = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     # Not --quiet, which hides warnings from the strict mode too.
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr
-    return folder
+    each_markdown_file_is_a_page_and_the_readme_the_first(tmp_path)
+    nothing_is_loaded_from_other_hosts(tmp_path)
+    a_link_to_a_heading_or_a_folder_holds(tmp_path)
 
 
-def test_each_markdown_file_is_a_page_and_the_readme_the_first(site: Path) -> None:
+def each_markdown_file_is_a_page_and_the_readme_the_first(site: Path) -> None:
     pages = {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"404.html"}
     named = [path.removesuffix(".md") for path in website.paths(*website.PAGES)]
     assert pages == {re.sub(r"README$", "index", name) + ".html" for name in named}
     assert {"index.html", "docs/install.html", "docs/reference/annotations.html", "charts/headgate/index.html"} <= pages
 
 
-def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
+def nothing_is_loaded_from_other_hosts(site: Path) -> None:
     tag = re.compile(r"<(?:script|link|img|iframe)[^>]*>|url\([^)]*\)")
     texts = {path.name: path.read_text() for path in site.rglob("*") if path.suffix in {".html", ".css"}}
     found = {(name, hit) for name, text in texts.items() for hit in tag.findall(text)}
@@ -45,7 +46,7 @@ def test_the_site_loads_nothing_from_other_hosts(site: Path) -> None:
     assert {hit for hit in found if elsewhere.search(hit[1])} == set()
 
 
-def test_a_link_to_a_heading_or_a_folder_holds_on_the_site(site: Path) -> None:
+def a_link_to_a_heading_or_a_folder_holds(site: Path) -> None:
     text = (site / "docs" / "install.html").read_text()
     assert 'href="../charts/headgate/index.html#known-and-not-there"' in text
     assert 'href="PERFORMANCE.html#in-a-cluster"' in text
@@ -66,14 +67,20 @@ def test_a_pattern_of_the_navigation_takes_the_pages_that_no_other_line_names() 
     ]
 
 
-def test_a_link_to_another_file_leads_to_the_repository_if_that_has_an_address() -> None:
+@pytest.mark.parametrize(
+    ("repository", "link"),
+    [
+        ("https://example.com/headgate/", f"[a](https://example.com/headgate/blob/v{__version__}/LICENSE)"),
+        ("", "a"),
+    ],
+)
+def test_a_link_to_another_file_leads_to_the_repository_if_that_has_an_address(repository: str, link: str) -> None:
     page = SimpleNamespace(file=SimpleNamespace(src_uri="docs/install.md"))
-    config = SimpleNamespace(repo_url="https://example.com/headgate/")
+    config = SimpleNamespace(repo_url=repository)
     files = SimpleNamespace(get_file_from_path=lambda path: path.endswith(".md"))
     text = "[a](../LICENSE) [b](explain.md#json) [c](../examples/) `[d](e)` [f](https://example.com/g)"
     assert website.on_page_markdown(text, page=page, config=config, files=files) == (
-        f"[a](https://example.com/headgate/blob/v{__version__}/LICENSE) [b](explain.md#json)"
-        " [c](../examples/README.md) `[d](e)` [f](https://example.com/g)"
+        f"{link} [b](explain.md#json) [c](../examples/README.md) `[d](e)` [f](https://example.com/g)"
     )
 
 
@@ -91,9 +98,3 @@ def test_a_table_without_headings_has_no_empty_row() -> None:
     assert website.on_page_content(html) == (
         '<table data-kind=""><tbody><tr><td data-label="">x</td></tr></tbody></table>'
     )
-
-
-def test_without_an_address_a_link_to_another_file_is_text(site: Path) -> None:
-    text = (site / "docs" / "troubleshooting.html").read_text()
-    assert "deploy/base/deployment.yaml" in text
-    assert not re.search(r'href="[^"]*deployment\.yaml"', text)
