@@ -204,8 +204,8 @@ class App:
         sinks = Sinks(self._events, status, addresses)
         named = self._options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
-        level = logging.DEBUG if self._client else logging.INFO
-        return Reporter(CLAIMANTS, self._watches.known, sinks, self._subject, config_map, ignored_level=level)
+        folder = str(self._options.manifests or "")
+        return Reporter(CLAIMANTS, self._watches.known, sinks, self._subject, config_map, folder=folder)
 
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None

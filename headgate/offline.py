@@ -71,6 +71,7 @@ class FolderReport(msgspec.Struct, frozen=True):
     problems: tuple[tuple[str, Problem], ...]
     ignored: Mapping[ObjectRef, str]
     where: Mapping[ObjectRef, str]
+    assumed: Mapping[ObjectRef, str] = {}
 
     @property
     def refused(self) -> bool:
@@ -78,10 +79,12 @@ class FolderReport(msgspec.Struct, frozen=True):
         return any(problem.refuses for _, problem in self.problems)
 
     def rows(self) -> list[Row]:
-        """Return every Problem, then the objects of other controllers."""
+        """Return every Problem, then the objects of other controllers, and those that name none."""
         rows = [_row(file, problem) for file, problem in self.problems]
         for ref, reason in sorted(self.ignored.items()):
             rows.append(Row(self.where.get(ref, ""), str(ref), "", "", f"is ignored: {reason}", "", "note"))
+        for ref, reason in sorted(self.assumed.items()):
+            rows.append(Row(self.where.get(ref, ""), str(ref), "", "", reason, "", "note"))
         return rows
 
     def lines(self) -> Iterator[str]:
@@ -132,7 +135,8 @@ def generate_manifests(
     where = {item.ref: manifests.where(item.ref) for item in objects}
     problems = [(_file(manifests, problem), problem) for problem in manifests.problems()]
     problems += [(where.get(problem.origin, ""), problem) for problem in wrong]
-    return FolderReport(generation.files, tuple(problems), generation.update.ignored, where)
+    update = generation.update
+    return FolderReport(generation.files, tuple(problems), update.ignored, where, update.assumed)
 
 
 def examine(

@@ -34,6 +34,8 @@ def check(options: Options, manifests: Manifests) -> Report:
     notes = [_note(manifests, ref, reason, "by-name") for ref, reason in config_maps.items()]
     ignored = generation.update.ignored
     notes += [_note(manifests, ref, f"is ignored: {reason}", "ignored") for ref, reason in sorted(ignored.items())]
+    assumed = generation.update.assumed
+    notes += [_note(manifests, ref, reason, "without-class") for ref, reason in sorted(assumed.items())]
     notes += [Row("", "", "", "", str(each), "", NOTE, rule=f"Service/{each.rule}") for each in omissions]
     known = {item.ref for item in objects} | manifests.refused
     rows.sort(key=lambda row: (row.file, row.line, row.column))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -19,27 +19,80 @@ class ClassRule(msgspec.Struct, frozen=True):
     Attributes:
         name: ``-ingress-class``.
         foreign: the IngressClass of that name belongs to another controller, which then serves its objects.
-        classless: objects without a class are served; only where no API server writes the default class into them.
+        files: the IngressClasses that are in the files, if files are served; ``None`` for a cluster.
     """
 
     name: str = "nginx"
     foreign: str = ""
-    classless: bool = False
+    files: FileClasses | None = None
 
     def ignores(self, asked: str) -> str:
         """Return why an object of the class *asked* (``""``: of none) is not served, or ``""``."""
         if not asked:
-            return "" if self.classless else "it names no ingress class"
+            return self._ignores_classless()
         if asked != self.name:
-            return f"its class is {asked!r}, and -ingress-class is {self.name!r}"
+            return f"its class is {asked!r}, and -ingress-class is {self.name!r}{self._advice(asked)}"
+        return self._taken()
+
+    def assumes(self, asked: str) -> str:
+        """Return what a cluster needs to serve an object of the class *asked* that is served here, or ``""``."""
+        if asked or self.files is None or self.files.default == self.name:
+            return ""
+        return (
+            f"names no ingress class, and is treated as one of {self.name!r} because these files have no other"
+            " IngressClass; in a cluster it is served only if that is the default class: write"
+            f" spec.ingressClassName: {self.name}"
+        )
+
+    def _ignores_classless(self) -> str:
+        """In a cluster the API server has written the default class into the object; in files the rule is applied here.
+
+        Without a default class nobody serves such an object in a cluster. In files that have one class only, or none,
+        there is no doubt about what the author expects.
+        """
+        none = "it names no ingress class"
+        if self.files is None:
+            return none
+        if self.foreign or self.files.default == self.name:
+            return self._taken()
+        if other := self.files.default or next(iter(sorted(self.files.controllers.keys() - {self.name})), ""):
+            which = "default class" if self.files.default else "IngressClass"
+            advice = f"write spec.ingressClassName: {self.name} if Headgate is to serve it"
+            return f"{none}, and these files have the {which} {other!r}; {advice}"
+        return ""
+
+    def _taken(self) -> str:
         if self.foreign:
             return f"the IngressClass {self.name!r} belongs to the controller {self.foreign!r}"
         return ""
 
+    def _advice(self, asked: str) -> str:
+        if self.files is None:
+            return ""
+        controller = self.files.controllers.get(asked, CONTROLLER)
+        if controller != CONTROLLER:
+            return f"; the IngressClass {asked!r} belongs to the controller {controller!r}"
+        return f"; if Headgate is to serve it, use -ingress-class={asked}"
+
+
+class FileClasses(msgspec.Struct, frozen=True):
+    """The IngressClasses in files.
+
+    Attributes:
+        controllers: the controller of each, by name.
+        default: the default class, ``""`` if there is none; the one that is served if there are several.
+    """
+
+    controllers: Mapping[str, str] = {}
+    default: str = ""
+
 
 def class_rule(name: str, classes: Iterable[IngressClass], *, standalone: bool) -> ClassRule:
     """Derive the rule from the IngressClasses that exist; one that is missing is taken to be served here."""
-    own = next((found for found in classes if found.metadata.name == name), None)
-    controller = (own and own.spec and own.spec.controller) or CONTROLLER
-    default = own is not None and own.annotations.get(DEFAULT) == "true"
-    return ClassRule(name, "" if controller == CONTROLLER else controller, classless=standalone and default)
+    found = {item.metadata.name: item for item in classes}
+    controllers = {key: (item.spec and item.spec.controller) or CONTROLLER for key, item in found.items()}
+    controller = controllers.get(name, CONTROLLER)
+    defaults = sorted(key for key, item in found.items() if item.annotations.get(DEFAULT) == "true")
+    default = name if name in defaults else next(iter(defaults), "")
+    files = FileClasses(controllers, default) if standalone else None
+    return ClassRule(name, "" if controller == CONTROLLER else controller, files)

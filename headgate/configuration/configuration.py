@@ -50,6 +50,7 @@ class _Batch(msgspec.Struct):
     seen: set[ObjectRef] = msgspec.field(default_factory=set)
     gone: set[ObjectRef] = msgspec.field(default_factory=set)
     ignored: dict[ObjectRef, str] = msgspec.field(default_factory=dict)
+    assumed: dict[ObjectRef, str] = msgspec.field(default_factory=dict)
     holders: dict[Slot, Holder | None] = msgspec.field(default_factory=dict)
     parents: set[Slot] = msgspec.field(default_factory=set)
 
@@ -103,18 +104,22 @@ class Configuration:
         changes = list(self._rebuild(concerned | batch.gone))
         changes.sort(key=lambda change: (change.operation is Operation.ADD_OR_UPDATE, change.resource.ref))
         standings = {ref: self._standing(ref) for ref in concerned - batch.gone}
-        return Update(tuple(changes), standings, batch.ignored, frozenset(batch.gone))
+        return Update(tuple(changes), standings, batch.ignored, frozenset(batch.gone), batch.assumed)
 
     # --- claims ---------------------------------------------------------------------------------------
 
     def _take(self, item: TopLevel, batch: _Batch) -> None:
         """Take the newest version of one object."""
         kind, ref = self._kinds[type(item)], item.ref
-        if reason := self._classes.ignores(kind.class_of(item)):
+        asked = kind.class_of(item)
+        if reason := self._classes.ignores(asked):
             batch.ignored[ref] = reason
             if self._forget(ref, batch):
                 batch.gone.add(ref)
-        elif self._accept(ref, item, kind, batch):
+            return
+        if assumption := self._classes.assumes(asked):
+            batch.assumed[ref] = assumption
+        if self._accept(ref, item, kind, batch):
             batch.seen.add(ref)
 
     def _take_undecodable(self, broken: Undecodable[Any], batch: _Batch) -> None:

@@ -65,9 +65,11 @@ class Update(msgspec.Struct, frozen=True):
         standings: of every object that changed, or whose standing the batch may have changed.
         ignored: objects of other controllers, and why they are not served here.
         gone: objects that were known and are no longer there, or belong to another controller now.
+        assumed: objects that are served although they name no class, and what a cluster needs to serve them.
     """
 
     changes: tuple[ResourceChange, ...] = ()
     standings: Mapping[ObjectRef, Standing] = {}
     ignored: Mapping[ObjectRef, str] = {}
     gone: frozenset[ObjectRef] = frozenset()
+    assumed: Mapping[ObjectRef, str] = {}

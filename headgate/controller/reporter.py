@@ -12,6 +12,7 @@ from headgate.api import ConfigMap, Secret
 from headgate.api.base import TopLevel
 from headgate.configuration import Standing
 from headgate.controller.kinds import ClaimantKind
+from headgate.controller.none_served import none_served
 from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
@@ -90,7 +91,7 @@ class Reporter:
         pod: Subject,
         config_map: ObjectRef | None = None,
         *,
-        ignored_level: int = logging.DEBUG,
+        folder: str = "",
     ) -> None:
         """Speak through *sinks*.
 
@@ -100,7 +101,8 @@ class Reporter:
             sinks: where it speaks.
             pod: Headgate's own Pod.
             config_map: the ConfigMap of ``-nginx-configmaps``.
-            ignored_level: log level of objects of other controllers, which are no news in a cluster.
+            folder: where the objects come from if not from a cluster. Objects of other controllers are logged then, and
+                that no Ingress is served; in a cluster both are usual.
         """
         self.pod = pod
         """What Events about the Secrets of flags are attached to."""
@@ -108,7 +110,9 @@ class Reporter:
         self._find = find
         self._sinks = sinks
         self._config_map = config_map
-        self._ignored_level = ignored_level
+        self._folder = folder
+        self._ignored: dict[ObjectRef, str] = {}
+        self._none_served = ""
         self._last: dict[ObjectRef, Verdict] = {}
         self._last_of_config_map: tuple[Verdict, ...] = ()
         self._standings: dict[ObjectRef, Standing] = {}
@@ -144,6 +148,8 @@ class Reporter:
         for secret, problems in generation.special.items():
             self._tell_special(secret, problems)
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
+        if self._folder and result.ok:
+            self._tell_none_served()
 
     def verdicts(self) -> Mapping[ObjectRef, Verdict]:
         """Return the last verdict of each object."""
@@ -179,8 +185,28 @@ class Reporter:
         return concerned
 
     def _log_ignored(self, generation: Generation) -> None:
-        for ref, reason in sorted(generation.update.ignored.items()):
-            log.log(self._ignored_level, "ignored", extra={"fields": {"object": str(ref), "reason": reason}})
+        level, update = logging.INFO if self._folder else logging.DEBUG, generation.update
+        for ref, reason in sorted(update.ignored.items()):
+            log.log(level, "ignored", extra={"fields": {"object": str(ref), "reason": reason}})
+        for ref, reason in sorted(update.assumed.items()):
+            log.log(level, "without class", extra={"fields": {"object": str(ref), "reason": reason}})
+        if self._folder:
+            self._ignored.update(update.ignored)
+
+    def _tell_none_served(self) -> None:
+        """Log that no Ingress is served, and why, once until some is served or the reason is another one."""
+        census = self.census()
+        kinds = self._kinds
+        self._ignored = {
+            ref: reason
+            for ref, reason in self._ignored.items()
+            if ref not in self._last and self._find(kinds[ref.group, ref.kind].model, ref)
+        }
+        reason = "" if census.served else none_served(self._folder, census.refused, self._ignored.values())
+        if reason and reason != self._none_served:
+            fields = {"reason": reason, "effect": "requests are answered with 404"}
+            log.warning("no Ingress is served", extra={"fields": fields})
+        self._none_served = reason
 
     def _tell(self, ref: ObjectRef, generation: Generation, result: ApplyResult, *, again: bool) -> None:
         """Judge one object; say it if it differs from the last time, or if its owner just wrote it."""

@@ -1,0 +1,44 @@
+"""Which Ingresses of a folder are served, by their class, and what is logged if there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import ManifestFolder, ingress, ingress_class
+from tests.waiting import wait_until
+
+NONE = "no Ingress is served"
+
+
+def none_served(headgate: HeadgateProcess) -> list[str]:
+    return [str(record["reason"]) for record in headgate.log_records(NONE)]
+
+
+def without_class(name: str, host: str) -> dict[str, Any]:
+    item = ingress(name, host)
+    del item["spec"]["ingressClassName"]
+    return item
+
+
+def test_a_folder_of_which_no_ingress_is_served_is_logged_with_the_reason(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    headgate = serve_manifests()
+    assert none_served(headgate) == [f"there is no Ingress in {manifests.path}"]
+    manifests.put(ingress("a", "a.test", class_name="public"), ingress("b", "b.test", class_name="public"))
+    wait_until(lambda: none_served(headgate)[1:])
+    assert none_served(headgate)[1].startswith("2 Ingresses are ignored: its class is 'public'")
+    assert "-ingress-class=public" in none_served(headgate)[1]
+
+    manifests.put(without_class("c", "c.test"))
+    wait_until(lambda: headgate.get("c.test").status == 200)
+    assert headgate.get("a.test").status == 404
+    assert wait_until(lambda: headgate.log_records("without class"))[0]["object"] == "Ingress default/c"
+
+    manifests.put(ingress_class("public", "example.com/another"))
+    wait_until(lambda: headgate.get("c.test").status == 404)
+    wait_until(lambda: none_served(headgate)[2:])
+    assert "these files have the IngressClass 'public'" in none_served(headgate)[2]
+    assert "belongs to the controller 'example.com/another'" in none_served(headgate)[2]
+    assert len(none_served(headgate)) == 3
