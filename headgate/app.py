@@ -27,7 +27,7 @@ from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
 from headgate.controller.status import Identity, RunningStatus
 from headgate.ir.layout import CONTROL_SOCKET
-from headgate.k8s import Client, Folder, LeaseTiming, Resources, Source, WorkQueue, load
+from headgate.k8s import Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.latency import LatencyReceiver
@@ -60,13 +60,28 @@ class App:
     """Everything that one ``headgate run`` consists of."""
 
     def __init__(
-        self, options: Options, binary: Binary, source: Client | Folder, *, lease: LeaseTiming | None = None
+        self,
+        options: Options,
+        binary: Binary,
+        source: Client | Folder | Fixed,
+        *,
+        lease: LeaseTiming | None = None,
+        on_ready: Callable[[], object] = lambda: None,
     ) -> None:
-        """Build, but start nothing; *source* is the cluster or the folder, *lease* another pace of leadership."""
+        """Build, but start nothing.
+
+        Args:
+            options: the flags.
+            binary: the nginx.
+            source: the cluster, the folder, or objects in memory.
+            lease: another pace of leadership.
+            on_ready: called once, when nginx serves the first configuration.
+        """
         self._options = options
         self._binary = binary
         self._started = datetime.now(UTC)
         self._source = source
+        self._on_ready = on_ready
         self._client = source if isinstance(source, Client) else None
         self._layout = layout(options)
         self._queue = WorkQueue()
@@ -141,7 +156,7 @@ class App:
 
     async def _run(self, controller: Controller) -> None:
         async with asyncio.TaskGroup() as tasks:
-            if isinstance(self._source, Folder):
+            if not isinstance(self._source, Client):
                 tasks.create_task(self._source.run())
             tasks.create_task(self._watches.run())
             if self._own_pod:
@@ -151,6 +166,7 @@ class App:
                 tasks.create_task(self._leadership.run())
             tasks.create_task(self._manager.run())
             tasks.create_task(self._control(controller))
+            tasks.create_task(self._announce(controller))
             tasks.create_task(self._watch_expiry())
             if self._options.enable_prometheus_metrics:
                 tasks.create_task(self._listener_secrets.run())
@@ -161,6 +177,10 @@ class App:
         self._queue.add(WHOLE)
         await controller.run()
 
+    async def _announce(self, controller: Controller) -> None:
+        await controller.ready.wait()
+        self._on_ready()
+
     async def _watch_expiry(self) -> None:
         """Have a batch now and then though nothing changes, so that certificates near their end are seen."""
         while True:
@@ -170,7 +190,7 @@ class App:
     # --- parts ----------------------------------------------------------------------------------------
 
     def _sources(self, model: type[M], selection: Selection) -> Source[M]:
-        if isinstance(self._source, Folder):
+        if not isinstance(self._source, Client):
             return self._source.source(model)
         return Resources(
             self._source, model, selection.namespace, field_selector=selection.fields, label_selector=selection.labels
@@ -259,12 +279,15 @@ class App:
 
 
 @contextlib.asynccontextmanager
-async def _opened(options: Options) -> AsyncIterator[Client | Folder]:
-    """Open the cluster or the folder.
+async def _opened(options: Options, objects: Fixed | None) -> AsyncIterator[Client | Folder | Fixed]:
+    """Open the cluster or the folder, unless there are *objects*.
 
     Raises:
         ConfigError: there is none.
     """
+    if objects is not None:
+        yield objects
+        return
     if options.manifests is not None:
         yield Folder(options.manifests, on_problems=tell_problems)
         return
@@ -279,8 +302,13 @@ def tell_problems(problems: tuple[Problem, ...]) -> None:
         log.warning("manifest", extra={"fields": {"file": problem.origin.key, "problem": str(problem)}})
 
 
-async def serve(options: Options) -> None:
+async def serve(options: Options, objects: Fixed | None = None, on_ready: Callable[[], object] = lambda: None) -> None:
     """Run until a signal ends it in order, see ``_handle_signals``.
+
+    Args:
+        options: the flags.
+        objects: what is served instead of the folder or the cluster that the flags name.
+        on_ready: called once, when nginx serves the first configuration.
 
     Raises:
         ConfigError, LayoutError, ServeError and their kin: what the operator must mend before it can start.
@@ -292,10 +320,10 @@ async def serve(options: Options) -> None:
     place = layout(options)
     with locked(place):
         prepare(place)
-        async with _opened(options) as source:
+        async with _opened(options, objects) as source:
             if isinstance(source, Client):
                 _announce(options, source)
-            app = App(options, binary, source)
+            app = App(options, binary, source, on_ready=on_ready)
             _handle_signals(app)
             fields = {"version": __version__, "nginx": binary.path, "configuration": place.conf}
             log.info("starting", extra={"fields": fields})

@@ -18,6 +18,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
   headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
+  headgate proxy HOST=URL...           serve backends on this machine, without manifests
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
   headgate sockets                     list the sockets of container runtimes, their processes and answers
   headgate report [-m DIR] [-o FILE]   write what a bug report needs, without the data of Secrets, to an archive
@@ -82,6 +83,12 @@ def _status(argv: Sequence[str], environ: Environ) -> int:
     return main(argv, environ)
 
 
+def _proxy(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.proxy import main
+
+    return main(argv, environ)
+
+
 def _uds(argv: Sequence[str], _: Environ) -> int:
     from headgate.uds.commands import main
 
@@ -133,6 +140,7 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "status": _status,
         "routes": _status,
         "explain": _explain,
+        "proxy": _proxy,
         "uds": _uds,
         "sockets": _sockets,
         "report": _report,

@@ -147,6 +147,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         pod_name: from ``POD_NAME``: the candidate for leadership and the Pod that events are about; empty outside
             a cluster.
         warnings: about flags that were accepted but have no effect.
+        address: the IP addresses that nginx listens on; empty means all. Only ``headgate proxy`` has the flag.
     """
 
     declined: ClassVar[Mapping[str, str]]
@@ -155,6 +156,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pod_namespace: str = "default"
     pod_name: str = ""
     warnings: tuple[Problem, ...] = ()
+    address: tuple[str, ...] = ()
 
     manifests: Annotated[
         OptionalPath,

@@ -79,6 +79,8 @@ class Controller:
         """The latest result of the Pipeline, for all readers."""
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
+        self.ready = asyncio.Event()
+        """Set once nginx serves the first configuration."""
         self.progress = Progress()
         """What was done so far."""
         self.busy_since: float | None = None
@@ -180,6 +182,8 @@ class Controller:
         """Decide about readiness, and about another try of what failed."""
         if result.ok and self.unready and not result.undecided:
             self.unready = self._doubt()
+            if not self.unready:
+                self.ready.set()
         if result.outcome is Outcome.FAILED or result.passing or not self._started:
             self._serving = None
             self._queue.retry(WHOLE)

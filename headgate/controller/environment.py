@@ -28,6 +28,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         http_port=options.default_http_listener_port,
         https_port=options.default_https_listener_port,
         ipv6=ipv6 and not options.disable_ipv6,
+        addresses=tuple(_spelled(item) for item in options.address if ":" not in item or ipv6),
         health_uri=options.health_status_uri if options.health_status else None,
         user=user,
         status=_status(options, ipv6=ipv6 and not options.disable_ipv6),
@@ -57,6 +58,10 @@ def template_overrides(options: Options) -> Mapping[str, str]:
     """
     paths = {MAIN: options.main_template_path, HTTP: options.ingress_template_path}
     return {name: path.read_text() for name, path in paths.items() if path}
+
+
+def _spelled(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _status(options: Options, *, ipv6: bool) -> StatusServer | None:

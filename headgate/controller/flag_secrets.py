@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from headgate.api import Secret
-from headgate.k8s import Client, ConfigError, Folder, K8sError, NotFound
+from headgate.k8s import Client, ConfigError, Fixed, Folder, K8sError, NotFound
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef, Problem
 from headgate.reporting.http import BadCertificateError, Login, renew, tls_context
@@ -32,7 +32,7 @@ class ListenerSecrets:
 
     def __init__(
         self,
-        source: Client | Folder,
+        source: Client | Folder | Fixed,
         options: Options,
         pod: Callable[[], Subject],
         record: Callable[[Verdict], None],
@@ -42,7 +42,7 @@ class ListenerSecrets:
         """Prepare; nothing is read before ``read``.
 
         Args:
-            source: the cluster, or the folder.
+            source: the cluster, the folder, or the objects in memory.
             options: which flags are given.
             pod: our own Pod, on which changes of the Secrets are reported.
             record: tells.
@@ -68,7 +68,7 @@ class ListenerSecrets:
             ConfigError: a Secret cannot be used; the message names the flag.
             BadCertificateError: certificate and key do not make a TLS server.
         """
-        if isinstance(self._source, Folder) and (self._login_name or self._tls_name):
+        if not isinstance(self._source, Client) and (self._login_name or self._tls_name):
             self._source.load()
         if self._login_name:
             self.login = _login(await self._read(self._login_name, LOGIN_FLAG), LOGIN_FLAG)
@@ -126,7 +126,7 @@ class ListenerSecrets:
         return True
 
     async def _read(self, named: NamespacedName, flag: str) -> Secret:
-        if isinstance(self._source, Folder):
+        if not isinstance(self._source, Client):
             found = self._source.find(_ref(named))
             if isinstance(found, Secret):
                 return found

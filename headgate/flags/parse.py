@@ -212,12 +212,14 @@ def _arguments(words: Sequence[str], syntax: Syntax) -> tuple[dict[str, Any], li
         if not taken or ("" in taken and not item.value.blank):
             problems.append(syntax.problem(item.value.placeholder, "", "is missing"))
             continue
-        try:
-            values = tuple(map(item.value.parse, taken))
-        except ValueError as error:
-            problems.append(syntax.problem(item.value.placeholder, taken[-1], str(error)))
-            continue
-        found[item.field] = values if item.value.each else values[0]
+        values = []
+        for word in taken:
+            try:
+                values.append(item.value.parse(word))
+            except ValueError as error:
+                problems.append(syntax.problem(item.value.placeholder, word, str(error)))
+        if len(values) == len(taken):
+            found[item.field] = tuple(values) if item.value.each else values[0]
     problems += [syntax.problem("", word, f"is an argument too many for {syntax.command}") for word in rest]
     return found, problems
 

@@ -17,6 +17,7 @@ from headgate.k8s.errors import (
 )
 from headgate.k8s.failure_log import FailureLog
 from headgate.k8s.files import Folder, FolderSource
+from headgate.k8s.fixed import Fixed, FixedSource
 from headgate.k8s.informer import Change, ChangeType, Informer, Listing, Source
 from headgate.k8s.leases import LeaderElector, LeaseTiming
 from headgate.k8s.objects import FILE
@@ -38,6 +39,8 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "FailureLog",
+    "Fixed",
+    "FixedSource",
     "Folder",
     "FolderSource",
     "Forbidden",

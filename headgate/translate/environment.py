@@ -23,6 +23,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         gates: flags that settings ask for.
         http_port: where plain HTTP is served; ``https_port`` likewise.
         ipv6: whether listeners exist for IPv6 too.
+        addresses: where listeners exist, an IPv6 address in brackets; empty means on all addresses.
         default_certificate: file of the default server's certificate (``secrets/default``), if there is one.
         health_uri: path that the default server answers with 200, if wanted.
         user: the workers' user, where nginx's master is root.
@@ -43,6 +44,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int = 80
     https_port: int = 443
     ipv6: bool = True
+    addresses: tuple[str, ...] = ()
     default_certificate: str | None = None
     health_uri: str | None = None
     user: str | None = None

@@ -14,7 +14,7 @@ from headgate.translate.environment import Environment
 def listens(
     env: Environment, http: tuple[int, ...], https: tuple[int, ...], *, default: bool = False
 ) -> tuple[Words, ...]:
-    """Return the arguments of every ``listen``: each port for IPv4 and, where wanted, for IPv6."""
+    """Return the arguments of every ``listen``: each port for IPv4 and, where wanted, for IPv6, or for each address."""
     return (*_lines(env, http, default=default, tls=False), *_lines(env, https, default=default, tls=True))
 
 
@@ -27,19 +27,23 @@ def _lines(env: Environment, ports: tuple[int, ...], *, default: bool, tls: bool
     if env.params.client.proxy_protocol:
         flags.append("proxy_protocol")
     for port in ports:
+        for address in env.addresses:
+            yield Words((f"{address}:{port}", *flags))
+        if env.addresses:
+            continue
         yield Words((str(port), *flags))
         if env.ipv6:
             yield Words((f"[::]:{port}", *flags))
 
 
 def listeners(server: Server) -> frozenset[Listener]:
-    """Return where *server* listens; IPv4 and IPv6 always go together."""
+    """Return where *server* listens; the addresses of a port always go together."""
     return _listeners(server.listens)
 
 
 @lru_cache(maxsize=1024)
 def _listeners(lines: tuple[Words, ...]) -> frozenset[Listener]:
-    return frozenset(Listener(int(port), tls="ssl" in flags) for port, *flags in lines if port.isdigit())
+    return frozenset(Listener(int(address.rpartition(":")[2]), tls="ssl" in flags) for address, *flags in lines)
 
 
 def http2(env: Environment) -> bool:
