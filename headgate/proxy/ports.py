@@ -4,46 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import os
 import socket
-import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-PATIENCE_S, PAUSE_S = 5.0, 0.05
+LOCK: Final = b"\0headgate-proxy-ports"
+PATIENCE_S: Final = 5.0
+PAUSE_S: Final = 0.05
 TRIED: Final = 100
 """Ports that are tried one after the other, from the preferred one on."""
 
 
 @contextlib.contextmanager
 def turn() -> Iterator[None]:
-    """Keep other proxies of this user from choosing ports until nginx has opened those that are chosen here.
+    """Keep other proxies of this machine from choosing ports until nginx has opened those that are chosen here.
 
-    A lock that cannot be had is done without: then two proxies that start at the same moment may choose one port.
+    The lock is an abstract Unix socket (unix(7)): it belongs to a network namespace, as ports do, and the kernel
+    releases it. Where there are none, or if another proxy holds it for longer than ``PATIENCE_S`` because its nginx
+    fails, it is done without; then two proxies may choose one port.
     """
-    name = f"{tempfile.gettempdir()}/headgate-proxy-{os.geteuid()}.lock"
-    try:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
+        end = time.monotonic() + PATIENCE_S
+        while not _bound(lock) and time.monotonic() < end:
+            time.sleep(PAUSE_S)
         yield
-        return
-    try:
-        _lock(descriptor)
-        yield
-    finally:
-        os.close(descriptor)
 
 
-def _lock(descriptor: int) -> None:
-    """Lock the file, but do not wait for longer than ``PATIENCE_S``: the other proxy may have an nginx that fails."""
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(PAUSE_S)
+def _bound(lock: socket.socket) -> bool:
+    """Try to bind *lock*; return whether trying again is of no use."""
+    try:
+        lock.bind(LOCK)
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
 
 
 def free_port(preferred: int, addresses: Sequence[str], taken: Collection[int] = ()) -> int:
