@@ -27,8 +27,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 RESERVED: Final = ("localhost", "test")
 """The domains of the authority that is kept."""
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
-HOSTLESS: Final = ("localhost", "127.0.0.1", "::1")
-"""What the certificate names where every host is served."""
+HOSTLESS: Final = ("localhost",)
+"""What the certificate names where every host is served.
+
+It names no addresses, since some clients (gRPC) refuse those of an authority with constraints on addresses.
+"""
 AUTHORITY_DAYS: Final = 365
 RENEWED_DAYS: Final = 60
 """An authority with fewer days left is replaced."""
@@ -61,18 +64,20 @@ class Authority(msgspec.Struct, frozen=True):
     kept: bool
 
     @classmethod
-    def new(cls, names: Sequence[x509.GeneralName], path: Path, now: dt.datetime, *, kept: bool) -> Self:
-        """Make one that may name *names*, domains with what is below them and networks; nothing is written."""
+    def new(cls, domains: Sequence[str], path: Path, now: dt.datetime, *, kept: bool) -> Self:
+        """Make one that may name *domains*, what is below them, and loopback addresses; nothing is written."""
         key = ec.generate_private_key(ec.SECP256R1())
         serial = x509.random_serial_number()
         name = _name(f"Headgate proxy CA {serial:x}"[:40])
+        permitted: list[x509.GeneralName] = [x509.DNSName(domain) for domain in domains]
+        permitted += [x509.IPAddress(ipaddress.ip_network(network)) for network in LOOPBACK]
         end = now + dt.timedelta(days=AUTHORITY_DAYS)
         certificate = (
             _builder(name, name, key.public_key(), serial, (now, end))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs_certificates=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.NameConstraints(names, None), critical=True)
+            .add_extension(x509.NameConstraints(permitted, None), critical=True)
             .sign(key, hashes.SHA256())
         )
         return cls(certificate, key, path, kept)
@@ -83,9 +88,9 @@ class Authority(msgspec.Struct, frozen=True):
         return self.certificate.public_bytes(Encoding.PEM)
 
     def issue(self, hosts: Sequence[str], now: dt.datetime) -> Pair:
-        """Return a certificate for *hosts*: names, which may have a wildcard, and IP addresses."""
+        """Return a certificate for *hosts*, which may have a wildcard."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [_general_name(host) for host in hosts]
+        names = [x509.DNSName(host) for host in hosts]
         span = now, min(now + dt.timedelta(days=CERTIFICATE_DAYS), self.certificate.not_valid_after_utc)
         certificate = (
             _builder(_name("Headgate proxy"), self.certificate.subject, key.public_key(), None, span)
@@ -93,12 +98,7 @@ class Authority(msgspec.Struct, frozen=True):
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(
-                    self.key.public_key()
-                ),  # clients find the issuer by it
-                critical=False,
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         return Pair(certificate.public_bytes(Encoding.PEM), _pem(key), self.pem)
@@ -116,7 +116,7 @@ def authority(hosts: Sequence[str], kept: Path, scratch: Path, now: dt.datetime)
     The certificate of a new one is written to *scratch*, its key is not.
 
     Args:
-        hosts: names, which may have a wildcard, and addresses of this machine.
+        hosts: names, which may have a wildcard.
         kept: where the lasting one is, or will be.
         scratch: a directory of this run.
         now: the time.
@@ -124,10 +124,10 @@ def authority(hosts: Sequence[str], kept: Path, scratch: Path, now: dt.datetime)
     Raises:
         OSError: a file cannot be read or written.
     """
-    names = [_permitted(host) for host in dict.fromkeys(host.removeprefix("*.") for host in hosts)]
-    if all(map(_is_reserved, names)):
+    domains = tuple(dict.fromkeys(host.removeprefix("*.") for host in hosts))
+    if all(map(_is_reserved, domains)):
         return _kept(kept, now)
-    made = Authority.new(names, scratch / CERTIFICATE, now, kept=False)
+    made = Authority.new(domains, scratch / CERTIFICATE, now, kept=False)
     made.path.write_bytes(made.pem)
     return made
 
@@ -137,8 +137,7 @@ def _kept(directory: Path, now: dt.datetime) -> Authority:
     with _alone(directory / LOCK):
         if found := _read(directory, now):
             return found
-        names = [_permitted(name) for name in (*RESERVED, *LOOPBACK)]
-        made = Authority.new(names, directory / CERTIFICATE, now, kept=True)
+        made = Authority.new(RESERVED, directory / CERTIFICATE, now, kept=True)
         _write(directory / KEY, _pem(made.key), OWNER_ONLY)
         _write(made.path, made.pem, 0o644)
         return made
@@ -218,25 +217,8 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _permitted(text: str) -> x509.GeneralName:
-    """Return a domain, or the network of an address, as a constraint has it."""
-    try:
-        return x509.IPAddress(ipaddress.ip_network(text))
-    except ValueError:
-        return x509.DNSName(text)
-
-
-def _is_reserved(name: x509.GeneralName) -> bool:
-    if isinstance(name, x509.IPAddress):
-        return True  # only those of this machine are asked for
-    return any(name.value == domain or name.value.endswith(f".{domain}") for domain in RESERVED)
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
+def _is_reserved(domain: str) -> bool:
+    return any(domain == name or domain.endswith(f".{name}") for name in RESERVED)
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 from showcase.ports import free_port, free_ports
 
@@ -161,10 +163,39 @@ def test_hosts_and_paths_are_served_beside_another_proxy_and_ctrl_c_leaves_nothi
             second.stop()
 
 
-def test_tls_is_verified_by_the_authority_that_is_printed(tea: int) -> None:
+@pytest.fixture
+def calls() -> Iterator[int]:
+    """The port of a gRPC server that answers every call."""
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+            return grpc.unary_unary_rpc_method_handler(lambda request, _: b"got " + request)
+
+    port = free_port()
+    server = grpc.server(ThreadPoolExecutor(2), handlers=(Handler(),))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    yield port
+    server.stop(None)
+
+
+def call(port: int, host: str, ca: Path) -> bytes:
+    options = [("grpc.ssl_target_name_override", host), ("grpc.default_authority", host)]
+    credentials = grpc.ssl_channel_credentials(ca.read_bytes())
+    with grpc.secure_channel(f"127.0.0.1:{port}", credentials, options=options) as channel:
+        return channel.unary_unary("/any.Service/Method")(b"hello", timeout=DEADLINE_S)
+
+
+def test_tls_is_verified_by_the_authority_that_is_printed(tea: int, calls: int) -> None:
     with short_directory() as directory:
         silent = free_port()
-        proxy = Proxy(directory, "--tls", f"app.localhost={tea}", f"off.localhost={silent}")
+        proxy = Proxy(
+            directory,
+            "--tls",
+            f"app.localhost={tea}",
+            f"off.localhost={silent}",
+            f"g.localhost=grpc://127.0.0.1:{calls}",
+        )
         try:
             proxy.wait_ready()
             https = proxy.https
@@ -174,6 +205,7 @@ def test_tls_is_verified_by_the_authority_that_is_printed(tea: int) -> None:
             trust = ssl.create_default_context(cafile=str(ca))
             assert "Server name: tea" in ask(https, "app.localhost", "/", tls=trust).body
             assert ask(https, "off.localhost", "/", tls=trust).status == 502
+            assert call(https, "g.localhost", ca) == b"got hello"
             redirect = ask(proxy.http, "app.localhost", "/x")
             assert (redirect.status, redirect.headers["Location"]) == (301, f"https://app.localhost:{https}/x")
         finally:

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from headgate.proxy import Authority, authority, data_directory
 
@@ -46,17 +47,19 @@ def scratch(tmp_path: Path) -> Path:
 
 def test_the_authority_of_test_names_is_kept_and_can_name_nothing_else(tmp_path: Path, scratch: Path) -> None:
     kept = tmp_path / "data" / "headgate"
-    first = authority(["app.localhost", "*.app.test", "localhost", "127.0.0.1"], kept, scratch, NOW)
+    first = authority(["app.localhost", "*.app.test", "localhost"], kept, scratch, NOW)
     again = authority(["other.test"], kept, scratch, NOW)
     assert first.kept
     assert first.certificate == again.certificate
     assert stat.S_IMODE((kept / "ca-key.pem").stat().st_mode) == 0o600
     assert verified(first, "app.localhost")
     assert verified(first, "*.app.test", "www.app.test")
-    assert verified(first, "127.0.0.1")
     assert not verified(first, "example.com")
-    assert not verified(first, "192.0.2.1")
     assert not list(scratch.iterdir())
+    limits = first.certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    assert limits.critical
+    networks = [str(name.value) for name in limits.value.permitted_subtrees or () if isinstance(name, x509.IPAddress)]
+    assert networks == ["127.0.0.0/8", "::1/128"]
 
 
 def test_the_key_for_other_hosts_is_never_written_and_can_name_only_them(tmp_path: Path, scratch: Path) -> None:
