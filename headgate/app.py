@@ -252,10 +252,10 @@ class App:
         return self._controller.unready if self._controller else STARTING
 
     def _status(self, controller: Controller) -> RunningStatus:
-        source, binary, leadership = self._source, self._binary, self._leadership
+        binary, leadership = self._binary, self._leadership
         identity = Identity(
             version=version(),
-            source=f"the folder {source.path}" if isinstance(source, Folder) else f"the cluster {source.config.server}",
+            source=_described(self._source),
             nginx=f"{'.'.join(map(str, binary.capabilities.version))} ({binary.path})",
             started=self._started,
         )
@@ -276,6 +276,13 @@ class App:
             app = metrics_app(self._metrics, lambda: secrets.login)
             port, flag = options.prometheus_metrics_listen_port, "-prometheus-metrics-listen-port"
             await stack.enter_async_context(serving(app, HttpPort(port, flag, tls=secrets.tls)))
+
+
+def _described(source: Client | Folder | Fixed) -> str:
+    """Return where the objects come from, in words."""
+    if isinstance(source, Folder):
+        return f"the folder {source.path}"
+    return "the command line" if isinstance(source, Fixed) else f"the cluster {source.config.server}"
 
 
 @contextlib.asynccontextmanager

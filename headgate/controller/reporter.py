@@ -111,7 +111,6 @@ class Reporter:
         self._sinks = sinks
         self._config_map = config_map
         self._folder = folder
-        self._ignored: dict[ObjectRef, str] = {}
         self._none_served = ""
         self._last: dict[ObjectRef, Verdict] = {}
         self._last_of_config_map: tuple[Verdict, ...] = ()
@@ -190,19 +189,13 @@ class Reporter:
             log.log(level, "ignored", extra={"fields": {"object": str(ref), "reason": reason}})
         for ref, reason in sorted(update.assumed.items()):
             log.log(level, "without class", extra={"fields": {"object": str(ref), "reason": reason}})
-        if self._folder:
-            self._ignored.update(update.ignored)
 
     def _tell_none_served(self) -> None:
         """Log that no Ingress is served, and why, once until some is served or the reason is another one."""
-        census = self.census()
-        kinds = self._kinds
-        self._ignored = {
-            ref: reason
-            for ref, reason in self._ignored.items()
-            if ref not in self._last and self._find(kinds[ref.group, ref.kind].model, ref)
-        }
-        reason = "" if census.served else none_served(self._folder, census.refused, self._ignored.values())
+        census, kinds = self.census(), self._kinds
+        present = (ref for ref in self._ignored if self._find(kinds[ref.group, ref.kind].model, ref))
+        ignored = [self._ignored[ref] for ref in present]
+        reason = "" if census.served else none_served(self._folder, census.refused, ignored)
         if reason and reason != self._none_served:
             fields = {"reason": reason, "effect": "requests are answered with 404"}
             log.warning("no Ingress is served", extra={"fields": fields})
