@@ -96,7 +96,7 @@ class App:
         self._leadership = (
             Leadership(options, writable, self._watches, self._metrics, self._events, lease) if writable else None
         )
-        self._gauges = Gauges(self._metrics, self._generation, self._manager, self._queue)
+        self._gauges = Gauges(self._metrics, self._generation, self._manager, self._queue, self._watches)
         latency = options.enable_latency_metrics
         self._latency = LatencyReceiver(self._layout, self._gauges.observe) if latency else None
         self._own_pod = (
@@ -130,7 +130,9 @@ class App:
             self._queue, self._watches, self._pipeline, self._manager, reporter, self._metrics,
             config_safety=self._options.enable_config_safety,
         )  # fmt: skip
-        gather = functools.partial(self._gauges.gather, self._layout, reporter, self._events, self._latency)
+        gather = functools.partial(
+            self._gauges.gather, self._layout, reporter, self._events, self._latency, controller.behind
+        )
         self._metrics.before_scrape(gather)
         async with contextlib.AsyncExitStack() as stack:
             await self._serve(stack, controller)

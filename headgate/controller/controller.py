@@ -85,6 +85,7 @@ class Controller:
         """What was done so far."""
         self.busy_since: float | None = None
         """When the work on the current batch began or last progressed (monotonic seconds), ``None`` without a batch."""
+        self._behind_since: float | None = time.monotonic()
         self._started = False
         self._serving: FileSet | None = None
         self._result = ApplyResult(outcome=Outcome.UNCHANGED, version=0)
@@ -95,6 +96,10 @@ class Controller:
         """Return why the process should be restarted: a batch made no progress for ``STUCK_S``; else empty."""
         busy = time.monotonic() - self.busy_since if self.busy_since else 0.0
         return f"a batch has made no progress for {busy:.0f} s" if busy > STUCK_S else ""
+
+    def behind(self) -> float:
+        """Return for how many seconds nginx has not served the newest configuration, 0 if it does."""
+        return time.monotonic() - self._behind_since if self._behind_since else 0.0
 
     def look_again(self) -> None:
         """Ask the Manager what nginx serves though nothing changed: it was restarted, perhaps without some object."""
@@ -113,6 +118,7 @@ class Controller:
     async def sync(self, batch: Batch) -> None:
         """Take *batch* through the Pipeline, make nginx serve the answer, and report the outcome."""
         began = self.busy_since = time.monotonic()
+        self._behind_since = self._behind_since or began
         for seconds in batch.waited.values():
             self._measures.observe_queue(seconds)
         retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
@@ -180,6 +186,8 @@ class Controller:
 
     def _conclude(self, result: ApplyResult) -> None:
         """Decide about readiness, and about another try of what failed."""
+        if result.ok:
+            self._behind_since = None
         if result.ok and self.unready and not result.undecided:
             self.unready = self._doubt()
             if not self.unready:

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from headgate.controller.reporter import Reporter
+from headgate.controller.traffic import OTHERS, Traffic
 from headgate.ir import Layout
 from headgate.ir.http import Upstream
 from headgate.k8s import WorkQueue
-from headgate.nginx.latency import LatencyReceiver, Sample
+from headgate.nginx.latency import LatencyReceiver, Request
 from headgate.nginx.manager import LocalManager
 from headgate.nginx.stats import status
 from headgate.pipeline import Generation
 from headgate.reporting.events import EventRecorder
-from headgate.reporting.metrics import Metrics, Server
+from headgate.reporting.metrics import Certificate, Metrics, Server
+from headgate.routes import SecretReference
 from headgate.settings import Role
+from headgate.watch import Watches
 
 
 class Gauges:
     """Sets the Metrics that nobody tells on their own."""
 
     def __init__(
-        self, metrics: Metrics, generation: Callable[[], Generation | None], manager: LocalManager, queue: WorkQueue
+        self,
+        metrics: Metrics,
+        generation: Callable[[], Generation | None],
+        manager: LocalManager,
+        queue: WorkQueue,
+        watches: Watches,
     ) -> None:
         """Keep the sources; *generation* returns the latest result of the pipeline."""
         self._metrics = metrics
         self._generation = generation
         self._manager = manager
         self._queue = queue
+        self._watches = watches
+        self._traffic = Traffic()
 
     async def gather(
-        self, layout: Layout, reporter: Reporter, events: EventRecorder, latency: LatencyReceiver | None
+        self,
+        layout: Layout,
+        reporter: Reporter,
+        events: EventRecorder,
+        latency: LatencyReceiver | None,
+        behind: Callable[[], float],
     ) -> None:
         """Set every number; nginx is asked over its status socket in *layout*."""
         metrics, workers = self._metrics, self._manager.generations()
@@ -40,19 +55,28 @@ class Gauges:
         metrics.set_ingresses(**count_roles(self._generation()))
         metrics.set_refused(reporter.census().refused)
         metrics.set_events_dropped(events.dropped)
+        metrics.set_behind(behind())
+        metrics.set_watches_failing(self._watches.failing())
+        generation = self._generation()
+        metrics.set_certificates(dict(expiries(generation) if generation else ()))
         metrics.set_connections(await status(layout))
         if latency:
             metrics.set_latency_unreadable(latency.malformed)
+            if generation:
+                metrics.set_requests(self._traffic.requests(generation))
             for name in metrics.measured:  # series must not outlive their Pods
                 upstream = self._upstream(name)
                 metrics.keep_servers(name, upstream.servers if upstream else ())
 
-    def observe(self, sample: Sample) -> None:
-        """Record the latency of one attempt at a server of an upstream."""
-        if upstream := self._upstream(sample.upstream):
-            labels = server_labels(upstream, sample.server)
-            server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)
-            self._metrics.observe_latency(server, sample.milliseconds)
+    def observe(self, request: Request) -> None:
+        """Count one request, and the latency of each attempt at a server of an upstream."""
+        if generation := self._generation():
+            self._traffic.count(request, generation)
+        for sample in request.samples:
+            if upstream := self._upstream(sample.upstream):
+                labels = server_labels(upstream, sample.server)
+                server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)
+                self._metrics.observe_latency(server, sample.milliseconds)
 
     def _upstream(self, name: str) -> Upstream | None:
         generation = self._generation()
@@ -77,3 +101,18 @@ def server_labels(upstream: Upstream, server: str) -> Mapping[str, str]:
         "resource_namespace": origin.namespace,
         "pod_name": upstream.pods.get(server, ""),
     }
+
+
+def expiries(generation: Generation) -> Iterator[tuple[Certificate, float]]:
+    """Yield the certificates that hosts are served with, and when each expires, in seconds since 1970."""
+    if default := generation.default_certificate:
+        yield from _expiry(OTHERS, default)
+    for found in generation.resources.values():
+        for host in found.served.table.hosts if found.served else ():
+            if host.tls and host.tls.secret:
+                yield from _expiry(host.name or OTHERS, host.tls.secret)
+
+
+def _expiry(host: str, secret: SecretReference) -> Iterator[tuple[Certificate, float]]:
+    if secret.expires is not None:
+        yield Certificate(host, secret.ref.name, secret.ref.namespace), secret.expires.timestamp()

@@ -1,8 +1,9 @@
-"""The line that nginx's workers send for each request, so that upstream latencies can be counted.
+"""The line that nginx's workers send for each request, so that requests and upstream latencies can be counted.
 
 Fields are separated by tabs (a JSON line costs twice the time to read). A field lists several values when a
 request tried several servers: ``, `` between tries, `` : `` between internal redirects; ``-`` where a try had no
-answer. Times are seconds with three decimals (ngx_http_upstream_module, ngx_http_log_module).
+answer. Times are seconds with three decimals (ngx_http_upstream_module, ngx_http_log_module). The host is the name of
+the server block, which the configuration bounds, and not the one that the client sent.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ LOG_NAME: Final = "response_time"
 """The name of the format in ``log_format``."""
 VARIABLE: Final = "latency_upstream"
 """The variable with the name of the upstream: ``$proxy_host`` unless a location sets it; gRPC has no such variable."""
-LOG_FORMAT: Final = r"$latency_upstream\t$upstream_addr\t$upstream_status\t$upstream_response_time"
+LOG_FORMAT: Final = (
+    r"$latency_upstream\t$upstream_addr\t$upstream_status\t$upstream_response_time\t$server_name\t$status"
+)
 r"""The format as nginx's configuration spells it, for single quotes: nginx turns ``\t`` into a tab."""
 
 

@@ -1,4 +1,4 @@
-"""Receives the lines that nginx sends for each request and turns them into Samples.
+"""Receives the line that nginx sends for each request: its host and status, and a Sample for each try.
 
 nginx never waits: what does not fit is lost. Linux queues ``net.unix.max_dgram_qlen`` datagrams (10 by default) at a
 socket, too few for a busy worker, and fixes the number when the socket is bound; it is raised before that where
@@ -38,7 +38,7 @@ ANYBODY: Final = Access(0o666)
 PER_TURN: Final = 2000
 """Datagrams read before other tasks get their turn (about 5 ms)."""
 DATAGRAM: Final = 4096
-FIELDS: Final = 4
+FIELDS: Final = 6
 
 _TRIES: Final = re.compile(rb", | : ")
 _TAG: Final = f"{TAG}: ".encode()
@@ -60,8 +60,24 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
     milliseconds: float
 
 
-def parse_line(datagram: bytes) -> Iterator[Sample]:
-    """Yield a Sample for each try that was answered; none for a request that no upstream served.
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One answered request.
+
+    Attributes:
+        host: name of the server block that answered, ``_`` for the default server.
+        upstream: name of the upstream block, ``-`` or empty if nginx answered by itself.
+        code: the HTTP status that the client got.
+        samples: one for each try that an upstream server answered.
+    """
+
+    host: str
+    upstream: str
+    code: str
+    samples: tuple[Sample, ...] = ()
+
+
+def parse_line(datagram: bytes) -> Request:
+    """Return what the line of one request says.
 
     Raises:
         ValueError: the line is not of our format.
@@ -70,18 +86,22 @@ def parse_line(datagram: bytes) -> Iterator[Sample]:
     fields = line.rstrip(b"\n").split(b"\t")
     if not tag or len(fields) != FIELDS:
         raise ValueError(f"not a latency line: {datagram[:120]!r}")
-    upstream, *columns = fields
+    upstream, host, code = fields[0].decode(), fields[4].decode(), fields[5].decode()
+    return Request(host, upstream, code, tuple(_samples(upstream, fields[1:4])))
+
+
+def _samples(upstream: str, columns: list[bytes]) -> Iterator[Sample]:
     tries = [_TRIES.split(column) for column in columns]
     for server, code, seconds in zip(*tries, strict=True):
         if code != b"-" and seconds != b"-":
-            yield Sample(upstream.decode(), server.decode(), code.decode(), float(seconds) * 1000)
+            yield Sample(upstream, server.decode(), code.decode(), float(seconds) * 1000)
 
 
 class LatencyReceiver:
     """The datagram socket that nginx's workers write to; open it before nginx starts."""
 
-    def __init__(self, layout: Layout, callback: Callable[[Sample], None]) -> None:
-        """Give each Sample to *callback*; nothing is opened yet."""
+    def __init__(self, layout: Layout, callback: Callable[[Request], None]) -> None:
+        """Give each Request to *callback*; nothing is opened yet."""
         self._address = Address(layout.socket(SYSLOG_SOCKET))
         self._callback = callback
         self._listener: ServerSocket | None = None
@@ -121,8 +141,7 @@ class LatencyReceiver:
 
     def _take(self, datagram: bytes) -> None:
         try:
-            for sample in parse_line(datagram):
-                self._callback(sample)
+            self._callback(parse_line(datagram))
         except ValueError:
             self.malformed += 1
 

@@ -129,6 +129,30 @@ TABLE = (
         "gauge",
         "Objects that are not served, or not in their present form, because of an error in them.",
     ),
+    MetricRow(
+        "headgate_configuration_behind_seconds",
+        "gauge",
+        "Seconds since the oldest change that nginx does not serve yet; 0 if it serves the newest configuration.",
+    ),
+    MetricRow(
+        "headgate_watches_failing",
+        "gauge",
+        "Watches of the API server whose last request failed, by resource; what they knew before stays in use.",
+        {"resource": ()},
+    ),
+    MetricRow(
+        "headgate_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "End of the certificate that a host is served with, in seconds since 1970; the host _ is the default server.",
+        dict.fromkeys(("host", "secret_name", "secret_namespace"), ()),
+    ),
+    MetricRow(
+        "headgate_http_requests_total",
+        "counter",
+        "Client requests by host, class of status (2xx) and the Service that answered, none if nginx did by itself.",
+        dict.fromkeys(("host", "code", "service", "resource_type", "resource_name", "resource_namespace"), ()),
+        optional="-enable-latency-metrics",
+    ),
     MetricRow("headgate_events_dropped_total", "counter", "Events that were not sent."),
     MetricRow(
         "headgate_latency_lines_unreadable_total",
@@ -230,6 +254,31 @@ class Server(msgspec.Struct, frozen=True):
     pod_name: str = ""
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """The Service that answered, and the object that names it; empty where nginx answered by itself."""
+
+    service: str = ""
+    resource_type: str = ""
+    resource_name: str = ""
+    resource_namespace: str = ""
+
+
+class Requests(msgspec.Struct, frozen=True):
+    """The labels of a number of requests; *code* is a class, such as ``5xx``."""
+
+    host: str
+    code: str
+    origin: Origin = Origin()
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """The certificate of a host; the fields are labels."""
+
+    host: str
+    secret_name: str
+    secret_namespace: str
+
+
 class _Numbers:
     """Counters and gauges that are counted elsewhere; a collector of the values that were set last."""
 
@@ -246,6 +295,10 @@ class _Numbers:
         if key not in self._values[name]:
             raise KeyError(f"{name} has no series {labels}")
         self._values[name][key] = value
+
+    def replace(self, name: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
+        """Have exactly the series *values*, of a metric whose labels are not fixed."""
+        self._values[name] = {(("class", self._class), *labels.items()): value for labels, value in values}
 
     def collect(self) -> Iterator[Metric]:
         for row in self._rows:
@@ -341,6 +394,28 @@ class Metrics:
     def set_refused(self, objects: int) -> None:
         """Set the number of objects that are not served in their present form."""
         self._numbers.set("headgate_objects_refused", objects)
+
+    def set_behind(self, seconds: float) -> None:
+        """Set for how long nginx has not served the newest configuration."""
+        self._numbers.set("headgate_configuration_behind_seconds", seconds)
+
+    def set_watches_failing(self, watches: Mapping[str, int]) -> None:
+        """Set the number of watches that fail, by resource, and 0 for those of which none does."""
+        series = [({"resource": resource}, number) for resource, number in sorted(watches.items())]
+        self._numbers.replace("headgate_watches_failing", series)
+
+    def set_certificates(self, expiries: Mapping[Certificate, float]) -> None:
+        """Set when the certificates in use expire, in seconds since 1970; others are removed."""
+        series = [(msgspec.structs.asdict(certificate), end) for certificate, end in expiries.items()]
+        self._numbers.replace("headgate_certificate_expiry_timestamp_seconds", series)
+
+    def set_requests(self, counts: Mapping[Requests, int]) -> None:
+        """Set the number of requests since the start; needs latency metrics."""
+        series = [
+            ({"host": key.host, "code": key.code, **msgspec.structs.asdict(key.origin)}, number)
+            for key, number in counts.items()
+        ]
+        self._numbers.replace("headgate_http_requests_total", series)
 
     def set_events_dropped(self, events: int) -> None:
         """Set the number of Events that were not sent since the start."""

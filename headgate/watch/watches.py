@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -58,6 +59,13 @@ class Watches:
         self._informers.append(informer)
         if self._tasks:
             self._tasks.create_task(informer.run())
+
+    def failing(self) -> Mapping[str, int]:
+        """Count the Informers whose last request failed, by resource (``ingresses``)."""
+        found: Counter[str] = Counter()
+        for informer in self.informers():
+            found[informer.name.partition(" ")[0]] += bool(informer.error)
+        return found
 
     def find(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
         """Look one object up."""

@@ -6,6 +6,7 @@ import base64
 import http.client
 
 import pytest
+from cryptography import x509
 from showcase.ports import free_port
 
 from tests.live.headgate_process import LOOPBACK, RELOADS, HeadgateProcess, StartHeadgate, ask, trusting
@@ -26,6 +27,7 @@ from tests.waiting import wait_until
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
+REQUESTS = "headgate_http_requests_total"
 LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
 
 
@@ -167,6 +169,104 @@ def test_latency_of_grpc_has_its_upstream_as_label(serve_manifests: StartHeadgat
 
     wait_until(labels)
     assert {(one["service"], one["resource_name"], one["code"]) for one in labels()} == {("tea", "tea", "502")}
+
+
+def test_requests_are_counted_by_host_service_and_class_of_status(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    empty = {"shop.test": [path("tea", "/tea"), path("empty", "/empty")]}
+    manifests.put(service("empty"), ingress("shop", empty))
+    headgate = serve_manifests("-enable-latency-metrics")
+
+    def counts() -> dict[tuple[str, ...], float]:
+        names = ("host", "code", "service", "resource_namespace", "resource_name")
+        found = [one for one in headgate.samples() if one.name == REQUESTS]
+        return {tuple(one.labels[name] for name in names): one.value for one in found}
+
+    for host, uri, status in (
+        ("shop.test", "/tea", 200),
+        ("shop.test", "/tea", 200),
+        ("shop.test", "/empty", 502),
+        ("shop.test", "/other", 404),
+        ("random-1.test", "/", 404),
+        ("random-2.test", "/", 404),
+    ):
+        assert headgate.get(host, uri).status == status
+    wait_until(lambda: sum(counts().values()) == 6)
+    assert counts() == {
+        ("shop.test", "2xx", "tea", "default", "shop"): 2,
+        ("shop.test", "5xx", "empty", "default", "shop"): 1,
+        ("shop.test", "4xx", "", "", ""): 1,
+        ("_", "4xx", "", "", ""): 2,  # hosts that clients invent are no labels
+    }
+    manifests.put(ingress("shop", {"new.test": [path("tea")]}))
+    wait_until(lambda: headgate.get("new.test").status == 200)
+    wait_until(lambda: {key[0] for key in counts()} == {"_", "new.test"})
+
+
+def test_the_end_of_each_certificate_in_use_is_a_metric(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    own, shared = tls_secret("own", "own.test"), tls_secret("shared", "*.test")
+    manifests.put(own, shared, tls_secret("unused", "unused.test"), tls_secret("default", "any.test"))
+    manifests.put(
+        ingress("own", "own.test", tls={"own": ["own.test"]}),
+        ingress("shared", {host: [path("tea")] for host in ("a.test", "b.test")}, tls={"shared": ["a.test", "b.test"]}),
+        ingress("plain", "plain.test"),
+    )
+    headgate = serve_manifests("-default-server-tls-secret=default/default")
+
+    def expiries() -> dict[tuple[str, str, str], float]:
+        names = ("host", "secret_namespace", "secret_name")
+        found = [one for one in headgate.samples() if one.name == "headgate_certificate_expiry_timestamp_seconds"]
+        return {tuple(one.labels[name] for name in names): one.value for one in found}  # type: ignore[misc]
+
+    served = x509.load_der_x509_certificate(headgate.certificate("own.test"))
+    assert expiries()["own.test", "default", "own"] == served.not_valid_after_utc.timestamp()
+    assert expiries().keys() == {
+        ("_", "default", "default"),
+        ("own.test", "default", "own"),
+        ("a.test", "default", "shared"),
+        ("b.test", "default", "shared"),
+    }
+    manifests.put(ingress("shared", {"a.test": [path("tea")]}, tls={"shared": ["a.test"]}))
+    manifests.delete(own)
+    wait_until(lambda: expiries().keys() == {("_", "default", "default"), ("a.test", "default", "shared")})
+
+
+def test_a_watch_that_fails_is_a_metric_until_it_recovers(
+    cluster: ScriptedCluster, serve_cluster: StartHeadgate
+) -> None:
+    headgate = serve_cluster()
+
+    def failing() -> set[str]:
+        found = [one for one in headgate.samples() if one.name == "headgate_watches_failing"]
+        assert {"ingresses", "secrets", "services"} <= {one.labels["resource"] for one in found}
+        return {one.labels["resource"] for one in found if one.value}
+
+    assert failing() == set()
+    with cluster.down():
+        wait_until(lambda: {"ingresses", "secrets"} <= failing())
+    cluster.put(answering("new", "new.test", "here"))
+    wait_until(lambda: headgate.get("new.test").body == "here")
+    wait_until(lambda: "ingresses" not in failing())
+
+
+def test_a_configuration_that_cannot_be_applied_is_behind(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    headgate = serve_manifests()
+    behind = "headgate_configuration_behind_seconds"
+    assert headgate.metric(behind) == 0
+    blocker = headgate.prefix / "etc" / "conf.d" / "default-new.conf"
+    blocker.mkdir()  # no file of this name can be written
+    (blocker / "file").touch()
+    manifests.put(ingress("new", "new.test"))
+    wait_until(lambda: headgate.metric(behind) > 0.5)
+    (blocker / "file").unlink()
+    blocker.rmdir()
+    wait_until(lambda: headgate.metric(behind) == 0)
+    assert headgate.get("new.test").status == 200
 
 
 def test_metrics_can_need_tls_and_a_password(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.nginx.latency import QUEUE, Sample, parse_line, raise_queue
+from headgate.nginx.latency import QUEUE, Request, Sample, parse_line, raise_queue
 from headgate.nginx.stats import StubStatus, parse_status
 
 HEAD = b"<190>Nov 21 14:00:00 nginx: "
@@ -25,15 +25,31 @@ HEAD = b"<190>Nov 21 14:00:00 nginx: "
     ],
 )
 def test_each_try_that_was_answered_is_a_sample(line: bytes, samples: list[Sample]) -> None:
-    assert list(parse_line(HEAD + line)) == samples
+    assert list(parse_line(HEAD + line + b"\ttea.test\t200").samples) == samples
+
+
+def test_a_line_names_the_host_and_the_status_of_the_client() -> None:
+    """The status of the last try is that of the upstream; nginx may answer something else (an error page)."""
+    found = parse_line(HEAD + b"teas\t10.0.0.1:80\t502\t0.012\ttea.test\t404\n")
+    assert found == Request("tea.test", "teas", "404", (Sample("teas", "10.0.0.1:80", "502", 12.0),))
+    assert parse_line(HEAD + b"-\t-\t-\t-\t_\t404") == Request("_", "-", "404")
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"hello", HEAD, HEAD + b"a\tb", HEAD + b"a\tb, c\t200\t1", HEAD + b"a\tb\t200\tsoon"]
+    "line",
+    [
+        b"",
+        b"hello",
+        HEAD,
+        HEAD + b"a\tb",
+        HEAD + b"a\tb\t200\t1",
+        HEAD + b"a\tb, c\t200\t1\th\t200",
+        HEAD + b"a\tb\t200\tsoon\th\t200",
+    ],
 )
 def test_other_lines_are_refused(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 which of them it is does not matter
-        list(parse_line(line))
+        parse_line(line)
 
 
 def test_the_queue_is_raised_where_that_is_allowed_and_never_lowered(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headgate.reporting.metrics import TABLE, Metrics, Server, metrics_markdown
+from headgate.reporting.metrics import TABLE, Certificate, Metrics, Origin, Requests, Server, metrics_markdown
 
 PARITY = Path(__file__).parents[2] / "parity" / "nic-metrics.csv"
 LATER = "resources_total; registered only with -enable-custom-resources"
@@ -132,6 +132,24 @@ async def test_set_values_are_exposed(metrics: Metrics) -> None:
     assert found["headgate_objects_refused{}"] == "8"
     assert found["headgate_events_dropped_total{}"] == "9"
     assert found["headgate_latency_lines_unreadable_total{}"] == "10"
+
+
+async def test_series_with_labels_of_objects_end_with_the_objects(metrics: Metrics) -> None:
+    cafe = Requests("cafe.test", "5xx", Origin("tea", "ingress", "cafe", "shop"))
+    metrics.set_requests({cafe: 3, Requests("_", "4xx"): 1})
+    metrics.set_certificates({Certificate("cafe.test", "cafe-tls", "shop"): 1_800_000_000.0})
+    metrics.set_watches_failing({"secrets": 2, "ingresses": 0})
+    found = await series(metrics)
+    labels = 'resource_name="cafe",resource_namespace="shop",resource_type="ingress",service="tea"'
+    assert found[f'headgate_http_requests_total{{class="nginx",code="5xx",host="cafe.test",{labels}}}'] == "3"
+    expiry = "headgate_certificate_expiry_timestamp_seconds"
+    labels = 'class="nginx",host="cafe.test",secret_name="cafe-tls",secret_namespace="shop"'
+    assert found[f"{expiry}{{{labels}}}"] == "1800000000"
+    assert found['headgate_watches_failing{class="nginx",resource="secrets"}'] == "2"
+    metrics.set_requests({})
+    metrics.set_certificates({})
+    left = [name for name in await series(metrics) if "cafe" in name]
+    assert left == []
 
 
 async def test_durations_fall_into_buckets(metrics: Metrics) -> None:
