@@ -52,11 +52,12 @@ spelling: dev ## Check spelling (codespell)
 	$(BIN)/codespell
 
 .PHONY: docs-check
-docs-check: dev ## Check that everything generated (reference and manual pages, RBAC, CRI messages) is up to date
+docs-check: dev ## Check that everything generated (reference and manual pages, RBAC, dashboard, alerts, CRI messages) is up to date
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/man.py --check
 	$(BIN)/python tools/rbac.py --check
 	$(BIN)/python tools/chart.py --check
+	$(BIN)/python tools/board.py --check
 	$(BIN)/python tools/cri.py --check
 	$(BIN)/python tools/version.py --check
 
@@ -70,11 +71,12 @@ fmt: dev ## Format code and mend what ruff can
 	$(BIN)/ruff format $(PYTHON_FILES)
 
 .PHONY: generate
-generate: dev ## Write what is generated: the reference and manual pages, the RBAC of deploy/ and the chart, the CRI messages
+generate: dev ## Write what is generated: the reference and manual pages, RBAC, dashboard and alerts of deploy/ and the chart, the CRI messages
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/man.py
 	$(BIN)/python tools/rbac.py
 	$(BIN)/python tools/chart.py
+	$(BIN)/python tools/board.py
 	$(BIN)/python tools/cri.py
 	$(BIN)/python tools/version.py
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import yaml
 from generated import write_or_compare
+from monitoring.alerts import ALERTS
 
 from headgate.flags import Declaration, EnumValue, Integer, boolean
 from headgate.options import DECLARED, DECLINED
@@ -168,6 +169,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
     "controller.statefulset.persistentVolumeClaimRetentionPolicy.whenDeleted": {"enum": ["Retain", "Delete"]},
     "controller.statefulset.persistentVolumeClaimRetentionPolicy.whenScaled": {"enum": ["Retain", "Delete"]},
     "prometheus.scheme": {"enum": ["http", "https"]},
+    "prometheus.rules.disabled": {"items": {"enum": [alert.name for alert in ALERTS]}},
 }
 """Schemas of values that Kubernetes limits, or that are not a flag by themselves."""
 

@@ -304,3 +304,23 @@ def test_notes_look_at_the_namespaces_that_are_watched(tmp_path: Path) -> None:
 @pytest.mark.parametrize("emptied", ["podSecurityContext", "resources", "service.annotations", "env", "strategy"])
 def test_null_removes_a_default(emptied: str) -> None:
     assert render(nested(f"controller.{emptied}", None)).options == render().options
+
+
+def test_the_dashboard_is_a_config_map_that_the_sidecar_finds() -> None:
+    release = render(nested("prometheus.dashboard", {"create": True, "namespace": "grafana"}))
+    (board,) = (item for item in release.all("ConfigMap") if item["metadata"]["name"].endswith("-dashboard"))
+    assert board["metadata"]["namespace"] == "grafana"
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["data"] == {"headgate.json": (CHART / "files" / "dashboard.json").read_text()}
+
+
+def test_alerts_that_are_disabled_are_left_out_and_names_of_others_are_refused() -> None:
+    whole = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    assert render(nested("prometheus.rules.create", value=True)).one("PrometheusRule")["spec"] == whole
+    fewer = render(nested("prometheus.rules", {"create": True, "disabled": ["HeadgateLatency"]}))
+    names = [rule["alert"] for rule in fewer.one("PrometheusRule")["spec"]["groups"][0]["rules"]]
+    assert names == [rule["alert"] for rule in whole["groups"][0]["rules"] if rule["alert"] != "HeadgateLatency"]
+    with pytest.raises(HelmError, match="/prometheus/rules/disabled/0"):
+        template(nested("prometheus.rules.disabled", ["HeadgateSlow"]))
+    without = {"create": False, "rules": {"create": True}, "dashboard": {"create": True}}
+    assert {item["kind"] for item in render({"prometheus": without}).objects}.isdisjoint({"PrometheusRule"})

@@ -85,3 +85,12 @@ def test_a_pod_monitor_replaces_the_scrape_annotations(tmp_path: Path) -> None:
         (endpoint,) = monitor["podMetricsEndpoints"]
         assert found.port(endpoint["port"]) == found.options.prometheus_metrics_listen_port
         assert "annotations" not in found.pod["metadata"]
+
+
+def test_the_dashboard_and_the_alerts_are_components(tmp_path: Path) -> None:
+    components = [f"components/{name}" for name in ("alerts", "dashboard", "pod-monitor")]
+    found = overlay(tmp_path, resources=["."], components=components, namespace="edge")
+    assert found.one("PrometheusRule")["metadata"]["namespace"] == "edge"
+    (board,) = (item for item in found.all("ConfigMap") if item["metadata"]["name"] == "headgate-dashboard")
+    assert board["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert board["data"] == {"headgate.json": (DEPLOY / "components" / "dashboard" / "headgate.json").read_text()}

@@ -1,0 +1,174 @@
+"""What the dashboard has: rows of panels, each with its queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from headgate.reporting.metrics import CONTROLLER, NGINX
+from monitoring.queries import EXPIRY, UP, latency, of_class, of_process, quantile, rate, requests, total
+
+GREEN, ORANGE, RED = "green", "orange", "red"
+
+
+class Query(NamedTuple):
+    """An expression, and the name of its series, in which ``{{label}}`` stands for a label."""
+
+    expr: str
+    legend: str
+
+
+class Panel(NamedTuple):
+    """A panel.
+
+    Attributes:
+        title: what it shows.
+        queries: what is asked.
+        unit: of all values, as Grafana names it.
+        kind: ``timeseries``, ``stat`` (one number) or ``table`` (the present values of one query).
+        width: in 24ths of the page.
+        height: in steps of 30 pixels.
+        levels: from which value on a stat or a table cell has another colour than green.
+        columns: label → title, of a table.
+        hint: a sentence after those about its metrics.
+    """
+
+    title: str
+    queries: tuple[Query, ...]
+    unit: str = "short"
+    kind: str = "timeseries"
+    width: int = 8
+    height: int = 7
+    levels: tuple[tuple[float | None, str], ...] = ((None, GREEN),)
+    columns: Mapping[str, str] = {}
+    hint: str = ""
+
+
+class Row(NamedTuple):
+    """A heading with its panels, which fill lines of 24."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+def stat(title: str, expr: str, unit: str = "short", *levels: tuple[float | None, str], hint: str = "") -> Panel:
+    """Return a panel of one number, an eighth of the page wide."""
+    return Panel(title, (Query(expr, ""),), unit, "stat", 3, 4, levels or ((None, GREEN),), hint=hint)
+
+
+def zero_if_none(expr: str) -> str:
+    """Return *expr*, or 0 where it has no series: a class of status that no answer had yet has none."""
+    return f"({expr} or vector(0))"
+
+
+def share(part: str, *by: str) -> str:
+    """Return the share of requests that *part* selects, by labels."""
+    wanted, all_of_them = total(requests(part), *by), total(requests(), *by)
+    return f"{wanted} / {all_of_them}" if by else f"{zero_if_none(wanted)} / {all_of_them}"
+
+
+_LIMITS = ((None, GREEN), (0.01, ORANGE), (0.05, RED))
+_STAGE = "headgate_batch_stage_seconds"
+_QUEUE = f"{CONTROLLER}workqueue_queue_duration_seconds"
+_LAST_STATUS = f"{CONTROLLER}nginx_last_reload_status"
+_ENDS = of_class(EXPIRY, 'host=~"$host|_"')
+_DAYS = f"(min by (host, secret_namespace, secret_name) ({_ENDS}) - time()) / 86400"
+
+OVERVIEW = Row("Overview", (
+    stat("Requests", total(of_class(f"{NGINX}http_requests_total")), "reqps",
+         hint="Scrapes and health checks of nginx itself are part of it."),
+    stat("5xx of all answers", share('code="5xx"'), "percentunit", *_LIMITS),
+    stat("p99 latency of upstreams", quantile(0.99), "ms", (None, GREEN), (500, ORANGE), (1000, RED)),
+    stat("nginx serves", f"sum({of_class(UP)})", "short", (None, RED), (1, GREEN),
+         hint="The number of Pods whose nginx answers."),
+    stat("Last reload succeeded", f"min({of_class(_LAST_STATUS)})", "bool_yes_no", (None, RED), (1, GREEN)),
+    stat("Configuration behind", f"max({of_class('headgate_configuration_behind_seconds')})", "s",
+         (None, GREEN), (60, ORANGE), (300, RED)),
+    stat("Objects refused", f"max({of_class('headgate_objects_refused')})", "short", (None, GREEN), (1, ORANGE),
+         hint="Their events name the reason: kubectl get events -A --field-selector reason=Rejected."),
+    stat("Next certificate expires", f"min({_DAYS})", "d", (None, RED), (7, ORANGE), (30, GREEN)),
+))  # fmt: skip
+
+TRAFFIC = Row("Traffic", (
+    Panel("Requests by host", (Query(total(requests(), "host"), "{{host}}"),), "reqps",
+          hint="The host _ is the default server."),
+    Panel("Requests by Service",
+          (Query(total(requests('service!=""'), "resource_namespace", "service"), "{{resource_namespace}}/{{service}}"),
+           Query(total(requests('service=""')), "answered by nginx")), "reqps"),
+    Panel("Answers by class of status", (Query(total(requests(), "code"), "{{code}}"),), "reqps"),
+    Panel("Connections",
+          tuple(Query(f"sum({of_class(f'{NGINX}connections_{state}')})", state)
+                for state in ("active", "reading", "writing", "waiting"))),
+    Panel("Connections accepted and dropped",
+          (Query(total(of_class(f"{NGINX}connections_accepted")), "accepted"),
+           Query(f"{total(of_class(f'{NGINX}connections_accepted'))} - "
+                 f"{total(of_class(f'{NGINX}connections_handled'))}", "dropped")), "cps"),
+    Panel("Requests by Pod of Headgate", (Query(rate(of_class(f"{NGINX}http_requests_total")), "{{instance}}"),),
+          "reqps"),
+))  # fmt: skip
+
+ERRORS = Row("Errors", (
+    Panel("5xx by host", (Query(share('code="5xx"', "host"), "{{host}}"),), "percentunit",
+          hint="The share of all answers of the host."),
+    Panel("5xx by Service",
+          (Query(total(requests('code="5xx"'), "host", "resource_namespace", "service"),
+                 "{{host}} {{resource_namespace}}/{{service}}"),), "reqps"),
+    Panel("4xx by host", (Query(total(requests('code="4xx"'), "host"), "{{host}}"),), "reqps"),
+))  # fmt: skip
+
+LATENCY_ROW = Row("Latency of upstream servers", (
+    Panel("All Services", tuple(Query(quantile(q), f"p{q * 100:.0f}") for q in (0.5, 0.9, 0.99)), "ms"),
+    Panel("p99 by Service",
+          (Query(quantile(0.99, "resource_namespace", "service"), "{{resource_namespace}}/{{service}}"),), "ms"),
+    Panel("Average by server, the ten slowest",
+          (Query(f"topk(10, {total(latency('sum'), 'service', 'server')} / "
+                 f"({total(latency('count'), 'service', 'server')} > 0))", "{{service}} {{server}}"),), "ms"),
+))  # fmt: skip
+
+CONFIGURATION = Row("Configuration and reloads", (
+    Panel("Reloads in a minute",
+          (Query(f"sum by (reason) (rate({of_class(f'{CONTROLLER}nginx_reloads_total')}[$__rate_interval])) * 60",
+                 "{{reason}}"),
+           Query(f"{total(of_class(f'{CONTROLLER}nginx_reload_errors_total'))} * 60", "errors"))),
+    Panel("Duration of the last reload",
+          (Query(of_class(f"{CONTROLLER}nginx_last_reload_milliseconds"), "{{instance}}"),), "ms"),
+    Panel("Seconds of a batch by stage",
+          (Query(f"{total(of_class(f'{_STAGE}_sum'), 'stage')} / {total(of_class(f'{_STAGE}_count'), 'stage')}",
+                 "{{stage}}"),), "s"),
+    Panel("Work queue",
+          (Query(f"sum by (instance) ({of_class(f'{CONTROLLER}workqueue_depth')})", "keys waiting {{instance}}"),)),
+    Panel("Waiting in the work queue, p99",
+          (Query(f"histogram_quantile(0.99, {total(of_class(f'{_QUEUE}_bucket'), 'le')})", "wait"),
+           Query("histogram_quantile(0.99, "
+                 f"{total(of_class(f'{CONTROLLER}workqueue_work_duration_seconds_bucket'), 'le')})", "work")), "s"),
+    Panel("Configuration behind", (Query(of_class("headgate_configuration_behind_seconds"), "{{instance}}"),), "s"),
+    Panel("Ingresses",
+          (Query(f"max by (type) ({of_class(f'{CONTROLLER}ingress_resources_total')})", "{{type}}"),
+           Query(f"max({of_class('headgate_objects_refused')})", "refused"))),
+    Panel("Watches that fail, by resource",
+          (Query(f"sum by (resource) ({of_class('headgate_watches_failing')})", "{{resource}}"),)),
+    Panel("Worker processes",
+          (Query(f"sum by (generation) ({of_class(f'{CONTROLLER}nginx_worker_processes_total')})",
+                 "{{generation}}"),)),
+))  # fmt: skip
+
+CERTIFICATES = Row("Certificates", (
+    Panel("Expiry of certificates", (Query(f"sort({_DAYS})", ""),), "d", "table", 24, 7,
+          ((None, RED), (7, ORANGE), (30, GREEN)),
+          {"host": "Host", "secret_namespace": "Namespace", "secret_name": "Secret", "Value": "Days left"}),
+))  # fmt: skip
+
+CONTROLLER_ROW = Row("Controller", (
+    Panel("Processor time", (Query(rate("process_cpu_seconds_total") + f" and on (instance, job) {of_class(UP)}",
+                                   "{{instance}}"),), "percentunit", width=6,
+          hint="1 is one core; without nginx."),
+    Panel("Memory", (Query(of_process("process_resident_memory_bytes"), "{{instance}}"),), "bytes", width=6,
+          hint="Without nginx."),
+    Panel("Leader", (Query(of_class("headgate_leader"), "{{instance}}"),), width=6),
+    Panel("Events and latency lines that were lost",
+          (Query(rate(of_class("headgate_events_dropped_total")), "events {{instance}}"),
+           Query(rate(of_class("headgate_latency_lines_unreadable_total")), "latency lines {{instance}}")),
+          "cps", width=6),
+))  # fmt: skip
+
+ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)
