@@ -88,6 +88,10 @@ docs: dev ## Build the documentation as a site in build/site; SERVE=1 serves it 
 update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards
 	$(BIN)/pytest tests/test_cases.py tests/explain/test_transcripts.py tests/troubleshooting tests/chart --update $(ARGS)
 
+.PHONY: board-picture
+board-picture: dev ## Draw docs/observability.png from a run of five minutes that a Prometheus scrapes (needs prometheus)
+	$(BIN)/python tools/picture.py --seconds 300 $(ARGS)
+
 .PHONY: sizes
 sizes: dev ## Print sizes of files and functions per package
 	@$(BIN)/python tools/sizes.py

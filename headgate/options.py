@@ -314,7 +314,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             native=True,
         ),
     ] = None
-    enable_latency_metrics: Annotated[Bool, Flag(OBSERVE, "Measure the response time of each upstream server.")] = False
+    enable_latency_metrics: Annotated[
+        Bool, Flag(OBSERVE, "Measure upstream servers, and count requests by host and Service.")
+    ] = False
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
     log_format: Annotated[

@@ -41,6 +41,8 @@ class TelemetrySettings(Settings):
             Where.CONFIGMAP,
             parse=endpoint,
             directive="otel_exporter",
+            differs="Requires ngx_otel_module, which Headgate's image does not contain; without it a warning is "
+            "reported and no request is traced. docs/observability.md describes how to add it.",
         ),
     ] = None
     otel_exporter_header_name: Annotated[

@@ -10,6 +10,10 @@ from headgate.problems import ObjectRef, Problem
 from headgate.translate.environment import Environment
 
 LEFT_OUT = "it is left out"
+UNTRACED = (
+    "it is left out, and no request is traced; add ngx_otel_module.so to the modules of this nginx, as the section "
+    "on tracing of docs/observability.md describes"
+)
 
 
 def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
@@ -20,14 +24,20 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
         "set-real-ip-from": (client.set_real_ip_from, capabilities.realip, "ngx_http_realip_module"),
         "http2": (env.params.tls.http2, capabilities.http2, "ngx_http_v2_module"),
         "stream-snippets": (env.params.snippets.stream_snippets, capabilities.stream is not None, "ngx_stream_module"),
-        **{key: (value, capabilities.otel is not None, "ngx_otel_module") for key, value in _telemetry(env)},
     }
     for key, (value, able, module) in asked.items():
         if value and not able:
-            yield Problem(origin, key, "", f"needs {module}, which this nginx does not have", LEFT_OUT)
+            yield Problem(origin, key, "", _lacks(module), LEFT_OUT)
+    for key, given in _telemetry(env):
+        if given and capabilities.otel is None:
+            yield Problem(origin, key, "", _lacks("ngx_otel_module"), UNTRACED)
     if env.params.resolver.resolver_addresses and not capabilities.upstream_resolve:
         reason = f"needs nginx 1.27.3, and this one is {'.'.join(map(str, capabilities.version))}"
         yield Problem(origin, "resolver-addresses", "", reason, "ExternalName Services are resolved at each reload")
+
+
+def _lacks(module: str) -> str:
+    return f"needs {module}, which this nginx does not have"
 
 
 def _telemetry(env: Environment) -> Iterator[tuple[str, object]]:

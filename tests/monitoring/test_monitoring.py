@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -118,3 +119,10 @@ def test_the_reference_has_every_alert_with_what_to_do() -> None:
     for alert in alerts.ALERTS:
         assert f"## {alert.name}\n" in page
     assert "{{" not in page
+
+
+def test_the_page_about_observability_names_every_alert_and_shows_the_picture() -> None:
+    page = (ROOT / "docs" / "observability.md").read_text()
+    assert re.findall(r"\(reference/alerts\.md#(\w+)\)", page) == [alert.name.lower() for alert in alerts.ALERTS]
+    assert "](observability.png)" in page
+    assert (ROOT / "docs" / "observability.png").read_bytes().startswith(b"\x89PNG")

@@ -67,6 +67,7 @@ def share(part: str, *by: str) -> str:
     return f"{wanted} / {all_of_them}" if by else f"{zero_if_none(wanted)} / {all_of_them}"
 
 
+_POD = 'server!~"unix:.*"'
 _LIMITS = ((None, GREEN), (0.01, ORANGE), (0.05, RED))
 _STAGE = "headgate_batch_stage_seconds"
 _QUEUE = f"{CONTROLLER}workqueue_queue_duration_seconds"
@@ -76,7 +77,7 @@ _DAYS = f"(min by (host, secret_namespace, secret_name) ({_ENDS}) - time()) / 86
 
 OVERVIEW = Row("Overview", (
     stat("Requests", total(of_class(f"{NGINX}http_requests_total")), "reqps",
-         hint="Scrapes and health checks of nginx itself are part of it."),
+         hint="Those that nginx sends to itself are part of it: for its status, and for Services without endpoints."),
     stat("5xx of all answers", share('code="5xx"'), "percentunit", *_LIMITS),
     stat("p99 latency of upstreams", quantile(0.99), "ms", (None, GREEN), (500, ORANGE), (1000, RED)),
     stat("nginx serves", f"sum({of_class(UP)})", "short", (None, RED), (1, GREEN),
@@ -121,8 +122,9 @@ LATENCY_ROW = Row("Latency of upstream servers", (
     Panel("p99 by Service",
           (Query(quantile(0.99, "resource_namespace", "service"), "{{resource_namespace}}/{{service}}"),), "ms"),
     Panel("Average by server, the ten slowest",
-          (Query(f"topk(10, {total(latency('sum'), 'service', 'server')} / "
-                 f"({total(latency('count'), 'service', 'server')} > 0))", "{{service}} {{server}}"),), "ms"),
+          (Query(f"topk(10, {total(latency('sum', _POD), 'service', 'server')} / "
+                 f"({total(latency('count', _POD), 'service', 'server')} > 0))", "{{service}} {{server}}"),), "ms",
+          hint="Without the internal server that answers for Services without endpoints."),
 ))  # fmt: skip
 
 CONFIGURATION = Row("Configuration and reloads", (
@@ -137,10 +139,10 @@ CONFIGURATION = Row("Configuration and reloads", (
                  "{{stage}}"),), "s"),
     Panel("Work queue",
           (Query(f"sum by (instance) ({of_class(f'{CONTROLLER}workqueue_depth')})", "keys waiting {{instance}}"),)),
-    Panel("Waiting in the work queue, p99",
-          (Query(f"histogram_quantile(0.99, {total(of_class(f'{_QUEUE}_bucket'), 'le')})", "wait"),
+    Panel("Work queue, p99 of the wait and of a batch",
+          (Query(f"histogram_quantile(0.99, {total(of_class(f'{_QUEUE}_bucket'), 'le')})", "wait of a key"),
            Query("histogram_quantile(0.99, "
-                 f"{total(of_class(f'{CONTROLLER}workqueue_work_duration_seconds_bucket'), 'le')})", "work")), "s"),
+                 f"{total(of_class(f'{CONTROLLER}workqueue_work_duration_seconds_bucket'), 'le')})", "batch")), "s"),
     Panel("Configuration behind", (Query(of_class("headgate_configuration_behind_seconds"), "{{instance}}"),), "s"),
     Panel("Ingresses",
           (Query(f"max by (type) ({of_class(f'{CONTROLLER}ingress_resources_total')})", "{{type}}"),
@@ -153,7 +155,7 @@ CONFIGURATION = Row("Configuration and reloads", (
 ))  # fmt: skip
 
 CERTIFICATES = Row("Certificates", (
-    Panel("Expiry of certificates", (Query(f"sort({_DAYS})", ""),), "d", "table", 24, 7,
+    Panel("Expiry of certificates", (Query(f"sort({_DAYS})", ""),), "d", "table", 24, 5,
           ((None, RED), (7, ORANGE), (30, GREEN)),
           {"host": "Host", "secret_namespace": "Namespace", "secret_name": "Secret", "Value": "Days left"}),
 ))  # fmt: skip

@@ -63,4 +63,22 @@ def test_a_binary_without_the_module_is_reported_for_each_key() -> None:
     told, problems = main({"otel-exporter-endpoint": "otel", "otel-trace-in-http": "true"}, CURRENT)
     assert told == []
     assert [problem.partition(":")[0] for problem in problems] == ["otel-exporter-endpoint", "otel-trace-in-http"]
-    assert all("needs ngx_otel_module, which this nginx does not have" in problem for problem in problems)
+    for problem in problems:
+        assert (
+            "needs ngx_otel_module, which this nginx does not have (it is left out, and no request is traced; "
+            in problem
+        )
+        assert "docs/observability.md" in problem
+
+
+def test_sampling_and_the_context_of_the_trace_are_snippets() -> None:
+    """What docs/observability.md shows, beside the keys."""
+    snippets = """split_clients $otel_trace_id $sampled { 10% on; * off; }
+        otel_trace $sampled;
+        otel_trace_context propagate;"""
+    told, problems = main({"otel-exporter-endpoint": "otel", "http-snippets": snippets})
+    assert problems == []
+    assert [line for line in told if line.startswith("otel_trace")] == [
+        "otel_trace $sampled",
+        "otel_trace_context propagate",
+    ]
