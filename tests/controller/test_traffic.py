@@ -1,0 +1,65 @@
+"""Requests by host and Service: labels come from the configuration, and end with it."""
+
+from __future__ import annotations
+
+from headgate.api import Ingress, Service, TopLevel
+from headgate.controller.traffic import Traffic
+from headgate.nginx.latency import Request
+from headgate.reporting.metrics import Origin, Requests
+from tests.simulated_cluster import SimulatedCluster, api_object
+
+TEA = Origin("tea", "ingress", "cafe", "shop")
+
+
+def cluster_of(*services: str) -> SimulatedCluster:
+    cluster = SimulatedCluster()
+    for name in services:
+        ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
+        cluster.put(api_object(Service, metadata={"namespace": "shop", "name": name}, spec={"ports": ports}))
+    return cluster
+
+
+def cafe(host: str, *services: str) -> TopLevel:
+    named = [service.split(":") for service in services]
+    backends = [{"service": {"name": name, "port": {"number": int(port)}}} for name, port in named]
+    paths = [{"path": f"/{number}", "pathType": "Prefix", "backend": one} for number, one in enumerate(backends)]
+    meta = {"namespace": "shop", "name": "cafe"}
+    return api_object(
+        Ingress, metadata=meta, spec={"ingressClassName": "nginx", "rules": [{"host": host, "http": {"paths": paths}}]}
+    )
+
+
+def test_ports_of_one_service_are_one_series_and_nginx_answers_without_a_service() -> None:
+    cluster, traffic = cluster_of("tea", "coffee"), Traffic()
+    cluster.put(cafe("cafe.test", "tea:80", "tea:81"))
+    generation = cluster.process_batch()
+    first, second = sorted(generation.upstreams)
+    for upstream, code in ((first, "200"), (second, "204"), (second, "502"), ("-", "404"), ("", "401")):
+        traffic.count(Request("cafe.test", upstream, code), generation)
+    assert traffic.requests(generation) == {
+        Requests("cafe.test", "2xx", TEA): 2,
+        Requests("cafe.test", "5xx", TEA): 1,
+        Requests("cafe.test", "4xx"): 2,
+    }
+
+
+def test_servers_and_upstreams_of_snippets_are_no_labels() -> None:
+    cluster, traffic = cluster_of("tea", "coffee"), Traffic()
+    cluster.put(cafe("cafe.test", "tea:80"))
+    generation = cluster.process_batch()
+    for host in ("of-a-snippet.test", "", "_"):
+        traffic.count(Request(host, "elsewhere.example", "200"), generation)
+    assert traffic.requests(generation) == {Requests("_", "2xx"): 3}
+
+
+def test_counts_end_with_their_host_and_with_their_service_and_do_not_move_elsewhere() -> None:
+    cluster, traffic = cluster_of("tea", "coffee"), Traffic()
+    cluster.put(cafe("cafe.test", "tea:80", "coffee:80"))
+    generation = cluster.process_batch()
+    for upstream in generation.upstreams:
+        traffic.count(Request("cafe.test", upstream, "200"), generation)
+    assert len(traffic.requests(generation)) == 2
+    cluster.put(cafe("cafe.test", "tea:80"))
+    assert traffic.requests(cluster.process_batch()) == {Requests("cafe.test", "2xx", TEA): 1}
+    cluster.put(cafe("new.test", "tea:80"))
+    assert traffic.requests(cluster.process_batch()) == {}
