@@ -101,7 +101,8 @@ ALERTS = (
         "headgate_configuration_behind_seconds > 300",
         "",
         f"Changes have not reached nginx in {_POD} for {{{{ $value | humanizeDuration }}}}.",
-        "New Ingresses and new Pods of backends do not get requests there. See the log for `configuration not applied` "
+        "New Ingresses and new Pods of backends do not get requests there. headgate status in the Pod prints the "
+        "state; see the log for `configuration not applied` "
         "(disk full, nginx refuses the whole, reload timed out) and, after a start, for watches that fail.",
     ),
     Alert(
@@ -110,7 +111,7 @@ ALERTS = (
         "max by (class) (headgate_objects_refused) > 0",
         "15m",
         "{{ $value }} objects of the class {{ $labels.class }} are not served as written.",
-        "kubectl get events -A --field-selector type=Warning lists the objects and the reasons (Rejected, "
+        "kubectl exec POD -- headgate status lists the objects and the reasons; so do their events (Rejected, "
         "AddedOrUpdatedWithError); headgate check finds the same before a change is applied.",
     ),
     Alert(
