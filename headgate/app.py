@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from headgate import __version__
@@ -30,6 +31,7 @@ from headgate.ir.layout import CONTROL_SOCKET
 from headgate.k8s import Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.directories import prepare, worker_user
+from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.latency import LatencyReceiver
 from headgate.nginx.lock import locked
 from headgate.nginx.machine import can_open_stdout, has_ipv6
@@ -42,6 +44,7 @@ from headgate.render import Renderer
 from headgate.reporting.control import serving_control
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
+from headgate.reporting.logs import folds_notices, style
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
@@ -77,6 +80,8 @@ class App:
             lease: another pace of leadership.
             on_ready: called once, when nginx serves the first configuration.
         """
+        self._began = time.monotonic()
+        self._nginx_errors = ErrorPipe() if folds_notices(options, style(options)) else None
         self._options = options
         self._binary = binary
         self._started = datetime.now(UTC)
@@ -87,7 +92,7 @@ class App:
         self._queue = WorkQueue()
         self._metrics = Metrics(options.ingress_class, latency=options.enable_latency_metrics)
         self._watches = Watches(options, self._sources, self._queue)
-        self._manager = LocalManager(self._manager_options(binary), on_restart=self._restarted)
+        self._manager = LocalManager(self._manager_options(binary), self._restarted, self._nginx_errors)
         env = self._environment(binary)
         self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
         self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
@@ -128,7 +133,7 @@ class App:
         reporter = self._reporter
         self._controller = controller = Controller(
             self._queue, self._watches, self._pipeline, self._manager, reporter, self._metrics,
-            config_safety=self._options.enable_config_safety,
+            config_safety=self._options.enable_config_safety, began=self._began,
         )  # fmt: skip
         gather = functools.partial(
             self._gauges.gather, self._layout, reporter, self._events, self._latency, controller.behind
@@ -136,6 +141,9 @@ class App:
         self._metrics.before_scrape(gather)
         async with contextlib.AsyncExitStack() as stack:
             await self._serve(stack, controller)
+            if self._nginx_errors:
+                self._nginx_errors.open()
+                stack.callback(self._nginx_errors.close)
             if self._latency:
                 self._latency.open()
                 stack.callback(self._latency.close)
@@ -298,17 +306,34 @@ async def _opened(options: Options, objects: Fixed | None) -> AsyncIterator[Clie
         yield objects
         return
     if options.manifests is not None:
-        yield Folder(options.manifests, on_problems=tell_problems)
+        yield Folder(options.manifests, on_problems=FileLog(options.manifests).tell)
         return
     config = load(str(options.kubeconfig or ""), options.context)
     async with Client(config, read_only=options.read_only) as client:
         yield client
 
 
-def tell_problems(problems: tuple[Problem, ...]) -> None:
-    """Log what is wrong with the files of the folder."""
-    for problem in problems:
-        log.warning("manifest", extra={"fields": {"file": problem.origin.key, "problem": str(problem)}})
+class FileLog:
+    """Logs what is wrong with the files of the folder: each Problem once, and when a file has none any more."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin without Problems of *folder*."""
+        self._folder = folder
+        self._known: frozenset[Problem] = frozenset()
+
+    def tell(self, problems: tuple[Problem, ...]) -> None:
+        """Take the present Problems."""
+        for problem in problems:
+            if problem not in self._known:
+                name = problem.origin.key
+                extra = {"fields": {"file": name, "problem": str(problem)}, "sentence": f"{name}: {problem}"}
+                log.warning("manifest", extra=extra)
+        mended = {one.origin.key for one in self._known} - {one.origin.key for one in problems}
+        for name in sorted(mended):
+            if (self._folder / name).exists():
+                extra = {"fields": {"file": name}, "sentence": f"{name}: readable again"}
+                log.info("manifest readable again", extra=extra)
+        self._known = frozenset(problems)
 
 
 async def serve(options: Options, objects: Fixed | None = None, on_ready: Callable[[], object] = lambda: None) -> None:

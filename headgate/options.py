@@ -148,6 +148,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             a cluster.
         warnings: about flags that were accepted but have no effect.
         address: the IP addresses that nginx listens on; empty means all. Only ``headgate proxy`` has the flag.
+        log_format_given: whether ``-log-format`` stands on the command line.
     """
 
     declined: ClassVar[Mapping[str, str]]
@@ -157,6 +158,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     pod_name: str = ""
     warnings: tuple[Problem, ...] = ()
     address: tuple[str, ...] = ()
+    log_format_given: bool = False
 
     manifests: Annotated[
         OptionalPath,
@@ -321,7 +323,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
     log_format: Annotated[
         Annotated[LogFormat, Value("FORMAT", flags.EnumValue(LogFormat), lenient=True)],
-        Flag(OBSERVE, "One of " + ", ".join(item.value for item in LogFormat) + ".", "json"),
+        Flag(
+            OBSERVE,
+            "One of " + ", ".join(item.value for item in LogFormat) + "; a terminal gets a shorter form.",
+            "json",
+        ),
     ] = LogFormat.GLOG
     log_level: Annotated[
         Annotated[LogLevel, Value("LEVEL", flags.EnumValue(LogLevel, {"warning": "warn"}), lenient=True)],
@@ -420,7 +426,10 @@ def completed(
 ) -> OptionsT | tuple[Problem, ...]:
     """Make Options, or a *kind* with further flags, of what was read and of *environ*; see ``parse``."""
     options = kind(
-        **reading.fields, pod_namespace=environ.get("POD_NAMESPACE") or "default", pod_name=environ.get("POD_NAME", "")
+        **reading.fields,
+        pod_namespace=environ.get("POD_NAMESPACE") or "default",
+        pod_name=environ.get("POD_NAME", ""),
+        log_format_given="log_format" in reading.fields,
     )
     problems = (*reading.problems, *_contradictions(options))
     return problems or _settled(options, (*reading.warnings, *_not_written(options, reading.fields)))

@@ -14,6 +14,7 @@ from headgate.options import Options, parse
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
 from headgate.render import Renderer
+from headgate.reporting.sentences import UNKNOWN, Occasion
 from headgate.reporting.verdicts import Subject, Verdict
 from headgate.watch import WATCHED
 
@@ -41,11 +42,13 @@ class RecordedEvents:
         self.last: dict[ObjectRef, Verdict] = {}
         self.count = 0
 
-    def record(self, *verdicts: Verdict) -> None:
+    def record(self, *verdicts: Verdict, occasion: Occasion = UNKNOWN) -> None:
+        del occasion
         self.count += len(verdicts)
         self.last.update((verdict.ref, verdict) for verdict in verdicts)
 
-    def forget(self, ref: ObjectRef) -> None:
+    def forget(self, ref: ObjectRef, why: str = "removed") -> None:
+        del why
         self.last.pop(ref, None)
 
 

@@ -20,8 +20,15 @@ OPERATOR_ERRORS = (ConfigError, K8sError, NginxError, ServeError, BadTemplate, O
 OptionsT = TypeVar("OptionsT", bound=Options)
 
 
-def reported(work: Callable[[OptionsT], int]) -> Callable[[OptionsT], int]:
-    """Run *work*; print the version on request, and operator errors as lines; other exceptions are bugs."""
+def printed(_options: Options, text: str) -> None:
+    """Print why a command ends."""
+    print(f"headgate: {text}", file=sys.stderr)
+
+
+def reported(
+    work: Callable[[OptionsT], int], tell: Callable[[OptionsT, str], None] = printed
+) -> Callable[[OptionsT], int]:
+    """Run *work*; print the version on request, and *tell* operator errors as lines; other exceptions are bugs."""
 
     def run(options: OptionsT) -> int:
         if options.version:
@@ -32,13 +39,13 @@ def reported(work: Callable[[OptionsT], int]) -> Callable[[OptionsT], int]:
         except BrokenPipeError:  # the output is no longer read, which the caller handles
             raise
         except OPERATOR_ERRORS as error:
-            print(f"headgate: {_line(error)}", file=sys.stderr)
+            tell(options, _line(error))
         except BaseExceptionGroup as group:
             errors, bugs = group.split(OPERATOR_ERRORS)
             if bugs is not None or errors is None:
                 raise
             for leaf in leaves(errors):
-                print(f"headgate: {_line(leaf)}", file=sys.stderr)
+                tell(options, _line(leaf))
         return FAILED
 
     return run

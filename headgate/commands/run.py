@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Final
 
 from headgate import __version__
 from headgate.app import serve
-from headgate.commands.errors import reported
+from headgate.commands.errors import printed, reported
 from headgate.commit import commit
 from headgate.flags.command import OK, Command, Environ, execute
 from headgate.options import DECLINED, NO_START, Options, completed
-from headgate.reporting.logs import announce, configure
+from headgate.reporting.logs import announce, configure, is_json, style
+
+log = logging.getLogger(__name__)
 
 ABOUT: Final = """\
 Configure nginx from the objects of a cluster or of a folder of manifests, and keep it up to date. On SIGTERM,
@@ -28,9 +31,8 @@ def main(argv: Sequence[str], environ: Environ) -> int:
     return execute(RUN, argv, environ)
 
 
-@reported
 def _run(options: Options) -> int:
-    configure(options.log_format, options.log_level)
+    configure(style(options), options.log_level)
     announce("Headgate", __version__, commit())
     try:
         asyncio.run(serve(options))
@@ -39,12 +41,20 @@ def _run(options: Options) -> int:
     return OK
 
 
+def _tell(options: Options, text: str) -> None:
+    """Say why it ends: where the log is JSON, as its last record."""
+    if is_json(options.log_format):
+        log.critical("Headgate ends", extra={"fields": {"error": text}})
+    else:
+        printed(options, text)
+
+
 RUN: Final = Command(
     name="headgate run",
     forms=("[FLAGS]",),
     about=ABOUT,
     kind=Options,
-    run=_run,
+    run=reported(_run, _tell),
     declined=DECLINED,
     effect=NO_START,
     build=completed,

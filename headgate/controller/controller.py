@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Protocol
 
 from msgspec import structs
 
 from headgate.api import ConfigMap
+from headgate.controller import lines
 from headgate.controller.progress import Progress
 from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, FileSet, Outcome
@@ -63,10 +64,12 @@ class Controller:
         measures: Measures,
         *,
         config_safety: bool = False,
+        began: float | None = None,
     ) -> None:
         """Join the parts; nothing is done before ``run``.
 
-        With *config_safety* the first readiness waits until some Ingress is served, if there is any.
+        With *config_safety* the first readiness waits until some Ingress is served, if there is any. *began* is when
+        the program started (``time.monotonic``), by default now.
         """
         self._config_safety = config_safety
         self._queue = queue
@@ -79,6 +82,7 @@ class Controller:
         """The latest result of the Pipeline, for all readers."""
         self.unready = "the first configuration is not verified yet"
         """Why the Controller is not ready, empty once it is; the readiness probe says it."""
+        self._began = time.monotonic() if began is None else began
         self.ready = asyncio.Event()
         """Set once nginx serves the first configuration."""
         self.progress = Progress()
@@ -131,7 +135,8 @@ class Controller:
         generation = structs.replace(self.generation or generation, spent=generation.spent)
         if ruling.config_map is not None:
             self.generation = generation = structs.replace(generation, config_map=ruling.config_map)
-        self._reporter.report(generation, result, frozenset(batch.keys))
+        problems = self._reporter.report(generation, result, frozenset(batch.keys))
+        unready = self.unready
         self._conclude(result)
         self._schedule(result, ruling, retry)
         took = time.monotonic() - began
@@ -139,10 +144,16 @@ class Controller:
         self.progress.note(generation, result, batch.keys)
         self._measures.observe_stage("manager", time.monotonic() - advanced)
         self._measures.observe_work(took)
-        # A busy cluster changes Services that no Ingress names all day long: no news.
-        news = generation.generated or generation.update.standings or not _idle(result)
-        fields = _summary(batch, generation, result, advanced - began, took)
-        log.log(logging.INFO if news else logging.DEBUG, "batch", extra={"fields": fields})
+        times = lines.Times(advanced - began, took)
+        self._log(logging.DEBUG, lines.batch(batch.keys, generation, result, times, problems))
+        if unready and not self.unready:
+            seconds = time.monotonic() - self._began
+            self._log(logging.INFO, lines.ready(generation, self._reporter.census(), seconds))
+        elif line := lines.applied(batch.keys, generation, result, times):
+            self._log(logging.INFO, line)
+
+    def _log(self, level: int, line: lines.Line) -> None:
+        log.log(level, line.message, extra=line.extra, stacklevel=2)
 
     async def _apply(self, generation: Generation, retry: frozenset[ObjectRef]) -> tuple[ApplyResult, Ruling]:
         """Have nginx serve *generation*, or what the Pipeline offers instead while nginx refuses.
@@ -224,29 +235,3 @@ class Controller:
 def retry_key(origin: ObjectRef) -> ObjectRef:
     """Return the key under which a refused object is tried again; its own would mean that the object changed."""
     return ObjectRef("NGINX", origin.namespace, f"{origin.kind} {origin.name}")
-
-
-def _idle(result: ApplyResult) -> bool:
-    return result.outcome is Outcome.UNCHANGED and not result.written and not result.deleted
-
-
-def _summary(
-    batch: Batch, generation: Generation, result: ApplyResult, advanced: float, took: float
-) -> Mapping[str, object]:
-    """Say one batch in one line; *advanced* are the seconds of the pipeline, *took* those of everything."""
-    return {
-        "keys": len(batch.keys),
-        "changes": len(generation.update.changes),
-        "generated": len(generation.generated),
-        "problems": sum(len(standing.problems) for standing in generation.update.standings.values()),
-        "written": result.written,
-        "deleted": result.deleted,
-        "outcome": result.outcome.value,
-        "refused": len(result.refused),
-        "version": result.version,
-        **{f"{stage}_ms": round(seconds * 1000, 1) for stage, seconds in generation.spent.items()},
-        "pipeline_ms": round(advanced * 1000, 1),
-        "test_ms": round(result.test_ms, 1),
-        "reload_ms": round(result.reload_ms, 1),
-        "took_ms": round(took * 1000, 1),
-    }

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
-from headgate.options import Options
+from headgate.options import LogFormat, Options
 from headgate.render import HTTP, MAIN
 from headgate.settings import Words
 from headgate.translate import Environment
 
 GATES = ("enable_snippets", "enable_directive_autoadjust")
 """Flags that settings ask for."""
+JSON_TIMES = {LogFormat.JSON: "iso", LogFormat.JSON_UNIX: "s", LogFormat.JSON_UNIX_MS: "ms"}
+"""The formats of the log that hold for the logs of nginx too, and how they write the time."""
 
 
 def environment(  # noqa: PLR0913 - the flags, and what was found out about the machine
@@ -35,6 +37,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         metrics=options.enable_prometheus_metrics,
         latency=options.enable_latency_metrics,
         access_log="" if stdout else f"{layout.logs}/access.log",
+        json_time=JSON_TIMES.get(options.log_format, ""),
     )
 
 

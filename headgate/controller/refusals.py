@@ -32,9 +32,12 @@ def refusal(ref: ObjectRef, owner: ObjectRef | None, result: ApplyResult) -> Ref
 
 
 def shared(generation: Generation, result: ApplyResult) -> Mapping[ObjectRef, tuple[Problem, ...]]:
-    """Return what to tell objects because nginx refuses others: a Service that they need, or an heir of theirs."""
+    """Return what to tell objects that nginx serves.
+
+    It may refuse others (a Service that they need, or an heir of theirs), or warn of something in their files.
+    """
     found: dict[ObjectRef, list[Problem]] = {}
-    for problem in (*_unresolved(generation, result), *_handed_down(generation, result)):
+    for problem in (*_unresolved(generation, result), *_handed_down(generation, result), *_warned(result)):
         told = found.setdefault(problem.origin, [])
         if problem not in told:
             told.append(problem)
@@ -49,6 +52,13 @@ def _unresolved(generation: Generation, result: ApplyResult) -> Iterator[Problem
             words = _PLACE.sub("", result.refused[service])
             effect = KEPT_NAME if service in result.kept else NO_NAME
             yield Problem(upstream.origin, "", "", f"{service} cannot be reached by its name: {words}", effect)
+
+
+def _warned(result: ApplyResult) -> Iterator[Problem]:
+    """Yield a Problem for each warning of nginx about the files of an object."""
+    for origin, texts in result.warnings.items():
+        if origin is not None:
+            yield from (Problem(origin, "", "", f"nginx warns: {text}") for text in texts)
 
 
 def _handed_down(generation: Generation, result: ApplyResult) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
+from msgspec import structs
 
 from headgate.api import ConfigMap, Secret
 from headgate.api.base import TopLevel
@@ -17,7 +18,9 @@ from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
 from headgate.problems import ObjectRef, Problem
+from headgate.reporting.sentences import UNKNOWN, Occasion
 from headgate.reporting.verdicts import (
+    EventType,
     Refusal,
     State,
     Subject,
@@ -30,16 +33,19 @@ from headgate.reporting.verdicts import (
 
 log = logging.getLogger(__name__)
 
+FIRST_LINES = 50
+"""Objects that are logged one by one at the start; of more objects, only so many with a warning or an error are."""
+
 Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
 
 
 class EventSink(Protocol):
     """Where Verdicts become Events."""
 
-    def record(self, *verdicts: Verdict) -> None:
+    def record(self, *verdicts: Verdict, occasion: Occasion = UNKNOWN) -> None:
         """Collect all that is to be reported on one object now."""
 
-    def forget(self, ref: ObjectRef) -> None:
+    def forget(self, ref: ObjectRef, why: str = "removed") -> None:
         """Have nothing to say about an object any more."""
 
 
@@ -78,6 +84,29 @@ class Sinks(msgspec.Struct, frozen=True):
     events: EventSink
     status: StatusSink | None
     addresses: Callable[[str], None] = lambda _: None
+
+
+class _FirstLines:
+    """Which objects of the first batch are logged one by one; thousands of lines would hide those that matter."""
+
+    def __init__(self) -> None:
+        self.crowded = False
+        self._left = FIRST_LINES
+        self._hidden = 0
+
+    def hides(self, verdict: Verdict) -> bool:
+        """Whether the line about *verdict* is a detail."""
+        if self.crowded and verdict.type is EventType.NORMAL:
+            return True
+        self._left -= 1
+        self._hidden += self._left < 0
+        return self._left < 0
+
+    def conclude(self) -> None:
+        """Log how many warnings were not logged one by one."""
+        if self._hidden:
+            text = f"{self._hidden:,} more objects have a warning or an error; -log-level=debug logs them"
+            log.warning("more warnings", extra={"fields": {"count": self._hidden}, "sentence": text})
 
 
 class Reporter:
@@ -120,27 +149,39 @@ class Reporter:
         self._idle: frozenset[ObjectRef] = frozenset()
         self._ignored: dict[ObjectRef, str] = {}
         self._shared: Mapping[ObjectRef, tuple[Problem, ...]] = {}
-        """Problems of objects that are affected because nginx refuses others."""
+        """Problems of objects that nginx serves: it refuses others, or warns of something."""
         self._doubtful: set[ObjectRef] = set()
         """Objects on which a failed apply was reported; the next success is reported too."""
+        self._reported = 0
+        """Problems that were reported in this batch."""
+        self._first: _FirstLines | None = _FirstLines()
+        """What the log of the first batch gets; ``None`` after it."""
 
-    def report(self, generation: Generation, result: ApplyResult, keys: frozenset[ObjectRef]) -> None:
+    def report(self, generation: Generation, result: ApplyResult, keys: frozenset[ObjectRef]) -> int:
         """Tell the owners of everything that *generation* looked at, and of what nginx refuses or refuses no longer.
 
         Args:
             generation: the answer that nginx was given last.
             result: how nginx took it.
             keys: the batch; for its objects an unchanged verdict is reported again.
+
+        Returns:
+            how many problems were reported.
         """
         update = generation.update
+        self._reported = 0
         self._log_ignored(generation)
         self._standings.update(update.standings)
         for ref in update.gone:
-            self._forget(ref)
+            ignored = update.ignored.get(ref)
+            self._forget(ref, f"no longer served, {ignored}" if ignored else "removed")
         for ref in update.gone | update.standings.keys():
             self._ignored.pop(ref, None)
         self._ignored.update(update.ignored)
-        for ref in sorted(self._concerned(generation, result)):
+        concerned = self._concerned(generation, result)
+        if self._first:
+            self._first.crowded = len(concerned) > FIRST_LINES
+        for ref in sorted(concerned):
             self._tell(ref, generation, result, again=ref in keys)
         if generation.config_map is not None:
             self._tell_config_map(generation.config_map, result, again=self._config_map in keys)
@@ -149,6 +190,10 @@ class Reporter:
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
         if self._folder and result.ok:
             self._tell_none_served()
+        if self._first:
+            self._first.conclude()
+        self._first = None
+        return self._reported
 
     def verdicts(self) -> Mapping[ObjectRef, Verdict]:
         """Return the last verdict of each object."""
@@ -177,7 +222,9 @@ class Reporter:
         if result.ok:
             before, self._shared = self._shared, shared(generation, result)
             told = before.keys() | self._shared.keys()
-            concerned.update(ref for ref in told if before.get(ref) != self._shared.get(ref))
+            concerned.update(
+                ref for ref in told if before.get(ref) != self._shared.get(ref) and (ref.group, ref.kind) in self._kinds
+            )
         concerned |= self._doubtful
         concerned -= generation.update.gone
         self._doubtful = set() if result.ok else set(concerned)
@@ -186,7 +233,10 @@ class Reporter:
     def _log_ignored(self, generation: Generation) -> None:
         level, update = logging.INFO if self._folder else logging.DEBUG, generation.update
         for ref, reason in sorted(update.ignored.items()):
-            log.log(level, "ignored", extra={"fields": {"object": str(ref), "reason": reason}})
+            if ref in update.gone:  # which has a line of its own
+                continue
+            fields = {"object": str(ref), "reason": reason}
+            log.log(level, "ignored", extra={"fields": fields, "sentence": f"{ref}: ignored, {reason}"})
         for ref, reason in sorted(update.assumed.items()):
             log.log(level, "without class", extra={"fields": {"object": str(ref), "reason": reason}})
 
@@ -211,9 +261,14 @@ class Reporter:
         found = [*standing.problems, *_about(ref, standing.owner, generation, generated=False)]
         generated = [*_about(ref, standing.owner, generation, generated=True), *self._shared.get(ref, ())]
         subject = Subject(ref, item.metadata.uid, item.KIND.api_version)
-        verdict = kind.verdict(subject, found, generated, refusal(ref, standing.owner, result))
+        refused = refusal(ref, standing.owner, result)
+        verdict = kind.verdict(subject, found, generated, refused)
+        occasion = Occasion(changed=again, hosts=_hosts(ref, standing.owner, generation))
         if again or verdict != self._last.get(ref):
-            self._sinks.events.record(verdict)
+            if self._first and self._first.hides(verdict):
+                occasion = structs.replace(occasion, quiet=True)
+            self._sinks.events.record(verdict, occasion=occasion)
+            self._reported += len(found) + len(generated) + (refused is not None)
         self._last[ref] = verdict
         if self._sinks.status and kind.status:
             self._sinks.status.report(verdict)
@@ -227,7 +282,8 @@ class Reporter:
         subject = Subject(ref, found.metadata.uid if found else "", ConfigMap.KIND.api_version)
         verdicts = for_config_map(subject, problems, None if result.ok else Refusal(result.error))
         if again or verdicts != self._last_of_config_map:
-            self._sinks.events.record(*verdicts)
+            self._sinks.events.record(*verdicts, occasion=Occasion(changed=again))
+            self._reported += len(problems) + (not result.ok)
         self._last_of_config_map = verdicts
 
     def _tell_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
@@ -240,13 +296,23 @@ class Reporter:
         else:
             verdict = secret_rejected(self.pod, secret, bad)
         self._sinks.events.record(verdict)
+        self._reported += len(bad)
 
-    def _forget(self, ref: ObjectRef) -> None:
+    def _forget(self, ref: ObjectRef, why: str) -> None:
         self._last.pop(ref, None)
         self._standings.pop(ref, None)
-        self._sinks.events.forget(ref)
+        self._sinks.events.forget(ref, why)
         if self._sinks.status:
             self._sinks.status.forget(ref)
+
+
+def _hosts(ref: ObjectRef, owner: ObjectRef | None, generation: Generation) -> tuple[str, ...]:
+    """Return the host names at which *ref* answers requests, as part of the resource *owner*."""
+    found = generation.resources.get(owner) if owner else None
+    hosts = found.wanted.table.hosts if found else ()
+    if ref == owner:
+        return tuple(host.name for host in hosts)
+    return tuple(host.name for host in hosts if any(route.origin == ref for route in host.routes))
 
 
 def _about(ref: ObjectRef, owner: ObjectRef | None, generation: Generation, *, generated: bool) -> Iterator[Problem]:

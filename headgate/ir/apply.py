@@ -42,6 +42,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
         idle: the objects of which nothing is served because nothing is of the object that they attach to.
         retry: those of ``refused`` that nginx may accept another time as they are (a port in use, a name that does
             not resolve, no time to try); worth an apply with ``retry`` after a while.
+        warnings: origin → what nginx warned of in its files; ``None`` is the origin of files of no object.
         error: one line, why the whole was refused or failed; empty otherwise.
         passing: whether what ``error`` says may be over another time, with the same files.
         reloaded: whether a reload (or the start) happened and was verified.
@@ -57,6 +58,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     kept: frozenset[ObjectRef] = frozenset()
     idle: frozenset[ObjectRef] = frozenset()
     retry: frozenset[ObjectRef] = frozenset()
+    warnings: Mapping[ObjectRef | None, tuple[str, ...]] = {}
     error: str = ""
     passing: bool = False
     reloaded: bool = False

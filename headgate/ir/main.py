@@ -27,6 +27,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
             ``latency_variable`` the upstream's name in it, ``latency_log`` where it goes.
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         access_log: the target of the access log, and its format.
+        clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
     layout: Layout
@@ -43,6 +44,8 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     latency_format: Quoted = Quoted("")
     latency_log: str = ""
     access_log: Words = Words()
+    clock: tuple[Quoted, ...] = ()
+    clock_variable: str = ""
     stream: bool = False
     stream_module: str = ""
     server_names_hash_max_size: int = 1024

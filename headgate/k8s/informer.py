@@ -187,6 +187,8 @@ class Informer(Generic[M]):
         differing.update(ref for ref in old.keys() | new.keys() if old.get(ref) != new.get(ref))
         for ref in sorted(new):
             self._tell_undecodable(new[ref], old.get(ref))
+        for ref in sorted((old.keys() - new.keys()) & listing.objects.keys()):
+            _tell_readable(ref)
         for ref in sorted(differing):
             self._changed(ref)
         self.synced.set()
@@ -202,6 +204,8 @@ class Informer(Generic[M]):
             self.store.undecodable = {**rest, change.ref: change.undecodable} if change.undecodable else rest
         if change.undecodable is not None:
             self._tell_undecodable(change.undecodable, before)
+        elif before is not None and change.object is not None:
+            _tell_readable(change.ref)
         if change.object is None or change.type is ChangeType.DELETED:
             differs = self.store.remove(change.ref)
         else:
@@ -213,7 +217,8 @@ class Informer(Generic[M]):
         """Log an object that cannot be used, once as long as it fails in the same way."""
         if before is None or before.problem != found.problem:
             fields = {"object": str(found.problem.origin), "problem": str(found.problem)}
-            log.warning("object does not decode", extra={"fields": fields})
+            sentence = f"{found.problem.origin}: cannot be read: {found.problem}"
+            log.warning("object does not decode", extra={"fields": fields, "sentence": sentence})
 
     async def _rest(self, began: float) -> None:
         """Resume at once, unless watches end as soon as they begin."""
@@ -241,3 +246,8 @@ class Informer(Generic[M]):
 
     def _delay(self) -> float:
         return retry_delay(self._failures, first=self.RETRY_FIRST, longest=self.RETRY_LONGEST)
+
+
+def _tell_readable(ref: ObjectRef) -> None:
+    fields = {"object": str(ref), "change": "readable again"}
+    log.info("object decodes again", extra={"fields": fields, "sentence": f"{ref}: readable again"})

@@ -88,6 +88,8 @@ class Attempt:
         self.candidate = task.wanted
         self.refused: dict[ObjectRef, Blame] = {}
         self.reloaded = False
+        self.warnings = ""
+        """What the last ``nginx -t`` warned of."""
         self.test_ms = 0.0
         self.live_ms = 0.0
         self.unchanged: set[ObjectRef] = set()
@@ -226,9 +228,10 @@ class Attempt:
     async def _test_files(self, candidate: FileSet) -> Failure | None:
         await self._write(candidate, self._nginx.issue())
         began = time.monotonic()
-        complaint = await self._nginx.test(self._left())
+        tested = await self._nginx.test(self._left())
         self.test_ms += (time.monotonic() - began) * 1000
-        return self._failure(complaint, live=False) if complaint else None
+        self.warnings = tested.warnings
+        return self._failure(tested.failure, live=False) if tested.failure else None
 
     async def _write(self, candidate: FileSet, version: int) -> None:
         target = FileSet([*candidate.values(), version_file(self.task.layout, version)])

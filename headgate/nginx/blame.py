@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 FATAL: Final = ("emerg", "alert", "crit", "error")
 """Levels that explain a refusal, gravest first; a warning never does."""
@@ -95,7 +96,18 @@ def complaints(output: str) -> Iterator[Complaint]:
 
 def blame(output: str, conf: str) -> Blame:
     """Return what *output* (of ``nginx -t``, or a piece of the error log) says was wrong under *conf*."""
-    reason = _reason(list(complaints(output))) or _foreign(output)
+    return _taken_apart(_reason(list(complaints(output))) or _foreign(output), conf)
+
+
+def warnings(output: str, conf: str) -> Iterator[Blame]:
+    """Yield what *output* of ``nginx -t`` warns of; the file under *conf* is named in ``file`` only."""
+    for complaint in complaints(output):
+        if complaint.level == "warn":
+            found = _taken_apart(complaint.text, conf)
+            yield structs.replace(found, message=_PLACE.sub("", found.message)) if found.file else found
+
+
+def _taken_apart(reason: str, conf: str) -> Blame:
     place = _PLACE.search(reason)
     zone = _ZONE.search(reason)
     port = _PORT.search(reason)

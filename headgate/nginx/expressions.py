@@ -33,7 +33,8 @@ async def refused(binary: str, patterns: Sequence[str]) -> Mapping[str, str]:
         prepare(layout)
         while left := [pattern for pattern in dict.fromkeys(patterns) if pattern not in found]:
             _write(layout, left)
-            reason = blame(await test(binary, layout, PATIENCE_S), layout.conf)
+            tested = await test(binary, layout, PATIENCE_S)
+            reason = blame(tested.failure, layout.conf)
             if not 0 < reason.line <= len(left):
                 break
             found[left[reason.line - 1]] = _PLACE.sub("", reason.message)

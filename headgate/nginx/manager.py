@@ -17,10 +17,11 @@ from headgate.ir.apply import APPLY_S
 from headgate.ir.layout import MAIN, VERSION_FILE
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
-from headgate.nginx.blame import Blame, Cause
+from headgate.nginx.blame import Blame, Cause, warnings
 from headgate.nginx.capabilities import Binary
 from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
+from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
 from headgate.nginx.isolate import Hold, compose, idle
 from headgate.nginx.plan import plan, same
@@ -122,15 +123,25 @@ class LocalManager:
     master that dies to be restarted.
     """
 
-    def __init__(self, options: ManagerOptions, on_restart: Callable[[str], None] | None = None) -> None:
-        """Nothing is touched yet; *on_restart* is told, in one line, each time a dead master was replaced."""
+    def __init__(
+        self,
+        options: ManagerOptions,
+        on_restart: Callable[[str], None] | None = None,
+        errors: ErrorPipe | None = None,
+    ) -> None:
+        """Nothing is touched yet.
+
+        *on_restart* is told, in one line, each time a dead master was replaced; *errors* reads nginx's standard error.
+        """
         self._options = options
         self._on_restart = on_restart or (lambda _message: None)
-        self._nginx = Nginx(options.binary.path, options.layout, options.reload_timeout_s, options.min_spacing_s)
+        timeout, spacing = options.reload_timeout_s, options.min_spacing_s
+        self._nginx = Nginx(options.binary.path, options.layout, timeout, spacing, errors)
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
         self._good = FileSet()
         self._present = FileSet()
         self._refused: Mapping[ObjectRef, RefusedFiles] = {}
+        self._warnings: Mapping[ObjectRef | None, tuple[str, ...]] = {}
         self._turn = asyncio.Lock()
         self._started = asyncio.Event()
         self._settled = False
@@ -324,6 +335,8 @@ class LocalManager:
         deleted = len(steps.removals) + len(steps.leavings)
         self._good, self._present = attempt.candidate, attempt.present
         self._settled = True
+        if attempt.reloaded:
+            self._take_warnings(attempt)
         self._started.set()
         self._count(attempt, reason)
         outcome = Outcome.APPLIED if attempt.reloaded or written or deleted else Outcome.UNCHANGED
@@ -336,6 +349,16 @@ class LocalManager:
             reload_ms=attempt.live_ms if attempt.reloaded else 0.0,
         )
 
+    def _take_warnings(self, attempt: Attempt) -> None:
+        """Remember what ``nginx -t`` warned of; log what is new and in no object's files."""
+        found: dict[ObjectRef | None, dict[str, None]] = {}
+        for warning in warnings(attempt.warnings, self._options.layout.conf):
+            file = attempt.candidate.get(warning.file)
+            found.setdefault(file.origin if file else None, {})[warning.message] = None
+        before, self._warnings = self._warnings, {origin: tuple(texts) for origin, texts in found.items()}
+        for text in set(self._warnings.get(None, ())) - set(before.get(None, ())):
+            log.warning("nginx warns", extra={"fields": {"message": text}, "sentence": f"nginx -t warns: {text}"})
+
     def _result(self, outcome: Outcome, refusals: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         """Say what is served now that ``_good`` is; remember what is refused, unless it was not even tried."""
         tried = {origin: refusal for origin, refusal in refusals.items() if refusal.reason.cause is not Cause.TIME}
@@ -344,6 +367,7 @@ class LocalManager:
             outcome=outcome,
             version=self.version,
             refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
+            warnings=self._warnings,
             kept=_origins(self._good) & refusals.keys() if refusals else frozenset(),
             idle=frozenset(idle(self._good)) if refusals else frozenset(),
             retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
@@ -352,7 +376,8 @@ class LocalManager:
     def _failed(self, error: str, failure: Failure | None = None, *, passing: bool = True) -> ApplyResult:
         self.stats = structs.replace(self.stats, errors=self.stats.errors + 1, last_ok=False)
         outcome = Outcome.FAILED if passing else Outcome.REFUSED
-        log.error("configuration not applied", extra={"fields": {"outcome": outcome.value, "error": error}})
+        fields = {"outcome": outcome.value, "error": error}
+        log.error("configuration not applied", extra={"fields": fields, "sentence": f"not applied: {error}"})
         return ApplyResult(
             outcome=outcome,
             version=self.version,
@@ -370,7 +395,7 @@ class LocalManager:
         if news:
             first, message = next(iter(news.items()))
             fields = {"count": len(news), "first": first, "message": message}
-            log.warning("objects left out, nginx refused them", extra={"fields": fields})
+            log.debug("objects left out, nginx refused them", extra={"fields": fields})  # each has an event of its own
             stats = structs.replace(stats, errors=stats.errors + 1)
         if attempt.reloaded:
             count = {reason: getattr(stats, reason) + 1}

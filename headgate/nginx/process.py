@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from headgate.ir import Layout
 from headgate.nginx.errors import NginxError
 
@@ -70,8 +72,10 @@ class Master:
             self._process.send_signal(number)
 
 
-async def launch(binary: str, layout: Layout) -> Master:
+async def launch(binary: str, layout: Layout, stderr: int | None = None) -> Master:
     """Start nginx; returns at once, whether it serves is a question for ``verify``.
+
+    Its standard error is *stderr*, a descriptor, or that of this process.
 
     Its working directory is ``layout.run``, by which ``procfs`` knows it again.
 
@@ -87,6 +91,7 @@ async def launch(binary: str, layout: Layout) -> Master:
             cwd=layout.run,
             env=environment(),
             stdin=asyncio.subprocess.DEVNULL,
+            stderr=stderr,
             process_group=0,
         )
     except OSError as error:
@@ -94,8 +99,20 @@ async def launch(binary: str, layout: Layout) -> Master:
     return Master(process)
 
 
-async def test(binary: str, layout: Layout, timeout_s: float) -> str:
-    """Run ``nginx -t``; return what it complains about, empty if it would start.
+class Tested(msgspec.Struct, frozen=True):
+    """What ``nginx -t`` found.
+
+    Attributes:
+        failure: what it complains about, empty if nginx would start.
+        warnings: its output if nginx would start.
+    """
+
+    failure: str = ""
+    warnings: str = ""
+
+
+async def test(binary: str, layout: Layout, timeout_s: float) -> Tested:
+    """Run ``nginx -t``.
 
     Cancellation kills the test.
 
@@ -127,7 +144,9 @@ async def test(binary: str, layout: Layout, timeout_s: float) -> str:
             _kill(process.pid)
             await process.wait()
     text = output.decode(errors="replace")
-    return "" if process.returncode == 0 else text or f"nginx -t ended without a word, exit code {process.returncode}"
+    if process.returncode == 0:
+        return Tested(warnings=text)
+    return Tested(text or f"nginx -t ended without a word, exit code {process.returncode}")
 
 
 def _kill(group: int) -> None:

@@ -12,8 +12,9 @@ import msgspec
 from headgate.ir import Layout
 from headgate.nginx import orphans, procfs, verify
 from headgate.nginx.blame import refusal
+from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
-from headgate.nginx.process import ErrorLog, Master, launch, test
+from headgate.nginx.process import ErrorLog, Master, Tested, launch, test
 from headgate.nginx.verify import Expectation, ReloadResult
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,9 @@ class Live(msgspec.Struct, frozen=True):
 class Nginx:
     """One nginx under one Layout; at most one master at a time."""
 
-    def __init__(self, binary: str, layout: Layout, timeout_s: float, spacing_s: float = 0.0) -> None:
+    def __init__(
+        self, binary: str, layout: Layout, timeout_s: float, spacing_s: float = 0.0, errors: ErrorPipe | None = None
+    ) -> None:
         """Use *binary*; nothing is started yet.
 
         Args:
@@ -52,7 +55,9 @@ class Nginx:
             layout: its directories.
             timeout_s: seconds after which a reload that nobody answers has failed.
             spacing_s: seconds from the end of one reload to the signal of the next.
+            errors: what reads nginx's standard error, if anything does.
         """
+        self._pipe = errors
         self._binary = binary
         self._layout = layout
         self._timeout_s = timeout_s
@@ -76,8 +81,8 @@ class Nginx:
         self._issued += 1
         return self._issued
 
-    async def test(self, within_s: float = float("inf")) -> str:
-        """Return what ``nginx -t`` says against the files on disk, empty if nothing.
+    async def test(self, within_s: float = float("inf")) -> Tested:
+        """Return what ``nginx -t`` says against the files on disk.
 
         Raises:
             NginxError: it took longer than ``timeout_s`` or *within_s*, or cannot be run.
@@ -146,7 +151,9 @@ class Nginx:
             return self.master
         await orphans.reap(self._layout)
         orphans.unlink_sockets(self._layout)
-        self.master = await launch(self._binary, self._layout)
+        self.master = await launch(self._binary, self._layout, self._pipe.writer if self._pipe else None)
+        if self._pipe:
+            self._pipe.master = self.master.pid
         if self._closing.is_set():  # quit came while the program was starting and found no master
             await self.master.quit(ABANDON_S)
         return self.master

@@ -17,8 +17,10 @@ import msgspec
 
 from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
+from headgate.reporting import sentences
 from headgate.reporting.api import ApiWriter, Denials, is_final
 from headgate.reporting.event_writer import EventWriter, namespace, remember
+from headgate.reporting.sentences import UNKNOWN, Occasion
 from headgate.reporting.verdicts import EventType, Verdict
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class _Held(msgspec.Struct):
     """Verdicts that are reported when the timer ends, unless their object has others by then."""
 
     verdicts: tuple[Verdict, ...]
+    occasion: Occasion
     timer: asyncio.TimerHandle
 
 
@@ -110,26 +113,28 @@ class EventRecorder:
         self.dropped = 0
         """Events that were not sent because of limits, a full queue or an API server that refused them."""
 
-    def record(self, *verdicts: Verdict) -> None:
+    def record(self, *verdicts: Verdict, occasion: Occasion = UNKNOWN) -> None:
         """Log the Verdicts of one object and queue their Events, in place of earlier ones.
 
         If all are passing, they are reported only if the object has no other verdict until then.
+        The log says on which *occasion*.
         """
         if not verdicts:
             return
         ref = verdicts[0].ref
         held = self._held.pop(ref, None)
         if all(verdict.passing for verdict in verdicts):
-            self._hold(ref, verdicts, held)
+            self._hold(ref, verdicts, occasion, held)
             return
         if held:
             held.timer.cancel()
         if not held or verdicts != self._standing.get(ref):  # else what was held back came and went
-            self._say(verdicts)
+            self._say(verdicts, occasion)
 
-    def forget(self, ref: ObjectRef) -> None:
-        """Forget an object that was deleted or moved to another class."""
-        self._standing.pop(ref, None)
+    def forget(self, ref: ObjectRef, why: str = "removed") -> None:
+        """Forget an object that was deleted or moved to another class, and log *why* if it was reported before."""
+        if self._standing.pop(ref, None):
+            log.info("object gone", extra={"fields": {"object": str(ref), "change": why}, "sentence": f"{ref}: {why}"})
         if held := self._held.pop(ref, None):
             held.timer.cancel()
 
@@ -159,7 +164,7 @@ class EventRecorder:
             for held in self._held.values():
                 held.timer.cancel()
 
-    def _hold(self, ref: ObjectRef, verdicts: tuple[Verdict, ...], held: _Held | None) -> None:
+    def _hold(self, ref: ObjectRef, verdicts: tuple[Verdict, ...], occasion: Occasion, held: _Held | None) -> None:
         """Report *verdicts* after a delay, counted from their first occurrence."""
         if held and held.verdicts == verdicts:
             self._held[ref] = held
@@ -167,19 +172,25 @@ class EventRecorder:
         if held:
             held.timer.cancel()
         timer = asyncio.get_running_loop().call_later(self._limits.moment, self._release, ref)
-        self._held[ref] = _Held(verdicts, timer)
+        self._held[ref] = _Held(verdicts, occasion, timer)
 
     def _release(self, ref: ObjectRef) -> None:
-        self._say(self._held.pop(ref).verdicts)
+        held = self._held.pop(ref)
+        self._say(held.verdicts, held.occasion)
 
-    def _say(self, verdicts: tuple[Verdict, ...]) -> None:
+    def _say(self, verdicts: tuple[Verdict, ...], occasion: Occasion) -> None:
         ref = verdicts[0].ref
+        change = sentences.change(occasion, known=ref in self._standing)
         if ref != self._pod:
             self._standing[ref] = verdicts
         for verdict in verdicts:
             level = logging.INFO if verdict.type is EventType.NORMAL else logging.WARNING
             fields = {"object": str(ref), "reason": verdict.reason, "message": verdict.message}
-            log.log(level, "event", extra={"fields": fields})
+            if change and ref != self._pod:
+                fields["change"] = change
+            sentence = verdict.message if ref == self._pod else sentences.sentence(verdict, change, occasion.hosts)
+            extra = {"fields": fields, "sentence": sentence}
+            log.log(logging.DEBUG if occasion.quiet else level, "event", extra=extra)
             self._queue(verdict, 1)
 
     def _queue(self, verdict: Verdict, times: int) -> None:

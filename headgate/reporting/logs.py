@@ -1,6 +1,8 @@
-"""Log lines on stdout: the incumbent's seven formats, each record on one line.
+"""Log lines on stdout: the incumbent's seven formats and one for a terminal, each record on one line.
 
-Code logs a constant message and ``extra={"fields": {…}}``; the formatters of this module print both.
+Code logs a constant message and ``extra={"fields": {…}}``, and adds ``"sentence": "…"`` where a person reads the same
+better as a sentence: glog and the terminal print that, ``json`` and ``text`` print the message and the fields. A line
+that nginx wrote has it as ``"verbatim"`` as well: ``glog`` and ``text`` pass it on to stderr as it is.
 """
 
 from __future__ import annotations
@@ -8,12 +10,16 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any, TextIO
 
-from headgate.options import LogFormat, LogLevel
+import msgspec
+
+from headgate.options import LogFormat, LogLevel, Options
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +41,78 @@ Clock = Callable[[float], str | int]
 """Converts seconds since 1970 for one format."""
 
 
-def configure(form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
+class Style(msgspec.Struct, frozen=True):
+    """How records become lines.
+
+    Attributes:
+        form: one of the incumbent's formats; ``None`` for a person at a terminal.
+        colors: whether the lines for a person have colours.
+    """
+
+    form: LogFormat | None
+    colors: bool = False
+
+    @property
+    def passes_lines_on(self) -> bool:
+        """Whether lines of nginx are passed on as they are."""
+        return self.form is not None and not is_json(self.form)
+
+    @property
+    def formatter(self) -> logging.Formatter:
+        """The formatter of records."""
+        return TerminalFormatter(colors=self.colors) if self.form is None else formatter(self.form)
+
+
+def is_json(form: LogFormat) -> bool:
+    """Whether each line is a JSON object."""
+    return form.value.startswith("json")
+
+
+def style(options: Options, environ: Mapping[str, str] = os.environ, stream: TextIO | None = None) -> Style:
+    """Return how *options* want lines on *stream* (stdout if None).
+
+    A terminal gets lines for a person unless ``-log-format`` is given, without colours if NO_COLOR
+    (https://no-color.org) or ``TERM=dumb`` is in *environ*.
+    """
+    stream = stream or sys.stdout
+    if options.log_format_given or stream is None or not stream.isatty():
+        return Style(options.log_format)
+    return Style(None, colors=not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
+
+
+def folds_notices(options: Options, style: Style) -> bool:
+    """Whether lines of nginx are read by Headgate: if they are not passed on as they are, or not all of them."""
+    return not style.passes_lines_on or options.log_level not in {LogLevel.DEBUG, LogLevel.TRACE}
+
+
+def configure(form: LogFormat | Style, level: LogLevel, stream: TextIO | None = None) -> None:
     """Write all log records of *level* and above to *stream* (stdout if None) in *form*.
 
     An earlier configuration is replaced.
     """
+    chosen = Style(form) if isinstance(form, LogFormat) else form
     handler = _Handler(stream or sys.stdout)
-    handler.setFormatter(formatter(form))
+    handler.setFormatter(chosen.formatter)
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
     root.addHandler(handler)
+    if chosen.form and is_json(chosen.form):
+        sys.excepthook = _log_bug
+    if chosen.passes_lines_on:
+        handler.addFilter(lambda record: not _verbatim(record))
+        errors = _Handler(stream or sys.stderr)
+        errors.setFormatter(_VerbatimFormatter())
+        errors.addFilter(lambda record: bool(_verbatim(record)))
+        root.addHandler(errors)
     root.setLevel(_LEVELS[level])
     # Messages of the event loop below warnings are of no use to operators.
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.WARNING))
+
+
+def _log_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Log the exception that ends the program, which Python would print."""
+    log.critical("internal error", exc_info=(kind, error, trace))
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -73,6 +137,14 @@ def formatter(form: LogFormat) -> logging.Formatter:
     if shape == "json":
         return JsonFormatter(clock)
     return TextFormatter(clock) if shape == "text" else GlogFormatter()
+
+
+class _VerbatimFormatter(logging.Formatter):
+    """A line of nginx as it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return _verbatim(record)
 
 
 class JsonFormatter(logging.Formatter):
@@ -109,16 +181,55 @@ class GlogFormatter(logging.Formatter):
         """Format *record*; a newline in the message is escaped."""
         time = dt.datetime.fromtimestamp(record.created, dt.UTC).strftime("%Y%m%d %H:%M:%S.%f")
         where = f"{record.process or 0:>4} {record.filename}:{record.lineno}"
-        message = _unquoted(record.getMessage())
-        fields = " ".join(f"{key}={_read(value)}" for key, value in _fields(record).items())
-        return f"{_level(record)[0]}{time} {where}] {message}" + (f" {fields}" if fields else "")
+        return f"{_level(record)[0]}{time} {where}] {' '.join(filter(None, _words(record)))}"
+
+
+class TerminalFormatter(logging.Formatter):
+    """``HH:MM:SS LEVEL sentence``, in local time, or the message and ``key=value …``; for a person."""
+
+    def __init__(self, *, colors: bool) -> None:
+        """Colour the level, the object and the fields if *colors*."""
+        super().__init__()
+        self._colors = colors
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format *record*; control characters, which would command the terminal, are escaped."""
+        time = dt.datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        message, fields = (text.translate(_CONTROLS) for text in _words(record))
+        thing, colon, rest = message.partition(": ")
+        if colon and hasattr(record, "sentence"):
+            message = f"{self._paint(_BOLD, thing)}: {rest}"
+        level = self._paint(_PAINTS.get(record.levelno, _PLAIN_TEXT), f"{_level(record):5}")
+        parts = (self._paint(_FAINT, time), level, message, self._paint(_FAINT, fields))
+        return " ".join(filter(None, parts))
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colors and code and text else text
+
+
+_BOLD, _FAINT, _PLAIN_TEXT = "1", "2", ""
+_PAINTS = {TRACE: "2", logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "1;31"}
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def _words(record: logging.LogRecord) -> tuple[str, str]:
+    """Return the sentence of *record* and nothing, or its message and its fields."""
+    if sentence := getattr(record, "sentence", ""):
+        return _unquoted(sentence), ""
+    fields = " ".join(f"{key}={_read(value)}" for key, value in _fields(record).items())
+    return _unquoted(record.getMessage()), fields
+
+
+def _verbatim(record: logging.LogRecord) -> str:
+    """Return the line of nginx that *record* is about, if it is about one."""
+    return str(getattr(record, "verbatim", ""))
 
 
 def _head(record: logging.LogRecord, clock: Clock) -> dict[str, Any]:
     return {
         "time": clock(record.created),
         "level": _level(record),
-        "source": f"{record.filename}:{record.lineno}",
+        "source": f"{record.filename}:{record.lineno}" if record.lineno else record.filename,
         "msg": record.getMessage(),
     }
 

@@ -75,6 +75,16 @@ class Verdict(msgspec.Struct, frozen=True):
         return self.subject.ref
 
 
+def added_or_updated(key: str) -> str:
+    """Return how the message about a served object begins."""
+    return f"Configuration for {key} was added or updated"
+
+
+def rejected(key: str) -> str:
+    """Return how the message about a refused object begins."""
+    return f"{key} was rejected: with error:"
+
+
 def for_ingress(
     subject: Subject,
     found: Sequence[Problem] = (),
@@ -92,7 +102,7 @@ def for_ingress(
     if any(problem.refuses for problem in (*found, *generated)):
         return _rejected(subject, (*found, *generated))
     warnings = f"{_warnings(' with', found)}{_warnings(' ; with', generated)}"
-    lead = f"Configuration for {subject.ref.key} was added or updated"
+    lead = added_or_updated(subject.ref.key)
     if refusal is not None:
         beside = _warnings(" ; with", (*found, *generated))
         return _not_applied(subject, lead, "AddedOrUpdatedWithError", refusal, beside)
@@ -116,7 +126,7 @@ def _rejected(subject: Subject, problems: Sequence[Problem]) -> Verdict:
         effect = f" ({coded.effect})" if coded.effect else ""
         message, reason = f"{coded.reason}{effect}", coded.code
     else:
-        message, reason = f"{subject.ref.key} was rejected: with error: {_joined(refusing)}", "Rejected"
+        message, reason = f"{rejected(subject.ref.key)} {_joined(refusing)}", "Rejected"
     return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=False)
 
 

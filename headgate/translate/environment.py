@@ -30,6 +30,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         status: where administrators read ``stub_status``.
         metrics: whether the metrics ask nginx over its status socket.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
+        json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
         latency: whether workers send the latency of upstreams to the controller.
         replicas: how many controllers share the traffic, at least 1.
         resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
@@ -52,6 +53,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     metrics: bool = False
     latency: bool = False
     access_log: str = ""
+    json_time: str = ""
     replicas: int = 1
     resource_variables: bool = False
     request_headers: tuple[Header, ...] = ()

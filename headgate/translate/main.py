@@ -6,6 +6,7 @@ from headgate.ir import latency
 from headgate.ir.main import Main
 from headgate.settings import Quoted
 from headgate.translate.environment import Environment
+from headgate.translate.logs import CLOCK, CLOCKS, with_log_formats
 
 BUCKET_OVERHEAD = 32
 """Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
@@ -24,7 +25,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
     return Main(
         layout=env.layout,
         capabilities=capabilities,
-        settings=env.params.everything(),
+        settings=with_log_formats(env).everything(),
         user=env.user,
         request_headers=env.request_headers if env.shares_headers else (),
         response_headers=env.params.headers.add_header,
@@ -36,6 +37,8 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         latency_format=Quoted(latency.LOG_FORMAT.replace(r"\t", "\t")),
         latency_log=latency.destination(env.layout),
         access_log=env.access_log_target,
+        clock=CLOCKS.get(env.json_time, ()),
+        clock_variable=CLOCK,
         stream=capabilities.stream is not None,
         stream_module=capabilities.stream or "",
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),

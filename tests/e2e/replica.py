@@ -152,7 +152,7 @@ class Replica:
 
     async def batches(self) -> int:
         """Batches of changes that it has worked off so far, with their reloads."""
-        return len(self.logged("batch"))
+        return int(await self.metric("nginx_ingress_controller_workqueue_work_duration_seconds_count"))
 
     def logged(self, message: str, **fields: str) -> list[dict[str, Any]]:
         """The log lines with this message whose fields contain these texts."""

@@ -146,6 +146,11 @@ class HeadgateProcess:
         records = [json.loads(line) for line in self.log_text().splitlines() if line.startswith('{"time"')]
         return [record for record in records if message in {"", record["msg"]}]
 
+    def last_words(self) -> str:
+        """Why it ended, as it is printed where the log is not JSON."""
+        *_, last = self.log_records("Headgate ends")
+        return f"headgate: {last['error']}"
+
     def outages(self) -> list[dict[str, Any]]:
         """Return the records about an API server that cannot be reached; whoever meets it first logs it."""
         return [record for record in self.log_records() if "cannot be reached" in str(record.get("error"))]

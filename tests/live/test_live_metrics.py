@@ -289,9 +289,7 @@ def test_a_missing_login_secret_ends_the_start_with_one_line(
     headgate = new_headgate(f"--manifests={manifests.path}", "-prometheus-basic-auth-secret=ours/nobody")
     headgate.start()
     assert headgate.wait_ended() == 1
-    assert headgate.log_text().splitlines()[-1] == (
-        "headgate: -prometheus-basic-auth-secret: the folder has no Secret ours/nobody"
-    )
+    assert headgate.last_words() == ("headgate: -prometheus-basic-auth-secret: the folder has no Secret ours/nobody")
 
 
 def test_metrics_are_off_unless_asked_for(serve_manifests: StartHeadgate) -> None:

@@ -406,4 +406,5 @@ async def test_without_an_api_server_events_are_logged(caplog: pytest.LogCapture
     recorder.record(verdict())
     await recorder.run()
     (said,) = caplog.records
-    assert said.fields == {"object": "Ingress shop/cafe", "reason": "AddedOrUpdated", "message": "was added"}
+    about = {"object": "Ingress shop/cafe", "reason": "AddedOrUpdated", "message": "was added"}
+    assert said.fields == {**about, "change": "added"}

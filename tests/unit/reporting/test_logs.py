@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from headgate.options import LogFormat, LogLevel
+from headgate.options import LogFormat, LogLevel, Options, parse
 from headgate.reporting import logs
+from headgate.reporting.logs import Style
 
 SECONDS = 1_700_000_000.123456
 
@@ -133,3 +134,60 @@ def test_configuring_again_replaces_the_handler(stream: io.StringIO) -> None:
     logs.configure(LogFormat.JSON, LogLevel.INFO, stream)
     logging.getLogger("headgate.test").info("once", extra={"fields": {"keys": 1}})
     assert [json.loads(text)["keys"] for text in stream.getvalue().splitlines()] == [1]
+
+
+TERMINAL = Style(None)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def chosen(*argv: str, stream: io.StringIO | None = None, **environ: str) -> Style:
+    options = parse(argv, {})
+    assert isinstance(options, Options)
+    return logs.style(options, {"TERM": "xterm", **environ}, stream or Terminal())
+
+
+def test_a_terminal_gets_lines_for_a_person_unless_a_format_is_given() -> None:
+    assert chosen() == Style(None, colors=True)
+    assert chosen("-log-format=glog") == Style(LogFormat.GLOG)
+    assert chosen("-log-format=json") == Style(LogFormat.JSON)
+    assert chosen(stream=io.StringIO()) == Style(LogFormat.GLOG)
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colours_are_left_out_on_request(environ: dict[str, str]) -> None:
+    assert chosen(**environ) == TERMINAL
+    assert chosen(NO_COLOR="") == Style(None, colors=True)
+
+
+def test_a_person_reads_the_sentence_and_a_machine_the_fields() -> None:
+    made = record("event", object="Ingress default/cafe", reason="AddedOrUpdated")
+    made.sentence = "Ingress default/cafe: added, serves cafe.test"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARN  " + re.escape(made.sentence), TERMINAL.formatter.format(made))
+    assert line(LogFormat.GLOG, made).endswith("controller.py:12] Ingress default/cafe: added, serves cafe.test")
+    assert json.loads(line(LogFormat.JSON, made))["reason"] == "AddedOrUpdated"
+    assert "msg=event object=" in line(LogFormat.TEXT, made)
+
+
+def test_levels_and_objects_have_colours() -> None:
+    made = record()
+    made.sentence = "Ingress default/cafe: added"
+    written = Style(None, colors=True).formatter.format(made)
+    assert "\x1b[33mWARN \x1b[0m \x1b[1mIngress default/cafe\x1b[0m: added" in written
+
+
+def test_hostile_text_does_not_command_the_terminal() -> None:
+    made = record("\x1b[2J\x9b2J\x7f", value="\x1b]0;title\x07\n")
+    assert set(TERMINAL.formatter.format(made)).isdisjoint(map(chr, (*range(32), *range(127, 160))))
+
+
+@pytest.mark.parametrize("form", [LogFormat.GLOG, LogFormat.TEXT])
+def test_lines_of_nginx_are_passed_on_as_they_are(stream: io.StringIO, form: LogFormat) -> None:
+    logs.configure(form, LogLevel.INFO, stream)
+    made = record("nginx", pid=7)
+    made.verbatim = "2026/11/26 22:38:29 [error] 7#7: connect() failed"
+    logging.getLogger("headgate.test").handle(made)
+    assert stream.getvalue() == f"{made.verbatim}\n"

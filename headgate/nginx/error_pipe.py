@@ -1,0 +1,131 @@
+"""What nginx writes to its standard error, line by line, where Headgate's log has another form than nginx's.
+
+nginx never waits for Headgate: the pipe does not block, so a worker that finds it full loses that line only.
+Once Headgate has ended, the lines of an nginx that outlives it are lost; what is critical is in its error log too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import struct
+import termios
+import threading
+import time
+from typing import Final
+
+from headgate.nginx.blame import Complaint, complaints
+
+log = logging.getLogger(__name__)
+
+CAPACITY: Final = 1024 * 1024
+"""Bytes that the pipe holds, some 7,000 lines: what a user without privileges may have (pipe(7))."""
+CHUNK: Final = 64 * 1024
+FULL: Final = 0.5
+"""The share of the pipe from which on lines may be lost: no line of nginx's, 2,048 bytes at most, is in two pages."""
+END_S: Final = 2.0
+"""Seconds for the last lines, after nginx has ended."""
+AGAIN_S: Final = 60.0
+"""Seconds between two warnings that lines may be lost."""
+
+_LEVELS: Final = {
+    **dict.fromkeys(("emerg", "alert", "crit", "error"), logging.ERROR),
+    "warn": logging.WARNING,
+    "notice": logging.INFO,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+_PROCESSES: Final = re.compile(
+    r"signal process started|signal \d+ \(\w+\) received.*|reconfiguring|gracefully shutting down|exiting|exit"
+    r"|using the \"\w+\" event method|nginx/\S+(?: \(.*\))?|built by .*|OS: .*|getrlimit\(RLIMIT_NOFILE\): .*"
+    r"|start (?:worker|cache manager|cache loader) process(?:es| \d+)|[\w ]*process \d+ exited with code 0"
+)
+"""The notices of a start, a reload or an end in order, which the line about it stands for."""
+
+
+class ErrorPipe:
+    """A pipe for nginx's standard error, and the thread that logs what comes out of it."""
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self.master = 0
+        """The pid of the nginx master; its warnings are those of ``nginx -t``, which are reported on their object."""
+        self._writer: int | None = None
+        self._thread: threading.Thread | None = None
+        self._warned = float("-inf")
+
+    @property
+    def writer(self) -> int | None:
+        """What nginx gets as its standard error; ``None`` if it has that of Headgate."""
+        return self._writer
+
+    def open(self) -> None:
+        """Make the pipe and begin to read."""
+        reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        with contextlib.suppress(OSError):  # the system's limit may be lower
+            fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, CAPACITY)
+        self._thread = threading.Thread(target=self._read, args=(reader,), name="nginx-errors", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Log what is still in the pipe, and end; for when nginx has ended."""
+        if self._writer is not None and self._thread is not None:
+            os.close(self._writer)
+            self._writer = None
+            self._thread.join(END_S)
+
+    def _read(self, reader: int) -> None:
+        """Log each line until no process can write any more."""
+        rest = b""
+        size = fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ)
+        with open(reader, "rb", buffering=0) as pipe:
+            while chunk := pipe.read(CHUNK):
+                if len(chunk) == CHUNK and _waiting(reader) + CHUNK > size * FULL:
+                    self._warn()
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._take(line)
+            self._take(rest)
+
+    def _take(self, line: bytes) -> None:
+        text = line.decode(errors="backslashreplace").strip()
+        if not text:
+            return
+        try:
+            self._log(text, next(complaints(text), None))
+        except Exception:
+            log.exception("internal error", extra={"fields": {"doing": "a line of nginx"}})
+
+    def _log(self, text: str, complaint: Complaint | None) -> None:
+        """Log one line: at the level that ``error-log-level`` let through, unless it is about nginx's processes."""
+        if complaint is None:
+            _emit(logging.WARNING, text, {"message": text})
+            return
+        fields = {"nginx_level": complaint.level, "pid": complaint.pid, "message": complaint.text}
+        if _PROCESSES.fullmatch(complaint.text) or (complaint.level == "warn" and complaint.pid in {0, self.master}):
+            if log.isEnabledFor(logging.DEBUG):
+                _emit(logging.DEBUG, text, fields)
+        else:
+            _emit(_LEVELS.get(complaint.level, logging.INFO), text, fields)
+
+    def _warn(self) -> None:
+        if time.monotonic() - self._warned > AGAIN_S:
+            self._warned = time.monotonic()
+            extra = {"fields": {"why": "nginx writes its error log faster than it is read"}}
+            log.warning("lines of nginx may be lost", extra=extra)
+
+
+def _emit(level: int, text: str, fields: dict[str, object]) -> None:
+    """Log a line of nginx whatever ``-log-level`` says; which lines there are is decided by ``error-log-level``."""
+    extra = {"fields": fields, "verbatim": text, "sentence": f"nginx: {fields['message']}"}
+    log.handle(log.makeRecord(log.name, level, "nginx", 0, "nginx", (), None, extra=extra))
+
+
+def _waiting(reader: int) -> int:
+    """Return how many bytes are in the pipe."""
+    found: int = struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"\0\0\0\0"))[0]
+    return found

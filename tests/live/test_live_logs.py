@@ -1,0 +1,185 @@
+"""The log as it is read: by a person at a terminal, by `kubectl logs`, and by a machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.headgate_process import ROOT, HeadgateProcess, StartHeadgate
+from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress, path, service
+from tests.waiting import wait_until
+
+BROKEN = {"broken.test": (path("nobody"),)}
+"""An Ingress whose backend refuses connections, of which nginx writes an error."""
+
+
+def with_dead_backend(manifests: ManifestFolder) -> None:
+    manifests.put(service("nobody"), endpoints("nobody", "127.0.0.1", port=9), ingress("broken", BROKEN))
+
+
+@pytest.mark.parametrize(("form", "kind"), [("json", str), ("json-unix", int), ("json-unix-ms", int)])
+def test_with_json_every_line_is_json_those_of_nginx_too(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, form: str, kind: type
+) -> None:
+    with_dead_backend(manifests)
+    headgate = serve_manifests(f"-log-format={form}", "-log-level=debug")
+    assert headgate.get("broken.test", '/"\\').status == 502
+    manifests.put(ingress("tea", "tea.test"))
+    wait_until(lambda: headgate.get("tea.test").status == 200)
+    headgate.terminate()
+    assert headgate.wait_ended() == 0
+    records = [json.loads(line) for line in headgate.log_text().splitlines()]
+    assert {type(record["time"]) for record in records} == {kind}
+    assert all({"level", "source", "msg"} <= record.keys() for record in records)
+    (error,) = [record for record in records if "connect() failed" in record.get("message", "")]
+    assert (error["level"], error["msg"], error["nginx_level"]) == ("ERROR", "nginx", "error")
+    assert isinstance(error["pid"], int)
+    answers = [(one["host"], one["status"], one["request"]) for one in records if one["msg"] == "access"]
+    assert ("broken.test", "502", 'GET /"\\ HTTP/1.1') in answers
+    assert "reconfiguring" in [record.get("message") for record in records if record["level"] == "DEBUG"]
+
+
+def test_the_log_format_of_the_config_map_precedes_json(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(config_map(log_format="$host answered $status"), ingress("tea", "tea.test"))
+    headgate = serve_manifests("-nginx-configmaps=ours/config")
+    assert headgate.get("tea.test").status == 200
+    wait_until(lambda: "tea.test answered 200" in headgate.log_text().splitlines())
+
+
+def test_a_change_is_one_line_about_the_object_and_one_about_the_reload(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    with_dead_backend(manifests)
+    headgate = serve_manifests("-log-format=glog")
+    start = len(glog(headgate))
+    tea, bad = ingress("tea", "tea.test"), ingress("tea", "tea..test")
+    manifests.put(tea)
+    wait_until(lambda: headgate.get("tea.test").status == 200)
+    manifests.put(bad)
+    wait_until(lambda: headgate.get("tea.test").status == 404)
+    manifests.put(tea)
+    wait_until(lambda: headgate.get("tea.test").status == 200)
+    manifests.delete(tea)
+    wait_until(lambda: headgate.get("tea.test").status == 404)
+    wait_until(lambda: len(glog(headgate)) == start + 8)
+    name = "Ingress default/tea"
+    said = [re.sub(r"in \d+ ms", "in N ms", line) for line in glog(headgate)]
+    reloaded = f"nginx reloaded in N ms for {name}"
+    assert [line.partition(" (")[0] for line in said[start:]] == [
+        f"{name}: added, serves tea.test",
+        reloaded,
+        f"{name}: changed, refused: spec.rules[0].host: 'tea..test' is not a host name",
+        reloaded,
+        f"{name}: changed, serves tea.test",
+        reloaded,
+        f"{name}: removed",
+        reloaded,
+    ]
+    assert re.fullmatch(
+        rf"ready: http {headgate.http}, https {headgate.https}, 1 host; nginx [\d.]+, [\d.]+ s after the start",
+        said[start - 1],
+    )
+    assert "[notice]" not in headgate.log_text()
+    assert headgate.get("broken.test").status == 502
+    wait_until(lambda: re.search(r"^\d{4}/\d\d/\d\d \S+ \[error\] \d+#\d+: ", headgate.log_text(), re.MULTILINE))
+
+
+def glog(headgate: HeadgateProcess) -> list[str]:
+    """Return what Headgate's own lines say."""
+    return re.findall(r"^[IWEFD]\d{8} .*?\] (.*)$", headgate.log_text(), re.MULTILINE)
+
+
+def test_a_file_that_is_mended_is_readable_again(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+    headgate = serve_manifests("-log-format=glog")
+    file = manifests.path / "late.yaml"
+    file.write_text("a: [\n")
+    wait_until(lambda: [line for line in glog(headgate) if line.startswith("late.yaml: line 2")])
+    file.write_text("# nothing\n")
+    wait_until(lambda: "late.yaml: readable again" in glog(headgate))
+    assert len([line for line in glog(headgate) if line.startswith("late.yaml")]) == 2
+
+
+def test_debug_shows_the_notices_and_the_times_of_each_batch(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(ingress("bad", "bad..test"))
+    headgate = serve_manifests("-log-level=debug", "-log-format=glog")
+    assert "[notice]" in headgate.log_text()
+    (line,) = wait_until(lambda: [line for line in glog(headgate) if line.startswith("batch keys=")][:1])
+    assert " problems=1 " in line, "as many as were reported"
+
+
+def test_a_warning_of_nginx_is_reported_on_the_object_whose_file_it_names(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    twice = "types { text/html html; text/plain html; }"
+    manifests.put(ingress("tea", "tea.test"), ingress("odd", "odd.test", server_snippets=twice))
+    headgate = serve_manifests("-enable-snippets")
+    (reason, message) = headgate.events("Ingress default/odd")[-1]
+    assert reason == "AddedOrUpdatedWithWarning"
+    assert 'nginx warns: duplicate extension "html"' in message
+    assert "/etc/conf.d" not in message
+    assert headgate.events("Ingress default/tea")[-1][0] == "AddedOrUpdated"
+    assert [line for line in headgate.log_records("nginx") if line["level"] != "DEBUG"] == []
+    before = len(headgate.log_records("event"))
+    manifests.put(ingress("tea", "other.test"))
+    wait_until(lambda: headgate.get("other.test").status == 200)
+    wait_until(lambda: len(headgate.log_records("event")) > before)
+    assert len(headgate.log_records("event")) == before + 1, "the warning is no news"
+
+
+def test_an_nginx_that_outlives_its_controller_goes_on_serving(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    with_dead_backend(manifests)
+    headgate = serve_manifests()
+    master = headgate.master
+    headgate.kill()
+    assert [headgate.get("broken.test").status for _ in range(3)] == [502] * 3, "its errors have no reader"
+    assert Path(f"/proc/{master}").exists()
+    headgate.start_ready()
+
+
+@contextlib.contextmanager
+def at_terminal(headgate: HeadgateProcess, *flags: str, **environ: str) -> Iterator[list[str]]:
+    """Run *headgate* at a terminal, until it is ready; yield what it has printed."""
+    reader, writer = pty.openpty()
+    given = [flag for flag in headgate.flags if not flag.startswith("-log-format")]
+    command = [sys.executable, "-m", "headgate", "run", *given, *flags]
+    surroundings = {"PATH": os.environ["PATH"], "TERM": "xterm", **environ}
+    with subprocess.Popen(command, cwd=ROOT, stdout=writer, stderr=writer, env=surroundings) as process:
+        os.close(writer)
+        printed = b""
+        try:
+            while b"after the start" not in printed:
+                printed += os.read(reader, 65536)
+            yield printed.decode().splitlines()
+        finally:
+            process.terminate()
+            with contextlib.suppress(OSError):  # the terminal is gone
+                while os.read(reader, 65536):
+                    pass
+            os.close(reader)
+
+
+def test_a_terminal_gets_short_lines_with_colours(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    with at_terminal(headgate) as lines:
+        assert any("\x1b[1mIngress default/tea\x1b[0m: added, serves tea.test" in line for line in lines)
+        assert "[notice]" not in "".join(lines)
+    with at_terminal(headgate, NO_COLOR="1") as lines:
+        assert re.fullmatch(r"\d\d:\d\d:\d\d INFO  ready: .*", lines[-1])
+    with at_terminal(headgate, "-log-format=glog") as lines:
+        assert re.match(r"I\d{8} ", lines[-1])
