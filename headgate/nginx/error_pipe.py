@@ -1,6 +1,7 @@
 """What nginx writes to its standard error, line by line, where Headgate's log has another form than nginx's.
 
-nginx never waits for Headgate: the pipe does not block, so a worker that finds it full loses that line only.
+nginx never waits for Headgate: one thread empties the pipe into memory, another one logs, and what exceeds both is
+counted and left out. The pipe does not block: a worker that finds it full loses that line only.
 Once Headgate has ended, the lines of an nginx that outlives it are lost; what is critical is in its error log too.
 """
 
@@ -10,9 +11,8 @@ import contextlib
 import fcntl
 import logging
 import os
+import queue
 import re
-import struct
-import termios
 import threading
 import time
 from typing import Final
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 CAPACITY: Final = 1024 * 1024
 """Bytes that the pipe holds, some 7,000 lines: what a user without privileges may have (pipe(7))."""
 CHUNK: Final = 64 * 1024
-FULL: Final = 0.5
-"""The share of the pipe from which on lines may be lost: no line of nginx's, 2,048 bytes at most, is in two pages."""
+KEPT: Final = 8 * 1024 * 1024
+"""Bytes that may wait in memory to be logged, some 30,000 lines; further ones are left out."""
 END_S: Final = 2.0
 """Seconds for the last lines, after nginx has ended."""
 AGAIN_S: Final = 60.0
-"""Seconds between two warnings that lines may be lost."""
+"""Seconds between two warnings that lines are left out."""
 
 _LEVELS: Final = {
     **dict.fromkeys(("emerg", "alert", "crit", "error"), logging.ERROR),
@@ -54,7 +54,12 @@ class ErrorPipe:
         self.master = 0
         """The pid of the nginx master; its warnings are those of ``nginx -t``, which are reported on their object."""
         self._writer: int | None = None
-        self._thread: threading.Thread | None = None
+        self._threads: tuple[threading.Thread, ...] = ()
+        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._size = 0
+        """Bytes in ``_waiting``, as far as the reading thread knows: what it put there less what was ``_done``."""
+        self._done = 0
+        self._lost = 0
         self._warned = float("-inf")
 
     @property
@@ -68,28 +73,42 @@ class ErrorPipe:
         os.set_blocking(self._writer, False)
         with contextlib.suppress(OSError):  # the system's limit may be lower
             fcntl.fcntl(self._writer, fcntl.F_SETPIPE_SZ, CAPACITY)
-        self._thread = threading.Thread(target=self._read, args=(reader,), name="nginx-errors", daemon=True)
-        self._thread.start()
+        self._threads = tuple(
+            threading.Thread(target=work, args=given, name="nginx-errors", daemon=True)
+            for work, given in ((self._read, (reader,)), (self._work, ()))
+        )
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
-        """Log what is still in the pipe, and end; for when nginx has ended."""
-        if self._writer is not None and self._thread is not None:
+        """Log what is still there, and end; for when nginx has ended."""
+        if self._writer is not None:
             os.close(self._writer)
             self._writer = None
-            self._thread.join(END_S)
+            for thread in self._threads:
+                thread.join(END_S)
 
     def _read(self, reader: int) -> None:
-        """Log each line until no process can write any more."""
-        rest = b""
-        size = fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ)
+        """Empty the pipe until no process can write any more."""
         with open(reader, "rb", buffering=0) as pipe:
+            rest = b""
             while chunk := pipe.read(CHUNK):
-                if len(chunk) == CHUNK and _waiting(reader) + CHUNK > size * FULL:
-                    self._warn()
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._take(line)
-            self._take(rest)
+                whole, newline, rest = (rest + chunk).rpartition(b"\n")
+                if self._size - self._done + len(whole) > KEPT:
+                    self._lost += whole.count(b"\n") + len(newline)
+                elif newline:
+                    self._size += len(whole)
+                    self._waiting.put(whole)
+            self._waiting.put(rest)
+        self._waiting.put(None)
+
+    def _work(self) -> None:
+        """Log each line, until ``None`` comes after the last one."""
+        while (piece := self._waiting.get()) is not None:
+            for line in piece.split(b"\n"):
+                self._take(line)
+            self._done += len(piece)
+            self._warn()
 
     def _take(self, line: bytes) -> None:
         text = line.decode(errors="backslashreplace").strip()
@@ -113,19 +132,14 @@ class ErrorPipe:
             _emit(_LEVELS.get(complaint.level, logging.INFO), text, fields)
 
     def _warn(self) -> None:
-        if time.monotonic() - self._warned > AGAIN_S:
+        """Say how many lines were left out, now and then."""
+        if self._lost and time.monotonic() - self._warned > AGAIN_S:
             self._warned = time.monotonic()
-            extra = {"fields": {"why": "nginx writes its error log faster than it is read"}}
-            log.warning("lines of nginx may be lost", extra=extra)
+            lost, self._lost = self._lost, 0
+            log.warning("lines of nginx left out", extra={"fields": {"lines": lost, "why": "they came too fast"}})
 
 
 def _emit(level: int, text: str, fields: dict[str, object]) -> None:
     """Log a line of nginx whatever ``-log-level`` says; which lines there are is decided by ``error-log-level``."""
     extra = {"fields": fields, "verbatim": text, "sentence": f"nginx: {fields['message']}"}
     log.handle(log.makeRecord(log.name, level, "nginx", 0, "nginx", (), None, extra=extra))
-
-
-def _waiting(reader: int) -> int:
-    """Return how many bytes are in the pipe."""
-    found: int = struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"\0\0\0\0"))[0]
-    return found

@@ -90,6 +90,7 @@ class LogSettings(Settings):
             Where.CONFIGMAP,
             parse=log_format,
             example='$remote_addr "$request" $status',
+            differs="With a JSON `-log-format` the default is JSON.",
         ),
     ] = (
         Quoted('$remote_addr - $remote_user [$time_local] "$request" '),
