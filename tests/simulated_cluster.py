@@ -41,9 +41,10 @@ class RecordedEvents:
     def __init__(self) -> None:
         self.last: dict[ObjectRef, Verdict] = {}
         self.count = 0
+        self.occasions: dict[ObjectRef, Occasion] = {}
 
     def record(self, *verdicts: Verdict, occasion: Occasion = UNKNOWN) -> None:
-        del occasion
+        self.occasions.update((verdict.ref, occasion) for verdict in verdicts)
         self.count += len(verdicts)
         self.last.update((verdict.ref, verdict) for verdict in verdicts)
 
