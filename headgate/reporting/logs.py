@@ -156,7 +156,9 @@ class JsonFormatter(logging.Formatter):
         self._clock = clock
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format *record*; values without a JSON type become text."""
+        """Format *record*; values without a JSON type become text. A line of nginx that is JSON stays as it is."""
+        if (text := _verbatim(record)).startswith('{"time": '):
+            return text
         line = {**_head(record, self._clock), **_fields(record)}
         return json.dumps(line, default=str, ensure_ascii=False)
 

@@ -62,7 +62,7 @@ def test_a_change_is_one_line_about_the_object_and_one_about_the_reload(
 ) -> None:
     with_dead_backend(manifests)
     headgate = serve_manifests("-log-format=glog")
-    start = len(glog(headgate))
+    start = len(wait_until(lambda: glog(headgate), lambda lines: any(line.startswith("ready: ") for line in lines)))
     tea, bad = ingress("tea", "tea.test"), ingress("tea", "tea..test")
     manifests.put(tea)
     wait_until(lambda: headgate.get("tea.test").status == 200)

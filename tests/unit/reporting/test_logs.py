@@ -191,3 +191,9 @@ def test_lines_of_nginx_are_passed_on_as_they_are(stream: io.StringIO, form: Log
     made.verbatim = "2026/11/26 22:38:29 [error] 7#7: connect() failed"
     logging.getLogger("headgate.test").handle(made)
     assert stream.getvalue() == f"{made.verbatim}\n"
+
+
+def test_an_access_log_on_stderr_that_is_json_stays_as_it_is() -> None:
+    made = record("nginx")
+    made.verbatim = '{"time": "2026-11-26T22:48:14+00:00", "msg": "access"}'
+    assert line(LogFormat.JSON, made) == made.verbatim
