@@ -11,7 +11,7 @@ from headgate.explain.context import RequestContext
 from headgate.explain.matching import Unjudged, matches
 from headgate.explain.provenance import described, one
 from headgate.ir.http import Backend, Redirect, Upstream
-from headgate.routes import Route
+from headgate.routes import Forward, Route
 
 _PLAIN = "/!$&'()*+,;=:@-._~|^`{}[]<>\\\""
 """What nginx leaves as it is when it writes a path anew (``ngx_escape_uri``); the rest is escaped."""
@@ -37,8 +37,9 @@ def before(context: RequestContext) -> Iterator[Step]:
     if location.answer and not location.guarded:
         return
     if location.rewrite:
-        yield Step(f"rewrite {location.rewrite.pattern} to {location.rewrite.target}",
-                   because=(described(one(context, "rewrite_target")),))  # fmt: skip
+        yield Step(
+            f"rewrite {location.rewrite.pattern} to {location.rewrite.target}", because=(_why_rewritten(context),)
+        )
     if limit := location.limit or server.limit:
         dry = " (only counted: limit-req-dry-run)" if limit.dry_run else ""
         names = ("limit_req_rate", "limit_req_key", "limit_req_burst")
@@ -46,6 +47,14 @@ def before(context: RequestContext) -> Iterator[Step]:
         yield Step(f"rate limit: {limit.status} for clients that exceed it{dry}", because=because)
     if location.auth or server.auth:
         yield _password(context)
+
+
+def _why_rewritten(context: RequestContext) -> str:
+    """Return the field or the setting by which the path is replaced."""
+    route = context.route
+    if route and isinstance(route.action, Forward) and route.action.changes:
+        return f"{route.field}.action.proxy"
+    return described(one(context, "rewrite_target"))
 
 
 def _password(context: RequestContext) -> Step:
@@ -66,9 +75,9 @@ def _password(context: RequestContext) -> Step:
 def asked(context: RequestContext) -> UpstreamAnswer | None:
     """Return the backend at *context*, ``None`` if nginx answers itself."""
     resource, route, location = context.server.resource, context.route, context.location
-    if not (resource and route and location and location.backend):
+    if not (resource and route and route.backend and location and location.backend):
         return None
-    target, name = route.action.backend, location.backend.upstream
+    target, name = route.backend, location.backend.upstream
     configs = resource.translated.configs
     upstream = next(found for config in configs for found in config.upstreams if found.name == name)
     endpoints = _endpoints(upstream)
@@ -92,7 +101,7 @@ def _endpoints(upstream: Upstream) -> tuple[EndpointAnswer, ...]:
 
 def _why_none(context: RequestContext, route: Route) -> str:
     """Return the complaint about a Service without endpoints."""
-    service = route.action.backend.service
+    service = route.backend.service if route.backend else ""
     problems = context.view.problems.get(route.origin, ())
     about = (problem.reason for problem in problems if f"No endpoints found for service {service}:" in problem.reason)
     return next(about, f"No endpoints found for service {service}")

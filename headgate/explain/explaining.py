@@ -17,6 +17,7 @@ from headgate.explain.answer import (
     TlsAnswer,
 )
 from headgate.explain.backend import asked, before, redirect_step
+from headgate.explain.branches import followed
 from headgate.explain.context import RequestContext
 from headgate.explain.handshake import handshake
 from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
@@ -25,7 +26,7 @@ from headgate.explain.question import USUAL, Question
 from headgate.explain.uri import host_of
 from headgate.explain.view import ClusterView, ServerView, covers, nearest
 from headgate.ir.http import Location, Server
-from headgate.routes import Route
+from headgate.routes import Route, Split
 from headgate.settings import Overrides
 from headgate.validation.uri import path_of
 
@@ -167,22 +168,26 @@ def _located(context: RequestContext) -> Answer:
     """Find the location of *context* and say what comes of it; listener and server are not filled in."""
     found = locate(context.server.server.locations, context.path)
     assert found.location is not None  # noqa: S101 - every server has a location for / (translate.paths)
-    here = structs.replace(context, location=found.location)
+    first = structs.replace(context, location=found.location)
+    here, branches = followed(first)
+    assert here.location is not None  # noqa: S101 - as above
     upstream = None if found.slash else asked(here)
     later = (redirect for redirect in context.server.server.redirects if redirect.variable != "$scheme")
     answer = Answer(
         url=context.question.url,
         outcome=RequestOutcome.PROXIED if upstream else RequestOutcome.ANSWERED,
         summary="",
-        location=_location(here, found),
-        steps=(*(redirect_step(context, redirect, ends=False) for redirect in later), *before(here)),
+        location=_location(first, found),
+        steps=(*(redirect_step(context, redirect, ends=False) for redirect in later), *branches, *before(here)),
         upstream=upstream,
         settings=in_force(here),
         hints=tuple(_doubts(here, found)),
     )
     if found.slash:
         return _to_slash(here, answer)
-    return _proxied(answer) if upstream else _answered(here, found.location, answer)
+    if here.route and isinstance(here.route.action, Split):
+        return structs.replace(answer, outcome=RequestOutcome.PROXIED, summary=f"T{branches[-1].what[1:]}.")
+    return _proxied(answer) if upstream else _answered(here, here.location, answer)
 
 
 def _location(context: RequestContext, found: Found) -> LocationAnswer:
@@ -233,7 +238,7 @@ def _answered(context: RequestContext, location: Location, answer: Answer) -> An
         return structs.replace(answer, status=ending.status, summary=summary)
     status, *rest = location.answer or ("404",)
     code = int(status) if status.isdigit() else 302
-    target = context.filled(" ".join(rest)) if code in REDIRECTS else None
+    target = context.filled(" ".join(rest).replace("${", "$").replace("}", "")) if code in REDIRECTS else None
     summary = (
         f"nginx redirects ({code}) to {target}." if target else f"nginx answers {_spoken(code)}{_because(context)}."
     )
@@ -267,8 +272,8 @@ def _because(context: RequestContext) -> str:
 
 def _paths_nearby(context: RequestContext) -> Iterator[str]:
     """Name the paths that there are."""
-    backed = (location for location in context.server.server.locations if location.backend)
-    paths = sorted({location.path.rstrip("/") or "/" for location in backed})
+    backed = (each for each in context.server.server.locations if each.backend and not each.internal)
+    paths = sorted({each.path.rstrip("/") or "/" for each in backed})
     if near := nearest(context.path, paths):
         yield f"Did you mean {' or '.join(near)}?"
     elif paths:

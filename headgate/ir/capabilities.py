@@ -22,6 +22,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         grpc: ``grpc_pass`` is compiled in.
         stream: path of the dynamic stream module, ``""`` if built in, ``None`` if absent.
         add_header_inherit: ``add_header_inherit`` (≥ 1.29.3).
+        gunzip: ``gunzip`` (ngx_http_gunzip_module).
         upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
         protocols_by_host: ``ssl_protocols`` holds for the server that a client names (≥ 1.29.2).
@@ -40,6 +41,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     realip: bool = True
     grpc: bool = True
     stream: str | None = None
+    gunzip: bool = True
     add_header_inherit: bool = False
     upstream_resolve: bool = False
     sticky: bool = False

@@ -65,6 +65,23 @@ class LimitZone(msgspec.Struct, frozen=True, gc=False):
     origin: ObjectRef
 
 
+class SplitClients(msgspec.Struct, frozen=True, gc=False):
+    """``split_clients``: *variable* is, for each request, the text of one of *shares* (``90%`` or ``*`` → text)."""
+
+    variable: Name
+    shares: tuple[tuple[Name, Name], ...]
+    origin: ObjectRef
+
+
+class VariableMap(msgspec.Struct, frozen=True, gc=False):
+    """``map``: *variable* follows from *source* by *lines*."""
+
+    source: Quoted
+    variable: Name
+    lines: tuple[tuple[Quoted, Quoted], ...]
+    origin: ObjectRef
+
+
 class LimitRequests(msgspec.Struct, frozen=True, gc=False):
     """The use of a LimitZone; ``parameters`` are those of ``limit_req``."""
 
@@ -147,6 +164,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             ``return`` before it looks at them.
         final: it answers for others: no password is needed again, the body is not sent on, and its
             backend's errors pass.
+        internal: no request of a client reaches it.
+        jump: the variable whose value is the location that answers instead.
+        restored: the path of the client's request is set again before ``rewrite``.
+        pages: the arguments of each ``error_page`` besides *error_page*.
+        added: response headers of ``answer``, beside those around.
     """
 
     path: Name | Quoted
@@ -155,7 +177,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     backend: Backend | None = None
     answer: Words | None = None
     error_page: Words | None = None
-    content_type: Name | None = None
+    content_type: Name | Quoted | None = None
     own: Delta
     request_headers: tuple[Header, ...] | None = None
     response_headers: tuple[Header, ...] | None = None
@@ -169,6 +191,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     carried: Snippet | None = None
     guarded: bool = False
     final: bool = False
+    internal: bool = False
+    jump: Name = ""
+    restored: bool = False
+    pages: tuple[Words, ...] = ()
+    added: tuple[Header, ...] = ()
 
 
 class GrpcError(msgspec.Struct, frozen=True, gc=False):
@@ -227,6 +254,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attached: Quoted | None = None
     snippet: Snippet | None = None
     lines: tuple[Line, ...] = ()
+    gunzip: bool = False
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -235,6 +263,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         file: its name, relative to the configuration directory.
         origin: the object.
+        splits: divisions of requests; ``maps`` variables that follow from others; ``snippet`` what stands beside.
         servers: whole servers, without the locations of other objects than theirs.
         within: the server that includes this file; then ``locations`` are all that it holds.
         includes: the files that it does nothing but include, in order.
@@ -247,6 +276,9 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     origin: ObjectRef | None
     upstreams: tuple[Upstream, ...] = ()
     zones: tuple[LimitZone, ...] = ()
+    splits: tuple[SplitClients, ...] = ()
+    maps: tuple[VariableMap, ...] = ()
+    snippet: Snippet | None = None
     servers: tuple[Server, ...] = ()
     within: Server | None = None
     locations: tuple[Location, ...] = ()
@@ -268,7 +300,9 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def names(self) -> frozenset[str]:
         """The names that must be unique in all of nginx."""
         return frozenset([f"file {self.file}", *(f"upstream {u.name}" for u in self.upstreams),
-                          *(f"zone {z.zone}" for z in self.zones)])  # fmt: skip
+                          *(f"zone {z.zone}" for z in self.zones),
+                          *(f"variable {split.variable}" for split in self.splits),
+                          *(f"variable {map_.variable}" for map_ in self.maps)])  # fmt: skip
 
     @property
     def claims(self) -> frozenset[str]:

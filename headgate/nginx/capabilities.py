@@ -68,6 +68,7 @@ def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
         realip="--with-http_realip_module" in arguments,
         grpc=http2 and "--without-http_grpc_module" not in arguments,
         stream=_stream(arguments, modules),
+        gunzip="--with-http_gunzip_module" in arguments,
         add_header_inherit=number >= (1, 29, 3),
         upstream_resolve=number >= (1, 27, 3) and "--without-http_upstream_zone_module" not in arguments,
         sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,

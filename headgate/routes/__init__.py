@@ -3,14 +3,27 @@
 Every kind of object is lowered to these types (``resolve``); ``translate`` and ``explain`` read nothing else.
 """
 
+from headgate.routes.actions import (
+    Action,
+    Answer,
+    Case,
+    Changes,
+    Choice,
+    Condition,
+    ErrorPage,
+    Forward,
+    Redirect,
+    Split,
+)
 from headgate.routes.backends import Backend, Endpoints, SecretReference
-from headgate.routes.hosts import Action, Forward, Match, PathRegex, PathType, Policies, Route, Tls, VirtualHost
+from headgate.routes.hosts import Match, PathRegex, PathType, Policies, Route, Tls, VirtualHost
 from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
 from headgate.routes.streams import StreamRoute
 from headgate.routes.table import RouteTable
 
 __all__ = [
-    "Action", "Backend", "Endpoints", "Forward", "Layer", "Layers", "Listener", "Match", "PathRegex", "PathType",
-    "Policies", "Protocol", "Route", "RouteTable", "SecretReference", "StreamRoute", "Tls", "VirtualHost", "layered",
+    "Action", "Answer", "Backend", "Case", "Changes", "Choice", "Condition", "Endpoints", "ErrorPage", "Forward",
+    "Layer", "Layers", "Listener", "Match", "PathRegex", "PathType", "Policies", "Protocol", "Redirect", "Route",
+    "RouteTable", "SecretReference", "Split", "StreamRoute", "Tls", "VirtualHost", "layered",
 ]  # fmt: skip

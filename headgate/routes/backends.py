@@ -30,6 +30,9 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
         port: its port, by number or name, as the object writes it.
         endpoints: the addresses behind it, perhaps none.
         weight: its share of the requests, among the backends of one action.
+        upstream: the name of its upstream in nginx, where the object names it.
+        grpc: whether it speaks gRPC; ``tls`` whether over TLS; ``websocket`` whether connections may be upgraded. The
+            settings may say so, too.
     """
 
     service: str
@@ -37,6 +40,10 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     endpoints: Endpoints = Endpoints()
     weight: int = 1
+    upstream: str = ""
+    grpc: bool = False
+    tls: bool = False
+    websocket: bool = False
 
 
 class SecretReference(msgspec.Struct, frozen=True, gc=False):

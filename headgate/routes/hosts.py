@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from headgate.problems import ObjectRef
+from headgate.routes.actions import Action, ErrorPage, Forward
 from headgate.routes.backends import Backend, SecretReference
 from headgate.routes.layers import Layers
 from headgate.routes.listeners import Listener
@@ -18,6 +19,10 @@ class PathType(enum.Enum):
     EXACT = "Exact"
     PREFIX = "Prefix"
     SPECIFIC = "ImplementationSpecific"
+    NGINX = "nginx"
+    """As a location of nginx, whose modifier the match has."""
+    INTERNAL = "internal"
+    """No request of a client; other routes of the host lead there."""
 
 
 class PathRegex(enum.Enum):
@@ -29,35 +34,23 @@ class PathRegex(enum.Enum):
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):
-    """Which requests a route takes."""
+    """Which requests a route takes; *modifier* (empty, ``=``, ``^~``, ``~``, ``~*``) is that of a path of nginx."""
 
     path: str
     type: PathType
     regex: PathRegex | None = None
+    modifier: str = ""
 
     @property
     def pattern(self) -> bool:
         """Whether the path is a regular expression."""
-        return self.regex in {PathRegex.SENSITIVE, PathRegex.INSENSITIVE}
+        return self.regex in {PathRegex.SENSITIVE, PathRegex.INSENSITIVE} or self.modifier.startswith("~")
 
     def __str__(self) -> str:
-        """The path and its type, as the Ingress API names them."""
+        """The path and its type, as the Ingress API names them; one of nginx with its modifier."""
+        if self.type is PathType.NGINX:
+            return f"{self.modifier} {self.path}".strip()
         return f"{self.path} ({self.type.value})"
-
-
-class Forward(msgspec.Struct, frozen=True, gc=False):
-    """Send requests to backends, by weight."""
-
-    backends: tuple[Backend, ...]
-
-    @property
-    def backend(self) -> Backend:
-        """The first of the backends."""
-        return self.backends[0]
-
-
-Action = Forward
-"""What happens to the requests of a route."""
 
 
 class Policies(msgspec.Struct, frozen=True, gc=False):
@@ -76,6 +69,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         settings: what holds there, lowest first; the last layer is that of *origin*.
         policies: what *origin* asks of its own; a route of another object than the host's has the host's besides.
         field: where the object asks for it (``spec.rules[0].http.paths[1]``).
+        error_pages: what clients get instead of errors.
     """
 
     match: Match
@@ -84,6 +78,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     settings: Layers
     policies: Policies = Policies()
     field: str = ""
+    error_pages: tuple[ErrorPage, ...] = ()
+
+    @property
+    def backend(self) -> Backend | None:
+        """The first of the backends that get the requests, ``None`` if something else happens to them."""
+        return self.action.backend if isinstance(self.action, Forward) else None
 
 
 class Tls(msgspec.Struct, frozen=True, gc=False):
@@ -113,6 +113,8 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         policies: who may ask.
         covered: the listeners of a wildcard host that covers the name. Where this host is not served itself, that one
             must not answer for it.
+        gunzip: whether responses are decompressed for clients without gzip.
+        http_snippet: configuration beside its servers.
     """
 
     name: str
@@ -120,8 +122,10 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     settings: Layers
     handed_down: Layers
     routes: tuple[Route, ...] = ()
-    default: Action | None = None
+    default: Forward | None = None
     listeners: tuple[Listener, ...] = ()
     tls: Tls | None = None
     policies: Policies = Policies()
     covered: tuple[Listener, ...] = ()
+    gunzip: bool = False
+    http_snippet: str = ""

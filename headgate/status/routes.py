@@ -14,7 +14,7 @@ from headgate.pipeline.generator import Rendered
 from headgate.problems import ObjectRef
 from headgate.resolve import SliceIndex
 from headgate.resolve.endpoints import Condition, conditions
-from headgate.routes import Backend, Listener, Route, Tls, VirtualHost
+from headgate.routes import Backend, Choice, Forward, Listener, PathType, Route, Split, Tls, VirtualHost
 from headgate.status.report import (
     BackendStatus,
     CertificateStatus,
@@ -102,7 +102,7 @@ def _host(
         serving=serving,
         ports=_ports(rendered.listeners.get(host.name, frozenset())),
         certificate=_certificate(host.tls),
-        routes=tuple(_route(route, cluster) for route in host.routes),
+        routes=tuple(_route(each, host, cluster) for each in host.routes if each.match.type is not PathType.INTERNAL),
         default=_backend(host.default.backend, cluster) if host.default else None,
     )
 
@@ -120,10 +120,28 @@ def _certificate(tls: Tls | None) -> CertificateStatus | None:
     return CertificateStatus(tls.secret.ref.key, tls.secret.expires, tls.secret.error)
 
 
-def _route(route: Route, cluster: Cluster) -> RouteStatus:
+def _route(route: Route, host: VirtualHost, cluster: Cluster) -> RouteStatus:
     kind = f"regex {route.match.regex.value}" if route.match.regex else route.match.type.value
-    backends = tuple(_backend(backend, cluster) for backend in route.action.backends)
-    return RouteStatus(route.match.path, kind, str(route.origin), backends)
+    targets = {(each.namespace, each.service, each.port): each for each in _targets(route, host)}
+    backends = tuple(_backend(backend, cluster) for backend in targets.values())
+    return RouteStatus(f"{route.match.modifier}{route.match.path}", kind, str(route.origin), backends)
+
+
+def _targets(route: Route, host: VirtualHost) -> Iterable[Backend]:
+    """Yield the backends of *route*, by way of the internal routes to which it leads."""
+    match route.action:
+        case Forward(backends):
+            yield from backends
+        case Split(shares):
+            names = [target for _, target in shares]
+        case Choice(cases, otherwise):
+            names = [*(case.target for case in cases), otherwise]
+        case _:
+            names = []
+    if not isinstance(route.action, Forward):
+        for inner in host.routes:
+            if inner.match.type is PathType.INTERNAL and inner.match.path in names:
+                yield from _targets(inner, host)
 
 
 def _backend(backend: Backend, cluster: Cluster) -> BackendStatus:

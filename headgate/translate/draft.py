@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import msgspec
 
-from headgate.ir.http import Certificate, LimitZone, Upstream
+from headgate.ir.http import Certificate, LimitZone, SplitClients, Upstream, VariableMap
 from headgate.ir.snippets import Directives, read
 from headgate.problems import ObjectRef, Problem
-from headgate.routes import Layers, Policies, Route, VirtualHost, layered
+from headgate.routes import Backend, Layers, Policies, Route, VirtualHost, layered
 from headgate.settings import ConfigParams, Header
 from headgate.translate import naming
 from headgate.translate.environment import Environment, location_reads_variables
@@ -77,6 +77,9 @@ class Draft:
         self.env, self.salt = env, salt
         self.upstreams: dict[str, Upstream] = {}
         self.zones: dict[str, LimitZone] = {}
+        self.splits: dict[str, SplitClients] = {}
+        self.maps: dict[str, VariableMap] = {}
+        self.choices = 0
         self.certificates: list[Certificate] = []
         self.problems: dict[Problem, None] = {}
         self.resource_variables = env.resource_variables
@@ -111,12 +114,13 @@ class Draft:
         """Return what holds for *route*."""
         return self._place(route.settings, route.policies)
 
-    def upstream_name(self, origin: ObjectRef, host: str, service: str, port: str) -> str:
+    def upstream_name(self, origin: ObjectRef, host: str, backend: Backend) -> str:
         """Return the name of an upstream; of two that would be called alike the second gets a hash behind it."""
-        key = origin, host, service, port
-        name = naming.upstream(origin, host, service, port, self.salt)
+        key = origin, host, backend.service, backend.upstream or backend.port
+        base = backend.upstream or naming.upstream(origin, host, backend.service, backend.port)
+        name = f"{base}{self.salt}"
         if self._names.setdefault(name, key) != key:
-            name = naming.upstream(origin, host, service, port, f"{naming.digest(key)}{self.salt}")
+            name = f"{base}{naming.digest(key)}{self.salt}"
             self._names[name] = key
         return name
 

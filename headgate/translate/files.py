@@ -10,16 +10,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from headgate.ir.http import HttpConfig, LimitZone, Location, Server, Upstream
+from headgate.ir.http import HttpConfig, LimitZone, Location, Server, SplitClients, Upstream, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import RouteTable, VirtualHost
-from headgate.settings import Quoted
+from headgate.settings import Quoted, Snippet
 from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.locations import takes_others
 from headgate.translate.upstreams import unreachable
 
-P = TypeVar("P", Upstream, LimitZone, Location)
+P = TypeVar("P", Upstream, LimitZone, Location, SplitClients, VariableMap)
 
 
 def config_files(
@@ -33,11 +33,20 @@ def config_files(
     upstreams = [draft.upstreams[name] for name in sorted(draft.upstreams)]
     shares = _by_origin(upstreams)
     zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
+    splits, maps = _by_origin(draft.splits.values()), _by_origin(draft.maps.values())
+    snippet = Snippet("\n".join(host.http_snippet for host in table.hosts if host.http_snippet)) or None
     files = {member: naming.config_file(member, draft.suffix(member)) for member in table.members}
     for member, file in files.items():
         named = holder if member == table.origin else ()
         yield HttpConfig(
-            file=file, origin=member, upstreams=tuple(shares[member]), zones=tuple(zones[member]), servers=named
+            file=file,
+            origin=member,
+            upstreams=tuple(shares[member]),
+            zones=tuple(zones[member]),
+            splits=tuple(splits[member]),
+            maps=tuple(maps[member]),
+            snippet=snippet if member == table.origin else None,
+            servers=named,
         )
     if "" in servers:
         yield HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],))

@@ -24,6 +24,7 @@ from headgate.translate.locations import (
     asks_grpc,
     error_location,
     fixed_locations,
+    page_answers,
     server_variables,
     takes_others,
     translate_location,
@@ -114,7 +115,16 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         attached=attached_mask(draft, host),
         snippet=params.snippets.server_snippets,
         lines=tuple(common_lists(env, snippet)),
+        gunzip=_gunzip(draft, host),
     )
+
+
+def _gunzip(draft: Draft, host: VirtualHost) -> bool:
+    """Whether responses are decompressed; warn if the binary cannot."""
+    if host.gunzip and not draft.env.capabilities.gunzip:
+        words = ("needs nginx's module gunzip, which this one lacks", "clients without gzip get compressed responses")
+        draft.warn(host.origin, "spec.gunzip", "true", words)
+    return host.gunzip and draft.env.capabilities.gunzip
 
 
 def _context(
@@ -144,6 +154,7 @@ def _context(
 def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
+    locations += page_answers(context.host)
     offered = takes_others(context.host) and context.host.default is not None
     if offered or context.error_page or any(location.error_page for location in locations):
         locations.append(error_location(draft, context.host))

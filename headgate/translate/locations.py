@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import structs
@@ -11,9 +12,11 @@ from msgspec import structs
 from headgate.ir import latency
 from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
 from headgate.problems import ObjectRef
-from headgate.routes import Match, PathType, Route, VirtualHost
+from headgate.routes import Backend as Target
+from headgate.routes import Forward, Match, PathType, Route, VirtualHost
 from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Role, Snippet, Words
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
+from headgate.translate.actions import action_parts, change_lines, page_lines, page_locations, set_headers
 from headgate.translate.beside import common_lists, ends_list, restated, without
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import PAGE, TOLD, error_page
@@ -104,26 +107,78 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             guarded=server.guarded,
         )
     host, route = server.host, path.route
-    place = draft.route(route)
+    place, target = draft.route(route), route.backend
+    if target is None:
+        return _without_backend(draft, server, path, place, spelled)
     grpc = asks_grpc(place, route) and draft.env.speaks_grpc
-    _warn_of_services(draft, place, route.action.backend.service, grpc=grpc)
+    _warn_of_services(draft, place, target.service, grpc=grpc)
     attached = route.origin != host.origin
     if attached:
         warn_of_idle_limits(draft, place)
-    backend = _backend(draft, host, path, place, grpc=grpc)
-    websocket = route.action.backend.service in place.params.services.websocket_services and not grpc
+    backend = _backend(draft, host, path, place, target, grpc=grpc)
+    websocket = _upgrades(place, target) and not grpc
     alike = id(place), grpc, websocket
     if alike not in server.shared:
         server.shared[alike] = _shared(draft, server, place, grpc=grpc, websocket=websocket)
-    shared = server.shared[alike]
+    shared = _with_changes(server, server.shared[alike], place, route)
     return structs.replace(
         shared,
         origin=cause or shared.origin,
         path=spelled,
         modifier=path.modifier,
         backend=backend,
-        rewrite=_rewrite(draft, path, place),
-        variables=(*_variables(draft, host, route), *_latency_variable(draft, backend)),
+        rewrite=_rewrite(draft, path, place, target),
+        variables=(*location_variables(draft, host, route), *_latency_variable(draft, backend)),
+        pages=tuple(page_lines(page_prefix(host, route), route.error_pages)),
+        internal=route.match.type is PathType.INTERNAL,
+        restored=route.match.type is PathType.INTERNAL and _changed_path(route) is not None,
+    )
+
+
+def page_prefix(host: VirtualHost, route: Route) -> str:
+    """Return the beginning of the names of the locations of the error pages of *route*."""
+    pages = dict.fromkeys(each.error_pages for each in host.routes if each.error_pages)
+    return f"@error_page_{list(pages).index(route.error_pages)}" if route.error_pages else ""
+
+
+def page_answers(host: VirtualHost) -> Iterator[Location]:
+    """Yield the locations of the error pages of all routes."""
+    pages = dict.fromkeys(route.error_pages for route in host.routes if route.error_pages)
+    for index, found in enumerate(pages):
+        yield from page_locations(f"@error_page_{index}", found)
+
+
+def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route) -> Location:
+    """Return *shared* with what the action of *route* changes between client and backend."""
+    changes = route.action.changes if isinstance(route.action, Forward) else None
+    if changes is None:
+        return shared
+    fields: dict[str, Any] = {}
+    if changes.set_headers:
+        around = shared.request_headers if shared.request_headers is not None else place.request_headers
+        fields["request_headers"] = set_headers(around, changes)
+    if changes.add_headers:
+        around = shared.response_headers if shared.response_headers is not None else server.response_headers
+        fields["response_headers"] = (*around, *changes.add_headers)
+    fields["lines"] = (*shared.lines, *change_lines(changes, server.hide_headers))
+    return structs.replace(shared, **fields)
+
+
+def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, place: Place, spelled: str) -> Location:
+    """Translate a route whose requests go to no backend at once."""
+    assert path.route  # noqa: S101 - the caller answered 404 otherwise
+    shared = _shared(draft, server, place, grpc=False, websocket=False)
+    parts = action_parts(draft, path.route)
+    responses = server.response_headers if parts.get("added") else None
+    return structs.replace(
+        shared,
+        path=spelled,
+        modifier=path.modifier,
+        request_headers=None,
+        response_headers=responses or shared.response_headers,
+        internal=path.route.match.type is PathType.INTERNAL,
+        variables=location_variables(draft, server.host, path.route),
+        **parts,
     )
 
 
@@ -218,16 +273,17 @@ def error_location(draft: Draft, host: VirtualHost) -> Location:
     """Return the location in which the default backend answers for others' errors."""
     route = _default(host)
     assert route  # noqa: S101 - error_page named this location because there is a default backend
+    assert route.backend  # noqa: S101 - which is a backend
     told = {header.name.lower() for header in TOLD}
     place = draft.host(host)
     usual = (header for header in place.request_headers if header.name.lower() not in told)
     return Location(
         path=PAGE,
-        backend=Backend(_scheme(place, route), _upstream(draft, host, place, route)),
+        backend=Backend(_scheme(place, route.backend), _upstream(draft, host, place, route.origin, route.backend)),
         request_headers=(*usual, *TOLD),
         final=True,
         own=NOTHING,
-        variables=_variables(draft, host, route),
+        variables=location_variables(draft, host, route),
     )
 
 
@@ -238,8 +294,13 @@ def health(uri: str) -> Location:
 
 
 def asks_grpc(place: Place, route: Route) -> bool:
-    """Whether the Service of *route* is named as one that speaks gRPC."""
-    return route.action.backend.service in place.params.services.grpc_services
+    """Whether the backend of *route* speaks gRPC, by itself or because a setting names its Service."""
+    target = route.backend
+    return target is not None and (target.grpc or target.service in place.params.services.grpc_services)
+
+
+def _upgrades(place: Place, target: Target) -> bool:
+    return target.websocket or target.service in place.params.services.websocket_services
 
 
 def _responses(place: Place, around: tuple[Header, ...]) -> tuple[Header, ...]:
@@ -260,36 +321,42 @@ def _warn_of_services(draft: Draft, place: Place, service: str, *, grpc: bool) -
         draft.warn(place.origin, place.key("sticky_cookie_services"), "", words)
 
 
-def _backend(draft: Draft, host: VirtualHost, path: LocationPath, place: Place, *, grpc: bool) -> Backend:
+def _backend(  # noqa: PLR0913 - all that decides about a backend
+    draft: Draft, host: VirtualHost, path: LocationPath, place: Place, target: Target, *, grpc: bool
+) -> Backend:
     assert path.route  # noqa: S101 - the caller answered 404 otherwise
-    name, scheme = _upstream(draft, host, place, path.route), _scheme(place, path.route)
+    name, scheme = _upstream(draft, host, place, path.route.origin, target), _scheme(place, target)
     if grpc:
         return Backend(scheme.replace("http", "grpc"), name)
-    return Backend(scheme, name, _rewritten(path, place))
+    return Backend(scheme, name, _rewritten(path, place, target))
 
 
-def _scheme(place: Place, route: Route) -> str:
-    return "https" if route.action.backend.service in place.params.services.ssl_services else "http"
+def _scheme(place: Place, target: Target) -> str:
+    return "https" if target.tls or target.service in place.params.services.ssl_services else "http"
 
 
-def _upstream(draft: Draft, host: VirtualHost, place: Place, route: Route) -> str:
-    """Note the upstream of *route*, which each host has for itself, and return its name."""
-    backend = route.action.backend
-    name = draft.upstream_name(route.origin, host.name, backend.service, backend.port)
+def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, target: Target) -> str:
+    """Note the upstream of *target*, which each host has for itself, and return its name."""
+    name = draft.upstream_name(origin, host.name, target)
     if name not in draft.upstreams:
-        upstream = draft.upstreams[name] = translate_upstream(name, route.origin, backend, place.params, draft.env)
+        upstream = draft.upstreams[name] = translate_upstream(name, origin, target, place.params, draft.env)
         warn_of_unshared_limit(draft, place, upstream)
     return name
 
 
-def _rewritten(path: LocationPath, place: Place) -> str:
+def _rewritten(path: LocationPath, place: Place, target: Target) -> str:
     """Return the path that replaces what the location matched (the setting ``rewrites``), or ``""``.
 
     A Prefix is two locations, ``/foo`` and ``/foo/``; the second keeps the slash between old and new.
     """
-    assert path.route  # noqa: S101 - as in _backend
-    rewrites, service = place.params.routing.rewrites, path.route.action.backend.service
-    new = next((rewrite.path for rewrite in rewrites if rewrite.service == service), "")
+    route = path.route
+    changes = route.action.changes if route and isinstance(route.action, Forward) else None
+    if changes and changes.path:
+        return "" if changes.pattern else changes.path
+    if route and route.match.type is PathType.INTERNAL:
+        return "$request_uri"
+    rewrites = place.params.routing.rewrites
+    new = next((rewrite.path for rewrite in rewrites if rewrite.service == target.service), "")
     if not new or path.modifier.startswith("~"):
         return ""
     if not path.path:
@@ -297,10 +364,11 @@ def _rewritten(path: LocationPath, place: Place) -> str:
     return new if path.modifier or not path.path.endswith("/") or new.endswith("/") else f"{new}/"
 
 
-def _rewrite(draft: Draft, path: LocationPath, place: Place) -> Rewrite | None:
+def _rewrite(draft: Draft, path: LocationPath, place: Place, target: Target) -> Rewrite | None:
     """Return the rewrite of the setting ``rewrite-target``; ``rewrites`` goes before it."""
-    assert path.route  # noqa: S101 - as in _backend
-    routing, service = place.params.routing, path.route.action.backend.service
+    routing, service = place.params.routing, target.service
+    if rewrite := _changed_path(path.route):
+        return rewrite
     if any(rewrite.service == service for rewrite in routing.rewrites):
         _warn_of_rewrites(draft, path, place, service)
         return None
@@ -310,6 +378,12 @@ def _rewrite(draft: Draft, path: LocationPath, place: Place) -> Rewrite | None:
     if path.modifier == "~*":
         pattern = f"(?i){pattern}"
     return Rewrite(Quoted(pattern), Quoted(routing.rewrite_target))
+
+
+def _changed_path(route: Route | None) -> Rewrite | None:
+    """Return the rewrite by which the action of a route replaces a path that ``proxy_pass`` cannot replace."""
+    changes = route.action.changes if route and isinstance(route.action, Forward) else None
+    return Rewrite(Quoted(changes.pattern), Quoted(changes.path)) if changes and changes.pattern else None
 
 
 def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: str) -> None:
@@ -323,11 +397,11 @@ def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: s
         draft.warn(place.origin, target, place.params.routing.rewrite_target, words)
 
 
-def _variables(draft: Draft, host: VirtualHost, route: Route) -> tuple[tuple[str, str], ...]:
+def location_variables(draft: Draft, host: VirtualHost, route: Route) -> tuple[tuple[str, str], ...]:
     """Return the variables that the locations of attached objects and their logs read, where any text reads them."""
     if not draft.resource_variables:
         return ()
-    own = (("service", route.action.backend.service),)
+    own = (("service", route.backend.service if route.backend else Quoted()),)
     return own if route.origin == host.origin else (*resource_variables(route.origin), *own)
 
 

@@ -7,6 +7,7 @@ Configurator translates the younger one again with a *salt*, which every name of
 from __future__ import annotations
 
 import hashlib
+import re
 
 from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, SECRETS_FOLDER
 from headgate.problems import ObjectRef
@@ -34,7 +35,10 @@ def digest(parts: tuple[object, ...]) -> str:
 
 
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
-    """Return the file of an Ingress: ``conf.d/<ns>-<name>.conf``; a long one ends with a hash."""
+    """Return the file of an Ingress, ``conf.d/<ns>-<name>.conf``, or a VirtualServer; a long one ends with a hash."""
+    if ref.kind == "VirtualServer":
+        name = f"vs_{ref.namespace}_{ref.name}{suffix}"
+        return f"{HTTP_FOLDER}/{_short(name, name)}.conf"
     return f"{HTTP_FOLDER}/{_own(ref, suffix)}.conf"
 
 
@@ -86,6 +90,17 @@ def port_file(port: int) -> str:
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:
     """Return ``<ns>-<ingress>-<host>-<service>-<port>``; ``_`` stands for no host and for a wildcard's star."""
     return f"{ref.namespace}-{ref.name}-{_spelled(host)}-{service}-{port}{suffix}"
+
+
+def variable(ref: ObjectRef, end: str, suffix: str = "") -> str:
+    """Return ``<kind>_<ns>_<name>_<end>`` for a variable; the kind is shortened as kubectl does (``vs``)."""
+    kind = {"VirtualServer": "vs", "VirtualServerRoute": "vsr"}.get(ref.kind, ref.kind.lower())
+    return re.sub("[^A-Za-z0-9]", "_", f"{kind}_{ref.namespace}_{ref.name}_{end}{suffix}")
+
+
+def custom_upstream(ref: ObjectRef, name: str) -> str:
+    """Return ``vs_<ns>_<virtualserver>_<upstream>``."""
+    return f"vs_{ref.namespace}_{ref.name}_{name}"
 
 
 def limit_zone(ref: ObjectRef, key: str, suffix: str = "") -> str:

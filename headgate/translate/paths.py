@@ -23,7 +23,7 @@ Key = tuple[str, str]
 """Modifier and path of a location."""
 
 REGEX = {PathRegex.SENSITIVE: "~", PathRegex.INSENSITIVE: "~*"}
-_RANK = {PathType.EXACT: 0, PathType.PREFIX: 1, PathType.SPECIFIC: 2}
+_RANK = {PathType.EXACT: 0, PathType.PREFIX: 1, PathType.SPECIFIC: 2, PathType.NGINX: 0, PathType.INTERNAL: 3}
 
 
 class LocationPath(msgspec.Struct, frozen=True, gc=False):
@@ -86,6 +86,10 @@ def _rank(route: Route) -> int:
 
 def _keys(route: Route) -> tuple[Key, ...]:
     match = route.match
+    if match.type is PathType.NGINX:
+        return ((match.modifier, match.path),)
+    if match.type is PathType.INTERNAL:
+        return (("=", match.path),)
     if match.regex in REGEX:
         return ((REGEX[match.regex], f"^{match.path}"),)
     if match.type is PathType.EXACT or match.regex is PathRegex.EXACT:
@@ -105,7 +109,7 @@ class _Prefixes:
         for i, route in enumerate(ordered):
             if route.match.regex is None and route.match.type is PathType.PREFIX:
                 self._of_elements.setdefault(route.match.path.rstrip("/"), (i, route))
-            elif route.match.regex is None and route.match.type is not PathType.EXACT:
+            elif route.match.regex is None and route.match.type is PathType.SPECIFIC:
                 self._of_text.setdefault(route.match.path, (i, route))
 
     def best(self, path: str) -> Route | None:
