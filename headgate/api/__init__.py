@@ -5,6 +5,7 @@ from headgate.api.coordination import Lease, LeaseSpec
 from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
+from headgate.api.nginx_org import VirtualServer
 
 ALL: tuple[type[TopLevel], ...] = (
     ConfigMap,
@@ -17,6 +18,7 @@ ALL: tuple[type[TopLevel], ...] = (
     Pod,
     Secret,
     Service,
+    VirtualServer,
 )
 """Every kind that Headgate knows."""
 
@@ -39,4 +41,5 @@ __all__ = [
     "Service",
     "TopLevel",
     "Undecodable",
+    "VirtualServer",
 ]

@@ -8,14 +8,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
-from headgate.api.base import Kind, TopLevel
+from headgate.api.base import Kind, Model, TopLevel
 from headgate.api.core import ConfigMap, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
+from headgate.api.nginx_org import VirtualServer
+from headgate.api.nginx_org.fields import declared
+from headgate.api.nginx_org.virtualserver import VirtualServerSpec
 
 Fields = Mapping[str, "Fields | None"]
 """Field → the fields of what is there, or of each item of the list; ``None`` is not looked into."""
@@ -52,6 +55,16 @@ _SERVICE_SPEC: Fields = {
     "ports": _any("appProtocol name nodePort port protocol targetPort"),
 }
 
+
+def _declared(model: type[Model]) -> Fields:
+    """Return the fields that *model* declares, and those of the objects inside."""
+    found: dict[str, Fields | None] = {}
+    for each in declared(model):
+        kind = get_args(each.kind)[0] if get_origin(each.kind) is tuple else each.kind
+        found[each.name] = _declared(kind) if isinstance(kind, type) and issubclass(kind, Model) else None
+    return found
+
+
 FIELDS: Mapping[Kind, Fields] = MappingProxyType(
     {
         ConfigMap.KIND: {**_OBJECT, **_any("binaryData data immutable")},
@@ -60,6 +73,7 @@ FIELDS: Mapping[Kind, Fields] = MappingProxyType(
         IngressClass.KIND: {**_OBJECT, "spec": _any("controller parameters")},
         Secret.KIND: {**_OBJECT, **_any("data immutable stringData type")},
         Service.KIND: {**_OBJECT, "spec": _SERVICE_SPEC, "status": None},
+        VirtualServer.KIND: {**_OBJECT, "spec": _declared(VirtualServerSpec), "status": None},
     }
 )
 """The fields of the kinds that are looked into."""

@@ -26,17 +26,22 @@ class ClassRule(msgspec.Struct, frozen=True):
     foreign: str = ""
     files: FileClasses | None = None
 
-    def ignores(self, asked: str) -> str:
-        """Return why an object of the class *asked* (``""``: of none) is not served, or ``""``."""
+    def ignores(self, asked: str | None) -> str:
+        """Return why an object of the class *asked* is not served, or ``""``.
+
+        An Ingress without a class asks for ``""``, a custom resource for ``None``: every controller serves it.
+        """
+        if asked is None:
+            return ""
         if not asked:
             return self._ignores_classless()
         if asked != self.name:
             return f"its class is {asked!r}, and -ingress-class is {self.name!r}{self._advice(asked)}"
         return self._taken()
 
-    def assumes(self, asked: str) -> str:
+    def assumes(self, asked: str | None) -> str:
         """Return what a cluster needs to serve an object of the class *asked* that is served here, or ``""``."""
-        if asked or self.files is None or self.files.default == self.name:
+        if asked is None or asked or self.files is None or self.files.default == self.name:
             return ""
         return (
             f"names no ingress class, and is treated as one of {self.name!r} because these files have no other"

@@ -31,8 +31,8 @@ class Admission(Protocol):
         """The kind."""
         ...
 
-    def class_of(self, item: Any, /) -> str:
-        """Return the ingress class that *item* names, or ``""``."""
+    def class_of(self, item: Any, /) -> str | None:
+        """Return the ingress class that *item* names; ``""`` or ``None``, see ``ClassRule.ignores``, without one."""
         ...
 
     def validate(self, item: Any, rules: Rules, /) -> tuple[Any | None, list[Problem]]:

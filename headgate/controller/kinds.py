@@ -8,13 +8,17 @@ from typing import Any, Protocol
 import msgspec
 
 from headgate.api import Ingress, TopLevel
+from headgate.api.nginx_org import VirtualServer
 from headgate.configuration import Claims, Resource
 from headgate.configuration.ingress import ingress_claims, ingress_class
+from headgate.configuration.virtualserver import virtual_server_claims, virtual_server_class
 from headgate.problems import Problem
 from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_ingress
 from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
+from headgate.resolve.virtualserver import lower_virtual_server
 from headgate.validation.ingress import validate_ingress
 from headgate.validation.rules import Rules
+from headgate.validation.virtualserver import validate_virtual_server
 
 
 class Lower(Protocol):
@@ -41,7 +45,7 @@ class ClaimantKind(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: type[TopLevel]
-    class_of: Callable[[Any], str]
+    class_of: Callable[[Any], str | None]
     validate: Callable[[Any, Rules], tuple[Any | None, list[Problem]]]
     claims: Callable[[Any], Claims]
     lower: Lower
@@ -58,5 +62,13 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         lower=lower_ingress,
         verdict=for_ingress,
         status=True,
+    ),
+    ClaimantKind(
+        model=VirtualServer,
+        class_of=virtual_server_class,
+        validate=validate_virtual_server,
+        claims=virtual_server_claims,
+        lower=lower_virtual_server,
+        verdict=for_ingress,
     ),
 )

@@ -43,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
         use_cluster_ip: the setting by which the Service's own address is wanted, so that kube-proxy balances, else
             ``""``.
         allow_loopback: whether an endpoint may be on this machine (standalone mode).
+        namespace: that of the Service, if not that of the resource.
     """
 
     origin: ObjectRef
@@ -51,6 +52,7 @@ class Wanted(msgspec.Struct, frozen=True):
     port: ServiceBackendPort | None
     use_cluster_ip: str = ""
     allow_loopback: bool = False
+    namespace: str = ""
 
     def problem(self, reason: str, effect: str, value: str = "", *, passing: bool = False) -> Problem:
         """Say what is wrong with this backend."""
@@ -75,7 +77,9 @@ def endpoints(
         the addresses, perhaps none, and a Problem for each thing that keeps some or all away.
     """
     if service is None or service.spec is None:
-        return wanted.nothing(f"there is no Service {wanted.origin.namespace}/{wanted.service}", passing=True)
+        return wanted.nothing(
+            f"there is no Service {wanted.namespace or wanted.origin.namespace}/{wanted.service}", passing=True
+        )
     spec = service.spec
     if spec.type == "ExternalName":
         return _external(wanted, spec)

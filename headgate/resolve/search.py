@@ -39,11 +39,22 @@ class Search:
 
     def endpoints(self, layer: Layer, field: str, service: str, port: ServiceBackendPort | None) -> Endpoints:
         """Return the addresses behind a port of a *service* in the namespace of the object that *layer* is of."""
-        ref = Service.KIND.ref(layer.origin.namespace, service)
-        self._references.add(ref)
         cluster_ip = layer.overrides.values.services.use_cluster_ip
         key = layer.overrides.key("use_cluster_ip") if cluster_ip else ""
-        wanted = Wanted(layer.origin, field, service, port, key, self._allow_loopback)
+        return self.service(layer.origin, field, (layer.origin.namespace, service), port, key)
+
+    def service(
+        self,
+        origin: ObjectRef,
+        field: str,
+        name: tuple[str, str],
+        port: ServiceBackendPort | None,
+        use_cluster_ip: str = "",
+    ) -> Endpoints:
+        """Return the addresses behind a port of the Service called *name* (namespace and name); see ``Wanted``."""
+        ref = Service.KIND.ref(*name)
+        self._references.add(ref)
+        wanted = Wanted(origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace)
         slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
         found, problems = endpoints(wanted, self._snapshot.services.get(ref), slices)
         self._problems += problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -12,7 +12,9 @@ from headgate.api.nginx_org.actions import Action, ErrorPage, Match, PolicyRefer
 from headgate.api.nginx_org.upstreams import Upstream
 from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, VirtualServerSpec
 from headgate.problems import Problem, Severity
+from headgate.settings import Overrides
 from headgate.settings.regex import regex_fault
+from headgate.validation.custom_settings import absent, host_settings, idle, route_settings, upstream_settings
 from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
 from headgate.validation.rules import Rules
 from headgate.validation.text import name_fault, namespace_fault
@@ -52,10 +54,23 @@ class RoutePath(msgspec.Struct, frozen=True, order=True):
 
 
 class ValidVirtualServer(msgspec.Struct, frozen=True):
-    """A VirtualServer that may be served."""
+    """A VirtualServer that may be served.
+
+    Attributes:
+        item: the object.
+        spec: its spec.
+        overrides: the settings of the host.
+        upstreams: the settings of each upstream, by name.
+        routes: the settings of each route.
+        http_snippet: configuration beside the server.
+    """
 
     item: VirtualServer
     spec: VirtualServerSpec
+    overrides: Overrides = Overrides()
+    upstreams: Mapping[str, Overrides] = {}
+    routes: tuple[Overrides, ...] = ()
+    http_snippet: str = ""
 
 
 def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVirtualServer | None, list[Problem]]:
@@ -64,14 +79,40 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     Returns:
         the VirtualServer ready for arbitration, or ``None`` if a Problem refuses it, and every Problem found.
     """
-    del rules
     spec = item.spec or VirtualServerSpec()
     faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
-    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec)]
+    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec), *absent(spec)]
     problems = [
         Problem(item.ref, *fault, "the VirtualServer is refused", Severity.ERROR) for fault in dict.fromkeys(faults)
     ]
-    return (None if problems else ValidVirtualServer(item, spec)), problems
+    if problems:
+        return None, problems
+    allowed = "enable-snippets" in rules.gates
+    unused: list[Fault] = [*idle(spec), *(() if allowed else _snippets(spec))]
+    warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
+    return _valid(item, spec, snippets=allowed), warnings
+
+
+def _valid(item: VirtualServer, spec: VirtualServerSpec, *, snippets: bool) -> ValidVirtualServer:
+    return ValidVirtualServer(
+        item,
+        spec,
+        host_settings(spec, snippets=snippets),
+        {each.name: upstream_settings(each, f"spec.upstreams[{i}]") for i, each in enumerate(spec.upstreams or ())},
+        tuple(
+            route_settings(route, f"spec.routes[{i}]", snippets=snippets) for i, route in enumerate(spec.routes or ())
+        ),
+        (spec.http_snippets or "") if snippets else "",
+    )
+
+
+def _snippets(spec: VirtualServerSpec) -> Iterator[Fault]:
+    found = {"spec.http-snippets": spec.http_snippets, "spec.server-snippets": spec.server_snippets}
+    routes = enumerate(spec.routes or ())
+    found |= {f"spec.routes[{index}].location-snippets": route.location_snippets for index, route in routes}
+    for path, text in found.items():
+        if text:
+            yield path, "", "is not permitted; start Headgate with -enable-snippets"
 
 
 def _names(item: VirtualServer) -> Iterator[Fault]:

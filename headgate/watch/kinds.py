@@ -10,6 +10,7 @@ import enum
 import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
+from headgate.api.nginx_org import VirtualServer
 
 
 class Extent(enum.Enum):
@@ -19,6 +20,7 @@ class Extent(enum.Enum):
     WATCHED = "watched namespaces"
     SECRETS = "namespaces of Secrets"
     NAMED = "one object, named by a flag"
+    FOLDER = "no namespace of a cluster yet; read in folders of manifests only"
     OWN = "the replicas of this controller"
 
 
@@ -42,6 +44,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched(EndpointSlice, Extent.WATCHED),
     # Helm keeps its releases in Secrets, which are large; they must not even be read.
     Watched(Secret, Extent.SECRETS, "type!=helm.sh/release.v1"),
+    Watched(VirtualServer, Extent.FOLDER),
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
 )

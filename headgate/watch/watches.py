@@ -134,6 +134,8 @@ class Watches:
             return ("",)
         if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label:
             return ()
+        if row.extent is Extent.FOLDER:
+            return ("",) if self._options.manifests else ()
         if row.extent is Extent.SECRETS:
             return self._options.secret_namespaces or ("",)
         return self._options.watch_namespace or ("",)

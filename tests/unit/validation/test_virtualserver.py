@@ -38,7 +38,6 @@ def test_a_whole_virtual_server_is_valid() -> None:
         TEA,
         """
         tls: {secret: cafe, redirect: {enable: true, code: 302, basedOn: x-forwarded-proto}}
-        policies: [{name: allow}, {name: allow, namespace: other}]
         routes:
         - {path: /tea, action: {pass: tea}}
         - {path: =/exact, action: {return: {code: 200, type: text/plain, body: "Hello ${request_uri}\\n"}}}
@@ -51,7 +50,6 @@ def test_a_whole_virtual_server_is_valid() -> None:
             action: {pass: tea}
           errorPages:
           - {codes: [502, 503], return: {code: 200, body: "${upstream_status}"}}
-        - {path: /other, route: other/vsr}
         """,
     ) == []  # fmt: skip
 

@@ -1,0 +1,141 @@
+"""Fields of custom resources that are settings: they become Overrides, as the annotations of an Ingress do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from headgate.api.nginx_org.upstreams import SessionCookie, Upstream
+from headgate.api.nginx_org.virtualserver import Route, VirtualServerSpec
+from headgate.settings import REGISTRY, Overrides
+from headgate.settings.upstream import Sticky
+from headgate.settings.values import Buffers, Duration, Size, Snippet, Words
+from headgate.validation.fields import Fault
+
+UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "lb_method": "lb_method",
+        "fail_timeout": "fail_timeout",
+        "max_fails": "max_fails",
+        "max_conns": "max_conns",
+        "keepalive": "keepalive",
+        "connect_timeout": "proxy_connect_timeout",
+        "read_timeout": "proxy_read_timeout",
+        "send_timeout": "proxy_send_timeout",
+        "next_upstream": "proxy_next_upstream",
+        "next_upstream_timeout": "proxy_next_upstream_timeout",
+        "next_upstream_tries": "proxy_next_upstream_tries",
+        "client_max_body_size": "client_max_body_size",
+        "client_body_buffer_size": "client_body_buffer_size",
+        "buffering": "proxy_buffering",
+        "buffer_size": "proxy_buffer_size",
+        "busy_buffers_size": "proxy_busy_buffers_size",
+    }
+)
+"""Fields of an upstream, and the fields of the settings that they are."""
+ABSENT: Final = "is not there yet ({} later version); remove it, or serve this host by an Ingress"
+POLICIES: Final = ABSENT.format("Policies come with a")
+PLUS: Final = "belongs to NGINX Plus, and is not there yet"
+
+
+def upstream_settings(upstream: Upstream, path: str) -> Overrides:
+    """Return the settings of a valid upstream, which is at *path*."""
+    settings = {setting.name: setting for setting in REGISTRY.fields}
+    explicit: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    for field, name in UPSTREAM.items():
+        value = getattr(upstream, field)
+        if value is not None and value != "":
+            explicit[name] = settings[name].parse(str(value).lower() if isinstance(value, bool) else str(value))
+            keys[name] = f"{path}.{field.replace('_', '-')}"
+    if upstream.buffers:
+        explicit["proxy_buffers"] = Buffers(upstream.buffers.number or 1, Size.parse(upstream.buffers.size or "4k"))
+        keys["proxy_buffers"] = f"{path}.buffers"
+    if upstream.session_cookie and upstream.session_cookie.enable:
+        service = upstream.service.rpartition("/")[2]
+        explicit["sticky_cookie_services"] = (Sticky(service, _cookie(upstream.session_cookie)),)
+        keys["sticky_cookie_services"] = f"{path}.sessionCookie"
+    return Overrides(explicit, keys)
+
+
+def _cookie(cookie: SessionCookie) -> Words:
+    words = ["cookie", cookie.name]
+    if cookie.expires:
+        words.append(f"expires={cookie.expires if cookie.expires == 'max' else Duration.parse(cookie.expires)}")
+    words += [f"domain={cookie.domain}"] if cookie.domain else []
+    words += ["httponly"] if cookie.http_only else []
+    words += ["secure"] if cookie.secure else []
+    words += [f"samesite={cookie.samesite.lower()}"] if cookie.samesite else []
+    words += [f"path={cookie.path}"] if cookie.path else []
+    return Words(words)
+
+
+def host_settings(spec: VirtualServerSpec, *, snippets: bool) -> Overrides:
+    """Return the settings of the host; without *snippets* those are left out."""
+    redirect = spec.tls.redirect if spec.tls else None
+    enabled = redirect is not None and redirect.enable
+    by_proxy = enabled and redirect is not None and redirect.based_on == "x-forwarded-proto"
+    explicit: dict[str, Any] = {"ssl_redirect": enabled and not by_proxy, "redirect_to_https": by_proxy}
+    keys = {"ssl_redirect": "spec.tls.redirect.enable", "redirect_to_https": "spec.tls.redirect.basedOn"}
+    if redirect and redirect.code:
+        explicit["http_redirect_code"], keys["http_redirect_code"] = redirect.code, "spec.tls.redirect.code"
+    if spec.add_header_inherit:
+        explicit["add_header_inherit"] = spec.add_header_inherit.lower()
+        keys["add_header_inherit"] = "spec.add-header-inherit"
+    if spec.server_snippets and snippets:
+        explicit["server_snippets"] = Snippet(spec.server_snippets)
+        keys["server_snippets"] = "spec.server-snippets"
+    return Overrides(explicit, keys)
+
+
+def route_settings(route: Route, path: str, *, snippets: bool) -> Overrides:
+    """Return the settings of a route; without *snippets* those are left out."""
+    explicit: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    if route.location_snippets and snippets:
+        explicit["location_snippets"] = Snippet(route.location_snippets)
+        keys["location_snippets"] = f"{path}.location-snippets"
+    if route.add_header_inherit:
+        explicit["add_header_inherit"] = route.add_header_inherit.lower()
+        keys["add_header_inherit"] = f"{path}.add-header-inherit"
+    return Overrides(explicit, keys)
+
+
+def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
+    """Yield the fields that guard or route and are not there yet; the object is not served without them."""
+    if spec.policies:
+        yield "spec.policies", "", POLICIES
+    if spec.listener:
+        yield "spec.listener", "", ABSENT.format("listeners of a GlobalConfiguration come with a")
+    for index, route in enumerate(spec.routes or ()):
+        path = f"spec.routes[{index}]"
+        if route.policies:
+            yield f"{path}.policies", "", POLICIES
+        if route.route or route.route_selector:
+            name = "route" if route.route else "routeSelector"
+            yield f"{path}.{name}", route.route or "", ABSENT.format("VirtualServerRoutes come with a")
+    for index, upstream in enumerate(spec.upstreams or ()):
+        if upstream.subselector:
+            yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("it comes with a")
+
+
+def idle(spec: VirtualServerSpec) -> Iterator[Fault]:
+    """Yield the fields that have no effect here."""
+    if spec.dos:
+        yield "spec.dos", spec.dos, "is for F5 DoS for NGINX, which runs in NGINX Plus only"
+    if spec.external_dns and spec.external_dns.enable:
+        yield "spec.externalDNS", "", "is not there yet"
+    if spec.tls and spec.tls.cert_manager:
+        yield "spec.tls.cert-manager", "", "is not there yet; make the Certificate by hand"
+    for index, upstream in enumerate(spec.upstreams or ()):
+        plus = {
+            "healthCheck": upstream.health_check is not None and upstream.health_check.enable,
+            "slow-start": bool(upstream.slow_start),
+            "queue": upstream.queue is not None,
+            "ntlm": upstream.ntlm,
+            "backup": bool(upstream.backup),
+        }
+        for name, used in plus.items():
+            if used:
+                yield f"spec.upstreams[{index}].{name}", "", PLUS
