@@ -60,7 +60,7 @@ from headgate.proxy.objects import NAME, NAMESPACE
 from headgate.proxy.routes import LOCALHOST
 from headgate.proxy.surroundings import LOCAL
 from headgate.proxy.text import Front
-from headgate.reporting.logs import configure
+from headgate.reporting.logs import configure, style
 
 ABOUT: Final = """\
 Serve backends under hosts and paths, for development on one machine: nginx listens on this machine only, and the URLs
@@ -230,7 +230,7 @@ def _manifests(options: ProxyOptions, scratch: Path) -> str:
 
 
 def _serve(options: ProxyOptions, scratch: Path, starting: contextlib.ExitStack) -> int:
-    configure(options.log_format, options.log_level)
+    configure(style(options), options.log_level)
     if options.log_level is LogLevel.WARN:  # what an older nginx cannot do is of interest to operators only
         logging.getLogger("headgate.app").setLevel(logging.ERROR)
     issuer, pair = _certificate(options, scratch)

@@ -238,7 +238,8 @@ class Reporter:
             fields = {"object": str(ref), "reason": reason}
             log.log(level, "ignored", extra={"fields": fields, "sentence": f"{ref}: ignored, {reason}"})
         for ref, reason in sorted(update.assumed.items()):
-            log.log(level, "without class", extra={"fields": {"object": str(ref), "reason": reason}})
+            fields = {"object": str(ref), "reason": reason}
+            log.log(level, "without class", extra={"fields": fields, "sentence": f"{ref}: {reason}"})
 
     def _tell_none_served(self) -> None:
         """Log that no Ingress is served, and why, once until some is served or the reason is another one."""
@@ -248,7 +249,8 @@ class Reporter:
         reason = "" if census.served else none_served(self._folder, census.refused, ignored)
         if reason and reason != self._none_served:
             fields = {"reason": reason, "effect": "requests are answered with 404"}
-            log.warning("no Ingress is served", extra={"fields": fields})
+            sentence = f"no Ingress is served: {reason} ({fields['effect']})"
+            log.warning("no Ingress is served", extra={"fields": fields, "sentence": sentence})
         self._none_served = reason
 
     def _tell(self, ref: ObjectRef, generation: Generation, result: ApplyResult, *, again: bool) -> None:
