@@ -42,7 +42,10 @@ def test_each_socket_of_headgate_is_listed_with_its_listener_and_answer(
         "nginx-config-version.sock": headgate.master,
         "nginx-502-server.sock": headgate.master,
         "nginx-syslog.sock": headgate.pid,
+        "headgate-control.sock": headgate.pid,
     }
+    assert f", pid {headgate.pid}" in sockets["headgate-control.sock"]["answer"]
+    assert sockets["headgate-control.sock"]["file"]["mode"] == "0600"
     assert sockets["nginx-status.sock"]["answer"].startswith("connections ")
     assert sockets["nginx-config-version.sock"]["answer"].startswith("configuration ")
     assert sockets["nginx-502-server.sock"]["answer"] == "HTTP 502"

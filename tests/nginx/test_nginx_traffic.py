@@ -18,6 +18,7 @@ from showcase.ports import free_port
 from headgate.ir import File, FileSet, Outcome
 from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
 from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
+from headgate.nginx.latency import Request
 from headgate.nginx.orphans import unlink_sockets
 from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
 from tests.waiting import DEADLINE_S, eventually
@@ -235,8 +236,8 @@ async def test_status_counts_requests(nginx: NginxUnderTest, manager: LocalManag
 async def test_latencies_arrive_for_each_server_that_answered(
     nginx: NginxUnderTest, manager: LocalManager, backend: Backend, run: Path
 ) -> None:
-    samples: list[Sample] = []
-    receiver = LatencyReceiver(nginx.layout, samples.append)
+    requests: list[Request] = []
+    receiver = LatencyReceiver(nginx.layout, requests.append)
     receiver.open()
     dead = free_port()
     log = f"access_log {destination(nginx.layout)} {LOG_NAME};"
@@ -249,9 +250,13 @@ async def test_latencies_arrive_for_each_server_that_answered(
         backend.answer.set()
         assert await nginx.get("tea") == "slow"
         assert await nginx.get("coffee") == "coffee"
-        await eventually(lambda: samples)
+        await eventually(lambda: len(requests) == 2)
     finally:
         receiver.close()
+    assert [(request.host, request.upstream, request.code) for request in requests] == [
+        ("tea.test", "teas", "200"), ("coffee.test", "", "200")
+    ]  # fmt: skip
+    samples = requests[0].samples
     assert [(sample.upstream, sample.server, sample.code) for sample in samples] == [
         ("teas", f"127.0.0.1:{backend.port}", "200")
     ]
@@ -261,8 +266,8 @@ async def test_latencies_arrive_for_each_server_that_answered(
 
 
 async def test_a_burst_of_latencies_is_drained_in_one_turn(nginx: NginxUnderTest, run: Path) -> None:
-    samples: list[Sample] = []
-    receiver = LatencyReceiver(nginx.layout, samples.append)
+    requests: list[Request] = []
+    receiver = LatencyReceiver(nginx.layout, requests.append)
     receiver.open()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.connect(nginx.layout.socket("nginx-syslog"))
@@ -271,14 +276,14 @@ async def test_a_burst_of_latencies_is_drained_in_one_turn(nginx: NginxUnderTest
         sent = 0
         while sent < 500:
             try:
-                sender.send(b"<190>Nov 21 14:00:00 nginx: teas\t127.0.0.1:1\t200\t0.010")
+                sender.send(b"<190>Nov 21 14:00:00 nginx: teas\t127.0.0.1:1\t200\t0.010\ttea\t200")
             except BlockingIOError:
                 break
             sent += 1
-    await eventually(lambda: len(samples) == sent)
+    await eventually(lambda: len(requests) == sent)
     receiver.close()
     assert sent >= min(receiver.queue, 150), "the kernel keeps what it promised, within what a sender may have waiting"
-    assert samples[0] == Sample("teas", "127.0.0.1:1", "200", 10.0)
+    assert requests[0] == Request("tea", "teas", "200", (Sample("teas", "127.0.0.1:1", "200", 10.0),))
 
 
 async def test_sockets_with_a_listener_are_left_alone(nginx: NginxUnderTest, run: Path) -> None:
