@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from headgate.checking import MATCHING
 from headgate.options import DECLINED
 from headgate.reporting.reference import ABSENT_EVENTS, ABSENT_METRICS, EVENTS
 from headgate.settings import INCUMBENT, Where
@@ -24,7 +25,8 @@ an Ingress with an annotation that cannot be used is refused, a ConfigMap key th
 does not affect other keys. Each is reported with its place, the reason and the effect
 ([problems.md](reference/problems.md)). Nothing is ignored silently: for what has no effect here there is an event.
 
-The matching of hosts and paths, and the content of the files of `conf.d`, are explained in
+`headgate check DIR --from nic` reports each object that one of the differences of matching, annotations and keys
+concerns. The matching of hosts and paths, and the content of the files of `conf.d`, are explained in
 [0007](decisions/0007-say-each-thing-at-the-outermost-level.md),
 [0008](decisions/0008-names-of-the-incumbent-without-its-collisions.md),
 [0009](decisions/0009-paths-and-hosts-by-the-letter.md) and [0010](decisions/0010-upstreams.md).
@@ -50,6 +52,7 @@ def _section(title: str, last: str, rows: Iterable[Row]) -> Iterator[str]:
 
 def _differing() -> Iterator[Row]:
     """Yield the differences; a setting that is annotation and key is listed once, by its annotation."""
+    yield from (("matching", row.name, row.how) for row in MATCHING)
     keys = dict(differences(Where.CONFIGMAP))
     for name, words in differences(Where.ANNOTATION):
         twin = keys.pop(name.removeprefix(INCUMBENT.prefix), "")

@@ -2,6 +2,7 @@
 
 from headgate.checking.checking import check
 from headgate.checking.formats import FORMATS
+from headgate.checking.migration import MATCHING, ORIGINS
 from headgate.checking.report import Report, Summary
 
-__all__ = ["FORMATS", "Report", "Summary", "check"]
+__all__ = ["FORMATS", "MATCHING", "ORIGINS", "Report", "Summary", "check"]

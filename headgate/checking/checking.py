@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from headgate.api import ConfigMap
 from headgate.checking.assumed import with_config_map, without_omissions
+from headgate.checking.migration import differences
 from headgate.checking.report import NOTE, Report, Summary
 from headgate.k8s import FILE, Manifests
 from headgate.k8s.positions import UNKNOWN, Position
@@ -17,8 +19,13 @@ _LINE = re.compile(r"line (\d+)(?:, column (\d+))?")
 _INDEX = re.compile(r"\[\d+\]")
 
 
-def check(options: Options, manifests: Manifests) -> Report:
+def check(options: Options, manifests: Manifests, origin: str = "") -> Report:
     """Read *manifests* and take them through the pipeline once, without a running nginx or network.
+
+    Args:
+        options: the flags.
+        manifests: the files.
+        origin: the controller for which they were written (``ORIGINS``), if its differences are to be reported.
 
     Raises:
         ConfigError: an argument cannot be read.
@@ -30,6 +37,10 @@ def check(options: Options, manifests: Manifests) -> Report:
     wrong, omissions = without_omissions(found, objects)
     findings = {problem: _rule(manifests, problem) for problem in (*manifests.problems(), *wrong)}
     findings |= {problem: f"{problem.origin.kind}/unknown-field" for problem in manifests.unknown_fields()}
+    moved = differences(origin, objects, _named(options), generation.update.ignored.keys())
+    reported = {(problem.origin, problem.field) for problem in findings}
+    fresh = (problem for problem in moved if (problem.origin, problem.field) not in reported)
+    findings |= {problem: f"{problem.origin.kind}/from-{origin}" for problem in fresh}
     rows = [_row(manifests, problem, rule) for problem, rule in findings.items()]
     notes = [_note(manifests, ref, reason, "by-name") for ref, reason in config_maps.items()]
     ignored = generation.update.ignored
@@ -40,6 +51,12 @@ def check(options: Options, manifests: Manifests) -> Report:
     known = {item.ref for item in objects} | manifests.refused
     rows.sort(key=lambda row: (row.file, row.line, row.column))
     return Report((*rows, *notes), _summary(manifests, known, findings, ignored))
+
+
+def _named(options: Options) -> ObjectRef | None:
+    """Return the ConfigMap of ``-nginx-configmaps``."""
+    named = options.nginx_configmaps
+    return ConfigMap.KIND.ref(named.namespace, named.name) if named else None
 
 
 def _summary(

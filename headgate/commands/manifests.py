@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from headgate import flags
-from headgate.checking import FORMATS
+from headgate.checking import FORMATS, ORIGINS
 from headgate.checking import check as checked
 from headgate.commands.errors import reported
 from headgate.flags import Argument, Choice, Flag, Value
@@ -36,6 +36,7 @@ Print what is wrong with the manifests in each DIR and FILE, one line a problem:
 reason and effect; then a summary. - means standard input.
 Exit status 1 if an object was refused or a file could not be read, with --strict also if there is a warning.
 -o github prints workflow commands, which GitHub shows in the pull request; -o sarif prints SARIF 2.1.0.
+--from nic adds a warning for everything that works differently than in the F5 NGINX Ingress Controller.
 
 Without -nginx-configmaps, a ConfigMap named nginx-config, nginx-ingress or NAME-nginx-ingress is checked as the
 ConfigMap. EndpointSlices are not missed: a cluster creates them.
@@ -72,6 +73,11 @@ class CheckOptions(Options, frozen=True, kw_only=True):
     strict: Annotated[
         bool, Value("", flags.boolean), Flag("Output", "Exit with status 1 if there are warnings.", native=True)
     ] = False
+    from_: Annotated[
+        str,
+        Value("|".join(ORIGINS), Choice(tuple(ORIGINS))),
+        Flag("Output", "Report what works differently than in that controller (nic: F5 NGINX).", "nic", native=True),
+    ] = ""
     output: Annotated[
         str,
         Value("|".join(FORMATS), Choice(tuple(FORMATS))),
@@ -119,7 +125,7 @@ def _unwritten(out: Path, error: OSError) -> str:
 
 @reported
 def _check(options: CheckOptions) -> int:
-    report = checked(_standalone(options), _manifests(options.arguments))
+    report = checked(_standalone(options), _manifests(options.arguments), options.from_)
     if text := FORMATS[options.output](report):
         print(text)
     return FAILED if report.failed(strict=options.strict) else OK

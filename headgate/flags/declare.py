@@ -67,12 +67,13 @@ class Argument(msgspec.Struct, frozen=True):
 
 
 class Declaration(msgspec.Struct, frozen=True):
-    """One flag with everything known about it."""
+    """One flag with everything known about it; ``field`` is the name in the Struct, which may end with ``_``."""
 
     name: str
     value: Value
     flag: Flag
     default: Any
+    field: str = ""
 
     @property
     def boolean(self) -> bool:
@@ -142,7 +143,7 @@ def declarations(kind: type[msgspec.Struct]) -> Mapping[str, Declaration]:
     """Return every flag that *kind* declares, by name, in the order of the fields."""
     return MappingProxyType(
         {
-            (name := field.replace("_", "-")): Declaration(name, value, mark, default)
+            (name := field.rstrip("_").replace("_", "-")): Declaration(name, value, mark, default, field)
             for field, default, value, mark in _marked(kind)
             if isinstance(mark, Flag)
         }

@@ -193,7 +193,7 @@ def _values(given: Mapping[str, Sequence[str]], syntax: Syntax) -> tuple[dict[st
         text = texts[-1]
         try:
             value = tuple(map(flag.value.parse, texts)) if flag.value.each else flag.value.parse(text)
-            found[name.replace("-", "_")] = value
+            found[flag.field] = value
         except ValueError as error:
             if flag.value.lenient:
                 warnings.append(warning(flag.spelling, text, str(error), f"using {printed(flag.default)}"))

@@ -52,6 +52,7 @@ class AuthSettings(Settings):
             empty=True,
             directive="auth_basic",
             example="Staff only",
+            narrow=True,
             differs="`off` is refused, because it would disable authentication. Quotes and backslashes are "
             "escaped in the header.",
         ),

@@ -36,6 +36,7 @@ class BufferSettings(Settings):
         setting(
             "proxy-buffers",
             "Number and size of the buffers of one answer, such as 8 4k.",
+            narrow=True,
             differs="Sizes that nginx would refuse together are ignored with a warning, or adjusted if the flag "
             "is set; a number without a unit is in bytes, not in megabytes as in the incumbent.",
         ),

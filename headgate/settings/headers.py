@@ -24,6 +24,7 @@ class HeaderSettings(Settings):
             parse=_names,
             directive="proxy_hide_header, grpc_hide_header",
             example="X-Powered-By,Server",
+            narrow=True,
             differs="Spaces around a name are removed; in the incumbent's ConfigMap they are a part of it.",
         ),
     ] = ()
@@ -36,6 +37,7 @@ class HeaderSettings(Settings):
             parse=_names,
             directive="proxy_pass_header, grpc_pass_header",
             example="Server,Date",
+            narrow=True,
             differs="Spaces around a name are removed; in the incumbent's ConfigMap they are a part of it.",
         ),
     ] = ()
@@ -71,6 +73,7 @@ class HeaderSettings(Settings):
             Scope.OWN,
             parse=choice("on", "off", "merge"),
             directive="add_header",
+            narrow=True,
             differs="Applied when the lists are generated, so that it works with every nginx, not only from 1.29.3.",
         ),
     ] = None
@@ -101,6 +104,7 @@ class HeaderSettings(Settings):
             context="server",
             unit="seconds",
             example="31536000",
+            narrow=True,
             differs="An invalid value in the ConfigMap is ignored; the incumbent then sends no HSTS at all.",
         ),
     ] = 2_592_000

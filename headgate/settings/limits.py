@@ -24,6 +24,7 @@ class LimitSettings(Settings):
             directive="limit_req_zone",
             context="http",
             example="10r/s",
+            narrow=True,
             differs=f"{CHECKED} The zone's name ends with a hash of the key, which nginx cannot change at a reload.",
         ),
     ] = None
@@ -48,6 +49,7 @@ class LimitSettings(Settings):
             parse=zone_size,
             directive="limit_req_zone",
             context="http",
+            narrow=True,
             differs=CHECKED,
         ),
     ] = Size("10m")
@@ -61,6 +63,7 @@ class LimitSettings(Settings):
             unit="requests",
             example="5",
             yields_to="limit-req-no-delay",
+            narrow=True,
             differs=CHECKED,
         ),
     ] = 0
@@ -71,6 +74,7 @@ class LimitSettings(Settings):
             "Pass the whole burst on without delay.",
             where=Where.ANNOTATION,
             directive="limit_req",
+            narrow=True,
             differs=CHECKED,
         ),
     ] = False
@@ -83,6 +87,7 @@ class LimitSettings(Settings):
             directive="limit_req",
             unit="requests",
             example="20",
+            narrow=True,
             differs=CHECKED,
         ),
     ] = 0
@@ -92,6 +97,7 @@ class LimitSettings(Settings):
             "limit-req-dry-run",
             "Count, but refuse nothing.",
             where=Where.ANNOTATION,
+            narrow=True,
             differs=CHECKED,
         ),
     ] = False
@@ -102,6 +108,7 @@ class LimitSettings(Settings):
             "Level of the log line of a refused request.",
             where=Where.ANNOTATION,
             parse=choice("info", "notice", "warn", "error"),
+            narrow=True,
             differs=CHECKED,
             example="warn",
         ),
@@ -126,6 +133,7 @@ class LimitSettings(Settings):
             where=Where.ANNOTATION,
             parse=number(400, 599),
             example="503",
+            narrow=True,
             differs=f"{CHECKED} Only 400 to 599 are accepted, as in nginx.",
         ),
     ] = 429

@@ -75,6 +75,7 @@ class LogSettings(Settings):
             parse=access_log,
             example="syslog:server=10.0.0.5:514,tag=edge main",
             yields_to="access-log-off",
+            narrow=True,
             differs="`/dev/stdout` and `/dev/stderr` are accepted too.",
         ),
     ] = Words(("/dev/stdout", "main"))
@@ -90,6 +91,7 @@ class LogSettings(Settings):
             Where.CONFIGMAP,
             parse=log_format,
             example='$remote_addr "$request" $status',
+            narrow=True,
             differs="With a JSON `-log-format` the default is JSON.",
         ),
     ] = (

@@ -97,6 +97,7 @@ class MainSettings(Settings):
             Scope.SERVER,
             Where.CONFIGMAP,
             context="main",
+            narrow=True,
             differs="The default is 60s: without one, old workers run until their last client disconnects.",
         ),
     ] = Duration("60s")
@@ -115,6 +116,7 @@ class MainSettings(Settings):
             "Bucket for host names.",
             unit="bytes",
             example="512",
+            narrow=True,
             differs=GROWS,
         ),
     ] = 256
@@ -125,6 +127,7 @@ class MainSettings(Settings):
             "Table of host names.",
             unit="entries",
             example="4096",
+            narrow=True,
             differs=GROWS,
         ),
     ] = 1024
@@ -136,6 +139,7 @@ class MainSettings(Settings):
             context="http, stream",
             unit="bytes",
             example="512",
+            narrow=True,
             differs=GROWS,
         ),
     ] = 256
@@ -147,6 +151,7 @@ class MainSettings(Settings):
             context="http, stream",
             unit="entries",
             example="4096",
+            narrow=True,
             differs=GROWS,
         ),
     ] = 2048
@@ -163,6 +168,7 @@ class MainSettings(Settings):
             "Whether nginx includes its version in responses.",
             Scope.SERVER,
             parse=tokens,
+            narrow=True,
             differs="`on` and `off` are accepted as well as true and false.",
         ),
     ] = True
@@ -191,6 +197,7 @@ class MainSettings(Settings):
             directive="",
             context="",
             example="lb.example.com",
+            narrow=True,
             differs="Removing the key takes effect immediately; the incumbent keeps the address until it is restarted.",
         ),
     ] = None

@@ -88,6 +88,7 @@ class RoutingSettings(Settings):
             parse=choice("case_sensitive", "case_insensitive", "exact"),
             directive="location",
             context="server",
+            narrow=True,
             differs="On a master, where it has no effect, it is ignored with a warning.",
         ),
     ] = None
@@ -101,6 +102,7 @@ class RoutingSettings(Settings):
             parse=listed(rewrite, rewrite.words, ";"),
             directive="proxy_pass",
             example="serviceName=coffee-svc rewrite=/beans/",
+            narrow=True,
             differs="Ignored with a warning if the path is a regular expression, which nginx cannot replace.",
         ),
     ] = ()

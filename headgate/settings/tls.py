@@ -77,6 +77,7 @@ class TlsSettings(Settings):
             parse=ciphers,
             empty=True,
             example="HIGH:!aNULL:!MD5",
+            narrow=True,
             differs="The annotation is validated and generated as one argument; the incumbent inserts it unchecked, "
             "so that it can contain directives.",
         ),
@@ -87,6 +88,7 @@ class TlsSettings(Settings):
             "ssl-prefer-server-ciphers",
             "Whether the server's order of ciphers counts.",
             Scope.SERVER,
+            narrow=True,
             differs="An Ingress with an invalid value is refused; the incumbent logs it and uses the default.",
         ),
     ] = False

@@ -88,6 +88,7 @@ class UpstreamSettings(Settings):
             directive="least_conn, ip_hash, hash, random",
             context="upstream",
             example="least_conn",
+            narrow=True,
             differs="The key of a hash must contain a variable; otherwise every request would go to the same backend.",
         ),
     ] = Words(("random", "two", "least_conn"))
@@ -142,6 +143,7 @@ class UpstreamSettings(Settings):
             context="upstream",
             unit="bytes",
             example="512k",
+            narrow=True,
             differs="The default is 256k if an upstream has several servers, one that is resolved at run time, or "
             "max-conns; otherwise no zone, because there is nothing to share.",
         ),
