@@ -16,6 +16,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate run [FLAGS]                 serve a cluster, or a folder of manifests with --manifests
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
+  headgate diff OLD NEW                print what would change between two folders, or a cluster and a folder
   headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate proxy HOST=URL...           serve backends on this machine, without manifests
@@ -69,6 +70,12 @@ def _check(argv: Sequence[str], environ: Environ) -> int:
     from headgate.commands.manifests import check
 
     return check(argv, environ)
+
+
+def _diff(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.diff import main
+
+    return main(argv, environ)
 
 
 def _explain(argv: Sequence[str], environ: Environ) -> int:
@@ -137,6 +144,7 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "run": _run,
         "render": _render,
         "check": _check,
+        "diff": _diff,
         "status": _status,
         "routes": _status,
         "explain": _explain,

@@ -26,9 +26,12 @@ def printed(_options: Options, text: str) -> None:
 
 
 def reported(
-    work: Callable[[OptionsT], int], tell: Callable[[OptionsT, str], None] = printed
+    work: Callable[[OptionsT], int], tell: Callable[[OptionsT, str], None] = printed, failed: int = FAILED
 ) -> Callable[[OptionsT], int]:
-    """Run *work*; print the version on request, and *tell* operator errors as lines; other exceptions are bugs."""
+    """Run *work*; print the version on request, and *tell* operator errors as lines; other exceptions are bugs.
+
+    *failed* is the exit status after operator errors.
+    """
 
     def run(options: OptionsT) -> int:
         if options.version:
@@ -46,7 +49,7 @@ def reported(
                 raise
             for leaf in leaves(errors):
                 tell(options, _line(leaf))
-        return FAILED
+        return failed
 
     return run
 

@@ -1,0 +1,112 @@
+"""Routes that are added, removed or changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from headgate.comparing.hosts import Hosts, backend, by_domain, changes, operation
+from headgate.comparing.report import RouteChange
+from headgate.routes import Backend, Forward, PathType, Route, VirtualHost
+from headgate.routes.actions import Answer, Changes, Choice, Condition, ErrorPage, Redirect, Split
+
+Routes = Mapping[str, Route]
+"""The routes of a host by what they match, without internal ones."""
+
+
+def by_match(host: VirtualHost) -> Routes:
+    """Return the routes of *host* that clients reach; of two that match the same the first."""
+    found: dict[str, Route] = {}
+    for route in host.routes:
+        if route.match.type is not PathType.INTERNAL:
+            found.setdefault(_match(route), route)
+    return found
+
+
+def routes(old: Hosts, new: Hosts) -> Iterator[RouteChange]:
+    """Yield the routes that differ, by host, and in the order of the objects."""
+    for name in sorted(old.keys() | new.keys(), key=by_domain):
+        hosts = [side[name].host if name in side else None for side in (old, new)]
+        before, after = (by_match(host) if host else {} for host in hosts)
+        for match in dict.fromkeys((*before, *after)):
+            fields = changes(
+                *(_fields(found.get(match), host) for found, host in zip((before, after), hosts, strict=True))
+            )
+            if fields:
+                yield RouteChange(operation(match in before, match in after), name, match, fields)
+
+
+def _match(route: Route) -> str:
+    regex = f", regex {route.match.regex.value}" if route.match.regex else ""
+    return f"{route.match}{regex}"
+
+
+def _fields(route: Route | None, host: VirtualHost | None) -> Mapping[str, str]:
+    """Return what can be compared of *route*; a field that is usual is left out."""
+    if route is None or host is None:
+        return {}
+    found = {"object": str(route.origin), "action": _action(route, host)}
+    if isinstance(route.action, Forward) and route.action.changes:
+        found |= _changed(route.action.changes)
+    if route.error_pages:
+        found["error pages"] = ", ".join(map(_error_page, route.error_pages))
+    return found
+
+
+def _action(route: Route, host: VirtualHost) -> str:
+    match route.action:
+        case Forward(backends):
+            return _backends(backends)
+        case Redirect() | Answer():
+            return _reply(route.action)
+        case Split(shares):
+            return ", ".join(f"{percent} % to {_inner(target, host)}" for percent, target in shares)
+        case Choice(cases, otherwise):
+            parts = [
+                f"if {' and '.join(map(_condition, case.conditions))}: {_inner(case.target, host)}" for case in cases
+            ]
+            return "; ".join((*parts, f"otherwise: {_inner(otherwise, host)}"))
+
+
+def _inner(path: str, host: VirtualHost) -> str:
+    """Return what happens to the requests that go to the internal route *path*; those lead to no circle."""
+    found = (each for each in host.routes if each.match.type is PathType.INTERNAL and each.match.path == path)
+    route = next(found, None)
+    return _action(route, host) if route else path
+
+
+def _backends(backends: Iterable[Backend]) -> str:
+    found = tuple(backends)
+    weights = [f" (weight {each.weight})" if len(found) > 1 else "" for each in found]
+    return ", ".join(f"{backend(each)}{weight}" for each, weight in zip(found, weights, strict=True))
+
+
+def _reply(action: Redirect | Answer) -> str:
+    if isinstance(action, Redirect):
+        return f"redirect {action.code} to {action.url}"
+    # A body may be long; of two that differ the digests do.
+    digest = hashlib.sha256(action.body.encode()).hexdigest()[:8]
+    return f"answer {action.code or 'with the code of the error'}, {action.media_type}, body {digest}"
+
+
+def _error_page(page: ErrorPage) -> str:
+    return f"{' '.join(map(str, page.codes))}: {_reply(page.page)}"
+
+
+def _condition(condition: Condition) -> str:
+    return f"{condition.variable} {'!=' if condition.negated else '='} {condition.value}"
+
+
+def _changed(found: Changes) -> Mapping[str, str]:
+    """Return what is changed in requests and responses, by field; what is as usual is left out."""
+    usual = Changes()
+    fields = ((name, getattr(found, name)) for name in Changes.__struct_fields__)
+    return {name.replace("_", " "): _text(value) for name, value in fields if value != getattr(usual, name)}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return msgspec.json.encode(value).decode() if isinstance(value, bool) else str(value)
