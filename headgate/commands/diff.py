@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headgate import flags
-from headgate.api import Service, TopLevel
+from headgate.api import ConfigMap, Secret, Service, TopLevel
 from headgate.checking.assumed import Omission, with_config_map, without_omissions
 from headgate.commands.errors import reported
 from headgate.comparing import Comparison, Side, Tone, compare, lines
@@ -102,14 +102,15 @@ def _build(
 
 
 def _misused(options: DiffOptions) -> Iterator[Problem]:
-    given = options.arguments
-    if options.cluster and len(given) != 1:
-        yield flags.problem("NEW", " ".join(given), "takes one folder, file or - with --cluster, which is OLD", EFFECT)
-    elif not options.cluster and len(given) != 2:  # noqa: PLR2004 - OLD and NEW
-        reason = "takes two folders, files or -; give --cluster in place of OLD for the cluster of the kubeconfig"
-        yield flags.problem("OLD NEW", " ".join(given), reason, EFFECT)
+    given, wanted = options.arguments, 1 if options.cluster else 2
+    if len(given) < wanted:
+        advice = "name two folders, files or -, or give --cluster in place of OLD for the cluster of the kubeconfig"
+        yield flags.problem("NEW", "", f"is missing; {advice}", EFFECT)
+    for word in given[wanted:]:
+        names = "NEW, because --cluster is OLD" if options.cluster else "OLD and NEW"
+        yield flags.problem("", word, f"is an argument too many; name {names}", EFFECT)
     if given.count(STDIN) > 1:
-        yield flags.problem("OLD NEW", "- -", "reads standard input twice; write one of them to a file", EFFECT)
+        yield flags.problem("OLD and NEW", "- -", "reads standard input twice; write one of them to a file", EFFECT)
     if options.prune and not options.cluster:
         yield flags.problem("--prune", "true", "requires --cluster", EFFECT)
 
@@ -191,21 +192,25 @@ def _side(options: Options, objects: Sequence[TopLevel], files: _Files) -> tuple
         generation=generation,
         problems=tuple(problems),
         objects=files.refs,
-        config_map=_ref(named.namespace, named.name) if named else None,
+        config_map=ConfigMap.KIND.ref(named.namespace, named.name) if named else None,
     )
     return side, omissions
 
 
-def _ref(namespace: str, name: str) -> ObjectRef:
-    return ObjectRef("ConfigMap", namespace, name)
-
-
 def _scope(options: Options) -> Scope:
     """Return what a controller with these *options* reads of a cluster."""
-    kinds = tuple(row.model for row in WATCHED if row.extent not in {Extent.FOLDER, Extent.NAMED, Extent.OWN})
+    namespaces = {
+        Extent.CLUSTER: (),
+        Extent.WATCHED: options.watch_namespace,
+        Extent.SECRETS: options.secret_namespaces,
+    }
     named = options.nginx_configmaps
-    special = frozenset({_ref(named.namespace, named.name)} if named else ())
-    return Scope(kinds, options.watch_namespace, special)
+    secrets = {options.default_server_tls_secret, options.wildcard_tls_secret}
+    special = {Secret.KIND.ref(secret.namespace, secret.name) for secret in secrets if secret}
+    if named:
+        special.add(ConfigMap.KIND.ref(named.namespace, named.name))
+    kinds = {row.model: namespaces[row.extent] for row in WATCHED if row.extent in namespaces}
+    return Scope(kinds, frozenset(special))
 
 
 def _chosen(options: Options, sides: Iterable[_Files]) -> dict[str, None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -15,21 +15,19 @@ class Scope(msgspec.Struct, frozen=True):
     """What a controller of the cluster reads.
 
     Attributes:
-        kinds: the kinds.
-        namespaces: the namespaces; none are all.
+        kinds: each kind with its namespaces; none are all.
         special: objects that flags name, which are read anyhow.
     """
 
-    kinds: tuple[type[TopLevel], ...]
-    namespaces: tuple[str, ...] = ()
+    kinds: Mapping[type[TopLevel], tuple[str, ...]]
     special: frozenset[ObjectRef] = frozenset()
 
     def covers(self, item: TopLevel) -> bool:
-        """Whether *item* is read; objects without a namespace are."""
+        """Whether *item* is read."""
         if item.ref in self.special:
             return True
-        here = not self.namespaces or item.ref.namespace in {"", *self.namespaces}
-        return here and isinstance(item, self.kinds)
+        namespaces = self.kinds.get(type(item))
+        return namespaces is not None and (not namespaces or item.ref.namespace in namespaces)
 
 
 def applied(

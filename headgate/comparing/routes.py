@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
 from headgate.comparing.hosts import Hosts, backend, by_domain, changes, operation
 from headgate.comparing.report import RouteChange
 from headgate.routes import Backend, Forward, PathType, Route, VirtualHost
@@ -101,12 +99,18 @@ def _condition(condition: Condition) -> str:
 
 def _changed(found: Changes) -> Mapping[str, str]:
     """Return what is changed in requests and responses, by field; what is as usual is left out."""
-    usual = Changes()
-    fields = ((name, getattr(found, name)) for name in Changes.__struct_fields__)
-    return {name.replace("_", " "): _text(value) for name, value in fields if value != getattr(usual, name)}
+    values = {
+        "rewritten path": found.path,
+        "rewritten pattern": found.pattern,
+        "request headers that are not passed": "" if found.pass_request_headers else "all",
+        "request headers that are set": _list(found.set_headers),
+        "response headers that are hidden": _list(found.hide_headers),
+        "response headers that are passed": _list(found.pass_headers),
+        "response headers that are ignored": _list(found.ignore_headers),
+        "response headers that are added": _list(found.add_headers),
+    }
+    return {name: value for name, value in values.items() if value}
 
 
-def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return msgspec.json.encode(value).decode() if isinstance(value, bool) else str(value)
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -21,7 +21,7 @@ from headgate.problems import show
 
 EVERY_HOST = "every other host"
 """The name of the host without a name."""
-EVERYTHING = "everything"
+EVERYTHING = "all hosts"
 """Where a setting of the ConfigMap applies."""
 
 

@@ -130,7 +130,7 @@ def test_settings_are_named_once_for_the_config_map_and_where_an_annotation_says
     found = sides.text()
     assert found.startswith("""\
 Settings
-  ~ everything: proxy-read-timeout: 60s -> 90s (ConfigMap ours/nginx-config)
+  ~ all hosts: proxy-read-timeout: 60s -> 90s (ConfigMap ours/nginx-config)
   ~ tea.test: nginx.org/client-max-body-size: 1m -> 8m (Ingress default/tea)
 
 Files of nginx
@@ -209,9 +209,10 @@ def test_json_has_everything_that_the_text_has(sides: Sides) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one"], "takes two folders, files or -; give --cluster in place of OLD"),
-        (["one", "two", "three"], "takes two folders, files or -"),
-        (["--cluster", "one", "two"], "takes one folder, file or - with --cluster, which is OLD"),
+        (["one"], "NEW: is missing; name two folders, files or -, or give --cluster in place of OLD"),
+        (["one", "two", "three"], "'three' is an argument too many; name OLD and NEW"),
+        (["--cluster"], "OLD|NEW: is missing"),
+        (["--cluster", "one", "two"], "'two' is an argument too many; name NEW, because --cluster is OLD"),
         (["-", "-"], "reads standard input twice"),
         (["--prune", "one", "two"], "requires --cluster"),
         (["no-such-folder", "neither"], "no-such-folder"),
@@ -264,6 +265,39 @@ def test_control_characters_of_a_manifest_do_not_reach_the_terminal(sides: Sides
     sides.put(sides.new, ingress("tea", {"tea.test": [path("tea", "/a\x1b[2J")]}))
     _, out, _ = sides.run(str(sides.old), str(sides.new))
     assert "\x1b" not in out
+
+
+def test_what_the_routes_of_a_virtual_server_do_is_compared(sides: Sides) -> None:
+    def cafe(heavy: int, code: int, body: str, header: str, to: str) -> Json:
+        upstreams = [{"name": name, "service": name, "port": 80} for name in ("tea", "coffee")]
+        splits = [{"weight": heavy, "action": {"pass": "tea"}}, {"weight": 100 - heavy, "action": {"pass": "coffee"}}]
+        proxy = {"upstream": "tea", "rewritePath": to, "requestHeaders": {"pass": to == "/x"}}
+        page = {"codes": [502], "return": {"body": body, "code": code + 202}}
+        match = {"conditions": [{"header": "x-a", "value": header}], "action": {"pass": "coffee"}}
+        routes: list[Json] = [
+            {"path": "/split", "splits": splits},
+            {"path": "/moved", "action": {"redirect": {"url": "http://a.test", "code": code}}},
+            {"path": "=/answer", "action": {"return": {"body": body}}},
+            {"path": "/proxy", "action": {"proxy": proxy}, "errorPages": [page]},
+            {"path": "/match", "matches": [match], "action": {"pass": "tea"}},
+        ]
+        return {
+            "apiVersion": "k8s.nginx.org/v1",
+            "kind": "VirtualServer",
+            "metadata": {"name": "cafe", "namespace": "default"},
+            "spec": {"host": "cafe.test", "upstreams": upstreams, "routes": routes},
+        }
+
+    sides.put(sides.old, cafe(80, 301, "one", "b", "/x"))
+    sides.put(sides.new, cafe(90, 302, "two", "c", "/y"))
+    tea, coffee = "Service default/tea:80", "Service default/coffee:80"
+    found = re.sub(r"body [0-9a-f]{8}", "body DIGEST", sides.text())
+    assert f"action: 80 % to {tea}, 20 % to {coffee} -> 90 % to {tea}, 10 % to {coffee}\n" in found
+    assert "action: redirect 301 to http://a.test -> redirect 302 to http://a.test\n" in found
+    assert "action: answer 200, text/plain, body DIGEST -> answer 200, text/plain, body DIGEST\n" in found
+    assert "rewritten path: /x -> /y\n      request headers that are not passed: none -> all\n" in found
+    assert "error pages: 502: answer 503, text/html, body DIGEST -> 502: answer 504, " in found
+    assert f"if $http_x_a = b: {coffee}; otherwise: {tea} -> if $http_x_a = c: {coffee}; otherwise: {tea}\n" in found
 
 
 # --- a cluster ------------------------------------------------------------------------------------------
@@ -332,7 +366,7 @@ def test_a_config_map_in_the_files_is_compared_with_that_of_the_cluster(cluster:
     files.put(files.new, config_map(name="nginx-config", proxy_read_timeout="90s"))
     status, out, err = against(cluster, files, "--no-patch", str(files.new))
     assert status == 1
-    assert "  ~ everything: proxy-read-timeout: 60s -> 90s (ConfigMap ours/nginx-config)\n" in out
+    assert "  ~ all hosts: proxy-read-timeout: 60s -> 90s (ConfigMap ours/nginx-config)\n" in out
     assert "ConfigMap ours/nginx-config" in err
 
 
@@ -342,3 +376,16 @@ def test_a_cluster_that_does_not_answer_exits_with_2(cluster: ScriptedCluster, f
         status, out, err = against(cluster, files, str(files.new))
     assert (status, out) == (2, "")
     assert err.startswith("headgate: ")
+
+
+def test_what_a_controller_would_not_read_of_a_cluster_is_not_compared(cluster: ScriptedCluster, files: Sides) -> None:
+    server = {
+        "apiVersion": "k8s.nginx.org/v1",
+        "kind": "VirtualServer",
+        "metadata": {"name": "cafe", "namespace": "default"},
+        "spec": {"host": "cafe.test"},
+    }
+    files.put(files.new, server, ingress("far", "far.test", namespace="far"))
+    status, out, err = against(cluster, files, "-watch-namespace=default", str(files.new))
+    assert (status, out) == (0, "")
+    assert err == "note: VirtualServer: not read from a cluster by this version, and not compared with one\n"
