@@ -55,8 +55,6 @@ def applied(
         if not (isinstance(item, tuple(pruned)) and ref.namespace in namespaces and ref not in wanted)
     }
     services = {ref: item for ref, item in {**kept, **wanted}.items() if isinstance(item, Service)}
-    # The slices of a Service end with it.
-    kept = {ref: item for ref, item in kept.items() if not _orphan(item, known, services)}
     for item in _without_generated(wanted.values(), services):
         kept[item.ref] = _completed(item, known.get(item.ref))
     return tuple(kept[ref] for ref in sorted(kept))
@@ -64,10 +62,6 @@ def applied(
 
 def _service(item: EndpointSlice) -> ObjectRef:
     return Service.KIND.ref(item.ref.namespace, item.service)
-
-
-def _orphan(item: TopLevel, known: Collection[ObjectRef], services: Collection[ObjectRef]) -> bool:
-    return isinstance(item, EndpointSlice) and _service(item) in known and _service(item) not in services
 
 
 def _without_generated(items: Iterable[TopLevel], services: dict[ObjectRef, Service]) -> Iterator[TopLevel]:

@@ -262,8 +262,9 @@ def test_colours_are_for_terminals_without_no_color(sides: Sides, monkeypatch: p
 
 
 def test_control_characters_of_a_manifest_do_not_reach_the_terminal(sides: Sides) -> None:
-    sides.put(sides.new, ingress("tea", {"tea.test": [path("tea", "/a\x1b[2J")]}))
-    _, out, _ = sides.run(str(sides.old), str(sides.new))
+    sides.put(sides.new, ingress("tea", "tea.test", server_snippets="# \x1b[2J"))
+    _, out, _ = sides.run(str(sides.old), str(sides.new), "-enable-snippets")
+    assert "+    # \\x1b[2J\n" in out
     assert "\x1b" not in out
 
 
@@ -320,7 +321,9 @@ def test_manifests_that_were_applied_do_not_differ_from_the_cluster(cluster: Scr
     live = service("tea", selector={"app": "tea"}, clusterIP="10.0.0.9")
     item = ingress("tea", "tea.test", use_cluster_ip="true")
     cluster.put(live, ingress("tea", "tea.test", use_cluster_ip="true", created="2026-01-02T03:04:05Z"))
-    files.put(files.new, tea, item, endpoints("tea", "127.0.0.1"))
+    by_endpoints = ingress("by-endpoints", "endpoints.test")
+    cluster.put(by_endpoints)
+    files.put(files.new, tea, item, by_endpoints, endpoints("tea", "192.0.2.7"))
     assert against(cluster, files, str(files.new)) == (0, "", "")
 
 
@@ -349,6 +352,15 @@ def test_an_older_object_of_the_cluster_keeps_its_host(cluster: ScriptedCluster,
     assert "Hosts" not in out
     assert "new: " in out
     assert "Ingress default/a-new-one" in out
+
+
+def test_an_applied_object_keeps_its_age(cluster: ScriptedCluster, files: Sides) -> None:
+    cluster.put(
+        ingress("young", "tea.test", created="2026-01-02T03:04:05Z"),
+        ingress("old", "tea.test", created="2025-01-02T03:04:05Z"),
+    )
+    files.put(files.new, ingress("old", "tea.test"))
+    assert against(cluster, files, str(files.new)) == (0, "", "")
 
 
 def test_prune_deletes_what_is_not_in_the_files_in_their_namespaces(cluster: ScriptedCluster, files: Sides) -> None:
