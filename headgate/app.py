@@ -155,13 +155,15 @@ class App:
     async def _drain(self) -> None:
         """End nginx; return when it has ended, also if this is cancelled, which only ends the wait for requests."""
         seconds = self._shutdown.remaining()
-        log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}})
+        sentence = f"draining nginx: requests in flight have {seconds:.0f} s"
+        log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}, "sentence": sentence})
         quitting = asyncio.ensure_future(self._manager.quit(seconds))
         while not quitting.done():
             try:
                 await asyncio.shield(quitting)
             except asyncio.CancelledError:
-                log.info("stopping nginx", extra={"fields": {"why": "another signal arrived"}})
+                sentence = "stopping nginx, because another signal arrived"
+                log.info("stopping nginx", extra={"fields": {"why": "another signal arrived"}, "sentence": sentence})
                 quitting = asyncio.ensure_future(self._manager.quit(0))
 
     async def _run(self, controller: Controller) -> None:
@@ -225,7 +227,7 @@ class App:
             stdout=can_open_stdout(),
         )
         for line in unsupported_flags(env):
-            log.warning("nginx cannot", extra={"fields": {"what": line}})
+            log.warning("nginx cannot", extra={"fields": {"what": line}, "sentence": line})
         return env
 
     def _new_reporter(self) -> Reporter:
@@ -360,7 +362,9 @@ async def serve(options: Options, objects: Fixed | None = None, on_ready: Callab
             app = App(options, binary, source, on_ready=on_ready)
             _handle_signals(app)
             fields = {"version": __version__, "nginx": binary.path, "configuration": place.conf}
-            log.info("starting", extra={"fields": fields})
+            log.info(
+                "starting", extra={"fields": fields, "sentence": f"starting, with the configuration in {place.conf}"}
+            )
             await app.run()
 
 

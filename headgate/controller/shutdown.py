@@ -35,7 +35,8 @@ class Shutdown:
         self.remaining()
         if self._end:
             self._end.cancel()
-        log.info("shutting down", extra={"fields": {"grace": grace}})
+        sentence = f"shutting down{f' in {grace:.0f} s' if grace else ''}"
+        log.info("shutting down", extra={"fields": {"grace": grace}, "sentence": sentence})
         self._end = asyncio.get_running_loop().call_later(grace, end)
 
     def remaining(self) -> float:

@@ -185,7 +185,8 @@ def _has_capabilities(path: str) -> bool:
 
 def _chosen(binary: Binary, source: str) -> Binary:
     version = ".".join(map(str, binary.capabilities.version))
-    log.info("nginx chosen", extra={"fields": {"path": binary.path, "version": version, "origin": source}})
+    fields = {"path": binary.path, "version": version, "origin": source}
+    log.info("nginx chosen", extra={"fields": fields, "sentence": f"nginx {version} is used: {binary.path}, {source}"})
     return binary
 
 
