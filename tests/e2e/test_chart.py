@@ -13,7 +13,7 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.environment import Environment
 
 FILES = sorted((Path(__file__).parents[1] / "chart" / "values").glob("*.yaml"))
-UNKNOWN = {"ServiceMonitor"}
+UNKNOWN = {"PrometheusRule", "ServiceMonitor"}
 """Kinds of operators that a plain cluster has not."""
 UNRESTRICTED = {"daemonset", "everything"}
 """Files that ask for host ports, or run containers of somebody else's."""

@@ -191,7 +191,7 @@ async def test_flags_about_nginx_are_passed_on(installation: Installation, autho
     commands = await installation.execute(pod, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert re.search(r"nginx: master process /\S+/nginx-debug ", commands)
     await eventually(lambda: installation.get("shop.test", tls=True), lambda answer: answer.status == 200)
-    assert [line for line in await installation.logged(pod, "nginx") if line["nginx_level"] == "debug"]
+    assert [line for line in await installation.logged(pod, "nginx") if line.get("nginx_level") == "debug"]
     await eventually(lambda: installation.metric(LATENCY), lambda count: count >= 1)
 
     old, reloads = await installation.handshake("shop.test"), await installation.reloads()
