@@ -58,6 +58,7 @@ from headgate.proxy import (
 )
 from headgate.proxy.objects import NAME, NAMESPACE
 from headgate.proxy.routes import LOCALHOST
+from headgate.proxy.stale import PREFIX, end_stale
 from headgate.proxy.surroundings import LOCAL
 from headgate.proxy.text import Front
 from headgate.reporting.logs import configure, style
@@ -208,7 +209,7 @@ def _with_free_ports(options: ProxyOptions) -> ProxyOptions:
 
 @reported
 def _run(options: ProxyOptions) -> int:
-    with tempfile.TemporaryDirectory(prefix="headgate-") as name:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
         scratch = Path(name)
         scratch.chmod(0o755)  # workers, which are another user's where root starts nginx, pass it
         if options.print:
@@ -218,6 +219,7 @@ def _run(options: ProxyOptions) -> int:
             raise OSError(fault)
         with contextlib.ExitStack() as starting:
             starting.enter_context(turn())
+            end_stale()
             return _serve(_with_free_ports(options), scratch, starting)
 
 
@@ -226,7 +228,7 @@ def _manifests(options: ProxyOptions, scratch: Path) -> str:
     items = [*objects(options.routes, options.ingress_class, {}, pair)]
     if any(backend.grpc for backend in options.backends):
         items.append(settings(development=False))
-    return manifests(items, options.routes)
+    return manifests(items, options.routes, options.ingress_class, tls=options.tls)
 
 
 def _serve(options: ProxyOptions, scratch: Path, starting: contextlib.ExitStack) -> int:

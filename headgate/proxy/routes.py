@@ -119,10 +119,10 @@ def _backend(text: str) -> Backend:
         )
     if fault := host_fault(host, allow_loopback=True):
         raise ValueError(f"has a backend at {host!r}, which {fault}; {_EXAMPLE}")
-    if extra := f"{url.path.removeprefix('/')}{url.query}{url.fragment}{url.username or ''}":
+    if extra := f"{url.path.removeprefix('/')}{url.query}{url.fragment}{url.username or ''}{url.password or ''}":
         reason = "requests keep the path that they have; name host and port only"
         raise ValueError(f"has {extra!r} beside the host of the backend; {reason}")
-    port = url.port or DEFAULT_PORTS[scheme]
+    port = DEFAULT_PORTS[scheme] if url.port is None else url.port
     if not 1 <= port <= HIGHEST_PORT:
         raise ValueError(f"has no port in its backend; write for example {scheme}://{host}:50051")
     return Backend(scheme, host, port)

@@ -32,7 +32,7 @@ class Proxy:
 
     def __init__(self, directory: Path, *argv: str, wrapper: tuple[str, ...] = ()) -> None:
         self.temporary, self.data, self._log = directory / "tmp", directory / "data", directory / "log"
-        self.temporary.mkdir(parents=True)
+        self.temporary.mkdir(parents=True, exist_ok=True)
         self.temporary.chmod(0o755)
         self.http, self.https = free_ports(2)
         ports = (f"-default-http-listener-port={self.http}", f"-default-https-listener-port={self.https}")
@@ -238,3 +238,27 @@ def test_a_name_that_does_not_resolve_is_an_error_in_one_line() -> None:
         proxy = Proxy(directory, "a.localhost=http://backend.invalid:3000")
         assert proxy.process.wait(DEADLINE_S) == 1
         assert proxy.text.startswith("headgate: http://backend.invalid:3000: the name cannot be resolved")
+
+
+def test_the_nginx_of_a_killed_proxy_is_ended_by_the_next_one(tea: int) -> None:
+    with short_directory() as directory:
+        killed = Proxy(directory, f"{tea}")
+        try:
+            killed.wait_ready()
+            left = killed.masters
+            assert left
+            killed.process.kill()
+            killed.process.wait(DEADLINE_S)
+            after = Proxy(directory, f"{tea}")
+            try:
+                after.wait_ready()
+                assert after.masters
+                assert not {*left} & {*after.masters}
+                assert after.interrupt() == 0
+                assert not list(after.temporary.iterdir())
+            finally:
+                after.stop()
+        finally:
+            killed.stop()
+            for pid in killed.masters:
+                os.kill(pid, signal.SIGTERM)

@@ -48,6 +48,8 @@ def test_an_argument_names_a_host_a_path_and_a_backend(text: str, place: str, ba
         ("a.test=http://b.test:99999", "is not a URL"),
         ("a.test=http://b.test/base", "requests keep the path"),
         ("a.test=http://user@b.test", "'user'"),
+        ("a.test=http://:word@b.test", "'word'"),
+        ("a.test=http://b.test:0", "has no port"),
         ("a.test=grpc://b.test", "has no port"),
         ("a.test=unix:/run/a.sock", "Unix socket"),
         ("a.test=0.0.0.0:3000", "every address"),
@@ -93,8 +95,11 @@ def test_what_is_printed_is_served_without_a_problem(
     text, _ = printed(capsys, *argv, "--tls", "-ingress-class=inner")
     (tmp_path / "all.yaml").write_text(text)
     flags = text.splitlines()[0].removeprefix("# headgate run --manifests DIR ").removesuffix(" serves these objects.")
-    assert flags == "-allow-empty-ingress-host -nginx-configmaps=default/proxy"
-    checked = run(["check", str(tmp_path / "all.yaml"), "--strict", "-ingress-class=inner", *flags.split()], {})
+    assert flags.split() == [
+        "-ingress-class=inner", "-allow-empty-ingress-host", "-default-server-tls-secret=default/proxy-tls",
+        "-nginx-configmaps=default/proxy",
+    ]  # fmt: skip
+    checked = run(["check", str(tmp_path / "all.yaml"), "--strict", *flags.split()], {})
     assert (checked, capsys.readouterr().out) == (0, "9 objects: all fine\n")
 
 
