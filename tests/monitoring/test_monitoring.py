@@ -82,6 +82,28 @@ def test_variables_of_queries_are_declared_and_every_declared_one_is_used() -> N
     assert declared == {"datasource", "class", "instance", "host", "service"}
 
 
+def test_all_of_the_dashboard_are_only_pods_of_headgate_while_the_f5_controller_runs_too() -> None:
+    """The F5 controller exports metrics of the same names: every panel selects Pods, by what only Headgate has."""
+    variables = {one["name"]: one for one in DASHBOARD["templating"]["list"] if one["type"] == "query"}
+    assert all("(headgate_" in one["query"]["query"] for one in variables.values())
+    assert variables["class"]["allValue"] is variables["instance"]["allValue"] is None  # the names that were found
+    for panel in DASHBOARD["panels"]:
+        for target in panel.get("targets", ()):
+            assert 'instance=~"$instance"' in target["expr"], panel["title"]
+
+
+def test_panels_of_the_process_do_not_describe_the_metric_that_selects_it() -> None:
+    said = {panel["title"]: panel.get("description") for panel in DASHBOARD["panels"]}
+    assert said["Memory"] == "Without nginx."
+
+
+def test_the_work_queue_has_no_quantile_which_its_buckets_cannot_give() -> None:
+    shown = {panel.title: panel for part in ROWS for panel in part.panels}
+    for query in shown["Work queue, mean of the wait and of a batch"].queries:
+        assert "_sum" in query.expr
+        assert "histogram_quantile" not in query.expr
+
+
 @needs_promtool
 def test_promtool_accepts_the_rules() -> None:
     assert f"SUCCESS: {len(alerts.ALERTS)} rules found" in promtool("check", "rules", str(RULES))

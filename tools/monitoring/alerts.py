@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from headgate.reporting.metrics import CONTROLLER, NGINX
-from monitoring.queries import EXPIRY, LATENCY, REQUESTS, UP, rows_of
+from monitoring.queries import EXPIRY, JOIN, LATENCY, LEADER, OURS, REQUESTS, UP, rows_of
 
 GROUP = "headgate"
 CRITICAL, WARNING = "critical", "warning"
@@ -48,7 +48,7 @@ class Alert(NamedTuple):
 _BAD = f'sum by (class, host) (rate({REQUESTS}{{code="5xx"}}[5m]))'
 _ALL = f"sum by (class, host) (rate({REQUESTS}[5m]))"
 _LEFT = f"min by (class, host, secret_namespace, secret_name) ({EXPIRY}) - time()"
-_P99 = f"histogram_quantile(0.99, sum by (class, resource_namespace, service, le) (rate({LATENCY}_bucket[5m])))"
+_P99 = f"histogram_quantile(0.99, sum by (class, resource_namespace, service, le) (rate({LATENCY}_bucket[5m]){OURS}))"
 _DONE = f"increase({CONTROLLER}workqueue_work_duration_seconds_count[10m])"
 _DROPPED = f"rate({NGINX}connections_accepted[5m]) - rate({NGINX}connections_handled[5m])"
 _RENEW = (
@@ -61,7 +61,7 @@ ALERTS = (
     Alert(
         "HeadgateAbsent",
         CRITICAL,
-        f"absent({UP})",
+        f"absent({LEADER})",
         "5m",
         "Prometheus has no series of Headgate.",
         "Either no Pod runs, or none is scraped. See kubectl get pods in the namespace of Headgate, then the targets "
@@ -71,7 +71,7 @@ ALERTS = (
     Alert(
         "HeadgateScrapeFailing",
         WARNING,
-        f"up == 0 and on (job, instance) last_over_time({UP}[1h])",
+        f"up == 0{JOIN}last_over_time({LEADER}[7d])",
         "5m",
         f"The metrics of {_POD} cannot be read.",
         "See kubectl describe pod: the Pod may be restarting. If it is ready, check the port, TLS and the password of "
@@ -80,7 +80,7 @@ ALERTS = (
     Alert(
         "HeadgateNginxDown",
         CRITICAL,
-        f"{UP} == 0",
+        f"{UP} == 0{OURS}",
         "2m",
         f"nginx of {_POD} does not answer.",
         "Headgate restarts nginx by itself; the log says why that fails (kubectl logs, lines with E), and an event "
@@ -89,7 +89,7 @@ ALERTS = (
     Alert(
         "HeadgateReloadFailing",
         WARNING,
-        f"{CONTROLLER}nginx_last_reload_status == 0",
+        f"{CONTROLLER}nginx_last_reload_status == 0{OURS}",
         "5m",
         f"The last reload of nginx in {_POD} failed.",
         "nginx serves the previous configuration. The line `configuration not applied` in the log has the error of "
@@ -153,7 +153,7 @@ ALERTS = (
     Alert(
         "HeadgateWorkQueueStuck",
         CRITICAL,
-        f"{CONTROLLER}workqueue_depth > 0 and {_DONE} == 0",
+        f"{CONTROLLER}workqueue_depth > 0 and {_DONE} == 0{OURS}",
         "5m",
         f"The work queue of {_POD} makes no progress.",
         "Changes do not reach nginx. The liveness probe restarts the Pod if one batch hangs; save its log before "
@@ -171,7 +171,7 @@ ALERTS = (
     Alert(
         "HeadgateConnectionsDropped",
         WARNING,
-        f"{_DROPPED} > 0",
+        f"{_DROPPED} > 0{OURS}",
         "5m",
         f"nginx of {_POD} drops connections.",
         "A limit is reached: increase worker-connections or worker-rlimit-nofile in the ConfigMap, or add replicas.",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from monitoring.panels import ROWS, Panel, Query, Row
-from monitoring.queries import REQUESTS, UP, rows_of
+from monitoring.queries import JOIN, LEADER, REQUESTS, rows_of
 
 Json = dict[str, Any]
 
@@ -16,12 +16,14 @@ UID = "headgate"
 COLUMNS = 24
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 VARIABLES: Mapping[str, tuple[str, str]] = {
-    "class": ("IngressClass", f"label_values({UP}, class)"),
-    "instance": ("Pod", f'label_values({UP}{{class=~"$class"}}, instance)'),
+    "class": ("IngressClass", f"label_values({LEADER}, class)"),
+    "instance": ("Pod", f'label_values({LEADER}{{class=~"$class"}}, instance)'),
     "host": ("Host", f'label_values({REQUESTS}{{class=~"$class"}}, host)'),
     "service": ("Service", f'label_values({REQUESTS}{{class=~"$class",host=~"$host"}}, service)'),
 }
 """Name → label and query; each selects all unless something is chosen."""
+_ANY = frozenset({"host", "service"})
+"""Variables of which all means any value, also none. Of the others it means those that the query finds: Headgate's."""
 
 
 def dashboard() -> str:
@@ -63,7 +65,7 @@ def _variable(name: str, label: str, query: str) -> Json:
         "datasource": SOURCE,
         "query": {"qryType": 1, "query": query, "refId": f"variable-{name}"},
         "includeAll": True,
-        "allValue": ".*",
+        "allValue": ".*" if name in _ANY else None,
         "multi": True,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "refresh": 2,
@@ -104,8 +106,8 @@ def _panel(panel: Panel) -> Json:
 
 def description(panel: Panel) -> str:
     """Return what the table says about the metrics of *panel*, and the flag that they require."""
-    found = {row.name: row for query in panel.queries for row in rows_of(query.expr)}
-    rows = [row for row in found.values() if row.name != UP or len(found) == 1]
+    shown = (query.expr.partition(JOIN)[0] for query in panel.queries)
+    rows = list({row.name: row for expr in shown for row in rows_of(expr)}.values())
     flags = dict.fromkeys(row.optional for row in rows if row.optional)
     texts = [*(row.doc for row in rows), panel.hint, *(f"Requires {flag}." for flag in flags)]
     return " ".join(dict.fromkeys(text for text in texts if text))

@@ -67,10 +67,13 @@ def share(part: str, *by: str) -> str:
     return f"{wanted} / {all_of_them}" if by else f"{zero_if_none(wanted)} / {all_of_them}"
 
 
+def mean(histogram: str, *by: str) -> str:
+    """Return the mean of the values of *histogram*, by labels."""
+    return f"{total(of_class(f'{histogram}_sum'), *by)} / {total(of_class(f'{histogram}_count'), *by)}"
+
+
 _POD = 'server!~"unix:.*"'
 _LIMITS = ((None, GREEN), (0.01, ORANGE), (0.05, RED))
-_STAGE = "headgate_batch_stage_seconds"
-_QUEUE = f"{CONTROLLER}workqueue_queue_duration_seconds"
 _LAST_STATUS = f"{CONTROLLER}nginx_last_reload_status"
 _ENDS = of_class(EXPIRY, 'host=~"$host|_"')
 _DAYS = f"(min by (host, secret_namespace, secret_name) ({_ENDS}) - time()) / 86400"
@@ -135,14 +138,13 @@ CONFIGURATION = Row("Configuration and reloads", (
     Panel("Duration of the last reload",
           (Query(of_class(f"{CONTROLLER}nginx_last_reload_milliseconds"), "{{instance}}"),), "ms"),
     Panel("Seconds of a batch by stage",
-          (Query(f"{total(of_class(f'{_STAGE}_sum'), 'stage')} / {total(of_class(f'{_STAGE}_count'), 'stage')}",
-                 "{{stage}}"),), "s"),
+          (Query(mean("headgate_batch_stage_seconds", "stage"), "{{stage}}"),), "s"),
     Panel("Work queue",
           (Query(f"sum by (instance) ({of_class(f'{CONTROLLER}workqueue_depth')})", "keys waiting {{instance}}"),)),
-    Panel("Work queue, p99 of the wait and of a batch",
-          (Query(f"histogram_quantile(0.99, {total(of_class(f'{_QUEUE}_bucket'), 'le')})", "wait of a key"),
-           Query("histogram_quantile(0.99, "
-                 f"{total(of_class(f'{CONTROLLER}workqueue_work_duration_seconds_bucket'), 'le')})", "batch")), "s"),
+    Panel("Work queue, mean of the wait and of a batch",
+          (Query(mean(f"{CONTROLLER}workqueue_queue_duration_seconds"), "wait of a key"),
+           Query(mean(f"{CONTROLLER}workqueue_work_duration_seconds"), "batch")), "s",
+          hint="Not a quantile: the smallest bucket of both, 0.1 s, is longer than most."),
     Panel("Configuration behind", (Query(of_class("headgate_configuration_behind_seconds"), "{{instance}}"),), "s"),
     Panel("Ingresses",
           (Query(f"max by (type) ({of_class(f'{CONTROLLER}ingress_resources_total')})", "{{type}}"),
@@ -161,9 +163,8 @@ CERTIFICATES = Row("Certificates", (
 ))  # fmt: skip
 
 CONTROLLER_ROW = Row("Controller", (
-    Panel("Processor time", (Query(rate("process_cpu_seconds_total") + f" and on (instance, job) {of_class(UP)}",
-                                   "{{instance}}"),), "percentunit", width=6,
-          hint="1 is one core; without nginx."),
+    Panel("Processor time", (Query(of_process(rate("process_cpu_seconds_total")), "{{instance}}"),), "percentunit",
+          width=6, hint="1 is one core; without nginx."),
     Panel("Memory", (Query(of_process("process_resident_memory_bytes"), "{{instance}}"),), "bytes", width=6,
           hint="Without nginx."),
     Panel("Leader", (Query(of_class("headgate_leader"), "{{instance}}"),), width=6),

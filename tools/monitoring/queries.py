@@ -11,6 +11,11 @@ LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
 REQUESTS = "headgate_http_requests_total"
 EXPIRY = "headgate_certificate_expiry_timestamp_seconds"
 UP = f"{NGINX}up"
+LEADER = "headgate_leader"
+"""A metric that every Headgate always exports, also without a cluster, and the F5 controller does not."""
+JOIN = " and on (job, instance) "
+OURS = f"{JOIN}{LEADER}"
+"""After a metric whose name the F5 controller uses too: only the series of Headgate, while both run."""
 
 _ROWS = {row.name: row for row in TABLE}
 _NAME = re.compile(r"\b(?:headgate|nginx_ingress)_\w+")
@@ -69,7 +74,7 @@ def quantile(share: float, *by: str) -> str:
 
 def of_process(name: str) -> str:
     """Select a series of the controller's process, which has no class of its own."""
-    return f"{name} and on (instance, job) {of_class(UP)}"
+    return f"{name}{JOIN}{of_class(LEADER)}"
 
 
 def _selected(name: str, *matchers: str) -> str:
