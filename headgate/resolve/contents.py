@@ -28,9 +28,9 @@ class Validity(msgspec.Struct, frozen=True):
     def warning(self, now: datetime) -> str:
         """Return what is wrong at *now*, or ``""``; the text changes only as the standing changes."""
         if now >= self.end:
-            return f"has a certificate that expired on {_spoken(self.end)} and is refused since; renew it"
+            return f"has a certificate that expired on {_spoken(self.end)}, so clients refuse it; renew it"
         if now < self.start:
-            return f"has a certificate that is not valid before {_spoken(self.start)} and is refused until then"
+            return f"has a certificate that is not valid before {_spoken(self.start)}, so clients refuse it until then"
         if now >= self.end - min(SOON, (self.end - self.start) / 3):
             return f"has a certificate that expires on {_spoken(self.end)}; renew it"
         return ""

@@ -199,8 +199,8 @@ def test_a_doubtful_certificate_is_used_and_reported(issuer, key):
     assert len(lowered.files) == 1
     (text,) = texts(lowered)
     assert text == (
-        "spec.tls[0].secretName: 'cafe' has a certificate that expired on 2030-06-01 12:00 UTC and is "
-        "refused since; renew it (it is used anyway)"
+        "spec.tls[0].secretName: 'cafe' has a certificate that expired on 2030-06-01 12:00 UTC, so "
+        "clients refuse it; renew it (it is used anyway)"
     )
 
 

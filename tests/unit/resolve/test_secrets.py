@@ -180,7 +180,7 @@ class TestTls:
             (-1, 90, ""),
             (-60, 31, ""),
             (-60, 29, "expires on 2030-06-30 12:00 UTC; renew it"),
-            (-60, 0, "expired on 2030-06-01 12:00 UTC and is refused since; renew it"),
+            (-60, 0, "expired on 2030-06-01 12:00 UTC, so clients refuse it; renew it"),
             (-60, -1, "expired on 2030-05-31 12:00 UTC"),
             (1, 90, "is not valid before 2030-06-02 12:00 UTC"),
             (-3, 3, ""),
