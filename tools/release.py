@@ -84,7 +84,7 @@ def check_changelog() -> Finding:
         return failed("changelog", f"the newest section of CHANGELOG.md is {newest}; {move}")
     newest = released[0]
     if newest.date > dt.datetime.now(dt.UTC).date() or not newest.text:
-        return failed("changelog", f"the section {newest.version} ({newest.date}) is empty or not of today")
+        return failed("changelog", f"the section {newest.version} ({newest.date}) is empty or of the future")
     return ok("changelog", f"section {newest.version} ({newest.date}), no fragment is left")
 
 
@@ -193,8 +193,7 @@ def package(image: str, into: Path) -> int:
     for folder in ("charts/headgate", "deploy"):
         shutil.copytree(ROOT / folder, source / folder)
     for path in (path for path in source.rglob("*") if path.is_file()):
-        text = path.read_text()
-        path.write_text(text.replace(f"{LOCAL}:{__version__}", f"{name}:{tag}").replace(LOCAL, name))
+        path.write_text(renamed(path.read_text(), name, tag))
     manifests = into / f"headgate-deploy-{__version__}.tar.gz"
     with tarfile.open(manifests, "w:gz") as archive:
         archive.add(source / "deploy", f"headgate-{__version__}/deploy")
@@ -203,6 +202,12 @@ def package(image: str, into: Path) -> int:
     if not code:
         print(f"{into / f'headgate-{__version__}.tgz'} and {manifests} are written, for the image {name}:{tag}")
     return code
+
+
+def renamed(text: str, name: str, tag: str) -> str:
+    """Return *text* with the image *name*, and *tag* where this version is named, in place of the local one."""
+    local = re.compile(rf"{re.escape(LOCAL)}(?![\w/-])(:{re.escape(__version__)}(?![\w.-]))?")
+    return local.sub(lambda found: f"{name}:{tag}" if found[1] else name, text)
 
 
 def _package_chart(chart: Path, into: Path, tag: str) -> int:

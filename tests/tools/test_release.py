@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import release
 import version
 
 from tests.chart.helm import HelmError, program
@@ -132,7 +133,7 @@ def test_what_is_ready_is_printed_with_the_tag_and_the_commands(checkout: Path) 
         (replace("CHANGELOG.md", "0.1.0", "0.0.9"), "changelog  the newest section of CHANGELOG.md is 0.0.9; run"),
         (
             replace("CHANGELOG.md", "2026-01-02", "2126-01-02"),
-            "changelog  the section 0.1.0 (2126-01-02) is empty or not",
+            "changelog  the section 0.1.0 (2126-01-02) is empty or of the future",
         ),
         (uncommitted, "tree       1 files are not committed, for example new.txt"),
         (tagged_elsewhere, "tree       the tag v0.1.0 is of another commit"),
@@ -198,6 +199,21 @@ def test_a_package_names_the_image_of_the_registry(checkout: Path) -> None:
     )
     assert "repository: registry.example/web/headgate\n" in shown.stdout
     assert not (folder / "source").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("image: localhost/headgate:{version}\n", "image: localhost/headgate-edge:1\n"),
+        ("repository: localhost/headgate\n", "repository: localhost/headgate-edge\n"),
+        ("builds `localhost/headgate:VERSION`", "builds `localhost/headgate-edge:VERSION`"),
+        ("localhost/headgate:{version}5", "localhost/headgate-edge:{version}5"),
+        ("localhost/headgate-edge:{version}", "localhost/headgate-edge:{version}"),
+    ],
+)
+def test_a_name_that_begins_with_the_local_one_is_written_once(text: str, expected: str) -> None:
+    text, expected = (one.replace("{version}", version.__version__) for one in (text, expected))
+    assert release.renamed(text, "localhost/headgate-edge", "1") == expected
 
 
 def test_the_version_is_written_where_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
