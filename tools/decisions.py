@@ -11,8 +11,8 @@ RECORD = re.compile(r"# \d{4}: (?P<title>.+)\n\nStatus: (?P<status>.+?)\. Date: 
 INTRODUCTION = f"""# Decisions
 
 Why Headgate is built as it is: a record for each choice that is likely to be questioned, with the facts and the
-alternatives. A record is not changed afterwards; a later one replaces it. Use [the template]({TEMPLATE}) for a new one;
-`make generate` adds it to this list.
+alternatives. The decision of a record is not changed afterwards; a later record replaces it. Use
+[the template]({TEMPLATE}) for a new one; `make generate` adds it to this list.
 
 | | Decision | Date |
 |---|---|---|

@@ -1,7 +1,7 @@
 """Check the links between the Markdown files of the repository: each file exists, and each heading is in it.
 
 ``links.py [FILE...]`` reads the given files, by default all that git tracks. Addresses with a scheme are not requested.
-Anchors are those of GitHub; the site of the documentation uses the same function for its own (``tools/site.py``).
+Anchors are those of GitHub; the site of the documentation uses the same function for its own (``tools/website.py``).
 """
 
 from __future__ import annotations
