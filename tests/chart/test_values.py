@@ -322,5 +322,51 @@ def test_alerts_that_are_disabled_are_left_out_and_names_of_others_are_refused()
     assert names == [rule["alert"] for rule in whole["groups"][0]["rules"] if rule["alert"] != "HeadgateLatency"]
     with pytest.raises(HelmError, match="/prometheus/rules/disabled/0"):
         template(nested("prometheus.rules.disabled", ["HeadgateSlow"]))
+    none = render(nested("prometheus.rules", {"create": True, "disabled": [*names, "HeadgateLatency"]}))
+    assert none.all("PrometheusRule") == []  # rather than one without rules
     without = {"create": False, "rules": {"create": True}, "dashboard": {"create": True}}
     assert {item["kind"] for item in render({"prometheus": without}).objects}.isdisjoint({"PrometheusRule"})
+
+
+LABELLED = {
+    "prometheus.rules": ("PrometheusRule", "labels"),
+    "prometheus.dashboard": ("ConfigMap", "labels"),
+    "prometheus.service": ("Service", "labels"),
+    "prometheus.serviceMonitor": ("ServiceMonitor", "labels"),
+    "controller.service": ("Service", "extraLabels"),
+}
+
+
+@pytest.mark.parametrize("path", LABELLED)
+def test_a_label_replaces_that_of_the_chart_and_is_written_once(path: str) -> None:
+    kind, key = LABELLED[path]
+    text = template(nested(path, {"create": True, key: {"app.kubernetes.io/name": "other", "release": "mine"}}))
+    labels = [item["metadata"]["labels"] for item in yaml.load_all(text, OneOfEach) if item and item["kind"] == kind]
+    (own,) = (found for found in labels if found.get("release") == "mine")
+    assert own["app.kubernetes.io/name"] == "other"
+    assert own["app.kubernetes.io/instance"] == "headgate"
+
+
+class OneOfEach(yaml.SafeLoader):
+    """Refuses a key that is written twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        assert sorted(keys) == sorted(set(keys))
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found
+
+
+@pytest.mark.parametrize("emptied", ["rules", "dashboard", "service", "serviceMonitor"])
+def test_null_removes_a_section_of_the_metrics(emptied: str) -> None:
+    assert render(nested(f"prometheus.{emptied}", None)).options == render().options
+
+
+def test_the_network_policy_admits_everybody_to_the_ports_of_clients_and_pods_to_the_metrics() -> None:
+    opened = {"networkPolicy": {"enabled": True}, "customPorts": [{"containerPort": 9000}]}
+    everybody, pods = render({"controller": opened}).one("NetworkPolicy")["spec"]["ingress"]
+    assert [one["port"] for one in everybody["ports"]] == [80, 443, 8081, 9000]
+    assert "from" not in everybody
+    assert pods == {"from": [{"namespaceSelector": {}}], "ports": [{"port": 9113, "protocol": "TCP"}]}
+    without = {"controller": {"networkPolicy": {"enabled": True}}, "prometheus": {"create": False}}
+    assert len(render(without).one("NetworkPolicy")["spec"]["ingress"]) == 1

@@ -57,6 +57,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ include "headgate.ownLabels" . }}
 {{- end }}
 
+{{/* list $ LABELS: those of every object, and LABELS, of which one with the same name replaces the chart's. */}}
+{{- define "headgate.labelsWith" -}}
+{{- $more := default dict (index . 1) -}}
+{{- range splitList "\n" (include "headgate.labels" (index . 0)) }}
+{{- if not (hasKey $more (splitList ": " . | first)) }}
+{{ . }}
+{{- end }}
+{{- end }}
+{{- with $more }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "headgate.ownLabels" -}}
 app.kubernetes.io/name: {{ include "headgate.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
