@@ -92,7 +92,7 @@ ALERTS = (
         f"{CONTROLLER}nginx_last_reload_status == 0{OURS}",
         "5m",
         f"The last reload of nginx in {_POD} failed.",
-        "nginx serves the previous configuration. The line `configuration not applied` in the log has the error of "
+        "nginx serves the previous configuration. The line `not applied: …` in the log has the error of "
         "nginx; an event on the ConfigMap or on an Ingress names the value to correct.",
     ),
     Alert(
@@ -102,7 +102,7 @@ ALERTS = (
         "",
         f"Changes have not reached nginx in {_POD} for {{{{ $value | humanizeDuration }}}}.",
         "New Ingresses and new Pods of backends do not get requests there. headgate status in the Pod prints the "
-        "state; see the log for `configuration not applied` "
+        "state; see the log for `not applied: …` "
         "(disk full, nginx refuses the whole, reload timed out) and, after a start, for watches that fail.",
     ),
     Alert(

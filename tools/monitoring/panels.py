@@ -144,7 +144,7 @@ CONFIGURATION = Row("Configuration and reloads", (
     Panel("Work queue, mean of the wait and of a batch",
           (Query(mean(f"{CONTROLLER}workqueue_queue_duration_seconds"), "wait of a key"),
            Query(mean(f"{CONTROLLER}workqueue_work_duration_seconds"), "batch")), "s",
-          hint="Not a quantile: the smallest bucket of both, 0.1 s, is longer than most."),
+          hint="Not a quantile: the first bucket, 0.1 s, is longer than most waits."),
     Panel("Configuration behind", (Query(of_class("headgate_configuration_behind_seconds"), "{{instance}}"),), "s"),
     Panel("Ingresses",
           (Query(f"max by (type) ({of_class(f'{CONTROLLER}ingress_resources_total')})", "{{type}}"),
