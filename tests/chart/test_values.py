@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 from headgate import __version__
 from headgate.flags import Declaration, boolean, printed
 from headgate.options import DECLARED, Options
-from tests.chart.helm import CHART, NAMESPACE, HelmError, Rendered, nested, notes, render, template
+from tests.chart.helm import CHART, NAMESPACE, ROOT, HelmError, Rendered, nested, notes, render, template
 
 PORTS = {"default-http-listener-port": 8000, "default-https-listener-port": 8443}
 ODD = {
@@ -370,3 +371,11 @@ def test_the_network_policy_admits_everybody_to_the_ports_of_clients_and_pods_to
     assert pods == {"from": [{"namespaceSelector": {}}], "ports": [{"port": 9113, "protocol": "TCP"}]}
     without = {"controller": {"networkPolicy": {"enabled": True}}, "prometheus": {"create": False}}
     assert len(render(without).one("NetworkPolicy")["spec"]["ingress"]) == 1
+
+
+@pytest.mark.parametrize("page", ["docs/observability.md", "docs/install.md", "charts/headgate/README.md"])
+def test_helm_accepts_the_values_that_pages_set(page: str) -> None:
+    found = re.findall(r"`--set ('?)(\S+=\S+)\1`", (ROOT / page).read_text())
+    assert found
+    for _, setting in found:
+        assert template({}, "--set", setting)
