@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -11,7 +12,7 @@ import msgspec
 from headgate.api import ConfigMap, Ingress, TopLevel, VirtualServer
 from headgate.api.networking import HTTPIngressPath, IngressSpec
 from headgate.problems import ObjectRef, Problem
-from headgate.settings import INCUMBENT, REGISTRY
+from headgate.settings import INCUMBENT, REGISTRY, Role, Setting
 
 LABELS: Final = "covers exactly one label here, as Kubernetes defines it; the F5 controller's covers any number"
 MODULE: Final = (
@@ -20,7 +21,7 @@ MODULE: Final = (
 DIFFERS: Final = "works differently here"
 OTEL: Final = "otel-"
 
-Differences = Callable[[Iterable[TopLevel], ObjectRef | None], Iterator[Problem]]
+Differences = Callable[[Sequence[TopLevel], ObjectRef | None], Iterator[Problem]]
 """Given the objects and which of them is the ConfigMap, yields a warning for each part that works differently."""
 
 
@@ -39,7 +40,8 @@ MATCHING: Final = (
     ),
     Matching(
         "path with a final /",
-        "`/api` is not redirected to `/api/`: it matches Prefix `/api/`, and does not match Exact `/api/`.",
+        "`/api` is not redirected to `/api/`: it matches Prefix `/api/`, and does not match Exact `/api/`. "
+        "If the host has a path `/api` too, the incumbent does not redirect either.",
     ),
     Matching(
         "path with %",
@@ -50,15 +52,55 @@ MATCHING: Final = (
 """For the page about the differences; ``_path`` and ``_hosts`` find the objects that they concern."""
 
 
-def from_nic(objects: Iterable[TopLevel], config_map: ObjectRef | None) -> Iterator[Problem]:
+class _Hosts(msgspec.Struct, frozen=True):
+    """What several Ingresses of a host decide together, as the parts of a mergeable set do.
+
+    Attributes:
+        types: host and path → the types of that path.
+        secure: the hosts with TLS.
+        hsts: whether a host has Strict-Transport-Security.
+    """
+
+    types: Mapping[tuple[str, str], Collection[str]]
+    secure: Collection[str]
+    hsts: bool
+
+    @classmethod
+    def of(cls, objects: Iterable[TopLevel]) -> _Hosts:
+        types: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        secure: set[str] = set()
+        hsts = False
+        for item in objects:
+            if isinstance(item, ConfigMap):
+                hsts |= _is_true((item.data or {}).get("hsts", ""))
+            elif isinstance(item, Ingress):
+                hsts |= _is_true(item.annotations.get(f"{INCUMBENT.prefix}hsts", ""))
+                spec = item.spec or IngressSpec()
+                secure.update(host for tls in spec.tls or () for host in tls.hosts or ())
+                for host, path in _paths(spec):
+                    types[host, path.path or "/"].add(path.path_type or "")
+        return cls(types, secure, hsts)
+
+
+def _paths(spec: IngressSpec) -> Iterator[tuple[str, HTTPIngressPath]]:
+    for rule in spec.rules or ():
+        yield from ((rule.host or "", path) for path in (rule.http and rule.http.paths) or ())
+
+
+def _is_true(text: str) -> bool:
+    return text.strip().lower() == "true"
+
+
+def from_nic(objects: Sequence[TopLevel], config_map: ObjectRef | None) -> Iterator[Problem]:
     """Yield what works differently than in the F5 NGINX Ingress Controller."""
+    hosts = _Hosts.of(item for item in objects if not isinstance(item, ConfigMap) or item.ref == config_map)
     for item in objects:
         if isinstance(item, Ingress):
-            yield from _ingress(item)
+            yield from _ingress(item, hosts)
         elif isinstance(item, VirtualServer) and item.spec and item.spec.host.startswith("*."):
             yield Problem(item.ref, "spec.host", item.spec.host, LABELS)
         elif isinstance(item, ConfigMap) and item.ref == config_map:
-            yield from _config_map(item)
+            yield from _config_map(item, hosts)
 
 
 ORIGINS: Mapping[str, Differences] = MappingProxyType({"nic": from_nic})
@@ -66,7 +108,7 @@ ORIGINS: Mapping[str, Differences] = MappingProxyType({"nic": from_nic})
 
 
 def differences(
-    origin: str, objects: Iterable[TopLevel], config_map: ObjectRef | None, left_out: Collection[ObjectRef]
+    origin: str, objects: Sequence[TopLevel], config_map: ObjectRef | None, left_out: Collection[ObjectRef]
 ) -> Iterator[Problem]:
     """Yield the differences to the controller *origin*, but for objects that are *left_out*."""
     known = ORIGINS.get(origin)
@@ -74,39 +116,77 @@ def differences(
     yield from (problem for problem in found if problem.origin not in left_out)
 
 
-def _ingress(item: Ingress) -> Iterator[Problem]:
+def _ingress(item: Ingress, hosts: _Hosts) -> Iterator[Problem]:
     for key, value in sorted(item.annotations.items()):
         setting = REGISTRY.annotations.get(key)
-        if setting and setting.spec.differs and not setting.spec.narrow:
+        if setting and _concerns(setting, value, item, hosts):
             yield Problem(item.ref, key, value, f"{DIFFERS}: {setting.spec.differs}")
     spec = item.spec or IngressSpec()
     is_regex = f"{INCUMBENT.prefix}path-regex" in item.annotations
     for i, rule in enumerate(spec.rules or ()):
-        if (rule.host or "").startswith("*."):
-            yield Problem(item.ref, f"spec.rules[{i}].host", rule.host or "", LABELS)
+        host = rule.host or ""
+        if host.startswith("*."):
+            yield Problem(item.ref, f"spec.rules[{i}].host", host, LABELS)
         for j, path in enumerate((rule.http and rule.http.paths) or ()) if not is_regex else ():
-            yield from _path(item.ref, f"spec.rules[{i}].http.paths[{j}].path", path)
+            bare = hosts.types.get((host, (path.path or "").rstrip("/")), ())
+            yield from _path(item.ref, f"spec.rules[{i}].http.paths[{j}].path", path, bare)
 
 
-def _path(ref: ObjectRef, field: str, path: HTTPIngressPath) -> Iterator[Problem]:
-    """Yield how a path matches other requests than in the F5 controller, which generates ``location PATH`` for it."""
+def _concerns(setting: Setting, value: str, item: Ingress | None, hosts: _Hosts) -> bool:
+    """Whether the difference of *setting* concerns this *value*, of an Ingress or (``None``) of the ConfigMap."""
+    annotations = item.annotations if item else {}
+    match setting.spec.key:
+        case "keepalive":
+            return value.strip() == "0" or INCUMBENT.role_of(annotations) in {Role.MASTER, Role.MINION}
+        case "proxy-set-headers":
+            return f"{INCUMBENT.prefix}grpc-services" in annotations
+        case "grpc-services":
+            rules = (item and item.spec and item.spec.rules) or ()
+            return any((rule.host or "") not in hosts.secure for rule in rules)
+        case "add-header":
+            return hosts.hsts
+        case "location-snippets":
+            return hosts.hsts and "add_header" in value
+        case _:
+            return bool(setting.spec.differs) and not setting.spec.narrow
+
+
+def _path(ref: ObjectRef, field: str, path: HTTPIngressPath, bare_types: Collection[str]) -> Iterator[Problem]:
+    """Yield how a path matches other requests than in the F5 controller, which generates ``location PATH`` for it.
+
+    Args:
+        ref: the Ingress.
+        field: the place of the path in it.
+        path: the path.
+        bare_types: the types of the path without the final slash, if the host has that too.
+    """
     text = path.path or "/"
     bare = text.rstrip("/")
-    if path.path_type == "Prefix" and bare and not text.endswith("/"):
+    if "%" in text:
+        yield Problem(ref, field, text, "is decoded before it is compared; in the F5 controller no request matches it")
+    elif path.path_type == "Prefix" and bare and not text.endswith("/"):
         reason = f"matches whole path elements: {bare}/x, but not {bare}x, which the F5 controller's prefix matches too"
         yield Problem(ref, field, text, reason, f"pathType: ImplementationSpecific still matches {bare}x")
-    elif path.path_type in {"Prefix", "Exact"} and bare and text.endswith("/"):
+    elif path.path_type in {"Prefix", "Exact"} and bare:
+        yield from _final_slash(ref, field, path, bare_types)
+
+
+def _final_slash(ref: ObjectRef, field: str, path: HTTPIngressPath, bare_types: Collection[str]) -> Iterator[Problem]:
+    text = path.path or "/"
+    bare = text.rstrip("/")
+    if not bare_types:
         now = "is matched too" if path.path_type == "Prefix" else "is not matched"
         reason = f"ends with a slash: {bare} {now}, while the F5 controller's nginx redirects it to {text}"
         yield Problem(ref, field, text, reason)
-    if "%" in text:
-        yield Problem(ref, field, text, "is decoded before it is compared; in the F5 controller no request matches it")
+    elif path.path_type == "Prefix" and not {"Prefix", "Exact"} & set(bare_types):
+        reason = f"ends with a slash: {bare} is matched too, which is the path {bare} in the F5 controller"
+        yield Problem(ref, field, text, reason, f"pathType: Exact for {bare} takes precedence")
 
 
-def _config_map(item: ConfigMap) -> Iterator[Problem]:
+def _config_map(item: ConfigMap, hosts: _Hosts) -> Iterator[Problem]:
     for key, value in sorted((item.data or {}).items()):
         setting = REGISTRY.keys.get(key)
         if key.startswith(OTEL):
             yield Problem(item.ref, key, value, MODULE)
-        elif setting and setting.spec.differs and not setting.spec.narrow:
+        elif setting and _concerns(setting, value, None, hosts):
             yield Problem(item.ref, key, value, f"{DIFFERS}: {setting.spec.differs}")

@@ -130,6 +130,6 @@ class SnippetSettings(Settings):
             directive="",
             context="",
             example='{% extends "builtin/http.conf.j2" %}{% block server_extra %}{% endblock %}',
-            differs="See main-template.",
+            differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
         ),
     ] = None

@@ -57,17 +57,67 @@ def test_a_path_that_matches_the_same_requests_is_none(
     assert warnings(files, capsys) == []
 
 
+@pytest.mark.parametrize(
+    ("bare", "slash", "words"),
+    [
+        ("Exact", "Prefix", ""),
+        ("Exact", "Exact", ""),
+        ("ImplementationSpecific", "Exact", ""),
+        ("ImplementationSpecific", "Prefix", "ends with a slash: /api is matched too, which is the path /api in"),
+    ],
+)
+def test_a_final_slash_beside_the_bare_path_is_a_warning_only_if_it_takes_its_requests(
+    files: ManifestFolder, capsys: Capture, bare: str, slash: str, words: str
+) -> None:
+    files.put(shop(path("tea", "/api", bare), path("tea", "/api/", slash)))
+    found = warnings(files, capsys)
+    assert len(found) == bool(words)
+    assert all(words in warning for warning in found)
+
+
+def test_the_bare_path_may_be_of_another_minion(files: ManifestFolder, capsys: Capture) -> None:
+    files.put(ingress("master", {"shop.test": []}, mergeable_ingress_type="master"))
+    files.put(ingress("bare", {"shop.test": [path("tea", "/api", "Exact")]}, mergeable_ingress_type="minion"))
+    files.put(shop(path("tea", "/api/"), mergeable_ingress_type="minion"))
+    assert warnings(files, capsys) == []
+
+
+def test_a_path_with_percent_has_one_warning(files: ManifestFolder, capsys: Capture) -> None:
+    files.put(shop(path("tea", "/my%20app")))
+    (warning,) = warnings(files, capsys)
+    assert "is decoded before it is compared" in warning
+
+
+@pytest.mark.parametrize(
+    ("concerned", "same"),
+    [
+        ({"keepalive": "0"}, {"keepalive": "8"}),
+        ({"proxy_set_headers": "X-A: b", "grpc_services": "tea"}, {"proxy_set_headers": "X-A: b"}),
+        ({"add_header": "X-A: b", "hsts": "true"}, {"add_header": "X-A: b"}),
+        ({"location_snippets": "add_header X-A b;", "hsts": "true"}, {"location_snippets": "# b", "hsts": "true"}),
+    ],
+)
+def test_a_setting_is_a_warning_only_where_its_difference_applies(
+    files: ManifestFolder, capsys: Capture, concerned: dict[str, str], same: dict[str, str]
+) -> None:
+    key = next(iter(concerned)).replace("_", "-")
+    files.put(shop(path("tea"), **concerned))
+    assert [key for warning in warnings(files, capsys, "-enable-snippets") if warning.startswith(f"nginx.org/{key}:")]
+    files.put(shop(path("tea"), **same))
+    assert warnings(files, capsys, "-enable-snippets") == []
+
+
 def test_regular_expressions_are_the_same(files: ManifestFolder, capsys: Capture) -> None:
     files.put(shop(path("tea", "/api", "Prefix"), path_regex="case_sensitive"))
     assert warnings(files, capsys) == []
 
 
 def test_wildcards_settings_and_keys_are_warnings(files: ManifestFolder, capsys: Capture) -> None:
-    files.put(shop(path("tea"), host="*.shop.test", lb_method="least_conn", location_snippets="# none"))
-    files.put(config_map(keepalive="8", otel_exporter_endpoint="http://collector:4317", lb_method="least_conn"))
-    found = warnings(files, capsys, "-nginx-configmaps=ours/config", "-enable-snippets")
+    files.put(shop(path("tea"), host="*.shop.test", lb_method="least_conn", custom_http_errors="404"))
+    files.put(config_map(keepalive="0", otel_exporter_endpoint="http://collector:4317", lb_method="least_conn"))
+    found = warnings(files, capsys, "-nginx-configmaps=ours/config")
     assert [warning.partition(" ")[0] for warning in found] == [
-        "keepalive:", "otel-exporter-endpoint:", "nginx.org/location-snippets:", "spec.rules[0].host:",
+        "keepalive:", "otel-exporter-endpoint:", "nginx.org/custom-http-errors:", "spec.rules[0].host:",
     ]  # fmt: skip
 
 
@@ -93,3 +143,15 @@ def test_nginx_matches_as_the_warnings_say(serve_manifests: StartHeadgate, manif
     headgate = serve_manifests()
     assert [headgate.get("a.test", text).status for text in ("/api/x", "/apix", "/docs", "/x")] == [200, 404, 200, 404]
     assert [headgate.get(host).status for host in ("a.w.test", "a.b.w.test")] == [200, 404]
+
+
+def test_nginx_passes_the_bare_path_to_its_own_entry_except_beside_a_prefix(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    hosts = {
+        "exact.test": [path("tea", "/api", "Exact"), path("none", "/api/")],
+        "plain.test": [path("tea", "/api", "ImplementationSpecific"), path("none", "/api/")],
+    }
+    manifests.put(ingress("shop", hosts))
+    headgate = serve_manifests()
+    assert [headgate.get(host, "/api").status for host in hosts] == [200, 502]
