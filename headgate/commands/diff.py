@@ -17,7 +17,7 @@ from headgate.api import ConfigMap, Secret, Service, TopLevel
 from headgate.checking.assumed import Omission, with_config_map, without_omissions
 from headgate.commands.errors import reported
 from headgate.comparing import Comparison, Side, Tone, compare, lines
-from headgate.comparing.overlay import Scope, applied
+from headgate.comparing.overlay import Scope, aged, applied
 from headgate.controller.kinds import CLAIMANTS
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, USAGE, Command, Environ, execute
@@ -163,7 +163,7 @@ def _of_files(options: DiffOptions) -> tuple[Comparison, Sequence[Problem]]:
     options = replace(options, manifests=Path(options.arguments[1]))
     chosen = [with_config_map(options, found.objects)[0] for found in (old, new)]
     before, _ = _side(chosen[0], old.objects, old)
-    after, omissions = _side(chosen[1], new.objects, new)
+    after, omissions = _side(chosen[1], aged(old.objects, new.objects), new)
     notes = (*_chosen(options, (old, new)), *map(str, omissions))
     return compare(before, after, patch=not options.no_patch, notes=notes), (*old.unreadable, *new.unreadable)
 

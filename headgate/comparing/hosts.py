@@ -8,7 +8,7 @@ import msgspec
 
 from headgate.comparing.report import Change, HostChange, Operation
 from headgate.pipeline import Generation
-from headgate.routes import Backend, Listener, Tls, VirtualHost
+from headgate.routes import Backend, Listener, Match, Tls, VirtualHost
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -40,7 +40,10 @@ def by_domain(name: str) -> tuple[str, ...]:
 def hosts(old: Hosts, new: Hosts) -> Iterator[HostChange]:
     """Yield the hosts that differ, by name; the routes of a host are compared for themselves."""
     for name in sorted(old.keys() | new.keys(), key=by_domain):
-        fields = changes(_fields(old.get(name)), _fields(new.get(name)))
+        before, after = old.get(name), new.get(name)
+        fields = changes(_fields(before), _fields(after))
+        if before and after:
+            fields += _order(before.host, after.host)
         if fields:
             yield HostChange(operation(name in old, name in new), name, fields)
 
@@ -69,6 +72,21 @@ def _fields(found: Served | None) -> Mapping[str, str]:
         "certificate": _certificate(host.tls),
         "default": backend(host.default.backend) if host.default else "",
     }
+
+
+def _order(old: VirtualHost, new: VirtualHost) -> tuple[Change, ...]:
+    """Return the regular expressions of both that are tried in another order; the first that matches is used."""
+    before, after = _patterns(old), _patterns(new)
+    pairs = zip((each for each in before if each in after), (each for each in after if each in before), strict=True)
+    moved = [pair for pair in pairs if pair[0] != pair[1]]
+    if not moved:
+        return ()
+    was, is_ = (", ".join(match.path for match in column) for column in zip(*moved, strict=True))
+    return (Change("order of regular expressions", was, is_),)
+
+
+def _patterns(host: VirtualHost) -> Mapping[Match, None]:
+    return dict.fromkeys(route.match for route in host.routes if route.match.pattern)
 
 
 def _ports(listeners: frozenset[Listener]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Files over a cluster: the objects that there would be once the files are applied to it."""
+"""What was there before: the objects once files are applied to a cluster, and the age of objects of two folders."""
 
 from __future__ import annotations
 
@@ -58,6 +58,24 @@ def applied(
     for item in _without_generated(wanted.values(), services):
         kept[item.ref] = _completed(item, known.get(item.ref))
     return tuple(kept[ref] for ref in sorted(kept))
+
+
+def aged(old: Iterable[TopLevel], new: Iterable[TopLevel]) -> tuple[TopLevel, ...]:
+    """Return *new* with the age that its objects have if it is applied after *old*.
+
+    An object without a creation time is as old as it is in *old*, or younger than those that are there.
+    """
+    known = {item.ref: item for item in old}
+    return tuple(item if item.metadata.creation_timestamp else _aged(item, known.get(item.ref)) for item in new)
+
+
+def _aged(item: TopLevel, old: TopLevel | None) -> TopLevel:
+    if old is None:
+        # Without creation times the object with the larger UID counts as older; a space sorts before its digits.
+        metadata = replace(item.metadata, uid=f" {item.metadata.uid}")
+    else:
+        metadata = replace(item.metadata, uid=old.metadata.uid, creation_timestamp=old.metadata.creation_timestamp)
+    return replace(item, metadata=metadata)
 
 
 def _service(item: EndpointSlice) -> ObjectRef:

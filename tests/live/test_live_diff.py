@@ -261,6 +261,37 @@ def test_colours_are_for_terminals_without_no_color(sides: Sides, monkeypatch: p
     assert "\x1b" not in printed()
 
 
+@pytest.mark.parametrize(("there", "new"), [("b", "c"), ("c", "b")])
+def test_a_new_object_does_not_take_the_host_of_one_that_was_there(sides: Sides, there: str, new: str) -> None:
+    sides.both(ingress(there, "tea.test"))
+    sides.put(sides.new, ingress(new, "tea.test"))
+    found = sides.text()
+    assert "Hosts" not in found
+    assert f"Ingress default/{new}: All hosts are taken by other resources: Ingress default/{there}" in found
+
+
+def test_an_object_without_a_creation_time_is_as_old_as_before(sides: Sides) -> None:
+    sides.put(sides.old, ingress("old", "tea.test", created="2025-01-02T03:04:05Z"))
+    sides.put(sides.old, ingress("young", "tea.test", created="2026-01-02T03:04:05Z"))
+    sides.put(sides.new, ingress("old", "tea.test"), ingress("young", "tea.test"))
+    assert sides.run(str(sides.old), str(sides.new))[:2] == (0, "")
+
+
+def test_the_order_of_regular_expressions_is_compared(sides: Sides) -> None:
+    for folder, paths in ((sides.old, "/a /x /ab"), (sides.new, "/n /x /ab /a")):
+        routes = [path("tea", each) for each in paths.split()]
+        sides.put(folder, ingress("tea", {"tea.test": routes}, path_regex="case_sensitive"))
+    found = sides.text()
+    assert "  ~ tea.test\n      order of regular expressions: /a, /x, /ab -> /x, /ab, /a\n" in found
+
+
+def test_a_regular_expression_that_is_added_changes_no_order(sides: Sides) -> None:
+    for folder, paths in ((sides.old, "/a /x"), (sides.new, "/a /n /x")):
+        routes = [path("tea", each) for each in paths.split()]
+        sides.put(folder, ingress("tea", {"tea.test": routes}, path_regex="case_sensitive"))
+    assert "order" not in sides.text()
+
+
 def test_control_characters_of_a_manifest_do_not_reach_the_terminal(sides: Sides) -> None:
     sides.put(sides.new, ingress("tea", "tea.test", server_snippets="# \x1b[2J"))
     _, out, _ = sides.run(str(sides.old), str(sides.new), "-enable-snippets")
