@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import platform
 import subprocess
@@ -44,7 +45,16 @@ LAST_OF_LOG: Final = 1 << 20
 LIBRARIES: Final = ("aiohttp", "cryptography", "jinja2", "msgspec", "prometheus-client", "pyyaml")
 VARIABLES: Final = ("POD_NAMESPACE", "POD_NAME", "KUBERNETES_SERVICE_HOST", "HEADGATE_COMMIT", "LANG", "LC_ALL")
 
-Texts = Iterator[tuple[str, str, str]]
+
+class Documents(msgspec.Struct, frozen=True):
+    """Content that is cleaned before it is written: escapes of YAML and JSON would hide what is searched for."""
+
+    values: Sequence[Any]
+    dump: Callable[[Sequence[Any]], str]
+
+
+Content = str | Documents
+Texts = Iterator[tuple[str, str, Content]]
 """Name, what it is, and content of each file that a collector finds."""
 
 
@@ -83,7 +93,8 @@ class _Bundle:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.concealment = Concealment()
-        self._parts: list[Part] = []
+        self._found: list[tuple[str, str, Content]] = []
+        self._failed: dict[int, str] = {}
         self._objects: tuple[TopLevel, ...] | None = None
 
     def objects(self) -> tuple[TopLevel, ...]:
@@ -102,24 +113,30 @@ class _Bundle:
         candidate = ConfigMap.convert({"metadata": {"namespace": namespace, "name": name}})
         return with_config_map(self.options, [candidate])[0].nginx_configmaps is not None
 
-    def take(self, name: str, what: str, make: Callable[[], str]) -> None:
+    def take(self, name: str, what: str, make: Callable[[], Content]) -> None:
         """Add one file, or why it cannot be made."""
-        try:
-            self._parts.append(Part(name, what, make()))
-        except Exception as error:  # noqa: BLE001 - a bug may be what the report is about
-            self._parts.append(Part(name, what, failure=_reason(error)))
+        self.take_all(name, ((name, what, make()) for _ in (None,)), what)
 
-    def take_all(self, name: str, files: Texts) -> None:
+    def take_all(self, name: str, files: Texts, what: str = "") -> None:
         """Add each of *files*; *name* stands for those that cannot be found."""
         try:
-            self._parts += [Part(*file) for file in files]
-        except Exception as error:  # noqa: BLE001 - as above
-            self._parts.append(Part(name, "", failure=_reason(error)))
+            self._found.extend(files)
+        except Exception as error:  # noqa: BLE001 - a bug may be what the report is about
+            self._failed[len(self._found)] = _reason(error)
+            self._found.append((name, what, ""))
 
     def parts(self) -> list[Part]:
         """Return the parts without what is confidential; only at the end are all Secrets known."""
         clean = self.concealment.clean
-        return [Part(clean(each.name), each.what, clean(each.text), clean(each.failure)) for each in self._parts]
+        return [
+            Part(clean(name), what, clean(self._text(content)), clean(self._failed.get(at, "")))
+            for at, (name, what, content) in enumerate(self._found)
+        ]
+
+    def _text(self, content: Content) -> str:
+        if isinstance(content, str):
+            return content
+        return content.dump([self.concealment.cleaned(value) for value in content.values])
 
 
 def _reason(error: BaseException) -> str:
@@ -166,7 +183,7 @@ async def _cluster(options: Options) -> str:
 def _objects(bundle: _Bundle) -> Texts:
     """Yield the objects of the cluster that ``headgate run`` would watch, as far as it reads them."""
     shown = [redacted(item.builtins(), bundle.is_ours) for item in bundle.objects()]
-    yield "objects.yaml", "the objects of the cluster, without data of Secrets", _yaml(shown)
+    yield "objects.yaml", "the objects of the cluster, without data of Secrets", Documents(shown, _yaml)
 
 
 def _folder(bundle: _Bundle, root: Path) -> Texts:
@@ -180,7 +197,7 @@ def _folder(bundle: _Bundle, root: Path) -> Texts:
             yield f"manifests/{name}", "without its content, which cannot be read", f"# {found}\n"
         else:
             shown = [redacted(document.value, bundle.is_ours) for document in found]
-            yield f"manifests/{name}", "manifest, without data of Secrets", _yaml(shown)
+            yield f"manifests/{name}", "manifest, without data of Secrets", Documents(shown, _yaml)
 
 
 def _documents(path: Path) -> list[Document] | str:
@@ -195,7 +212,7 @@ def _documents(path: Path) -> list[Document] | str:
 
 
 def _yaml(documents: Iterable[Any]) -> str:
-    return str(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=120))
+    return str(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=math.inf))
 
 
 def _check(options: Options) -> str:
@@ -220,9 +237,13 @@ def _of(origin: ObjectRef | None) -> str:
     return f" of {origin}" if origin else ""
 
 
-def _controller(options: Options) -> str:
+def _controller(options: Options) -> Content:
     answer = asyncio.run(ask(layout(options).socket(CONTROL_SOCKET)))
-    return msgspec.json.format(msgspec.json.encode(answer.status)).decode() + "\n" if answer else ""
+    return Documents([msgspec.to_builtins(answer.status)], _json) if answer else ""
+
+
+def _json(values: Sequence[Any]) -> str:
+    return "".join(f"{msgspec.json.format(msgspec.json.encode(value)).decode()}\n" for value in values)
 
 
 def _error_logs(options: Options) -> Iterator[Path]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +29,9 @@ SHORTEST_LINE: Final = 8
 _HEAD: Final = 16
 """Characters by which a value is recognized that a message has cut off."""
 
+_WORD: Final = re.compile(r"[^\s\"']+")
+
+_KEY: Final = re.compile(r"(?:\b|_)(?:password|passwd|token|api[-_]?key|client[-_]secret)\Z", re.IGNORECASE)
 _FORMS: Final = (
     # A private key, also with escaped newlines
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REMOVED),
@@ -138,10 +143,44 @@ class Concealment:
         for secret in sorted(found, key=len, reverse=True):
             text = text.replace(secret, REMOVED)
         for head in heads:
-            text = re.sub(re.escape(head) + r"[^\s\"']*", REMOVED, text)
+            text = _without_cut_off(text, head, self._long[head])
         for form, instead in _FORMS:
             text = form.sub(instead, text)
         return text
+
+    def cleaned(self, value: Any) -> Any:
+        """Return a document whose texts are cleaned, with its shape; what a key says is a password is removed whole."""
+        if isinstance(value, str):
+            return self.clean(value)
+        if isinstance(value, Mapping):
+            return {self.cleaned(key): self._entry(key, item) for key, item in value.items()}
+        return [self.cleaned(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def _entry(self, key: Any, value: Any) -> Any:
+        scalar = isinstance(value, str | int) and not isinstance(value, bool)
+        if scalar and _KEY.search(str(key)) and not str(value).startswith((REMOVED, "$")):
+            return REMOVED
+        return self.cleaned(value)
+
+
+def _without_cut_off(text: str, head: str, secrets: Iterable[str]) -> str:
+    """Remove what is left of *secrets*, which all begin with *head*, where a message has cut them off."""
+    ordered = sorted(secrets)
+    kept, at = [], 0
+    while (start := text.find(head, at)) >= 0:
+        rest = text[start : start + len(max(ordered, key=len))]
+        near = bisect.bisect(ordered, rest)
+        same = max(_alike(rest, each) for each in ordered[max(0, near - 1) : near + 1])
+        kept.append(text[at:start])
+        word = _WORD.match(text, start + same)
+        at = word.end() if word else start + same
+    return REMOVED.join([*kept, text[at:]])
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters both begin with."""
+    return next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
+                min(len(one), len(other)))  # fmt: skip
 
 
 def _windows(text: str, size: int) -> set[str]:
@@ -163,13 +202,25 @@ def _texts(data: Any) -> Iterator[str]:
 
 def _forms(text: str) -> Iterator[str]:
     """Yield what a value of a Secret may look like in a text: as it is, encoded, decoded, and each line of these."""
-    compact = "".join(text.split())
-    yield from _lines((text, compact, base64.b64encode(text.encode(errors="replace")).decode()))
+    compact, on_one_line = "".join(text.split()), " ".join(text.split())
+    yield from _lines(
+        (text, compact, on_one_line, *_escaped(text.strip()), base64.b64encode(text.encode(errors="replace")).decode())
+    )
     try:
         decoded = base64.b64decode(compact, validate=True)
     except (binascii.Error, ValueError):
         return
-    yield from _lines((decoded.decode(errors="ignore"), base64.b64encode(decoded).decode()))
+    plain = decoded.decode(errors="ignore")
+    yield from _lines((plain, " ".join(plain.split()), *_escaped(plain.strip()), base64.b64encode(decoded).decode()))
+
+
+def _escaped(text: str) -> Iterator[str]:
+    """Yield *text*, and each of its lines, as it is between quotes in JSON and nginx, YAML and Python."""
+    for each in dict.fromkeys((text, *text.splitlines())):
+        yield json.dumps(each)[1:-1]
+        yield json.dumps(each, ensure_ascii=False)[1:-1]
+        yield each.replace("'", "''")
+        yield repr(each)[1:-1]
 
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:

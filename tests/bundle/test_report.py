@@ -21,6 +21,8 @@ from tests.live.json_objects import ManifestFolder, endpoints, ingress, ingress_
 from tests.live.scripted_cluster import ScriptedCluster
 
 PASSWORD = "correct-Horse7battery"
+QUOTED = """it's-a"canary-of-quotes"""
+PHRASE = "correct horse battery staple with many more words than there are in one line, so that it is folded-canary"
 TOKEN = "canary-of-a-token-0123456789"
 BROKEN = "bm90LWJhc2U2NC1jYW5hcnk*"
 HASH = "$apr1$canary$abcdefghijklmnopqrstu0"
@@ -60,6 +62,7 @@ def with_secrets_everywhere(manifests: ManifestFolder) -> None:
         {"kind": "Secret", "metadata": {"name": "a", "annotations": {
             "kubectl.kubernetes.io/last-applied-configuration": applied}}, "data": {"password": b64(PASSWORD)}},
         {"kind": "Secret", "metadata": {"name": "b"}, "stringData": {"token": TOKEN, "odd": ["list-canary"]}},
+        {"kind": "Secret", "metadata": {"name": "d"}, "stringData": {"quoted": QUOTED, "phrase": PHRASE}},
         {"kind": "Secret", "metadata": {"name": "c"}, "type": "nginx.org/htpasswd",
          "data": {"htpasswd": b64(f"ann:{HASH}\n"), "broken": BROKEN}},
     ]  # fmt: skip
@@ -77,6 +80,15 @@ def with_secrets_everywhere(manifests: ManifestFolder) -> None:
         f"# {HASH} http://user:canary-of-a-url@a.test/ password=canary-in-a-comment",
     ])  # fmt: skip
     manifests.put(ingress("snippets", "snippets.test", location_snippets=snippet))
+    escaped = QUOTED.replace('"', '\\"')
+    for name, text in {
+        "tab": f'proxy_set_header\tAuthorization "Token canary-after-a-tab";\n\tproxy_set_header\tX-One "{escaped}";',
+        "space": 'proxy_set_header X-Auth-Token "canary-before-a-space"; \n',
+        "quotes": f"# it's {QUOTED}",
+        "phrase": f'proxy_set_header X-Phrase "{PHRASE}";',
+        "tab-and-phrase": f'proxy_set_header\tX-Phrase "{PHRASE}"; ',
+    }.items():
+        manifests.put(ingress(name, f"{name}.test", location_snippets=text))
     manifests.put(ingress("wrong", "wrong.test", proxy_read_timeout=PASSWORD))
 
 
@@ -89,6 +101,7 @@ def test_nothing_of_a_secret_is_in_the_report(
     files = report(manifests.path, tmp_path / "r.tar.gz", "-enable-snippets", "--log", str(log), "-context=")
     texts = {**files, "printed": "".join(capfd.readouterr())}
     forbidden = [PASSWORD, PASSWORD[:16], TOKEN, BROKEN, HASH, "canary", b64(PASSWORD), b64(TOKEN), "list-canary"]
+    forbidden += ["it's-a", "horse", "staple", "with many"]
     for item in map(json.loads, (path.read_text() for path in manifests.path.glob("*.json"))):
         if item["kind"] == "Secret":
             for value in item["data"].values():

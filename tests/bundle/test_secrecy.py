@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
+import yaml
 
 from headgate.bundle.secrecy import Concealment
 
@@ -53,3 +55,19 @@ def test_a_value_that_a_message_has_cut_off_is_removed() -> None:
     concealment.learn({"kind": "Secret", "data": {"k": base64.b64encode(value.encode()).decode()}})
     assert concealment.clean(f"field: '{value[:20]}...' is wrong") == "field: '[removed]' is wrong"
     assert concealment.clean(f"{value}\n") == "[removed]\n"
+
+
+def test_a_value_is_removed_however_it_is_escaped() -> None:
+    concealment = Concealment()
+    value = """pa"ss-word-1 it's \\ é"""
+    concealment.learn({"kind": "Secret", "stringData": {"a": value}})
+    for text in (value, f"a\t{value}", f"{value} ", f"it's {value}"):
+        (cleaned,) = [concealment.cleaned({"a": [text]})]
+        assert cleaned == {"a": [text.replace(value, "[removed]")]}
+        for dumped in (yaml.safe_dump({"a": text}, width=120), json.dumps([text]), repr(text), repr([text])):
+            assert "ss-word-1" not in concealment.clean(dumped)
+
+
+def test_what_a_key_calls_a_password_is_removed_whole() -> None:
+    document = {"a.test/password": "correct horse", "token": "$http_token", "basic-auth-secret": "login", "pin": 1}
+    assert Concealment().cleaned(document) == {**document, "a.test/password": "[removed]"}
