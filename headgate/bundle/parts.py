@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import os
 import platform
+import stat
 import subprocess
 import sys
 import traceback
@@ -82,8 +84,8 @@ def collect(options: Options, argv: Sequence[str], environ: Mapping[str, str], l
     bundle.take_all("nginx", _rendered(bundle))
     bundle.take("controller.json", "the status of the controller that runs with this --prefix",
                 lambda: _controller(options))  # fmt: skip
-    for path in (*logs, *_error_logs(options)):
-        bundle.take(f"logs/{path.name}", f"the end of {path}", partial(_end, path))
+    for name, path in _numbered([*logs, *_error_logs(options)]):
+        bundle.take(f"logs/{name}", f"the end of {path}", partial(_end, path))
     return bundle.parts()
 
 
@@ -253,7 +255,19 @@ def _error_logs(options: Options) -> Iterator[Path]:
         yield path
 
 
+def _numbered(paths: Iterable[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield each path with a name that no other has: ``error.log``, ``2-error.log``."""
+    taken: set[str] = set()
+    for path in paths:
+        names = (f"{number}-{path.name}" if number > 1 else path.name for number in itertools.count(1))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        yield name, path
+
+
 def _end(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode):  # a FIFO that nobody writes to would be waited for
+        raise ValueError(f"{path} is not a regular file; write the log to one first")
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - LAST_OF_LOG))

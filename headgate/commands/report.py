@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +67,8 @@ def main(argv: Sequence[str], environ: Environ) -> int:
 
 def _report(options: ReportOptions, argv: Sequence[str], environ: Environ) -> int:
     configure(options.log_format, LogLevel.FATAL, sys.stderr)  # what is wrong is in the archive
+    if options.manifests is not None:
+        options.manifests.stat()  # a report of a folder that is not there would be about nothing
     parts = collect(options, argv, environ, options.log)
     target = options.output or time.strftime("headgate-report-%Y%m%d-%H%M%S.tar.gz")
     to = "standard output" if target == "-" else target
@@ -94,10 +96,22 @@ def _confirmed(target: str) -> bool:
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Write the archive, readable for this user only (OSError: it cannot be written)."""
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, stat.S_IRUSR | stat.S_IWUSR)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    """Write the archive, readable for this user only, also where another file was (OSError: it cannot be written)."""
+    real = target.resolve()
+    if real.exists() and not real.is_file():  # a device or a FIFO stays what it is
+        real.write_bytes(data)
+        return
+    try:
+        descriptor, draft = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)  # its mode is 0600
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, error.strerror, str(target)) from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(draft).rename(real)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
 
 
 REPORT: Final = Command(

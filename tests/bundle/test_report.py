@@ -143,19 +143,55 @@ def test_the_report_has_what_a_bug_needs(
 
 
 def test_a_part_that_fails_is_named_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    nowhere, nginx = tmp_path / "nowhere", tmp_path / "no-nginx"
-    files = report(nowhere, tmp_path / "r.tar.gz", f"--nginx={nginx}", f"--log={tmp_path / 'no.log'}")
+    folder, nginx, fifo = tmp_path / "folder", tmp_path / "no-nginx", tmp_path / "fifo"
+    folder.mkdir()
+    os.mkfifo(fifo)
+    flags = (f"--nginx={nginx}", f"--log={tmp_path / 'no.log'}", f"--log={fifo}")
+    files = report(folder, tmp_path / "r.tar.gz", *flags)
     left_out: Mapping[str, str] = {
         line.split()[1]: line.partition("left out: ")[2]
         for line in files["CONTENTS.txt"].splitlines()
         if "left out: " in line
     }
-    assert set(left_out) == {
-        "nginx.txt", "manifests", "check.txt", "status.txt", "nginx", "controller.json", "logs/no.log",
-    }  # fmt: skip
-    assert "No such file or directory" in left_out["manifests"]
+    assert {"nginx.txt", "controller.json", "logs/no.log", "logs/fifo"} <= set(left_out)
+    assert "No such file or directory" in left_out["logs/no.log"]
+    assert f"{fifo} is not a regular file" in left_out["logs/fifo"]
     assert f"{nginx} cannot be run" in left_out["nginx.txt"]
     assert "left out: " in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere, out = tmp_path / "nowhere", tmp_path / "r.tar.gz"
+    assert run(["report", "-m", str(nowhere), "-o", str(out), "--yes"], {}) == 1
+    assert capsys.readouterr().err == f"headgate: {nowhere}: No such file or directory\n"
+    assert not out.exists()
+
+
+def test_logs_of_one_name_are_numbered(manifests: ManifestFolder, tmp_path: Path) -> None:
+    logs = [tmp_path / folder / "error.log" for folder in ("one", "two", "run/log")]
+    for log in logs:
+        log.parent.mkdir(parents=True)
+        log.write_text(f"of {log.parent.name}\n")
+    files = report(manifests.path, tmp_path / "r.tar.gz", f"--log={logs[0]}", f"--log={logs[1]}")
+    found = {name: text for name, text in files.items() if name.startswith("logs/")}
+    assert found == {"logs/error.log": "of one\n", "logs/2-error.log": "of two\n", "logs/3-error.log": "of log\n"}
+
+
+def test_a_report_that_replaces_a_file_is_readable_for_its_owner_only(
+    manifests: ManifestFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    old, link = folder / "r.tar.gz", folder / "link.tar.gz"
+    old.write_text("old")
+    old.chmod(0o644)
+    link.symlink_to(old)
+    assert "version.txt" in report(manifests.path, link)
+    assert old.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    assert {old, link} == {each for each in folder.iterdir() if each.is_file()}
+    assert run(["report", "-m", str(manifests.path), "-o", str(folder / "no" / "r.tar.gz")], {}) == 1
+    assert capsys.readouterr().err.endswith(f"headgate: {folder / 'no' / 'r.tar.gz'}: No such file or directory\n")
 
 
 def test_without_a_cluster_the_report_is_written_with_the_reason(
