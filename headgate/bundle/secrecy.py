@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from headgate.api import ConfigMap, Pod, Secret
+from headgate.bundle.forms import REMOVED, SECRET_KEYS, names_a_password, without_forms
 from headgate.watch import WATCHED
 
 KEPT: Final = frozenset(row.model.KIND.name for row in WATCHED if row.model not in {Secret, ConfigMap, Pod})
 """The kinds that are written whole; of others there is only what identifies them."""
 APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
-REMOVED: Final = "[removed]"
 SHORTEST: Final = 4
 """Characters of the shortest value of a Secret that is searched for; shorter ones are in any text."""
 SHORTEST_LINE: Final = 8
@@ -30,30 +30,6 @@ _HEAD: Final = 16
 """Characters by which a value is recognized that a message has cut off."""
 
 _WORD: Final = re.compile(r"[^\s\"']+")
-
-_KEY: Final = re.compile(r"(?:\b|_)(?:password|passwd|token|api[-_]?key|client[-_]secret)\Z", re.IGNORECASE)
-_FORMS: Final = (
-    # A private key, also with escaped newlines
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REMOVED),
-    # User and password in a URL
-    (re.compile(r"(?<=://)[^\s/@'\"]+@"), f"{REMOVED}@"),
-    # Credentials in a header
-    (re.compile(r"\b(authorization[ \t:=\"']{1,4}(?:\w+[ \t]+)?)[^\s\"';$]+", re.IGNORECASE), rf"\1{REMOVED}"),
-    (re.compile(r"\b((?:bearer|basic)\s+)[\w~+/.-]{16,}=*", re.IGNORECASE), rf"\1{REMOVED}"),
-    # JSON Web Tokens
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), REMOVED),
-    # Hashes of passwords (crypt(5))
-    (re.compile(r"\$(?:apr1|1|2[abxy]|5|6|y)\$[^\s:'\"]+|\{(?:SHA|SSHA|PLAIN)\}[^\s'\"]+"), REMOVED),
-    # password=..., token: ..., X-Api-Key "..."
-    (
-        re.compile(
-            r"((?:\b|_)(?:password|passwd|token|api[-_]?key|client[-_]secret)[\"']?(?:\s*[:=]\s*|\s+(?=[\"'])))"
-            r"(?![\"']?\[removed\])(?:\"[^\"\n]+\"|'[^'\n]+'|[^\s\"';&]+)",
-            re.IGNORECASE,
-        ),
-        rf"\1{REMOVED}",
-    ),
-)
 
 
 def redacted(value: Any, kept_config_map: Callable[[str, str], bool]) -> Any:
@@ -71,7 +47,7 @@ def redacted(value: Any, kept_config_map: Callable[[str, str], bool]) -> Any:
     if kind in KEPT:
         return {**value, "metadata": metadata}
     if kind == "ConfigMap" and kept_config_map(str(metadata.get("namespace") or "default"), str(metadata.get("name"))):
-        return {**value, "metadata": metadata}
+        return {**value, "metadata": metadata, **_settings(value)}
     shown = {**_identity(value), "metadata": {key: metadata[key] for key in ("name", "namespace") if key in metadata}}
     if kind in {"Secret", "ConfigMap"}:
         if kind == "Secret" and "type" in value:
@@ -96,6 +72,14 @@ def _metadata(value: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _settings(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a ConfigMap with settings, with sizes instead of what is confidential."""
+    data = value.get("data")
+    if not isinstance(data, Mapping):
+        return {}
+    return {"data": {**data, **_sizes({key: text for key, text in data.items() if key in SECRET_KEYS})}}
+
+
 def _sizes(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return f"{REMOVED}: is not a mapping"
@@ -112,12 +96,15 @@ class Concealment:
         self._long: defaultdict[str, set[str]] = defaultdict(set)
 
     def learn(self, value: Any) -> None:
-        """Take the data of the Secrets in a document."""
+        """Take the data of the Secrets in a document, and the confidential keys of ConfigMaps."""
         if not isinstance(value, Mapping):
             return
         items = value.get("items")
         for item in items if isinstance(items, list) else ():
             self.learn(item)
+        if value.get("kind") == "ConfigMap" and isinstance(data := value.get("data"), Mapping):
+            for text in _texts({key: text for key, text in data.items() if key in SECRET_KEYS}):
+                self._add(text)
         if value.get("kind") != "Secret":
             return
         for field in ("data", "stringData"):
@@ -144,23 +131,18 @@ class Concealment:
             text = text.replace(secret, REMOVED)
         for head in heads:
             text = _without_cut_off(text, head, self._long[head])
-        for form, instead in _FORMS:
-            text = form.sub(instead, text)
-        return text
+        return without_forms(text)
 
     def cleaned(self, value: Any) -> Any:
         """Return a document whose texts are cleaned, with its shape; what a key says is a password is removed whole."""
         if isinstance(value, str):
             return self.clean(value)
         if isinstance(value, Mapping):
-            return {self.cleaned(key): self._entry(key, item) for key, item in value.items()}
+            return {
+                self.cleaned(key): REMOVED if names_a_password(key, item) else self.cleaned(item)
+                for key, item in value.items()
+            }
         return [self.cleaned(item) for item in value] if isinstance(value, list | tuple) else value
-
-    def _entry(self, key: Any, value: Any) -> Any:
-        scalar = isinstance(value, str | int) and not isinstance(value, bool)
-        if scalar and _KEY.search(str(key)) and not str(value).startswith((REMOVED, "$")):
-            return REMOVED
-        return self.cleaned(value)
 
 
 def _without_cut_off(text: str, head: str, secrets: Iterable[str]) -> str:

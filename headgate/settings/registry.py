@@ -49,6 +49,7 @@ class SettingSpec(msgspec.Struct, frozen=True, kw_only=True):
         unit: what a bare number counts, if it does not follow from the parser.
         example: a value worth copying, if it does not follow from the parser.
         differs: where and why Headgate does otherwise than the incumbent; a sentence or two.
+        secret: whether the value is confidential, and is left out where settings are shown to others.
         narrow: whether *differs* is only about values that one of the two refuses or that hardly anybody writes.
     """
 
@@ -70,6 +71,7 @@ class SettingSpec(msgspec.Struct, frozen=True, kw_only=True):
     example: str = ""
     differs: str = ""
     narrow: bool = False
+    secret: bool = False
 
 
 def setting(key: str, doc: str, scope: Scope = Scope.INHERITED, where: Where = Where.BOTH, **more: Any) -> SettingSpec:

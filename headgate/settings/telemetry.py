@@ -67,6 +67,7 @@ class TelemetrySettings(Settings):
             parse=plain_text,
             requires="otel-exporter-header-name, otel-exporter-endpoint",
             directive="otel_exporter",
+            secret=True,
             example="secret",
         ),
     ] = None

@@ -17,7 +17,16 @@ import pytest
 
 from headgate.cli import run
 from tests.live.headgate_process import ROOT
-from tests.live.json_objects import ManifestFolder, endpoints, ingress, ingress_class, secret, service, tls_secret
+from tests.live.json_objects import (
+    ManifestFolder,
+    config_map,
+    endpoints,
+    ingress,
+    ingress_class,
+    secret,
+    service,
+    tls_secret,
+)
 from tests.live.scripted_cluster import ScriptedCluster
 
 PASSWORD = "correct-Horse7battery"
@@ -140,6 +149,20 @@ def test_the_report_has_what_a_bug_needs(
     assert printed.out == ""
     assert files["CONTENTS.txt"] in printed.err
     assert (tmp_path / "r.tar.gz").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_of_the_collector_is_in_no_file(manifests: ManifestFolder, tmp_path: Path) -> None:
+    keys = {"otel-exporter-endpoint": "a.test:4317", "otel-exporter-header-name": "X-Api-Token",
+            "otel-exporter-header-value": "a-canary"}  # fmt: skip
+    manifests.put(config_map("a", "nginx-config", **keys))
+    manifests.put(config_map("b", "nginx-config", **keys | {"otel-exporter-header-value": 'b"canary'}))
+    manifests.put(ingress("repeats", "repeats.test", location_snippets="# a-canary"))
+    for chosen in ("a", "b"):
+        flags = ("-enable-snippets", f"-nginx-configmaps={chosen}/nginx-config")
+        files = report(manifests.path, tmp_path / "r.tar.gz", *flags)
+        assert [name for name, text in files.items() if "canary" in text] == []
+        assert any("otel-exporter-header-value: '[removed]: 8 characters'" in text for text in files.values())
+        assert any("otel-exporter-header-name: X-Api-Token" in text for text in files.values())
 
 
 def test_a_part_that_fails_is_named_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
