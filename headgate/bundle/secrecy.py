@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from headgate.api import ConfigMap, Pod, Secret
 from headgate.bundle.forms import REMOVED, SECRET_KEYS, names_a_password, without_forms
+from headgate.bundle.ordinary import names, ordinary_words
 from headgate.watch import WATCHED
 
 KEPT: Final = frozenset(row.model.KIND.name for row in WATCHED if row.model not in {Secret, ConfigMap, Pod})
@@ -24,6 +25,8 @@ KEPT: Final = frozenset(row.model.KIND.name for row in WATCHED if row.model not 
 APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 SHORTEST: Final = 4
 """Characters of the shortest value of a Secret that is searched for; shorter ones are in any text."""
+_WHOLE: Final = 8
+"""Characters below which a value is only searched for as a whole word: ``http`` is in many others."""
 SHORTEST_LINE: Final = 8
 """Likewise for a line of a value with several lines."""
 _HEAD: Final = 16
@@ -94,6 +97,7 @@ class Concealment:
         # A cluster has thousands of certificates, and a text few of their lines: those are found by how they begin.
         self._short: defaultdict[str, set[str]] = defaultdict(set)
         self._long: defaultdict[str, set[str]] = defaultdict(set)
+        self._kept: set[str] = set(ordinary_words())
 
     def learn(self, value: Any) -> None:
         """Take the data of the Secrets in a document, and the confidential keys of ConfigMaps."""
@@ -102,6 +106,7 @@ class Concealment:
         items = value.get("items")
         for item in items if isinstance(items, list) else ():
             self.learn(item)
+        self._kept.update(names(value, whole=value.get("kind") in KEPT))
         if value.get("kind") == "ConfigMap" and isinstance(data := value.get("data"), Mapping):
             for text in _texts({key: text for key, text in data.items() if key in SECRET_KEYS}):
                 self._add(text)
@@ -127,10 +132,11 @@ class Concealment:
         heads, beginnings = _windows(text, _HEAD) & self._long.keys(), _windows(text, SHORTEST) & self._short.keys()
         found = {secret for head in heads for secret in self._long[head]}
         found |= {secret for beginning in beginnings for secret in self._short[beginning]}
-        for secret in sorted(found, key=len, reverse=True):
-            text = text.replace(secret, REMOVED)
+        for secret in sorted(found - self._kept, key=len, reverse=True):
+            text = _without(text, secret)
         for head in heads:
-            text = _without_cut_off(text, head, self._long[head])
+            if cut_off := self._long[head] - self._kept:
+                text = _without_cut_off(text, head, cut_off)
         return without_forms(text)
 
     def cleaned(self, value: Any) -> Any:
@@ -143,6 +149,13 @@ class Concealment:
                 for key, item in value.items()
             }
         return [self.cleaned(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _without(text: str, secret: str) -> str:
+    """Remove *secret*; a short one, or one of letters as words are, where it is not a part of a longer word or name."""
+    if secret in text and (len(secret) < _WHOLE or (len(secret) < _HEAD and secret.isalpha())):
+        return re.sub(rf"(?<![\w-])(?<!\w\.){re.escape(secret)}(?!\.?[\w-])", REMOVED, text)
+    return text.replace(secret, REMOVED)
 
 
 def _without_cut_off(text: str, head: str, secrets: Iterable[str]) -> str:
@@ -214,4 +227,4 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
                 yield line.strip()
         # user:password and user:hash, as in the files of basic authentication
         for line in text.splitlines():
-            yield from (part for part in line.strip().split(":")[1:2] if len(part) >= SHORTEST)
+            yield from (part.strip() for part in line.split(":")[1:2] if len(part.strip()) >= SHORTEST)

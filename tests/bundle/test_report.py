@@ -165,6 +165,15 @@ def test_the_key_of_the_collector_is_in_no_file(manifests: ManifestFolder, tmp_p
         assert any("otel-exporter-header-name: X-Api-Token" in text for text in files.values())
 
 
+def test_an_ordinary_word_in_a_secret_changes_nothing(manifests: ManifestFolder, tmp_path: Path) -> None:
+    before = report(manifests.path, tmp_path / "before.tar.gz")
+    manifests.put(secret("settings", env=b"default", debug=b"true", scheme=b"http", host=b"safe.test", backend=b"tea"))
+    after = report(manifests.path, tmp_path / "after.tar.gz")
+    assert {name: after.get(name) for name in before if name.startswith(("nginx/", "manifests/"))} == {
+        name: text for name, text in before.items() if name.startswith(("nginx/", "manifests/"))
+    }
+
+
 def test_a_part_that_fails_is_named_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, nginx, fifo = tmp_path / "folder", tmp_path / "no-nginx", tmp_path / "fifo"
     folder.mkdir()

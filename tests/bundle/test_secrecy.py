@@ -104,3 +104,45 @@ def test_a_value_is_removed_however_it_is_escaped() -> None:
 def test_what_a_key_calls_a_password_is_removed_whole() -> None:
     document = {"a.test/password": "correct horse", "token": "$http_token", "basic-auth-secret": "login", "pin": 1}
     assert Concealment().cleaned(document) == {**document, "a.test/password": "[removed]"}
+
+
+def knowing(*documents: object, **data: str) -> Concealment:
+    """Return what knows the *documents*, and a Secret with *data*."""
+    concealment = Concealment()
+    for document in ({"kind": "Secret", "metadata": {"name": "a"}, "stringData": data}, *documents):
+        concealment.learn(document)
+    return concealment
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("default hunter2;", "default [removed];"),
+        ("a=hunter2&b", "a=[removed]&b"),
+        ('"ann:hunter2"', '"ann:[removed]"'),
+        ("hunter2.", "[removed]."),
+        ("hunter22 a-hunter2 hunter2.test hunter2_a", "hunter22 a-hunter2 hunter2.test hunter2_a"),
+        ("a wonderful wonderfully-named", "a [removed] wonderfully-named"),
+        ("ab12cd34ef", "[removed]ef"),
+    ],
+)
+def test_short_values_and_words_are_removed_as_whole_words(text: str, cleaned: str) -> None:
+    known = knowing(a="hunter2", b="wonderful", c="ab12cd34")
+    assert known.clean(text) == cleaned
+
+
+def test_ordinary_words_and_names_of_objects_are_left() -> None:
+    host, service = "a-rather-long-host.test", "a-rather-long-service"
+    rule = {"host": host, "http": {"paths": [{"path": "/", "backend": {"service": {"name": service}}}]}}
+    ingress = {"kind": "Ingress", "metadata": {"name": "blue-green", "namespace": "shop"}, "spec": {"rules": [rule]}}
+    pod = {"kind": "Pod", "metadata": {"name": "x"}, "spec": {"containers": [{"name": "only-in-the-pod"}]}}
+    values = [host, service, "blue-green", "shop", "default", "true", "http", "proxy_http_version", "ingressClassName"]
+    known = knowing(ingress, pod, **{f"k{at}": value for at, value in enumerate([*values, "only-in-the-pod"])})
+    for value in values:
+        assert known.clean(f"x {value} y") == f"x {value} y"
+    assert known.clean("x only-in-the-pod y") == "x [removed] y"
+
+
+def test_a_yaml_file_in_a_secret_removes_no_ordinary_word() -> None:
+    known = knowing(config="env: default\nscheme: http\npass: hunter22\n")
+    assert known.clean("default http hunter22") == "default http [removed]"
