@@ -274,6 +274,7 @@ class App:
         return RunningStatus(
             identity, controller, self._queue, self._manager, self._watches, self._reporter,
             self._unready, leadership.leads if leadership else None,
+            self._source.problems if isinstance(self._source, Folder) else tuple,
         )  # fmt: skip
 
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:

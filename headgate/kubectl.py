@@ -24,7 +24,8 @@ usage: kubectl headgate [-n NAMESPACE] [-l SELECTOR] [--pod NAME] [--context NAM
   kubectl headgate check|render|... ARGUMENTS               any other command of headgate
 
 The Pod is the first that is ready among those with the label app.kubernetes.io/name=headgate (or nginx-ingress, by
-which the chart replaces another controller), in all namespaces; -n, -l and --pod select another.
+which the chart replaces another controller), in all namespaces; -n, -l and --pod select another. Of a command that
+runs in the Pod these flags may follow its name.
 """
 IN_POD: Final = frozenset({"status", "routes", "sockets", "version"})
 SELECTOR: Final = "app.kubernetes.io/name in (headgate, nginx-ingress)"
@@ -32,7 +33,7 @@ OWN: Final = {
     "-n": "namespace", "--namespace": "namespace", "-l": "selector", "--selector": "selector", "--pod": "pod",
     "--context": "context", "--kubeconfig": "kubeconfig",
 }  # fmt: skip
-"""The flags before the command, each with a value, as kubectl writes them."""
+"""The flags of the plugin, each with a value, as kubectl writes them."""
 
 
 class PluginError(Exception):
@@ -48,6 +49,8 @@ def run(argv: Sequence[str]) -> int:
     """Run the plugin with *argv*; return the exit status."""
     try:
         options, words = _own(argv)
+        if words and words[0] in IN_POD:
+            options, words = _own_after(options, words)
         if not words or words[0] in HELP_FLAGS:
             print(HELP, end="")
             return OK if words else USAGE
@@ -66,10 +69,27 @@ def _own(argv: Sequence[str]) -> tuple[Mapping[str, str], list[str]]:
         name, equals, value = words.pop(0).partition("=")
         if name not in OWN:
             raise PluginError(f"{name} is not a flag of kubectl headgate; write the flags of a command after its name")
-        if not equals and not words:
-            raise PluginError(f"{name} needs a value")
-        found[OWN[name]] = value if equals else words.pop(0)
+        found[OWN[name]] = value if equals else _value(name, words)
     return found, words
+
+
+def _value(name: str, words: list[str]) -> str:
+    if not words:
+        raise PluginError(f"{name} needs a value")
+    return words.pop(0)
+
+
+def _own_after(before: Mapping[str, str], words: Sequence[str]) -> tuple[Mapping[str, str], list[str]]:
+    """Take the flags after a command that runs in a Pod too, where kubectl users write them."""
+    found, rest, left = dict(before), [], list(words)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if name not in OWN:
+            rest.append(word)
+            continue
+        found[OWN[name]] = value if equals else _value(name, left)
+    return found, rest
 
 
 def _connection(options: Mapping[str, str]) -> Iterator[str]:

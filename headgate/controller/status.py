@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,7 +15,7 @@ from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.reporter import Reporter
 from headgate.k8s import WorkQueue
 from headgate.nginx.manager import LocalManager
-from headgate.problems import ObjectRef
+from headgate.problems import ObjectRef, Problem
 from headgate.reporting.verdicts import State, Verdict
 from headgate.status import (
     Cluster,
@@ -55,8 +55,13 @@ class RunningStatus:
         reporter: Reporter,
         unready: Callable[[], str],
         leads: Callable[[], bool] | None,
+        faults: Callable[[], Sequence[Problem]],
     ) -> None:
-        """Keep the parts; *unready* is the readiness probe, *leads* is ``None`` where there is no leader."""
+        """Keep the parts.
+
+        *unready* is the readiness probe, *leads* is ``None`` where there is no leader, and *faults* are what is wrong
+        with the files of a folder.
+        """
         self._identity = identity
         self._controller = controller
         self._queue = queue
@@ -65,26 +70,28 @@ class RunningStatus:
         self._reporter = reporter
         self._unready = unready
         self._leads = leads
+        self._faults = faults
 
     def stamp(self) -> str:
         """Return a text that changes with what is served and with what fails."""
         failing = ";".join(f"{watch.name}={watch.error}" for watch in self._watching() if watch.error)
         return repr(
-            (self._controller.progress.batches, self._manager.master_pid, self._unready(), self._leader(), failing)
-        )
+            (self._controller.progress.batches, self._manager.master_pid, self._unready(), self._leader(), failing,
+             [*map(str, self._faults())])
+        )  # fmt: skip
 
     def read(self) -> Callable[[], Status]:
         """Return a function that makes the status of this moment; with thousands of hosts it takes half a second."""
         generation, controller = self._controller.progress.generation, self._describe()
         verdicts, ignored, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
+        faults = self._faults()
 
         def status() -> Status:
             serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
             cluster = Cluster.of(self._watches.known, self._watches.collections[EndpointSlice].values())
             found = hosts(generation, cluster, [kind.model for kind in CLAIMANTS], serving) if generation else ()
-            return Status(
-                now=now, hosts=found, objects=(*_objects(verdicts), *_ignored(ignored)), controller=controller
-            )
+            objects = (*_objects(verdicts), *_faulty(faults, verdicts), *_ignored(ignored))
+            return Status(now=now, hosts=found, objects=objects, controller=controller)
 
         return status
 
@@ -131,6 +138,14 @@ def _objects(verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
         for ref, verdict in sorted(verdicts.items()):
             if verdict.state is state:
                 yield ObjectStatus(str(ref), name, verdict.message, _serving(verdict))
+
+
+def _faulty(faults: Iterable[Problem], verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
+    """Yield what is wrong with files, and with objects that cannot be decoded: an earlier version may be served."""
+    for fault in faults:
+        before = Serving.PREVIOUS if fault.origin in verdicts else Serving.NONE
+        state, serving = ("refused", before) if fault.refuses else ("warning", Serving.CURRENT)
+        yield ObjectStatus(str(fault.origin), state, str(fault), serving)
 
 
 def _ignored(reasons: Mapping[ObjectRef, str]) -> Iterator[ObjectStatus]:

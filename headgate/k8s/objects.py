@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 import uuid
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from headgate.api import Ingress, ObjectMeta, Secret, TopLevel
+from headgate.api import Ingress, Kind, ObjectMeta, Secret, TopLevel
 from headgate.k8s.manifests import Document
 from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
@@ -40,6 +41,9 @@ _OLD_INGRESS = (
     f"is an API version that Kubernetes has removed; an Ingress is read as {Ingress.KIND.api_version} only: "
     "convert it, with a pathType for each path and backends as service.name and service.port"
 )
+
+_BUILT_IN = frozenset({"", "apps", "batch", "discovery.k8s.io", "extensions", "networking.k8s.io"})
+"""Groups of Kubernetes in which a kind that is not known may be one that is read, with a mistake."""
 
 
 class _RefusedError(Exception):
@@ -131,9 +135,22 @@ class _Reader:
             raise _RefusedError(self._warn(line, reason, version))
         if unread(_group(version), kind):
             self._unread.setdefault((kind, version), []).append(line)
-        else:
-            self._unknown.add(f"{version} {kind}")
+            return None
+        if meant := self._meant(_group(version), kind):
+            reason = f"{kind} {version} is no kind of Kubernetes; did you mean {meant.name} {meant.api_version}?"
+            raise _RefusedError(self._warn(line, reason))
+        self._unknown.add(f"{version} {kind}")
         return None
+
+    def _meant(self, group: str, kind: str) -> Kind | None:
+        """Return the kind that is read and that *kind* of *group* seems to be a mistake for: a letter, or the group."""
+        if group not in _BUILT_IN:
+            return None
+        if kind in self._models:
+            return self._models[kind].KIND
+        known = {name.lower(): model.KIND for name, model in self._models.items() if model.KIND.group == group}
+        near = difflib.get_close_matches(kind.lower(), known, n=1, cutoff=0.8)
+        return known[near[0]] if near else None
 
     def _decode(self, line: int, model: type[TopLevel], value: dict[str, Any]) -> TopLevel:
         ref = _identity(model, value)

@@ -179,6 +179,30 @@ def test_an_unreadable_file_is_a_problem(tmp_path: Path) -> None:
     assert "cannot be read: Permission denied" in only(folder.problems()).reason
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("networking.k8s.io/v1 Ingres", "Ingress networking.k8s.io/v1"),
+        ("networking.k8s.io/v1 ingress", "Ingress networking.k8s.io/v1"),
+        ("v1 Ingress", "Ingress networking.k8s.io/v1"),
+        ("apps/v1 Service", "Service v1"),
+        ("v1 Services", "Service v1"),
+        ("v1 ServiceAccount", ""),
+        ("v1 Endpoints", ""),
+        ("networking.k8s.io/v1 NetworkPolicy", ""),
+        ("networking.internal.knative.dev/v1 Ingress", ""),
+        ("serving.knative.dev/v1 Service", ""),
+    ],
+)
+def test_a_kind_with_a_mistake_is_a_problem(tmp_path: Path, written: str, meant: str) -> None:
+    version, kind = written.split()
+    (tmp_path / "a.yaml").write_text(f"{{apiVersion: {version}, kind: {kind}, metadata: {{name: a}}}}")
+    folder = Folder(tmp_path)
+    assert folder.load() == ()
+    asked = [problem.reason for problem in folder.problems()]
+    assert asked == ([f"{kind} {version} is no kind of Kubernetes; did you mean {meant}?"] if meant else [])
+
+
 def test_links_to_files_are_followed_and_dangling_ones_reported(tmp_path: Path) -> None:
     write(tmp_path, "..data/a.yaml", ingress("cafe"))
     (tmp_path / "a.yaml").symlink_to("..data/a.yaml")

@@ -97,6 +97,20 @@ def test_a_refused_object_has_the_words_of_nginx_and_its_host_is_marked(
     wait_until(lambda: of(headgate, capsys)["objects"] == [])
 
 
+def test_a_file_that_became_unreadable_is_named_until_it_is_mended(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, capsys: Capture
+) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = serve_manifests()
+    broken = manifests.path / "broken.yaml"
+    broken.write_text("a: [")
+    (item,) = wait_until(lambda: of(headgate, capsys)["objects"])
+    assert (item["object"], item["state"], item["serving"]) == ("File broken.yaml", "refused", "none")
+    assert "is not YAML" in item["message"]
+    broken.unlink()
+    wait_until(lambda: of(headgate, capsys)["objects"] == [])
+
+
 def test_an_ingress_of_another_class_is_ignored_until_it_is_ours(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, capsys: Capture
 ) -> None:

@@ -64,6 +64,15 @@ def test_its_flags_select_cluster_namespace_and_pod(tmp_path: Path) -> None:
     ]
 
 
+def test_its_flags_may_follow_a_command_that_runs_in_the_pod(tmp_path: Path) -> None:
+    kubectl = Kubectl(tmp_path, pod("a"), pod("b"))
+    kubectl.plugin("status", "--context", "kind", "-o", "wide", "-n=headgate", "--pod", "b")
+    assert kubectl.calls == [
+        "--context=kind get pods -n headgate -l app.kubernetes.io/name in (headgate, nginx-ingress) -o json",
+        "--context=kind exec -n headgate b -- headgate status -o wide",
+    ]
+
+
 def test_no_pod_is_one_line_that_says_which_were_looked_for(tmp_path: Path) -> None:
     found = Kubectl(tmp_path).plugin("-n", "edge", "status")
     assert (found.returncode, found.stdout) == (1, "")
@@ -92,6 +101,7 @@ AFTER = "write the flags of a command after its name"
     [
         (["--replicas", "2", "status"], f"--replicas is not a flag of kubectl headgate; {AFTER}"),
         (["-n"], "-n needs a value"),
+        (["status", "--context"], "--context needs a value"),
     ],
 )
 def test_a_flag_that_it_does_not_have_is_one_line(tmp_path: Path, words: list[str], line: str) -> None:
