@@ -42,7 +42,7 @@ from headgate.pipeline import Generation, Pipeline
 from headgate.problems import Problem
 from headgate.render import Renderer
 from headgate.reporting.control import serving_control
-from headgate.reporting.events import EventRecorder
+from headgate.reporting.events import USUAL, EventRecorder, Limits
 from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
 from headgate.reporting.logs import folds_notices, style
 from headgate.reporting.metrics import Metrics
@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=TopLevel)
 EXPIRY_CHECK_S = 3660.0
 """A minute more than the pipeline lets pass between two looks at certificates."""
+MOMENT_S = 1.0
+"""How long a warning that may soon be over is held back where no cluster is: whoever edits the files waits for it."""
 STARTING = "Headgate is starting"
 STOPPING = "Headgate is stopping"
 
@@ -97,7 +99,8 @@ class App:
         self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
         self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
         writable = None if options.read_only else self._client
-        self._events = EventRecorder(writable, pod=self._subject.ref)
+        limits = USUAL if self._client else Limits(moment=MOMENT_S)
+        self._events = EventRecorder(writable, pod=self._subject.ref, limits=limits)
         self._leadership = (
             Leadership(options, writable, self._watches, self._metrics, self._events, lease) if writable else None
         )

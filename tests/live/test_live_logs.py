@@ -100,6 +100,13 @@ def glog(headgate: HeadgateProcess) -> list[str]:
     return re.findall(r"^[IWEFD]\d{8} .*?\] (.*)$", headgate.log_text(), re.MULTILINE)
 
 
+def test_an_ingress_without_its_service_is_one_line(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+    manifests.put(ingress("lost", {"lost.test": (path("nowhere"),)}))
+    headgate = serve_manifests("-log-format=glog")
+    said = wait_until(lambda: [line for line in glog(headgate) if line.startswith("Ingress default/lost: ")])
+    assert "there is no Service default/nowhere" in said[0]
+
+
 def test_a_file_that_is_mended_is_readable_again(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     headgate = serve_manifests("-log-format=glog")
     file = manifests.path / "late.yaml"
