@@ -14,23 +14,36 @@ _HEAD: Final = """\
 """
 _TAIL: Final = """\
 
-# _headgate_reply KIND WORDS: offer what completes $cur.
+# _headgate_reply KIND WORDS: offer what completes $cur, which stands after $lead in the word.
 _headgate_reply() {
     local line
     case $1 in
-    words) while IFS= read -r line; do COMPREPLY+=("$prefix$line"); done < <(compgen -W "$2" -- "$cur") ;;
+    words) while IFS= read -r line; do _headgate_add "$line"; done < <(compgen -W "$2" -- "$cur") ;;
     file | folder)
         compopt -o filenames 2>/dev/null
         local action=-f
         [ "$1" = folder ] && action=-d
-        while IFS= read -r line; do COMPREPLY+=("$prefix$line"); done < <(compgen "$action" -- "$cur")
+        while IFS= read -r line; do
+            # readline would look for the folder by what is left of its name.
+            if [[ $before && -d $line ]]; then
+                compopt -o nospace 2>/dev/null
+                line+=/
+            fi
+            _headgate_add "$line"
+        done < <(compgen "$action" -- "$cur")
         ;;
     esac
 }
 
+# _headgate_add TEXT: offer $lead and TEXT, without $before, which readline keeps.
+_headgate_add() {
+    local whole=$lead$1
+    COMPREPLY+=("${whole#"$before"}")
+}
+
 _headgate() {
     COMPREPLY=()
-    local word cur="" prefix="" name glue="" place="" at=1
+    local word cur="" lead="" before="" name glue="" place="" at=1
     local -a typed=()
     # readline splits at = and :, which belong to a flag's value and to a URL.
     for word in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
@@ -43,6 +56,9 @@ _headgate() {
     done
     local last=$((${#typed[@]} - 1))
     cur=${typed[last]}
+    word=${COMP_WORDS[COMP_CWORD]}
+    [[ $word == *[!=:]* ]] && before=${cur%"$word"} || before=$cur
+    before=${before//\\\\/}
 
     local kind words children flags argument
     _headgate_level ""
@@ -55,7 +71,7 @@ _headgate() {
     if [[ $cur == -*=* ]]; then
         name=${cur%%=*}
         cur=${cur#*=}
-        [[ $COMP_WORDBREAKS == *=* ]] || prefix="$name="
+        lead="$name="
         name=${name#-}
         _headgate_flag "$place:${name#-}"
         if [[ $kind == none ]]; then kind=words words="true false"; fi

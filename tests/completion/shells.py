@@ -28,6 +28,12 @@ for line; do
     printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"} ""
 done
 """
+INTERACTIVE_BASH = r"""
+bind 'set bell-style none'
+answered() { printf '%s\n' "$READLINE_LINE" >>$OUT; READLINE_LINE=; READLINE_POINT=0; }
+bind -x '"\C-t": answered'
+source $SCRIPT
+"""
 FISH = r"""
 source $argv[1]
 for line in $argv[2..]
@@ -79,25 +85,43 @@ def ask_zsh(script: Path, lines: Sequence[str], folder: Path) -> list[list[str]]
     done.touch()
     start = script.with_name("start.zsh")
     start.write_text(ZSH)
+    environ = {"OUT": str(out), "SCRIPT": str(script)}
+    typed = [f"source {start}\r", *(f"{line}\x14" for line in lines)]
+    _type(["zsh", "-f", "-i"], environ, folder, typed, done)
+    return _answers(out.read_text())
+
+
+def inserted_by_bash(script: Path, lines: Sequence[str], folder: Path) -> list[str]:
+    """Type each line into an interactive bash, press TAB, and return the lines that are there then."""
+    done, start = script.with_name("inserted"), script.with_name("start.bash")
+    done.touch()
+    start.write_text(INTERACTIVE_BASH)
+    environ = {"OUT": str(done), "SCRIPT": str(script)}
+    command = ["bash", "--noprofile", "--rcfile", str(start), "-i"]
+    _type(command, environ, folder, [f"{line}\t\x14" for line in lines], done)
+    return done.read_text().splitlines()
+
+
+def _type(command: Sequence[str], environ: Mapping[str, str], folder: Path, typed: Sequence[str], done: Path) -> None:
+    """Type each text into a shell on a terminal; it adds a line to *done* after each."""
     master, slave = pty.openpty()
-    environ = {"OUT": str(out), "SCRIPT": str(script), "TERM": "dumb", "PATH": os.environ["PATH"], "HOME": str(folder)}
+    environ = {**environ, "TERM": "dumb", "PATH": os.environ["PATH"], "HOME": str(folder)}
     process = subprocess.Popen(
-        ["zsh", "-f", "-i"], stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environ, start_new_session=True
+        command, stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=environ, start_new_session=True
     )
     os.close(slave)
     try:
-        for number, typed in enumerate([f"source {start}\r", *(f"{line}\x14" for line in lines)], 1):
-            os.write(master, typed.encode())
+        for number, text in enumerate(typed, 1):
+            os.write(master, text.encode())
             wait_until(lambda: _drained(master, done), number.__le__)
     finally:
         os.close(master)
         process.kill()
         process.wait()
-    return _answers(out.read_text())
 
 
 def _drained(master: int, done: Path) -> int:
-    """Read what zsh has printed, which would block it otherwise, and count its answers."""
+    """Read what the shell has printed, which would block it otherwise, and count its answers."""
     os.set_blocking(master, False)
     with contextlib.suppress(OSError):
         os.read(master, 1 << 16)

@@ -10,7 +10,7 @@ import pytest
 from headgate.cli import COMMANDS, run
 from headgate.options import DECLARED
 from headgate.settings import REGISTRY
-from tests.completion.shells import ASK, missing
+from tests.completion.shells import ASK, inserted_by_bash, missing
 
 FORMATS = {"glog", "text", "json", "text-unix", "text-unix-ms", "json-unix", "json-unix-ms"}
 EXPECTED: Mapping[str, set[str]] = {
@@ -93,6 +93,28 @@ def test_zsh_inserts_a_flag_that_is_the_only_one(tmp_path: Path, capsys: pytest.
     assert [line.rstrip(" =") for line in lines if line] == [
         "headgate run -log-level", "headgate run -enable-snippets", "headgate check --strict",
     ]  # fmt: skip
+
+
+def test_bash_inserts_only_what_is_not_there_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = {
+        "headgate check a:": "headgate check a:b/",
+        "headgate check a:b/": "headgate check a:b/c.yaml ",
+        "headgate check a\\:": "headgate check a\\:b/",
+        "headgate check x=": "headgate check x=y/",
+        "headgate check x=y/": "headgate check x=y/d\\:e ",
+        "headgate check x=y/d:": "headgate check x=y/d:e ",
+        "headgate check sp\\ ace:": "headgate check sp\\ ace:f/",
+        "headgate run --manifests=de": "headgate run --manifests=demo/",
+        "headgate run --manifests=a:": "headgate run --manifests=a:b/",
+        "headgate run -log-level=de": "headgate run -log-level=debug ",
+    }
+    assert run(["completion", "bash"], {}) == 0
+    script, folder = tmp_path / "script", tmp_path / "work"
+    script.write_text(capsys.readouterr().out)
+    for name in ("a:b/c.yaml", "x=y/d:e", "sp ace:f/g", "demo/h"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+    assert dict(zip(expected, inserted_by_bash(script, list(expected), folder), strict=True)) == expected
 
 
 def test_every_flag_of_run_is_offered(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
