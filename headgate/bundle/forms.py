@@ -11,18 +11,25 @@ REMOVED: Final = "[removed]"
 SECRET_KEYS: Final = frozenset(key for key, each in REGISTRY.keys.items() if each.spec.secret)
 """The keys of the ConfigMap whose values are confidential."""
 
+# Messages and JSON write a tab and a line break as escapes, whose letter is no part of the next word.
+ESCAPED_START: Final = r"(?<=\\[tnr])"
+_START: Final = rf"(?:\b|{ESCAPED_START})"
+_SPACE: Final = r"(?:\s|\\+[tnr])"
+_BLANK: Final = r"(?:[ \t]|\\+t)"
+
 _WORDS: Final = (
-    r"(?:\b|_)(?:passw(?:or)?d|passphrase|pwd|token|api[-_]?key|secret[-_]?(?:access[-_]?)?key|client[-_]secret"
+    rf"(?:{_START}|_)"
+    r"(?:passw(?:or)?d|passphrase|pwd|token|api[-_]?key|secret[-_]?(?:access[-_]?)?key|client[-_]secret"
     rf"|{'|'.join(map(re.escape, sorted(SECRET_KEYS)))})"
 )
 # Elsewhere "secret" is a part of an annotation, a flag or a message, and the value is the name of an object.
-_OTHER_WORDS: Final = r"(?:\b[xX]-(?:\w+-)*|[$_])secret"
-_COOKIE: Final = r"(?:\b|_)(?:set-)?cookie2?"
-# A quote may be escaped, where the text is a part of another one.
-_QUOTED: Final = r"(?P<{0}>\\*[\"'])(?:\\.|[^\n])*?(?P={0})|\\*[\"'][^\n]+"
-_ASSIGNED: Final = r"\\*[\"']?[ \t]*[:=][ \t]*"
+_OTHER_WORDS: Final = rf"(?:{_START}x-(?:\w+-)*|[$_])secret"
+_COOKIE: Final = rf"(?:{_START}|_)(?:set-)?cookie2?"
+# A quote may be escaped, where the text is a part of another one; one with more backslashes is a part of the value.
+_QUOTED: Final = r"(?P<{0}>\\*[\"'])[^\n]*?(?<!\\)(?P={0})|\\*[\"'][^\n]+"
+_ASSIGNED: Final = rf"\\*[\"']?{_BLANK}*[:=]{_BLANK}*"
 # nginx separates by spaces; parameters of directives that read a variable are no values.
-_SPACED: Final = r"\s+(?=\\*[\"'])|\s+(?!consistent\s*;|zone=)(?=[^\s;\"'{}]+\s*;)"
+_SPACED: Final = rf"{_SPACE}+(?=\\*[\"'])|{_SPACE}+(?!consistent\s*;|zone=)(?=[^\s;\"'{{}}]+\s*;)"
 # What has been removed, and a variable of nginx as the whole value
 _HARMLESS: Final = r"(?!\\*[\"']?(?:\[removed\]|\$\{?\w+\}?\\*[\"']?(?:[\s;,]|\Z)))"
 _BARE: Final = r"[^\s\"';&{}\[\]][^\s\"';&]*"
@@ -41,12 +48,15 @@ _FORMS: Final = (
     (re.compile(r"(?<=://)[^\s/@'\"]+@"), f"{REMOVED}@"),
     # Credentials in a header
     (
-        re.compile(r"\b(authorization[ \t:=\"'\\]{1,40}(?:\w+[ \t]+)?)(?!\[removed\])[^\s\"';$\\]+", re.IGNORECASE),
+        re.compile(
+            rf"{_START}(authorization(?:\\+[tnr]|[ \t:=\"'\\]){{1,40}}(?:\w+{_BLANK}+)?)(?!\[removed\])[^\s\"';$\\]+",
+            re.IGNORECASE,
+        ),
         rf"\1{REMOVED}",
     ),
-    (re.compile(r"\b((?:bearer|basic)[ \t]+)[\w~+/.-]{16,}=*", re.IGNORECASE), rf"\1{REMOVED}"),
+    (re.compile(rf"{_START}((?:bearer|basic){_BLANK}+)[\w~+/.-]{{16,}}=*", re.IGNORECASE), rf"\1{REMOVED}"),
     # JSON Web Tokens
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), REMOVED),
+    (re.compile(rf"{_START}eyJ[\w-]+\.[\w-]+\.[\w-]*"), REMOVED),
     # Hashes of passwords (crypt(5))
     (re.compile(r"\$(?:apr1|1|2[abxy]|5|6|y)\$[^\s:'\"]+|\{(?:SHA|SSHA|PLAIN)\}[^\s'\"]+"), REMOVED),
     # Cookie: a=...; b=..., which contains semicolons

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from headgate.api import ConfigMap, Pod, Secret
-from headgate.bundle.forms import REMOVED, SECRET_KEYS, names_a_password, without_forms
+from headgate.bundle.forms import ESCAPED_START, REMOVED, SECRET_KEYS, names_a_password, without_forms
 from headgate.bundle.ordinary import names, ordinary_words
 from headgate.watch import WATCHED
 
@@ -154,7 +154,8 @@ class Concealment:
 def _without(text: str, secret: str) -> str:
     """Remove *secret*; a short one, or one of letters as words are, where it is not a part of a longer word or name."""
     if secret in text and (len(secret) < _WHOLE or (len(secret) < _HEAD and secret.isalpha())):
-        return re.sub(rf"(?<![\w-])(?<!\w\.){re.escape(secret)}(?!\.?[\w-])", REMOVED, text)
+        start = rf"(?:(?<![\w-])(?<!\w\.)|{ESCAPED_START})"
+        return re.sub(rf"{start}{re.escape(secret)}(?!\.?[\w-])", REMOVED, text)
     return text.replace(secret, REMOVED)
 
 

@@ -10,44 +10,51 @@ import yaml
 
 from headgate.bundle.secrecy import Concealment
 
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "proxy_set_header X-Api-Key canary;".replace("canary", '"canary"'),
-        'proxy_set_header Authorization "Basic canary";',
-        "Authorization: Bearer canary",
-        "curl https://ann:canary@a.test/",
-        "?token=canary&x=1",
-        '{"password": "canary of words"}',
-        "ann:$apr1$canary$abc",
-        "ann:{SHA}canary",
-        "-----BEGIN RSA PRIVATE KEY-----\ncanary\n-----END RSA PRIVATE KEY-----",
-        "-----BEGIN PRIVATE KEY-----\ncanary",
-        "proxy_set_header X-Api-Key canary0123456789;",
-        "set $token canary;",
-        "set $aws_secret_access_key canary ;",
-        "proxy_set_header X-Api-Key\n    canary;",
-        'proxy_set_header X-Api-Key "of \\"canary\\" quotes";',
-        '{"snippet": "proxy_set_header X-Api-Key \\"a canary\\";"}',
-        "proxy_set_header X-Api-Key 'it \"is\" a canary';",
-        "field: 'proxy_set_header X-Api-Key \"a canary...",
-        "secret_key=canary",
-        "client_secret: canary",
-        "X-Secret: canary",
-        "GET /?a=1&secret=canary&pwd=canary&b=2",
-        'proxy_set_header Cookie "session=canary; b=canary";',
-        "Set-Cookie: session=1; b=canary; Path=/",
-        'proxy_set_header Authorization   \\"Token canary\\";',
-        "otel-exporter-header-value: 'canary of words' is text",
-        "    otel_exporter {\n        header X-One canary;\n    }",
-        '    otel_exporter {\n        header X-One "a \\"canary";\n    }',
-        "cookie eyJhbGciOi.canary.sig",
-    ],
+CONFIDENTIAL = (
+    "proxy_set_header X-Api-Key canary;".replace("canary", '"canary"'),
+    'proxy_set_header Authorization "Basic canary";',
+    "Authorization: Bearer canary",
+    "curl https://ann:canary@a.test/",
+    "?token=canary&x=1",
+    '{"password": "canary of words"}',
+    "ann:$apr1$canary$abc",
+    "ann:{SHA}canary",
+    "-----BEGIN RSA PRIVATE KEY-----\ncanary\n-----END RSA PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\ncanary",
+    "proxy_set_header X-Api-Key canary0123456789;",
+    "set $token canary;",
+    "set $aws_secret_access_key canary ;",
+    "proxy_set_header X-Api-Key\n    canary;",
+    'proxy_set_header X-Api-Key "of \\"canary\\" quotes";',
+    '{"snippet": "proxy_set_header X-Api-Key \\"a canary\\";"}',
+    "proxy_set_header X-Api-Key 'it \"is\" a canary';",
+    "field: 'proxy_set_header X-Api-Key \"a canary...",
+    "secret_key=canary",
+    "client_secret: canary",
+    "X-Secret: canary",
+    "GET /?a=1&secret=canary&pwd=canary&b=2",
+    'proxy_set_header Cookie "session=canary; b=canary";',
+    "Set-Cookie: session=1; b=canary; Path=/",
+    'proxy_set_header Authorization   \\"Token canary\\";',
+    "otel-exporter-header-value: 'canary of words' is text",
+    "    otel_exporter {\n        header X-One canary;\n    }",
+    '    otel_exporter {\n        header X-One "a \\"canary";\n    }',
+    "cookie eyJhbGciOi.canary.sig",
 )
+
+
+@pytest.mark.parametrize("text", CONFIDENTIAL)
 def test_what_has_the_form_of_a_secret_is_removed(text: str) -> None:
     assert "canary" not in Concealment().clean(text)
     assert "[removed]" in Concealment().clean(text)
+
+
+@pytest.mark.parametrize("text", [each for each in CONFIDENTIAL if "otel_exporter" not in each])
+def test_it_is_removed_from_messages_and_json_which_escape_it(text: str) -> None:
+    tabs = text if "KEY---" in text else text.replace(" ", "\t")
+    for each in (f"a\t{text}", f"a;\n{text}", f"\t{tabs}"):
+        for escaped in (repr(each), json.dumps(each), json.dumps(repr(each))):
+            assert "canary" not in Concealment().clean(escaped)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +130,7 @@ def knowing(*documents: object, **data: str) -> Concealment:
         ("hunter2.", "[removed]."),
         ("hunter22 a-hunter2 hunter2.test hunter2_a", "hunter22 a-hunter2 hunter2.test hunter2_a"),
         ("a wonderful wonderfully-named", "a [removed] wonderfully-named"),
+        (r"a\thunter2\nb \\nhunter2", r"a\t[removed]\nb \\n[removed]"),
         ("ab12cd34ef", "[removed]ef"),
     ],
 )
