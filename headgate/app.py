@@ -158,7 +158,7 @@ class App:
     async def _drain(self) -> None:
         """End nginx; return when it has ended, also if this is cancelled, which only ends the wait for requests."""
         seconds = self._shutdown.remaining()
-        sentence = f"draining nginx: requests in flight have {seconds:.0f} s"
+        sentence = f"draining nginx: requests in flight have up to {seconds:.0f} s"
         log.info("draining nginx", extra={"fields": {"seconds": round(seconds, 1)}, "sentence": sentence})
         quitting = asyncio.ensure_future(self._manager.quit(seconds))
         while not quitting.done():

@@ -131,9 +131,9 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
     elif server.unserved:
         why = f"no Ingress serves it on port {context.port}, and the wildcard that covers it does not answer for it"
     elif server.host.startswith("*."):
-        why = f"its wildcard covers {name}, and no server is called exactly that"
+        why = f"its wildcard covers {name}, and no server has exactly this name"
     else:
-        why = "it is called exactly that"
+        why = "it has exactly this name"
     owner = str(server.resource.table.origin) if server.resource else ""
     others = tuple(RejectedMatch(other.host, "an exact name takes precedence") for other in matching[1:])
     return ServerAnswer(server.host, server.file, owner, why, others)

@@ -23,7 +23,7 @@ class Absence(msgspec.Struct, frozen=True):
 
 
 def _coming(reason: str) -> Absence:
-    return Absence(Outlook.COMING, f"not there yet ({reason})")
+    return Absence(Outlook.COMING, f"not supported yet ({reason})")
 
 
 def _declined(reason: str) -> Absence:

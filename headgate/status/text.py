@@ -162,7 +162,7 @@ def _configuration(configuration: ConfigurationStatus, now: datetime) -> str:
     elif configuration.applied:
         parts.append(f"applied {age(configuration.applied, now)} ago")
     if configuration.busy_seconds:
-        parts.append(f"a change has been in work for {configuration.busy_seconds:.1f} s")
+        parts.append(f"a change has been in progress for {configuration.busy_seconds:.1f} s")
     if configuration.pending:
         parts.append(f"{configuration.pending} changes are waiting")
     return ", ".join(parts)

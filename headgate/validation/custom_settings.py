@@ -34,9 +34,9 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Fields of an upstream, and the fields of the settings that they are."""
-ABSENT: Final = "is not there yet ({} later version); remove it, or serve this host by an Ingress"
+ABSENT: Final = "is not supported yet ({} later version); remove it, or serve this host by an Ingress"
 POLICIES: Final = ABSENT.format("Policies come with a")
-PLUS: Final = "belongs to NGINX Plus, and is not there yet"
+PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
 
 
 def upstream_settings(upstream: Upstream, path: str) -> Overrides:
@@ -103,7 +103,7 @@ def route_settings(route: Route, path: str, *, snippets: bool) -> Overrides:
 
 
 def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
-    """Yield the fields that guard or route and are not there yet; the object is not served without them."""
+    """Yield the fields that guard or route and are not supported yet; the object is not served without them."""
     if spec.policies:
         yield "spec.policies", "", POLICIES
     if spec.listener:
@@ -125,9 +125,9 @@ def idle(spec: VirtualServerSpec) -> Iterator[Fault]:
     if spec.dos:
         yield "spec.dos", spec.dos, "is for F5 DoS for NGINX, which runs in NGINX Plus only"
     if spec.external_dns and spec.external_dns.enable:
-        yield "spec.externalDNS", "", "is not there yet"
+        yield "spec.externalDNS", "", "is not supported yet"
     if spec.tls and spec.tls.cert_manager:
-        yield "spec.tls.cert-manager", "", "is not there yet; make the Certificate by hand"
+        yield "spec.tls.cert-manager", "", "is not supported yet; make the Certificate by hand"
     for index, upstream in enumerate(spec.upstreams or ()):
         plus = {
             "healthCheck": upstream.health_check is not None and upstream.health_check.enable,

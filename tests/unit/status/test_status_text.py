@@ -170,7 +170,7 @@ def test_what_a_controller_waits_for_is_named():
         "Serves         the cluster https://127.0.0.1:6443; another replica is the leader",
         "nginx          1.22.1 (/usr/sbin/nginx), is not running",
         "Ready          no: Headgate is starting",
-        f"Configuration  version 7, {late}, a change has been in work for 1.2 s, 2 changes are waiting",
+        f"Configuration  version 7, {late}, a change has been in progress for 1.2 s, 2 changes are waiting",
         "Last reload    none",
         "Reloads        4, and 1 refused",
         "Watches        0 of 2 are synced",
