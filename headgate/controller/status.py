@@ -84,11 +84,11 @@ class RunningStatus:
         """Return a function that makes the status of this moment; with thousands of hosts it takes half a second."""
         generation, controller = self._controller.progress.generation, self._describe()
         verdicts, ignored, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
-        faults = self._faults()
+        faults, slices = self._faults(), [*self._watches.collections[EndpointSlice].values()]
 
         def status() -> Status:
             serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
-            cluster = Cluster.of(self._watches.known, self._watches.collections[EndpointSlice].values())
+            cluster = Cluster.of(self._watches.known, slices)
             found = hosts(generation, cluster, [kind.model for kind in CLAIMANTS], serving) if generation else ()
             objects = (*_objects(verdicts), *_faulty(faults, verdicts), *_ignored(ignored))
             return Status(now=now, hosts=found, objects=objects, controller=controller)

@@ -15,7 +15,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         writes: files that are new or differ: secrets first, ``nginx.conf`` last, so that no file names another
-            that is not supported yet.
+            that does not exist yet.
         removals: names to delete before the test, since nginx would include them.
         leavings: names to delete after the reload, since until then the old workers read them at each handshake.
         reload: whether nginx must reload to see the change.

@@ -146,7 +146,7 @@ class ConfigurationStatus(msgspec.Struct, frozen=True, kw_only=True):
         version: the version of the configuration that nginx answers with; 0 before the first.
         applied: when the wanted configuration was last found to be served, ``None`` before.
         pending: the changes that wait for the next batch, those that wait for a retry included.
-        busy_seconds: for how long the current batch has been in work; 0 if there is none.
+        busy_seconds: for how long the current batch has been in progress; 0 if there is none.
         error: why the wanted configuration is not served, empty if it is.
         last_reload: ``None`` before the first.
         reloads: verified reloads since the start.

@@ -137,8 +137,10 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
 
 def page_prefix(host: VirtualHost, route: Route) -> str:
     """Return the beginning of the names of the locations of the error pages of *route*."""
+    if not route.error_pages:
+        return ""
     pages = dict.fromkeys(each.error_pages for each in host.routes if each.error_pages)
-    return f"@error_page_{list(pages).index(route.error_pages)}" if route.error_pages else ""
+    return f"@error_page_{list(pages).index(route.error_pages)}"
 
 
 def page_answers(host: VirtualHost) -> Iterator[Location]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from headgate.api.nginx_org.upstreams import SessionCookie, Upstream
 from headgate.api.nginx_org.virtualserver import Route, VirtualServerSpec
 from headgate.settings import REGISTRY, Overrides
+from headgate.settings.parsers import Unfit
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers, Duration, Size, Snippet, Words
 from headgate.validation.fields import Fault
@@ -57,6 +58,25 @@ def upstream_settings(upstream: Upstream, path: str) -> Overrides:
         explicit["sticky_cookie_services"] = (Sticky(service, _cookie(upstream.session_cookie)),)
         keys["sticky_cookie_services"] = f"{path}.sessionCookie"
     return Overrides(explicit, keys)
+
+
+def unfit_settings(upstream: Upstream, path: str) -> Iterator[Fault]:
+    """Yield the fields of the upstream at *path* that settings refuse: their limits may be those of nginx."""
+    for field in UPSTREAM:
+        yield from _unfit(Upstream(**{field: getattr(upstream, field)}), f"{path}.{field.replace('_', '-')}", field)
+    yield from _unfit(Upstream(buffers=upstream.buffers), f"{path}.buffers", "buffers")
+    cookie = Upstream(session_cookie=upstream.session_cookie)
+    yield from _unfit(cookie, f"{path}.sessionCookie.expires", "session_cookie")
+
+
+def _unfit(part: Upstream, path: str, field: str) -> Iterator[Fault]:
+    try:
+        upstream_settings(part, path)
+    except Unfit as unfit:
+        value = getattr(part, field)
+        if isinstance(value, SessionCookie):
+            value = value.expires
+        yield path, str(value) if isinstance(value, str | int) else "", f"is {unfit}"
 
 
 def _cookie(cookie: SessionCookie) -> Words:

@@ -14,7 +14,14 @@ from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, Virt
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.settings.regex import regex_fault
-from headgate.validation.custom_settings import absent, host_settings, idle, route_settings, upstream_settings
+from headgate.validation.custom_settings import (
+    absent,
+    host_settings,
+    idle,
+    route_settings,
+    unfit_settings,
+    upstream_settings,
+)
 from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
 from headgate.validation.rules import Rules
 from headgate.validation.text import name_fault, namespace_fault
@@ -82,6 +89,10 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     spec = item.spec or VirtualServerSpec()
     faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec), *absent(spec)]
+    if not faults:
+        faults = [
+            fault for i, each in enumerate(spec.upstreams or ()) for fault in unfit_settings(each, f"spec.upstreams[{i}]")
+        ]
     problems = [
         Problem(item.ref, *fault, "the VirtualServer is refused", Severity.ERROR) for fault in dict.fromkeys(faults)
     ]
