@@ -90,9 +90,8 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec), *absent(spec)]
     if not faults:
-        faults = [
-            fault for i, each in enumerate(spec.upstreams or ()) for fault in unfit_settings(each, f"spec.upstreams[{i}]")
-        ]
+        upstreams = enumerate(spec.upstreams or ())
+        faults = [fault for i, each in upstreams for fault in unfit_settings(each, f"spec.upstreams[{i}]")]
     problems = [
         Problem(item.ref, *fault, "the VirtualServer is refused", Severity.ERROR) for fault in dict.fromkeys(faults)
     ]
