@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from headgate.api.nginx_org.actions import Match
 from headgate.api.nginx_org.upstreams import SessionCookie, Upstream
 from headgate.api.nginx_org.virtualserver import Route, VirtualServerSpec
 from headgate.settings import REGISTRY, Overrides
@@ -37,6 +38,7 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
 """Fields of an upstream, and the fields of the settings that they are."""
 ABSENT: Final = "is not supported yet ({} later version); remove it, or serve this host by an Ingress"
 POLICIES: Final = ABSENT.format("Policies come with a")
+GRPC: Final = "is not supported yet for an upstream of type grpc; use a plain pass to it"
 PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
 
 
@@ -138,6 +140,29 @@ def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
     for index, upstream in enumerate(spec.upstreams or ()):
         if upstream.subselector:
             yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("it comes with a")
+
+
+def absent_for_grpc(spec: VirtualServerSpec) -> Iterator[Fault]:
+    """Yield what is not supported yet where requests go to an upstream of type grpc."""
+    grpc = {each.name for each in spec.upstreams or () if (each.type or "").lower() == "grpc"}
+    for index, route in enumerate(spec.routes or ()):
+        path = f"spec.routes[{index}]"
+        if not grpc.intersection(_targets(route)):
+            continue
+        for name in ("splits", "matches", "error_pages"):
+            if getattr(route, name):
+                yield f"{path}.{'errorPages' if name == 'error_pages' else name}", "", GRPC
+        if route.action and route.action.proxy:
+            yield f"{path}.action.proxy", "", GRPC
+
+
+def _targets(route: Route) -> Iterator[str]:
+    """Yield the names of the upstreams that requests of *route* may go to."""
+    parts: list[Route | Match] = [route, *(route.matches or ())]
+    actions = [part.action for part in parts] + [each.action for part in parts for each in part.splits or ()]
+    for action in filter(None, actions):
+        yield action.pass_ or ""
+        yield action.proxy.upstream if action.proxy else ""
 
 
 def idle(spec: VirtualServerSpec) -> Iterator[Fault]:

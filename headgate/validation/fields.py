@@ -20,6 +20,7 @@ Fault = tuple[str, str, str]
 """Field, what was there, why not."""
 
 _ESCAPED = re.compile(r'(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
+_ONE_LINE = re.compile(r'(?:[^"\\\x00-\x1f\x7f]|\\[^nr\x00-\x1f\x7f])*')
 _LINES = re.compile(r'(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
 _LABEL = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _COOKIE = re.compile(r"[_A-Za-z0-9]+")
@@ -149,8 +150,19 @@ def text_fault(text: str) -> str:
     )
 
 
+def _one_line(text: str) -> str:
+    r"""Return why *text* cannot be a part of a header: ``\n`` and ``\r``, line breaks for nginx, would end it."""
+    return text_fault(text) or (
+        "" if _ONE_LINE.fullmatch(text) else "has a line break (\\n or \\r), which ends a header"
+    )
+
+
+def _header(text: str) -> str:
+    return _parsed(HeaderName.parse)(text) or ("" if text == text.strip() else "begins or ends with a space")
+
+
 def _url(text: str) -> str:
-    return text_fault(text) or ("" if "://" in text else "is not a URL; it has no ://")
+    return _one_line(text) or ("" if "://" in text else "is not a URL; it has no ://")
 
 
 def _domain(text: str) -> str:
@@ -207,12 +219,12 @@ _FORMS: Final[Mapping[Form, Callable[[str], str]]] = MappingProxyType(
         Form.OWN_SERVICE: service_fault,
         Form.HOST: host_fault,
         Form.DOMAIN: _domain,
-        Form.HEADER: _parsed(HeaderName.parse),
+        Form.HEADER: _header,
         Form.COOKIE: _matched(_COOKIE, "a name of letters, digits and _"),
         Form.PATH: path_fault,
         Form.ROUTE: _anything,
         Form.REWRITE: _anything,
-        Form.TEXT: text_fault,
+        Form.TEXT: _one_line,
         Form.BODY: _matched(_LINES, 'text in which every double quote and a final backslash are escaped (\\")'),
         Form.PLAIN: _parsed(plain_text),
         Form.MEDIA_TYPE: _matched(_MEDIA_TYPE, "a media type; it has no ; { } and no double quote or \\ unescaped"),

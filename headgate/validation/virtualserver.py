@@ -16,6 +16,7 @@ from headgate.settings import Overrides
 from headgate.settings.regex import regex_fault
 from headgate.validation.custom_settings import (
     absent,
+    absent_for_grpc,
     host_settings,
     idle,
     route_settings,
@@ -89,6 +90,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     spec = item.spec or VirtualServerSpec()
     faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec), *absent(spec)]
+    faults += absent_for_grpc(spec)
     if not faults:
         upstreams = enumerate(spec.upstreams or ())
         faults = [fault for i, each in upstreams for fault in unfit_settings(each, f"spec.upstreams[{i}]")]
@@ -266,7 +268,7 @@ def _match(match: Match, path: str, upstreams: Collection[str]) -> Iterator[Faul
         yield f"{path}.conditions", "", "is empty; there must be at least one"
     for index, condition in enumerate(match.conditions or ()):
         sources = (condition.header, condition.cookie, condition.argument, condition.variable)
-        if sum(source is not None for source in sources) != 1:
+        if sum(bool(source) for source in sources) != 1:
             yield f"{path}.conditions[{index}]", "", "must have exactly one of header, cookie, argument, variable"
     if bool(match.action) == bool(match.splits):
         yield path, "", "must have exactly one of action, splits"
