@@ -76,6 +76,7 @@ class _Lowering:
         self._valid = valid
         self._layer = layer
         self._upstreams = {each.name: (each, i) for i, each in enumerate(valid.spec.upstreams or ())}
+        self._settings_of = {self._block(name): overrides for name, overrides in valid.upstreams.items()}
         self._endpoints: dict[str, Endpoints] = {}
         self._counts = {"splits": 0, "matches": 0}
         self._inner: list[Route] = []
@@ -128,7 +129,7 @@ class _Lowering:
         """Return the layers of a route: host, upstream, route."""
         own = [Layer(self._layer.origin, outer.overrides)] if outer.overrides else []
         name = action.backend.upstream if isinstance(action, Forward) else ""
-        upstream = self._valid.upstreams.get(name.removeprefix(self._prefix)) if name else None
+        upstream = self._settings_of.get(name)
         below = [Layer(self._layer.origin, upstream)] if upstream else []
         return (self._layer, *below, *own)
 
@@ -187,10 +188,10 @@ class _Lowering:
 
     # --- backends -----------------------------------------------------------------------------------------
 
-    @property
-    def _prefix(self) -> str:
+    def _block(self, name: str) -> str:
+        """Return the name of the block of the upstream *name*."""
         ref = self._layer.origin
-        return f"vs_{ref.namespace}_{ref.name}_"
+        return f"vs_{ref.namespace}_{ref.name}_{name}"
 
     def _backend(self, name: str) -> Backend:
         upstream, index = self._upstreams[name]
@@ -202,7 +203,7 @@ class _Lowering:
             str(upstream.port or ""),
             namespace or self._layer.origin.namespace,
             self._endpoints[name],
-            upstream=f"{self._prefix}{name}",
+            upstream=self._block(name),
             grpc=upstream.type == "grpc",
             tls=bool(upstream.tls and upstream.tls.enable),
             websocket=True,

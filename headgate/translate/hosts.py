@@ -25,6 +25,7 @@ from headgate.translate.locations import (
     error_location,
     fixed_locations,
     page_answers,
+    page_names,
     server_variables,
     takes_others,
     translate_location,
@@ -147,6 +148,7 @@ def _context(
         limit=limit,
         error_page=error_page(draft, host, place),
         guarded=bool(auth or limit),
+        pages=page_names(host),
         shared={},
     )
 
@@ -154,7 +156,7 @@ def _context(
 def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
-    locations += page_answers(context.host)
+    locations += page_answers(context.pages)
     offered = takes_others(context.host) and context.host.default is not None
     if offered or context.error_page or any(location.error_page for location in locations):
         locations.append(error_location(draft, context.host))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from headgate.ir import latency
 from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.routes import Backend as Target
-from headgate.routes import Forward, Match, PathType, Route, VirtualHost
+from headgate.routes import ErrorPage, Forward, Match, PathType, Route, VirtualHost
 from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Role, Snippet, Words
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.actions import action_parts, change_lines, page_lines, page_locations, set_headers
@@ -78,6 +78,7 @@ class ServerContext(msgspec.Struct, frozen=True):
         repeated: settings that its snippet says too; where an annotation says one, the locations say that.
         limit: its rate limit; ``error_page`` its custom errors.
         guarded: whether it asks for passwords, or limits requests.
+        pages: error pages of its routes, with the beginning of the names of their locations.
         shared: common parts of locations, by the identity of their Place, gRPC and WebSocket; filled on demand.
     """
 
@@ -90,6 +91,7 @@ class ServerContext(msgspec.Struct, frozen=True):
     limit: LimitRequests | None
     error_page: Words | None
     guarded: bool
+    pages: Mapping[tuple[ErrorPage, ...], str]
     shared: dict[tuple[int, bool, bool], Location]
 
 
@@ -129,25 +131,22 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         backend=backend,
         rewrite=_rewrite(draft, path, place, target),
         variables=(*location_variables(draft, host, route), *_latency_variable(draft, backend)),
-        pages=tuple(page_lines(page_prefix(host, route), route.error_pages)),
+        pages=tuple(page_lines(server.pages.get(route.error_pages, ""), route.error_pages)),
         internal=route.match.type is PathType.INTERNAL,
         restored=route.match.type is PathType.INTERNAL and _changed_path(route) is not None,
     )
 
 
-def page_prefix(host: VirtualHost, route: Route) -> str:
-    """Return the beginning of the names of the locations of the error pages of *route*."""
-    if not route.error_pages:
-        return ""
-    pages = dict.fromkeys(each.error_pages for each in host.routes if each.error_pages)
-    return f"@error_page_{list(pages).index(route.error_pages)}"
-
-
-def page_answers(host: VirtualHost) -> Iterator[Location]:
-    """Yield the locations of the error pages of all routes."""
+def page_names(host: VirtualHost) -> dict[tuple[ErrorPage, ...], str]:
+    """Return the error pages of the routes of *host*, with the beginning of the names of their locations."""
     pages = dict.fromkeys(route.error_pages for route in host.routes if route.error_pages)
-    for index, found in enumerate(pages):
-        yield from page_locations(f"@error_page_{index}", found)
+    return {found: f"@error_page_{index}" for index, found in enumerate(pages)}
+
+
+def page_answers(names: Mapping[tuple[ErrorPage, ...], str]) -> Iterator[Location]:
+    """Yield the locations of all error pages."""
+    for found, name in names.items():
+        yield from page_locations(name, found)
 
 
 def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route) -> Location:

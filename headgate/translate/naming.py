@@ -98,11 +98,6 @@ def variable(ref: ObjectRef, end: str, suffix: str = "") -> str:
     return re.sub("[^A-Za-z0-9]", "_", f"{kind}_{ref.namespace}_{ref.name}_{end}{suffix}")
 
 
-def custom_upstream(ref: ObjectRef, name: str) -> str:
-    """Return ``vs_<ns>_<virtualserver>_<upstream>``."""
-    return f"vs_{ref.namespace}_{ref.name}_{name}"
-
-
 def limit_zone(ref: ObjectRef, key: str, suffix: str = "") -> str:
     """Return a zone's name with a hash of its key, for nginx refuses to reload a zone whose key changed."""
     return f"{ref.namespace}/{ref.name}{suffix}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -42,43 +43,37 @@ GRPC: Final = "is not supported yet for an upstream of type grpc; use a plain pa
 PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
 
 
-def upstream_settings(upstream: Upstream, path: str) -> Overrides:
-    """Return the settings of a valid upstream, which is at *path*."""
+def upstream_settings(upstream: Upstream, path: str) -> tuple[Overrides, list[Fault]]:
+    """Return the settings of the upstream at *path*, and the fields that they refuse.
+
+    The fields were checked one by one before; settings also have the limits of nginx.
+    """
     settings = {setting.name: setting for setting in REGISTRY.fields}
     explicit: dict[str, Any] = {}
     keys: dict[str, str] = {}
+    faults: list[Fault] = []
+
+    def take(name: str, key: str, make: Callable[[], Any], field: str = "", text: str = "") -> None:
+        try:
+            explicit[name], keys[name] = make(), f"{path}.{key}"
+        except Unfit as unfit:
+            faults.append((f"{path}.{field or key}", text, f"is {unfit}"))
+
     for field, name in UPSTREAM.items():
         value = getattr(upstream, field)
         if value is not None and value != "":
-            explicit[name] = settings[name].parse(str(value).lower() if isinstance(value, bool) else str(value))
-            keys[name] = f"{path}.{field.replace('_', '-')}"
-    if upstream.buffers:
-        explicit["proxy_buffers"] = Buffers(upstream.buffers.number or 1, Size.parse(upstream.buffers.size or "4k"))
-        keys["proxy_buffers"] = f"{path}.buffers"
-    if upstream.session_cookie and upstream.session_cookie.enable:
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            take(name, field.replace("_", "-"), partial(settings[name].parse, text), text=text)
+    if buffers := upstream.buffers:
+        size = buffers.size or "4k"
+        take("proxy_buffers", "buffers", lambda: Buffers(buffers.number or 1, Size.parse(size)), "buffers.size", size)
+    if (cookie := upstream.session_cookie) and cookie.enable:
         service = upstream.service.rpartition("/")[2]
-        explicit["sticky_cookie_services"] = (Sticky(service, _cookie(upstream.session_cookie)),)
-        keys["sticky_cookie_services"] = f"{path}.sessionCookie"
-    return Overrides(explicit, keys)
-
-
-def unfit_settings(upstream: Upstream, path: str) -> Iterator[Fault]:
-    """Yield the fields of the upstream at *path* that settings refuse: their limits may be those of nginx."""
-    for field in UPSTREAM:
-        yield from _unfit(Upstream(**{field: getattr(upstream, field)}), f"{path}.{field.replace('_', '-')}", field)
-    yield from _unfit(Upstream(buffers=upstream.buffers), f"{path}.buffers", "buffers")
-    cookie = Upstream(session_cookie=upstream.session_cookie)
-    yield from _unfit(cookie, f"{path}.sessionCookie.expires", "session_cookie")
-
-
-def _unfit(part: Upstream, path: str, field: str) -> Iterator[Fault]:
-    try:
-        upstream_settings(part, path)
-    except Unfit as unfit:
-        value = getattr(part, field)
-        if isinstance(value, SessionCookie):
-            value = value.expires
-        yield path, str(value) if isinstance(value, str | int) else "", f"is {unfit}"
+        take(
+            "sticky_cookie_services", "sessionCookie", lambda: (Sticky(service, _cookie(cookie)),),
+            "sessionCookie.expires", cookie.expires or "",
+        )  # fmt: skip
+    return Overrides(explicit, keys), faults
 
 
 def _cookie(cookie: SessionCookie) -> Words:
@@ -144,7 +139,7 @@ def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
 
 def absent_for_grpc(spec: VirtualServerSpec) -> Iterator[Fault]:
     """Yield what is not supported yet where requests go to an upstream of type grpc."""
-    grpc = {each.name for each in spec.upstreams or () if (each.type or "").lower() == "grpc"}
+    grpc = {each.name for each in spec.upstreams or () if each.type == "grpc"}
     for index, route in enumerate(spec.routes or ()):
         path = f"spec.routes[{index}]"
         if not grpc.intersection(_targets(route)):

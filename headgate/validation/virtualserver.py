@@ -20,7 +20,6 @@ from headgate.validation.custom_settings import (
     host_settings,
     idle,
     route_settings,
-    unfit_settings,
     upstream_settings,
 )
 from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
@@ -91,9 +90,10 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec), *absent(spec)]
     faults += absent_for_grpc(spec)
-    if not faults:
-        upstreams = enumerate(spec.upstreams or ())
-        faults = [fault for i, each in upstreams for fault in unfit_settings(each, f"spec.upstreams[{i}]")]
+    upstreams: dict[str, Overrides] = {}
+    for index, upstream in enumerate(() if faults else spec.upstreams or ()):
+        upstreams[upstream.name], unfit = upstream_settings(upstream, f"spec.upstreams[{index}]")
+        faults += unfit
     problems = [
         Problem(item.ref, *fault, "the VirtualServer is refused", Severity.ERROR) for fault in dict.fromkeys(faults)
     ]
@@ -102,15 +102,17 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     allowed = "enable-snippets" in rules.gates
     unused: list[Fault] = [*idle(spec), *(() if allowed else _snippets(spec))]
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
-    return _valid(item, spec, snippets=allowed), warnings
+    return _valid(item, spec, upstreams, snippets=allowed), warnings
 
 
-def _valid(item: VirtualServer, spec: VirtualServerSpec, *, snippets: bool) -> ValidVirtualServer:
+def _valid(
+    item: VirtualServer, spec: VirtualServerSpec, upstreams: Mapping[str, Overrides], *, snippets: bool
+) -> ValidVirtualServer:
     return ValidVirtualServer(
         item,
         spec,
         host_settings(spec, snippets=snippets),
-        {each.name: upstream_settings(each, f"spec.upstreams[{i}]") for i, each in enumerate(spec.upstreams or ())},
+        upstreams,
         tuple(
             route_settings(route, f"spec.routes[{i}]", snippets=snippets) for i, route in enumerate(spec.routes or ())
         ),
@@ -222,6 +224,10 @@ def _choice(route: Route, path: str, *, delegates: bool) -> Iterator[Fault]:
     for name in chosen:
         if name not in allowed:
             yield f"{path}.{name}", "", "cannot be used in a VirtualServerRoute"
+    yield from _exactly_one(path, allowed, chosen)
+
+
+def _exactly_one(path: str, allowed: Iterable[str], chosen: Sequence[str]) -> Iterator[Fault]:
     if len(chosen) != 1:
         found = f"has {' and '.join(chosen)}" if chosen else "has none of them"
         yield path, "", f"must have exactly one of {', '.join(allowed)}, and {found}"
@@ -229,10 +235,7 @@ def _choice(route: Route, path: str, *, delegates: bool) -> Iterator[Fault]:
 
 def _action(action: Action, path: str, upstreams: Collection[str], *, regex: bool) -> Iterator[Fault]:
     given = {"pass": action.pass_, "redirect": action.redirect, "return": action.return_, "proxy": action.proxy}
-    chosen = [name for name, value in given.items() if value]
-    if len(chosen) != 1:
-        found = f"has {' and '.join(chosen)}" if chosen else "has none of them"
-        yield path, "", f"must have exactly one of {', '.join(given)}, and {found}"
+    yield from _exactly_one(path, given, [name for name, value in given.items() if value])
     if action.pass_ and action.pass_ not in upstreams:
         yield f"{path}.pass", action.pass_, "is not the name of an upstream of this object"
     if action.proxy:
