@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -18,11 +17,12 @@ from headgate.k8s import ApiError, Client, Folder, Resources, Source, Unreachabl
 from headgate.offline import found, generate
 from headgate.options import Options
 from headgate.pipeline import Generation
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import Problem
 from headgate.routes import Layer
 from headgate.settings import read_keys
-from headgate.status import Cluster, ObjectStatus, Serving, Status
+from headgate.status import Cluster, Status
 from headgate.status import hosts as served_hosts
+from headgate.status.objects import by_object, faulty, ignored, in_order
 from headgate.translate import translate
 from headgate.validation.ingress import hosts
 from headgate.watch import Selection, Watches
@@ -59,24 +59,8 @@ def status(options: Options, capabilities: Capabilities | None = None) -> Status
     return Status(
         now=datetime.now(UTC),
         hosts=served_hosts(generation, cluster, [kind.model for kind in CLAIMANTS]),
-        objects=tuple(_object_statuses(generation, faults)),
+        objects=in_order((*faulty((*faults, *found(generation))), *ignored(generation.update.ignored))),
     )
-
-
-def _object_statuses(generation: Generation, faults: Iterable[Problem]) -> list[ObjectStatus]:
-    """Return what is wrong with each object: those that are refused first, those of other controllers last."""
-    problems: defaultdict[ObjectRef, list[Problem]] = defaultdict(list)
-    for problem in (*faults, *found(generation)):
-        problems[problem.origin].append(problem)
-    refused, warned = [], []
-    for ref, about in sorted(problems.items()):
-        message = "; ".join(dict.fromkeys(map(str, about)))
-        if any(problem.refuses for problem in about):
-            refused.append(ObjectStatus(str(ref), "refused", message, Serving.NONE))
-        else:
-            warned.append(ObjectStatus(str(ref), "warning", message, Serving.CURRENT))
-    ignored = sorted(generation.update.ignored.items())
-    return [*refused, *warned, *(ObjectStatus(str(ref), "ignored", why, Serving.NONE) for ref, why in ignored)]
 
 
 def read(options: Options) -> tuple[Sequence[TopLevel], Sequence[Problem]]:
@@ -99,9 +83,7 @@ def view(
         generation: what became of it.
         faults: what is wrong with objects that could not be read.
     """
-    problems: defaultdict[ObjectRef, list[Problem]] = defaultdict(list)
-    for problem in (*faults, *found(generation)):
-        problems[problem.origin].append(problem)
+    problems = by_object((*faults, *found(generation)))
     served = [generated.served for _, generated in sorted(generation.resources.items()) if generated.served]
     default = generation.default_certificate
     return ClusterView(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -27,10 +27,10 @@ from headgate.status import (
     WatchStatus,
     hosts,
 )
+from headgate.status.objects import REFUSED, WARNING, faulty, ignored, in_order
 from headgate.watch import Watches
 
-_STATES = {State.INVALID: "refused", State.WARNING: "warning"}
-IGNORED = "ignored"
+_STATES = {State.INVALID: REFUSED, State.WARNING: WARNING}
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,15 +83,15 @@ class RunningStatus:
     def read(self) -> Callable[[], Status]:
         """Return a function that makes the status of this moment; with thousands of hosts it takes half a second."""
         generation, controller = self._controller.progress.generation, self._describe()
-        verdicts, ignored, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
+        verdicts, others, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
         faults, slices = self._faults(), [*self._watches.collections[EndpointSlice].values()]
 
         def status() -> Status:
             serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
             cluster = Cluster.of(self._watches.known, slices)
             found = hosts(generation, cluster, [kind.model for kind in CLAIMANTS], serving) if generation else ()
-            objects = (*_objects(verdicts), *_faulty(faults, verdicts), *_ignored(ignored))
-            return Status(now=now, hosts=found, objects=objects, controller=controller)
+            objects = (*_objects(verdicts), *faulty(faults, verdicts), *ignored(others))
+            return Status(now=now, hosts=found, objects=in_order(objects), controller=controller)
 
         return status
 
@@ -133,24 +133,10 @@ class RunningStatus:
 
 
 def _objects(verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
-    """Yield the objects that are refused, then those with a warning, by name."""
-    for state, name in _STATES.items():
-        for ref, verdict in sorted(verdicts.items()):
-            if verdict.state is state:
-                yield ObjectStatus(str(ref), name, verdict.message, _serving(verdict))
-
-
-def _faulty(faults: Iterable[Problem], verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
-    """Yield what is wrong with files, and with objects that cannot be decoded: an earlier version may be served."""
-    for fault in faults:
-        before = Serving.PREVIOUS if fault.origin in verdicts else Serving.NONE
-        state, serving = ("refused", before) if fault.refuses else ("warning", Serving.CURRENT)
-        yield ObjectStatus(str(fault.origin), state, str(fault), serving)
-
-
-def _ignored(reasons: Mapping[ObjectRef, str]) -> Iterator[ObjectStatus]:
-    for ref, reason in sorted(reasons.items()):
-        yield ObjectStatus(str(ref), IGNORED, reason, Serving.NONE)
+    """Yield the objects that are refused or have a warning, by name."""
+    for ref, verdict in sorted(verdicts.items()):
+        if state := _STATES.get(verdict.state):
+            yield ObjectStatus(str(ref), state, verdict.message, _serving(verdict))
 
 
 def _serving(verdict: Verdict) -> Serving:
