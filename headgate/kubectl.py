@@ -49,8 +49,6 @@ def run(argv: Sequence[str]) -> int:
     """Run the plugin with *argv*; return the exit status."""
     try:
         options, words = _own(argv)
-        if words and words[0] in IN_POD:
-            options, words = _own_after(options, words)
         if not words or words[0] in HELP_FLAGS:
             print(HELP, end="")
             return OK if words else USAGE
@@ -63,33 +61,23 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _own(argv: Sequence[str]) -> tuple[Mapping[str, str], list[str]]:
-    """Take the flags before the command; return their values, and the rest."""
-    words, found = list(argv), {}
-    while words and words[0].startswith("-") and words[0] not in HELP_FLAGS:
-        name, equals, value = words.pop(0).partition("=")
-        if name not in OWN:
-            raise PluginError(f"{name} is not a flag of kubectl headgate; write the flags of a command after its name")
-        found[OWN[name]] = value if equals else _value(name, words)
-    return found, words
+    """Take the plugin's flags; return their values, and the rest.
 
-
-def _value(name: str, words: list[str]) -> str:
-    if not words:
-        raise PluginError(f"{name} needs a value")
-    return words.pop(0)
-
-
-def _own_after(before: Mapping[str, str], words: Sequence[str]) -> tuple[Mapping[str, str], list[str]]:
-    """Take the flags after a command that runs in a Pod too, where kubectl users write them."""
-    found, rest, left = dict(before), [], list(words)
+    They may follow a command that runs in a Pod, as kubectl's may; what follows another command is its own.
+    """
+    left, found, words = list(argv), {}, list[str]()
     while left:
         word = left.pop(0)
         name, equals, value = word.partition("=")
-        if name not in OWN:
-            rest.append(word)
-            continue
-        found[OWN[name]] = value if equals else _value(name, left)
-    return found, rest
+        if name in OWN and (not words or words[0] in IN_POD):
+            if not equals and not left:
+                raise PluginError(f"{name} needs a value")
+            found[OWN[name]] = value if equals else left.pop(0)
+        elif not words and word.startswith("-") and word not in HELP_FLAGS:
+            raise PluginError(f"{name} is not a flag of kubectl headgate; write the flags of a command after its name")
+        else:
+            words.append(word)
+    return found, words
 
 
 def _connection(options: Mapping[str, str]) -> Iterator[str]:

@@ -165,10 +165,6 @@ def _first(levels: Sequence[Level]) -> Iterator[str]:
     yield '    words=""'
     yield "    case $1 in"
     for each in levels:
-        place = " ".join(each.path)
-        if each.first:
-            yield f"    {shlex.quote(f'{place}:')}) words={shlex.quote(' '.join(each.first))} ;;"
-        for word, following in each.first.items():
-            if following:
-                yield f"    {shlex.quote(f'{place}:{word}')}) words={shlex.quote(' '.join(following))} ;;"
+        for place, words in each.choices():
+            yield f"    {shlex.quote(place)}) words={shlex.quote(' '.join(words))} ;;"
     yield from ("    esac", "}")

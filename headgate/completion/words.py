@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +71,15 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[Flag, ...] = ()
     argument: Complete = Complete(Kind.TEXT)
     first: Mapping[str, tuple[str, ...]] = {}
+
+    def choices(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield ``PLACE:WORD`` with the arguments that may follow WORD there; without WORD, those that come first."""
+        place = " ".join(self.path)
+        if self.first:
+            yield f"{place}:", tuple(self.first)
+        for word, following in self.first.items():
+            if following:
+                yield f"{place}:{word}", following
 
 
 def level(path: tuple[str, ...], summary: str, command: Command[Any]) -> Level:

@@ -101,12 +101,8 @@ def _first(levels: Sequence[Level]) -> Iterator[str]:
     yield "    offered=()"
     yield "    case $1 in"
     for each in levels:
-        place = " ".join(each.path)
-        if each.first:
-            yield f"    {_quoted(f'{place}:')}) offered=({' '.join(map(_quoted, each.first))}) ;;"
-        for word, following in each.first.items():
-            if following:
-                yield f"    {_quoted(f'{place}:{word}')}) offered=({' '.join(map(_quoted, following))}) ;;"
+        for place, words in each.choices():
+            yield f"    {_quoted(place)}) offered=({' '.join(map(_quoted, words))}) ;;"
     yield from ("    esac", "}")
 
 
