@@ -56,7 +56,7 @@ M = TypeVar("M", bound=TopLevel)
 EXPIRY_CHECK_S = 3660.0
 """A minute more than the pipeline lets pass between two looks at certificates."""
 MOMENT_S = 1.0
-"""How long a warning that may soon be over is held back where no cluster is: whoever edits the files waits for it."""
+"""Delay, without a cluster, of a warning that may resolve itself: the author of the files waits for it."""
 STARTING = "Headgate is starting"
 STOPPING = "Headgate is stopping"
 

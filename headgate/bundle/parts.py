@@ -189,7 +189,7 @@ def _objects(bundle: _Bundle) -> Texts:
 
 
 def _folder(bundle: _Bundle, root: Path) -> Texts:
-    """Yield each manifest; all Secrets are known when the first is asked for."""
+    """Yield each manifest; all Secrets are known before the first."""
     documents = {name: _documents(root / name if root.is_dir() else root) for name, _ in sorted(signatures(root))}
     for found in documents.values():
         for document in found if isinstance(found, list) else ():

@@ -61,11 +61,11 @@ def levels(names: Names, listing: str) -> tuple[Level, ...]:
 
 
 def summary_of(name: str, listing: str) -> str:
-    """Return what *listing* says of the command."""
+    """Return the description of the command in *listing*."""
     line = re.search(rf"^  headgate {re.escape(name)}\b.*?\s{{2,}}(\S.*)$", listing, re.MULTILINE)
     return line[1] if line else f"the command {name}"
 
 
 def first_sentence(command: Command[Any]) -> str:
-    """Return the beginning of what *command* says of itself, without the full stop."""
+    """Return the first sentence of the help of *command*, without the full stop."""
     return " ".join(re.split(r"\.(?:\s|$)", command.about, maxsplit=1)[0].split())

@@ -263,7 +263,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         file: its name, relative to the configuration directory.
         origin: the object.
-        splits: divisions of requests; ``maps`` variables that follow from others; ``snippet`` what stands beside.
+        splits: divisions of requests; ``maps`` variables that follow from others; ``snippet`` text beside the server.
         servers: whole servers, without the locations of other objects than theirs.
         within: the server that includes this file; then ``locations`` are all that it holds.
         includes: the files that it does nothing but include, in order.

@@ -137,7 +137,7 @@ class _Reader:
             self._unread.setdefault((kind, version), []).append(line)
             return None
         if meant := self._meant(_group(version), kind):
-            reason = f"{kind} {version} is no kind of Kubernetes; did you mean {meant.name} {meant.api_version}?"
+            reason = f"{kind} {version} is not a kind of Kubernetes; did you mean {meant.name} {meant.api_version}?"
             raise _RefusedError(self._warn(line, reason))
         self._unknown.add(f"{version} {kind}")
         return None

@@ -1,6 +1,6 @@
 """A certificate for the hosts, issued by an authority that can do little harm.
 
-Whoever has the key of an authority that a browser trusts can impersonate every site that the authority may name. So the
+The key of an authority that a browser trusts can be used to impersonate every site that the authority may name. So the
 key that is kept on disk belongs to an authority that is limited to names for tests on one machine (RFC 6761: localhost
 and test, which do not exist in the Internet) by a critical extension (RFC 5280, name constraints). For other hosts an
 authority is made that is limited to them, and whose key is never written.

@@ -20,7 +20,7 @@ OWNER: Final = Access(mode=0o600)
 LONGEST_WAIT_S: Final = 60.0
 """How long a request may wait for a change (``Prefer: wait``, RFC 7240)."""
 LOOK_S: Final = 0.2
-"""How often it is looked whether there is one."""
+"""Interval of the checks for a change, in seconds."""
 ANSWER_S: Final = 30.0
 
 

@@ -200,7 +200,7 @@ def test_a_kind_with_a_mistake_is_a_problem(tmp_path: Path, written: str, meant:
     folder = Folder(tmp_path)
     assert folder.load() == ()
     asked = [problem.reason for problem in folder.problems()]
-    assert asked == ([f"{kind} {version} is no kind of Kubernetes; did you mean {meant}?"] if meant else [])
+    assert asked == ([f"{kind} {version} is not a kind of Kubernetes; did you mean {meant}?"] if meant else [])
 
 
 def test_links_to_files_are_followed_and_dangling_ones_reported(tmp_path: Path) -> None:

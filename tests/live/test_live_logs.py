@@ -10,10 +10,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from headgate.reporting.events import USUAL
 from tests.live.headgate_process import ROOT, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress, path, service
 from tests.waiting import wait_until
@@ -103,8 +105,18 @@ def glog(headgate: HeadgateProcess) -> list[str]:
 def test_an_ingress_without_its_service_is_one_line(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     manifests.put(ingress("lost", {"lost.test": (path("nowhere"),)}))
     headgate = serve_manifests("-log-format=glog")
-    said = wait_until(lambda: [line for line in glog(headgate) if line.startswith("Ingress default/lost: ")])
-    assert "there is no Service default/nowhere" in said[0]
+    wait_until(lambda: "Ingress default/lost: " in headgate.log_text())
+    ready, lost = (
+        logged(headgate, words) for words in ("ready: ", "Ingress default/lost: .*no Service default/nowhere")
+    )
+    assert (lost - ready).total_seconds() < USUAL.moment  # which a cluster gets to bring the Service
+
+
+def logged(headgate: HeadgateProcess, words: str) -> datetime:
+    """Return when the line that begins with *words* was logged."""
+    found = re.search(rf"^[IWE](\d{{8}} [\d:.]+) .*?\] {words}", headgate.log_text(), re.MULTILINE)
+    assert found, headgate.log_text()
+    return datetime.strptime(found[1], "%Y%m%d %H:%M:%S.%f").replace(tzinfo=UTC)
 
 
 def test_a_file_that_is_mended_is_readable_again(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:

@@ -23,7 +23,7 @@ class Panel(NamedTuple):
 
     Attributes:
         title: what it shows.
-        queries: what is asked.
+        queries: what it shows.
         unit: of all values, as Grafana names it.
         kind: ``timeseries``, ``stat`` (one number) or ``table`` (the present values of one query).
         width: in 24ths of the page.

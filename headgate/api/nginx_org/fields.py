@@ -38,7 +38,7 @@ class Form(enum.Enum):
     ROUTE = "path of a route"
     REWRITE = "path that replaces the one of the request"
     TEXT = "text"
-    """Text in which variables may stand: which ones is said by ``Field.variables``."""
+    """Text that may contain the variables of ``Field.variables``."""
     BODY = "text, perhaps of several lines"
     PLAIN = "text without $"
     MEDIA_TYPE = "media type"

@@ -87,7 +87,7 @@ class RateLimit(Model):
 class BasicAuth(Model):
     """Clients give a password."""
 
-    realm: Annotated[str | None, Field(Form.PLAIN, "What clients are told that it is for.")] = None
+    realm: Annotated[str | None, Field(Form.PLAIN, "Realm that clients are shown.")] = None
     secret: Annotated[str, Field(Form.NAME, "Secret of type nginx.org/htpasswd.", required=True)] = ""
 
 
@@ -147,7 +147,7 @@ class CacheManager(Model):
 class CacheLock(Model):
     """One request at a time fills an entry."""
 
-    enable: Annotated[bool, Field(None, "Whether that is so.", schema=(("default", False),))] = False
+    enable: Annotated[bool, Field(None, "Whether it is enabled.", schema=(("default", False),))] = False
     timeout: Annotated[str | None, Field(SHORT_TIME, "How long others wait for it.")] = None
     age: Annotated[str | None, Field(SHORT_TIME, "After which another one may ask the endpoint.")] = None
 
@@ -255,7 +255,7 @@ class HSTS(Model):
 class ExternalAuth(Model, rename="camel"):
     """A service decides about each request."""
 
-    auth_uri: Annotated[str, Field(Form.PATH, "What it is asked for.", required=True)] = msgspec.field(
+    auth_uri: Annotated[str, Field(Form.PATH, "Path of the request to it.", required=True)] = msgspec.field(
         default="", name="authURI"
     )
     auth_service_name: Annotated[str, Field(Form.SERVICE, "The Service.", required=True)] = ""
@@ -315,7 +315,7 @@ class OIDC(Model):
     )
     client_secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/oidc.")] = None
     scope: Annotated[
-        str | None, Field(Shape(r"[!#-\[\]-~]+", "scopes, separated by +"), "What is asked for.", default="openid")
+        str | None, Field(Shape(r"[!#-\[\]-~]+", "scopes, separated by +"), "The scopes to request.", default="openid")
     ] = None
     redirect_uri: Annotated[str | None, Field(Form.PATH, "Where codes come.", default="/_codexch")] = msgspec.field(
         default=None, name="redirectURI"
