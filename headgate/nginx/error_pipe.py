@@ -60,6 +60,8 @@ class ErrorPipe:
         """Bytes in ``_waiting``, as far as the reading thread knows: what it put there less what was ``_done``."""
         self._done = 0
         self._lost = 0
+        """Lines left out, which the reading thread counts; of these, the logging thread reported ``_reported``."""
+        self._reported = 0
         self._warned = float("-inf")
 
     @property
@@ -108,7 +110,9 @@ class ErrorPipe:
             for line in piece.split(b"\n"):
                 self._take(line)
             self._done += len(piece)
-            self._warn()
+            if time.monotonic() - self._warned > AGAIN_S:
+                self._warn()
+        self._warn()
 
     def _take(self, line: bytes) -> None:
         text = line.decode(errors="backslashreplace").strip()
@@ -132,10 +136,11 @@ class ErrorPipe:
             _emit(_LEVELS.get(complaint.level, logging.INFO), text, fields)
 
     def _warn(self) -> None:
-        """Say how many lines were left out, now and then."""
-        if self._lost and time.monotonic() - self._warned > AGAIN_S:
+        """Log how many lines were left out since the last time, if any were."""
+        lost = self._lost - self._reported
+        if lost:
             self._warned = time.monotonic()
-            lost, self._lost = self._lost, 0
+            self._reported += lost
             log.warning("lines of nginx left out", extra={"fields": {"lines": lost, "why": "they came too fast"}})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from headgate.nginx import error_pipe
 from headgate.nginx.error_pipe import ErrorPipe
-from tests.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S, wait_until
 
 LINE = "2026/11/26 22:38:29 [{}] 7#7: {}"
 
@@ -109,3 +109,23 @@ for _ in range(20_000):
     pipe.close()
     (said,) = [record for record in caplog.records if record.message == "lines of nginx left out"]
     assert said.fields["lines"] > 0
+
+
+def test_each_line_is_logged_or_counted_also_the_last_ones(
+    pipe: ErrorPipe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(error_pipe, "KEPT", 100_000)
+    assert pipe.writer is not None
+    assert caplog.handler.lock
+    os.set_blocking(pipe.writer, True)
+    left_out, written = "lines of nginx left out", 0
+    for _ in range(2):  # of which the second is within a minute of the first, and nothing comes after it
+        with caplog.handler.lock:
+            for _ in range(20_000):
+                os.write(pipe.writer, b"x" * 99 + b"\n")
+                written += 1
+        wait_until(lambda: [record for record in caplog.records if record.message == left_out])
+    pipe.close()
+    counted = [record.fields["lines"] for record in caplog.records if record.message == left_out]
+    assert len(counted) == 2
+    assert sum(counted) + sum(record.message == "nginx" for record in caplog.records) == written
