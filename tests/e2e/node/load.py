@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import select
 import ssl
 import time
 from collections import Counter
@@ -164,8 +165,16 @@ class _Connection:
 
     @property
     def closed(self) -> bool:
-        """Whether the server closed it while it was idle, as it may (RFC 9112, 9.5)."""
-        return self._reader.at_eof() or self._reader.exception() is not None
+        """Whether the server closed it while it was idle, as it may (RFC 9112, 9.5).
+
+        The kernel is asked, too: this process may have been busy when the end arrived.
+        """
+        return self._reader.at_eof() or self._reader.exception() is not None or self._ended()
+
+    def _ended(self) -> bool:
+        there = select.poll()
+        there.register(self._writer.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(there.poll(0))
 
     async def exchange(self, method: str, target: str) -> tuple[int, str, str]:
         """Send a request and return status, the header ``X-Pod`` and the body of its answer."""
