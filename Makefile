@@ -56,6 +56,7 @@ docs-check: dev ## Check that everything generated (reference and manual pages, 
 	$(BIN)/python tools/docs.py --check
 	$(BIN)/python tools/man.py --check
 	$(BIN)/python tools/rbac.py --check
+	$(BIN)/python tools/crds.py --check
 	$(BIN)/python tools/chart.py --check
 	$(BIN)/python tools/board.py --check
 	$(BIN)/python tools/cri.py --check
@@ -75,6 +76,7 @@ generate: dev ## Write what is generated: the reference and manual pages, RBAC, 
 	$(BIN)/python tools/docs.py
 	$(BIN)/python tools/man.py
 	$(BIN)/python tools/rbac.py
+	$(BIN)/python tools/crds.py
 	$(BIN)/python tools/chart.py
 	$(BIN)/python tools/board.py
 	$(BIN)/python tools/cri.py

@@ -23,6 +23,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
   headgate sockets                     list the sockets of container runtimes, their processes and answers
   headgate report [-m DIR] [-o FILE]   write what a bug report needs, without the data of Secrets, to an archive
+  headgate crds                        print the definitions of VirtualServer and the other custom resources
   headgate completion bash|zsh|fish    print a script that completes command lines
   headgate version                     print the version
 
@@ -114,6 +115,12 @@ def _report(argv: Sequence[str], environ: Environ) -> int:
     return main(argv, environ)
 
 
+def _crds(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.crds import main
+
+    return main(argv, environ)
+
+
 def _completion(argv: Sequence[str], environ: Environ) -> int:
     from headgate.commands.completion import main
 
@@ -152,6 +159,7 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "uds": _uds,
         "sockets": _sockets,
         "report": _report,
+        "crds": _crds,
         "completion": _completion,
         "version": _version,
         "help": _help,

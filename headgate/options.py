@@ -211,6 +211,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Flag(WATCH, "Label selector of the namespaces to watch, followed as labels change.", "team=web"),
     ] = ""
     ingress_class: Annotated[Name, Flag(WATCH, "Name of the IngressClass that is served.", "nginx")] = "nginx"
+    enable_custom_resources: Annotated[
+        Bool, Flag(WATCH, "Serve VirtualServers and the other kinds of k8s.nginx.org too, where they are defined.")
+    ] = True
     nginx_configmaps: Annotated[
         Namespaced, Flag(WATCH, "ConfigMap with settings for all of nginx.", "nginx-ingress/nginx-config")
     ] = None
@@ -377,14 +380,6 @@ _DECLINED: dict[str, Declined] = {
     "enable-service-insight": Declined("false", _PLUS, refused=False),
     "service-insight-tls-secret": Declined("", _PLUS),
     "service-insight-listen-port": Declined("9114", _PLUS),
-    # Operators pass the default explicitly: it must not stop the start, but is a warning.
-    "enable-custom-resources": Declined(
-        "true",
-        "is accepted, but VirtualServer, TransportServer, Policy and GlobalConfiguration are not served yet",
-        refused=False,
-        accepted=("false",),
-        coming=True,
-    ),
     "enable-oidc": Declined("false", _OIDC, coming=True),
     "global-configuration": Declined("", _CRD, coming=True),
     "enable-tls-passthrough": Declined("false", _CRD, coming=True),

@@ -59,6 +59,7 @@ FLAGS: Mapping[str, str] = {
     "enable-latency-metrics": "controller.enableLatencyMetrics",
     "ready-status": "controller.readyStatus.enable",
     "ready-status-port": "controller.readyStatus.port",
+    "enable-custom-resources": "controller.enableCustomResources",
     "log-format": "controller.logFormat",
     "log-level": "controller.logLevel",
 }
@@ -87,7 +88,6 @@ DECLINED_VALUES: Mapping[str, DeclinedValue] = {
     "controller.globalConfiguration.customName": DeclinedValue("global-configuration", ""),
     "controller.reportIngressStatus.ingressLink": DeclinedValue("ingresslink", ""),
     "nginxAgent.enable": DeclinedValue("agent"),
-    "controller.enableCustomResources": DeclinedValue("enable-custom-resources"),
     "controller.enableWeightChangesDynamicReload": DeclinedValue("weight-changes-dynamic-reload"),
     "serviceInsight.create": DeclinedValue("enable-service-insight"),
 }

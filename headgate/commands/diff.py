@@ -179,7 +179,7 @@ def _with_cluster(options: DiffOptions) -> tuple[Comparison, Sequence[Problem]]:
     before, known = _side(named, live, _Files((), refs, (), ()))
     after, omissions = _side(named, wanted, replace(files, refs=files.refs | {item.ref for item in wanted}))
     new = [each for each in omissions if each not in known]
-    notes = (*_chosen(options, (files,)), *map(str, new), *_left_out(files.objects))
+    notes = (*_chosen(options, (files,)), *map(str, new))
     return compare(before, after, patch=not options.no_patch, notes=notes), files.unreadable
 
 
@@ -202,6 +202,7 @@ def _scope(options: Options) -> Scope:
     namespaces = {
         Extent.CLUSTER: (),
         Extent.WATCHED: options.watch_namespace,
+        **({Extent.CUSTOM: options.watch_namespace} if options.enable_custom_resources else {}),
         Extent.SECRETS: options.secret_namespaces,
     }
     named = options.nginx_configmaps
@@ -217,14 +218,6 @@ def _chosen(options: Options, sides: Iterable[_Files]) -> dict[str, None]:
     """Return what is to be noted about ConfigMaps, once."""
     notes = [note for files in sides for note in with_config_map(options, files.objects)[1].items()]
     return dict.fromkeys(f"{ref} {reason}" for ref, reason in notes)
-
-
-def _left_out(objects: Iterable[TopLevel]) -> Iterator[str]:
-    """Yield a note about the kinds that are not served from a cluster."""
-    kinds = tuple(row.model for row in WATCHED if row.extent is Extent.FOLDER)
-    found = sorted({item.ref.kind for item in objects if isinstance(item, kinds)})
-    if found:
-        yield f"{', '.join(found)}: not read from a cluster by this version, and not compared with one"
 
 
 COLORS: Final = {

@@ -86,6 +86,9 @@ class Attachment(msgspec.Struct, frozen=True, gc=False):
     rule: AttachmentRule
 
 
+TAKEN = "All hosts are taken by other resources"
+"""The incumbent's words about an Ingress, which operators' scripts look for."""
+
 WayOut = Callable[[ObjectRef, Sequence[Holder]], str]
 """Returns one clause: what the owner of an object can do whose slots have these holders."""
 
@@ -98,12 +101,14 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
         way_out: what its owner can do about slots that others hold.
         attachment: to which holder it attaches.
         shared: whether other objects may attach to it.
+        taken: how the message begins that others hold all of its slots.
     """
 
     slots: tuple[Claim, ...]
     way_out: WayOut
     attachment: Attachment | None = None
     shared: bool = False
+    taken: str = TAKEN
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

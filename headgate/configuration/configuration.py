@@ -19,9 +19,6 @@ from headgate.configuration.resource import Attached, Operation, Resource, Resou
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.validation.rules import Rules
 
-TAKEN = "All hosts are taken by other resources"
-"""The incumbent's words, which operators' scripts look for."""
-
 
 class Admission(Protocol):
     """What the Configuration needs of a kind whose objects claim slots."""
@@ -262,7 +259,7 @@ class Configuration:
         lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
         if owner is None:
             holders = tuple(dict.fromkeys(holder for _, holder in lost))
-            reason = f"{TAKEN}: {_named(lost)}; {way_out(ref, holders)}"
+            reason = f"{candidate.claims.taken}: {_named(lost)}; {way_out(ref, holders)}"
             yield Problem(ref, "", "", reason, "it is not served", Severity.ERROR, code="Rejected")
             return
         for claim, holder in lost:

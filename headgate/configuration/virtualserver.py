@@ -18,7 +18,9 @@ def virtual_server_class(item: VirtualServer) -> str | None:
 def virtual_server_claims(valid: ValidVirtualServer) -> Claims:
     """Return the slot that a VirtualServer claims."""
     host = valid.spec.host
-    return Claims((Claim(Slot(host), "spec.host", f"host {host}"),), _way_out)
+    return Claims(
+        (Claim(Slot(host), "spec.host", f"host {host}"),), _way_out, taken="Host is taken by another resource"
+    )
 
 
 def _way_out(_: ObjectRef, __: Sequence[Holder]) -> str:

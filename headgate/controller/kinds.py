@@ -13,7 +13,8 @@ from headgate.configuration import Claims, Resource
 from headgate.configuration.ingress import ingress_claims, ingress_class
 from headgate.configuration.virtualserver import virtual_server_claims, virtual_server_class
 from headgate.problems import Problem
-from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_ingress
+from headgate.reporting.status_forms import Form, exposed_status, ingress_status
+from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_custom, for_ingress
 from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
 from headgate.resolve.virtualserver import lower_virtual_server
 from headgate.validation.ingress import validate_ingress
@@ -41,7 +42,7 @@ class ClaimantKind(msgspec.Struct, frozen=True, kw_only=True):
         claims: what a valid object asks for.
         lower: a resource becomes routes.
         verdict: what is reported on an object.
-        status: whether the addresses of the controller are written to ``status.loadBalancer``.
+        status: what is written to its status.
     """
 
     model: type[TopLevel]
@@ -50,7 +51,7 @@ class ClaimantKind(msgspec.Struct, frozen=True, kw_only=True):
     claims: Callable[[Any], Claims]
     lower: Lower
     verdict: Callable[[Subject, Sequence[Problem], Sequence[Problem], Refusal | None], Verdict]
-    status: bool = False
+    status: Form | None = None
 
 
 CLAIMANTS: tuple[ClaimantKind, ...] = (
@@ -61,7 +62,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         claims=ingress_claims,
         lower=lower_ingress,
         verdict=for_ingress,
-        status=True,
+        status=ingress_status,
     ),
     ClaimantKind(
         model=VirtualServer,
@@ -69,6 +70,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         validate=validate_virtual_server,
         claims=virtual_server_claims,
         lower=lower_virtual_server,
-        verdict=for_ingress,
+        verdict=for_custom,
+        status=exposed_status,
     ),
 )

@@ -1,18 +1,21 @@
-"""Leadership and what only a leader does: the statuses of Ingresses, and events about objects."""
+"""Leadership and what only a leader does: statuses, and events about objects."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 
-from headgate.api import ConfigMap, Ingress, Service
+from headgate.api import ConfigMap, Ingress, Kind, Service, TopLevel
+from headgate.controller.kinds import CLAIMANTS
 from headgate.k8s import Client, LeaderElector, LeaseTiming
 from headgate.options import Options
 from headgate.problems import ObjectRef
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.metrics import Metrics
-from headgate.reporting.status import StatusWriter, addresses
+from headgate.reporting.status import StatusWriter, addresses, ports
+from headgate.reporting.status_forms import Form
 from headgate.watch import Watches
 
 
@@ -34,7 +37,7 @@ class Leadership:
         self._metrics = metrics
         self._events = events
         self._campaigning: asyncio.Task[None] | None = None
-        self.status = StatusWriter(client, self._ingress) if options.report_ingress_status else None
+        self.status = StatusWriter(client, self._object, forms(options))
         self._elector = self._campaign(client, timing) if options.enable_leader_election else None
         if self._elector is None:
             self._lead()
@@ -46,8 +49,7 @@ class Leadership:
         async with asyncio.TaskGroup() as tasks:
             if self._elector:
                 self._campaigning = tasks.create_task(self._elector.run())
-            if self.status:
-                tasks.create_task(self.status.run())
+            tasks.create_task(self.status.run())
 
     def leave(self) -> None:
         """Stop leading, while the rest goes on: another replica, perhaps with other flags, takes over at once."""
@@ -57,12 +59,10 @@ class Leadership:
             self._follow()
 
     def report_addresses(self, configured: str) -> None:
-        """Look at the addresses that Ingresses show; *configured* is the ConfigMap's, which goes first.
+        """Look at the addresses that statuses show; *configured* is the ConfigMap's, which goes first.
 
         Called after a batch, so everything that may be read was read; what may not be read leaves statuses alone.
         """
-        if self.status is None:
-            return
         options, service, known = self._options, None, True
         if options.external_service:
             ref = Service.KIND.ref(options.pod_namespace, options.external_service)
@@ -71,8 +71,8 @@ class Leadership:
         if named := options.nginx_configmaps:
             ref = ConfigMap.KIND.ref(named.namespace, named.name)
             known = known and self._watches.listed(ConfigMap, ref)
-        found = addresses(service if isinstance(service, Service) else None, configured)
-        self.status.set_addresses(found, known=known)
+        front = service if isinstance(service, Service) else None
+        self.status.set_addresses(addresses(front, configured), known=known, ports=ports(front))
 
     def _campaign(self, client: Client, timing: LeaseTiming | None) -> LeaderElector:
         return LeaderElector(
@@ -89,8 +89,7 @@ class Leadership:
     def _lead(self) -> None:
         self._metrics.set_leader(leading=True)
         self._events.lead(self.leads)
-        if self.status:
-            self.status.lead(self.leads)
+        self.status.lead(self.leads)
 
     def leads(self) -> bool:
         """Whether statuses and events are written here."""
@@ -103,10 +102,18 @@ class Leadership:
     def _follow(self) -> None:
         self._metrics.set_leader(leading=False)
         self._events.follow()
-        if self.status:
-            self.status.follow()
+        self.status.follow()
 
-    def _ingress(self, ref: ObjectRef) -> Ingress | None:
-        """Return an Ingress, also one that does not decode: its status is still to be cleared."""
-        found = self._watches.known(Ingress, ref)
-        return found if isinstance(found, Ingress) else None
+    def _object(self, ref: ObjectRef) -> TopLevel | None:
+        """Return an object, also one that does not decode: its status is still to be written."""
+        kind = next((each for each in CLAIMANTS if each.model.KIND.includes(ref)), None)
+        return self._watches.known(kind.model, ref) if kind else None
+
+
+def forms(options: Options) -> Mapping[Kind, Form]:
+    """Return what is written to statuses by kind; to Ingresses only with ``-report-ingress-status``."""
+    return {
+        each.model.KIND: each.status
+        for each in CLAIMANTS
+        if each.status and (options.report_ingress_status or each.model is not Ingress)
+    }

@@ -262,9 +262,11 @@ class Reporter:
         standing = self._standings.get(ref, Standing())
         found = [*standing.problems, *_about(ref, standing.owner, generation, generated=False)]
         generated = [*_about(ref, standing.owner, generation, generated=True), *self._shared.get(ref, ())]
-        subject = Subject(ref, item.metadata.uid, item.KIND.api_version)
+        subject = Subject(ref, item.metadata.uid, item.KIND.api_version, item.metadata.generation or 0)
         refused = refusal(ref, standing.owner, result)
         verdict = kind.verdict(subject, found, generated, refused)
+        if standing.owner and standing.owner != ref:
+            verdict = structs.replace(verdict, owner=standing.owner)
         occasion = Occasion(changed=again, hosts=_hosts(ref, standing.owner, generation))
         if again or verdict != self._last.get(ref):
             if self._first and self._first.hides(verdict):
@@ -272,7 +274,7 @@ class Reporter:
             self._sinks.events.record(verdict, occasion=occasion)
             self._reported += len(found) + len(generated) + (refused is not None)
         self._last[ref] = verdict
-        if self._sinks.status and kind.status:
+        if self._sinks.status:
             self._sinks.status.report(verdict)
 
     def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, *, again: bool) -> None:

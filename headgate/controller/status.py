@@ -140,6 +140,6 @@ def _objects(verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
 
 
 def _serving(verdict: Verdict) -> Serving:
-    if verdict.state is not State.INVALID:
-        return Serving.CURRENT
-    return Serving.PREVIOUS if verdict.served else Serving.NONE
+    if not verdict.served:
+        return Serving.NONE
+    return Serving.PREVIOUS if verdict.state is State.INVALID else Serving.CURRENT

@@ -109,6 +109,7 @@ class Informer(Generic[M]):
         changed: Callable[[ObjectRef], None],
         *,
         name: str,
+        absent: Callable[..., None] | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Prepare; nothing is asked before ``run``.
@@ -117,6 +118,8 @@ class Informer(Generic[M]):
             source: the collection.
             changed: called from the event loop; must not block.
             name: for log lines, for example ``ingresses in default``.
+            absent: for a kind that the source need not have: called with the keyword ``absent`` when the kind is
+                missing, and when it is there. That it is missing is no failure then.
             pause: how to wait; tests put their own here.
         """
         self.store: Store[M] = Store()
@@ -124,6 +127,7 @@ class Informer(Generic[M]):
         self.name = name
         self._source = source
         self._changed = changed
+        self._optional = absent
         self._pause = pause
         self._version = ""
         self._failures = 0
@@ -165,12 +169,16 @@ class Informer(Generic[M]):
             raise
         self._absences = 0
         self._recovered()
+        if self._optional:
+            self._optional(absent=False)
         self._take(listing)
         self._version = listing.version
 
     def _absent(self) -> None:
         """Drop the objects of a kind that is gone (its CRD was deleted); one odd 404 proves nothing yet."""
         self._absences += 1
+        if self._optional and (self._absences > 1 or not self.synced.is_set()):
+            self._optional(absent=True)
         if self._absences > 1:
             self._take(Listing("", {}))
 
@@ -241,7 +249,8 @@ class Informer(Generic[M]):
         if isinstance(error, NotFound):
             # Only a list can tell whether the kind is gone for good.
             self._version = ""
-        self._failure_log.failed(error, str(error))
+        if not (self._optional and isinstance(error, NotFound)):
+            self._failure_log.failed(error, str(error))
         await self._pause(delay)
 
     def _delay(self) -> float:

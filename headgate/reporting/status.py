@@ -1,6 +1,6 @@
-"""Statuses: the addresses of the controller, written to each Ingress that is served.
+"""Statuses: written by the leader, and only where they differ from the present ones.
 
-Only the leader writes, only with ``-report-ingress-status``, and only statuses that differ from the present ones.
+What is written to an object is decided by the form of its kind (``status_forms``).
 """
 
 from __future__ import annotations
@@ -8,23 +8,22 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from headgate.api.core import LoadBalancerIngress, LoadBalancerStatus, Service
-from headgate.api.networking import Ingress
+from headgate.api.base import Kind, TopLevel
+from headgate.api.core import LoadBalancerIngress, LoadBalancerStatus, Service, ServicePort
 from headgate.backoff import retry_delay
 from headgate.problems import ObjectRef
 from headgate.reporting.api import ApiWriter, Denials, may_heal, status_code
+from headgate.reporting.status_forms import Addresses, Exposure, Fields, Form, differs
 from headgate.reporting.verdicts import Verdict
 
 log = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
-
-Addresses = tuple[LoadBalancerIngress, ...]
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -71,28 +70,50 @@ def address(text: str) -> LoadBalancerIngress:
         return LoadBalancerIngress(hostname=text)
 
 
+def ports(service: Service | None) -> str:
+    """Return the ports of *service* that lead to HTTP and HTTPS, as ``[80,443]``; empty if there are none."""
+    declared = service.spec.ports or () if service and service.spec else ()
+    found = [str(each.port) for each in declared if _leads_to_http(each)]
+    return f"[{','.join(found)}]" if found else ""
+
+
+def _leads_to_http(port: ServicePort) -> bool:
+    return (port.target_port or port.port) in {80, 443, "80", "443", "http", "https"}
+
+
 def _always() -> bool:
     """Return true: leadership does not end by itself."""
     return True
 
 
 class StatusWriter:
-    """Keeps ``status.loadBalancer`` of every Ingress up to date.
+    """Keeps the statuses of objects up to date.
 
     ``run`` writes; the other methods do not block. After a cancellation statuses that were not written yet stay as they
     are; the next leader writes them.
     """
 
-    def __init__(self, api: ApiWriter, current: Callable[[ObjectRef], Ingress | None], *, pace: Pace = USUAL) -> None:
-        """Write through *api*; *current* looks an Ingress up in the Store, None if it is gone."""
+    def __init__(
+        self,
+        api: ApiWriter,
+        current: Callable[[ObjectRef], TopLevel | None],
+        forms: Mapping[Kind, Form],
+        *,
+        pace: Pace = USUAL,
+    ) -> None:
+        """Write through *api* to objects of the kinds that have a form.
+
+        *current* looks an object up in the Store, None if it is gone.
+        """
         self._api = api
+        self._forms = {(kind.group, kind.name): (kind, form) for kind, form in forms.items()}
         self._current = current
         self._pace = pace
         self._leading = False
         self._still = _always
-        self._addresses: Addresses | None = None
-        self._served: dict[ObjectRef, bool] = {}
-        self._written: dict[ObjectRef, Addresses] = {}
+        self._exposure: Exposure | None = None
+        self._verdicts: dict[ObjectRef, Verdict] = {}
+        self._written: dict[ObjectRef, Fields] = {}
         self._failures: dict[ObjectRef, int] = {}
         self._bugs: dict[ObjectRef, str] = {}
         self._denials = Denials()
@@ -102,26 +123,29 @@ class StatusWriter:
         self._queue: asyncio.Queue[ObjectRef] = asyncio.Queue()
 
     def report(self, verdict: Verdict) -> None:
-        """Note whether an Ingress is served; its status is written later."""
-        self._served[verdict.ref] = verdict.served
-        self._mark(verdict.ref)
+        """Note what is to be reported on an object; its status is written later, if its kind has a form."""
+        ref = verdict.ref
+        if (ref.group, ref.kind) in self._forms:
+            self._verdicts[ref] = verdict
+            self._mark(ref)
 
     def forget(self, ref: ObjectRef) -> None:
-        """Stop caring for an Ingress that was deleted or went to another class."""
-        for memory in (self._served, self._written, self._failures, self._bugs):
+        """Stop caring for an object that was deleted or went to another class."""
+        for memory in (self._verdicts, self._written, self._failures, self._bugs):
             memory.pop(ref, None)
         if timer := self._timers.pop(ref, None):
             timer.cancel()
 
-    def set_addresses(self, found: Addresses, *, known: bool = True) -> None:
-        """Change what served Ingresses show.
+    def set_addresses(self, found: Addresses, *, known: bool = True, ports: str = "") -> None:
+        """Change the addresses that statuses show, and their *ports*.
 
         No address clears statuses, also those of an earlier installation, unless it is not *known* whether there is
         one: the Service or the ConfigMap that would say it was not read yet, or may not be read.
         """
-        if found == self._addresses or not (found or known):
+        exposure = Exposure(found, ports)
+        if exposure == self._exposure or not (found or known):
             return
-        self._addresses = found
+        self._exposure = exposure
         self._mark_all()
 
     def lead(self, still: Callable[[], bool] = _always) -> None:
@@ -149,7 +173,7 @@ class StatusWriter:
                 timer.cancel()
 
     def _mark_all(self) -> None:
-        for ref in self._served:
+        for ref in self._verdicts:
             self._mark(ref)
 
     def _mark(self, ref: ObjectRef) -> None:
@@ -174,11 +198,12 @@ class StatusWriter:
 
     async def _settle(self, ref: ObjectRef) -> None:
         """Write one status if this replica leads and it differs; after a failure it is tried again later."""
-        wanted, ingress = self._wanted(ref), self._current(ref)
-        if wanted is None or ingress is None or self._is_current(ref, ingress, wanted):
+        wanted, item = self._wanted(ref), self._current(ref)
+        if wanted is None or item is None or self._is_current(ref, item, wanted):
             return
+        kind, _ = self._forms[ref.group, ref.kind]
         try:
-            await self._api.update_status(Ingress.KIND, ref.namespace, ref.name, self._change(ref))
+            await self._api.update_status(kind, ref.namespace, ref.name, self._change(ref))
         except self._api.failure as error:
             self._failed(ref, error)
         except Exception as error:  # noqa: BLE001 kept to this status; others must not wait
@@ -188,17 +213,18 @@ class StatusWriter:
             self._bugs.pop(ref, None)
             self._denials.over(ref.namespace)
 
-    def _wanted(self, ref: ObjectRef) -> Addresses | None:
-        """Return the addresses for *ref*; None if nothing is to be written."""
-        if not (self._leading and self._still()) or ref not in self._served:
+    def _wanted(self, ref: ObjectRef) -> Fields | None:
+        """Return the fields for *ref*; None if nothing is to be written."""
+        verdict = self._verdicts.get(ref)
+        if not (self._leading and self._still()) or verdict is None:
             return None
-        return self._addresses if self._served[ref] else ()
+        _, form = self._forms[ref.group, ref.kind]
+        return form(verdict, self._exposure)
 
-    def _is_current(self, ref: ObjectRef, ingress: Ingress, wanted: Addresses) -> bool:
+    def _is_current(self, ref: ObjectRef, item: TopLevel, wanted: Fields) -> bool:
         """Whether the Store has *wanted*, and nothing else was written that the Store does not have yet."""
-        balancer = ingress.status and ingress.status.load_balancer
-        shown = balancer.ingress or () if balancer else ()
-        return _plain(shown) == wanted and self._written.get(ref, wanted) == wanted
+        status = msgspec.to_builtins(getattr(item, "status", None) or {})
+        return not differs(status, wanted) and self._written.get(ref, wanted) == wanted
 
     def _change(self, ref: ObjectRef) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
         """Return the change to the object of the API server; what is wanted is determined when it is called."""
@@ -209,18 +235,14 @@ class StatusWriter:
                 return None
             self._written[ref] = wanted
             status = found.get("status") or {}
-            balancer = msgspec.convert(status.get("loadBalancer") or {}, LoadBalancerStatus)
-            if _plain(balancer.ingress or ()) == wanted:
-                return None
-            fresh = LoadBalancerStatus(ingress=wanted or None)
-            return {**found, "status": {**status, "loadBalancer": msgspec.to_builtins(fresh)}}
+            return {**found, "status": {**status, **wanted}} if differs(status, wanted) else None
 
         return change
 
     def _failed(self, ref: ObjectRef, error: Exception) -> None:
         """Log it and retry later, unless the object was deleted or will be refused again."""
         self._written.pop(ref, None)
-        if ref not in self._served or status_code(error) == _NOT_FOUND:
+        if ref not in self._verdicts or status_code(error) == _NOT_FOUND:
             return
         if not may_heal(error):
             log.warning("status not written", extra={"fields": {"object": str(ref), "error": str(error)}})
@@ -243,8 +265,3 @@ class StatusWriter:
     def _again(self, ref: ObjectRef) -> None:
         self._timers.pop(ref, None)
         self._mark(ref)
-
-
-def _plain(shown: Iterable[LoadBalancerIngress]) -> Addresses:
-    """Return the addresses without their ports, which Headgate does not write."""
-    return tuple(LoadBalancerIngress(ip=item.ip, hostname=item.hostname) for item in shown)

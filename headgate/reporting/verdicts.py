@@ -29,11 +29,12 @@ class EventType(enum.Enum):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The object of a Verdict, as an Event refers to it."""
+    """The object of a Verdict, as an Event refers to it; ``generation`` is that of the spec that was judged."""
 
     ref: ObjectRef
     uid: str = ""
     api_version: str = "v1"
+    generation: int = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -59,6 +60,7 @@ class Verdict(msgspec.Struct, frozen=True):
         message: one line.
         served: whether requests reach the object; decides if an Ingress shows addresses.
         passing: whether it may be over in a moment by itself.
+        owner: the object that serves it, if that is another one.
     """
 
     subject: Subject
@@ -68,6 +70,7 @@ class Verdict(msgspec.Struct, frozen=True):
     message: str
     served: bool = True
     passing: bool = False
+    owner: ObjectRef | None = None
 
     @property
     def ref(self) -> ObjectRef:
@@ -85,6 +88,11 @@ def rejected(key: str) -> str:
     return f"{key} was rejected: with error:"
 
 
+def refused(ref: ObjectRef) -> str:
+    """Return how the message about a refused custom resource begins."""
+    return f"{ref} was rejected with error:"
+
+
 def for_ingress(
     subject: Subject,
     found: Sequence[Problem] = (),
@@ -100,7 +108,32 @@ def for_ingress(
         refusal: why nginx refused it; None if it serves the object.
     """
     if any(problem.refuses for problem in (*found, *generated)):
-        return _rejected(subject, (*found, *generated))
+        return _rejected(subject, (*found, *generated), rejected(subject.ref.key))
+    return _accepted(subject, found, generated, refusal)
+
+
+def for_custom(
+    subject: Subject,
+    found: Sequence[Problem] = (),
+    generated: Sequence[Problem] = (),
+    refusal: Refusal | None = None,
+) -> Verdict:
+    """Return the Verdict for a custom resource; the arguments are those of ``for_ingress``.
+
+    One that is valid and lost what it claims, or that nothing refers to, is in state Warning.
+    """
+    problems = (*found, *generated)
+    if not any(problem.refuses for problem in problems):
+        return _accepted(subject, found, generated, refusal)
+    verdict = _rejected(subject, problems, refused(subject.ref))
+    valid = all(problem.code for problem in problems if problem.refuses)
+    return msgspec.structs.replace(verdict, state=State.WARNING) if valid else verdict
+
+
+def _accepted(
+    subject: Subject, found: Sequence[Problem], generated: Sequence[Problem], refusal: Refusal | None
+) -> Verdict:
+    """Return the Verdict for an object that nothing in it refuses."""
     warnings = f"{_warnings(' with', found)}{_warnings(' ; with', generated)}"
     lead = added_or_updated(subject.ref.key)
     if refusal is not None:
@@ -114,11 +147,11 @@ def for_ingress(
     return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message)
 
 
-def _rejected(subject: Subject, problems: Sequence[Problem]) -> Verdict:
+def _rejected(subject: Subject, problems: Sequence[Problem], lead: str) -> Verdict:
     """Return the Verdict for an object that is not served.
 
     A single Problem with a code (a lost host, a minion without master) is the whole message, in the words that scripts
-    look for; other Problems are listed after the usual beginning.
+    look for; other Problems are listed after *lead*.
     """
     refusing = [problem for problem in problems if problem.refuses]
     coded = next((problem for problem in refusing if problem.code), None)
@@ -126,7 +159,7 @@ def _rejected(subject: Subject, problems: Sequence[Problem]) -> Verdict:
         effect = f" ({coded.effect})" if coded.effect else ""
         message, reason = f"{coded.reason}{effect}", coded.code
     else:
-        message, reason = f"{rejected(subject.ref.key)} {_joined(refusing)}", "Rejected"
+        message, reason = f"{lead} {_joined(refusing)}", "Rejected"
     return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=False)
 
 

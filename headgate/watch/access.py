@@ -38,8 +38,14 @@ def _writes(options: Options) -> Iterator[str]:
     if options.enable_leader_election:
         yield f"Lease {options.pod_namespace}/{options.leader_election_lock_name}"
     yield "events"
-    if options.report_ingress_status:
-        yield "statuses of Ingresses"
+    kinds = [name for name, on in _statuses(options) if on]
+    if kinds:
+        yield f"statuses of {' and '.join(kinds)}"
+
+
+def _statuses(options: Options) -> Iterator[tuple[str, bool]]:
+    yield "Ingresses", options.report_ingress_status
+    yield "custom resources", options.enable_custom_resources
 
 
 def _namespaces(options: Options, noun: str = "") -> str:

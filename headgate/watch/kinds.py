@@ -20,7 +20,8 @@ class Extent(enum.Enum):
     WATCHED = "watched namespaces"
     SECRETS = "namespaces of Secrets"
     NAMED = "one object, named by a flag"
-    FOLDER = "no namespace of a cluster yet; read in folders of manifests only"
+    CUSTOM = "watched namespaces, with -enable-custom-resources"
+    """A cluster need not have these kinds: their definitions may be missing, and come and go."""
     OWN = "the replicas of this controller"
 
 
@@ -44,7 +45,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched(EndpointSlice, Extent.WATCHED),
     # Helm keeps its releases in Secrets, which are large; they must not even be read.
     Watched(Secret, Extent.SECRETS, "type!=helm.sh/release.v1"),
-    Watched(VirtualServer, Extent.FOLDER),
+    Watched(VirtualServer, Extent.CUSTOM),
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
 )

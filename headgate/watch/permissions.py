@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from headgate.api import ConfigMap, Event, Ingress, Kind, Lease, Namespace, Pod, Secret, Service
+from headgate.api.nginx_org.crds import has_status
 from headgate.options import NamespacedName, Options
 from headgate.watch.kinds import WATCHED, Extent
 
@@ -102,6 +103,14 @@ def _follow(extent: Extent) -> tuple[Permission, ...]:
     return tuple(Permission(row.model.KIND, FOLLOW) for row in WATCHED if row.extent is extent)
 
 
+def _statuses() -> Iterator[Permission]:
+    """Yield what is asked of custom resources whose statuses are written: read, changed and put back."""
+    for row in WATCHED:
+        if row.extent is Extent.CUSTOM and has_status(row.model):
+            yield Permission(row.model.KIND, ("get",))
+            yield Permission(row.model.KIND, ("update",), "status")
+
+
 def _config_map(options: Options) -> Iterator[NamespacedName]:
     if options.nginx_configmaps:
         yield options.nginx_configmaps
@@ -151,6 +160,20 @@ PARTS: tuple[Part, ...] = (
         "-report-ingress-status: an Ingress is read, changed and put back",
         (Permission(Ingress.KIND, ("get",)), Permission(Ingress.KIND, ("update",), "status")),
         wanted=lambda options: options.report_ingress_status,
+    ),
+    Part(
+        "custom",
+        Reach.WATCHED,
+        "-enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org",
+        _follow(Extent.CUSTOM),
+        wanted=lambda options: options.enable_custom_resources,
+    ),
+    Part(
+        "customstatus",
+        Reach.WATCHED,
+        "the statuses of custom resources, which are read, changed and put back",
+        tuple(_statuses()),
+        wanted=lambda options: options.enable_custom_resources and not options.read_only,
     ),
     Part("secrets", Reach.SECRETS, "certificates and passwords that Ingresses name", _follow(Extent.SECRETS)),
     Part(

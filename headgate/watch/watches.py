@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,12 +15,16 @@ from headgate.api import ConfigMap, Namespace, Pod, Secret, Service, TopLevel, U
 from headgate.k8s import Informer, Source, WorkQueue
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
+from headgate.watch.absent import AbsentKinds
 from headgate.watch.collections import Collection
 from headgate.watch.kinds import WATCHED, Extent, Watched
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=TopLevel)
+
+FOLLOWED = frozenset({Extent.WATCHED, Extent.CUSTOM, Extent.SECRETS})
+"""What is watched in namespaces that -watch-namespace-label selects."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -49,6 +54,7 @@ class Watches:
         self._running: dict[str, list[tuple[Informer[Any], asyncio.Task[None]]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in WATCHED}
+        self._absent = AbsentKinds()
         self._informers: list[Informer[Any]] = list(self._fixed())
         self._namespaces = self._namespace_informer()
 
@@ -98,6 +104,7 @@ class Watches:
             await self._namespaces.synced.wait()
         for informer in self.informers():
             await informer.synced.wait()
+        self._absent.announce()
 
     async def run(self) -> None:
         """Run every Informer; ends only by cancellation, which leaves the Stores as they are."""
@@ -134,8 +141,8 @@ class Watches:
             return ("",)
         if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label:
             return ()
-        if row.extent is Extent.FOLDER:
-            return ("",) if self._options.manifests else ()
+        if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:
+            return ()
         if row.extent is Extent.SECRETS:
             return self._options.secret_namespaces or ("",)
         return self._options.watch_namespace or ("",)
@@ -156,7 +163,9 @@ class Watches:
     def _informer(self, row: Watched, selection: Selection) -> Informer[Any]:
         where = f" in {selection.namespace}" if selection.namespace else ""
         name = f"{row.model.KIND.plural}{where}"
-        informer: Informer[Any] = Informer(self._sources(row.model, selection), self._queue.add, name=name)
+        absent = functools.partial(self._absent.note, row.model.KIND) if row.extent is Extent.CUSTOM else None
+        source = self._sources(row.model, selection)
+        informer: Informer[Any] = Informer(source, self._queue.add, name=name, absent=absent)
         self.collections[row.model].add(selection.namespace, informer.store)
         return informer
 
@@ -166,7 +175,7 @@ class Watches:
         assert self._tasks  # noqa: S101 - from a task of this group
         tasks, wanted = self._tasks, ref in self._namespaces.store
         if wanted and ref.name not in self._running:
-            rows = [row for row in WATCHED if row.extent in {Extent.WATCHED, Extent.SECRETS}]
+            rows = [row for row in WATCHED if row.extent in FOLLOWED]
             made = [self._informer(row, Selection(ref.name, row.fields)) for row in rows if self._reads(row, ref.name)]
             self._running[ref.name] = [(informer, tasks.create_task(informer.run())) for informer in made]
             log.info("namespace watched", extra={"fields": {"namespace": ref.name}})
@@ -177,6 +186,8 @@ class Watches:
             log.info("namespace no longer watched", extra={"fields": {"namespace": ref.name}})
 
     def _reads(self, row: Watched, namespace: str) -> bool:
+        if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:
+            return False
         allowed = self._options.watch_secret_namespace
         return row.extent is not Extent.SECRETS or not allowed or namespace in allowed
 

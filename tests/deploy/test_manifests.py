@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headgate import __version__
+from headgate.api.nginx_org.crds import CUSTOM
 from headgate.configuration.classes import CONTROLLER
 from headgate.ir import Layout
 from headgate.options import listeners
@@ -11,8 +12,8 @@ from tests.deploy.manifests import DEPLOY, WORKLOADS, Manifests
 from tests.deploy.pod_security import violations
 
 COMMON = {
-    "ClusterRole", "ClusterRoleBinding", "ConfigMap", "IngressClass", "Namespace", "NetworkPolicy", "Role",
-    "RoleBinding", "Service", "ServiceAccount",
+    "ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition", "IngressClass", "Namespace",
+    "NetworkPolicy", "Role", "RoleBinding", "Service", "ServiceAccount",
 }  # fmt: skip
 
 
@@ -20,7 +21,8 @@ def test_each_variant_has_all_objects(manifests: Manifests) -> None:
     kinds = {item["kind"] for item in manifests.objects}
     workload = {"DaemonSet"} if manifests.name == "daemonset" else {"Deployment", "PodDisruptionBudget"}
     assert kinds == COMMON | workload
-    assert len(manifests.objects) == len(kinds) + 2 * (manifests.name == "namespaced")
+    more_definitions = len(CUSTOM) - 1
+    assert len(manifests.objects) == len(kinds) + more_definitions + 2 * (manifests.name == "namespaced")
     for item in manifests.objects:
         assert item["metadata"]["labels"]["app.kubernetes.io/name"] == "headgate"
 

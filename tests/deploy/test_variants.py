@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.deploy.manifests import DEPLOY, build, overlay
 from tests.deploy.pod_security import violations
 
-CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "IngressClass", "Namespace"}
+CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass", "Namespace"}
 
 
 def test_a_daemon_set_runs_the_same_pods() -> None:

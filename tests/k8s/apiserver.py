@@ -43,6 +43,14 @@ PLURALS = {
     "Service": ("v1", "services"),
 }
 CLUSTER_SCOPED = {"IngressClass", "Namespace"}
+CUSTOM = ("virtualservers", "virtualserverroutes", "transportservers", "policies", "globalconfigurations")
+"""The kinds of k8s.nginx.org; absent until ``absent(plural, now=False)`` defines them."""
+PLURALS |= {
+    kind: ("k8s.nginx.org/v1", plural)
+    for kind, plural in zip(
+        ("VirtualServer", "VirtualServerRoute", "TransportServer", "Policy", "GlobalConfiguration"), CUSTOM, strict=True
+    )
+}
 
 
 @dataclass
@@ -122,7 +130,7 @@ class ApiServer:
         self._watchers: defaultdict[str, set[Watcher]] = defaultdict(set)
         self._faults: list[Fault] = []
         self._forbidden: set[tuple[str, str]] = set()
-        self._absent: set[str] = set()
+        self._absent: set[str] = set(CUSTOM)
         self._tls = tls
         self._stack = contextlib.AsyncExitStack()
 

@@ -422,13 +422,21 @@ def test_a_cluster_that_does_not_answer_exits_with_2(cluster: ScriptedCluster, f
 
 
 def test_what_a_controller_would_not_read_of_a_cluster_is_not_compared(cluster: ScriptedCluster, files: Sides) -> None:
+    files.put(files.new, ingress("far", "far.test", namespace="far"))
+    assert against(cluster, files, "-watch-namespace=default", str(files.new)) == (0, "", "")
+
+
+def test_virtual_servers_are_compared_with_those_of_a_cluster(cluster: ScriptedCluster, files: Sides) -> None:
+    route = {"path": "/", "action": {"return": {"body": "x"}}}
     server = {
         "apiVersion": "k8s.nginx.org/v1",
         "kind": "VirtualServer",
         "metadata": {"name": "cafe", "namespace": "default"},
-        "spec": {"host": "cafe.test"},
+        "spec": {"host": "cafe.test", "routes": [route]},
     }
-    files.put(files.new, server, ingress("far", "far.test", namespace="far"))
-    status, out, err = against(cluster, files, "-watch-namespace=default", str(files.new))
-    assert (status, out) == (0, "")
-    assert err == "note: VirtualServer: not read from a cluster by this version, and not compared with one\n"
+    files.put(files.new, server)
+    status, out, _ = against(cluster, files, str(files.new))
+    assert (status, "cafe.test" in out) == (1, True)
+    cluster.do(lambda api: api.absent("virtualservers", now=False))
+    cluster.put(server)
+    assert against(cluster, files, str(files.new)) == (0, "", "")

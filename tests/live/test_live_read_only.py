@@ -58,7 +58,7 @@ def test_another_run_writes_what_its_line_names(serve_cluster: StartHeadgate, cl
         "context": "x",
         "user": "u",
         "namespaces": "all",
-        "writes": "Lease ours/nginx-ingress-leader-election, events, statuses of Ingresses",
+        "writes": "Lease ours/nginx-ingress-leader-election, events, statuses of Ingresses and custom resources",
     }
     wait_until(lambda: cluster.addresses("tea") and cluster.events("tea"))
     assert methods(cluster) >= {"GET", "POST", "PUT"}
@@ -80,13 +80,22 @@ def test_without_leader_election_only_events_are_written_in_the_namespaces_that_
     serve_cluster: StartHeadgate,
 ) -> None:
     headgate = serve_cluster("-enable-leader-election=false", "-watch-namespace=shop,blog")
-    assert (fields(headgate)["namespaces"], fields(headgate)["writes"]) == ("shop, blog", "events")
+    assert (fields(headgate)["namespaces"], fields(headgate)["writes"]) == (
+        "shop, blog",
+        "events, statuses of custom resources",
+    )
 
 
 @pytest.mark.parametrize(
     ("flags", "last"),
     [
-        ((), "writes there: Lease ours/nginx-ingress-leader-election, events (--read-only writes nothing)"),
+        (
+            (),
+            (
+                "writes there: Lease ours/nginx-ingress-leader-election, events, statuses of custom resources"
+                " (--read-only writes nothing)"
+            ),
+        ),
         (("--read-only",), "writes nothing there (--read-only)"),
     ],
 )

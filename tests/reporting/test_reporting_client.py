@@ -14,6 +14,7 @@ from headgate.k8s.config import ClusterConfig
 from headgate.reporting.events import EventRecorder, Limits
 from headgate.reporting.http import HttpPort, serving
 from headgate.reporting.status import Pace, StatusWriter
+from headgate.reporting.status_forms import ingress_status
 from headgate.reporting.verdicts import Subject, for_ingress
 from tests.background import in_background
 from tests.waiting import eventually
@@ -93,7 +94,12 @@ async def test_events(server: Server, client: Client) -> None:
 
 
 async def test_a_status_after_a_conflict(server: Server, client: Client) -> None:
-    writer = StatusWriter(client, lambda _: msgspec.convert(server.ingress, Ingress), pace=Pace(retry=0.001))
+    writer = StatusWriter(
+        client,
+        lambda _: msgspec.convert(server.ingress, Ingress),
+        {Ingress.KIND: ingress_status},
+        pace=Pace(retry=0.001),
+    )
     writer.lead()
     writer.set_addresses((LoadBalancerIngress(ip="203.0.113.7"),))
     async with in_background(writer.run()):

@@ -11,6 +11,7 @@ from headgate.api.core import LoadBalancerIngress
 from headgate.api.networking import Ingress
 from headgate.problems import ObjectRef
 from headgate.reporting.status import Pace, StatusWriter
+from headgate.reporting.status_forms import ingress_status
 from headgate.reporting.verdicts import EventType, State, Subject, Verdict
 from tests.background import in_background
 from tests.reporting.in_memory_api import InMemoryApi
@@ -18,6 +19,7 @@ from tests.waiting import eventually
 
 IP = LoadBalancerIngress(ip="203.0.113.7")
 OTHER = LoadBalancerIngress(hostname="lb.example.com")
+FORMS = {Ingress.KIND: ingress_status}
 FAST = Pace(retry=0.001)
 
 
@@ -32,7 +34,7 @@ class StatusWriterUnderTest:
     def __init__(self, pace: Pace = FAST) -> None:
         self.api = InMemoryApi()
         self.frozen: Ingress | None = None
-        self.writer = StatusWriter(self.api, self.current, pace=pace)
+        self.writer = StatusWriter(self.api, self.current, FORMS, pace=pace)
 
     def current(self, ref: ObjectRef) -> Ingress | None:
         found = self.api.objects.get(("ingresses", ref.namespace, ref.name))
@@ -107,7 +109,7 @@ async def test_an_own_write_that_the_store_has_not_seen_is_remembered(statuses: 
 
 
 async def test_a_follower_writes_nothing_until_it_leads(statuses: StatusWriterUnderTest) -> None:
-    leader = StatusWriter(statuses.api, statuses.current, pace=FAST)
+    leader = StatusWriter(statuses.api, statuses.current, FORMS, pace=FAST)
     leader.lead()
     for name in ("a", "b", "of-the-leader"):
         statuses.put(name)
@@ -243,7 +245,7 @@ async def test_a_bug_is_logged_once_with_its_traceback_and_not_retried_for_ever(
     statuses: StatusWriterUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     statuses.put("bad")
-    statuses.api.objects["ingresses", "shop", "bad"]["status"] = {"loadBalancer": {"ingress": "no list"}}
+    statuses.api.bugs = {"bad"}
     statuses.frozen = Ingress()
     statuses.put("good")
     statuses.writer.lead()

@@ -22,7 +22,7 @@ def test_a_pod_has_neither_context_nor_user() -> None:
     assert access.log_fields(options("-enable-leader-election=false"), POD) == {
         "server": "https://10.96.0.1:443",
         "namespaces": "all",
-        "writes": "events",
+        "writes": "events, statuses of custom resources",
     }
 
 

@@ -157,7 +157,6 @@ def test_listeners_need_ports_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("argv", "warning"),
     [
-        (["-enable-custom-resources"], "VirtualServer, TransportServer, Policy and GlobalConfiguration are not served"),
         (["-enable-telemetry-reporting=true"], "Headgate sends no telemetry"),
         (["-mgmt-configmap=a/b"], "needs NGINX Plus"),
         (["-log-format=xml"], "(using glog)"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headgate.options import Options, parse
-from headgate.watch.kinds import WATCHED, Extent
+from headgate.watch.kinds import WATCHED
 from headgate.watch.permissions import EVERYWHERE, PARTS, Rule, merged, needed
 
 USUAL = ("-nginx-configmaps=ours/settings", "-report-ingress-status", "-external-service=front")
@@ -27,6 +27,7 @@ def spoken(rule: Rule) -> str:
     return f"{','.join(rule.verbs)} {','.join(rule.resources)}{names}"
 
 
+CUSTOM = ("get,list,watch virtualservers", "update virtualservers/status")
 OWN = [
     "get,list,watch pods",
     "create leases",
@@ -44,6 +45,7 @@ def test_for_the_whole_cluster_watched_kinds_are_read_everywhere_and_the_rest_in
             "list,watch endpointslices",
             "create,patch events",
             "update ingresses/status",
+            *CUSTOM,
         ],
         "ours": OWN,
     }
@@ -57,6 +59,7 @@ def test_for_some_namespaces_only_classes_are_read_everywhere() -> None:
         "list,watch endpointslices",
         "create,patch events",
         "update ingresses/status",
+        *CUSTOM,
     ]
     assert found == {
         EVERYWHERE: ["list,watch ingressclasses"],
@@ -111,7 +114,7 @@ def test_a_config_map_elsewhere_is_read_there_and_gets_its_events_there() -> Non
 
 def test_every_watched_kind_is_in_some_part() -> None:
     listed = {p.kind for part in PARTS for p in part.permissions if set(p.verbs) == set(LISTING)}
-    assert listed >= {row.model.KIND for row in WATCHED if row.extent is not Extent.FOLDER}
+    assert listed >= {row.model.KIND for row in WATCHED}
 
 
 def test_merging_grants_neither_more_nor_less() -> None:
@@ -133,10 +136,12 @@ def test_the_documented_role_of_a_read_only_run_is_what_it_needs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "platforms.md").read_text()
     found = re.search(r"create clusterrole \S+ --verb=(\S+) --resource=(\S+)", text)
     assert found
+    more = re.search(r"with custom resources also `(\S+)`", text)
+    assert more
     options = parse(["--read-only"], {"POD_NAMESPACE": "ours"})
     assert isinstance(options, Options)
     wanted = needed(options)[EVERYWHERE]
     resources = {f"{resource}.{rule.groups[0]}".rstrip(".") for rule in wanted for resource in rule.resources}
     assert ({verb for rule in wanted for verb in rule.verbs}, resources) == (
-        set(found[1].split(",")), set(found[2].split(",")),
+        set(found[1].split(",")), set(found[2].split(",")) | set(more[1].split(",")),
     )  # fmt: skip

@@ -21,9 +21,7 @@
 {{- end }}
 - -allow-empty-ingress-host={{ $controller.allowEmptyIngressHost }}
 - -enable-snippets={{ $controller.enableSnippets }}
-{{- if $controller.enableCustomResources }}
-- -enable-custom-resources=true
-{{- end }}
+- -enable-custom-resources={{ $controller.enableCustomResources }}
 - -health-status={{ $controller.healthStatus }}
 - {{ printf "-health-status-uri=%s" $controller.healthStatusURI | quote }}
 - -nginx-status={{ $controller.nginxStatus.enable }}

@@ -20,6 +20,10 @@
 {{- if $status.enable -}}
 {{- $_ := include "headgate.grant" (list $grants . "status" "") -}}
 {{- end -}}
+{{- if $controller.enableCustomResources -}}
+{{- $_ := include "headgate.grant" (list $grants . "custom" "") -}}
+{{- $_ := include "headgate.grant" (list $grants . "customstatus" "") -}}
+{{- end -}}
 {{- end -}}
 {{- range $secrets -}}
 {{- $_ := include "headgate.grant" (list $grants . "secrets" "") -}}

@@ -44,6 +44,23 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [update]
 {{- end }}
 
+{{- /* each watched namespace: -enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org */ -}}
+{{- define "headgate.rules.custom" -}}
+- apiGroups: [k8s.nginx.org]
+  resources: [virtualservers]
+  verbs: [list, watch]
+{{- end }}
+
+{{- /* each watched namespace: the statuses of custom resources, which are read, changed and put back */ -}}
+{{- define "headgate.rules.customstatus" -}}
+- apiGroups: [k8s.nginx.org]
+  resources: [virtualservers]
+  verbs: [get]
+- apiGroups: [k8s.nginx.org]
+  resources: [virtualservers/status]
+  verbs: [update]
+{{- end }}
+
 {{- /* each namespace whose Secrets are read: certificates and passwords that Ingresses name */ -}}
 {{- define "headgate.rules.secrets" -}}
 - apiGroups: ['']

@@ -75,7 +75,7 @@ def definition(custom: Custom) -> Json:
     }
     if custom.columns:
         version["additionalPrinterColumns"] = [column.built() for column in (*custom.columns, _AGE)]
-    if _has_status(custom.model):
+    if has_status(custom.model):
         version["subresources"] = {"status": {}}
     names = {
         "kind": kind.name, "listKind": f"{kind.name}List", "plural": kind.plural, "singular": kind.name.lower(),
@@ -98,7 +98,8 @@ def _whole(custom: Custom) -> Json:
     return {"type": "object", "description": _doc(model), "properties": properties}
 
 
-def _has_status(model: type[TopLevel]) -> bool:
+def has_status(model: type[TopLevel]) -> bool:
+    """Whether objects of *model* have a status."""
     return any(entry.name == "status" for entry in msgspec.structs.fields(model))
 
 

@@ -163,6 +163,9 @@ class Conditions(Model):
     state: Annotated[str | None, Field(Form.FREE, "Valid, Warning or Invalid.")] = None
     reason: Annotated[str | None, Field(Form.FREE, "The reason of the last event.")] = None
     message: Annotated[str | None, Field(Form.FREE, "The message of the last event.")] = None
+    observed_generation: Annotated[
+        int | None, Field(None, "The metadata.generation of the spec that the state is about.")
+    ] = None
 
 
 class VirtualServerStatus(Conditions):
