@@ -20,6 +20,7 @@ from headgate.api import (
     Secret,
     Service,
 )
+from headgate.api.nginx_org.crds import CUSTOM
 from headgate.k8s import Client, NotFound
 from tests.e2e.objects import Object
 
@@ -38,8 +39,14 @@ MODELS = (ConfigMap, EndpointSlice, Event, Ingress, IngressClass, Lease, Namespa
 DEPLOYMENT = Kind("Deployment", "deployments", group="apps")
 DAEMON_SET = Kind("DaemonSet", "daemonsets", group="apps")
 NODE = Kind("Node", "nodes", namespaced=False)
-NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, DAEMON_SET, NODE)
-KINDS = {kind.name: kind for kind in (*(model.KIND for model in MODELS), *NOT_OURS)}
+DEFINITION = Kind(
+    "CustomResourceDefinition", "customresourcedefinitions", group="apiextensions.k8s.io", namespaced=False
+)
+NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, DAEMON_SET, NODE, DEFINITION)
+KINDS = {
+    kind.name: kind
+    for kind in (*(model.KIND for model in MODELS), *(custom.model.KIND for custom in CUSTOM), *NOT_OURS)
+}
 
 APPLY = {"fieldManager": "headgate-e2e", "force": "true"}
 APPLY_PATCH = "application/apply-patch+yaml"
