@@ -277,6 +277,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         OptionalPath,
         Flag(NGINX, "Jinja template for an Ingress; empty means the built-in one.", "/templates/ingress.j2"),
     ] = None
+    virtualserver_template_path: Annotated[
+        OptionalPath,
+        Flag(NGINX, "Jinja template for a VirtualServer; empty means the built-in one.", "/templates/server.j2"),
+    ] = None
 
     default_server_tls_secret: Annotated[
         Namespaced,
@@ -374,7 +378,6 @@ _DECLINED: dict[str, Declined] = {
     "plm-storage-insecure-skip-verify": Declined("false", _PLM),
     "agent": Declined("false", _AGENT),
     "agent-instance-group": Declined("nginx-ingress-controller", _AGENT),
-    "virtualserver-template-path": Declined("", _CRD, coming=True),
     "transportserver-template-path": Declined("", _CRD, coming=True),
     "ingresslink": Declined("", "needs F5 BIG-IP's IngressLink, which is not served yet; use -external-service"),
     "enable-service-insight": Declined("false", _PLUS, refused=False),

@@ -65,7 +65,12 @@ FLAGS: Mapping[str, str] = {
 }
 """The value of the chart for each flag."""
 
-BY_EXTRA_ARGS = frozenset({"manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help"})
+BY_EXTRA_ARGS = frozenset(
+    {
+        "manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help",
+        "virtualserver-template-path",
+    }
+)  # fmt: skip
 """Flags without a value of their own: the chart sets them, or they have no use in a Pod."""
 
 

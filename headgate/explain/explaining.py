@@ -288,7 +288,7 @@ def _doubts(context: RequestContext, found: Found) -> Iterator[str]:
     snippets = context.params.snippets
     if snippets.server_snippets or snippets.location_snippets or snippets.http_snippets:
         yield "Snippets are not read here: a location, return or rewrite in them changes the answer"
-    if snippets.main_template or snippets.ingress_template:
+    if snippets.main_template or snippets.ingress_template or snippets.virtualserver_template:
         yield "Custom templates are not evaluated: the answer is based on the built-in ones"
 
 

@@ -8,14 +8,21 @@ import msgspec
 from msgspec import structs
 
 from headgate.problems import ObjectRef, Problem
-from headgate.render import HTTP, MAIN, BadTemplate, Renderer
+from headgate.render import HTTP, MAIN, VIRTUAL_SERVER, BadTemplate, Renderer
 from headgate.settings import REGISTRY, ConfigParams, read_configmap
 from headgate.translate import Environment, unsupported_keys
 
-KEYS = {MAIN: "main-template", HTTP: "ingress-template"}
+KEYS = {MAIN: "main-template", HTTP: "ingress-template", VIRTUAL_SERVER: "virtualserver-template"}
 """The ConfigMap keys of templates."""
 KEPT = "the templates that were in force stay"
-DEFINING = ("main-template", "ingress-template", "main-snippets", "http-snippets", "stream-snippets")
+DEFINING = (
+    "main-template",
+    "ingress-template",
+    "virtualserver-template",
+    "main-snippets",
+    "http-snippets",
+    "stream-snippets",
+)
 """Keys in which something may be defined that others need: a log format, a variable, a zone."""
 INVALID = "InvalidValue"
 
@@ -113,7 +120,11 @@ def read(
     """
     params, problems = read_configmap(data, ref, env.gates)
     snippets = params.snippets
-    own = {MAIN: snippets.main_template, HTTP: snippets.ingress_template}
+    own = {
+        MAIN: snippets.main_template,
+        HTTP: snippets.ingress_template,
+        VIRTUAL_SERVER: snippets.virtualserver_template,
+    }
     overrides = {**flags, **{name: text for name, text in own.items() if text}}
     renderer = current
     if overrides != current.overrides:

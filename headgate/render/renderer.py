@@ -23,6 +23,8 @@ from headgate.settings import Snippet
 
 MAIN = "main.conf.j2"
 HTTP = "http.conf.j2"
+VIRTUAL_SERVER = "virtualserver.conf.j2"
+"""The template of VirtualServers and VirtualServerRoutes; the built-in one is that of Ingresses."""
 CERTIFICATES = "certificates.conf.j2"
 LEFT_OUT = b"# Left out, for nginx refuses it.\n"
 
@@ -44,7 +46,7 @@ class BadTemplate(Exception):  # noqa: N818 - what it is
     """A template of the user's cannot be used; the text says why, ``template`` which."""
 
     def __init__(self, template: str, reason: str) -> None:
-        """Keep the name of the template (``MAIN`` or ``HTTP``); the text is for people."""
+        """Keep the name of the template (``MAIN``, ``HTTP`` or ``VIRTUAL_SERVER``); the text is for people."""
         super().__init__(f"{template.removesuffix('.j2')}: {reason}")
         self.template = template
 
@@ -101,7 +103,7 @@ class Renderer:
             BadTemplate: an override fails, or prints what would not stay one argument.
             Injection: a value would not stay one argument.
         """
-        text = self._render(HTTP, {"config": config})
+        text = self._render(_template(config), {"config": config})
         return File(
             config.file,
             text,
@@ -116,7 +118,7 @@ class Renderer:
     def _standby(self, config: HttpConfig) -> bytes | None:
         """Render the replacement of a file that nginx refuses; one that a server includes must exist."""
         if config.standby:
-            return self._render(HTTP, {"config": structs.replace(config, members=config.standby)})
+            return self._render(_template(config), {"config": structs.replace(config, members=config.standby)})
         return LEFT_OUT if config.within else None
 
     def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:
@@ -152,7 +154,13 @@ def _builtin() -> Mapping[str, jinja2.Template]:
     plain = _Environment(loader=_loader(), **_OPTIONS)  # type: ignore[arg-type]
     plain.filters.update(_FILTERS)
     plain.globals["extensible"] = False
-    return {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
+    found = {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
+    return {**found, VIRTUAL_SERVER: found[HTTP]}
+
+
+def _template(config: HttpConfig) -> str:
+    custom = config.origin and config.origin.kind in {"VirtualServer", "VirtualServerRoute"}
+    return VIRTUAL_SERVER if custom else HTTP
 
 
 def _compiled(sandbox: jinja2.Environment, name: str, text: str) -> jinja2.Template:

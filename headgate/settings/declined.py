@@ -54,7 +54,6 @@ _GUARDS = ("nginx.org/policies", "nginx.com/policies", "nginx.com/jwt-", "apppro
 """Annotations that decide who may ask: to serve without them would let in whom they keep out."""
 
 _KEYS: Mapping[str, Absence] = {
-    "virtualserver-template": _coming("VirtualServers come with the custom resources"),
     "transportserver-template": _coming("TransportServers come with the custom resources"),
 }
 

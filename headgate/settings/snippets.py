@@ -133,3 +133,17 @@ class SnippetSettings(Settings):
             differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
         ),
     ] = None
+    virtualserver_template: Annotated[
+        str | None,
+        setting(
+            "virtualserver-template",
+            "Jinja2 template of a VirtualServer.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=template,
+            directive="",
+            context="",
+            example='{% extends "builtin/http.conf.j2" %}{% block server_extra %}{% endblock %}',
+            differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
+        ),
+    ] = None

@@ -62,7 +62,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         """Derive what every translation asks for."""
         params = self.params
         snippets = params.snippets
-        texts = (snippets.http_snippets, snippets.main_template, snippets.ingress_template)
+        texts = (
+            snippets.http_snippets,
+            snippets.main_template,
+            snippets.ingress_template,
+            snippets.virtualserver_template,
+        )
         reads = reads_variables(*params.logging.log_format, *texts) or location_reads_variables(params)
         msgspec.structs.force_setattr(self, "resource_variables", reads)
         msgspec.structs.force_setattr(self, "request_headers", request_headers(params))

@@ -104,6 +104,7 @@ CLIENTS = {
     "proxy-protocol": "test_settings_connections.py::test_the_proxy_protocol_names_the_client",
     "default-server-return": "test_settings_default_server.py::test_unknown_hosts_get_the_configured_answer",
     "main-template": "test_settings_templates.py::test_whole_templates_replace_the_builtin_ones",
+    "virtualserver-template": "test_settings_templates.py::test_whole_templates_replace_the_builtin_ones",
     "ingress-template": "test_settings_templates.py::test_whole_templates_replace_the_builtin_ones",
 }
 """Settings between clients and nginx → ``file::test`` in this folder."""

@@ -70,3 +70,19 @@ async def test_a_template_block_changes_and_the_rest_stays() -> None:
         assert (await nginx.get("tea.test", method="POST")).status == 403
         assert nginx.backend("tea").last.headers["X-Forwarded-Host"] == "tea.test"
         assert (await nginx.get("unknown.test")).status == 404
+
+
+async def test_virtual_servers_have_a_template_of_their_own() -> None:
+    route = {"path": "/", "action": {"return": {"body": "cafe"}}}
+    cafe = {
+        "apiVersion": "k8s.nginx.org/v1",
+        "kind": "VirtualServer",
+        "metadata": {"name": "cafe", "namespace": "default"},
+        "spec": {"host": "cafe.test", "routes": [route]},
+    }
+    async with served([config_map(virtualserver_template=BLOCK), host("tea"), cafe]) as nginx:
+        assert "X-Server" not in (await nginx.get("tea.test")).headers
+        assert (await nginx.get("cafe.test", method="POST")).status == 403
+    async with served([config_map(ingress_template=BLOCK), host("tea"), cafe]) as nginx:
+        assert (await nginx.get("tea.test")).headers["X-Server"] == "tea.test"
+        assert (await nginx.get("cafe.test", method="POST")).status == 200

@@ -417,6 +417,7 @@ SAMPLES: dict[str, Sample] = {
     "location_snippets": SNIPPET,
     "main_template": TEMPLATE,
     "ingress_template": TEMPLATE,
+    "virtualserver_template": TEMPLATE,
 }
 
 
