@@ -4,7 +4,9 @@ Hypothesis makes up the same examples in each run, and has no opinion about how 
 """
 
 import logging
+import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +16,11 @@ from hypothesis import HealthCheck, settings
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+
+# Without bytecode on the disk, as the environment of containers often demands it, every process that a test starts
+# compiles 200 modules, and every worker of xdist rewrites the assertions of all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
