@@ -10,6 +10,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def assert_taken(nginx: str, layout: Layout, files: FileSet, field: Setting) -> 
     assert not reason or re.search(LAST_WORD.get(field.name, "nothing"), reason), reason
 
 
+@lru_cache(maxsize=64)  # refused values change no file
 def shape(text: bytes, folder: Path) -> Counter[str]:
     """Return the directives of a file with the blocks around them, as nginx's own grammar has them."""
     path = folder / "read.conf"

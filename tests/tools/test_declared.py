@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def imported(folder: str) -> Iterator[str]:
                 yield node.module.partition(".")[0]
 
 
+@cache
+def distributions() -> dict[str, set[str]]:
+    """Return what brings each package that is installed."""
+    return {name: {one.lower().replace("_", "-") for one in found} for name, found in packages_distributions().items()}
+
+
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
@@ -46,9 +53,9 @@ def declared() -> set[str]:
 
 @pytest.mark.parametrize("folder", ["headgate", "tools", "tests", "benchmarks"])
 def test_every_package_that_is_imported_is_declared(folder: str) -> None:
-    known = {name: {one.lower().replace("_", "-") for one in found} for name, found in packages_distributions().items()}
-    known |= {name: {one} for name, one in PART_OF.items()}
-    missing = {name for name in imported(folder) if name in known and not known[name] & declared()}
+    known = distributions() | {name: {one} for name, one in PART_OF.items()}
+    there = declared()
+    missing = {name for name in imported(folder) if name in known and not known[name] & there}
     assert missing == set()
 
 

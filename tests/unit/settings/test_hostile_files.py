@@ -6,6 +6,7 @@ it reads when the field holds something harmless.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import msgspec
 import pytest
@@ -76,6 +77,7 @@ def hostile(name: str) -> Iterator[str]:
         yield from (fragment, text + fragment, fragment + text, f"{text[:half]}{fragment}{text[half:]}")
 
 
+@lru_cache(maxsize=64)  # most hostile texts are refused, and change no file
 def names(text: str) -> Counter[tuple[tuple[str, ...], str]]:
     """Count the directives of a file by name, with the blocks around them."""
     return Counter((directive.within, directive.name) for directive in directives(text))
