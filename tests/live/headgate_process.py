@@ -22,6 +22,8 @@ from tests.waiting import DEADLINE_S, wait_until
 LOOPBACK = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 RELOADS = "nginx_ingress_controller_nginx_reloads_total"
+NO_AUTHORITIES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
+"""Environment in which the authorities of the machine are not loaded, 0.1 s of each start; tests have their own."""
 _SAMPLE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -53,7 +55,9 @@ class HeadgateProcess:
         self.http, self.https, self.probes, self.metrics_port = free_ports(4)
         self._log = directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._environ = {**os.environ, "POD_NAMESPACE": "ours", "POD_NAME": "headgate-0", **(environ or {})}
+        self._environ = {
+            **os.environ, **NO_AUTHORITIES, "POD_NAMESPACE": "ours", "POD_NAME": "headgate-0", **(environ or {}),
+        }  # fmt: skip
         usual = {
             "--prefix": str(self.prefix),
             "--nginx": nginx,

@@ -111,7 +111,7 @@ _ROOT_KEY, _MIDDLE_KEY, KEY, OTHER = (ec.generate_private_key(ec.SECP256R1()) fo
 RSA = rsa.generate_private_key(65537, 2048)
 ED25519, ED448 = ed25519.Ed25519PrivateKey.generate(), ed448.Ed448PrivateKey.generate()
 P521 = ec.generate_private_key(ec.SECP521R1())
-DSA = dsa.generate_private_key(2048)
+DSA = dsa.generate_private_key(1024)  # the time for a longer one is that of ten tests
 ROOT = pem(issued(_ROOT_KEY.public_key(), "Root", "Root", _ROOT_KEY, authority=True))
 _MIDDLE = issued(_MIDDLE_KEY.public_key(), "Intermediate", "Root", _ROOT_KEY, authority=True)
 MIDDLE, LEAF, PRIVATE = pem(_MIDDLE), leaf(KEY), private(KEY)

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from monitoring.drawing import Period, draw, spoken
 from monitoring.prometheus import Prometheus, Series, filled
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +30,8 @@ class Answers(Prometheus):
 
 
 def test_every_query_is_drawn_in_the_layout_of_the_dashboard(tmp_path: Path) -> None:
+    from monitoring.drawing import Period, draw  # with matplotlib, which not every worker needs
+
     board = json.loads((ROOT / "charts" / "headgate" / "files" / "dashboard.json").read_text())
     answers = Answers()
     draw(board, answers, Period(0, 60, 5, "10s"), tmp_path / "board.png")
@@ -49,4 +50,6 @@ def test_every_query_is_drawn_in_the_layout_of_the_dashboard(tmp_path: Path) -> 
     ],
 )  # fmt: skip
 def test_values_have_their_units(value: float, unit: str, text: str) -> None:
+    from monitoring.drawing import spoken
+
     assert spoken(value, unit) == text
