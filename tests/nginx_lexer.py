@@ -1,6 +1,11 @@
 """Reads a configuration as nginx's own lexer does, and says what is a directive and what is inside which block."""
 
+import re
 from typing import NamedTuple
+
+BLANK = re.compile(r"[ \t\r\n]+")
+PLAIN = re.compile(r"[^ \t\r\n;{$\\]+")
+"""Characters of an argument without quotes that stand for themselves, wherever they are."""
 
 
 class Directive(NamedTuple):
@@ -51,8 +56,8 @@ def lexed(text: str) -> list[str | Punctuation]:
     at = 0
     while at < len(text):
         char = text[at]
-        if char in " \t\r\n":
-            at += 1
+        if blank := BLANK.match(text, at):
+            at = blank.end()
         elif char in ";{}":
             tokens.append(Punctuation(char))
             at += 1
@@ -77,7 +82,9 @@ def bare(text: str, at: int) -> tuple[str, int]:
     """Return the argument without quotes that begins at *at*, and where it ends; ``${name}`` is part of it."""
     out = ""
     while text[at] not in " \t\r\n;{":
-        if text.startswith("${", at):
+        if plain := PLAIN.match(text, at):
+            out, at = out + plain[0], plain.end()
+        elif text.startswith("${", at):
             out, at = out + "${", at + 2
         else:
             out, at = escaped(text, at, out)

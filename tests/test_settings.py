@@ -15,6 +15,7 @@ from headgate.settings import REGISTRY
 from tests.simulated_cluster import CURRENT, flags
 from tests.test_cases import CASES, argv
 
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads all cases in 0.3 s instead of 3 s
 ELSEWHERE = {
     "nginx.org/limit-req-scale": "tests/unit/translate/test_replicas.py",
     "external-status-address": "tests/live/test_live_status.py",
@@ -37,7 +38,7 @@ KEYS = sorted(REGISTRY.annotations.keys() | REGISTRY.keys.keys())
 def objects(case: Path) -> tuple[dict[str, Any], ...]:
     """Return the objects of a case, none if it is not YAML."""
     try:
-        found = tuple(yaml.safe_load_all((case / "in.yaml").read_text()))
+        found = tuple(yaml.load_all((case / "in.yaml").read_text(), Loader))
     except yaml.YAMLError:
         return ()
     return tuple(item for item in found if isinstance(item, dict))
@@ -60,7 +61,7 @@ def candidates(key: str) -> list[Path]:
 
 def without(case: Path, key: str, folder: Path) -> list[str]:
     """Write the case without *key* into *folder*; return its flags."""
-    kept = [item | {} for item in yaml.safe_load_all((case / "in.yaml").read_text())]
+    kept = [item | {} for item in yaml.load_all((case / "in.yaml").read_text(), Loader)]
     for item in kept:
         for place in places(item):
             place.pop(key, None)
