@@ -5,7 +5,7 @@ from headgate.api.coordination import Lease, LeaseSpec
 from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
-from headgate.api.nginx_org import VirtualServer
+from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
 
 ALL: tuple[type[TopLevel], ...] = (
     ConfigMap,
@@ -19,6 +19,7 @@ ALL: tuple[type[TopLevel], ...] = (
     Secret,
     Service,
     VirtualServer,
+    VirtualServerRoute,
 )
 """Every kind that Headgate knows."""
 
@@ -42,4 +43,5 @@ __all__ = [
     "TopLevel",
     "Undecodable",
     "VirtualServer",
+    "VirtualServerRoute",
 ]

@@ -16,9 +16,9 @@ from headgate.api.base import Kind, Model, TopLevel
 from headgate.api.core import ConfigMap, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
-from headgate.api.nginx_org import VirtualServer
+from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
 from headgate.api.nginx_org.fields import declared
-from headgate.api.nginx_org.virtualserver import VirtualServerSpec
+from headgate.api.nginx_org.virtualserver import VirtualServerRouteSpec, VirtualServerSpec
 
 Fields = Mapping[str, "Fields | None"]
 """Field → the fields of what is there, or of each item of the list; ``None`` is not looked into."""
@@ -74,6 +74,7 @@ FIELDS: Mapping[Kind, Fields] = MappingProxyType(
         Secret.KIND: {**_OBJECT, **_any("data immutable stringData type")},
         Service.KIND: {**_OBJECT, "spec": _SERVICE_SPEC, "status": None},
         VirtualServer.KIND: {**_OBJECT, "spec": _declared(VirtualServerSpec), "status": None},
+        VirtualServerRoute.KIND: {**_OBJECT, "spec": _declared(VirtualServerRouteSpec), "status": None},
     }
 )
 """The fields of the kinds that are looked into."""

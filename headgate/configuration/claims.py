@@ -71,12 +71,14 @@ class AttachmentRule(msgspec.Struct, frozen=True):
     """How objects of one sort attach to the holder of a slot.
 
     Attributes:
-        accepts: whether the holder takes them.
-        orphan: the Problem of an object without such a holder; the slot may have another one.
+        declines: why the holder does not take an object: ``None`` if it does, ``""`` if the holder is no such object or
+            does not ask for it. Arguments: the holder, the object.
+        orphan: the Problem of an object that is not taken. Arguments: the object; the holder of the slot, if it has
+            one; the objects that name this one.
     """
 
-    accepts: Callable[[Candidate], bool]
-    orphan: Callable[[ObjectRef, Holder | None], Problem]
+    declines: Callable[[Candidate, Candidate], str | None]
+    orphan: Callable[[Candidate, Candidate | None, Sequence[Candidate]], Problem]
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -100,8 +102,10 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
         slots: what it claims; with an *attachment* the slots are below its parent.
         way_out: what its owner can do about slots that others hold.
         attachment: to which holder it attaches.
-        shared: whether other objects may attach to it.
+        shared: whether other objects may attach to it, and its owner may tell others to do so.
         taken: how the message begins that others hold all of its slots.
+        names: objects that it names, and which should attach to it.
+        selected: whether others may select it by its labels.
     """
 
     slots: tuple[Claim, ...]
@@ -109,6 +113,8 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     attachment: Attachment | None = None
     shared: bool = False
     taken: str = TAKEN
+    names: frozenset[ObjectRef] = frozenset()
+    selected: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

@@ -50,6 +50,7 @@ class _Batch(msgspec.Struct):
     assumed: dict[ObjectRef, str] = msgspec.field(default_factory=dict)
     holders: dict[Slot, Holder | None] = msgspec.field(default_factory=dict)
     parents: set[Slot] = msgspec.field(default_factory=set)
+    named: set[ObjectRef] = msgspec.field(default_factory=set)
 
 
 class Configuration:
@@ -69,6 +70,8 @@ class Configuration:
         self._complaints: dict[ObjectRef, list[Problem]] = {}
         self._slots = Arbiter()
         self._children: dict[Slot, dict[ObjectRef, Attachment]] = {}
+        self._naming: dict[ObjectRef, set[ObjectRef]] = {}
+        """The objects that name an object, by this one."""
         self._active: dict[ObjectRef, Resource] = {}
 
     @property
@@ -134,7 +137,7 @@ class Configuration:
     def _accept(self, ref: ObjectRef, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
         """Validate *item* and let it claim; return whether anything but its status changed."""
         old = self._candidates.get(ref)
-        if old and same_input(old.item, item):
+        if old and same_input(old.item, item, labels=old.claims.selected):
             return False
         self._forget(ref, batch)
         valid, self._complaints[ref] = kind.validate(item, self._rules)
@@ -145,6 +148,8 @@ class Configuration:
             self._slots.claim(Claimant.of(ref, item.metadata), _slots(candidate))
             if attachment := candidate.claims.attachment:
                 self._children.setdefault(attachment.parent, {})[ref] = attachment
+            for named in candidate.claims.names:
+                self._naming.setdefault(named, set()).add(ref)
         return True
 
     def _forget(self, ref: ObjectRef, batch: _Batch) -> bool:
@@ -161,6 +166,10 @@ class Configuration:
             del siblings[ref]
             if not siblings:
                 del self._children[attachment.parent]
+        for named in candidate.claims.names:
+            self._naming[named].discard(ref)
+            if not self._naming[named]:
+                del self._naming[named]
         return True
 
     def _note(self, candidate: Candidate, batch: _Batch) -> None:
@@ -170,6 +179,7 @@ class Configuration:
                 batch.holders[slot] = self._holder(slot)
         if attachment := candidate.claims.attachment:
             batch.parents.add(attachment.parent)
+        batch.named |= candidate.claims.names
 
     def _holder(self, slot: Slot) -> Holder | None:
         """Return the holder of *slot*, as it is reported."""
@@ -181,9 +191,13 @@ class Configuration:
     def _concerned(self, batch: _Batch) -> set[ObjectRef]:
         """Return the claimants of slots with another holder, objects attached to a changed holder, and these holders.
 
+        Also those that name an object of the batch, or that one of the batch names.
+
         A holder is another one, too, if what the Problems of the other claimants show of it changed.
         """
-        found: set[ObjectRef | None] = set()
+        found: set[ObjectRef | None] = {*batch.named}
+        for changed in batch.seen | batch.gone:
+            found.update(self._naming.get(changed, ()))
         for slot, before in batch.holders.items():
             after = self._holder(slot)
             if before != after:
@@ -215,7 +229,11 @@ class Configuration:
             return None
         exclusive = (claim.slot for claim in candidate.claims.slots if not claim.use)
         held = tuple(slot for slot in exclusive if self._slots.holder(slot) == ref)
-        return Resource(candidate, held, tuple(self._attached(candidate, held))) if held else None
+        if not held:
+            return None
+        attached = tuple(self._attached(candidate, held))
+        missing = candidate.claims.names.difference(each.candidate.ref for each in attached)
+        return Resource(candidate, held, attached, {name: self._why_missing(candidate, name) for name in missing})
 
     def _attached(self, holder: Candidate, held: Iterable[Slot]) -> Iterator[Attached]:
         """Yield the objects attached to the slots of *holder*, the oldest first, each with what it holds there.
@@ -224,11 +242,25 @@ class Configuration:
         """
         for slot in held:
             children = self._children.get(slot, {})
-            accepted = (ref for ref, attachment in children.items() if attachment.rule.accepts(holder))
+            accepted = (ref for ref in children if self._takes(holder, ref))
             for ref in sorted(accepted, key=self._age):
                 candidate = self._candidates[ref]
                 claims = enumerate(_slots(candidate))
                 yield Attached(candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
+
+    def _takes(self, holder: Candidate, ref: ObjectRef) -> bool:
+        """Whether *ref*, which attaches to the holder of a slot of *holder*, is taken by that."""
+        candidate = self._candidates[ref]
+        attachment = candidate.claims.attachment
+        return attachment is not None and attachment.rule.declines(holder, candidate) is None
+
+    def _why_missing(self, holder: Candidate, ref: ObjectRef) -> str:
+        """Return why *ref*, which *holder* names, does not attach to it; ``""`` if it is not there."""
+        candidate = self._candidates.get(ref)
+        if candidate is None:
+            return "it is refused, which is reported on it" if self._complaints.get(ref) else ""
+        attachment = candidate.claims.attachment
+        return (attachment and attachment.rule.declines(holder, candidate)) or ""
 
     def _age(self, ref: ObjectRef) -> tuple[str, ObjectRef]:
         """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
@@ -244,10 +276,12 @@ class Configuration:
             owner = ref if ref in self._active else None
             return Standing((*complaints, *self._lost(candidate, owner)), owner)
         attachment = candidate.claims.attachment
-        parent = self._holder(attachment.parent)
-        if parent is None or not attachment.rule.accepts(self._candidates[parent.ref]):
-            return Standing((*complaints, attachment.rule.orphan(ref, parent)))
-        return Standing((*complaints, *self._lost(candidate, parent.ref)), parent.ref)
+        parent = self._slots.holder(attachment.parent)
+        if parent is None or not self._takes(self._candidates[parent], ref):
+            naming = [self._candidates[name] for name in sorted(self._naming.get(ref, ()))]
+            holder = self._candidates[parent] if parent else None
+            return Standing((*complaints, attachment.rule.orphan(candidate, holder, naming)))
+        return Standing((*complaints, *self._lost(candidate, parent)), parent)
 
     def _lost(self, candidate: Candidate, owner: ObjectRef | None) -> Iterator[Problem]:
         """Yield which slots of *candidate* other objects hold, and which objects."""
@@ -289,11 +323,12 @@ def _slots(candidate: Candidate) -> Iterator[Slot]:
     return (claim.slot for claim in candidate.claims.slots)
 
 
-def same_input(old: TopLevel, new: TopLevel) -> bool:
-    """Whether two versions differ at most in status and bookkeeping."""
+def same_input(old: TopLevel, new: TopLevel, *, labels: bool = False) -> bool:
+    """Whether two versions differ at most in status and bookkeeping; *labels* says that their labels matter."""
     return (
         getattr(old, "spec", None) == getattr(new, "spec", None)
         and old.metadata.annotations == new.metadata.annotations
+        and (not labels or old.metadata.labels == new.metadata.labels)
         and old.metadata.uid == new.metadata.uid
         and old.metadata.creation_timestamp == new.metadata.creation_timestamp
     )

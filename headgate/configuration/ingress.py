@@ -81,14 +81,15 @@ def _out_of_paths(_loser: ObjectRef, _holders: Sequence[Holder]) -> str:
     return "use another path"
 
 
-def _is_master(holder: Candidate) -> bool:
-    return isinstance(holder.valid, ValidIngress) and holder.valid.role is Role.MASTER
+def _declines(holder: Candidate, _: Candidate) -> str | None:
+    return None if isinstance(holder.valid, ValidIngress) and holder.valid.role is Role.MASTER else ""
 
 
-def _orphan(ref: ObjectRef, holder: Holder | None) -> Problem:
+def _orphan(minion: Candidate, parent: Candidate | None, _: Sequence[Candidate]) -> Problem:
+    holder = parent.as_holder(Slot(minion.valid.hosts[0])) if parent else None
     taken = f": its host is taken by {holder}, which is not a master" if holder else ""
     return Problem(
-        ref,
+        minion.ref,
         "",
         "",
         f"Ingress master is invalid or doesn't exist{taken}",
@@ -98,5 +99,5 @@ def _orphan(ref: ObjectRef, holder: Holder | None) -> Problem:
     )
 
 
-MERGEABLE = AttachmentRule(_is_master, _orphan)
+MERGEABLE = AttachmentRule(_declines, _orphan)
 """Minions attach to the master that holds their host."""

@@ -19,11 +19,19 @@ class Attached(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):
-    """An object that holds at least one slot, and those that attach to it, the oldest first."""
+    """An object that holds at least one slot, and those that attach to it, the oldest first.
+
+    Attributes:
+        candidate: the object.
+        held: the slots.
+        attached: the objects that attach to it.
+        declined: objects that it names and that do not attach to it, and why; ``""`` for one that is not there.
+    """
 
     candidate: Candidate
     held: tuple[Slot, ...]
     attached: tuple[Attached, ...] = ()
+    declined: Mapping[ObjectRef, str] = {}
 
     @property
     def ref(self) -> ObjectRef:

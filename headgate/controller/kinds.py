@@ -8,18 +8,23 @@ from typing import Any, Protocol
 import msgspec
 
 from headgate.api import Ingress, TopLevel
-from headgate.api.nginx_org import VirtualServer
+from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
 from headgate.configuration import Claims, Resource
 from headgate.configuration.ingress import ingress_claims, ingress_class
-from headgate.configuration.virtualserver import virtual_server_claims, virtual_server_class
+from headgate.configuration.virtualserver import (
+    virtual_server_claims,
+    virtual_server_class,
+    virtual_server_route_claims,
+)
 from headgate.problems import Problem
-from headgate.reporting.status_forms import Form, exposed_status, ingress_status
+from headgate.reporting.status_forms import Form, exposed_status, ingress_status, referenced_status
 from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_custom, for_ingress
 from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
 from headgate.resolve.virtualserver import lower_virtual_server
 from headgate.validation.ingress import validate_ingress
 from headgate.validation.rules import Rules
 from headgate.validation.virtualserver import validate_virtual_server
+from headgate.validation.virtualserverroute import validate_virtual_server_route
 
 
 class Lower(Protocol):
@@ -72,5 +77,14 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         lower=lower_virtual_server,
         verdict=for_custom,
         status=exposed_status,
+    ),
+    ClaimantKind(
+        model=VirtualServerRoute,
+        class_of=virtual_server_class,
+        validate=validate_virtual_server_route,
+        claims=virtual_server_route_claims,
+        lower=lower_virtual_server,  # never alone: its VirtualServer is what is lowered
+        verdict=for_custom,
+        status=referenced_status,
     ),
 )

@@ -266,7 +266,10 @@ def _because(context: RequestContext) -> str:
         return f": no Ingress serves {context.name}{where}, and {fallback}"
     if context.location and context.location.modifier:
         return ""
-    whose = "no path" if len(resource.table.members) == 1 else "no path of a minion"
+    if host.shared and host.origin.kind == "Ingress":
+        whose = "no path of a minion"
+    else:
+        whose = "no path of a VirtualServerRoute or" if host.shared else "no path"
     return f": {whose} of {host.origin} covers {context.path}"
 
 

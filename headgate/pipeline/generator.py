@@ -160,5 +160,5 @@ def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -
 
 
 def _says_anything(config: HttpConfig) -> bool:
-    blocks = config.servers or config.upstreams or config.zones or config.locations
+    blocks = config.servers or config.upstreams or config.zones or config.locations or config.splits or config.maps
     return bool(blocks or config.includes or config.members)

@@ -34,6 +34,18 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow("Ingress", "Rejected", _WARNING,
              "It is not served: a value is invalid, or its hosts belong to older objects, which are named."),
     EventRow("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
+    EventRow("VirtualServerRoute", "AddedOrUpdated", _NORMAL, "nginx serves it completely."),
+    EventRow("VirtualServerRoute", "AddedOrUpdatedWithWarning", _WARNING,
+             "nginx serves it, but a part of it has no effect or may be wrong, or another object has one of its paths; "
+             "the message lists them."),
+    EventRow("VirtualServerRoute", "AddedOrUpdatedWithError", _WARNING,
+             "nginx refused its configuration or that of its VirtualServer; the message has nginx's error and what is "
+             "served instead."),
+    EventRow("VirtualServerRoute", "Rejected", _WARNING, "It is not served: a value is invalid."),
+    EventRow("VirtualServerRoute", "NoVirtualServerFound", _WARNING, "No valid VirtualServer has its host."),
+    EventRow("VirtualServerRoute", "Ignored", _WARNING,
+             "The VirtualServer of its host does not refer to it, or its paths do not belong to the routes that do; "
+             "the message says which."),
     EventRow("ConfigMap", "Updated", _NORMAL, "Every key of it is used."),
     EventRow("ConfigMap", "UpdatedWithError", _WARNING, "It is used, except for invalid keys."),
     EventRow("ConfigMap", "InvalidValue", _WARNING, "One for each invalid key, with the reason."),
@@ -67,7 +79,6 @@ ABSENT_EVENTS: Mapping[str, Absence] = {
     "Pod/PLMStorageConfigured": _APP_PROTECT,
     "ConfigMap (mgmt)/*": _PLUS,
     "VirtualServer/*": _CRD,
-    "VirtualServerRoute/*": _CRD,
     "TransportServer/*": _CRD,
     "Policy/*": _CRD,
     "GlobalConfiguration/*": _CRD,

@@ -70,6 +70,7 @@ def lower_ingress(
             listeners=_listeners(valid.overrides),
             tls=holder.certificates.tls(host),
             policies=holder.policies,
+            shared=valid.role is Role.MASTER,
         )
         for host in resource.hosts
     )

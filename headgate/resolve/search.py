@@ -32,6 +32,10 @@ class Search:
         """Return *table* with all that was collected."""
         return Lowered(table, tuple(self._problems), frozenset(self._references), tuple(self._files.values()))
 
+    def report(self, *problems: Problem) -> None:
+        """Note *problems* that were found elsewhere."""
+        self._problems += problems
+
     @property
     def wildcard(self) -> SecretReference | None:
         """The certificate for TLS hosts without a Secret, if one is configured."""

@@ -1,286 +1,196 @@
-"""A VirtualServer becomes a RouteTable: with the endpoints and Secrets that it names."""
+"""A VirtualServer and its VirtualServerRoutes become a RouteTable: with the endpoints and Secrets that they name."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import msgspec
-
-from headgate.api.networking import ServiceBackendPort
-from headgate.api.nginx_org import actions as api
-from headgate.api.nginx_org.upstreams import Upstream
-from headgate.api.nginx_org.virtualserver import Route as ApiRoute
-from headgate.configuration import Resource
+from headgate.api.nginx_org import VirtualServerRoute
+from headgate.configuration import Attached, Resource
+from headgate.problems import ObjectRef, Problem
 from headgate.resolve.contents import SecretKind
+from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
 from headgate.resolve.ingress import UNENCRYPTED
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
-from headgate.routes import (
-    Action,
-    Answer,
-    Backend,
-    Case,
-    Changes,
-    Choice,
-    Condition,
-    Endpoints,
-    ErrorPage,
-    Forward,
-    Layer,
-    Layers,
-    Match,
-    PathType,
-    Redirect,
-    Route,
-    RouteTable,
-    Split,
-    Tls,
-    VirtualHost,
-)
-from headgate.settings import Header, Overrides, Quoted
-from headgate.settings.values import unescaped
-from headgate.validation.virtualserver import RoutePath, ValidVirtualServer
+from headgate.routes import Layer, Layers, Route, RouteTable, Tls, VirtualHost
+from headgate.validation.delegation import qualified
+from headgate.validation.routepath import RoutePath
+from headgate.validation.virtualserver import ValidVirtualServer
+from headgate.validation.virtualserverroute import FIELD, ValidVirtualServerRoute
 
-FOUND, MOVED = 200, 301
+WITHOUT = "this route has no location: its requests go to other routes, or get 404"
+OTHERS = "that one answers it"
 
 
 def lower_virtual_server(
     resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool = False
 ) -> Lowered:
-    """Lower *resource*, a VirtualServer, to routes; arguments as for an Ingress."""
+    """Lower *resource*, a VirtualServer with its VirtualServerRoutes, to routes; arguments as for an Ingress."""
     search = Search(snapshot, secrets, allow_loopback=allow_loopback)
     valid: ValidVirtualServer = resource.candidate.valid
-    layer = Layer(resource.ref, valid.overrides)
-    lowering = _Lowering(search, valid, layer)
+    server = _Server(search, valid, Layer(resource.ref, valid.overrides))
+    delegated = _delegated(search, resource)
     host = VirtualHost(
         name=valid.spec.host,
         origin=resource.ref,
-        settings=(layer,),
-        handed_down=(layer,),
-        routes=tuple(lowering.routes()),
-        tls=lowering.tls(),
+        settings=(server.layer,),
+        handed_down=(server.layer,),
+        routes=(*server.routes(), *(route for part in delegated for route in part.routes(server))),
+        tls=server.tls(),
         gunzip=bool(valid.spec.gunzip),
         http_snippet=valid.http_snippet,
+        shared=bool(valid.delegations),
     )
-    return search.lowered(RouteTable(origin=resource.ref, members=(resource.ref,), hosts=(host,)))
+    search.report(*_unserved(resource, delegated))
+    members = (resource.ref, *(part.ref for part in delegated))
+    return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=(host,)))
 
 
-class _Lowering:
-    """The routes of one VirtualServer; upstreams are looked up once, however many routes name one."""
+class _Server:
+    """The host of a VirtualServer, and its own routes."""
 
     def __init__(self, search: Search, valid: ValidVirtualServer, layer: Layer) -> None:
+        self.layer = layer
+        self.valid = valid
         self._search = search
-        self._valid = valid
-        self._layer = layer
-        self._upstreams = {each.name: (each, i) for i, each in enumerate(valid.spec.upstreams or ())}
-        self._settings_of = {self._block(name): overrides for name, overrides in valid.upstreams.items()}
-        self._endpoints: dict[str, Endpoints] = {}
-        self._counts = {"splits": 0, "matches": 0}
-        self._inner: list[Route] = []
+        ref = layer.origin
+        names = Names(f"vs_{ref.namespace}_{ref.name}_", "/internal_location_")
+        self._routes = CustomRoutes(search, ref, valid.spec.upstreams or (), valid.upstreams, names)
 
     def tls(self) -> Tls | None:
         """Return how the host speaks TLS."""
-        tls = self._valid.spec.tls
+        tls = self.valid.spec.tls
         if tls is None:
             return None
-        effect = UNENCRYPTED.format(hosts=self._valid.spec.host)
+        effect = UNENCRYPTED.format(hosts=self.valid.spec.host)
         if tls.secret:
-            found = self._search.secret(self._layer.origin, "spec.tls.secret", tls.secret, SecretKind.TLS, effect)
+            found = self._search.secret(self.layer.origin, "spec.tls.secret", tls.secret, SecretKind.TLS, effect)
             return Tls(found, tls.secret)
         wildcard = self._search.wildcard
         if wildcard is None:
             return None  # as the incumbent: plain HTTP only
-        self._search.need_wildcard(self._layer.origin, "spec.tls.secret", effect)
+        self._search.need_wildcard(self.layer.origin, "spec.tls.secret", effect)
         return Tls(wildcard)
 
     def routes(self) -> Iterator[Route]:
-        """Yield the routes in their order, then the internal ones to which they lead."""
-        for index, route in enumerate(self._valid.spec.routes or ()):
-            yield from self._route(route, index)
+        """Yield the routes in their order, each followed by the internal ones to which it leads."""
+        for index, route in enumerate(self.valid.spec.routes or ()):
+            if route.route or route.route_selector:
+                continue
+            overrides = self.valid.routes[index]
+            asked = Asked(
+                route=route,
+                field=f"spec.routes[{index}]",
+                path=self.valid.delegations.paths[index],
+                below=(self.layer,),
+                above=(Layer(self.layer.origin, overrides),) if overrides else (),
+                error_pages=route.error_pages or (),
+            )
+            yield from self._routes.routes(asked)
 
-    def _route(self, route: ApiRoute, index: int) -> Iterator[Route]:
-        path = RoutePath.of(route.path)
-        outer = _Outer(route, index, path, self._valid.routes[index])
-        self._inner = []
-        if route.matches:
-            action: Action = self._choice(outer)
-        elif route.splits:
-            action = self._split(outer, route.splits, f"spec.routes[{index}].splits")
+
+class _Part:
+    """The routes of one VirtualServerRoute; ``places`` are the routes of the VirtualServer that they belong to.
+
+    ``kept`` are the indexes of the subroutes whose path no older object has.
+    """
+
+    def __init__(self, search: Search, attached: Attached, server: ObjectRef, places: tuple[int, ...]) -> None:
+        self.ref = attached.candidate.ref
+        self.valid: ValidVirtualServerRoute = attached.candidate.valid
+        self.created = attached.candidate.item.metadata.creation_timestamp
+        self.places = places
+        self.kept: list[int] = []
+        own = f"{self.ref.namespace}_{self.ref.name}_"
+        names = Names(f"vs_{server.namespace}_{server.name}_vsr_{own}", f"/internal_location_{own}")
+        self._routes = CustomRoutes(search, self.ref, self.valid.spec.upstreams or (), self.valid.upstreams, names)
+
+    def routes(self, server: _Server) -> Iterator[Route]:
+        """Yield the subroutes that are kept, each followed by the internal ones to which it leads."""
+        for index in self.kept:
+            yield from self._routes.routes(self._asked(server, index))
+
+    def _asked(self, server: _Server, index: int) -> Asked:
+        """Return a subroute with what it inherits from the route of the VirtualServer that it belongs to.
+
+        What it has itself replaces that: location-snippets and add-header-inherit, which are settings, and error pages.
+        """
+        route, place = self.valid.subroutes[index], self.places[index]
+        parent, inherited = (server.valid.spec.routes or ())[place], server.valid.routes[place]
+        below: Layers = (server.layer, *([Layer(server.layer.origin, inherited)] if inherited else []))
+        return Asked(
+            route=route,
+            field=f"{FIELD}[{index}]",
+            path=self.valid.paths[index],
+            below=below,
+            above=(Layer(self.ref, self.valid.routes[index]),),
+            error_pages=route.error_pages or parent.error_pages or (),
+        )
+
+
+# --- VirtualServerRoutes ------------------------------------------------------------------------------
+
+
+def _delegated(search: Search, resource: Resource) -> list[_Part]:
+    """Return the VirtualServerRoutes in the order of the routes that refer to them, those of one route by age.
+
+    nginx tries regular expressions in this order. Of two with the same path the older one has it, and those of the
+    VirtualServer itself go first.
+    """
+    valid: ValidVirtualServer = resource.candidate.valid
+    own = enumerate(valid.spec.routes or ())
+    paths = (valid.delegations.paths[index] for index, route in own if not (route.route or route.route_selector))
+    taken = {path.location: str(resource.ref) for path in paths}
+    parts: list[_Part] = []
+    for attached in resource.attached:
+        route: ValidVirtualServerRoute = attached.candidate.valid
+        places = valid.delegations.placed(route.name, route.labels, route.paths)
+        assert not isinstance(places, str)  # noqa: S101 - else it would not attach
+        part = _Part(search, attached, resource.ref, places)
+        _take(search, part, taken)
+        parts.append(part)
+    return sorted(parts, key=lambda part: min(part.places, default=len(valid.delegations.paths)))
+
+
+def _take(search: Search, part: _Part, taken: dict[RoutePath, str]) -> None:
+    """Note the paths that *part* keeps, and report those that are *taken*."""
+    named = f"{part.ref}, created {part.created}" if part.created else str(part.ref)
+    for index, path in enumerate(part.valid.paths):
+        holder = taken.setdefault(path.location, named)
+        if holder == named:
+            part.kept.append(index)
         else:
-            action = self._action(outer, route.action or api.Action(), inner=False)
-        match = Match(path.path, PathType.NGINX, None, path.modifier)
-        yield self._made(outer, match, action, f"spec.routes[{index}]")
-        yield from self._inner
+            reason = f"is taken by another resource: {holder}; use another path"
+            search.report(Problem(part.ref, f"{FIELD}[{index}].path", str(path), reason, OTHERS))
 
-    def _made(self, outer: _Outer, match: Match, action: Action, field: str) -> Route:
-        return Route(
-            match=match,
-            action=action,
-            origin=self._layer.origin,
-            settings=self._settings(outer, action),
-            field=field,
-            error_pages=tuple(map(_error_page, outer.route.error_pages or ())),
-        )
 
-    def _settings(self, outer: _Outer, action: Action) -> Layers:
-        """Return the layers of a route: host, upstream, route."""
-        own = [Layer(self._layer.origin, outer.overrides)] if outer.overrides else []
-        name = action.backend.upstream if isinstance(action, Forward) else ""
-        upstream = self._settings_of.get(name)
-        below = [Layer(self._layer.origin, upstream)] if upstream else []
-        return (self._layer, *below, *own)
-
-    # --- actions ------------------------------------------------------------------------------------------
-
-    def _action(self, outer: _Outer, action: api.Action, *, inner: bool) -> Action:
-        if action.redirect:
-            return Redirect(unescaped(action.redirect.url), action.redirect.code or MOVED)
-        if action.return_:
-            return _answer(action.return_)
-        if action.proxy:
-            backend = self._backend(action.proxy.upstream)
-            return Forward((backend,), _changes(action.proxy, outer.path, inner=inner))
-        return Forward((self._backend(action.pass_ or ""),))
-
-    def _inside(self, outer: _Outer, action: api.Action | None, target: str, field: str) -> str:
-        """Add the internal route *target* with *action*; return its path."""
-        lowered = self._action(outer, action or api.Action(), inner=True)
-        self._inner.append(self._made(outer, Match(target, PathType.INTERNAL), lowered, field))
-        return target
-
-    def _split(self, outer: _Outer, splits: Sequence[api.Split], field: str) -> Split:
-        number = self._counts["splits"]
-        self._counts["splits"] += 1
-        return Split(
-            tuple(
-                (each.weight or 0, self._inside(
-                    outer, each.action, f"/internal_location_splits_{number}_split_{index}", f"{field}[{index}]"
-                ))
-                for index, each in enumerate(splits)
+def _unserved(resource: Resource, delegated: list[_Part]) -> Iterator[Problem]:
+    """Yield a Problem for each route that refers to VirtualServerRoutes of which no subroute belongs to it."""
+    valid: ValidVirtualServer = resource.candidate.valid
+    served = {place for part in delegated for place in part.places}
+    there = {part.ref for part in delegated}
+    for index, route in enumerate(valid.spec.routes or ()):
+        if index in served or not (route.route or route.route_selector):
+            continue
+        field, path = f"spec.routes[{index}]", valid.delegations.paths[index]
+        if route.route:
+            ref = VirtualServerRoute.KIND.ref(*qualified(route.route, resource.ref.namespace))
+            reason = (
+                _missing(resource, ref) if ref not in there else f"{ref} has no subroute whose path begins with {path}"
             )
-        )  # fmt: skip
-
-    def _branch(
-        self, outer: _Outer, action: api.Action | None, splits: Sequence[api.Split] | None, target: str, field: str
-    ) -> str:
-        """Add the internal route *target* with an action or splits; return its path."""
-        if not splits:
-            return self._inside(outer, action, target, field)
-        lowered = self._split(outer, splits, f"{field}.splits")
-        self._inner.append(self._made(outer, Match(target, PathType.INTERNAL), lowered, field))
-        return target
-
-    def _choice(self, outer: _Outer) -> Choice:
-        number, route, field = self._counts["matches"], outer.route, f"spec.routes[{outer.index}]"
-        self._counts["matches"] += 1
-        base = f"/internal_location_matches_{number}"
-        cases = tuple(
-            Case(
-                tuple(map(_condition, match.conditions or ())),
-                self._branch(outer, match.action, match.splits, f"{base}_match_{i}", f"{field}.matches[{i}]"),
+            yield Problem(resource.ref, f"{field}.route", "", reason, WITHOUT)
+        else:
+            labels = (route.route_selector and route.route_selector.match_labels) or {}
+            words = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+            reason = (
+                f"selects no VirtualServerRoute: none in the watched namespaces has the labels {words}, the host"
+                f" {valid.spec.host} and subroutes for {path}"
             )
-            for i, match in enumerate(route.matches or ())
-        )
-        return Choice(cases, self._branch(outer, route.action, route.splits, f"{base}_default", field))
-
-    # --- backends -----------------------------------------------------------------------------------------
-
-    def _block(self, name: str) -> str:
-        """Return the name of the block of the upstream *name*."""
-        ref = self._layer.origin
-        return f"vs_{ref.namespace}_{ref.name}_{name}"
-
-    def _backend(self, name: str) -> Backend:
-        upstream, index = self._upstreams[name]
-        if name not in self._endpoints:
-            self._endpoints[name] = self._find(upstream, f"spec.upstreams[{index}].service")
-        namespace, _, service = upstream.service.rpartition("/")
-        return Backend(
-            service,
-            str(upstream.port or ""),
-            namespace or self._layer.origin.namespace,
-            self._endpoints[name],
-            upstream=self._block(name),
-            grpc=upstream.type == "grpc",
-            tls=bool(upstream.tls and upstream.tls.enable),
-            websocket=True,
-        )
-
-    def _find(self, upstream: Upstream, field: str) -> Endpoints:
-        namespace, _, service = upstream.service.rpartition("/")
-        port = ServiceBackendPort(number=upstream.port)
-        key = f"{field.removesuffix('.service')}.use-cluster-ip" if upstream.use_cluster_ip else ""
-        return self._search.service(
-            self._layer.origin, field, (namespace or self._layer.origin.namespace, service), port, key
-        )
+            yield Problem(resource.ref, f"{field}.routeSelector", "", reason, WITHOUT)
 
 
-class _Outer(msgspec.Struct, frozen=True):
-    """A route of the object, with its number, path and settings."""
-
-    route: ApiRoute
-    index: int
-    path: RoutePath
-    overrides: Overrides
-
-
-def _answer(action: api.ActionReturn) -> Answer:
-    headers = tuple(Header(each.name, Quoted(unescaped(each.value)), always=True) for each in action.headers or ())
-    return Answer(action.code or FOUND, unescaped(action.body), action.type or "text/plain", headers)
-
-
-def _error_page(page: api.ErrorPage) -> ErrorPage:
-    if page.redirect:
-        return ErrorPage(page.codes or (), Redirect(unescaped(page.redirect.url), page.redirect.code or MOVED))
-    found = page.return_ or api.ErrorPageReturn()
-    headers = tuple(Header(each.name, Quoted(unescaped(each.value)), always=True) for each in found.headers or ())
-    return ErrorPage(
-        page.codes or (), Answer(found.code or 0, unescaped(found.body), found.type or "text/html", headers)
-    )
-
-
-def _changes(proxy: api.ActionProxy, path: RoutePath, *, inner: bool) -> Changes:
-    requests = proxy.request_headers or api.ProxyRequestHeaders()
-    responses = proxy.response_headers or api.ProxyResponseHeaders()
-    rewrite = proxy.rewrite_path or ""
-    pattern = _pattern(path) if rewrite and (inner or path.is_regex) else ""
-    if pattern and not path.is_regex and path.modifier != "=":
-        rewrite = f"{rewrite}$1"
-    return Changes(
-        path=unescaped(rewrite),
-        pattern=pattern,
-        pass_request_headers=requests.pass_ is not False,
-        set_headers=tuple(Header(each.name, Quoted(unescaped(each.value))) for each in requests.set or ()),
-        hide_headers=tuple(responses.hide or ()),
-        pass_headers=tuple(responses.pass_ or ()),
-        ignore_headers=tuple(responses.ignore or ()),
-        add_headers=tuple(
-            Header(each.name, Quoted(unescaped(each.value)), always=each.always) for each in responses.add or ()
-        ),
-    )
-
-
-def _pattern(path: RoutePath) -> str:
-    """Return the regular expression of the paths that *path* matches; what follows a prefix is ``$1``."""
-    if path.is_regex:
-        return f"{'(?i)' if path.modifier == '~*' else ''}^{path.path}"
-    return f"^{re.escape(path.path)}{'$' if path.modifier == '=' else '(.*)$'}"
-
-
-def _condition(condition: api.Condition) -> Condition:
-    value = unescaped(condition.value)
-    return Condition(_source(condition), value.removeprefix("!"), negated=value.startswith("!"))
-
-
-def _source(condition: api.Condition) -> str:
-    """Return the variable of nginx that a condition looks at."""
-    if condition.header:
-        return "$http_" + condition.header.lower().replace("-", "_")
-    if condition.cookie:
-        return f"$cookie_{condition.cookie}"
-    if condition.argument:
-        return f"$arg_{condition.argument}"
-    return condition.variable or ""
+def _missing(resource: Resource, ref: ObjectRef) -> str:
+    why = resource.declined.get(ref) or "the watched namespaces have none of this name and class"
+    return f"{ref} doesn't exist or invalid: {why}"

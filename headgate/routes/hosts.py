@@ -115,6 +115,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             must not answer for it.
         gunzip: whether responses are decompressed for clients without gzip.
         http_snippet: configuration beside its servers.
+        shared: whether routes of other objects may be added to its own.
     """
 
     name: str
@@ -129,3 +130,4 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     covered: tuple[Listener, ...] = ()
     gunzip: bool = False
     http_snippet: str = ""
+    shared: bool = False

@@ -9,7 +9,6 @@ from headgate.ir.http import Line, Location, SplitClients, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import Answer, Case, Changes, Choice, Condition, ErrorPage, Redirect, Route, Split
 from headgate.settings import NOTHING, Header, Quoted, Words
-from headgate.translate import naming
 from headgate.translate.draft import Draft
 
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
@@ -34,7 +33,7 @@ def action_parts(draft: Draft, route: Route) -> dict[str, Any]:
 
 def _split(draft: Draft, origin: ObjectRef, split: Split) -> str:
     """Note the ``split_clients`` of *split* and return its variable."""
-    name = _variable(draft, origin, f"splits_{len(draft.splits)}")
+    name = draft.variable(origin, f"splits_{draft.count(origin, 'splits')}")
     *shares, (_, last) = [(weight, target) for weight, target in split.shares if weight]
     lines = (*((f"{weight}%", target) for weight, target in shares), ("*", last))
     draft.splits[name] = SplitClients(name, lines, origin)
@@ -43,8 +42,7 @@ def _split(draft: Draft, origin: ObjectRef, split: Split) -> str:
 
 def _choice(draft: Draft, origin: ObjectRef, choice: Choice) -> str:
     """Note the maps of *choice*: one for each condition, and one from all of them to the target."""
-    name = _variable(draft, origin, f"matches_{draft.choices}")
-    draft.choices += 1
+    name = draft.variable(origin, f"matches_{draft.count(origin, 'matches')}")
     firsts = [_case(draft, origin, f"{name}_match_{index}", case) for index, case in enumerate(choice.cases)]
     keys = [f"~^{UNMET * index}{MET}" for index in range(len(choice.cases))]
     lines = [(Quoted(key), Quoted(case.target)) for key, case in zip(keys, choice.cases, strict=True)]
@@ -69,10 +67,6 @@ def _lines(condition: Condition, met: Quoted) -> tuple[tuple[Quoted, Quoted], ..
     return (Quoted(value), hit), (Quoted("default"), miss)
 
 
-def _variable(draft: Draft, origin: ObjectRef, end: str) -> str:
-    return naming.variable(origin, end, draft.salt)
-
-
 # --- error pages --------------------------------------------------------------------------------------
 
 
@@ -87,12 +81,16 @@ def page_lines(prefix: str, pages: tuple[ErrorPage, ...]) -> Iterator[Words]:
             yield Words((*codes, *own, f"{prefix}_{index}"))
 
 
-def page_locations(prefix: str, pages: tuple[ErrorPage, ...]) -> Iterator[Location]:
-    """Yield the named locations of the error pages that are answers; they keep the status of ``error_page``."""
+def page_locations(prefix: str, pages: tuple[ErrorPage, ...], origin: ObjectRef | None) -> Iterator[Location]:
+    """Yield the named locations of the error pages that are answers; they keep the status of ``error_page``.
+
+    *origin* is the object that they belong to, where that is another than the server's.
+    """
     for index, page in enumerate(pages):
         if isinstance(page.page, Answer):
             yield Location(
                 path=f"{prefix}_{index}",
+                origin=origin,
                 own=NOTHING,
                 answer=Words(("0", Quoted(page.page.body))),
                 content_type=Quoted(page.page.media_type),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 import msgspec
@@ -79,12 +80,13 @@ class Draft:
         self.zones: dict[str, LimitZone] = {}
         self.splits: dict[str, SplitClients] = {}
         self.maps: dict[str, VariableMap] = {}
-        self.choices = 0
+        self._counts: Counter[tuple[ObjectRef, str]] = Counter()
         self.certificates: list[Certificate] = []
         self.problems: dict[Problem, None] = {}
         self.resource_variables = env.resource_variables
         self._names: dict[str, UpstreamKey] = {}
         self._files: dict[str, ObjectRef] = {}
+        self._prefixes: dict[str, ObjectRef] = {}
         self._params: dict[Layers, ConfigParams] = {}
         self._places: dict[tuple[Layers, Policies], Place] = {}
         self._last: Place | None = None
@@ -128,6 +130,17 @@ class Draft:
         """Return the end of the names of *origin*'s files; of two objects called alike the second gets a hash."""
         holder = self._files.setdefault(naming.config_file(origin), origin)
         return self.salt if holder == origin else f"{naming.salt(origin)}{self.salt}"
+
+    def count(self, origin: ObjectRef, what: str) -> int:
+        """Return how many times this was asked of *what* of *origin* before."""
+        self._counts[origin, what] += 1
+        return self._counts[origin, what] - 1
+
+    def variable(self, origin: ObjectRef, end: str) -> str:
+        """Return the name of a variable of *origin*; of two objects called alike the second gets a hash."""
+        holder = self._prefixes.setdefault(naming.variable(origin, ""), origin)
+        suffix = "" if holder == origin else naming.salt(origin)
+        return naming.variable(origin, end, f"{suffix}{self.salt}")
 
     def warn(self, origin: ObjectRef, field: str, value: str, words: tuple[str, str]) -> None:
         """Note a Problem, once however many locations have it; *words* are the reason and the effect."""

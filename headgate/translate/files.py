@@ -16,7 +16,6 @@ from headgate.routes import RouteTable, VirtualHost
 from headgate.settings import Quoted, Snippet
 from headgate.translate import naming
 from headgate.translate.draft import Draft
-from headgate.translate.locations import takes_others
 from headgate.translate.upstreams import unreachable
 
 P = TypeVar("P", Upstream, LimitZone, Location, SplitClients, VariableMap)
@@ -57,7 +56,7 @@ def config_files(
 
 def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
     """Return what the server of *host* includes, if other objects may attach to it."""
-    if not takes_others(host):
+    if not host.shared:
         return None
     return naming.mask(draft.env.layout.conf, naming.includes_file(host.name))
 

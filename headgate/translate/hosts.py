@@ -27,7 +27,6 @@ from headgate.translate.locations import (
     page_answers,
     page_names,
     server_variables,
-    takes_others,
     translate_location,
     translate_paths,
 )
@@ -91,7 +90,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
     auth = translate_auth(draft, place)
     context = _context(draft, host, secure, hide, auth=auth)
     locations = _locations(draft, context, paths)
-    if not takes_others(host):  # what a master says may be for its minions
+    if not host.shared:  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
     return Server(
         name=naming.server_name(host.name),
@@ -156,8 +155,8 @@ def _context(
 def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
-    locations += page_answers(context.pages)
-    offered = takes_others(context.host) and context.host.default is not None
+    locations += page_answers(context.host, context.pages)
+    offered = context.host.shared and context.host.default is not None
     if offered or context.error_page or any(location.error_page for location in locations):
         locations.append(error_location(draft, context.host))
     return tuple(locations)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.routes import Backend as Target
 from headgate.routes import ErrorPage, Forward, Match, PathType, Route, VirtualHost
-from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Role, Snippet, Words
+from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
+from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.actions import action_parts, change_lines, page_lines, page_locations, set_headers
 from headgate.translate.beside import common_lists, ends_list, restated, without
@@ -24,6 +26,8 @@ from headgate.translate.headers import HSTS, printed, proxy_redirect, request_he
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
 
+Pages = tuple[ObjectRef, tuple[ErrorPage, ...]]
+"""The error pages of a route, and its object."""
 BUILT_IN = ConfigParams()
 """Without a ConfigMap; nginx's own defaults, where it has some."""
 RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
@@ -33,16 +37,11 @@ _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 def translate_paths(draft: Draft, host: VirtualHost) -> list[LocationPath]:
     """Lay out the paths of *host*, and warn of those that have no effect."""
-    found, lost = location_paths(host.routes, _default(host), "" if takes_others(host) else "/")
+    found, lost = location_paths(host.routes, _default(host), "" if host.shared else "/")
     for route in lost:
         words = ("is the same location as an earlier path, which takes precedence", "this one has no effect")
         draft.warn(route.origin, "spec.rules", route.match.path, words)
     return _beside_app_root(draft, host, found) if draft.host(host).params.routing.app_root else found
-
-
-def takes_others(host: VirtualHost) -> bool:
-    """Whether other objects may attach to *host*."""
-    return host.settings[-1].role is Role.MASTER
 
 
 def _default(host: VirtualHost) -> Route | None:
@@ -78,7 +77,7 @@ class ServerContext(msgspec.Struct, frozen=True):
         repeated: settings that its snippet says too; where an annotation says one, the locations say that.
         limit: its rate limit; ``error_page`` its custom errors.
         guarded: whether it asks for passwords, or limits requests.
-        pages: error pages of its routes, with the beginning of the names of their locations.
+        pages: error pages of its routes, by object, with the beginning of the names of their locations.
         shared: common parts of locations, by the identity of their Place, gRPC and WebSocket; filled on demand.
     """
 
@@ -91,7 +90,7 @@ class ServerContext(msgspec.Struct, frozen=True):
     limit: LimitRequests | None
     error_page: Words | None
     guarded: bool
-    pages: Mapping[tuple[ErrorPage, ...], str]
+    pages: Mapping[Pages, str]
     shared: dict[tuple[int, bool, bool], Location]
 
 
@@ -131,22 +130,31 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         backend=backend,
         rewrite=_rewrite(draft, path, place, target),
         variables=(*location_variables(draft, host, route), *_latency_variable(draft, backend)),
-        pages=tuple(page_lines(server.pages.get(route.error_pages, ""), route.error_pages)),
+        pages=tuple(page_lines(server.pages.get((route.origin, route.error_pages), ""), route.error_pages)),
         internal=route.match.type is PathType.INTERNAL,
         restored=route.match.type is PathType.INTERNAL and _changed_path(route) is not None,
     )
 
 
-def page_names(host: VirtualHost) -> dict[tuple[ErrorPage, ...], str]:
-    """Return the error pages of the routes of *host*, with the beginning of the names of their locations."""
-    pages = dict.fromkeys(route.error_pages for route in host.routes if route.error_pages)
-    return {found: f"@error_page_{index}" for index, found in enumerate(pages)}
+def page_names(host: VirtualHost) -> dict[Pages, str]:
+    """Return the error pages of the routes of *host*, with the beginning of the names of their locations.
+
+    Each object has locations of its own, also where two have the same pages: its file must not depend on others.
+    """
+    names: dict[Pages, str] = {}
+    counts: Counter[ObjectRef] = Counter()
+    for route in host.routes:
+        key = route.origin, route.error_pages
+        if route.error_pages and key not in names:
+            names[key] = naming.error_page(None if route.origin == host.origin else route.origin, counts[route.origin])
+            counts[route.origin] += 1
+    return names
 
 
-def page_answers(names: Mapping[tuple[ErrorPage, ...], str]) -> Iterator[Location]:
-    """Yield the locations of all error pages."""
-    for found, name in names.items():
-        yield from page_locations(name, found)
+def page_answers(host: VirtualHost, names: Mapping[Pages, str]) -> Iterator[Location]:
+    """Yield the locations of all error pages of *host*."""
+    for (origin, found), name in names.items():
+        yield from page_locations(name, found, origin if origin != host.origin else None)
 
 
 def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route) -> Location:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, SECRETS_FOLDER
 from headgate.problems import ObjectRef
@@ -18,6 +20,8 @@ CERTIFICATES = f"{HTTP_FOLDER}/_certificates.conf"
 LONGEST_FILE = 230
 """Characters before the ending; a file system takes 255 bytes, and temporary names need room."""
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
+_SHORT: Mapping[str, str] = MappingProxyType({"VirtualServer": "vs", "VirtualServerRoute": "vsr"})
+"""Kinds as kubectl shortens them."""
 MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
 SMALLEST_ZONE = Size("32k")
@@ -35,10 +39,10 @@ def digest(parts: tuple[object, ...]) -> str:
 
 
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
-    """Return the file of an Ingress, ``conf.d/<ns>-<name>.conf``, or a VirtualServer; a long one ends with a hash."""
-    if ref.kind == "VirtualServer":
-        name = f"vs_{ref.namespace}_{ref.name}{suffix}"
-        return f"{HTTP_FOLDER}/{_short(name, name)}.conf"
+    """Return the file of an object, ``conf.d/<ns>-<name>.conf`` for an Ingress; a long one ends with a hash.
+
+    ``conf.d/vs_<ns>_<name>.conf`` for a VirtualServer, and ``vsr_…`` for a VirtualServerRoute.
+    """
     return f"{HTTP_FOLDER}/{_own(ref, suffix)}.conf"
 
 
@@ -71,6 +75,9 @@ def _attached(host: str) -> str:
 
 
 def _own(ref: ObjectRef, suffix: str) -> str:
+    if ref.kind in _SHORT:
+        name = f"{_SHORT[ref.kind]}_{ref.namespace}_{ref.name}{suffix}"
+        return _short(name, name)
     return _short(f"{ref.namespace}-{ref.name}{suffix}", f"{ref.namespace}/{ref.name}{suffix}")
 
 
@@ -94,8 +101,13 @@ def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "
 
 def variable(ref: ObjectRef, end: str, suffix: str = "") -> str:
     """Return ``<kind>_<ns>_<name>_<end>`` for a variable; the kind is shortened as kubectl does (``vs``)."""
-    kind = {"VirtualServer": "vs", "VirtualServerRoute": "vsr"}.get(ref.kind, ref.kind.lower())
+    kind = _SHORT.get(ref.kind, ref.kind.lower())
     return re.sub("[^A-Za-z0-9]", "_", f"{kind}_{ref.namespace}_{ref.name}_{end}{suffix}")
+
+
+def error_page(origin: ObjectRef | None, number: int) -> str:
+    """Return the beginning of the names of the locations of error pages; *origin* as in a Location."""
+    return f"@error_page_{origin.namespace}_{origin.name}_{number}" if origin else f"@error_page_{number}"
 
 
 def limit_zone(ref: ObjectRef, key: str, suffix: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -125,23 +125,24 @@ def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
         yield "spec.policies", "", POLICIES
     if spec.listener:
         yield "spec.listener", "", ABSENT.format("listeners of a GlobalConfiguration come with a")
-    for index, route in enumerate(spec.routes or ()):
-        path = f"spec.routes[{index}]"
+    yield from absent_in_parts(spec.upstreams or (), spec.routes or (), "spec.routes")
+
+
+def absent_in_parts(upstreams: Iterable[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
+    """Yield what is not supported yet of *upstreams* and of *routes*, which are at *field*."""
+    for index, route in enumerate(routes):
         if route.policies:
-            yield f"{path}.policies", "", POLICIES
-        if route.route or route.route_selector:
-            name = "route" if route.route else "routeSelector"
-            yield f"{path}.{name}", route.route or "", ABSENT.format("VirtualServerRoutes come with a")
-    for index, upstream in enumerate(spec.upstreams or ()):
+            yield f"{field}[{index}].policies", "", POLICIES
+    for index, upstream in enumerate(upstreams):
         if upstream.subselector:
             yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("it comes with a")
 
 
-def absent_for_grpc(spec: VirtualServerSpec) -> Iterator[Fault]:
-    """Yield what is not supported yet where requests go to an upstream of type grpc."""
-    grpc = {each.name for each in spec.upstreams or () if each.type == "grpc"}
-    for index, route in enumerate(spec.routes or ()):
-        path = f"spec.routes[{index}]"
+def absent_for_grpc(upstreams: Iterable[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
+    """Yield what is not supported yet where requests of *routes*, at *field*, go to an upstream of type grpc."""
+    grpc = {each.name for each in upstreams if each.type == "grpc"}
+    for index, route in enumerate(routes):
+        path = f"{field}[{index}]"
         if not grpc.intersection(_targets(route)):
             continue
         for name in ("splits", "matches", "error_pages"):
@@ -168,7 +169,22 @@ def idle(spec: VirtualServerSpec) -> Iterator[Fault]:
         yield "spec.externalDNS", "", "is not supported yet"
     if spec.tls and spec.tls.cert_manager:
         yield "spec.tls.cert-manager", "", "is not supported yet; make the Certificate by hand"
-    for index, upstream in enumerate(spec.upstreams or ()):
+    for index, route in enumerate(spec.routes or ()):
+        yield from _idle_beside_reference(route, f"spec.routes[{index}]")
+    yield from idle_upstreams(spec.upstreams or ())
+
+
+def _idle_beside_reference(route: Route, path: str) -> Iterator[Fault]:
+    """Yield what has no effect in a route that refers to VirtualServerRoutes."""
+    if route.matches and (route.route or route.route_selector):
+        yield f"{path}.matches", "", "does nothing beside route and routeSelector; write it into the VirtualServerRoute"
+    if route.route_selector and route.route_selector.match_expressions:
+        yield f"{path}.routeSelector.matchExpressions", "", "does nothing, as in the F5 controller; use matchLabels"
+
+
+def idle_upstreams(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
+    """Yield the fields of *upstreams* that have no effect here."""
+    for index, upstream in enumerate(upstreams):
         plus = {
             "healthCheck": upstream.health_check is not None and upstream.health_check.enable,
             "slow-start": bool(upstream.slow_start),

@@ -18,6 +18,7 @@ _PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_PART}(?:\.{_PART})*")
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _NUMBERS = re.compile(r"[\d.]+")
+_NAME_OF_LABEL = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
 _PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
 _RESERVED = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)")
@@ -54,6 +55,21 @@ def namespace_fault(name: str) -> str:
     """Return why *name* cannot name a namespace (DNS-1123 label), or ``""``."""
     if len(name) > LONGEST_LABEL or not _LABEL_ALONE.fullmatch(name):
         return "is not a DNS label (lower-case letters, digits and -, at most 63 characters)"
+    return ""
+
+
+def label_fault(key: str) -> str:
+    """Return why *key* cannot be the key of a label, or ``""``."""
+    prefix, slash, name = key.rpartition("/")
+    if (slash and name_fault(prefix)) or not _NAME_OF_LABEL.fullmatch(name):
+        return "is not the key of a label (letters, digits, -, _ and ., at most 63, perhaps a DNS name and / in front)"
+    return ""
+
+
+def label_value_fault(value: str) -> str:
+    """Return why *value* cannot be the value of a label, or ``""``."""
+    if value and not _NAME_OF_LABEL.fullmatch(value):
+        return "is not the value of a label (letters, digits, -, _ and ., at most 63 characters)"
     return ""
 
 

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from headgate.api.base import TopLevel
 from headgate.api.nginx_org.actions import Action, ErrorPage, Match, PolicyReference, Split
 from headgate.api.nginx_org.upstreams import Upstream
 from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, VirtualServerSpec
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
-from headgate.settings.regex import regex_fault
 from headgate.validation.custom_settings import (
     absent,
     absent_for_grpc,
@@ -22,42 +22,16 @@ from headgate.validation.custom_settings import (
     route_settings,
     upstream_settings,
 )
+from headgate.validation.delegation import Delegations, reference_faults
 from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
+from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
 from headgate.validation.text import name_fault, namespace_fault
 
+NOT_PERMITTED = "is not permitted; start Headgate with -enable-snippets"
 WHOLE = 100
 """What the weights of splits add up to."""
-_MODIFIER = re.compile(r"(=|\^~|~\*|~|)\s*(.*)", re.DOTALL)
 _LOOSE_DOLLAR = re.compile(r"\$(?![0-9])")
-
-
-class RoutePath(msgspec.Struct, frozen=True, order=True):
-    """The path of a route as nginx has it: *modifier* is empty, ``=``, ``^~``, ``~`` or ``~*``."""
-
-    modifier: str
-    path: str
-
-    @classmethod
-    def of(cls, text: str) -> RoutePath:
-        """Split ``~* /x`` into modifier and path; spaces between them do not count."""
-        found = _MODIFIER.fullmatch(text)
-        return cls(found[1], found[2]) if found else cls("", text)
-
-    @property
-    def is_regex(self) -> bool:
-        """Whether the path is a regular expression."""
-        return self.modifier.startswith("~")
-
-    @property
-    def fault(self) -> str:
-        """Why it cannot be a path, or ``""``."""
-        if not self.is_regex:
-            return path_fault(self.path)
-        if fault := text_fault(self.path) or ("" if self.path else "is empty"):
-            return fault
-        unfit = regex_fault(self.path)
-        return f"is {unfit}" if unfit else ""
 
 
 class ValidVirtualServer(msgspec.Struct, frozen=True):
@@ -70,6 +44,7 @@ class ValidVirtualServer(msgspec.Struct, frozen=True):
         upstreams: the settings of each upstream, by name.
         routes: the settings of each route.
         http_snippet: configuration beside the server.
+        delegations: which of its routes refer to VirtualServerRoutes.
     """
 
     item: VirtualServer
@@ -78,6 +53,7 @@ class ValidVirtualServer(msgspec.Struct, frozen=True):
     upstreams: Mapping[str, Overrides] = {}
     routes: tuple[Overrides, ...] = ()
     http_snippet: str = ""
+    delegations: Delegations = Delegations()
 
 
 def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVirtualServer | None, list[Problem]]:
@@ -87,13 +63,13 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
         the VirtualServer ready for arbitration, or ``None`` if a Problem refuses it, and every Problem found.
     """
     spec = item.spec or VirtualServerSpec()
-    faults = [*_names(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
-    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *_routes(spec), *absent(spec)]
-    faults += absent_for_grpc(spec)
-    upstreams: dict[str, Overrides] = {}
-    for index, upstream in enumerate(() if faults else spec.upstreams or ()):
-        upstreams[upstream.name], unfit = upstream_settings(upstream, f"spec.upstreams[{index}]")
-        faults += unfit
+    faults = [*name_faults(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
+    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *absent(spec)]
+    faults += routes_faults(spec.routes or (), spec.upstreams or (), "spec.routes", delegates=True)
+    faults += reference_faults(spec.routes or (), item.metadata.namespace)
+    faults += absent_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
+    upstreams, unfit = upstream_overrides(() if faults else spec.upstreams or ())
+    faults += unfit
     problems = [
         Problem(item.ref, *fault, "the VirtualServer is refused", Severity.ERROR) for fault in dict.fromkeys(faults)
     ]
@@ -101,6 +77,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
         return None, problems
     allowed = "enable-snippets" in rules.gates
     unused: list[Fault] = [*idle(spec), *(() if allowed else _snippets(spec))]
+    unused += () if allowed else location_snippets(spec.routes or (), "spec.routes")
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
     return _valid(item, spec, upstreams, snippets=allowed), warnings
 
@@ -117,19 +94,34 @@ def _valid(
             route_settings(route, f"spec.routes[{i}]", snippets=snippets) for i, route in enumerate(spec.routes or ())
         ),
         (spec.http_snippets or "") if snippets else "",
+        Delegations.of(spec.routes or (), item.metadata.namespace),
     )
+
+
+def upstream_overrides(upstreams: Iterable[Upstream]) -> tuple[dict[str, Overrides], list[Fault]]:
+    """Return the settings of each of *upstreams*, by name, and the fields that they refuse."""
+    found: dict[str, Overrides] = {}
+    faults: list[Fault] = []
+    for index, upstream in enumerate(upstreams):
+        found[upstream.name], unfit = upstream_settings(upstream, f"spec.upstreams[{index}]")
+        faults += unfit
+    return found, faults
 
 
 def _snippets(spec: VirtualServerSpec) -> Iterator[Fault]:
     found = {"spec.http-snippets": spec.http_snippets, "spec.server-snippets": spec.server_snippets}
-    routes = enumerate(spec.routes or ())
-    found |= {f"spec.routes[{index}].location-snippets": route.location_snippets for index, route in routes}
-    for path, text in found.items():
-        if text:
-            yield path, "", "is not permitted; start Headgate with -enable-snippets"
+    yield from ((path, "", NOT_PERMITTED) for path, text in found.items() if text)
 
 
-def _names(item: VirtualServer) -> Iterator[Fault]:
+def location_snippets(routes: Iterable[Route], path: str) -> Iterator[Fault]:
+    """Yield the snippets of *routes*, which are not permitted."""
+    for index, route in enumerate(routes):
+        if route.location_snippets:
+            yield f"{path}[{index}].location-snippets", "", NOT_PERMITTED
+
+
+def name_faults(item: TopLevel) -> Iterator[Fault]:
+    """Yield what is wrong with the name and the namespace of *item*."""
     if fault := name_fault(item.metadata.name):
         yield "metadata.name", item.metadata.name, fault
     if fault := namespace_fault(item.metadata.namespace):
@@ -184,20 +176,23 @@ def _health_check(upstream: Upstream, path: str) -> Iterator[Fault]:
 # --- routes -------------------------------------------------------------------------------------------
 
 
-def _routes(spec: VirtualServerSpec) -> Iterator[Fault]:
+def routes_faults(
+    routes: Iterable[Route], upstreams: Iterable[Upstream], field: str, *, delegates: bool
+) -> Iterator[Fault]:
+    """Yield what is wrong with *routes*, at *field*; *delegates* says that they may name VirtualServerRoutes."""
     seen: set[RoutePath] = set()
-    names = frozenset(upstream.name for upstream in spec.upstreams or ())
-    for index, route in enumerate(spec.routes or ()):
-        path = f"spec.routes[{index}]"
-        yield from route_faults(route, path, names, delegates=True)
-        found = RoutePath.of(route.path)
+    names = frozenset(upstream.name for upstream in upstreams)
+    for index, route in enumerate(routes):
+        path = f"{field}[{index}]"
+        yield from _route(route, path, names, delegates=delegates)
+        found = RoutePath.of(route.path).location
         if found in seen:
             yield f"{path}.path", route.path, "is the path of an earlier route, too"
         seen.add(found)
 
 
-def route_faults(route: Route, path: str, upstreams: Collection[str], *, delegates: bool) -> Iterator[Fault]:
-    """Yield what is wrong with a route beyond single fields; *delegates* says that it may name VirtualServerRoutes."""
+def _route(route: Route, path: str, upstreams: Collection[str], *, delegates: bool) -> Iterator[Fault]:
+    """Yield what is wrong with a route beyond single fields."""
     parsed = RoutePath.of(route.path)
     if route.path and (fault := parsed.fault):
         yield f"{path}.path", route.path, fault

@@ -10,7 +10,7 @@ import enum
 import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
-from headgate.api.nginx_org import VirtualServer
+from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
 
 
 class Extent(enum.Enum):
@@ -46,6 +46,7 @@ WATCHED: tuple[Watched, ...] = (
     # Helm keeps its releases in Secrets, which are large; they must not even be read.
     Watched(Secret, Extent.SECRETS, "type!=helm.sh/release.v1"),
     Watched(VirtualServer, Extent.CUSTOM),
+    Watched(VirtualServerRoute, Extent.CUSTOM),
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.api import Ingress
+from headgate.api import Ingress, VirtualServerRoute
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.reporting.reference import ABSENT_EVENTS, EVENTS, absent_event
 from headgate.reporting.verdicts import (
@@ -13,6 +13,7 @@ from headgate.reporting.verdicts import (
     Subject,
     Verdict,
     for_config_map,
+    for_custom,
     for_ingress,
     nginx_restarted,
     secret_deleted,
@@ -21,6 +22,7 @@ from headgate.reporting.verdicts import (
 )
 
 INGRESS = Subject(Ingress.KIND.ref("shop", "cafe"))
+ROUTE = Subject(VirtualServerRoute.KIND.ref("shop", "cafe"))
 CONFIG = Subject(ObjectRef("ConfigMap", "edge", "nginx-config"))
 POD = Subject(ObjectRef("Pod", "edge", "headgate-0"))
 SECRET = ObjectRef("Secret", "edge", "tls")
@@ -34,6 +36,14 @@ SAID: tuple[Verdict, ...] = (
     for_ingress(INGRESS, (), (), Refusal("no")),
     for_ingress(INGRESS, [BROKEN]),
     for_ingress(INGRESS, [ORPHAN]),
+    for_custom(ROUTE),
+    for_custom(ROUTE, [WARNING]),
+    for_custom(ROUTE, (), (), Refusal("no")),
+    for_custom(ROUTE, [BROKEN]),
+    *(
+        for_custom(ROUTE, [Problem(ROUTE.ref, "", "", "alone", "", Severity.ERROR, reason)])
+        for reason in ("NoVirtualServerFound", "Ignored")
+    ),
     *for_config_map(CONFIG),
     *for_config_map(CONFIG, [WARNING]),
     secret_updated(POD, SECRET),

@@ -27,7 +27,10 @@ def spoken(rule: Rule) -> str:
     return f"{','.join(rule.verbs)} {','.join(rule.resources)}{names}"
 
 
-CUSTOM = ("get,list,watch virtualservers", "update virtualservers/status")
+CUSTOM = (
+    "get,list,watch virtualservers,virtualserverroutes",
+    "update virtualservers/status,virtualserverroutes/status",
+)
 OWN = [
     "get,list,watch pods",
     "create leases",

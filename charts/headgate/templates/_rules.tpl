@@ -47,17 +47,17 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
 {{- /* each watched namespace: -enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org */ -}}
 {{- define "headgate.rules.custom" -}}
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers]
+  resources: [virtualservers, virtualserverroutes]
   verbs: [list, watch]
 {{- end }}
 
 {{- /* each watched namespace: the statuses of custom resources, which are read, changed and put back */ -}}
 {{- define "headgate.rules.customstatus" -}}
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers]
+  resources: [virtualservers, virtualserverroutes]
   verbs: [get]
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers/status]
+  resources: [virtualservers/status, virtualserverroutes/status]
   verbs: [update]
 {{- end }}
 

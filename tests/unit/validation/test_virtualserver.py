@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from headgate.api.nginx_org import VirtualServer
+from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
-from headgate.validation.virtualserver import RoutePath, validate_virtual_server
+from headgate.validation.virtualserver import validate_virtual_server
 
 TEA = "upstreams: [{name: tea, service: tea-svc, port: 80}]"
 
