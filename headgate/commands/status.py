@@ -6,6 +6,8 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -15,10 +17,12 @@ from headgate.controller.environment import layout
 from headgate.flags import Choice, Flag, Value, boolean
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.ir.layout import CONTROL_SOCKET
+from headgate.nginx import orphans, procfs
 from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
-from headgate.reporting.control import LONGEST_WAIT_S, ControlError, ask
+from headgate.reporting.control import LONGEST_WAIT_S, ControlError, NoControllerError, ask
 from headgate.reporting.logs import configure
 from headgate.status import Status, text
+from headgate.status.text import age
 from headgate.viewing import status as read_once
 
 ABOUT: Final = """\
@@ -80,10 +84,31 @@ def _status(options: StatusOptions) -> int:
             _print(found, options)
             if not options.watch:
                 break
+    except NoControllerError as error:
+        print(f"headgate: {_left_serving(options) or error}", file=sys.stderr)
+        return FAILED
     except ControlError as error:
         print(f"headgate: {error}", file=sys.stderr)
         return FAILED
     return OK
+
+
+def _left_serving(options: StatusOptions) -> str:
+    """Return the line about an nginx that outlived its controller; empty if there is none."""
+    where = layout(options)
+    if options.socket:
+        where = msgspec.structs.replace(where, run=str(Path(options.socket).absolute().parent))
+    pid = orphans.serving(where)
+    if pid is None:
+        return ""
+    began = procfs.started(pid)
+    since = f", since {began:%Y-%m-%d %H:%M:%S} UTC ({age(began, datetime.now(UTC))})" if began else ""
+    return (
+        f"{where.run}: no controller runs with these directories, but the nginx that it started still serves: pid {pid}"
+        f"{since}; the controller was ended without a chance to stop it (kill -9, out of memory), and changes have no"
+        " effect; the next `headgate run` with these directories ends this nginx and starts its own,"
+        f" or end it with kill -QUIT {pid}"
+    )
 
 
 def _statuses(options: StatusOptions) -> Iterator[Status]:

@@ -50,6 +50,12 @@ async def reap(layout: Layout, patience_s: float = 5.0) -> int:
     return len(found)
 
 
+def serving(layout: Layout) -> int | None:
+    """Return the pid of an nginx of ``layout.run`` that accepts connections: its master, or a worker without one."""
+    found = _orphans(layout)
+    return min(filter(procfs.is_master, found), default=None) or min(procfs.accepting(found), default=None)
+
+
 def unlink_sockets(layout: Layout) -> list[str]:
     """Remove the sockets in ``layout.run`` that nobody listens on; return their names.
 

@@ -7,7 +7,9 @@ inode: a process in another container may be visible, and have a directory of th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,8 @@ TITLE: Final = "nginx: "
 MASTER: Final = "nginx: master process"
 WORKER: Final = "nginx: worker process"
 LEAVING: Final = "nginx: worker process is shutting down"
+_STARTED: Final = 19
+"""The place of ``starttime`` in /proc/PID/stat, counted from the state, which follows the name (proc_pid_stat(5))."""
 
 
 class Generations(msgspec.Struct, frozen=True):
@@ -86,6 +90,17 @@ def parent(pid: int) -> int:
     except OSError:
         return 0
     return int(stat.rpartition(")")[2].split()[1])
+
+
+def started(pid: int) -> datetime | None:
+    """Return when process *pid* started, to the second; ``None`` if it is gone."""
+    try:
+        ticks = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[_STARTED])
+        lines = (PROC / "stat").read_text().splitlines()
+        booted = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    except (OSError, StopIteration):
+        return None
+    return datetime.fromtimestamp(booted + ticks // os.sysconf("SC_CLK_TCK"), UTC)
 
 
 def _accepts(text: str) -> bool:

@@ -28,6 +28,10 @@ class ControlError(Exception):
     """The controller cannot be asked; the text is one line for the operator."""
 
 
+class NoControllerError(ControlError):
+    """Nothing listens on the control socket."""
+
+
 class StatusSource(Protocol):
     """Describes a running controller."""
 
@@ -118,11 +122,12 @@ async def ask(path: str, known: str = "", wait_s: float = 0.0) -> Answer | None:
                 raise ControlError(f"{path}: the answer is HTTP {response.status}; is another program listening there?")
             return Answer(msgspec.json.decode(await response.read(), type=Status), response.headers.get("ETag", ""))
     except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
-        raise ControlError(f"{path}: {_reason(error)}") from None
+        cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+        kind = NoControllerError if isinstance(cause, FileNotFoundError | ConnectionRefusedError) else ControlError
+        raise kind(f"{path}: {_reason(cause)}") from None
 
 
-def _reason(error: Exception) -> str:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+def _reason(cause: Exception) -> str:
     if isinstance(cause, PermissionError):
         return "only the user that the controller runs as may ask it; run the command as that user or as root"
     if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
@@ -135,4 +140,13 @@ def _reason(error: Exception) -> str:
     return f"the answer cannot be read: {cause}"
 
 
-__all__ = ["AddressError", "Answer", "ControlError", "StatusSource", "ask", "control_app", "serving_control"]
+__all__ = [
+    "AddressError",
+    "Answer",
+    "ControlError",
+    "NoControllerError",
+    "StatusSource",
+    "ask",
+    "control_app",
+    "serving_control",
+]

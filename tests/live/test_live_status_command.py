@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import stat
 import subprocess
@@ -138,6 +139,22 @@ def test_without_a_controller_the_message_says_what_to_do(directory: Path, capsy
         f"headgate: {directory}/run/headgate-control.sock: no controller runs with these directories; start one, name "
         "the --prefix or the --socket of one that runs (`headgate sockets` lists them), or use -m DIR or --cluster\n"
     )
+
+
+def test_an_nginx_that_outlived_its_controller_is_named(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, capsys: Capture
+) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = serve_manifests()
+    master = headgate.master
+    headgate.kill()
+    for flag in (f"--prefix={headgate.prefix}", f"--socket={control_socket(headgate)}"):
+        assert run(["status", flag], {}) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.search(rf"still serves: pid {master}, since \d{{4}}-\d\d-\d\d [\d:]{{8}} UTC \(\d+s\);", line)
+        assert "the next `headgate run` with these directories ends this nginx" in line
+    headgate.start_ready()
+    assert of(headgate, capsys)["controller"]["nginx_pid"] != master
 
 
 def test_another_program_at_the_socket_is_reported(directory: Path, capsys: Capture) -> None:
