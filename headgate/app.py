@@ -37,7 +37,7 @@ from headgate.nginx.lock import locked
 from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.privileges import pass_on_low_ports
-from headgate.options import Options
+from headgate.options import Options, listeners
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import Problem
 from headgate.render import Renderer
@@ -217,6 +217,7 @@ class App:
             binary=binary,
             reload_timeout_s=self._options.nginx_reload_timeout / 1000,
             min_spacing_s=self._options.reload_spacing / 1000,
+            flags={port: flag for flag, port in listeners(self._options).items()},
         )
 
     def _environment(self, binary: Binary) -> Environment:

@@ -14,19 +14,17 @@ from typing import Final
 import msgspec
 
 from headgate.ir import FileSet, Layout
-from headgate.nginx.blame import Blame, Cause, blame
+from headgate.nginx.blame import Blame, Cause, blame, unbound
 from headgate.nginx.disk import Transaction
 from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone
 from headgate.nginx.plan import plan
-from headgate.nginx.privileges import permission_advice
+from headgate.nginx.ports import unusable
 from headgate.nginx.serving import Nginx
 from headgate.nginx.verify import ReloadResult, version_file
 from headgate.problems import ObjectRef
 
 LEAST_S: Final = 1.0
 """Seconds that a step may take even when the time for all of them is over."""
-
-_PORT_ADVICE: Final = "stop the process that uses it, or choose another port; it is retried"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +38,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         lapsed: objects that nginx has refused for a while though their files did not change.
         patience_s: seconds after which no further objects are looked for; those not yet let in are left out.
         limit_s: seconds after which everything must have ended.
+        flags: the flag of each port that a flag sets.
     """
 
     layout: Layout
@@ -49,6 +48,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     lapsed: frozenset[ObjectRef] = frozenset()
     patience_s: float
     limit_s: float
+    flags: Mapping[int, str] = {}
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -59,12 +59,14 @@ class Failure(msgspec.Struct, frozen=True):
         live: ``nginx -t`` passed, the running master refused.
         outside: the fault lies outside the configuration (a port in use, no answer in time).
         pending: nginx may still take it, late.
+        addresses: all that nginx could not bind.
     """
 
     reason: Blame
     live: bool = False
     outside: bool = False
     pending: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 class Attempt:
@@ -118,11 +120,7 @@ class Attempt:
     def explain(self, failure: Failure) -> str:
         """Say in one line why nothing new is served, and what to do if the fault lies outside."""
         reason = failure.reason
-        if not reason.address:
-            return reason.message
-        what = f"port {reason.port}" if reason.port else reason.address
-        advice = permission_advice(reason.port) if "denied" in reason.message else _PORT_ADVICE
-        return f"{what} cannot be used: {reason.message}; {advice}"
+        return unusable(reason, failure.addresses, self.task.flags) if reason.address else reason.message
 
     async def _at_fault(self, failure: Failure) -> Mapping[ObjectRef, Blame] | None:
         """Return what to leave out and why, ``None`` if that is unknown; after the time limit, all not tried."""
@@ -255,4 +253,4 @@ class Attempt:
     def _failure(self, output: str, *, live: bool) -> Failure:
         reason = blame(output, self.task.layout.conf)
         outside = bool(reason.address) and not culprits(reason, self.candidate, self._suspects)
-        return Failure(reason, live=live, outside=outside)
+        return Failure(reason, live=live, outside=outside, addresses=unbound(output))

@@ -26,6 +26,7 @@ _ZONE: Final = re.compile(
 )
 _PORT: Final = re.compile(r"(?:bind|listen)\(\) to (?P<address>\S+) failed \((?P<errno>\d+): (?P<reason>[^)]*)\)")
 _GAVE_UP: Final = "still could not bind()"
+_BIND_AGAIN: Final = re.compile(r"try again to bind\(\) after \d+ms")
 _SURROUNDINGS: Final = re.compile(
     r" \(\d+: [^)]*\)"  # a system call failed: a port, a file, memory
     r"|^host not found in "
@@ -97,6 +98,17 @@ def complaints(output: str) -> Iterator[Complaint]:
 def blame(output: str, conf: str) -> Blame:
     """Return what *output* (of ``nginx -t``, or a piece of the error log) says was wrong under *conf*."""
     return _taken_apart(_reason(list(complaints(output))) or _foreign(output), conf)
+
+
+def unbound(output: str) -> tuple[str, ...]:
+    """Return every address that nginx could not bind, according to *output*."""
+    found = (_PORT.search(complaint.text) for complaint in complaints(output))
+    return tuple(dict.fromkeys(match["address"] for match in found if match))
+
+
+def is_about_binding(text: str) -> bool:
+    """Whether *text* is about an address that nginx cannot bind, or its next attempt to; see ``unusable``."""
+    return bool(_PORT.match(text)) or text == _GAVE_UP or bool(_BIND_AGAIN.match(text))
 
 
 def warnings(output: str, conf: str) -> Iterator[Blame]:

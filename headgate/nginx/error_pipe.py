@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Final
 
-from headgate.nginx.blame import Complaint, complaints
+from headgate.nginx.blame import Complaint, complaints, is_about_binding
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,8 @@ class ErrorPipe:
             _emit(logging.WARNING, text, {"message": text})
             return
         fields = {"nginx_level": complaint.level, "pid": complaint.pid, "message": complaint.text}
-        if _PROCESSES.fullmatch(complaint.text) or (complaint.level == "warn" and complaint.pid in {0, self.master}):
+        reported = complaint.level == "warn" and complaint.pid in {0, self.master}
+        if reported or _PROCESSES.fullmatch(complaint.text) or is_about_binding(complaint.text):
             if log.isEnabledFor(logging.DEBUG):
                 _emit(logging.DEBUG, text, fields)
         else:

@@ -26,6 +26,7 @@ from headgate.nginx.errors import NginxError
 from headgate.nginx.isolate import Hold, compose, idle
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
+from headgate.nginx.repeats import Repeats
 from headgate.nginx.serving import Nginx
 from headgate.problems import ObjectRef
 
@@ -52,6 +53,7 @@ class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
         min_spacing_s: seconds from the end of one reload to the signal of the next.
         isolate_s: seconds spent on finding the objects nginx refuses, before all that is new is left out.
         apply_s: seconds after which an apply has ended, that of going back after a failure included.
+        flags: the flag of each port that a flag sets, for the message if it cannot be bound.
     """
 
     layout: Layout
@@ -60,6 +62,7 @@ class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
     min_spacing_s: float = 0.2
     isolate_s: float = 30.0
     apply_s: float = APPLY_S
+    flags: Mapping[int, str] = {}
 
 
 class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +148,7 @@ class LocalManager:
         self._turn = asyncio.Lock()
         self._started = asyncio.Event()
         self._settled = False
+        self._repeats = Repeats()
         self._unchanged: dict[ObjectRef, float] = {}
         """Whether nginx surely serves ``_good``; not after an attempt that was cancelled or never answered."""
         self.stats = ReloadStats()
@@ -269,6 +273,7 @@ class LocalManager:
             lapsed=self._lapsed(),
             patience_s=self._options.isolate_s,
             limit_s=limit_s or self._options.apply_s * BACK,
+            flags=self._options.flags,
         )
         failure: Failure | None = None
         passing = True
@@ -335,6 +340,7 @@ class LocalManager:
         deleted = len(steps.removals) + len(steps.leavings)
         self._good, self._present = attempt.candidate, attempt.present
         self._settled = True
+        self._repeats.end()
         if attempt.reloaded:
             self._take_warnings(attempt)
         self._started.set()
@@ -376,8 +382,7 @@ class LocalManager:
     def _failed(self, error: str, failure: Failure | None = None, *, passing: bool = True) -> ApplyResult:
         self.stats = structs.replace(self.stats, errors=self.stats.errors + 1, last_ok=False)
         outcome = Outcome.FAILED if passing else Outcome.REFUSED
-        fields = {"outcome": outcome.value, "error": error}
-        log.error("configuration not applied", extra={"fields": fields, "sentence": f"not applied: {error}"})
+        self._log_failure(outcome, error)
         return ApplyResult(
             outcome=outcome,
             version=self.version,
@@ -386,6 +391,16 @@ class LocalManager:
             idle=frozenset(idle(self._good)),
             passing=passing or (failure is not None and failure.reason.cause is not Cause.OBJECT),
         )
+
+    def _log_failure(self, outcome: Outcome, error: str) -> None:
+        """Log *error* once, then at DEBUG, and now and then how often it occurred."""
+        level = logging.ERROR if self._repeats.is_due(error) else logging.DEBUG
+        count, seconds = self._repeats.count, self._repeats.seconds
+        sentence = f"not applied: {error}"
+        if count > 1:
+            sentence = f"still not applied, after {count} attempts in {seconds:.0f} s: {error}"
+        fields = {"outcome": outcome.value, "error": error, "attempts": count}
+        log.log(level, "configuration not applied", extra={"fields": fields, "sentence": sentence})
 
     def _count(self, attempt: Attempt, reason: Reason) -> None:
         stats = self.stats

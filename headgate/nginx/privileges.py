@@ -48,7 +48,7 @@ def pass_on_low_ports() -> bool:
 
 def permission_advice(port: str) -> str:
     """Say what to do about *port* (empty if it is not one) that nginx was not permitted to bind."""
-    first = _first_open_port()
+    first = first_open_port()
     if port.isdigit() and int(port) >= first:
         return (
             "any user may bind it here, so a security module (SELinux, AppArmor) forbids it; choose another port, or"
@@ -58,7 +58,7 @@ def permission_advice(port: str) -> str:
     return f"use a port above {first - 1}, for example {flags}, or grant CAP_NET_BIND_SERVICE"
 
 
-def _first_open_port() -> int:
+def first_open_port() -> int:
     """Return the first port that any user may bind here, 1024 unless the kernel says otherwise."""
     try:
         return int(FIRST_OPEN_PORT.read_text())

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from showcase.ports import free_port
 
 from headgate import __version__
 from headgate.nginx import procfs
@@ -69,14 +70,40 @@ def test_a_port_in_use_is_named_and_served_when_it_is_free(
     headgate = new_headgate(f"--manifests={manifests.path}")
     with socket.create_server(("0.0.0.0", headgate.http)):
         headgate.start()
-        wait_until(lambda: f"port {headgate.http} cannot be used" in headgate.log_text())
+        wait_until(lambda: "cannot be used" in headgate.log_text())
         answer = headgate.readiness()
         assert answer.status == 503
-        assert f"port {headgate.http} cannot be used" in answer.body
-        assert "stop the process that uses it, or choose another port; it is retried" in answer.body
+        assert f"port {headgate.http} (-default-http-listener-port) cannot be used" in answer.body
+        assert "stop the process that uses it, or set that flag to a free port; it is retried" in answer.body
     headgate.wait_ready()
     assert headgate.get("tea.test").status == 200
     assert headgate.reloads() == 1
+
+
+def test_all_ports_in_use_are_one_line_that_repeats_do_not_repeat(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    status = free_port()
+    headgate = new_headgate(f"--manifests={manifests.path}", "-nginx-status=true", f"-nginx-status-port={status}")
+    flags = {
+        headgate.http: "-default-http-listener-port",
+        headgate.https: "-default-https-listener-port",
+        status: "-nginx-status-port",
+    }
+    with contextlib.ExitStack() as stack:
+        for port in flags:
+            stack.enter_context(socket.create_server(("0.0.0.0", port)))
+        headgate.start()
+        one, two, three = (f"{port} ({flags[port]})" for port in sorted(flags))
+        wait_until(lambda: headgate.log_records("configuration not applied"))
+        errors = wait_until(lambda: headgate.readiness().body, lambda body: "it is retried" in body)
+        assert f"ports {one}, {two} and {three} cannot be used: bind() to " in errors
+        assert "stop the processes that use them, or set these flags to free ports; it is retried" in errors
+    headgate.wait_ready()
+    assert len(headgate.log_records("configuration not applied")) == 1
+    assert [line for line in headgate.log_records("nginx") if "bind()" in line["message"]] == []
+    (line,) = headgate.log_records("configuration not applied")
+    assert line["attempts"] == 1
 
 
 @pytest.mark.parametrize("which", ["probes", "metrics_port"])

@@ -90,6 +90,16 @@ def test_warnings_about_the_configuration_are_those_of_its_test(
     assert logged(pipe, caplog, *lines) == []
 
 
+def test_the_attempts_to_bind_a_port_are_details(pipe: ErrorPipe, caplog: pytest.LogCaptureFixture) -> None:
+    lines = [
+        LINE.format("emerg", "bind() to 0.0.0.0:80 failed (98: Address already in use)"),
+        LINE.format("notice", "try again to bind() after 500ms"),
+        LINE.format("emerg", "still could not bind()"),
+        "nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)",
+    ]
+    assert logged(pipe, caplog, *lines) == []
+
+
 def test_a_writer_never_waits_for_the_log_and_what_is_left_out_is_counted(
     pipe: ErrorPipe, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
