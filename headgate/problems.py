@@ -7,6 +7,7 @@ into events, statuses and log lines.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
@@ -85,3 +86,16 @@ def show(value: str) -> str:
     """Quote *value* on one line, cut after ``SHOWN`` characters, control characters escaped."""
     cut = value if len(value) <= SHOWN else f"{value[:SHOWN]}…"
     return repr(cut)
+
+
+NAMED = 3
+"""Objects that a line about many names."""
+EACH = 5
+"""Objects that have the same to report and still have a line each."""
+
+
+def some(things: Iterable[object]) -> str:
+    """Return the first of *things* and how many more there are."""
+    names = [str(thing) for thing in things]
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")

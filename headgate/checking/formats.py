@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from msgspec import structs
 
 from headgate import __version__
 from headgate.checking.report import NOTE, Report
 from headgate.k8s.reading import STDIN_NAME
 from headgate.offline import Row, printable
+from headgate.problems import EACH, some
 
 SARIF_SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 def text(report: Report) -> str:
-    """Return one line for each finding, then the summary."""
-    return "\n".join((*map(str, report.rows), str(report.summary)))
+    """Return one line for each finding, but one for many equal notes, then the summary."""
+    return "\n".join((*_lines(report.rows), str(report.summary)))
+
+
+def _lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of *rows*; a note that more than ``EACH`` objects have is one line, in the place of the first."""
+    alike = Counter(_alike(row) for row in rows)
+    shown = set[tuple[str, ...]]()
+    for row in rows:
+        key = _alike(row)
+        if alike[key] <= EACH:
+            yield str(row)
+        elif key not in shown:
+            shown.add(key)
+            objects = some(each.object for each in rows if _alike(each) == key)
+            yield str(structs.replace(row, object=objects))
+
+
+def _alike(row: Row) -> tuple[str, ...]:
+    """Return what notes have in common that are about many objects; a warning or an error is alone."""
+    return (row.rule, row.reason) if row.severity == NOTE else (row.file, row.object, row.message)
 
 
 def json(report: Report) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
 from headgate.reporting.control import LONGEST_WAIT_S, ControlError, NoControllerError, ask
 from headgate.reporting.logs import configure
 from headgate.status import Status, text
-from headgate.status.text import age
+from headgate.status.text import age, fitted
 from headgate.viewing import status as read_once
 
 ABOUT: Final = """\
@@ -143,9 +144,12 @@ def _print(status: Status, options: StatusOptions) -> None:
         shown = data if options.watch else msgspec.json.format(data)
         print(shown.decode(), flush=True)
         return
+    table = text(status, wide=options.output == "wide")
     if options.watch and sys.stdout.isatty():
-        print(CLEAR, end="")
-    print(text(status, wide=options.output == "wide"), end="" if not options.watch else "\n", flush=True)
+        columns, rows = shutil.get_terminal_size()
+        print(f"{CLEAR}{fitted(table, status, columns, rows)}", end="", flush=True)
+    else:
+        print(table, end="" if not options.watch else "\n", flush=True)
 
 
 STATUS: Final = Command(

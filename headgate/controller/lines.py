@@ -10,8 +10,7 @@ import msgspec
 from headgate.controller.reporter import Census
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
-from headgate.problems import ObjectRef
-from headgate.reporting.sentences import some
+from headgate.problems import ObjectRef, some
 
 RETRIED = "a retry"
 """What a batch is for that no object caused."""

@@ -17,7 +17,7 @@ from headgate.controller.none_served import none_served
 from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import EACH, NAMED, ObjectRef, Problem, some
 from headgate.reporting.sentences import UNKNOWN, Occasion
 from headgate.reporting.verdicts import (
     EventType,
@@ -231,15 +231,25 @@ class Reporter:
         return concerned
 
     def _log_ignored(self, generation: Generation) -> None:
-        level, update = logging.INFO if self._folder else logging.DEBUG, generation.update
-        for ref, reason in sorted(update.ignored.items()):
-            if ref in update.gone:  # which has a line of its own
-                continue
-            fields = {"object": str(ref), "reason": reason}
-            log.log(level, "ignored", extra={"fields": fields, "sentence": f"{ref}: ignored, {reason}"})
-        for ref, reason in sorted(update.assumed.items()):
-            fields = {"object": str(ref), "reason": reason}
-            log.log(level, "without class", extra={"fields": fields, "sentence": f"{ref}: {reason}"})
+        update = generation.update
+        ignored = {ref: why for ref, why in update.ignored.items() if ref not in update.gone}  # which have a line
+        self._log_alike("ignored", ignored, "ignored, ")
+        self._log_alike("without class", update.assumed)
+
+    def _log_alike(self, message: str, reasons: Mapping[ObjectRef, str], lead: str = "") -> None:
+        """Log one line for each object, but one for many with the same reason; these have theirs at DEBUG."""
+        level = logging.INFO if self._folder else logging.DEBUG
+        alike: dict[str, list[str]] = {}
+        for ref, reason in sorted(reasons.items()):
+            alike.setdefault(reason, []).append(str(ref))
+        for reason, names in alike.items():
+            if many := len(names) > EACH and level > logging.DEBUG:
+                fields = {"objects": names[:NAMED], "count": len(names), "reason": reason}
+                log.log(level, message, extra={"fields": fields, "sentence": f"{some(names)}: {lead}{reason}"})
+            for name in names:
+                one = {"object": name, "reason": reason}
+                shown = logging.DEBUG if many else level
+                log.log(shown, message, extra={"fields": one, "sentence": f"{name}: {lead}{reason}"})
 
     def _tell_none_served(self) -> None:
         """Log that no Ingress is served, and why, once until some is served or the reason is another one."""

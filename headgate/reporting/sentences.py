@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
+from headgate.problems import some
 from headgate.reporting.verdicts import State, Verdict, added_or_updated, rejected
 
-SHOWN = 3
 """Hosts or objects that one line names; it counts the others."""
 EVERY_HOST = "every host without another holder"
 
@@ -53,13 +53,6 @@ def sentence(verdict: Verdict, happened: str, hosts: Sequence[str]) -> str:
     else:
         return text if text.startswith(str(verdict.ref)) else f"{verdict.ref}: {text}"
     return f"{verdict.ref}: {', '.join(filter(None, (happened, outcome)))}"
-
-
-def some(things: Iterable[object]) -> str:
-    """Return the first of *things* and how many more there are."""
-    names = [str(thing) for thing in things]
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _after(lead: str, text: str) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
+from headgate.problems import EACH, some
 from headgate.status.report import (
     BackendStatus,
     CertificateStatus,
@@ -26,6 +28,7 @@ UNKNOWN = "<unknown>"
 """What kubectl prints; a column with nothing else is left out, such as the age of objects in a folder."""
 NOTHING = "No host is served."
 _SERVING = {Serving.CURRENT: "", Serving.PREVIOUS: " (previous version)", Serving.NONE: " (not served)"}
+_COUNTED = {"refused": "refused", "warning": "with warnings", "ignored": "ignored"}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _SMALLER = {"d": (3600, "h"), "h": (60, "m"), "m": (1, "s")}
 _LARGE = 10
@@ -125,7 +128,45 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _objects(state: str, objects: Iterable[ObjectStatus]) -> list[str]:
     title = {"refused": "Refused", "warning": "Warnings", "ignored": "Ignored"}[state]
-    return [title, *(f"  {item.object}: {item.message}" for item in objects if item.state == state)]
+    alike: dict[str, list[str]] = {}
+    for item in objects:
+        if item.state == state:
+            alike.setdefault(item.message, []).append(item.object)
+    return [title, *(f"  {line}" for message, names in alike.items() for line in _lines(message, names))]
+
+
+def _lines(message: str, names: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each object, but one for many with the same message."""
+    if len(names) > EACH:
+        yield f"{some(names)}: {message}"
+    else:
+        yield from (f"{name}: {message}" for name in names)
+
+
+# --- a terminal ---------------------------------------------------------------------------------------
+
+
+def fitted(text: str, status: Status, columns: int, rows: int) -> str:
+    """Return the first lines of *text* that fit a terminal, and as the last one how much is left out.
+
+    Args:
+        text: what ``text`` returned.
+        status: of which.
+        columns: characters of a line, after which the terminal breaks it.
+        rows: lines of the terminal; one stays free for the cursor.
+    """
+    lines = text.splitlines()
+    heights = [max(1, -(-len(line) // columns)) for line in lines]
+    if sum(heights) < rows:
+        return text
+    kept, height = 0, 0
+    while kept < len(lines) and height + heights[kept] <= rows - 2:
+        height += heights[kept]
+        kept += 1
+    counts = Counter(item.state for item in status.objects)
+    wrong = ", ".join(f"{counts[state]:,} {words}" for state, words in _COUNTED.items() if counts[state])
+    rest = f"... {len(lines) - kept:,} more lines{f' ({wrong})' if wrong else ''}; without --watch all are printed"
+    return "\n".join((*lines[:kept], rest[:columns])) + "\n"
 
 
 # --- controller ---------------------------------------------------------------------------------------

@@ -553,3 +553,19 @@ def test_a_missing_tls_secret_is_a_warning_with_its_effect(check: Check) -> None
     assert status == 1
     assert "spec.tls[0].secretName: 'gone' does not exist in namespace default" in lines[0]
     assert "(TLS handshakes for shop.test are rejected)" in lines[0]
+
+
+def test_a_note_that_many_objects_have_is_one_line_of_text_and_an_entry_each_in_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = [ingress(f"i{number:02}", f"{number}.test", class_name="other") for number in range(20)]
+    (tmp_path / "all.yaml").write_text("\n---\n".join(map(json.dumps, items)))
+    assert run(["check", str(tmp_path)], {}) == 0
+    first, summary = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        f"note: {tmp_path}/all.yaml:1: Ingress default/i00, Ingress default/i01, Ingress default/i02 and 17 more: "
+        "is ignored: its class is 'other'"
+    )
+    assert summary == "20 objects: 20 ignored"
+    assert run(["check", str(tmp_path), "-o", "json"], {}) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 20

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -202,3 +205,38 @@ def test_a_terminal_gets_short_lines_with_colours(new_headgate: StartHeadgate, m
         assert re.fullmatch(r"\d\d:\d\d:\d\d INFO  ready: .*", lines[-1])
     with at_terminal(headgate, "-log-format=glog") as lines:
         assert re.match(r"I\d{8} ", lines[-1])
+
+
+def test_many_ingresses_that_are_ignored_for_one_reason_are_one_line(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(*(ingress(f"i{number:02}", f"{number}.test", class_name="other") for number in range(20)))
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    headgate.start_ready()
+    (line,) = headgate.log_records("ignored")
+    assert line["objects"] == ["Ingress default/i00", "Ingress default/i01", "Ingress default/i02"]
+    assert (line["count"], line["level"]) == (20, "INFO")
+
+
+def test_watch_keeps_the_header_of_the_status_on_the_screen(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(*(ingress(f"i{number:02}", f"{number}.test") for number in range(40)))
+    headgate = serve_manifests()
+    reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+    command = [sys.executable, "-m", "headgate", "status", "--watch", f"--prefix={headgate.prefix}"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=writer, stdout=writer, stderr=writer) as process:
+        os.close(writer)
+        try:
+            printed = b""
+            while b"all are printed\r\n" not in printed:
+                printed += os.read(reader, 65536)
+        finally:
+            process.terminate()
+            os.close(reader)
+    lines = printed.decode().splitlines()
+    assert len(lines) < 24
+    assert "Controller  " in lines[0]
+    assert any(line.startswith("HOST ") for line in lines)
+    assert re.match(r"\.\.\. \d+ more lines; without --watch", lines[-1])

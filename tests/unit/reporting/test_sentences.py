@@ -3,8 +3,8 @@
 import pytest
 
 from headgate.api import ConfigMap, Ingress
-from headgate.problems import Problem, Severity
-from headgate.reporting.sentences import Occasion, change, sentence, some
+from headgate.problems import Problem, Severity, some
+from headgate.reporting.sentences import Occasion, change, sentence
 from headgate.reporting.verdicts import Refusal, Subject, for_config_map, for_ingress
 
 CAFE = Subject(Ingress.KIND.ref("default", "cafe"))

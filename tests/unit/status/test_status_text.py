@@ -22,7 +22,7 @@ from headgate.status import (
     WatchStatus,
     text,
 )
-from headgate.status.text import age
+from headgate.status.text import age, fitted
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEA = BackendStatus(
@@ -186,3 +186,39 @@ def test_what_a_controller_waits_for_is_named():
 )  # fmt: skip
 def test_an_age_has_one_unit_or_two(seconds: int, words: str):
     assert age(NOW - timedelta(seconds=seconds), NOW) == words
+
+
+def ignored(count: int) -> Status:
+    names = (f"Ingress default/i{number}" for number in range(count))
+    objects = (ObjectStatus(name, "ignored", "another class", Serving.NONE) for name in names)
+    return Status(now=NOW, hosts=(CAFE,), objects=tuple(objects))
+
+
+@pytest.mark.parametrize(
+    ("count", "lines"),
+    [
+        (5, [f"  Ingress default/i{number}: another class" for number in range(5)]),
+        (2000, ["  Ingress default/i0, Ingress default/i1, Ingress default/i2 and 1,997 more: another class"]),
+    ],
+)
+def test_many_objects_with_one_message_are_one_line(count: int, lines: list[str]) -> None:
+    shown = text(ignored(count)).splitlines()
+    assert shown[shown.index("Ignored") + 1 :] == lines
+
+
+def test_what_does_not_fit_a_terminal_is_counted_and_the_header_stays() -> None:
+    status = Status(now=NOW, hosts=(CAFE,) * 40, objects=ignored(2).objects)
+    whole = text(status)
+    shown = fitted(whole, status, 200, 24).splitlines()
+    assert len(shown) == 23
+    assert shown[:-1] == whole.splitlines()[:22]
+    assert shown[-1] == "... 23 more lines (2 ignored); without --watch all are printed"
+    assert fitted(whole, status, 200, 46) == whole
+
+
+def test_lines_that_a_terminal_breaks_count_as_often_as_it_breaks_them() -> None:
+    status = Status(now=NOW, hosts=(CAFE,) * 40, objects=())
+    width = 40
+    shown = fitted(text(status), status, width, 24).splitlines()
+    assert sum(-(-len(line) // width) for line in shown) <= 23
+    assert len(shown[-1]) <= width
