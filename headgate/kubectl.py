@@ -34,6 +34,8 @@ OWN: Final = {
     "--context": "context", "--kubeconfig": "kubeconfig",
 }  # fmt: skip
 """The flags of the plugin, each with a value, as kubectl writes them."""
+SELECTING: Final = ("-n", "--namespace", "-l", "--selector", "--pod")
+"""Those that select a Pod; a command that runs on this machine takes the others only."""
 
 
 class PluginError(Exception):
@@ -53,6 +55,7 @@ def run(argv: Sequence[str]) -> int:
             print(HELP, end="")
             return OK if words else USAGE
         if words[0] not in IN_POD:
+            _refuse_selection(argv, options, words[0])
             return cli.run([*words, *_connection(options)], os.environ)
         return _in_pod(options, words)
     except PluginError as error:
@@ -78,6 +81,15 @@ def _own(argv: Sequence[str]) -> tuple[Mapping[str, str], list[str]]:
         else:
             words.append(word)
     return found, words
+
+
+def _refuse_selection(argv: Sequence[str], options: Mapping[str, str], command: str) -> None:
+    """Refuse the flags that select a Pod before a *command* that asks none."""
+    for name in SELECTING:
+        if OWN[name] in options and any(word.partition("=")[0] == name for word in argv):
+            *others, last = sorted(IN_POD)
+            here = f"headgate {command} runs on this machine and asks no Pod: remove {name}"
+            raise PluginError(f"{name} selects the Pod for {', '.join(others)} and {last}; {here}")
 
 
 def _connection(options: Mapping[str, str]) -> Iterator[str]:

@@ -15,6 +15,8 @@ from headgate.offline import Row, examine, printable
 from headgate.options import Options
 from headgate.problems import ObjectRef, Problem
 
+EMPTY = "has no Kubernetes objects, so nothing in it is checked; is the path right?"
+"""About an argument of the command: in a pipeline it may be a wrong path."""
 _LINE = re.compile(r"line (\d+)(?:, column (\d+))?")
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -42,6 +44,7 @@ def check(options: Options, manifests: Manifests, origin: str = "") -> Report:
     fresh = (problem for problem in moved if (problem.origin, problem.field) not in reported)
     findings |= {problem: f"{problem.origin.kind}/from-{origin}" for problem in fresh}
     rows = [_row(manifests, problem, rule) for problem, rule in findings.items()]
+    rows += [Row("", "", "", "", f"{place} {EMPTY}", "", "warning", rule=f"{FILE}/empty") for place in manifests.empty]
     notes = [_note(manifests, ref, reason, "by-name") for ref, reason in config_maps.items()]
     ignored = generation.update.ignored
     notes += [_note(manifests, ref, f"is ignored: {reason}", "ignored") for ref, reason in sorted(ignored.items())]

@@ -12,7 +12,9 @@ from headgate.app import serve
 from headgate.commands.errors import printed, reported
 from headgate.commit import commit
 from headgate.flags.command import OK, Command, Environ, execute
-from headgate.options import DECLINED, NO_START, Options, completed
+from headgate.flags.parse import Reading
+from headgate.options import DECLINED, NO_START, LogFormat, LogLevel, Options, completed
+from headgate.problems import Problem
 from headgate.reporting.logs import announce, configure, is_json, style
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,17 @@ def _tell(options: Options, text: str) -> None:
         printed(options, text)
 
 
+def _refuse(reading: Reading, problems: tuple[Problem, ...]) -> bool:
+    """Log mistakes of the command line where the log is JSON."""
+    form = reading.fields.get("log_format")
+    if not isinstance(form, LogFormat) or not is_json(form):
+        return False
+    configure(form, LogLevel.INFO)
+    for problem in problems:
+        log.critical("Headgate ends", extra={"fields": {"error": str(problem)}})
+    return True
+
+
 RUN: Final = Command(
     name="headgate run",
     forms=("[FLAGS]",),
@@ -57,5 +70,6 @@ RUN: Final = Command(
     run=reported(_run, _tell),
     declined=DECLINED,
     effect=NO_START,
+    refuse=_refuse,
     build=completed,
 )

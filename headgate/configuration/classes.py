@@ -74,10 +74,23 @@ class ClassRule(msgspec.Struct, frozen=True):
     def _advice(self, asked: str) -> str:
         if self.files is None:
             return ""
+        if asked not in self.files.controllers and is_slip(asked, self.name):
+            return f"; did you mean {self.name!r}?"
         controller = self.files.controllers.get(asked, CONTROLLER)
         if controller != CONTROLLER:
             return f"; the IngressClass {asked!r} belongs to the controller {controller!r}"
         return f"; if Headgate is to serve it, use -ingress-class={asked}"
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Whether *word* is *meant* with one letter too many, missing, wrong, or exchanged with its neighbour."""
+    if word == meant or abs(len(word) - len(meant)) > 1:
+        return False
+    start = next((index for index, pair in enumerate(zip(word, meant, strict=False)) if len({*pair}) > 1), -1)
+    start = min(len(word), len(meant)) if start < 0 else start
+    one, other = word[start:], meant[start:]
+    swapped = one[:2] == other[1::-1] and one[2:] == other[2:]
+    return swapped or one[1:] == other or one == other[1:] or one[1:] == other[1:]
 
 
 class FileClasses(msgspec.Struct, frozen=True):

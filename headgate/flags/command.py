@@ -34,6 +34,11 @@ def unknown(word: str, known: Iterable[str], owner: str = "") -> str:
     return f"{word!r} is not a command{f' of {owner}' if owner else ''}; {advice}"
 
 
+def unreported(_: Reading, __: tuple[Problem, ...]) -> bool:
+    """Report no mistake; ``execute`` prints them."""
+    return False
+
+
 def built(kind: type[T], reading: Reading, _: Environ) -> T | tuple[Problem, ...]:
     """Make a *kind* of what was read, where nothing else decides about it."""
     return reading.problems or kind(**reading.fields)
@@ -51,6 +56,7 @@ class Command(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         declined: flags that are known and not there.
         effect: what a mistake has as its consequence, for messages.
         build: makes the *kind* of what was read and of the environment, or returns the Problems that stop it.
+        refuse: reports the Problems that stop it in another form than lines of text; returns whether it did.
         common: flags that ``--help`` does not list, because *about* says where they are described.
         words: returns what the first argument may be, as far as that can be listed, with what the second one is then;
             for completion.
@@ -64,6 +70,7 @@ class Command(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     declined: Mapping[str, Declined] = {}
     effect: str = ""
     build: Callable[[type[T], Reading, Environ], T | tuple[Problem, ...]] = built
+    refuse: Callable[[Reading, tuple[Problem, ...]], bool] = unreported
     common: Mapping[str, Declaration] = {}
     words: Callable[[], Mapping[str, tuple[str, ...]]] = dict
 
@@ -86,7 +93,10 @@ def execute(command: Command[T], argv: Sequence[str], environ: Environ) -> int:
     A command that got no word at all, and cannot do without one, prints its whole help there.
     """
     syntax = Syntax(command.name, command.kind, command.declined, command.effect)
-    found = command.build(command.kind, read(argv, syntax), environ)
+    reading = read(argv, syntax)
+    found = command.build(command.kind, reading, environ)
+    if isinstance(found, tuple) and command.refuse(reading, found):
+        return USAGE
     if isinstance(found, tuple):
         for problem in found:
             print(f"headgate: {problem}", file=sys.stderr)

@@ -210,7 +210,8 @@ def _arguments(words: Sequence[str], syntax: Syntax) -> tuple[dict[str, Any], li
     for item in syntax.arguments:
         taken, rest = (rest, []) if item.value.each else (rest[:1], rest[1:])
         if not taken or ("" in taken and not item.value.blank):
-            problems.append(syntax.problem(item.value.placeholder, "", "is missing"))
+            what = f"{item.argument.doc[:1].lower()}{item.argument.doc[1:].removesuffix('.')}"
+            problems.append(syntax.problem("", "", f"the argument {item.value.placeholder} is missing: {what}"))
             continue
         values = []
         for word in taken:

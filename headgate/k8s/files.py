@@ -91,7 +91,7 @@ class Folder:
     def problems(self) -> tuple[Problem, ...]:
         """Return the present Problems of the files, by file name."""
         about_folder = (self._folder_problem,) if self._folder_problem else ()
-        return (*about_folder, *self._index.problems())
+        return (*about_folder, *self._index.problems(self._missing))
 
     def where(self, ref: ObjectRef) -> str:
         """Return the relative path of the file that defines *ref*, also invalidly, ``""`` if none does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import msgspec
 
@@ -54,13 +54,16 @@ class Index:
         names = self._definitions.get(ref)
         return names[0] if names else self._refused_in.get(ref, "")
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield the present Problems, by file name."""
+    def problems(self, missing: Container[str] = ()) -> Iterator[Problem]:
+        """Yield the present Problems, by file name.
+
+        Files that are *missing*, for a moment or for good, define nothing again: perhaps one of them was renamed.
+        """
         faults: dict[str, list[Problem]] = {name: [problem] for name, problem in self._broken.items()}
         for name in self._faulty:
             faults.setdefault(name, []).extend(self._contents[name].problems)
         for ref in sorted(self._contested):
-            first, *others = self._definitions[ref]
+            first, *others = [name for name in self._definitions[ref] if name not in missing] or ("",)
             for name in others:
                 faults.setdefault(name, []).append(_duplicate(ref, name, first))
         for name in sorted(faults):

@@ -29,6 +29,7 @@ class Manifests:
     Attributes:
         unknown: ``apiVersion Kind`` of what is not read.
         unreadable: the files that cannot be used at all.
+        empty: the arguments that lead to no document of Kubernetes.
         refused: the objects that cannot be decoded.
     """
 
@@ -52,6 +53,8 @@ class Manifests:
         self._positions: dict[str, Positions] = {}
         self.unknown: set[str] = set()
         self.unreadable: set[str] = set()
+        self.empty: list[str] = []
+        self._documents = 0
         self.refused: set[ObjectRef] = set()
         self._unknown_fields: list[tuple[str, Problem]] = []
 
@@ -62,11 +65,14 @@ class Manifests:
             ConfigError: an argument cannot be read.
         """
         for argument in self._arguments:
+            before = self._documents
             if argument == STDIN:
                 self._input = self._stdin()
                 self._take(STDIN_NAME, self._input)
             else:
                 self._take_files(Path(argument).expanduser())
+            if self._documents == before:
+                self.empty.append("standard input" if argument == STDIN else argument)
         return tuple(self._index.objects[ref] for ref in sorted(self._index.objects))
 
     def problems(self) -> tuple[Problem, ...]:
@@ -99,6 +105,7 @@ class Manifests:
             raise ConfigError(f"{reason}; name a folder or a file that this user may read") from None
         for path in (root / name for name in names) if root.is_dir() else (root,):
             if (real := os.path.realpath(path)) in self._read:
+                self._documents += 1
                 continue
             self._read.add(real)
             data = content_of(path, str(path), named=path == root)
@@ -109,6 +116,7 @@ class Manifests:
 
     def _take(self, name: str, data: bytes) -> None:
         documents = documents_of(Path(name), name, data)
+        self._documents += 1 if isinstance(documents, Problem | FileContent) else len(documents)
         if isinstance(documents, Problem):
             self._give_up(name, documents)
             return

@@ -22,6 +22,8 @@ WEBSOCKET: Final = {"ws": "http", "wss": "https"}
 _SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 _EXAMPLE: Final = "write for example app.localhost=http://127.0.0.1:3000"
 
+_NAME: Final = "clients name a host, so write app.localhost=..., or the backend alone to serve every host"
+
 
 class Backend(msgspec.Struct, frozen=True, order=True):
     """Where requests go.
@@ -79,6 +81,8 @@ def route(text: str) -> Route:
     place, target = _split(text)
     host, slash, rest = place.partition("/")
     host, path = host.lower(), f"/{rest}" if slash else "/"
+    if is_ip(host.removeprefix("[").removesuffix("]")):
+        raise ValueError(f"has the host {host}, an IP address; {_NAME}")
     if ":" in host:
         raise ValueError("has a port before the =; nginx listens on -default-http-listener-port for all hosts")
     if host and (fault := served_host_fault(host)):
@@ -91,8 +95,12 @@ def route(text: str) -> Route:
 def _split(text: str) -> tuple[str, str]:
     """Return what is before and after the ``=``; one inside of a URL that is alone does not count."""
     place, equals, target = text.partition("=")
-    if equals and not _SCHEME.match(place):
+    scheme = _SCHEME.match(place)
+    if equals and not scheme:
         return place, target
+    if equals and scheme and "?" not in place:
+        right = f"{place[scheme.end() :]}={target or 'http://127.0.0.1:3000'}"
+        raise ValueError(f"has a scheme before the =, where a host is without one; write {right}")
     if not _SCHEME.match(text) and ("/" in text or not re.search(r"(?:^|:)\d+$", text)):
         raise ValueError(f"names no backend; {_EXAMPLE}")
     return "", text

@@ -353,6 +353,21 @@ async def test_a_file_moved_aside_for_a_moment_is_not_deleted(tmp_path: Path) ->
     assert folder.where(CAFE) == ""
 
 
+async def test_a_renamed_file_defines_nothing_twice(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    told: list[tuple[Problem, ...]] = []
+    folder = Folder(tmp_path, on_problems=told.append)
+    folder.load()
+    (tmp_path / "a.yaml").rename(tmp_path / "b.yaml")
+    for name in ("a.yaml", "b.yaml"):
+        folder._apply(files_module.scan(tmp_path, folder._signatures, [Ingress], settled=0))
+        assert folder.where(CAFE) == name
+    assert told == []
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [Ingress], settled=0))
+    assert [[problem.origin.name for problem in problems] for problems in told] == [["b.yaml"]]
+
+
 async def test_a_file_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", ingress("cafe"))
     first = files_module.scan(tmp_path, {}, [Ingress], settled=60)

@@ -288,8 +288,27 @@ def test_a_problem_of_a_flag_is_counted_apart_from_the_objects(check: Check) -> 
     assert lines[1:] == ["2 objects: all fine; 1 problem with objects that are not in the files"]
 
 
-def test_nothing_at_all_is_fine(check: Check) -> None:
-    assert check("-") == (0, ["no objects"])
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("nignx", True), ("nginxx", True), ("ngin", True), ("nginy", True), ("nginx-b", False), ("traefik", False)],
+)
+def test_a_class_that_differs_by_a_slip_is_guessed(check: Check, asked: str, meant: bool) -> None:
+    write("tea.yaml", json.dumps(ingress("tea", "tea.test", class_name=asked)))
+    _, (line, *_) = check("tea.yaml")
+    assert f"its class is '{asked}', and -ingress-class is 'nginx'" in line
+    assert ("; did you mean 'nginx'?" in line) is meant
+    assert (f"use -ingress-class={asked}" in line) is not meant
+
+
+def test_an_argument_without_objects_is_a_warning(check: Check) -> None:
+    empty = "has no Kubernetes objects, so nothing in it is checked; is the path right?"
+    assert check("-") == (0, [f"warning: standard input {empty}", "no objects"])
+    Path("typo").mkdir()
+    write("tea.yaml", TEA)
+    write("unread.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n")
+    assert check("typo", "tea.yaml", "unread.yaml")[1][0] == f"warning: typo {empty}"
+    assert not any(empty in line for line in check("tea.yaml", "unread.yaml", "tea.yaml")[1])
+    assert check("typo", "--strict")[0] == 1
 
 
 @pytest.mark.parametrize("form", ["json", "github", "sarif"])

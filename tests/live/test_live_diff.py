@@ -211,7 +211,7 @@ def test_json_has_everything_that_the_text_has(sides: Sides) -> None:
     [
         (["one"], "NEW: is missing; name two folders, files or -, or give --cluster in place of OLD"),
         (["one", "two", "three"], "'three' is an argument too many; name OLD and NEW"),
-        (["--cluster"], "OLD|NEW: is missing"),
+        (["--cluster"], "the argument OLD|NEW is missing: "),
         (["--cluster", "one", "two"], "'two' is an argument too many; name NEW, because --cluster is OLD"),
         (["-", "-"], "reads standard input twice"),
         (["--prune", "one", "two"], "requires --cluster"),

@@ -143,7 +143,8 @@ def test_no_annotation_is_guessed_that_only_has_the_same_prefix() -> None:
 def test_an_empty_folder_name_counts_as_missing(name: str) -> None:
     done = run(name, "")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[0] == "headgate: DIR|FILE|-: is missing"
+    said = "the argument DIR|FILE|- is missing: folders of manifests, files, and - for standard input"
+    assert done.stderr.splitlines()[0] == f"headgate: {said}"
 
 
 @pytest.mark.parametrize(("word", "said"), [("sned", "did you mean send?"), ("receive", "use serve, send, bench")])
@@ -308,3 +309,13 @@ def test_a_controller_whose_output_nobody_reads_serves_and_ends_without_a_traceb
         assert process.returncode in {0, 141}
         assert "Traceback" not in (directory / "errors").read_text()
         assert "BrokenPipe" not in (directory / "errors").read_text()
+
+
+def test_with_json_a_mistake_of_the_command_line_is_json() -> None:
+    done = run("run", "-log-format=json", "-enable-snipets", "-ingress-class=A_B")
+    assert (done.returncode, done.stderr) == (2, "")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(record["level"], record["msg"]) for record in records] == [("FATAL", "Headgate ends")] * 2
+    assert records[0]["error"] == (
+        "-enable-snipets: is not a flag of Headgate; did you mean -enable-snippets? (Headgate does not start)"
+    )

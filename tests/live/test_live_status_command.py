@@ -91,6 +91,7 @@ def test_a_refused_object_has_the_words_of_nginx_and_its_host_is_marked(
     (item,) = found["objects"]
     assert (item["object"], item["state"], item["serving"]) == ("Ingress default/tea", "refused", "previous")
     assert 'unknown directive "no_such_directive"' in item["message"]
+    assert "was rejected" not in item["message"], "the object is named once"
     assert [host["serving"] for host in found["hosts"]] == ["previous"]
     assert run(["routes", f"--prefix={headgate.prefix}"], {}) == 0
     assert "Ingress default/tea (previous version)" in capsys.readouterr().out

@@ -58,7 +58,7 @@ def test_a_lone_dash_and_all_after_two_dashes_are_arguments() -> None:
     ("argv", "said"),
     [
         (["tea", "ann"], ["--table: is missing; write --table N"]),
-        (["-table=1"], ["DRINK: is missing", "NAME: is missing"]),
+        (["-table=1"], ["the argument DRINK is missing: what", "the argument NAME is missing: for whom"]),
         (["-table=0", "tea", "ann"], ["--table: '0' is out of range; write a number from 1 to 9"]),
         (["-table=1", "tea", "ann", "-s=huge"], ["-size: 'huge' is not known; write one of small, large"]),
         (
@@ -79,7 +79,7 @@ def test_help_needs_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(command, ["-table=1", "tea", "ann"], {}) == 7
     assert execute(command, ["-table=1", "tea"], {}) == 2
     out, errors = capsys.readouterr()
-    assert (out, errors.splitlines()[0]) == ("", "headgate: NAME: is missing")
+    assert (out, errors.splitlines()[0]) == ("", "headgate: the argument NAME is missing: for whom")
 
 
 def test_a_command_without_the_controller_does_not_import_it() -> None:

@@ -116,3 +116,16 @@ def test_other_commands_run_here(tmp_path: Path) -> None:
     assert "nginx.org/lb-method" in found.stdout
     assert kubectl.plugin().returncode == 2
     assert "kubectl headgate status" in kubectl.plugin("--help").stdout
+
+
+@pytest.mark.parametrize("flag", ["-n=edge", "--namespace=edge", "-l=app=x", "--selector=app=x", "--pod=a"])
+def test_a_command_that_runs_here_refuses_the_flags_that_select_a_pod(tmp_path: Path, flag: str) -> None:
+    kubectl = Kubectl(tmp_path, pod("a"))
+    (tmp_path / "manifests").mkdir()
+    found = kubectl.plugin(flag, "check", str(tmp_path / "manifests"))
+    name = flag.partition("=")[0]
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == (
+        f"headgate: {name} selects the Pod for routes, sockets, status and version; headgate check runs on this machine"
+        f" and asks no Pod: remove {name}\n"
+    )
