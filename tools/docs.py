@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from customresources import custom_resources_markdown
 from decisions import decisions_markdown
 from differences import coming_from_nic
 from generated import write_or_compare
@@ -19,6 +20,7 @@ from headgate.settings.docs import annotations_markdown, configmap_markdown
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/annotations.md": annotations_markdown,
+    "reference/custom-resources.md": custom_resources_markdown,
     "reference/configmap.md": configmap_markdown,
     "reference/flags.md": flags_markdown,
     "reference/metrics.md": metrics_markdown,
