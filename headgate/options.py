@@ -220,10 +220,24 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     allow_empty_ingress_host: Annotated[
         Bool, Flag(WATCH, "Accept rules without a host; they serve what no other host matches.")
     ] = False
+    global_configuration: Annotated[
+        Namespaced,
+        Flag(
+            WATCH,
+            "GlobalConfiguration with further listeners; in a folder, empty means the only one there.",
+            "nginx-ingress/nginx-configuration",
+        ),
+    ] = None
     enable_snippets: Annotated[Bool, Flag(WATCH, "Let Ingresses add raw nginx directives.")] = False
 
     default_http_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTP.", "8000")] = 80
     default_https_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTPS.", "8443")] = 443
+    enable_tls_passthrough: Annotated[
+        Bool, Flag(NGINX, "Pass TLS connections to -tls-passthrough-port on by their server name (TransportServer).")
+    ] = False
+    tls_passthrough_port: Annotated[
+        ListenerPort, Flag(NGINX, "Port of TLS passthrough, and then of HTTPS, too.", "8443")
+    ] = 443
     disable_ipv6: Annotated[Bool, Flag(NGINX, "Listen on IPv4 only.")] = False
     health_status: Annotated[Bool, Flag(NGINX, "Answer 200 at -health-status-uri for hosts that no Ingress names.")] = (
         False
@@ -384,9 +398,6 @@ _DECLINED: dict[str, Declined] = {
     "service-insight-tls-secret": Declined("", _PLUS),
     "service-insight-listen-port": Declined("9114", _PLUS),
     "enable-oidc": Declined("false", _OIDC, coming=True),
-    "global-configuration": Declined("", _CRD, coming=True),
-    "enable-tls-passthrough": Declined("false", _CRD, coming=True),
-    "tls-passthrough-port": Declined("443", _CRD, coming=True),
     "enable-cert-manager": Declined("false", _CRD, coming=True),
     "enable-external-dns": Declined("false", _CRD, coming=True),
     "enable-telemetry-reporting": Declined(
@@ -430,7 +441,8 @@ def completed(
         log_format_given="log_format" in reading.fields,
     )
     problems = (*reading.problems, *_contradictions(options))
-    return problems or _settled(options, (*reading.warnings, *_not_written(options, reading.fields)))
+    warnings = (*reading.warnings, *_not_written(options, reading.fields))
+    return problems or _settled(options, warnings)
 
 
 def _contradictions(options: Options) -> Iterator[Problem]:
@@ -453,8 +465,11 @@ def listeners(options: Options) -> Mapping[str, int]:
     """Return the ports on which nginx and Headgate itself listen, by flag."""
     found = {
         "-default-http-listener-port": options.default_http_listener_port,
-        "-default-https-listener-port": options.default_https_listener_port,
     }
+    if options.enable_tls_passthrough:
+        found["-tls-passthrough-port"] = options.tls_passthrough_port
+    else:
+        found["-default-https-listener-port"] = options.default_https_listener_port
     if options.nginx_status:
         found["-nginx-status-port"] = options.nginx_status_port
     if options.ready_status:

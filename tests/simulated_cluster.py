@@ -21,7 +21,7 @@ from headgate.watch import WATCHED
 CURRENT = Capabilities(
     version=(1, 31, 3), keepalive_min_timeout=True, keepalive_by_default=True, ssl_certificate_cache=True,
     http2_directive=True, http3=True, stream="", add_header_inherit=True, upstream_resolve=True, sticky=True,
-    protocols_by_host=True,
+    protocols_by_host=True, stream_hosts=True,
 )  # fmt: skip
 """The nginx that cases are written for."""
 APPLIED = ApplyResult(outcome=Outcome.APPLIED, version=1)

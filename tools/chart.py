@@ -69,6 +69,7 @@ BY_EXTRA_ARGS = frozenset(
     {
         "manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help",
         "virtualserver-template-path",
+        "global-configuration", "enable-tls-passthrough", "tls-passthrough-port",
     }
 )  # fmt: skip
 """Flags without a value of their own: the chart sets them, or they have no use in a Pod."""
@@ -86,11 +87,8 @@ DECLINED_VALUES: Mapping[str, DeclinedValue] = {
     "controller.appprotect.enable": DeclinedValue("enable-app-protect"),
     "controller.appprotectdos.enable": DeclinedValue("enable-app-protect-dos"),
     "controller.enableOIDC": DeclinedValue("enable-oidc"),
-    "controller.enableTLSPassthrough": DeclinedValue("enable-tls-passthrough"),
     "controller.enableCertManager": DeclinedValue("enable-cert-manager"),
     "controller.enableExternalDNS": DeclinedValue("enable-external-dns"),
-    "controller.globalConfiguration.create": DeclinedValue("global-configuration"),
-    "controller.globalConfiguration.customName": DeclinedValue("global-configuration", ""),
     "controller.reportIngressStatus.ingressLink": DeclinedValue("ingresslink", ""),
     "nginxAgent.enable": DeclinedValue("agent"),
     "controller.enableWeightChangesDynamicReload": DeclinedValue("weight-changes-dynamic-reload"),
@@ -98,8 +96,13 @@ DECLINED_VALUES: Mapping[str, DeclinedValue] = {
 }
 """Values that are refused or cause a warning, like the flag that the incumbent's chart sets from them."""
 
+_ARGUMENT = "is not a value of this chart yet; use controller.extraArgs"
+
 DECLINED_BY_CHART: Mapping[str, tuple[Any, bool, str]] = {
     "nginxServiceMesh.enable": (False, True, "needs NGINX Service Mesh, which is no longer made; remove the value"),
+    "controller.enableTLSPassthrough": (False, True, _ARGUMENT),
+    "controller.globalConfiguration.create": (False, True, _ARGUMENT),
+    "controller.globalConfiguration.customName": ("", True, _ARGUMENT),
     "controller.latencyMetricsBuckets": (
         "",
         False,

@@ -5,12 +5,13 @@ from headgate.api.coordination import Lease, LeaseSpec
 from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
-from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer, VirtualServerRoute
 
 ALL: tuple[type[TopLevel], ...] = (
     ConfigMap,
     EndpointSlice,
     Event,
+    GlobalConfiguration,
     Ingress,
     IngressClass,
     Lease,
@@ -18,6 +19,7 @@ ALL: tuple[type[TopLevel], ...] = (
     Pod,
     Secret,
     Service,
+    TransportServer,
     VirtualServer,
     VirtualServerRoute,
 )
@@ -28,6 +30,7 @@ __all__ = [
     "ConfigMap",
     "EndpointSlice",
     "Event",
+    "GlobalConfiguration",
     "Ingress",
     "IngressClass",
     "Kind",
@@ -41,6 +44,7 @@ __all__ = [
     "Secret",
     "Service",
     "TopLevel",
+    "TransportServer",
     "Undecodable",
     "VirtualServer",
     "VirtualServerRoute",

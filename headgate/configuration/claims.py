@@ -14,6 +14,9 @@ import msgspec
 from headgate.api import TopLevel
 from headgate.problems import ObjectRef, Problem
 
+TAKEN = "All hosts are taken by other resources"
+"""The incumbent's words, which operators' scripts look for."""
+
 
 class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """What one object at a time may hold.
@@ -21,7 +24,8 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     Attributes:
         host: a host name, ``""`` for every host without a holder.
         listener: the name of a listener, ``""`` for the usual ones.
-        path: for a path of a host: how it is matched, and the path.
+        path: for a path of a host: how it is matched, and the path; for a listener that several objects share: ``""``,
+            and what they must have in common.
     """
 
     host: str = ""
@@ -106,6 +110,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
         taken: how the message begins that others hold all of its slots.
         names: objects that it names, and which should attach to it.
         selected: whether others may select it by its labels.
+        first: whether it goes before older objects.
     """
 
     slots: tuple[Claim, ...]
@@ -115,6 +120,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     taken: str = TAKEN
     names: frozenset[ObjectRef] = frozenset()
     selected: bool = False
+    first: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import structs
 
 from headgate.api import TopLevel, Undecodable
 from headgate.configuration.arbiter import LATER, Arbiter, Claimant
@@ -79,6 +80,11 @@ class Configuration:
         """The resources that hold a slot, by their own identity."""
         return self._active
 
+    def valid(self, ref: ObjectRef) -> Any | None:
+        """Return the result of the validation of *ref*, ``None`` if it is invalid, ignored or not there."""
+        candidate = self._candidates.get(ref)
+        return candidate.valid if candidate else None
+
     def serve(self, classes: ClassRule) -> bool:
         """Serve *classes* from the next update on; return whether that is new, so that every object is sent again."""
         changed = classes != self._classes
@@ -145,7 +151,10 @@ class Configuration:
             candidate = Candidate(item, valid, kind.claims(valid))
             self._candidates[ref] = candidate
             self._note(candidate, batch)
-            self._slots.claim(Claimant.of(ref, item.metadata), _slots(candidate))
+            claimant = Claimant.of(ref, item.metadata)
+            if candidate.claims.first:
+                claimant = structs.replace(claimant, created="")
+            self._slots.claim(claimant, _slots(candidate))
             if attachment := candidate.claims.attachment:
                 self._children.setdefault(attachment.parent, {})[ref] = attachment
             for named in candidate.claims.names:
@@ -291,7 +300,7 @@ class Configuration:
             return
         found = ((claim, self._holder(claim.slot)) for claim in candidate.claims.slots if not claim.use)
         lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
-        if owner is None:
+        if owner is None and lost:
             holders = tuple(dict.fromkeys(holder for _, holder in lost))
             reason = f"{candidate.claims.taken}: {_named(lost)}; {way_out(ref, holders)}"
             yield Problem(ref, "", "", reason, "it is not served", Severity.ERROR, code="Rejected")
@@ -304,8 +313,9 @@ class Configuration:
         """Yield a Problem for each slot that *candidate* would share if its holder had the same use for it."""
         for claim in candidate.claims.slots:
             holder = self._holder(claim.slot) if claim.use else None
-            if holder and holder.use != claim.use:
-                reason = f"{claim.words} is used for {holder.use} by another resource: {holder}; use another port"
+            if holder and holder.ref != candidate.ref and holder.use != claim.use:
+                noun = claim.words.partition(" ")[0]
+                reason = f"{claim.words} is used for {holder.use} by another resource: {holder}; use another {noun}"
                 yield Problem(candidate.ref, claim.field, "", reason, "it is not served", Severity.ERROR)
 
 

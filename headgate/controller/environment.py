@@ -13,8 +13,8 @@ from headgate.render import HTTP, MAIN, VIRTUAL_SERVER
 from headgate.settings import Words
 from headgate.translate import Environment
 
-GATES = ("enable_snippets", "enable_directive_autoadjust")
-"""Flags that settings ask for."""
+GATES = ("enable_snippets", "enable_directive_autoadjust", "enable_tls_passthrough")
+"""Flags that settings and fields ask for."""
 JSON_TIMES = {LogFormat.JSON: "iso", LogFormat.JSON_UNIX: "s", LogFormat.JSON_UNIX_MS: "ms"}
 """The formats of the log that hold for the logs of nginx too, and how they write the time."""
 
@@ -23,12 +23,14 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
     options: Options, capabilities: Capabilities, layout: Layout, *, user: str | None, ipv6: bool, stdout: bool
 ) -> Environment:
     """Return what every translation shares before any ConfigMap is read."""
+    passthrough = options.enable_tls_passthrough and capabilities.stream is not None and capabilities.stream_preread
     return Environment(
         layout=layout,
         capabilities=capabilities,
         gates=frozenset(gate.replace("_", "-") for gate in GATES if getattr(options, gate)),
         http_port=options.default_http_listener_port,
-        https_port=options.default_https_listener_port,
+        https_port=options.tls_passthrough_port if passthrough else options.default_https_listener_port,
+        passthrough=passthrough,
         ipv6=ipv6 and not options.disable_ipv6,
         addresses=tuple(_spelled(item) for item in options.address if ":" not in item or ipv6),
         health_uri=options.health_status_uri if options.health_status else None,

@@ -8,21 +8,34 @@ from typing import Any, Protocol
 import msgspec
 
 from headgate.api import Ingress, TopLevel
-from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer, VirtualServerRoute
 from headgate.configuration import Claims, Resource
+from headgate.configuration.globalconfiguration import global_configuration_claims, of_every_class
 from headgate.configuration.ingress import ingress_claims, ingress_class
+from headgate.configuration.transportserver import transport_server_claims, transport_server_class
 from headgate.configuration.virtualserver import (
     virtual_server_claims,
     virtual_server_class,
     virtual_server_route_claims,
 )
 from headgate.problems import Problem
-from headgate.reporting.status_forms import Form, exposed_status, ingress_status, referenced_status
-from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_custom, for_ingress
+from headgate.reporting.status_forms import Form, exposed_status, ingress_status, referenced_status, state_status
+from headgate.reporting.verdicts import (
+    Refusal,
+    Subject,
+    Verdict,
+    for_custom,
+    for_global_configuration,
+    for_ingress,
+)
 from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
+from headgate.resolve.transportserver import lower_transport_server
 from headgate.resolve.virtualserver import lower_virtual_server
+from headgate.routes import RouteTable
+from headgate.validation.globalconfiguration import validate_global_configuration
 from headgate.validation.ingress import validate_ingress
 from headgate.validation.rules import Rules
+from headgate.validation.transportserver import validate_transport_server
 from headgate.validation.virtualserver import validate_virtual_server
 from headgate.validation.virtualserverroute import validate_virtual_server_route
 
@@ -59,6 +72,14 @@ class ClaimantKind(msgspec.Struct, frozen=True, kw_only=True):
     status: Form | None = None
 
 
+def _without_routes(
+    resource: Resource, _snapshot: Snapshot, _secrets: LocalSecretStore, *, allow_loopback: bool
+) -> Lowered:
+    """Lower a resource that has no routes of its own."""
+    del allow_loopback
+    return Lowered(RouteTable(origin=resource.ref, members=(resource.ref,)))
+
+
 CLAIMANTS: tuple[ClaimantKind, ...] = (
     ClaimantKind(
         model=Ingress,
@@ -86,5 +107,22 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         lower=lower_virtual_server,  # never alone: its VirtualServer is what is lowered
         verdict=for_custom,
         status=referenced_status,
+    ),
+    ClaimantKind(
+        model=TransportServer,
+        class_of=transport_server_class,
+        validate=validate_transport_server,
+        claims=transport_server_claims,
+        lower=lower_transport_server,
+        verdict=for_custom,
+        status=state_status,
+    ),
+    ClaimantKind(
+        model=GlobalConfiguration,
+        class_of=of_every_class,
+        validate=validate_global_configuration,
+        claims=global_configuration_claims,
+        lower=_without_routes,
+        verdict=for_global_configuration,
     ),
 )

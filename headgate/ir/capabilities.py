@@ -21,6 +21,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         realip: ``real_ip_header`` is compiled in.
         grpc: ``grpc_pass`` is compiled in.
         stream: path of the dynamic stream module, ``""`` if built in, ``None`` if absent.
+        stream_ssl: TLS is terminated in ``stream {}``; ``stream_preread`` server names are read there, and
+            ``stream_realip`` addresses of the PROXY protocol.
+        stream_hosts: several servers of ``stream {}`` share a listener by server names (≥ 1.25.5).
         add_header_inherit: ``add_header_inherit`` (≥ 1.29.3).
         gunzip: ``gunzip`` (ngx_http_gunzip_module).
         upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
@@ -41,6 +44,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     realip: bool = True
     grpc: bool = True
     stream: str | None = None
+    stream_ssl: bool = True
+    stream_preread: bool = True
+    stream_realip: bool = True
+    stream_hosts: bool = False
     gunzip: bool = True
     add_header_inherit: bool = False
     upstream_resolve: bool = False

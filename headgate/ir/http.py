@@ -322,13 +322,14 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def opens(self) -> frozenset[int]:
         """The ports on which its servers listen, unless they only do where others do."""
-        return _NO_PORTS if self.follows else _ports(frozenset(server.listens for server in self.servers))
+        return _NO_PORTS if self.follows else ports_of(frozenset(server.listens for server in self.servers))
 
 
 @lru_cache(maxsize=1024)
-def _ports(listens: frozenset[tuple[Words, ...]]) -> frozenset[int]:
+def ports_of(listens: frozenset[tuple[Words, ...]]) -> frozenset[int]:
     """Return the ports in arguments of ``listen``, the same object for all files that open the same."""
-    return frozenset(int(address) for lines in listens for address, *_ in lines if address.isdigit())
+    addresses = (address for lines in listens for address, *_ in lines if not address.startswith("unix:"))
+    return frozenset(int(address.rpartition(":")[2]) for address in addresses)
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):

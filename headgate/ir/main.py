@@ -26,6 +26,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         latency_name: the format of the latency log, empty without latency metrics; ``latency_format`` is its text,
             ``latency_variable`` the upstream's name in it, ``latency_log`` where it goes.
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
+        passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
@@ -48,6 +49,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     clock_variable: str = ""
     stream: bool = False
     stream_module: str = ""
+    passthrough: bool = False
     server_names_hash_max_size: int = 1024
     server_names_hash_bucket_size: int = 256
     map_hash_max_size: int = 2048

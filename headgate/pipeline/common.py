@@ -10,10 +10,19 @@ import msgspec
 from headgate.ir import File
 from headgate.ir.http import Certificate
 from headgate.ir.layout import SECRETS_FOLDER
+from headgate.ir.stream import PassthroughEntry
 from headgate.render import BadTemplate, Renderer
 from headgate.routes import Listener
-from headgate.translate import Environment, translate_default_server, translate_main, translate_ports
-from headgate.translate.naming import CERTIFICATES
+from headgate.translate import (
+    Environment,
+    StreamPlace,
+    translate_common_streams,
+    translate_default_server,
+    translate_main,
+    translate_passthrough,
+    translate_ports,
+)
+from headgate.translate.naming import CERTIFICATES, PASSTHROUGH
 from headgate.translate.tls import certificate_file
 
 
@@ -24,12 +33,16 @@ class Totals(msgspec.Struct, frozen=True):
         names: how many server names there are; ``longest`` is the length of the longest.
         certificates: the entries of the map of certificates.
         listeners: where their hosts are served.
+        entries: the entries of the map for TLS passthrough.
+        places: the listeners of TCP on which they terminate TLS.
     """
 
     names: int = 0
     longest: int = 1
     certificates: frozenset[Certificate] = frozenset()
     listeners: frozenset[Listener] = frozenset()
+    entries: frozenset[PassthroughEntry] = frozenset()
+    places: frozenset[StreamPlace] = frozenset()
 
 
 class CommonFiles:
@@ -76,8 +89,18 @@ class CommonFiles:
 
         yield self._file("certificates", (entries, certificate), renderer, certificates)
         yield from self._port_files(env, renderer, totals.listeners)
+        yield from self._stream_files(env, renderer, totals)
         if text := env.params.tls.ssl_dhparam:
             yield File(f"{SECRETS_FOLDER}/dhparam.pem", text.encode(), mode=0o600)
+
+    def _stream_files(self, env: Environment, renderer: Renderer, totals: Totals) -> Iterator[File]:
+        """Yield the default servers of listeners with TLS, and what TLS passthrough needs."""
+        for config in translate_common_streams(env, totals.places):
+            yield renderer.stream(config)
+        if passthrough := translate_passthrough(env):
+            entries = sorted(totals.entries, key=lambda entry: str(entry.name))
+            yield renderer.passthrough(PASSTHROUGH, passthrough)
+            yield renderer.passthrough_entries(entries)
 
     def _port_files(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> tuple[File, ...]:
         """Return the default servers of the ports that resources open."""

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
+from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.common import CommonFiles, Totals
 from headgate.pipeline.generator import Bug, Generated, Generator, Rendered
 from headgate.pipeline.merged import MergedFiles
@@ -19,7 +20,7 @@ from headgate.problems import ObjectRef
 from headgate.render import BadTemplate, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
-from headgate.translate import Environment
+from headgate.translate import Environment, StreamPlace
 
 K = TypeVar("K", bound=Hashable)
 Generate = Callable[[ObjectRef, Lowered, Generated | None, Mapping[str, ObjectRef]], Generated]
@@ -47,6 +48,8 @@ class Configurator:
         self._certificate_set: frozenset[Certificate] | None = None
         self._listeners: Counter[Listener] = Counter()
         self._listener_set: frozenset[Listener] | None = None
+        self._entries: Counter[PassthroughEntry] = Counter()
+        self._places: Counter[StreamPlace] = Counter()
         self._wildcards = Wildcards()
         self._outdated: set[ObjectRef] = set()
         """The resources with hosts of which a wildcard that covers them came, went or moved."""
@@ -142,7 +145,12 @@ class Configurator:
             if self._listener_set is None:
                 self._listener_set = frozenset(self._listeners)
             totals = Totals(
-                self._lengths.total(), max(self._lengths, default=1), self._certificate_set, self._listener_set
+                self._lengths.total(),
+                max(self._lengths, default=1),
+                self._certificate_set,
+                self._listener_set,
+                frozenset(self._entries),
+                frozenset(self._places),
             )
             common = self._common.files(self.env, self.renderer, totals)
             return self._merged.whole((*special, *common))
@@ -215,6 +223,10 @@ class Configurator:
             _count(self._lengths, len(host), by)
         for certificate in contribution.certificates:
             _count(self._certificates, certificate, by)
+        for entry in contribution.entries:
+            _count(self._entries, entry, by)
+        for place in contribution.places:
+            _count(self._places, place, by)
         for listeners in contribution.listeners.values():
             for listener in listeners:
                 _count(self._listeners, listener, by)

@@ -9,12 +9,13 @@ import msgspec
 
 from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig, Upstream
+from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Injection, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
-from headgate.translate import Environment, Translated, translate
+from headgate.translate import Environment, StreamPlace, Translated, translate
 from headgate.translate.naming import salt
 
 
@@ -38,6 +39,8 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         salt: the end of its names, where its plain names belong to another resource.
         listeners: where each of its hosts is served.
         references: the Services and Secrets that its files need.
+        entries: its entries of the map for TLS passthrough.
+        places: the listeners of TCP on which it terminates TLS.
     """
 
     table: RouteTable
@@ -49,6 +52,8 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     salt: str = ""
     listeners: Mapping[str, frozenset[Listener]] = {}
     references: frozenset[ObjectRef] = frozenset()
+    entries: tuple[PassthroughEntry, ...] = ()
+    places: tuple[StreamPlace, ...] = ()
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -127,12 +132,17 @@ class Generator:
         with self._watch.stage("render"):
             before = {file.name: file for file in old.served.files} if old and old.served else {}
             files = tuple(self._file(config, before) for config in translated.configs if _says_anything(config))
+            files += tuple(self._stream_file(config, before) for config in translated.streams)
         served = _contribution(wanted, translated, files, suffix)
         return Generated(wanted=wanted, served=served, problems=translated.problems)
 
     def _file(self, config: HttpConfig, before: Mapping[str, File]) -> File:
         """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing."""
         file, known = self.renderer.http(config), before.get(config.file)
+        return known if known is not None and known == file else file
+
+    def _stream_file(self, config: StreamConfig, before: Mapping[str, File]) -> File:
+        file, known = self.renderer.stream(config), before.get(config.file)
         return known if known is not None and known == file else file
 
 
@@ -147,6 +157,8 @@ def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ..
         salt=suffix,
         listeners=translated.listeners,
         references=wanted.references,
+        entries=translated.entries,
+        places=translated.places,
     )
 
 

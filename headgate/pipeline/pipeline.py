@@ -12,7 +12,17 @@ from typing import Any, Protocol
 
 from msgspec import structs
 
-from headgate.api import ConfigMap, EndpointSlice, IngressClass, Pod, Secret, Service, TopLevel, Undecodable
+from headgate.api import (
+    ConfigMap,
+    EndpointSlice,
+    GlobalConfiguration,
+    IngressClass,
+    Pod,
+    Secret,
+    Service,
+    TopLevel,
+    Undecodable,
+)
 from headgate.configuration import Admission, Configuration, Operation, Resource, Update, class_rule
 from headgate.ir import ApplyResult, Outcome
 from headgate.options import NamespacedName, Options, listeners
@@ -20,6 +30,7 @@ from headgate.pipeline import config_map
 from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.configurator import Configurator
 from headgate.pipeline.generation import Generation, Ruling
+from headgate.pipeline.global_configuration import Choice
 from headgate.pipeline.key_search import mentions
 from headgate.pipeline.objects import Changes, Objects
 from headgate.pipeline.replicas import count_ready, shares_limits
@@ -36,6 +47,7 @@ from headgate.resolve import (
     SliceIndex,
     Snapshot,
 )
+from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.routes import SecretReference
 from headgate.translate import Environment
 from headgate.validation.rules import Rules
@@ -89,6 +101,8 @@ class Pipeline:
         ports = {port: flag for flag, port in listeners(options).items()}
         rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
         self._configuration = Configuration(kinds, rules)
+        self._choice = Choice(options.global_configuration, standalone=self._standalone)
+        self._listeners = Listeners(self._choice.chosen)
         self._clock = clock
         self._in_force = self._accepted = ConfigInForce({}, env.params, renderer)
         """What the ConfigMap decides now, and what it decided when nginx last served."""
@@ -115,10 +129,13 @@ class Pipeline:
             self._objects.take(changes)
             keys = self._keys | self._named() | self._aged(now)
             keys |= self._of_another_class(keys)
+            changed, others = self._choose(keys)
+            keys |= changed | others.keys()
             special = self._take_special(keys, now)
             complaints = self._take_config_map(keys)
             update = self._configuration.update(*self._split(keys))
-            generated = self._changed(update) | self._touched(keys) | self._sharing(keys)
+            update = structs.replace(update, ignored={**update.ignored, **others})
+            generated = self._changed(update) | self._touched(keys) | self._sharing(keys) | self._listening(keys)
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order), now)
         self._last = Generation(
@@ -282,13 +299,39 @@ class Pipeline:
         for model in self._kinds:
             objects = self._objects.of(model)
             for ref in sorted(key for key in keys if model.KIND.includes(key)):
-                if item := objects.get(ref):
+                if model is GlobalConfiguration and ref != self._choice.chosen:
+                    gone.append(ref)
+                elif item := objects.get(ref):
                     found.append(item)
                 elif fault := self._objects.undecodable.get(ref):
                     broken.append(fault)
                 else:
                     gone.append(ref)
         return found, gone, broken
+
+    def _choose(self, keys: frozenset[ObjectRef]) -> tuple[frozenset[ObjectRef], Mapping[ObjectRef, str]]:
+        """Choose the GlobalConfiguration again if one came or went.
+
+        Returns:
+            those whose part changed by it, and those that do not count, with the reason.
+        """
+        if not any(GlobalConfiguration.KIND.includes(key) for key in keys):
+            return frozenset(), {}
+        broken = (ref for ref in self._objects.undecodable if GlobalConfiguration.KIND.includes(ref))
+        present = {*self._objects.of(GlobalConfiguration), *broken}
+        return self._choice.choose(present), self._choice.others(present)
+
+    def _listening(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
+        """Take the listeners of the GlobalConfiguration; if they changed, return the resources that name one."""
+        if not any(GlobalConfiguration.KIND.includes(key) for key in keys):
+            return set()
+        ref = self._choice.chosen
+        valid = self._configuration.valid(ref) if ref else None
+        listeners = Listeners(ref, valid.listeners, exists=True) if valid else Listeners(ref)
+        if listeners == self._listeners:
+            return set()
+        self._listeners = listeners
+        return set(self._references.touching(LISTENERS) & self._configuration.resources.keys())
 
     def _changed(self, update: Update) -> set[ObjectRef]:
         """Forget what was deleted; return what must be generated."""
@@ -329,6 +372,7 @@ class Pipeline:
             services=self._objects.of(Service),
             secrets=self._objects.of(Secret),
             slices_of=self._slices,
+            listeners=self._listeners,
         )
         for ref in refs:
             resource = self._configuration.resources[ref]

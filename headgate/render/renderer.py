@@ -15,8 +15,16 @@ from msgspec import structs
 
 from headgate.ir import File, Layout
 from headgate.ir.http import Certificate, HttpConfig
-from headgate.ir.layout import HTTP_FOLDER, NO_ENDPOINTS_SOCKET, STATUS_SOCKET, STREAM_FOLDER, VERSION_FILE
+from headgate.ir.layout import (
+    HTTP_FOLDER,
+    NO_ENDPOINTS_SOCKET,
+    PASSTHROUGH_HOSTS,
+    STATUS_SOCKET,
+    STREAM_FOLDER,
+    VERSION_FILE,
+)
 from headgate.ir.main import Main
+from headgate.ir.stream import Passthrough, PassthroughEntry, StreamConfig
 from headgate.render.beside import beside
 from headgate.render.guard import argument, guard
 from headgate.settings import Snippet
@@ -26,6 +34,9 @@ HTTP = "http.conf.j2"
 VIRTUAL_SERVER = "virtualserver.conf.j2"
 """The template of VirtualServers and VirtualServerRoutes; the built-in one is that of Ingresses."""
 CERTIFICATES = "certificates.conf.j2"
+STREAM = "stream.conf.j2"
+PASSTHROUGH = "passthrough.conf.j2"
+PASSTHROUGH_ENTRIES = "passthrough-hosts.conf.j2"
 LEFT_OUT = b"# Left out, for nginx refuses it.\n"
 
 _OPTIONS = {
@@ -121,6 +132,27 @@ class Renderer:
             return self._render(_template(config), {"config": structs.replace(config, members=config.standby)})
         return LEFT_OUT if config.within else None
 
+    def stream(self, config: StreamConfig) -> File:
+        """Render one file of ``stream-conf.d`` (Injection: a value would not stay one argument)."""
+        standby = structs.replace(config, upstreams=(), snippet=None, servers=config.standby, standby=())
+        return File(
+            config.file,
+            self._render(STREAM, {"config": config}),
+            origin=config.origin,
+            fallback=self._render(STREAM, {"config": standby}) if config.standby else None,
+            claims=config.claims,
+            opens=config.opens,
+            follows=config.follows,
+        )
+
+    def passthrough(self, file: str, passthrough: Passthrough) -> File:
+        """Render the server that passes TLS connections on."""
+        return File(file, self._render(PASSTHROUGH, {"passthrough": passthrough}))
+
+    def passthrough_entries(self, entries: Iterable[PassthroughEntry]) -> File:
+        """Render the entries of its map."""
+        return File(PASSTHROUGH_HOSTS, self._render(PASSTHROUGH_ENTRIES, {"entries": entries}))
+
     def certificates(self, file: str, entries: Iterable[Certificate], default: str | None) -> File:
         """Render the map from server names to certificates; *default* answers for every other name."""
         text = self._render(CERTIFICATES, {"entries": entries, "default": default})
@@ -140,6 +172,7 @@ def nested(text: str) -> str:
     return _LINE.sub("    ", text)
 
 
+_NAMES = (MAIN, HTTP, CERTIFICATES, STREAM, PASSTHROUGH, PASSTHROUGH_ENTRIES)
 _FILTERS = {"nested": nested, "beside": beside}
 
 
@@ -154,7 +187,7 @@ def _builtin() -> Mapping[str, jinja2.Template]:
     plain = _Environment(loader=_loader(), **_OPTIONS)  # type: ignore[arg-type]
     plain.filters.update(_FILTERS)
     plain.globals["extensible"] = False
-    found = {name: plain.get_template(name) for name in (MAIN, HTTP, CERTIFICATES)}
+    found = {name: plain.get_template(name) for name in _NAMES}
     return {**found, VIRTUAL_SERVER: found[HTTP]}
 
 

@@ -147,6 +147,22 @@ def _accepted(
     return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message)
 
 
+def for_global_configuration(
+    subject: Subject,
+    found: Sequence[Problem] = (),
+    generated: Sequence[Problem] = (),
+    refusal: Refusal | None = None,
+) -> Verdict:
+    """Return the Verdict for the GlobalConfiguration, whose valid listeners are used; no request is for it."""
+    del refusal
+    lead = f"GlobalConfiguration {subject.ref.key}"
+    if problems := (*found, *generated):
+        message = f"{lead} is updated with errors: {_joined(problems)}"
+        return Verdict(subject, State.WARNING, "AddedOrUpdatedWithError", EventType.WARNING, message, served=False)
+    message = f"{lead} was added or updated"
+    return Verdict(subject, State.VALID, "Updated", EventType.NORMAL, message, served=False)
+
+
 def _rejected(subject: Subject, problems: Sequence[Problem], lead: str) -> Verdict:
     """Return the Verdict for an object that is not served.
 

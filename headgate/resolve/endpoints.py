@@ -18,6 +18,7 @@ from headgate.routes import Endpoints
 
 NO_ADDRESS = "no EndpointSlice has an address for this port"
 UNSERVED = "requests for it are answered with an error until it has some"
+CLOSED = "connections to it are closed until it has some"
 SKIPPED = "the address is left out"
 SHOWN = 3
 """Refused addresses of one Service that are named one by one."""
@@ -44,6 +45,7 @@ class Wanted(msgspec.Struct, frozen=True):
             ``""``.
         allow_loopback: whether an endpoint may be on this machine (standalone mode).
         namespace: that of the Service, if not that of the resource.
+        protocol: ``TCP`` or ``UDP`` for connections and datagrams, ``""`` for requests of HTTP.
     """
 
     origin: ObjectRef
@@ -53,6 +55,7 @@ class Wanted(msgspec.Struct, frozen=True):
     use_cluster_ip: str = ""
     allow_loopback: bool = False
     namespace: str = ""
+    protocol: str = ""
 
     def problem(self, reason: str, effect: str, value: str = "", *, passing: bool = False) -> Problem:
         """Say what is wrong with this backend."""
@@ -60,7 +63,8 @@ class Wanted(msgspec.Struct, frozen=True):
 
     def nothing(self, reason: str, *, passing: bool = False) -> tuple[Endpoints, list[Problem]]:
         """Return no address, and why; the words in front are the incumbent's."""
-        return Endpoints(), [self.problem(no_endpoints(self.service, reason), UNSERVED, passing=passing)]
+        effect = CLOSED if self.protocol else UNSERVED
+        return Endpoints(), [self.problem(no_endpoints(self.service, reason), effect, passing=passing)]
 
 
 def endpoints(
@@ -83,9 +87,12 @@ def endpoints(
     spec = service.spec
     if spec.type == "ExternalName":
         return _external(wanted, spec)
-    port = find_port(spec, wanted.port)
+    protocol = wanted.protocol or "TCP"
+    port = find_port(spec, wanted.port, protocol)
     if port is None:
-        return wanted.nothing(f"it has no TCP port {show(str(wanted.port or ''))}; its ports are {_listed(spec)}")
+        return wanted.nothing(
+            f"it has no {protocol} port {show(str(wanted.port or ''))}; its ports are {_listed(spec)}"
+        )
     if not wanted.use_cluster_ip:
         return _from_slices(wanted, port, slices)
     if headless(spec):
@@ -96,10 +103,10 @@ def endpoints(
 
 
 def conditions(
-    service: Service, port: ServiceBackendPort, slices: Collection[EndpointSlice]
+    service: Service, port: ServiceBackendPort, slices: Collection[EndpointSlice], protocol: str = "TCP"
 ) -> Mapping[str, tuple[str, Condition]]:
     """Return the Pod (perhaps ``""``) and the condition of each address behind a Service port, ready or not."""
-    wanted = find_port(service.spec, port) if service.spec else None
+    wanted = find_port(service.spec, port, protocol) if service.spec else None
     found = [each for slice_ in slices for each in _behind(slice_, wanted)] if wanted else []
     return {
         with_port(each.address, each.port): (each.pod, each.condition)
@@ -123,9 +130,9 @@ def headless(spec: ServiceSpec) -> bool:
     return spec.cluster_ip in {None, "", "None"}
 
 
-def find_port(spec: ServiceSpec, port: ServiceBackendPort | None) -> Port | None:
-    """Return the TCP port of a Service that *port* names; the same number may also exist for UDP."""
-    return next((found for found in spec.ports or () if _protocol(found) == "TCP" and _names(port, found)), None)
+def find_port(spec: ServiceSpec, port: ServiceBackendPort | None, protocol: str = "TCP") -> Port | None:
+    """Return the port of a Service that *port* names; the same number may exist for TCP and for UDP."""
+    return next((found for found in spec.ports or () if _protocol(found) == protocol and _names(port, found)), None)
 
 
 def _names(port: ServiceBackendPort | None, found: Port) -> bool:
@@ -149,7 +156,7 @@ def _external(wanted: Wanted, spec: ServiceSpec) -> tuple[Endpoints, list[Proble
     name = (spec.external_name or "").removesuffix(".").lower()
     if fault := host_fault(name, allow_loopback=wanted.allow_loopback):
         return wanted.nothing(f"its externalName {show(name)} {fault}")
-    declared = find_port(spec, wanted.port)
+    declared = find_port(spec, wanted.port, wanted.protocol or "TCP")
     number = (wanted.port and wanted.port.number) or (declared and declared.port) or 0
     if not _is_port(number):
         return wanted.nothing(f"its externalName needs a port number, and port {wanted.port or ''} is none")
@@ -228,7 +235,7 @@ def _number(slice_: EndpointSlice, port: Port) -> int | None:
     names may differ: then the target port's number decides. A target port with a name has its number
     in the slice, perhaps another one in each.
     """
-    ports = [found for found in slice_.ports or () if _protocol(found) == "TCP"]
+    ports = [found for found in slice_.ports or () if _protocol(found) == _protocol(port)]
     target = port.target_port or port.port
     for found in ports:
         if (found.name or "") == (port.name or ""):

@@ -8,6 +8,7 @@ from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.endpoints import Wanted, endpoints
+from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
@@ -47,22 +48,32 @@ class Search:
         key = layer.overrides.key("use_cluster_ip") if cluster_ip else ""
         return self.service(layer.origin, field, (layer.origin.namespace, service), port, key)
 
-    def service(
+    def service(  # noqa: PLR0913 - see Wanted
         self,
         origin: ObjectRef,
         field: str,
         name: tuple[str, str],
         port: ServiceBackendPort | None,
         use_cluster_ip: str = "",
+        protocol: str = "",
     ) -> Endpoints:
         """Return the addresses behind a port of the Service called *name* (namespace and name); see ``Wanted``."""
         ref = Service.KIND.ref(*name)
         self._references.add(ref)
-        wanted = Wanted(origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace)
+        wanted = Wanted(origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace, protocol)
         slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
         found, problems = endpoints(wanted, self._snapshot.services.get(ref), slices)
         self._problems += problems
         return found
+
+    def listeners(self) -> Listeners:
+        """Return the listeners of the GlobalConfiguration in force."""
+        self._references.add(LISTENERS)
+        return self._snapshot.listeners
+
+    def complain(self, *problems: Problem) -> None:
+        """Note *problems*."""
+        self._problems += problems
 
     def secret(self, origin: ObjectRef, field: str, name: str, kind: SecretKind, effect: str) -> SecretReference:
         """Return the Secret *name* in the namespace of *origin*; *effect* is that of its absence."""

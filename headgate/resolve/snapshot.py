@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.api import EndpointSlice, Secret, Service
 from headgate.problems import ObjectRef
+from headgate.resolve.listeners import Listeners
 
 ServiceKey = tuple[str, str]
 """Namespace and name of a Service."""
@@ -24,12 +25,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         services: every watched Service.
         secrets: every watched Secret.
         slices_of: the EndpointSlices of each Service; the ``SliceIndex`` of the pipeline.
+        listeners: those of the GlobalConfiguration in force.
     """
 
     now: datetime
     services: Mapping[ObjectRef, Service] = {}
     secrets: Mapping[ObjectRef, Secret] = {}
     slices_of: Mapping[ServiceKey, Collection[EndpointSlice]] = {}
+    listeners: Listeners = Listeners()
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

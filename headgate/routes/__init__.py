@@ -19,11 +19,12 @@ from headgate.routes.backends import Backend, Endpoints, SecretReference
 from headgate.routes.hosts import Match, PathRegex, PathType, Policies, Route, Tls, VirtualHost
 from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
-from headgate.routes.streams import StreamRoute
+from headgate.routes.streams import Session, StreamBackend, StreamRoute, StreamTls
 from headgate.routes.table import RouteTable
 
 __all__ = [
     "Action", "Answer", "Backend", "Case", "Changes", "Choice", "Condition", "Endpoints", "ErrorPage", "Forward",
     "Layer", "Layers", "Listener", "Match", "PathRegex", "PathType", "Policies", "Protocol", "Redirect", "Route",
-    "RouteTable", "SecretReference", "Split", "StreamRoute", "Tls", "VirtualHost", "layered",
+    "RouteTable", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls",
+    "VirtualHost", "layered",
 ]  # fmt: skip

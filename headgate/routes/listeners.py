@@ -13,11 +13,24 @@ class Protocol(enum.Enum):
     HTTP = "HTTP"
     TCP = "TCP"
     UDP = "UDP"
+    TLS_PASSTHROUGH = "TLS_PASSTHROUGH"
+    """TLS connections that are passed on by their server name; a flag says on which port."""
 
 
 class Listener(msgspec.Struct, frozen=True, gc=False):
-    """A port; ``tls`` says that clients begin with a TLS handshake there."""
+    """A port.
+
+    Attributes:
+        port: its number; 0 for ``TLS_PASSTHROUGH``.
+        protocol: what it speaks.
+        tls: whether clients begin with a TLS handshake there.
+        ipv4: the IPv4 address, ``""`` for all; ``ipv6`` likewise.
+        name: its name, where objects refer to it by one.
+    """
 
     port: int
     protocol: Protocol = Protocol.HTTP
     tls: bool = False
+    ipv4: str = ""
+    ipv6: str = ""
+    name: str = ""

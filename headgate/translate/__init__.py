@@ -3,15 +3,20 @@
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated, translate
 from headgate.translate.main import translate_main
+from headgate.translate.passthrough import translate_passthrough
+from headgate.translate.streams import StreamPlace, translate_common_streams
 from headgate.translate.unserved import translate_default_server, translate_ports
 from headgate.translate.unsupported import unsupported_flags, unsupported_keys
 
 __all__ = [
     "Environment",
+    "StreamPlace",
     "Translated",
     "translate",
+    "translate_common_streams",
     "translate_default_server",
     "translate_main",
+    "translate_passthrough",
     "translate_ports",
     "unsupported_flags",
     "unsupported_keys",

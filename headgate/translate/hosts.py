@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Location, Server, Tls
+from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.problems import Problem
 from headgate.routes import Listener, Route, RouteTable, VirtualHost
 from headgate.settings import Header, Words
@@ -31,6 +32,7 @@ from headgate.translate.locations import (
     translate_paths,
 )
 from headgate.translate.paths import LocationPath
+from headgate.translate.streams import StreamPlace, translate_streams
 from headgate.translate.tls import redirects, translate_tls
 from headgate.translate.unserved import translate_unserved
 
@@ -39,7 +41,9 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     """What a resource becomes.
 
     Attributes:
-        configs: its files.
+        configs: its files in ``http {}``; ``streams`` those in ``stream {}``.
+        entries: its entries of the map for TLS passthrough.
+        places: the listeners of TCP on which it terminates TLS.
         certificates: its entries of the certificate map.
         problems: found on the way.
         listeners: where each of its hosts is served.
@@ -47,6 +51,9 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     configs: tuple[HttpConfig, ...]
+    streams: tuple[StreamConfig, ...] = ()
+    entries: tuple[PassthroughEntry, ...] = ()
+    places: tuple[StreamPlace, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     problems: tuple[Problem, ...] = ()
     listeners: Mapping[str, frozenset[Listener]] = {}
@@ -55,11 +62,12 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Derive the names; the default server's file is arbitrated as a host."""
         names = frozenset(name for config in self.configs for name in config.names)
+        names |= frozenset(name for config in self.streams for name in config.names)
         msgspec.structs.force_setattr(self, "names", names - {f"file {naming.DEFAULT_SERVER}"})
 
 
 def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated:
-    """Translate every host of *table* into one Server; the empty host becomes the default server.
+    """Translate every host and every stream route of *table* into a server; the empty host becomes the default server.
 
     Args:
         table: the routes of a resource, with all that they point at.
@@ -67,13 +75,17 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
         salt: the end of every name, where the plain names belong to another resource.
     """
     draft = Draft(env, salt, table.hosts)
+    streams = translate_streams(draft, table)
     servers = {host.name: _server(draft, host) for host in table.hosts}
     unserved, others = translate_unserved(env, table, servers.values(), salt)
     return Translated(
-        configs=(*config_files(draft, table, servers, unserved), *others),
+        configs=(*(config_files(draft, table, servers, unserved) if servers else ()), *others, *streams.members),
+        streams=streams.configs,
+        entries=streams.entries,
+        places=streams.places,
         certificates=tuple(draft.certificates),
         problems=tuple(draft.problems),
-        listeners={host: listeners(server) for host, server in servers.items()},
+        listeners={host: listeners(env, server) for host, server in servers.items()},
     )
 
 
@@ -204,6 +216,6 @@ def _grpc(draft: Draft, routes: list[Route], host: VirtualHost, tls: Tls | None)
 
 def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> tuple[Words, ...]:
     env = draft.env
-    http = tuple(found.port for found in host.listeners if not found.tls) or (env.http_port,)
-    https = tuple(found.port for found in host.listeners if found.tls) or (env.https_port,)
-    return listens(env, http if plain else (), https if tls else (), default=not host.name)
+    http = [found for found in host.listeners if not found.tls] or [Listener(env.http_port)]
+    https = [found for found in host.listeners if found.tls] or [Listener(env.https_port, tls=True)]
+    return listens(env, [*(http if plain else ()), *(https if tls else ())], default=not host.name)

@@ -11,16 +11,28 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, SECRETS_FOLDER
+from headgate.ir import Layout
+from headgate.ir.layout import (
+    ATTACHED_FOLDER,
+    EXTERNAL_FOLDER,
+    HTTP_FOLDER,
+    SECRETS_FOLDER,
+    SOCKET_PATH_LIMIT,
+    STREAM_FOLDER,
+)
 from headgate.problems import ObjectRef
 from headgate.settings import Quoted, Size
 
 DEFAULT_SERVER = f"{HTTP_FOLDER}/_default-server.conf"
 CERTIFICATES = f"{HTTP_FOLDER}/_certificates.conf"
+STREAM_TLS = f"{STREAM_FOLDER}/_tls.conf"
+PASSTHROUGH = f"{STREAM_FOLDER}/_tls-passthrough.conf"
 LONGEST_FILE = 230
 """Characters before the ending; a file system takes 255 bytes, and temporary names need room."""
 _MAP_WORDS = frozenset({"default", "hostnames", "include", "volatile"})
-_SHORT: Mapping[str, str] = MappingProxyType({"VirtualServer": "vs", "VirtualServerRoute": "vsr"})
+_SHORT: Mapping[str, str] = MappingProxyType(
+    {"VirtualServer": "vs", "VirtualServerRoute": "vsr", "TransportServer": "ts"}
+)
 """Kinds as kubectl shortens them."""
 MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
@@ -41,9 +53,11 @@ def digest(parts: tuple[object, ...]) -> str:
 def config_file(ref: ObjectRef, suffix: str = "") -> str:
     """Return the file of an object, ``conf.d/<ns>-<name>.conf`` for an Ingress; a long one ends with a hash.
 
-    ``conf.d/vs_<ns>_<name>.conf`` for a VirtualServer, and ``vsr_…`` for a VirtualServerRoute.
+    ``conf.d/vs_<ns>_<name>.conf`` for a VirtualServer, ``vsr_…`` for a VirtualServerRoute, and
+    ``stream-conf.d/ts_…`` for a TransportServer.
     """
-    return f"{HTTP_FOLDER}/{_own(ref, suffix)}.conf"
+    folder = STREAM_FOLDER if ref.kind == "TransportServer" else HTTP_FOLDER
+    return f"{folder}/{_own(ref, suffix)}.conf"
 
 
 def locations_file(ref: ObjectRef, host: str, suffix: str = "") -> str:
@@ -92,6 +106,19 @@ def _short(name: str, identity: str) -> str:
 def port_file(port: int) -> str:
     """Return the file of the default server of *port*, if that is not one of the usual ports."""
     return f"{HTTP_FOLDER}/_listen-{port}.conf"
+
+
+def stream_listener_file(name: str) -> str:
+    """Return the file of the default server of the listener *name* of TCP."""
+    return f"{STREAM_FOLDER}/_listen-{name}.conf"
+
+
+def passthrough_socket(layout: Layout, ref: ObjectRef) -> str:
+    """Return the socket of a TransportServer with TLS passthrough; a name too long for a socket is a hash."""
+    path = layout.socket(f"passthrough-{ref.namespace}_{ref.name}")
+    if len(path.encode()) <= SOCKET_PATH_LIMIT:
+        return path
+    return layout.socket(f"passthrough{digest((ref.namespace, ref.name))}")
 
 
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from headgate.ir.http import HttpConfig, Location, Server, Tls
 from headgate.ir.snippets import Directives, read
@@ -26,7 +26,7 @@ _ANY_IPV4 = re.compile(r"(?:\*:|0\.0\.0\.0:)")
 
 def translate_default_server(env: Environment) -> HttpConfig:
     """Translate the server that answers for hosts that nobody holds; it carries the shared TLS context."""
-    lines = listens(env, (env.http_port,), (env.https_port,), default=True)
+    lines = listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True)), default=True)
     return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(_default_server(env, lines, tls=True),))
 
 
@@ -37,14 +37,24 @@ def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[H
     http-snippets get none here.
     """
     taken = _default_addresses(read(env.params.snippets.http_snippets))
-    ports = {listener.port for listener in found} - {env.http_port, env.https_port}
-    secure = {listener.port for listener in found if listener.tls}
-    for port in sorted(ports):
-        tls = port in secure
-        every = listens(env, () if tls else (port,), (port,) if tls else (), default=True)
-        if lines := tuple(line for line in every if line[0] not in taken):
-            server = _default_server(env, lines, tls=tls)
-            yield HttpConfig(file=naming.port_file(port), origin=None, servers=(server,), follows=port)
+    ports: defaultdict[int, defaultdict[tuple[str, str], set[bool]]] = defaultdict(lambda: defaultdict(set))
+    for each in found:
+        ports[each.port][each.ipv4, each.ipv6].add(each.tls)
+    for port in sorted(ports.keys() - {env.http_port, env.https_port}):
+        servers = tuple(_default_servers(env, port, ports[port], taken))
+        if servers:
+            yield HttpConfig(file=naming.port_file(port), origin=None, servers=servers, follows=port)
+
+
+def _default_servers(
+    env: Environment, port: int, places: Mapping[tuple[str, str], Collection[bool]], taken: Collection[str]
+) -> Iterator[Server]:
+    """Yield the default servers of the addresses of *port*: those with TLS together, and those without."""
+    for tls in (False, True):
+        own = [Listener(port, tls=tls, ipv4=v4, ipv6=v6) for (v4, v6), found in sorted(places.items())
+               if (True in found) is tls]  # fmt: skip
+        if lines := tuple(line for line in listens(env, own, default=True) if line[0] not in taken):
+            yield _default_server(env, lines, tls=tls)
 
 
 def _default_addresses(snippet: Directives) -> frozenset[str]:
@@ -72,9 +82,9 @@ def translate_unserved(
         return (), []
     found: defaultdict[int, list[Server]] = defaultdict(list)
     for host, server in zip(table.hosts, servers, strict=True):
-        own = {listener.port for listener in listeners(server)}
+        own = {_place(listener) for listener in listeners(env, server)}
         for listener in host.covered:
-            if listener.port not in own:
+            if _place(listener) not in own:
                 found[listener.port].append(_unserved(env, host.name, listener))
     usual = (*found.pop(env.http_port, ()), *found.pop(env.https_port, ()))
     return usual, [
@@ -88,12 +98,15 @@ def translate_unserved(
     ]
 
 
+def _place(listener: Listener) -> tuple[int, str, str]:
+    return listener.port, listener.ipv4, listener.ipv6
+
+
 def _unserved(env: Environment, name: str, listener: Listener) -> Server:
-    port = (listener.port,)
     return Server(
         name=name,
         origin=None,
-        listens=listens(env, () if listener.tls else port, port if listener.tls else ()),
+        listens=listens(env, (listener,)),
         tls=Tls(reject=True) if listener.tls else None,
         own=NOTHING,
         locations=(_unknown(env),),

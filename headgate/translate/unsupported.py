@@ -28,6 +28,9 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     for key, (value, able, module) in asked.items():
         if value and not able:
             yield Problem(origin, key, "", _lacks(module), LEFT_OUT)
+    if env.passthrough and client.real_ip_header not in {None, "", "proxy_protocol"}:
+        reason = "cannot be used with -enable-tls-passthrough, by which the PROXY protocol has the addresses of clients"
+        yield Problem(origin, "real-ip-header", str(client.real_ip_header), reason, "proxy_protocol is used")
     for key, given in _telemetry(env):
         if given and capabilities.otel is None:
             yield Problem(origin, key, "", _lacks("ngx_otel_module"), UNTRACED)
@@ -52,6 +55,9 @@ def unsupported_flags(env: Environment) -> Iterator[str]:
         yield "-nginx-status is on, but this nginx has no stub_status module: its status port is not served"
     if not capabilities.stub_status and env.metrics:
         yield "-enable-prometheus-metrics is on, but this nginx has no stub_status: no connection metrics"
+    if "enable-tls-passthrough" in env.gates and not env.passthrough:
+        lacking = "ngx_stream_ssl_preread_module" if capabilities.stream is not None else "ngx_stream_module"
+        yield f"-enable-tls-passthrough is on, but this nginx has no {lacking}: no TLS connection is passed on"
     if not capabilities.keepalive_min_timeout:
         yield (
             "this nginx has no keepalive_min_timeout (1.27.4): a reload may cut requests on busy keep-alive connections"

@@ -12,7 +12,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     Attributes:
         allow_empty_host: ``-allow-empty-ingress-host``.
-        gates: flags that settings ask for (``enable-snippets``, ``enable-directive-autoadjust``).
+        gates: flags that settings and fields ask for (``enable-snippets``, ``enable-tls-passthrough``).
         ports: port → the flag by which Headgate itself listens there.
     """
 

@@ -10,7 +10,7 @@ import enum
 import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
-from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer, VirtualServerRoute
 
 
 class Extent(enum.Enum):
@@ -47,6 +47,8 @@ WATCHED: tuple[Watched, ...] = (
     Watched(Secret, Extent.SECRETS, "type!=helm.sh/release.v1"),
     Watched(VirtualServer, Extent.CUSTOM),
     Watched(VirtualServerRoute, Extent.CUSTOM),
+    Watched(TransportServer, Extent.CUSTOM),
+    Watched(GlobalConfiguration, Extent.CUSTOM),
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
 )

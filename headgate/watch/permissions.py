@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.api import ConfigMap, Event, Ingress, Kind, Lease, Namespace, Pod, Secret, Service
+from headgate.api import ConfigMap, Event, GlobalConfiguration, Ingress, Kind, Lease, Namespace, Pod, Secret, Service
 from headgate.api.nginx_org.crds import has_status
 from headgate.options import NamespacedName, Options
 from headgate.watch.kinds import WATCHED, Extent
@@ -116,6 +116,12 @@ def _config_map(options: Options) -> Iterator[NamespacedName]:
         yield options.nginx_configmaps
 
 
+def _global_configuration(options: Options) -> Iterator[NamespacedName]:
+    named = options.global_configuration if options.enable_custom_resources else None
+    if named and not _sees(watched_namespaces(options), named.namespace):
+        yield named
+
+
 def _lease(options: Options) -> Iterator[NamespacedName]:
     yield NamespacedName(options.pod_namespace, options.leader_election_lock_name)
 
@@ -196,6 +202,13 @@ PARTS: tuple[Part, ...] = (
         "-nginx-configmaps",
         (Permission(ConfigMap.KIND, FOLLOW, named=True), _EVENTS),
         objects=_config_map,
+    ),
+    Part(
+        "listeners",
+        Reach.OBJECT,
+        "-global-configuration, if its namespace is not watched",
+        (Permission(GlobalConfiguration.KIND, FOLLOW, named=True), _EVENTS),
+        objects=_global_configuration,
     ),
     Part(
         "service",

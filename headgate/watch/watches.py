@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from headgate.api import ConfigMap, Namespace, Pod, Secret, Service, TopLevel, Undecodable
+from headgate.api import ConfigMap, GlobalConfiguration, Namespace, Pod, Secret, Service, TopLevel, Undecodable
 from headgate.k8s import Informer, Source, WorkQueue
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
@@ -134,7 +134,8 @@ class Watches:
                 yield self._informer(row, Selection(namespace, row.fields))
         for model, named in self._named():
             fields = f"metadata.name={named.name}"
-            yield self._informer(Watched(model, Extent.NAMED), Selection(named.namespace, fields))
+            extent = Extent.CUSTOM if model is GlobalConfiguration else Extent.NAMED
+            yield self._informer(Watched(model, extent), Selection(named.namespace, fields))
 
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
         if row.extent is Extent.CLUSTER:
@@ -152,6 +153,9 @@ class Watches:
         options = self._options
         if options.nginx_configmaps:
             yield ConfigMap, options.nginx_configmaps
+        listeners = options.global_configuration if options.enable_custom_resources else None
+        if listeners and not _covers(options.watch_namespace, listeners.namespace, options.watch_namespace_label):
+            yield GlobalConfiguration, listeners
         for secret in {options.default_server_tls_secret, options.wildcard_tls_secret}:
             if secret and not _covers(options.secret_namespaces, secret.namespace, options.watch_namespace_label):
                 yield Secret, secret

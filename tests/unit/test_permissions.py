@@ -28,8 +28,9 @@ def spoken(rule: Rule) -> str:
 
 
 CUSTOM = (
-    "get,list,watch virtualservers,virtualserverroutes",
-    "update virtualservers/status,virtualserverroutes/status",
+    "get,list,watch virtualservers,virtualserverroutes,transportservers",
+    "list,watch globalconfigurations",
+    "update virtualservers/status,virtualserverroutes/status,transportservers/status",
 )
 OWN = [
     "get,list,watch pods",

@@ -47,17 +47,17 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
 {{- /* each watched namespace: -enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org */ -}}
 {{- define "headgate.rules.custom" -}}
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers, virtualserverroutes]
+  resources: [virtualservers, virtualserverroutes, transportservers, globalconfigurations]
   verbs: [list, watch]
 {{- end }}
 
 {{- /* each watched namespace: the statuses of custom resources, which are read, changed and put back */ -}}
 {{- define "headgate.rules.customstatus" -}}
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers, virtualserverroutes]
+  resources: [virtualservers, virtualserverroutes, transportservers]
   verbs: [get]
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers/status, virtualserverroutes/status]
+  resources: [virtualservers/status, virtualserverroutes/status, transportservers/status]
   verbs: [update]
 {{- end }}
 
@@ -93,6 +93,17 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
 {{- define "headgate.rules.configmap" -}}
 - apiGroups: ['']
   resources: [configmaps]
+  resourceNames: [{{ .name | quote }}]
+  verbs: [list, watch]
+- apiGroups: ['']
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
+
+{{- /* the namespace of one object that a flag names: -global-configuration, if its namespace is not watched */ -}}
+{{- define "headgate.rules.listeners" -}}
+- apiGroups: [k8s.nginx.org]
+  resources: [globalconfigurations]
   resourceNames: [{{ .name | quote }}]
   verbs: [list, watch]
 - apiGroups: ['']
