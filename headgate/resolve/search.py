@@ -71,10 +71,6 @@ class Search:
         self._references.add(LISTENERS)
         return self._snapshot.listeners
 
-    def complain(self, *problems: Problem) -> None:
-        """Note *problems*."""
-        self._problems += problems
-
     def secret(self, origin: ObjectRef, field: str, name: str, kind: SecretKind, effect: str) -> SecretReference:
         """Return the Secret *name* in the namespace of *origin*; *effect* is that of its absence."""
         ref = Secret.KIND.ref(origin.namespace, name)

@@ -59,7 +59,7 @@ def _listener(search: Search, origin: ObjectRef, valid: ValidTransportServer) ->
         return found
     reason = f"Listener {valid.listener} doesn't exist: {known.absence(valid.listener)}"
     effect = "it is not served"
-    search.complain(Problem(origin, "", "", reason, effect, Severity.ERROR, code="Rejected"))
+    search.report(Problem(origin, "", "", reason, effect, Severity.ERROR, code="Rejected"))
     return None
 
 

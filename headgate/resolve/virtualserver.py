@@ -8,6 +8,7 @@ from headgate.api.nginx_org import VirtualServerRoute
 from headgate.configuration import Attached, Resource
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.contents import SecretKind
+from headgate.resolve.custom_listeners import custom_listeners
 from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
 from headgate.resolve.ingress import UNENCRYPTED
 from headgate.resolve.lowered import Lowered
@@ -32,6 +33,7 @@ def lower_virtual_server(
     valid: ValidVirtualServer = resource.candidate.valid
     server = _Server(search, valid, Layer(resource.ref, valid.overrides))
     delegated = _delegated(search, resource)
+    listeners = custom_listeners(search, resource.ref, valid.spec)
     host = VirtualHost(
         name=valid.spec.host,
         origin=resource.ref,
@@ -39,6 +41,8 @@ def lower_virtual_server(
         handed_down=(server.layer,),
         routes=(*server.routes(), *(route for part in delegated for route in part.routes(server))),
         tls=server.tls(),
+        listeners=listeners or (),
+        only_there=listeners is not None,
         gunzip=bool(valid.spec.gunzip),
         http_snippet=valid.http_snippet,
         shared=bool(valid.delegations),

@@ -109,6 +109,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         routes: in order of precedence where two are alike.
         default: what answers where no route does, and in place of errors.
         listeners: where it answers, if not on the usual ports.
+        only_there: whether it does not answer on a usual port either for which there is no listener among them.
         tls: ``None`` for plain HTTP only.
         policies: who may ask.
         covered: the listeners of a wildcard host that covers the name. Where this host is not served itself, that one
@@ -125,6 +126,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     routes: tuple[Route, ...] = ()
     default: Forward | None = None
     listeners: tuple[Listener, ...] = ()
+    only_there: bool = False
     tls: Tls | None = None
     policies: Policies = Policies()
     covered: tuple[Listener, ...] = ()

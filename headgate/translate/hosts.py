@@ -77,9 +77,11 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
     draft = Draft(env, salt, table.hosts)
     streams = translate_streams(draft, table)
     servers = {host.name: _server(draft, host) for host in table.hosts}
+    # A server without listen would listen on port 80 (ngx_http_core_module).
+    there = {host: server for host, server in servers.items() if server.listens}
     unserved, others = translate_unserved(env, table, servers.values(), salt)
     return Translated(
-        configs=(*(config_files(draft, table, servers, unserved) if servers else ()), *others, *streams.members),
+        configs=(*(config_files(draft, table, there, unserved) if servers else ()), *others, *streams.members),
         streams=streams.configs,
         entries=streams.entries,
         places=streams.places,
@@ -216,6 +218,8 @@ def _grpc(draft: Draft, routes: list[Route], host: VirtualHost, tls: Tls | None)
 
 def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> tuple[Words, ...]:
     env = draft.env
-    http = [found for found in host.listeners if not found.tls] or [Listener(env.http_port)]
-    https = [found for found in host.listeners if found.tls] or [Listener(env.https_port, tls=True)]
+    http = [found for found in host.listeners if not found.tls]
+    https = [found for found in host.listeners if found.tls]
+    if not host.only_there:
+        http, https = http or [Listener(env.http_port)], https or [Listener(env.https_port, tls=True)]
     return listens(env, [*(http if plain else ()), *(https if tls else ())], default=not host.name)

@@ -123,8 +123,6 @@ def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
     """Yield the fields that guard or route and are not supported yet; the object is not served without them."""
     if spec.policies:
         yield "spec.policies", "", POLICIES
-    if spec.listener:
-        yield "spec.listener", "", ABSENT.format("listeners of a GlobalConfiguration come with a")
     yield from absent_in_parts(spec.upstreams or (), spec.routes or (), "spec.routes")
 
 

@@ -8,7 +8,7 @@ import pytest
 from showcase.ports import free_port, free_ports
 
 from headgate.nginx.capabilities import embedded
-from tests.live.headgate_process import StartHeadgate, ask
+from tests.live.headgate_process import StartHeadgate, ask, trusting
 from tests.live.json_objects import ManifestFolder, ingress, tls_secret
 from tests.live.stream_backends import (
     backend_objects,
@@ -21,6 +21,7 @@ from tests.live.stream_backends import (
     transport_server,
     udp_backend,
 )
+from tests.live.test_live_virtual_servers import answer, virtual_server
 from tests.waiting import wait_until
 
 WHEEL = embedded() or ""
@@ -181,3 +182,27 @@ def test_tls_connections_are_passed_on_by_their_server_name(
         assert over_tls(headgate.https, "pass.test") == "behind hello"
         manifests.put(ingress("late", "pass.test", tls={"cert": ["pass.test"]}, created="2025-01-01T00:00:00Z"))
         wait_until(lambda: headgate.get_tls("pass.test").status == 200)
+
+
+# --- VirtualServers -----------------------------------------------------------------------------------
+
+
+def test_a_virtual_server_is_served_on_its_listeners_alone_and_moves_with_them(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    plain, secure, other = free_ports(3)
+    https = listener("https", secure, "HTTP", ssl=True)
+    manifests.put(global_configuration(listener("http", plain, "HTTP"), https), tls_secret("cert", "a.test"))
+    tls = {"secret": "cert"}
+    custom = {"http": "http", "https": "https"}
+    manifests.put(
+        virtual_server("web", {"path": "/", "action": answer("here")}, host="a.test", listener=custom, tls=tls)
+    )
+    headgate = serve_manifests()
+    assert ask(plain, "a.test", "/").body == "here"
+    assert ask(secure, "a.test", "/", tls=trusting()).body == "here"
+    assert ask(plain, "b.test", "/").status == 404
+    assert headgate.get("a.test").status == 404
+    manifests.put(global_configuration(listener("http", other, "HTTP")))
+    wait_until(lambda: ask(other, "a.test", "/").body == "here")
+    assert ask(secure, "a.test", "/", tls=trusting()).status == 0
