@@ -21,7 +21,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate proxy HOST=URL...           serve backends on this machine, without manifests
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
-  headgate sockets                     list the sockets of container runtimes, their processes and answers
+  headgate sockets                     list the sockets of Headgate and of container runtimes, and what answers
   headgate report [-m DIR] [-o FILE]   write what a bug report needs, without the data of Secrets, to an archive
   headgate crds                        print the definitions of VirtualServer and the other custom resources
   headgate completion bash|zsh|fish    print a script that completes command lines

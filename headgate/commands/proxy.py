@@ -23,6 +23,7 @@ from headgate.flags import Argument, Flag, Reading, Value
 from headgate.flags.command import OK, Command, Environ, execute
 from headgate.k8s import Fixed
 from headgate.nginx.privileges import pass_on_low_ports
+from headgate.nginx.scratch import PREFIX
 from headgate.options import (
     DECLARED,
     DECLINED,
@@ -58,7 +59,7 @@ from headgate.proxy import (
 )
 from headgate.proxy.objects import NAME, NAMESPACE
 from headgate.proxy.routes import LOCALHOST
-from headgate.proxy.stale import PREFIX, end_stale
+from headgate.proxy.stale import end_stale
 from headgate.proxy.surroundings import LOCAL
 from headgate.proxy.text import Front
 from headgate.reporting.logs import configure, style

@@ -19,6 +19,7 @@ from headgate.flags import Choice, Flag, Value, boolean
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.ir.layout import CONTROL_SOCKET
 from headgate.nginx import orphans, procfs
+from headgate.nginx.scratch import proxies
 from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
 from headgate.reporting.control import LONGEST_WAIT_S, ControlError, NoControllerError, ask
 from headgate.reporting.logs import configure
@@ -29,7 +30,8 @@ from headgate.viewing import status as read_once
 ABOUT: Final = """\
 Print every host with its paths, Services, endpoints and certificate, then the objects that are refused or have a
 warning. Without -m and --cluster, the controller that runs with the same --prefix is asked over its control socket;
-it also prints its version, the configuration that it serves, the last reload and the state of its watches. In a
+if there is none and a `headgate proxy` runs, that is asked.
+It also prints its version, the configuration that it serves, the last reload and the state of its watches. In a
 cluster: kubectl exec POD -- headgate status, or, with the plugin, kubectl headgate status.
 
 Examples:
@@ -115,8 +117,24 @@ def _left_serving(options: StatusOptions) -> str:
 def _statuses(options: StatusOptions) -> Iterator[Status]:
     """Yield the status, then each later one that differs; ends only by Ctrl-C."""
     if options.manifests is None and not options.cluster:
-        return _of_controller(options.socket or layout(options).socket(CONTROL_SOCKET))
+        return _of_controller(options.socket or _socket(options))
     return _of_objects(options)
+
+
+def _socket(options: StatusOptions) -> str:
+    """Return the control socket of the controller, or of the only proxy if no directory is named and none is used.
+
+    Raises:
+        ControlError: several proxies run, and no controller.
+    """
+    usual = layout(options)
+    if options.prefix or orphans.serving(usual) or Path(usual.socket(CONTROL_SOCKET)).exists():
+        return usual.socket(CONTROL_SOCKET)
+    running = [*proxies()]
+    if len(running) > 1:
+        places = " or ".join(f"--prefix={Path(place.run).parent}" for place in running)
+        raise ControlError(f"several `headgate proxy` run; name one with {places}")
+    return (running[0] if running else usual).socket(CONTROL_SOCKET)
 
 
 def _of_controller(socket: str) -> Iterator[Status]:

@@ -8,14 +8,11 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from headgate.ir import Layout
 from headgate.nginx import orphans
 from headgate.nginx.errors import LayoutError
-
-PREFIX: Final = "headgate-proxy-"
-"""What the names of directories of proxies begin with."""
+from headgate.nginx.scratch import PREFIX
 
 
 def end_stale() -> None:

@@ -13,16 +13,19 @@ import msgspec
 from headgate.controller.environment import layout
 from headgate.flags import Choice, Flag, Value, boolean, path
 from headgate.flags.command import FAILED, OK, USAGE, Command, execute
+from headgate.nginx.scratch import proxies
 from headgate.options import Options
 from headgate.sockets.endpoints import RuntimeEndpoint, known, parse
 from headgate.sockets.report import report, rows, text
 from headgate.uds import AddressError
 
 ABOUT: Final = """\
-Print which container runtimes listen here, what they answer, and which Headgate sockets answer.
+Print which Headgate sockets answer, those of each `headgate proxy` included, and which container runtimes listen here
+and what they answer. If no Headgate runs, the runtimes are printed first.
 
 A runtime is asked for Version and Status of the CRI; that needs the extra: pip install 'headgate[sockets]'.
-Exit status 1 if no runtime answers; run as root, because runtimes usually let no other user connect.
+Exit status 0 if a controller, a proxy or a runtime answers, with --endpoint only if a runtime does; otherwise 1.
+Run it as root, because runtimes usually let no other user connect.
 
 Examples:
   headgate sockets
@@ -58,7 +61,7 @@ class SocketsOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print what is found; return 0 if a runtime answers, 1 if none does, 2 if *argv* was not understood."""
+    """Print what is found; return 0 if something answers, 1 if nothing does, 2 if *argv* was not understood."""
     return execute(SOCKETS, argv, {})
 
 
@@ -68,12 +71,13 @@ def _run(options: SocketsOptions) -> int:
     except AddressError as error:
         print(f"headgate: {error}", file=sys.stderr)
         return USAGE
-    found = asyncio.run(report(endpoints, layout(Options(prefix=options.prefix))))
+    scratch = () if options.prefix else proxies()
+    found = asyncio.run(report(endpoints, (layout(Options(prefix=options.prefix)), *scratch)))
     if options.output == "json":
         print(msgspec.json.format(msgspec.json.encode(rows(found))).decode())
     else:
         print(text(found), end="")
-    return OK if found.answered else FAILED
+    return OK if found.answered or (found.controlled and not options.endpoint) else FAILED
 
 
 def _endpoints(named: Sequence[str], root: Path) -> Sequence[RuntimeEndpoint]:

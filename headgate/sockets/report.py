@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
 from headgate.ir import Layout
+from headgate.ir.layout import CONTROL_SOCKET
 from headgate.sockets.endpoints import KubeadmChoice, RuntimeEndpoint, choice
 from headgate.sockets.inspection import Inspection, SocketState, inspect
 from headgate.sockets.own import OwnSocket, inspect_own
@@ -19,6 +21,7 @@ NONE = (
     " containerd), or name its socket by --endpoint; in a Pod, mount the node's root and name it by --root."
 )
 
+NOT_NEEDED = "There is no container runtime; Headgate needs none."
 SILENT = "No container runtime answers; the reasons are above."
 EXTRA = "Runtimes are not asked because grpcio is not installed; install it: pip install 'headgate[sockets]'."
 
@@ -47,19 +50,31 @@ class Report(msgspec.Struct, frozen=True):
     Attributes:
         runtimes: one for each endpoint, in the order they were named.
         choice: what kubeadm would do; ``None`` if it finds nothing, does not try these, or this user may not see it.
-        run: the directory of Headgate's own sockets.
-        own: Headgate's own sockets.
+        own: directory → Headgate's own sockets in it; that of the controller, then those of proxies.
     """
 
     runtimes: tuple[RuntimeReport, ...]
     choice: KubeadmChoice | None
-    run: str
-    own: tuple[OwnSocket, ...]
+    own: Mapping[str, tuple[OwnSocket, ...]]
 
     @property
     def answered(self) -> bool:
         """Whether at least one runtime answers."""
         return any(item.runtime for item in self.runtimes)
+
+    @property
+    def controlled(self) -> bool:
+        """Whether a controller or a proxy answers; an nginx may have outlived its controller."""
+        return any(one.answer and Path(one.path).stem == CONTROL_SOCKET for one in self._own())
+
+    @property
+    def headgate_first(self) -> bool:
+        """Whether a socket of Headgate answers, so that the reader is interested in these."""
+        return any(one.answer for one in self._own())
+
+    def _own(self) -> Iterator[OwnSocket]:
+        for found in self.own.values():
+            yield from found
 
     @property
     def advice(self) -> str:
@@ -68,16 +83,18 @@ class Report(msgspec.Struct, frozen=True):
             return ""
         if not all(item.asked for item in self.runtimes):
             return EXTRA
-        return NONE if all(item.found.state is SocketState.ABSENT for item in self.runtimes) else SILENT
+        if all(item.found.state is SocketState.ABSENT for item in self.runtimes):
+            return NOT_NEEDED if self.headgate_first else NONE
+        return SILENT
 
 
-async def report(endpoints: Sequence[RuntimeEndpoint], layout: Layout) -> Report:
-    """Inspect all *endpoints* and the sockets of *layout*, all at the same time; takes a few seconds at most."""
+async def report(endpoints: Sequence[RuntimeEndpoint], layouts: Sequence[Layout]) -> Report:
+    """Inspect all *endpoints* and the sockets of *layouts*, all at the same time; takes a few seconds at most."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_inspect(endpoint)) for endpoint in endpoints]
-        own = group.create_task(inspect_own(layout))
+        own = {layout.run: group.create_task(inspect_own(layout)) for layout in layouts}
     found = tuple(task.result() for task in tasks)
-    return Report(found, _choice(found), layout.run, own.result())
+    return Report(found, _choice(found), {run: task.result() for run, task in own.items()})
 
 
 def _choice(reports: Sequence[RuntimeReport]) -> KubeadmChoice | None:
@@ -109,17 +126,23 @@ def _accepts(found: Inspection) -> bool:
 
 def text(report: Report) -> str:
     """Return the report as text; ends with a newline."""
+    parts = [_runtimes(report), *(_headgate(run, own) for run, own in report.own.items())]
+    if report.headgate_first:
+        parts.append(parts.pop(0))
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def _runtimes(report: Report) -> list[str]:
     lines = ["Container runtimes"]
     for item in report.runtimes:
         lines += _runtime_lines(item)
     if report.choice is not None:
         lines += ["", f"{report.choice}."]
-    if report.advice:
-        lines += ["", report.advice]
-    lines += ["", f"Headgate's own sockets in {report.run}"]
-    for own in report.own:
-        lines += _own_lines(own)
-    return "\n".join(lines) + "\n"
+    return [*lines, "", report.advice] if report.advice else lines
+
+
+def _headgate(run: str, found: Iterable[OwnSocket]) -> list[str]:
+    return [f"Headgate's own sockets in {run}", *(line for own in found for line in _own_lines(own))]
 
 
 def _runtime_lines(item: RuntimeReport) -> Iterator[str]:
@@ -177,10 +200,12 @@ def rows(report: Report) -> dict[str, object]:
         "runtimes": [_row(item) for item in report.runtimes],
         "kubeadm": report.choice,
         "advice": report.advice,
-        "headgate": [
-            {"path": own.path, "purpose": own.purpose, **_shown(own.found), "answer": own.answer} for own in report.own
-        ],
+        "headgate": [_own_row(own) for found in report.own.values() for own in found],
     }
+
+
+def _own_row(own: OwnSocket) -> dict[str, object]:
+    return {"path": own.path, "purpose": own.purpose, **_shown(own.found), "answer": own.answer}
 
 
 def _row(item: RuntimeReport) -> dict[str, object]:

@@ -262,3 +262,34 @@ def test_the_nginx_of_a_killed_proxy_is_ended_by_the_next_one(tea: int) -> None:
             killed.stop()
             for pid in killed.masters:
                 os.kill(pid, signal.SIGTERM)
+
+
+def test_status_and_sockets_find_a_proxy_that_runs(tea: int) -> None:
+    with short_directory() as directory:
+        proxy = Proxy(directory, f"app.localhost={tea}")
+        environ = {**os.environ, "TMPDIR": str(proxy.temporary), "KUBERNETES_SERVICE_HOST": ""}
+
+        def headgate(*argv: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "headgate", *argv]
+            return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+        try:
+            proxy.wait_ready()
+            found = headgate("status")
+            assert (found.returncode, found.stderr) == (0, "")
+            assert f", pid {proxy.process.pid}, started " in found.stdout.splitlines()[0]
+            assert "app.localhost" in found.stdout
+            found = headgate("sockets", f"--root={directory}")
+            assert (found.returncode, found.stderr) == (0, "")
+            assert found.stdout.startswith("Headgate's own sockets in ")
+            assert f", pid {proxy.process.pid}\n" in found.stdout
+            second = Proxy(directory, f"b.localhost={tea}")
+            try:
+                second.wait_ready()
+                found = headgate("status")
+                assert found.returncode == 1
+                assert found.stderr.startswith("headgate: several `headgate proxy` run; name one with --prefix=")
+            finally:
+                second.stop()
+        finally:
+            proxy.stop()

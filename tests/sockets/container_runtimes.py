@@ -50,7 +50,8 @@ class CommandResult(NamedTuple):
 def headgate_sockets(*argv: str, before: str = "") -> CommandResult:
     """Run ``headgate sockets`` as a process of its own, after the Python line *before*."""
     program = f"{before}\nimport sys\nfrom headgate.sockets import main\nsys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-W", "error", "-c", program, *argv]
+    where = () if "--prefix" in argv else ("--prefix=/nowhere",)  # no Headgate that runs on this machine
+    command = [sys.executable, "-W", "error", "-c", program, *argv, *where]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     return CommandResult(done.returncode, done.stdout, done.stderr)
 

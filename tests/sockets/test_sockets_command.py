@@ -186,10 +186,10 @@ def test_only_root_reports_what_kubeadm_would_choose(directory: Path, monkeypatc
     open_to_all, closed = directory / "run/containerd/containerd.sock", directory / "run/crio/crio.sock"
     with bound_socket(open_to_all), bound_socket(closed):
         open_to_all.chmod(0o666)
-        everything = asyncio.run(report(known(directory), Layout.under(str(directory))))
+        everything = asyncio.run(report(known(directory), [Layout.under(str(directory))]))
         closed.chmod(0o000)
         with ordinary_user():
-            seen = asyncio.run(report(known(directory), Layout.under(str(directory))))
+            seen = asyncio.run(report(known(directory), [Layout.under(str(directory))]))
 
     assert everything.choice is not None
     assert len(everything.choice.between) == 2
