@@ -2,7 +2,8 @@
 
 from headgate.checking.checking import check
 from headgate.checking.formats import FORMATS
-from headgate.checking.migration import MATCHING, ORIGINS
+from headgate.checking.matching import MATCHING
+from headgate.checking.migration import ORIGINS
 from headgate.checking.report import Report, Summary
 
 __all__ = ["FORMATS", "MATCHING", "ORIGINS", "Report", "Summary", "check"]

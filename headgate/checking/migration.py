@@ -11,10 +11,10 @@ import msgspec
 
 from headgate.api import ConfigMap, Ingress, TopLevel, VirtualServer
 from headgate.api.networking import HTTPIngressPath, IngressSpec
+from headgate.checking.matching import Finding, ServedPath, of_host, of_path
 from headgate.problems import ObjectRef, Problem
 from headgate.settings import INCUMBENT, REGISTRY, Role, Setting
 
-LABELS: Final = "covers exactly one label here, as Kubernetes defines it; the F5 controller's covers any number"
 MODULE: Final = (
     "needs ngx_otel_module, which the image of Headgate does not have; add it as docs/observability.md describes"
 )
@@ -23,33 +23,6 @@ OTEL: Final = "otel-"
 
 Differences = Callable[[Sequence[TopLevel], ObjectRef | None], Iterator[Problem]]
 """Given the objects and which of them is the ConfigMap, yields a warning for each part that works differently."""
-
-
-class Matching(msgspec.Struct, frozen=True):
-    """A difference of what paths and hosts match: what it is about, and how Headgate differs."""
-
-    name: str
-    how: str
-
-
-MATCHING: Final = (
-    Matching(
-        "pathType: Prefix",
-        "Matches whole path elements, as Kubernetes defines it: `/api` matches `/api` and `/api/x`, no longer "
-        "`/apiv2`. With `ImplementationSpecific` it is a prefix of nginx, as in the incumbent.",
-    ),
-    Matching(
-        "path with a final /",
-        "`/api` is not redirected to `/api/`: it matches Prefix `/api/`, and does not match Exact `/api/`. "
-        "If the host has a path `/api` too, the incumbent does not redirect either.",
-    ),
-    Matching(
-        "path with %",
-        "The path is decoded before it is compared: `/my%20app` matches; in the incumbent no request matches it.",
-    ),
-    Matching("host: *.example.com", "Covers exactly one label, as Kubernetes defines it, no longer `a.b.example.com`."),
-)
-"""For the page about the differences; ``_path`` and ``_hosts`` find the objects that they concern."""
 
 
 class _Hosts(msgspec.Struct, frozen=True):
@@ -97,8 +70,8 @@ def from_nic(objects: Sequence[TopLevel], config_map: ObjectRef | None) -> Itera
     for item in objects:
         if isinstance(item, Ingress):
             yield from _ingress(item, hosts)
-        elif isinstance(item, VirtualServer) and item.spec and item.spec.host.startswith("*."):
-            yield Problem(item.ref, "spec.host", item.spec.host, LABELS)
+        elif isinstance(item, VirtualServer) and item.spec:
+            yield from _found(item.ref, "spec.host", item.spec.host, of_host(item.spec.host))
         elif isinstance(item, ConfigMap) and item.ref == config_map:
             yield from _config_map(item, hosts)
 
@@ -125,11 +98,16 @@ def _ingress(item: Ingress, hosts: _Hosts) -> Iterator[Problem]:
     is_regex = f"{INCUMBENT.prefix}path-regex" in item.annotations
     for i, rule in enumerate(spec.rules or ()):
         host = rule.host or ""
-        if host.startswith("*."):
-            yield Problem(item.ref, f"spec.rules[{i}].host", host, LABELS)
+        yield from _found(item.ref, f"spec.rules[{i}].host", host, of_host(host))
         for j, path in enumerate((rule.http and rule.http.paths) or ()) if not is_regex else ():
-            bare = hosts.types.get((host, (path.path or "").rstrip("/")), ())
-            yield from _path(item.ref, f"spec.rules[{i}].http.paths[{j}].path", path, bare)
+            text = path.path or "/"
+            one = ServedPath(text, path.path_type or "", hosts.types.get((host, text.rstrip("/")), ()))
+            yield from _found(item.ref, f"spec.rules[{i}].http.paths[{j}].path", text, of_path(one))
+
+
+def _found(ref: ObjectRef, field: str, value: str, finding: Finding | None) -> Iterator[Problem]:
+    if finding:
+        yield Problem(ref, field, value, finding.reason, finding.effect)
 
 
 def _concerns(setting: Setting, value: str, item: Ingress | None, hosts: _Hosts) -> bool:
@@ -149,38 +127,6 @@ def _concerns(setting: Setting, value: str, item: Ingress | None, hosts: _Hosts)
             return hosts.hsts and "add_header" in value
         case _:
             return bool(setting.spec.differs) and not setting.spec.narrow
-
-
-def _path(ref: ObjectRef, field: str, path: HTTPIngressPath, bare_types: Collection[str]) -> Iterator[Problem]:
-    """Yield how a path matches other requests than in the F5 controller, which generates ``location PATH`` for it.
-
-    Args:
-        ref: the Ingress.
-        field: the place of the path in it.
-        path: the path.
-        bare_types: the types of the path without the final slash, if the host has that too.
-    """
-    text = path.path or "/"
-    bare = text.rstrip("/")
-    if "%" in text:
-        yield Problem(ref, field, text, "is decoded before it is compared; in the F5 controller no request matches it")
-    elif path.path_type == "Prefix" and bare and not text.endswith("/"):
-        reason = f"matches whole path elements: {bare}/x, but not {bare}x, which the F5 controller's prefix matches too"
-        yield Problem(ref, field, text, reason, f"pathType: ImplementationSpecific still matches {bare}x")
-    elif path.path_type in {"Prefix", "Exact"} and bare:
-        yield from _final_slash(ref, field, path, bare_types)
-
-
-def _final_slash(ref: ObjectRef, field: str, path: HTTPIngressPath, bare_types: Collection[str]) -> Iterator[Problem]:
-    text = path.path or "/"
-    bare = text.rstrip("/")
-    if not bare_types:
-        now = "is matched too" if path.path_type == "Prefix" else "is not matched"
-        reason = f"ends with a slash: {bare} {now}, while the F5 controller's nginx redirects it to {text}"
-        yield Problem(ref, field, text, reason)
-    elif path.path_type == "Prefix" and not {"Prefix", "Exact"} & set(bare_types):
-        reason = f"ends with a slash: {bare} is matched too, which is the path {bare} in the F5 controller"
-        yield Problem(ref, field, text, reason, f"pathType: Exact for {bare} takes precedence")
 
 
 def _config_map(item: ConfigMap, hosts: _Hosts) -> Iterator[Problem]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from headgate.checking.matching import MATCHING, Matching, ServedPath
 from headgate.cli import run
-from tests.live.headgate_process import StartHeadgate
+from tests.live.headgate_process import ROOT, StartHeadgate
 from tests.live.json_objects import ManifestFolder, config_map, ingress, ingress_class, path, service
 
 Capture = pytest.CaptureFixture[str]
@@ -47,6 +48,26 @@ def test_a_path_that_matches_other_requests_is_a_warning(
     files.put(shop(path("tea", text, kind)))
     (warning,) = warnings(files, capsys)
     assert warning.startswith(f"spec.rules[0].http.paths[0].path: {text!r} {words}")
+
+
+EXAMPLES = {
+    "pathType: Prefix": shop(path("tea", "/api", "Prefix")),
+    "path with a final /": shop(path("tea", "/api/", "Exact")),
+    "path with %": shop(path("tea", "/my%20app", "Exact")),
+    "host: *.example.com": shop(path("tea", "/", "Prefix"), host="*.shop.test"),
+}
+
+
+@pytest.mark.parametrize("row", MATCHING, ids=lambda row: str(row.name))
+def test_each_row_of_the_page_about_matching_is_found_in_manifests(
+    files: ManifestFolder, capsys: Capture, row: Matching
+) -> None:
+    assert f"| matching | `{row.name}` |" in (ROOT / "docs" / "coming-from-nic.md").read_text()
+    files.put(EXAMPLES[row.name])
+    (warning,) = warnings(files, capsys)
+    value = warning.split("'")[1]
+    finding = row.host(value) or row.path(ServedPath(value, "Exact")) or row.path(ServedPath(value, "Prefix"))
+    assert finding is not None, "another row found it"
 
 
 @pytest.mark.parametrize(("text", "kind"), [("/", "Prefix"), ("/api", "Exact"), ("/api/", "ImplementationSpecific")])
