@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
 
+from headgate.reporting.exposition import exposition, number
 from headgate.reporting.reference import ABSENT_METRICS, absent_table
 
 log = logging.getLogger(__name__)
@@ -450,51 +450,6 @@ class Metrics:
             self._latency[upstream] = kept
 
 
-def exposition(registry: CollectorRegistry) -> bytes:
-    """Write *registry* in the Prometheus text format 0.0.4.
-
-    Names and numbers have the form of Go programs (``1``, not ``1.0``; no ``_created`` series; counters keep a name
-    without ``_total``), because scripts match them.
-    """
-    lines: list[str] = []
-    for metric in registry.collect():
-        samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-        # The library removes the suffix of counters that it counts itself.
-        total = f"{metric.name}_total"
-        name = total if any(sample.name == total for sample in samples) else metric.name
-        lines += [f"# HELP {name} {_escaped(metric.documentation)}", f"# TYPE {name} {metric.type}"]
-        lines += [f"{sample.name}{_labels(sample.labels)} {_number(sample.value)}" for sample in samples]
-    return "\n".join([*lines, ""]).encode()
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    pairs = sorted((name, _bound(text) if name == "le" else text) for name, text in labels.items())
-    return "{" + ",".join(f'{name}="{_quoted(text)}"' for name, text in pairs) + "}"
-
-
-def _bound(text: str) -> str:
-    return text.removesuffix(".0")
-
-
-def _number(value: float) -> str:
-    """Return *value* as Go prints it; integers that a float represents exactly have no point."""
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    if math.isnan(value):
-        return "NaN"
-    return str(int(value)) if float(value).is_integer() and abs(value) < 2**53 else repr(value)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")
-
-
-def _quoted(text: str) -> str:
-    return _escaped(text).replace('"', r"\"")
-
-
 def metrics_markdown() -> str:
     """Return the reference page of all metrics."""
     lines = [
@@ -511,6 +466,6 @@ def metrics_markdown() -> str:
 
 def _row(row: MetricRow) -> str:
     labels = ", ".join(f"{name} ({', '.join(values)})" if values else name for name, values in row.labels.items())
-    kind = f"{row.kind} ({', '.join(_number(bound) for bound in row.buckets)})" if row.buckets else row.kind
+    kind = f"{row.kind} ({', '.join(number(bound) for bound in row.buckets)})" if row.buckets else row.kind
     needs = f"`{row.optional}`" if row.optional else ""
     return f"| `{row.name}` | {kind} | {labels} | {row.doc} | {needs} |"
