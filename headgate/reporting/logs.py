@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -37,6 +38,10 @@ _LEVELS = {
 _NAMES = {number: level.name for level, number in _LEVELS.items()}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@+,%")
 
+NARROW = 60
+"""Columns below which lines for a person are broken between words; of wider terminals they stay one line."""
+_INDENT = len("HH:MM:SS LEVEL ")
+
 Clock = Callable[[float], str | int]
 """Converts seconds since 1970 for one format."""
 
@@ -60,7 +65,7 @@ class Style(msgspec.Struct, frozen=True):
     @property
     def formatter(self) -> logging.Formatter:
         """The formatter of records."""
-        return TerminalFormatter(colors=self.colors) if self.form is None else formatter(self.form)
+        return TerminalFormatter(colors=self.colors, columns=_width) if self.form is None else formatter(self.form)
 
 
 def is_json(form: LogFormat) -> bool:
@@ -189,15 +194,17 @@ class GlogFormatter(logging.Formatter):
 class TerminalFormatter(logging.Formatter):
     """``HH:MM:SS LEVEL sentence``, in local time, or the message and ``key=value …``; for a person."""
 
-    def __init__(self, *, colors: bool) -> None:
-        """Colour the level, the object and the fields if *colors*."""
+    def __init__(self, *, colors: bool, columns: Callable[[], int] = lambda: 0) -> None:
+        """Colour the level, the object and the fields if *colors*; *columns* returns the width, 0 if it is unknown."""
         super().__init__()
         self._colors = colors
+        self._columns = columns
 
     def format(self, record: logging.LogRecord) -> str:
         """Format *record*; control characters, which would command the terminal, are escaped."""
         time = dt.datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        message, fields = (text.translate(_CONTROLS) for text in _words(record))
+        columns = self._columns()
+        message, fields = (_broken(text.translate(_CONTROLS), columns) for text in _words(record))
         thing, colon, rest = message.partition(": ")
         if colon and hasattr(record, "sentence"):
             message = f"{self._paint(_BOLD, thing)}: {rest}"
@@ -207,6 +214,22 @@ class TerminalFormatter(logging.Formatter):
 
     def _paint(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colors and code and text else text
+
+
+def _broken(text: str, columns: int) -> str:
+    """Break *text* between words for a narrow terminal, which would break it inside of them."""
+    if not _INDENT * 2 < columns < NARROW:
+        return text
+    lines = textwrap.wrap(text, columns - _INDENT, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * _INDENT}".join(lines)
+
+
+def _width() -> int:
+    """Return the columns of the terminal of standard output, 0 if it has none or does not tell."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 _BOLD, _FAINT, _PLAIN_TEXT = "1", "2", ""

@@ -174,9 +174,11 @@ def test_an_nginx_that_outlives_its_controller_goes_on_serving(
 
 
 @contextlib.contextmanager
-def at_terminal(headgate: HeadgateProcess, *flags: str, **environ: str) -> Iterator[list[str]]:
+def at_terminal(headgate: HeadgateProcess, *flags: str, columns: int = 0, **environ: str) -> Iterator[list[str]]:
     """Run *headgate* at a terminal, until it is ready; yield what it has printed."""
     reader, writer = pty.openpty()
+    if columns:
+        fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     given = [flag for flag in headgate.flags if not flag.startswith("-log-format")]
     command = [sys.executable, "-m", "headgate", "run", *given, *flags]
     surroundings = {"PATH": os.environ["PATH"], "TERM": "xterm", **environ}
@@ -184,7 +186,7 @@ def at_terminal(headgate: HeadgateProcess, *flags: str, **environ: str) -> Itera
         os.close(writer)
         printed = b""
         try:
-            while b"after the start" not in printed:
+            while not re.search(rb"after\s+the\s+start", printed):
                 printed += os.read(reader, 65536)
             yield printed.decode().splitlines()
         finally:
@@ -240,3 +242,17 @@ def test_watch_keeps_the_header_of_the_status_on_the_screen(
     assert "Controller  " in lines[0]
     assert any(line.startswith("HOST ") for line in lines)
     assert re.match(r"\.\.\. \d+ more lines; without --watch", lines[-1])
+
+
+def test_a_narrow_terminal_gets_lines_that_are_broken_between_words(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = new_headgate(f"--manifests={manifests.path}")
+    with at_terminal(headgate, columns=40, NO_COLOR="1") as lines:
+        start = next(index for index, line in enumerate(lines) if " ready: " in line)
+    ready = lines[start:]
+    assert len(ready) > 1
+    assert all(len(line) <= 40 for line in ready)
+    assert all(line.startswith(" " * 15) for line in ready[1:])
+    assert " ".join(line.strip() for line in ready).endswith(" s after the start")
