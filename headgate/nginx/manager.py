@@ -185,7 +185,7 @@ class LocalManager:
             if self._nginx.alive:
                 return await self._bring(files, "other", {})
             await asyncio.to_thread(prepare, self._options.layout)
-            if worker_user(self._options.layout) == "root":
+            if worker_user(self._options.layout) == "root" and not self._repeats.count:
                 log.warning("nginx workers stay root: no other user may pass the directories above theirs")
             await orphans.reap(self._options.layout)
             self._disk.sweep()
