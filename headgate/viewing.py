@@ -22,6 +22,7 @@ from headgate.routes import Layer
 from headgate.settings import read_keys
 from headgate.status import Cluster, Status
 from headgate.status import hosts as served_hosts
+from headgate.status import streams as served_streams
 from headgate.status.objects import by_object, faulty, ignored, in_order
 from headgate.translate import translate
 from headgate.validation.ingress import hosts
@@ -59,6 +60,7 @@ def status(options: Options, capabilities: Capabilities | None = None) -> Status
     return Status(
         now=datetime.now(UTC),
         hosts=served_hosts(generation, cluster, [kind.model for kind in CLAIMANTS]),
+        streams=served_streams(generation, cluster, [kind.model for kind in CLAIMANTS]),
         objects=in_order((*faulty((*faults, *found(generation))), *ignored(generation.update.ignored))),
     )
 

@@ -9,7 +9,20 @@ from typing import Annotated, Final
 import msgspec
 
 from headgate.commands.errors import reported
-from headgate.explain import PLACES, Answer, BadQuestion, Entry, Question, entry, entry_text, explain, names, text
+from headgate.explain import (
+    PLACES,
+    Answer,
+    BadQuestion,
+    Entry,
+    Question,
+    entry,
+    entry_text,
+    explain,
+    explain_stream,
+    names,
+    stream_question,
+    text,
+)
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
 from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
@@ -20,12 +33,14 @@ ABOUT: Final = """\
 Explain how nginx handles a request: the listener, certificate, server and location that match and why, the steps
 before the backend, the backend, and every setting that applies with its source. No request is sent: the result is
 computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
+Of TransportServers, tcp://HOST:PORT, udp://HOST:PORT and tls://HOST:PORT (with HOST as the server name) are explained.
 -H adds a request header that may affect the result (Host, X-Forwarded-Proto, Authorization); it may be repeated.
 
 The second form prints the reference of one annotation, ConfigMap key or flag.
 
 Examples:
   headgate explain https://cafe.example.com/tea/green -m examples/cafe
+  headgate explain udp://dns.example.com:5353 -m examples/tcp-udp
   headgate explain annotation nginx.org/lb-method
 
 The flags are those of `headgate run` (-ingress-class, -nginx-configmaps, -default-http-listener-port, ...); give the
@@ -83,9 +98,11 @@ def _answer(options: ExplainOptions) -> Answer:
     url, *others = options.subject
     if others:
         raise BadQuestion(f"{others[0]!r} is an argument too many; explain takes one URL")
-    question = Question.of(url, options.header)
+    stream = stream_question(url)
+    question = stream or Question.of(url, options.header)
     configure(options.log_format, LogLevel.WARN, sys.stderr)  # standard output is for the answer
-    return explain(look(options), question)
+    view = look(options)
+    return explain(view, question) if isinstance(question, Question) else explain_stream(view, question)
 
 
 EXPLAIN: Final = Command(

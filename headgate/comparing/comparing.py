@@ -11,6 +11,7 @@ from headgate.comparing.hosts import hosts, served
 from headgate.comparing.report import Comparison, ObjectChange, Operation, ProblemChange
 from headgate.comparing.routes import routes
 from headgate.comparing.settings import settings
+from headgate.comparing.streams import served_streams, streams
 from headgate.pipeline import Generation
 from headgate.problems import ObjectRef, Problem
 
@@ -38,6 +39,7 @@ def compare(old: Side, new: Side, *, patch: bool = True, notes: Iterable[str] = 
     return Comparison(
         hosts=tuple(hosts(before, after)),
         routes=tuple(routes(before, after)),
+        streams=tuple(streams(served_streams(old.generation), served_streams(new.generation))),
         settings=tuple(settings((old.generation.env, before), (new.generation.env, after), str(named or ""))),
         secrets=tuple(secrets(old.generation, new.generation)),
         problems=tuple(_problems(old.problems, new.problems)),

@@ -40,6 +40,18 @@ class RouteChange(msgspec.Struct, frozen=True):
     fields: tuple[Change, ...]
 
 
+class StreamChange(msgspec.Struct, frozen=True):
+    """A route of TCP or UDP, by the name of its listener and the server name (empty for every connection).
+
+    Its fields: object, port, service, certificate, session.
+    """
+
+    operation: Operation
+    listener: str
+    host: str
+    fields: tuple[Change, ...]
+
+
 class SettingChange(msgspec.Struct, frozen=True):
     """A setting that has another value.
 
@@ -106,6 +118,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: tuple[HostChange, ...] = ()
     routes: tuple[RouteChange, ...] = ()
+    streams: tuple[StreamChange, ...] = ()
     settings: tuple[SettingChange, ...] = ()
     secrets: tuple[SecretChange, ...] = ()
     problems: tuple[ProblemChange, ...] = ()
@@ -116,5 +129,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def differs(self) -> bool:
         """Whether there is any difference."""
-        sections = self.hosts, self.routes, self.settings, self.secrets, self.problems, self.objects, self.files
+        sections = (
+            self.hosts,
+            self.routes,
+            self.streams,
+            self.settings,
+            self.secrets,
+            self.problems,
+            self.objects,
+            self.files,
+        )
         return any(sections)

@@ -16,6 +16,7 @@ from headgate.comparing.report import (
     ProblemChange,
     SecretChange,
     SettingChange,
+    StreamChange,
 )
 from headgate.problems import show
 
@@ -63,6 +64,10 @@ def lines(found: Comparison) -> Iterator[Line]:
                 for line in _entry(each.operation, f"{_host(each.host)} {each.route}", each.fields)
             ),
         ),
+        (
+            "TCP and UDP",
+            (line for each in found.streams for line in _entry(each.operation, _stream(each), each.fields)),
+        ),
         ("Settings", map(_setting, found.settings)),
         ("Secrets", map(_secret, found.secrets)),
         ("Problems", map(_problem, found.problems)),
@@ -104,6 +109,10 @@ def _value(text: str) -> str:
 
 def _host(name: str) -> str:
     return name or EVERY_HOST
+
+
+def _stream(change: StreamChange) -> str:
+    return f"listener {change.listener} {change.host}".rstrip()
 
 
 def _setting(change: SettingChange) -> Line:

@@ -26,6 +26,7 @@ from headgate.status import (
     Status,
     WatchStatus,
     hosts,
+    streams,
 )
 from headgate.status.objects import REFUSED, WARNING, faulty, ignored, in_order
 from headgate.watch import Watches
@@ -89,9 +90,11 @@ class RunningStatus:
         def status() -> Status:
             serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
             cluster = Cluster.of(self._watches.known, slices)
-            found = hosts(generation, cluster, [kind.model for kind in CLAIMANTS], serving) if generation else ()
+            kinds = [kind.model for kind in CLAIMANTS]
+            found = hosts(generation, cluster, kinds, serving) if generation else ()
+            passed = streams(generation, cluster, kinds, serving) if generation else ()
             objects = (*_objects(verdicts), *faulty(faults, verdicts), *ignored(others))
-            return Status(now=now, hosts=found, objects=in_order(objects), controller=controller)
+            return Status(now=now, hosts=found, streams=passed, objects=in_order(objects), controller=controller)
 
         return status
 

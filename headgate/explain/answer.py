@@ -63,12 +63,13 @@ class RejectedMatch(msgspec.Struct, frozen=True):
 
 
 class ListenerAnswer(msgspec.Struct, frozen=True):
-    """The port that takes the connection."""
+    """The port that takes the connection; *protocol* is what is spoken there if it is not HTTP or HTTPS."""
 
     port: int
     tls: bool
     why: str
     proxy_protocol: bool = False
+    protocol: str = ""
 
 
 class TlsAnswer(msgspec.Struct, frozen=True):

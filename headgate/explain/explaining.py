@@ -23,6 +23,7 @@ from headgate.explain.handshake import handshake
 from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
 from headgate.explain.provenance import in_force, one, whence
 from headgate.explain.question import USUAL, Question
+from headgate.explain.streams import passed_on
 from headgate.explain.uri import host_of
 from headgate.explain.view import ClusterView, ServerView, covers, nearest
 from headgate.ir.http import Location, Server
@@ -39,6 +40,9 @@ CLOSED = 444
 
 def explain(view: ClusterView, question: Question) -> Answer:
     """Return what nginx does with the request of *question*, given what *view* shows."""
+    usual = question.port in {None, view.env.https_port}
+    if view.env.passthrough and question.secure and usual and (passed := passed_on(view, question.url, question.sni)):
+        return passed
     answer = _connected(view, question)
     name = host_of(question.host) or ""
     involved = [ref for server in view.servers if server.resource and _is(server, answer)
@@ -80,9 +84,12 @@ def _ports(view: ClusterView) -> str:
 
 def _why_port(view: ClusterView, question: Question, found: Listen) -> str:
     env = view.env
-    flag = {env.http_port: "-default-http-listener-port", env.https_port: "-default-https-listener-port"}.get(
-        found.port
-    )
+    https = "-tls-passthrough-port" if env.passthrough else "-default-https-listener-port"
+    flag = {env.http_port: "-default-http-listener-port", env.https_port: https}.get(found.port)
+    listeners = (each for resource in view.resources for host in resource.table.hosts for each in host.listeners)
+    name = next((each.name for each in listeners if each.port == found.port and each.name), "")
+    if flag is None and name:
+        return f"listener {name} of the GlobalConfiguration"
     if flag is None:
         fields = (name for name in ("listen_ports", "listen_ports_ssl"))
         return f"an Ingress opens it ({', '.join(map(Overrides().key, fields))})"

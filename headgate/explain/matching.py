@@ -56,8 +56,9 @@ def listens(server: Server) -> Iterator[Listen]:
     """Yield where *server* listens; IPv4 and IPv6 always go together."""
     for words in server.listens:
         address, *flags = words
-        if address.isdigit():
-            yield Listen(int(address), "ssl" in flags, "default_server" in flags, "proxy_protocol" in flags)
+        if not address.startswith("unix:"):
+            port = int(address.rpartition(":")[2])
+            yield Listen(port, "ssl" in flags, "default_server" in flags, "proxy_protocol" in flags)
 
 
 def listen(server: Server, port: int) -> Listen | None:

@@ -43,7 +43,8 @@ def _path(answer: Answer) -> Iterator[Row]:
     """Yield what the request meets, in order."""
     if listener := answer.listener:
         proxy = ", behind the PROXY protocol" if listener.proxy_protocol else ""
-        yield "Listener", f"{listener.port} ({'HTTPS' if listener.tls else 'HTTP'}{proxy}): {listener.why}"
+        protocol = listener.protocol or ("HTTPS" if listener.tls else "HTTP")
+        yield "Listener", f"{listener.port} ({protocol}{proxy}): {listener.why}"
     if tls := answer.tls:
         yield "TLS", f"Secret {tls.secret}: {tls.why}" if tls.accepted else f"refused: {tls.why}"
     if server := answer.server:
@@ -62,8 +63,9 @@ def _path(answer: Answer) -> Iterator[Row]:
         yield "Upstream", f"{upstream.name}, {upstream.method}" if upstream.endpoints else upstream.name
         yield from (("", f"{each.address} {each.pod}".strip()) for each in upstream.endpoints)
         if upstream.why_none:
-            yield "", f"502: {upstream.why_none}"
-        yield "Asked for", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"
+            yield "", f"{'502' if upstream.url else 'closed'}: {upstream.why_none}"
+        if upstream.url:
+            yield "Asked for", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"
 
 
 def _steps(label: str, steps: Iterable[Step]) -> Iterator[Row]:

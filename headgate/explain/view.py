@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import msgspec
+from msgspec import structs
 
 from headgate.explain.answer import Nearby
 from headgate.ir.http import Server
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import Layer, RouteTable, VirtualHost
+from headgate.settings import Words
 from headgate.translate import Environment, Translated, translate_default_server, translate_ports
 from headgate.translate.naming import server_name
 
@@ -77,7 +79,19 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def servers(self) -> tuple[ServerView, ...]:
         """Every server, in the order in which nginx reads them: by name of the file."""
-        return tuple(sorted(self._servers(), key=lambda found: found.file.encode()))
+        found = map(self._on_port, self._servers())
+        return tuple(sorted(found, key=lambda found: found.file.encode()))
+
+    def _on_port(self, found: ServerView) -> ServerView:
+        """Return *found* with the port of HTTPS in place of the Unix socket over which connections arrive."""
+        lines = found.server.listens
+        if not any(line[0].startswith("unix:") for line in lines):
+            return found
+        listens = tuple(
+            Words((str(self.env.https_port), *self._flags(line))) if line[0].startswith("unix:") else line
+            for line in lines
+        )
+        return structs.replace(found, server=structs.replace(found.server, listens=listens))
 
     def nearby(self, name: str, served: str | None, involved: Iterable[ObjectRef]) -> tuple[Nearby, ...]:
         """Return what is wrong with the objects that have to do with a request.
@@ -108,6 +122,11 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for config, resource in found:
             for server in config.servers:
                 yield ServerView(server, config.file, resource if server.origin else None)
+
+    def _flags(self, line: Words) -> Words:
+        """Return the parameters of *line* that clients meet; the server in front adds the PROXY protocol by itself."""
+        own = self.env.params.client.proxy_protocol
+        return Words(flag for flag in line[1:] if own or flag != "proxy_protocol")
 
 
 def nearest(wanted: str, known: Iterable[str]) -> list[str]:

@@ -85,8 +85,9 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PassthroughEntry(msgspec.Struct, frozen=True, gc=False):
-    """Which socket gets the TLS connections with a server name (SNI), as an entry of a ``map``."""
+    """Which socket gets the TLS connections with a server name (SNI), as an entry of a ``map``; *host* is that name."""
 
+    host: str
     name: Name | Quoted
     socket: Quoted
 

@@ -18,6 +18,7 @@ from headgate.translate import (
     StreamPlace,
     translate_common_streams,
     translate_default_server,
+    translate_exceptions,
     translate_main,
     translate_passthrough,
     translate_ports,
@@ -35,6 +36,7 @@ class Totals(msgspec.Struct, frozen=True):
         listeners: where their hosts are served.
         entries: the entries of the map for TLS passthrough.
         places: the listeners of TCP on which they terminate TLS.
+        covered: hosts that are served over HTTP, where some of *entries* may be wildcards that cover them.
     """
 
     names: int = 0
@@ -43,6 +45,7 @@ class Totals(msgspec.Struct, frozen=True):
     listeners: frozenset[Listener] = frozenset()
     entries: frozenset[PassthroughEntry] = frozenset()
     places: frozenset[StreamPlace] = frozenset()
+    covered: frozenset[str] = frozenset()
 
 
 class CommonFiles:
@@ -98,7 +101,8 @@ class CommonFiles:
         for config in translate_common_streams(env, totals.places):
             yield renderer.stream(config)
         if passthrough := translate_passthrough(env):
-            entries = sorted(totals.entries, key=lambda entry: str(entry.name))
+            exceptions = translate_exceptions(env, totals.entries, totals.covered)
+            entries = sorted((*totals.entries, *exceptions), key=lambda entry: str(entry.name))
             yield renderer.passthrough(PASSTHROUGH, passthrough)
             yield renderer.passthrough_entries(entries)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import structs
@@ -151,9 +151,16 @@ class Configurator:
                 self._listener_set,
                 frozenset(self._entries),
                 frozenset(self._places),
+                frozenset(self._covered()),
             )
             common = self._common.files(self.env, self.renderer, totals)
             return self._merged.whole((*special, *common))
+
+    def _covered(self) -> Iterator[str]:
+        """Yield every host that is served over HTTP, if TLS connections of a wildcard host are passed on."""
+        if any(entry.host.startswith("*.") for entry in self._entries):
+            for generated in self._resources.values():
+                yield from generated.served.listeners if generated.served else ()
 
     def _everything(self, generator: Generator, *, strict: bool) -> Mapping[ObjectRef, Generated]:
         """Generate every resource with *generator* and change nothing; those with plain names keep them.

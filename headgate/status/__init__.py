@@ -13,13 +13,14 @@ from headgate.status.report import (
     RouteStatus,
     Serving,
     Status,
+    StreamStatus,
     WatchStatus,
 )
-from headgate.status.routes import Cluster, hosts
+from headgate.status.routes import Cluster, hosts, streams
 from headgate.status.text import text
 
 __all__ = [
     "BackendStatus", "CertificateStatus", "Cluster", "ConfigurationStatus", "ControllerStatus", "EndpointStatus",
-    "Health", "HostStatus", "ObjectStatus", "Reload", "RouteStatus", "Serving", "Status", "WatchStatus", "hosts",
-    "text",
+    "Health", "HostStatus", "ObjectStatus", "Reload", "RouteStatus", "Serving", "Status", "StreamStatus", "WatchStatus",
+    "hosts", "streams", "text",
 ]  # fmt: skip

@@ -101,6 +101,32 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     default: BackendStatus | None = None
 
 
+class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Connections of TCP, datagrams of UDP, or TLS connections that are passed on.
+
+    Attributes:
+        listener: the name of the listener.
+        port: where it is; 0 if that is the port of ``-tls-passthrough-port``.
+        protocol: ``TCP``, ``UDP`` or ``TLS_PASSTHROUGH``.
+        host: the server name of TLS, empty for every connection.
+        object: the object that holds it, ``TransportServer default/dns``.
+        created: when that was created, if the source knows.
+        serving: as of a host.
+        certificate: ``None`` where TLS is not terminated.
+        backend: who gets the connections.
+    """
+
+    listener: str
+    port: int
+    protocol: str
+    host: str
+    object: str
+    created: datetime | None
+    serving: Serving
+    certificate: CertificateStatus | None
+    backend: BackendStatus
+
+
 class ObjectStatus(msgspec.Struct, frozen=True):
     """An object about which there is something to report.
 
@@ -213,6 +239,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         now: when this was so.
         hosts: by name.
+        streams: by listener and host.
         objects: those that are refused, then those with a warning, then those that are ignored.
         controller: the running controller; ``None`` if a folder or a cluster was read instead.
     """
@@ -220,4 +247,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     hosts: tuple[HostStatus, ...]
     objects: tuple[ObjectStatus, ...]
+    streams: tuple[StreamStatus, ...] = ()
     controller: ControllerStatus | None = None

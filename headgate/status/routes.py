@@ -14,7 +14,19 @@ from headgate.pipeline.generator import Rendered
 from headgate.problems import ObjectRef
 from headgate.resolve import SliceIndex
 from headgate.resolve.endpoints import Condition, conditions
-from headgate.routes import Backend, Choice, Forward, Listener, PathType, Route, Split, Tls, VirtualHost
+from headgate.routes import (
+    Backend,
+    Choice,
+    Forward,
+    Listener,
+    PathType,
+    Protocol,
+    Route,
+    Split,
+    StreamRoute,
+    Tls,
+    VirtualHost,
+)
 from headgate.status.report import (
     BackendStatus,
     CertificateStatus,
@@ -23,6 +35,7 @@ from headgate.status.report import (
     HostStatus,
     RouteStatus,
     Serving,
+    StreamStatus,
 )
 
 Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
@@ -79,6 +92,39 @@ def hosts(
         for host in rendered.table.hosts
     ]
     return tuple(sorted(found, key=lambda host: (_reversed(host.host), host.object)))
+
+
+def streams(
+    generation: Generation,
+    cluster: Cluster,
+    kinds: Iterable[type[TopLevel]],
+    serving: Mapping[ObjectRef, Serving] | None = None,
+) -> tuple[StreamStatus, ...]:
+    """Return every stream route of *generation* that nginx has; arguments as of ``hosts``."""
+    kinds = tuple(kinds)
+    found = [
+        _stream(route, cluster, kinds, (serving or {}).get(route.origin, version))
+        for rendered, version in _served(generation)
+        for route in rendered.table.streams
+        if any(file.origin == route.origin for file in rendered.files)
+    ]
+    return tuple(sorted(found, key=lambda each: (each.listener, each.host, each.object)))
+
+
+def _stream(route: StreamRoute, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving) -> StreamStatus:
+    secret, listener = route.tls.secret if route.tls else None, route.listener
+    protocol = "UDP" if listener.protocol is Protocol.UDP else "TCP"
+    return StreamStatus(
+        listener=listener.name,
+        port=listener.port,
+        protocol=listener.protocol.value,
+        host=route.host,
+        object=str(route.origin),
+        created=cluster.created(route.origin, kinds),
+        serving=serving,
+        certificate=CertificateStatus(secret.ref.key, secret.expires, secret.error) if secret else None,
+        backend=_backend(route.backend, cluster, protocol),
+    )
 
 
 def _served(generation: Generation) -> Iterable[tuple[Rendered, Serving]]:
@@ -144,21 +190,20 @@ def _targets(route: Route, host: VirtualHost) -> Iterable[Backend]:
                 yield from _targets(inner, host)
 
 
-def _backend(backend: Backend, cluster: Cluster) -> BackendStatus:
-    return BackendStatus(
-        f"{backend.namespace}/{backend.service}", backend.port, tuple(_endpoints(backend, cluster)), backend.weight
-    )
+def _backend(backend: Backend, cluster: Cluster, protocol: str = "TCP") -> BackendStatus:
+    endpoints = tuple(_endpoints(backend, cluster, protocol))
+    return BackendStatus(f"{backend.namespace}/{backend.service}", backend.port, endpoints, backend.weight)
 
 
 def _port(text: str) -> ServiceBackendPort:
     return ServiceBackendPort(number=int(text)) if text.isdecimal() else ServiceBackendPort(name=text)
 
 
-def _endpoints(backend: Backend, cluster: Cluster) -> Iterable[EndpointStatus]:
+def _endpoints(backend: Backend, cluster: Cluster, protocol: str) -> Iterable[EndpointStatus]:
     """Yield the addresses that get requests, then those that do not."""
     service = cluster.find(Service, Service.KIND.ref(backend.namespace, backend.service))
     slices = cluster.slices.get((backend.namespace, backend.service), ())
-    known = conditions(service, _port(backend.port), slices) if isinstance(service, Service) else {}
+    known = conditions(service, _port(backend.port), slices, protocol) if isinstance(service, Service) else {}
     used = backend.endpoints.servers
     for address in used:
         pod, condition = known.get(address, (backend.endpoints.pods.get(address, ""), None))

@@ -22,6 +22,8 @@ from headgate.status.report import (
 
 HEADER = ("HOST", "PATH", "SERVICE", "ENDPOINTS", "TLS", "OBJECT", "AGE")
 WIDE = ("TYPE", "ADDRESSES", "PORTS", "SECRET", "EXPIRES")
+STREAMS = ("LISTENER", "PORT", "HOST", "SERVICE", "ENDPOINTS", "TLS", "OBJECT", "AGE")
+STREAMS_WIDE = ("ADDRESSES",)
 ANY = "*"
 """Stands for a host or a path that is empty."""
 UNKNOWN = "<unknown>"
@@ -38,7 +40,10 @@ _LARGE = 10
 def text(status: Status, *, wide: bool = False) -> str:
     """Return the state of the controller, the routes as a table, then what is wrong; ends with a newline."""
     parts = [_controller(status.controller, status.now)] if status.controller else []
-    parts.append(_table(list(_rows(status, wide=wide))) if status.hosts else [NOTHING])
+    if status.hosts or not status.streams:
+        parts.append(_table(list(_rows(status, wide=wide))) if status.hosts else [NOTHING])
+    if status.streams:
+        parts.append(_table(list(_stream_rows(status, wide=wide))))
     parts += [_objects(state, status.objects) for state in dict.fromkeys(item.state for item in status.objects)]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
@@ -86,6 +91,23 @@ def _row(
     return (*row, *_more(host, route, backends)) if wide else row
 
 
+def _stream_rows(status: Status, *, wide: bool) -> Iterator[tuple[str, ...]]:
+    yield (*STREAMS, *STREAMS_WIDE) if wide else STREAMS
+    for each in status.streams:
+        port = str(each.port) if each.port else "passthrough"
+        row = (
+            each.listener,
+            f"{port}/{'TLS' if each.protocol == 'TLS_PASSTHROUGH' else each.protocol}",
+            each.host or ANY,
+            f"{each.backend.service}:{each.backend.port}",
+            _ready(each.backend),
+            _tls(each.certificate, status.now),
+            each.object + _SERVING[each.serving],
+            age(each.created, status.now),
+        )
+        yield (*row, _addresses((each.backend,))) if wide else row
+
+
 def _ready(backend: BackendStatus) -> str:
     """Return how many endpoints get requests, of how many: ``2/3``."""
     return f"{sum(each.used for each in backend.endpoints)}/{len(backend.endpoints)}"
@@ -101,20 +123,21 @@ def _tls(certificate: CertificateStatus | None, now: datetime) -> str:
 
 
 def _more(host: HostStatus, route: RouteStatus, backends: Iterable[BackendStatus]) -> tuple[str, ...]:
-    addresses = [
-        each.address if each.used else f"{each.address} ({each.health.value})"
-        for backend in backends
-        for each in backend.endpoints
-    ]
     certificate = host.certificate
     expires = certificate.expires if certificate else None
     return (
         route.type,
-        ",".join(addresses) or "<none>",
+        _addresses(backends),
         ",".join(host.ports),
         (certificate.secret if certificate else "") or "-",
         f"{expires:%Y-%m-%d %H:%M}" if expires else "-",
     )
+
+
+def _addresses(backends: Iterable[BackendStatus]) -> str:
+    endpoints = (each for backend in backends for each in backend.endpoints)
+    found = (each.address if each.used else f"{each.address} ({each.health.value})" for each in endpoints)
+    return ",".join(found) or "<none>"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -3,7 +3,7 @@
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated, translate
 from headgate.translate.main import translate_main
-from headgate.translate.passthrough import translate_passthrough
+from headgate.translate.passthrough import translate_exceptions, translate_passthrough
 from headgate.translate.streams import StreamPlace, translate_common_streams
 from headgate.translate.unserved import translate_default_server, translate_ports
 from headgate.translate.unsupported import unsupported_flags, unsupported_keys
@@ -15,6 +15,7 @@ __all__ = [
     "translate",
     "translate_common_streams",
     "translate_default_server",
+    "translate_exceptions",
     "translate_main",
     "translate_passthrough",
     "translate_ports",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from headgate.ir.layout import HTTPS_SOCKET, PASSTHROUGH_HOSTS
-from headgate.ir.stream import Passthrough
+from headgate.ir.stream import Passthrough, PassthroughEntry
 from headgate.routes import Listener
 from headgate.settings import Quoted, Words
+from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.listens import addresses
 
@@ -26,3 +29,14 @@ def translate_passthrough(env: Environment) -> Passthrough | None:
         default=Quoted(f"unix:{env.layout.socket(HTTPS_SOCKET)}"),
         trusted=tuple(trusted),
     )
+
+
+def translate_exceptions(
+    env: Environment, entries: Iterable[PassthroughEntry], hosts: Iterable[str]
+) -> Iterator[PassthroughEntry]:
+    """Yield an entry for each of *hosts*, which are served over HTTP, that a wildcard among *entries* would take."""
+    found = frozenset(entry.host for entry in entries)
+    socket = Quoted(f"unix:{env.layout.socket(HTTPS_SOCKET)}")
+    for host in frozenset(hosts) - found:
+        if f"*.{host.partition('.')[2]}" in found and not host.startswith("*."):
+            yield PassthroughEntry(host, naming.sni(host), socket)

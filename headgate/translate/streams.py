@@ -60,7 +60,7 @@ def translate_streams(draft: Draft, table: RouteTable) -> Streams:
         configs.append(_config(draft, route, upstreams))
         members += (_members(draft.env, upstream) for upstream in upstreams if upstream.external)
         if route.listener.protocol is Protocol.TLS_PASSTHROUGH:
-            entries.append(PassthroughEntry(naming.sni(route.host), _socket(draft.env, route)))
+            entries.append(PassthroughEntry(route.host, naming.sni(route.host), _socket(draft.env, route)))
         elif route.tls:
             places.append(StreamPlace(route.listener, not route.host))
     return Streams(tuple(configs), tuple(members), tuple(entries), tuple(places))
