@@ -16,7 +16,7 @@ import msgspec
 from headgate.ir import FileSet, Layout
 from headgate.nginx.blame import Blame, Cause, blame, unbound
 from headgate.nginx.disk import Transaction
-from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone
+from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone, moves
 from headgate.nginx.plan import plan
 from headgate.nginx.ports import unusable
 from headgate.nginx.serving import Nginx
@@ -163,9 +163,13 @@ class Attempt:
             self.unchanged.add(named.origin)
 
     def _hold(self, found: Mapping[ObjectRef, Blame]) -> None:
-        """Leave origins out; one whose last good files stand in already has none from now on."""
+        """Leave origins out; one whose last good files stand in already has none from now on.
+
+        Nor has one that moves to another address of its port, which can be opened once the old one is closed.
+        """
         for origin, reason in found.items():
-            self.holds[origin] = Hold.ABSENT if origin in self.holds else self._suspects[origin]
+            moving = moves(origin, reason.port, self.task.wanted, self.task.good) if reason.address else False
+            self.holds[origin] = Hold.ABSENT if moving or origin in self.holds else self._suspects[origin]
             self.refused.setdefault(origin, reason)
 
     async def _bisect(self, failure: Failure) -> dict[ObjectRef, Blame] | None:

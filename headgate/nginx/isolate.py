@@ -178,6 +178,20 @@ def culprits(reason: Blame, candidate: FileSet, suspects: Collection[ObjectRef])
     return list(dict.fromkeys(file.origin for file in holders if file.origin is not None and file.origin in suspects))
 
 
+def moves(origin: ObjectRef, port: str, wanted: FileSet, good: FileSet) -> bool:
+    """Whether *origin* listens on *port* already, at other addresses than it wants.
+
+    nginx opens the new addresses before it closes the old ones, which it cannot if one of them is all addresses.
+    """
+    before, after = (_places(origin, port.encode(), files) for files in (good, wanted))
+    return bool(port and before and after - before)
+
+
+def _places(origin: ObjectRef, port: bytes, files: FileSet) -> set[bytes]:
+    own = (file for file in files.values() if file.origin == origin)
+    return {word for file in own for word in _LISTEN.findall(file.data) if word.rpartition(b":")[2] == port}
+
+
 async def bisect(
     origins: Holds, held: Holds, probe: Probe, expired: Callable[[], bool]
 ) -> dict[ObjectRef, Blame] | None:

@@ -206,3 +206,17 @@ def test_a_virtual_server_is_served_on_its_listeners_alone_and_moves_with_them(
     manifests.put(global_configuration(listener("http", other, "HTTP")))
     wait_until(lambda: ask(other, "a.test", "/").body == "here")
     assert ask(secure, "a.test", "/", tls=trusting()).status == 0
+
+
+def test_a_listener_moves_to_another_address_of_its_port(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, app: int
+) -> None:
+    port = free_port()
+    manifests.put(global_configuration(listener("a", port)), *backend_objects("app", app))
+    manifests.put(transport_server("tcp", "a", "app"))
+    headgate = serve_manifests()
+    assert over_tcp(port, address="127.0.0.2") == "app hello"
+    manifests.put(global_configuration(listener("a", port, ipv4="127.0.0.1", ipv6="::1")))
+    wait_until(lambda: over_tcp(port, address="127.0.0.2") == "")
+    wait_until(lambda: over_tcp(port) == "app hello")
+    wait_until(lambda: headgate.events("TransportServer default/tcp")[-1][0] == "AddedOrUpdated")
