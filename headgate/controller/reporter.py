@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from headgate.controller.none_served import none_served
 from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
+from headgate.pipeline.generator import Generated
 from headgate.problems import EACH, NAMED, ObjectRef, Problem, some
 from headgate.reporting.sentences import UNKNOWN, Occasion
 from headgate.reporting.verdicts import (
@@ -150,6 +152,8 @@ class Reporter:
         self._ignored: dict[ObjectRef, str] = {}
         self._shared: Mapping[ObjectRef, tuple[Problem, ...]] = {}
         """Problems of objects that nginx serves: it refuses others, or warns of something."""
+        self._shares: dict[ObjectRef, _Shares] = {}
+        """What each resource says about the objects in it, in this batch."""
         self._doubtful: set[ObjectRef] = set()
         """Objects on which a failed apply was reported; the next success is reported too."""
         self._reported = 0
@@ -170,6 +174,7 @@ class Reporter:
         """
         update = generation.update
         self._reported = 0
+        self._shares.clear()
         self._log_ignored(generation)
         self._standings.update(update.standings)
         for ref in update.gone:
@@ -270,14 +275,15 @@ class Reporter:
         if item is None:
             return
         standing = self._standings.get(ref, Standing())
-        found = [*standing.problems, *_about(ref, standing.owner, generation, generated=False)]
-        generated = [*_about(ref, standing.owner, generation, generated=True), *self._shared.get(ref, ())]
+        shares = self._shares_of(standing.owner, generation) if standing.owner else _NOTHING
+        found = [*standing.problems, *shares.found.get(ref, ())]
+        generated = [*shares.generated.get(ref, ()), *self._shared.get(ref, ())]
         subject = Subject(ref, item.metadata.uid, item.KIND.api_version, item.metadata.generation or 0)
         refused = refusal(ref, standing.owner, result)
         verdict = kind.verdict(subject, found, generated, refused)
         if standing.owner and standing.owner != ref:
             verdict = structs.replace(verdict, owner=standing.owner)
-        occasion = Occasion(changed=again, hosts=_hosts(ref, standing.owner, generation))
+        occasion = Occasion(changed=again, hosts=tuple(shares.hosts.get(ref, ())))
         if again or verdict != self._last.get(ref):
             if self._first and self._first.hides(verdict):
                 occasion = structs.replace(occasion, quiet=True)
@@ -286,6 +292,11 @@ class Reporter:
         self._last[ref] = verdict
         if self._sinks.status:
             self._sinks.status.report(verdict)
+
+    def _shares_of(self, owner: ObjectRef, generation: Generation) -> _Shares:
+        if owner not in self._shares:
+            self._shares[owner] = _Shares(owner, generation.resources.get(owner))
+        return self._shares[owner]
 
     def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, *, again: bool) -> None:
         """Judge the ConfigMap; say it if it differs from the last time, or if its owner just wrote it."""
@@ -320,20 +331,29 @@ class Reporter:
             self._sinks.status.forget(ref)
 
 
-def _hosts(ref: ObjectRef, owner: ObjectRef | None, generation: Generation) -> tuple[str, ...]:
-    """Return the host names at which *ref* answers requests, as part of the resource *owner*."""
-    found = generation.resources.get(owner) if owner else None
-    hosts = found.wanted.table.hosts if found else ()
-    if ref == owner:
-        return tuple(host.name for host in hosts)
-    return tuple(host.name for host in hosts if any(route.origin == ref for route in host.routes))
+class _Shares:
+    """What a resource says about each object in it, looked up once for all of them.
+
+    Attributes:
+        hosts: the host names at which an object answers requests; those of the resource itself are all.
+        found: Problems of an object from when the resource was lowered; ``generated`` those from when it was generated.
+    """
+
+    def __init__(self, ref: ObjectRef, resource: Generated | None) -> None:
+        self.hosts: defaultdict[ObjectRef, list[str]] = defaultdict(list)
+        for host in resource.wanted.table.hosts if resource else ():
+            for origin in {ref, *(route.origin for route in host.routes)}:
+                self.hosts[origin].append(host.name)
+        self.found = _by_origin(resource.wanted.problems if resource else ())
+        self.generated = _by_origin(resource.problems if resource else ())
 
 
-def _about(ref: ObjectRef, owner: ObjectRef | None, generation: Generation, *, generated: bool) -> Iterator[Problem]:
-    """Yield the Problems of *ref* in the resource *owner*: found when that was lowered, or when it was generated."""
-    found = generation.resources.get(owner) if owner else None
-    if found is None:
-        return
-    for problem in found.problems if generated else found.wanted.problems:
-        if problem.origin == ref:
-            yield problem
+def _by_origin(problems: Iterable[Problem]) -> Mapping[ObjectRef, list[Problem]]:
+    found: defaultdict[ObjectRef, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        found[problem.origin].append(problem)
+    return found
+
+
+_NOTHING = _Shares(ObjectRef("", "", ""), None)
+"""Of an object that no resource has."""

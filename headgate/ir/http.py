@@ -265,7 +265,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         origin: the object.
         splits: divisions of requests; ``maps`` variables that follow from others; ``snippet`` text beside the server.
         servers: whole servers, without the locations of other objects than theirs.
-        within: the server that includes this file; then ``locations`` are all that it holds.
+        within: the server that includes this file, without locations; ``locations`` are all that the file holds.
         includes: the files that it does nothing but include, in order.
         follows: as in a File.
         members: the upstream of which the file is the server lines.

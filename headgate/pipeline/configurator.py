@@ -93,6 +93,7 @@ class Configurator:
 
     def delete(self, ref: ObjectRef) -> None:
         """Forget a resource and its files."""
+        self._generator.forget(ref)
         if old := self._resources.pop(ref, None):
             self._exchange(ref, old.served or _NOTHING, _NOTHING)
 

@@ -83,6 +83,12 @@ class Generator:
         self.env = env
         self.renderer = renderer
         self._watch = watch
+        self._files: dict[ObjectRef, Mapping[str, tuple[HttpConfig, File]]] = {}
+        """The files of resources with several objects, so that a change of one does not render those of all."""
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Forget what is remembered of a resource that is gone."""
+        self._files.pop(ref, None)
 
     def generate(
         self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
@@ -130,14 +136,24 @@ class Generator:
                 suffix = salt(ref)
                 translated = translate(wanted.table, self.env, suffix)
         with self._watch.stage("render"):
+            configs = tuple(config for config in translated.configs if _says_anything(config))
             before = {file.name: file for file in old.served.files} if old and old.served else {}
-            files = tuple(self._file(config, before) for config in translated.configs if _says_anything(config))
+            known = self._files.pop(ref, {})
+            files = tuple(self._file(config, before, known.get(config.file)) for config in configs)
+            if len(wanted.table.members) > 1:
+                pairs = zip(configs, files, strict=True)
+                self._files[ref] = {config.file: (config, file) for config, file in pairs}
             files += tuple(self._stream_file(config, before) for config in translated.streams)
         served = _contribution(wanted, translated, files, suffix)
         return Generated(wanted=wanted, served=served, problems=translated.problems)
 
-    def _file(self, config: HttpConfig, before: Mapping[str, File]) -> File:
-        """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing."""
+    def _file(self, config: HttpConfig, before: Mapping[str, File], last: tuple[HttpConfig, File] | None) -> File:
+        """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing.
+
+        *last* is what was rendered for the same file, if that is known.
+        """
+        if last and last[0] == config:
+            return last[1]
         file, known = self.renderer.http(config), before.get(config.file)
         return known if known is not None and known == file else file
 

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+from msgspec import structs
+
 from headgate.ir.http import HttpConfig, LimitZone, Location, Server, SplitClients, Upstream, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import RouteTable, VirtualHost
@@ -64,10 +66,11 @@ def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
 def _attached(draft: Draft, table: RouteTable, host: str, server: Server) -> Iterator[HttpConfig]:
     """Yield the file of each object that attaches locations to a server, and the list of these files."""
     locations = _by_origin(server.locations)
+    around = structs.replace(server, locations=())  # so that the file can be compared without all the others
     attached = [member for member in table.members if member in locations]
     files = [naming.locations_file(member, host, draft.suffix(member)) for member in attached]
     for member, file in zip(attached, files, strict=True):
-        yield HttpConfig(file=file, origin=member, within=server, locations=tuple(locations[member]))
+        yield HttpConfig(file=file, origin=member, within=around, locations=tuple(locations[member]))
     if files:
         paths = tuple(Quoted(f"{draft.env.layout.conf}/{file}") for file in files)
         yield HttpConfig(file=naming.includes_file(host), origin=None, includes=paths)

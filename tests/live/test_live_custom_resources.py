@@ -106,3 +106,28 @@ def test_statuses_have_state_reason_message_and_addresses(setup: Setup) -> None:
     wait_until(lambda: (headgate.get(HOST).body, status(cluster, "late").get("state")) == ("one", "Warning"))
     generation = cluster.do(lambda server: server.get("VirtualServer", "default", "cafe"))["metadata"]["generation"]
     wait_until(lambda: status(cluster, "cafe").get("observedGeneration") == generation)
+
+
+def test_the_status_of_a_virtual_server_route_names_the_virtual_server_that_serves_it(setup: Setup) -> None:
+    headgate, cluster = setup
+    define(cluster)
+    own = {"path": "/tea", "action": {"return": {"body": "tea"}}}
+    cluster.put(
+        {
+            "apiVersion": "k8s.nginx.org/v1",
+            "kind": "VirtualServerRoute",
+            "metadata": {"name": "tea", "namespace": "default", "labels": {"app": "tea"}},
+            "spec": {"host": HOST, "subroutes": [own]},
+        }
+    )
+
+    def found() -> tuple[str, str, str]:
+        fields = cluster.do(lambda server: server.get("VirtualServerRoute", "default", "tea")).get("status", {})
+        return fields.get("state", ""), fields.get("reason", ""), fields.get("referencedBy", "")
+
+    wait_until(lambda: found() == ("Warning", "NoVirtualServerFound", ""))
+    cluster.put(virtual_server("cafe", "one"))
+    wait_until(lambda: found() == ("Warning", "Ignored", ""))
+    cluster.put(virtual_server("cafe", "", routes=[{"path": "/tea", "routeSelector": {"matchLabels": {"app": "tea"}}}]))
+    wait_until(lambda: headgate.get(HOST, "/tea").body == "tea")
+    wait_until(lambda: found() == ("Valid", "AddedOrUpdated", "default/cafe"))
