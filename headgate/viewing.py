@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from headgate.api import ConfigMap, EndpointSlice, Ingress, TopLevel
+from headgate.api import ConfigMap, EndpointSlice, Ingress, TopLevel, VirtualServer, VirtualServerRoute
 from headgate.api.networking import IngressSpec
 from headgate.controller.kinds import CLAIMANTS
 from headgate.explain import ClusterView, ResourceView
@@ -96,10 +96,19 @@ def view(
         ),
         config_map=_config_map(options, objects, generation),
         default_secret=default.ref if default else None,
-        hosts={item.ref: hosts(item.spec or IngressSpec()) for item in objects if isinstance(item, Ingress)},
+        hosts={item.ref: _hosts(item) for item in objects},
         problems={ref: tuple(found) for ref, found in problems.items()},
         ignored=generation.update.ignored,
     )
+
+
+def _hosts(item: TopLevel) -> tuple[str, ...]:
+    """Return the hosts that *item* asks for, valid or not."""
+    if isinstance(item, Ingress):
+        return hosts(item.spec or IngressSpec())
+    if isinstance(item, VirtualServer | VirtualServerRoute) and item.spec:
+        return (item.spec.host,)
+    return ()
 
 
 def _config_map(options: Options, objects: Iterable[TopLevel], generation: Generation) -> Layer | None:

@@ -267,7 +267,7 @@ class Configuration:
         """Return why *ref*, which *holder* names, does not attach to it; ``""`` if it is not there."""
         candidate = self._candidates.get(ref)
         if candidate is None:
-            return "it is refused, which is reported on it" if self._complaints.get(ref) else ""
+            return "it is invalid, and the reason is reported on it" if self._complaints.get(ref) else ""
         attachment = candidate.claims.attachment
         return (attachment and attachment.rule.declines(holder, candidate)) or ""
 
