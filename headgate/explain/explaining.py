@@ -271,7 +271,7 @@ def _because(context: RequestContext) -> str:
         usual = context.port in {context.view.env.http_port, context.view.env.https_port}
         where = "" if usual and not context.server.unserved else f" on port {context.port}"
         return f": no Ingress serves {context.name}{where}, and {fallback}"
-    if context.location and context.location.modifier:
+    if context.route or (context.location and context.location.modifier):
         return ""
     if host.shared and host.origin.kind == "Ingress":
         whose = "no path of a minion"

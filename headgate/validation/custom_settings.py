@@ -138,16 +138,22 @@ def absent_in_parts(upstreams: Iterable[Upstream], routes: Iterable[Route], fiel
 
 def absent_for_grpc(upstreams: Iterable[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
     """Yield what is not supported yet where requests of *routes*, at *field*, go to an upstream of type grpc."""
-    grpc = {each.name for each in upstreams if each.type == "grpc"}
+    found = tuple(upstreams)
     for index, route in enumerate(routes):
         path = f"{field}[{index}]"
-        if not grpc.intersection(_targets(route)):
+        if not speaks_grpc(route, found):
             continue
         for name in ("splits", "matches", "error_pages"):
             if getattr(route, name):
                 yield f"{path}.{'errorPages' if name == 'error_pages' else name}", "", GRPC
         if route.action and route.action.proxy:
             yield f"{path}.action.proxy", "", GRPC
+
+
+def speaks_grpc(route: Route, upstreams: Iterable[Upstream]) -> bool:
+    """Whether requests of *route* may go to one of *upstreams* of type grpc."""
+    grpc = {each.name for each in upstreams if each.type == "grpc"}
+    return bool(grpc) and not grpc.isdisjoint(_targets(route))
 
 
 def _targets(route: Route) -> Iterator[str]:
