@@ -54,7 +54,7 @@ def _orphan(route: Candidate, parent: Candidate | None, naming: Sequence[Candida
     host = route.valid.spec.host
     if parent and isinstance(parent.valid, ValidVirtualServer):
         why = _declines(parent, route) or (
-            "no route of it names this VirtualServerRoute (route) or has labels of it (routeSelector)"
+            "no route of it names this VirtualServerRoute (route) or selects its labels (routeSelector)"
         )
         reason = f"{parent.ref} ignores VirtualServerRoute: {why}"
         return Problem(route.ref, "", "", reason, UNSERVED, Severity.ERROR, code="Ignored")

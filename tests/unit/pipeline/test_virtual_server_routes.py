@@ -1,0 +1,67 @@
+"""A host of many VirtualServerRoutes: what a change of one of them costs the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.api import TopLevel, VirtualServer, VirtualServerRoute
+from tests.properties.cluster_objects import object_in
+from tests.simulated_cluster import SimulatedCluster
+
+COUNT = 30
+
+
+def route(number: int, body: str = "body", **metadata: Any) -> TopLevel:
+    actions = [{"return": {"body": body}}, {"return": {"body": "other"}}]
+    split = [{"weight": 50, "action": action} for action in actions]
+    page = {"codes": [404], "return": {"body": "page"}}
+    subroutes = [
+        {"path": f"/r{number}", "splits": split},
+        {"path": f"/r{number}/x", "action": {"pass": "tea"}, "errorPages": [page]},
+    ]
+    upstreams = [{"name": "tea", "service": "tea", "port": 80}]
+    spec = {"host": "a.test", "upstreams": upstreams, "subroutes": subroutes}
+    return object_in(VirtualServerRoute, "shop", f"r{number}", spec=spec, metadata=metadata)
+
+
+def crowded() -> SimulatedCluster:
+    """Return a cluster with one host of many VirtualServerRoutes."""
+    routes = [{"path": f"/r{number}", "route": f"shop/r{number}"} for number in range(COUNT)]
+    cluster = SimulatedCluster(("--manifests=.",))
+    cluster.put(object_in(VirtualServer, "default", "cafe", spec={"host": "a.test", "routes": routes}))
+    cluster.put(*map(route, range(COUNT)))
+    cluster.process_batch()
+    return cluster
+
+
+def differing(before: SimulatedCluster, files: dict[str, Any]) -> set[str]:
+    """Return the files that are other objects than in *files*; those that are the same cost no comparison."""
+    return {name for name, file in before.files.items() if file is not files.get(name)} | files.keys() - set(
+        before.files
+    )
+
+
+def test_a_change_of_one_makes_its_files_again_and_no_other() -> None:
+    cluster = crowded()
+    assert len([name for name in cluster.files if name.startswith("attached/a.test/vsr_")]) == COUNT
+    files = dict(cluster.files)
+    cluster.put(route(3, "new"))
+    cluster.process_batch()
+    assert differing(cluster, files) == {"attached/a.test/vsr_shop_r3.locations"}
+
+
+def test_one_that_goes_takes_its_files_along_and_changes_the_list_alone() -> None:
+    cluster = crowded()
+    files = dict(cluster.files)
+    cluster.delete(route(3).ref)
+    cluster.process_batch()
+    gone = {"attached/a.test/vsr_shop_r3.locations", "conf.d/vsr_shop_r3.conf"}
+    assert differing(cluster, files) == {"attached/a.test/_includes", *gone}
+
+
+def test_labels_that_no_selector_asks_for_change_no_file() -> None:
+    cluster = crowded()
+    files = dict(cluster.files)
+    cluster.put(route(3, labels={"app": "tea"}))
+    cluster.process_batch()
+    assert differing(cluster, files) == set()
