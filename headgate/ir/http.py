@@ -165,7 +165,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         final: it answers for others: no password is needed again, the body is not sent on, and its
             backend's errors pass.
         internal: no request of a client reaches it.
-        jump: the variable whose value is the location that answers instead.
+        jump: the variable whose value is the location that answers instead; that one limits the size of bodies.
         restored: the path of the client's request is set again before ``rewrite``.
         pages: the arguments of each ``error_page`` besides *error_page*.
         added: response headers of ``answer``, beside those around.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headgate.api.nginx_org import VirtualServerRoute
-from headgate.api.nginx_org.actions import ErrorPage
-from headgate.api.nginx_org.virtualserver import Route as ApiRoute
 from headgate.configuration import Attached, Resource
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.contents import SecretKind
@@ -18,7 +16,6 @@ from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Layer, Layers, Route, RouteTable, Tls, VirtualHost
-from headgate.validation.custom_settings import speaks_grpc
 from headgate.validation.delegation import qualified
 from headgate.validation.routepath import RoutePath
 from headgate.validation.virtualserver import ValidVirtualServer
@@ -110,7 +107,6 @@ class _Part:
         self.created = attached.candidate.item.metadata.creation_timestamp
         self.places = places
         self.kept: list[int] = []
-        self._search = search
         own = f"{self.ref.namespace}_{self.ref.name}_"
         names = Names(f"vs_{server.namespace}_{server.name}_vsr_{own}", f"/internal_location_{own}")
         self._routes = CustomRoutes(search, self.ref, self.valid.spec.upstreams or (), self.valid.upstreams, names)
@@ -134,19 +130,8 @@ class _Part:
             path=self.valid.paths[index],
             below=below,
             above=(Layer(self.ref, self.valid.routes[index]),),
-            error_pages=route.error_pages or self._inherited_pages(route, parent, f"{FIELD}[{index}]"),
+            error_pages=route.error_pages or parent.error_pages or (),
         )
-
-    def _inherited_pages(self, route: ApiRoute, parent: ApiRoute, field: str) -> tuple[ErrorPage, ...]:
-        """Return the error pages of *parent*; gRPC has its own answers to errors."""
-        pages = parent.error_pages or ()
-        if not pages or not speaks_grpc(route, self.valid.spec.upstreams or ()):
-            return pages
-        reason = (
-            f"does not inherit the errorPages of {parent.path} of the VirtualServer, for its upstream is of type grpc"
-        )
-        self._search.report(Problem(self.ref, field, "", reason, "clients get the errors that gRPC has"))
-        return ()
 
 
 # --- VirtualServerRoutes ------------------------------------------------------------------------------

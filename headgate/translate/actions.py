@@ -112,6 +112,14 @@ def change_lines(changes: Changes, hidden: tuple[str, ...]) -> Iterator[Line]:
         yield "proxy_ignore_headers", Words(changes.ignore_headers)
 
 
+def grpc_change_lines(changes: Changes) -> Iterator[Line]:
+    """Yield the directives of *changes* as ``change_lines`` does; nginx always passes the headers of gRPC requests."""
+    yield from (("grpc_hide_header", Words((name,))) for name in dict.fromkeys(changes.hide_headers))
+    yield from (("grpc_pass_header", Words((name,))) for name in changes.pass_headers)
+    if changes.ignore_headers:
+        yield "grpc_ignore_headers", Words(changes.ignore_headers)
+
+
 def set_headers(headers: tuple[Header, ...], changes: Changes) -> tuple[Header, ...]:
     """Return *headers* of requests with those of *changes* in place of others of the same name."""
     own = {header.name.lower() for header in changes.set_headers}

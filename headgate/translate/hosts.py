@@ -9,7 +9,7 @@ import msgspec
 from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Location, Server, Tls
 from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.problems import Problem
-from headgate.routes import Listener, Route, RouteTable, VirtualHost
+from headgate.routes import Choice, Listener, Route, RouteTable, Split, VirtualHost
 from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
@@ -213,7 +213,8 @@ def _grpc(draft: Draft, routes: list[Route], host: VirtualHost, tls: Tls | None)
             draft.warn(route.origin, draft.route(route).key("grpc_services"), "", words)
     if not asking or not draft.env.speaks_grpc:
         return ""
-    return "all" if len(asking) == len(routes) else "some"
+    leading = [route for route in routes if isinstance(route.action, Split | Choice)]
+    return "all" if len(asking) + len(leading) == len(routes) else "some"
 
 
 def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> tuple[Words, ...]:

@@ -18,7 +18,14 @@ from headgate.routes import ErrorPage, Forward, Match, PathType, Route, VirtualH
 from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
-from headgate.translate.actions import action_parts, change_lines, page_lines, page_locations, set_headers
+from headgate.translate.actions import (
+    action_parts,
+    change_lines,
+    grpc_change_lines,
+    page_lines,
+    page_locations,
+    set_headers,
+)
 from headgate.translate.beside import common_lists, ends_list, restated, without
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import PAGE, TOLD, error_page
@@ -121,18 +128,20 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     alike = id(place), grpc, websocket
     if alike not in server.shared:
         server.shared[alike] = _shared(draft, server, place, grpc=grpc, websocket=websocket)
-    shared = _with_changes(server, server.shared[alike], place, route)
+    shared = _with_changes(server, server.shared[alike], place, route, grpc=grpc)
+    rewrite = _rewrite(draft, path, place, target, grpc=grpc)
+    internal = route.match.type is PathType.INTERNAL
     return structs.replace(
         shared,
         origin=cause or shared.origin,
         path=spelled,
         modifier=path.modifier,
         backend=backend,
-        rewrite=_rewrite(draft, path, place, target),
+        rewrite=rewrite,
         variables=(*location_variables(draft, host, route), *_latency_variable(draft, backend)),
         pages=tuple(page_lines(server.pages.get((route.origin, route.error_pages), ""), route.error_pages)),
-        internal=route.match.type is PathType.INTERNAL,
-        restored=route.match.type is PathType.INTERNAL and _changed_path(route) is not None,
+        internal=internal,
+        restored=internal and (grpc or rewrite is not None),
     )
 
 
@@ -157,7 +166,7 @@ def page_answers(host: VirtualHost, names: Mapping[Pages, str]) -> Iterator[Loca
         yield from page_locations(name, found, origin if origin != host.origin else None)
 
 
-def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route) -> Location:
+def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route, *, grpc: bool) -> Location:
     """Return *shared* with what the action of *route* changes between client and backend."""
     changes = route.action.changes if isinstance(route.action, Forward) else None
     if changes is None:
@@ -169,7 +178,8 @@ def _with_changes(server: ServerContext, shared: Location, place: Place, route: 
     if changes.add_headers:
         around = shared.response_headers if shared.response_headers is not None else server.response_headers
         fields["response_headers"] = (*around, *changes.add_headers)
-    fields["lines"] = (*shared.lines, *change_lines(changes, server.hide_headers))
+    lines = grpc_change_lines(changes) if grpc else change_lines(changes, server.hide_headers)
+    fields["lines"] = (*shared.lines, *lines)
     return structs.replace(shared, **fields)
 
 
@@ -373,10 +383,10 @@ def _rewritten(path: LocationPath, place: Place, target: Target) -> str:
     return new if path.modifier or not path.path.endswith("/") or new.endswith("/") else f"{new}/"
 
 
-def _rewrite(draft: Draft, path: LocationPath, place: Place, target: Target) -> Rewrite | None:
+def _rewrite(draft: Draft, path: LocationPath, place: Place, target: Target, *, grpc: bool) -> Rewrite | None:
     """Return the rewrite of the setting ``rewrite-target``; ``rewrites`` goes before it."""
     routing, service = place.params.routing, target.service
-    if rewrite := _changed_path(path.route):
+    if rewrite := _changed_path(path, grpc=grpc):
         return rewrite
     if any(rewrite.service == service for rewrite in routing.rewrites):
         _warn_of_rewrites(draft, path, place, service)
@@ -389,10 +399,16 @@ def _rewrite(draft: Draft, path: LocationPath, place: Place, target: Target) -> 
     return Rewrite(Quoted(pattern), Quoted(routing.rewrite_target))
 
 
-def _changed_path(route: Route | None) -> Rewrite | None:
-    """Return the rewrite by which the action of a route replaces a path that ``proxy_pass`` cannot replace."""
-    changes = route.action.changes if route and isinstance(route.action, Forward) else None
-    return Rewrite(Quoted(changes.pattern), Quoted(changes.path)) if changes and changes.pattern else None
+def _changed_path(path: LocationPath, *, grpc: bool) -> Rewrite | None:
+    """Return the rewrite by which an action replaces a path, where the directive that passes the request cannot."""
+    changes = path.route.action.changes if path.route and isinstance(path.route.action, Forward) else None
+    if not changes or not changes.path or not (changes.pattern or grpc):
+        return None
+    if changes.pattern:
+        return Rewrite(Quoted(changes.pattern), Quoted(changes.path))
+    whole = path.modifier == "="
+    pattern = f"^{re.escape(path.path)}{'$' if whole else '(.*)$'}"
+    return Rewrite(Quoted(pattern), Quoted(changes.path if whole else f"{changes.path}$1"))
 
 
 def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from headgate.api.nginx_org.actions import Match
+from headgate.api.nginx_org.actions import Action, Match
 from headgate.api.nginx_org.upstreams import SessionCookie, Upstream
 from headgate.api.nginx_org.virtualserver import Route, VirtualServerSpec
 from headgate.settings import REGISTRY, Overrides
@@ -39,7 +39,8 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
 """Fields of an upstream, and the fields of the settings that they are."""
 ABSENT: Final = "is not supported yet ({} later version); remove it, or serve this host by an Ingress"
 POLICIES: Final = ABSENT.format("Policies come with a")
-GRPC: Final = "is not supported yet for an upstream of type grpc; use a plain pass to it"
+UNBUFFERED: Final = "is for upstreams of type http only; nginx does not buffer gRPC"
+ALL_HEADERS: Final = "is for upstreams of type http only; nginx passes all headers of gRPC requests"
 PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
 
 
@@ -67,8 +68,10 @@ def upstream_settings(upstream: Upstream, path: str) -> tuple[Overrides, list[Fa
     if buffers := upstream.buffers:
         size = buffers.size or "4k"
         take("proxy_buffers", "buffers", lambda: Buffers(buffers.number or 1, Size.parse(size)), "buffers.size", size)
+    service = upstream.service.rpartition("/")[2]
+    if upstream.type == "grpc":
+        take("grpc_services", "type", lambda: (service,))
     if (cookie := upstream.session_cookie) and cookie.enable:
-        service = upstream.service.rpartition("/")[2]
         take(
             "sticky_cookie_services", "sessionCookie", lambda: (Sticky(service, _cookie(cookie)),),
             "sessionCookie.expires", cookie.expires or "",
@@ -136,33 +139,42 @@ def absent_in_parts(upstreams: Iterable[Upstream], routes: Iterable[Route], fiel
             yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("it comes with a")
 
 
-def absent_for_grpc(upstreams: Iterable[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
-    """Yield what is not supported yet where requests of *routes*, at *field*, go to an upstream of type grpc."""
-    found = tuple(upstreams)
-    for index, route in enumerate(routes):
-        path = f"{field}[{index}]"
-        if not speaks_grpc(route, found):
-            continue
-        for name in ("splits", "matches", "error_pages"):
-            if getattr(route, name):
-                yield f"{path}.{'errorPages' if name == 'error_pages' else name}", "", GRPC
-        if route.action and route.action.proxy:
-            yield f"{path}.action.proxy", "", GRPC
-
-
-def speaks_grpc(route: Route, upstreams: Iterable[Upstream]) -> bool:
-    """Whether requests of *route* may go to one of *upstreams* of type grpc."""
+def idle_for_grpc(upstreams: Sequence[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
+    """Yield what nginx cannot do where requests of *routes*, at *field*, go to an upstream of type grpc."""
     grpc = {each.name for each in upstreams if each.type == "grpc"}
-    return bool(grpc) and not grpc.isdisjoint(_targets(route))
+    for index, upstream in enumerate(upstreams):
+        given = {
+            "buffering": upstream.buffering,
+            "buffers": upstream.buffers,
+            "busy-buffers-size": upstream.busy_buffers_size,
+        }
+        for name, value in given.items():
+            if upstream.name in grpc and value is not None and value != "":
+                yield f"spec.upstreams[{index}].{name}", _shown(value), UNBUFFERED
+    for index, route in enumerate(routes):
+        for action, path in _actions(route, f"{field}[{index}]"):
+            headers = action.proxy.request_headers if action.proxy and action.proxy.upstream in grpc else None
+            if headers and headers.pass_ is False:
+                yield f"{path}.proxy.requestHeaders.pass", "false", ALL_HEADERS
 
 
-def _targets(route: Route) -> Iterator[str]:
-    """Yield the names of the upstreams that requests of *route* may go to."""
-    parts: list[Route | Match] = [route, *(route.matches or ())]
-    actions = [part.action for part in parts] + [each.action for part in parts for each in part.splits or ()]
-    for action in filter(None, actions):
-        yield action.pass_ or ""
-        yield action.proxy.upstream if action.proxy else ""
+def _shown(value: object) -> str:
+    """Return *value* as manifests have it, ``""`` for an object."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else ""
+
+
+def _actions(route: Route, path: str) -> Iterator[tuple[Action, str]]:
+    """Yield every action of *route*, which is at *path*, and where it is."""
+    parts: list[tuple[Route | Match, str]] = [(route, path)]
+    parts += [(match, f"{path}.matches[{index}]") for index, match in enumerate(route.matches or ())]
+    for part, where in parts:
+        if part.action:
+            yield part.action, f"{where}.action"
+        for index, split in enumerate(part.splits or ()):
+            if split.action:
+                yield split.action, f"{where}.splits[{index}].action"
 
 
 def idle(spec: VirtualServerSpec) -> Iterator[Fault]:

@@ -16,9 +16,9 @@ from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
     absent,
-    absent_for_grpc,
     host_settings,
     idle,
+    idle_for_grpc,
     route_settings,
     upstream_settings,
 )
@@ -67,7 +67,6 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *absent(spec)]
     faults += routes_faults(spec.routes or (), spec.upstreams or (), "spec.routes", delegates=True)
     faults += reference_faults(spec.routes or (), item.metadata.namespace)
-    faults += absent_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
     upstreams, unfit = upstream_overrides(() if faults else spec.upstreams or ())
     faults += unfit
     problems = [
@@ -78,6 +77,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     allowed = "enable-snippets" in rules.gates
     unused: list[Fault] = [*idle(spec), *(() if allowed else _snippets(spec))]
     unused += () if allowed else location_snippets(spec.routes or (), "spec.routes")
+    unused += idle_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
     return _valid(item, spec, upstreams, snippets=allowed), warnings
 
