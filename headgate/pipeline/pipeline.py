@@ -99,7 +99,7 @@ class Pipeline:
         self._secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
         self._configurator = Configurator(env, renderer, self._watch)
         ports = {port: flag for flag, port in listeners(options).items()}
-        rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
+        rules = Rules(options.allow_empty_ingress_host, env.gates, ports, pods=self._standalone)
         self._configuration = Configuration(kinds, rules)
         self._choice = Choice(options.global_configuration, standalone=self._standalone)
         self._listeners = Listeners(self._choice.chosen)
@@ -342,9 +342,9 @@ class Pipeline:
         return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
 
     def _touched(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
-        """Return the resources that point at a Service, a Secret or endpoints of the batch."""
+        """Return the resources that point at a Service, a Secret, a Pod or endpoints of the batch."""
         slices = self._objects.of(EndpointSlice)
-        targets = {key for key in keys if Service.KIND.includes(key) or Secret.KIND.includes(key)}
+        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod))}
         for key in keys:
             if EndpointSlice.KIND.includes(key):
                 targets |= self._slices.update(key, slices.get(key))
@@ -373,6 +373,7 @@ class Pipeline:
             secrets=self._objects.of(Secret),
             slices_of=self._slices,
             listeners=self._listeners,
+            pods=self._objects.of(Pod),
         )
         for ref in refs:
             resource = self._configuration.resources[ref]

@@ -189,7 +189,8 @@ class CustomRoutes:
         namespace, _, service = upstream.service.rpartition("/")
         port = ServiceBackendPort(number=upstream.port)
         key = f"{field.removesuffix('.service')}.use-cluster-ip" if upstream.use_cluster_ip else ""
-        return self._search.service(self._origin, field, (namespace or self._origin.namespace, service), port, key)
+        name = namespace or self._origin.namespace, service
+        return self._search.service(self._origin, field, name, port, key, labels=upstream.subselector)
 
 
 def _answer(action: api.ActionReturn) -> Answer:

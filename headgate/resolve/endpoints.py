@@ -46,6 +46,7 @@ class Wanted(msgspec.Struct, frozen=True):
         allow_loopback: whether an endpoint may be on this machine (standalone mode).
         namespace: that of the Service, if not that of the resource.
         protocol: ``TCP`` or ``UDP`` for connections and datagrams, ``""`` for requests of HTTP.
+        labels: those by which endpoints were selected, for what is reported.
     """
 
     origin: ObjectRef
@@ -56,6 +57,7 @@ class Wanted(msgspec.Struct, frozen=True):
     allow_loopback: bool = False
     namespace: str = ""
     protocol: str = ""
+    labels: Mapping[str, str] = {}
 
     def problem(self, reason: str, effect: str, value: str = "", *, passing: bool = False) -> Problem:
         """Say what is wrong with this backend."""
@@ -86,6 +88,8 @@ def endpoints(
         )
     spec = service.spec
     if spec.type == "ExternalName":
+        if wanted.labels:
+            return wanted.nothing("a Service of type ExternalName has no Pods whose labels could be selected")
         return _external(wanted, spec)
     protocol = wanted.protocol or "TCP"
     port = find_port(spec, wanted.port, protocol)
@@ -177,7 +181,7 @@ def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) 
     chosen = [found for found in present if _ready(found.endpoint)]
     chosen = chosen or [found for found in present if _draining(found.endpoint)]
     if not chosen:
-        return wanted.nothing(_absence(len(present)), passing=True)
+        return wanted.nothing(_absence(len(present), wanted.labels), passing=True)
     servers: dict[str, str] = {}
     refused: set[tuple[str, str]] = set()
     for found in chosen:
@@ -254,10 +258,14 @@ def _draining(endpoint: Endpoint) -> bool:
     return bool(state and state.terminating and state.serving)
 
 
-def _absence(present: int) -> str:
+def _absence(present: int, labels: Mapping[str, str]) -> str:
+    with_labels = f" with the labels {','.join(f'{key}={value}' for key, value in sorted(labels.items()))}"
+    which = with_labels if labels else ""
     if not present:
-        return NO_ADDRESS
-    return f"none of its {present} endpoints is ready" if present > 1 else "its only endpoint is not ready"
+        return f"no EndpointSlice has an address of a Pod{which} for this port" if labels else NO_ADDRESS
+    return (
+        f"none of its {present} endpoints{which} is ready" if present > 1 else f"its only endpoint{which} is not ready"
+    )
 
 
 def _refused(wanted: Wanted, refused: list[tuple[str, str]]) -> list[Problem]:

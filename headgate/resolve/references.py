@@ -1,4 +1,4 @@
-"""The reverse index: which resources a Service or a Secret touches."""
+"""The reverse index: which resources a Service, a Secret or a Pod touches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NONE: frozenset[ObjectRef] = frozenset()
 class References:
     """Who names what; a question costs as much as its answer is long, a change as much as its own targets.
 
-    Owners are resources, targets the Services and Secrets that they name, whether those exist or
+    Owners are resources, targets the Services, Secrets and Pods that they name, whether those exist or
     not: one that is missing touches its owners when it comes. The Service of an EndpointSlice is
     known to ``SliceIndex``.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from headgate.api import Secret, Service
 from headgate.api.networking import ServiceBackendPort
 from headgate.ir import File
@@ -11,6 +13,7 @@ from headgate.resolve.endpoints import Wanted, endpoints
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.secrets import LocalSecretStore
+from headgate.resolve.selection import pods_behind, selected
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Endpoints, Layer, RouteTable, SecretReference
 
@@ -48,7 +51,7 @@ class Search:
         key = layer.overrides.key("use_cluster_ip") if cluster_ip else ""
         return self.service(layer.origin, field, (layer.origin.namespace, service), port, key)
 
-    def service(  # noqa: PLR0913 - see Wanted
+    def service(  # noqa: PLR0913 - what names a Service, and how its endpoints are chosen
         self,
         origin: ObjectRef,
         field: str,
@@ -56,12 +59,19 @@ class Search:
         port: ServiceBackendPort | None,
         use_cluster_ip: str = "",
         protocol: str = "",
+        labels: Mapping[str, str] | None = None,
     ) -> Endpoints:
         """Return the addresses behind a port of the Service called *name* (namespace and name); see ``Wanted``."""
         ref = Service.KIND.ref(*name)
         self._references.add(ref)
-        wanted = Wanted(origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace, protocol)
+        wanted = Wanted(
+            origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace, protocol, labels or {}
+        )
         slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
+        if labels:
+            pods = pods_behind(slices)
+            self._references |= pods
+            slices = selected(slices, labels, {pod: self._snapshot.pods.get(pod) for pod in pods})
         found, problems = endpoints(wanted, self._snapshot.services.get(ref), slices)
         self._problems += problems
         return found

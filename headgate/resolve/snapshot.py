@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from headgate.api import EndpointSlice, Secret, Service
+from headgate.api import EndpointSlice, Pod, Secret, Service
 from headgate.problems import ObjectRef
 from headgate.resolve.listeners import Listeners
 
@@ -26,6 +26,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         secrets: every watched Secret.
         slices_of: the EndpointSlices of each Service; the ``SliceIndex`` of the pipeline.
         listeners: those of the GlobalConfiguration in force.
+        pods: the Pods by whose labels endpoints are selected.
     """
 
     now: datetime
@@ -33,6 +34,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[ObjectRef, Secret] = {}
     slices_of: Mapping[ServiceKey, Collection[EndpointSlice]] = {}
     listeners: Listeners = Listeners()
+    pods: Mapping[ObjectRef, Pod] = {}
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

@@ -126,17 +126,21 @@ def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
     """Yield the fields that guard or route and are not supported yet; the object is not served without them."""
     if spec.policies:
         yield "spec.policies", "", POLICIES
-    yield from absent_in_parts(spec.upstreams or (), spec.routes or (), "spec.routes")
+    yield from absent_in_parts(spec.routes or (), "spec.routes")
 
 
-def absent_in_parts(upstreams: Iterable[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
-    """Yield what is not supported yet of *upstreams* and of *routes*, which are at *field*."""
+def absent_in_parts(routes: Iterable[Route], field: str) -> Iterator[Fault]:
+    """Yield what is not supported yet of *routes*, which are at *field*."""
     for index, route in enumerate(routes):
         if route.policies:
             yield f"{field}[{index}].policies", "", POLICIES
+
+
+def absent_without_pods(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
+    """Yield the fields of *upstreams* that need the labels of Pods."""
     for index, upstream in enumerate(upstreams):
         if upstream.subselector:
-            yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("it comes with a")
+            yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("Pods of a cluster are watched in a")
 
 
 def idle_for_grpc(upstreams: Sequence[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
     absent,
+    absent_without_pods,
     host_settings,
     idle,
     idle_for_grpc,
@@ -26,7 +27,7 @@ from headgate.validation.delegation import Delegations, reference_faults
 from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
 from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
-from headgate.validation.text import name_fault, namespace_fault
+from headgate.validation.text import label_fault, label_value_fault, name_fault, namespace_fault
 
 NOT_PERMITTED = "is not permitted; start Headgate with -enable-snippets"
 WHOLE = 100
@@ -67,6 +68,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *absent(spec)]
     faults += routes_faults(spec.routes or (), spec.upstreams or (), "spec.routes", delegates=True)
     faults += reference_faults(spec.routes or (), item.metadata.namespace)
+    faults += () if rules.pods else absent_without_pods(spec.upstreams or ())
     upstreams, unfit = upstream_overrides(() if faults else spec.upstreams or ())
     faults += unfit
     problems = [
@@ -154,6 +156,11 @@ def upstream_faults(upstreams: Sequence[Upstream]) -> Iterator[Fault]:
             yield f"{path}.name", upstream.name, "is the name of two upstreams"
         if upstream.subselector and upstream.use_cluster_ip:
             yield f"{path}.subselector", "", "cannot be used with use-cluster-ip; remove one of them"
+        for key, value in (upstream.subselector or {}).items():
+            if fault := label_fault(key):
+                yield f"{path}.subselector", key, fault
+            elif fault := label_value_fault(value):
+                yield f"{path}.subselector.{key}", value, fault
         if bool(upstream.backup) != (upstream.backup_port is not None):
             yield f"{path}.backup", upstream.backup or "", "and backupPort need each other"
         yield from _health_check(upstream, f"{path}.healthCheck")

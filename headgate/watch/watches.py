@@ -140,6 +140,8 @@ class Watches:
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
         if row.extent is Extent.CLUSTER:
             return ("",)
+        if row.extent is Extent.OWN and self._options.manifests:
+            return self._options.watch_namespace or ("",)  # a folder has no replicas, but Pods behind Services
         if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label:
             return ()
         if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.live.headgate_process import StartHeadgate
@@ -80,6 +81,25 @@ def test_requests_are_divided_and_matched(serve_manifests: StartHeadgate, manife
     assert "URI: /john/a?b=1" in headgate.get(HOST, "/match/a?b=1", headers={"Cookie": "user=john"}).body
     assert {len(headgate.get(HOST, "/match/special").body) > len("half") for _ in range(40)} == {True, False}
     assert headgate.get(HOST, "/internal_location_matches_0_match_0").status == 404
+
+
+def test_endpoints_are_selected_by_the_labels_of_their_pods(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    def pod(version: str) -> Json:
+        metadata = {"name": "tea-a", "namespace": "default", "labels": {"version": version}}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+
+    (slice_file,) = manifests.path.glob("endpointslice-*")
+    slice_ = json.loads(slice_file.read_text())
+    slice_["endpoints"][0]["targetRef"] = {"kind": "Pod", "name": "tea-a"}
+    upstream = {**UPSTREAM, "subselector": {"version": "v2"}}
+    manifests.put(virtual_server("cafe", {"path": "/", "action": {"pass": "tea"}}, upstreams=(upstream,)), pod("v1"))
+    manifests.put(slice_)
+    headgate = serve_manifests()
+    assert headgate.get(HOST).status == 502
+    manifests.put(pod("v2"))
+    wait_until(lambda: headgate.get(HOST).status == 200)
 
 
 def test_errors_are_replaced(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
