@@ -6,6 +6,7 @@ resources. All claimants of a slot are looked at only when its holder changes, b
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -52,6 +53,7 @@ class _Batch(msgspec.Struct):
     holders: dict[Slot, Holder | None] = msgspec.field(default_factory=dict)
     parents: set[Slot] = msgspec.field(default_factory=set)
     named: set[ObjectRef] = msgspec.field(default_factory=set)
+    bugs: dict[ObjectRef, str] = msgspec.field(default_factory=dict)
 
 
 class Configuration:
@@ -74,6 +76,8 @@ class Configuration:
         self._naming: dict[ObjectRef, set[ObjectRef]] = {}
         """The objects that name an object, by this one."""
         self._active: dict[ObjectRef, Resource] = {}
+        self._outdated: set[ObjectRef] = set()
+        """The objects of which an earlier version stays in force, because validating the newest one failed."""
 
     @property
     def resources(self) -> Mapping[ObjectRef, Resource]:
@@ -110,7 +114,7 @@ class Configuration:
         changes = list(self._rebuild(concerned | batch.gone))
         changes.sort(key=lambda change: (change.operation is Operation.ADD_OR_UPDATE, change.resource.ref))
         standings = {ref: self._standing(ref) for ref in concerned - batch.gone}
-        return Update(tuple(changes), standings, batch.ignored, frozenset(batch.gone), batch.assumed)
+        return Update(tuple(changes), standings, batch.ignored, frozenset(batch.gone), batch.assumed, batch.bugs)
 
     # --- claims ---------------------------------------------------------------------------------------
 
@@ -143,12 +147,18 @@ class Configuration:
     def _accept(self, ref: ObjectRef, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
         """Validate *item* and let it claim; return whether anything but its status changed."""
         old = self._candidates.get(ref)
-        if old and same_input(old.item, item, labels=old.claims.selected):
+        if old and ref not in self._outdated and same_input(old.item, item, labels=old.claims.selected):
             return False
+        try:
+            valid, complaints = kind.validate(item, self._rules)
+            claims = kind.claims(valid) if valid is not None else None
+        except Exception as error:  # noqa: BLE001 - a bug is kept to the object that meets it
+            self._keep(ref, error, batch)
+            return True
         self._forget(ref, batch)
-        valid, self._complaints[ref] = kind.validate(item, self._rules)
-        if valid is not None:
-            candidate = Candidate(item, valid, kind.claims(valid))
+        self._complaints[ref] = complaints
+        if claims is not None:
+            candidate = Candidate(item, valid, claims)
             self._candidates[ref] = candidate
             self._note(candidate, batch)
             claimant = Claimant.of(ref, item.metadata)
@@ -161,8 +171,20 @@ class Configuration:
                 self._naming.setdefault(named, set()).add(ref)
         return True
 
+    def _keep(self, ref: ObjectRef, error: Exception, batch: _Batch) -> None:
+        """Leave *ref* as it is, whose newest version cannot be validated because of *error*, and report that."""
+        known = ref in self._candidates
+        if known:
+            self._outdated.add(ref)
+        effect = "its last good configuration stays" if known else "it is not served"
+        severity = Severity.WARNING if known else Severity.ERROR
+        reason = f"made Headgate fail ({type(error).__name__}: {error})"
+        self._complaints[ref] = [Problem(ref, "", "", reason, effect, severity)]
+        batch.bugs[ref] = traceback.format_exc()
+
     def _forget(self, ref: ObjectRef, batch: _Batch) -> bool:
         """Drop what is known of *ref*; return whether anything was."""
+        self._outdated.discard(ref)
         known = self._complaints.pop(ref, None) is not None
         candidate = self._candidates.get(ref)
         if candidate is None:

@@ -74,6 +74,7 @@ class Update(msgspec.Struct, frozen=True):
         ignored: objects of other controllers, and why they are not served here.
         gone: objects that were known and are no longer there, or belong to another controller now.
         assumed: objects that are served although they name no class, and what a cluster needs to serve them.
+        bugs: exceptions of Headgate while an object was validated, as tracebacks; an earlier version stays in force.
     """
 
     changes: tuple[ResourceChange, ...] = ()
@@ -81,3 +82,4 @@ class Update(msgspec.Struct, frozen=True):
     ignored: Mapping[ObjectRef, str] = {}
     gone: frozenset[ObjectRef] = frozenset()
     assumed: Mapping[ObjectRef, str] = {}
+    bugs: Mapping[ObjectRef, str] = {}

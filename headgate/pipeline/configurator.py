@@ -12,7 +12,7 @@ from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
 from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.common import CommonFiles, Totals
-from headgate.pipeline.generator import Bug, Generated, Generator, Rendered
+from headgate.pipeline.generator import Bug, Generated, Generator, Rendered, not_lowered
 from headgate.pipeline.merged import MergedFiles
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.pipeline.wildcards import Wildcards
@@ -90,6 +90,12 @@ class Configurator:
         """Generate the files of a resource; where that is impossible it keeps those it had (``Generator``)."""
         old = self._resources.get(ref)
         self._install(ref, self._generated(self._generator.generate, ref, wanted, old, self._owners))
+
+    def keep(self, ref: ObjectRef, members: tuple[ObjectRef, ...], error: Exception) -> Lowered:
+        """Keep the files of a resource that *error* kept from being lowered; return what stands for its routes."""
+        kept = not_lowered(ref, members, self._resources.get(ref), error)
+        self._install(ref, kept)
+        return kept.wanted
 
     def delete(self, ref: ObjectRef) -> None:
         """Forget a resource and its files."""

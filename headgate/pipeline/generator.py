@@ -124,7 +124,7 @@ class Generator:
         except Injection as error:
             return _kept(ref, wanted, old, f"holds text that cannot be configured: {error}")
         except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
-            kept = _kept(ref, wanted, old, f"made Headgate fail ({type(error).__name__}: {error})")
+            kept = _kept(ref, wanted, old, _failure(error))
             return msgspec.structs.replace(kept, bug=Bug(ref, traceback.format_exc()))
 
     def _rendered(
@@ -176,6 +176,21 @@ def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ..
         entries=translated.entries,
         places=translated.places,
     )
+
+
+def not_lowered(ref: ObjectRef, members: tuple[ObjectRef, ...], old: Generated | None, error: Exception) -> Generated:
+    """Leave a resource with the files it had, because *error*, which is being handled, kept it from being lowered.
+
+    The Problem is among those of ``wanted``, which differs then from all that may be lowered later.
+    """
+    wanted = old.wanted if old else Lowered(RouteTable(origin=ref, members=members))
+    kept = _kept(ref, wanted, old, _failure(error))
+    wanted = msgspec.structs.replace(wanted, problems=kept.problems)
+    return msgspec.structs.replace(kept, wanted=wanted, problems=(), bug=Bug(ref, traceback.format_exc()))
+
+
+def _failure(error: Exception) -> str:
+    return f"made Headgate fail ({type(error).__name__}: {error})"
 
 
 def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -> Generated:

@@ -30,6 +30,7 @@ from headgate.pipeline import config_map
 from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.configurator import Configurator
 from headgate.pipeline.generation import Generation, Ruling
+from headgate.pipeline.generator import Bug
 from headgate.pipeline.global_configuration import Choice
 from headgate.pipeline.key_search import mentions
 from headgate.pipeline.objects import Changes, Objects
@@ -112,6 +113,7 @@ class Pipeline:
         self._trial: Generator[Generation, ApplyResult, Ruling] | None = None
         self._aged_at: datetime | None = None
         self._told = ""
+        self._bugs: tuple[Bug, ...] = ()
         self._keys: frozenset[ObjectRef] = frozenset()
         self._last = Generation(files=self._configurator.files(), env=env)
 
@@ -134,6 +136,7 @@ class Pipeline:
             special = self._take_special(keys, now)
             complaints = self._take_config_map(keys)
             update = self._configuration.update(*self._split(keys))
+            self._bugs = tuple(Bug(ref, trace) for ref, trace in update.bugs.items())
             update = structs.replace(update, ignored={**update.ignored, **others})
             generated = self._changed(update) | self._touched(keys) | self._sharing(keys) | self._listening(keys)
         with self._watch.stage("resolve"):
@@ -249,9 +252,10 @@ class Pipeline:
             self._last,
             resources=resources,
             upstreams=upstreams,
-            bugs=self._configurator.take_bugs(),
+            bugs=(*self._bugs, *self._configurator.take_bugs()),
             spent=self._watch.take(),
         )
+        self._bugs = ()
         return self._last
 
     # --- holders --------------------------------------------------------------------------------------
@@ -378,7 +382,11 @@ class Pipeline:
         for ref in refs:
             resource = self._configuration.resources[ref]
             kind = self._kinds[type(resource.candidate.item)]
-            lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
+            try:
+                lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
+            except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
+                members = (ref, *(attached.candidate.ref for attached in resource.attached))
+                lowered = self._configurator.keep(ref, members, error)
             known = self._configurator.get(ref)
             if known is None or known.wanted != lowered:
                 self._configurator.add_or_update(ref, lowered)

@@ -14,7 +14,7 @@ from msgspec import structs
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service, TopLevel
 from headgate.api.networking import IngressTLS
 from headgate.controller.environment import environment
-from headgate.controller.kinds import CLAIMANTS
+from headgate.controller.kinds import CLAIMANTS, ClaimantKind
 from headgate.ir import ApplyResult, Layout, Outcome
 from headgate.k8s import Store
 from headgate.pipeline import Generation, Pipeline
@@ -80,11 +80,15 @@ class Runner:
     """A Pipeline with the flags of a cluster, and batches of whole objects."""
 
     def __init__(
-        self, *argv: str, templates: dict[str, str] | None = None, clock: Callable[[], float] = time.perf_counter
+        self,
+        *argv: str,
+        templates: dict[str, str] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        kinds: tuple[ClaimantKind, ...] = CLAIMANTS,
     ) -> None:
         options = flags([f"-nginx-configmaps={CONFIG_MAP.key}", *argv])
         env = environment(options, CURRENT, Layout.container(), user=None, ipv6=True, stdout=True)
-        self.pipeline = Pipeline(CLAIMANTS, options, env, Renderer(templates), clock)
+        self.pipeline = Pipeline(kinds, options, env, Renderer(templates), clock)
 
     def take(self, *items: TopLevel, gone: tuple[ObjectRef, ...] = ()) -> Generation:
         changes: dict[ObjectRef, TopLevel | None] = {item.ref: item for item in items}
@@ -195,6 +199,57 @@ def test_a_bug_is_a_value_and_kept_to_its_resource(monkeypatch: pytest.MonkeyPat
     assert "made Headgate fail" in told(generation, TEA)[-1]
     assert text(generation, "cafe")
     assert runner.take().bugs == ()
+
+
+def failing(name: str) -> tuple[ClaimantKind, ...]:
+    """Return the kinds, of which *name* (validate, claims, lower) fails for the Ingress tea with an annotation."""
+
+    def wrapped(kind: ClaimantKind) -> ClaimantKind:
+        whole = getattr(kind, name)
+
+        def fails(first: Any, *more: Any, **named: Any) -> Any:
+            item = getattr(first, "ingress", getattr(getattr(first, "candidate", first), "item", first))
+            if item.ref == TEA and "nginx.org/proxy-read-timeout" in (item.metadata.annotations or {}):
+                raise ZeroDivisionError("oops")
+            return whole(first, *more, **named)
+
+        return structs.replace(kind, **{name: fails})
+
+    return (wrapped(CLAIMANTS[0]), *CLAIMANTS[1:])
+
+
+def every_problem(generation: Generation, ref: ObjectRef) -> list[str]:
+    found = [str(problem) for problem in generation.update.standings[ref].problems]
+    return found + (told(generation, ref) if ref in generation.resources else [])
+
+
+@pytest.mark.parametrize("name", ["validate", "claims", "lower"])
+def test_a_bug_before_anything_is_generated_is_kept_to_its_object(name: str) -> None:
+    runner = Runner(kinds=failing(name))
+    generation = runner.take(ingress("tea", proxy_read_timeout="1s"), ingress("cafe"))
+    assert [(bug.ref, "ZeroDivisionError: oops" in bug.trace) for bug in generation.bugs] == [(TEA, True)]
+    assert every_problem(generation, TEA) == ["made Headgate fail (ZeroDivisionError: oops) (it is not served)"]
+    assert "conf.d/default-tea.conf" not in generation.files
+    assert text(generation, "cafe")
+    assert runner.take().bugs == ()
+    generation = runner.take(ingress("tea"))
+    assert (every_problem(generation, TEA)[0].startswith("spec.rules"), generation.bugs) == (True, ())
+    assert text(generation, "tea")
+
+
+@pytest.mark.parametrize("name", ["validate", "claims", "lower"])
+def test_an_object_that_meets_a_bug_keeps_its_files_until_it_is_good_again(name: str) -> None:
+    runner = Runner(kinds=failing(name))
+    before = text(runner.take(ingress("tea"), *behind("tea", "10.0.0.1")), "tea")
+    generation = runner.take(ingress("tea", proxy_read_timeout="1s"))
+    assert text(generation, "tea") == before
+    words = "made Headgate fail (ZeroDivisionError: oops) (its last good configuration stays)"
+    assert every_problem(generation, TEA) == [words]
+    assert [bug.ref for bug in generation.bugs] == [TEA]
+    generation = runner.take(ingress("tea"))
+    assert (every_problem(generation, TEA), text(generation, "tea"), generation.bugs) == ([], before, ())
+    generation = runner.take(gone=(TEA,))
+    assert "conf.d/default-tea.conf" not in generation.files
 
 
 # --- what nginx says ----------------------------------------------------------------------------------
