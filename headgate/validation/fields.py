@@ -141,6 +141,10 @@ def path_fault(text: str) -> str:
     return "has a .. in it" if ".." in re.split(r"[/\\]", text) else ""
 
 
+def _cookie_path(text: str) -> str:
+    return path_fault(text) or ("has one of \" ' # $ in it" if re.search("[\"'#$]", text) else "")
+
+
 def text_fault(text: str) -> str:
     """Return why *text* cannot stand between double quotes, or ``""``."""
     return (
@@ -222,6 +226,7 @@ _FORMS: Final[Mapping[Form, Callable[[str], str]]] = MappingProxyType(
         Form.HEADER: _header,
         Form.COOKIE: _matched(_COOKIE, "a name of letters, digits and _"),
         Form.PATH: path_fault,
+        Form.COOKIE_PATH: _cookie_path,
         Form.ROUTE: _anything,
         Form.REWRITE: _anything,
         Form.TEXT: _one_line,

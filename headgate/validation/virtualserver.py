@@ -32,6 +32,8 @@ from headgate.validation.text import label_fault, label_value_fault, name_fault,
 NOT_PERMITTED = "is not permitted; start Headgate with -enable-snippets"
 WHOLE = 100
 """What the weights of splits add up to."""
+RESERVED = "/internal_location_"
+"""The beginning of the paths of internal routes."""
 _LOOSE_DOLLAR = re.compile(r"\$(?![0-9])")
 
 
@@ -203,6 +205,8 @@ def _route(route: Route, path: str, upstreams: Collection[str], *, delegates: bo
     parsed = RoutePath.of(route.path)
     if route.path and (fault := parsed.fault):
         yield f"{path}.path", route.path, fault
+    elif not parsed.is_regex and parsed.path.startswith(RESERVED):
+        yield f"{path}.path", route.path, "is reserved for the locations of splits and matches; use another path"
     yield from _choice(route, path, delegates=delegates)
     yield from _policies(route.policies, f"{path}.policies")
     if route.action:

@@ -35,6 +35,8 @@ class Form(enum.Enum):
     HEADER = "header name"
     COOKIE = "name of a cookie or argument"
     PATH = "path"
+    COOKIE_PATH = "path of a cookie"
+    """A path that can stand in a parameter of nginx as it is."""
     ROUTE = "path of a route"
     REWRITE = "path that replaces the one of the request"
     TEXT = "text"

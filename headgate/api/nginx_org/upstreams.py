@@ -44,7 +44,7 @@ class SessionCookie(Model):
 
     enable: Annotated[bool, Field(None, "Whether the cookie is set.")] = False
     name: Annotated[str, Field(Form.COOKIE, "Name of the cookie.", required=True)] = ""
-    path: Annotated[str | None, Field(Form.PATH, "Path of the cookie.")] = None
+    path: Annotated[str | None, Field(Form.COOKIE_PATH, "Path of the cookie.")] = None
     expires: Annotated[
         str | None, Field(Shape(r"max|[0-9smhdwMy ]+", "a time or max"), "How long browsers keep it; max: ever.")
     ] = None
