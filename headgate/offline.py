@@ -23,6 +23,7 @@ from headgate.options import Options
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import Renderer
+from headgate.routes import Choice, PathType, Route
 from headgate.watch import WATCHED
 
 
@@ -214,9 +215,8 @@ def _refused(binary: Binary, generation: Generation) -> Iterator[Problem]:
     errors = asyncio.run(expressions.refused(binary.path, [pattern for *_, pattern in asked])) if asked else {}
     for origin, field, value, pattern in asked:
         if reason := errors.get(pattern):
-            yield Problem(
-                origin, field, value, f"is refused by nginx: {reason}", "nginx would refuse the Ingress", Severity.ERROR
-            )
+            effect = f"nginx would refuse the {origin.kind}"
+            yield Problem(origin, field, value, f"is refused by nginx: {reason}", effect, Severity.ERROR)
 
 
 def _expressions(generation: Generation) -> Iterator[tuple[ObjectRef, str, str, str]]:
@@ -230,7 +230,19 @@ def _expressions(generation: Generation) -> Iterator[tuple[ObjectRef, str, str, 
                     yield layer.origin, key, source, source[1:].removeprefix("*")
             for route in host.routes:
                 if route.match.pattern:
-                    yield route.origin, f"{route.field}.path", route.match.path, f"^{route.match.path}"
+                    begin = "" if route.match.type is PathType.NGINX else "^"
+                    yield route.origin, f"{route.field}.path", route.match.path, f"{begin}{route.match.path}"
+                if isinstance(route.action, Choice):
+                    yield from _expressions_of(route, route.action)
+
+
+def _expressions_of(route: Route, choice: Choice) -> Iterator[tuple[ObjectRef, str, str, str]]:
+    """Yield the same of the conditions of *choice*."""
+    for index, case in enumerate(choice.cases):
+        for number, condition in enumerate(case.conditions):
+            if condition.value.startswith("~"):
+                field = f"{route.field}.matches[{index}].conditions[{number}].value"
+                yield route.origin, field, condition.value, condition.value[1:].removeprefix("*")
 
 
 def _row(file: str, problem: Problem) -> Row:

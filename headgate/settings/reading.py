@@ -107,7 +107,9 @@ def overlay(
     if params.buffers is base.buffers or not (conflict := params.buffers.conflict()):
         return params, []
     params, kept = _mend_buffers(params, base, gates)
-    return params, [Problem(origin, overrides.key("proxy_buffers"), "", conflict, kept)]
+    sizes = ("proxy_buffers", "proxy_buffer_size", "proxy_busy_buffers_size", "proxy_max_temp_file_size")
+    name = next((name for name in sizes if name in overrides.keys), sizes[0])
+    return params, [Problem(origin, overrides.key(name), "", conflict, kept)]
 
 
 class _Reading:

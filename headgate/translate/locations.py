@@ -47,7 +47,8 @@ def translate_paths(draft: Draft, host: VirtualHost) -> list[LocationPath]:
     found, lost = location_paths(host.routes, _default(host), "" if host.shared else "/")
     for route in lost:
         words = ("is the same location as an earlier path, which takes precedence", "this one has no effect")
-        draft.warn(route.origin, "spec.rules", route.match.path, words)
+        field = "spec.rules" if route.match.type is not PathType.NGINX else f"{route.field}.path"
+        draft.warn(route.origin, field, route.match.path, words)
     return _beside_app_root(draft, host, found) if draft.host(host).params.routing.app_root else found
 
 

@@ -45,7 +45,11 @@ ELSEWHERE = {
 """Fields with which a VirtualServer is not served alone."""
 LAST_WORD = re.compile(r"pcre2?_compile|unknown \"\w+\" variable|regex")
 """What only nginx and its libraries know of a well-formed value: regular expressions, and the keys of hashes."""
-METHODS = {f"/upstream/{name}" for name in ("hash", "ip_hash", "least_conn", "random")}
+OTHERS = {
+    "upstreams[].lb-method": {f"/upstream/{name}" for name in ("hash", "ip_hash", "least_conn", "random")},
+    "tls.secret": {"/server/ssl_reject_handshake"},
+}
+"""Directives that another good value of a field brings."""
 Step = str | int
 
 
@@ -182,7 +186,7 @@ def test_text_field(name: str, nginx: str, layout: Layout, tmp_path: Path) -> No
         if file_of(f"text{number}") in files:
             found = shape(files[file_of(f"text{number}")], tmp_path)
             more = {path: count for path, count in found.items() if count > harmless[path]}
-            assert more.keys() <= (METHODS if name.endswith("lb-method") else set()), (text, more)
+            assert more.keys() <= OTHERS.get(name, set()), (text, more)
     assert_taken(nginx, layout, cluster)
 
 
