@@ -49,6 +49,7 @@ from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
 from headgate.watch import Selection, Watches, access
+from headgate.watch.replicas import labels_of
 
 log = logging.getLogger(__name__)
 
@@ -251,6 +252,7 @@ class App:
         self._subject = subject
         self._reporter.pod = subject
         if replicas:
+            self._pipeline.introduce(labels_of(replicas))
             self._watches.follow_replicas(replicas)
 
     def _restarted(self, message: str) -> None:

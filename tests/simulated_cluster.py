@@ -90,6 +90,10 @@ class SimulatedCluster:
         self._reporter = Reporter(CLAIMANTS, lambda kind, ref: self.collections[kind].get(ref), sinks, POD, config_map)
         self._pending: set[ObjectRef] = set()
 
+    def introduce(self, **labels: str) -> None:
+        """Have Pods of the own namespace with *labels* counted as replicas."""
+        self._pipeline.introduce(labels)
+
     def put(self, *objects: TopLevel) -> None:
         """Add or replace *objects*."""
         for item in objects:

@@ -21,6 +21,7 @@ from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager, Reason
 from headgate.pipeline import Changes, Generation, Pipeline, Ruling
 from headgate.problems import ObjectRef
+from headgate.watch.pods import ask_for_pods
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,10 @@ class Objects(Protocol):
 
     def read(self, keys: Iterable[ObjectRef], /) -> Changes:
         """Return the newest version of each object that *keys* name, ``None`` for those that are gone."""
+        ...
+
+    async def know_pods(self) -> Iterable[ObjectRef]:
+        """Return the Pods behind Services, which are known from now on."""
         ...
 
 
@@ -128,6 +133,8 @@ class Controller:
         retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
         again = frozenset(filter(ConfigMap.KIND.includes, retry))
         changes = self._objects.read((*batch.keys, *again))
+        if ask_for_pods(changes.values()):
+            changes = {**changes, **self._objects.read(await self._objects.know_pods())}
         generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
         self._take(generation)
         advanced = time.monotonic()

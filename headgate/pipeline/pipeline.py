@@ -100,7 +100,7 @@ class Pipeline:
         self._secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
         self._configurator = Configurator(env, renderer, self._watch)
         ports = {port: flag for flag, port in listeners(options).items()}
-        rules = Rules(options.allow_empty_ingress_host, env.gates, ports, pods=self._standalone)
+        rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
         self._configuration = Configuration(kinds, rules)
         self._choice = Choice(options.global_configuration, standalone=self._standalone)
         self._listeners = Listeners(self._choice.chosen)
@@ -111,6 +111,7 @@ class Pipeline:
         self._retry: ObjectRef | None = None
         """The ConfigMap, while keys are left out that nginx may accept another time."""
         self._trial: Generator[Generation, ApplyResult, Ruling] | None = None
+        self._replica_labels: Mapping[str, str] | None = None
         self._aged_at: datetime | None = None
         self._told = ""
         self._bugs: tuple[Bug, ...] = ()
@@ -152,6 +153,10 @@ class Pipeline:
             default_certificate=self._default_certificate,
         )
         return self._viewed()
+
+    def introduce(self, labels: Mapping[str, str]) -> None:
+        """Count the Pods of the own namespace with *labels* as replicas from the next batch on."""
+        self._replica_labels = labels
 
     def judge(self, result: ApplyResult) -> Ruling:
         """Decide what follows from how nginx took the last Generation.
@@ -359,7 +364,7 @@ class Pipeline:
         """Share rate limits among the replicas that are ready now; return the resources that ask for it."""
         if self._standalone or not any(Pod.KIND.includes(key) for key in keys):
             return set()
-        replicas = count_ready(self._objects.of(Pod).values())
+        replicas = count_ready(self._objects.of(Pod).values(), self._options.pod_namespace, self._replica_labels)
         if replicas == self._configurator.env.replicas:
             return set()
         resources, _ = self._configurator.views()

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from headgate.api import Pod
 from headgate.routes import RouteTable
 
 
-def count_ready(pods: Iterable[Pod]) -> int:
-    """Count the *pods* that take traffic, at least 1: this controller is about to be one of them."""
-    return max(1, sum(1 for pod in pods if _ready(pod)))
+def count_ready(pods: Iterable[Pod], namespace: str, labels: Mapping[str, str] | None) -> int:
+    """Count the *pods* of *namespace* with *labels* that take traffic, at least 1: this controller is about to be one.
+
+    Other Pods are known because they are behind Services. Without *labels* nobody knows which are replicas.
+    """
+    if labels is None:
+        return 1
+    replicas = (pod for pod in pods if pod.metadata.namespace == namespace and _has(pod, labels))
+    return max(1, sum(1 for pod in replicas if _ready(pod)))
+
+
+def _has(pod: Pod, labels: Mapping[str, str]) -> bool:
+    return labels.items() <= (pod.metadata.labels or {}).items()
 
 
 def shares_limits(table: RouteTable) -> bool:

@@ -136,13 +136,6 @@ def absent_in_parts(routes: Iterable[Route], field: str) -> Iterator[Fault]:
             yield f"{field}[{index}].policies", "", POLICIES
 
 
-def absent_without_pods(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
-    """Yield the fields of *upstreams* that need the labels of Pods."""
-    for index, upstream in enumerate(upstreams):
-        if upstream.subselector:
-            yield f"spec.upstreams[{index}].subselector", "", ABSENT.format("Pods of a cluster are watched in a")
-
-
 def idle_for_grpc(upstreams: Sequence[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:
     """Yield what nginx cannot do where requests of *routes*, at *field*, go to an upstream of type grpc."""
     grpc = {each.name for each in upstreams if each.type == "grpc"}

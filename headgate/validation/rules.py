@@ -14,10 +14,8 @@ class Rules(msgspec.Struct, frozen=True):
         allow_empty_host: ``-allow-empty-ingress-host``.
         gates: flags that settings and fields ask for (``enable-snippets``, ``enable-tls-passthrough``).
         ports: port → the flag by which Headgate itself listens there.
-        pods: whether the Pods are known by whose labels endpoints may be selected.
     """
 
     allow_empty_host: bool = False
     gates: frozenset[str] = frozenset()
     ports: Mapping[int, str] = {}
-    pods: bool = True

@@ -16,7 +16,6 @@ from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
     absent,
-    absent_without_pods,
     host_settings,
     idle,
     idle_for_grpc,
@@ -70,7 +69,6 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *absent(spec)]
     faults += routes_faults(spec.routes or (), spec.upstreams or (), "spec.routes", delegates=True)
     faults += reference_faults(spec.routes or (), item.metadata.namespace)
-    faults += () if rules.pods else absent_without_pods(spec.upstreams or ())
     upstreams, unfit = upstream_overrides(() if faults else spec.upstreams or ())
     faults += unfit
     problems = [

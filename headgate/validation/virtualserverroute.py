@@ -11,7 +11,6 @@ from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
     absent_in_parts,
-    absent_without_pods,
     idle_for_grpc,
     idle_upstreams,
     route_settings,
@@ -75,7 +74,7 @@ def validate_virtual_server_route(
     upstreams, routes = spec.upstreams or (), spec.subroutes or ()
     faults: list[Fault] = [*name_faults(item), *field_faults(spec, "spec"), *upstream_faults(upstreams)]
     faults += [*routes_faults(routes, upstreams, FIELD, delegates=False), *_categories(routes)]
-    faults += [*absent_in_parts(routes, FIELD), *(() if rules.pods else absent_without_pods(upstreams))]
+    faults += absent_in_parts(routes, FIELD)
     overrides, unfit = upstream_overrides(() if faults else upstreams)
     faults += unfit
     problems = [

@@ -23,6 +23,7 @@ class Extent(enum.Enum):
     CUSTOM = "watched namespaces, with -enable-custom-resources"
     """A cluster need not have these kinds: their definitions may be missing, and come and go."""
     OWN = "the replicas of this controller"
+    BEHIND = "watched namespaces, once an upstream has a subselector"
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -51,4 +52,5 @@ WATCHED: tuple[Watched, ...] = (
     Watched(GlobalConfiguration, Extent.CUSTOM),
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
+    Watched(Pod, Extent.BEHIND),
 )

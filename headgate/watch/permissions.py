@@ -170,8 +170,8 @@ PARTS: tuple[Part, ...] = (
     Part(
         "custom",
         Reach.WATCHED,
-        "-enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org",
-        _follow(Extent.CUSTOM),
+        "-enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org, and Pods for a subselector",
+        (*_follow(Extent.CUSTOM), *_follow(Extent.BEHIND)),
         wanted=lambda options: options.enable_custom_resources,
     ),
     Part(

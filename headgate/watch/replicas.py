@@ -19,3 +19,8 @@ REVISIONS = frozenset(
 def selector(labels: Mapping[str, str]) -> str:
     """Return the label selector of all replicas, given the *labels* of one; ``""`` if they do not tell."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()) if key not in REVISIONS)
+
+
+def labels_of(text: str) -> Mapping[str, str]:
+    """Return the labels that the selector *text*, made by ``selector``, asks for."""
+    return dict(term.split("=", 1) for term in text.split(","))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections import Counter
@@ -23,8 +24,10 @@ log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=TopLevel)
 
-FOLLOWED = frozenset({Extent.WATCHED, Extent.CUSTOM, Extent.SECRETS})
+FOLLOWED = frozenset({Extent.WATCHED, Extent.CUSTOM, Extent.BEHIND, Extent.SECRETS})
 """What is watched in namespaces that -watch-namespace-label selects."""
+PODS_S = 10.0
+"""How long the Pods behind Services are waited for (seconds); without them the endpoints of a subselector are none."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -55,6 +58,8 @@ class Watches:
         self._tasks: asyncio.TaskGroup | None = None
         self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in WATCHED}
         self._absent = AbsentKinds()
+        self._pods = options.manifests is not None
+        """Whether the Pods behind Services are watched; in a folder they are read with the rest."""
         self._informers: list[Informer[Any]] = list(self._fixed())
         self._namespaces = self._namespace_informer()
 
@@ -65,6 +70,25 @@ class Watches:
         self._informers.append(informer)
         if self._tasks:
             self._tasks.create_task(informer.run())
+
+    async def know_pods(self) -> Collection[Pod]:
+        """Watch the Pods behind Services from now on; return them when they are listed, or may not be."""
+        if not self._pods and self._tasks:
+            self._pods = True
+            row, tasks = Watched(Pod, Extent.BEHIND), self._tasks
+            fixed = [self._informer(row, Selection(namespace)) for namespace in self._namespaces_of(row)]
+            self._informers += fixed
+            for informer in fixed:
+                tasks.create_task(informer.run())
+            followed = {namespace: self._informer(row, Selection(namespace)) for namespace in self._running}
+            for namespace, informer in followed.items():
+                self._running[namespace].append((informer, tasks.create_task(informer.run())))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PODS_S):
+                    for informer in (*fixed, *followed.values()):
+                        await informer.synced.wait()
+        found: Collection[Pod] = self.collections[Pod]
+        return found
 
     def failing(self) -> Mapping[str, int]:
         """Count the Informers whose last request failed, by resource (``ingresses``)."""
@@ -140,9 +164,9 @@ class Watches:
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
         if row.extent is Extent.CLUSTER:
             return ("",)
-        if row.extent is Extent.OWN and self._options.manifests:
-            return self._options.watch_namespace or ("",)  # a folder has no replicas, but Pods behind Services
         if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label:
+            return ()
+        if row.extent is Extent.BEHIND and not self._pods:
             return ()
         if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:
             return ()
@@ -193,6 +217,8 @@ class Watches:
 
     def _reads(self, row: Watched, namespace: str) -> bool:
         if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:
+            return False
+        if row.extent is Extent.BEHIND and not self._pods:
             return False
         allowed = self._options.watch_secret_namespace
         return row.extent is not Extent.SECRETS or not allowed or namespace in allowed

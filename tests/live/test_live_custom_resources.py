@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from tests.directories import short_directory
 from tests.k8s.apiserver import CUSTOM
 from tests.live.headgate_process import HeadgateProcess
-from tests.live.json_objects import Json, answering, ingress_class, service
+from tests.live.json_objects import Json, answering, endpoints, ingress_class, service
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import wait_until
@@ -131,3 +132,29 @@ def test_the_status_of_a_virtual_server_route_names_the_virtual_server_that_serv
     cluster.put(virtual_server("cafe", "", routes=[{"path": "/tea", "routeSelector": {"matchLabels": {"app": "tea"}}}]))
     wait_until(lambda: headgate.get(HOST, "/tea").body == "tea")
     wait_until(lambda: found() == ("Valid", "AddedOrUpdated", "default/cafe"))
+
+
+def test_a_subselector_selects_endpoints_by_the_labels_of_pods(setup: Setup) -> None:
+    headgate, cluster = setup
+    define(cluster)
+    slices = endpoints("tea", "192.0.2.1", "192.0.2.2")
+    for endpoint, name in zip(slices["endpoints"], ("one", "two"), strict=True):
+        endpoint["targetRef"] = {"kind": "Pod", "name": name, "namespace": "default"}
+    cluster.put(service("tea"), slices, pod("one", version="1"), pod("two", version="2"))
+    assert cluster.asked("GET", "pods", watch="1") == 0
+    upstream = {"name": "tea", "service": "tea", "port": 80, "subselector": {"version": "2"}}
+    tea = virtual_server("tea", "", "tea.test", upstreams=[upstream], routes=[{"path": "/", "action": {"pass": "tea"}}])
+    cluster.put(tea)
+    wait_until(lambda: headgate.file("conf.d/vs_default_tea.conf"))
+    assert servers(headgate) == ["192.0.2.2:8080"]
+    cluster.put(pod("one", version="2"))
+    wait_until(lambda: servers(headgate) == ["192.0.2.1:8080", "192.0.2.2:8080"])
+
+
+def pod(name: str, **labels: str) -> Json:
+    metadata = {"name": name, "namespace": "default", "labels": labels}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+
+
+def servers(headgate: HeadgateProcess) -> list[str]:
+    return re.findall(r"server ([0-9.]+:[0-9]+)", headgate.file("conf.d/vs_default_tea.conf"))

@@ -45,7 +45,7 @@ def test_for_the_whole_cluster_watched_kinds_are_read_everywhere_and_the_rest_in
         EVERYWHERE: [
             "list,watch ingressclasses",
             "get,list,watch ingresses",
-            "list,watch services,secrets",
+            "list,watch services,pods,secrets",
             "list,watch endpointslices",
             "create,patch events",
             "update ingresses/status",
@@ -59,7 +59,7 @@ def test_for_some_namespaces_only_classes_are_read_everywhere() -> None:
     found = rules(*USUAL, "-watch-namespace=shop,blog", "-default-server-tls-secret=ours/tls")
     watched = [
         "get,list,watch ingresses",
-        "list,watch services,secrets",
+        "list,watch services,pods,secrets",
         "list,watch endpointslices",
         "create,patch events",
         "update ingresses/status",
@@ -84,7 +84,7 @@ def test_secrets_are_read_where_they_may_be_only() -> None:
 
 def test_a_label_needs_namespaces_and_may_lead_anywhere() -> None:
     found = rules("-watch-namespace-label=team=web")
-    assert "list,watch namespaces,services,secrets" in found[EVERYWHERE]
+    assert "list,watch namespaces,services,pods,secrets" in found[EVERYWHERE]
     assert "list,watch ingressclasses,ingresses" in found[EVERYWHERE]
 
 

@@ -44,10 +44,13 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [update]
 {{- end }}
 
-{{- /* each watched namespace: -enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org */ -}}
+{{- /* each watched namespace: -enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org, and Pods for a subselector */ -}}
 {{- define "headgate.rules.custom" -}}
 - apiGroups: [k8s.nginx.org]
   resources: [virtualservers, virtualserverroutes, transportservers, globalconfigurations]
+  verbs: [list, watch]
+- apiGroups: ['']
+  resources: [pods]
   verbs: [list, watch]
 {{- end }}
 

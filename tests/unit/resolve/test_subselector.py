@@ -75,14 +75,6 @@ def test_a_pod_that_no_subselector_concerns_generates_nothing() -> None:
     assert cluster.process_batch().generated == frozenset()
 
 
-def test_where_pods_are_not_known_the_object_is_refused() -> None:
-    cluster = SimulatedCluster(())
-    cluster.put(virtual_server(), *tea(), pod("a", version="v1"))
-    cluster.process_batch()
-    assert FILE not in cluster.texts()
-    assert "spec.upstreams[0].subselector: is not supported yet" in reported(cluster)
-
-
 def test_labels_are_validated() -> None:
     cluster = SimulatedCluster(FOLDER)
     cluster.put(virtual_server(subselector={"a b": "x", "version": "v 1"}))

@@ -10,12 +10,14 @@ from headgate.problems import ObjectRef
 from headgate.watch.replicas import selector
 from tests.simulated_cluster import SimulatedCluster, api_object
 
+OWN = "default"
 FLAGS = ("-ingress-class=nginx",)
 
 
-def pod(name: str, *, ready: bool = True) -> TopLevel:
+def pod(name: str, *, ready: bool = True, namespace: str = OWN, app: str = "headgate") -> TopLevel:
     status = {"conditions": [{"type": "Ready", "status": str(ready)}, {"type": "Initialized", "status": "True"}]}
-    return api_object(Pod, metadata={"namespace": "edge", "name": name}, status=status)
+    metadata = {"namespace": namespace, "name": name, "labels": {"app": app}}
+    return api_object(Pod, metadata=metadata, status=status)
 
 
 def ingress(name: str, **annotations: str) -> TopLevel:
@@ -36,6 +38,7 @@ def rate(cluster: SimulatedCluster, name: str = "cafe") -> str:
 
 def cluster_with(*pods: TopLevel, asked: str = "10r/s", scale: str = "true") -> SimulatedCluster:
     cluster = SimulatedCluster(FLAGS)
+    cluster.introduce(app="headgate")
     service = api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]})
     cluster.put(service, ingress("cafe", limit_req_rate=asked, limit_req_scale=scale), *pods)
     cluster.process_batch()
@@ -60,7 +63,7 @@ def test_only_ready_replicas_count_and_only_scaled_ingresses_change() -> None:
     generation = cluster.process_batch()
     assert generation.generated == {Ingress.KIND.ref("shop", "cafe")}
     assert (rate(cluster), rate(cluster, "other")) == ("5r/s", "10r/s")
-    cluster.delete(ObjectRef("Pod", "edge", "a"))
+    cluster.delete(ObjectRef("Pod", OWN, "a"))
     cluster.process_batch()
     assert rate(cluster) == "10r/s"
 
@@ -92,4 +95,10 @@ def test_replicas_are_found_by_the_labels_that_a_rollout_keeps() -> None:
 
 
 def test_the_own_replica_always_counts() -> None:
-    assert count_ready(()) == 1
+    assert count_ready((), OWN, {"app": "headgate"}) == 1
+    assert count_ready((), OWN, None) == 1
+
+
+def test_pods_behind_services_are_no_replicas() -> None:
+    cluster = cluster_with(pod("a"), pod("b"), pod("c", namespace="shop"), pod("d", app="shop"))
+    assert rate(cluster) == "5r/s"
