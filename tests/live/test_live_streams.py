@@ -67,7 +67,7 @@ def test_a_change_of_the_global_configuration_moves_everything_that_uses_it_in_o
     manifests.put(global_configuration(listener("a", three), listener("b", four, "UDP")))
     wait_until(lambda: over_tcp(three) == "app hello")
     assert over_udp(four) == "datagrams hello"
-    assert headgate.reloads() == before + 1
+    assert wait_until(lambda: headgate.reloads() - before) == 1
     assert over_tcp(one) == ""
     manifests.delete(global_configuration())
     wait_until(lambda: over_tcp(three) == "")
@@ -114,7 +114,7 @@ def test_a_port_of_a_tcp_listener_is_taken_from_an_ingress(
         global_configuration(listener("tcp", port)), *backend_objects("app", app), transport_server("t", "tcp", "app")
     )
     wait_until(lambda: over_tcp(port) == "app hello")
-    assert headgate.events("Ingress default/web")[-1][0] == "Rejected"
+    wait_until(lambda: headgate.events("Ingress default/web")[-1][0] == "Rejected")
     manifests.delete(global_configuration())
     wait_until(lambda: ask(port, "a.test", "/").status == 200)
 
