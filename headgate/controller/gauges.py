@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from headgate.api import Ingress
 from headgate.controller.reporter import Reporter
 from headgate.controller.traffic import OTHERS, Traffic
 from headgate.ir import Layout
@@ -15,7 +16,7 @@ from headgate.nginx.stats import status
 from headgate.pipeline import Generation
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.metrics import Certificate, Metrics, Server
-from headgate.routes import SecretReference
+from headgate.routes import Protocol, SecretReference
 from headgate.settings import Role
 from headgate.watch import Watches
 
@@ -53,6 +54,7 @@ class Gauges:
         metrics.set_workers(current=workers.current, old=workers.leaving)
         metrics.set_queue_depth(self._queue.depth)
         metrics.set_ingresses(**count_roles(self._generation()))
+        metrics.set_transport_servers(count_streams(self._generation()))
         metrics.set_refused(reporter.census().refused)
         metrics.set_events_dropped(events.dropped)
         metrics.set_behind(behind())
@@ -83,9 +85,21 @@ class Gauges:
         return generation.upstreams.get(name) if generation else None
 
 
+def count_streams(generation: Generation | None) -> dict[str, int]:
+    """Count the stream routes that are served, by type."""
+    count = {"passthrough": 0, "tcp": 0, "udp": 0}
+    for generated in generation.resources.values() if generation else ():
+        served = generated.served
+        for route in served.table.streams if served and served.files else ():
+            protocol = route.listener.protocol
+            count["passthrough" if protocol is Protocol.TLS_PASSTHROUGH else protocol.value.lower()] += 1
+    return count
+
+
 def count_roles(generation: Generation | None) -> dict[str, int]:
     """Count the Ingresses that are served, by role."""
-    tables = [found.wanted.table for found in generation.resources.values()] if generation else []
+    resources = generation.resources.values() if generation else ()
+    tables = [found.wanted.table for found in resources if Ingress.KIND.includes(found.wanted.table.origin)]
     masters = [table for table in tables if table.hosts[0].settings[-1].role is Role.MASTER]
     minions = sum(len(table.members) - 1 for table in masters)
     return {"regular": len(tables) - len(masters), "master": len(masters), "minion": minions}

@@ -80,8 +80,9 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def opens(self) -> frozenset[int]:
-        """The ports on which its servers listen, unless they only do where others do."""
-        return frozenset() if self.follows else ports_of(frozenset(server.listens for server in self.servers))
+        """The ports of TCP on which its servers listen, unless they only do where others do."""
+        lines = (tuple(line for line in server.listens if "udp" not in line) for server in self.servers)
+        return frozenset() if self.follows else ports_of(frozenset(lines))
 
 
 class PassthroughEntry(msgspec.Struct, frozen=True, gc=False):

@@ -88,6 +88,12 @@ TABLE = (
         "Ingresses that are served, by role.",
         {"type": ("regular", "master", "minion")},
     ),
+    MetricRow(
+        f"{CONTROLLER}transportserver_resources_total",
+        "gauge",
+        "TransportServers that are served, by what they pass on.",
+        {"type": ("passthrough", "tcp", "udp")},
+    ),
     MetricRow(f"{CONTROLLER}workqueue_depth", "gauge", "Keys that wait in the work queue.", {"name": (QUEUE,)}),
     MetricRow(
         f"{CONTROLLER}workqueue_queue_duration_seconds",
@@ -361,6 +367,11 @@ class Metrics:
         """Set the number of Ingresses that are served, by role."""
         for role, count in (("regular", regular), ("master", master), ("minion", minion)):
             self._numbers.set(f"{CONTROLLER}ingress_resources_total", count, type=role)
+
+    def set_transport_servers(self, found: Mapping[str, int]) -> None:
+        """Set the number of TransportServers that are served, by type."""
+        for kind, count in found.items():
+            self._numbers.set(f"{CONTROLLER}transportserver_resources_total", count, type=kind)
 
     def set_queue_depth(self, depth: int) -> None:
         """Set the number of keys that wait."""

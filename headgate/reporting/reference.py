@@ -94,7 +94,6 @@ ABSENT_EVENTS: Mapping[str, Absence] = {
 ABSENT_METRICS: Mapping[str, Absence] = {
     "nginx_ingress_controller_virtualserver_resources_total": _CRD,
     "nginx_ingress_controller_virtualserverroute_resources_total": _CRD,
-    "nginx_ingress_controller_transportserver_resources_total": _CRD,
     "nginx_ingress_nginxplus_*": _declined("it comes from the API of NGINX Plus"),
 }
 """Metrics of the incumbent that do not exist: a name, or ``prefix*`` for a family."""

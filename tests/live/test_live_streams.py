@@ -50,9 +50,12 @@ def test_connections_and_datagrams_reach_their_backends_through_listeners(
     manifests.put(global_configuration(*both), *backend_objects("app", app))
     manifests.put(*backend_objects("datagrams", datagrams, "UDP"))
     manifests.put(transport_server("tcp", "both-tcp", "app"), transport_server("udp", "both-udp", "datagrams", "UDP"))
-    serve_manifests(nginx=nginx_binary)
+    headgate = serve_manifests(nginx=nginx_binary)
     assert over_tcp(port) == "app hello"
     assert over_udp(port) == "datagrams hello"
+    served = "nginx_ingress_controller_transportserver_resources_total"
+    kinds = ("tcp", "udp", "passthrough")
+    wait_until(lambda: [headgate.metric(served, type=kind) for kind in kinds] == [1, 1, 0])
 
 
 def test_a_change_of_the_global_configuration_moves_everything_that_uses_it_in_one_reload(
@@ -220,3 +223,22 @@ def test_a_listener_moves_to_another_address_of_its_port(
     wait_until(lambda: over_tcp(port, address="127.0.0.2") == "")
     wait_until(lambda: over_tcp(port) == "app hello")
     wait_until(lambda: headgate.events("TransportServer default/tcp")[-1][0] == "AddedOrUpdated")
+
+
+def test_the_last_good_file_of_a_refused_object_gives_its_port_to_another_module(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, app: int
+) -> None:
+    port, other = free_ports(2)
+    manifests.put(global_configuration(listener("a", port)), *backend_objects("app", app))
+    manifests.put(transport_server("tcp", "a", "app"))
+    headgate = serve_manifests("-enable-snippets")
+    assert over_tcp(port) == "app hello"
+    manifests.put(transport_server("tcp", "a", "app", serverSnippets="no_such_directive on;"))
+    wait_until(lambda: headgate.events("TransportServer default/tcp")[-1][0] == "AddedOrUpdatedWithError")
+    assert over_tcp(port) == "app hello"
+    manifests.put(
+        virtual_server("web", {"path": "/", "action": answer("here")}, host="a.test", listener={"http": "web"}),
+        global_configuration(listener("a", other), listener("web", port, "HTTP")),
+    )
+    wait_until(lambda: ask(port, "a.test", "/").body == "here")
+    assert {ask(port, "a.test", "/").body for _ in range(40)} == {"here"}

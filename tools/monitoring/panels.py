@@ -149,6 +149,8 @@ CONFIGURATION = Row("Configuration and reloads", (
     Panel("Ingresses",
           (Query(f"max by (type) ({of_class(f'{CONTROLLER}ingress_resources_total')})", "{{type}}"),
            Query(f"max({of_class('headgate_objects_refused')})", "refused"))),
+    Panel("TransportServers",
+          (Query(f"max by (type) ({of_class(f'{CONTROLLER}transportserver_resources_total')})", "{{type}}"),)),
     Panel("Watches that fail, by resource",
           (Query(f"sum by (resource) ({of_class('headgate_watches_failing')})", "{{resource}}"),)),
     Panel("Worker processes",

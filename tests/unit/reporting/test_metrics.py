@@ -54,6 +54,8 @@ async def test_fixed_series_are_there_from_the_start(metrics: Metrics) -> None:
         'nginx_ingress_controller_ingress_resources_total{class="nginx",type="master"}',
         'nginx_ingress_controller_ingress_resources_total{class="nginx",type="minion"}',
         'nginx_ingress_controller_ingress_resources_total{class="nginx",type="regular"}',
+        'nginx_ingress_controller_transportserver_resources_total{class="nginx",type="passthrough"}',
+        'nginx_ingress_controller_transportserver_resources_total{class="nginx",type="udp"}',
         'nginx_ingress_controller_nginx_worker_processes_total{class="nginx",generation="old"}',
         'nginx_ingress_controller_workqueue_depth{class="nginx",name="taskQueue"}',
         'nginx_ingress_controller_workqueue_queue_duration_seconds_count{class="nginx",name="taskQueue"}',
