@@ -192,8 +192,12 @@ def found(generation: Generation) -> Iterator[Problem]:
     """Yield every Problem of the first *generation*, sorted by object as far as Ingresses go."""
     for _, standing in sorted(generation.update.standings.items()):
         yield from standing.problems
-    for _, generated in sorted(generation.resources.items()):
-        yield from (*generated.wanted.problems, *generated.problems)
+    of_resources = (
+        problem
+        for _, generated in sorted(generation.resources.items())
+        for problem in (*generated.wanted.problems, *generated.problems)
+    )
+    yield from dict.fromkeys(of_resources)  # several resources may use one Policy
     yield from generation.config_map or ()
     for problems in generation.special.values():
         yield from problems

@@ -369,7 +369,7 @@ _WAF = "needs F5 WAF for NGINX, which runs in NGINX Plus only; remove the flag"
 _DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
 _PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
 _CRD = "needs VirtualServer and its siblings, which this version does not serve yet; remove the flag or use an Ingress"
-_OIDC = "needs OpenID Connect, which comes with the policies; remove the flag"
+_OIDC = "needs OpenID Connect, which comes with a later version; remove the flag"
 _AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent separately"
 
 _DECLINED: dict[str, Declined] = {

@@ -5,7 +5,7 @@ from headgate.api.coordination import Lease, LeaseSpec
 from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
-from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
 
 ALL: tuple[type[TopLevel], ...] = (
     ConfigMap,
@@ -17,6 +17,7 @@ ALL: tuple[type[TopLevel], ...] = (
     Lease,
     Namespace,
     Pod,
+    Policy,
     Secret,
     Service,
     TransportServer,
@@ -41,6 +42,7 @@ __all__ = [
     "Object",
     "ObjectMeta",
     "Pod",
+    "Policy",
     "Secret",
     "Service",
     "TopLevel",

@@ -16,8 +16,9 @@ from headgate.api.base import Kind, Model, TopLevel
 from headgate.api.core import ConfigMap, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
-from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import Policy, VirtualServer, VirtualServerRoute
 from headgate.api.nginx_org.fields import declared
+from headgate.api.nginx_org.policy import PolicySpec
 from headgate.api.nginx_org.virtualserver import VirtualServerRouteSpec, VirtualServerSpec
 
 Fields = Mapping[str, "Fields | None"]
@@ -71,6 +72,7 @@ FIELDS: Mapping[Kind, Fields] = MappingProxyType(
         EndpointSlice.KIND: {**_OBJECT, **_any("addressType endpoints ports")},
         Ingress.KIND: {**_OBJECT, "spec": _INGRESS_SPEC, "status": None},
         IngressClass.KIND: {**_OBJECT, "spec": _any("controller parameters")},
+        Policy.KIND: {**_OBJECT, "spec": _declared(PolicySpec), "status": None},
         Secret.KIND: {**_OBJECT, **_any("data immutable stringData type")},
         Service.KIND: {**_OBJECT, "spec": _SERVICE_SPEC, "status": None},
         VirtualServer.KIND: {**_OBJECT, "spec": _declared(VirtualServerSpec), "status": None},

@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 
+from msgspec import structs
+
 from headgate.comparing.hosts import operation
 from headgate.comparing.report import FileChange, Operation, SecretChange
 from headgate.ir import File, FileSet
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.pipeline import Generation
-from headgate.routes import SecretReference
+from headgate.routes import Policies, SecretReference
 
 CERTIFICATE = "certificate"
 PASSWORDS = "passwords"
+KEYS = "keys of clients"
+AUTHORITY, REVOKED = "certificates of an authority", "revocation list"
 NOWHERE = "/dev/null"
 """What a unified diff calls a file that is not there."""
 
@@ -70,5 +74,20 @@ def _references(generation: Generation) -> Iterator[tuple[SecretReference, str]]
             if host.tls and host.tls.secret:
                 yield host.tls.secret, CERTIFICATE
             for policies in (host.policies, *(route.policies for route in host.routes)):
-                if policies.basic_auth:
-                    yield policies.basic_auth, PASSWORDS
+                yield from _of_policies(policies)
+
+
+def _of_policies(policies: Policies) -> Iterator[tuple[SecretReference, str]]:
+    clients, backend, external = policies.client_certificates, policies.backend_tls, policies.external_auth
+    found = [
+        (policies.basic_auth, PASSWORDS),
+        (policies.passwords and policies.passwords.secret, PASSWORDS),
+        (policies.api_keys and policies.api_keys.secret, KEYS),
+        (clients and clients.authority, AUTHORITY),
+        (backend and backend.certificate, CERTIFICATE),
+        (backend and backend.authority, AUTHORITY),
+        (external and external.authority, AUTHORITY),
+    ]
+    yield from ((reference, use) for reference, use in found if reference)
+    if clients:
+        yield from ((structs.replace(clients.authority, file=other), REVOKED) for other in clients.authority.others)

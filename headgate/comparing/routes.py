@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from headgate.comparing.hosts import Hosts, backend, by_domain, changes, operation
 from headgate.comparing.report import RouteChange
-from headgate.routes import Backend, Forward, PathType, Route, VirtualHost
+from headgate.routes import Backend, Forward, PathType, Policies, Route, VirtualHost
 from headgate.routes.actions import Answer, Changes, Choice, Condition, ErrorPage, Redirect, Split
+from headgate.routes.policies import FEATURES
 
 Routes = Mapping[str, Route]
 """The routes of a host by what they match, without internal ones."""
@@ -48,9 +50,25 @@ def _fields(route: Route | None, host: VirtualHost | None) -> Mapping[str, str]:
     found = {"object": str(route.origin), "action": _action(route, host)}
     if isinstance(route.action, Forward) and route.action.changes:
         found |= _changed(route.action.changes)
+    found |= policies(route.policies)
     if route.error_pages:
         found["error pages"] = ", ".join(map(_error_page, route.error_pages))
     return found
+
+
+def policies(found: Policies) -> Mapping[str, str]:
+    """Return what Policies ask, by the field of ``routes.Policies``; a Policy that cannot be used as well."""
+    named = {name: value for name in FEATURES if (value := getattr(found, name))}
+    values = {f"policy {name}": _digested(value) for name, value in named.items()}
+    return values | ({"policies": f"500: {found.refused}"} if found.refused else {})
+
+
+def _digested(value: Any) -> str:
+    """Return which Policy it is, with a digest of all that it says."""
+    each = value if isinstance(value, tuple) else (value,)
+    refs = [ref for one in each for ref in getattr(one, "policies", None) or (one.policy,)]
+    digest = hashlib.sha256(repr(value).encode()).hexdigest()[:8]
+    return f"{', '.join(ref.key for ref in refs)} ({digest})"
 
 
 def _action(route: Route, host: VirtualHost) -> str:

@@ -301,7 +301,7 @@ class Configuration:
         """Return all that is wrong with *ref* now: what validation found, then what arbitration took."""
         complaints = self._complaints.get(ref, ())
         candidate = self._candidates.get(ref)
-        if candidate is None:
+        if candidate is None or not (candidate.claims.slots or candidate.claims.attachment):
             return Standing(tuple(complaints))
         if candidate.claims.attachment is None:
             owner = ref if ref in self._active else None

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import msgspec
 
 from headgate.api import Ingress, TopLevel
-from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
 from headgate.configuration import Claims, Resource
 from headgate.configuration.globalconfiguration import global_configuration_claims, of_every_class
 from headgate.configuration.ingress import ingress_claims, ingress_class
+from headgate.configuration.policy import policy_claims, policy_class
 from headgate.configuration.transportserver import transport_server_claims, transport_server_class
 from headgate.configuration.virtualserver import (
     virtual_server_claims,
@@ -27,6 +28,7 @@ from headgate.reporting.verdicts import (
     for_custom,
     for_global_configuration,
     for_ingress,
+    for_policy,
 )
 from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
 from headgate.resolve.transportserver import lower_transport_server
@@ -34,6 +36,7 @@ from headgate.resolve.virtualserver import lower_virtual_server
 from headgate.routes import RouteTable
 from headgate.validation.globalconfiguration import validate_global_configuration
 from headgate.validation.ingress import validate_ingress
+from headgate.validation.policy import validate_policy
 from headgate.validation.rules import Rules
 from headgate.validation.transportserver import validate_transport_server
 from headgate.validation.virtualserver import validate_virtual_server
@@ -124,5 +127,14 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         claims=global_configuration_claims,
         lower=_without_routes,
         verdict=for_global_configuration,
+    ),
+    ClaimantKind(
+        model=Policy,
+        class_of=policy_class,
+        validate=validate_policy,
+        claims=policy_claims,
+        lower=_without_routes,
+        verdict=for_policy,
+        status=state_status,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 import msgspec
@@ -156,6 +156,8 @@ class Reporter:
         """What each resource says about the objects in it, in this batch."""
         self._doubtful: set[ObjectRef] = set()
         """Objects on which a failed apply was reported; the next success is reported too."""
+        self._users: Mapping[ObjectRef, list[Generated]] = {}
+        """The resources that refer to objects without a resource of their own (Policies)."""
         self._reported = 0
         """Problems that were reported in this batch."""
         self._first: _FirstLines | None = _FirstLines()
@@ -183,6 +185,7 @@ class Reporter:
         for ref in update.gone | update.standings.keys():
             self._ignored.pop(ref, None)
         self._ignored.update(update.ignored)
+        self._users = self._index(generation)
         concerned = self._concerned(generation, result)
         if self._first:
             self._first.crowded = len(concerned) > FIRST_LINES
@@ -231,9 +234,21 @@ class Reporter:
                 ref for ref in told if before.get(ref) != self._shared.get(ref) and (ref.group, ref.kind) in self._kinds
             )
         concerned |= self._doubtful
+        for ref in self._users.keys() | {ref for ref, last in self._last.items() if last.state is State.WARNING}:
+            if ref in self._standings and self._standings[ref].owner is None:
+                concerned.add(ref)
         concerned -= generation.update.gone
         self._doubtful = set() if result.ok else set(concerned)
         return concerned
+
+    def _index(self, generation: Generation) -> Mapping[ObjectRef, list[Generated]]:
+        """Return the resources that refer to each object that claims nothing by itself."""
+        ownerless = {ref for ref, standing in self._standings.items() if standing.owner is None}
+        users: dict[ObjectRef, list[Generated]] = {}
+        for found in generation.resources.values() if ownerless else ():
+            for ref in ownerless & found.wanted.references:
+                users.setdefault(ref, []).append(found)
+        return users
 
     def _log_ignored(self, generation: Generation) -> None:
         update = generation.update
@@ -276,8 +291,9 @@ class Reporter:
             return
         standing = self._standings.get(ref, Standing())
         shares = self._shares_of(standing.owner, generation) if standing.owner else _NOTHING
-        found = [*standing.problems, *shares.found.get(ref, ())]
-        generated = [*shares.generated.get(ref, ()), *self._shared.get(ref, ())]
+        users = self._users.get(ref, [])
+        found = [*standing.problems, *shares.found.get(ref, ()), *_about(ref, users, generated=False)]
+        generated = [*shares.generated.get(ref, ()), *_about(ref, users, generated=True), *self._shared.get(ref, ())]
         subject = Subject(ref, item.metadata.uid, item.KIND.api_version, item.metadata.generation or 0)
         refused = refusal(ref, standing.owner, result)
         verdict = kind.verdict(subject, found, generated, refused)
@@ -357,3 +373,9 @@ def _by_origin(problems: Iterable[Problem]) -> Mapping[ObjectRef, list[Problem]]
 
 _NOTHING = _Shares(ObjectRef("", "", ""), None)
 """Of an object that no resource has."""
+
+
+def _about(ref: ObjectRef, resources: Iterable[Generated], *, generated: bool) -> Iterator[Problem]:
+    """Yield the Problems of *ref* in *resources*, once: found when these were lowered, or when they were generated."""
+    every = (problem for found in resources for problem in (found.problems if generated else found.wanted.problems))
+    yield from dict.fromkeys(problem for problem in every if problem.origin == ref)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from headgate.explain import guarding
 from headgate.explain.answer import EndpointAnswer, Step, UpstreamAnswer
 from headgate.explain.context import RequestContext
 from headgate.explain.matching import Unjudged, matches
@@ -34,19 +35,25 @@ def before(context: RequestContext) -> Iterator[Step]:
     """Yield what nginx does in the location of *context* before it connects to the backend, in nginx's order."""
     location, server = context.location, context.server.server
     assert location is not None  # noqa: S101 - the caller found one
+    if refused := guarding.refusal(context):
+        yield refused
+        return
+    yield from guarding.first(context)
     if location.answer and not location.guarded:
         return
     if location.rewrite:
         yield Step(
             f"rewrite {location.rewrite.pattern} to {location.rewrite.target}", because=(_why_rewritten(context),)
         )
-    if limit := location.limit or server.limit:
+    yield from guarding.limits(context)
+    if (limit := location.limit or server.limit) and not guarding.policies_of(context).limits:
         dry = " (only counted: limit-req-dry-run)" if limit.dry_run else ""
         names = ("limit_req_rate", "limit_req_key", "limit_req_burst")
         because = tuple(described(setting) for setting in (one(context, name) for name in names) if setting.value)
         yield Step(f"rate limit: {limit.status} for clients that exceed it{dry}", because=because)
-    if location.auth or server.auth:
+    if (location.auth or server.auth) and not guarding.policies_of(context).passwords:
         yield _password(context)
+    yield from guarding.access(context)
 
 
 def _why_rewritten(context: RequestContext) -> str:

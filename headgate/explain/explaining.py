@@ -241,9 +241,12 @@ def _proxied(answer: Answer) -> Answer:
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
     """Fill in what nginx answers by itself."""
     if ending := next((step for step in answer.steps if step.status and not step.redirects), None):
-        summary = f"nginx answers {ending.status} ({ending.what}). Past that: 404{_because(context)}."
+        own = location.aside or (location.answer and not location.guarded)
+        past = "its own answer" if own else f"404{_because(context)}"
+        summary = f"nginx answers {ending.status} ({ending.what}). Past that: {past}."
         return structs.replace(answer, status=ending.status, summary=summary)
-    status, *rest = location.answer or ("404",)
+    aside = next((each for each in context.server.server.locations if each.path == location.aside), None)
+    status, *rest = (aside.answer if aside else location.answer) or ("404",)
     code = int(status) if status.isdigit() else 302
     target = context.filled(" ".join(rest).replace("${", "$").replace("}", "")) if code in REDIRECTS else None
     summary = (

@@ -74,21 +74,33 @@ class SplitClients(msgspec.Struct, frozen=True, gc=False):
 
 
 class VariableMap(msgspec.Struct, frozen=True, gc=False):
-    """``map``: *variable* follows from *source* by *lines*."""
+    """``map``: *variable* follows from *source* by *lines*, and by those of the file *included*."""
 
     source: Quoted
     variable: Name
     lines: tuple[tuple[Quoted, Quoted], ...]
     origin: ObjectRef
+    included: Quoted | None = None
+
+
+class CacheZone(msgspec.Struct, frozen=True, gc=False):
+    """``proxy_cache_path``: a directory with responses and the memory for their keys."""
+
+    path: Quoted
+    zone: Name
+    size: Name
+    parameters: Words
+    origin: ObjectRef
 
 
 class LimitRequests(msgspec.Struct, frozen=True, gc=False):
-    """The use of a LimitZone; ``parameters`` are those of ``limit_req``."""
+    """The use of LimitZones; ``parameters`` are those of ``limit_req``, ``more`` those of further ones."""
 
     parameters: Words
     dry_run: bool
     log_level: Name
     status: int
+    more: tuple[Words, ...] = ()
 
 
 class BasicAuth(msgspec.Struct, frozen=True, gc=False):
@@ -169,6 +181,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         restored: the path of the client's request is set again before ``rewrite``.
         pages: the arguments of each ``error_page`` besides *error_page*.
         added: response headers of ``answer``, beside those around.
+        refused: every request is answered 500.
+        preflight: requests with the method OPTIONS are answered 204.
+        aside: the named location that answers once nothing turns the request away; nginx would say ``return`` before.
+        checks: what is answered, in order, if a variable is empty.
+        open: it answers for others, or decides for others: what the server says of clients does not hold.
     """
 
     path: Name | Quoted
@@ -196,6 +213,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     restored: bool = False
     pages: tuple[Words, ...] = ()
     added: tuple[Header, ...] = ()
+    refused: bool = False
+    preflight: bool = False
+    aside: Name = ""
+    checks: tuple[tuple[Name, int], ...] = ()
+    open: bool = False
 
 
 class GrpcError(msgspec.Struct, frozen=True, gc=False):
@@ -229,6 +251,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         lines: lists of ``http {}`` that a list in the snippet would end, repeated.
         locations: all of them, those of other objects too.
         attached: the mask of the file that includes the locations of other objects; ``None`` where there can be none.
+        refused: every request is answered 500.
+        secure_only: requests in plain HTTP are answered 403.
     """
 
     name: Name | Quoted
@@ -255,6 +279,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     snippet: Snippet | None = None
     lines: tuple[Line, ...] = ()
     gunzip: bool = False
+    refused: bool = False
+    secure_only: bool = False
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -263,6 +289,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         file: its name, relative to the configuration directory.
         origin: the object.
+        caches: what stores responses.
         splits: divisions of requests; ``maps`` variables that follow from others; ``snippet`` text beside the server.
         servers: whole servers, without the locations of other objects than theirs.
         within: the server that includes this file, without locations; ``locations`` are all that the file holds.
@@ -276,6 +303,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     origin: ObjectRef | None
     upstreams: tuple[Upstream, ...] = ()
     zones: tuple[LimitZone, ...] = ()
+    caches: tuple[CacheZone, ...] = ()
     splits: tuple[SplitClients, ...] = ()
     maps: tuple[VariableMap, ...] = ()
     snippet: Snippet | None = None
@@ -301,6 +329,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The names that must be unique in all of nginx."""
         return frozenset([f"file {self.file}", *(f"upstream {u.name}" for u in self.upstreams),
                           *(f"zone {z.zone}" for z in self.zones),
+                          *(f"zone {cache.zone}" for cache in self.caches),
                           *(f"variable {split.variable}" for split in self.splits),
                           *(f"variable {map_.variable}" for map_ in self.maps)])  # fmt: skip
 

@@ -22,7 +22,16 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from headgate.ir import File, FileSet
-from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, MAIN, SECRETS_FOLDER, STREAM_FOLDER
+from headgate.ir.layout import (
+    ATTACHED_FOLDER,
+    EXTERNAL_FOLDER,
+    HTTP_FOLDER,
+    MAIN,
+    OWN_REVOCATIONS,
+    REVOCATIONS,
+    SECRETS_FOLDER,
+    STREAM_FOLDER,
+)
 from headgate.nginx.errors import DiskError
 from headgate.nginx.plan import Plan
 
@@ -58,7 +67,13 @@ class Disk:
         inside = (path for folder in folders for path in (self._root / folder).rglob("*"))
         outside = (self._root / name for name in {MAIN, *names} if "/" not in name)
         with _explained("read the files of", self._root):
-            return FileSet(self._read(path) for path in (*inside, *outside) if path.is_file() or path.is_symlink())
+            found = (path for path in (*inside, *outside) if not self._of_others(path))
+            return FileSet(self._read(path) for path in found if path.is_file() or path.is_symlink())
+
+    def _of_others(self, path: Path) -> bool:
+        """Whether it is a revocation list that somebody put into the directory of Secrets for a Policy to name."""
+        inside = path.parent == self._root / SECRETS_FOLDER
+        return inside and path.name.endswith(REVOCATIONS) and not path.name.endswith(OWN_REVOCATIONS)
 
     def begin(self) -> Transaction:
         """Start a Transaction; use it in a ``with`` statement."""

@@ -23,6 +23,7 @@ from headgate.api import (
     TopLevel,
     Undecodable,
 )
+from headgate.api.nginx_org import Policy
 from headgate.configuration import Admission, Configuration, Operation, Resource, Update, class_rule
 from headgate.ir import ApplyResult, Outcome
 from headgate.options import NamespacedName, Options, listeners
@@ -351,9 +352,9 @@ class Pipeline:
         return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
 
     def _touched(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
-        """Return the resources that point at a Service, a Secret, a Pod or endpoints of the batch."""
+        """Return the resources that point at a Service, a Secret, a Pod, a Policy or endpoints of the batch."""
         slices = self._objects.of(EndpointSlice)
-        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod))}
+        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod, Policy))}
         for key in keys:
             if EndpointSlice.KIND.includes(key):
                 targets |= self._slices.update(key, slices.get(key))
@@ -383,6 +384,8 @@ class Pipeline:
             slices_of=self._slices,
             listeners=self._listeners,
             pods=self._objects.of(Pod),
+            policies=self._objects.of(Policy).keys() | self._objects.undecodable.keys(),
+            valid_policy=self._configuration.valid,
         )
         for ref in refs:
             resource = self._configuration.resources[ref]

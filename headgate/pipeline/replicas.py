@@ -26,6 +26,12 @@ def _has(pod: Pod, labels: Mapping[str, str]) -> bool:
 def shares_limits(table: RouteTable) -> bool:
     """Whether a rate limit of *table* is divided by the number of replicas."""
     settings = (*(host.settings for host in table.hosts), *(r.settings for host in table.hosts for r in host.routes))
+    policies = (
+        *(host.policies for host in table.hosts),
+        *(route.policies for host in table.hosts for route in host.routes),
+    )
+    if any(limit.scale for each in policies for limit in each.limits):
+        return True
     layers = {layer for place in settings for layer in place}
     return any(layer.overrides.values.limits.limit_req_scale for layer in layers)
 

@@ -11,10 +11,12 @@ from headgate.ir.snippets import read
 
 REPEATABLE = frozenset(
     {
-        "access_log", "add_header", "allow", "auth_basic", "auth_basic_user_file", "break", "deny", "error_log",
+        "access_log", "add_header", "allow", "auth_basic", "auth_basic_user_file", "auth_request", "break", "deny",
+        "error_log",
         "error_page", "grpc_hide_header", "grpc_pass_header", "grpc_set_header", "if", "include", "limit_req",
         "load_module", "log_format", "map", "proxy_hide_header", "proxy_pass_header", "proxy_redirect",
-        "proxy_set_header", "return", "rewrite", "set", "set_real_ip_from", "ssl_certificate", "ssl_certificate_key",
+        "proxy_set_header", "proxy_ssl_verify", "return", "rewrite", "set", "set_real_ip_from", "ssl_certificate",
+        "ssl_certificate_key", "ssl_client_certificate", "ssl_crl", "ssl_verify_client",
     }
 )  # fmt: skip
 """Directives that may be repeated in a block, and authentication, which a snippet must not remove silently."""

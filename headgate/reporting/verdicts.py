@@ -163,6 +163,25 @@ def for_global_configuration(
     return Verdict(subject, State.VALID, "Updated", EventType.NORMAL, message, served=False)
 
 
+def for_policy(
+    subject: Subject,
+    found: Sequence[Problem] = (),
+    generated: Sequence[Problem] = (),
+    _: Refusal | None = None,
+) -> Verdict:
+    """Return the Verdict for a Policy; arguments as for an Ingress. It answers no request by itself."""
+    problems = (*found, *generated)
+    lead = f"Policy {subject.ref.key}"
+    if any(problem.refuses for problem in problems):
+        message = f"{lead} is invalid and was rejected: {_joined(problems)}"
+        return Verdict(subject, State.INVALID, "Rejected", EventType.WARNING, message, served=False)
+    message = f"{lead} was added or updated{_warnings(' with', problems)}"
+    if problems:
+        reason = "AddedOrUpdatedWithWarning"
+        return Verdict(subject, State.WARNING, reason, EventType.WARNING, message, served=False)
+    return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message, served=False)
+
+
 def _rejected(subject: Subject, problems: Sequence[Problem], lead: str) -> Verdict:
     """Return the Verdict for an object that is not served.
 

@@ -17,6 +17,7 @@ class SecretKind(enum.Enum):
     TLS = "kubernetes.io/tls"
     CA = "nginx.org/ca"
     HTPASSWD = "nginx.org/htpasswd"
+    API_KEY = "nginx.org/apikey"
 
 
 class Validity(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from headgate.routes import (
     Layers,
     Match,
     PathType,
+    Policies,
     Redirect,
     Route,
     Split,
@@ -37,6 +38,7 @@ from headgate.settings.values import unescaped
 from headgate.validation.routepath import RoutePath
 
 FOUND, MOVED = 200, 301
+NO_POLICIES = Policies()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         path: its path.
         below: the layers below that of its upstream, lowest first; ``above`` those above it.
         error_pages: what clients get instead of errors, its own or what it inherits.
+        policies: all Policies that hold there.
     """
 
     route: ApiRoute
@@ -56,6 +59,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     below: Layers
     above: Layers
     error_pages: tuple[api.ErrorPage, ...] = ()
+    policies: Policies = NO_POLICIES
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -106,6 +110,7 @@ class CustomRoutes:
             action=action,
             origin=self._origin,
             settings=(*asked.below, *([upstream] if upstream else []), *asked.above),
+            policies=asked.policies,
             field=field,
             error_pages=tuple(map(_error_page, asked.error_pages)),
         )

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressSpec, IngressTLS
+from headgate.api.nginx_org.actions import PolicyReference
 from headgate.configuration import Attached, Resource
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.lowered import Lowered
+from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
@@ -34,6 +36,7 @@ from headgate.settings import HANDED_DOWN, Overrides, Role
 from headgate.validation.ingress import ValidIngress
 
 UNENCRYPTED = "TLS handshakes for {hosts} are rejected"
+NO_POLICIES = Policies()
 LOCKED = "requests that need a password are answered 403"
 
 ServicePort = tuple[str, str]
@@ -56,7 +59,7 @@ def lower_ingress(
     holder = _Contribution(search, valid, resource.hosts, None)
     if valid.role is Role.MASTER:
         inherited = (msgspec.structs.replace(holder.layer, overrides=valid.overrides.part(*HANDED_DOWN)),)
-        minions = [_minion(search, attached, resource.hosts, inherited) for attached in resource.attached]
+        minions = [_minion(search, attached, resource.hosts, inherited, holder) for attached in resource.attached]
     else:
         inherited, minions = (holder.layer,), []
     hosts = tuple(
@@ -78,8 +81,15 @@ def lower_ingress(
     return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts))
 
 
-def _minion(search: Search, attached: Attached, hosts: tuple[str, ...], inherited: Layers) -> _Contribution:
-    return _Contribution(search, attached.candidate.valid, hosts, attached.held, inherited)
+def _minion(
+    search: Search, attached: Attached, hosts: tuple[str, ...], inherited: Layers, master: _Contribution
+) -> _Contribution:
+    return _Contribution(search, attached.candidate.valid, hosts, attached.held, inherited, master.policies)
+
+
+def _reference(text: str) -> PolicyReference:
+    namespace, _, name = text.rpartition("/")
+    return PolicyReference(name=name, namespace=namespace or None)
 
 
 def _listeners(overrides: Overrides) -> tuple[Listener, ...]:
@@ -94,13 +104,14 @@ class _Contribution:
     Services are looked up when this is built, once however many paths name one; a Problem names the first path.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a minion gets from its master
         self,
         search: Search,
         valid: ValidIngress,
         hosts: tuple[str, ...],
         held: frozenset[int] | None,
         below: Layers = (),
+        around: Policies = NO_POLICIES,
     ) -> None:
         self.layer = Layer(valid.ingress.ref, valid.overrides, valid.role)
         self._settings = (*below, self.layer)
@@ -110,7 +121,18 @@ class _Contribution:
         self._paths = self._by_host(frozenset(hosts))
         self._endpoints = self._find_endpoints(search)
         self.certificates = _Certificates(search, valid)
-        self.policies = Policies(self._passwords(search))
+        own = lower_policies(search, self._referrer(hosts), map(_reference, self._values.auth.policies))
+        self.policies = msgspec.structs.replace(own.over(around), basic_auth=self._passwords(search))
+
+    def _referrer(self, hosts: tuple[str, ...]) -> Referrer:
+        return Referrer(
+            origin=self.layer.origin,
+            field=self.layer.overrides.key("policies"),
+            indexed=False,
+            scope=Scope.INGRESS if self._held is None else Scope.MINION,
+            guarded="it",
+            tls=all(self.certificates.tls(host) for host in hosts),
+        )
 
     @property
     def default(self) -> Forward | None:

@@ -15,7 +15,7 @@ class Lowered(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         table: its routes, ready for ``translate``.
         problems: what is missing or doubtful; nothing here refuses the resource.
-        references: the Services, Secrets and Pods that it names, there or not, for the reverse index.
+        references: the Services, Secrets, Pods and Policies that it names, there or not, for the reverse index.
         files: the Secrets that its configuration refers to; several resources may carry the same one.
     """
 

@@ -16,6 +16,7 @@ from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.selection import pods_behind, selected
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Endpoints, Layer, RouteTable, SecretReference
+from headgate.validation.policy import ValidPolicy
 
 USED = "it is used anyway"
 
@@ -35,10 +36,6 @@ class Search:
     def lowered(self, table: RouteTable) -> Lowered:
         """Return *table* with all that was collected."""
         return Lowered(table, tuple(self._problems), frozenset(self._references), tuple(self._files.values()))
-
-    def report(self, *problems: Problem) -> None:
-        """Note *problems* that were found elsewhere."""
-        self._problems += problems
 
     @property
     def wildcard(self) -> SecretReference | None:
@@ -73,7 +70,7 @@ class Search:
             self._references |= pods
             slices = selected(slices, labels, {pod: self._snapshot.pods.get(pod) for pod in pods})
         found, problems = endpoints(wanted, self._snapshot.services.get(ref), slices)
-        self._problems += problems
+        self.report(*problems)
         return found
 
     def listeners(self) -> Listeners:
@@ -81,16 +78,36 @@ class Search:
         self._references.add(LISTENERS)
         return self._snapshot.listeners
 
-    def secret(self, origin: ObjectRef, field: str, name: str, kind: SecretKind, effect: str) -> SecretReference:
-        """Return the Secret *name* in the namespace of *origin*; *effect* is that of its absence."""
-        ref = Secret.KIND.ref(origin.namespace, name)
+    def secret(
+        self, origin: ObjectRef, field: str, name: str | tuple[str, str], kind: SecretKind, effect: str
+    ) -> SecretReference:
+        """Return the Secret *name* of the namespace of *origin*, or namespace and name.
+
+        *effect* is that of its absence.
+        """
+        ref = Secret.KIND.ref(*((origin.namespace, name) if isinstance(name, str) else name))
+        name = ref.name
         self._references.add(ref)
         valid = self._secrets.get(ref, self._snapshot.secrets.get(ref), kind, self._snapshot.now)
         if error := valid.reference.error:
-            self._problems.append(Problem(origin, field, name, error, effect))
-        self._problems += [Problem(origin, field, name, warning, USED) for warning in valid.warnings]
+            self.report(Problem(origin, field, name, error, effect))
+        for warning in valid.warnings:
+            self.report(Problem(origin, field, name, warning, USED))
         self._files |= {file.name: file for file in valid.files}
         return valid.reference
+
+    def policy(self, ref: ObjectRef) -> ValidPolicy | str:
+        """Return the Policy *ref*, or why it cannot be used."""
+        self._references.add(ref)
+        if valid := self._snapshot.valid_policy(ref):
+            return valid
+        if ref in self._snapshot.policies:
+            return "is invalid, or belongs to another ingress class"
+        return f"does not exist in namespace {ref.namespace}"
+
+    def report(self, *problems: Problem) -> None:
+        """Note *problems* that were found elsewhere, each once however many routes have it."""
+        self._problems += [problem for problem in dict.fromkeys(problems) if problem not in self._problems]
 
     def need_wildcard(self, origin: ObjectRef, field: str, effect: str) -> None:
         """Complain if there is no wildcard certificate, and wait for its Secret; a usable one never goes away."""

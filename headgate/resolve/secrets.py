@@ -12,6 +12,7 @@ from headgate.api import Secret
 from headgate.ir import File
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.problems import ObjectRef, Problem
+from headgate.resolve.api_keys import KEYS_FILE, check_api_keys
 from headgate.resolve.certificates import AUTHORITY_FILE, REVOKED_FILE, check_ca, check_tls
 from headgate.resolve.contents import Content, SecretKind
 from headgate.resolve.htpasswd import check_htpasswd
@@ -24,11 +25,21 @@ DEFAULT, WILDCARD = "default", "wildcard"
 """The special files; no other is named so, for the others' names have a ``-``."""
 
 CHECKS: Mapping[SecretKind, Callable[[Secret], Content]] = MappingProxyType(
-    {SecretKind.TLS: check_tls, SecretKind.CA: check_ca, SecretKind.HTPASSWD: check_htpasswd}
+    {
+        SecretKind.TLS: check_tls,
+        SecretKind.CA: check_ca,
+        SecretKind.HTPASSWD: check_htpasswd,
+        SecretKind.API_KEY: check_api_keys,
+    }
 )
 
 SUFFIXES: Mapping[SecretKind, tuple[str, ...]] = MappingProxyType(
-    {SecretKind.TLS: ("",), SecretKind.CA: (AUTHORITY_FILE, REVOKED_FILE), SecretKind.HTPASSWD: ("",)}
+    {
+        SecretKind.TLS: ("",),
+        SecretKind.CA: (AUTHORITY_FILE, REVOKED_FILE),
+        SecretKind.HTPASSWD: ("",),
+        SecretKind.API_KEY: (KEYS_FILE,),
+    }
 )
 """Behind ``namespace-name``, the ends of the file names of each kind; the configuration names the first."""
 
@@ -91,7 +102,9 @@ class LocalSecretStore:
             File(self._file(ref, kind, suffix), data, ref, PRIVATE, self._reloads(kind))
             for suffix, data in content.files
         )
-        return Validated(SecretReference(ref, files[0].name, expires=content.expires), files, content.doubts(now))
+        others = tuple(file.name for file in files[1:])
+        reference = SecretReference(ref, files[0].name, expires=content.expires, others=others)
+        return Validated(reference, files, content.doubts(now))
 
     def special(
         self, name: str, ref: ObjectRef, secret: Secret | None, now: datetime
@@ -153,7 +166,7 @@ class LocalSecretStore:
 
     def _reloads(self, kind: SecretKind) -> bool:
         """Whether nginx must reload to see a change: it reads password files at each request, the rest at start."""
-        return {SecretKind.TLS: not self._dynamic, SecretKind.CA: True, SecretKind.HTPASSWD: False}[kind]
+        return kind is not SecretKind.HTPASSWD and (kind is not SecretKind.TLS or not self._dynamic)
 
 
 def same_content(old: Secret, new: Secret) -> bool:

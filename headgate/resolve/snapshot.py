@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 
 import msgspec
@@ -10,9 +10,14 @@ import msgspec
 from headgate.api import EndpointSlice, Pod, Secret, Service
 from headgate.problems import ObjectRef
 from headgate.resolve.listeners import Listeners
+from headgate.validation.policy import ValidPolicy
 
 ServiceKey = tuple[str, str]
 """Namespace and name of a Service."""
+
+
+def _no_policy(_: ObjectRef) -> None:
+    return None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +32,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         slices_of: the EndpointSlices of each Service; the ``SliceIndex`` of the pipeline.
         listeners: those of the GlobalConfiguration in force.
         pods: the Pods by whose labels endpoints are selected.
+        policies: the identities of all Policies that are there, valid or not.
+        valid_policy: returns a Policy that may be used, ``None`` for any other.
     """
 
     now: datetime
@@ -35,6 +42,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     slices_of: Mapping[ServiceKey, Collection[EndpointSlice]] = {}
     listeners: Listeners = Listeners()
     pods: Mapping[ObjectRef, Pod] = {}
+    policies: Collection[ObjectRef] = ()
+    valid_policy: Callable[[ObjectRef], ValidPolicy | None] = _no_policy
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

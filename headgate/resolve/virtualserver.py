@@ -12,10 +12,11 @@ from headgate.resolve.custom_listeners import custom_listeners
 from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
 from headgate.resolve.ingress import UNENCRYPTED
 from headgate.resolve.lowered import Lowered
+from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
-from headgate.routes import Layer, Layers, Route, RouteTable, Tls, VirtualHost
+from headgate.routes import Layer, Layers, Policies, Route, RouteTable, Tls, VirtualHost
 from headgate.validation.delegation import qualified
 from headgate.validation.routepath import RoutePath
 from headgate.validation.virtualserver import ValidVirtualServer
@@ -36,6 +37,7 @@ def lower_virtual_server(
     listeners = custom_listeners(search, resource.ref, valid.spec)
     host = VirtualHost(
         name=valid.spec.host,
+        policies=server.policies,
         origin=resource.ref,
         settings=(server.layer,),
         handed_down=(server.layer,),
@@ -62,6 +64,18 @@ class _Server:
         ref = layer.origin
         names = Names(f"vs_{ref.namespace}_{ref.name}_", "/internal_location_")
         self._routes = CustomRoutes(search, ref, valid.spec.upstreams or (), valid.upstreams, names)
+        tls = valid.spec.tls is not None
+        guarded = f"all of {valid.spec.host}"
+        referrer = Referrer(origin=ref, field="spec.policies", scope=Scope.HOST, guarded=guarded, tls=tls)
+        self.policies = lower_policies(search, referrer, valid.spec.policies)
+        """Those of the host."""
+
+    def route_policies(self, index: int) -> Policies:
+        """Return what holds at the route *index*, also for subroutes that have none of their own."""
+        route = (self.valid.spec.routes or ())[index]
+        field = f"spec.routes[{index}].policies"
+        referrer = Referrer(origin=self.layer.origin, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
+        return lower_policies(self._search, referrer, route.policies).over(self.policies)
 
     def tls(self) -> Tls | None:
         """Return how the host speaks TLS."""
@@ -91,6 +105,7 @@ class _Server:
                 below=(self.layer,),
                 above=(Layer(self.layer.origin, overrides),) if overrides else (),
                 error_pages=route.error_pages or (),
+                policies=self.route_policies(index),
             )
             yield from self._routes.routes(asked)
 
@@ -104,6 +119,7 @@ class _Part:
     def __init__(self, search: Search, attached: Attached, server: ObjectRef, places: tuple[int, ...]) -> None:
         self.ref = attached.candidate.ref
         self.valid: ValidVirtualServerRoute = attached.candidate.valid
+        self._search = search
         self.created = attached.candidate.item.metadata.creation_timestamp
         self.places = places
         self.kept: list[int] = []
@@ -131,7 +147,17 @@ class _Part:
             below=below,
             above=(Layer(self.ref, self.valid.routes[index]),),
             error_pages=route.error_pages or parent.error_pages or (),
+            policies=self._policies(server, index),
         )
+
+    def _policies(self, server: _Server, index: int) -> Policies:
+        """Return the Policies of a subroute, or if it has none, those of the route that it belongs to."""
+        route = self.valid.subroutes[index]
+        if not route.policies:
+            return server.route_policies(self.places[index])
+        field = f"{FIELD}[{index}].policies"
+        referrer = Referrer(origin=self.ref, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
+        return lower_policies(self._search, referrer, route.policies).over(server.policies)
 
 
 # --- VirtualServerRoutes ------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from headgate.routes.actions import (
     Split,
 )
 from headgate.routes.backends import Backend, Endpoints, SecretReference
-from headgate.routes.hosts import Match, PathRegex, PathType, Policies, Route, Tls, VirtualHost
+from headgate.routes.hosts import Match, PathRegex, PathType, Route, Tls, VirtualHost
 from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
+from headgate.routes.policies import Policies
 from headgate.routes.streams import Session, StreamBackend, StreamRoute, StreamTls
 from headgate.routes.table import RouteTable
 

@@ -54,9 +54,11 @@ class SecretReference(msgspec.Struct, frozen=True, gc=False):
         file: its file's name relative to the configuration directory (``secrets/default-cafe``).
         error: why it cannot be used, empty if it can.
         expires: when its certificate ends, with a time zone; ``None`` if it is not used or holds none.
+        others: the names of its other files (the revocation list of an authority).
     """
 
     ref: ObjectRef
     file: str
     error: str = ""
     expires: datetime | None = None
+    others: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from headgate.routes.actions import Action, ErrorPage, Forward
 from headgate.routes.backends import Backend, SecretReference
 from headgate.routes.layers import Layers
 from headgate.routes.listeners import Listener
+from headgate.routes.policies import Policies
 
 
 class PathType(enum.Enum):
@@ -53,12 +54,6 @@ class Match(msgspec.Struct, frozen=True, gc=False):
         return f"{self.path} ({self.type.value})"
 
 
-class Policies(msgspec.Struct, frozen=True, gc=False):
-    """Who may ask; ``basic_auth`` is the Secret with the passwords, ``None`` where none is asked for."""
-
-    basic_auth: SecretReference | None = None
-
-
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Requests that match, and what happens to them.
 
@@ -67,7 +62,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         action: what happens to them.
         origin: the object that asks for it.
         settings: what holds there, lowest first; the last layer is that of *origin*.
-        policies: what *origin* asks of its own; a route of another object than the host's has the host's besides.
+        policies: everything that holds here, those of the host included; ``basic_auth`` is of *origin* alone.
         field: where the object asks for it (``spec.rules[0].http.paths[1]``).
         error_pages: what clients get instead of errors.
     """

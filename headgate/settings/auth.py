@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import Unfit, accepts, dns_name
+from headgate.settings.parsers import Unfit, accepts, dns_name, listed
 from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, plain_text
 
@@ -25,9 +25,29 @@ def realm(text: str) -> Quoted:
     return Quoted(_QUOTABLE.sub(r"\\\g<0>", found))
 
 
-class AuthSettings(Settings):
-    """HTTP basic authentication (RFC 7617)."""
+@accepts("name of a Policy, perhaps with its namespace and a slash in front", example="office")
+def policy_name(text: str) -> str:
+    """Parse ``[namespace/]name``."""
+    namespace, slash, name = text.rpartition("/")
+    return f"{dns_name(namespace)}/{dns_name(name)}" if slash else dns_name(name)
 
+
+class AuthSettings(Settings):
+    """HTTP basic authentication (RFC 7617), and Policies."""
+
+    policies: Annotated[
+        tuple[str, ...],
+        setting(
+            "policies",
+            "Policies of the Ingress; those of a minion go before those of its master. One of another namespace is "
+            "named with it: `shared/office`. While one cannot be used, requests are answered 500.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            parse=listed(policy_name, "names of Policies"),
+            directive="allow, deny, auth_request",
+            example="office,shared/cors",
+        ),
+    ] = ()
     basic_auth_secret: Annotated[
         str | None,
         setting(

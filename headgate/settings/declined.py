@@ -31,10 +31,12 @@ def _declined(reason: str) -> Absence:
 
 
 _HEALTH = _coming("active health checks, which belong to NGINX Plus, come as probes of Headgate's own")
-_JWT = _coming("JWT authentication comes with the policies")
-_POLICIES = _coming("Policies come with the custom resources")
-_OIDC = _coming("OpenID Connect comes with the policies")
-_ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, come with rate limit policies")
+_JWT = _coming("JSON Web Tokens come with a later version")
+_POLICIES = _declined(
+    "for Policies of F5 WAF for NGINX, which needs NGINX Plus; write nginx.org/policies for all others"
+)
+_OIDC = _coming("OpenID Connect comes with a later version")
+_ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, come with a later version")
 _APP_PROTECT = _declined("for F5 App Protect, closed software of NGINX Plus that Headgate does not drive")
 
 _ANNOTATIONS: Mapping[str, Absence] = {
@@ -47,10 +49,9 @@ _ANNOTATIONS: Mapping[str, Absence] = {
     "nginx.com/jwt-token": _JWT,
     "nginx.com/jwt-login-url": _JWT,
     "nginx.com/policies": _POLICIES,
-    "nginx.org/policies": _POLICIES,
 }
 
-_GUARDS = ("nginx.org/policies", "nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
+_GUARDS = ("nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
 """Annotations that decide who may ask: to serve without them would let in whom they keep out."""
 
 _KEYS: Mapping[str, Absence] = {

@@ -7,10 +7,15 @@ from headgate.settings import Quoted, Words
 from headgate.settings.limits import LimitSettings
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
+from headgate.translate.policies.basic_auth import translate_passwords
+from headgate.translate.policies.rate_limit import translate_rate_limits
+from headgate.translate.sharing import share
 
 
 def translate_auth(draft: Draft, place: Place) -> BasicAuth | None:
     """Return the basic authentication of *place*; a Secret that is not there makes nginx answer 403."""
+    if found := place.policies.passwords:
+        return translate_passwords(draft, found)
     secret = place.policies.basic_auth
     if secret is None:
         return None
@@ -22,9 +27,9 @@ def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
     """Return the rate limit of *place* and note its zone."""
     limits = place.params.limits
     if not limits.limit_req_rate:
-        return None
+        return translate_rate_limits(draft, place.origin, place.policies.limits)
     zone = naming.limit_zone(place.origin, limits.limit_req_key, draft.salt)
-    rate = _share(limits.limit_req_rate, draft.env.replicas) if limits.limit_req_scale else limits.limit_req_rate
+    rate = share(limits.limit_req_rate, draft.env.replicas) if limits.limit_req_scale else limits.limit_req_rate
     size = max(limits.limit_req_zone_size, naming.SMALLEST_ZONE, key=lambda size: size.bytes)
     draft.zones[zone] = LimitZone(Quoted(limits.limit_req_key), zone, size, rate, place.origin)
     words = [f"zone={zone}"]
@@ -35,14 +40,6 @@ def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
     elif limits.limit_req_delay:
         words.append(f"delay={limits.limit_req_delay}")
     return LimitRequests(Words(words), limits.limit_req_dry_run, limits.limit_req_log_level, limits.limit_req_status)
-
-
-def _share(rate: str, replicas: int) -> str:
-    """Return what one of *replicas* may let through of *rate* (``10r/s``), in minutes where it does not divide."""
-    count, unit = int(rate[: -len("r/s")]), rate[-1]
-    if count % replicas == 0:
-        return f"{count // replicas}r/{unit}"
-    return f"{max(count * (60 if unit == 's' else 1) // replicas, 1)}r/m"
 
 
 def warn_of_idle_limits(draft: Draft, place: Place) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection
 
 import msgspec
 
-from headgate.ir.http import Certificate, LimitZone, SplitClients, Upstream, VariableMap
+from headgate.ir.http import CacheZone, Certificate, LimitZone, SplitClients, Upstream, VariableMap
 from headgate.ir.snippets import Directives, read
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import Backend, Layers, Policies, Route, VirtualHost, layered
@@ -78,6 +79,7 @@ class Draft:
         self.env, self.salt = env, salt
         self.upstreams: dict[str, Upstream] = {}
         self.zones: dict[str, LimitZone] = {}
+        self.caches: dict[str, CacheZone] = {}
         self.splits: dict[str, SplitClients] = {}
         self.maps: dict[str, VariableMap] = {}
         self._counts: Counter[tuple[ObjectRef, str]] = Counter()
@@ -85,6 +87,7 @@ class Draft:
         self.problems: dict[Problem, None] = {}
         self.resource_variables = env.resource_variables
         self._names: dict[str, UpstreamKey] = {}
+        self._variables: dict[str, ObjectRef] = {}
         self._files: dict[str, ObjectRef] = {}
         self._prefixes: dict[str, ObjectRef] = {}
         self._params: dict[Layers, ConfigParams] = {}
@@ -116,10 +119,20 @@ class Draft:
         """Return what holds for *route*."""
         return self._place(route.settings, route.policies)
 
-    def upstream_name(self, origin: ObjectRef, host: str, backend: Backend) -> str:
-        """Return the name of an upstream; of two that would be called alike the second gets a hash behind it."""
-        key = origin, host, backend.service, backend.upstream or backend.port
-        base = backend.upstream or naming.upstream(origin, host, backend.service, backend.port)
+    def policy_variable(self, wanted: str, policy: ObjectRef) -> str:
+        """Return the name of a variable of *policy*; of two that would be called alike the second gets a hash."""
+        name = re.sub("[^A-Za-z0-9]", "_", f"{wanted}{self.salt}")
+        if self._variables.setdefault(name, policy) != policy:
+            name = f"{name}_{naming.digest((policy,))[1:]}"
+        return name
+
+    def upstream_name(self, origin: ObjectRef, host: str, backend: Backend, variant: str = "") -> str:
+        """Return the name of an upstream; of two that would be called alike the second gets a hash behind it.
+
+        A *variant* is an upstream of its own, with connections that others do not use.
+        """
+        key = origin, host, backend.service, f"{backend.upstream or backend.port}{variant}"
+        base = f"{backend.upstream or naming.upstream(origin, host, backend.service, backend.port)}{variant}"
         name = f"{base}{self.salt}"
         if self._names.setdefault(name, key) != key:
             name = f"{base}{naming.digest(key)}{self.salt}"

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from headgate.ir.http import HttpConfig, LimitZone, Location, Server, SplitClients, Upstream, VariableMap
+from headgate.ir.http import CacheZone, HttpConfig, LimitZone, Location, Server, SplitClients, Upstream, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import RouteTable, VirtualHost
 from headgate.settings import Quoted, Snippet
@@ -20,7 +20,7 @@ from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.upstreams import unreachable
 
-P = TypeVar("P", Upstream, LimitZone, Location, SplitClients, VariableMap)
+P = TypeVar("P", Upstream, CacheZone, LimitZone, Location, SplitClients, VariableMap)
 
 
 def config_files(
@@ -34,6 +34,7 @@ def config_files(
     upstreams = [draft.upstreams[name] for name in sorted(draft.upstreams)]
     shares = _by_origin(upstreams)
     zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
+    caches = _by_origin(draft.caches.values())
     splits, maps = _by_origin(draft.splits.values()), _by_origin(draft.maps.values())
     snippet = Snippet("\n".join(host.http_snippet for host in table.hosts if host.http_snippet)) or None
     files = {member: naming.config_file(member, draft.suffix(member)) for member in table.members}
@@ -44,6 +45,7 @@ def config_files(
             origin=member,
             upstreams=tuple(shares[member]),
             zones=tuple(zones[member]),
+            caches=tuple(caches[member]),
             splits=tuple(splits[member]),
             maps=tuple(maps[member]),
             snippet=snippet if member == table.origin else None,

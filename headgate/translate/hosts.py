@@ -27,11 +27,15 @@ from headgate.translate.locations import (
     fixed_locations,
     page_answers,
     page_names,
+    server_site,
     server_variables,
     translate_location,
     translate_paths,
 )
 from headgate.translate.paths import LocationPath
+from headgate.translate.policies.hsts import translate_hsts
+from headgate.translate.policies.kinds import translate_policies
+from headgate.translate.policies.parts import Part, Site
 from headgate.translate.streams import StreamPlace, translate_streams
 from headgate.translate.tls import redirects, translate_tls
 from headgate.translate.unserved import translate_unserved
@@ -95,14 +99,17 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
     env, place = draft.env, draft.host(host)
     params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
-    secure = hsts(params, tls=tls is not None)
+    policy = host.policies.hsts
+    secure = translate_hsts(policy) if policy else hsts(params, tls=tls is not None)
     paths = translate_paths(draft, host)
     paths = [path for path in paths if path.route or (path.modifier, path.path) not in snippet.locations]
     grpc = _grpc(draft, [path.route for path in paths if path.route], host, tls)
     plain = not (tls and grpc == "all")
-    hide, common_hidden = hidden(params, secure), env.params.headers.proxy_hide_headers
+    site = server_site(draft, host)
+    part = translate_policies(site)
+    hide, common_hidden = (*hidden(params, secure), *part.hidden), env.params.headers.proxy_hide_headers
     auth = translate_auth(draft, place)
-    context = _context(draft, host, secure, hide, auth=auth)
+    context = _context(draft, site, secure, hide, part, auth=auth)
     locations = _locations(draft, context, paths)
     if not host.shared:  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
@@ -128,9 +135,17 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         locations=locations,
         attached=attached_mask(draft, host),
         snippet=params.snippets.server_snippets,
-        lines=tuple(common_lists(env, snippet)),
+        lines=(*common_lists(env, snippet), *part.lines),
+        refused=bool(host.policies.refused and host.name),
+        secure_only=_secure_only(host),
         gunzip=_gunzip(draft, host),
     )
+
+
+def _secure_only(host: VirtualHost) -> bool:
+    """Whether requests in plain HTTP are refused: a client cannot show a certificate there."""
+    found = host.policies.client_certificates
+    return found is not None and found.verify == "on"
 
 
 def _gunzip(draft: Draft, host: VirtualHost) -> bool:
@@ -141,13 +156,14 @@ def _gunzip(draft: Draft, host: VirtualHost) -> bool:
     return host.gunzip and draft.env.capabilities.gunzip
 
 
-def _context(
-    draft: Draft, host: VirtualHost, secure: Hsts | None, hide: tuple[str, ...], *, auth: BasicAuth | None
+def _context(  # noqa: PLR0913 - all that the server says
+    draft: Draft, site: Site, secure: Hsts | None, hide: tuple[str, ...], part: Part, *, auth: BasicAuth | None
 ) -> ServerContext:
-    """Return the surroundings of the locations of *host*, whose server hides *hide* and has the HSTS *secure*."""
+    """Return the surroundings of the locations of *site*, whose server hides *hide* and has the HSTS *secure*."""
+    host = site.host
     place = draft.host(host)
     around = response_headers(draft.env.params.headers.add_header, place.params.headers, own=place.own_response_headers)
-    headers = with_hsts(around, secure)
+    headers = (*with_hsts(around, secure), *part.headers)
     if ends_list(place.server_snippet):
         headers = without(headers, place.server_snippet, "add_header")
     limit = translate_limit(draft, place)
@@ -160,20 +176,22 @@ def _context(
         repeated=repeated(place.server_snippet),
         limit=limit,
         error_page=error_page(draft, host, place),
-        guarded=bool(auth or limit),
+        guarded=bool(auth or limit or host.policies.guards),
         pages=page_names(host),
         shared={},
+        site=site,
+        cors=part.headers,
     )
 
 
 def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
-    locations += page_answers(context.host, context.pages)
+    locations += page_answers(context)
     offered = context.host.shared and context.host.default is not None
     if offered or context.error_page or any(location.error_page for location in locations):
         locations.append(error_location(draft, context.host))
-    return tuple(locations)
+    return (*locations, *context.site.inner.values())
 
 
 def _response_headers(draft: Draft, place: Place, around: tuple[Header, ...]) -> tuple[Header, ...] | None:

@@ -14,7 +14,8 @@ from headgate.ir import latency
 from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
 from headgate.problems import ObjectRef
 from headgate.routes import Backend as Target
-from headgate.routes import ErrorPage, Forward, Match, PathType, Route, VirtualHost
+from headgate.routes import ErrorPage, Forward, Match, PathType, Policies, Route, VirtualHost
+from headgate.routes.policies import Cors
 from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
@@ -31,10 +32,11 @@ from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import PAGE, TOLD, error_page
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.paths import LocationPath, location_paths
+from headgate.translate.policies.cors import translate_cors
+from headgate.translate.policies.kinds import reads_keys, translate_policies
+from headgate.translate.policies.parts import Part, Site
 from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
 
-Pages = tuple[ObjectRef, tuple[ErrorPage, ...]]
-"""The error pages of a route, and its object."""
 BUILT_IN = ConfigParams()
 """Without a ConfigMap; nginx's own defaults, where it has some."""
 RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
@@ -75,6 +77,10 @@ def _beside_app_root(draft: Draft, host: VirtualHost, found: list[LocationPath])
     return [path for path in found if (path.modifier, path.path) != ("=", "/")]
 
 
+PageKey = tuple[ObjectRef, tuple[ErrorPage, ...], Cors | None]
+"""An object, error pages of its routes, and the Policy whose headers they have."""
+
+
 class ServerContext(msgspec.Struct, frozen=True):
     """What holds around the locations of a server.
 
@@ -86,6 +92,8 @@ class ServerContext(msgspec.Struct, frozen=True):
         limit: its rate limit; ``error_page`` its custom errors.
         guarded: whether it asks for passwords, or limits requests.
         pages: error pages of its routes, by object, with the beginning of the names of their locations.
+        site: where its Policies are translated, with the locations that they need besides.
+        cors: what its Policies add to *response_headers*.
         shared: common parts of locations, by the identity of their Place, gRPC and WebSocket; filled on demand.
     """
 
@@ -98,8 +106,10 @@ class ServerContext(msgspec.Struct, frozen=True):
     limit: LimitRequests | None
     error_page: Words | None
     guarded: bool
-    pages: Mapping[Pages, str]
+    pages: Mapping[PageKey, str]
     shared: dict[tuple[int, bool, bool], Location]
+    site: Site
+    cors: tuple[Header, ...]
 
 
 def translate_location(draft: Draft, server: ServerContext, path: LocationPath) -> Location:
@@ -114,6 +124,8 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             answer=NOT_FOUND,
             own=NOTHING,
             guarded=server.guarded,
+            refused=bool(server.host.policies.refused) and not server.host.name,
+            variables=translate_policies(_site(server, server.place, grpc=False)).variables,
         )
     host, route = server.host, path.route
     place, target = draft.route(route), route.backend
@@ -139,32 +151,71 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         modifier=path.modifier,
         backend=backend,
         rewrite=rewrite,
-        variables=(*location_variables(draft, host, route), *_latency_variable(draft, backend)),
-        pages=tuple(page_lines(server.pages.get((route.origin, route.error_pages), ""), route.error_pages)),
+        variables=(
+            *location_variables(draft, host, route),
+            *_latency_variable(draft, backend),
+            *shared.variables,
+        ),
+        pages=_pages(server, route),
         internal=internal,
         restored=internal and (grpc or rewrite is not None),
     )
 
 
-def page_names(host: VirtualHost) -> dict[Pages, str]:
+def page_names(host: VirtualHost) -> dict[PageKey, str]:
     """Return the error pages of the routes of *host*, with the beginning of the names of their locations.
 
     Each object has locations of its own, also where two have the same pages: its file must not depend on others.
     """
-    names: dict[Pages, str] = {}
+    names: dict[PageKey, str] = {}
     counts: Counter[ObjectRef] = Counter()
     for route in host.routes:
-        key = route.origin, route.error_pages
+        key = route.origin, route.error_pages, route.policies.cors
         if route.error_pages and key not in names:
             names[key] = naming.error_page(None if route.origin == host.origin else route.origin, counts[route.origin])
             counts[route.origin] += 1
     return names
 
 
-def page_answers(host: VirtualHost, names: Mapping[Pages, str]) -> Iterator[Location]:
-    """Yield the locations of all error pages of *host*."""
-    for (origin, found), name in names.items():
-        yield from page_locations(name, found, origin if origin != host.origin else None)
+def page_answers(server: ServerContext) -> Iterator[Location]:
+    """Yield the locations of all error pages, each with the headers of the routes that lead there."""
+    holder = server.host.origin
+    for (origin, found, cors), name in server.pages.items():
+        site = structs.replace(server.site, origin=origin, policies=Policies(cors=cors), server=False)
+        headers = _with_cors(server, server.response_headers, translate_cors(site).headers)
+        for location in page_locations(name, found, origin if origin != holder else None):
+            said = headers if location.added else printed(headers, server.response_headers)
+            yield structs.replace(location, response_headers=said or None)
+
+
+def _pages(server: ServerContext, route: Route) -> tuple[Words, ...]:
+    names = server.pages.get((route.origin, route.error_pages, route.policies.cors), "")
+    return tuple(page_lines(names, route.error_pages))
+
+
+def server_site(draft: Draft, host: VirtualHost) -> Site:
+    """Return the server of *host* as a place of Policies."""
+    return Site(
+        draft=draft,
+        host=host,
+        origin=host.origin,
+        policies=host.policies,
+        inner={},
+        server=True,
+        reads_keys=reads_keys(host),
+    )
+
+
+def _site(server: ServerContext, place: Place, *, grpc: bool) -> Site:
+    """Return a location of *place* as a place of Policies."""
+    return structs.replace(server.site, origin=place.origin, policies=place.policies, grpc=grpc, server=False)
+
+
+def _with_cors(server: ServerContext, around: tuple[Header, ...], own: tuple[Header, ...]) -> tuple[Header, ...]:
+    """Return the headers *around* with *own* in place of what the Policies of the server add."""
+    if own == server.cors:
+        return around
+    return (*(header for header in around if header not in server.cors), *own)
 
 
 def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route, *, grpc: bool) -> Location:
@@ -189,24 +240,53 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
     assert path.route  # noqa: S101 - the caller answered 404 otherwise
     shared = _shared(draft, server, place, grpc=False, websocket=False)
     parts = action_parts(draft, path.route)
-    responses = server.response_headers if parts.get("added") else None
+    around = shared.response_headers
+    if parts.get("added") and around is None:
+        around = server.response_headers or None
+    if "answer" in parts and place.policies.guards:
+        parts = _aside(server, shared, path.route, place, {**parts, "response_headers": around})
     return structs.replace(
         shared,
         path=spelled,
         modifier=path.modifier,
         request_headers=None,
-        response_headers=responses or shared.response_headers,
+        response_headers=around,
         internal=path.route.match.type is PathType.INTERNAL,
-        variables=location_variables(draft, server.host, path.route),
+        variables=(*location_variables(draft, server.host, path.route), *shared.variables),
+        **({"pages": _pages(server, path.route)} if place.policies.guards else {}),
         **parts,
     )
+
+
+def _aside(
+    server: ServerContext, shared: Location, route: Route, place: Place, parts: dict[str, Any]
+) -> dict[str, Any]:
+    """Note the named location with the answer *parts*; return the attribute by which a guarded location leads there.
+
+    nginx says ``return`` before it looks at who asks.
+    """
+    own = "@return_" if shared.origin is None else f"@return_{shared.origin.namespace}_{shared.origin.name}_"
+    number = sum(path.startswith("@return_") and each.origin == shared.origin
+                 for path, each in server.site.inner.items())  # fmt: skip
+    name = f"{own}{number}"
+    said = place.location_snippet.text("add_header")
+    server.site.inner[name] = Location(
+        path=name,
+        origin=shared.origin,
+        own=NOTHING,
+        pages=_pages(server, route),
+        carried=Snippet(said) if said else None,
+        **parts,
+    )
+    return {"aside": name}
 
 
 def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> Location:
     """Return what all locations of *place* have alike whose backends speak the same protocol."""
     attached = place.origin != server.host.origin
+    part = translate_policies(_site(server, place, grpc=grpc))
     requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
-    responses = _response_headers(server, place, attached=attached)
+    responses = _response_headers(server, place, part.headers, attached=attached)
     errors = error_page(draft, server.host, place) if attached and not grpc else None
     return Location(
         path="",
@@ -215,13 +295,29 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         request_headers=requests,
         response_headers=responses,
         proxy_redirect=proxy_redirect(place.params) if attached else None,
-        auth=translate_auth(draft, place) if attached else None,
-        limit=translate_limit(draft, place) if attached else None,
+        auth=translate_auth(draft, place) if attached or place.policies.passwords else None,
+        limit=translate_limit(draft, place) if attached or place.policies.limits else None,
         error_page=errors,
         snippet=place.params.snippets.location_snippets,
-        lines=tuple(_lines(draft, server, place, attached=attached, errors=errors)) if place.location_snippet else (),
+        lines=(
+            *(_lines(draft, server, place, attached=attached, errors=errors) if place.location_snippet else ()),
+            *part.lines,
+            *_hidden(server, place, part, grpc=grpc),
+        ),
+        variables=part.variables,
+        refused=bool(place.policies.refused),
+        preflight=part.preflight,
         carried=_carried(server, requests if not grpc else None, responses),
     )
+
+
+def _hidden(server: ServerContext, place: Place, part: Part, *, grpc: bool) -> Iterator[Line]:
+    """Yield the headers of backends that the Policies of a location replace, where the server does not hide them."""
+    if not part.hidden or grpc or set(part.hidden) <= set(server.hide_headers):
+        return
+    if not place.location_snippet.has("proxy_hide_header"):
+        yield from (("proxy_hide_header", Words((name,))) for name in server.hide_headers)
+    yield from (("proxy_hide_header", Words((name,))) for name in part.hidden)
 
 
 def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> Delta:
@@ -245,10 +341,16 @@ def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websock
     return printed(headers, server.request_headers)
 
 
-def _response_headers(server: ServerContext, place: Place, *, attached: bool) -> tuple[Header, ...] | None:
-    """Return the list of response headers that the location must say, ``None`` where that of the server holds."""
+def _response_headers(
+    server: ServerContext, place: Place, cors: tuple[Header, ...], *, attached: bool
+) -> tuple[Header, ...] | None:
+    """Return the list of response headers that the location must say, ``None`` where that of the server holds.
+
+    *cors* are those of its Policies.
+    """
     around = server.response_headers
-    responses = _responses(place, around) if attached else around
+    kept = tuple(header for header in around if header not in server.cors)
+    responses = (*_responses(place, kept), *cors) if attached else _with_cors(server, around, cors)
     if responses and ends_list(place.location_snippet):
         return without(responses, place.location_snippet, "add_header")
     return printed(responses, around)
@@ -273,7 +375,7 @@ def _lines(
     yield from common_lists(draft.env, snippet)
     if snippet.has("proxy_hide_header"):
         yield from (("proxy_hide_header", Words((name,))) for name in server.hide_headers)
-    if snippet.has("limit_req") and server.limit and not attached:
+    if snippet.has("limit_req") and server.limit and not attached and not place.policies.limits:
         yield "limit_req", server.limit.parameters
     if snippet.has("error_page") and server.error_page and not errors:
         yield "error_page", server.error_page
@@ -302,6 +404,7 @@ def error_location(draft: Draft, host: VirtualHost) -> Location:
         backend=Backend(_scheme(place, route.backend), _upstream(draft, host, place, route.origin, route.backend)),
         request_headers=(*usual, *TOLD),
         final=True,
+        open=host.policies.guards,
         own=NOTHING,
         variables=location_variables(draft, host, route),
     )
@@ -356,8 +459,14 @@ def _scheme(place: Place, target: Target) -> str:
 
 
 def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, target: Target) -> str:
-    """Note the upstream of *target*, which each host has for itself, and return its name."""
-    name = draft.upstream_name(origin, host.name, target)
+    """Note the upstream of *target*, which each host has for itself, and return its name.
+
+    Connections are kept with the upstream, so that one whose TLS differs from that of the host has its own.
+    """
+    own = place.policies.backend_tls
+    differs = own is not None and own != host.policies.backend_tls
+    variant = f"_{own.policy.namespace}_{own.policy.name}" if own and differs else ""
+    name = draft.upstream_name(origin, host.name, target, variant)
     if name not in draft.upstreams:
         upstream = draft.upstreams[name] = translate_upstream(name, origin, target, place.params, draft.env)
         warn_of_unshared_limit(draft, place, upstream)

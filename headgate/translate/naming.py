@@ -137,6 +137,16 @@ def error_page(origin: ObjectRef | None, number: int) -> str:
     return f"@error_page_{origin.namespace}_{origin.name}_{number}" if origin else f"@error_page_{number}"
 
 
+def hashed(name: str, fixed: tuple[object, ...], suffix: str = "") -> str:
+    """Return the *name* of a zone with a hash of what is *fixed*, for nginx refuses to change that at a reload."""
+    return f"{name}{suffix}_{digest(fixed)[1:]}"
+
+
+def map_key(text: str) -> str:
+    """Return the entry of a ``map`` for *text*; words that mean something there are escaped."""
+    return f"\\{text}" if text in _MAP_WORDS else text
+
+
 def limit_zone(ref: ObjectRef, key: str, suffix: str = "") -> str:
     """Return a zone's name with a hash of its key, for nginx refuses to reload a zone whose key changed."""
     return f"{ref.namespace}/{ref.name}{suffix}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"

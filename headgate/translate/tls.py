@@ -53,6 +53,8 @@ def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) 
 def _own_context(draft: Draft, host: VirtualHost) -> bool:
     place, common = draft.host(host), draft.env.params.tls
     by_snippet = any(name.startswith("ssl_") for name in place.server_snippet.names)
+    if host.policies.client_certificates:
+        return True
     return by_snippet or _differ(place.params.tls, common) or any(listener.tls for listener in host.listeners)
 
 

@@ -37,8 +37,6 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Fields of an upstream, and the fields of the settings that they are."""
-ABSENT: Final = "is not supported yet ({} later version); remove it, or serve this host by an Ingress"
-POLICIES: Final = ABSENT.format("Policies come with a")
 UNBUFFERED: Final = "is for upstreams of type http only; nginx does not buffer gRPC"
 ALL_HEADERS: Final = "is for upstreams of type http only; nginx passes all headers of gRPC requests"
 PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
@@ -120,20 +118,6 @@ def route_settings(route: Route, path: str, *, snippets: bool) -> Overrides:
         explicit["add_header_inherit"] = route.add_header_inherit.lower()
         keys["add_header_inherit"] = f"{path}.add-header-inherit"
     return Overrides(explicit, keys)
-
-
-def absent(spec: VirtualServerSpec) -> Iterator[Fault]:
-    """Yield the fields that guard or route and are not supported yet; the object is not served without them."""
-    if spec.policies:
-        yield "spec.policies", "", POLICIES
-    yield from absent_in_parts(spec.routes or (), "spec.routes")
-
-
-def absent_in_parts(routes: Iterable[Route], field: str) -> Iterator[Fault]:
-    """Yield what is not supported yet of *routes*, which are at *field*."""
-    for index, route in enumerate(routes):
-        if route.policies:
-            yield f"{field}[{index}].policies", "", POLICIES
 
 
 def idle_for_grpc(upstreams: Sequence[Upstream], routes: Iterable[Route], field: str) -> Iterator[Fault]:

@@ -15,7 +15,6 @@ from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, Virt
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
-    absent,
     host_settings,
     idle,
     idle_for_grpc,
@@ -66,7 +65,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     """
     spec = item.spec or VirtualServerSpec()
     faults = [*name_faults(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
-    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ()), *absent(spec)]
+    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ())]
     faults += routes_faults(spec.routes or (), spec.upstreams or (), "spec.routes", delegates=True)
     faults += reference_faults(spec.routes or (), item.metadata.namespace)
     upstreams, unfit = upstream_overrides(() if faults else spec.upstreams or ())

@@ -10,7 +10,6 @@ from headgate.api.nginx_org.virtualserver import Route, VirtualServerRoute, Virt
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
-    absent_in_parts,
     idle_for_grpc,
     idle_upstreams,
     route_settings,
@@ -74,7 +73,6 @@ def validate_virtual_server_route(
     upstreams, routes = spec.upstreams or (), spec.subroutes or ()
     faults: list[Fault] = [*name_faults(item), *field_faults(spec, "spec"), *upstream_faults(upstreams)]
     faults += [*routes_faults(routes, upstreams, FIELD, delegates=False), *_categories(routes)]
-    faults += absent_in_parts(routes, FIELD)
     overrides, unfit = upstream_overrides(() if faults else upstreams)
     faults += unfit
     problems = [

@@ -10,7 +10,7 @@ import enum
 import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
-from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
 
 
 class Extent(enum.Enum):
@@ -50,6 +50,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched(VirtualServerRoute, Extent.CUSTOM),
     Watched(TransportServer, Extent.CUSTOM),
     Watched(GlobalConfiguration, Extent.CUSTOM),
+    Watched(Policy, Extent.CUSTOM),
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
     Watched(Pod, Extent.BEHIND),

@@ -12,7 +12,7 @@ import pytest
 from tests.directories import short_directory
 from tests.k8s.apiserver import CUSTOM
 from tests.live.headgate_process import HeadgateProcess
-from tests.live.json_objects import Json, answering, endpoints, ingress_class, service
+from tests.live.json_objects import Json, answering, endpoints, ingress, ingress_class, service
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import wait_until
@@ -158,3 +158,35 @@ def pod(name: str, **labels: str) -> Json:
 
 def servers(headgate: HeadgateProcess) -> list[str]:
     return re.findall(r"server ([0-9.]+:[0-9]+)", headgate.file("conf.d/vs_default_tea.conf"))
+
+
+def test_a_policy_of_a_cluster_guards_and_has_a_status(setup: Setup) -> None:
+    headgate, cluster = setup
+    define(cluster)
+    guard = {"apiVersion": "k8s.nginx.org/v1", "kind": "Policy", "metadata": {"name": "guard", "namespace": "default"}}
+    cluster.put(
+        virtual_server("cafe", "one", policies=[{"name": "guard"}]),
+        ingress("inn", "inn.test", policies="guard"),
+    )
+    wait_until(lambda: (headgate.get(HOST).status, headgate.get("inn.test").status) == (500, 500))
+
+    def state() -> str:
+        found: Json = cluster.do(lambda server: server.get("Policy", "default", "guard")).get("status", {})
+        return found.get("state", "")
+
+    cluster.put({**guard, "spec": {"accessControl": {"allow": ["127.0.0.1"]}}})
+    wait_until(lambda: headgate.get(HOST).body == "one")
+    wait_until(lambda: state() == "Valid")
+    assert cluster.messages("guard", "Policy") == ["Policy default/guard was added or updated"]
+    cluster.put({**guard, "spec": {"accessControl": {"deny": ["127.0.0.1"]}}})
+    wait_until(lambda: (headgate.get(HOST).status, headgate.get("inn.test").status) == (403, 403))
+    cluster.put({**guard, "spec": {"basicAuth": {"secret": "missing"}}})
+    wait_until(lambda: headgate.get(HOST).status == 500)
+    wait_until(lambda: state() == "Warning")
+    cluster.put({**guard, "spec": {"accessControl": {"deny": ["nobody"]}}})
+    wait_until(lambda: state() == "Invalid")
+    assert cluster.reasons("guard", "Policy")[-1] == "Rejected"
+    cluster.put({**guard, "spec": {"accessControl": {"allow": ["127.0.0.1"]}}})
+    wait_until(lambda: headgate.get(HOST).body == "one")
+    define(cluster, there=False)
+    wait_until(lambda: headgate.get("inn.test").status == 500)

@@ -115,7 +115,7 @@ def test_every_type_of_value_is_parsed(argument: str, field: str, value: object)
         ("-watch-namspace=a", "is not a flag of Headgate; did you mean -watch-namespace?"),
         ("-zzz", "-zzz: is not a flag of Headgate; see headgate run --help"),
         ("-ingress-class", "-ingress-class: has no value; write -ingress-class=VALUE"),
-        ("-enable-oidc", "-enable-oidc: 'true' needs OpenID Connect, which comes with the policies"),
+        ("-enable-oidc", "-enable-oidc: 'true' needs OpenID Connect, which comes with a later version"),
         ("-enable-oidc=maybe", "'maybe' is not a boolean"),
         ("-proxy=http://127.0.0.1:8001", "use --kubeconfig for a cluster or --manifests for a folder"),
         ("-transportserver-template-path=a", "not serve yet; remove the flag or use an Ingress"),

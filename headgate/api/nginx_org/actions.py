@@ -27,7 +27,7 @@ IN_HEADER: Final = (
     "ssl_client_i_dn", "ssl_client_i_dn_legacy", "ssl_client_raw_cert", "ssl_client_s_dn", "ssl_client_s_dn_legacy",
     "ssl_client_serial", "ssl_client_v_end", "ssl_client_v_remain", "ssl_client_v_start", "ssl_client_verify",
     "ssl_curves", "ssl_early_data", "ssl_protocol", "ssl_server_name", "ssl_session_id", "ssl_session_reused",
-    "jwt_claim_*", "jwt_header_*",
+    "jwt_claim_*", "jwt_header_*", "apikey_client_name",
 )  # fmt: skip
 IGNORED_HEADERS: Final = OneOf(
     ("X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Accel-Buffering", "X-Accel-Charset", "Expires",

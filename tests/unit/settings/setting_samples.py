@@ -263,6 +263,10 @@ SAMPLES: dict[str, Sample] = {
     ),
     "listen_ports": PORTS,
     "listen_ports_ssl": PORTS,
+    "policies": Sample(
+        {"office": ("office",), "a, b/c.d": ("a", "b/c.d")},
+        ("", "a,,b", "A", "a/b/c", "-a", "a b", "/a", "a/", "a;b", "$a", "a/b_c"),
+    ),
     "basic_auth_secret": Sample(
         {"htpasswd": "htpasswd", "a.b-c": "a.b-c", "a" * 253: "a" * 253},
         ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-"),

@@ -206,7 +206,7 @@ def test_unknown_and_declined_annotations_are_reported_and_others_left_alone() -
     told = {problem.field: problem.reason for problem in problems}
     assert not said
     assert "did you mean nginx.org/proxy-read-timeout?" in told.pop("nginx.org/proxy-read-timeot")
-    assert "comes with the policies" in told.pop("nginx.com/jwt-key")
+    assert "come with a later version" in told.pop("nginx.com/jwt-key")
     assert "App Protect" in told.pop("appprotect.f5.com/app-protect-enable")
     assert told == {}
     refused = {problem.field for problem in problems if problem.refuses}

@@ -1,0 +1,77 @@
+"""Which Policies guard a request, and what they answer, in the order in which nginx looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headgate.explain.answer import Step
+from headgate.explain.context import RequestContext
+from headgate.problems import ObjectRef
+from headgate.routes import Policies
+
+REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
+
+
+def policies_of(context: RequestContext) -> Policies:
+    """Return the Policies that hold at *context*."""
+    holder = context.route or context.host
+    return holder.policies if holder else Policies()
+
+
+def refusal(context: RequestContext) -> Step | None:
+    """Return that a Policy cannot be used, so that every request is answered 500."""
+    fault = policies_of(context).refused
+    return Step(f"{REFUSED}, because {fault}", status=REFUSED) if fault else None
+
+
+def first(context: RequestContext) -> Iterator[Step]:
+    """Yield what goes before limits and passwords."""
+    found = policies_of(context)
+    if found.client_certificates:
+        words = {"on": "a certificate: 400 without one that is valid, 403 over plain HTTP", "off": "no certificate"}
+        verify = found.client_certificates.verify
+        yield Step(f"clients show {words.get(verify, f'a certificate ({verify})')}",
+                   _because(found.client_certificates.policy))  # fmt: skip
+    if found.cors:
+        yield Step(
+            f"{PREFLIGHT} to requests with the method OPTIONS, with the headers of CORS", _because(found.cors.policy)
+        )
+
+
+def limits(context: RequestContext) -> Iterator[Step]:
+    """Yield the limits of Policies."""
+    found = policies_of(context).limits
+    for limit in found:
+        only = f", if {limit.condition.variable} is {limit.condition.value!r}" if limit.condition else ""
+        dry = " (only counted: dryRun)" if found[0].dry_run else ""
+        words = f"rate limit: {found[0].status} for more than {limit.rate} with the same {limit.key}{only}{dry}"
+        yield Step(words, _because(limit.policy))
+
+
+def access(context: RequestContext) -> Iterator[Step]:
+    """Yield who may ask, by address, password, key, or the decision of a service."""
+    found = policies_of(context)
+    if control := found.access:
+        kept_out = f"that are not in {', '.join(control.allow)}" if control.allow else f"in {', '.join(control.deny)}"
+        yield Step(f"access: {FORBIDDEN} for clients {kept_out}", _because(*control.policies))
+    if found.passwords:
+        given = "authorization" in context.question.headers
+        words = "password: 401 unless it is the right one" if given else "password: 401 without one"
+        yield Step(words, _because(found.passwords.policy), status=None if given else UNKNOWN)
+    if keys := found.api_keys:
+        sent = any(name.lower() in context.question.headers for name in keys.headers)
+        places = [*(f"header {name}" for name in keys.headers), *(f"argument {name}" for name in keys.query)]
+        where = " or ".join(places)
+        sent = sent or any(f"{name}=" in (context.question.query or "") for name in keys.query)
+        words = f"API key in {where}: {UNKNOWN} without one, {FORBIDDEN} for one that is unknown"
+        yield Step(words, _because(keys.policy), status=None if sent else UNKNOWN)
+    if external := found.external_auth:
+        service = f"{external.backend.namespace}/{external.backend.service}"
+        after = f"; clients that it does not know are sent to {external.signin}" if external.signin else ""
+        yield Step(f"Service {service} is asked for {external.path} and decides{after}", _because(external.policy))
+    if found.cache:
+        yield Step("a stored response is used if there is one", _because(found.cache.policy))
+
+
+def _because(*policies: ObjectRef) -> tuple[str, ...]:
+    return tuple(map(str, policies))

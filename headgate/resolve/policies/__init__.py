@@ -1,0 +1,1 @@
+"""Policies become ``routes``: one module for each type, and a table of them (``kinds``)."""

@@ -1,0 +1,207 @@
+"""What Policies ask of requests and responses, once it is known to be valid and everything that it needs is there."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headgate.problems import ObjectRef
+from headgate.routes.backends import Backend, SecretReference
+from headgate.settings import Quoted
+
+FEATURES = (
+    "access", "limits", "passwords", "api_keys", "external_auth", "client_certificates", "backend_tls", "cors", "cache",
+    "hsts",
+)  # fmt: skip
+"""The fields of ``Policies`` that follow from Policies; one of an object goes before that of the host."""
+
+
+class AccessControl(msgspec.Struct, frozen=True, gc=False):
+    """Clients by address: those in *allow* only, or if that is empty all but those in *deny*."""
+
+    policies: tuple[ObjectRef, ...]
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+class LimitCondition(msgspec.Struct, frozen=True, gc=False):
+    """That *variable* matches *value*, as nginx's ``map`` compares; *default* is for what matches no other limit."""
+
+    variable: str
+    value: str
+    default: bool = False
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How many requests with the same *key* are accepted; see ``limit_req`` of nginx.
+
+    Attributes:
+        scale: whether the rate is divided among the replicas.
+        condition: which requests are counted; ``None`` counts all.
+    """
+
+    policy: ObjectRef
+    key: str
+    rate: str
+    size: str
+    burst: int = 0
+    delay: int = 0
+    no_delay: bool = False
+    dry_run: bool = False
+    log_level: str = "error"
+    status: int = 503
+    scale: bool = False
+    condition: LimitCondition | None = None
+
+
+class Passwords(msgspec.Struct, frozen=True, gc=False):
+    """Clients give a name and a password (RFC 7617) that *secret* holds."""
+
+    policy: ObjectRef
+    realm: Quoted
+    secret: SecretReference
+
+
+class ApiKeys(msgspec.Struct, frozen=True, gc=False):
+    """Clients send a key of *secret* in one of *headers*, or in an argument of *query*."""
+
+    policy: ObjectRef
+    secret: SecretReference
+    headers: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+
+
+class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A service decides about each request.
+
+    Attributes:
+        backend: the service; its ``tls`` says whether TLS is used.
+        path: the path that it is asked for.
+        signin: where clients are sent that it does not know, empty for nowhere.
+        signin_base: the path below which requests go to the service without a decision, empty for none.
+        verify: whether its certificate is verified, up to *depth*; ``authority`` is the Secret that it is held against,
+            ``None`` for the authorities of the system.
+        server_name: the server name of TLS.
+        snippet: configuration beside the request to it.
+    """
+
+    policy: ObjectRef
+    backend: Backend
+    path: str
+    signin: str = ""
+    signin_base: str = ""
+    verify: bool = False
+    depth: int = 1
+    authority: SecretReference | None = None
+    server_name: str = ""
+    snippet: str = ""
+
+    def __hash__(self) -> int:
+        return hash(self.policy)
+
+
+class ClientCertificates(msgspec.Struct, frozen=True, gc=False):
+    """Clients show a certificate.
+
+    Attributes:
+        authority: the Secret with the authorities that sign them.
+        verify: ``on``, ``off``, ``optional`` or ``optional_no_ca``.
+        depth: the longest chain.
+        revocations: the file with revocation lists, relative to the configuration directory; empty for none.
+    """
+
+    policy: ObjectRef
+    authority: SecretReference
+    verify: str = "on"
+    depth: int = 1
+    revocations: str = ""
+
+
+class BackendTls(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How TLS to backends is spoken: with which *certificate*, held against which *authority*."""
+
+    policy: ObjectRef
+    certificate: SecretReference | None = None
+    authority: SecretReference | None = None
+    verify: bool = False
+    depth: int = 1
+    protocols: str = "TLSv1 TLSv1.1 TLSv1.2"
+    ciphers: str = "DEFAULT"
+    session_reuse: bool = True
+    send_name: bool = False
+    name: str = "$proxy_host"
+
+
+class Cors(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Pages of other origins may ask (Fetch standard)."""
+
+    policy: ObjectRef
+    origins: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: int | None = None
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Responses are stored; the fields are those of the Policy, in nginx's spelling."""
+
+    policy: ObjectRef
+    zone: str
+    size: str
+    path_parameters: tuple[str, ...] = ()
+    key: str = ""
+    valid: tuple[tuple[str, ...], ...] = ()
+    methods: tuple[str, ...] = ()
+    min_uses: int = 0
+    use_stale: tuple[str, ...] = ()
+    background_update: bool = False
+    revalidate: bool = False
+    override: bool = False
+    lock: bool = False
+    lock_timeout: str = ""
+    lock_age: str = ""
+    no_cache: tuple[str, ...] = ()
+    bypass: tuple[str, ...] = ()
+
+
+class Hsts(msgspec.Struct, frozen=True, gc=False):
+    """Browsers use HTTPS only (RFC 6797)."""
+
+    policy: ObjectRef
+    max_age: int
+    include_subdomains: bool = False
+    preload: bool = False
+    behind_proxy: bool = False
+
+
+class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who may ask, how often, and what happens besides.
+
+    Attributes:
+        basic_auth: the Secret with the passwords that an annotation names, ``None`` where none is asked for.
+        refused: why every request is answered 500: a Policy cannot be used; empty if all can.
+    """
+
+    basic_auth: SecretReference | None = None
+    refused: str = ""
+    access: AccessControl | None = None
+    limits: tuple[RateLimit, ...] = ()
+    passwords: Passwords | None = None
+    api_keys: ApiKeys | None = None
+    external_auth: ExternalAuth | None = None
+    client_certificates: ClientCertificates | None = None
+    backend_tls: BackendTls | None = None
+    cors: Cors | None = None
+    cache: Cache | None = None
+    hsts: Hsts | None = None
+
+    def over(self, below: Policies) -> Policies:
+        """Return these over those of the host: each that is not here is that of *below*."""
+        inherited = {name: getattr(below, name) for name in FEATURES if not getattr(self, name)}
+        return msgspec.structs.replace(self, **inherited, refused=self.refused or below.refused)
+
+    @property
+    def guards(self) -> bool:
+        """Whether requests may be turned away after their location was found."""
+        return bool(self.access or self.limits or self.passwords or self.api_keys or self.external_auth)

@@ -1,0 +1,136 @@
+"""externalAuth and apiKey: ``auth_request``, of which a location has one, and the location that decides."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from headgate.ir.http import Backend, Line, Location
+from headgate.routes import PathType
+from headgate.routes.policies import ExternalAuth
+from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
+from headgate.translate import naming
+from headgate.translate.policies.api_key import KeyVariables, key_variables
+from headgate.translate.policies.parts import Part, Site
+from headgate.translate.upstreams import translate_upstream
+
+AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+"""The authorities of the system, in Debian and its kin."""
+UNAUTHORIZED = "401"
+PERMITTED = Words(("204",))
+
+
+def translate_subrequest(site: Site) -> Part:
+    """Return ``auth_request`` for what the Policies ask, and note the location that it asks."""
+    keys, external = site.policies.api_keys, site.policies.external_auth
+    if keys is None and external is None:
+        return Part()
+    variables = key_variables(site.draft, site.origin, keys) if keys else None
+    path = _path(site, external, f"{keys.policy.namespace}_{keys.policy.name}" if keys else "")
+    site.inner[path] = _location(site, path, external, variables)
+    lines: list[Line] = [("auth_request", Words((Quoted(path),)))]
+    if external and external.signin:
+        lines.append(("error_page", Words((UNAUTHORIZED, "=", Quoted(external.signin)))))
+        _signin(site, external)
+    return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else ())
+
+
+def _path(site: Site, external: ExternalAuth | None, keys: str) -> str:
+    """Return the path of the location that decides: what it does, and for whom."""
+    attached = f"_{naming.digest((site.origin,))[1:]}" if site.inner_origin else ""
+    if external is None:
+        return f"/_validate_apikey_{keys}{attached}"
+    policy = external.policy
+    name = "_".join(filter(None, (policy.namespace, policy.name, keys)))
+    return f"/_external_auth_{name}{attached}{external.path}"
+
+
+def _location(site: Site, path: str, external: ExternalAuth | None, variables: KeyVariables | None) -> Location:
+    checks = variables.checks if variables else ()
+    if external is None:
+        return Location(
+            path=Quoted(path), modifier="=", origin=site.inner_origin, internal=True, checks=checks, answer=PERMITTED,
+            own=NOTHING,
+        )  # fmt: skip
+    backend = _backend(site, external, external.path)
+    lines = (("proxy_pass_request_body", Words(("off",))), *_tls(site, external))
+    return Location(
+        path=Quoted(path),
+        modifier="=",
+        origin=site.inner_origin,
+        internal=True,
+        checks=checks,
+        backend=backend,
+        request_headers=_asked(body=False),
+        lines=lines,
+        snippet=Snippet(external.snippet) if external.snippet else None,
+        own=NOTHING,
+    )
+
+
+def _asked(*, body: bool) -> tuple[Header, ...]:
+    """Return what the service is told of the request that it decides about."""
+    told = {
+        "Host": "$host",
+        "X-Real-IP": "$remote_addr",
+        "X-Forwarded-For": "$proxy_add_x_forwarded_for",
+        "X-Forwarded-Host": "$host",
+        "X-Forwarded-Port": "$server_port",
+        "X-Forwarded-Proto": "$scheme",
+        "X-Forwarded-Uri": "$request_uri",
+        "X-Original-URI": "$request_uri",
+        "X-Original-URL": "$scheme://$http_host$request_uri",
+        "X-Original-Method": "$request_method",
+        "X-Auth-Request-Redirect": "$request_uri",
+    }
+    if not body:
+        told["Content-Length"] = ""
+    return tuple(Header(name, Quoted(value)) for name, value in told.items())
+
+
+def _backend(site: Site, external: ExternalAuth, path: str) -> Backend:
+    draft, owner = site.draft, site.origin
+    named = f"ext_auth_{owner.namespace}_{owner.name}_{external.policy.namespace}_{external.policy.name}"
+    target = structs.replace(external.backend, upstream=named)
+    name = draft.upstream_name(site.origin, "", target)
+    if name not in draft.upstreams:
+        draft.upstreams[name] = translate_upstream(name, site.origin, target, draft.env.params, draft.env)
+    return Backend("https" if target.tls else "http", name, path)
+
+
+def _tls(site: Site, external: ExternalAuth) -> tuple[Line, ...]:
+    if not external.backend.tls:
+        return ()
+    lines: list[Line] = [
+        ("proxy_ssl_server_name", Words(("on",))),
+        ("proxy_ssl_name", Words((external.server_name,))),
+    ]
+    if external.verify:
+        authority = external.authority
+        file = f"{site.draft.env.layout.conf}/{authority.file}" if authority else AUTHORITIES
+        lines += [
+            ("proxy_ssl_verify", Words(("on",))),
+            ("proxy_ssl_verify_depth", Words((str(external.depth),))),
+            ("proxy_ssl_trusted_certificate", Words((Quoted(file),))),
+        ]
+    return tuple(lines)
+
+
+def _signin(site: Site, external: ExternalAuth) -> None:
+    """Note the location below which requests reach the service without a decision, unless a route has its path."""
+    base = external.signin_base
+    paths = {route.match.path.rstrip("/") for route in site.host.routes if route.match.type is not PathType.INTERNAL}
+    if base.rstrip("/") in paths:
+        words = ("is the path of a route, which answers there", "requests to it do not reach the service")
+        site.draft.warn(external.policy, "spec.externalAuth.authSigninRedirectBasePath", base, words)
+        return
+    site.inner.setdefault(
+        base,
+        Location(
+            path=Quoted(base),
+            origin=site.inner_origin,
+            backend=_backend(site, external, ""),
+            request_headers=_asked(body=True),
+            lines=(("auth_request", Words(("off",))), *_tls(site, external)),
+            own=NOTHING,
+        ),
+    )

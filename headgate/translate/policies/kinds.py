@@ -1,0 +1,51 @@
+"""The types of Policies as a table: what each adds. Passwords and limits are in ``access``, HSTS is in ``hosts``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from headgate.routes import Forward, Policies, VirtualHost
+from headgate.settings import Quoted
+from headgate.translate.policies.access_control import translate_access_control
+from headgate.translate.policies.api_key import CLIENT, TOKEN
+from headgate.translate.policies.cache import translate_cache
+from headgate.translate.policies.cors import translate_cors
+from headgate.translate.policies.egress_mtls import translate_backend_tls
+from headgate.translate.policies.external_auth import translate_subrequest
+from headgate.translate.policies.ingress_mtls import translate_client_certificates
+from headgate.translate.policies.parts import Part, Site, joined
+
+KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
+    translate_client_certificates,
+    translate_access_control,
+    translate_subrequest,
+    translate_backend_tls,
+    translate_cache,
+    translate_cors,
+)
+NONE: Final = Policies()
+NOTHING: Final = Part()
+NO_CLIENT: Final = ((TOKEN, Quoted("")), (CLIENT, Quoted("")))
+
+
+def translate_policies(site: Site) -> Part:
+    """Return what the Policies of *site* add to it."""
+    if site.policies == NONE and not site.reads_keys:
+        return NOTHING
+    part = joined(kind(site) for kind in KINDS)
+    if site.reads_keys and not site.server and not site.policies.api_keys:
+        return joined((part, Part(variables=NO_CLIENT)))
+    return part
+
+
+def reads_keys(host: VirtualHost) -> bool:
+    """Whether something at *host* reads the variables of API keys, which every location must set then."""
+    limits = {limit for policies in (host.policies, *(route.policies for route in host.routes))
+              for limit in policies.limits}  # fmt: skip
+    texts = [limit.key for limit in limits]
+    texts += [limit.condition.variable for limit in limits if limit.condition]
+    for route in host.routes:
+        changes = route.action.changes if isinstance(route.action, Forward) else None
+        texts += [header.value for header in changes.set_headers] if changes else []
+    return any(variable in text for text in texts for variable in (TOKEN, CLIENT))

@@ -1,0 +1,277 @@
+"""The rules of a Policy that concern several fields together; those of one field are with its declaration."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from headgate.api.nginx_org.fields import declared
+from headgate.api.nginx_org.policy import (
+    CORS,
+    HSTS,
+    AccessControl,
+    APIKey,
+    BasicAuth,
+    Cache,
+    EgressMTLS,
+    ExternalAuth,
+    IngressMTLS,
+    Policy,
+    PolicySpec,
+    RateLimit,
+)
+from headgate.ir.layout import OWN_REVOCATIONS, REVOCATIONS
+from headgate.ir.snippets import leaves_its_block
+from headgate.problems import Problem, Severity
+from headgate.settings.auth import realm
+from headgate.settings.parsers import VARIABLE, Unfit
+from headgate.settings.regex import regex_fault
+from headgate.validation.fields import Fault, field_faults
+from headgate.validation.rules import Rules
+from headgate.validation.text import name_fault, namespace_fault
+
+REFUSED: Final = "requests that it guards are answered 500"
+PRELOAD_AGE: Final = 31_536_000
+"""Seconds that browsers ask for before they preload a host (hstspreload.org)."""
+LATER: Final = "is not supported yet ({} later version)"
+NOT_SERVED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "jwt": LATER.format("JSON Web Tokens come with a") + "; use externalAuth with a service that checks them",
+        "oidc": LATER.format("OpenID Connect comes with a") + "; use externalAuth with a service such as oauth2-proxy",
+        "waf": "is for F5 WAF for NGINX, closed software of NGINX Plus that Headgate does not drive",
+    }
+)
+"""Types that are known and fail closed, with the reason."""
+VARIABLES: Final = re.compile(VARIABLE)
+_CONDITION_VARIABLE = re.compile(r"\$?(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
+_JWT = re.compile(r"\$\{?jwt_")
+_FORBIDDEN = frozenset(
+    (
+        "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
+        "connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
+        "referer", "te", "trailer", "transfer-encoding", "upgrade", "via",
+    )
+)  # fmt: skip
+"""Headers of requests that pages cannot set (Fetch standard, forbidden request-header)."""
+
+
+class ValidPolicy(msgspec.Struct, frozen=True):
+    """A Policy that may be used.
+
+    Attributes:
+        item: the object.
+        kind: its type, as the object names it (``accessControl``).
+        spec: what it says of that type.
+    """
+
+    item: Policy
+    kind: str
+    spec: Any
+
+
+def validate_policy(item: Policy, rules: Rules) -> tuple[ValidPolicy | None, list[Problem]]:
+    """Check *item* whole.
+
+    Returns:
+        the Policy, or ``None`` if a Problem refuses it, and every Problem found.
+    """
+    spec = item.spec or PolicySpec()
+    given = {name: found for name, attribute in TYPES.items() if (found := getattr(spec, attribute)) is not None}
+    faults = [*_names(item), *field_faults(spec, "spec"), *_types(given)]
+    for name, found in given.items():
+        if name in NOT_SERVED:
+            faults.append((f"spec.{name}", "", NOT_SERVED[name]))
+        elif check := CHECKS.get(name):
+            faults += check(found, f"spec.{name}", rules)
+    problems = [Problem(item.ref, *fault, REFUSED, Severity.ERROR) for fault in dict.fromkeys(faults)]
+    if problems:
+        return None, problems
+    kind, found = next(iter(given.items()))
+    return ValidPolicy(item, kind, found), []
+
+
+def _names(item: Policy) -> Iterator[Fault]:
+    if fault := name_fault(item.metadata.name):
+        yield "metadata.name", item.metadata.name, fault
+    if fault := namespace_fault(item.metadata.namespace):
+        yield "metadata.namespace", item.metadata.namespace, fault
+
+
+TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {each.name: each.attribute for each in declared(PolicySpec) if each.attribute != "ingress_class_name"}
+)
+"""The types of Policies, by their names in manifests, and the attributes of a spec that hold them."""
+
+
+def _types(given: Mapping[str, Any]) -> Iterator[Fault]:
+    if len(given) != 1:
+        found = f"has {' and '.join(given)}" if given else "has none of them"
+        yield "spec", "", f"must have exactly one of {', '.join(TYPES)}, and {found}"
+
+
+def _access_control(spec: AccessControl, path: str, _: Rules) -> Iterator[Fault]:
+    chosen = [name for name in ("allow", "deny") if getattr(spec, name)]
+    if len(chosen) != 1:
+        found = "has both" if chosen else "has none of them"
+        yield path, "", f"must have exactly one of allow, deny, and {found}"
+
+
+def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
+    if _JWT.search(spec.key):
+        yield f"{path}.key", spec.key, "has a variable of a JSON Web Token, which NGINX Plus alone can read"
+    condition = spec.condition
+    if condition is None:
+        return
+    where = f"{path}.condition"
+    chosen = [name for name in ("jwt", "variables") if getattr(condition, name)]
+    if len(chosen) != 1:
+        yield where, "", f"must have exactly one of jwt, variables, and has {'both' if chosen else 'none of them'}"
+    if condition.jwt:
+        yield f"{where}.jwt", "", "has a condition on a JSON Web Token, which NGINX Plus alone can read"
+    if len(condition.variables or ()) > 1:
+        yield f"{where}.variables", str(len(condition.variables or ())), "is the number of variables; there may be one"
+    for index, each in enumerate(condition.variables or ()):
+        inner = f"{where}.variables[{index}]"
+        if not _CONDITION_VARIABLE.fullmatch(each.name) or _JWT.match(f"${each.name.lstrip('$')}"):
+            yield f"{inner}.name", each.name, "is not a variable of open-source NGINX, such as $request_method"
+        if each.match.startswith("~") and (fault := regex_fault(each.match[1:].removeprefix("*"))):
+            yield f"{inner}.match", each.match, f"is {fault}"
+
+
+def _basic_auth(spec: BasicAuth, path: str, _: Rules) -> Iterator[Fault]:
+    try:
+        realm(spec.realm or "")
+    except Unfit as unfit:
+        yield f"{path}.realm", spec.realm or "", f"is {unfit}"
+
+
+def _ingress_mtls(spec: IngressMTLS, path: str, _: Rules) -> Iterator[Fault]:
+    name = spec.crl_file_name or ""
+    if name and (not name.endswith(REVOCATIONS) or name.endswith(OWN_REVOCATIONS)):
+        reason = (
+            f"does not end with {REVOCATIONS}, or ends with {OWN_REVOCATIONS}; others are removed from that directory"
+        )
+        yield f"{path}.crlFileName", name, reason
+
+
+def _egress_mtls(spec: EgressMTLS, path: str, _: Rules) -> Iterator[Fault]:
+    if spec.verify_server and not spec.trusted_cert_secret:
+        yield f"{path}.trustedCertSecret", "", "is missing; verifyServer needs the authority of the endpoints"
+    known = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+    for word in (spec.protocols or "").split():
+        if word not in known:
+            yield f"{path}.protocols", word, f"is not one of {', '.join(known)}"
+
+
+def _api_key(spec: APIKey, path: str, _: Rules) -> Iterator[Fault]:
+    supplied = spec.supplied_in
+    if supplied and not (supplied.header or supplied.query):
+        yield f"{path}.suppliedIn", "", "must have header or query, and has none of them"
+
+
+def _cache(spec: Cache, path: str, _: Rules) -> Iterator[Fault]:
+    codes = spec.allowed_codes or ()
+    if codes and not spec.time:
+        yield f"{path}.time", "", "is missing; allowedCodes needs it"
+    if "any" in codes and len(codes) > 1:
+        yield f"{path}.allowedCodes", "any", "must be alone"
+    if spec.cache_purge_allow:
+        yield f"{path}.cachePurgeAllow", "", "belongs to NGINX Plus, and is not supported; remove it"
+    if spec.lock and (spec.lock.timeout or spec.lock.age) and not spec.lock.enable:
+        yield f"{path}.lock", "", "has a timeout or an age without enable: true"
+    yield from _doubles(spec.cache_use_stale or (), f"{path}.cacheUseStale")
+    yield from _texts(spec, path)
+
+
+def _texts(spec: Cache, path: str) -> Iterator[Fault]:
+    """Check the texts of a cache that have variables."""
+    key = spec.cache_key or ""
+    if bad := next((part for part in ("$(", "`", ";", "&&", "||") if part in key), ""):
+        yield f"{path}.cacheKey", key, f"has {bad} in it"
+    conditions = spec.conditions
+    texts: dict[str, tuple[str, ...]] = {"cacheKey": (key,)}
+    if conditions:
+        texts |= {"conditions.noCache": conditions.no_cache or (), "conditions.bypass": conditions.bypass or ()}
+    for name, values in texts.items():
+        for value in values:
+            if "$" in VARIABLES.sub("", value):
+                yield f"{path}.{name}", value, "has a $ that begins no variable"
+            elif _JWT.search(value):
+                yield f"{path}.{name}", value, "has a variable of a JSON Web Token, which NGINX Plus alone can read"
+
+
+def _cors(spec: CORS, path: str, _: Rules) -> Iterator[Fault]:
+    yield from _doubles(spec.allow_origin or (), f"{path}.allowOrigin")
+    if spec.allow_origin is not None and not spec.allow_origin:
+        yield f"{path}.allowOrigin", "", "is empty; there must be at least one"
+    if "*" in (spec.allow_origin or ()) and spec.allow_credentials:
+        yield f"{path}.allowCredentials", "true", "cannot be used with the origin *; browsers refuse that"
+    if {"GET", "HEAD"} <= set(spec.allow_methods or ()):
+        yield f"{path}.allowMethods", "HEAD", "comes with GET; remove it"
+    for header in spec.allow_headers or ():
+        if header.lower() in _FORBIDDEN or header.lower().startswith(("proxy-", "sec-")):
+            yield f"{path}.allowHeaders", header, "is a header that pages cannot set"
+    for header in spec.expose_headers or ():
+        if header.lower() in {"set-cookie", "set-cookie2"}:
+            yield f"{path}.exposeHeaders", header, "is a header that pages cannot read"
+
+
+def _doubles(values: Iterable[str], path: str) -> Iterator[Fault]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield path, value, "is there twice"
+
+
+def _external_auth(spec: ExternalAuth, path: str, rules: Rules) -> Iterator[Fault]:
+    needs = {
+        "sslVerify": (spec.ssl_verify, spec.ssl_enabled, "sslEnabled"),
+        "trustedCertSecret": (spec.trusted_cert_secret, spec.ssl_enabled and spec.ssl_verify, "sslEnabled, sslVerify"),
+    }
+    for name, (given, needed, words) in needs.items():
+        if given and not needed:
+            yield f"{path}.{name}", "", f"needs {words}"
+    if spec.auth_snippets and "enable-snippets" not in rules.gates:
+        yield f"{path}.authSnippets", "", "is not permitted; start Headgate with -enable-snippets"
+    elif spec.auth_snippets and leaves_its_block(spec.auth_snippets):
+        yield f"{path}.authSnippets", "", "closes a block that it did not open; remove the } without a {"
+    for name in ("auth_uri", "auth_signin_uri", "auth_signin_redirect_base_path"):
+        if (text := getattr(spec, name) or "") and "$" in VARIABLES.sub("", text):
+            yield f"{path}.{_ADDRESSES[name]}", text, "has a $ that begins no variable"
+        elif "$" in text and name != "auth_signin_uri":
+            yield f"{path}.{_ADDRESSES[name]}", text, "has a variable, which it cannot have"
+
+
+_ADDRESSES: Final = {
+    "auth_uri": "authURI",
+    "auth_signin_uri": "authSigninURI",
+    "auth_signin_redirect_base_path": "authSigninRedirectBasePath",
+}
+
+
+def _hsts(spec: HSTS, path: str, _: Rules) -> Iterator[Fault]:
+    if spec.preload and not spec.include_sub_domains:
+        yield f"{path}.preload", "true", "needs includeSubDomains: true"
+    if spec.preload and (spec.max_age or 0) < PRELOAD_AGE:
+        yield f"{path}.preload", "true", f"needs a maxAge of {PRELOAD_AGE} or more"
+
+
+CHECKS: Final[Mapping[str, Callable[[Any, str, Rules], Iterator[Fault]]]] = MappingProxyType(
+    {
+        "accessControl": _access_control,
+        "rateLimit": _rate_limit,
+        "basicAuth": _basic_auth,
+        "ingressMTLS": _ingress_mtls,
+        "egressMTLS": _egress_mtls,
+        "apiKey": _api_key,
+        "cache": _cache,
+        "cors": _cors,
+        "externalAuth": _external_auth,
+        "hsts": _hsts,
+    }
+)
+"""The rules of each type over several fields."""
