@@ -185,7 +185,7 @@ def test_a_policy_of_a_cluster_guards_and_has_a_status(setup: Setup) -> None:
     wait_until(lambda: state() == "Warning")
     cluster.put({**guard, "spec": {"accessControl": {"deny": ["nobody"]}}})
     wait_until(lambda: state() == "Invalid")
-    assert cluster.reasons("guard", "Policy")[-1] == "Rejected"
+    wait_until(lambda: "Rejected" in cluster.reasons("guard", "Policy"))
     cluster.put({**guard, "spec": {"accessControl": {"allow": ["127.0.0.1"]}}})
     wait_until(lambda: headgate.get(HOST).body == "one")
     define(cluster, there=False)

@@ -47,7 +47,7 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
 {{- /* each watched namespace: -enable-custom-resources: VirtualServers and the other kinds of k8s.nginx.org, and Pods for a subselector */ -}}
 {{- define "headgate.rules.custom" -}}
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers, virtualserverroutes, transportservers, globalconfigurations]
+  resources: [virtualservers, virtualserverroutes, transportservers, globalconfigurations, policies]
   verbs: [list, watch]
 - apiGroups: ['']
   resources: [pods]
@@ -57,10 +57,10 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
 {{- /* each watched namespace: the statuses of custom resources, which are read, changed and put back */ -}}
 {{- define "headgate.rules.customstatus" -}}
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers, virtualserverroutes, transportservers]
+  resources: [virtualservers, virtualserverroutes, transportservers, policies]
   verbs: [get]
 - apiGroups: [k8s.nginx.org]
-  resources: [virtualservers/status, virtualserverroutes/status, transportservers/status]
+  resources: [virtualservers/status, virtualserverroutes/status, transportservers/status, policies/status]
   verbs: [update]
 {{- end }}
 
