@@ -245,7 +245,9 @@ def _answered(context: RequestContext, location: Location, answer: Answer) -> An
         past = "its own answer" if own else f"404{_because(context)}"
         summary = f"nginx answers {ending.status} ({ending.what}). Past that: {past}."
         return structs.replace(answer, status=ending.status, summary=summary)
-    aside = next((each for each in context.server.server.locations if each.path == location.aside), None)
+    aside = next(
+        (each for each in context.server.server.locations if location.aside and each.path == location.aside), None
+    )
     status, *rest = (aside.answer if aside else location.answer) or ("404",)
     code = int(status) if status.isdigit() else 302
     target = context.filled(" ".join(rest).replace("${", "$").replace("}", "")) if code in REDIRECTS else None
