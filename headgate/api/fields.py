@@ -16,9 +16,10 @@ from headgate.api.base import Kind, Model, TopLevel
 from headgate.api.core import ConfigMap, Secret, Service
 from headgate.api.discovery import EndpointSlice
 from headgate.api.networking import Ingress, IngressClass
-from headgate.api.nginx_org import Policy, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
 from headgate.api.nginx_org.fields import declared
 from headgate.api.nginx_org.policy import PolicySpec
+from headgate.api.nginx_org.transportserver import GlobalConfigurationSpec, TransportServerSpec
 from headgate.api.nginx_org.virtualserver import VirtualServerRouteSpec, VirtualServerSpec
 
 Fields = Mapping[str, "Fields | None"]
@@ -75,6 +76,8 @@ FIELDS: Mapping[Kind, Fields] = MappingProxyType(
         Policy.KIND: {**_OBJECT, "spec": _declared(PolicySpec), "status": None},
         Secret.KIND: {**_OBJECT, **_any("data immutable stringData type")},
         Service.KIND: {**_OBJECT, "spec": _SERVICE_SPEC, "status": None},
+        TransportServer.KIND: {**_OBJECT, "spec": _declared(TransportServerSpec), "status": None},
+        GlobalConfiguration.KIND: {**_OBJECT, "spec": _declared(GlobalConfigurationSpec)},
         VirtualServer.KIND: {**_OBJECT, "spec": _declared(VirtualServerSpec), "status": None},
         VirtualServerRoute.KIND: {**_OBJECT, "spec": _declared(VirtualServerRouteSpec), "status": None},
     }

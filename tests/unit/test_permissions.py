@@ -28,9 +28,9 @@ def spoken(rule: Rule) -> str:
 
 
 CUSTOM = (
-    "get,list,watch virtualservers,virtualserverroutes,transportservers",
+    "get,list,watch virtualservers,virtualserverroutes,transportservers,policies",
     "list,watch globalconfigurations",
-    "update virtualservers/status,virtualserverroutes/status,transportservers/status",
+    "update virtualservers/status,virtualserverroutes/status,transportservers/status,policies/status",
 )
 OWN = [
     "get,list,watch pods",

@@ -41,8 +41,8 @@ def test_every_field_of_a_model_is_a_field_of_the_kind(model: type[TopLevel]) ->
 
 def test_kinds_whose_objects_people_write_are_listed() -> None:
     assert {model.__name__ for model in LISTED} == {
-        "ConfigMap", "EndpointSlice", "Ingress", "IngressClass", "Secret", "Service",
-        "VirtualServer", "VirtualServerRoute",
+        "ConfigMap", "EndpointSlice", "GlobalConfiguration", "Ingress", "IngressClass", "Policy", "Secret", "Service",
+        "TransportServer", "VirtualServer", "VirtualServerRoute",
     }  # fmt: skip
 
 
