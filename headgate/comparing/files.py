@@ -70,6 +70,9 @@ def _references(generation: Generation) -> Iterator[tuple[SecretReference, str]]
     if generation.default_certificate:
         yield generation.default_certificate, CERTIFICATE
     for generated in generation.resources.values():
+        for route in generated.served.table.streams if generated.served else ():
+            if route.tls:
+                yield route.tls.secret, CERTIFICATE
         for host in generated.served.table.hosts if generated.served else ():
             if host.tls and host.tls.secret:
                 yield host.tls.secret, CERTIFICATE

@@ -122,6 +122,9 @@ def expiries(generation: Generation) -> Iterator[tuple[Certificate, float]]:
     if default := generation.default_certificate:
         yield from _expiry(OTHERS, default)
     for found in generation.resources.values():
+        for route in found.served.table.streams if found.served else ():
+            if route.tls:
+                yield from _expiry(route.host or OTHERS, route.tls.secret)
         for host in found.served.table.hosts if found.served else ():
             if host.tls and host.tls.secret:
                 yield from _expiry(host.name or OTHERS, host.tls.secret)

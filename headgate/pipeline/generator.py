@@ -168,7 +168,10 @@ def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ..
         files=(*files, *wanted.files),
         certificates=translated.certificates,
         hosts=tuple(str(server.name) for config in translated.configs for server in config.servers),
-        upstreams=tuple(upstream for config in translated.configs for upstream in config.upstreams),
+        upstreams=(
+            *(upstream for config in translated.configs for upstream in config.upstreams),
+            *(upstream for config in translated.streams for upstream in config.upstreams),
+        ),
         names=translated.names,
         salt=suffix,
         listeners=translated.listeners,
