@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Location, Server, Tls
+from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Line, Location, Server, Tls
 from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.problems import Problem
 from headgate.routes import Choice, Listener, Route, RouteTable, Split, VirtualHost
@@ -135,11 +135,16 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
         locations=locations,
         attached=attached_mask(draft, host),
         snippet=params.snippets.server_snippets,
-        lines=(*common_lists(env, snippet), *part.lines),
+        lines=(*_closed(host), *common_lists(env, snippet), *part.lines),
         refused=bool(host.policies.refused and host.name),
         secure_only=_secure_only(host),
         gunzip=_gunzip(draft, host),
     )
+
+
+def _closed(host: VirtualHost) -> tuple[Line, ...]:
+    """Deny everybody where a Policy of the default server cannot be used: its answer to probes must not be 500."""
+    return (("deny", Words(("all",))),) if host.policies.refused and not host.name else ()
 
 
 def _secure_only(host: VirtualHost) -> bool:
