@@ -236,9 +236,8 @@ class App:
         return env
 
     def _new_reporter(self) -> Reporter:
-        status = self._leadership.status if self._leadership else None
         addresses = self._leadership.report_addresses if self._leadership else lambda _: None
-        sinks = Sinks(self._events, status, addresses)
+        sinks = Sinks(self._events, self._leadership, addresses)
         named = self._options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         folder = str(self._options.manifests or "")

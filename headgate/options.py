@@ -214,6 +214,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     enable_custom_resources: Annotated[
         Bool, Flag(WATCH, "Serve VirtualServers and the other kinds of k8s.nginx.org too, where they are defined.")
     ] = True
+    enable_cert_manager: Annotated[
+        Bool, Flag(WATCH, "Make the Certificates of cert-manager that VirtualServers ask for (tls.cert-manager).")
+    ] = False
+    enable_external_dns: Annotated[
+        Bool, Flag(WATCH, "Make the DNSEndpoints for ExternalDNS that VirtualServers ask for (externalDNS).")
+    ] = False
     nginx_configmaps: Annotated[
         Namespaced, Flag(WATCH, "ConfigMap with settings for all of nginx.", "nginx-ingress/nginx-config")
     ] = None
@@ -398,8 +404,6 @@ _DECLINED: dict[str, Declined] = {
     "service-insight-tls-secret": Declined("", _PLUS),
     "service-insight-listen-port": Declined("9114", _PLUS),
     "enable-oidc": Declined("false", _OIDC, coming=True),
-    "enable-cert-manager": Declined("false", _CRD, coming=True),
-    "enable-external-dns": Declined("false", _CRD, coming=True),
     "enable-telemetry-reporting": Declined(
         "true", "is accepted, but Headgate sends no telemetry", refused=False, accepted=("false",)
     ),
@@ -458,6 +462,11 @@ def _contradictions(options: Options) -> Iterator[Problem]:
         yield flags.problem(
             "--manifests", str(options.manifests), f"contradicts {other}; choose the folder or the cluster"
         )
+    if not options.enable_custom_resources:
+        for field in ("enable_cert_manager", "enable_external_dns"):
+            if getattr(options, field):
+                flag = f"-{field.replace('_', '-')}"
+                yield flags.problem(flag, "true", "needs -enable-custom-resources, which is off; remove one of them")
     yield from _port_clashes(options)
 
 
@@ -493,12 +502,18 @@ _WRITING: Mapping[str, tuple[str, str]] = {
     "enable_leader_election": ("-enable-leader-election", "no Lease is created or updated"),
     "leader_election_lock_name": ("-leader-election-lock-name", "no Lease is created or updated"),
     "external_service": ("-external-service", "its addresses are not written to Ingresses"),
+    "enable_cert_manager": ("-enable-cert-manager", "no Certificates are made"),
+    "enable_external_dns": ("-enable-external-dns", "no DNSEndpoints are made"),
 }
 """What is only about writing: the field, its flag and what becomes of it with --read-only."""
 
 
 def _not_written(options: Options, given: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield a warning for each flag that was *given* and has no effect because of ``--read-only``."""
+    """Yield a warning for each flag that was *given* and has no effect because nothing is written."""
+    for field in ("enable_cert_manager", "enable_external_dns"):
+        if options.manifests and given.get(field):
+            spelling, effect = _WRITING[field]
+            yield flags.warning(spelling, "true", "has no effect with --manifests, which is never written to", effect)
     if options.read_only and options.manifests:
         yield flags.warning("--read-only", "true", "has no effect with --manifests, which is never written to")
     elif options.read_only:

@@ -60,6 +60,8 @@ FLAGS: Mapping[str, str] = {
     "ready-status": "controller.readyStatus.enable",
     "ready-status-port": "controller.readyStatus.port",
     "enable-custom-resources": "controller.enableCustomResources",
+    "enable-cert-manager": "controller.enableCertManager",
+    "enable-external-dns": "controller.enableExternalDNS",
     "log-format": "controller.logFormat",
     "log-level": "controller.logLevel",
 }
@@ -87,8 +89,6 @@ DECLINED_VALUES: Mapping[str, DeclinedValue] = {
     "controller.appprotect.enable": DeclinedValue("enable-app-protect"),
     "controller.appprotectdos.enable": DeclinedValue("enable-app-protect-dos"),
     "controller.enableOIDC": DeclinedValue("enable-oidc"),
-    "controller.enableCertManager": DeclinedValue("enable-cert-manager"),
-    "controller.enableExternalDNS": DeclinedValue("enable-external-dns"),
     "controller.reportIngressStatus.ingressLink": DeclinedValue("ingresslink", ""),
     "nginxAgent.enable": DeclinedValue("agent"),
     "controller.enableWeightChangesDynamicReload": DeclinedValue("weight-changes-dynamic-reload"),

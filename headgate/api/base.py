@@ -66,6 +66,7 @@ class ObjectMeta(Model):
 class OwnerReference(Model):
     """Who owns an object."""
 
+    api_version: str = ""
     kind: str = ""
     name: str = ""
     uid: str = ""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Final
 
 import msgspec
 import yaml
 
-from headgate.api.nginx_org.crds import CUSTOM, definition
+from headgate.api.nginx_org.crds import DEFINED, Custom, definition
 from headgate.flags import OK, Command, Environ, Flag, Value, boolean, execute
 
 ABOUT: Final = """\
 Print the CustomResourceDefinitions of k8s.nginx.org: VirtualServer, VirtualServerRoute, TransportServer, Policy and
-GlobalConfiguration. They are compatible with those of the F5 NGINX Ingress Controller, which need not be replaced.
+GlobalConfiguration; and of the DNSEndpoint of externaldns.nginx.org, which -enable-external-dns needs. They are
+compatible with those of the F5 NGINX Ingress Controller, which need not be replaced.
 
 Example:
   headgate crds | kubectl apply -f -
@@ -37,9 +38,9 @@ class Plain(yaml.SafeDumper):
         return True
 
 
-def text() -> str:
-    """Return the definitions as YAML documents."""
-    documents = [definition(custom) for custom in CUSTOM]
+def text(customs: Iterable[Custom] = DEFINED) -> str:
+    """Return the definitions of *customs* as YAML documents."""
+    documents = [definition(custom) for custom in customs]
     return yaml.dump_all(documents, Dumper=Plain, sort_keys=False, width=120)
 
 

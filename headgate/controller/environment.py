@@ -13,7 +13,13 @@ from headgate.render import HTTP, MAIN, VIRTUAL_SERVER
 from headgate.settings import Words
 from headgate.translate import Environment
 
-GATES = ("enable_snippets", "enable_directive_autoadjust", "enable_tls_passthrough")
+GATES = (
+    "enable_snippets",
+    "enable_directive_autoadjust",
+    "enable_tls_passthrough",
+    "enable_cert_manager",
+    "enable_external_dns",
+)
 """Flags that settings and fields ask for."""
 JSON_TIMES = {LogFormat.JSON: "iso", LogFormat.JSON_UNIX: "s", LogFormat.JSON_UNIX_MS: "ms"}
 """The formats of the log that hold for the logs of nginx too, and how they write the time."""

@@ -9,14 +9,18 @@ from collections.abc import Mapping
 
 from headgate.api import ConfigMap, Ingress, Kind, Service, TopLevel
 from headgate.controller.kinds import CLAIMANTS
+from headgate.dependents.certificates import CERTIFICATES
+from headgate.dependents.keeper import DependentsKeeper
+from headgate.dependents.records import RECORDS
 from headgate.k8s import Client, LeaderElector, LeaseTiming
 from headgate.options import Options
 from headgate.problems import ObjectRef
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.status import StatusWriter, addresses, ports
-from headgate.reporting.status_forms import Form
-from headgate.watch import Watches
+from headgate.reporting.status_forms import Exposure, Form
+from headgate.reporting.verdicts import Verdict
+from headgate.watch import DEPENDENTS, Watches
 
 
 class Leadership:
@@ -38,6 +42,11 @@ class Leadership:
         self._events = events
         self._campaigning: asyncio.Task[None] | None = None
         self.status = StatusWriter(client, self._object, forms(options))
+        made = {each.row.model for each in DEPENDENTS if each.wanted(options)}
+        kinds = [kind for kind in (CERTIFICATES, RECORDS) if kind.model in made]
+        self._dependents = DependentsKeeper(client, watches, kinds, events.note) if kinds else None
+        if self._dependents:
+            watches.follow_dependents(self._dependents)
         self._elector = self._campaign(client, timing) if options.enable_leader_election else None
         if self._elector is None:
             self._lead()
@@ -50,6 +59,8 @@ class Leadership:
             if self._elector:
                 self._campaigning = tasks.create_task(self._elector.run())
             tasks.create_task(self.status.run())
+            if self._dependents:
+                tasks.create_task(self._dependents.run())
 
     def leave(self) -> None:
         """Stop leading, while the rest goes on: another replica, perhaps with other flags, takes over at once."""
@@ -57,6 +68,18 @@ class Leadership:
             self._campaigning.cancel()
         elif self._elector is None:
             self._follow()
+
+    def report(self, verdict: Verdict) -> None:
+        """Note what is to be reported on an object, for its status and for what is made for it."""
+        self.status.report(verdict)
+        if self._dependents:
+            self._dependents.report(verdict)
+
+    def forget(self, ref: ObjectRef) -> None:
+        """Stop caring for an object that was deleted or went to another class."""
+        self.status.forget(ref)
+        if self._dependents:
+            self._dependents.forget(ref)
 
     def report_addresses(self, configured: str) -> None:
         """Look at the addresses that statuses show; *configured* is the ConfigMap's, which goes first.
@@ -72,7 +95,10 @@ class Leadership:
             ref = ConfigMap.KIND.ref(named.namespace, named.name)
             known = known and self._watches.listed(ConfigMap, ref)
         front = service if isinstance(service, Service) else None
-        self.status.set_addresses(addresses(front, configured), known=known, ports=ports(front))
+        found = addresses(front, configured)
+        self.status.set_addresses(found, known=known, ports=ports(front))
+        if self._dependents and (found or known):
+            self._dependents.set_exposure(Exposure(found))
 
     def _campaign(self, client: Client, timing: LeaseTiming | None) -> LeaderElector:
         return LeaderElector(
@@ -90,6 +116,8 @@ class Leadership:
         self._metrics.set_leader(leading=True)
         self._events.lead(self.leads)
         self.status.lead(self.leads)
+        if self._dependents:
+            self._dependents.lead(self.leads)
 
     def leads(self) -> bool:
         """Whether statuses and events are written here."""
@@ -103,6 +131,8 @@ class Leadership:
         self._metrics.set_leader(leading=False)
         self._events.follow()
         self.status.follow()
+        if self._dependents:
+            self._dependents.follow()
 
     def _object(self, ref: ObjectRef) -> TopLevel | None:
         """Return an object, also one that does not decode: its status is still to be written."""

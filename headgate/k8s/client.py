@@ -46,8 +46,8 @@ SILENCE = 60.0
 """Seconds that a watch may outlive the end it asked for, before its connection counts as dead."""
 EXCERPT = 120
 """Characters of a strange answer that a message repeats."""
-STATUS_TRIES = 5
-"""How often a status is written before a conflict is given up; the next change of the object tries again."""
+UPDATE_TRIES = 5
+"""How often an object is written before a conflict is given up; its next change tries again."""
 
 
 class _Call(msgspec.Struct, frozen=True):
@@ -181,13 +181,17 @@ class Client:
         path = kind.path(namespace, name, subresource)
         return _object(await self.request("PATCH", path, body=body, content_type=MERGE_PATCH))
 
-    async def delete(self, kind: Kind, namespace: str, name: str) -> None:
-        """Delete an object.
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str = "", version: str = "") -> None:
+        """Delete an object; with *uid* and resource *version* only if it is still that one.
 
         Raises:
             NotFound: there is none.
+            Conflict: it was replaced or changed.
         """
-        await self.request("DELETE", kind.path(namespace, name))
+        given = {"uid": uid, "resourceVersion": version}
+        conditions = {key: value for key, value in given.items() if value}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": conditions} if conditions else None
+        await self.request("DELETE", kind.path(namespace, name), body=options)
 
     async def update_status(
         self, kind: Kind, namespace: str, name: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
@@ -204,20 +208,35 @@ class Client:
             change: gets the object and returns the new one, or ``None`` if nothing is to be written.
 
         Raises:
-            Conflict: someone else was faster ``STATUS_TRIES`` times.
+            Conflict: someone else was faster ``UPDATE_TRIES`` times.
             K8sError: as ``request``.
         """
-        for tries_left in reversed(range(STATUS_TRIES)):
+        await self.update(kind, namespace, name, change, subresource="status")
+
+    async def update(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        change: Callable[[dict[str, Any]], dict[str, Any] | None],
+        *,
+        subresource: str = "",
+    ) -> dict[str, Any] | None:
+        """Read an object, let *change* say what it should be, and PUT it; as ``update_status`` for the rest.
+
+        Returns:
+            the object as it is stored now, ``None`` if nothing was written.
+        """
+        for tries_left in reversed(range(UPDATE_TRIES)):
             wanted = change(await self.get(kind, namespace, name))
             if wanted is None:
-                return
+                break
             try:
-                await self.replace(kind, namespace, name, wanted, subresource="status")
+                return await self.replace(kind, namespace, name, wanted, subresource=subresource)
             except Conflict:
                 if not tries_left:
                     raise
-            else:
-                return
+        return None
 
     @contextlib.asynccontextmanager
     async def _answer(self, call: _Call) -> AsyncIterator[aiohttp.ClientResponse]:

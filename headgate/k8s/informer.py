@@ -125,8 +125,8 @@ class Informer(Generic[M]):
         self.store: Store[M] = Store()
         self.synced = asyncio.Event()
         self.name = name
+        self.changed = changed
         self._source = source
-        self._changed = changed
         self._optional = absent
         self._pause = pause
         self._version = ""
@@ -198,7 +198,7 @@ class Informer(Generic[M]):
         for ref in sorted((old.keys() - new.keys()) & listing.objects.keys()):
             _tell_readable(ref)
         for ref in sorted(differing):
-            self._changed(ref)
+            self.changed(ref)
         self.synced.set()
 
     def _record(self, change: Change[M]) -> None:
@@ -219,7 +219,7 @@ class Informer(Generic[M]):
         else:
             differs = self.store.put(change.ref, change.object)
         if differs or before != change.undecodable:
-            self._changed(change.ref)
+            self.changed(change.ref)
 
     def _tell_undecodable(self, found: Undecodable[M], before: Undecodable[M] | None) -> None:
         """Log an object that cannot be used, once as long as it fails in the same way."""

@@ -131,6 +131,13 @@ class EventRecorder:
         if not held or verdicts != self._standing.get(ref):  # else what was held back came and went
             self._say(verdicts, occasion)
 
+    def note(self, verdict: Verdict) -> None:
+        """Log something that happened once, and queue its Event; what stands for its object stays."""
+        level = logging.INFO if verdict.type is EventType.NORMAL else logging.WARNING
+        fields = {"object": str(verdict.ref), "reason": verdict.reason, "message": verdict.message}
+        log.log(level, "event", extra={"fields": fields, "sentence": f"{verdict.ref}: {verdict.message}"})
+        self._queue(verdict, 1)
+
     def forget(self, ref: ObjectRef, why: str = "removed") -> None:
         """Forget an object that was deleted or moved to another class, and log *why* if it was reported before."""
         if self._standing.pop(ref, None):

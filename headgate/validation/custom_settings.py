@@ -162,10 +162,6 @@ def idle(spec: VirtualServerSpec) -> Iterator[Fault]:
     """Yield the fields that have no effect here."""
     if spec.dos:
         yield "spec.dos", spec.dos, "is for F5 DoS for NGINX, which runs in NGINX Plus only"
-    if spec.external_dns and spec.external_dns.enable:
-        yield "spec.externalDNS", "", "is not supported yet"
-    if spec.tls and spec.tls.cert_manager:
-        yield "spec.tls.cert-manager", "", "is not supported yet; make the Certificate by hand"
     for index, route in enumerate(spec.routes or ()):
         yield from _idle_beside_reference(route, f"spec.routes[{index}]")
     yield from idle_upstreams(spec.upstreams or ())

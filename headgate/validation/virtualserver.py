@@ -22,6 +22,7 @@ from headgate.validation.custom_settings import (
     upstream_settings,
 )
 from headgate.validation.delegation import Delegations, reference_faults
+from headgate.validation.dependents import dependents_problems
 from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
 from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
@@ -80,6 +81,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     unused += () if allowed else location_snippets(spec.routes or (), "spec.routes")
     unused += idle_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
+    warnings += dependents_problems(item.ref, spec, rules)
     return _valid(item, spec, upstreams, snippets=allowed), warnings
 
 

@@ -1,7 +1,7 @@
 """What is watched: the kinds as a table, their Informers and collections, and the permissions that this takes."""
 
 from headgate.watch.collections import Collection
-from headgate.watch.kinds import WATCHED, Extent, Watched
+from headgate.watch.kinds import DEPENDENTS, WATCHED, Extent, Watched
 from headgate.watch.watches import Selection, Sources, Watches
 
-__all__ = ["WATCHED", "Collection", "Extent", "Selection", "Sources", "Watched", "Watches"]
+__all__ = ["DEPENDENTS", "WATCHED", "Collection", "Extent", "Selection", "Sources", "Watched", "Watches"]

@@ -8,16 +8,25 @@ from headgate.api import Kind
 
 log = logging.getLogger(__name__)
 
-REMEDY = "headgate crds | kubectl apply -f -"
+REMEDY = "`headgate crds | kubectl apply -f -`"
+WITHOUT = "-enable-custom-resources=false"
 
 
 class AbsentKinds:
     """Collects which kinds are missing; the Informers of several namespaces report the same kind."""
 
-    def __init__(self) -> None:
-        """Begin with none; nothing is logged before ``announce``."""
+    def __init__(self, remedy: str = REMEDY, without: str = WITHOUT) -> None:
+        """Begin with none; nothing is logged before ``announce``.
+
+        *remedy* creates the definitions, and the flag *without* does without them.
+        """
+        self._remedy = f"{remedy} creates the definitions, {without} does without"
         self._names: set[str] = set()
         self._started = False
+
+    def includes(self, kind: Kind) -> bool:
+        """Whether *kind* is missing."""
+        return f"{kind.plural}.{kind.group}" in self._names
 
     def note(self, kind: Kind, *, absent: bool) -> None:
         """Take note that *kind* is *absent*, or is there again."""
@@ -40,8 +49,7 @@ class AbsentKinds:
     def _log(self, names: list[str], *, absent: bool) -> None:
         kinds = ", ".join(names)
         if absent:
-            remedy = f"`{REMEDY}` creates the definitions, -enable-custom-resources=false does without"
-            sentence = f"the cluster has no {kinds}: not watched until it has; {remedy}"
+            sentence = f"the cluster has no {kinds}: not watched until it has; {self._remedy}"
         else:
             sentence = f"the cluster has {kinds} now: watched from now on"
         message = "custom resources are missing" if absent else "custom resources are there"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from headgate.k8s.config import ClusterConfig
 from headgate.options import Options
+from headgate.watch.kinds import DEPENDENTS
 
 
 def log_fields(options: Options, config: ClusterConfig) -> dict[str, str]:
@@ -41,6 +42,9 @@ def _writes(options: Options) -> Iterator[str]:
     kinds = [name for name, on in _statuses(options) if on]
     if kinds:
         yield f"statuses of {' and '.join(kinds)}"
+    made = [f"{each.row.kind}s" for each in DEPENDENTS if each.wanted(options)]
+    if made:
+        yield f"{' and '.join(made)} of VirtualServers"
 
 
 def _statuses(options: Options) -> Iterator[tuple[str, bool]]:

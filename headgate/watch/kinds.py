@@ -10,7 +10,16 @@ import enum
 import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
-from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.api.cert_manager import Certificate
+from headgate.api.nginx_org import (
+    DNSEndpoint,
+    GlobalConfiguration,
+    Policy,
+    TransportServer,
+    VirtualServer,
+    VirtualServerRoute,
+)
+from headgate.options import Options
 
 
 class Extent(enum.Enum):
@@ -24,6 +33,8 @@ class Extent(enum.Enum):
     """A cluster need not have these kinds: their definitions may be missing, and come and go."""
     OWN = "the replicas of this controller"
     BEHIND = "watched namespaces, once an upstream has a subselector"
+    DEPENDENT = "watched namespaces, with a flag, where Headgate makes such objects"
+    """Only the component that makes them reads them. Their definitions may be missing, as those of ``CUSTOM``."""
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -54,4 +65,33 @@ WATCHED: tuple[Watched, ...] = (
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
     Watched(Pod, Extent.BEHIND),
+)
+
+
+class Dependent(msgspec.Struct, frozen=True):
+    """A kind that Headgate makes for others, with the flag ``-enable-…`` that asks for it.
+
+    Attributes:
+        row: where it is watched.
+        flag: the field of the Options.
+        remedy: how its definition comes into a cluster.
+    """
+
+    row: Watched
+    flag: str
+    remedy: str
+
+    @property
+    def without(self) -> str:
+        """What does without it."""
+        return f"-{self.flag.replace('_', '-')}=false"
+
+    def wanted(self, options: Options) -> bool:
+        """Whether such objects are made: never outside of a cluster, and not with ``--read-only``."""
+        return bool(getattr(options, self.flag)) and not options.read_only and options.manifests is None
+
+
+DEPENDENTS: tuple[Dependent, ...] = (
+    Dependent(Watched(Certificate, Extent.DEPENDENT), "enable_cert_manager", "an installation of cert-manager"),
+    Dependent(Watched(DNSEndpoint, Extent.DEPENDENT), "enable_external_dns", "`headgate crds | kubectl apply -f -`"),
 )

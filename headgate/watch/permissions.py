@@ -15,7 +15,7 @@ import msgspec
 from headgate.api import ConfigMap, Event, GlobalConfiguration, Ingress, Kind, Lease, Namespace, Pod, Secret, Service
 from headgate.api.nginx_org.crds import has_status
 from headgate.options import NamespacedName, Options
-from headgate.watch.kinds import WATCHED, Extent
+from headgate.watch.kinds import DEPENDENTS, WATCHED, Dependent, Extent
 
 EVERYWHERE = ""
 """In place of a namespace: the rules belong into a ClusterRole that is bound in the whole cluster."""
@@ -111,6 +111,13 @@ def _statuses() -> Iterator[Permission]:
             yield Permission(row.model.KIND, ("update",), "status")
 
 
+def _dependents(name: str, dependent: Dependent, why: str) -> Part:
+    """Return the part for objects that Headgate makes: followed, read, changed and put back, deleted."""
+    kind = dependent.row.model.KIND
+    verbs = (*FOLLOW, "get", "create", "update", "delete")
+    return Part(name, Reach.WATCHED, why, (Permission(kind, verbs),), wanted=dependent.wanted)
+
+
 def _config_map(options: Options) -> Iterator[NamespacedName]:
     if options.nginx_configmaps:
         yield options.nginx_configmaps
@@ -146,6 +153,7 @@ def _sees(namespaces: tuple[str, ...], namespace: str) -> bool:
     return EVERYWHERE in namespaces or namespace in namespaces
 
 
+_CERTIFICATES, _RECORDS = DEPENDENTS
 _EVENTS = Permission(Event.KIND, ("create", "patch"))
 
 PARTS: tuple[Part, ...] = (
@@ -181,6 +189,8 @@ PARTS: tuple[Part, ...] = (
         tuple(_statuses()),
         wanted=lambda options: options.enable_custom_resources and not options.read_only,
     ),
+    _dependents("certmanager", _CERTIFICATES, "-enable-cert-manager: the Certificates of VirtualServers"),
+    _dependents("externaldns", _RECORDS, "-enable-external-dns: the DNSEndpoints of VirtualServers"),
     Part("secrets", Reach.SECRETS, "certificates and passwords that Ingresses name", _follow(Extent.SECRETS)),
     Part(
         "own",

@@ -12,19 +12,19 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from headgate.api import ConfigMap, GlobalConfiguration, Namespace, Pod, Secret, Service, TopLevel, Undecodable
+from headgate.api import ConfigMap, GlobalConfiguration, Kind, Namespace, Pod, Secret, Service, TopLevel, Undecodable
 from headgate.k8s import Informer, Source, WorkQueue
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
 from headgate.watch.absent import AbsentKinds
 from headgate.watch.collections import Collection
-from headgate.watch.kinds import WATCHED, Extent, Watched
+from headgate.watch.kinds import DEPENDENTS, WATCHED, Extent, Watched
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=TopLevel)
 
-FOLLOWED = frozenset({Extent.WATCHED, Extent.CUSTOM, Extent.BEHIND, Extent.SECRETS})
+FOLLOWED = frozenset({Extent.WATCHED, Extent.CUSTOM, Extent.BEHIND, Extent.SECRETS, Extent.DEPENDENT})
 """What is watched in namespaces that -watch-namespace-label selects."""
 PODS_S = 10.0
 """How long the Pods behind Services are waited for (seconds); without them the endpoints of a subselector are none."""
@@ -36,6 +36,16 @@ class Selection(msgspec.Struct, frozen=True):
     namespace: str = ""
     fields: str = ""
     labels: str = ""
+
+
+class Follower(Protocol):
+    """Takes note of dependents, which have no place in the WorkQueue."""
+
+    def changed(self, ref: ObjectRef, /) -> None:
+        """Note that one is new, differs, or is gone."""
+
+    def present(self, kind: Kind, /) -> None:
+        """Note that those of a kind are about to be known as a whole."""
 
 
 class Sources(Protocol):
@@ -56,8 +66,13 @@ class Watches:
         self._queue = queue
         self._running: dict[str, list[tuple[Informer[Any], asyncio.Task[None]]]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in WATCHED}
-        self._absent = AbsentKinds()
+        self._dependents = {each.row.model: each for each in DEPENDENTS if each.wanted(options)}
+        self._rows = (*WATCHED, *(each.row for each in self._dependents.values()))
+        self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in self._rows}
+        custom = AbsentKinds()
+        self._absent = {row.model: custom for row in WATCHED if row.extent is Extent.CUSTOM}
+        self._absent |= {model: AbsentKinds(each.remedy, each.without) for model, each in self._dependents.items()}
+        self._follower: Follower | None = None
         self._pods = options.manifests is not None
         """Whether the Pods behind Services are watched; in a folder they are read with the rest."""
         self._informers: list[Informer[Any]] = list(self._fixed())
@@ -89,6 +104,14 @@ class Watches:
                         await informer.synced.wait()
         found: Collection[Pod] = self.collections[Pod]
         return found
+
+    def follow_dependents(self, follower: Follower) -> None:
+        """Have *follower* take note of dependents; called before ``run``."""
+        self._follower = follower
+
+    def lacks(self, kind: Kind) -> bool:
+        """Whether the cluster does not have *kind*, as far as is known."""
+        return any(absent.includes(kind) for absent in self._absent.values())
 
     def failing(self) -> Mapping[str, int]:
         """Count the Informers whose last request failed, by resource (``ingresses``)."""
@@ -128,7 +151,8 @@ class Watches:
             await self._namespaces.synced.wait()
         for informer in self.informers():
             await informer.synced.wait()
-        self._absent.announce()
+        for absent in dict.fromkeys(self._absent.values()):
+            absent.announce()
 
     async def run(self) -> None:
         """Run every Informer; ends only by cancellation, which leaves the Stores as they are."""
@@ -153,7 +177,7 @@ class Watches:
 
     def _fixed(self) -> Iterator[Informer[Any]]:
         """Build the Informers that run from the start to the end."""
-        for row in WATCHED:
+        for row in self._rows:
             for namespace in self._namespaces_of(row):
                 yield self._informer(row, Selection(namespace, row.fields))
         for model, named in self._named():
@@ -193,11 +217,21 @@ class Watches:
     def _informer(self, row: Watched, selection: Selection) -> Informer[Any]:
         where = f" in {selection.namespace}" if selection.namespace else ""
         name = f"{row.model.KIND.plural}{where}"
-        absent = functools.partial(self._absent.note, row.model.KIND) if row.extent is Extent.CUSTOM else None
+        absent = functools.partial(self._note_absent, row.model) if row.model in self._absent else None
         source = self._sources(row.model, selection)
-        informer: Informer[Any] = Informer(source, self._queue.add, name=name, absent=absent)
+        changed = self._dependent_changed if row.extent is Extent.DEPENDENT else self._queue.add
+        informer: Informer[Any] = Informer(source, changed, name=name, absent=absent)
         self.collections[row.model].add(selection.namespace, informer.store)
         return informer
+
+    def _note_absent(self, model: type[TopLevel], *, absent: bool) -> None:
+        self._absent[model].note(model.KIND, absent=absent)
+        if self._follower and model in self._dependents and not absent:
+            self._follower.present(model.KIND)
+
+    def _dependent_changed(self, ref: ObjectRef) -> None:
+        if self._follower:
+            self._follower.changed(ref)
 
     def _follow(self, ref: ObjectRef) -> None:
         """Begin or end to watch a namespace whose label came or went."""
@@ -205,7 +239,7 @@ class Watches:
         assert self._tasks  # noqa: S101 - from a task of this group
         tasks, wanted = self._tasks, ref in self._namespaces.store
         if wanted and ref.name not in self._running:
-            rows = [row for row in WATCHED if row.extent in FOLLOWED]
+            rows = [row for row in self._rows if row.extent in FOLLOWED]
             made = [self._informer(row, Selection(ref.name, row.fields)) for row in rows if self._reads(row, ref.name)]
             self._running[ref.name] = [(informer, tasks.create_task(informer.run())) for informer in made]
             log.info("namespace watched", extra={"fields": {"namespace": ref.name}})
@@ -228,7 +262,7 @@ class Watches:
         for collection in self.collections.values():
             collection.discard(namespace, informer.store)
         for ref in (*informer.store, *informer.store.undecodable):
-            self._queue.add(ref)
+            informer.changed(ref)
 
 
 def _covers(namespaces: tuple[str, ...], namespace: str, label: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate import __version__
-from headgate.api.nginx_org.crds import CUSTOM
+from headgate.api.nginx_org.crds import DEFINED
 from headgate.configuration.classes import CONTROLLER
 from headgate.ir import Layout
 from headgate.options import listeners
@@ -21,7 +21,7 @@ def test_each_variant_has_all_objects(manifests: Manifests) -> None:
     kinds = {item["kind"] for item in manifests.objects}
     workload = {"DaemonSet"} if manifests.name == "daemonset" else {"Deployment", "PodDisruptionBudget"}
     assert kinds == COMMON | workload
-    more_definitions = len(CUSTOM) - 1
+    more_definitions = len(DEFINED) - 1
     assert len(manifests.objects) == len(kinds) + more_definitions + 2 * (manifests.name == "namespaced")
     for item in manifests.objects:
         assert item["metadata"]["labels"]["app.kubernetes.io/name"] == "headgate"

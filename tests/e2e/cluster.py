@@ -20,7 +20,7 @@ from headgate.api import (
     Secret,
     Service,
 )
-from headgate.api.nginx_org.crds import CUSTOM
+from headgate.api.nginx_org.crds import DEFINED
 from headgate.k8s import Client, NotFound
 from tests.e2e.objects import Object
 
@@ -45,7 +45,7 @@ DEFINITION = Kind(
 NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, DAEMON_SET, NODE, DEFINITION)
 KINDS = {
     kind.name: kind
-    for kind in (*(model.KIND for model in MODELS), *(custom.model.KIND for custom in CUSTOM), *NOT_OURS)
+    for kind in (*(model.KIND for model in MODELS), *(custom.model.KIND for custom in DEFINED), *NOT_OURS)
 }
 
 APPLY = {"fieldManager": "headgate-e2e", "force": "true"}

@@ -51,6 +51,12 @@ PLURALS |= {
         ("VirtualServer", "VirtualServerRoute", "TransportServer", "Policy", "GlobalConfiguration"), CUSTOM, strict=True
     )
 }
+OPTIONAL = ("certificates", "dnsendpoints")
+"""What controllers make for others; absent, too."""
+PLURALS |= {
+    "Certificate": ("cert-manager.io/v1", "certificates"),
+    "DNSEndpoint": ("externaldns.nginx.org/v1", "dnsendpoints"),
+}
 
 
 @dataclass
@@ -130,7 +136,7 @@ class ApiServer:
         self._watchers: defaultdict[str, set[Watcher]] = defaultdict(set)
         self._faults: list[Fault] = []
         self._forbidden: set[tuple[str, str]] = set()
-        self._absent: set[str] = set(CUSTOM)
+        self._absent: set[str] = {*CUSTOM, *OPTIONAL}
         self._tls = tls
         self._stack = contextlib.AsyncExitStack()
 
@@ -347,6 +353,9 @@ class ApiServer:
         if verb == "get":
             return web.json_response(old)
         if verb == "delete":
+            conditions = body.get("preconditions") or {}
+            if any(old["metadata"][key] != value for key, value in conditions.items()):
+                return _refuse(409, "Conflict", f'{plural} "{identity[1]}": the preconditions do not hold')
             self.delete(self._collections[plural].kind, *identity)
             return web.json_response(_status(200, "", "deleted"))
         version = body.get("metadata", {}).get("resourceVersion")

@@ -22,6 +22,8 @@
 - -allow-empty-ingress-host={{ $controller.allowEmptyIngressHost }}
 - -enable-snippets={{ $controller.enableSnippets }}
 - -enable-custom-resources={{ $controller.enableCustomResources }}
+- -enable-cert-manager={{ $controller.enableCertManager }}
+- -enable-external-dns={{ $controller.enableExternalDNS }}
 - -health-status={{ $controller.healthStatus }}
 - {{ printf "-health-status-uri=%s" $controller.healthStatusURI | quote }}
 - -nginx-status={{ $controller.nginxStatus.enable }}

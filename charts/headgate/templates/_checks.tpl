@@ -17,6 +17,11 @@
 {{- if and $controller.watchNamespace $controller.watchNamespaceLabel -}}
 {{- $found = append $found "controller.watchNamespace and controller.watchNamespaceLabel contradict each other; name the namespaces or select them by label, not both" -}}
 {{- end -}}
+{{- range $name := list "enableCertManager" "enableExternalDNS" -}}
+{{- if and (get $controller $name) (not $controller.enableCustomResources) -}}
+{{- $found = append $found (printf "controller.%s needs controller.enableCustomResources, which is off; turn one of them off or the other on" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- with $controller.podDisruptionBudget -}}
 {{- if and (ne (toString .minAvailable) "") (ne (toString .maxUnavailable) "") -}}
 {{- $found = append $found "controller.podDisruptionBudget has both minAvailable and maxUnavailable; give one of them" -}}

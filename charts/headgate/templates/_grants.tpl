@@ -24,6 +24,12 @@
 {{- $_ := include "headgate.grant" (list $grants . "custom" "") -}}
 {{- $_ := include "headgate.grant" (list $grants . "customstatus" "") -}}
 {{- end -}}
+{{- if $controller.enableCertManager -}}
+{{- $_ := include "headgate.grant" (list $grants . "certmanager" "") -}}
+{{- end -}}
+{{- if $controller.enableExternalDNS -}}
+{{- $_ := include "headgate.grant" (list $grants . "externaldns" "") -}}
+{{- end -}}
 {{- end -}}
 {{- range $secrets -}}
 {{- $_ := include "headgate.grant" (list $grants . "secrets" "") -}}

@@ -64,6 +64,20 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [update]
 {{- end }}
 
+{{- /* each watched namespace: -enable-cert-manager: the Certificates of VirtualServers */ -}}
+{{- define "headgate.rules.certmanager" -}}
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [create, delete, get, list, update, watch]
+{{- end }}
+
+{{- /* each watched namespace: -enable-external-dns: the DNSEndpoints of VirtualServers */ -}}
+{{- define "headgate.rules.externaldns" -}}
+- apiGroups: [externaldns.nginx.org]
+  resources: [dnsendpoints]
+  verbs: [create, delete, get, list, update, watch]
+{{- end }}
+
 {{- /* each namespace whose Secrets are read: certificates and passwords that Ingresses name */ -}}
 {{- define "headgate.rules.secrets" -}}
 - apiGroups: ['']

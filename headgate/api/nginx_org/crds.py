@@ -8,10 +8,11 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from headgate.api.base import Model, TopLevel
+from headgate.api.nginx_org.dnsendpoint import DNSEndpoint
 from headgate.api.nginx_org.fields import Codes, Declared, Field, Form, OneOf, Range, Rule, Shape, declared
 from headgate.api.nginx_org.policy import Policy
 from headgate.api.nginx_org.transportserver import GlobalConfiguration, TransportServer
-from headgate.api.nginx_org.virtualserver import GROUP, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org.virtualserver import VirtualServer, VirtualServerRoute
 
 Json = dict[str, Any]
 
@@ -61,7 +62,9 @@ CUSTOM: Final = (
     Custom(VirtualServer, ("vs",), (_STATE, _HOST, *_ADDRESSES)),
     Custom(VirtualServerRoute, ("vsr",), (_STATE, _HOST, *_ADDRESSES)),
 )
-"""Every custom resource, by name."""
+"""Every custom resource that is served, by name."""
+DEFINED: Final = (*CUSTOM, Custom(DNSEndpoint, ()))
+"""Every custom resource that Headgate defines: also what it only writes."""
 
 
 def definition(custom: Custom) -> Json:
@@ -79,13 +82,13 @@ def definition(custom: Custom) -> Json:
         version["subresources"] = {"status": {}}
     names = {
         "kind": kind.name, "listKind": f"{kind.name}List", "plural": kind.plural, "singular": kind.name.lower(),
-        "shortNames": list(custom.short),
+        **({"shortNames": list(custom.short)} if custom.short else {}),
     }  # fmt: skip
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{kind.plural}.{GROUP}"},
-        "spec": {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]},
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {"group": kind.group, "scope": "Namespaced", "names": names, "versions": [version]},
     }
 
 
