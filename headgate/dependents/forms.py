@@ -78,7 +78,7 @@ def body(kind: DependentKind, owner: VirtualServer, wanted: Wanted) -> Json:
         "apiVersion": kind.model.KIND.api_version,
         "kind": kind.model.KIND.name,
         "metadata": meta,
-        "spec": wanted.spec,
+        "spec": dict(wanted.spec),
     }
 
 

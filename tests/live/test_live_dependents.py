@@ -16,19 +16,21 @@ from tests.live.scripted_cluster import ScriptedCluster
 from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import wait_until
 
-HOST = "cafe.test"
 CERTIFICATE, RECORD = "Certificate", "DNSEndpoint"
-ISSUED = {"secret": "cafe-tls", "cert-manager": {"cluster-issuer": "ca"}}
 Setup = tuple[HeadgateProcess, ScriptedCluster]
 
 
-def virtual_server(name: str = "cafe", host: str = HOST, labels: Json | None = None, **spec: Any) -> Json:
+def issued(name: str) -> Json:
+    return {"secret": f"{name}-tls", "cert-manager": {"cluster-issuer": "ca"}}
+
+
+def virtual_server(name: str, labels: Json | None = None, **spec: Any) -> Json:
     route = {"path": "/", "action": {"return": {"body": name}}}
     return {
         "apiVersion": "k8s.nginx.org/v1",
         "kind": "VirtualServer",
         "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
-        "spec": {"host": host, "routes": [route], **spec},
+        "spec": {"host": f"{name}.test", "routes": [route], **spec},
     }
 
 
@@ -53,7 +55,7 @@ def spec(cluster: ScriptedCluster, kind: str, name: str) -> Json:
     return inner
 
 
-def reasons(cluster: ScriptedCluster, name: str = "cafe", kind: str = "VirtualServer") -> list[str]:
+def reasons(cluster: ScriptedCluster, name: str, kind: str = "VirtualServer") -> list[str]:
     return [reason for reason in cluster.reasons(name, kind) if not reason.startswith("AddedOrUpdated")]
 
 
@@ -70,9 +72,9 @@ def started(*flags: str, defined: tuple[str, ...] = (*CUSTOM, *OPTIONAL)) -> Ite
         yield headgate, cluster
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def setup() -> Iterator[Setup]:
-    """A cluster with all definitions, and a Headgate that makes both kinds."""
+    """A cluster with all definitions, and a Headgate that makes both kinds; each test has its own VirtualServer."""
     yield from started("-enable-cert-manager", "-enable-external-dns")
 
 
@@ -84,7 +86,7 @@ def undefined() -> Iterator[Setup]:
 
 def test_a_certificate_is_made_updated_and_deleted(setup: Setup) -> None:
     _, cluster = setup
-    cluster.put(virtual_server(labels={"team": "web"}, tls=ISSUED))
+    cluster.put(virtual_server("cafe", labels={"team": "web"}, tls=issued("cafe")))
     wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
     made = found(cluster, CERTIFICATE, "cafe-tls")
     owner = found(cluster, "VirtualServer", "cafe")["metadata"]["uid"]
@@ -93,31 +95,33 @@ def test_a_certificate_is_made_updated_and_deleted(setup: Setup) -> None:
     ]
     assert made["metadata"]["labels"] == {"team": "web"}
     assert made["spec"] == {
-        "secretName": "cafe-tls", "dnsNames": [HOST], "issuerRef": {"name": "ca", "kind": "ClusterIssuer"},
+        "secretName": "cafe-tls", "dnsNames": ["cafe.test"], "issuerRef": {"name": "ca", "kind": "ClusterIssuer"},
         "usages": ["digital signature", "key encipherment"],
     }  # fmt: skip
     cluster.do(lambda server: server.put({**made, "spec": {**made["spec"], "privateKey": {"size": 4096}}}))
-    cluster.put(virtual_server(tls={"secret": "cafe-tls", "cert-manager": {"issuer": "own", "duration": "720h"}}))
+    cluster.put(
+        virtual_server("cafe", tls={"secret": "cafe-tls", "cert-manager": {"issuer": "own", "duration": "720h"}})
+    )
     wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls").get("duration") == "720h")
     changed = spec(cluster, CERTIFICATE, "cafe-tls")
     assert (changed["issuerRef"], changed["privateKey"]) == ({"name": "own", "kind": "Issuer"}, {"size": 4096})
-    cluster.put(virtual_server(tls={"secret": "other-tls", "cert-manager": {"issuer": "own"}}))
+    cluster.put(virtual_server("cafe", tls={"secret": "other-tls", "cert-manager": {"issuer": "own"}}))
     wait_until(lambda: spec(cluster, CERTIFICATE, "other-tls") and not found(cluster, CERTIFICATE, "cafe-tls"))
-    cluster.put(virtual_server(tls={"secret": "other-tls"}))
+    cluster.put(virtual_server("cafe", tls={"secret": "other-tls"}))
     wait_until(lambda: not found(cluster, CERTIFICATE, "other-tls"))
     create, update, delete = (f"{verb}{CERTIFICATE}" for verb in ("Create", "Update", "Delete"))
-    wait_until(lambda: reasons(cluster) == [create, update, create, delete, delete])
+    wait_until(lambda: reasons(cluster, "cafe") == [create, update, create, delete, delete])
 
 
 def test_what_somebody_changed_is_put_right_and_what_somebody_deleted_is_made_again(setup: Setup) -> None:
     _, cluster = setup
-    cluster.put(virtual_server(tls=ISSUED))
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
-    made = found(cluster, CERTIFICATE, "cafe-tls")
+    cluster.put(virtual_server("mended", tls=issued("mended")))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "mended-tls"))
+    made = found(cluster, CERTIFICATE, "mended-tls")
     cluster.put({**made, "spec": {**made["spec"], "dnsNames": ["evil.test"]}})
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls")["dnsNames"] == [HOST])
-    cluster.delete(CERTIFICATE, "cafe-tls")
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "mended-tls")["dnsNames"] == ["mended.test"])
+    cluster.delete(CERTIFICATE, "mended-tls")
+    wait_until(lambda: spec(cluster, CERTIFICATE, "mended-tls"))
 
 
 def test_an_object_of_somebody_else_stays_as_it_is_until_its_name_is_free(setup: Setup) -> None:
@@ -125,78 +129,79 @@ def test_an_object_of_somebody_else_stays_as_it_is_until_its_name_is_free(setup:
     theirs = {
         "apiVersion": "cert-manager.io/v1",
         "kind": CERTIFICATE,
-        "metadata": {"name": "cafe-tls"},
+        "metadata": {"name": "taken-tls"},
         "spec": {"a": 1},
     }
     cluster.put(theirs)
-    cluster.put(virtual_server(tls=ISSUED))
-    wait_until(lambda: reasons(cluster) == ["BadConfig"])
-    assert spec(cluster, CERTIFICATE, "cafe-tls") == {"a": 1}
-    (_, message) = cluster.messages("cafe", "VirtualServer")
-    assert message.startswith("Certificate default/cafe-tls was not made by Headgate: it stays as it is")
-    cluster.put(virtual_server())
-    cluster.put(virtual_server(tls=ISSUED))
-    cluster.delete(CERTIFICATE, "cafe-tls")
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls").get("secretName") == "cafe-tls")
+    cluster.put(virtual_server("taken", tls=issued("taken")))
+    wait_until(lambda: reasons(cluster, "taken") == ["BadConfig"])
+    assert spec(cluster, CERTIFICATE, "taken-tls") == {"a": 1}
+    (_, message) = cluster.messages("taken", "VirtualServer")
+    assert message.startswith("Certificate default/taken-tls was not made by Headgate: it stays as it is")
+    cluster.put(virtual_server("taken"))
+    cluster.put(virtual_server("taken", tls=issued("taken")))
+    cluster.delete(CERTIFICATE, "taken-tls")
+    wait_until(lambda: spec(cluster, CERTIFICATE, "taken-tls").get("secretName") == "taken-tls")
 
 
 def test_a_virtual_server_that_is_refused_keeps_its_certificate_and_one_of_another_class_loses_it(setup: Setup) -> None:
     headgate, cluster = setup
-    cluster.put(virtual_server(tls=ISSUED))
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
-    before = found(cluster, CERTIFICATE, "cafe-tls")
-    cluster.put(virtual_server(gunzip="yes"))
-    wait_until(lambda: headgate.get(HOST).status == 404)
-    cluster.put(virtual_server("late", "late.test", tls={"secret": "late-tls", "cert-manager": {"issuer": "own"}}))
+    cluster.put(virtual_server("moved", tls=issued("moved")))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "moved-tls"))
+    before = found(cluster, CERTIFICATE, "moved-tls")
+    cluster.put(virtual_server("moved", gunzip="yes"))
+    wait_until(lambda: headgate.get("moved.test").status == 404)
+    cluster.put(virtual_server("late", tls={"secret": "late-tls", "cert-manager": {"issuer": "own"}}))
     wait_until(lambda: spec(cluster, CERTIFICATE, "late-tls"))
-    assert found(cluster, CERTIFICATE, "cafe-tls") == before
-    cluster.put(virtual_server(tls=ISSUED, ingressClassName="other"))
-    wait_until(lambda: not found(cluster, CERTIFICATE, "cafe-tls"))
-    wait_until(lambda: "DeleteCertificate" in reasons(cluster))
+    assert found(cluster, CERTIFICATE, "moved-tls") == before
+    cluster.put(virtual_server("moved", tls=issued("moved"), ingressClassName="other"))
+    wait_until(lambda: not found(cluster, CERTIFICATE, "moved-tls"))
+    wait_until(lambda: "DeleteCertificate" in reasons(cluster, "moved"))
 
 
 def test_a_mistake_is_reported_and_leaves_the_certificate_as_it_is(setup: Setup) -> None:
     _, cluster = setup
-    cluster.put(virtual_server(tls=ISSUED))
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
-    before = found(cluster, CERTIFICATE, "cafe-tls")
+    cluster.put(virtual_server("wrong", tls=issued("wrong")))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "wrong-tls"))
+    before = found(cluster, CERTIFICATE, "wrong-tls")
     manager = {"cluster-issuer": "ca", "duration": "90d"}
-    cluster.put(virtual_server(tls={"secret": "cafe-tls", "cert-manager": manager}))
-    wait_until(lambda: "BadConfig" in reasons(cluster))
+    cluster.put(virtual_server("wrong", tls={"secret": "wrong-tls", "cert-manager": manager}))
+    wait_until(lambda: "BadConfig" in reasons(cluster, "wrong"))
     sentence = "spec.tls.cert-manager.duration: '90d' is not a duration"
-    assert any(message.startswith(sentence) for message in cluster.messages("cafe", "VirtualServer"))
-    wait_until(lambda: found(cluster, "VirtualServer", "cafe")["status"]["state"] == "Warning")
-    assert found(cluster, CERTIFICATE, "cafe-tls") == before
+    assert any(message.startswith(sentence) for message in cluster.messages("wrong", "VirtualServer"))
+    wait_until(lambda: found(cluster, "VirtualServer", "wrong")["status"]["state"] == "Warning")
+    assert found(cluster, CERTIFICATE, "wrong-tls") == before
 
 
 def test_records_follow_the_addresses_and_outlive_their_absence(setup: Setup) -> None:
     _, cluster = setup
+    cluster.put(front("203.0.113.1"))
     dns = {"enable": True, "recordTTL": 60, "providerSpecific": [{"name": "a", "value": "b"}]}
-    cluster.put(virtual_server(externalDNS=dns))
-    wait_until(lambda: spec(cluster, RECORD, "cafe"))
-    (record,) = spec(cluster, RECORD, "cafe")["endpoints"]
+    cluster.put(virtual_server("named", externalDNS=dns))
+    wait_until(lambda: spec(cluster, RECORD, "named"))
+    (record,) = spec(cluster, RECORD, "named")["endpoints"]
     assert record == {
-        "dnsName": HOST, "recordType": "A", "targets": ["203.0.113.1"], "recordTTL": 60,
+        "dnsName": "named.test", "recordType": "A", "targets": ["203.0.113.1"], "recordTTL": 60,
         "providerSpecific": [{"name": "a", "value": "b"}],
     }  # fmt: skip
     cluster.put(front())
     wait_until(
-        lambda: "externalEndpoints" not in str(found(cluster, "VirtualServer", "cafe")["status"]["externalEndpoints"])
+        lambda: "externalEndpoints" not in str(found(cluster, "VirtualServer", "named")["status"]["externalEndpoints"])
     )
     cluster.put(front("203.0.113.2", "2001:db8::1"))
-    wait_until(lambda: [one["recordType"] for one in spec(cluster, RECORD, "cafe")["endpoints"]] == ["A", "AAAA"])
-    cluster.put(virtual_server(externalDNS={"enable": False}))
-    wait_until(lambda: not found(cluster, RECORD, "cafe"))
-    wait_until(lambda: reasons(cluster) == ["CreateDNSEndpoint", "UpdateDNSEndpoint", "DeleteDNSEndpoint"])
-    assert reasons(cluster, kind=RECORD) == ["CreateDNSEndpoint", "UpdateDNSEndpoint"]
+    wait_until(lambda: [one["recordType"] for one in spec(cluster, RECORD, "named")["endpoints"]] == ["A", "AAAA"])
+    cluster.put(virtual_server("named", externalDNS={"enable": False}))
+    wait_until(lambda: not found(cluster, RECORD, "named"))
+    wait_until(lambda: reasons(cluster, "named") == ["CreateDNSEndpoint", "UpdateDNSEndpoint", "DeleteDNSEndpoint"])
+    assert reasons(cluster, "named", kind=RECORD) == ["CreateDNSEndpoint", "UpdateDNSEndpoint"]
 
 
 def test_definitions_that_are_missing_are_reported_once_and_used_when_they_come(undefined: Setup) -> None:
     headgate, cluster = undefined
     notes = [entry["definitions"] for entry in headgate.log_records("custom resources are missing")]
     assert notes == ["certificates.cert-manager.io", "dnsendpoints.externaldns.nginx.org"]
-    cluster.put(virtual_server(tls=ISSUED, externalDNS={"enable": True}))
-    wait_until(lambda: headgate.get(HOST).status)
+    cluster.put(virtual_server("cafe", tls=issued("cafe"), externalDNS={"enable": True}))
+    wait_until(lambda: headgate.get("cafe.test").status)
     define(cluster, *OPTIONAL)
     wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls") and spec(cluster, RECORD, "cafe"))
     assert cluster.asked("POST", "certificates") == 1
@@ -206,19 +211,19 @@ def test_a_refusal_of_the_api_server_is_reported_and_the_object_made_when_it_end
     headgate, cluster = setup
     cluster.do(lambda server: server.forbid("create", "certificates"))
     cluster.do(lambda server: server.fail("POST", "/dnsendpoints$"))
-    cluster.put(virtual_server(tls=ISSUED, externalDNS={"enable": True}))
-    wait_until(lambda: "BadConfig" in reasons(cluster) and spec(cluster, RECORD, "cafe"))
-    assert headgate.get(HOST).status
+    cluster.put(virtual_server("denied", tls=issued("denied"), externalDNS={"enable": True}))
+    wait_until(lambda: "BadConfig" in reasons(cluster, "denied") and spec(cluster, RECORD, "denied"))
+    assert headgate.get("denied.test").status
     cluster.do(lambda server: server.allow("create", "certificates"))
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
-    assert reasons(cluster).count("BadConfig") == 1
+    wait_until(lambda: spec(cluster, CERTIFICATE, "denied-tls"))
+    assert reasons(cluster, "denied").count("BadConfig") == 1
 
 
 def test_a_conflict_is_answered_with_the_newest_version(setup: Setup) -> None:
     _, cluster = setup
-    cluster.put(virtual_server(tls=ISSUED))
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls"))
-    cluster.do(lambda server: server.fail("PUT", "/certificates/cafe-tls$", status=409, reason="Conflict"))
-    cluster.put(virtual_server(tls={"secret": "cafe-tls", "cert-manager": {"issuer": "own"}}))
-    wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls")["issuerRef"]["name"] == "own")
-    assert cluster.asked("PUT", "certificates/cafe-tls") == 2
+    cluster.put(virtual_server("raced", tls=issued("raced")))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "raced-tls"))
+    cluster.do(lambda server: server.fail("PUT", "/certificates/raced-tls$", status=409, reason="Conflict"))
+    cluster.put(virtual_server("raced", tls={"secret": "raced-tls", "cert-manager": {"issuer": "own"}}))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "raced-tls")["issuerRef"]["name"] == "own")
+    assert cluster.asked("PUT", "certificates/raced-tls") == 2

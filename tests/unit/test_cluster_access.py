@@ -61,3 +61,19 @@ def test_a_flag_about_writing_beside_read_only_is_reported(flags: tuple[str, ...
     found = options("--read-only", *flags)
     assert [warning.field for warning in found.warnings] == warned
     assert (found.report_ingress_status, found.enable_leader_election) == (False, False)
+
+
+def test_what_is_made_for_virtual_servers_is_named_and_not_made_read_only_or_from_a_folder() -> None:
+    given = ("-enable-cert-manager", "-enable-external-dns")
+    written = access.log_fields(options(*given), POD)["writes"]
+    assert written.endswith(", Certificates and DNSEndpoints of VirtualServers")
+    for elsewhere in ("--read-only", "--manifests=examples/cafe"):
+        warnings = {warning.field: str(warning) for warning in options(elsewhere, *given).warnings}
+        assert "no Certificates are made" in warnings["-enable-cert-manager"]
+        assert "no DNSEndpoints are made" in warnings["-enable-external-dns"]
+
+
+@pytest.mark.parametrize("flag", ["-enable-cert-manager", "-enable-external-dns"])
+def test_custom_resources_are_needed_for_what_is_made_for_them(flag: str) -> None:
+    (problem,) = parse([flag, "-enable-custom-resources=false"], {})
+    assert str(problem).startswith(f"{flag}: 'true' needs -enable-custom-resources, which is off")

@@ -149,3 +149,13 @@ def test_the_documented_role_of_a_read_only_run_is_what_it_needs() -> None:
     assert ({verb for rule in wanted for verb in rule.verbs}, resources) == (
         set(found[1].split(",")), set(found[2].split(",")) | set(more[1].split(",")),
     )  # fmt: skip
+
+
+def test_what_is_made_for_virtual_servers_needs_rules_with_its_flag_only() -> None:
+    given = {"-enable-cert-manager": "certificates", "-enable-external-dns": "dnsendpoints"}
+    found = rules(*given, "-watch-namespace=shop")
+    assert "create,delete,get,list,update,watch certificates" in found["shop"]
+    assert "create,delete,get,list,update,watch dnsendpoints" in found["shop"]
+    for flag, resource in given.items():
+        assert resource not in str(rules())
+        assert resource not in str(rules(flag, "--read-only"))
