@@ -159,3 +159,15 @@ def test_what_is_made_for_virtual_servers_needs_rules_with_its_flag_only() -> No
     for flag, resource in given.items():
         assert resource not in str(rules())
         assert resource not in str(rules(flag, "--read-only"))
+
+
+def test_the_documented_role_for_dependents_is_what_they_need() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "virtualserver.md").read_text()
+    found = re.search(r"create clusterrole \S+ --verb=(\S+) --resource=(\S+)", text)
+    assert found
+    options = parse(["-enable-cert-manager", "-enable-external-dns"], {})
+    assert isinstance(options, Options)
+    parts = [part for part in PARTS if part.wanted(options) and part.name in {"certmanager", "externaldns"}]
+    wanted = [rule for part in parts for rule in part.rules()]
+    assert {verb for rule in wanted for verb in rule.verbs} == set(found[1].split(","))
+    assert {f"{rule.resources[0]}.{rule.groups[0]}" for rule in wanted} == set(found[2].split(","))
