@@ -27,7 +27,9 @@ ODD = {
     "nginx-configmaps": "settings",
     **PORTS,
 }
-ALONE = frozenset({"watch-namespace", "ready-status", "nginx-status", "enable-prometheus-metrics"})
+ALONE = frozenset(
+    {"watch-namespace", "ready-status", "nginx-status", "enable-prometheus-metrics", "enable-custom-resources"}
+)
 """Flags that forbid or spoil others: each is tried in a release of its own."""
 
 

@@ -70,6 +70,7 @@ def test_definitions_may_be_missing_come_go_and_come_back(setup: Setup) -> None:
     define(cluster)
     wait_until(lambda: headgate.get(HOST).body == "one")
     define(cluster, there=False)
+    wait_until(lambda: len([note for note in notes(headgate) if "virtualservers" in note]) == 3)
     wait_until(lambda: headgate.get(HOST).status == 404)
     assert headgate.get("inn.test").body == "inn"
     define(cluster)
