@@ -76,3 +76,23 @@ def test_an_empty_text_is_no_text() -> None:
 )  # fmt: skip
 def test_a_path_has_a_modifier(text: str, modifier: str, path: str) -> None:
     assert RoutePath.of(text) == RoutePath(modifier, path)
+
+
+ISSUED = "tls: {secret: cafe, cert-manager: {issuer: ca, duration: 90d}}"
+RECORDED = "externalDNS: {enable: true, recordTTL: -1}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "flag", "words"),
+    [
+        (ISSUED, "enable-cert-manager", "spec.tls.cert-manager.duration: '90d' is not a duration"),
+        (RECORDED, "enable-external-dns", "spec.externalDNS.recordTTL: '-1' is out of range"),
+    ],
+)
+def test_objects_that_are_not_made_are_warnings(spec: str, flag: str, words: str) -> None:
+    parts = {"host": "cafe.test", **yaml.safe_load(spec)}
+    item = VirtualServer.convert({"metadata": {"name": "cafe", "namespace": "default"}, "spec": parts})
+    for gates, beginning in ((frozenset[str](), f": needs -{flag} ("), (frozenset({flag}), words)):
+        valid, (problem,) = validate_virtual_server(item, Rules(gates=gates))
+        assert valid
+        assert beginning in str(problem)
