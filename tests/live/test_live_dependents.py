@@ -138,8 +138,6 @@ def test_an_object_of_somebody_else_stays_as_it_is_until_its_name_is_free(setup:
     assert spec(cluster, CERTIFICATE, "taken-tls") == {"a": 1}
     (_, message) = cluster.messages("taken", "VirtualServer")
     assert message.startswith("Certificate default/taken-tls was not made by Headgate: it stays as it is")
-    cluster.put(virtual_server("taken"))
-    cluster.put(virtual_server("taken", tls=issued("taken")))
     cluster.delete(CERTIFICATE, "taken-tls")
     wait_until(lambda: spec(cluster, CERTIFICATE, "taken-tls").get("secretName") == "taken-tls")
 
@@ -149,7 +147,7 @@ def test_a_virtual_server_that_is_refused_keeps_its_certificate_and_one_of_anoth
     cluster.put(virtual_server("moved", tls=issued("moved")))
     wait_until(lambda: spec(cluster, CERTIFICATE, "moved-tls"))
     before = found(cluster, CERTIFICATE, "moved-tls")
-    cluster.put(virtual_server("moved", gunzip="yes"))
+    cluster.put(virtual_server("moved", routes=[{"path": "without-slash", "action": {"return": {"body": "x"}}}]))
     wait_until(lambda: headgate.get("moved.test").status == 404)
     cluster.put(virtual_server("late", tls={"secret": "late-tls", "cert-manager": {"issuer": "own"}}))
     wait_until(lambda: spec(cluster, CERTIFICATE, "late-tls"))
@@ -201,7 +199,8 @@ def test_definitions_that_are_missing_are_reported_once_and_used_when_they_come(
     notes = [entry["definitions"] for entry in headgate.log_records("custom resources are missing")]
     assert notes == ["certificates.cert-manager.io", "dnsendpoints.externaldns.nginx.org"]
     cluster.put(virtual_server("cafe", tls=issued("cafe"), externalDNS={"enable": True}))
-    wait_until(lambda: headgate.get("cafe.test").status)
+    wait_until(lambda: headgate.get("cafe.test").body == "cafe")
+    wait_until(lambda: found(cluster, "VirtualServer", "cafe").get("status", {}).get("externalEndpoints"))
     define(cluster, *OPTIONAL)
     wait_until(lambda: spec(cluster, CERTIFICATE, "cafe-tls") and spec(cluster, RECORD, "cafe"))
     assert cluster.asked("POST", "certificates") == 1
