@@ -301,6 +301,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         OptionalPath,
         Flag(NGINX, "Jinja template for a VirtualServer; empty means the built-in one.", "/templates/server.j2"),
     ] = None
+    transportserver_template_path: Annotated[
+        OptionalPath,
+        Flag(NGINX, "Jinja template for a TransportServer; empty means the built-in one.", "/templates/stream.j2"),
+    ] = None
 
     default_server_tls_secret: Annotated[
         Namespaced,
@@ -374,7 +378,6 @@ _PLUS = "needs NGINX Plus, and Headgate drives open-source NGINX; remove the fla
 _WAF = "needs F5 WAF for NGINX, which runs in NGINX Plus only; remove the flag"
 _DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
 _PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
-_CRD = "needs VirtualServer and its siblings, which this version does not serve yet; remove the flag or use an Ingress"
 _OIDC = "needs OpenID Connect, which comes with a later version; remove the flag"
 _AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent separately"
 
@@ -398,7 +401,6 @@ _DECLINED: dict[str, Declined] = {
     "plm-storage-insecure-skip-verify": Declined("false", _PLM),
     "agent": Declined("false", _AGENT),
     "agent-instance-group": Declined("nginx-ingress-controller", _AGENT),
-    "transportserver-template-path": Declined("", _CRD, coming=True),
     "ingresslink": Declined("", "needs F5 BIG-IP's IngressLink, which is not served yet; use -external-service"),
     "enable-service-insight": Declined("false", _PLUS, refused=False),
     "service-insight-tls-secret": Declined("", _PLUS),

@@ -9,7 +9,7 @@ from pathlib import Path
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
 from headgate.options import LogFormat, Options
-from headgate.render import HTTP, MAIN, VIRTUAL_SERVER
+from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER
 from headgate.settings import Words
 from headgate.translate import Environment
 
@@ -71,6 +71,7 @@ def template_overrides(options: Options) -> Mapping[str, str]:
         MAIN: options.main_template_path,
         HTTP: options.ingress_template_path,
         VIRTUAL_SERVER: options.virtualserver_template_path,
+        TRANSPORT_SERVER: options.transportserver_template_path,
     }
     return {name: path.read_text() for name, path in paths.items() if path}
 

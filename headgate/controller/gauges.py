@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from headgate.api import Ingress
+from headgate.api import Ingress, VirtualServer
 from headgate.controller.reporter import Reporter
 from headgate.controller.traffic import OTHERS, Traffic
 from headgate.ir import Layout
@@ -54,6 +54,7 @@ class Gauges:
         metrics.set_workers(current=workers.current, old=workers.leaving)
         metrics.set_queue_depth(self._queue.depth)
         metrics.set_ingresses(**count_roles(self._generation()))
+        metrics.set_virtual_servers(**count_virtual_servers(self._generation()))
         metrics.set_transport_servers(count_streams(self._generation()))
         metrics.set_refused(reporter.census().refused)
         metrics.set_events_dropped(events.dropped)
@@ -103,6 +104,13 @@ def count_roles(generation: Generation | None) -> dict[str, int]:
     masters = [table for table in tables if table.hosts[0].settings[-1].role is Role.MASTER]
     minions = sum(len(table.members) - 1 for table in masters)
     return {"regular": len(tables) - len(masters), "master": len(masters), "minion": minions}
+
+
+def count_virtual_servers(generation: Generation | None) -> dict[str, int]:
+    """Count the VirtualServers that are served, and the VirtualServerRoutes that they refer to."""
+    resources = generation.resources.values() if generation else ()
+    tables = [found.wanted.table for found in resources if VirtualServer.KIND.includes(found.wanted.table.origin)]
+    return {"servers": len(tables), "routes": sum(len(table.members) - 1 for table in tables)}
 
 
 def server_labels(upstream: Upstream, server: str) -> Mapping[str, str]:

@@ -41,6 +41,16 @@ AT_ONCE = 10
 """VirtualServers whose dependents are written at the same time."""
 
 
+def done(subject: Subject, verb: str, kind: str, message: str) -> Verdict:
+    """Return the report of what was done, with the reasons of the F5 controller: CreateCertificate, for example."""
+    return Verdict(subject, State.VALID, f"{verb}{kind}", EventType.NORMAL, message)
+
+
+def bad(subject: Subject, message: str) -> Verdict:
+    """Return the report of why a dependent is not as it should be."""
+    return Verdict(subject, State.WARNING, "BadConfig", EventType.WARNING, message)
+
+
 class Writer(Protocol):
     """Writes to the API server; errors are those of ``headgate.k8s``."""
 
@@ -301,13 +311,14 @@ class DependentsKeeper:
     # --- reports ----------------------------------------------------------------------------------------
 
     def _done(self, kind: DependentKind, item: VirtualServer, verb: str, ref: ObjectRef, stored: Any) -> None:
-        """Report what was done, by the reasons of the F5 controller: CreateCertificate, for example."""
+        """Report what was done."""
         self._denials.over(ref.namespace)
-        reason, done = f"{verb}{kind.model.KIND.name}", f"{verb.lower()}d"
-        self._say(_subject(item), reason, f"{ref} was {done}")
+        name, what = kind.model.KIND.name, f"{verb.lower()}d"
+        self._note(done(_subject(item), verb, name, f"{ref} was {what}"))
         if kind.tells and stored:
             uid = (stored.get("metadata") or {}).get("uid", "")
-            self._say(Subject(ref, uid, kind.model.KIND.api_version), reason, f"was {done} for {item.ref}")
+            subject = Subject(ref, uid, kind.model.KIND.api_version)
+            self._note(done(subject, verb, name, f"was {what} for {item.ref}"))
 
     def _bad(self, kind: DependentKind, item: VirtualServer, message: str) -> None:
         """Report why a dependent is not as it should be, once for each version of its owner."""
@@ -316,11 +327,7 @@ class DependentsKeeper:
             self._told.pop(key, None)
         elif self._told.get(key) != news:
             self._told[key] = news
-            self._say(_subject(item), "BadConfig", message, EventType.WARNING)
-
-    def _say(self, subject: Subject, reason: str, message: str, kind: EventType = EventType.NORMAL) -> None:
-        state = State.VALID if kind is EventType.NORMAL else State.WARNING
-        self._note(Verdict(subject, state, reason, kind, message))
+            self._note(bad(_subject(item), message))
 
     def _tell_waiting(self, kind: DependentKind, item: VirtualServer, waiting: str) -> None:
         """Log once what is missing; it is the same for all VirtualServers."""

@@ -8,17 +8,23 @@ import msgspec
 from msgspec import structs
 
 from headgate.problems import ObjectRef, Problem
-from headgate.render import HTTP, MAIN, VIRTUAL_SERVER, BadTemplate, Renderer
+from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER, BadTemplate, Renderer
 from headgate.settings import REGISTRY, ConfigParams, read_configmap
 from headgate.translate import Environment, unsupported_keys
 
-KEYS = {MAIN: "main-template", HTTP: "ingress-template", VIRTUAL_SERVER: "virtualserver-template"}
+KEYS = {
+    MAIN: "main-template",
+    HTTP: "ingress-template",
+    VIRTUAL_SERVER: "virtualserver-template",
+    TRANSPORT_SERVER: "transportserver-template",
+}
 """The ConfigMap keys of templates."""
 KEPT = "the templates that were in force stay"
 DEFINING = (
     "main-template",
     "ingress-template",
     "virtualserver-template",
+    "transportserver-template",
     "main-snippets",
     "http-snippets",
     "stream-snippets",
@@ -124,6 +130,7 @@ def read(
         MAIN: snippets.main_template,
         HTTP: snippets.ingress_template,
         VIRTUAL_SERVER: snippets.virtualserver_template,
+        TRANSPORT_SERVER: snippets.transportserver_template,
     }
     overrides = {**flags, **{name: text for name, text in own.items() if text}}
     renderer = current

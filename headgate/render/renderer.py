@@ -35,6 +35,8 @@ VIRTUAL_SERVER = "virtualserver.conf.j2"
 """The template of VirtualServers and VirtualServerRoutes; the built-in one is that of Ingresses."""
 CERTIFICATES = "certificates.conf.j2"
 STREAM = "stream.conf.j2"
+TRANSPORT_SERVER = "transportserver.conf.j2"
+"""The template of TransportServers; the built-in one is ``STREAM``."""
 PASSTHROUGH = "passthrough.conf.j2"
 PASSTHROUGH_ENTRIES = "passthrough-hosts.conf.j2"
 LEFT_OUT = b"# Left out, for nginx refuses it.\n"
@@ -57,7 +59,7 @@ class BadTemplate(Exception):  # noqa: N818 - what it is
     """A template of the user's cannot be used; the text says why, ``template`` which."""
 
     def __init__(self, template: str, reason: str) -> None:
-        """Keep the name of the template (``MAIN``, ``HTTP`` or ``VIRTUAL_SERVER``); the text is for people."""
+        """Keep the name of the template (``MAIN``, for example); the text is for people."""
         super().__init__(f"{template.removesuffix('.j2')}: {reason}")
         self.template = template
 
@@ -133,11 +135,12 @@ class Renderer:
         return LEFT_OUT if config.within else None
 
     def stream(self, config: StreamConfig) -> File:
-        """Render one file of ``stream-conf.d`` (Injection: a value would not stay one argument)."""
+        """Render one file of ``stream-conf.d``; errors as for ``http``."""
+        name = TRANSPORT_SERVER if config.origin else STREAM
         standby = structs.replace(config, upstreams=(), snippet=None, servers=config.standby, standby=())
         return File(
             config.file,
-            self._render(STREAM, {"config": config}),
+            self._render(name, {"config": config}),
             origin=config.origin,
             fallback=self._render(STREAM, {"config": standby}) if config.standby else None,
             claims=config.claims,
@@ -188,7 +191,7 @@ def _builtin() -> Mapping[str, jinja2.Template]:
     plain.filters.update(_FILTERS)
     plain.globals["extensible"] = False
     found = {name: plain.get_template(name) for name in _NAMES}
-    return {**found, VIRTUAL_SERVER: found[HTTP]}
+    return {**found, VIRTUAL_SERVER: found[HTTP], TRANSPORT_SERVER: found[STREAM]}
 
 
 def _template(config: HttpConfig) -> str:

@@ -88,6 +88,8 @@ TABLE = (
         "Ingresses that are served, by role.",
         {"type": ("regular", "master", "minion")},
     ),
+    MetricRow(f"{CONTROLLER}virtualserver_resources_total", "gauge", "VirtualServers that are served."),
+    MetricRow(f"{CONTROLLER}virtualserverroute_resources_total", "gauge", "VirtualServerRoutes that are served."),
     MetricRow(
         f"{CONTROLLER}transportserver_resources_total",
         "gauge",
@@ -367,6 +369,11 @@ class Metrics:
         """Set the number of Ingresses that are served, by role."""
         for role, count in (("regular", regular), ("master", master), ("minion", minion)):
             self._numbers.set(f"{CONTROLLER}ingress_resources_total", count, type=role)
+
+    def set_virtual_servers(self, *, servers: int, routes: int) -> None:
+        """Set the number of VirtualServers and of VirtualServerRoutes that are served."""
+        self._numbers.set(f"{CONTROLLER}virtualserver_resources_total", servers)
+        self._numbers.set(f"{CONTROLLER}virtualserverroute_resources_total", routes)
 
     def set_transport_servers(self, found: Mapping[str, int]) -> None:
         """Set the number of TransportServers that are served, by type."""

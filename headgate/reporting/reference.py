@@ -34,6 +34,23 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow("Ingress", "Rejected", _WARNING,
              "It is not served: a value is invalid, or its hosts belong to older objects, which are named."),
     EventRow("Ingress", "NoIngressMasterFound", _WARNING, "A minion has no valid master for its host."),
+    EventRow("VirtualServer", "AddedOrUpdated", _NORMAL, "nginx serves it completely."),
+    EventRow("VirtualServer", "AddedOrUpdatedWithWarning", _WARNING,
+             "nginx serves it, but a part of it has no effect or may be wrong; the message lists them."),
+    EventRow("VirtualServer", "AddedOrUpdatedWithError", _WARNING,
+             "nginx refused its configuration; the message has nginx's error and what is served instead."),
+    EventRow("VirtualServer", "Rejected", _WARNING,
+             "It is not served: a value is invalid, or its host belongs to an older object, which is named."),
+    EventRow("VirtualServer", "CreateCertificate", _NORMAL, "A Certificate of cert-manager was made for it."),
+    EventRow("VirtualServer", "UpdateCertificate", _NORMAL, "Its Certificate was changed."),
+    EventRow("VirtualServer", "DeleteCertificate", _NORMAL, "Its Certificate is no longer wanted and was deleted."),
+    EventRow("VirtualServer", "CreateDNSEndpoint", _NORMAL,
+             "A DNSEndpoint of ExternalDNS was made for it; sent on both objects."),
+    EventRow("VirtualServer", "UpdateDNSEndpoint", _NORMAL, "Its DNSEndpoint was changed; sent on both objects."),
+    EventRow("VirtualServer", "DeleteDNSEndpoint", _NORMAL, "Its DNSEndpoint is no longer wanted and was deleted.",
+             "The incumbent keeps a DNSEndpoint whose `externalDNS` was switched off."),
+    EventRow("VirtualServer", "BadConfig", _WARNING,
+             "Its Certificate or DNSEndpoint cannot be made or changed; the message says why."),
     EventRow("VirtualServerRoute", "AddedOrUpdated", _NORMAL, "nginx serves it completely."),
     EventRow("VirtualServerRoute", "AddedOrUpdatedWithWarning", _WARNING,
              "nginx serves it, but a part of it has no effect or may be wrong, or another object has one of its paths; "
@@ -46,6 +63,21 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow("VirtualServerRoute", "Ignored", _WARNING,
              "The VirtualServer of its host does not refer to it, or its paths do not belong to the routes that do; "
              "the message says which."),
+    EventRow("TransportServer", "AddedOrUpdated", _NORMAL, "nginx serves it completely."),
+    EventRow("TransportServer", "AddedOrUpdatedWithWarning", _WARNING,
+             "nginx serves it, but a part of it has no effect or may be wrong; the message lists them."),
+    EventRow("TransportServer", "AddedOrUpdatedWithError", _WARNING,
+             "nginx refused its configuration; the message has nginx's error and what is served instead."),
+    EventRow("TransportServer", "Rejected", _WARNING,
+             "It is not served: a value is invalid, its listener does not exist, or an older object, which is named, "
+             "has the listener or the host."),
+    EventRow("Policy", "AddedOrUpdated", _NORMAL, "It can be used."),
+    EventRow("Policy", "AddedOrUpdatedWithWarning", _WARNING,
+             "It can be used, but a Secret of it is missing, for example; the message says what that leads to."),
+    EventRow("Policy", "Rejected", _WARNING, "A value is invalid; what it guards is answered with 500."),
+    EventRow("GlobalConfiguration", "Updated", _NORMAL, "Every listener can be used."),
+    EventRow("GlobalConfiguration", "AddedOrUpdatedWithError", _WARNING,
+             "The listeners that the message names are left out; the others can be used."),
     EventRow("ConfigMap", "Updated", _NORMAL, "Every key of it is used."),
     EventRow("ConfigMap", "UpdatedWithError", _WARNING, "It is used, except for invalid keys."),
     EventRow("ConfigMap", "InvalidValue", _WARNING, "One for each invalid key, with the reason."),
@@ -62,12 +94,18 @@ def _declined(reason: str) -> Absence:
 
 
 _PLUS = _declined("it is about NGINX Plus")
-_CRD = Absence(Outlook.COMING, "it comes with the custom resources")
+_ONE_APPLY = _declined("the removal of files is part of one apply, whose failure is reported once")
+_FAILED = _declined("a failed apply is reported on the objects that it affects")
 _APP_PROTECT = _declined("it is about F5 App Protect, which Headgate does not support")
 
 ABSENT_EVENTS: Mapping[str, Absence] = {
-    "Ingress/RejectedWithError": _declined("the removal of files is part of one apply, whose failure is reported once"),
-    "Pod/UpdatedWithError": _declined("a failed apply is reported on the objects that it affects"),
+    "Ingress/RejectedWithError": _ONE_APPLY,
+    "VirtualServer/RejectedWithError": _ONE_APPLY,
+    "TransportServer/RejectedWithError": _ONE_APPLY,
+    "Pod/UpdatedWithError": _FAILED,
+    "GlobalConfiguration/UpdatedWithError": _FAILED,
+    "GlobalConfiguration/UpdatedUpdatedWithError": _FAILED,
+    "GlobalConfiguration/AddedOrUpdatedWithErrorUpdatedWithError": _FAILED,
     "Pod/UpdatePodLabel": _declined("Headgate does not label its own Pod"),
     "Pod/SecretError": _declined("a Secret missing at the start does not end Headgate; it is reported as Rejected"),
     "Pod/FileError": _declined("Headgate needs no CA bundle of the operating system"),
@@ -78,10 +116,9 @@ ABSENT_EVENTS: Mapping[str, Absence] = {
     "Pod/AppProtectAPIVersionSelected": _APP_PROTECT,
     "Pod/PLMStorageConfigured": _APP_PROTECT,
     "ConfigMap (mgmt)/*": _PLUS,
-    "VirtualServer/*": _CRD,
-    "TransportServer/*": _CRD,
-    "Policy/*": _CRD,
-    "GlobalConfiguration/*": _CRD,
+    "Policy/InvalidConfiguration": _APP_PROTECT,
+    "Policy/BundleFetchFailed": _APP_PROTECT,
+    "Policy/(none)": _APP_PROTECT,
     "APPolicy/*": _APP_PROTECT,
     "APLogConf/*": _APP_PROTECT,
     "APUserSig/*": _APP_PROTECT,
@@ -92,8 +129,6 @@ ABSENT_EVENTS: Mapping[str, Absence] = {
 """Events of the incumbent that are not sent: ``Kind/Reason``, or ``Kind/*`` for all of a kind."""
 
 ABSENT_METRICS: Mapping[str, Absence] = {
-    "nginx_ingress_controller_virtualserver_resources_total": _CRD,
-    "nginx_ingress_controller_virtualserverroute_resources_total": _CRD,
     "nginx_ingress_nginxplus_*": _declined("it comes from the API of NGINX Plus"),
 }
 """Metrics of the incumbent that do not exist: a name, or ``prefix*`` for a family."""

@@ -54,9 +54,7 @@ _ANNOTATIONS: Mapping[str, Absence] = {
 _GUARDS = ("nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
 """Annotations that decide who may ask: to serve without them would let in whom they keep out."""
 
-_KEYS: Mapping[str, Absence] = {
-    "transportserver-template": _coming("TransportServers come with the custom resources"),
-}
+_KEYS: Mapping[str, Absence] = {}
 
 _WHOLE = {"annotation": _ANNOTATIONS, "configmap": _KEYS}
 _PREFIXES: Mapping[str, Mapping[str, Absence]] = {

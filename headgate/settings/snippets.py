@@ -147,3 +147,17 @@ class SnippetSettings(Settings):
             differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
         ),
     ] = None
+    transportserver_template: Annotated[
+        str | None,
+        setting(
+            "transportserver-template",
+            "Jinja2 template of a TransportServer.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=template,
+            directive="",
+            context="",
+            example='{% extends "builtin/stream.conf.j2" %}{% block server_extra %}{% endblock %}',
+            differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
+        ),
+    ] = None

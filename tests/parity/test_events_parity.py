@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from headgate.api import Ingress, VirtualServerRoute
+from headgate.api import GlobalConfiguration, Ingress, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import Policy
+from headgate.dependents.keeper import bad, done
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.reporting.reference import ABSENT_EVENTS, EVENTS, absent_event
 from headgate.reporting.verdicts import (
@@ -14,7 +16,9 @@ from headgate.reporting.verdicts import (
     Verdict,
     for_config_map,
     for_custom,
+    for_global_configuration,
     for_ingress,
+    for_policy,
     nginx_restarted,
     secret_deleted,
     secret_rejected,
@@ -23,6 +27,10 @@ from headgate.reporting.verdicts import (
 
 INGRESS = Subject(Ingress.KIND.ref("shop", "cafe"))
 ROUTE = Subject(VirtualServerRoute.KIND.ref("shop", "cafe"))
+SERVER = Subject(VirtualServer.KIND.ref("shop", "cafe"))
+STREAM = Subject(TransportServer.KIND.ref("shop", "cafe"))
+POLICY = Subject(Policy.KIND.ref("shop", "guard"))
+LISTENERS = Subject(GlobalConfiguration.KIND.ref("edge", "listeners"))
 CONFIG = Subject(ObjectRef("ConfigMap", "edge", "nginx-config"))
 POD = Subject(ObjectRef("Pod", "edge", "headgate-0"))
 SECRET = ObjectRef("Secret", "edge", "tls")
@@ -44,6 +52,27 @@ SAID: tuple[Verdict, ...] = (
         for_custom(ROUTE, [Problem(ROUTE.ref, "", "", "alone", "", Severity.ERROR, reason)])
         for reason in ("NoVirtualServerFound", "Ignored")
     ),
+    *(
+        verdict
+        for subject in (SERVER, STREAM)
+        for verdict in (
+            for_custom(subject),
+            for_custom(subject, [WARNING]),
+            for_custom(subject, (), (), Refusal("no")),
+            for_custom(subject, [BROKEN]),
+        )
+    ),
+    *(
+        done(SERVER, verb, kind, "")
+        for verb in ("Create", "Update", "Delete")
+        for kind in ("Certificate", "DNSEndpoint")
+    ),
+    bad(SERVER, ""),
+    for_policy(POLICY),
+    for_policy(POLICY, [WARNING]),
+    for_policy(POLICY, [BROKEN]),
+    for_global_configuration(LISTENERS),
+    for_global_configuration(LISTENERS, [WARNING]),
     *for_config_map(CONFIG),
     *for_config_map(CONFIG, [WARNING]),
     secret_updated(POD, SECRET),

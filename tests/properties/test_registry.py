@@ -40,7 +40,7 @@ HOSTILE = (
 WORDS = "abcxyzABC0123456789 -_./:=,;{}$\"'\\#~^*()[]|+?%&@!<>\n\t\u00e9\u4e16"
 VERBATIM = {
     "main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
-    "main_template", "ingress_template", "virtualserver_template",
+    "main_template", "ingress_template", "virtualserver_template", "transportserver_template",
 }  # fmt: skip
 """Settings that are configuration themselves."""
 LISTENING = {"listen_ports", "listen_ports_ssl"}

@@ -104,7 +104,9 @@ CLIENTS = {
     "proxy-protocol": "test_settings_connections.py::test_the_proxy_protocol_names_the_client",
     "default-server-return": "test_settings_default_server.py::test_unknown_hosts_get_the_configured_answer",
     "main-template": "test_settings_templates.py::test_whole_templates_replace_the_builtin_ones",
-    "virtualserver-template": "test_settings_templates.py::test_whole_templates_replace_the_builtin_ones",
+    "policies": "../test_live_policies.py::test_ingresses_refer_to_policies",
+    "transportserver-template": "test_settings_templates.py::test_transport_servers_have_a_template_of_their_own",
+    "virtualserver-template": "test_settings_templates.py::test_virtual_servers_have_a_template_of_their_own",
     "ingress-template": "test_settings_templates.py::test_whole_templates_replace_the_builtin_ones",
 }
 """Settings between clients and nginx → ``file::test`` in this folder."""

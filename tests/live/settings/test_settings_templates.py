@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from showcase.ports import free_port
 
 from tests.live.json_objects import config_map
@@ -86,3 +88,27 @@ async def test_virtual_servers_have_a_template_of_their_own() -> None:
     async with served([config_map(ingress_template=BLOCK), host("tea"), cafe]) as nginx:
         assert (await nginx.get("tea.test")).headers["X-Server"] == "tea.test"
         assert (await nginx.get("cafe.test", method="POST")).status == 200
+
+
+async def test_transport_servers_have_a_template_of_their_own() -> None:
+    port = free_port()
+    custom = {"apiVersion": "k8s.nginx.org/v1", "metadata": {"name": "tea", "namespace": "default"}}
+    listeners = {**custom, "kind": "GlobalConfiguration"}
+    listeners["spec"] = {"listeners": [{"name": "tcp", "port": port, "protocol": "TCP"}]}
+    tea = {**custom, "kind": "TransportServer"}
+    upstream = {"name": "tea", "service": "tea", "port": 80}
+    listener = {"name": "tcp", "protocol": "TCP"}
+    tea["spec"] = {"listener": listener, "upstreams": [upstream], "action": {"pass": "tea"}}
+    template = """{% for server in config.servers %}
+server {
+    {% for listen in server.listens %}
+    listen {{ listen }};
+    {% endfor %}
+    return mine;
+}
+{% endfor %}
+"""
+    async with served([config_map(transportserver_template=template), host("tea"), listeners, tea]):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b"mine"
+        writer.close()

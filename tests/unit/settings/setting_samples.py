@@ -422,6 +422,7 @@ SAMPLES: dict[str, Sample] = {
     "main_template": TEMPLATE,
     "ingress_template": TEMPLATE,
     "virtualserver_template": TEMPLATE,
+    "transportserver_template": TEMPLATE,
 }
 
 

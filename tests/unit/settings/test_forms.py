@@ -17,7 +17,8 @@ CONFIGMAP = ObjectRef("ConfigMap", "nginx-ingress", "nginx-config")
 GATES = frozenset({"enable-snippets"})
 VERBATIM = {
     "main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
-    "main_template", "ingress_template", "virtualserver_template", "log_format", "stream_log_format",
+    "main_template", "ingress_template", "virtualserver_template", "transportserver_template",
+    "log_format", "stream_log_format",
 }  # fmt: skip
 """Settings whose text is taken as it stands, spaces included."""
 CONTEXTS = {

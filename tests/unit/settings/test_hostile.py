@@ -16,7 +16,7 @@ from headgate.settings.values import Buffers
 from tests.nginx_lexer import Punctuation, lexed
 from tests.unit.settings.setting_samples import SAMPLES
 
-VERBATIM = {"main_template", "ingress_template", "virtualserver_template", "ssl_dhparam"}
+VERBATIM = {"main_template", "ingress_template", "virtualserver_template", "transportserver_template", "ssl_dhparam"}
 """Fields that are files of their own, or templates; snippets are known by their type."""
 NOT_IN_FILES = {"external_status_address"}
 

@@ -24,7 +24,7 @@ FRAGMENTS = (
 )  # fmt: skip
 VERBATIM = frozenset(
     {"main_snippets", "http_snippets", "stream_snippets", "server_snippets", "location_snippets",
-     "main_template", "ingress_template", "virtualserver_template"}
+     "main_template", "ingress_template", "virtualserver_template", "transportserver_template"}
 )  # fmt: skip
 """Settings whose text is nginx's own language; flags and roles guard them, not parsers."""
 FREE_TEXT = {"add_header", "proxy_set_header", "auth_basic"}
