@@ -147,7 +147,8 @@ class HeadgateProcess:
 
     def log_records(self, message: str = "") -> list[dict[str, Any]]:
         """Return the records of the log, those with *message* only if that is given."""
-        records = [json.loads(line) for line in self.log_text().splitlines() if line.startswith('{"time"')]
+        whole, _, _ = self.log_text().rpartition("\n")  # what follows is being written
+        records = [json.loads(line) for line in whole.splitlines() if line.startswith('{"time"')]
         return [record for record in records if message in {"", record["msg"]}]
 
     def last_words(self) -> str:

@@ -44,15 +44,15 @@ def checked(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list
 def test_a_kind_that_is_not_served_is_a_warning_once_for_each_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    routes = [custom("k8s.nginx.org/v1", "TransportServer", name) for name in ("a", "b", "c")]
-    put(tmp_path, "a.yaml", *routes, custom("k8s.nginx.org/v1", "Policy"))
-    put(tmp_path, "b.yaml", custom("k8s.nginx.org/v1", "TransportServer", "d"))
+    routes = [custom("gateway.networking.k8s.io/v1", "HTTPRoute", name) for name in ("a", "b", "c")]
+    put(tmp_path, "a.yaml", *routes, custom("gateway.networking.k8s.io/v1", "Gateway"))
+    put(tmp_path, "b.yaml", custom("gateway.networking.k8s.io/v1", "HTTPRoute", "d"))
     status, lines = checked(tmp_path, capsys)
     assert status == 0
     assert [line.removesuffix(" is not served yet (it has no effect)") for line in lines] == [
-        "warning: a.yaml:1: TransportServer k8s.nginx.org/v1 (3 in this file)",
-        "warning: a.yaml:16: Policy k8s.nginx.org/v1",
-        "warning: b.yaml:1: TransportServer k8s.nginx.org/v1",
+        "warning: a.yaml:1: HTTPRoute gateway.networking.k8s.io/v1 (3 in this file)",
+        "warning: a.yaml:16: Gateway gateway.networking.k8s.io/v1",
+        "warning: b.yaml:1: HTTPRoute gateway.networking.k8s.io/v1",
     ]
 
 

@@ -119,9 +119,9 @@ def test_wrong_types_and_unknown_kinds_are_named(headgate: HeadgateProcess, mani
 def test_a_kind_that_is_not_served_and_a_kustomization_are_logged(
     headgate: HeadgateProcess, manifests: ManifestFolder
 ) -> None:
-    manifests.put({"apiVersion": "k8s.nginx.org/v1", "kind": "TransportServer", "metadata": {"name": "cafe"}})
+    manifests.put({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "cafe"}})
     (manifests.path / "kustomization.yaml").write_text("resources: []\n")
-    for words in ("TransportServer k8s.nginx.org/v1 is not served yet", "kustomize build "):
+    for words in ("HTTPRoute gateway.networking.k8s.io/v1 is not served yet", "kustomize build "):
         wait_until(lambda words=words: any(words in line["problem"] for line in headgate.log_records("manifest")))
     assert headgate.get("kept.test").status == 200
 
