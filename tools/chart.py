@@ -60,6 +60,9 @@ FLAGS: Mapping[str, str] = {
     "ready-status": "controller.readyStatus.enable",
     "ready-status-port": "controller.readyStatus.port",
     "enable-custom-resources": "controller.enableCustomResources",
+    "enable-tls-passthrough": "controller.enableTLSPassthrough",
+    "tls-passthrough-port": "controller.tlsPassthroughPort",
+    "global-configuration": "controller.globalConfiguration.customName",
     "enable-cert-manager": "controller.enableCertManager",
     "enable-external-dns": "controller.enableExternalDNS",
     "log-format": "controller.logFormat",
@@ -70,8 +73,7 @@ FLAGS: Mapping[str, str] = {
 BY_EXTRA_ARGS = frozenset(
     {
         "manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help",
-        "virtualserver-template-path",
-        "global-configuration", "enable-tls-passthrough", "tls-passthrough-port",
+        "virtualserver-template-path", "transportserver-template-path",
     }
 )  # fmt: skip
 """Flags without a value of their own: the chart sets them, or they have no use in a Pod."""
@@ -96,13 +98,8 @@ DECLINED_VALUES: Mapping[str, DeclinedValue] = {
 }
 """Values that are refused or cause a warning, like the flag that the incumbent's chart sets from them."""
 
-_ARGUMENT = "is not a value of this chart yet; use controller.extraArgs"
-
 DECLINED_BY_CHART: Mapping[str, tuple[Any, bool, str]] = {
     "nginxServiceMesh.enable": (False, True, "needs NGINX Service Mesh, which is no longer made; remove the value"),
-    "controller.enableTLSPassthrough": (False, True, _ARGUMENT),
-    "controller.globalConfiguration.create": (False, True, _ARGUMENT),
-    "controller.globalConfiguration.customName": ("", True, _ARGUMENT),
     "controller.latencyMetricsBuckets": (
         "",
         False,
@@ -113,7 +110,6 @@ DECLINED_BY_CHART: Mapping[str, tuple[Any, bool, str]] = {
 
 WITHOUT_EFFECT = (
     "controller.mgmt",
-    "controller.tlsPassthroughPort",
     "controller.telemetryReporting",
     "controller.includeYear",
     "controller.initContainerSecurityContext",

@@ -208,7 +208,7 @@ def test_a_virtual_server_is_served_on_its_listeners_alone_and_moves_with_them(
     assert headgate.get("a.test").status == 404
     manifests.put(global_configuration(listener("http", other, "HTTP")))
     wait_until(lambda: ask(other, "a.test", "/").body == "here")
-    assert ask(secure, "a.test", "/", tls=trusting()).status == 0
+    wait_until(lambda: ask(secure, "a.test", "/", tls=trusting()).status == 0)
 
 
 def test_a_listener_moves_to_another_address_of_its_port(

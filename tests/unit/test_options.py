@@ -118,7 +118,6 @@ def test_every_type_of_value_is_parsed(argument: str, field: str, value: object)
         ("-enable-oidc", "-enable-oidc: 'true' needs OpenID Connect, which comes with a later version"),
         ("-enable-oidc=maybe", "'maybe' is not a boolean"),
         ("-proxy=http://127.0.0.1:8001", "use --kubeconfig for a cluster or --manifests for a folder"),
-        ("-transportserver-template-path=a", "not serve yet; remove the flag or use an Ingress"),
         ("run", "'run' is not a flag; flags begin with - or --"),
     ],
 )

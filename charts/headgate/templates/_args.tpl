@@ -22,6 +22,13 @@
 - -allow-empty-ingress-host={{ $controller.allowEmptyIngressHost }}
 - -enable-snippets={{ $controller.enableSnippets }}
 - -enable-custom-resources={{ $controller.enableCustomResources }}
+{{- if $controller.enableTLSPassthrough }}
+- -enable-tls-passthrough=true
+- -tls-passthrough-port={{ $controller.tlsPassthroughPort }}
+{{- end }}
+{{- with include "headgate.globalConfiguration" . }}
+- -global-configuration={{ . }}
+{{- end }}
 - -enable-cert-manager={{ $controller.enableCertManager }}
 - -enable-external-dns={{ $controller.enableExternalDNS }}
 - -health-status={{ $controller.healthStatus }}

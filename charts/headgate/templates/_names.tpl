@@ -31,6 +31,16 @@
 {{ coalesce .Values.controller.customConfigMap .Values.controller.config.name (include "headgate.fullname" .) }}
 {{- end }}
 
+{{/* NAMESPACE/NAME of the GlobalConfiguration, empty for none. */}}
+{{- define "headgate.globalConfiguration" -}}
+{{- $value := .Values.controller.globalConfiguration -}}
+{{- if $value.create -}}
+$(POD_NAMESPACE)/{{ default (include "headgate.fullname" .) $value.customName }}
+{{- else -}}
+{{ $value.customName }}
+{{- end -}}
+{{- end }}
+
 {{- define "headgate.lease" -}}
 {{ default (printf "%s-leader-election" (include "headgate.fullname" .)) .Values.controller.reportIngressStatus.leaderElectionLockName }}
 {{- end }}
