@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.k8s import manifests
 from headgate.k8s.manifests import ManifestError, read
+from tests.examples import examples
 
 
 def values(text: str) -> list[Any]:
@@ -145,6 +146,7 @@ TREES = st.recursive(
 )
 
 
+@settings(max_examples=examples(15))
 @given(st.dictionaries(st.text(min_size=1), TREES, min_size=1))
 def test_what_yaml_writes_is_read_back(tree: dict[str, Any]) -> None:
     assert values(yaml.safe_dump(tree)) == [tree]

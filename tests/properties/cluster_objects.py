@@ -12,8 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Secret, Service, TopLevel
+from tests.examples import examples
 
-fewer_examples = settings(max_examples=80)
+fewer_examples = settings(max_examples=examples(32))
 
 NAMESPACES = st.sampled_from(["blog", "shop"])
 SERVICES = st.sampled_from(["tea", "coffee"])

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from headgate.api import EndpointSlice, Ingress, Secret, Service, TopLevel
 from headgate.controller.gauges import count_roles
 from headgate.problems import ObjectRef
+from tests.examples import examples
 from tests.nginx_lexer import Directive, directives
 from tests.properties.cluster_objects import HOSTS, OBJECTS, SECRETS, TIMES, fewer_examples, object_in
 from tests.simulated_cluster import SimulatedCluster
@@ -170,7 +171,7 @@ class Batches(RuleBasedStateMachine):
         assert_same(self.cluster, processed_at_once(self.cluster.objects()))
 
 
-Batches.TestCase.settings = settings(max_examples=60, stateful_step_count=12)
+Batches.TestCase.settings = settings(max_examples=examples(24), stateful_step_count=12)
 TestBatches = Batches.TestCase
 
 
@@ -179,7 +180,7 @@ def test_generated_objects_are_served_and_rejected_for_many_reasons() -> None:
     served, refused = set(), set()
 
     @seed(1)
-    @settings(max_examples=80)
+    @settings(max_examples=examples(32))
     @given(st.lists(OBJECTS, min_size=6, max_size=12))
     def count(objects: list[TopLevel]) -> None:
         for verdict in processed_at_once(objects).statuses.current.values():

@@ -19,6 +19,7 @@ from headgate.nginx.expressions import refused
 from headgate.settings.regex import OURS, regex_fault
 from headgate.translate.locations import RESOURCE_VARIABLES
 from headgate.validation.text import path_fault
+from tests.examples import examples
 from tests.nginx_binaries import BINARIES
 from tests.processor_time import limited_processor_time
 
@@ -40,7 +41,7 @@ GROUPS = (
     "(?>{})", "(?|{})", "(?(1){})", "(?(<n>){}|b)", "(?(?=a){})", "(?(DEFINE){})", "(?x:{})", "(*pla:{})",
     "(*atomic:{})", "(?*{})", "[{}]", "[^{}]", "({}", "{})", "[{}",
 )  # fmt: skip
-EXPRESSIONS = 300
+EXPRESSIONS = examples(100)
 """How many that are refused are taken to each nginx: a run of it each."""
 
 

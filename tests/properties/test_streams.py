@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from headgate.api import EndpointSlice, GlobalConfiguration, Ingress, Service, TopLevel, TransportServer
 from headgate.problems import ObjectRef
+from tests.examples import examples
 from tests.nginx_lexer import Directive, directives
 from tests.properties.cluster_objects import TIMES, object_in
 from tests.simulated_cluster import SimulatedCluster
 
 FLAGS = ("--manifests=.", "-enable-tls-passthrough")
 HOSTS = st.sampled_from(["", "a.test", "b.test", "*.test"])
-fewer_examples = settings(max_examples=60)
+fewer_examples = settings(max_examples=examples(25))
 
 
 @st.composite

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from headgate.settings import Duration, Header, HeaderName, Offset, Quoted, Seconds, Size, Unfit
 from headgate.settings.buffers import MOST, BufferSettings
 from headgate.settings.values import Buffers, plain_text, unescaped
+from tests.examples import examples
 
-more_examples = settings(max_examples=200)
+more_examples = settings(max_examples=examples(120))
 """The same examples in every run."""
 
 COUNTS = st.integers(0, 40)

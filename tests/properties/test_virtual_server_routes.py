@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from headgate.api import Ingress, TopLevel, VirtualServer, VirtualServerRoute
+from tests.examples import examples
 from tests.nginx_lexer import directives
 from tests.properties.cluster_objects import TIMES, fewer_examples, object_in
 from tests.properties.test_pipeline import assert_same, processed_at_once, reported
@@ -95,7 +96,7 @@ class Batches(RuleBasedStateMachine):
         assert_same(self.cluster, processed_at_once(self.cluster.objects()))
 
 
-Batches.TestCase.settings = settings(max_examples=30, stateful_step_count=8)
+Batches.TestCase.settings = settings(max_examples=examples(12), stateful_step_count=8)
 TestBatches = Batches.TestCase
 
 
@@ -133,7 +134,7 @@ def test_generated_objects_are_served_and_ignored_for_many_reasons() -> None:
     served: set[int] = set()
 
     @seed(1)
-    @settings(max_examples=80)
+    @settings(max_examples=examples(30))
     @given(st.lists(OBJECTS, min_size=6, max_size=14, unique_by=lambda item: item.ref))
     def collect(objects: list[TopLevel]) -> None:
         cluster = processed_at_once(objects)

@@ -13,6 +13,7 @@ from headgate.settings import REGISTRY, Header, Quoted, Snippet, Unfit, Words
 from headgate.settings.routing import Rewrite
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers
+from tests.examples import examples
 from tests.nginx_lexer import Punctuation, lexed
 from tests.unit.settings.setting_samples import SAMPLES
 
@@ -67,7 +68,7 @@ def test_no_hostile_string_leaves_its_argument(name: str) -> None:
                 assert_stays_in_place(name, text[:cut] + fragment + text[cut:])
 
 
-more_examples = settings(max_examples=2000)
+more_examples = settings(max_examples=examples(600))
 """The same examples in every run."""
 
 HOSTILE = st.text(st.sampled_from("ab1~/:,=.-_ \t\n\r;{}#\\\"'$`%\x00é\u2028"), max_size=30)
