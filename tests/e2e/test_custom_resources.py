@@ -14,6 +14,7 @@ import yaml
 
 from headgate.api.nginx_org.crds import CUSTOM
 from headgate.k8s import K8sError
+from headgate.validation.fields import field_faults
 from tests.e2e.cluster import KINDS, Cluster
 from tests.e2e.environment import Environment
 from tests.e2e.objects import Object
@@ -61,8 +62,15 @@ def inputs() -> Iterator[Object]:
     """Every custom resource of the cases about these kinds, under a name of its own."""
     files = (file for folder in FOLDERS for file in sorted((CASES / folder).rglob("in*.yaml")))
     found = (item for file in files for item in yaml.safe_load_all(file.read_text()))
-    for number, item in enumerate(item for item in found if item and item["kind"] in NAMES):
+    for number, item in enumerate(item for item in found if item and item["kind"] in NAMES and "spec" in item):
         yield {**item, "metadata": {"name": f"case-{number}"}}
+
+
+def faulty(item: Object) -> bool:
+    """Whether Headgate refuses a field of *item*, too."""
+    model = next(custom.model for custom in CUSTOM if custom.model.KIND.name == item["kind"])
+    spec = getattr(model.convert(item), "spec", None)
+    return spec is not None and any(field_faults(spec, "spec"))
 
 
 async def test_a_virtual_server_is_served_and_has_a_status(env: Environment, echo: None) -> None:
@@ -99,7 +107,8 @@ async def test_the_definitions_accept_what_headgate_accepts_and_lose_nothing(env
         try:
             stored = await env.cluster.client.create(kind, env.name, item)
         except K8sError as error:
-            refused.append(str(error))
+            if not faulty(item):
+                refused.append(str(error))
         else:
             assert stored["spec"] == item["spec"], f"{item['kind']} {item['metadata']['name']}"
     assert refused == []

@@ -16,6 +16,7 @@ from tests.e2e.environment import Environment
 from tests.e2e.objects import ADDRESS, Object, config_map, tls_secret
 from tests.e2e.recording_proxy import ApiRequest, RecordingProxy
 from tests.e2e.service_account import bare_pod, is_served, kubeconfig
+from tests.e2e.test_custom_resources import define
 from tests.k8s.certificates import Authority
 from tests.waiting import eventually
 
@@ -73,6 +74,7 @@ async def test_every_granted_rule_is_used_and_none_is_missing(
     furnished: Environment, echo: None, proxy: RecordingProxy, tmp_path: Path, selection: tuple[str, ...]
 ) -> None:
     env, own, shop = furnished, furnished.name, f"{furnished.name}-shop"
+    await define(env.cluster)
     flags = tuple(flag.format(own=own) for flag in (*EVERYTHING, *selection))
     granted = needed(options(own, flags))
     await grant(env, granted)
@@ -87,7 +89,10 @@ async def test_every_granted_rule_is_used_and_none_is_missing(
 
     replica = await env.start(f"--kubeconfig={file}", *flags)
     await env.add_ingress("shop", shop, tls="shop-tls")
+    await env.cluster.apply(*custom_resources(shop, own))
     await eventually(lambda: is_served(replica))
+    for kind in ("VirtualServer", "VirtualServerRoute", "TransportServer", "Policy"):
+        await eventually(lambda kind=kind: state(env.cluster, kind, shop))
     await eventually(lambda: env.cluster.addresses(shop, "shop"), lambda found: found == [ADDRESS])
     # What was said before is counted up, which is another verb than to say it.
     await env.add_ingress("shop", shop, tls="shop-tls", proxy_read_timeout="50s")
@@ -99,6 +104,40 @@ async def test_every_granted_rule_is_used_and_none_is_missing(
     assert proxy.refused == set()
     assert [one for one in atoms(granted) if not any(grants(one, what) for what in proxy.asked)] == []
     assert [what for what in proxy.asked if not any(grants(one, what) for one in atoms(granted))] == []
+
+
+def custom_resources(namespace: str, class_name: str) -> list[Object]:
+    """Return an object of each kind of class *class_name*, and an upstream whose Pods have labels."""
+    action = {"action": {"pass": "echo"}}
+    upstreams = [{"name": "echo", "service": "echo", "port": 80}]
+    specs: dict[str, Object] = {
+        "Policy": {"accessControl": {"deny": ["192.0.2.0/24"]}},
+        "VirtualServer": {
+            "host": "custom.test",
+            "policies": [{"name": "custom"}],
+            "upstreams": [{**upstreams[0], "subselector": {"app": "echo"}}],
+            "routes": [{"path": "/", **action}, {"path": "/part", "route": "custom"}],
+        },
+        "VirtualServerRoute": {
+            "host": "custom.test", "upstreams": upstreams, "subroutes": [{"path": "/part", **action}]
+        },
+        "TransportServer": {"listener": {"name": "dns", "protocol": "UDP"}, "upstreams": upstreams, **action},
+    }  # fmt: skip
+    metadata = {"name": "custom", "namespace": namespace}
+    return [
+        {
+            "apiVersion": "k8s.nginx.org/v1",
+            "kind": kind,
+            "metadata": metadata,
+            "spec": {"ingressClassName": class_name, **spec},
+        }
+        for kind, spec in specs.items()
+    ]
+
+
+async def state(cluster: Cluster, kind: str, namespace: str) -> str:
+    found: str = (await cluster.get(kind, namespace, "custom")).get("status", {}).get("state", "")
+    return found
 
 
 def options(own: str, flags: tuple[str, ...]) -> Options:

@@ -26,9 +26,9 @@ def incumbent(installation: Installation) -> Incumbent:
 @pytest.mark.parametrize(
     ("workload", "told"),
     [
-        ("deployment", ["-enable-custom-resources"]),
+        ("deployment", []),
         ("daemon-set", []),
-        ("chart", ["-enable-custom-resources", "-enable-telemetry-reporting"]),
+        ("chart", ["-enable-telemetry-reporting"]),
     ],
 )
 async def test_the_incumbents_manifests_work_with_headgates_image(
