@@ -241,7 +241,7 @@ class App:
         named = self._options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         folder = str(self._options.manifests or "")
-        return Reporter(CLAIMANTS, self._watches.known, sinks, self._subject, config_map, folder=folder)
+        return Reporter(CLAIMANTS, self._pipeline.known, sinks, self._subject, config_map, folder=folder)
 
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None

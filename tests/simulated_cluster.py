@@ -1,6 +1,6 @@
 """The pipeline over a handful of objects: add and delete some, process them, and look at what nginx would have."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -87,7 +87,7 @@ class SimulatedCluster:
         named = options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         sinks = Sinks(self.events, self.statuses)
-        self._reporter = Reporter(CLAIMANTS, lambda kind, ref: self.collections[kind].get(ref), sinks, POD, config_map)
+        self._reporter = Reporter(CLAIMANTS, self._pipeline.known, sinks, POD, config_map)
         self._pending: set[ObjectRef] = set()
 
     def introduce(self, **labels: str) -> None:
@@ -112,14 +112,18 @@ class SimulatedCluster:
         """Return everything that is there."""
         return [item for objects in self.collections.values() for item in objects.values()]
 
-    def process_batch(self) -> Generation:
-        """Process what changed since the last batch as one batch, and report to the owners."""
+    def process_batch(self, meanwhile: Callable[[], None] = lambda: None) -> Generation:
+        """Process what changed since the last batch as one batch, and report to the owners.
+
+        *meanwhile* is called before that report: it may change objects, which the next batch has.
+        """
         everything = {item.ref: item for item in self.objects()}
         changes = {ref: everything.get(ref) for ref in self._pending}
         self._pending = set()
         self.generation = self._pipeline.advance(changes, datetime.now(UTC))
         assert not self.generation.bugs
         self._pipeline.judge(APPLIED)
+        meanwhile()
         self._reporter.report(self.generation, APPLIED, frozenset(changes))
         return self.generation
 

@@ -71,6 +71,7 @@ class Configuration:
         self._classes = classes
         self._candidates: dict[ObjectRef, Candidate] = {}
         self._complaints: dict[ObjectRef, list[Problem]] = {}
+        self._invalid: dict[ObjectRef, TopLevel] = {}
         self._slots = Arbiter()
         self._children: dict[Slot, dict[ObjectRef, Attachment]] = {}
         self._naming: dict[ObjectRef, set[ObjectRef]] = {}
@@ -147,7 +148,8 @@ class Configuration:
     def _accept(self, ref: ObjectRef, item: TopLevel, kind: Admission, batch: _Batch) -> bool:
         """Validate *item* and let it claim; return whether anything but its status changed."""
         old = self._candidates.get(ref)
-        if old and ref not in self._outdated and same_input(old.item, item, labels=old.claims.selected):
+        before, labels = (old.item, old.claims.selected) if old else (self._invalid.get(ref), False)
+        if before and ref not in self._outdated and same_input(before, item, labels=labels):
             return False
         try:
             valid, complaints = kind.validate(item, self._rules)
@@ -157,7 +159,9 @@ class Configuration:
             return True
         self._forget(ref, batch)
         self._complaints[ref] = complaints
-        if claims is not None:
+        if claims is None:
+            self._invalid[ref] = item
+        else:
             candidate = Candidate(item, valid, claims)
             self._candidates[ref] = candidate
             self._note(candidate, batch)
@@ -174,6 +178,7 @@ class Configuration:
     def _keep(self, ref: ObjectRef, error: Exception, batch: _Batch) -> None:
         """Leave *ref* as it is, whose newest version cannot be validated because of *error*, and report that."""
         known = ref in self._candidates
+        self._invalid.pop(ref, None)
         if known:
             self._outdated.add(ref)
         effect = "its last good configuration stays" if known else "it is not served"
@@ -185,6 +190,7 @@ class Configuration:
     def _forget(self, ref: ObjectRef, batch: _Batch) -> bool:
         """Drop what is known of *ref*; return whether anything was."""
         self._outdated.discard(ref)
+        self._invalid.pop(ref, None)
         known = self._complaints.pop(ref, None) is not None
         candidate = self._candidates.get(ref)
         if candidate is None:
@@ -356,11 +362,15 @@ def _slots(candidate: Candidate) -> Iterator[Slot]:
 
 
 def same_input(old: TopLevel, new: TopLevel, *, labels: bool = False) -> bool:
-    """Whether two versions differ at most in status and bookkeeping; *labels* says that their labels matter."""
+    """Whether two versions differ at most in status and bookkeeping; *labels* says that their labels matter.
+
+    Another generation is another version, though its spec may be equal as far as it is read: what is reported names it.
+    """
     return (
         getattr(old, "spec", None) == getattr(new, "spec", None)
         and old.metadata.annotations == new.metadata.annotations
         and (not labels or old.metadata.labels == new.metadata.labels)
         and old.metadata.uid == new.metadata.uid
+        and old.metadata.generation == new.metadata.generation
         and old.metadata.creation_timestamp == new.metadata.creation_timestamp
     )

@@ -128,7 +128,8 @@ class Reporter:
 
         Args:
             kinds: the kinds whose objects have verdicts.
-            find: looks objects up.
+            find: looks up the version of an object that the Pipeline had: a newer one may be there already, which is
+                not what the verdict is about.
             sinks: where it speaks.
             pod: Headgate's own Pod.
             config_map: the ConfigMap of ``-nginx-configmaps``.
@@ -169,7 +170,7 @@ class Reporter:
         Args:
             generation: the answer that nginx was given last.
             result: how nginx took it.
-            keys: the batch; for its objects an unchanged verdict is reported again.
+            keys: the batch; for its objects an unchanged verdict is reported again, unless only their status changed.
 
         Returns:
             how many problems were reported.
@@ -182,7 +183,7 @@ class Reporter:
         for ref in update.gone:
             ignored = update.ignored.get(ref)
             self._forget(ref, f"no longer served, {ignored}" if ignored else "removed")
-        for ref in update.gone | update.standings.keys():
+        for ref in keys | update.gone | update.standings.keys():
             self._ignored.pop(ref, None)
         self._ignored.update(update.ignored)
         self._users = self._index(generation)
@@ -190,7 +191,7 @@ class Reporter:
         if self._first:
             self._first.crowded = len(concerned) > FIRST_LINES
         for ref in sorted(concerned):
-            self._tell(ref, generation, result, again=ref in keys)
+            self._tell(ref, generation, result, again=ref in keys and ref in update.standings)
         if generation.config_map is not None:
             self._tell_config_map(generation.config_map, result, again=self._config_map in keys)
         for secret, problems in generation.special.items():

@@ -16,7 +16,6 @@ import msgspec
 
 from headgate.api import Kind, TopLevel
 from headgate.api.nginx_org import VirtualServer
-from headgate.api.nginx_org.virtualserver import VirtualServerSpec
 from headgate.dependents.forms import (
     Answer,
     DependentKind,
@@ -113,8 +112,6 @@ class DependentsKeeper:
         self._still = _always
         self._exposure: Exposure | None = None
         self._verdicts: dict[ObjectRef, Verdict] = {}
-        self._judged: dict[ObjectRef, VirtualServerSpec | None] = {}
-        """What the verdicts are about; a newer spec has a verdict of its own soon."""
         self._left: set[ObjectRef] = set()
         """VirtualServers that went to another class, whose dependents are still to be deleted."""
         self._owners: dict[ObjectRef, ObjectRef] = {}
@@ -133,7 +130,6 @@ class DependentsKeeper:
         """Note that a VirtualServer was judged; one that is refused keeps its dependents as they are."""
         if VirtualServer.KIND.includes(verdict.ref):
             self._verdicts[verdict.ref] = verdict
-            self._judged[verdict.ref] = self._spec(verdict.ref)
             self._left.discard(verdict.ref)
             self._mark(verdict.ref)
 
@@ -141,7 +137,6 @@ class DependentsKeeper:
         """Note that an object was deleted, which deletes its dependents, or went to another class: they are deleted."""
         if self._verdicts.pop(ref, None) is None:
             return
-        del self._judged[ref]
         for kind in self._kinds:
             self._told.pop((ref, kind), None)
         if self._leading and self._objects.find(VirtualServer, ref):
@@ -223,7 +218,10 @@ class DependentsKeeper:
             self._left.discard(ref)
 
     def _current(self, ref: ObjectRef) -> VirtualServer | None:
-        """Return the VirtualServer if its dependents are to be looked at: it was judged as it is, and accepted."""
+        """Return the VirtualServer if its dependents are to be looked at: it was judged as it is, and accepted.
+
+        A newer generation has a verdict of its own soon.
+        """
         if not (self._leading and self._still()):
             return None
         item = self._objects.find(VirtualServer, ref)
@@ -232,12 +230,9 @@ class DependentsKeeper:
         if ref in self._left:
             return item
         verdict = self._verdicts.get(ref)
-        accepted = verdict is not None and verdict.served and verdict.state is not State.INVALID
-        return item if accepted and self._judged[ref] == item.spec else None
-
-    def _spec(self, ref: ObjectRef) -> VirtualServerSpec | None:
-        item = self._objects.find(VirtualServer, ref)
-        return item.spec if isinstance(item, VirtualServer) else None
+        if verdict is None or verdict.subject != _subject(item):
+            return None
+        return item if verdict.served and verdict.state is not State.INVALID else None
 
     async def _bring(self, kind: DependentKind, item: VirtualServer) -> None:
         """Make the dependents of one kind what *item* asks for."""

@@ -140,7 +140,9 @@ class Pipeline:
             update = self._configuration.update(*self._split(keys))
             self._bugs = tuple(Bug(ref, trace) for ref, trace in update.bugs.items())
             update = structs.replace(update, ignored={**update.ignored, **others})
-            generated = self._changed(update) | self._touched(keys) | self._sharing(keys) | self._listening(keys)
+            generated = (
+                self._changed(update) | self._touched(keys, update) | self._sharing(keys) | self._listening(keys)
+            )
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order), now)
         self._last = Generation(
@@ -158,6 +160,14 @@ class Pipeline:
     def introduce(self, labels: Mapping[str, str]) -> None:
         """Count the Pods of the own namespace with *labels* as replicas from the next batch on."""
         self._replica_labels = labels
+
+    def known(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
+        """Look up the version of an object that the last batch had; of one that does not decode, what could be read.
+
+        Not to be called while ``advance`` runs.
+        """
+        broken = self._objects.undecodable.get(ref)
+        return broken.remains if broken else self._objects.of(model).get(ref)
 
     def judge(self, result: ApplyResult) -> Ruling:
         """Decide what follows from how nginx took the last Generation.
@@ -351,10 +361,13 @@ class Pipeline:
                 self._release(self._references.remove(change.resource.ref))
         return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
 
-    def _touched(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
+    def _touched(self, keys: frozenset[ObjectRef], update: Update) -> set[ObjectRef]:
         """Return the resources that point at a Service, a Secret, a Pod, a Policy or endpoints of the batch."""
         slices = self._objects.of(EndpointSlice)
-        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod, Policy))}
+        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod))}
+        policies = (key for key in keys if Policy.KIND.includes(key))
+        # A Policy whose status alone changed, which Headgate writes, concerns nobody.
+        targets |= {key for key in policies if key in update.standings or self._configuration.valid(key) is None}
         for key in keys:
             if EndpointSlice.KIND.includes(key):
                 targets |= self._slices.update(key, slices.get(key))
