@@ -14,9 +14,6 @@ import msgspec
 from headgate.api import TopLevel
 from headgate.problems import ObjectRef, Problem
 
-TAKEN = "All hosts are taken by other resources"
-"""The incumbent's words, which operators' scripts look for."""
-
 
 class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """What one object at a time may hold.
@@ -24,8 +21,8 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     Attributes:
         host: a host name, ``""`` for every host without a holder.
         listener: the name of a listener, ``""`` for the usual ones.
-        path: for a path of a host: how it is matched, and the path; for a listener that several objects share: ``""``,
-            and what they must have in common.
+        path: for a path of a host: how it is matched, and the path; for a listener: ``""``, and its protocol or what
+            those that share it must have in common.
     """
 
     host: str = ""

@@ -18,6 +18,7 @@ def transport_server_class(item: TransportServer) -> str | None:
 def transport_server_claims(valid: ValidTransportServer) -> Claims:
     """Return the slots that a TransportServer claims, whether the listener exists or not.
 
+    A listener has one protocol: an object with another one, which cannot be served there, keeps no other object away.
     With TLS passthrough the host is that of Ingresses and VirtualServers, too.
     """
     host, name = valid.host, valid.listener
@@ -26,7 +27,7 @@ def transport_server_claims(valid: ValidTransportServer) -> Claims:
         return Claims((claim,), _another_host, taken="Host is taken by another resource")
     taken = f"Listener {name} with host {host or 'empty host'} is taken by another resource"
     words = f"listener {name} with host {host or 'empty host'}"
-    claims = [Claim(Slot(host, listener=name), "spec.listener.name", words)]
+    claims = [Claim(Slot(host, listener=name, path=("", valid.protocol)), "spec.listener.name", words)]
     if valid.protocol == "TCP":
         use = "TLS" if valid.spec.tls else "connections without TLS"
         claims.append(Claim(Slot(listener=name, path=("", "TLS")), "spec.tls", f"listener {name}", use))
