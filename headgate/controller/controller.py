@@ -52,7 +52,7 @@ class Objects(Protocol):
         ...
 
     async def know_pods(self) -> Iterable[ObjectRef]:
-        """Return the Pods behind Services, which are known from now on."""
+        """Return the Pods behind Services if they were not known yet; their changes are in batches from now on."""
         ...
 
 

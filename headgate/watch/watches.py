@@ -86,24 +86,27 @@ class Watches:
         if self._tasks:
             self._tasks.create_task(informer.run())
 
-    async def know_pods(self) -> Collection[Pod]:
-        """Watch the Pods behind Services from now on; return them when they are listed, or may not be."""
-        if not self._pods and self._tasks:
-            self._pods = True
-            row, tasks = Watched(Pod, Extent.BEHIND), self._tasks
-            fixed = [self._informer(row, Selection(namespace)) for namespace in self._namespaces_of(row)]
-            self._informers += fixed
-            for informer in fixed:
-                tasks.create_task(informer.run())
-            followed = {namespace: self._informer(row, Selection(namespace)) for namespace in self._running}
-            for namespace, informer in followed.items():
-                self._running[namespace].append((informer, tasks.create_task(informer.run())))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PODS_S):
-                    for informer in (*fixed, *followed.values()):
-                        await informer.synced.wait()
-        found: Collection[Pod] = self.collections[Pod]
-        return found
+    async def know_pods(self) -> Iterable[ObjectRef]:
+        """Watch the Pods behind Services from now on; return them when they are listed, or may not be.
+
+        Only the first call returns any: later changes come by the WorkQueue.
+        """
+        if self._pods or not self._tasks:
+            return ()
+        self._pods = True
+        row, tasks = Watched(Pod, Extent.BEHIND), self._tasks
+        fixed = [self._informer(row, Selection(namespace)) for namespace in self._namespaces_of(row)]
+        self._informers += fixed
+        for informer in fixed:
+            tasks.create_task(informer.run())
+        followed = {namespace: self._informer(row, Selection(namespace)) for namespace in self._running}
+        for namespace, informer in followed.items():
+            self._running[namespace].append((informer, tasks.create_task(informer.run())))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PODS_S):
+                for informer in (*fixed, *followed.values()):
+                    await informer.synced.wait()
+        return self.collections[Pod]
 
     def follow_dependents(self, follower: Follower) -> None:
         """Have *follower* take note of dependents; called before ``run``."""
