@@ -9,7 +9,7 @@ import msgspec
 
 from headgate.ir import File
 from headgate.ir.http import Certificate
-from headgate.ir.layout import SECRETS_FOLDER
+from headgate.ir.layout import PASSTHROUGH_HOSTS, SECRETS_FOLDER
 from headgate.ir.stream import PassthroughEntry
 from headgate.render import BadTemplate, Renderer
 from headgate.routes import Listener
@@ -99,12 +99,17 @@ class CommonFiles:
     def _stream_files(self, env: Environment, renderer: Renderer, totals: Totals) -> Iterator[File]:
         """Yield the default servers of listeners with TLS, and what TLS passthrough needs."""
         for config in translate_common_streams(env, totals.places):
-            yield renderer.stream(config)
+            yield self._file(config.file, config, renderer, partial(renderer.stream, config))
         if passthrough := translate_passthrough(env):
-            exceptions = translate_exceptions(env, totals.entries, totals.covered)
-            entries = sorted((*totals.entries, *exceptions), key=lambda entry: str(entry.name))
-            yield renderer.passthrough(PASSTHROUGH, passthrough)
-            yield renderer.passthrough_entries(entries)
+            entries = totals.entries.union(translate_exceptions(env, totals.entries, totals.covered))
+
+            def hosts() -> File:
+                return renderer.passthrough_entries(sorted(entries, key=lambda entry: str(entry.name)))
+
+            yield self._file(
+                PASSTHROUGH, passthrough, renderer, partial(renderer.passthrough, PASSTHROUGH, passthrough)
+            )
+            yield self._file(PASSTHROUGH_HOSTS, entries, renderer, hosts)
 
     def _port_files(self, env: Environment, renderer: Renderer, listeners: frozenset[Listener]) -> tuple[File, ...]:
         """Return the default servers of the ports that resources open."""
