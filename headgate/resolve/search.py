@@ -29,7 +29,7 @@ class Search:
         self._snapshot = snapshot
         self._secrets = secrets
         self._allow_loopback = allow_loopback
-        self._problems: list[Problem] = []
+        self._problems: dict[Problem, None] = {}
         self._references: set[ObjectRef] = set()
         self._files: dict[str, File] = {}
 
@@ -107,15 +107,15 @@ class Search:
 
     def report(self, *problems: Problem) -> None:
         """Note *problems* that were found elsewhere, each once however many routes have it."""
-        self._problems += [problem for problem in dict.fromkeys(problems) if problem not in self._problems]
+        self._problems |= dict.fromkeys(problems)
 
     def need_wildcard(self, origin: ObjectRef, field: str, effect: str) -> None:
         """Complain if there is no wildcard certificate, and wait for its Secret; a usable one never goes away."""
         wildcard = self._secrets.wildcard
         if wildcard is None:
             reason = "is missing, and there is no certificate for such hosts (-wildcard-tls-secret)"
-            self._problems.append(Problem(origin, field, "", reason, effect))
+            self.report(Problem(origin, field, "", reason, effect))
         elif wildcard.error:
             self._references.add(wildcard.ref)
             reason = f"is missing, and the wildcard certificate {wildcard.ref.key} {wildcard.error}"
-            self._problems.append(Problem(origin, field, "", reason, effect))
+            self.report(Problem(origin, field, "", reason, effect))
