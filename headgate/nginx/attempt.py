@@ -16,7 +16,18 @@ import msgspec
 from headgate.ir import FileSet, Layout
 from headgate.nginx.blame import Blame, Cause, blame, unbound
 from headgate.nginx.disk import Transaction
-from headgate.nginx.isolate import UNDECIDED, Hold, Holds, bisect, changed, compose, culprits, gone, moves
+from headgate.nginx.isolate import (
+    UNDECIDED,
+    Hold,
+    Holds,
+    bisect,
+    changed,
+    compose,
+    culprits,
+    gone,
+    moves,
+    on_shifted_port,
+)
 from headgate.nginx.plan import plan
 from headgate.nginx.ports import unusable
 from headgate.nginx.serving import Nginx
@@ -256,5 +267,7 @@ class Attempt:
 
     def _failure(self, output: str, *, live: bool) -> Failure:
         reason = blame(output, self.task.layout.conf)
+        if reason.address:
+            self._suspects |= dict.fromkeys(on_shifted_port(reason.port, self.candidate, self.task.good), Hold.ABSENT)
         outside = bool(reason.address) and not culprits(reason, self.candidate, self._suspects)
         return Failure(reason, live=live, outside=outside, addresses=unbound(output))

@@ -187,9 +187,38 @@ def moves(origin: ObjectRef, port: str, wanted: FileSet, good: FileSet) -> bool:
     return bool(port and before and after - before)
 
 
+def on_shifted_port(port: str, wanted: FileSet, good: FileSet) -> frozenset[ObjectRef]:
+    """Return all origins that want *port*, if it is open at all addresses and wanted at some, or the other way round.
+
+    Where one file has all addresses of a port nginx opens no others; when that file comes or goes, it opens what is new
+    before it closes the old, which it cannot. All of them must leave the port for a moment.
+    """
+    before, after = _opened_at(good, port.encode()), _opened_at(wanted, port.encode())
+    shifted = any(
+        one and other and one != other and None in one | other for one, other in zip(before, after, strict=True)
+    )
+    origins = {file.origin for file in wanted.values() if file.follows is None and _words(file, port.encode())}
+    return frozenset(origin for origin in origins if origin) if port and shifted else frozenset()
+
+
+def _opened_at(files: FileSet, port: bytes) -> tuple[set[bytes | None], set[bytes | None]]:
+    """Return where nginx opens *port* for IPv4 and for IPv6; ``None`` stands for all addresses."""
+    words = {word for file in files.values() for word in _words(file, port)}
+    families: tuple[set[bytes | None], set[bytes | None]] = set(), set()
+    for word in words:
+        address = word.rpartition(b":")[0]
+        families[address.startswith(b"[")].add(None if address in {b"", b"[::]"} else address)
+    return {None} if None in families[0] else families[0], {None} if None in families[1] else families[1]
+
+
+def _words(file: File, port: bytes) -> Iterator[bytes]:
+    """Yield where *file* listens on *port*."""
+    return (word for word in _LISTEN.findall(file.data) if word.rpartition(b":")[2] == port)
+
+
 def _places(origin: ObjectRef, port: bytes, files: FileSet) -> set[bytes]:
     own = (file for file in files.values() if file.origin == origin)
-    return {word for file in own for word in _LISTEN.findall(file.data) if word.rpartition(b":")[2] == port}
+    return {word for file in own for word in _words(file, port)}
 
 
 async def bisect(

@@ -319,15 +319,19 @@ class LocalManager:
         """Return the refusals that still stand: of origins whose files are the same as then, under one main file.
 
         What an object needs may stand in ``nginx.conf``, or in the server that includes its files: a log format, a
-        variable, a zone. A retry of that server's origin is one of those who attach to it, too.
+        variable, a zone. A retry of that server's origin is one of those who attach to it, too. Whoever was refused
+        for a port is tried again with all others that were: they open it together (``on_shifted_port``).
         """
         if not same(wanted.get(MAIN), self._good.get(MAIN)):
             return {}
         now = _files_of(self._refused, wanted)
+        ports = {self._refused[origin].reason.port for origin in self._refused.keys() & set(retry)} - {""}
         return {
             origin: refusal
             for origin, refusal in self._refused.items()
-            if now[origin] == refusal.files and not any(file.origin in retry for file in refusal.files)
+            if now[origin] == refusal.files
+            and refusal.reason.port not in ports
+            and not any(file.origin in retry for file in refusal.files)
         }
 
     def _applied(self, attempt: Attempt, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
