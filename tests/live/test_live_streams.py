@@ -71,7 +71,7 @@ def test_a_change_of_the_global_configuration_moves_everything_that_uses_it_in_o
     wait_until(lambda: over_tcp(three) == "app hello")
     assert over_udp(four) == "datagrams hello"
     assert wait_until(lambda: headgate.reloads() - before) == 1
-    assert over_tcp(one) == ""
+    wait_until(lambda: over_tcp(one) == "")
     manifests.delete(global_configuration())
     wait_until(lambda: over_tcp(three) == "")
     wait_until(lambda: "Listener a doesn't exist" in headgate.events("TransportServer default/tcp")[-1][1])
