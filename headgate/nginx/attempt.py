@@ -25,6 +25,7 @@ from headgate.nginx.isolate import (
     compose,
     culprits,
     gone,
+    listening_at,
     moves,
     on_shifted_port,
 )
@@ -173,6 +174,16 @@ class Attempt:
         else:
             self.unchanged.add(named.origin)
 
+    def _suspect_unchanged_listeners(self, reason: Blame) -> None:
+        """Suspect unchanged origins that listen at an address which this machine no longer has, if that lasts."""
+        if culprits(reason, self.candidate, self._suspects):
+            return
+        for origin in sorted(listening_at(reason.address, self.candidate)):
+            if origin in self.task.lapsed:
+                self._suspects[origin] = Hold.ABSENT
+            else:
+                self.unchanged.add(origin)
+
     def _hold(self, found: Mapping[ObjectRef, Blame]) -> None:
         """Leave origins out; one whose last good files stand in already has none from now on.
 
@@ -269,5 +280,6 @@ class Attempt:
         reason = blame(output, self.task.layout.conf)
         if reason.address:
             self._suspects |= dict.fromkeys(on_shifted_port(reason.port, self.candidate, self.task.good), Hold.ABSENT)
+            self._suspect_unchanged_listeners(reason)
         outside = bool(reason.address) and not culprits(reason, self.candidate, self._suspects)
         return Failure(reason, live=live, outside=outside, addresses=unbound(output))

@@ -201,6 +201,13 @@ def on_shifted_port(port: str, wanted: FileSet, good: FileSet) -> frozenset[Obje
     return frozenset(origin for origin in origins if origin) if port and shifted else frozenset()
 
 
+def listening_at(address: str, files: FileSet) -> frozenset[ObjectRef]:
+    """Return the origins that listen at exactly *address*, with its port; none if Headgate itself does."""
+    word = address.encode()
+    found = {file.origin for file in files.values() if file.follows is None and word in _LISTEN.findall(file.data)}
+    return frozenset(origin for origin in found if origin) if None not in found else frozenset()
+
+
 def _opened_at(files: FileSet, port: bytes) -> tuple[set[bytes | None], set[bytes | None]]:
     """Return where nginx opens *port* for IPv4 and for IPv6; ``None`` stands for all addresses."""
     words = {word for file in files.values() for word in _words(file, port)}
