@@ -29,6 +29,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
             nginx says against this file may be due to that one.
         opens: the ports on which servers of the file listen.
         follows: a port that the file does not open by itself: it is there only while another file opens that port.
+        guards: what keeps clients out of what the file serves, a text for each place and guard. A file without one of
+            them never stands in for this one.
     """
 
     name: str
@@ -41,6 +43,7 @@ class File(msgspec.Struct, frozen=True, gc=False):
     within: str = ""
     opens: frozenset[int] = frozenset()
     follows: int | None = None
+    guards: frozenset[str] = frozenset()
 
     def without_origin(self) -> File | None:
         """Return the replacement while the files of the origin are left out, ``None`` for none."""

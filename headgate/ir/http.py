@@ -7,7 +7,7 @@ list is ``None`` where the one of the block around it holds (nginx inherits such
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -20,6 +20,10 @@ Name = str
 Line = tuple[Name, Words]
 """A directive and its arguments."""
 _NO_PORTS: frozenset[int] = frozenset()
+GUARDING = frozenset(
+    {"allow", "deny", "auth_request", "ssl_verify_client", "ssl_client_certificate", "ssl_crl", "ssl_verify_depth"}
+)
+"""Directives among the lines of a server or a location that keep clients out."""
 SERVER_CLAIM = "server "
 """What the claim to a host begins with."""
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
@@ -344,6 +348,18 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
     @property
+    def guards(self) -> frozenset[str]:
+        """What keeps clients out at each place in the file; how often they may ask is not among that."""
+        found: set[str] = set()
+        for server, locations in self.blocks:
+            if not self.within:
+                found.update(f"{server.name}: {text}" for text in _asked(server))
+                found |= {f"{server.name}: https"} if server.secure_only else set()
+            for each in locations:
+                found.update(f"{server.name} {each.modifier} {each.path}: {text}" for text in _asked(each))
+        return frozenset(found)
+
+    @property
     def place(self) -> str:
         """The claim of the file with the server that includes this one, empty for one that stands by itself."""
         return f"attached {self.within.name}" if self.within else ""
@@ -352,6 +368,19 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def opens(self) -> frozenset[int]:
         """The ports on which its servers listen, unless they only do where others do."""
         return _NO_PORTS if self.follows else ports_of(frozenset(server.listens for server in self.servers))
+
+
+def _asked(block: Server | Location) -> Iterator[str]:
+    """Yield what *block* asks of clients itself; all addresses are one text, for they are a list with an order."""
+    if block.refused:
+        yield "refused"
+    if block.auth:
+        yield f"auth_basic {block.auth.file}"
+    lines = [f"{name} {' '.join(words)}" for name, words in block.lines if name in GUARDING]
+    access = [line for line in lines if line.startswith(("allow ", "deny "))]
+    if access:
+        yield "; ".join(access)
+    yield from (line for line in lines if line not in access)
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from headgate.ir import File, FileSet
@@ -85,7 +85,8 @@ def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
 
     An object that is gone, or that is wanted nowhere, never comes back. Nor do files with a name, a host or another
     claim that now belongs to another origin, whether that one works or not; nor files that read a Secret which is gone,
-    or that no server includes any more.
+    or that no server includes any more; nor those that lack a guard of the wanted ones, for these would let in clients
+    that are to be kept out.
     """
     wanting = _origins(wanted)
     earlier: dict[ObjectRef, list[File]] = {}
@@ -95,10 +96,21 @@ def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
     if not earlier:
         return
     taken = _claimed(wanted, {claim for files in earlier.values() for file in files for claim in file.claims})
-    unread = _unread(wanted, good)
-    for files in earlier.values():
-        if not any(_in_the_way(file, wanted, taken) or (unread and unread.search(file.data)) for file in files):
+    unread, guards = _unread(wanted, good), _guards(wanted.values(), earlier)
+    for origin, files in earlier.items():
+        if guards[origin] <= _guards(files, earlier)[origin] and not any(
+            _in_the_way(file, wanted, taken) or (unread and unread.search(file.data)) for file in files
+        ):
             yield from files
+
+
+def _guards(files: Iterable[File], origins: Collection[ObjectRef]) -> dict[ObjectRef, frozenset[str]]:
+    """Return what keeps clients out in *files* of each of *origins*."""
+    found: dict[ObjectRef, frozenset[str]] = dict.fromkeys(origins, frozenset())
+    for file in files:
+        if file.guards and file.origin in found:
+            found[file.origin] |= file.guards
+    return found
 
 
 def _claimed(wanted: FileSet, claims: set[str]) -> dict[str, set[ObjectRef]]:

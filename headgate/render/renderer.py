@@ -126,6 +126,7 @@ class Renderer:
             within=config.place,
             opens=config.opens,
             follows=config.follows,
+            guards=config.guards,
         )
 
     def _standby(self, config: HttpConfig) -> bytes | None:

@@ -15,6 +15,8 @@ TOLD = (
     Header("Content-Length", Quoted("")),
 )
 """What the default backend is told, beside the usual headers; it gets no body, for nginx throws away that of a 413."""
+NO_PAGE = Words(("404", PAGE))
+"""What ends the list of the server in a location whose only answer is 500."""
 GRPC = tuple(
     GrpcError(code, status, Quoted(message))
     for code, status, message in (
@@ -40,8 +42,8 @@ GRPC = tuple(
 def error_page(draft: Draft, host: VirtualHost, place: Place) -> Words | None:
     """Return the arguments of ``error_page`` that *place* asks for; warn where nobody could answer."""
     codes = place.params.errors.custom_http_errors
-    if not codes:
-        return None
+    if not codes or host.policies.refused:
+        return None  # the 500 of a Policy that cannot be used must not become a request to the default backend
     if host.default is None:
         whose = "its master has" if place.origin != host.origin else "this Ingress has"
         words = (f"needs a spec.defaultBackend, and {whose} none", "clients get the errors as they are")

@@ -29,7 +29,7 @@ from headgate.translate.actions import (
 )
 from headgate.translate.beside import common_lists, ends_list, restated, without
 from headgate.translate.draft import Draft, Place
-from headgate.translate.errors import PAGE, TOLD, error_page
+from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.cors import translate_cors
@@ -287,7 +287,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
     part = translate_policies(_site(server, place, grpc=grpc))
     requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
     responses = _response_headers(server, place, part.headers, attached=attached)
-    errors = error_page(draft, server.host, place) if attached and not grpc else None
+    errors = _errors(draft, server, place) if attached and not grpc else None
     return Location(
         path="",
         origin=place.origin if attached else None,
@@ -309,6 +309,13 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         preflight=part.preflight,
         carried=_carried(server, requests if not grpc else None, responses),
     )
+
+
+def _errors(draft: Draft, server: ServerContext, place: Place) -> Words | None:
+    """Return the custom errors of an attached object; where a Policy cannot be used, no backend gets its requests."""
+    if place.policies.refused:
+        return NO_PAGE if server.error_page else None
+    return error_page(draft, server.host, place)
 
 
 def _hidden(server: ServerContext, place: Place, part: Part, *, grpc: bool) -> Iterator[Line]:
@@ -398,6 +405,9 @@ def error_location(draft: Draft, host: VirtualHost) -> Location:
     assert route.backend  # noqa: S101 - which is a backend
     told = {header.name.lower() for header in TOLD}
     place = draft.host(host)
+    site = structs.replace(
+        server_site(draft, host), policies=Policies(backend_tls=host.policies.backend_tls), server=False
+    )
     usual = (header for header in place.request_headers if header.name.lower() not in told)
     return Location(
         path=PAGE,
@@ -406,6 +416,7 @@ def error_location(draft: Draft, host: VirtualHost) -> Location:
         final=True,
         open=host.policies.guards,
         own=NOTHING,
+        lines=translate_policies(site).lines,
         variables=location_variables(draft, host, route),
     )
 

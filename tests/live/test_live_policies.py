@@ -129,6 +129,53 @@ def test_ingresses_refer_to_policies(serve_manifests: StartHeadgate, manifests: 
     wait_until(lambda: headgate.get("alone.test").status == 200)
 
 
+def test_a_policy_that_cannot_be_used_leads_to_no_default_backend(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    def part(name: str, where: str, **more: str) -> Json:
+        return ingress(name, {HOST: [path("tea", where)]}, mergeable_ingress_type="minion", **more)
+
+    master = ingress("master", {HOST: []}, default="tea", mergeable_ingress_type="master", custom_http_errors="500")
+    master["spec"]["rules"] = [{"host": HOST}]
+    alone = {"alone.test": [path("tea", "/a")]}
+    manifests.put(
+        ingress("alone", alone, default="tea", policies="gone", custom_http_errors="500"),
+        master,
+        part("inherits", "/inherits", policies="gone"),
+        part("own", "/own", policies="gone", custom_http_errors="500,502"),
+    )
+    headgate = serve_manifests()
+    places = (("alone.test", "/"), ("alone.test", "/a"), (HOST, "/inherits"), (HOST, "/own/x"))
+    answers = [headgate.get(host, where) for host, where in places]
+    assert [found.status for found in answers] == [500] * 4
+    assert not any("Server name: tea" in found.body for found in answers)
+    assert "Server name: tea" in headgate.get(HOST, "/rest").body
+
+
+def test_files_that_nginx_refuses_leave_nobody_in_whom_a_new_policy_keeps_out(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    cafe = virtual_server("cafe", {"path": "/", "action": TEA})
+    other = virtual_server("other", guarded("/", "everybody"))
+    other["spec"]["host"] = "other.test"
+    manifests.put(policy("nobody", accessControl=NOBODY), policy("everybody", accessControl=EVERYBODY), cafe, other)
+    headgate = serve_manifests("-enable-snippets")
+    assert (headgate.get(HOST).status, headgate.get("other.test").status) == (200, 200)
+    broken = {"server-snippets": "no_such_directive;"}
+    cafe["spec"] |= {"policies": [{"name": "nobody"}], **broken}
+    other["spec"] |= broken
+    manifests.put(cafe, other)
+    wait_until(
+        lambda: any("nothing is served" in message for _, message in headgate.events("VirtualServer default/cafe"))
+    )
+    assert headgate.get(HOST).status == 404
+    wait_until(lambda: any("is kept" in message for _, message in headgate.events("VirtualServer default/other")))
+    assert headgate.get("other.test").status == 200
+    del cafe["spec"]["server-snippets"]
+    manifests.put(cafe)
+    wait_until(lambda: headgate.get(HOST).status == 403)
+
+
 # --- how often, and with what password ---------------------------------------------------------------
 
 
