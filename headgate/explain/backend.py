@@ -12,7 +12,8 @@ from headgate.explain.context import RequestContext
 from headgate.explain.matching import Unjudged, matches
 from headgate.explain.provenance import described, one
 from headgate.ir.http import Backend, Redirect, Upstream
-from headgate.routes import Forward, Route
+from headgate.problems import ObjectRef
+from headgate.routes import Forward
 
 _PLAIN = "/!$&'()*+,;=:@-._~|^`{}[]<>\\\""
 """What nginx leaves as it is when it writes a path anew (``ngx_escape_uri``); the rest is escaped."""
@@ -82,9 +83,12 @@ def _password(context: RequestContext) -> Step:
 def asked(context: RequestContext) -> UpstreamAnswer | None:
     """Return the backend at *context*, ``None`` if nginx answers itself."""
     resource, route, location = context.server.resource, context.route, context.location
-    if not (resource and route and route.backend and location and location.backend):
+    external = guarding.undecided(context)
+    target = external.backend if external else route and route.backend
+    if not (resource and target and location and location.backend):
         return None
-    target, name = route.backend, location.backend.upstream
+    name = location.backend.upstream
+    owner = external.policy if external else route.origin if route else resource.table.origin
     configs = resource.translated.configs
     upstream = next(found for config in configs for found in config.upstreams if found.name == name)
     endpoints = _endpoints(upstream)
@@ -96,7 +100,7 @@ def asked(context: RequestContext) -> UpstreamAnswer | None:
         method=" ".join(upstream.method or ("round_robin",)),
         path=_path(context, location.backend),
         endpoints=endpoints,
-        why_none="" if endpoints else _why_none(context, route),
+        why_none="" if endpoints else _why_none(context, owner, target.service),
     )
 
 
@@ -106,10 +110,9 @@ def _endpoints(upstream: Upstream) -> tuple[EndpointAnswer, ...]:
     return tuple(EndpointAnswer(server, upstream.pods.get(server, "")) for server in upstream.servers)
 
 
-def _why_none(context: RequestContext, route: Route) -> str:
-    """Return the complaint about a Service without endpoints."""
-    service = route.backend.service if route.backend else ""
-    problems = context.view.problems.get(route.origin, ())
+def _why_none(context: RequestContext, origin: ObjectRef, service: str) -> str:
+    """Return the complaint of *origin* about a *service* without endpoints."""
+    problems = context.view.problems.get(origin, ())
     about = (problem.reason for problem in problems if f"No endpoints found for service {service}:" in problem.reason)
     return next(about, f"No endpoints found for service {service}")
 

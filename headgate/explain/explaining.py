@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
+from headgate.explain import guarding
 from headgate.explain.answer import (
     Answer,
     ListenerAnswer,
@@ -201,6 +202,9 @@ def _location(context: RequestContext, found: Found) -> LocationAnswer:
     assert context.location is not None  # noqa: S101 - the caller found one
     route = context.route
     others = tuple(RejectedMatch(_name(other), why) for other, why in found.others)
+    if external := guarding.undecided(context):
+        field = "spec.externalAuth.authSigninRedirectBasePath, which needs no decision"
+        return LocationAnswer(_name(context.location), found.why, str(external.policy), field, others)
     owner = str(route.origin) if route else ""
     return LocationAnswer(_name(context.location), found.why, owner, _rule(route) if route else "", others)
 

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+from msgspec import structs
 
 from headgate.explain.answer import Step
 from headgate.explain.context import RequestContext
 from headgate.problems import ObjectRef
 from headgate.routes import Policies
+from headgate.routes.policies import ExternalAuth
 
 REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
+_PERHAPS_EMPTY = re.compile(r"\$\{(?:(?:http|arg|cookie|apikey)_\w*|args)\}")
+"""Variables that are empty where a client does not send what they hold."""
 
 
 def policies_of(context: RequestContext) -> Policies:
     """Return the Policies that hold at *context*."""
     holder = context.route or context.host
-    return holder.policies if holder else Policies()
+    found = holder.policies if holder else Policies()
+    if undecided(context):  # what the server says holds there, and nothing that locations say
+        return structs.replace(found, external_auth=None, api_keys=None, cors=None, cache=None)
+    return found
+
+
+def undecided(context: RequestContext) -> ExternalAuth | None:
+    """Return what asks a service to which the location of *context* leads without a decision, for signing in."""
+    host, location = context.host, context.location
+    if context.route or host is None or location is None or not location.backend:
+        return None
+    every = (policies.external_auth for policies in (host.policies, *(route.policies for route in host.routes)))
+    return next((found for found in every if found and found.signin_base == str(location.path)), None)
 
 
 def refusal(context: RequestContext) -> Step | None:
@@ -44,7 +62,8 @@ def limits(context: RequestContext) -> Iterator[Step]:
     for limit in found:
         only = f", if {limit.condition.variable} is {limit.condition.value!r}" if limit.condition else ""
         dry = " (only counted: dryRun)" if found[0].dry_run else ""
-        words = f"rate limit: {found[0].status} for more than {limit.rate} with the same {limit.key}{only}{dry}"
+        empty = "" if _PERHAPS_EMPTY.sub("", limit.key) else "; requests for which that is empty are not counted"
+        words = f"rate limit: {found[0].status} for more than {limit.rate} with the same {limit.key}{only}{dry}{empty}"
         yield Step(words, _because(limit.policy))
 
 

@@ -34,9 +34,18 @@ def translate_policies(site: Site) -> Part:
     if site.policies == NONE and not site.reads_keys:
         return NOTHING
     part = joined(kind(site) for kind in KINDS)
+    _warn_of_clients(site)
     if site.reads_keys and not site.server and not site.policies.api_keys:
         return joined((part, Part(variables=NO_CLIENT)))
     return part
+
+
+def _warn_of_clients(site: Site) -> None:
+    """Warn of limits that count by the client of an API key where nobody is asked for one."""
+    for limit in () if site.server or site.policies.api_keys else site.policies.limits:
+        if any(limit.key == f"${{{name}}}" for name in (TOKEN, CLIENT)):
+            words = f"counts by {limit.key}, and no Policy of type apiKey applies here", "it counts no request"
+            site.draft.warn(site.origin, "", f"Policy {limit.policy.key}", words)
 
 
 def reads_keys(host: VirtualHost) -> bool:
