@@ -51,6 +51,15 @@ def untouched(env: Environment) -> tuple[Header, ...]:
     return (HOST,) if env.capabilities.keepalive_by_default else (HOST, CLOSE)
 
 
+def access_rules(*snippets: Directives) -> tuple[Line, ...]:
+    """Return ``allow`` and ``deny`` of the first of *snippets* that has them: the list that nginx inherits."""
+    for snippet in snippets:
+        rules = tuple(each for each in snippet.found if each.name in {"allow", "deny"})
+        if rules:
+            return tuple((each.name, Words(map(Quoted, each.arguments))) for each in rules)
+    return ()
+
+
 def common_lists(env: Environment, snippet: Directives) -> Iterator[Line]:
     """Yield the lists of ``http {}`` that a list in *snippet* would end; those of headers are the caller's."""
     client = env.params.client

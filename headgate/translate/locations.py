@@ -12,6 +12,7 @@ from msgspec import structs
 
 from headgate.ir import latency
 from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
+from headgate.ir.snippets import read
 from headgate.problems import ObjectRef
 from headgate.routes import Backend as Target
 from headgate.routes import ErrorPage, Forward, Match, PathType, Policies, Route, VirtualHost
@@ -27,7 +28,7 @@ from headgate.translate.actions import (
     page_locations,
     set_headers,
 )
-from headgate.translate.beside import common_lists, ends_list, restated, without
+from headgate.translate.beside import access_rules, common_lists, ends_list, restated, without
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
@@ -203,12 +204,20 @@ def server_site(draft: Draft, host: VirtualHost) -> Site:
         inner={},
         server=True,
         reads_keys=reads_keys(host),
+        rules=access_rules(draft.host(host).server_snippet, read(draft.env.params.snippets.http_snippets)),
     )
 
 
 def _site(server: ServerContext, place: Place, *, grpc: bool) -> Site:
     """Return a location of *place* as a place of Policies."""
-    return structs.replace(server.site, origin=place.origin, policies=place.policies, grpc=grpc, server=False)
+    return structs.replace(
+        server.site,
+        origin=place.origin,
+        policies=place.policies,
+        grpc=grpc,
+        server=False,
+        rules=access_rules(place.location_snippet) or server.site.rules,
+    )
 
 
 def _with_cors(server: ServerContext, around: tuple[Header, ...], own: tuple[Header, ...]) -> tuple[Header, ...]:
@@ -307,7 +316,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         variables=part.variables,
         refused=bool(place.policies.refused),
         preflight=part.preflight,
-        carried=_carried(server, requests if not grpc else None, responses),
+        carried=_carried(server, requests if not grpc else None, responses, limited=bool(place.policies.limits)),
     )
 
 
@@ -364,13 +373,18 @@ def _response_headers(
 
 
 def _carried(
-    server: ServerContext, requests: tuple[Header, ...] | None, responses: tuple[Header, ...] | None
+    server: ServerContext,
+    requests: tuple[Header, ...] | None,
+    responses: tuple[Header, ...] | None,
+    *,
+    limited: bool,
 ) -> Snippet | None:
-    """Return what the snippet of the server says in lists that the location says anew."""
+    """Return what the snippet of the server says in lists that the location says anew; *limited* by Policies."""
     if not server.place.server_snippet:
         return None
     lists = {"proxy_set_header": requests, "add_header": responses}
-    text = server.place.server_snippet.text(*(name for name, headers in lists.items() if headers is not None))
+    names = [name for name, headers in lists.items() if headers is not None]
+    text = server.place.server_snippet.text(*names, *(["limit_req"] if limited else []))
     return Snippet(text) if text else None
 
 

@@ -244,6 +244,9 @@ def _external_auth(spec: ExternalAuth, path: str, rules: Rules) -> Iterator[Faul
             yield f"{path}.{_ADDRESSES[name]}", text, "has a $ that begins no variable"
         elif "$" in text and name != "auth_signin_uri":
             yield f"{path}.{_ADDRESSES[name]}", text, "has a variable, which it cannot have"
+    if (base := spec.auth_signin_redirect_base_path) == "/":
+        reason = "is every path of the host, and requests to it need no decision; use another path"
+        yield f"{path}.authSigninRedirectBasePath", base, reason
 
 
 _ADDRESSES: Final = {

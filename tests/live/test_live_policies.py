@@ -176,6 +176,29 @@ def test_files_that_nginx_refuses_leave_nobody_in_whom_a_new_policy_keeps_out(
     wait_until(lambda: headgate.get(HOST).status == 403)
 
 
+def test_whom_a_snippet_keeps_out_no_policy_lets_in(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+    deny, only = "deny 127.0.0.0/8;", "allow 192.0.2.1; deny all;"
+    far = policy("far", accessControl={"deny": ["192.0.2.7"]})
+    manifests.put(policy("everybody", accessControl=EVERYBODY), policy("nobody", accessControl=NOBODY), far)
+    cases: dict[str, tuple[str, Json, str]] = {
+        "server-allow": ("everybody", {"server-snippets": deny}, ""),
+        "server-deny": ("far", {"server-snippets": only}, ""),
+        "location-allow": ("everybody", {}, deny),
+        "location-deny": ("far", {}, only),
+        "policy": ("nobody", {"server-snippets": "allow 127.0.0.1;"}, "allow 127.0.0.1;"),
+    }
+    for name, (guard, spec, snippet) in cases.items():
+        server = virtual_server(name, guarded("/", guard, **{"location-snippets": snippet}), **spec)
+        server["spec"]["host"] = f"{name}.test"
+        manifests.put(server)
+    often = policy("often", rateLimit={"rate": "999r/s", "key": "${uri}", "zoneSize": "64k"})
+    zone = {"http-snippets": "limit_req_zone $host zone=own:64k rate=1r/m;", "server-snippets": "limit_req zone=own;"}
+    manifests.put(often, virtual_server("seldom", guarded("/", "often"), **zone))
+    headgate = serve_manifests("-enable-snippets")
+    assert {name: headgate.get(f"{name}.test").status for name in cases} == dict.fromkeys(cases, 403)
+    assert [headgate.get(HOST, where).status for where in ("/a", "/b")] == [200, 503]
+
+
 # --- how often, and with what password ---------------------------------------------------------------
 
 

@@ -54,6 +54,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         grpc: whether the backend speaks gRPC.
         server: whether it is the server, and no location.
         reads_keys: whether something reads the variables of API keys.
+        rules: ``allow`` and ``deny`` of snippets, which hold where no Policy has its own.
     """
 
     draft: Draft
@@ -64,6 +65,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     grpc: bool = False
     server: bool = False
     reads_keys: bool = False
+    rules: tuple[Line, ...] = ()
 
     @property
     def inner_origin(self) -> ObjectRef | None:
