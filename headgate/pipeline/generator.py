@@ -96,7 +96,7 @@ class Generator:
         """Generate the files of *ref*.
 
         A value that would inject, a template of the user's that fails for this resource, or a bug of ours becomes
-        a Problem; the resource keeps the files of *old*.
+        a Problem; the resource keeps the files of *old*, if they keep out everybody whom *wanted* keeps out.
 
         Args:
             ref: the resource.
@@ -107,7 +107,7 @@ class Generator:
         try:
             return self.generate_strictly(ref, wanted, old, owners)
         except BadTemplate as error:
-            return _kept(ref, wanted, old, f"cannot be rendered by the user's template: {error}")
+            return self._kept(ref, wanted, old, f"cannot be rendered by the user's template: {error}")
 
     def generate_strictly(
         self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
@@ -122,10 +122,25 @@ class Generator:
         except BadTemplate:
             raise
         except Injection as error:
-            return _kept(ref, wanted, old, f"holds text that cannot be configured: {error}")
+            return self._kept(ref, wanted, old, f"holds text that cannot be configured: {error}")
         except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
-            kept = _kept(ref, wanted, old, _failure(error))
+            kept = self._kept(ref, wanted, old, _failure(error))
             return msgspec.structs.replace(kept, bug=Bug(ref, traceback.format_exc()))
+
+    def _kept(self, ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -> Generated:
+        """Leave a resource with the files it had, unless these lack a guard of *wanted*, and say why."""
+        served = old.served if old else None
+        if served and not self._guards(wanted) <= {guard for file in served.files for guard in file.guards}:
+            served = None
+        return _staying(ref, wanted, served, reason)
+
+    def _guards(self, wanted: Lowered) -> frozenset[str]:
+        """Return what keeps clients out of *wanted*; nothing where a bug makes that unknown."""
+        try:
+            configs = translate(wanted.table, self.env).configs
+        except Exception:  # noqa: BLE001 - the caller reports the bug
+            return frozenset()
+        return frozenset(guard for config in configs for guard in config.guards)
 
     def _rendered(
         self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
@@ -187,7 +202,7 @@ def not_lowered(ref: ObjectRef, members: tuple[ObjectRef, ...], old: Generated |
     The Problem is among those of ``wanted``, which differs then from all that may be lowered later.
     """
     wanted = old.wanted if old else Lowered(RouteTable(origin=ref, members=members))
-    kept = _kept(ref, wanted, old, _failure(error))
+    kept = _staying(ref, wanted, old.served if old else None, _failure(error))
     wanted = msgspec.structs.replace(wanted, problems=kept.problems)
     return msgspec.structs.replace(kept, wanted=wanted, problems=(), bug=Bug(ref, traceback.format_exc()))
 
@@ -196,9 +211,8 @@ def _failure(error: Exception) -> str:
     return f"made Headgate fail ({type(error).__name__}: {error})"
 
 
-def _kept(ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -> Generated:
-    """Leave a resource with the files it had, and say why."""
-    served = old.served if old else None
+def _staying(ref: ObjectRef, wanted: Lowered, served: Rendered | None, reason: str) -> Generated:
+    """Leave a resource with what is *served*, and say why."""
     effect = "its last good configuration stays" if served else "it is not served"
     severity = Severity.WARNING if served else Severity.ERROR
     problem = Problem(ref, "", "", reason, effect, severity)

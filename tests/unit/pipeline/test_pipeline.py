@@ -146,6 +146,14 @@ def test_wanted_and_served_configurations_are_separate() -> None:
     assert text(back, "tea") == text(good, "tea")
 
 
+def test_files_that_lack_a_guard_do_not_stay_while_a_template_fails() -> None:
+    runner = Runner(templates={HTTP: FAILS_FOR_SECOND})
+    assert text(runner.take(ingress("tea"), *behind("tea", "10.0.0.1")), "tea")
+    closed = runner.take(ingress("tea", policies="gone"), behind("tea", "10.0.0.2")[1])
+    assert "conf.d/default-tea.conf" not in closed.files
+    assert "it is not served" in told(closed, TEA)[-1]
+
+
 def test_a_template_that_fails_for_one_ingress_survives_a_default_certificate_that_appears() -> None:
     """The process once ended here."""
     runner = Runner("-default-server-tls-secret=default/cert")
