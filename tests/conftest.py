@@ -22,6 +22,8 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 # Without bytecode on the disk, as the environment of containers often demands it, every process that a test starts
 # compiles 200 modules, and every worker of xdist rewrites the assertions of all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# aiohttp reads the authorities of the machine at each import, 0.1 s; tests have their own.
+os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
 sys.dont_write_bytecode = False
 
 settings.register_profile(

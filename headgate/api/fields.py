@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
@@ -67,22 +68,40 @@ def _declared(model: type[Model]) -> Fields:
     return found
 
 
-FIELDS: Mapping[Kind, Fields] = MappingProxyType(
+_FIELDS: Mapping[Kind, Fields] = MappingProxyType(
     {
-        ConfigMap.KIND: {**_OBJECT, **_any("binaryData data immutable")},
-        EndpointSlice.KIND: {**_OBJECT, **_any("addressType endpoints ports")},
-        Ingress.KIND: {**_OBJECT, "spec": _INGRESS_SPEC, "status": None},
-        IngressClass.KIND: {**_OBJECT, "spec": _any("controller parameters")},
-        Policy.KIND: {**_OBJECT, "spec": _declared(PolicySpec), "status": None},
-        Secret.KIND: {**_OBJECT, **_any("data immutable stringData type")},
-        Service.KIND: {**_OBJECT, "spec": _SERVICE_SPEC, "status": None},
-        TransportServer.KIND: {**_OBJECT, "spec": _declared(TransportServerSpec), "status": None},
-        GlobalConfiguration.KIND: {**_OBJECT, "spec": _declared(GlobalConfigurationSpec)},
-        VirtualServer.KIND: {**_OBJECT, "spec": _declared(VirtualServerSpec), "status": None},
-        VirtualServerRoute.KIND: {**_OBJECT, "spec": _declared(VirtualServerRouteSpec), "status": None},
+        ConfigMap.KIND: _any("binaryData data immutable"),
+        EndpointSlice.KIND: _any("addressType endpoints ports"),
+        Ingress.KIND: {"spec": _INGRESS_SPEC, "status": None},
+        IngressClass.KIND: {"spec": _any("controller parameters")},
+        Secret.KIND: _any("data immutable stringData type"),
+        Service.KIND: {"spec": _SERVICE_SPEC, "status": None},
     }
 )
-"""The fields of the kinds that are looked into."""
+_SPECS: Mapping[Kind, type[Model]] = MappingProxyType(
+    {
+        GlobalConfiguration.KIND: GlobalConfigurationSpec,
+        Policy.KIND: PolicySpec,
+        TransportServer.KIND: TransportServerSpec,
+        VirtualServer.KIND: VirtualServerSpec,
+        VirtualServerRoute.KIND: VirtualServerRouteSpec,
+    }
+)
+KINDS = frozenset((*_FIELDS, *_SPECS))
+"""The kinds that are looked into."""
+
+
+@cache
+def fields_of(kind: Kind) -> Fields | None:
+    """Return the fields of *kind*, ``None`` if it is not looked into.
+
+    Those of a custom resource are found when they are asked for: it takes 0.1 s for all.
+    """
+    if spec := _SPECS.get(kind):
+        status: Fields = {} if kind == GlobalConfiguration.KIND else {"status": None}
+        return {**_OBJECT, "spec": _declared(spec), **status}
+    return {**_OBJECT, **_FIELDS[kind]} if kind in _FIELDS else None
+
 
 _FORMER: Mapping[str, str] = {"serviceName": "service.name", "servicePort": "service.port"}
 """Fields of Ingresses before networking.k8s.io/v1, and where they are now."""
@@ -97,7 +116,7 @@ class UnknownField(msgspec.Struct, frozen=True):
 
 def unknown_fields(model: type[TopLevel], value: Mapping[str, Any]) -> Iterator[UnknownField]:
     """Yield each field of a decoded document that objects of *model* do not have."""
-    if fields := FIELDS.get(model.KIND):
+    if fields := fields_of(model.KIND):
         yield from _unknown(fields, value, "")
 
 
