@@ -25,7 +25,7 @@ from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.simulated_cluster import SimulatedCluster, api_object
 from tests.unit.settings.setting_samples import SAMPLES, companions
 
-VALUES = int(os.environ.get("HEADGATE_SETTING_VALUES", "16"))
+VALUES = int(os.environ.get("HEADGATE_SETTING_VALUES", "12"))
 SEED = int(os.environ.get("HEADGATE_SETTING_SEED", "1"))
 CONFIG = "nginx-ingress/nginx-config"
 FLAGS = (

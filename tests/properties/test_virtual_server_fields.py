@@ -32,7 +32,7 @@ from tests.properties.cluster_objects import SECRETS, fewer_examples
 from tests.properties.test_registry import FLAGS, HOSTILE, SEED, WORDS, services, shape
 from tests.simulated_cluster import SimulatedCluster, api_object
 
-VALUES = max(6, int(os.environ.get("HEADGATE_SETTING_VALUES", "16")) // 2)
+VALUES = max(4, int(os.environ.get("HEADGATE_SETTING_VALUES", "12")) // 3)
 WHOLE = yaml.safe_load(Path(__file__).with_name("whole_virtual_server.yaml").read_text())
 VERBATIM = {"http-snippets", "server-snippets", "location-snippets"}
 """Fields that are configuration themselves."""
