@@ -27,11 +27,16 @@ async def customers(plan: Plan) -> AsyncIterator[list[Load]]:
         yield [traffic, slow, thoughtful]
 
 
+async def answers(installation: Installation) -> set[int]:
+    """Return the statuses of many requests, so that each replica answers some."""
+    return {(await installation.get(HOST)).status for _ in range(20)}
+
+
 async def test_a_rolling_update_fails_no_request(installation: Installation, record_property: Note) -> None:
     await installation.install(replicas=2)
     await installation.add_backend(replicas=2)
     await installation.env.add_ingress("shop")
-    await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
+    await eventually(lambda: answers(installation), lambda found: found == {200})
     old = {pod["metadata"]["name"] for pod in await installation.pods()}
     async with customers(installation.plan(HOST)) as loads:
         await installation.cluster.apply(installation.deployment(replicas=2, revision="2"))
