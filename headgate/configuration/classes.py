@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from headgate.api import IngressClass
+from headgate.api.nginx_org import Policy, TransportServer, VirtualServer, VirtualServerRoute
 
 CONTROLLER = "nginx.org/ingress-controller"
 """The ``spec.controller`` that operators of the incumbent have in their IngressClass."""
 DEFAULT = "ingressclass.kubernetes.io/is-default-class"
+
+
+def spec_class(item: VirtualServer | VirtualServerRoute | TransportServer | Policy) -> str | None:
+    """Return the class that a custom resource names; without one it is of every controller's."""
+    return (item.spec and item.spec.ingress_class_name) or None
 
 
 class ClassRule(msgspec.Struct, frozen=True):

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headgate.api.nginx_org import TransportServer
 from headgate.configuration.claims import Claim, Claims, Holder, Slot
 from headgate.problems import ObjectRef
 from headgate.validation.transportserver import ValidTransportServer
-
-
-def transport_server_class(item: TransportServer) -> str | None:
-    """Return the class that *item* names; without one it is of every controller's."""
-    return (item.spec and item.spec.ingress_class_name) or None
 
 
 def transport_server_claims(valid: ValidTransportServer) -> Claims:

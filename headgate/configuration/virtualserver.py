@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headgate.api.nginx_org import VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import VirtualServerRoute
 from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.validation.virtualserver import ValidVirtualServer
 from headgate.validation.virtualserverroute import ValidVirtualServerRoute
 
 UNSERVED = "it is not served"
-
-
-def virtual_server_class(item: VirtualServer | VirtualServerRoute) -> str | None:
-    """Return the class that *item* names; without one it is of every controller's."""
-    return (item.spec and item.spec.ingress_class_name) or None
 
 
 def virtual_server_claims(valid: ValidVirtualServer) -> Claims:

@@ -10,13 +10,13 @@ import msgspec
 from headgate.api import Ingress, TopLevel
 from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
 from headgate.configuration import Claims, Resource
+from headgate.configuration.classes import spec_class
 from headgate.configuration.globalconfiguration import global_configuration_claims, of_every_class
 from headgate.configuration.ingress import ingress_claims, ingress_class
-from headgate.configuration.policy import policy_claims, policy_class
-from headgate.configuration.transportserver import transport_server_claims, transport_server_class
+from headgate.configuration.policy import policy_claims
+from headgate.configuration.transportserver import transport_server_claims
 from headgate.configuration.virtualserver import (
     virtual_server_claims,
-    virtual_server_class,
     virtual_server_route_claims,
 )
 from headgate.problems import Problem
@@ -95,7 +95,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
     ),
     ClaimantKind(
         model=VirtualServer,
-        class_of=virtual_server_class,
+        class_of=spec_class,
         validate=validate_virtual_server,
         claims=virtual_server_claims,
         lower=lower_virtual_server,
@@ -104,7 +104,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
     ),
     ClaimantKind(
         model=VirtualServerRoute,
-        class_of=virtual_server_class,
+        class_of=spec_class,
         validate=validate_virtual_server_route,
         claims=virtual_server_route_claims,
         lower=lower_virtual_server,  # never alone: its VirtualServer is what is lowered
@@ -113,7 +113,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
     ),
     ClaimantKind(
         model=TransportServer,
-        class_of=transport_server_class,
+        class_of=spec_class,
         validate=validate_transport_server,
         claims=transport_server_claims,
         lower=lower_transport_server,
@@ -130,7 +130,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
     ),
     ClaimantKind(
         model=Policy,
-        class_of=policy_class,
+        class_of=spec_class,
         validate=validate_policy,
         claims=policy_claims,
         lower=_without_routes,

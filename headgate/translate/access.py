@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from headgate.ir.http import BasicAuth, LimitRequests, LimitZone
-from headgate.settings import Quoted, Words
+from headgate.settings import Quoted
 from headgate.settings.limits import LimitSettings
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
 from headgate.translate.policies.basic_auth import translate_passwords
 from headgate.translate.policies.rate_limit import translate_rate_limits
-from headgate.translate.sharing import share
+from headgate.translate.sharing import limit_words, share
 
 
 def translate_auth(draft: Draft, place: Place) -> BasicAuth | None:
@@ -32,14 +32,10 @@ def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
     rate = share(limits.limit_req_rate, draft.env.replicas) if limits.limit_req_scale else limits.limit_req_rate
     size = max(limits.limit_req_zone_size, naming.SMALLEST_ZONE, key=lambda size: size.bytes)
     draft.zones[zone] = LimitZone(Quoted(limits.limit_req_key), zone, size, rate, place.origin)
-    words = [f"zone={zone}"]
-    if limits.limit_req_burst:
-        words.append(f"burst={limits.limit_req_burst}")
-    if limits.limit_req_no_delay:
-        words.append("nodelay")
-    elif limits.limit_req_delay:
-        words.append(f"delay={limits.limit_req_delay}")
-    return LimitRequests(Words(words), limits.limit_req_dry_run, limits.limit_req_log_level, limits.limit_req_status)
+    words = limit_words(
+        zone, burst=limits.limit_req_burst, delay=limits.limit_req_delay, no_delay=limits.limit_req_no_delay
+    )
+    return LimitRequests(words, limits.limit_req_dry_run, limits.limit_req_log_level, limits.limit_req_status)
 
 
 def warn_of_idle_limits(draft: Draft, place: Place) -> None:

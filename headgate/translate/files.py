@@ -18,7 +18,7 @@ from headgate.routes import RouteTable, VirtualHost
 from headgate.settings import Quoted, Snippet
 from headgate.translate import naming
 from headgate.translate.draft import Draft
-from headgate.translate.upstreams import unreachable
+from headgate.translate.upstreams import external_file
 
 P = TypeVar("P", Upstream, CacheZone, LimitZone, Location, SplitClients, VariableMap)
 
@@ -55,7 +55,7 @@ def config_files(
         yield HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],))
     for host, server in servers.items() if len(table.members) > 1 else ():
         yield from _attached(draft, table, host, server)
-    yield from (_external(draft, upstream, upstream.external) for upstream in upstreams if upstream.external)
+    yield from (external_file(upstream, upstream.external, draft.env) for upstream in upstreams if upstream.external)
 
 
 def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
@@ -76,13 +76,6 @@ def _attached(draft: Draft, table: RouteTable, host: str, server: Server) -> Ite
     if files:
         paths = tuple(Quoted(f"{draft.env.layout.conf}/{file}") for file in files)
         yield HttpConfig(file=naming.includes_file(host), origin=None, includes=paths)
-
-
-def _external(draft: Draft, upstream: Upstream, service: ObjectRef) -> HttpConfig:
-    """Return the file of the servers whose names nginx resolves as it loads, which may fail at any time."""
-    standby = unreachable(upstream.name, upstream.origin, upstream.service, draft.env)
-    file = naming.external_file(service, upstream.name)
-    return HttpConfig(file=file, origin=service, members=upstream, standby=standby)
 
 
 def _by_origin(found: Iterable[P]) -> Mapping[ObjectRef | None, list[P]]:

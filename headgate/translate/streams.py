@@ -9,7 +9,7 @@ import msgspec
 from headgate.ir.http import HttpConfig, Upstream
 from headgate.ir.layout import NOWHERE_SOCKET
 from headgate.ir.stream import PassthroughEntry, StreamConfig, StreamServer
-from headgate.problems import ObjectRef, Problem, Severity
+from headgate.problems import Problem, Severity
 from headgate.routes import Listener, Protocol, RouteTable, StreamBackend, StreamRoute
 from headgate.settings import Quoted, Words
 from headgate.translate import naming
@@ -17,7 +17,7 @@ from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
 from headgate.translate.listens import addresses
 from headgate.translate.tls import certificate_file
-from headgate.translate.upstreams import ZONE
+from headgate.translate.upstreams import ZONE, external_file, external_servers, parameters, unreachable
 
 NOT_SERVED = "it is not served"
 ANY_SOCKET = "unix:"
@@ -58,7 +58,11 @@ def translate_streams(draft: Draft, table: RouteTable) -> Streams:
             continue
         upstreams = tuple(_upstream(draft.env, route, backend) for backend in route.backends)
         configs.append(_config(draft, route, upstreams))
-        members += (_members(draft.env, upstream) for upstream in upstreams if upstream.external)
+        members += (
+            external_file(upstream, upstream.external, draft.env, NOWHERE_SOCKET)
+            for upstream in upstreams
+            if upstream.external
+        )
         if route.listener.protocol is Protocol.TLS_PASSTHROUGH:
             entries.append(PassthroughEntry(route.host, naming.sni(route.host), _socket(draft.env, route)))
         elif route.tls:
@@ -167,10 +171,9 @@ def _upstream(env: Environment, route: StreamRoute, found: StreamBackend) -> Ups
     backend = found.backend
     name, endpoints = backend.upstream, backend.endpoints
     if not endpoints.servers:
-        return _nowhere(env, name, route, backend.service)
+        return unreachable(name, route.origin, backend.service, env, NOWHERE_SOCKET)
     resolved = endpoints.named and env.resolves
-    external = ObjectRef("Service", backend.namespace, backend.service) if endpoints.named and not resolved else None
-    included = Quoted(f"{env.layout.conf}/{naming.external_file(external, name)}") if external else None
+    external, included = external_servers(name, backend, env)
     shared = len(endpoints.servers) > 1 or resolved or found.max_conns
     return Upstream(
         name=name,
@@ -180,28 +183,7 @@ def _upstream(env: Environment, route: StreamRoute, found: StreamBackend) -> Ups
         pods=endpoints.pods,
         external=external,
         included=included,
-        parameters=_parameters(found, resolved=resolved),
+        parameters=parameters(found.max_fails, found.fail_timeout, found.max_conns, resolved=resolved),
         method=found.method,
         zone=Words((name, str(ZONE))) if shared else None,
     )
-
-
-def _nowhere(env: Environment, name: str, route: StreamRoute, service: str) -> Upstream:
-    servers = (f"unix:{env.layout.socket(NOWHERE_SOCKET)}",)
-    return Upstream(name=name, servers=servers, origin=route.origin, service=service)
-
-
-def _members(env: Environment, upstream: Upstream) -> HttpConfig:
-    """Return the file of the servers whose names nginx resolves as it loads, which may fail at any time."""
-    assert upstream.external  # noqa: S101 - the caller looked
-    standby = msgspec.structs.replace(upstream, servers=(f"unix:{env.layout.socket(NOWHERE_SOCKET)}",))
-    file = naming.external_file(upstream.external, upstream.name)
-    return HttpConfig(file=file, origin=upstream.external, members=upstream, standby=standby)
-
-
-def _parameters(found: StreamBackend, *, resolved: bool) -> Words:
-    """Return what differs from nginx's own defaults (max_fails=1 fail_timeout=10s max_conns=0)."""
-    words = [f"max_fails={found.max_fails}"] if found.max_fails != 1 else []
-    words += [f"fail_timeout={found.fail_timeout}"] if found.fail_timeout != "10s" else []
-    words += [f"max_conns={found.max_conns}"] if found.max_conns else []
-    return Words([*words, *(["resolve"] if resolved else [])])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from headgate.ir.http import Upstream
+from headgate.ir.http import HttpConfig, Upstream
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
 from headgate.routes import Backend
 from headgate.settings import ConfigParams, Quoted, Size, Words
 from headgate.settings.upstream import UpstreamSettings
+from headgate.settings.values import Seconds
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
@@ -24,8 +25,7 @@ def translate_upstream(
     if not endpoints.servers:
         return unreachable(name, origin, service, env)
     resolved = endpoints.named and env.resolves
-    external = ObjectRef("Service", backend.namespace, service) if endpoints.named and not resolved else None
-    included = Quoted(f"{env.layout.conf}/{naming.external_file(external, name)}") if external else None
+    external, included = external_servers(name, backend, env)
     return Upstream(
         name=name,
         servers=endpoints.servers,
@@ -34,7 +34,7 @@ def translate_upstream(
         pods=endpoints.pods,
         external=external,
         included=included,
-        parameters=_parameters(params, resolved=resolved),
+        parameters=parameters(settings.max_fails, settings.fail_timeout, settings.max_conns or 0, resolved=resolved),
         method=settings.lb_method,
         zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
         sticky=_cookie(service, params) if env.capabilities.sticky else None,
@@ -42,9 +42,34 @@ def translate_upstream(
     )
 
 
-def unreachable(name: str, origin: ObjectRef, service: str, env: Environment) -> Upstream:
-    """Return an upstream that answers 502."""
-    servers = (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
+def external_servers(name: str, backend: Backend, env: Environment) -> tuple[ObjectRef | None, Quoted | None]:
+    """Return the ExternalName whose name nginx resolves as it loads, and the file with the servers of upstream *name*.
+
+    Both are ``None`` for addresses, and where nginx resolves names while it runs.
+    """
+    if not backend.endpoints.named or env.resolves:
+        return None, None
+    external = ObjectRef("Service", backend.namespace, backend.service)
+    return external, Quoted(f"{env.layout.conf}/{naming.external_file(external, name)}")
+
+
+def external_file(
+    upstream: Upstream, service: ObjectRef, env: Environment, socket: str = NO_ENDPOINTS_SOCKET
+) -> HttpConfig:
+    """Return the file of the servers of *upstream*, an ExternalName that nginx may be unable to resolve at any time.
+
+    *socket* is as for ``unreachable``.
+    """
+    standby = unreachable(upstream.name, upstream.origin, upstream.service, env, socket)
+    file = naming.external_file(service, upstream.name)
+    return HttpConfig(file=file, origin=service, members=upstream, standby=standby)
+
+
+def unreachable(
+    name: str, origin: ObjectRef, service: str, env: Environment, socket: str = NO_ENDPOINTS_SOCKET
+) -> Upstream:
+    """Return an upstream that leads to *socket*: by default to the one that answers 502."""
+    servers = (f"unix:{env.layout.socket(socket)}",)
     return Upstream(name=name, servers=servers, origin=origin, service=service)
 
 
@@ -78,16 +103,9 @@ def _cookie(service: str, params: ConfigParams) -> Words | None:
     return next((sticky.cookie for sticky in params.services.sticky_cookie_services if sticky.service == service), None)
 
 
-def _parameters(params: ConfigParams, *, resolved: bool) -> Words:
+def parameters(max_fails: int, fail_timeout: str | Seconds, max_conns: int, *, resolved: bool) -> Words:
     """Return what differs from nginx's own defaults (max_fails=1 fail_timeout=10s max_conns=0)."""
-    settings = params.upstream
-    words = []
-    if settings.max_fails != 1:
-        words.append(f"max_fails={settings.max_fails}")
-    if settings.fail_timeout != "10s":
-        words.append(f"fail_timeout={settings.fail_timeout}")
-    if settings.max_conns:
-        words.append(f"max_conns={settings.max_conns}")
-    if resolved:
-        words.append("resolve")
-    return Words(words)
+    words = [f"max_fails={max_fails}"] if max_fails != 1 else []
+    words += [f"fail_timeout={fail_timeout}"] if fail_timeout != "10s" else []
+    words += [f"max_conns={max_conns}"] if max_conns else []
+    return Words([*words, *(["resolve"] if resolved else [])])

@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from headgate.api.base import Model
+from headgate.api.base import Model, TopLevel
 from headgate.api.nginx_org.fields import Codes, Declared, Field, Form, Listed, OneOf, Range, Rule, Shape, declared
 from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.upstream import lb_method
@@ -40,6 +40,14 @@ def field_faults(value: Model, path: str) -> Iterator[Fault]:
             yield inner, "", "is missing"
         elif found is not None:
             yield from _faults(found, each.field, inner)
+
+
+def name_faults(item: TopLevel) -> Iterator[Fault]:
+    """Yield what is wrong with the name and the namespace of *item*."""
+    if fault := name_fault(item.metadata.name):
+        yield "metadata.name", item.metadata.name, fault
+    if fault := namespace_fault(item.metadata.namespace):
+        yield "metadata.namespace", item.metadata.namespace, fault
 
 
 @cache

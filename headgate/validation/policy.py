@@ -31,9 +31,8 @@ from headgate.problems import Problem, Severity
 from headgate.settings.auth import realm
 from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.regex import regex_fault
-from headgate.validation.fields import Fault, field_faults
+from headgate.validation.fields import Fault, field_faults, name_faults
 from headgate.validation.rules import Rules
-from headgate.validation.text import name_fault, namespace_fault
 
 REFUSED: Final = "requests that it guards are answered 500"
 PRELOAD_AGE: Final = 31_536_000
@@ -82,7 +81,7 @@ def validate_policy(item: Policy, rules: Rules) -> tuple[ValidPolicy | None, lis
     """
     spec = item.spec or PolicySpec()
     given = {name: found for name, attribute in TYPES.items() if (found := getattr(spec, attribute)) is not None}
-    faults = [*_names(item), *field_faults(spec, "spec"), *_types(given)]
+    faults = [*name_faults(item), *field_faults(spec, "spec"), *_types(given)]
     for name, found in given.items():
         if name in NOT_SERVED:
             faults.append((f"spec.{name}", "", NOT_SERVED[name]))
@@ -93,13 +92,6 @@ def validate_policy(item: Policy, rules: Rules) -> tuple[ValidPolicy | None, lis
         return None, problems
     kind, found = next(iter(given.items()))
     return ValidPolicy(item, kind, found), []
-
-
-def _names(item: Policy) -> Iterator[Fault]:
-    if fault := name_fault(item.metadata.name):
-        yield "metadata.name", item.metadata.name, fault
-    if fault := namespace_fault(item.metadata.namespace):
-        yield "metadata.namespace", item.metadata.namespace, fault
 
 
 TYPES: Final[Mapping[str, str]] = MappingProxyType(

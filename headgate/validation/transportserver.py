@@ -19,9 +19,8 @@ from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings.regex import regex_fault
 from headgate.validation.custom_settings import PLUS
-from headgate.validation.fields import Fault, field_faults, text_fault
+from headgate.validation.fields import Fault, field_faults, name_faults, text_fault
 from headgate.validation.rules import Rules
-from headgate.validation.text import name_fault, namespace_fault
 
 PASSTHROUGH: Final = "TLS_PASSTHROUGH"
 PASSTHROUGH_LISTENER: Final = "tls-passthrough"
@@ -58,20 +57,13 @@ def validate_transport_server(item: TransportServer, rules: Rules) -> tuple[Vali
         the TransportServer ready for arbitration, or ``None`` if a Problem refuses it, and every Problem found.
     """
     spec = item.spec or TransportServerSpec()
-    faults = [*_names(item), *field_faults(spec, "spec"), *_listener(spec, rules), *_host(spec), *_tls(spec)]
+    faults = [*name_faults(item), *field_faults(spec, "spec"), *_listener(spec, rules), *_host(spec), *_tls(spec)]
     faults += [*_upstreams(spec), *_action(spec), *_datagrams(spec), *_numbers(spec), *_snippets(spec, rules)]
     problems = [Problem(item.ref, *fault, REFUSED, Severity.ERROR) for fault in dict.fromkeys(faults)]
     if problems or spec.listener is None:
         return None, problems
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in _idle(spec)]
     return ValidTransportServer(item, spec, spec.listener.name, spec.listener.protocol), warnings
-
-
-def _names(item: TransportServer) -> Iterator[Fault]:
-    if fault := name_fault(item.metadata.name):
-        yield "metadata.name", item.metadata.name, fault
-    if fault := namespace_fault(item.metadata.namespace):
-        yield "metadata.namespace", item.metadata.namespace, fault
 
 
 def _protocol(spec: TransportServerSpec) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from headgate.api.base import TopLevel
 from headgate.api.nginx_org.actions import Action, ErrorPage, Match, PolicyReference, Split
 from headgate.api.nginx_org.upstreams import Upstream
 from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, VirtualServerSpec
@@ -23,10 +22,10 @@ from headgate.validation.custom_settings import (
 )
 from headgate.validation.delegation import Delegations, reference_faults
 from headgate.validation.dependents import dependents_problems
-from headgate.validation.fields import Fault, field_faults, path_fault, text_fault
+from headgate.validation.fields import Fault, field_faults, name_faults, path_fault, text_fault
 from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
-from headgate.validation.text import label_fault, label_value_fault, name_fault, namespace_fault
+from headgate.validation.text import label_fault, label_value_fault
 
 NOT_PERMITTED = "is not permitted; start Headgate with -enable-snippets"
 WHOLE = 100
@@ -121,14 +120,6 @@ def location_snippets(routes: Iterable[Route], path: str) -> Iterator[Fault]:
     for index, route in enumerate(routes):
         if route.location_snippets:
             yield f"{path}[{index}].location-snippets", "", NOT_PERMITTED
-
-
-def name_faults(item: TopLevel) -> Iterator[Fault]:
-    """Yield what is wrong with the name and the namespace of *item*."""
-    if fault := name_fault(item.metadata.name):
-        yield "metadata.name", item.metadata.name, fault
-    if fault := namespace_fault(item.metadata.namespace):
-        yield "metadata.namespace", item.metadata.namespace, fault
 
 
 def _tls(tls: TLS | None) -> Iterator[Fault]:

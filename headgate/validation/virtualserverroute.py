@@ -14,12 +14,11 @@ from headgate.validation.custom_settings import (
     idle_upstreams,
     route_settings,
 )
-from headgate.validation.fields import Fault, field_faults
+from headgate.validation.fields import Fault, field_faults, name_faults
 from headgate.validation.routepath import RoutePath, with_article
 from headgate.validation.rules import Rules
 from headgate.validation.virtualserver import (
     location_snippets,
-    name_faults,
     routes_faults,
     upstream_faults,
     upstream_overrides,

@@ -10,7 +10,7 @@ from headgate.routes.policies import LimitCondition, RateLimit
 from headgate.settings import Quoted, Size, Words
 from headgate.translate import naming
 from headgate.translate.draft import Draft
-from headgate.translate.sharing import share
+from headgate.translate.sharing import limit_words, share
 
 
 def translate_rate_limits(draft: Draft, origin: ObjectRef, limits: tuple[RateLimit, ...]) -> LimitRequests | None:
@@ -29,14 +29,7 @@ def _parameters(draft: Draft, origin: ObjectRef, limit: RateLimit, limits: tuple
     rate = share(limit.rate, draft.env.replicas) if limit.scale else limit.rate
     size = max(Size(limit.size), naming.SMALLEST_ZONE, key=lambda size: size.bytes)
     draft.zones[zone] = LimitZone(Quoted(key), zone, size, rate, origin)
-    words = [f"zone={zone}"]
-    if limit.burst:
-        words.append(f"burst={limit.burst}")
-    if limit.no_delay:
-        words.append("nodelay")
-    elif limit.delay:
-        words.append(f"delay={limit.delay}")
-    return Words(words)
+    return limit_words(zone, burst=limit.burst, delay=limit.delay, no_delay=limit.no_delay)
 
 
 def _conditional(
