@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -20,6 +21,7 @@ from tests.e2e.service_account import ROLE
 from tests.waiting import eventually
 
 NAME = "headgate"
+WORKERS = "nginx_ingress_controller_nginx_worker_processes_total"
 POD_NAMESPACE = {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}
 SECURITY = RESTRICTED | {"runAsUser": 101, "capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
 
@@ -170,6 +172,18 @@ class Installation:
                 return Answer(response.status, await response.text())
         except (aiohttp.ClientError, OSError):
             return NOBODY
+
+    async def serves(self, host: str, path: str = "/", *, tls: bool = False) -> Answer:
+        """Wait until ``host/path`` is answered with 200 and no worker is left that may answer otherwise.
+
+        The first 200 is no proof: nginx lets old workers accept for 0.1 s after it started the new ones.
+        """
+        answer = await eventually(lambda: self.get(host, path, tls=tls), lambda answer: answer.status == 200)
+        processors = {int(node["status"]["capacity"]["cpu"]) for node in await self.cluster.objects("Node")}
+        for pod in await self.pods():
+            current = partial(self.metric, WORKERS, pod["metadata"]["name"], generation="current")
+            await eventually(current, processors.__contains__)
+        return answer
 
     async def handshake(self, host: str) -> Handshake | None:
         """What *host* shows at the node port of HTTPS; None if the handshake fails."""

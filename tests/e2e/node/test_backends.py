@@ -82,7 +82,7 @@ async def shop(installation: Installation, **options: Any) -> Installation:
     await installation.install()
     await installation.env.add_ingress("shop")
     await installation.add_backend(**options)
-    await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
+    await installation.serves(HOST)
     return installation
 
 

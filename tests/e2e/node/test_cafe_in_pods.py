@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import pytest
 
@@ -35,7 +34,7 @@ async def serving(installation: Installation) -> Installation:
         installation.settled(1, "coffee"),
     )
     for path in ("/tea", "/coffee"):
-        await eventually(partial(installation.get, HOST, path, tls=True), lambda answer: answer.status == 200)
+        await installation.serves(HOST, path, tls=True)
     return installation
 
 

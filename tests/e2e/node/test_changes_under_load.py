@@ -31,7 +31,7 @@ async def shop(installation: Installation, authority: Authority) -> Installation
     await installation.env.add_ingress("plain")
     await installation.install("-nginx-configmaps=$(POD_NAMESPACE)/settings")
     await installation.add_backend()
-    await eventually(lambda: installation.get(HOST, tls=True), lambda answer: answer.status == 200)
+    await installation.serves(HOST, tls=True)
     return installation
 
 

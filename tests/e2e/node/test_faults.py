@@ -51,7 +51,7 @@ async def shop(installation: Installation) -> Installation:
     await installation.install(container=CONTAINER, volumes=VOLUMES)
     await installation.add_backend()
     await installation.env.add_ingress("shop")
-    await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
+    await installation.serves(HOST)
     return installation
 
 

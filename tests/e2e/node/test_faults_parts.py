@@ -48,7 +48,7 @@ async def shop(installation: Installation) -> Installation:
         await installation.env.add_ingress(name)
     flags = ("-report-ingress-status", f"-nginx-configmaps={installation.namespace}/settings")
     await installation.install(*flags, replicas=2)
-    await eventually(lambda: installation.get(HOST), lambda answer: answer.status == 200)
+    await installation.serves(HOST)
     await eventually(lambda: installation.cluster.addresses(installation.namespace, "shop"))
     return installation
 

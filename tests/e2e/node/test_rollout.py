@@ -54,7 +54,7 @@ async def test_scaling_up_and_down_fails_no_https_request(
     await installation.add_backend(replicas=2)
     await installation.cluster.apply(tls_secret(installation.namespace, "shop-tls", *authority.issue(HOST)))
     await installation.env.add_ingress("shop", tls="shop-tls")
-    await eventually(lambda: installation.get(HOST, tls=True), lambda answer: answer.status == 200)
+    await installation.serves(HOST, tls=True)
     async with customers(installation.plan(HOST, tls=True)) as loads:
         for replicas in (3, 1):
             await installation.scale(replicas)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from tests.e2e.node.installation import Installation
-from tests.waiting import eventually
 
 
 async def test_an_ingress_is_served_through_the_node_port(installation: Installation) -> None:
     await installation.install()
     await installation.add_backend()
     await installation.env.add_ingress("shop")
-    answer = await eventually(lambda: installation.get("shop.test", "/x"), lambda answer: answer.status == 200)
+    answer = await installation.serves("shop.test", "/x")
     (pod,) = await installation.pods("echo")
     assert answer.text == f"{pod['metadata']['name']} GET /x"
     assert "listen 80;" in await installation.execute(

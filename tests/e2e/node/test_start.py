@@ -123,7 +123,7 @@ async def test_it_stays_within_the_memory_that_it_requests(installation: Install
     empty = await memory(installation)
     await asyncio.gather(*(installation.env.add_ingress(f"shop{number}") for number in range(MANY)))
     await eventually(lambda: installation.metric(INGRESSES), lambda count: count == MANY)
-    await eventually(lambda: installation.get("shop99.test"), lambda answer: answer.status == 200)
+    await installation.serves("shop99.test")
     full = await memory(installation)
     record_property("mib_own_and_with_shared_files", f"{empty}; with {MANY} Ingresses {full}")
 
@@ -135,7 +135,7 @@ async def test_it_stays_within_the_memory_that_it_requests(installation: Install
     await eventually(installation.pods, lambda pods: old not in {pod["metadata"]["name"] for pod in pods})
     await installation.settled(1)
     assert await installation.reloads() == 1
-    await eventually(lambda: installation.get("shop0.test"), lambda answer: answer.status == 200)
+    await installation.serves("shop0.test")
 
 
 async def memory(installation: Installation) -> dict[str, list[int]]:
@@ -165,7 +165,7 @@ async def test_with_config_safety_it_is_ready_once_something_is_served(installat
 
     await installation.add_backend()
     await env.add_ingress("shop", location_snippets="add_header X-Repaired yes;")
-    await eventually(lambda: installation.get("shop.test"), lambda answer: answer.status == 200)
+    await installation.serves("shop.test")
     assert condition(await pod())["status"] == "True"
     assert (await pod())["status"]["containerStatuses"][0]["restartCount"] == 0
 
@@ -190,7 +190,7 @@ async def test_flags_about_nginx_are_passed_on(installation: Installation, autho
     assert b"Active connections:" in await cluster.client.request("GET", path)
     commands = await installation.execute(pod, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert re.search(r"nginx: master process /\S+/nginx-debug ", commands)
-    await eventually(lambda: installation.get("shop.test", tls=True), lambda answer: answer.status == 200)
+    await installation.serves("shop.test", tls=True)
     assert [line for line in await installation.logged(pod, "nginx") if line.get("nginx_level") == "debug"]
     await eventually(lambda: installation.metric(LATENCY), lambda count: count >= 1)
 
