@@ -417,11 +417,12 @@ class Pipeline:
             self._release(self._references.set(ref, lowered.references | served))
 
     def _order(self, ref: ObjectRef) -> tuple[bool, bool, ObjectRef]:
-        """Order resources: those that lose hosts first, whose names others need; then wildcards, which cover others."""
-        hosts = self._configuration.resources[ref].hosts
-        known = self._configurator.get(ref)
-        before = known.served.listeners if known and known.served else {}
-        return before.keys() <= set(hosts), not any(host.startswith("*.") for host in hosts), ref
+        """Order resources: those that lose hosts or members first, whose names others need; then wildcards."""
+        resource, known = self._configuration.resources[ref], self._configurator.get(ref)
+        hosts, members = set(resource.hosts), {ref, *(attached.candidate.ref for attached in resource.attached)}
+        served = known.served if known else None
+        keeps = served is None or (served.listeners.keys() <= hosts and members.issuperset(served.table.members))
+        return keeps, not any(host.startswith("*.") for host in hosts), ref
 
     def _release(self, targets: frozenset[ObjectRef]) -> None:
         for target in targets:

@@ -387,6 +387,14 @@ def test_names_are_plain_where_a_host_moves_to_a_master_that_is_generated_earlie
     assert (set(moved.files), set(moved.upstreams)) == (set(at_once.files), set(at_once.upstreams))
 
 
+def test_names_are_plain_where_a_minion_becomes_a_resource_that_is_generated_before_its_master() -> None:
+    runner = Runner()
+    runner.take(hosted("z", "h.test"), hosted("a", "h.test", "minion", "/a"), hosted("m", "h.test", "minion", "/m"))
+    parted = runner.take(ingress("a"))
+    at_once = Runner().take(hosted("z", "h.test"), ingress("a"), hosted("m", "h.test", "minion", "/m"))
+    assert (set(parted.files), set(parted.upstreams)) == (set(at_once.files), set(at_once.upstreams))
+
+
 @pytest.mark.parametrize("default", [False, True])
 def test_the_file_of_a_master_does_not_depend_on_the_paths_and_errors_of_its_minions(default: bool) -> None:
     master = hosted("a", "h.test", default=default)
