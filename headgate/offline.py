@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from headgate.api import TopLevel
 from headgate.controller.environment import environment, layout, template_overrides
@@ -19,7 +20,7 @@ from headgate.k8s import FILE, Folder, Manifests
 from headgate.nginx import expressions
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.errors import NoBinaryError
-from headgate.options import Options
+from headgate.options import DataPlane, Options
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import Renderer
@@ -172,6 +173,8 @@ def generate(
         place or (layout(options) if options.prefix else Layout.container()),
         user=None, ipv6=True, stdout=True,
     )  # fmt: skip
+    if options.data_plane is not DataPlane.LIVE:
+        env = structs.replace(env, data_plane="files")  # for people to read, on every machine the same
     pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
     watched = tuple(row.model for row in WATCHED)
     changes = {item.ref: item for item in objects if isinstance(item, watched)}

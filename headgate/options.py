@@ -57,6 +57,14 @@ class LogLevel(enum.Enum):
     TRACE = "trace"
 
 
+class DataPlane(enum.Enum):
+    """How nginx learns of the servers of upstreams."""
+
+    AUTO = "auto"
+    LIVE = "live"
+    FILES = "files"
+
+
 class LogFormat(enum.Enum):
     """The formats of log lines; ``-unix`` and ``-unix-ms`` have the time in seconds or milliseconds since 1970."""
 
@@ -185,6 +193,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             RUN, "The nginx binary; empty means nginx on PATH, else the embedded one.", "/usr/sbin/nginx", native=True
         ),
     ] = None
+    data_plane: Annotated[
+        Annotated[DataPlane, Value("PLANE", flags.EnumValue(DataPlane))],
+        Flag(
+            RUN,
+            "How nginx learns of endpoints: live (without a reload; needs its Lua module), files, or auto (live if "
+            "possible).",
+            "files",
+            native=True,
+        ),
+    ] = DataPlane.AUTO
     kubeconfig: Annotated[
         OptionalPath,
         Flag(

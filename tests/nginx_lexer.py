@@ -48,9 +48,10 @@ class Punctuation(NamedTuple):
 
 
 def lexed(text: str) -> list[str | Punctuation]:
-    """Split *text* as ``ngx_conf_read_token`` does; with a Mark for ``;``, ``{`` and ``}`` where they count.
+    """Split *text* as ``ngx_conf_read_token`` does, with a Mark for ``;``, ``{`` and ``}`` where they count.
 
     A quote opens only at the begin of an argument, ``#`` likewise; a backslash takes the next character with it.
+    A block of Lua is one mark.
     """
     tokens: list[str | Punctuation] = []
     at = 0
@@ -58,6 +59,9 @@ def lexed(text: str) -> list[str | Punctuation]:
         char = text[at]
         if blank := BLANK.match(text, at):
             at = blank.end()
+        elif char == "{" and tokens and str(tokens[-1]).endswith("_by_lua_block"):
+            at = end_of_lua(text, at)
+            tokens.append(Punctuation(";"))
         elif char in ";{}":
             tokens.append(Punctuation(char))
             at += 1
@@ -67,6 +71,16 @@ def lexed(text: str) -> list[str | Punctuation]:
             token, at = quoted(text, at) if char in "\"'" else bare(text, at)
             tokens.append(token)
     return tokens
+
+
+def end_of_lua(text: str, at: int) -> int:
+    """Return where the code ends whose block opens at *at*; ours has braces in pairs only."""
+    depth = 0
+    for place in range(at, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if not depth:
+            return place + 1
+    raise ValueError("ends inside Lua")
 
 
 def quoted(text: str, at: int) -> tuple[str, int]:

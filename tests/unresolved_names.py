@@ -26,7 +26,7 @@ class UnresolvedNames:
 
     def __init__(self, directory: Path, nginx: str, *names: str) -> None:
         self._names = directory / "unresolved"
-        self.program = directory / "nginx-without-resolver"
+        self.program = _beside_the_modules_of(nginx, directory)
         self.program.write_text(SCRIPT.format(names=self._names, nginx=nginx))
         self.program.chmod(0o755)
         self.set(*names)
@@ -36,3 +36,14 @@ class UnresolvedNames:
         fresh = self._names.with_suffix(".fresh")
         fresh.write_text("".join(f"{name}\n" for name in names))
         fresh.rename(self._names)
+
+
+def _beside_the_modules_of(nginx: str, directory: Path) -> Path:
+    """Return where a program below *directory* finds the modules of *nginx*, if that was unpacked with its own."""
+    usr = Path(nginx).parents[1]
+    if usr.parent == Path("/") or not (usr / "lib/nginx/modules").is_dir():
+        return directory / "nginx-without-resolver"
+    (directory / "unpacked/usr/sbin").mkdir(parents=True)
+    for folder in ("lib", "share"):
+        (directory / "unpacked/usr" / folder).symlink_to(usr / folder)
+    return directory / "unpacked/usr/sbin/nginx"

@@ -39,6 +39,7 @@ FLAGS: Mapping[str, str] = {
     "nginx-debug": "controller.nginxDebug",
     "nginx-reload-timeout": "controller.nginxReloadTimeout",
     "reload-spacing": "controller.reloadSpacing",
+    "data-plane": "controller.dataPlane",
     "shutdown-grace-period": "controller.shutdownGracePeriod",
     "drain-timeout": "controller.drainTimeout",
     "enable-config-safety": "controller.enableConfigSafety",

@@ -15,7 +15,7 @@ from headgate.api import ConfigMap
 from headgate.controller import lines
 from headgate.controller.progress import Progress
 from headgate.controller.reporter import Reporter
-from headgate.ir import ApplyResult, FileSet, Outcome
+from headgate.ir import ApplyResult, Outcome, Release
 from headgate.ir.apply import APPLY_S
 from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager, Reason
@@ -96,7 +96,7 @@ class Controller:
         """When the work on the current batch began or last progressed (monotonic seconds), ``None`` without a batch."""
         self._behind_since: float | None = time.monotonic()
         self._started = False
-        self._serving: FileSet | None = None
+        self._serving: Release | None = None
         self._result = ApplyResult(outcome=Outcome.UNCHANGED, version=0)
         self._retries: dict[ObjectRef, ObjectRef] = {}
         """The keys under which refused objects are tried again, and which objects those are."""
@@ -189,17 +189,17 @@ class Controller:
 
     async def _bring(self, generation: Generation, retry: frozenset[ObjectRef]) -> ApplyResult:
         """Have the Manager serve the files of *generation*, unless it already does and no object is to be retried."""
-        files = generation.files
-        if files is self._serving and not retry:
-            kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, written=0, deleted=0)
-            return structs.replace(kept, test_ms=0.0, reload_ms=0.0)
+        release = generation.release
+        if self._serving and release.is_that_of(self._serving) and not retry:
+            kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, test_ms=0.0, reload_ms=0.0)
+            return structs.replace(kept, written=0, deleted=0, pushed=0)
         if self._started:
             reason: Reason = "endpoints" if generation.endpoints_only else "other"
-            result = await self._manager.apply(files, reason=reason, retry=retry)
+            result = await self._manager.apply(release, reason=reason, retry=retry)
         else:
-            result = await self._manager.start(files)
+            result = await self._manager.start(release)
             self._started = result.ok
-        self._serving, self._result = (files if result.ok else None), result
+        self._serving, self._result = (release if result.ok else None), result
         return result
 
     def _conclude(self, result: ApplyResult) -> None:

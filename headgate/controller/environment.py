@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
-from headgate.options import LogFormat, Options
+from headgate.options import DataPlane, LogFormat, Options
 from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER
 from headgate.settings import Words
 from headgate.translate import Environment
@@ -46,6 +46,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         latency=options.enable_latency_metrics,
         access_log="" if stdout else f"{layout.logs}/access.log",
         json_time=JSON_TIMES.get(options.log_format, ""),
+        data_plane="live" if capabilities.lua and options.data_plane is not DataPlane.FILES else "files",
     )
 
 

@@ -45,6 +45,7 @@ def batch(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult
         "problems": problems,
         "written": result.written,
         "deleted": result.deleted,
+        "pushed": result.pushed,
         "outcome": result.outcome.value,
         "refused": len(result.refused),
         "version": result.version,
@@ -59,7 +60,7 @@ def batch(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult
 
 def applied(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult, times: Times) -> Line | None:
     """Return the line about a reload, or about files that were replaced without one; ``None`` if nothing changed."""
-    if not result.ok or not (result.reloaded or result.written or result.deleted):
+    if not result.ok or not (result.reloaded or result.written or result.deleted or result.pushed):
         return None
     causes = _causes(keys, generation)
     fields = {

@@ -48,6 +48,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
         reloaded: whether a reload (or the start) happened and was verified.
         written: files written or replaced.
         deleted: files removed.
+        pushed: upstreams that workers were told of, or told to forget.
         test_ms: milliseconds spent in ``nginx -t``, all runs together.
         reload_ms: milliseconds from the signal (or the start) to the verified version.
     """
@@ -64,6 +65,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     reloaded: bool = False
     written: int = 0
     deleted: int = 0
+    pushed: int = 0
     test_ms: float = 0.0
     reload_ms: float = 0.0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from headgate.ir.live import LuaModules
+
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """The features of one binary; the defaults are those of nginx 1.22 as Debian 12 builds it.
@@ -30,6 +32,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
         protocols_by_host: ``ssl_protocols`` holds for the server that a client names (≥ 1.29.2).
         otel: path of the OpenTelemetry module, ``None`` if absent.
+        lua: how the Lua module and what Headgate needs of it are loaded, ``None`` if something is absent.
     """
 
     version: tuple[int, int, int] = (1, 22, 1)
@@ -54,3 +57,4 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     sticky: bool = False
     protocols_by_host: bool = False
     otel: str | None = None
+    lua: LuaModules | None = None

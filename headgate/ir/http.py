@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from headgate.ir.live import LiveUpstream
 from headgate.problems import ObjectRef
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
@@ -43,6 +44,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         zone: shared memory, ``None`` where there is nothing to share.
         sticky: the arguments of ``sticky``, ``None`` where clients may go to any server.
         keepalive: idle connections each worker keeps, 0 for none, ``None`` for what nginx does by itself.
+        live: *servers* and all that says how they are used, where workers are told these while they run; ``None``
+            where the file says it.
     """
 
     name: Name
@@ -57,6 +60,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone: Words | None = None
     sticky: Words | None = None
     keepalive: int | None = None
+    live: LiveUpstream | None = None
 
 
 class LimitZone(msgspec.Struct, frozen=True, gc=False):

@@ -34,9 +34,13 @@ HTTPS_SOCKET: Final = "passthrough-https"
 """nginx serves HTTPS there while TLS connections are passed on by their server name."""
 SYSLOG_SOCKET: Final = "nginx-syslog"
 """A datagram socket: the controller binds it, nginx's workers write a line for each request."""
+LIVE_FOLDER: Final = "live"
+"""A directory of ``Layout.run`` for the owner alone: the live state holds what is in Secrets."""
+LIVE_SOCKET: Final = f"{LIVE_FOLDER}/nginx"
+"""nginx's workers take changes of the live state."""
 CONTROL_SOCKET: Final = "headgate-control"
 """The controller answers ``headgate status``."""
-SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOCKET, CONTROL_SOCKET)
+SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOCKET, LIVE_SOCKET, CONTROL_SOCKET)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -82,6 +86,11 @@ class Layout(msgspec.Struct, frozen=True):
     def lock(self) -> str:
         """The file that the controller of these directories keeps locked."""
         return f"{self.run}/headgate.lock"
+
+    @property
+    def live_state(self) -> str:
+        """The snapshot that an nginx master loads when it starts."""
+        return f"{self.run}/{LIVE_FOLDER}/state.json"
 
     @property
     def error_log(self) -> str:

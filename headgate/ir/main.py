@@ -6,6 +6,7 @@ import msgspec
 
 from headgate.ir.capabilities import Capabilities
 from headgate.ir.layout import Layout
+from headgate.ir.live import LuaModules
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
 
@@ -28,6 +29,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
+        live: how workers are told of upstreams while they run, ``None`` where they are not.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
@@ -45,6 +47,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     latency_format: Quoted = Quoted("")
     latency_log: str = ""
     access_log: Words = Words()
+    live: LuaModules | None = None
     clock: tuple[Quoted, ...] = ()
     clock_variable: str = ""
     stream: bool = False

@@ -16,8 +16,10 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Capabilities
+from headgate.ir.live import LuaModules
 from headgate.nginx.distribution import advice, machine
 from headgate.nginx.errors import NoBinaryError
+from headgate.nginx.installed import installed
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,25 @@ class Binary(msgspec.Struct, frozen=True):
     capabilities: Capabilities
 
 
-def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
+def of_installed(path: str, output: str) -> Capabilities:
+    """Return what the binary at *path*, which printed *output* (of ``nginx -V``), can do with what lies beside it.
+
+    Raises:
+        ValueError: the text is not nginx's.
+    """
+    beside = installed(path, modules_path(output))
+    if beside.lacking:
+        log.info("the Lua module of nginx is not used", extra={"fields": {"path": path, "missing": beside.lacking}})
+    return parse(output, beside.modules, beside.lua)
+
+
+def parse(output: str, modules: Collection[str] = (), lua: LuaModules | None = None) -> Capabilities:
     """Return what the binary that printed *output* (of ``nginx -V``) can do.
 
     Args:
         output: the whole text.
         modules: absolute paths of the dynamic modules that are installed for it.
+        lua: how its Lua module is loaded.
 
     Raises:
         ValueError: the text is not nginx's.
@@ -78,6 +93,7 @@ def parse(output: str, modules: Collection[str] = ()) -> Capabilities:
         sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,
         protocols_by_host=number >= (1, 29, 2),
         otel=_module("ngx_otel_module.so", modules),
+        lua=lua,
     )
 
 
@@ -121,7 +137,7 @@ async def probe(path: str) -> Binary:
         raise NoBinaryError(f"{path} is not nginx: {error}") from error
     if reason:
         raise NoBinaryError(f"{path} cannot serve: {reason}")
-    return Binary(path, parse(output, _listing(modules_path(output))))
+    return Binary(path, of_installed(path, output))
 
 
 async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Binary:
@@ -215,13 +231,6 @@ async def _ask(path: str) -> str:
             process.kill()
             await process.wait()
     return output.decode(errors="replace")
-
-
-def _listing(directory: str) -> tuple[str, ...]:
-    try:
-        return tuple(sorted(entry.path for entry in os.scandir(directory))) if directory else ()
-    except OSError:
-        return ()
 
 
 def _arguments(output: str) -> frozenset[str]:

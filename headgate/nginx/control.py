@@ -1,4 +1,4 @@
-"""GET over one of nginx's Unix sockets: a new connection each, as only that tells which workers accept."""
+"""Requests over nginx's Unix sockets: a new connection each, as only that tells which workers accept."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ async def get(socket: str, target: str, timeout_s: float) -> bytes | None:
     return answer.body if answer is not None and answer.code == HTTPStatus.OK else None
 
 
-async def ask(socket: str, target: str, timeout_s: float) -> HttpReply | None:
+async def ask(socket: str, target: str, timeout_s: float, body: bytes | None = None) -> HttpReply | None:
     """Return what ``GET`` *target* is answered with on *socket*, or ``None`` if that is not HTTP or not in time.
 
-    HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it too.
+    With a *body*, it is a ``POST``. HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it
+    too.
     """
+    first = f"GET {target}" if body is None else f"POST {target}"
+    lines = f"{first} HTTP/1.0\r\nHost: headgate\r\nContent-Length: {len(body or b'')}\r\n\r\n"
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await _exchange(socket, f"GET {target} HTTP/1.0\r\nHost: headgate\r\n\r\n".encode())
+            answer = await _exchange(socket, lines.encode() + (body or b""))
     except (OSError, TimeoutError):
         return None
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.ir import Layout
-from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, STREAM_FOLDER
+from headgate.ir.layout import ATTACHED_FOLDER, EXTERNAL_FOLDER, HTTP_FOLDER, LIVE_FOLDER, STREAM_FOLDER
 from headgate.nginx.errors import LayoutError
 
 USERS: Final = ("nginx", "www-data", "nobody")
@@ -45,6 +45,7 @@ def prepare_run(layout: Layout) -> None:
             " choose a shorter directory with --prefix"
         )
     _make(Path(layout.run), 0o755)
+    _make(Path(layout.run, LIVE_FOLDER), 0o700)
 
 
 def worker_user(layout: Layout) -> str | None:

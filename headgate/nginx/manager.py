@@ -12,9 +12,10 @@ import msgspec
 from msgspec import structs
 
 from headgate.backoff import retry_delay
-from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome
+from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome, Release
 from headgate.ir.apply import APPLY_S
 from headgate.ir.layout import MAIN, VERSION_FILE
+from headgate.ir.live import LiveUpstream
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
 from headgate.nginx.blame import Blame, Cause, warnings
@@ -24,6 +25,7 @@ from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
 from headgate.nginx.isolate import Hold, compose, idle
+from headgate.nginx.live import LiveState
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
 from headgate.nginx.repeats import Repeats
@@ -98,19 +100,19 @@ class RefusedFiles(msgspec.Struct, frozen=True):
 
 
 class Manager(Protocol):
-    """Five methods between a FileSet and a serving nginx."""
+    """Five methods between a Release and a serving nginx."""
 
     @property
     def version(self) -> int:
         """The configuration version that nginx serves; 0 before the first."""
 
-    async def start(self, files: FileSet) -> ApplyResult:
-        """Start nginx with *files*."""
+    async def start(self, release: Release) -> ApplyResult:
+        """Start nginx with *release*."""
 
     async def apply(
-        self, files: FileSet, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
+        self, release: Release, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
     ) -> ApplyResult:
-        """Make nginx serve *files* in place of whatever it serves, trying *retry* again though nginx refused them."""
+        """Make nginx serve *release* in place of whatever it serves, trying *retry* again though nginx refused them."""
 
     async def reload(self) -> ApplyResult:
         """Make nginx read the files that are there again."""
@@ -141,7 +143,10 @@ class LocalManager:
         timeout, spacing = options.reload_timeout_s, options.min_spacing_s
         self._nginx = Nginx(options.binary.path, options.layout, timeout, spacing, errors)
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
+        self._live = LiveState(options.layout)
         self._good = FileSet()
+        self._told: Mapping[str, LiveUpstream] | None = None
+        """What was last wanted of the live state; ``None`` where files say everything."""
         self._present = FileSet()
         self._refused: Mapping[ObjectRef, RefusedFiles] = {}
         self._warnings: Mapping[ObjectRef | None, tuple[str, ...]] = {}
@@ -172,8 +177,8 @@ class LocalManager:
         """Count workers of the current configuration and those that are still leaving."""
         return self._nginx.generations()
 
-    async def start(self, files: FileSet) -> ApplyResult:
-        """End what an earlier run left, write *files* and start nginx with those that it accepts.
+    async def start(self, release: Release) -> ApplyResult:
+        """End what an earlier run left, write the files of *release* and start nginx with those that it accepts.
 
         A FAILED result (a port in use) leaves nothing running; call again after a while.
 
@@ -183,31 +188,31 @@ class LocalManager:
         """
         async with self._turn:
             if self._nginx.alive:
-                return await self._bring(files, "other", {})
+                return await self._bring(release, "other", {})
             await asyncio.to_thread(prepare, self._options.layout)
             if worker_user(self._options.layout) == "root" and not self._repeats.count:
                 log.warning("nginx workers stay root: no other user may pass the directories above theirs")
             await orphans.reap(self._options.layout)
             self._disk.sweep()
-            self._present = await asyncio.to_thread(self._disk.scan, [*files, VERSION_FILE])
-            return await self._bring(files, "other", {})
+            self._present = await asyncio.to_thread(self._disk.scan, [*release.files, VERSION_FILE])
+            return await self._bring(release, "other", {})
 
     async def apply(
-        self, files: FileSet, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
+        self, release: Release, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
     ) -> ApplyResult:
-        """Make nginx serve *files*, leaving out the origins whose files it refuses; never raises for its faults.
+        """Make nginx serve *release*, leaving out the origins whose files it refuses; never raises for its faults.
 
         An origin whose very files were refused before is left out without another try, unless it is in *retry* or
         ``nginx.conf`` changed. It has ended after ``apply_s``.
         Cancellation puts the files back; nginx may be serving either set, and a later apply mends that.
         """
         async with self._turn:
-            return await self._bring(files, reason, self._known(files, retry))
+            return await self._bring(release, reason, self._known(release.files, retry))
 
     async def reload(self) -> ApplyResult:
         """Reload nginx with the files it serves."""
         async with self._turn:
-            return await self._attempt(self._good, "other", {})
+            return await self._attempt(Release(self._good, self._told), "other", {})
 
     async def quit(self, drain: float) -> None:
         """Stop nginx for good: QUIT, *drain* seconds for requests in flight, then TERM, then KILL.
@@ -232,37 +237,65 @@ class LocalManager:
             return True
         log.error("nginx master ended", extra={"fields": {"how": ended}})
         async with self._turn:
-            result = None if self._nginx.alive else await self._attempt(self._good, "other", {})
+            result = None if self._nginx.alive else await self._attempt(Release(self._good, self._told), "other", {})
         if result is not None and not result.ok:
             return self._nginx.closing
         self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
         return True
 
-    async def _bring(self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
+    async def _bring(self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         holds = {origin: refusal.hold for origin, refusal in known.items()}
-        candidate = compose(wanted, self._good, holds)
+        candidate = compose(release.files, self._good, holds)
         steps = plan(self._good, candidate)
         if steps.reload or not (self._nginx.alive and self._settled):
-            return await self._attempt(wanted, reason, known)
-        if steps.empty:
-            self._good = candidate  # equal bytes, perhaps of other origins
-            return self._result(Outcome.UNCHANGED, known)
+            return await self._attempt(release, reason, known)
         try:
-            with self._disk.begin() as transaction:
-                await transaction.carry_out(steps)
-                transaction.seal()
+            pushed = await self._push(release, candidate)
+            if not steps.empty:
+                with self._disk.begin() as transaction:
+                    await transaction.carry_out(steps)
+                    transaction.seal()
         except NginxError as error:
             return self._failed(str(error))
-        self._good = candidate
-        self._present = FileSet([*candidate.values(), self._present[VERSION_FILE]])
-        result = self._result(Outcome.APPLIED, known)
+        self._good = candidate  # perhaps equal bytes of other origins
+        if not steps.empty:
+            self._present = FileSet([*candidate.values(), self._present[VERSION_FILE]])
+        result = self._result(Outcome.UNCHANGED if steps.empty and not pushed else Outcome.APPLIED, known)
         deleted = len(steps.removals) + len(steps.leavings)
-        return structs.replace(result, written=len(steps.writes), deleted=deleted)
+        return structs.replace(result, written=len(steps.writes), deleted=deleted, pushed=pushed)
+
+    async def _prepare(self, release: Release) -> None:
+        """Tell the workers what the new configuration needs before it is read, and keep it for a master that starts.
+
+        Raises:
+            LiveError: nginx or the disk does not take it.
+        """
+        if release.live is None:
+            return
+        if self._nginx.alive and self._told is not None:
+            await self._live.push(release.live, keep=self._live.names)
+        await self._live.write_snapshot(release.live)
+
+    async def _push(self, release: Release, candidate: FileSet) -> int:
+        """Tell the workers *release*, and to forget the rest but what *candidate* needs; return how much changed.
+
+        Raises:
+            LiveError: nginx does not take it.
+        """
+        self._told = release.live
+        if release.live is None:
+            self._live.forget()
+            return 0
+        if candidate is release.files:
+            return await self._live.push(release.live)
+        claims = {claim for file in candidate.values() for claim in file.claims}
+        return await self._live.push(release.live, [name for name in self._live.names if f"upstream {name}" in claims])
 
     async def _attempt(
-        self, wanted: FileSet, reason: Reason, known: Mapping[ObjectRef, RefusedFiles], limit_s: float | None = None
+        self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles], limit_s: float | None = None
     ) -> ApplyResult:
         """Write, test, make live; on failure the last good files are back."""
+        wanted = release.files
         before = self._nginx.version
         settled, self._settled = self._settled, False
         task = Task(
@@ -278,6 +311,7 @@ class LocalManager:
         failure: Failure | None = None
         passing = True
         try:
+            await self._prepare(release)
             with self._disk.begin() as transaction:
                 holds = {origin: refusal.hold for origin, refusal in known.items()}
                 attempt = Attempt(self._nginx, transaction, task, holds)
@@ -285,7 +319,13 @@ class LocalManager:
                 self._note_unchanged(attempt.unchanged)
                 if failure is None:
                     transaction.seal()
-                    return self._applied(attempt, reason, known)
+                    applied = self._applied(attempt, reason, known)
+                    self._settled = False
+                    if release.live is not None:
+                        await self._live.resume()
+                    pushed = await self._push(release, attempt.candidate)
+                    self._settled = True
+                    return structs.replace(applied, pushed=pushed)
             error = attempt.explain(failure)
             passing = failure.outside or attempt.out_of_time
         except NginxError as fault:
@@ -311,7 +351,7 @@ class LocalManager:
     async def _go_back(self) -> None:
         """Serve the last good files again, after a search during which parts of a refused set were live."""
         if self._good:
-            await self._attempt(self._good, "other", {}, self._options.apply_s * (1 - BACK))
+            await self._attempt(Release(self._good, self._told), "other", {}, self._options.apply_s * (1 - BACK))
         elif self._nginx.master is not None:
             await self._nginx.master.quit(drain=0)
 

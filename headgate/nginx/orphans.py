@@ -11,13 +11,13 @@ import contextlib
 import logging
 import os
 import signal
-import stat
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from headgate.ir import Layout
+from headgate.ir.layout import LIVE_SOCKET
 from headgate.nginx import procfs
 from headgate.nginx.errors import LayoutError
 from headgate.uds import Address, listening
@@ -62,8 +62,8 @@ def unlink_sockets(layout: Layout) -> list[str]:
     A left socket file alone makes nginx's start fail (``bind() … Address already in use``).
     """
     removed = []
-    for path in sorted(Path(layout.run).iterdir()):
-        if stat.S_ISSOCK(path.lstat().st_mode) and not _answered(path):
+    for path in sorted([*Path(layout.run).iterdir(), Path(layout.socket(LIVE_SOCKET))]):
+        if path.is_socket() and not path.is_symlink() and not _answered(path):
             with contextlib.suppress(OSError):
                 path.unlink()
                 removed.append(path.name)

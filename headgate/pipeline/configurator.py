@@ -10,6 +10,7 @@ from msgspec import structs
 
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
+from headgate.ir.live import LiveUpstream
 from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.common import CommonFiles, Totals
 from headgate.pipeline.generator import Bug, Generated, Generator, Rendered, not_lowered
@@ -42,6 +43,8 @@ class Configurator:
         self._resources: dict[ObjectRef, Generated] = {}
         self._owners: dict[str, ObjectRef] = {}
         self._upstreams: dict[str, Upstream] = {}
+        self._live: Mapping[str, LiveUpstream] = {}
+        self._live_is_old = False
         self._merged = MergedFiles()
         self._lengths: Counter[int] = Counter()
         self._certificates: Counter[Certificate] = Counter()
@@ -80,6 +83,14 @@ class Configurator:
         if self._views is None:
             self._views = self._resources.copy(), self._upstreams.copy()
         return self._views
+
+    @property
+    def live(self) -> Mapping[str, LiveUpstream] | None:
+        """The upstreams whose servers workers are told while they run; the same object as long as nothing changed."""
+        if self._live_is_old:
+            fresh = {name: each.live for name, each in self._upstreams.items() if each.live}
+            self._live, self._live_is_old = fresh, False
+        return self._live if self.env.live else None
 
     def take_bugs(self) -> tuple[Bug, ...]:
         """Return the exceptions since the last call."""
@@ -214,6 +225,7 @@ class Configurator:
         if old is new:
             return
         self._merged.replace(old.files, new.files)
+        self._live_is_old = self._live_is_old or old.upstreams != new.upstreams
         if old.certificates != new.certificates:
             self._certificate_set = None
         if old.listeners != new.listeners:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.configuration import Update
-from headgate.ir import FileSet
+from headgate.ir import FileSet, Release
 from headgate.ir.http import Upstream
+from headgate.ir.live import LiveUpstream
 from headgate.pipeline.generator import Bug, Generated
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import SecretReference
@@ -25,6 +26,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         generated: the resources whose files were made again.
         resources: every resource, with its routes and files, and what is wrong with them.
         upstreams: every upstream by name.
+        live: those of *upstreams* whose servers workers are told while they run; ``None`` where files say everything.
         endpoints_only: whether only endpoints changed.
         config_map: the Problems of the ConfigMap, if it was read in this batch.
         special: the Secrets of flags that were read, and what is wrong with each.
@@ -39,12 +41,18 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     generated: frozenset[ObjectRef] = frozenset()
     resources: Mapping[ObjectRef, Generated] = {}
     upstreams: Mapping[str, Upstream] = {}
+    live: Mapping[str, LiveUpstream] | None = None
     endpoints_only: bool = False
     config_map: tuple[Problem, ...] | None = None
     special: Mapping[ObjectRef, tuple[Problem, ...]] = {}
     default_certificate: SecretReference | None = None
     bugs: tuple[Bug, ...] = ()
     spent: Mapping[str, float] = {}
+
+    @property
+    def release(self) -> Release:
+        """What nginx is to have."""
+        return Release(self.files, self.live)
 
     def members(self, ref: ObjectRef) -> tuple[ObjectRef, ...]:
         """Return every object that contributes to the resource *ref*, none if there is no such resource."""

@@ -268,6 +268,7 @@ class Pipeline:
             self._last,
             resources=resources,
             upstreams=upstreams,
+            live=self._configurator.live,
             bugs=(*self._bugs, *self._configurator.take_bugs()),
             spent=self._watch.take(),
         )

@@ -13,10 +13,11 @@ from jinja2.runtime import BlockReference, Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import structs
 
-from headgate.ir import File, Layout
+from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig
 from headgate.ir.layout import (
     HTTP_FOLDER,
+    LIVE_SOCKET,
     NO_ENDPOINTS_SOCKET,
     PASSTHROUGH_HOSTS,
     STATUS_SOCKET,
@@ -52,6 +53,7 @@ _OPTIONS = {
 }
 
 
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.~/-]+")
 _LINE = re.compile(r"^(?=.)", re.MULTILINE)
 
 
@@ -106,7 +108,7 @@ class Renderer:
 
     def main(self, main: Main) -> File:
         """Render ``nginx.conf``."""
-        text = self._render(MAIN, {"main": main, "s": main.settings, "path": _paths(main.layout)})
+        text = self._render(MAIN, {"main": main, "s": main.settings, "path": _paths(main)})
         return File("nginx.conf", text)
 
     def http(self, config: HttpConfig) -> File:
@@ -176,8 +178,13 @@ def nested(text: str) -> str:
     return _LINE.sub("    ", text)
 
 
+def lua_string(text: str) -> str:
+    """Return any *text* as it stands between double quotes in Lua: all but letters, digits and ``_.~/-`` as numbers."""
+    return _NOT_PLAIN.sub(lambda found: "".join(f"\\{byte:03}" for byte in found[0].encode()), text)
+
+
 _NAMES = (MAIN, HTTP, CERTIFICATES, STREAM, PASSTHROUGH, PASSTHROUGH_ENTRIES)
-_FILTERS = {"nested": nested, "beside": beside}
+_FILTERS = {"nested": nested, "beside": beside, "lua": lua_string}
 
 
 def _loader() -> jinja2.BaseLoader:
@@ -209,8 +216,9 @@ def _compiled(sandbox: jinja2.Environment, name: str, text: str) -> jinja2.Templ
         raise BadTemplate(name, str(error)) from error
 
 
-def _paths(layout: Layout) -> SimpleNamespace:
+def _paths(main: Main) -> SimpleNamespace:
     """Return every path of the main file, quoted where it must be."""
+    layout, live = main.layout, main.live
     temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     return SimpleNamespace(
         pid=argument(layout.pid),
@@ -222,5 +230,9 @@ def _paths(layout: Layout) -> SimpleNamespace:
         dhparam=argument(f"{layout.secrets}/dhparam.pem"),
         status_socket=argument(f"unix:{layout.socket(STATUS_SOCKET)}"),
         nobody_socket=argument(f"unix:{layout.socket(NO_ENDPOINTS_SOCKET)}"),
+        lua=argument(live.path) if live else "",
+        lua_libraries=argument(live.cpath) if live else "",
+        live_state=layout.live_state,
+        live_socket=argument(f"unix:{layout.socket(LIVE_SOCKET)}"),
         temporary=[(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],
     )

@@ -8,9 +8,17 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
-from headgate.ir.layout import CONTROL_SOCKET, NO_ENDPOINTS_SOCKET, STATUS_SOCKET, SYSLOG_SOCKET, VERSION_SOCKET
+from headgate.ir.layout import (
+    CONTROL_SOCKET,
+    LIVE_SOCKET,
+    NO_ENDPOINTS_SOCKET,
+    STATUS_SOCKET,
+    SYSLOG_SOCKET,
+    VERSION_SOCKET,
+)
 from headgate.nginx import status
 from headgate.nginx.control import ask
+from headgate.nginx.live import live_state
 from headgate.nginx.verify import ask as version
 from headgate.reporting.control import ControlError
 from headgate.reporting.control import ask as ask_controller
@@ -67,6 +75,11 @@ async def _no_endpoints(layout: Layout) -> str:
     return "" if answer is None else f"HTTP {answer.code}"
 
 
+async def _live(layout: Layout) -> str:
+    state = await live_state(layout)
+    return "" if state is None else f"revision {state.revision}, {state.used} of {state.capacity} bytes used"
+
+
 async def _control(layout: Layout) -> str:
     try:
         answer = await ask_controller(layout.socket(CONTROL_SOCKET))
@@ -81,6 +94,7 @@ SOCKETS: Final = {
     STATUS_SOCKET: ("nginx counts its connections and requests", _status),
     VERSION_SOCKET: ("nginx says which configuration it serves", _version),
     SYSLOG_SOCKET: ("the controller receives a line for each request and answers none", _syslog),
+    LIVE_SOCKET: ("nginx is told the servers of upstreams", _live),
     NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", _no_endpoints),
 }
 """By the names that ``Layout.socket`` takes. nginx itself is controlled by signals."""

@@ -7,8 +7,9 @@ import re
 import msgspec
 
 from headgate.ir import Capabilities, Layout
+from headgate.ir.live import LuaModules
 from headgate.ir.main import StatusServer
-from headgate.ir.snippets import read
+from headgate.ir.snippets import Directive, read
 from headgate.settings import ConfigParams, Header, Words
 from headgate.translate.headers import request_headers
 
@@ -31,6 +32,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         user: the workers' user, where nginx's master is root.
         status: where administrators read ``stub_status``.
         metrics: whether the metrics ask nginx over its status socket.
+        data_plane: ``live`` if workers are told of upstreams while they run, as far as the ConfigMap lets them;
+            ``files`` if files say everything.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
         latency: whether workers send the latency of upstreams to the controller.
@@ -55,6 +58,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     status: StatusServer | None = None
     metrics: bool = False
     latency: bool = False
+    data_plane: str = "files"
     access_log: str = ""
     json_time: str = ""
     replicas: int = 1
@@ -74,6 +78,18 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         reads = reads_variables(*params.logging.log_format, *texts) or location_reads_variables(params)
         msgspec.structs.force_setattr(self, "resource_variables", reads)
         msgspec.structs.force_setattr(self, "request_headers", request_headers(params))
+
+    @property
+    def live(self) -> LuaModules | None:
+        """How the Lua module is loaded, if workers are told of upstreams while they run."""
+        return self.capabilities.lua if self.data_plane == "live" and not self.foreign_lua else None
+
+    @property
+    def foreign_lua(self) -> str:
+        """The first directive of the Lua module in the ConfigMap's snippets, which excludes ours; ``""`` if none."""
+        snippets = self.params.snippets
+        names = (*read(snippets.http_snippets).found, *read(snippets.main_snippets).found)
+        return next((found.name for found in names if _uses_lua(found)), "")
 
     @property
     def resolves(self) -> bool:
@@ -97,6 +113,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def speaks_grpc(self) -> bool:
         """Whether gRPC is possible: the binary has it, and the ConfigMap turned HTTP/2 on."""
         return self.capabilities.grpc and self.capabilities.http2 and self.params.tls.http2
+
+
+def _uses_lua(directive: Directive) -> bool:
+    name, arguments = directive.name, directive.arguments
+    return "lua" in name.split("_") or (name == "load_module" and "_lua_" in " ".join(arguments))
 
 
 def reads_variables(*texts: str | None) -> bool:

@@ -37,6 +37,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         latency_format=Quoted(latency.LOG_FORMAT.replace(r"\t", "\t")),
         latency_log=latency.destination(env.layout),
         access_log=env.access_log_target,
+        live=env.live,
         clock=CLOCKS.get(env.json_time, ()),
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,

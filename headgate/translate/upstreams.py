@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from headgate.ir.http import HttpConfig, Upstream
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
@@ -12,6 +14,7 @@ from headgate.settings.values import Seconds
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
+from headgate.translate.live import live_upstream
 
 ZONE = Size("256k")
 """What workers share of an upstream where nobody says how much."""
@@ -22,8 +25,10 @@ def translate_upstream(
 ) -> Upstream:
     """Return the upstream called *name* for a *backend* of *origin*; one without endpoints answers 502."""
     settings, endpoints, service = params.upstream, backend.endpoints, backend.service
+    live = live_upstream(service, backend, params, env)
     if not endpoints.servers:
-        return unreachable(name, origin, service, env)
+        upstream = unreachable(name, origin, service, env)
+        return structs.replace(upstream, live=live, keepalive=_keepalive(settings, env)) if live else upstream
     resolved = endpoints.named and env.resolves
     external, included = external_servers(name, backend, env)
     return Upstream(
@@ -39,6 +44,7 @@ def translate_upstream(
         zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
         sticky=_cookie(service, params) if env.capabilities.sticky else None,
         keepalive=_keepalive(settings, env),
+        live=live,
     )
 
 

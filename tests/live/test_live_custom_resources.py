@@ -40,8 +40,13 @@ def setup() -> Iterator[Setup]:
         front = service("front", "ours", type="LoadBalancer", ports=[{"port": 80}, {"port": 8443, "targetPort": 443}])
         front["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
         cluster.put(ingress_class(), front, answering("inn", "inn.test", "inn"))
-        flags = (f"--kubeconfig={cluster.kubeconfig}", "-enable-snippets", "-external-service=front")
-        headgate = HeadgateProcess(directory, ANY_NGINX, *flags)
+        flags = (
+            f"--kubeconfig={cluster.kubeconfig}",
+            "-enable-snippets",
+            "-external-service=front",
+            "-data-plane=files",
+        )
+        headgate = HeadgateProcess(directory, ANY_NGINX, *flags, "-data-plane=files")
         stack.callback(headgate.stop)
         headgate.start_ready()
         yield headgate, cluster

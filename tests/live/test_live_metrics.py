@@ -59,7 +59,7 @@ def test_reloads_are_counted_by_what_caused_them_and_equal_files_cause_none(
     manifests.put(
         ingress("tea", "tea.test"), fixed, service("far", clusterIP="127.0.0.1"), endpoints("far", "192.0.2.1")
     )
-    headgate = serve_manifests()
+    headgate = serve_manifests("-data-plane=files")
     manifests.put(endpoints("tea", "127.0.0.1", port=coffee))
     wait_until(lambda: "Server name: coffee" in headgate.get("tea.test").body)
     wait_until(lambda: reload_counts(headgate) == (1, 1))

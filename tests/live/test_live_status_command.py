@@ -67,7 +67,7 @@ def test_the_cause_of_a_reload_is_named(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int, capsys: Capture
 ) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    headgate = serve_manifests()
+    headgate = serve_manifests("-data-plane=files")
 
     def last() -> Any:
         return of(headgate, capsys)["controller"]["configuration"]["last_reload"]

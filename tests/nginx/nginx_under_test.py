@@ -2,19 +2,37 @@
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 from showcase.ports import free_port
 
-from headgate.ir import File, FileSet, Layout
-from headgate.nginx import procfs
+from headgate.ir import ApplyResult, File, FileSet, Layout, Release
+from headgate.nginx import LocalManager, procfs
 from headgate.nginx.directories import worker_user
+from headgate.nginx.manager import Reason
 from headgate.problems import ObjectRef
 from tests.waiting import eventually
 
 
 def origin(name: str, kind: str = "Ingress") -> ObjectRef:
     return ObjectRef(kind, "default", name)
+
+
+class FileManager(LocalManager):
+    """Takes a FileSet for a Release: nothing of these configurations is told to workers while they run."""
+
+    async def start(self, release: Release | FileSet) -> ApplyResult:
+        return await super().start(_release(release))
+
+    async def apply(
+        self, release: Release | FileSet, *, reason: Reason = "other", retry: Collection[ObjectRef] = ()
+    ) -> ApplyResult:
+        return await super().apply(_release(release), reason=reason, retry=retry)
+
+
+def _release(files: Release | FileSet) -> Release:
+    return files if isinstance(files, Release) else Release(files)
 
 
 class NginxUnderTest:

@@ -8,19 +8,19 @@ from msgspec import structs
 from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome
-from headgate.nginx import Binary, LocalManager, ManagerOptions
-from tests.nginx.nginx_under_test import NginxUnderTest, origin
+from headgate.nginx import Binary, ManagerOptions
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, origin
 from tests.waiting import DEADLINE_S
 
 
-async def test_start_serves_and_is_verified(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_start_serves_and_is_verified(nginx: NginxUnderTest, manager: FileManager) -> None:
     result = await manager.start(nginx.files(nginx.server("tea")))
     assert (result.outcome, result.version, result.reloaded) == (Outcome.APPLIED, 1, True), result
     assert await nginx.get("tea") == "tea"
     assert (manager.stats.other, manager.stats.endpoints, manager.stats.last_ok) == (1, 0, True)
 
 
-async def test_a_change_is_live_when_apply_returns(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_change_is_live_when_apply_returns(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     changed = nginx.files(nginx.server("tea", "return 200 green;"), nginx.server("coffee"))
     result = await manager.apply(changed, reason="endpoints")
@@ -31,7 +31,7 @@ async def test_a_change_is_live_when_apply_returns(nginx: NginxUnderTest, manage
     assert manager.stats.last_ms > 0
 
 
-async def test_removed_files_leave_the_disk_and_the_host(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_removed_files_leave_the_disk_and_the_host(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("tea"), nginx.server("coffee")))
     result = await manager.apply(nginx.files(nginx.server("coffee")))
     assert (result.written, result.deleted) == (0, 1)
@@ -39,28 +39,28 @@ async def test_removed_files_leave_the_disk_and_the_host(nginx: NginxUnderTest, 
     assert nginx.read_file("conf.d/default-tea.conf") is None
 
 
-async def test_equal_files_cause_no_reload(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_equal_files_cause_no_reload(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     result = await manager.apply(nginx.files(nginx.server("tea")))
     assert (result.outcome, result.version, result.reloaded) == (Outcome.UNCHANGED, 1, False)
     assert manager.stats.other == 1
 
 
-async def test_starting_twice_is_an_apply(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_starting_twice_is_an_apply(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files())
     pid = manager.master_pid
     assert (await manager.start(nginx.files(nginx.server("tea")))).ok
     assert (manager.master_pid, await nginx.get("tea")) == (pid, "tea")
 
 
-async def test_reload_without_a_change_is_verified_too(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_reload_without_a_change_is_verified_too(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     assert (await manager.reload()).reloaded
     assert (manager.version, manager.stats.other) == (2, 2)
 
 
 async def test_a_reload_waits_until_the_one_before_is_long_enough_ago(nginx: NginxUnderTest, binary: Binary) -> None:
-    manager = LocalManager(ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=1.0))
+    manager = FileManager(ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=1.0))
     await manager.start(nginx.files())
     less = asyncio.create_task(asyncio.sleep(0.9))
     await manager.apply(nginx.files(nginx.server("tea")))
@@ -69,7 +69,7 @@ async def test_a_reload_waits_until_the_one_before_is_long_enough_ago(nginx: Ngi
 
 
 async def test_a_bad_update_keeps_the_last_good_file_and_applies_the_others(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     good = nginx.server("tea")
     await manager.start(nginx.files(good))
@@ -82,7 +82,7 @@ async def test_a_bad_update_keeps_the_last_good_file_and_applies_the_others(
     assert manager.stats.errors == 1
 
 
-async def test_all_files_of_a_refused_origin_go_together(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_all_files_of_a_refused_origin_go_together(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files())
     page = File("conf.d/default-tea-more.conf", b"map $host $tea_more { default 1; }", origin=origin("tea"))
     result = await manager.apply(nginx.files(nginx.server("tea", "nonsense on;"), page, nginx.server("coffee")))
@@ -90,7 +90,7 @@ async def test_all_files_of_a_refused_origin_go_together(nginx: NginxUnderTest, 
     assert nginx.read_file(page.name) is None
 
 
-async def test_a_refused_file_is_not_tried_again_until_it_changes(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_refused_file_is_not_tried_again_until_it_changes(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files())
     bad = nginx.server("tea", "nonsense on;")
     assert list((await manager.apply(nginx.files(bad))).refused) == [origin("tea")]
@@ -102,7 +102,7 @@ async def test_a_refused_file_is_not_tried_again_until_it_changes(nginx: NginxUn
     assert (mended.refused, await nginx.get("tea")) == ({}, "tea")
 
 
-async def test_a_refused_file_is_tried_again_on_demand(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_refused_file_is_tried_again_on_demand(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("a", before="upstream shared { server 127.0.0.1:1; }")))
     second = nginx.server("b", before="upstream shared { server 127.0.0.1:2; }")
     both = nginx.files(nginx.server("a", before="upstream shared { server 127.0.0.1:1; }"), second)
@@ -111,7 +111,7 @@ async def test_a_refused_file_is_tried_again_on_demand(nginx: NginxUnderTest, ma
     assert (alone.refused, await nginx.get("b"), await nginx.get("a")) == ({}, "b", "default")
 
 
-async def test_an_error_that_names_no_file_is_found_by_bisection(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_an_error_that_names_no_file_is_found_by_bisection(nginx: NginxUnderTest, manager: FileManager) -> None:
     """The names hash is built after all files were read, so nginx cannot say which one was too much for it."""
     extra = "server_names_hash_bucket_size 64;"
     await manager.start(nginx.files(nginx.server("a"), extra=extra))
@@ -126,7 +126,7 @@ async def test_an_error_that_names_no_file_is_found_by_bisection(nginx: NginxUnd
     assert [await nginx.get(name) for name in "abcde"] == list("abcde")
 
 
-async def test_a_new_file_that_breaks_an_old_one_is_left_out(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_new_file_that_breaks_an_old_one_is_left_out(nginx: NginxUnderTest, manager: FileManager) -> None:
     """nginx names the second of two equal upstreams, here the old one: its file did not change."""
     old = nginx.server("z", before="upstream shared { server 127.0.0.1:1; }")
     await manager.start(nginx.files(old))
@@ -143,7 +143,7 @@ async def test_a_zone_with_another_key_is_refused_by_the_master_and_reported(
         return nginx.server("tea", before=f"limit_req_zone {key} zone=shop:64k rate=100r/s;")
 
     good = limited("$remote_addr")
-    manager = LocalManager(ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3600, min_spacing_s=0))
+    manager = FileManager(ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3600, min_spacing_s=0))
     await manager.start(nginx.files(good))
     async with asyncio.timeout(DEADLINE_S):  # the error log tells long before the reload's own deadline
         result = await manager.apply(nginx.files(limited("$http_authorization"), nginx.server("coffee")))
@@ -155,7 +155,7 @@ async def test_a_zone_with_another_key_is_refused_by_the_master_and_reported(
 
 
 async def test_what_only_the_master_refuses_is_found_by_bisection_of_live_reloads(
-    nginx: NginxUnderTest, manager: LocalManager, prefix: Path
+    nginx: NginxUnderTest, manager: FileManager, prefix: Path
 ) -> None:
     """The zone stands in a file that is not ours, so nobody of ours mentions what nginx complains about."""
 
@@ -173,7 +173,7 @@ async def test_what_only_the_master_refuses_is_found_by_bisection_of_live_reload
     assert nginx.read_file(good.name) == good.data
 
 
-async def test_a_broken_main_file_changes_nothing(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_broken_main_file_changes_nothing(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     before = nginx.read_file("nginx.conf")
     result = await manager.apply(nginx.files(nginx.server("tea"), nginx.server("coffee"), extra="nonsense on;"))
@@ -186,7 +186,7 @@ async def test_a_broken_main_file_changes_nothing(nginx: NginxUnderTest, manager
 
 
 async def test_a_last_good_file_that_no_longer_fits_is_left_out_too(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     good = nginx.server("tea", "access_log /dev/null short; return 200 tea;")
     await manager.start(nginx.files(good, extra="log_format short '$uri';"))
@@ -196,7 +196,7 @@ async def test_a_last_good_file_that_no_longer_fits_is_left_out_too(
     assert nginx.read_file(good.name) is None
 
 
-async def test_the_first_start_leaves_bad_files_out(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_the_first_start_leaves_bad_files_out(nginx: NginxUnderTest, manager: FileManager) -> None:
     result = await manager.start(nginx.files(nginx.server("tea", "nonsense on;"), nginx.server("coffee")))
     assert (result.outcome, list(result.refused)) == (Outcome.APPLIED, [origin("tea")])
     assert (await nginx.get("tea"), await nginx.get("coffee")) == ("default", "coffee")
@@ -204,7 +204,7 @@ async def test_the_first_start_leaves_bad_files_out(nginx: NginxUnderTest, manag
 
 
 async def test_with_every_object_bad_the_default_server_still_serves(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     result = await manager.start(nginx.files(*(nginx.server(f"bad{n}", "nonsense on;") for n in range(12))))
     assert (result.outcome, len(result.refused)) == (Outcome.APPLIED, 12)
@@ -213,7 +213,7 @@ async def test_with_every_object_bad_the_default_server_still_serves(
 
 async def test_files_not_tested_in_time_are_left_out_and_tried_again(nginx: NginxUnderTest, binary: Binary) -> None:
     options = ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=0, isolate_s=0)
-    manager = LocalManager(options)
+    manager = FileManager(options)
     files = nginx.files(nginx.server("tea", "nonsense on;"), nginx.server("coffee"))
     result = await manager.start(files)
     assert (result.outcome, set(result.refused)) == (Outcome.APPLIED, {origin("tea"), origin("coffee")})
@@ -223,7 +223,7 @@ async def test_files_not_tested_in_time_are_left_out_and_tried_again(nginx: Ngin
 
 
 async def test_a_missing_certificate_is_attributed_to_the_file_that_names_it(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files())
     gone = f"{nginx.layout.secrets}/gone"
@@ -235,7 +235,7 @@ async def test_a_missing_certificate_is_attributed_to_the_file_that_names_it(
 
 
 async def test_foreign_files_in_our_folders_are_removed_at_the_start(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     nginx.write_file("conf.d/left-over.conf", "nonsense on;")
     nginx.write_file("conf.d/.hidden", "")
@@ -245,7 +245,7 @@ async def test_foreign_files_in_our_folders_are_removed_at_the_start(
 
 
 async def test_a_link_in_place_of_a_file_is_replaced_and_its_target_left_alone(
-    nginx: NginxUnderTest, manager: LocalManager, prefix: Path
+    nginx: NginxUnderTest, manager: FileManager, prefix: Path
 ) -> None:
     (prefix / "target").write_text("nonsense on;")
     nginx.write_file("conf.d/x", "")
@@ -255,7 +255,7 @@ async def test_a_link_in_place_of_a_file_is_replaced_and_its_target_left_alone(
     assert (prefix / "target").read_text() == "nonsense on;"
 
 
-async def test_nothing_to_serve_is_refused_and_can_be_tried_again(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_nothing_to_serve_is_refused_and_can_be_tried_again(nginx: NginxUnderTest, manager: FileManager) -> None:
     assert (await manager.start(FileSet())).outcome is Outcome.REFUSED
     assert not manager.alive
     assert (await manager.start(nginx.files(nginx.server("tea")))).ok

@@ -9,8 +9,8 @@ import pytest
 from msgspec import structs
 
 from headgate.ir import File
-from headgate.nginx import Binary, LocalManager, ManagerOptions
-from tests.nginx.nginx_under_test import NginxUnderTest, origin
+from headgate.nginx import Binary, ManagerOptions
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, origin
 from tests.unresolved_names import UnresolvedNames
 from tests.waiting import eventually
 
@@ -39,14 +39,14 @@ async def asked(nginx: NginxUnderTest, *paths: str) -> list[str]:
     return [await nginx.get("shop", path) for path in paths]
 
 
-async def test_of_those_who_attach_only_the_bad_one_is_left_out(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_of_those_who_attach_only_the_bad_one_is_left_out(nginx: NginxUnderTest, manager: FileManager) -> None:
     result = await manager.start(nginx.files(server(nginx), attached("a"), attached("b", BROKEN), attached("c")))
     assert (list(result.refused), result.kept, result.idle) == ([origin("b")], frozenset(), frozenset())
     assert await asked(nginx, "/", "/a", "/b", "/c") == ["shop", "a", "shop", "c"]
 
 
 async def test_a_bad_update_of_one_who_attaches_keeps_its_last_good_files(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(server(nginx), attached("a"), attached("b")))
     result = await manager.apply(
@@ -56,7 +56,7 @@ async def test_a_bad_update_of_one_who_attaches_keeps_its_last_good_files(
     assert await asked(nginx, "/a", "/b", "/c") == ["new", "b", "c"]
 
 
-async def test_what_one_who_is_refused_had_goes_to_its_new_holder(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_what_one_who_is_refused_had_goes_to_its_new_holder(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(server(nginx), attached("b", path="/x")))
     refused = attached("b", BROKEN)
     result = await manager.apply(nginx.files(server(nginx), refused))
@@ -67,7 +67,7 @@ async def test_what_one_who_is_refused_had_goes_to_its_new_holder(nginx: NginxUn
 
 
 async def test_last_good_files_that_nobody_includes_any_more_are_not_kept(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(server(nginx), attached("b"), attached("a")))
     moved = File("conf.d/default-b.conf", BROKEN.encode(), origin("b"))
@@ -77,7 +77,7 @@ async def test_last_good_files_that_nobody_includes_any_more_are_not_kept(
 
 
 async def test_those_who_attach_to_one_that_is_left_out_are_idle_and_tested_when_it_is_back(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     those = [attached("a"), attached("b", BROKEN)]
     result = await manager.start(nginx.files(server(nginx, BROKEN), *those))
@@ -88,7 +88,7 @@ async def test_those_who_attach_to_one_that_is_left_out_are_idle_and_tested_when
 
 
 async def test_those_who_attach_to_an_earlier_server_that_includes_nobody_are_idle(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(structs.replace(nginx.server("shop"), claims=frozenset({"server shop.test"}))))
     result = await manager.apply(nginx.files(server(nginx, BROKEN), attached("a", BROKEN)))
@@ -98,7 +98,7 @@ async def test_those_who_attach_to_an_earlier_server_that_includes_nobody_are_id
 
 
 async def test_others_change_while_the_server_that_includes_them_keeps_its_last_good_file(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(server(nginx), attached("a")))
     result = await manager.apply(nginx.files(server(nginx, BROKEN), attached("a", "return 200 new;"), attached("b")))
@@ -107,7 +107,7 @@ async def test_others_change_while_the_server_that_includes_them_keeps_its_last_
 
 
 async def test_one_in_the_way_of_its_server_is_tried_again_when_that_changes(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     taken = server(nginx, "location /a { return 200 mine; }")
     result = await manager.start(nginx.files(taken, attached("a")))
@@ -119,7 +119,7 @@ async def test_one_in_the_way_of_its_server_is_tried_again_when_that_changes(
     assert (result.refused, await asked(nginx, "/a")) == ({}, ["a"])
 
 
-async def test_a_retry_of_a_server_is_one_of_those_who_attach(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_retry_of_a_server_is_one_of_those_who_attach(nginx: NginxUnderTest, manager: FileManager) -> None:
     outside = nginx.layout.conf + "/outside.inc"
     wanted = nginx.files(server(nginx, f"include {outside};"), attached("a", "return 200 $given;"))
     await manager.start(nginx.files(server(nginx)))
@@ -147,7 +147,7 @@ def site(nginx: NginxUnderTest, answer: str = "site") -> File:
 
 @pytest.mark.parametrize("number", ["", "2"])
 async def test_a_name_that_does_not_resolve_costs_what_needs_it(
-    nginx: NginxUnderTest, manager: LocalManager, number: str
+    nginx: NginxUnderTest, manager: FileManager, number: str
 ) -> None:
     several = [named("localhost"), *([named("localhost", number=number)] if number else [])]
     several[-1] = named(NOWHERE, number=number)
@@ -160,7 +160,7 @@ async def test_a_name_that_does_not_resolve_costs_what_needs_it(
 
 
 async def test_an_earlier_name_is_kept_while_a_new_one_does_not_resolve(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(site(nginx), named("localhost")))
     result = await manager.apply(nginx.files(site(nginx, "new"), named(NOWHERE)))
@@ -175,7 +175,7 @@ async def test_unchanged_files_with_a_name_that_no_longer_resolves_hold_nobody_b
     """What resolved before may fail at any later reload, and when a dead master is restarted."""
     names = UnresolvedNames(prefix, binary.path)
     options = ManagerOptions(layout=nginx.layout, binary=Binary(str(names.program), binary.capabilities))
-    manager = LocalManager(options)
+    manager = FileManager(options)
     service, other = origin("legacy", "Service"), nginx.server("other")
     assert (await manager.start(nginx.files(site(nginx), named("localhost")))).refused == {}
     names.set("localhost")
@@ -196,7 +196,7 @@ async def test_a_dead_master_is_restarted_though_a_name_no_longer_resolves(
     names = UnresolvedNames(prefix, binary.path)
     options = ManagerOptions(layout=nginx.layout, binary=Binary(str(names.program), binary.capabilities))
     restarts: list[str] = []
-    manager = LocalManager(options, restarts.append)
+    manager = FileManager(options, restarts.append)
     await manager.start(nginx.files(site(nginx), named("localhost")))
     names.set("localhost")
     async with asyncio.TaskGroup() as tasks:

@@ -17,9 +17,9 @@ from msgspec import structs
 from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome
-from headgate.nginx import Binary, LayoutError, LocalManager, ManagerOptions, procfs
+from headgate.nginx import Binary, LayoutError, ManagerOptions, procfs
 from headgate.nginx.process import Master
-from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers, origin
 from tests.waiting import eventually, wait_until
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not procfs.readable(), reason="no /proc")
 
 
 @pytest.fixture
-async def restarts(manager: LocalManager) -> AsyncIterator[list[str]]:
+async def restarts(manager: FileManager) -> AsyncIterator[list[str]]:
     """Messages of restarts, while the Manager's supervision runs."""
     messages: list[str] = []
     manager._on_restart = messages.append
@@ -55,7 +55,7 @@ def taken() -> Iterator[socket.socket]:
 
 
 async def test_a_killed_master_is_restarted_with_the_last_good_files(
-    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str]
+    nginx: NginxUnderTest, manager: FileManager, restarts: list[str]
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     orphans = await both_workers(manager.master_pid)
@@ -69,7 +69,7 @@ async def test_a_killed_master_is_restarted_with_the_last_good_files(
 
 
 async def test_the_workers_of_a_killed_master_leave_no_zombies(
-    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str], first_process: None
+    nginx: NginxUnderTest, manager: FileManager, restarts: list[str], first_process: None
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     orphans = await both_workers(manager.master_pid)
@@ -79,7 +79,7 @@ async def test_the_workers_of_a_killed_master_leave_no_zombies(
 
 
 async def test_an_object_that_no_longer_works_does_not_keep_a_killed_master_from_coming_back(
-    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str], prefix: Path
+    nginx: NginxUnderTest, manager: FileManager, restarts: list[str], prefix: Path
 ) -> None:
     """As with a name that no longer resolves: the restart must not depend on what any object names."""
     outside = prefix / "x.inc"
@@ -97,7 +97,7 @@ async def test_an_object_that_no_longer_works_does_not_keep_a_killed_master_from
     assert (healed.refused, await nginx.get("x")) == ({}, "included")
 
 
-async def test_a_killed_worker_is_replaced(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_killed_worker_is_replaced(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     first = await both_workers(manager.master_pid)
     os.kill(min(first), signal.SIGKILL)
@@ -107,7 +107,7 @@ async def test_a_killed_worker_is_replaced(nginx: NginxUnderTest, manager: Local
 
 
 async def test_a_port_in_use_at_the_start_is_named_and_can_be_tried_again(
-    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: FileManager, taken: socket.socket
 ) -> None:
     nginx.port = taken.getsockname()[1]
     result = await manager.start(nginx.files(nginx.server("tea")))
@@ -120,7 +120,7 @@ async def test_a_port_in_use_at_the_start_is_named_and_can_be_tried_again(
 
 
 async def test_a_port_in_use_at_a_reload_leaves_out_only_its_object(
-    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: FileManager, taken: socket.socket
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     greedy = nginx.server("greedy", listen=taken.getsockname()[1])
@@ -131,7 +131,7 @@ async def test_a_port_in_use_at_a_reload_leaves_out_only_its_object(
 
 
 async def test_a_port_of_the_main_file_in_use_fails_the_apply_and_the_old_configuration_serves(
-    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: FileManager, taken: socket.socket
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     port = taken.getsockname()[1]
@@ -144,7 +144,7 @@ async def test_a_port_of_the_main_file_in_use_fails_the_apply_and_the_old_config
 
 async def test_a_master_that_does_not_answer_fails_the_reload(nginx: NginxUnderTest, binary: Binary) -> None:
     options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
-    manager = LocalManager(options)
+    manager = FileManager(options)
     await manager.start(nginx.files(nginx.server("tea")))
     os.kill(manager.master_pid or 0, signal.SIGSTOP)
     result = await manager.apply(nginx.files(nginx.server("coffee")))
@@ -158,7 +158,7 @@ async def test_a_master_that_does_not_answer_fails_the_reload(nginx: NginxUnderT
 
 async def test_a_refused_set_does_not_hide_that_a_reload_is_still_open(nginx: NginxUnderTest, binary: Binary) -> None:
     options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
-    manager = LocalManager(options)
+    manager = FileManager(options)
     good = nginx.files(nginx.server("tea"))
     await manager.start(good)
     os.kill(manager.master_pid or 0, signal.SIGSTOP)
@@ -176,7 +176,7 @@ async def test_an_old_worker_that_hangs_does_not_undo_what_the_new_ones_serve(
     nginx: NginxUnderTest, binary: Binary, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = ManagerOptions(layout=nginx.layout, binary=binary, reload_timeout_s=3, min_spacing_s=0)
-    manager = LocalManager(options)
+    manager = FileManager(options)
     await manager.start(nginx.files(nginx.server("tea")))
     stuck = min(await both_workers(manager.master_pid))
     os.kill(stuck, signal.SIGSTOP)
@@ -197,7 +197,7 @@ async def test_a_master_that_cannot_be_restarted_is_tried_until_it_can(
     program.symlink_to(binary.path)
     options = ManagerOptions(layout=nginx.layout, binary=Binary(str(program), binary.capabilities), min_spacing_s=0)
     restarts: list[str] = []
-    manager = LocalManager(options, restarts.append)
+    manager = FileManager(options, restarts.append)
     supervision = asyncio.create_task(manager.run())
     await manager.start(nginx.files(nginx.server("tea")))
     program.unlink()
@@ -212,7 +212,7 @@ async def test_a_master_that_cannot_be_restarted_is_tried_until_it_can(
 
 
 async def test_after_quit_nothing_starts_nginx_again(
-    nginx: NginxUnderTest, manager: LocalManager, restarts: list[str]
+    nginx: NginxUnderTest, manager: FileManager, restarts: list[str]
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     await manager.quit(1)
@@ -222,7 +222,7 @@ async def test_after_quit_nothing_starts_nginx_again(
     assert restarts == []
 
 
-async def test_a_file_too_large_for_the_disk_changes_nothing(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_file_too_large_for_the_disk_changes_nothing(nginx: NginxUnderTest, manager: FileManager) -> None:
     """RLIMIT_FSIZE makes write(2) fail half-way like a full disk does, for any user."""
     await manager.start(nginx.files(nginx.server("tea")))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -253,7 +253,7 @@ def small_disk(nginx: NginxUnderTest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_disk")
 async def test_a_full_disk_changes_nothing_and_the_error_says_what_to_do(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     servers = [nginx.server(f"s{n}", before="#" * 5000) for n in range(12)]
@@ -266,7 +266,7 @@ async def test_a_full_disk_changes_nothing_and_the_error_says_what_to_do(
 
 
 async def test_stale_sockets_do_not_keep_nginx_from_starting(
-    nginx: NginxUnderTest, manager: LocalManager, run: Path
+    nginx: NginxUnderTest, manager: FileManager, run: Path
 ) -> None:
     for name in ("nginx-config-version.sock", "nginx-status.sock"):
         with socket.socket(socket.AF_UNIX) as stale:
@@ -280,13 +280,13 @@ async def test_stale_sockets_do_not_keep_nginx_from_starting(
 
 EARLIER = """
 import asyncio, os, signal, sys
-from headgate.ir import File, FileSet, Layout
+from headgate.ir import File, FileSet, Layout, Release
 from headgate.nginx import LocalManager, ManagerOptions, probe
 
 async def main():
     prefix, binary, main = sys.argv[1:]
     manager = LocalManager(ManagerOptions(layout=Layout.under(prefix), binary=await probe(binary)))
-    result = await manager.start(FileSet([File("nginx.conf", main.encode())]))
+    result = await manager.start(Release(FileSet([File("nginx.conf", main.encode())])))
     print(manager.master_pid if result.ok else result.error, flush=True)
     await asyncio.Event().wait()
 
@@ -310,7 +310,7 @@ def earlier(nginx: NginxUnderTest, binary: Binary, prefix: Path) -> Iterator[int
 
 
 async def test_an_orphaned_master_is_ended_before_a_new_one_starts(
-    nginx: NginxUnderTest, earlier: int, manager: LocalManager
+    nginx: NginxUnderTest, earlier: int, manager: FileManager
 ) -> None:
     assert await nginx.get("tea") == "default"
     orphans = {earlier, *await both_workers(earlier)}
@@ -321,7 +321,7 @@ async def test_an_orphaned_master_is_ended_before_a_new_one_starts(
 
 
 async def test_orphaned_workers_whose_master_died_are_ended_too(
-    nginx: NginxUnderTest, earlier: int, manager: LocalManager
+    nginx: NginxUnderTest, earlier: int, manager: FileManager
 ) -> None:
     workers = await both_workers(earlier)
     os.kill(earlier, signal.SIGKILL)
@@ -355,7 +355,7 @@ def elsewhere(nginx: NginxUnderTest, run: Path, prefix: Path) -> Iterator[int]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 async def test_an_nginx_in_a_directory_of_the_same_name_in_another_container_is_not_ended(
-    nginx: NginxUnderTest, elsewhere: int, manager: LocalManager
+    nginx: NginxUnderTest, elsewhere: int, manager: FileManager
 ) -> None:
     """Containers of one Pod may see each other's processes (shareProcessNamespace)."""
     assert (await manager.start(nginx.files())).ok
@@ -363,7 +363,7 @@ async def test_an_nginx_in_a_directory_of_the_same_name_in_another_container_is_
 
 
 async def test_files_of_a_crash_between_write_and_reload_are_repaired_at_the_start(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     """The disk as a controller leaves it that dies after writing: new files, kept old ones, half-written ones."""
     nginx.write_file("conf.d/default-tea.conf", "nonsense on;")
@@ -377,7 +377,7 @@ async def test_files_of_a_crash_between_write_and_reload_are_repaired_at_the_sta
 
 
 async def test_cancelling_an_apply_puts_the_files_back(
-    nginx: NginxUnderTest, manager: LocalManager, monkeypatch: pytest.MonkeyPatch
+    nginx: NginxUnderTest, manager: FileManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await manager.start(nginx.files(nginx.server("tea")))
     signalled = asyncio.Event()
@@ -396,7 +396,7 @@ async def test_cancelling_an_apply_puts_the_files_back(
 async def test_a_directory_with_a_name_too_long_for_sockets_is_refused(nginx: NginxUnderTest, binary: Binary) -> None:
     deep = structs.replace(nginx.layout, run=f"{nginx.layout.run}/{'x' * 100}")
     with pytest.raises(LayoutError, match=r"no Unix socket can have that name .*--prefix"):
-        await LocalManager(ManagerOptions(layout=deep, binary=binary)).start(nginx.files())
+        await FileManager(ManagerOptions(layout=deep, binary=binary)).start(nginx.files())
 
 
 async def test_a_directory_that_cannot_be_created_is_refused(
@@ -404,4 +404,4 @@ async def test_a_directory_that_cannot_be_created_is_refused(
 ) -> None:
     (prefix / "etc").write_text("a file")
     with pytest.raises(LayoutError, match=r"/etc is not a directory; .*--prefix"):
-        await LocalManager(ManagerOptions(layout=nginx.layout, binary=binary)).start(nginx.files())
+        await FileManager(ManagerOptions(layout=nginx.layout, binary=binary)).start(nginx.files())

@@ -3,8 +3,7 @@
 from msgspec import structs
 
 from headgate.ir import File, Outcome
-from headgate.nginx import LocalManager
-from tests.nginx.nginx_under_test import NginxUnderTest, origin
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, origin
 
 FILE = "conf.d/_default-server.conf"
 
@@ -24,7 +23,7 @@ def owning(file: File, *hosts: str) -> File:
 
 
 async def test_an_object_without_host_that_is_refused_does_not_stop_the_start(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     result = await manager.start(nginx.files(bare(nginx, "x", "nonsense on;"), nginx.server("tea")))
     assert (result.outcome, list(result.refused), result.kept) == (Outcome.APPLIED, [origin("x")], frozenset())
@@ -33,7 +32,7 @@ async def test_an_object_without_host_that_is_refused_does_not_stop_the_start(
 
 
 async def test_every_object_without_host_that_is_refused_falls_back_to_our_own_file(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(bare(nginx)))
     result = await manager.apply(nginx.files(bare(nginx, "x", "nonsense on;"), nginx.server("coffee")))
@@ -42,7 +41,7 @@ async def test_every_object_without_host_that_is_refused_falls_back_to_our_own_f
 
 
 async def test_an_update_of_an_object_without_host_that_is_refused_keeps_what_it_served(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(bare(nginx, "x"), nginx.server("x")))
     result = await manager.apply(nginx.files(bare(nginx, "x", "nonsense on;"), nginx.server("x", "return 200 new;")))
@@ -51,7 +50,7 @@ async def test_an_update_of_an_object_without_host_that_is_refused_keeps_what_it
 
 
 async def test_a_deleted_object_does_not_serve_in_place_of_its_refused_successor(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(bare(nginx, "elder"), nginx.server("elder")))
     assert await nginx.get("any") == "elder"
@@ -64,7 +63,7 @@ async def test_a_deleted_object_does_not_serve_in_place_of_its_refused_successor
 
 
 async def test_an_object_that_asks_for_one_host_in_place_of_all_keeps_all_while_it_is_refused(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files(bare(nginx, "x")))
     result = await manager.apply(nginx.files(bare(nginx), nginx.server("x", "nonsense on;"), nginx.server("coffee")))
@@ -77,7 +76,7 @@ async def test_an_object_that_asks_for_one_host_in_place_of_all_keeps_all_while_
 
 
 async def test_a_host_is_served_by_its_new_claimant_though_the_old_one_is_refused(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     """Files are included in order of their names, and of two servers of one name nginx takes the first."""
     body = "server_name a.test b.test; return 200 a;"
@@ -91,7 +90,7 @@ async def test_a_host_is_served_by_its_new_claimant_though_the_old_one_is_refuse
 
 
 async def test_an_object_that_needs_a_deleted_one_is_left_out_and_the_deletion_applies(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     maker = nginx.server("maker", before="upstream shared { server 127.0.0.1:1; }")
     user = nginx.server("user", "location /x { proxy_pass http://shared; } return 200 user;")
@@ -109,7 +108,7 @@ async def test_an_object_that_needs_a_deleted_one_is_left_out_and_the_deletion_a
 
 
 async def test_an_object_that_needs_the_zone_of_a_deleted_one_is_found_though_nginx_names_no_file(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     maker = nginx.server("maker", before="limit_req_zone $uri zone=shop:64k rate=1000r/s;")
     user = nginx.server("user", "limit_req zone=shop; return 200 user;")
@@ -120,7 +119,7 @@ async def test_an_object_that_needs_the_zone_of_a_deleted_one_is_found_though_ng
 
 
 async def test_a_deletion_is_not_blamed_for_what_our_own_files_break(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     user = nginx.server("user", "access_log /dev/null short; return 200 user;")
     await manager.start(nginx.files(user, nginx.server("tea"), extra="log_format short '$uri';"))

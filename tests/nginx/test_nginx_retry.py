@@ -10,8 +10,8 @@ from showcase.ports import free_port
 
 from headgate.ir import File, Outcome
 from headgate.ir.apply import NOT_TRIED
-from headgate.nginx import Binary, LocalManager, ManagerOptions
-from tests.nginx.nginx_under_test import NginxUnderTest, origin
+from headgate.nginx import Binary, ManagerOptions
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, origin
 from tests.waiting import DEADLINE_S
 
 
@@ -27,7 +27,7 @@ def greedy(nginx: NginxUnderTest, taken: socket.socket) -> File:
 
 
 async def test_a_port_in_use_is_tried_again_and_heals(
-    nginx: NginxUnderTest, manager: LocalManager, taken: socket.socket
+    nginx: NginxUnderTest, manager: FileManager, taken: socket.socket
 ) -> None:
     wanted = nginx.files(nginx.server("tea"), greedy(nginx, taken))
     port = taken.getsockname()[1]
@@ -47,7 +47,7 @@ async def test_a_port_in_use_is_tried_again_and_heals(
 
 
 async def test_a_file_that_is_missing_is_tried_again_and_heals(
-    nginx: NginxUnderTest, manager: LocalManager, prefix: Path
+    nginx: NginxUnderTest, manager: FileManager, prefix: Path
 ) -> None:
     outside = prefix / "x.inc"
     good = nginx.server("tea")
@@ -61,7 +61,7 @@ async def test_a_file_that_is_missing_is_tried_again_and_heals(
 
 
 async def test_what_only_a_change_of_the_object_can_repair_is_not_retried(
-    nginx: NginxUnderTest, manager: LocalManager
+    nginx: NginxUnderTest, manager: FileManager
 ) -> None:
     await manager.start(nginx.files())
     wanted = nginx.files(nginx.server("bad", "nonsense on;"), nginx.server("tea"))
@@ -69,7 +69,7 @@ async def test_what_only_a_change_of_the_object_can_repair_is_not_retried(
 
 
 async def test_only_the_named_objects_are_tried_again(
-    nginx: NginxUnderTest, manager: LocalManager, prefix: Path
+    nginx: NginxUnderTest, manager: FileManager, prefix: Path
 ) -> None:
     await manager.start(nginx.files())
     files = [prefix / "a.inc", prefix / "b.inc"]
@@ -81,7 +81,7 @@ async def test_only_the_named_objects_are_tried_again(
     assert (list(result.refused), await nginx.get("a"), await nginx.get("b")) == ([origin("b")], "included", "default")
 
 
-async def test_a_new_main_file_is_a_reason_to_try_everybody_again(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_new_main_file_is_a_reason_to_try_everybody_again(nginx: NginxUnderTest, manager: FileManager) -> None:
     """What an Ingress names may come with the ConfigMap, in whatever order the two are changed."""
     wanted = nginx.server("tea", "access_log /dev/null short; return 200 tea;")
     await manager.start(nginx.files())
@@ -91,7 +91,7 @@ async def test_a_new_main_file_is_a_reason_to_try_everybody_again(nginx: NginxUn
     assert (result.refused, await nginx.get("tea")) == ({}, "tea")
 
 
-async def test_an_object_in_the_way_of_another_is_followed_by_it(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_an_object_in_the_way_of_another_is_followed_by_it(nginx: NginxUnderTest, manager: FileManager) -> None:
     first = nginx.server("a", before="upstream shared { server 127.0.0.1:1; }")
     second = nginx.server("b", before="upstream shared { server 127.0.0.1:2; }")
     await manager.start(nginx.files(first))
@@ -103,7 +103,7 @@ async def test_an_object_in_the_way_of_another_is_followed_by_it(nginx: NginxUnd
 
 
 async def test_untested_objects_are_reported_and_retried(nginx: NginxUnderTest, binary: Binary) -> None:
-    manager = LocalManager(ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=0, isolate_s=0))
+    manager = FileManager(ManagerOptions(layout=nginx.layout, binary=binary, min_spacing_s=0, isolate_s=0))
     wanted = nginx.files(nginx.server("tea", "nonsense on;"), nginx.server("coffee"))
     result = await manager.start(wanted)
     assert result.retry == {origin("tea"), origin("coffee")} == result.refused.keys()
@@ -123,12 +123,12 @@ def slow(prefix: Path, binary: Binary, wait: str) -> Binary:
 
 
 @pytest.fixture
-async def hurried(nginx: NginxUnderTest, binary: Binary, prefix: Path) -> AsyncIterator[LocalManager]:
+async def hurried(nginx: NginxUnderTest, binary: Binary, prefix: Path) -> AsyncIterator[FileManager]:
     """A Manager whose nginx is slow to test, and which has little time."""
     options = ManagerOptions(
         layout=nginx.layout, binary=slow(prefix, binary, "sleep 0.2"), min_spacing_s=0, reload_timeout_s=60, apply_s=10
     )
-    manager = LocalManager(options)
+    manager = FileManager(options)
     yield manager
     await manager.quit(0.2)
 
@@ -139,7 +139,7 @@ def nameless(nginx: NginxUnderTest, number: int) -> File:
 
 
 async def test_a_bisection_ends_in_time_and_reports_what_it_did_not_reach(
-    nginx: NginxUnderTest, hurried: LocalManager
+    nginx: NginxUnderTest, hurried: FileManager
 ) -> None:
     """A quarter of the time is for the search: at 0.2 s a probe it cannot reach 40 objects, whatever the machine."""
     extra = "server_names_hash_bucket_size 64;"
@@ -160,7 +160,7 @@ async def test_an_nginx_that_never_ends_its_test_fails_the_apply_in_time(
     options = ManagerOptions(
         layout=nginx.layout, binary=slow(prefix, binary, "exec sleep 3600"), min_spacing_s=0, apply_s=1
     )
-    manager = LocalManager(options)
+    manager = FileManager(options)
     async with asyncio.timeout(DEADLINE_S):
         result = await manager.start(nginx.files(nginx.server("tea")))
     assert (result.outcome, result.passing) == (Outcome.FAILED, True)

@@ -17,10 +17,10 @@ from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome
 from headgate.ir.latency import LOG_FORMAT, LOG_NAME, VARIABLE, destination
-from headgate.nginx import Binary, LatencyReceiver, LocalManager, Sample, procfs, status
+from headgate.nginx import Binary, LatencyReceiver, Sample, procfs, status
 from headgate.nginx.latency import Request
 from headgate.nginx.orphans import unlink_sockets
-from tests.nginx.nginx_under_test import NginxUnderTest, both_workers, origin
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers, origin
 from tests.waiting import DEADLINE_S, eventually
 
 WHEN = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -59,7 +59,7 @@ async def common_name(port: int) -> str:
     return str(subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
 
 
-async def test_a_rotated_certificate_is_served_without_a_reload(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_rotated_certificate_is_served_without_a_reload(nginx: NginxUnderTest, manager: FileManager) -> None:
     port = free_port()
     where = f"{nginx.layout.secrets}/$certificate"
     tls = nginx.server(
@@ -76,14 +76,14 @@ async def test_a_rotated_certificate_is_served_without_a_reload(nginx: NginxUnde
     assert (result.reloaded, await common_name(port)) == (True, "newer")
 
 
-async def test_only_workers_can_read_secrets(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_only_workers_can_read_secrets(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(certificate("tea")))
     secret = os.stat(f"{nginx.layout.secrets}/default-tea")  # noqa: PTH116 a file of ours
     assert not secret.st_mode & stat.S_IRWXO
     assert not os.stat(nginx.layout.secrets).st_mode & stat.S_IRWXO  # noqa: PTH116 a file of ours
 
 
-async def test_a_secret_without_users_is_removed(nginx: NginxUnderTest, manager: LocalManager) -> None:
+async def test_a_secret_without_users_is_removed(nginx: NginxUnderTest, manager: FileManager) -> None:
     await manager.start(nginx.files(certificate("tea")))
     result = await manager.apply(nginx.files())
     assert (result.outcome, result.reloaded, result.deleted) == (Outcome.APPLIED, False, 1)
@@ -155,7 +155,7 @@ def proxied(nginx: NginxUnderTest, backend: Backend, *, more: str = "") -> File:
 
 @pytest.mark.skipif(not procfs.readable(), reason="no /proc")
 async def test_workers_that_still_serve_are_counted_as_leaving(
-    nginx: NginxUnderTest, manager: LocalManager, backend: Backend
+    nginx: NginxUnderTest, manager: FileManager, backend: Backend
 ) -> None:
     await manager.start(nginx.files(proxied(nginx, backend)))
     await both_workers(manager.master_pid)
@@ -171,7 +171,7 @@ async def test_workers_that_still_serve_are_counted_as_leaving(
 
 
 async def test_reloads_lose_no_request_of_busy_connections(
-    nginx: NginxUnderTest, manager: LocalManager, binary: Binary
+    nginx: NginxUnderTest, manager: FileManager, binary: Binary
 ) -> None:
     if not binary.capabilities.keepalive_min_timeout:
         pytest.skip("this nginx closes idle connections at a reload without a word")
@@ -190,7 +190,7 @@ async def test_reloads_lose_no_request_of_busy_connections(
     assert sum(client.closures for client in clients) >= len(clients), "workers were really replaced under them"
 
 
-async def test_quit_lets_a_request_end(nginx: NginxUnderTest, manager: LocalManager, backend: Backend) -> None:
+async def test_quit_lets_a_request_end(nginx: NginxUnderTest, manager: FileManager, backend: Backend) -> None:
     await manager.start(nginx.files(proxied(nginx, backend)))
     slow = asyncio.create_task(nginx.get("tea"))
     await backend.asked.wait()
@@ -204,7 +204,7 @@ async def test_quit_lets_a_request_end(nginx: NginxUnderTest, manager: LocalMana
 
 
 async def test_quit_ends_requests_that_do_not_end_in_time(
-    nginx: NginxUnderTest, manager: LocalManager, backend: Backend
+    nginx: NginxUnderTest, manager: FileManager, backend: Backend
 ) -> None:
     await manager.start(nginx.files(proxied(nginx, backend)))
     slow = asyncio.create_task(nginx.get("tea"))
@@ -215,7 +215,7 @@ async def test_quit_ends_requests_that_do_not_end_in_time(
     assert not procfs.of_run(nginx.layout.run)
 
 
-async def test_status_counts_requests(nginx: NginxUnderTest, manager: LocalManager, binary: Binary) -> None:
+async def test_status_counts_requests(nginx: NginxUnderTest, manager: FileManager, binary: Binary) -> None:
     if not binary.capabilities.stub_status:
         await manager.start(nginx.files())
         assert await status(nginx.layout) is None
@@ -234,7 +234,7 @@ async def test_status_counts_requests(nginx: NginxUnderTest, manager: LocalManag
 
 
 async def test_latencies_arrive_for_each_server_that_answered(
-    nginx: NginxUnderTest, manager: LocalManager, backend: Backend, run: Path
+    nginx: NginxUnderTest, manager: FileManager, backend: Backend, run: Path
 ) -> None:
     requests: list[Request] = []
     receiver = LatencyReceiver(nginx.layout, requests.append)

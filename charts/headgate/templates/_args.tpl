@@ -43,6 +43,7 @@
 - -disable-ipv6={{ $controller.disableIPV6 }}
 - -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
 - --reload-spacing={{ $controller.reloadSpacing }}
+- --data-plane={{ $controller.dataPlane }}
 - --shutdown-grace-period={{ $controller.shutdownGracePeriod }}
 - --drain-timeout={{ include "headgate.drainTimeout" . }}
 - -enable-config-safety={{ $controller.enableConfigSafety }}

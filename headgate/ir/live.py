@@ -1,0 +1,68 @@
+"""What nginx's workers are told while they run, instead of by files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from headgate.ir.files import FileSet
+
+Method = Literal["round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two"]
+
+
+class Peer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A server: an IP address (IPv6 in brackets) and a port, or ``unix:/path`` without one."""
+
+    address: str = msgspec.field(name="a")
+    port: int | None = msgspec.field(name="p", default=None)
+
+
+class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The servers of an upstream, and how they are used; encoded as JSON it is what ``balancer.lua`` reads.
+
+    Attributes:
+        peers: never empty.
+        method: how a server is chosen.
+        key: of a hash: text, the name of a variable, text, and so on.
+        max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
+        fail_timeout: seconds.
+        max_conns: requests at the same time to one server, over all workers; ``None`` for any number.
+    """
+
+    peers: tuple[Peer, ...]
+    method: Method = "round_robin"
+    key: tuple[str, ...] | None = None
+    max_fails: int = 1
+    fail_timeout: float = 10
+    max_conns: int | None = None
+
+
+class Release(msgspec.Struct, frozen=True):
+    """All that nginx is to have.
+
+    Attributes:
+        files: what it reads when it loads its configuration.
+        live: every upstream whose servers it is told while it runs, by name; ``None`` where files say everything.
+    """
+
+    files: FileSet
+    live: Mapping[str, LiveUpstream] | None = None
+
+    def is_that_of(self, other: Release) -> bool:
+        """Whether the parts are those of *other*, not only equal ones."""
+        return self.files is other.files and self.live is other.live
+
+
+class LuaModules(msgspec.Struct, frozen=True):
+    """How an nginx loads its Lua module, and the libraries that it needs.
+
+    Attributes:
+        modules: paths of the dynamic modules, in the order in which they are loaded; none that is built in.
+        path: where Lua modules are found (``lua_package_path``); ``cpath`` is where compiled ones are.
+    """
+
+    modules: tuple[str, ...]
+    path: str
+    cpath: str

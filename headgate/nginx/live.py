@@ -1,0 +1,185 @@
+"""The live state: what nginx's workers are told while they run, over a Unix socket (``lua/headgate/control.lua``).
+
+It lies in memory that all workers share, and that survives reloads. Each start and each reload has a snapshot beside it
+on the disk, for memory that is new. An *epoch* names one filling of the memory, a *revision* what it holds since.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from headgate.ir import Layout
+from headgate.ir.layout import LIVE_SOCKET
+from headgate.ir.live import LiveUpstream
+from headgate.nginx.control import ask
+from headgate.nginx.errors import NginxError
+
+TARGET: Final = "/v1/state"
+ANSWER_S: Final = 5.0
+"""Seconds until one change must be confirmed."""
+PART: Final = 200
+"""Objects in one change: a worker does nothing else while it takes one."""
+CONFLICT: Final = 409
+FULL: Final = 507
+
+
+class LiveError(NginxError):
+    """nginx does not take a change of the live state."""
+
+
+class StateReply(msgspec.Struct, frozen=True):
+    """What nginx says of its live state; sizes are bytes."""
+
+    epoch: str = ""
+    revision: int = 0
+    capacity: int = 0
+    free: int = 0
+    reason: str = ""
+
+    @property
+    def used(self) -> int:
+        """Bytes in use."""
+        return self.capacity - self.free
+
+
+class _Snapshot(msgspec.Struct, frozen=True):
+    epoch: str
+    revision: int
+    objects: Mapping[str, LiveUpstream]
+
+
+async def live_state(layout: Layout) -> StateReply | None:
+    """Ask nginx; ``None`` if it does not answer."""
+    answer = await ask(layout.socket(LIVE_SOCKET), TARGET, ANSWER_S)
+    return None if answer is None else _decoded(answer.body)
+
+
+class LiveState:
+    """What the workers of one nginx have been told. One method at a time."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Know nothing yet."""
+        self._layout = layout
+        self._told: dict[str, LiveUpstream] = {}
+        self._epoch = ""
+        self._revision = 0
+        self._snapshot = _Snapshot("", 0, {})
+
+    @property
+    def names(self) -> Collection[str]:
+        """The upstreams that workers know."""
+        return self._told.keys()
+
+    async def write_snapshot(self, wanted: Mapping[str, LiveUpstream]) -> None:
+        """Write what a master that starts with empty memory is to know: *wanted*, and what was told before.
+
+        Raises:
+            LiveError: the disk does not take it.
+        """
+        objects = {**self._told, **wanted}
+        self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
+        data = msgspec.json.encode(_Snapshot(self._snapshot.epoch, self._revision, _keyed(objects)))
+        try:
+            await asyncio.to_thread(_replace, Path(self._layout.live_state), data)
+        except OSError as error:
+            raise LiveError(f"cannot write {self._layout.live_state}: {error.strerror or error}") from error
+
+    async def resume(self) -> None:
+        """Find out what the memory holds after a start or a reload: what it held before, or the snapshot.
+
+        Raises:
+            LiveError: nginx does not answer.
+        """
+        found = await live_state(self._layout)
+        if found is None:
+            raise LiveError("nginx does not answer about its live state")
+        if found.epoch == self._snapshot.epoch:
+            self._told = dict(self._snapshot.objects)
+        elif (found.epoch, found.revision) != (self._epoch, self._revision):
+            self._told = {}
+        self._epoch, self._revision = found.epoch, found.revision
+
+    async def push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str] = ()) -> int:
+        """Tell the workers *wanted*, and to forget all others but *keep*; return how many objects changed.
+
+        Every request that begins after the return sees the change.
+
+        Raises:
+            LiveError: nginx does not take it; a part of it may be in force.
+        """
+        fresh = {name: each for name, each in wanted.items() if self._told.get(name) != each}
+        stale = [name for name in self._told if name not in wanted and name not in keep]
+        for part in _parts(fresh, stale):
+            await self._change(*part)
+        return len(fresh) + len(stale)
+
+    def forget(self) -> None:
+        """Take nothing for known, as there is no live state any more."""
+        self._told, self._epoch, self._revision = {}, "", 0
+
+    async def _change(self, fresh: Mapping[str, LiveUpstream], stale: Collection[str]) -> None:
+        change = {
+            "epoch": self._epoch,
+            "from": self._revision,
+            "to": self._revision + 1,
+            "set": _keyed(fresh),
+            "delete": [_key(name) for name in stale],
+        }
+        answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
+        if answer is None:
+            raise LiveError("nginx does not answer about its live state")
+        if answer.code != 200:  # noqa: PLR2004 - OK
+            raise LiveError(_refusal(answer.code, _decoded(answer.body)))
+        self._revision += 1
+        self._told |= fresh
+        for name in stale:
+            del self._told[name]
+
+
+def _refusal(code: int, reply: StateReply) -> str:
+    if code == FULL:
+        return f"the memory of the live state is full ({reply.used} of {reply.capacity} bytes are used)"
+    if code == CONFLICT:
+        return f"the live state of nginx is another one than expected ({reply.epoch}, revision {reply.revision})"
+    return f"nginx does not take a change of its live state: {reply.reason or code}"
+
+
+def _decoded(body: bytes) -> StateReply:
+    try:
+        return msgspec.json.decode(body, type=StateReply)
+    except msgspec.DecodeError:
+        return StateReply(reason=body[:80].decode(errors="replace"))
+
+
+def _parts(
+    fresh: Mapping[str, LiveUpstream], stale: Collection[str]
+) -> Iterator[tuple[Mapping[str, LiveUpstream], Collection[str]]]:
+    """Divide a change; what others need comes first, and what is not needed any more goes last."""
+    names, gone = list(fresh), list(stale)
+    for first in range(0, len(names), PART):
+        yield {name: fresh[name] for name in names[first : first + PART]}, ()
+    for first in range(0, len(gone), PART):
+        yield {}, gone[first : first + PART]
+
+
+def _key(name: str) -> str:
+    return f"u:{name}"
+
+
+def _keyed(objects: Mapping[str, LiveUpstream]) -> dict[str, Any]:
+    return {_key(name): each for name, each in objects.items()}
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write *data* to *path*, readable by its owner alone; a reader sees the old or the new."""
+    fresh = path.with_suffix(".new")
+    with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(data)
+    fresh.replace(path)

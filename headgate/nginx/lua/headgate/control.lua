@@ -1,0 +1,119 @@
+-- What the controller asks and tells over its Unix socket:
+--
+--   GET  /v1/state                                    epoch, revision, free memory
+--   POST /v1/state {epoch, from, to, set, delete}     changes objects: all or nothing
+--
+-- The epoch names the memory: one that was filled from another snapshot has another epoch, and its controller must
+-- tell it everything again. Keys of objects are never given out.
+local cjson = require "cjson.safe"
+local state = require "headgate.state"
+
+local objects = state.objects
+local LISTED = 500 -- keys in one announcement
+local LOCKED_S = 5
+
+local M = {}
+
+local function answer(status, value)
+  ngx.status = status
+  ngx.header.content_type = "application/json"
+  ngx.say(cjson.encode(value))
+end
+
+local function body()
+  ngx.req.read_body()
+  local text = ngx.req.get_body_data()
+  local path = not text and ngx.req.get_body_file()
+  if path then
+    local file = assert(io.open(path, "rb"))
+    text = file:read("*a")
+    file:close()
+  end
+  return cjson.decode(text or "")
+end
+
+local function current()
+  return {
+    epoch = objects:get("epoch"), revision = objects:get("revision"),
+    capacity = objects:capacity(), free = objects:free_space(),
+  }
+end
+
+local function undo(before)
+  for key, text in pairs(before) do
+    if text then
+      objects:safe_set(key, text)
+    else
+      objects:delete(key)
+    end
+  end
+end
+
+-- Write the objects of *set* and delete those of *gone*; return the keys that changed, or nil and why not.
+local function write(set, gone)
+  local before, changed = {}, {}
+  for key, value in pairs(set) do
+    local old, text = objects:get(key), cjson.encode(value)
+    if old ~= text then
+      local ok, fault = objects:safe_set(key, text)
+      if not ok then
+        undo(before)
+        return nil, fault
+      end
+      before[key], changed[#changed + 1] = old or false, key
+    end
+  end
+  for _, key in ipairs(gone) do
+    if objects:get(key) then
+      objects:delete(key)
+      changed[#changed + 1] = key
+    end
+  end
+  return changed
+end
+
+local function announce(changed)
+  for first = 1, #changed, LISTED do
+    state.announce { unpack(changed, first, math.min(first + LISTED - 1, #changed)) }
+  end
+end
+
+local function change(wanted)
+  local here = current()
+  if wanted.epoch ~= here.epoch or wanted.from ~= here.revision then
+    return answer(409, here)
+  end
+  local changed, fault = write(wanted.set, wanted.delete)
+  if not changed then
+    here.reason = fault
+    return answer(507, here)
+  end
+  objects:set("revision", wanted.to)
+  announce(changed)
+  answer(200, { epoch = here.epoch, revision = wanted.to, changed = #changed, capacity = here.capacity, free = objects:free_space() })
+end
+
+local function valid(wanted)
+  return type(wanted) == "table" and type(wanted.set) == "table" and type(wanted.delete) == "table"
+    and type(wanted.to) == "number"
+end
+
+function M.state()
+  if ngx.req.get_method() == "GET" then
+    return answer(200, current())
+  end
+  local wanted = body()
+  if not valid(wanted) then
+    return answer(400, { reason = "not a change: epoch, from, to, set and delete are required" })
+  end
+  if not objects:add("lock", true, LOCKED_S) then
+    return answer(423, { reason = "another change is being written" })
+  end
+  local ok, fault = pcall(change, wanted)
+  objects:delete("lock")
+  if not ok then
+    answer(500, { reason = tostring(fault) })
+  end
+end
+
+return M

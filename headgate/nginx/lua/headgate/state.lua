@@ -1,0 +1,151 @@
+-- The live state: what the controller tells nginx's workers while they run. Each object lies as JSON under its key
+-- ("u:NAME" for an upstream) in a dict that all workers share; a worker decodes it when a request first needs it.
+--
+-- "version" counts changes, and entry "change:(N % CHANGES)" of the second dict lists the keys of change N. A worker
+-- that sees another version than its own forgets what it decoded of those keys. A request that begins after a change
+-- was announced therefore sees it.
+local cjson = require "cjson.safe"
+
+local objects, changes = ngx.shared.headgate, ngx.shared.headgate_changes
+local find, sub, tonumber, concat = string.find, string.sub, tonumber, table.concat
+
+local CHANGES = 1024 -- entries that are kept
+local FURTHEST = CHANGES - 64 -- a worker that is further behind forgets everything
+local PATIENCE_S = 0.1 -- how long the text of an announced change may be missing before its writer counts as dead
+
+local M = { objects = objects }
+local version = 0
+local decoded = {} -- key -> object
+local decoders = {} -- first letter of a key -> function(name, value)
+local listeners = {} -- first letter of an event -> function(text)
+local missing, missing_since
+
+-- Have *decode* make the objects whose keys begin with *letter*.
+function M.decode(letter, decode)
+  decoders[letter] = decode
+end
+
+-- Have *listen* called with each event that begins with *letter*; an event changes no object.
+function M.listen(letter, listen)
+  listeners[letter] = listen
+end
+
+-- Return the object of *key*, nil if there is none.
+function M.get(key)
+  local object = decoded[key]
+  if object then
+    return object
+  end
+  local text = objects:get(key)
+  if not text then
+    return nil
+  end
+  object = decoders[sub(key, 1, 1)](sub(key, 3), cjson.decode(text))
+  decoded[key] = object
+  return object
+end
+
+-- Return the object of *key* if this worker has decoded it.
+function M.known(key)
+  return decoded[key]
+end
+
+local function forget_all(newest)
+  decoded = {}
+  version = newest
+end
+
+local function take(key)
+  local listen = listeners[sub(key, 1, 1)]
+  if listen then
+    listen(sub(key, 3))
+  else
+    decoded[key] = nil
+  end
+end
+
+-- The writer of change *number* is between count and text, or died there. Return whether to wait for it.
+local function wait_for(number)
+  if missing ~= number then
+    missing, missing_since = number, ngx.now()
+  end
+  return ngx.now() - missing_since <= PATIENCE_S
+end
+
+local function catch_up(newest)
+  if newest < version or newest - version > FURTHEST then
+    return forget_all(newest)
+  end
+  for number = version + 1, newest do
+    local text = changes:get("change:" .. number % CHANGES)
+    local head = text and find(text, "\n", 1, true)
+    local written = head and tonumber(sub(text, 1, head - 1)) or -1
+    if written < number and wait_for(number) then
+      version = number - 1
+      return
+    elseif written ~= number then
+      return forget_all(newest)
+    end
+    repeat
+      local tail = find(text, "\n", head + 1, true)
+      take(sub(text, head + 1, tail and tail - 1))
+      head = tail
+    until not tail
+    version = number
+  end
+end
+
+-- Take all changes that were announced before this call.
+function M.sync()
+  local newest = changes:get("version")
+  if newest and newest ~= version then
+    catch_up(newest)
+  end
+end
+
+-- Announce that *keys* changed; the objects are already written.
+function M.announce(keys)
+  local number = changes:incr("version", 1, 0)
+  changes:set("change:" .. number % CHANGES, number .. "\n" .. concat(keys, "\n"))
+  return number
+end
+
+-- Return until when the peer *name* of *upstream* is left out, 0 if it is not (seconds since 1970).
+function M.down_until(upstream, name)
+  return changes:get("down:" .. upstream .. "|" .. name) or 0
+end
+
+-- Remember that for workers that start, or decode the upstream, later.
+function M.set_down(upstream, name, time)
+  local key = "down:" .. upstream .. "|" .. name
+  if time > ngx.now() then
+    changes:set(key, time, time - ngx.now())
+  else
+    changes:delete(key)
+  end
+end
+
+-- Begin as a new worker: it has decoded nothing, so nothing that it has is old.
+function M.start()
+  math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
+  version = changes:get("version") or 0
+end
+
+-- Fill an empty dict from the snapshot at *path*; in the master, before there are workers. A dict that survived a
+-- reload is left as it is.
+function M.load(path)
+  if objects:get("epoch") then
+    return
+  end
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  local snapshot = assert(cjson.decode(text))
+  for key, object in pairs(snapshot.objects) do
+    assert(objects:safe_set(key, cjson.encode(object)))
+  end
+  assert(objects:safe_set("revision", snapshot.revision))
+  assert(objects:safe_set("epoch", snapshot.epoch))
+end
+
+return M

@@ -1,0 +1,77 @@
+"""Which upstreams nginx's workers are told of while they run, and what they are told."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from headgate.ir.layout import NO_ENDPOINTS_SOCKET
+from headgate.ir.live import LiveUpstream, Method, Peer
+from headgate.routes import Backend
+from headgate.settings import ConfigParams, Words
+from headgate.settings.values import Seconds
+from headgate.translate.environment import Environment
+
+_METHODS: Final[dict[tuple[str, ...], Method]] = {
+    (): "round_robin",
+    ("least_conn",): "least_conn",
+    ("ip_hash",): "ip_hash",
+    ("random",): "random",
+    ("random", "two"): "random_two",
+    ("random", "two", "least_conn"): "random_two",
+}
+_VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
+_KNOWN: Final = re.compile(
+    r"(?:(?:arg|cookie|http|sent_http)_\w+|request_uri|uri|document_uri|args|query_string|host|hostname|remote_addr"
+    r"|binary_remote_addr|remote_port|remote_user|scheme|server_addr|server_name|server_port|server_protocol|https"
+    r"|request|request_id|request_method|connection|proxy_add_x_forwarded_for|ssl_session_id|ssl_server_name)"
+)
+"""Variables that every nginx has. Of another one ``nginx -t`` must say whether it exists."""
+
+
+def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Environment) -> LiveUpstream | None:
+    """Return what workers are told of the servers of *backend*; ``None`` where the file says it.
+
+    That is so for names, which nginx resolves, and for what only nginx's own balancers can do; also where a snippet
+    has a log handler of its own: the one that counts the requests of each server would not run there.
+    """
+    if env.live is None or backend.endpoints.named or _has_cookie(service, params) or _has_log_handler(params):
+        return None
+    settings = params.upstream
+    method, key = _method(settings.lb_method or Words())
+    if method is None:
+        return None
+    servers = backend.endpoints.servers or (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
+    return LiveUpstream(
+        peers=tuple(map(_peer, servers)),
+        method=method,
+        key=key,
+        max_fails=settings.max_fails,
+        fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
+        max_conns=settings.max_conns or None,
+    )
+
+
+def _has_cookie(service: str, params: ConfigParams) -> bool:
+    return any(sticky.service == service for sticky in params.services.sticky_cookie_services)
+
+
+def _has_log_handler(params: ConfigParams) -> bool:
+    snippets = params.snippets
+    return any("log_by_lua" in text for text in (snippets.server_snippets, snippets.location_snippets) if text)
+
+
+def _method(words: Words) -> tuple[Method | None, tuple[str, ...] | None]:
+    """Return the method and the parts of its key; no method if workers cannot do what *words* say."""
+    if not words or words[0] != "hash":
+        return _METHODS.get(tuple(words)), None
+    parts = tuple(_VARIABLE.split(words[1]))
+    known = all(_KNOWN.fullmatch(name) for name in parts[1::2])
+    return ("consistent_hash" if "consistent" in words else "hash") if known else None, parts
+
+
+def _peer(server: str) -> Peer:
+    if server.startswith("unix:"):
+        return Peer(server)
+    address, _, port = server.rpartition(":")
+    return Peer(address, int(port))
