@@ -1,4 +1,4 @@
-"""A VirtualServer and its VirtualServerRoutes become a RouteTable: with the endpoints and Secrets that they name."""
+"""A VirtualServer and its VirtualServerRoutes become a RouteTable, with the endpoints and Secrets that they name."""
 
 from __future__ import annotations
 
@@ -69,16 +69,22 @@ class _Server:
         referrer = Referrer(origin=ref, field="spec.policies", scope=Scope.HOST, guarded=guarded, tls=tls)
         self.policies = lower_policies(search, referrer, valid.spec.policies)
         """Those of the host."""
+        self._route_policies: dict[int, Policies] = {}
 
     def route_policies(self, index: int) -> Policies:
-        """Return what holds at the route *index*, also for subroutes that have none of their own."""
+        """Return the Policies of the route *index*, which also apply to subroutes that have none of their own."""
+        if index not in self._route_policies:
+            self._route_policies[index] = self._lower_policies(index)
+        return self._route_policies[index]
+
+    def _lower_policies(self, index: int) -> Policies:
         route = (self.valid.spec.routes or ())[index]
         field = f"spec.routes[{index}].policies"
         referrer = Referrer(origin=self.layer.origin, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
         return lower_policies(self._search, referrer, route.policies).over(self.policies)
 
     def tls(self) -> Tls | None:
-        """Return how the host speaks TLS."""
+        """Return the TLS of the host."""
         tls = self.valid.spec.tls
         if tls is None:
             return None
@@ -135,7 +141,7 @@ class _Part:
     def _asked(self, server: _Server, index: int) -> Asked:
         """Return a subroute with what it inherits from the route of the VirtualServer that it belongs to.
 
-        What it has itself replaces that: location-snippets and add-header-inherit, which are settings, and error pages.
+        location-snippets, add-header-inherit and error pages are inherited; its own replace them.
         """
         route, place = self.valid.subroutes[index], self.places[index]
         parent, inherited = (server.valid.spec.routes or ())[place], server.valid.routes[place]
@@ -166,8 +172,8 @@ class _Part:
 def _delegated(search: Search, resource: Resource) -> list[_Part]:
     """Return the VirtualServerRoutes in the order of the routes that refer to them, those of one route by age.
 
-    nginx tries regular expressions in this order. Of two with the same path the older one has it, and those of the
-    VirtualServer itself go first.
+    nginx tries regular expressions in this order. Of two subroutes with the same path the older one holds it; routes of
+    the VirtualServer itself take precedence.
     """
     valid: ValidVirtualServer = resource.candidate.valid
     own = enumerate(valid.spec.routes or ())
@@ -185,7 +191,7 @@ def _delegated(search: Search, resource: Resource) -> list[_Part]:
 
 
 def _take(search: Search, part: _Part, taken: dict[RoutePath, str]) -> None:
-    """Note the paths that *part* keeps, and report those that are *taken*."""
+    """Record the paths that *part* keeps, and report those that are *taken*."""
     named = f"{part.ref}, created {part.created}" if part.created else str(part.ref)
     for index, path in enumerate(part.valid.paths):
         holder = taken.setdefault(path.location, named)

@@ -14,6 +14,7 @@ from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.beside import common_lists, ends_list, repeated, restated, untouched, without
+from headgate.translate.context import ServerContext
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, error_page
@@ -21,17 +22,14 @@ from headgate.translate.files import attached_mask, config_files
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listeners, listens
 from headgate.translate.locations import (
-    ServerContext,
     asks_grpc,
     error_location,
     fixed_locations,
-    page_answers,
-    page_names,
     server_site,
-    server_variables,
     translate_location,
     translate_paths,
 )
+from headgate.translate.pages import page_answers, page_names
 from headgate.translate.paths import LocationPath
 from headgate.translate.policies.hsts import translate_hsts
 from headgate.translate.policies.kinds import translate_policies
@@ -39,6 +37,7 @@ from headgate.translate.policies.parts import Part, Site
 from headgate.translate.streams import StreamPlace, translate_streams
 from headgate.translate.tls import redirects, translate_tls
 from headgate.translate.unserved import translate_unserved
+from headgate.translate.variables import server_variables
 
 
 class Translated(msgspec.Struct, frozen=True, kw_only=True):

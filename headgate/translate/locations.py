@@ -1,46 +1,36 @@
-"""The locations of a host: which paths there are, and what answers each."""
+"""The locations of a host: its paths, and what answers each of them."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
-from headgate.ir import latency
-from headgate.ir.http import Backend, LimitRequests, Line, Location, Rewrite
+from headgate.ir.http import Backend, Line, Location
 from headgate.ir.snippets import read
 from headgate.problems import ObjectRef
 from headgate.routes import Backend as Target
-from headgate.routes import ErrorPage, Forward, Match, PathType, Policies, Route, VirtualHost
-from headgate.routes.policies import Cors
+from headgate.routes import Forward, Match, PathType, Policies, Route, VirtualHost
 from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
-from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
-from headgate.translate.actions import (
-    action_parts,
-    change_lines,
-    grpc_change_lines,
-    page_lines,
-    page_locations,
-    set_headers,
-)
+from headgate.translate.actions import action_parts, change_lines, grpc_change_lines, set_headers
 from headgate.translate.beside import access_rules, common_lists, ends_list, restated, without
+from headgate.translate.context import ServerContext, with_cors
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
+from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
-from headgate.translate.policies.cors import translate_cors
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
+from headgate.translate.rewrites import replaced_path, translate_rewrite
 from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
+from headgate.translate.variables import latency_variable, location_variables
 
 BUILT_IN = ConfigParams()
-"""Without a ConfigMap; nginx's own defaults, where it has some."""
-RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
+"""Without a ConfigMap: nginx's own defaults, where it has any."""
 NOT_FOUND = Words(("404",))
 _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
@@ -69,48 +59,13 @@ def _default(host: VirtualHost) -> Route | None:
 
 
 def _beside_app_root(draft: Draft, host: VirtualHost, found: list[LocationPath]) -> list[LocationPath]:
-    """Leave the exact path ``/`` to the redirect of ``app-root``, with a warning."""
+    """Remove the exact path ``/`` where ``app-root`` redirects it, with a warning."""
     for path in found:
         if (path.modifier, path.path) == ("=", "/") and path.route:
             words = (f"is overridden by {draft.host(host).key('app_root')}, which answers /",
                      "this path has no effect")  # fmt: skip
             draft.warn(path.route.origin, "spec.rules", "/", words)
     return [path for path in found if (path.modifier, path.path) != ("=", "/")]
-
-
-PageKey = tuple[ObjectRef, tuple[ErrorPage, ...], Cors | None]
-"""An object, error pages of its routes, and the Policy whose headers they have."""
-
-
-class ServerContext(msgspec.Struct, frozen=True):
-    """What holds around the locations of a server.
-
-    Attributes:
-        host: the host.
-        place: its settings.
-        request_headers: the list that locations inherit; ``response_headers`` and ``hide_headers`` likewise.
-        repeated: settings that its snippet says too; where an annotation says one, the locations say that.
-        limit: its rate limit; ``error_page`` its custom errors.
-        guarded: whether it asks for passwords, or limits requests.
-        pages: error pages of its routes, by object, with the beginning of the names of their locations.
-        site: where its Policies are translated, with the locations that they need besides.
-        cors: what its Policies add to *response_headers*.
-        shared: common parts of locations, by the identity of their Place, gRPC and WebSocket; filled on demand.
-    """
-
-    host: VirtualHost
-    place: Place
-    request_headers: tuple[Header, ...]
-    response_headers: tuple[Header, ...]
-    hide_headers: tuple[str, ...]
-    repeated: tuple[str, ...]
-    limit: LimitRequests | None
-    error_page: Words | None
-    guarded: bool
-    pages: Mapping[PageKey, str]
-    shared: dict[tuple[int, bool, bool], Location]
-    site: Site
-    cors: tuple[Header, ...]
 
 
 def translate_location(draft: Draft, server: ServerContext, path: LocationPath) -> Location:
@@ -143,7 +98,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     if alike not in server.shared:
         server.shared[alike] = _shared(draft, server, place, grpc=grpc, websocket=websocket)
     shared = _with_changes(server, server.shared[alike], place, route, grpc=grpc)
-    rewrite = _rewrite(draft, path, place, target, grpc=grpc)
+    rewrite = translate_rewrite(draft, path, place, target, grpc=grpc)
     internal = route.match.type is PathType.INTERNAL
     return structs.replace(
         shared,
@@ -154,44 +109,13 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         rewrite=rewrite,
         variables=(
             *location_variables(draft, host, route),
-            *_latency_variable(draft, backend),
+            *latency_variable(draft, backend),
             *shared.variables,
         ),
-        pages=_pages(server, route),
+        pages=route_pages(server, route),
         internal=internal,
         restored=internal and (grpc or rewrite is not None),
     )
-
-
-def page_names(host: VirtualHost) -> dict[PageKey, str]:
-    """Return the error pages of the routes of *host*, with the beginning of the names of their locations.
-
-    Each object has locations of its own, also where two have the same pages: its file must not depend on others.
-    """
-    names: dict[PageKey, str] = {}
-    counts: Counter[ObjectRef] = Counter()
-    for route in host.routes:
-        key = route.origin, route.error_pages, route.policies.cors
-        if route.error_pages and key not in names:
-            names[key] = naming.error_page(None if route.origin == host.origin else route.origin, counts[route.origin])
-            counts[route.origin] += 1
-    return names
-
-
-def page_answers(server: ServerContext) -> Iterator[Location]:
-    """Yield the locations of all error pages, each with the headers of the routes that lead there."""
-    holder = server.host.origin
-    for (origin, found, cors), name in server.pages.items():
-        site = structs.replace(server.site, origin=origin, policies=Policies(cors=cors), server=False)
-        headers = _with_cors(server, server.response_headers, translate_cors(site).headers)
-        for location in page_locations(name, found, origin if origin != holder else None):
-            said = headers if location.added else printed(headers, server.response_headers)
-            yield structs.replace(location, response_headers=said or None)
-
-
-def _pages(server: ServerContext, route: Route) -> tuple[Words, ...]:
-    names = server.pages.get((route.origin, route.error_pages, route.policies.cors), "")
-    return tuple(page_lines(names, route.error_pages))
 
 
 def server_site(draft: Draft, host: VirtualHost) -> Site:
@@ -220,13 +144,6 @@ def _site(server: ServerContext, place: Place, *, grpc: bool) -> Site:
     )
 
 
-def _with_cors(server: ServerContext, around: tuple[Header, ...], own: tuple[Header, ...]) -> tuple[Header, ...]:
-    """Return the headers *around* with *own* in place of what the Policies of the server add."""
-    if own == server.cors:
-        return around
-    return (*(header for header in around if header not in server.cors), *own)
-
-
 def _with_changes(server: ServerContext, shared: Location, place: Place, route: Route, *, grpc: bool) -> Location:
     """Return *shared* with what the action of *route* changes between client and backend."""
     changes = route.action.changes if isinstance(route.action, Forward) else None
@@ -253,7 +170,7 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
     if parts.get("added") and around is None:
         around = server.response_headers or None
     if "answer" in parts and place.policies.guards:
-        parts = _aside(server, shared, path.route, place, {**parts, "response_headers": around})
+        parts = _aside(draft, server, shared, path.route, place, {**parts, "response_headers": around})
     return structs.replace(
         shared,
         path=spelled,
@@ -262,36 +179,35 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         response_headers=around,
         internal=path.route.match.type is PathType.INTERNAL,
         variables=(*location_variables(draft, server.host, path.route), *shared.variables),
-        **({"pages": _pages(server, path.route)} if place.policies.guards else {}),
+        **({"pages": route_pages(server, path.route)} if place.policies.guards else {}),
         **parts,
     )
 
 
-def _aside(
-    server: ServerContext, shared: Location, route: Route, place: Place, parts: dict[str, Any]
+def _aside(  # noqa: PLR0913 - all that decides about an answer
+    draft: Draft, server: ServerContext, shared: Location, route: Route, place: Place, parts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Note the named location with the answer *parts*; return the attribute by which a guarded location leads there.
+    """Add a named location with the answer *parts*; return the attribute by which a guarded location leads there.
 
-    nginx says ``return`` before it looks at who asks.
+    nginx runs ``return`` before it checks access (rewrite phase before access phase).
     """
     own = "@return_" if shared.origin is None else f"@return_{shared.origin.namespace}_{shared.origin.name}_"
-    number = sum(path.startswith("@return_") and each.origin == shared.origin
-                 for path, each in server.site.inner.items())  # fmt: skip
+    number = draft.count(place.origin, f"return at {server.host.name}")
     name = f"{own}{number}"
-    said = place.location_snippet.text("add_header")
+    added = place.location_snippet.text("add_header")
     server.site.inner[name] = Location(
         path=name,
         origin=shared.origin,
         own=NOTHING,
-        pages=_pages(server, route),
-        carried=Snippet(said) if said else None,
+        pages=route_pages(server, route),
+        carried=Snippet(added) if added else None,
         **parts,
     )
     return {"aside": name}
 
 
 def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> Location:
-    """Return what all locations of *place* have alike whose backends speak the same protocol."""
+    """Return what all locations of *place* have in common whose backends speak the same protocol."""
     attached = place.origin != server.host.origin
     part = translate_policies(_site(server, place, grpc=grpc))
     requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
@@ -337,9 +253,9 @@ def _hidden(server: ServerContext, place: Place, part: Part, *, grpc: bool) -> I
 
 
 def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> Delta:
-    """Return the settings that the location must say.
+    """Return the settings that the location must set.
 
-    For gRPC also what the server says, for its directives are the proxy's.
+    For gRPC also what the server sets, because the directives there are those of the proxy module.
     """
     around = (draft.params(server.host.handed_down), *([BUILT_IN] if grpc else []))
     own = place.params.delta(*around).joined(restated(place.params, place.location_snippet))
@@ -348,7 +264,7 @@ def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> De
 
 
 def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> tuple[Header, ...] | None:
-    """Return the list of request headers that the location must say, ``None`` where that of the server holds."""
+    """Return the request headers that the location must set, ``None`` if it inherits the list of the server."""
     headers = request_headers(place.params, websocket=True) if websocket else place.request_headers
     if grpc:
         return without(headers, place.location_snippet, "grpc_set_header")
@@ -360,13 +276,13 @@ def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websock
 def _response_headers(
     server: ServerContext, place: Place, cors: tuple[Header, ...], *, attached: bool
 ) -> tuple[Header, ...] | None:
-    """Return the list of response headers that the location must say, ``None`` where that of the server holds.
+    """Return the response headers that the location must add, ``None`` if it inherits the list of the server.
 
     *cors* are those of its Policies.
     """
     around = server.response_headers
     kept = tuple(header for header in around if header not in server.cors)
-    responses = (*_responses(place, kept), *cors) if attached else _with_cors(server, around, cors)
+    responses = (*_responses(place, kept), *cors) if attached else with_cors(server, around, cors)
     if responses and ends_list(place.location_snippet):
         return without(responses, place.location_snippet, "add_header")
     return printed(responses, around)
@@ -379,7 +295,10 @@ def _carried(
     *,
     limited: bool,
 ) -> Snippet | None:
-    """Return what the snippet of the server says in lists that the location says anew; *limited* by Policies."""
+    """Return the lines of the server's snippet that a location with lists of its own must repeat.
+
+    *limited*: whether its Policies have rate limits, which are such a list.
+    """
     if not server.place.server_snippet:
         return None
     lists = {"proxy_set_header": requests, "add_header": responses}
@@ -391,7 +310,7 @@ def _carried(
 def _lines(
     draft: Draft, server: ServerContext, place: Place, *, attached: bool, errors: Words | None
 ) -> Iterator[Line]:
-    """Yield the other lists of the server and of ``http {}`` that a list in the location's snippet would end."""
+    """Yield the other lists of the server and of ``http {}`` that a list in the location's snippet would replace."""
     snippet, redirect = place.location_snippet, proxy_redirect(server.place.params)
     yield from common_lists(draft.env, snippet)
     if snippet.has("proxy_hide_header"):
@@ -442,7 +361,7 @@ def health(uri: str) -> Location:
 
 
 def asks_grpc(place: Place, route: Route) -> bool:
-    """Whether the backend of *route* speaks gRPC, by itself or because a setting names its Service."""
+    """Whether the backend of *route* speaks gRPC, by its own type or because a setting names its Service."""
     target = route.backend
     return target is not None and (target.grpc or target.service in place.params.services.grpc_services)
 
@@ -452,14 +371,14 @@ def _upgrades(place: Place, target: Target) -> bool:
 
 
 def _responses(place: Place, around: tuple[Header, ...]) -> tuple[Header, ...]:
-    """Return the response headers of an attached object; HSTS of the host stays whatever that object says."""
+    """Return the response headers of an attached object; HSTS of the host applies whatever that object sets."""
     kept = tuple(header for header in around if header.name == HSTS)
     others = tuple(header for header in around if header not in kept)
     return (*response_headers(others, place.params.headers, own=place.own_response_headers), *kept)
 
 
 def _warn_of_services(draft: Draft, place: Place, service: str, *, grpc: bool) -> None:
-    """Warn of what settings ask of a Service and do not get."""
+    """Warn of settings for a Service that have no effect."""
     services = place.params.services
     if grpc and service in services.websocket_services:
         words = (f"is overridden by {place.key('grpc_services')} for this Service", "it is left out")
@@ -476,7 +395,7 @@ def _backend(  # noqa: PLR0913 - all that decides about a backend
     name, scheme = _upstream(draft, host, place, path.route.origin, target), _scheme(place, target)
     if grpc:
         return Backend(scheme.replace("http", "grpc"), name)
-    return Backend(scheme, name, _rewritten(path, place, target))
+    return Backend(scheme, name, replaced_path(path, place, target))
 
 
 def _scheme(place: Place, target: Target) -> str:
@@ -484,9 +403,9 @@ def _scheme(place: Place, target: Target) -> str:
 
 
 def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, target: Target) -> str:
-    """Note the upstream of *target*, which each host has for itself, and return its name.
+    """Add the upstream of *target*, which each host has for itself, and return its name.
 
-    Connections are kept with the upstream, so that one whose TLS differs from that of the host has its own.
+    nginx keeps idle connections per upstream: a backend whose TLS differs from that of the host has its own.
     """
     own = place.policies.backend_tls
     differs = own is not None and own != host.policies.backend_tls
@@ -496,89 +415,3 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
         upstream = draft.upstreams[name] = translate_upstream(name, origin, target, place.params, draft.env)
         warn_of_unshared_limit(draft, place, upstream)
     return name
-
-
-def _rewritten(path: LocationPath, place: Place, target: Target) -> str:
-    """Return the path that replaces what the location matched (the setting ``rewrites``), or ``""``.
-
-    A Prefix is two locations, ``/foo`` and ``/foo/``; the second keeps the slash between old and new.
-    """
-    route = path.route
-    changes = route.action.changes if route and isinstance(route.action, Forward) else None
-    if changes and changes.path:
-        return "" if changes.pattern else changes.path
-    if route and route.match.type is PathType.INTERNAL:
-        return "$request_uri"
-    rewrites = place.params.routing.rewrites
-    new = next((rewrite.path for rewrite in rewrites if rewrite.service == target.service), "")
-    if not new or path.modifier.startswith("~"):
-        return ""
-    if not path.path:
-        return new.rstrip("/")
-    return new if path.modifier or not path.path.endswith("/") or new.endswith("/") else f"{new}/"
-
-
-def _rewrite(draft: Draft, path: LocationPath, place: Place, target: Target, *, grpc: bool) -> Rewrite | None:
-    """Return the rewrite of the setting ``rewrite-target``; ``rewrites`` goes before it."""
-    routing, service = place.params.routing, target.service
-    if rewrite := _changed_path(path, grpc=grpc):
-        return rewrite
-    if any(rewrite.service == service for rewrite in routing.rewrites):
-        _warn_of_rewrites(draft, path, place, service)
-        return None
-    if not routing.rewrite_target:
-        return None
-    pattern = path.path if path.modifier.startswith("~") else f"^{re.escape(path.path)}"
-    if path.modifier == "~*":
-        pattern = f"(?i){pattern}"
-    return Rewrite(Quoted(pattern), Quoted(routing.rewrite_target))
-
-
-def _changed_path(path: LocationPath, *, grpc: bool) -> Rewrite | None:
-    """Return the rewrite by which an action replaces a path, where the directive that passes the request cannot."""
-    changes = path.route.action.changes if path.route and isinstance(path.route.action, Forward) else None
-    if not changes or not changes.path or not (changes.pattern or grpc):
-        return None
-    if changes.pattern:
-        return Rewrite(Quoted(changes.pattern), Quoted(changes.path))
-    whole = path.modifier == "="
-    pattern = f"^{re.escape(path.path)}{'$' if whole else '(.*)$'}"
-    return Rewrite(Quoted(pattern), Quoted(changes.path if whole else f"{changes.path}$1"))
-
-
-def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: str) -> None:
-    """Warn of what ``rewrites`` cannot do, and of what it overrules."""
-    rewrites, target = place.key("rewrites"), place.key("rewrite_target")
-    if path.modifier.startswith("~"):
-        words = (f"cannot replace a path that is a regular expression; use {target}", "it is left out")
-        draft.warn(place.origin, rewrites, service, words)
-    if place.params.routing.rewrite_target:
-        words = (f"is overridden by {rewrites} for this Service", "it is left out")
-        draft.warn(place.origin, target, place.params.routing.rewrite_target, words)
-
-
-def location_variables(draft: Draft, host: VirtualHost, route: Route) -> tuple[tuple[str, str], ...]:
-    """Return the variables that the locations of attached objects and their logs read, where any text reads them."""
-    if not draft.resource_variables:
-        return ()
-    own = (("service", route.backend.service if route.backend else Quoted()),)
-    return own if route.origin == host.origin else (*resource_variables(route.origin), *own)
-
-
-def _latency_variable(draft: Draft, backend: Backend) -> tuple[tuple[str, str], ...]:
-    """Name the upstream of a gRPC location for the latency log, which reads ``$proxy_host`` elsewhere."""
-    return ((latency.VARIABLE, backend.upstream),) if backend.grpc and draft.env.latency else ()
-
-
-def server_variables(ref: ObjectRef | None) -> tuple[tuple[str, str], ...]:
-    """Return the variables of a server, also of one that belongs to no object.
-
-    nginx does not know a variable that nothing sets, and warns at each request of one that was not set.
-    """
-    own = resource_variables(ref) if ref else tuple((name, Quoted()) for name in RESOURCE_VARIABLES)
-    return (*own, ("service", Quoted()))
-
-
-def resource_variables(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
-    """Return ``$resource_type`` and its siblings, which log formats of the incumbent read."""
-    return tuple(zip(RESOURCE_VARIABLES, (ref.kind.lower(), ref.name, ref.namespace), strict=True))

@@ -18,7 +18,8 @@ from headgate.settings import NOTHING, Words
 from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.listens import http2, listeners, listens
-from headgate.translate.locations import health, server_variables
+from headgate.translate.locations import health
+from headgate.translate.variables import server_variables
 
 _DEFAULT = frozenset({"default", "default_server"})
 _ANY_IPV4 = re.compile(r"(?:\*:|0\.0\.0\.0:)")

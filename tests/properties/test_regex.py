@@ -17,7 +17,7 @@ import headgate.render
 from headgate.ir import latency
 from headgate.nginx.expressions import refused
 from headgate.settings.regex import OURS, regex_fault
-from headgate.translate.locations import RESOURCE_VARIABLES
+from headgate.translate.variables import RESOURCE_VARIABLES
 from headgate.validation.text import path_fault
 from tests.examples import examples
 from tests.nginx_binaries import BINARIES

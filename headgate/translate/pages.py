@@ -1,0 +1,50 @@
+"""The error pages of routes: the names of their locations, and what these answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from headgate.ir.http import Location
+from headgate.problems import ObjectRef
+from headgate.routes import Policies, Route, VirtualHost
+from headgate.settings import Words
+from headgate.translate import naming
+from headgate.translate.actions import page_lines, page_locations
+from headgate.translate.context import PageKey, ServerContext, with_cors
+from headgate.translate.headers import printed
+from headgate.translate.policies.cors import translate_cors
+
+
+def page_names(host: VirtualHost) -> dict[PageKey, str]:
+    """Return the error pages of the routes of *host*, with the beginning of the names of their locations.
+
+    Each object has locations of its own, also where two have the same pages: its file must not depend on others.
+    """
+    names: dict[PageKey, str] = {}
+    counts: Counter[ObjectRef] = Counter()
+    for route in host.routes:
+        key = route.origin, route.error_pages, route.policies.cors
+        if route.error_pages and key not in names:
+            names[key] = naming.error_page(None if route.origin == host.origin else route.origin, counts[route.origin])
+            counts[route.origin] += 1
+    return names
+
+
+def page_answers(server: ServerContext) -> Iterator[Location]:
+    """Yield the locations of all error pages, each with the headers of the routes that lead there."""
+    holder = server.host.origin
+    for (origin, found, cors), name in server.pages.items():
+        site = structs.replace(server.site, origin=origin, policies=Policies(cors=cors), server=False)
+        headers = with_cors(server, server.response_headers, translate_cors(site).headers)
+        for location in page_locations(name, found, origin if origin != holder else None):
+            own = headers if location.added else printed(headers, server.response_headers)
+            yield structs.replace(location, response_headers=own or None)
+
+
+def route_pages(server: ServerContext, route: Route) -> tuple[Words, ...]:
+    """Return the arguments of each ``error_page`` of *route*."""
+    names = server.pages.get((route.origin, route.error_pages, route.policies.cors), "")
+    return tuple(page_lines(names, route.error_pages))

@@ -1,0 +1,39 @@
+"""Variables that name the object of a location or a server, for log formats and for text of users."""
+
+from __future__ import annotations
+
+from headgate.ir import latency
+from headgate.ir.http import Backend
+from headgate.problems import ObjectRef
+from headgate.routes import Route, VirtualHost
+from headgate.settings import Quoted
+from headgate.translate.draft import Draft
+
+RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
+
+
+def location_variables(draft: Draft, host: VirtualHost, route: Route) -> tuple[tuple[str, str], ...]:
+    """Return the variables that the locations of attached objects and their logs read, where any text reads them."""
+    if not draft.resource_variables:
+        return ()
+    own = (("service", route.backend.service if route.backend else Quoted()),)
+    return own if route.origin == host.origin else (*resource_variables(route.origin), *own)
+
+
+def latency_variable(draft: Draft, backend: Backend) -> tuple[tuple[str, str], ...]:
+    """Name the upstream of a gRPC location for the latency log, which reads ``$proxy_host`` elsewhere."""
+    return ((latency.VARIABLE, backend.upstream),) if backend.grpc and draft.env.latency else ()
+
+
+def server_variables(ref: ObjectRef | None) -> tuple[tuple[str, str], ...]:
+    """Return the variables of a server, also of one that belongs to no object.
+
+    nginx does not know a variable that nothing sets, and warns at each request of one that was not set.
+    """
+    own = resource_variables(ref) if ref else tuple((name, Quoted()) for name in RESOURCE_VARIABLES)
+    return (*own, ("service", Quoted()))
+
+
+def resource_variables(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
+    """Return ``$resource_type`` and its siblings, which log formats of the incumbent read."""
+    return tuple(zip(RESOURCE_VARIABLES, (ref.kind.lower(), ref.name, ref.namespace), strict=True))
