@@ -50,6 +50,7 @@ from headgate.resolve import (
     Snapshot,
 )
 from headgate.resolve.listeners import LISTENERS, Listeners
+from headgate.resolve.members import Members
 from headgate.routes import SecretReference
 from headgate.translate import Environment
 from headgate.validation.rules import Rules
@@ -98,6 +99,9 @@ class Pipeline:
         self._objects = Objects()
         self._slices = SliceIndex()
         self._references = References()
+        self._members = Members()
+        self._changed_targets: frozenset[ObjectRef] = frozenset()
+        """The objects of the batch, and the Services of its EndpointSlices."""
         self._secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
         self._configurator = Configurator(env, renderer, self._watch)
         ports = {port: flag for flag, port in listeners(options).items()}
@@ -359,6 +363,7 @@ class Pipeline:
         for change in update.changes:
             if change.operation is Operation.DELETE:
                 self._configurator.delete(change.resource.ref)
+                self._members.forget(change.resource.ref)
                 self._release(self._references.remove(change.resource.ref))
         return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
 
@@ -369,9 +374,9 @@ class Pipeline:
         policies = (key for key in keys if Policy.KIND.includes(key))
         # A Policy whose status alone changed, which Headgate writes, concerns nobody.
         targets |= {key for key in policies if key in update.standings or self._configuration.valid(key) is None}
-        for key in keys:
-            if EndpointSlice.KIND.includes(key):
-                targets |= self._slices.update(key, slices.get(key))
+        moved = {key: self._slices.update(key, slices.get(key)) for key in keys if EndpointSlice.KIND.includes(key)}
+        targets = targets.union(*moved.values())
+        self._changed_targets = keys.union(*moved.values())
         touched = {owner for target in targets for owner in self._references.touching(target)}
         return touched & self._configuration.resources.keys()
 
@@ -400,6 +405,8 @@ class Pipeline:
             pods=self._objects.of(Pod),
             policies=self._objects.of(Policy).keys() | self._objects.undecodable.keys(),
             valid_policy=self._configuration.valid,
+            members=self._members,
+            changed=self._changed_targets,
         )
         for ref in refs:
             resource = self._configuration.resources[ref]
@@ -408,6 +415,7 @@ class Pipeline:
                 lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
             except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
                 members = (ref, *(attached.candidate.ref for attached in resource.attached))
+                self._members.forget(ref)
                 lowered = self._configurator.keep(ref, members, error)
             known = self._configurator.get(ref)
             if known is None or known.wanted != lowered:

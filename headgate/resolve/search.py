@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from headgate.api import Secret, Service
 from headgate.api.networking import ServiceBackendPort
@@ -35,7 +35,21 @@ class Search:
 
     def lowered(self, table: RouteTable) -> Lowered:
         """Return *table* with all that was collected."""
-        return Lowered(table, tuple(self._problems), frozenset(self._references), tuple(self._files.values()))
+        return Lowered(table, *self.found())
+
+    def apart(self) -> Search:
+        """Return another one, for a part of the resource of which is remembered what it found."""
+        return Search(self._snapshot, self._secrets, allow_loopback=self._allow_loopback)
+
+    def found(self) -> tuple[tuple[Problem, ...], frozenset[ObjectRef], tuple[File, ...]]:
+        """Return the Problems, references and files that were collected."""
+        return tuple(self._problems), frozenset(self._references), tuple(self._files.values())
+
+    def take(self, problems: Iterable[Problem], references: Iterable[ObjectRef], files: Iterable[File]) -> None:
+        """Add what another one found."""
+        self.report(*problems)
+        self._references.update(references)
+        self._files.update((file.name, file) for file in files)
 
     @property
     def wildcard(self) -> SecretReference | None:

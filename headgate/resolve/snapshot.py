@@ -10,6 +10,7 @@ import msgspec
 from headgate.api import EndpointSlice, Pod, Secret, Service
 from headgate.problems import ObjectRef
 from headgate.resolve.listeners import Listeners
+from headgate.resolve.members import Members
 from headgate.validation.policy import ValidPolicy
 
 ServiceKey = tuple[str, str]
@@ -33,6 +34,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         listeners: those of the GlobalConfiguration in force.
         pods: the Pods by whose labels endpoints are selected.
         policies: the identities of all Policies that are there, valid or not.
+        members: what attached objects were lowered to before; grows.
+        changed: what *members* may have been lowered from in another version than the present one.
         valid_policy: returns a Policy that may be used, ``None`` for any other.
     """
 
@@ -44,6 +47,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     pods: Mapping[ObjectRef, Pod] = {}
     policies: Collection[ObjectRef] = ()
     valid_policy: Callable[[ObjectRef], ValidPolicy | None] = _no_policy
+    members: Members = msgspec.field(default_factory=Members)
+    changed: Collection[ObjectRef] = frozenset()
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

@@ -1,0 +1,78 @@
+"""The host of a VirtualServer: its Policies, its TLS and its own routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headgate.resolve.contents import SecretKind
+from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
+from headgate.resolve.ingress import UNENCRYPTED
+from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
+from headgate.resolve.search import Search
+from headgate.routes import Layer, Policies, Route, Tls
+from headgate.validation.virtualserver import ValidVirtualServer
+
+
+class CustomHost:
+    """The host of a VirtualServer, and its own routes."""
+
+    def __init__(self, search: Search, valid: ValidVirtualServer, layer: Layer) -> None:
+        """Lower the host of *valid*, whose settings are *layer*."""
+        self.layer = layer
+        self.valid = valid
+        self._search = search
+        ref = layer.origin
+        names = Names(f"vs_{ref.namespace}_{ref.name}_", "/internal_location_")
+        self._routes = CustomRoutes(search, ref, valid.spec.upstreams or (), valid.upstreams, names)
+        tls = valid.spec.tls is not None
+        guarded = f"all of {valid.spec.host}"
+        referrer = Referrer(origin=ref, field="spec.policies", scope=Scope.HOST, guarded=guarded, tls=tls)
+        self.policies = lower_policies(search, referrer, valid.spec.policies)
+        """Those of the host."""
+        self._route_policies: dict[int, Policies] = {}
+
+    def route_policies(self, index: int) -> Policies:
+        """Return the Policies of the route *index*, which also apply to subroutes that have none of their own."""
+        if not (self.valid.spec.routes or ())[index].policies:
+            return self.policies
+        if index not in self._route_policies:
+            self._route_policies[index] = self._lower_policies(index)
+        return self._route_policies[index]
+
+    def _lower_policies(self, index: int) -> Policies:
+        route = (self.valid.spec.routes or ())[index]
+        field = f"spec.routes[{index}].policies"
+        referrer = Referrer(origin=self.layer.origin, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
+        return lower_policies(self._search, referrer, route.policies).over(self.policies)
+
+    def tls(self) -> Tls | None:
+        """Return the TLS of the host."""
+        tls = self.valid.spec.tls
+        if tls is None:
+            return None
+        effect = UNENCRYPTED.format(hosts=self.valid.spec.host)
+        if tls.secret:
+            found = self._search.secret(self.layer.origin, "spec.tls.secret", tls.secret, SecretKind.TLS, effect)
+            return Tls(found, tls.secret)
+        wildcard = self._search.wildcard
+        if wildcard is None:
+            return None  # as the incumbent: plain HTTP only
+        self._search.need_wildcard(self.layer.origin, "spec.tls.secret", effect)
+        return Tls(wildcard)
+
+    def routes(self) -> Iterator[Route]:
+        """Yield the routes in their order, each followed by the internal ones to which it leads."""
+        for index, route in enumerate(self.valid.spec.routes or ()):
+            if route.route or route.route_selector:
+                continue
+            overrides = self.valid.routes[index]
+            asked = Asked(
+                route=route,
+                field=f"spec.routes[{index}]",
+                path=self.valid.delegations.paths[index],
+                below=(self.layer,),
+                above=(Layer(self.layer.origin, overrides),) if overrides else (),
+                error_pages=route.error_pages or (),
+                policies=self.route_policies(index),
+            )
+            yield from self._routes.routes(asked)
