@@ -76,6 +76,8 @@ class Configuration:
         self._children: dict[Slot, dict[ObjectRef, Attachment]] = {}
         self._naming: dict[ObjectRef, set[ObjectRef]] = {}
         """The objects that name an object, by this one."""
+        self._rulings: dict[ObjectRef, tuple[Candidate, Attached, bool]] = {}
+        """Whether the holder of a slot takes an object that attaches to it, by this one, for one version of each."""
         self._active: dict[ObjectRef, Resource] = {}
         self._outdated: set[ObjectRef] = set()
         """The objects of which an earlier version stays in force, because validating the newest one failed."""
@@ -197,6 +199,7 @@ class Configuration:
             return known
         self._note(candidate, batch)
         del self._candidates[ref]
+        self._rulings.pop(ref, None)
         self._slots.withdraw(ref, _slots(candidate))
         if attachment := candidate.claims.attachment:
             siblings = self._children[attachment.parent]
@@ -279,17 +282,29 @@ class Configuration:
         """
         for slot in held:
             children = self._children.get(slot, {})
-            accepted = (ref for ref in children if self._takes(holder, ref))
-            for ref in sorted(accepted, key=self._age):
-                candidate = self._candidates[ref]
-                claims = enumerate(_slots(candidate))
-                yield Attached(candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
+            rulings = (self._ruling(holder, ref) for ref in children)
+            accepted = [attached for _, attached, taken in rulings if taken]
+            for attached in sorted(accepted, key=_age):
+                yield self._with_held(attached) if attached.candidate.claims.slots else attached
+
+    def _with_held(self, attached: Attached) -> Attached:
+        """Return *attached* with the claims that it holds now."""
+        ref, claims = attached.candidate.ref, enumerate(_slots(attached.candidate))
+        return Attached(attached.candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
+
+    def _ruling(self, holder: Candidate, ref: ObjectRef) -> tuple[Candidate, Attached, bool]:
+        """Decide whether *ref* is taken by *holder*, once for one version of both: a holder may have many."""
+        candidate = self._candidates[ref]
+        known = self._rulings.get(ref)
+        if known is None or known[0] is not holder or known[1].candidate is not candidate:
+            attachment = candidate.claims.attachment
+            taken = attachment is not None and attachment.rule.declines(holder, candidate) is None
+            known = self._rulings[ref] = holder, Attached(candidate, frozenset()), taken
+        return known
 
     def _takes(self, holder: Candidate, ref: ObjectRef) -> bool:
         """Whether *ref*, which attaches to the holder of a slot of *holder*, is taken by that."""
-        candidate = self._candidates[ref]
-        attachment = candidate.claims.attachment
-        return attachment is not None and attachment.rule.declines(holder, candidate) is None
+        return self._ruling(holder, ref)[2]
 
     def _why_missing(self, holder: Candidate, ref: ObjectRef) -> str:
         """Return why *ref*, which *holder* names, does not attach to it; ``""`` if it is not there."""
@@ -298,10 +313,6 @@ class Configuration:
             return "it is invalid, and the reason is reported on it" if self._complaints.get(ref) else ""
         attachment = candidate.claims.attachment
         return (attachment and attachment.rule.declines(holder, candidate)) or ""
-
-    def _age(self, ref: ObjectRef) -> tuple[str, ObjectRef]:
-        """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
-        return self._candidates[ref].item.metadata.creation_timestamp or LATER, ref
 
     def _standing(self, ref: ObjectRef) -> Standing:
         """Return all that is wrong with *ref* now: what validation found, then what arbitration took."""
@@ -355,6 +366,11 @@ def _named(lost: Iterable[tuple[Claim, Holder]]) -> str:
     if len(words) == 1:
         return str(next(iter(words)))
     return "; ".join(f"{', '.join(claims)} by {holder}" for holder, claims in words.items())
+
+
+def _age(attached: Attached) -> tuple[str, ObjectRef]:
+    """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
+    return attached.candidate.item.metadata.creation_timestamp or LATER, attached.candidate.ref
 
 
 def _slots(candidate: Candidate) -> Iterator[Slot]:

@@ -15,7 +15,7 @@ from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Injection, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
-from headgate.translate import Environment, StreamPlace, Translated, translate
+from headgate.translate import Environment, Memory, StreamPlace, Translated, translate
 from headgate.translate.naming import salt
 
 
@@ -83,12 +83,15 @@ class Generator:
         self.env = env
         self.renderer = renderer
         self._watch = watch
+        self._memories: dict[ObjectRef, dict[str, Memory]] = {}
+        """What was translated of resources with several objects, by the end of their names."""
         self._files: dict[ObjectRef, Mapping[str, tuple[HttpConfig, File]]] = {}
         """The files of resources with several objects, so that a change of one does not render those of all."""
 
     def forget(self, ref: ObjectRef) -> None:
         """Forget what is remembered of a resource that is gone."""
         self._files.pop(ref, None)
+        self._memories.pop(ref, None)
 
     def generate(
         self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
@@ -146,10 +149,10 @@ class Generator:
         self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
     ) -> Generated:
         with self._watch.stage("translate"):
-            translated, suffix = translate(wanted.table, self.env), ""
+            translated, suffix = self._translated(ref, wanted, ""), ""
             if any(owners.get(name, ref) != ref for name in translated.names):
                 suffix = salt(ref)
-                translated = translate(wanted.table, self.env, suffix)
+                translated = self._translated(ref, wanted, suffix)
         with self._watch.stage("render"):
             configs = tuple(config for config in translated.configs if _says_anything(config))
             before = {file.name: file for file in old.served.files} if old and old.served else {}
@@ -162,12 +165,20 @@ class Generator:
         served = _contribution(wanted, translated, files, suffix)
         return Generated(wanted=wanted, served=served, problems=translated.problems)
 
+    def _translated(self, ref: ObjectRef, wanted: Lowered, suffix: str) -> Translated:
+        """Translate *wanted* with names that end with *suffix*; of several objects only those that changed."""
+        if len(wanted.table.members) == 1:
+            self._memories.pop(ref, None)
+            return translate(wanted.table, self.env, suffix)
+        memory = self._memories.setdefault(ref, {}).setdefault(suffix, Memory())
+        return translate(wanted.table, self.env, suffix, memory)
+
     def _file(self, config: HttpConfig, before: Mapping[str, File], last: tuple[HttpConfig, File] | None) -> File:
         """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing.
 
         *last* is what was rendered for the same file, if that is known.
         """
-        if last and last[0] == config:
+        if last and (last[0] is config or last[0] == config):
             return last[1]
         file, known = self.renderer.http(config), before.get(config.file)
         return known if known is not None and known == file else file

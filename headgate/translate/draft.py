@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -143,6 +143,19 @@ class Draft:
         """Return the end of the names of *origin*'s files; of two objects called alike the second gets a hash."""
         holder = self._files.setdefault(naming.config_file(origin), origin)
         return self.salt if holder == origin else f"{naming.salt(origin)}{self.salt}"
+
+    @property
+    def claims(self) -> Iterator[str]:
+        """The names that would be others if another object had them, or that only one object may have."""
+        kinds: Mapping[str, Iterable[str]] = {
+            "upstream": self._names,
+            "policy variable": self._variables,
+            "prefix": self._prefixes,
+            "file": self._files,
+            "zone": (*self.zones, *self.caches),
+            "variable": (*self.splits, *self.maps),
+        }
+        return (f"{kind} {name}" for kind, names in kinds.items() for name in names)
 
     def count(self, origin: ObjectRef, what: str) -> int:
         """Return how many times this was asked of *what* of *origin* before."""

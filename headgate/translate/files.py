@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+import msgspec
 from msgspec import structs
 
 from headgate.ir.http import CacheZone, HttpConfig, LimitZone, Location, Server, SplitClients, Upstream, VariableMap
@@ -18,9 +19,38 @@ from headgate.routes import RouteTable, VirtualHost
 from headgate.settings import Quoted, Snippet
 from headgate.translate import naming
 from headgate.translate.draft import Draft
+from headgate.translate.environment import Environment
 from headgate.translate.upstreams import external_file
 
 P = TypeVar("P", Upstream, CacheZone, LimitZone, Location, SplitClients, VariableMap)
+
+
+class Share(msgspec.Struct, frozen=True, gc=False):
+    """What an object has in ``http {}`` beside servers."""
+
+    upstreams: tuple[Upstream, ...] = ()
+    zones: tuple[LimitZone, ...] = ()
+    caches: tuple[CacheZone, ...] = ()
+    splits: tuple[SplitClients, ...] = ()
+    maps: tuple[VariableMap, ...] = ()
+
+
+def shares_of(draft: Draft) -> Mapping[ObjectRef | None, Share]:
+    """Return what each object has in *draft*."""
+    upstreams = _by_origin(draft.upstreams[name] for name in sorted(draft.upstreams))
+    zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
+    caches = _by_origin(draft.caches.values())
+    splits, maps = _by_origin(draft.splits.values()), _by_origin(draft.maps.values())
+    return {
+        ref: Share(
+            upstreams=tuple(upstreams.get(ref, ())),
+            zones=tuple(zones.get(ref, ())),
+            caches=tuple(caches.get(ref, ())),
+            splits=tuple(splits.get(ref, ())),
+            maps=tuple(maps.get(ref, ())),
+        )
+        for ref in dict.fromkeys((*upstreams, *zones, *caches, *splits, *maps))
+    }
 
 
 def config_files(
@@ -31,31 +61,35 @@ def config_files(
     *unserved* answer for its hosts on the usual ports where it does not serve them.
     """
     holder = (*(server for host, server in servers.items() if host), *unserved)
-    upstreams = [draft.upstreams[name] for name in sorted(draft.upstreams)]
-    shares = _by_origin(upstreams)
-    zones = _by_origin(draft.zones[name] for name in sorted(draft.zones))
-    caches = _by_origin(draft.caches.values())
-    splits, maps = _by_origin(draft.splits.values()), _by_origin(draft.maps.values())
     snippet = Snippet("\n".join(host.http_snippet for host in table.hosts if host.http_snippet)) or None
-    files = {member: naming.config_file(member, draft.suffix(member)) for member in table.members}
-    for member, file in files.items():
-        named = holder if member == table.origin else ()
-        yield HttpConfig(
-            file=file,
-            origin=member,
-            upstreams=tuple(shares[member]),
-            zones=tuple(zones[member]),
-            caches=tuple(caches[member]),
-            splits=tuple(splits[member]),
-            maps=tuple(maps[member]),
-            snippet=snippet if member == table.origin else None,
-            servers=named,
-        )
+    shares = shares_of(draft)
+    for member in table.members:
+        own = own_file(member, shares.get(member, Share()), draft.suffix(member))
+        yield structs.replace(own, snippet=snippet, servers=holder) if member == table.origin else own
     if "" in servers:
         yield HttpConfig(file=naming.DEFAULT_SERVER, origin=table.origin, servers=(servers[""],))
     for host, server in servers.items() if len(table.members) > 1 else ():
         yield from _attached(draft, table, host, server)
-    yield from (external_file(upstream, upstream.external, draft.env) for upstream in upstreams if upstream.external)
+    for share in shares.values():
+        yield from external_files(share, draft.env)
+
+
+def own_file(ref: ObjectRef, share: Share, suffix: str) -> HttpConfig:
+    """Return the file of an object beside all servers."""
+    return HttpConfig(
+        file=naming.config_file(ref, suffix),
+        origin=ref,
+        upstreams=share.upstreams,
+        zones=share.zones,
+        caches=share.caches,
+        splits=share.splits,
+        maps=share.maps,
+    )
+
+
+def external_files(share: Share, env: Environment) -> Iterator[HttpConfig]:
+    """Yield a file for each upstream whose name nginx resolves as it loads."""
+    yield from (external_file(upstream, upstream.external, env) for upstream in share.upstreams if upstream.external)
 
 
 def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
@@ -65,17 +99,35 @@ def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
     return naming.mask(draft.env.layout.conf, naming.includes_file(host.name))
 
 
+def locations_file(ref: ObjectRef, host: str, server: Server, locations: Iterable[Location], suffix: str) -> HttpConfig:
+    """Return the file with the *locations* that an object attaches to the *server* of *host*, given without any."""
+    file = naming.locations_file(ref, host, suffix)
+    return HttpConfig(file=file, origin=ref, within=server, locations=tuple(locations))
+
+
+def included(env: Environment, config: HttpConfig) -> Quoted:
+    """Return the path by which the list of a server names the file of *config*."""
+    return Quoted(f"{env.layout.conf}/{config.file}")
+
+
+def includes_file(host: str, paths: Iterable[Quoted]) -> HttpConfig:
+    """Return the list of the files that the server of *host* includes."""
+    return HttpConfig(file=naming.includes_file(host), origin=None, includes=tuple(paths))
+
+
+def without_locations(server: Server) -> Server:
+    """Return *server* without locations, so that a file can be compared without those of all others."""
+    return structs.replace(server, locations=())
+
+
 def _attached(draft: Draft, table: RouteTable, host: str, server: Server) -> Iterator[HttpConfig]:
     """Yield the file of each object that attaches locations to a server, and the list of these files."""
-    locations = _by_origin(server.locations)
-    around = structs.replace(server, locations=())  # so that the file can be compared without all the others
+    locations, around = _by_origin(server.locations), without_locations(server)
     attached = [member for member in table.members if member in locations]
-    files = [naming.locations_file(member, host, draft.suffix(member)) for member in attached]
-    for member, file in zip(attached, files, strict=True):
-        yield HttpConfig(file=file, origin=member, within=around, locations=tuple(locations[member]))
+    files = [locations_file(member, host, around, locations[member], draft.suffix(member)) for member in attached]
+    yield from files
     if files:
-        paths = tuple(Quoted(f"{draft.env.layout.conf}/{file}") for file in files)
-        yield HttpConfig(file=naming.includes_file(host), origin=None, includes=paths)
+        yield includes_file(host, (included(draft.env, file) for file in files))
 
 
 def _by_origin(found: Iterable[P]) -> Mapping[ObjectRef | None, list[P]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec import structs
 
 from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Line, Location, Server, Tls
 from headgate.ir.stream import PassthroughEntry, StreamConfig
-from headgate.problems import Problem
-from headgate.routes import Choice, Listener, Route, RouteTable, Split, VirtualHost
+from headgate.problems import ObjectRef, Problem
+from headgate.routes import Listener, RouteTable, VirtualHost
 from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
@@ -18,17 +19,18 @@ from headgate.translate.context import ServerContext
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, error_page
-from headgate.translate.files import attached_mask, config_files
+from headgate.translate.files import attached_mask, config_files, without_locations
+from headgate.translate.grpc import count_grpc, extent, without_grpc
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
 from headgate.translate.listens import http2, listeners, listens
 from headgate.translate.locations import (
-    asks_grpc,
     error_location,
     fixed_locations,
     server_site,
     translate_location,
     translate_paths,
 )
+from headgate.translate.members import Attached, Memory, Routes, claims_of, groups_of
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.paths import LocationPath
 from headgate.translate.policies.hsts import translate_hsts
@@ -50,7 +52,7 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
         certificates: its entries of the certificate map.
         problems: found on the way.
         listeners: where each of its hosts is served.
-        names: the names that no other resource may have; they follow from *configs*.
+        names: the names that no other resource may have; they follow from *configs* unless they are given.
     """
 
     configs: tuple[HttpConfig, ...]
@@ -64,19 +66,24 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Derive the names; the default server's file is arbitrated as a host."""
-        names = frozenset(name for config in self.configs for name in config.names)
+        names = self.names or frozenset(name for config in self.configs for name in config.names)
         names |= frozenset(name for config in self.streams for name in config.names)
         msgspec.structs.force_setattr(self, "names", names - {f"file {naming.DEFAULT_SERVER}"})
 
 
-def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated:
+def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memory | None = None) -> Translated:
     """Translate every host and every stream route of *table* into a server; the empty host becomes the default server.
 
     Args:
         table: the routes of a resource, with all that they point at.
         env: what every resource shares.
         salt: the end of every name, where the plain names belong to another resource.
+        memory: what was translated of the resource before, with the same *env*; it makes no difference to the result.
     """
+    if groups := groups_of(table):
+        found = _by_members(table, env, groups, memory or Memory(), salt)
+        if found:
+            return found
     draft = Draft(env, salt, table.hosts)
     streams = translate_streams(draft, table)
     servers = {host.name: _server(draft, host) for host in table.hosts}
@@ -94,7 +101,36 @@ def translate(table: RouteTable, env: Environment, salt: str = "") -> Translated
     )
 
 
-def _server(draft: Draft, host: VirtualHost) -> Server:
+def _by_members(
+    table: RouteTable, env: Environment, groups: tuple[VirtualHost, Mapping[ObjectRef, Routes]], memory: Memory,
+    salt: str,
+) -> Translated | None:  # fmt: skip
+    """Translate *table*, of which *groups* are the parts, by members; ``None`` if these are not independent."""
+    host, routes = groups
+    memory.open(structs.replace(host, routes=()), salt)
+    attached = Attached(env, structs.replace(host, routes=()), routes, memory)
+    if not attached.apart:
+        return None
+    draft = Draft(env, salt, (host,))
+    draft.resource_variables |= attached.reads_variables
+    server = _server(draft, host, attached)
+    unserved, others = translate_unserved(env, table, [server], salt)
+    there = {host.name: server} if server.listens else {}
+    own = tuple(config_files(draft, structs.replace(table, members=(table.origin,)), there, unserved))
+    if not attached.distinct(draft.claims, claims_of(found for found in server.locations if not found.origin)):
+        return None
+    configs, names = attached.files(without_locations(server) if there else None)
+    return Translated(
+        configs=(*own, *configs, *others),
+        certificates=tuple(draft.certificates),
+        problems=tuple(dict.fromkeys((*draft.problems, *attached.problems))),
+        listeners={host.name: listeners(env, server)},
+        names=names.union(*(config.names for config in (*own, *others))),
+    )
+
+
+def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -> Server:
+    """Translate *host*, which is given without the routes of those that are *attached*."""
     env, place = draft.env, draft.host(host)
     params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
@@ -102,14 +138,19 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
     secure = translate_hsts(policy) if policy else hsts(params, tls=tls is not None)
     paths = translate_paths(draft, host)
     paths = [path for path in paths if path.route or (path.modifier, path.path) not in snippet.locations]
-    grpc = _grpc(draft, [path.route for path in paths if path.route], host, tls)
-    plain = not (tls and grpc == "all")
+    without = without_grpc(draft, host, tls)
+    counts = [count_grpc(draft, [path.route for path in paths if path.route], without)]
     site = server_site(draft, host)
+    if attached and attached.reads_keys:
+        site = structs.replace(site, reads_keys=True)
     part = translate_policies(site)
     hide, common_hidden = (*hidden(params, secure), *part.hidden), env.params.headers.proxy_hide_headers
     auth = translate_auth(draft, place)
     context = _context(draft, site, secure, hide, part, auth=auth)
-    locations = _locations(draft, context, paths)
+    others = attached.translate(context, without) if attached else ()
+    grpc = extent(draft, [*counts, *(each.grpc for each in others)])
+    plain = not (tls and grpc == "all")
+    locations = _locations(draft, context, paths, [location for each in others for location in each.locations])
     if not host.shared:  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
     return Server(
@@ -188,14 +229,17 @@ def _context(  # noqa: PLR0913 - all that the server says
     )
 
 
-def _locations(draft: Draft, context: ServerContext, paths: Iterable[LocationPath]) -> tuple[Location, ...]:
+def _locations(
+    draft: Draft, context: ServerContext, paths: Iterable[LocationPath], attached: Sequence[Location]
+) -> tuple[Location, ...]:
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
     locations += page_answers(context)
     offered = context.host.shared and context.host.default is not None
-    if offered or context.error_page or any(location.error_page for location in locations):
+    asked = (location.error_page for location in (*locations, *attached))
+    if offered or context.error_page or any(asked):
         locations.append(error_location(draft, context.host))
-    return (*locations, *context.site.inner.values())
+    return (*locations, *context.site.inner.values(), *attached)
 
 
 def _response_headers(draft: Draft, place: Place, around: tuple[Header, ...]) -> tuple[Header, ...] | None:
@@ -216,27 +260,6 @@ def _said_headers(draft: Draft, place: Place, headers: tuple[Header, ...]) -> tu
     if snippet.has("proxy_set_header"):
         return without(headers, snippet, "proxy_set_header")
     return printed(headers, draft.inherited_headers)
-
-
-def _grpc(draft: Draft, routes: list[Route], host: VirtualHost, tls: Tls | None) -> str:
-    """Return ``all``, ``some`` or ``""``: how many of *routes* speak gRPC; warn where none or no client can.
-
-    Without TLS nginx speaks HTTP/2 to clients that know it beforehand, where it has the directive ``http2``.
-    """
-    asking = [route for route in routes if asks_grpc(draft.route(route), route)]
-    words = None
-    if not draft.env.speaks_grpc:
-        words = 'needs the ConfigMap key http2: "true"', "the Services are accessed over HTTP/1.1"
-    elif not tls and not draft.env.capabilities.http2_directive:
-        reason = "gRPC needs HTTP/2, which nginx before 1.25.1 supports only over TLS"
-        words = f"needs {host.name or 'the host'} in spec.tls: {reason}", "gRPC clients get no answer"
-    if words:
-        for route in asking:
-            draft.warn(route.origin, draft.route(route).key("grpc_services"), "", words)
-    if not asking or not draft.env.speaks_grpc:
-        return ""
-    leading = [route for route in routes if isinstance(route.action, Split | Choice)]
-    return "all" if len(asking) + len(leading) == len(routes) else "some"
 
 
 def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> tuple[Words, ...]:

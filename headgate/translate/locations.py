@@ -20,6 +20,7 @@ from headgate.translate.beside import access_rules, common_lists, ends_list, res
 from headgate.translate.context import ServerContext, with_cors
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
+from headgate.translate.grpc import asks_grpc
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
@@ -358,12 +359,6 @@ def health(uri: str) -> Location:
     """Return the location that answers probes of load balancers."""
     answer = Words(("200", "healthy"))
     return Location(path=Quoted(uri), modifier="=", answer=answer, content_type="text/plain", own=NOTHING)
-
-
-def asks_grpc(place: Place, route: Route) -> bool:
-    """Whether the backend of *route* speaks gRPC, by its own type or because a setting names its Service."""
-    target = route.backend
-    return target is not None and (target.grpc or target.service in place.params.services.grpc_services)
 
 
 def _upgrades(place: Place, target: Target) -> bool:
