@@ -191,11 +191,7 @@ class Watches:
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
         if row.extent is Extent.CLUSTER:
             return ("",)
-        if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label:
-            return ()
-        if row.extent is Extent.BEHIND and not self._pods:
-            return ()
-        if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:
+        if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label or not self._enabled(row):
             return ()
         if row.extent is Extent.SECRETS:
             return self._options.secret_namespaces or ("",)
@@ -252,13 +248,15 @@ class Watches:
                 self._drop(ref.name, informer)
             log.info("namespace no longer watched", extra={"fields": {"namespace": ref.name}})
 
+    def _enabled(self, row: Watched) -> bool:
+        """Whether the kind is watched now: custom resources as a flag says, Pods once a Service needs them."""
+        if row.extent is Extent.CUSTOM:
+            return self._options.enable_custom_resources
+        return row.extent is not Extent.BEHIND or self._pods
+
     def _reads(self, row: Watched, namespace: str) -> bool:
-        if row.extent is Extent.CUSTOM and not self._options.enable_custom_resources:
-            return False
-        if row.extent is Extent.BEHIND and not self._pods:
-            return False
         allowed = self._options.watch_secret_namespace
-        return row.extent is not Extent.SECRETS or not allowed or namespace in allowed
+        return self._enabled(row) and (row.extent is not Extent.SECRETS or not allowed or namespace in allowed)
 
     def _drop(self, namespace: str, informer: Informer[Any]) -> None:
         """Take an Informer's objects away; their keys go on the queue, which finds them gone."""
