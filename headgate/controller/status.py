@@ -16,7 +16,7 @@ from headgate.controller.reporter import Reporter
 from headgate.k8s import WorkQueue
 from headgate.nginx.manager import LocalManager
 from headgate.problems import ObjectRef, Problem
-from headgate.reporting.verdicts import State, Verdict, rejected
+from headgate.reporting.verdicts import State, Verdict, refusal
 from headgate.status import (
     Cluster,
     ConfigurationStatus,
@@ -139,7 +139,7 @@ def _objects(verdicts: Mapping[ObjectRef, Verdict]) -> Iterator[ObjectStatus]:
     """Yield the objects that are refused or have a warning, by name."""
     for ref, verdict in sorted(verdicts.items()):
         if state := _STATES.get(verdict.state):
-            message = verdict.message.removeprefix(rejected(ref.key)).lstrip()
+            message = refusal(verdict) or verdict.message
             yield ObjectStatus(str(ref), state, message, _serving(verdict))
 
 

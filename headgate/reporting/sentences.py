@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headgate.problems import some
-from headgate.reporting.verdicts import State, Verdict, added_or_updated, rejected
+from headgate.reporting.verdicts import State, Verdict, added_or_updated, refusal
 
 """Hosts or objects that one line names; it counts the others."""
 EVERY_HOST = "every host without another holder"
@@ -46,7 +46,7 @@ def sentence(verdict: Verdict, happened: str, hosts: Sequence[str]) -> str:
         else:
             outcome = f"serves {some(host or EVERY_HOST for host in hosts)}" if hosts else "accepted"
             outcome += f"; {rest.removeprefix('; ')}" if rest else ""
-    elif (rest := _after(rejected(key), text)) is not None:
+    elif (rest := refusal(verdict)) is not None:
         outcome = f"refused: {rest}"
     elif verdict.state is State.INVALID:
         outcome = f"refused: {text}"

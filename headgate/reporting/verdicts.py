@@ -93,6 +93,19 @@ def refused(ref: ObjectRef) -> str:
     return f"{ref} was rejected with error:"
 
 
+def invalid(ref: ObjectRef) -> str:
+    """Return how the message about a refused Policy begins."""
+    return f"{ref} is invalid and was rejected:"
+
+
+def refusal(verdict: Verdict) -> str | None:
+    """Return what follows if the message begins with the object and that it was rejected, else ``None``."""
+    for lead in (rejected(verdict.ref.key), refused(verdict.ref), invalid(verdict.ref)):
+        if verdict.message.startswith(lead):
+            return verdict.message.removeprefix(lead).strip()
+    return None
+
+
 def for_ingress(
     subject: Subject,
     found: Sequence[Problem] = (),
@@ -173,7 +186,7 @@ def for_policy(
     problems = (*found, *generated)
     lead = f"Policy {subject.ref.key}"
     if any(problem.refuses for problem in problems):
-        message = f"{lead} is invalid and was rejected: {_joined(problems)}"
+        message = f"{invalid(subject.ref)} {_joined(problems)}"
         return Verdict(subject, State.INVALID, "Rejected", EventType.WARNING, message, served=False)
     message = f"{lead} was added or updated{_warnings(' with', problems)}"
     if problems:

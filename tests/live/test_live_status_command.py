@@ -18,6 +18,7 @@ from headgate.cli import run
 from tests.live.headgate_process import ROOT, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, endpoints, ingress, path, service, tls_secret
 from tests.live.scripted_cluster import ScriptedCluster
+from tests.live.test_live_virtual_servers import virtual_server
 from tests.waiting import wait_until
 
 Capture = pytest.CaptureFixture[str]
@@ -97,6 +98,15 @@ def test_a_refused_object_has_the_words_of_nginx_and_its_host_is_marked(
     assert "Ingress default/tea (previous version)" in capsys.readouterr().out
     manifests.put(ingress("tea", "tea.test"))
     wait_until(lambda: of(headgate, capsys)["objects"] == [])
+
+
+def test_a_refused_custom_resource_is_named_once(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, capsys: Capture
+) -> None:
+    manifests.put(virtual_server("cafe", {"path": "/", "action": {"pass": "milk"}}))
+    (item,) = of(serve_manifests(), capsys)["objects"]
+    assert (item["object"], item["state"]) == ("VirtualServer default/cafe", "refused")
+    assert item["message"].startswith("spec.routes[0].action.pass: ")
 
 
 def test_a_file_that_became_unreadable_is_named_until_it_is_mended(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from headgate.api import ConfigMap, Ingress
+from headgate.api import ConfigMap, Ingress, Policy, VirtualServer
 from headgate.problems import Problem, Severity, some
 from headgate.reporting.sentences import Occasion, change, sentence
-from headgate.reporting.verdicts import Refusal, Subject, for_config_map, for_ingress
+from headgate.reporting.verdicts import Refusal, Subject, Verdict, for_config_map, for_custom, for_ingress, for_policy
 
 CAFE = Subject(Ingress.KIND.ref("default", "cafe"))
 SETTINGS = Subject(ConfigMap.KIND.ref("ours", "config"))
@@ -34,6 +34,19 @@ def test_an_ingress_is_described_in_the_words_of_its_event(
     verdict = for_ingress(CAFE, found, (), refusal)
     assert sentence(verdict, "changed", ("a.test", "b.test")) == f"Ingress default/cafe: changed, {outcome}"
     assert outcome.partition(": ")[2] in verdict.message
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        for_custom(Subject(VirtualServer.KIND.ref("default", "cafe")), (ERROR,)),
+        for_policy(Subject(Policy.KIND.ref("default", "cafe")), (ERROR,)),
+    ],
+)
+def test_a_refused_custom_resource_is_named_once(verdict: Verdict) -> None:
+    assert sentence(verdict, "changed", ()) == (
+        f"{verdict.ref}: changed, refused: spec.rules[0].host: 'a..b' is not a host name"
+    )
 
 
 def test_hosts_without_a_name_and_many_hosts_are_described() -> None:
