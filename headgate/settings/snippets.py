@@ -6,7 +6,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts
-from headgate.settings.registry import Settings, Where, setting
+from headgate.settings.registry import Settings, SettingSpec, Where, setting
 from headgate.settings.values import Snippet
 
 
@@ -29,6 +29,28 @@ def template(text: str) -> str:
             '{{range}}{{end}}, or change one block with {% extends "builtin/http.conf.j2" %}{% block … %}'
         )
     return text
+
+
+_AS_MAIN = "A Jinja2 template, as main-template; for a Go template the error explains how to convert it."
+
+
+def _template(key: str, of: str, example: str, differs: str = _AS_MAIN) -> SettingSpec:
+    """Declare the key of the ConfigMap that replaces the template *of* a file."""
+    return setting(
+        key,
+        f"Jinja2 template of {of}.",
+        Scope.SERVER,
+        Where.CONFIGMAP,
+        parse=template,
+        directive="",
+        context="",
+        example=example,
+        differs=differs,
+    )
+
+
+def _extended(name: str) -> str:
+    return f'{{% extends "builtin/{name}.conf.j2" %}}{{% block server_extra %}}{{% endblock %}}'
 
 
 class SnippetSettings(Settings):
@@ -106,58 +128,23 @@ class SnippetSettings(Settings):
     ] = None
     main_template: Annotated[
         str | None,
-        setting(
+        _template(
             "main-template",
-            "Jinja2 template of nginx.conf.",
-            Scope.SERVER,
-            Where.CONFIGMAP,
-            parse=template,
-            directive="",
-            context="",
-            example='{% extends "builtin/main.conf.j2" %}',
-            differs="A Jinja2 template, which replaces the whole file or single blocks; for a Go template the "
+            "nginx.conf",
+            '{% extends "builtin/main.conf.j2" %}',
+            "A Jinja2 template, which replaces the whole file or single blocks; for a Go template the "
             "error explains how to convert it. If a template fails, the last valid one stays in force.",
         ),
     ] = None
     ingress_template: Annotated[
         str | None,
-        setting(
-            "ingress-template",
-            "Jinja2 template of an Ingress.",
-            Scope.SERVER,
-            Where.CONFIGMAP,
-            parse=template,
-            directive="",
-            context="",
-            example='{% extends "builtin/http.conf.j2" %}{% block server_extra %}{% endblock %}',
-            differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
-        ),
+        _template("ingress-template", "an Ingress", _extended("http")),
     ] = None
     virtualserver_template: Annotated[
         str | None,
-        setting(
-            "virtualserver-template",
-            "Jinja2 template of a VirtualServer.",
-            Scope.SERVER,
-            Where.CONFIGMAP,
-            parse=template,
-            directive="",
-            context="",
-            example='{% extends "builtin/http.conf.j2" %}{% block server_extra %}{% endblock %}',
-            differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
-        ),
+        _template("virtualserver-template", "a VirtualServer", _extended("http")),
     ] = None
     transportserver_template: Annotated[
         str | None,
-        setting(
-            "transportserver-template",
-            "Jinja2 template of a TransportServer.",
-            Scope.SERVER,
-            Where.CONFIGMAP,
-            parse=template,
-            directive="",
-            context="",
-            example='{% extends "builtin/stream.conf.j2" %}{% block server_extra %}{% endblock %}',
-            differs="A Jinja2 template, as main-template; for a Go template the error explains how to convert it.",
-        ),
+        _template("transportserver-template", "a TransportServer", _extended("stream")),
     ] = None
