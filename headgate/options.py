@@ -1,7 +1,8 @@
 """The flags of ``headgate run``: the frozen Options, made once from flags and environment and passed down.
 
 Names, defaults and forms are those of the F5 NGINX Ingress Controller, so that its manifests work unchanged; flags of
-Headgate's own are printed with two dashes. ``DECLINED`` has the incumbent's flags that are not supported.
+Headgate's own are printed with two dashes. ``headgate.declined_flags`` has the incumbent's flags that
+are not supported.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import msgspec
 
 from headgate import flags
-from headgate.flags import Declined, Flag, Value
+from headgate.declined_flags import DECLINED
+from headgate.flags import Flag, Value
 from headgate.problems import Problem
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -392,50 +394,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return self.watch_secret_namespace or self.watch_namespace
 
 
-_PLUS = "needs NGINX Plus, and Headgate drives open-source NGINX; remove the flag"
-_WAF = "needs F5 WAF for NGINX, which runs in NGINX Plus only; remove the flag"
-_DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
-_PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
-_OIDC = "needs OpenID Connect, which comes with a later version; remove the flag"
-_AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent separately"
-
-_DECLINED: dict[str, Declined] = {
-    "proxy": Declined("", "is the incumbent's test mode; use --kubeconfig for a cluster or --manifests for a folder"),
-    "mgmt-configmap": Declined("", _PLUS, refused=False),
-    "nginx-plus": Declined("false", _PLUS),
-    "enable-app-protect": Declined("false", _WAF),
-    "app-protect-log-level": Declined("fatal", _WAF),
-    "enable-app-protect-dos": Declined("false", _DOS),
-    "app-protect-dos-debug": Declined("false", _DOS),
-    "app-protect-dos-max-daemons": Declined("0", _DOS),
-    "app-protect-dos-max-workers": Declined("0", _DOS),
-    "app-protect-dos-memory": Declined("0", _DOS),
-    "app-protect-enforcer-address": Declined("127.0.0.1:50000", _WAF),
-    "enable-app-protect-ip-intelligence": Declined("false", _WAF),
-    "plm-storage-url": Declined("", _PLM),
-    "plm-storage-credentials-secret": Declined("", _PLM),
-    "plm-storage-ca-secret": Declined("", _PLM),
-    "plm-storage-client-ssl-secret": Declined("", _PLM),
-    "plm-storage-insecure-skip-verify": Declined("false", _PLM),
-    "agent": Declined("false", _AGENT),
-    "agent-instance-group": Declined("nginx-ingress-controller", _AGENT),
-    "ingresslink": Declined("", "needs F5 BIG-IP's IngressLink, which is not served yet; use -external-service"),
-    "enable-service-insight": Declined("false", _PLUS, refused=False),
-    "service-insight-tls-secret": Declined("", _PLUS),
-    "service-insight-listen-port": Declined("9114", _PLUS),
-    "enable-oidc": Declined("false", _OIDC, coming=True),
-    "enable-telemetry-reporting": Declined(
-        "true", "is accepted, but Headgate sends no telemetry", refused=False, accepted=("false",)
-    ),
-    "weight-changes-dynamic-reload": Declined("false", _PLUS, refused=False),
-    # The incumbent had this one up to version 3; manifests of that age still pass it.
-    "include-year": Declined("false", "is accepted; every line of the log has its year", accepted=("false", "true")),
-}
-
-DECLINED: Mapping[str, Declined] = MappingProxyType(_DECLINED)
-"""The incumbent's flags that are known but not supported."""
-
-Options.declined = MappingProxyType({name: flag.reason for name, flag in _DECLINED.items()})
+Options.declined = MappingProxyType({name: flag.reason for name, flag in DECLINED.items()})
 
 DECLARED: Mapping[str, flags.Declaration] = flags.declarations(Options)
 """The flags that are supported, by name."""

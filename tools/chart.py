@@ -13,8 +13,9 @@ import yaml
 from generated import write_or_compare
 from monitoring.alerts import ALERTS
 
+from headgate.declined_flags import DECLINED
 from headgate.flags import Declaration, EnumValue, Integer, boolean
-from headgate.options import DECLARED, DECLINED
+from headgate.options import DECLARED
 from headgate.settings.config_params import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent

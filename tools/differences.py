@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from headgate.checking import MATCHING
-from headgate.options import DECLINED
+from headgate.declined_flags import DECLINED
 from headgate.reporting.reference import ABSENT_EVENTS, ABSENT_METRICS, EVENTS
 from headgate.settings import INCUMBENT, Where
 from headgate.settings.declined import Outlook, absences

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from headgate.commands.errors import reported
+from headgate.declined_flags import DECLINED
 from headgate.explain import (
     PLACES,
     Answer,
@@ -25,7 +26,7 @@ from headgate.explain import (
 )
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
-from headgate.options import DECLARED, DECLINED, LogLevel, Options, completed
+from headgate.options import DECLARED, LogLevel, Options, completed
 from headgate.reporting.logs import configure
 from headgate.viewing import look
 

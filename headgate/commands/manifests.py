@@ -13,11 +13,12 @@ from headgate import flags
 from headgate.checking import FORMATS, ORIGINS
 from headgate.checking import check as checked
 from headgate.commands.errors import reported
+from headgate.declined_flags import DECLINED
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.k8s import Manifests
 from headgate.offline import generate_manifests
-from headgate.options import DECLARED, DECLINED, Options, completed
+from headgate.options import DECLARED, Options, completed
 from headgate.watch import WATCHED
 
 RENDER_ABOUT: Final = """\

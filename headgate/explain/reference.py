@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 import msgspec
 
+from headgate.declined_flags import DECLINED
 from headgate.explain.question import BadQuestion
 from headgate.flags import Declaration, printed
-from headgate.options import DECLARED, DECLINED
+from headgate.options import DECLARED
 from headgate.settings import INCUMBENT, REGISTRY, Setting, Where
 from headgate.settings.declined import declined
 from headgate.settings.docs import SETS

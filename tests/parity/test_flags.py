@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from headgate import flags
-from headgate.options import DECLARED, DECLINED, Options, parse
+from headgate.declined_flags import DECLINED
+from headgate.options import DECLARED, Options, parse
 
 with (Path(__file__).parent / "nic-flags.csv").open(newline="") as table:
     ROWS = list(csv.DictReader(table))

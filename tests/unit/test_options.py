@@ -6,17 +6,8 @@ import msgspec
 import pytest
 
 from headgate import flags
-from headgate.options import (
-    DECLARED,
-    DECLINED,
-    LogFormat,
-    LogLevel,
-    NamespacedName,
-    Options,
-    flags_help,
-    flags_markdown,
-    parse,
-)
+from headgate.declined_flags import DECLINED
+from headgate.options import DECLARED, LogFormat, LogLevel, NamespacedName, Options, flags_help, flags_markdown, parse
 
 
 def options(*argv: str, **environ: str) -> Options:
