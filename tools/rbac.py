@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from generated import write_or_compare
 
+from headgate.commands.crds import Plain
 from headgate.options import Options, parse
 from headgate.watch.permissions import PARTS, Part, Rule, needed
 
@@ -67,16 +68,11 @@ def role(namespace: str, rules: tuple[Rule, ...]) -> Iterator[Manifest]:
 def manifests(roles: Mapping[str, tuple[Rule, ...]]) -> str:
     """Return the roles as YAML."""
     documents = [document for namespace, rules in roles.items() for document in role(namespace, rules)]
-    return f"# {WRITTEN}\n" + yaml.dump_all(documents, Dumper=Plain, sort_keys=False, width=120)
+    return f"# {WRITTEN}\n" + yaml.dump_all(documents, Dumper=Compact, sort_keys=False, width=120)
 
 
-class Plain(yaml.SafeDumper):
+class Compact(Plain):
     """Lists of strings on one line, everything else in block style, without aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Write repeated values without aliases."""
-        del data
-        return True
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:  # noqa: FBT001 - PyYAML's
         """Put strings on one line."""
@@ -123,7 +119,7 @@ def templates() -> str:
 def template(part: Part) -> str:
     """Return the rules of *part* as the template ``headgate.rules.NAME``."""
     rules = yaml.dump(
-        [rule.manifest() for rule in part.rules("NAME")], Dumper=Plain, sort_keys=False, width=120
+        [rule.manifest() for rule in part.rules("NAME")], Dumper=Compact, sort_keys=False, width=120
     ).replace("[NAME]", "[{{ .name | quote }}]")
     return (
         f"\n{{{{- /* {part.reach.value}: {part.why} */ -}}}}\n"

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from headgate.commands.crds import Plain
 from headgate.reporting.metrics import CONTROLLER, NGINX
 from monitoring.queries import EXPIRY, JOIN, LATENCY, LEADER, OURS, REQUESTS, UP, rows_of
 
@@ -179,15 +180,6 @@ ALERTS = (
 )
 
 
-class _Dumper(yaml.SafeDumper):
-    """Without aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Write repeated values without aliases."""
-        del data
-        return True
-
-
 def groups() -> dict[str, Any]:
     """Return the rules in Prometheus' format."""
     for alert in ALERTS:
@@ -206,7 +198,7 @@ def _rule(alert: Alert) -> dict[str, Any]:
 
 
 def _yaml(content: dict[str, Any]) -> str:
-    return f"# {WRITTEN}\n" + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    return f"# {WRITTEN}\n" + yaml.dump(content, Dumper=Plain, sort_keys=False, width=110, allow_unicode=True)
 
 
 def rules() -> str:
