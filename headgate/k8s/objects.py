@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from headgate.api import Ingress, Kind, ObjectMeta, Secret, TopLevel
+from headgate.api import Ingress, Kind, ObjectMeta, Secret, TopLevel, VirtualServer
 from headgate.k8s.manifests import Document
 from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
@@ -44,6 +44,8 @@ _OLD_INGRESS = (
 
 _BUILT_IN = frozenset({"", "apps", "batch", "discovery.k8s.io", "extensions", "networking.k8s.io"})
 """Groups of Kubernetes in which a kind that is not known may be one that is read, with a mistake."""
+_CUSTOM = VirtualServer.KIND.group
+"""The group of the custom resources, of which every kind is read."""
 
 
 class _RefusedError(Exception):
@@ -136,16 +138,23 @@ class _Reader:
         if unread(_group(version), kind):
             self._unread.setdefault((kind, version), []).append(line)
             return None
-        if meant := self._meant(_group(version), kind):
-            reason = f"{kind} {version} is not a kind of Kubernetes; did you mean {meant.name} {meant.api_version}?"
-            raise _RefusedError(self._warn(line, reason))
+        if reason := self._mistaken(_group(version), kind):
+            raise _RefusedError(self._warn(line, f"{kind} {version} is not a kind of {reason}"))
         self._unknown.add(f"{version} {kind}")
         return None
 
+    def _mistaken(self, group: str, kind: str) -> str:
+        """Return what *kind* is not a kind of, and what to write; ``""`` if it may be one that is not read."""
+        if group not in _BUILT_IN | {_CUSTOM}:
+            return ""
+        owner = _CUSTOM if group == _CUSTOM else "Kubernetes"
+        if meant := self._meant(group, kind):
+            return f"{owner}; did you mean {meant.name} {meant.api_version}?"
+        kinds = sorted(model.KIND.name for model in self._models.values() if model.KIND.group == _CUSTOM)
+        return f"{owner}, which has {', '.join(kinds)}" if owner == _CUSTOM else ""
+
     def _meant(self, group: str, kind: str) -> Kind | None:
         """Return the kind that is read and that *kind* of *group* seems to be a mistake for: a letter, or the group."""
-        if group not in _BUILT_IN:
-            return None
         if kind in self._models:
             return self._models[kind].KIND
         known = {name.lower(): model.KIND for name, model in self._models.items() if model.KIND.group == group}

@@ -13,7 +13,7 @@ class Unread(msgspec.Struct, frozen=True):
     """The kinds of one API group.
 
     Attributes:
-        reason: why they have no effect; completes the sentence "VirtualServer k8s.nginx.org/v1 …".
+        reason: why they have no effect; completes the sentence "HTTPRoute gateway.networking.k8s.io/v1 …".
         kinds: those that matter; all of the group if empty.
     """
 
@@ -30,7 +30,6 @@ def _of(controller: str, *kinds: str) -> Unread:
 
 
 UNREAD: Mapping[str, Unread] = {
-    "k8s.nginx.org": Unread(_COMING),
     "gateway.networking.k8s.io": Unread(_COMING),
     "gateway.networking.x-k8s.io": Unread(_COMING),
     "appprotect.f5.com": Unread(_F5),
