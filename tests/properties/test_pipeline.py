@@ -7,39 +7,16 @@ from typing import Any
 
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from headgate.api import EndpointSlice, Ingress, Secret, Service, TopLevel
-from headgate.controller.gauges import count_roles
-from headgate.problems import ObjectRef
 from tests.examples import examples
 from tests.nginx_lexer import Directive, directives
+from tests.properties.batches import FLAGS, assert_same, batches_of, processed_at_once, reported
 from tests.properties.cluster_objects import HOSTS, OBJECTS, SECRETS, TIMES, fewer_examples, object_in
 from tests.simulated_cluster import SimulatedCluster
 
-FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
-
 CONFIGURATION = (".conf", ".locations", ".servers")
 """How the names of files in nginx's language end."""
-
-
-def reported(cluster: SimulatedCluster) -> dict[ObjectRef, str]:
-    """Return what the owner of every Ingress was told last."""
-    return {ref: f"{verdict.reason} {verdict.message}" for ref, verdict in cluster.statuses.current.items()}
-
-
-def processed_at_once(objects: list[TopLevel]) -> SimulatedCluster:
-    """Return a cluster whose *objects* were processed in one batch."""
-    cluster = SimulatedCluster(FLAGS)
-    cluster.put(*objects)
-    cluster.process_batch()
-    return cluster
-
-
-def assert_same(one: SimulatedCluster, other: SimulatedCluster) -> None:
-    assert one.texts() == other.texts()
-    assert reported(one) == reported(other)
-    assert count_roles(one.generation) == count_roles(other.generation)
 
 
 @fewer_examples
@@ -147,30 +124,7 @@ def test_the_order_of_referenced_objects_makes_no_difference() -> None:
         assert_same(cluster, whole)
 
 
-class Batches(RuleBasedStateMachine):
-    """Objects are added, changed and deleted in batches; after each, the state is as if all had come in one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cluster = SimulatedCluster(FLAGS)
-
-    @rule(objects=st.lists(OBJECTS, min_size=1, max_size=3))
-    def add_or_change(self, objects: list[TopLevel]) -> None:
-        self.cluster.put(*objects)
-        self.process_and_compare()
-
-    @rule(data=st.data(), more=st.lists(OBJECTS, max_size=1))
-    def delete_and_add(self, data: st.DataObject, more: list[TopLevel]) -> None:
-        refs = sorted(item.ref for item in self.cluster.objects())
-        self.cluster.delete(*data.draw(st.lists(st.sampled_from(refs), max_size=3) if refs else st.just([])))
-        self.cluster.put(*more)
-        self.process_and_compare()
-
-    def process_and_compare(self) -> None:
-        self.cluster.process_batch()
-        assert_same(self.cluster, processed_at_once(self.cluster.objects()))
-
-
+Batches = batches_of(OBJECTS)
 Batches.TestCase.settings = settings(max_examples=examples(24), stateful_step_count=12)
 TestBatches = Batches.TestCase
 

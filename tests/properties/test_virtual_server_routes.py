@@ -6,16 +6,13 @@ from typing import Any
 
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from headgate.api import Ingress, TopLevel, VirtualServer, VirtualServerRoute
 from tests.examples import examples
 from tests.nginx_lexer import directives
+from tests.properties.batches import assert_same, batches_of, processed_at_once, reported
 from tests.properties.cluster_objects import TIMES, fewer_examples, object_in
-from tests.properties.test_pipeline import assert_same, processed_at_once, reported
-from tests.simulated_cluster import SimulatedCluster
 
-FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-allow-empty-ingress-host")
 HOSTS = st.sampled_from(["a.test"] * 7 + ["b.test"])
 NAMESPACES = st.sampled_from(["a", "a-b"])
 NAMES = st.sampled_from(["x", "b-x"])
@@ -73,29 +70,7 @@ def ingresses(draw: st.DrawFn) -> TopLevel:
 OBJECTS = st.one_of(virtual_servers(), virtual_server_routes(), virtual_server_routes(), ingresses())
 
 
-class Batches(RuleBasedStateMachine):
-    """Objects are added, changed and deleted in batches; after each, the state is as if all had come in one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cluster = SimulatedCluster(FLAGS)
-
-    @rule(objects=st.lists(OBJECTS, min_size=1, max_size=3))
-    def add_or_change(self, objects: list[TopLevel]) -> None:
-        self.cluster.put(*objects)
-        self.process_and_compare()
-
-    @rule(data=st.data())
-    def delete(self, data: st.DataObject) -> None:
-        refs = sorted(item.ref for item in self.cluster.objects())
-        self.cluster.delete(*data.draw(st.lists(st.sampled_from(refs), max_size=3) if refs else st.just([])))
-        self.process_and_compare()
-
-    def process_and_compare(self) -> None:
-        self.cluster.process_batch()
-        assert_same(self.cluster, processed_at_once(self.cluster.objects()))
-
-
+Batches = batches_of(OBJECTS)
 Batches.TestCase.settings = settings(max_examples=examples(12), stateful_step_count=8)
 TestBatches = Batches.TestCase
 
