@@ -283,7 +283,8 @@ def _response_headers(
     """
     around = server.response_headers
     kept = tuple(header for header in around if header not in server.cors)
-    responses = (*_responses(place, kept), *cors) if attached else with_cors(server, around, cors)
+    decides = attached or (place.layers[-1] is not server.place.layers[-1] and place.sets("add_header_inherit"))
+    responses = (*_responses(place, kept), *cors) if decides else with_cors(server, around, cors)
     if responses and ends_list(place.location_snippet):
         return without(responses, place.location_snippet, "add_header")
     return printed(responses, around)

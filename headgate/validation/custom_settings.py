@@ -39,6 +39,7 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
 """Fields of an upstream, and the fields of the settings that they are."""
 UNBUFFERED: Final = "is for upstreams of type http only; nginx does not buffer gRPC"
 ALL_HEADERS: Final = "is for upstreams of type http only; nginx passes all headers of gRPC requests"
+DOS: Final = "is for F5 DoS for NGINX, which runs in NGINX Plus only"
 PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
 
 
@@ -161,10 +162,18 @@ def _actions(route: Route, path: str) -> Iterator[tuple[Action, str]]:
 def idle(spec: VirtualServerSpec) -> Iterator[Fault]:
     """Yield the fields that have no effect here."""
     if spec.dos:
-        yield "spec.dos", spec.dos, "is for F5 DoS for NGINX, which runs in NGINX Plus only"
+        yield "spec.dos", spec.dos, DOS
+    yield from idle_routes(spec.routes or (), "spec.routes")
     for index, route in enumerate(spec.routes or ()):
         yield from _idle_beside_reference(route, f"spec.routes[{index}]")
     yield from idle_upstreams(spec.upstreams or ())
+
+
+def idle_routes(routes: Iterable[Route], field: str) -> Iterator[Fault]:
+    """Yield the fields of *routes*, at *field*, that have no effect here."""
+    for index, route in enumerate(routes):
+        if route.dos:
+            yield f"{field}[{index}].dos", route.dos, DOS
 
 
 def _idle_beside_reference(route: Route, path: str) -> Iterator[Fault]:

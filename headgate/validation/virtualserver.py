@@ -155,6 +155,9 @@ def upstream_faults(upstreams: Sequence[Upstream]) -> Iterator[Fault]:
                 yield f"{path}.subselector.{key}", value, fault
         if bool(upstream.backup) != (upstream.backup_port is not None):
             yield f"{path}.backup", upstream.backup or "", "and backupPort need each other"
+        method = (upstream.lb_method or "").split()
+        if upstream.backup and method[:1] in (["hash"], ["ip_hash"], ["random"]):
+            yield f"{path}.backup", upstream.backup, f"cannot be used with lb-method {' '.join(method)}"
         yield from _health_check(upstream, f"{path}.healthCheck")
 
 

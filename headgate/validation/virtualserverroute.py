@@ -11,6 +11,7 @@ from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
     idle_for_grpc,
+    idle_routes,
     idle_upstreams,
     route_settings,
 )
@@ -83,6 +84,7 @@ def validate_virtual_server_route(
     allowed = "enable-snippets" in rules.gates
     unused: list[Fault] = [
         *idle_upstreams(upstreams),
+        *idle_routes(routes, FIELD),
         *idle_for_grpc(upstreams, routes, FIELD),
         *(() if allowed else location_snippets(routes, FIELD)),
         *_empty(routes),

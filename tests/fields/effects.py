@@ -1,0 +1,214 @@
+"""What nginx gets, and what is reported and made, because of one field."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from headgate.api import TopLevel
+from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer
+from headgate.dependents.certificates import certificate
+from headgate.dependents.forms import Wanted
+from headgate.dependents.records import dns_endpoint
+from headgate.ir import Capabilities, Layout
+from headgate.offline import found
+from headgate.problems import Problem
+from headgate.reporting.status import address
+from headgate.reporting.status_forms import Exposure
+from tests.fields.tables import (
+    FIRST_PORT,
+    FLAGS,
+    LISTENERS,
+    NAME,
+    Entry,
+    Group,
+    Json,
+    after,
+    before,
+    beside,
+    groups,
+    listeners,
+    made,
+)
+from tests.nginx_lexer import Punctuation, lexed
+from tests.simulated_cluster import CURRENT, SimulatedCluster
+
+NUMBER = re.compile(r"f[0-9]{4}x")
+HERE = Exposure((address("203.0.113.1"),))
+"""The address of the controller, for DNSEndpoints."""
+
+
+class Specimen(NamedTuple):
+    """An object to make: of which group, with which spec, and beside which others."""
+
+    group: Group
+    spec: Json
+    beside: tuple[Json, ...] = ()
+
+
+class World:
+    """A cluster with several objects, and what is there because of each."""
+
+    def __init__(
+        self, specs: Mapping[str, Specimen], able: Capabilities = CURRENT, place: Layout | None = None
+    ) -> None:
+        """Generate all: *specs* are by the name of their object."""
+        self.cluster = SimulatedCluster(FLAGS, able, place)
+        self.cluster.introduce(app="headgate")
+        self.cluster.put(*beside())
+        streams = [name for name, each in specs.items() if each.group.model is TransportServer]
+        if all(each.group.model is not GlobalConfiguration for each in specs.values()):
+            self.cluster.put(listeners(streams))
+        self.items: dict[str, list[TopLevel]] = {}
+        for name, each in specs.items():
+            self.items[name] = list(made(each.group, each.spec, name, each.beside))
+            self.cluster.put(*self.items[name])
+        generation = self.cluster.process_batch()
+        self.texts: dict[str, dict[str, str]] = defaultdict(dict)
+        """File → text, by the name of the object that it is about."""
+        self.shared: dict[str, list[str]] = defaultdict(list)
+        """Lines of files of all, by the object that they name."""
+        for path, text in self.cluster.texts().items():
+            owners = self._names(path, specs)
+            for name in owners:
+                self.texts[name][path.replace(name, NAME)] = text.decode(errors="replace")
+            for line in () if owners or path.startswith("secrets") else flat(text.decode()):
+                for name in self._names(line, specs):
+                    self.shared[name].append(line)
+        self.problems: dict[str, list[Problem]] = defaultdict(list)
+        ignored = [Problem(ref, "", "", f"is ignored: {why}", "") for ref, why in generation.update.ignored.items()]
+        for problem in (*found(generation), *ignored):
+            for name in self._names(problem.origin.name, specs):
+                self.problems[name].append(problem)
+
+    def _names(self, text: str, specs: Mapping[str, object]) -> Iterable[str]:
+        """Return the objects that something called *text* belongs to; a single one has everything."""
+        if len(specs) == 1:
+            return list(specs)
+        return [token for token in NUMBER.findall(text)[:1] if token in specs]
+
+    def write(self, folder: Path) -> None:
+        """Write the files of nginx below *folder*."""
+        for name, file in self.cluster.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.data)
+
+    def lines(self, name: str) -> list[str]:
+        """Return everything that is there because of the object *name*, one line each."""
+        lines = [line for path, text in sorted(self.texts[name].items()) if not path.startswith("secrets")
+                 for line in (f"file {path}", *flat(text))]  # fmt: skip
+        lines += ["shared lines", *self.shared[name]]
+        lines += [line for item in self.items[name] if isinstance(item, VirtualServer) for line in made_for(item)]
+        return [normal(line, name) for line in lines]
+
+
+def normal(text: str, name: str) -> str:
+    """Return *text* with ``cafe`` for *name*, the names of listeners for their ports, and without hashes."""
+    text = re.sub(r"_[0-9a-f]{8}\b", "_hash", text.replace(NAME, name).replace(name, "cafe"))
+    return re.sub(r"(?<= |:)2[0-9]{4}\b", lambda port: LISTENERS[(int(port[0]) - FIRST_PORT) % len(LISTENERS)], text)
+
+
+def flat(text: str) -> Iterator[str]:
+    """Yield every directive with the blocks around it."""
+    around: list[str] = []
+    words: list[str] = []
+    for token in lexed(text):
+        if not isinstance(token, Punctuation):
+            words.append(token if token and not re.search(r"[\s;{}]", token) else json.dumps(token, ensure_ascii=False))
+        elif token.char == "}":
+            around.pop()
+        else:
+            line = " ".join(words)
+            if token.char == "{":
+                around.append(line)
+            yield " > ".join(around if token.char == "{" else [*around, line])
+            words = []
+
+
+def made_for(item: VirtualServer) -> Iterator[str]:
+    """Yield what cert-manager and ExternalDNS are asked for."""
+    for kind, answer in (("Certificate", certificate(item)), ("DNSEndpoint", dns_endpoint(item, HERE))):
+        if isinstance(answer.wanted, Wanted):
+            spec = yaml.safe_dump(answer.wanted.spec, default_flow_style=True, width=1000).strip()
+            notes = {key: value for key, value in answer.wanted.annotations.items() if value}
+            yield f"{kind} {answer.wanted.name} {spec}" + (f" {notes}" if notes else "")
+
+
+def differences(one: World, other: World, name: str) -> Iterator[str]:
+    """Yield the lines that the object *name* has in *other* and not in *one*, and the reverse.
+
+    A whole file is one line, and a whole location is without the headers that every location has.
+    """
+    files = [{line for line in lines if line.startswith("file ")} for lines in (one.lines(name), other.lines(name))]
+    lone = files[0] ^ files[1]
+    lines = [_without(world.lines(name), lone) for world in (one, other)]
+    changed = [line for line in difflib.unified_diff(*lines, lineterm="", n=0) if line[:2] not in {"--", "++", "@@"}]
+    for line in changed:
+        block, arrow, directive = line.rpartition(" > ")
+        if not (arrow and directive.startswith("proxy_set_header ") and block in changed):
+            yield f"{line[0]} {line[1:]}"
+
+
+def _without(lines: list[str], files: set[str]) -> list[str]:
+    """Return *lines* without what is inside *files*."""
+    kept: list[str] = []
+    inside = False
+    for line in lines:
+        if line.startswith("file "):
+            inside = line in files
+            kept += [line] if inside else []
+        elif line == "shared lines":
+            inside = False
+        elif not inside:
+            kept.append(line)
+    return kept
+
+
+def reported(one: World, other: World, name: str, entry: Entry) -> Iterator[str]:
+    """Yield what is reported because of the field, or about it."""
+    known = {normal(str(problem), name) for problem in one.problems[name]}
+    concrete = entry.path.replace("[]", "[0]")
+    for problem in other.problems[name]:
+        field = problem.field
+        about = field and (concrete.startswith(field) or field.startswith(concrete)) and problem.origin.kind
+        line = normal(str(problem), name)
+        if line not in known or about:
+            yield f"! {problem.severity.value}: {problem.origin.kind}: {line}"
+
+
+def numbered() -> list[dict[str, tuple[Group, Entry]]]:
+    """Return the entries of all groups by the names of their objects, in parts that may be in one cluster."""
+    whole: dict[str, tuple[Group, Entry]] = {}
+    alone = []
+    for group in groups():
+        for entry in group.entries:
+            name = f"f{len(whole) + len(alone):04}x"
+            if group.model is GlobalConfiguration:
+                alone.append({name: (group, entry)})
+            else:
+                whole[name] = (group, entry)
+    return [whole, *alone]
+
+
+@cache
+def effects() -> dict[str, dict[str, list[str]]]:
+    """Return what each entry changes: the lines by field and value, by the name of the group."""
+    told: dict[str, dict[str, list[str]]] = {group.name: {} for group in groups()}
+    for part in numbered():
+        one, other = (
+            World({name: Specimen(group, spec(group, entry), entry.beside) for name, (group, entry) in part.items()})
+            for spec in (before, after)
+        )
+        for name, (group, entry) in part.items():
+            title = f"{entry.path}: {json.dumps(entry.value, ensure_ascii=False)}"
+            told[group.name][title] = [*differences(one, other, name), *reported(one, other, name, entry)]
+    return told
