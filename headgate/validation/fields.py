@@ -12,6 +12,7 @@ from typing import Any, Final
 from headgate.api.base import Model, TopLevel
 from headgate.api.nginx_org.fields import Codes, Declared, Field, Form, Listed, OneOf, Range, Rule, Shape, declared
 from headgate.settings.parsers import VARIABLE, Unfit
+from headgate.settings.tls import ciphers
 from headgate.settings.upstream import lb_method
 from headgate.settings.values import Duration, HeaderName, Offset, Seconds, Size, plain_text, zone_size
 from headgate.validation.text import domain_fault, host_fault, name_fault, namespace_fault, service_fault
@@ -28,7 +29,7 @@ _PATH = re.compile(r"/[^\s{};\\\x00-\x1f\x7f]*")
 _MEDIA_TYPE = re.compile(r'(?:[^;{}"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
 _RATE = re.compile(r"[1-9][0-9]{0,8}r/[sSmM]")
 _BRACED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_STREAM_HASH = re.compile(r"hash \S+( consistent)?")
+_STREAM_HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:\-]|{VARIABLE})+( consistent)?")
 STREAM_METHODS: Final = ("round_robin", "least_conn", "random", "random two", "random two least_conn")
 
 
@@ -60,7 +61,10 @@ def _faults(value: Any, field: Field, path: str) -> Iterator[Fault]:
         yield from field_faults(value, path)
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
-            yield from _faults(item, field, f"{path}[{index}]")
+            if item == "" and field.rule is not Form.FREE:
+                yield f"{path}[{index}]", "", "is empty"
+            else:
+                yield from _faults(item, field, f"{path}[{index}]")
     elif not isinstance(value, Mapping) and field.rule is not None:
         if value == "" and not field.required:
             return  # as good as absent, which is how Go's clients write it
@@ -186,7 +190,7 @@ def _network(text: str) -> str:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
         return "is neither an IP address nor a CIDR block"
-    return ""
+    return _zone(text)
 
 
 def _version(number: int) -> Callable[[str], str]:
@@ -195,9 +199,14 @@ def _version(number: int) -> Callable[[str], str]:
             right = ipaddress.ip_address(text).version == number
         except ValueError:
             right = False
-        return "" if right else f"is not an IPv{number} address"
+        return _zone(text) if right else f"is not an IPv{number} address"
 
     return check
+
+
+def _zone(text: str) -> str:
+    """Return why an address with a zone (``fe80::1%eth0``) cannot be used, or ``""``; a zone may hold any text."""
+    return "is an address with a zone, which nginx cannot use" if "%" in text else ""
 
 
 def _stream_method(text: str) -> str:
@@ -240,6 +249,7 @@ _FORMS: Final[Mapping[Form, Callable[[str], str]]] = MappingProxyType(
         Form.TEXT: _one_line,
         Form.BODY: _matched(_LINES, 'text in which every double quote and a final backslash are escaped (\\")'),
         Form.PLAIN: _parsed(plain_text),
+        Form.CIPHERS: _parsed(ciphers),
         Form.MEDIA_TYPE: _matched(_MEDIA_TYPE, "a media type; it has no ; { } and no double quote or \\ unescaped"),
         Form.URL: _url,
         Form.ADDRESS: _network,

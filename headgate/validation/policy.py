@@ -48,6 +48,7 @@ NOT_SERVED: Final[Mapping[str, str]] = MappingProxyType(
 """Types that are known and fail closed, with the reason."""
 VARIABLES: Final = re.compile(VARIABLE)
 _CONDITION_VARIABLE = re.compile(r"\$?(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _JWT = re.compile(r"\$\{?jwt_")
 _FORBIDDEN = frozenset(
     (
@@ -131,7 +132,9 @@ def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
         inner = f"{where}.variables[{index}]"
         if not _CONDITION_VARIABLE.fullmatch(each.name) or _JWT.match(f"${each.name.lstrip('$')}"):
             yield f"{inner}.name", each.name, "is not a variable of open-source NGINX, such as $request_method"
-        if each.match.startswith("~") and (fault := regex_fault(each.match[1:].removeprefix("*"))):
+        if _CONTROL.search(each.match):
+            yield f"{inner}.match", each.match, "has a control character"
+        elif each.match.startswith("~") and (fault := regex_fault(each.match[1:].removeprefix("*"))):
             yield f"{inner}.match", each.match, f"is {fault}"
 
 

@@ -43,6 +43,7 @@ class Form(enum.Enum):
     """Text that may contain the variables of ``Field.variables``."""
     BODY = "text, perhaps of several lines"
     PLAIN = "text without $"
+    CIPHERS = "OpenSSL cipher list"
     MEDIA_TYPE = "media type"
     URL = "URL"
     ADDRESS = "IP address or CIDR block"

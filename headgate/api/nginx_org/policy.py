@@ -116,7 +116,7 @@ class EgressMTLS(Model):
         str | None, Field(Form.NAME, "Secret of type nginx.org/ca: who signs certificates of endpoints.")
     ] = None
     protocols: Annotated[str | None, Field(Form.PLAIN, "TLS protocols.", default="TLSv1 TLSv1.1 TLSv1.2")] = None
-    ciphers: Annotated[str | None, Field(Form.PLAIN, "TLS ciphers.", default="DEFAULT")] = None
+    ciphers: Annotated[str | None, Field(Form.CIPHERS, "TLS ciphers.", default="DEFAULT")] = None
     session_reuse: Annotated[bool | None, Field(None, "Whether TLS sessions are resumed.", default="true")] = None
     server_name: Annotated[bool, Field(None, "Whether the server name (SNI) is sent.")] = False
     ssl_name: Annotated[str | None, Field(Form.NAME, "The server name.", default="$proxy_host")] = None
