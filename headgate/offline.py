@@ -20,12 +20,16 @@ from headgate.k8s import FILE, Folder, Manifests
 from headgate.nginx import expressions
 from headgate.nginx.capabilities import Binary, find_binary
 from headgate.nginx.errors import NoBinaryError
+from headgate.nginx.live import snapshot
 from headgate.options import DataPlane, Options
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import Renderer
 from headgate.routes import Choice, PathType, Route
 from headgate.watch import WATCHED
+
+LIVE_STATE = "live-state.json"
+"""The file that stands for what workers are told, beside those of nginx's configuration."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -67,13 +71,18 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class FolderReport(msgspec.Struct, frozen=True):
-    """The files that nginx would have, and everything that is wrong."""
+    """The files that nginx would have, and everything that is wrong.
+
+    Attributes:
+        live: what nginx's workers would be told while they run, as a file; ``None`` where files say everything.
+    """
 
     files: FileSet
     problems: tuple[tuple[str, Problem], ...]
     ignored: Mapping[ObjectRef, str]
     where: Mapping[ObjectRef, str]
     assumed: Mapping[ObjectRef, str] = {}
+    live: File | None = None
 
     @property
     def refused(self) -> bool:
@@ -96,11 +105,13 @@ class FolderReport(msgspec.Struct, frozen=True):
     def printable(self) -> Iterator[File]:
         """Yield the files that may be shown: keys and passwords may not."""
         yield from (file for name, file in self.files.items() if not name.startswith(f"{SECRETS_FOLDER}/"))
+        if self.live:
+            yield self.live
 
     def write(self, out: Path) -> None:
         """Write every file below *out*, with its mode (OSError if that fails)."""
-        for name, file in self.files.items():
-            path = out / name
+        for file in (*self.files.values(), *((self.live,) if self.live else ())):
+            path = out / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(file.mode)
             path.write_bytes(file.data)
@@ -138,7 +149,8 @@ def generate_manifests(
     problems = [(_file(manifests, problem), problem) for problem in manifests.problems()]
     problems += [(where.get(problem.origin, ""), problem) for problem in wrong]
     update = generation.update
-    return FolderReport(generation.files, tuple(problems), update.ignored, where, update.assumed)
+    live = None if generation.live is None else File(LIVE_STATE, msgspec.json.format(snapshot(generation.live)) + b"\n")
+    return FolderReport(generation.files, tuple(problems), update.ignored, where, update.assumed, live)
 
 
 def examine(

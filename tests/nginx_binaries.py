@@ -28,7 +28,8 @@ def capabilities(path: str) -> Capabilities:
 
 def prepare(layout: Layout) -> None:
     """Make the directories of nginx, and the file that the Manager would write."""
-    for folder in (f"{layout.conf}/conf.d", f"{layout.conf}/stream-conf.d", layout.run, layout.temp, layout.logs):
+    folders = (f"{layout.conf}/conf.d", f"{layout.conf}/stream-conf.d", f"{layout.run}/live", layout.temp, layout.logs)
+    for folder in folders:
         Path(folder).mkdir(parents=True, exist_ok=True)
     Path(layout.conf, "config-version.conf").touch()
 

@@ -34,6 +34,10 @@ class LiveError(NginxError):
     """nginx does not take a change of the live state."""
 
 
+class _ConflictError(LiveError):
+    """The live state is another one than the change is for."""
+
+
 class StateReply(msgspec.Struct, frozen=True):
     """What nginx says of its live state; sizes are bytes."""
 
@@ -53,6 +57,15 @@ class _Snapshot(msgspec.Struct, frozen=True):
     epoch: str
     revision: int
     objects: Mapping[str, LiveUpstream]
+
+    def encoded(self) -> bytes:
+        """Return what ``state.lua`` loads."""
+        return msgspec.json.encode(_Snapshot(self.epoch, self.revision, _keyed(self.objects)))
+
+
+def snapshot(objects: Mapping[str, LiveUpstream]) -> bytes:
+    """Return a snapshot that a master with empty memory may start from."""
+    return _Snapshot("rendered", 0, objects).encoded()
 
 
 async def live_state(layout: Layout) -> StateReply | None:
@@ -85,9 +98,8 @@ class LiveState:
         """
         objects = {**self._told, **wanted}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
-        data = msgspec.json.encode(_Snapshot(self._snapshot.epoch, self._revision, _keyed(objects)))
         try:
-            await asyncio.to_thread(_replace, Path(self._layout.live_state), data)
+            await asyncio.to_thread(_replace, Path(self._layout.live_state), self._snapshot.encoded())
         except OSError as error:
             raise LiveError(f"cannot write {self._layout.live_state}: {error.strerror or error}") from error
 
@@ -114,6 +126,13 @@ class LiveState:
         Raises:
             LiveError: nginx does not take it; a part of it may be in force.
         """
+        try:
+            return await self._push(wanted, keep)
+        except _ConflictError:  # somebody else wrote, or the memory is new
+            await self.resume()
+            return await self._push(wanted, keep)
+
+    async def _push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str]) -> int:
         fresh = {name: each for name, each in wanted.items() if self._told.get(name) != each}
         stale = [name for name in self._told if name not in wanted and name not in keep]
         for part in _parts(fresh, stale):
@@ -136,7 +155,8 @@ class LiveState:
         if answer is None:
             raise LiveError("nginx does not answer about its live state")
         if answer.code != 200:  # noqa: PLR2004 - OK
-            raise LiveError(_refusal(answer.code, _decoded(answer.body)))
+            reply = _decoded(answer.body)
+            raise (_ConflictError if answer.code == CONFLICT else LiveError)(_refusal(answer.code, reply))
         self._revision += 1
         self._told |= fresh
         for name in stale:

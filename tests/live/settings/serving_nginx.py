@@ -261,6 +261,8 @@ def _render(nginx: ServingNginx, argv: Sequence[str], binary: str) -> list[str]:
     prepare(nginx.layout)
     outcome = generate_folder(flags(argv), nginx.layout, capabilities(binary))
     outcome.write(Path(nginx.layout.conf))
+    if outcome.live:
+        Path(nginx.layout.live_state).write_bytes(outcome.live.data)
     return [str(problem) for _, problem in outcome.problems]
 
 

@@ -12,7 +12,8 @@ from showcase.ports import free_port
 from tests.live.json_objects import config_map
 from tests.live.settings.backends import Backend
 from tests.live.settings.hosts import A, B, C, backed_host, joined
-from tests.live.settings.serving_nginx import ServingNginx, served
+from tests.live.settings.serving_nginx import WHEEL, ServingNginx, served
+from tests.nginx_binaries import LUA
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,9 +26,11 @@ GROUPS = ((A, B), (A, B, C))
 RETRY = {"lb_method": "round_robin", "proxy_next_upstream": "http_500"}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def nginx() -> AsyncIterator[ServingNginx]:
-    """One worker, so that every count has one place."""
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["files", "live"])
+async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
+    """One worker, so that every count has one place; nginx's own balancers, and those that are told their servers."""
+    if request.param == "live" and not LUA:
+        pytest.skip("no nginx with Lua")
     ring = Backend("ring", free_port(), A, B, C)
     objects = joined(
         [config_map(worker_processes="1")],
@@ -45,7 +48,8 @@ async def nginx() -> AsyncIterator[ServingNginx]:
         backed_host("sticky", A, B, C, lb_method="round_robin",
              sticky_cookie_services="serviceName=sticky seat expires=1h path=/ httponly"),
     )  # fmt: skip
-    async with served(objects, backends=[ring]) as nginx:
+    binary = LUA if request.param == "live" else WHEEL
+    async with served(objects, f"-data-plane={request.param}", binary=binary or "", backends=[ring]) as nginx:
         yield nginx
 
 

@@ -139,15 +139,15 @@ local function choose(upstream, failed)
   if failed or upstream.watched or upstream.max_conns then
     check = usable(upstream, failed, now())
   end
-  local peer = upstream:choose(peers, check, upstream.text and upstream.text())
+  local peer = upstream:choose(peers, check, failed, upstream.text and upstream.text())
   if peer or failed or upstream.max_conns then
     return peer
   end
-  -- None is left: as nginx, forget what is known against them.
+  -- None is left: one that may have recovered is better than an error.
   for i = 1, #peers do
     peers[i].down_until, peers[i].failures = 0, 0
   end
-  return upstream:choose(peers, always, upstream.text and upstream.text())
+  return upstream:choose(peers, always, failed, upstream.text and upstream.text())
 end
 
 -- Take back what the previous try of this request counted, and exclude its peer.

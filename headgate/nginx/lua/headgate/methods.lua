@@ -1,11 +1,14 @@
--- How a peer is chosen. Each method is a function(upstream, peers, usable, text): *peers* is a list, *usable* a
--- function(peer) -> boolean, *text* the value of the upstream's key. It returns a peer, nil if none is usable.
+-- How a peer is chosen. Each method is a function(upstream, peers, usable, again, text): *peers* is a list, *usable* a
+-- function(peer) -> boolean, *again* whether the request was at another peer before, *text* the value of the upstream's
+-- key. It returns a peer, nil if none is usable.
 local crc32 = ngx.crc32_long
 local band, rshift = bit.band, bit.rshift
 local char, floor, random, sort = string.char, math.floor, math.random, table.sort
 
 local POINTS = 160 -- of a server of weight 1 on the ring, as in ngx_http_upstream_hash_module
 local REHASHES = 20 -- tries of a hash before round robin, as there
+
+local DRAWS = 20 -- until the second of two random peers must be another one
 
 local M = {}
 
@@ -28,8 +31,9 @@ local function smooth(peers, usable)
   return best
 end
 
--- In turn; with weights as nginx does it, without two requests in a row for a server that has more weight.
-function M.round_robin(upstream, peers, usable)
+-- In turn; with weights as nginx does it, without two requests in a row for a server that has more weight. The second
+-- try of a request takes nobody's turn.
+function M.round_robin(upstream, peers, usable, again)
   if not upstream.equal then
     return smooth(peers, usable)
   end
@@ -38,7 +42,7 @@ function M.round_robin(upstream, peers, usable)
     turn = turn % count + 1
     local peer = peers[turn]
     if usable(peer) then
-      upstream.turn = turn
+      upstream.turn = again and upstream.turn or turn
       return peer
     end
   end
@@ -74,14 +78,14 @@ local function at(peers, total, number)
 end
 
 -- The one that *text* leads to; another only while that one cannot be used.
-function M.hash(upstream, peers, usable, text)
+function M.hash(upstream, peers, usable, again, text)
   for rehash = 0, REHASHES - 1 do
     local peer = at(peers, upstream.weights, crc32(rehash == 0 and text or rehash .. text))
     if usable(peer) then
       return peer
     end
   end
-  return M.round_robin(upstream, peers, usable)
+  return M.round_robin(upstream, peers, usable, again)
 end
 
 M.ip_hash = M.hash
@@ -118,7 +122,7 @@ local function first_at(points, number)
 end
 
 -- The first on the ring from where *text* leads to.
-function M.consistent_hash(upstream, _, usable, text)
+function M.consistent_hash(upstream, _, usable, _, text)
   local points = upstream.ring
   local place = first_at(points, crc32(text))
   for _ = 1, #points do
@@ -130,20 +134,30 @@ function M.consistent_hash(upstream, _, usable, text)
   end
 end
 
-function M.random(upstream, peers, usable)
-  local peer = at(peers, upstream.weights, random(0, upstream.weights - 1))
-  return usable(peer) and peer or M.round_robin(upstream, peers, usable)
+local function drawn(upstream, peers)
+  return upstream.equal and peers[random(#peers)] or at(peers, upstream.weights, random(0, upstream.weights - 1))
 end
 
--- The less busy one of two that are drawn.
-function M.random_two(upstream, peers, usable)
-  local one = at(peers, upstream.weights, random(0, upstream.weights - 1))
-  local other = at(peers, upstream.weights, random(0, upstream.weights - 1))
+function M.random(upstream, peers, usable, again)
+  local peer = drawn(upstream, peers)
+  return usable(peer) and peer or M.round_robin(upstream, peers, usable, again)
+end
+
+-- The less busy one of two different ones that are drawn.
+function M.random_two(upstream, peers, usable, again)
+  local one = drawn(upstream, peers)
+  local other = one
+  for _ = 1, DRAWS do
+    other = drawn(upstream, peers)
+    if other ~= one then
+      break
+    end
+  end
   local first, second = usable(one), usable(other)
   if first and second then
     return less_busy(other, one) and other or one
   end
-  return first and one or second and other or M.round_robin(upstream, peers, usable)
+  return first and one or second and other or M.round_robin(upstream, peers, usable, again)
 end
 
 return M
