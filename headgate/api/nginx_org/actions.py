@@ -47,7 +47,7 @@ class AddedHeader(Model):
 
     name: Annotated[str, Field(Form.HEADER, "Name of the header.", required=True)] = ""
     value: Annotated[str, Field(Form.TEXT, "Value of the header.", variables=IN_HEADER)] = ""
-    always: Annotated[bool, Field(None, "Whether it is added whatever the status code is.")] = False
+    always: Annotated[bool, Field(None, "Whether the header is added regardless of the status code.")] = False
 
 
 class PlainHeader(Model):
@@ -67,17 +67,17 @@ class ErrorPageHeader(Model):
 class ActionRedirect(Model):
     """A redirect of the client."""
 
-    url: Annotated[str, Field(Form.URL, "Where to.", required=True, variables=IN_REDIRECT)] = ""
+    url: Annotated[str, Field(Form.URL, "URL of the redirect.", required=True, variables=IN_REDIRECT)] = ""
     code: Annotated[int | None, Field(REDIRECTS, "Status code.", default="301")] = None
 
 
 class ActionReturn(Model):
-    """An answer of nginx's own."""
+    """A response of nginx itself."""
 
     code: Annotated[int | None, Field(ANSWERS, "Status code.", default="200")] = None
     type: Annotated[str | None, Field(Form.MEDIA_TYPE, "Media type of the body.", default="text/plain")] = None
     body: Annotated[str, Field(Form.BODY, "The body.", required=True, variables=IN_RETURN)] = ""
-    headers: Annotated[tuple[PlainHeader, ...] | None, Field(None, "Headers of the answer.")] = None
+    headers: Annotated[tuple[PlainHeader, ...] | None, Field(None, "Headers of the response.")] = None
 
 
 class ProxyRequestHeaders(Model):
@@ -92,11 +92,14 @@ class ProxyRequestHeaders(Model):
 class ProxyResponseHeaders(Model):
     """Headers of responses from the upstream."""
 
-    hide: Annotated[tuple[str, ...] | None, Field(Form.HEADER, "Headers that clients do not get.")] = None
+    hide: Annotated[tuple[str, ...] | None, Field(Form.HEADER, "Headers that are removed from the response.")] = None
     pass_: Annotated[
-        tuple[str, ...] | None, Field(Form.HEADER, "Headers that nginx usually hides, and clients get.")
+        tuple[str, ...] | None,
+        Field(Form.HEADER, "Headers that are passed to clients although nginx hides them by default."),
     ] = msgspec.field(default=None, name="pass")
-    ignore: Annotated[tuple[str, ...] | None, Field(IGNORED_HEADERS, "Headers that nginx does not act upon.")] = None
+    ignore: Annotated[tuple[str, ...] | None, Field(IGNORED_HEADERS, "Headers whose effect on nginx is disabled.")] = (
+        None
+    )
     add: Annotated[tuple[AddedHeader, ...] | None, Field(None, "Headers that are added.")] = None
 
 
@@ -104,7 +107,7 @@ class ActionProxy(Model):
     """Requests go to an upstream with changes."""
 
     upstream: Annotated[str, Field(Form.LABEL, "Name of an upstream of the same object.", required=True)] = ""
-    rewrite_path: Annotated[str | None, Field(Form.REWRITE, "What replaces the path that matched.")] = None
+    rewrite_path: Annotated[str | None, Field(Form.REWRITE, "Path that replaces the matched part of the path.")] = None
     request_headers: Annotated[ProxyRequestHeaders | None, Field(None, "Headers of requests to the upstream.")] = None
     response_headers: Annotated[ProxyResponseHeaders | None, Field(None, "Headers of its responses.")] = None
 
@@ -116,7 +119,7 @@ class Action(Model):
         msgspec.field(default=None, name="pass")
     )
     redirect: Annotated[ActionRedirect | None, Field(None, "A redirect of the client.")] = None
-    return_: Annotated[ActionReturn | None, Field(None, "An answer of nginx's own.")] = msgspec.field(
+    return_: Annotated[ActionReturn | None, Field(None, "A response of nginx itself.")] = msgspec.field(
         default=None, name="return"
     )
     proxy: Annotated[ActionProxy | None, Field(None, "Requests go to an upstream, with changes.")] = None
@@ -126,7 +129,7 @@ class Split(Model):
     """A part of the requests."""
 
     weight: Annotated[int | None, Field(Range(0, 100), "Share in percent.", required=True)] = None
-    action: Annotated[Action | None, Field(None, "What happens to them.", required=True)] = None
+    action: Annotated[Action | None, Field(None, "Action for these requests.", required=True)] = None
 
 
 CONDITION_VARIABLES: Final = OneOf(
@@ -140,7 +143,7 @@ class Condition(Model):
 
     header: Annotated[str | None, Field(Form.HEADER, "Name of a header.")] = None
     cookie: Annotated[str | None, Field(Form.COOKIE, "Name of a cookie.")] = None
-    argument: Annotated[str | None, Field(Form.COOKIE, "Name of an argument of the query.")] = None
+    argument: Annotated[str | None, Field(Form.COOKIE, "Name of a query parameter.")] = None
     variable: Annotated[str | None, Field(CONDITION_VARIABLES, "A variable of nginx.")] = None
     value: Annotated[
         str, Field(Form.TEXT, "The value, regardless of case; ! in front negates, ~ makes a regular expression.")
@@ -151,8 +154,8 @@ class Match(Model):
     """Requests that meet all conditions."""
 
     conditions: Annotated[tuple[Condition, ...] | None, Field(None, "The conditions.", required=True)] = None
-    action: Annotated[Action | None, Field(None, "What happens to them.")] = None
-    splits: Annotated[tuple[Split, ...] | None, Field(None, "Parts of them, instead of one action.")] = None
+    action: Annotated[Action | None, Field(None, "Action for these requests.")] = None
+    splits: Annotated[tuple[Split, ...] | None, Field(None, "Actions by weight, instead of one action.")] = None
 
 
 class ErrorPageReturn(Model):
@@ -161,15 +164,15 @@ class ErrorPageReturn(Model):
     code: Annotated[int | None, Field(ANSWERS, "Status code.", default="the code of the error")] = None
     type: Annotated[str | None, Field(Form.MEDIA_TYPE, "Media type of the body.", default="text/html")] = None
     body: Annotated[str, Field(Form.BODY, "The body.", required=True, variables=("upstream_status",))] = ""
-    headers: Annotated[tuple[ErrorPageHeader, ...] | None, Field(None, "Headers of the answer.")] = None
+    headers: Annotated[tuple[ErrorPageHeader, ...] | None, Field(None, "Headers of the response.")] = None
 
 
 class ErrorPageRedirect(Model):
     """A redirect of the client in place of an error."""
 
-    url: Annotated[str, Field(Form.URL, "Where to.", required=True, variables=("scheme", "http_x_forwarded_proto"))] = (
-        ""
-    )
+    url: Annotated[
+        str, Field(Form.URL, "URL of the redirect.", required=True, variables=("scheme", "http_x_forwarded_proto"))
+    ] = ""
     code: Annotated[int | None, Field(REDIRECTS, "Status code.", default="301")] = None
 
 
@@ -177,7 +180,7 @@ class ErrorPage(Model):
     """What clients get instead of errors: exactly one of the two."""
 
     codes: Annotated[tuple[int, ...] | None, Field(Range(300, 599), "The codes of the errors.", required=True)] = None
-    return_: Annotated[ErrorPageReturn | None, Field(None, "An answer of nginx's own.")] = msgspec.field(
+    return_: Annotated[ErrorPageReturn | None, Field(None, "A response of nginx itself.")] = msgspec.field(
         default=None, name="return"
     )
     redirect: Annotated[ErrorPageRedirect | None, Field(None, "A redirect of the client.")] = None
@@ -203,7 +206,5 @@ class MatchExpression(Model):
 class LabelSelector(Model):
     """Objects by their labels."""
 
-    match_labels: Annotated[dict[str, str] | None, Field(Form.FREE, "Labels that they must have.", required=True)] = (
-        None
-    )
-    match_expressions: Annotated[tuple[MatchExpression, ...] | None, Field(None, "Is accepted, and not used.")] = None
+    match_labels: Annotated[dict[str, str] | None, Field(Form.FREE, "Labels that are required.", required=True)] = None
+    match_expressions: Annotated[tuple[MatchExpression, ...] | None, Field(None, "Accepted, but has no effect.")] = None

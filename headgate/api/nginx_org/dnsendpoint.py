@@ -17,13 +17,13 @@ class Endpoint(Model):
     dns_name: Annotated[str | None, Field(Form.FREE, "The name.")] = None
     labels: Annotated[dict[str, str] | None, Field(Form.FREE, "Labels of the records.")] = None
     provider_specific: Annotated[
-        tuple[ProviderSpecific, ...] | None, Field(None, "Properties that the provider understands.")
+        tuple[ProviderSpecific, ...] | None, Field(None, "Properties for the DNS provider.")
     ] = None
     record_ttl: Annotated[int | None, Field(None, "Time to live of the records, in seconds.")] = msgspec.field(
         default=None, name="recordTTL"
     )
     record_type: Annotated[str | None, Field(Form.FREE, "Type of the records, such as A, AAAA or CNAME.")] = None
-    targets: Annotated[tuple[str, ...] | None, Field(Form.FREE, "What the name leads to.")] = None
+    targets: Annotated[tuple[str, ...] | None, Field(Form.FREE, "Targets of the record.")] = None
 
 
 class DNSEndpointSpec(Model):

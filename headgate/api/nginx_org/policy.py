@@ -43,7 +43,10 @@ class AccessControl(Model):
 class JWTCondition(Model):
     """A claim of a token."""
 
-    claim: Annotated[str, Field(Shape(r"[^$\s\"']*", "a claim"), "The claim; dots lead inside.", required=True)] = ""
+    claim: Annotated[
+        str,
+        Field(Shape(r"[^$\s\"']*", "a claim"), "The claim; a dot separates the names of nested claims.", required=True),
+    ] = ""
     match: Annotated[str, Field(Shape(r"[^$\s.\"']*", "a value"), "Its value.", required=True)] = ""
 
 
@@ -61,63 +64,83 @@ class RateLimitCondition(Model):
     variables: Annotated[
         tuple[VariableCondition, ...] | None, Field(None, "A variable.", schema=(("maxItems", 1),))
     ] = None
-    default: Annotated[bool, Field(None, "Whether it is for requests that meet no condition of the group.")] = False
+    default: Annotated[
+        bool, Field(None, "Whether the limit applies to requests that match no other condition of the group.")
+    ] = False
 
 
 class RateLimit(Model):
-    """How many requests are accepted."""
+    """Limits the rate of requests."""
 
     rate: Annotated[str, Field(Form.RATE, "The rate.", required=True)] = ""
     key: Annotated[
-        str, Field(Form.TEXT, "Whose requests are counted together.", required=True, variables=IN_RATE_KEY)
+        str,
+        Field(
+            Form.TEXT,
+            "Key by which requests are counted, such as ${binary_remote_addr}.",
+            required=True,
+            variables=IN_RATE_KEY,
+        ),
     ] = ""
     zone_size: Annotated[str, Field(Form.ZONE, "Memory for the counters.", required=True)] = ""
-    burst: Annotated[int | None, Field(MORE, "How many requests above the rate are delayed.")] = None
-    delay: Annotated[int | None, Field(MORE, "How many of these are not delayed.")] = None
-    no_delay: Annotated[bool | None, Field(None, "Whether none of them is delayed.")] = None
-    dry_run: Annotated[bool | None, Field(None, "Whether requests are only counted.")] = None
+    burst: Annotated[int | None, Field(MORE, "Number of requests above the rate that are accepted.")] = None
+    delay: Annotated[int | None, Field(MORE, "Number of requests above the rate that are not delayed.")] = None
+    no_delay: Annotated[bool | None, Field(None, "Whether requests above the rate are not delayed.")] = None
+    dry_run: Annotated[bool | None, Field(None, "Whether requests are counted without being limited.")] = None
     log_level: Annotated[
-        str | None, Field(OneOf(("info", "notice", "warn", "error")), "Log level of refusals.", default="error")
+        str | None,
+        Field(OneOf(("info", "notice", "warn", "error")), "Log level of rejected requests.", default="error"),
     ] = None
-    reject_code: Annotated[int | None, Field(Range(400, 599), "Status code of refusals.", default="503")] = None
-    scale: Annotated[bool, Field(None, "Whether the rate is divided among the replicas that are ready.")] = False
-    condition: Annotated[RateLimitCondition | None, Field(None, "Which requests it is for.")] = None
+    reject_code: Annotated[int | None, Field(Range(400, 599), "Status code of rejected requests.", default="503")] = (
+        None
+    )
+    scale: Annotated[bool, Field(None, "Whether the rate is divided by the number of ready replicas.")] = False
+    condition: Annotated[RateLimitCondition | None, Field(None, "Requests to which the limit applies.")] = None
 
 
 class BasicAuth(Model):
-    """Clients give a password."""
+    """Clients authenticate with a user name and a password (HTTP Basic)."""
 
-    realm: Annotated[str | None, Field(Form.PLAIN, "Realm that clients are shown.")] = None
+    realm: Annotated[str | None, Field(Form.PLAIN, "Realm of the authentication.")] = None
     secret: Annotated[str, Field(Form.NAME, "Secret of type nginx.org/htpasswd.", required=True)] = ""
 
 
 class IngressMTLS(Model):
-    """Clients show a certificate."""
+    """Clients authenticate with a certificate."""
 
     client_cert_secret: Annotated[
-        str, Field(Form.NAME, "Secret of type nginx.org/ca: who signs certificates of clients.", required=True)
+        str,
+        Field(
+            Form.NAME, "Secret of type nginx.org/ca with the authorities that sign client certificates.", required=True
+        ),
     ] = ""
     crl_file_name: Annotated[
         str | None, Field(Shape(r"[A-Za-z0-9_.-]+", "a file name"), "File with a revocation list, in secrets/.")
     ] = None
     verify_client: Annotated[
-        str | None, Field(OneOf(("on", "off", "optional", "optional_no_ca")), "How it is verified.", default="on")
+        str | None,
+        Field(
+            OneOf(("on", "off", "optional", "optional_no_ca")), "How the client certificate is verified.", default="on"
+        ),
     ] = None
-    verify_depth: Annotated[int | None, Field(COUNT, "Longest chain of certificates.", default="1")] = None
+    verify_depth: Annotated[int | None, Field(COUNT, "Maximum length of the certificate chain.", default="1")] = None
 
 
 class EgressMTLS(Model):
     """TLS to endpoints, with a certificate of the controller."""
 
-    tls_secret: Annotated[str | None, Field(Form.NAME, "Secret of type kubernetes.io/tls that is shown.")] = None
+    tls_secret: Annotated[
+        str | None, Field(Form.NAME, "Secret of type kubernetes.io/tls with the client certificate.")
+    ] = None
     verify_server: Annotated[bool, Field(None, "Whether certificates of endpoints are verified.")] = False
-    verify_depth: Annotated[int | None, Field(COUNT, "Longest chain of certificates.", default="1")] = None
+    verify_depth: Annotated[int | None, Field(COUNT, "Maximum length of the certificate chain.", default="1")] = None
     trusted_cert_secret: Annotated[
-        str | None, Field(Form.NAME, "Secret of type nginx.org/ca: who signs certificates of endpoints.")
+        str | None,
+        Field(Form.NAME, "Secret of type nginx.org/ca with the authorities that sign certificates of endpoints."),
     ] = None
     protocols: Annotated[str | None, Field(Form.PLAIN, "TLS protocols.", default="TLSv1 TLSv1.1 TLSv1.2")] = None
     ciphers: Annotated[str | None, Field(Form.CIPHERS, "TLS ciphers.", default="DEFAULT")] = None
-    session_reuse: Annotated[bool | None, Field(None, "Whether TLS sessions are resumed.", default="true")] = None
+    session_reuse: Annotated[bool | None, Field(None, "Whether TLS sessions are reused.", default="true")] = None
     server_name: Annotated[bool, Field(None, "Whether the server name (SNI) is sent.")] = False
     ssl_name: Annotated[str | None, Field(Form.NAME, "The server name.", default="$proxy_host")] = None
 
@@ -126,45 +149,46 @@ class SuppliedIn(Model):
     """Where a client sends its key."""
 
     header: Annotated[tuple[str, ...] | None, Field(Form.HEADER, "Headers.")] = None
-    query: Annotated[tuple[str, ...] | None, Field(Form.COOKIE, "Arguments of the query.")] = None
+    query: Annotated[tuple[str, ...] | None, Field(Form.COOKIE, "Query parameters.")] = None
 
 
 class APIKey(Model):
-    """Clients send a key."""
+    """Clients authenticate with an API key."""
 
-    supplied_in: Annotated[SuppliedIn | None, Field(None, "Where they send it.", required=True)] = None
+    supplied_in: Annotated[SuppliedIn | None, Field(None, "Where the key is read from.", required=True)] = None
     client_secret: Annotated[str, Field(Form.NAME, "Secret of type nginx.org/apikey.", required=True)] = ""
 
 
 class CacheManager(Model):
     """How nginx removes what does not fit any more."""
 
-    files: Annotated[int | None, Field(MORE, "Files in one iteration.")] = None
+    files: Annotated[int | None, Field(MORE, "Maximum number of files that are removed in one iteration.")] = None
     sleep: Annotated[str | None, Field(MANAGER_TIME, "Pause between iterations.")] = None
-    threshold: Annotated[str | None, Field(MANAGER_TIME, "Longest time of an iteration.")] = None
+    threshold: Annotated[str | None, Field(MANAGER_TIME, "Maximum duration of an iteration.")] = None
 
 
 class CacheLock(Model):
-    """One request at a time fills an entry."""
+    """Only one request at a time populates an entry."""
 
     enable: Annotated[bool, Field(None, "Whether it is enabled.", schema=(("default", False),))] = False
-    timeout: Annotated[str | None, Field(SHORT_TIME, "How long others wait for it.")] = None
-    age: Annotated[str | None, Field(SHORT_TIME, "After which another one may ask the endpoint.")] = None
+    timeout: Annotated[str | None, Field(SHORT_TIME, "How long other requests wait for the entry.")] = None
+    age: Annotated[str | None, Field(SHORT_TIME, "Time after which another request is passed to the endpoint.")] = None
 
 
 class CacheConditions(Model):
     """When the cache is not used."""
 
     no_cache: Annotated[
-        tuple[str, ...] | None, Field(Form.TEXT, "Not stored if one of these is neither empty nor 0.")
+        tuple[str, ...] | None, Field(Form.TEXT, "The response is not cached if one of these is neither empty nor 0.")
     ] = None
-    bypass: Annotated[tuple[str, ...] | None, Field(Form.TEXT, "Not read if one of these is neither empty nor 0.")] = (
-        None
-    )
+    bypass: Annotated[
+        tuple[str, ...] | None,
+        Field(Form.TEXT, "The response is not taken from the cache if one of these is neither empty nor 0."),
+    ] = None
 
 
 class Cache(Model):
-    """Responses are stored."""
+    """Responses are cached."""
 
     cache_zone_name: Annotated[
         str,
@@ -172,45 +196,58 @@ class Cache(Model):
     ] = ""
     cache_zone_size: Annotated[str, Field(ZONE_SIZE, "Memory for the keys.", required=True)] = ""
     allowed_codes: Annotated[
-        tuple[int | str, ...] | None, Field(Range(100, 599), "Status codes that are stored, or any alone.")
+        tuple[int | str, ...] | None,
+        Field(Range(100, 599), "Status codes of the responses that are cached, or only any."),
     ] = None
     allowed_methods: Annotated[
         tuple[str, ...] | None,
-        Field(OneOf(("GET", "HEAD", "POST")), "Methods whose responses are stored.", schema=(("maxItems", 3),)),
+        Field(
+            OneOf(("GET", "HEAD", "POST")),
+            "Methods of the requests whose responses are cached.",
+            schema=(("maxItems", 3),),
+        ),
     ] = None
-    time: Annotated[str | None, Field(SHORT_TIME, "For how long, where responses do not say.")] = None
-    inactive: Annotated[str | None, Field(SHORT_TIME, "After which an entry that nobody reads is removed.")] = None
-    max_size: Annotated[str | None, Field(ZONE_SIZE, "Largest size on the disk.")] = None
-    min_free: Annotated[str | None, Field(ZONE_SIZE, "Space on the disk that stays free.")] = None
+    time: Annotated[str | None, Field(SHORT_TIME, "How long responses are cached if they have no header about it.")] = (
+        None
+    )
+    inactive: Annotated[str | None, Field(SHORT_TIME, "Time after which an entry that was not read is removed.")] = None
+    max_size: Annotated[str | None, Field(ZONE_SIZE, "Maximum size of the cache.")] = None
+    min_free: Annotated[str | None, Field(ZONE_SIZE, "Minimum free space on the file system.")] = None
     levels: Annotated[
-        str | None, Field(Shape(r"[12](?::[12]){0,2}", "levels, such as 1:2"), "Levels of directories.")
+        str | None, Field(Shape(r"[12](?::[12]){0,2}", "levels, such as 1:2"), "Levels of the directory hierarchy.")
     ] = None
     cache_key: Annotated[
         str | None,
         Field(
             Form.TEXT,
-            "What makes two requests the same.",
+            "Key of an entry.",
             default="$scheme$proxy_host$request_uri",
             schema=(("maxLength", 1024),),
         ),
     ] = None
-    cache_min_uses: Annotated[int | None, Field(MORE, "Requests until a response is stored.")] = None
+    cache_min_uses: Annotated[int | None, Field(MORE, "Number of requests after which a response is cached.")] = None
     cache_use_stale: Annotated[
-        tuple[str, ...] | None, Field(USE_STALE, "When an old entry is used.", schema=(("maxItems", 11),))
+        tuple[str, ...] | None, Field(USE_STALE, "When a stale entry is used.", schema=(("maxItems", 11),))
     ] = None
-    cache_background_update: Annotated[bool, Field(None, "Whether old entries are renewed meanwhile.")] = False
-    cache_revalidate: Annotated[bool, Field(None, "Whether old entries are renewed by conditional requests.")] = False
+    cache_background_update: Annotated[
+        bool, Field(None, "Whether stale entries are updated by background subrequests.")
+    ] = False
+    cache_revalidate: Annotated[
+        bool, Field(None, "Whether expired entries are revalidated by conditional requests.")
+    ] = False
     cache_purge_allow: Annotated[
-        tuple[str, ...] | None, Field(Form.ADDRESS, "Clients that may remove entries; needs NGINX Plus.")
+        tuple[str, ...] | None, Field(Form.ADDRESS, "Clients that may purge entries; requires NGINX Plus.")
     ] = None
-    override_upstream_cache: Annotated[bool, Field(None, "Whether headers of responses do not count.")] = False
-    use_temp_path: Annotated[bool, Field(None, "Whether responses are written to another directory first.")] = False
+    override_upstream_cache: Annotated[bool, Field(None, "Whether caching headers of responses are ignored.")] = False
+    use_temp_path: Annotated[
+        bool, Field(None, "Whether temporary files are written to a separate directory first.")
+    ] = False
     manager: Annotated[CacheManager | None, Field(None, "How entries are removed.")] = None
     lock: Annotated[
         CacheLock | None,
         Field(
             None,
-            "One request at a time fills an entry.",
+            "Only one request at a time populates an entry.",
             schema=_rules("(!has(self.timeout) && !has(self.age)) || self.enable"),
         ),
     ] = None
@@ -218,7 +255,7 @@ class Cache(Model):
 
 
 class CORS(Model):
-    """Pages of other origins may ask."""
+    """Cross-origin requests are allowed (CORS)."""
 
     allow_origin: Annotated[
         tuple[str, ...] | None,
@@ -237,43 +274,46 @@ class CORS(Model):
         tuple[str, ...] | None, Field(Shape(r"\*|[A-Za-z0-9_-]+", "a header name"), "Headers of requests.")
     ] = None
     expose_headers: Annotated[
-        tuple[str, ...] | None, Field(Shape(r"\*|[A-Za-z0-9_-]+", "a header name"), "Headers that pages may read.")
+        tuple[str, ...] | None,
+        Field(Shape(r"\*|[A-Za-z0-9_-]+", "a header name"), "Response headers that scripts can read."),
     ] = None
-    allow_credentials: Annotated[bool | None, Field(None, "Whether cookies are sent.")] = None
-    max_age: Annotated[int | None, Field(COUNT, "Seconds for which browsers remember it.", default="86400")] = None
+    allow_credentials: Annotated[bool | None, Field(None, "Whether credentials, such as cookies, are allowed.")] = None
+    max_age: Annotated[int | None, Field(COUNT, "Seconds for which browsers cache it.", default="86400")] = None
 
 
 class HSTS(Model):
     """Browsers use HTTPS only (RFC 6797)."""
 
-    max_age: Annotated[int | None, Field(COUNT, "Seconds for which browsers remember it.", required=True)] = None
-    include_sub_domains: Annotated[bool, Field(None, "Whether it is for subdomains, too.")] = False
-    preload: Annotated[bool, Field(None, "Whether browsers may know it beforehand.")] = False
-    behind_proxy: Annotated[bool, Field(None, "Whether X-Forwarded-Proto says that the client uses HTTPS.")] = False
+    max_age: Annotated[int | None, Field(COUNT, "Seconds for which browsers cache it.", required=True)] = None
+    include_sub_domains: Annotated[bool, Field(None, "Whether subdomains are included.")] = False
+    preload: Annotated[bool, Field(None, "Whether the host may be in the preload lists of browsers.")] = False
+    behind_proxy: Annotated[bool, Field(None, "Whether X-Forwarded-Proto shows that the client uses HTTPS.")] = False
 
 
 class ExternalAuth(Model, rename="camel"):
-    """A service decides about each request."""
+    """A service authorizes each request."""
 
-    auth_uri: Annotated[str, Field(Form.PATH, "Path of the request to it.", required=True)] = msgspec.field(
+    auth_uri: Annotated[str, Field(Form.PATH, "Path of the authorization request.", required=True)] = msgspec.field(
         default="", name="authURI"
     )
     auth_service_name: Annotated[str, Field(Form.SERVICE, "The Service.", required=True)] = ""
     auth_service_ports: Annotated[
         tuple[int, ...] | None, Field(PORT, "Its port; the first is used.", default="443 with sslEnabled, else 80")
     ] = None
-    auth_signin_uri: Annotated[str | None, Field(Form.PATH, "Where clients are sent that are not signed in.")] = (
-        msgspec.field(default=None, name="authSigninURI")
-    )
+    auth_signin_uri: Annotated[
+        str | None, Field(Form.PATH, "URL to which clients that are not authenticated are redirected.")
+    ] = msgspec.field(default=None, name="authSigninURI")
     auth_signin_redirect_base_path: Annotated[
-        str | None, Field(Form.PATH, "Path that goes to the service without a decision.", default="/oauth2")
+        str | None, Field(Form.PATH, "Path that is passed to the service without authorization.", default="/oauth2")
     ] = None
     auth_snippets: Annotated[
         str | None, Field(Form.FREE, "Configuration inside its location; needs -enable-snippets.")
     ] = None
-    ssl_enabled: Annotated[bool, Field(None, "Whether it is spoken to over TLS.")] = False
+    ssl_enabled: Annotated[bool, Field(None, "Whether connections to the service use TLS.")] = False
     ssl_verify: Annotated[bool, Field(None, "Whether its certificate is verified.")] = False
-    ssl_verify_depth: Annotated[int | None, Field(COUNT, "Longest chain of certificates.", default="1")] = None
+    ssl_verify_depth: Annotated[int | None, Field(COUNT, "Maximum length of the certificate chain.", default="1")] = (
+        None
+    )
     sni_name: Annotated[str | None, Field(Form.HOST, "The server name (SNI).", default="service.namespace.svc")] = None
     trusted_cert_secret: Annotated[
         str | None, Field(Form.QUALIFIED, "Secret of type nginx.org/ca.", default="those of the system")
@@ -281,57 +321,67 @@ class ExternalAuth(Model, rename="camel"):
 
 
 class JWT(Model):
-    """Clients send a JSON Web Token."""
+    """Clients authenticate with a JSON Web Token."""
 
-    realm: Annotated[str, Field(Form.PLAIN, "What clients are told that it is for.", required=True)] = ""
+    realm: Annotated[str, Field(Form.PLAIN, "Realm of the authentication.", required=True)] = ""
     secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/jwk.")] = None
     token: Annotated[
         str | None,
-        Field(Shape(r"\$(http_|arg_|cookie_)[A-Za-z0-9_]+", "$http_..., $arg_... or $cookie_..."), "Where it is sent."),
+        Field(
+            Shape(r"\$(http_|arg_|cookie_)[A-Za-z0-9_]+", "$http_..., $arg_... or $cookie_..."),
+            "Variable that contains the token.",
+        ),
     ] = None
-    jwks_uri: Annotated[str | None, Field(Form.URL, "Where the keys are.")] = msgspec.field(
+    jwks_uri: Annotated[str | None, Field(Form.URL, "URL of the key set (JWKS).")] = msgspec.field(
         default=None, name="jwksURI"
     )
-    key_cache: Annotated[str | None, Field(Form.TIME, "For how long keys are kept.")] = None
-    sni_enabled: Annotated[bool, Field(None, "Whether the server name (SNI) is sent to the server of the keys.")] = (
+    key_cache: Annotated[str | None, Field(Form.TIME, "How long keys are cached.")] = None
+    sni_enabled: Annotated[bool, Field(None, "Whether the server name (SNI) is sent to the server of the key set.")] = (
         False
     )
     sni_name: Annotated[str | None, Field(Form.URL, "The server name.")] = None
     ssl_verify: Annotated[bool, Field(None, "Whether its certificate is verified.")] = False
-    ssl_verify_depth: Annotated[int | None, Field(COUNT, "Longest chain of certificates.", default="1")] = None
+    ssl_verify_depth: Annotated[int | None, Field(COUNT, "Maximum length of the certificate chain.", default="1")] = (
+        None
+    )
     trusted_cert_secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/ca.")] = None
 
 
 class OIDC(Model):
-    """Clients sign in by OpenID Connect."""
+    """Clients authenticate with OpenID Connect."""
 
-    auth_endpoint: Annotated[str, Field(Form.URL, "Where clients sign in.", required=True)] = ""
-    token_endpoint: Annotated[str, Field(Form.URL, "Where tokens are got.", required=True)] = ""
-    jwks_uri: Annotated[str, Field(Form.URL, "Where the keys are.", required=True)] = msgspec.field(
+    auth_endpoint: Annotated[str, Field(Form.URL, "URL of the authorization endpoint.", required=True)] = ""
+    token_endpoint: Annotated[str, Field(Form.URL, "URL of the token endpoint.", required=True)] = ""
+    jwks_uri: Annotated[str, Field(Form.URL, "URL of the key set (JWKS).", required=True)] = msgspec.field(
         default="", name="jwksURI"
     )
-    client_id: Annotated[str, Field(Form.PLAIN, "Identity of the client.", required=True)] = msgspec.field(
+    client_id: Annotated[str, Field(Form.PLAIN, "Client ID at the provider.", required=True)] = msgspec.field(
         default="", name="clientID"
     )
     client_secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/oidc.")] = None
     scope: Annotated[
         str | None, Field(Shape(r"[!#-\[\]-~]+", "scopes, separated by +"), "The scopes to request.", default="openid")
     ] = None
-    redirect_uri: Annotated[str | None, Field(Form.PATH, "Where codes come.", default="/_codexch")] = msgspec.field(
-        default=None, name="redirectURI"
-    )
-    end_session_endpoint: Annotated[str | None, Field(Form.URL, "Where clients sign out.")] = None
+    redirect_uri: Annotated[
+        str | None, Field(Form.PATH, "Path to which the provider redirects clients.", default="/_codexch")
+    ] = msgspec.field(default=None, name="redirectURI")
+    end_session_endpoint: Annotated[str | None, Field(Form.URL, "URL of the logout endpoint.")] = None
     post_logout_redirect_uri: Annotated[
-        str | None, Field(Form.PATH, "Where they are sent afterwards.", default="/_logout")
+        str | None, Field(Form.PATH, "URI to which clients are redirected after the logout.", default="/_logout")
     ] = msgspec.field(default=None, name="postLogoutRedirectURI")
-    zone_sync_leeway: Annotated[int | None, Field(COUNT, "Milliseconds until replicas agree.", default="200")] = None
-    auth_extra_args: Annotated[
-        tuple[str, ...] | None, Field(Form.FREE, "Arguments that are added when clients sign in.")
+    zone_sync_leeway: Annotated[
+        int | None,
+        Field(COUNT, "Maximum time of the synchronization between replicas, in milliseconds.", default="200"),
     ] = None
-    access_token_enable: Annotated[bool, Field(None, "Whether endpoints get the access token.")] = False
+    auth_extra_args: Annotated[
+        tuple[str, ...] | None, Field(Form.FREE, "Query parameters that are added to the authorization request.")
+    ] = None
+    access_token_enable: Annotated[bool, Field(None, "Whether the access token is passed to endpoints.")] = False
     pkce_enable: Annotated[bool, Field(None, "Whether PKCE is used (RFC 7636).")] = False
     ssl_verify: Annotated[bool, Field(None, "Whether the certificate of the provider is verified.")] = False
-    ssl_verify_depth: Annotated[int | None, Field(COUNT, "Longest chain of certificates.", default="1")] = None
+    ssl_verify_depth: Annotated[int | None, Field(COUNT, "Maximum length of the certificate chain.", default="1")] = (
+        None
+    )
     trusted_cert_secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/ca.")] = None
 
 
@@ -340,35 +390,35 @@ class BundleSource(Model):
 
     type: Annotated[str | None, Field(OneOf(("HTTPS", "NIM", "N1C")), "Protocol.", default="HTTPS")] = None
     url: Annotated[str, Field(Form.FREE, "Address.", required=True)] = ""
-    name: Annotated[str | None, Field(Form.FREE, "Name there.")] = None
+    name: Annotated[str | None, Field(Form.FREE, "Name of the policy or profile there.")] = None
     namespace: Annotated[str | None, Field(Form.FREE, "Namespace there.")] = None
-    secret: Annotated[str | None, Field(Form.NAME, "Secret to sign in with.")] = None
+    secret: Annotated[str | None, Field(Form.NAME, "Secret with the credentials.")] = None
     trusted_cert_secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/ca.")] = None
     insecure_skip_verify: Annotated[bool, Field(None, "Whether its certificate is not verified.")] = False
     verify_checksum: Annotated[bool, Field(None, "Whether the checksum is verified.")] = False
-    enable_polling: Annotated[bool, Field(None, "Whether it is got again and again.")] = False
-    poll_interval: Annotated[str | None, Field(Form.FREE, "How often.", default="5m")] = None
-    timeout: Annotated[str | None, Field(Form.FREE, "Longest time.", default="60s")] = None
-    retry_attempts: Annotated[int | None, Field(Range(1, 10), "How often it is tried.", default="3")] = None
+    enable_polling: Annotated[bool, Field(None, "Whether the bundle is polled for changes.")] = False
+    poll_interval: Annotated[str | None, Field(Form.FREE, "Interval between two requests.", default="5m")] = None
+    timeout: Annotated[str | None, Field(Form.FREE, "Timeout of a request.", default="60s")] = None
+    retry_attempts: Annotated[int | None, Field(Range(1, 10), "Maximum number of attempts.", default="3")] = None
 
 
 class SecurityLog(Model):
     """A log of F5 WAF for NGINX."""
 
-    enable: Annotated[bool, Field(None, "Whether there is one.")] = False
+    enable: Annotated[bool, Field(None, "Whether the log is enabled.")] = False
     ap_log_conf: Annotated[str | None, Field(Form.QUALIFIED, "APLogConf.")] = None
-    ap_log_bundle: Annotated[str | None, Field(Form.FREE, "File of a bundle.")] = None
-    ap_log_bundle_source: Annotated[BundleSource | None, Field(None, "Where a bundle is.")] = None
-    log_dest: Annotated[str | None, Field(Form.FREE, "Where it goes.")] = None
+    ap_log_bundle: Annotated[str | None, Field(Form.FREE, "Name of the bundle file.")] = None
+    ap_log_bundle_source: Annotated[BundleSource | None, Field(None, "Location of the bundle.")] = None
+    log_dest: Annotated[str | None, Field(Form.FREE, "Destination of the log.")] = None
 
 
 class WAF(Model):
     """F5 WAF for NGINX, which runs in NGINX Plus only."""
 
-    enable: Annotated[bool, Field(None, "Whether it is on.")] = False
+    enable: Annotated[bool, Field(None, "Whether it is enabled.")] = False
     ap_policy: Annotated[str | None, Field(Form.QUALIFIED, "APPolicy.")] = None
-    ap_bundle: Annotated[str | None, Field(Form.FREE, "File of a bundle.")] = None
-    ap_bundle_source: Annotated[BundleSource | None, Field(None, "Where a bundle is.")] = None
+    ap_bundle: Annotated[str | None, Field(Form.FREE, "Name of the bundle file.")] = None
+    ap_bundle_source: Annotated[BundleSource | None, Field(None, "Location of the bundle.")] = None
     security_log: Annotated[SecurityLog | None, Field(None, "A log.")] = None
     security_logs: Annotated[tuple[SecurityLog, ...] | None, Field(None, "Logs.")] = None
 
@@ -377,28 +427,30 @@ class PolicySpec(Model):
     """Exactly one type of policy."""
 
     ingress_class_name: Annotated[str | None, Field(Form.FREE, "Class of the controller that uses it.")] = None
-    access_control: Annotated[AccessControl | None, Field(None, "Clients by address.")] = None
-    rate_limit: Annotated[RateLimit | None, Field(None, "How many requests are accepted.")] = None
-    basic_auth: Annotated[BasicAuth | None, Field(None, "Clients give a password.")] = None
-    jwt: Annotated[JWT | None, Field(None, "Clients send a JSON Web Token.")] = None
-    ingress_mtls: Annotated[IngressMTLS | None, Field(None, "Clients show a certificate.")] = msgspec.field(
-        default=None, name="ingressMTLS"
+    access_control: Annotated[AccessControl | None, Field(None, "Allows or denies clients by address.")] = None
+    rate_limit: Annotated[RateLimit | None, Field(None, "Limits the rate of requests.")] = None
+    basic_auth: Annotated[
+        BasicAuth | None, Field(None, "Clients authenticate with a user name and a password (HTTP Basic).")
+    ] = None
+    jwt: Annotated[JWT | None, Field(None, "Clients authenticate with a JSON Web Token.")] = None
+    ingress_mtls: Annotated[IngressMTLS | None, Field(None, "Clients authenticate with a certificate.")] = (
+        msgspec.field(default=None, name="ingressMTLS")
     )
     egress_mtls: Annotated[EgressMTLS | None, Field(None, "TLS to endpoints.")] = msgspec.field(
         default=None, name="egressMTLS"
     )
-    oidc: Annotated[OIDC | None, Field(None, "Clients sign in by OpenID Connect.")] = None
-    api_key: Annotated[APIKey | None, Field(None, "Clients send a key.")] = None
-    external_auth: Annotated[ExternalAuth | None, Field(None, "A service decides about each request.")] = None
+    oidc: Annotated[OIDC | None, Field(None, "Clients authenticate with OpenID Connect.")] = None
+    api_key: Annotated[APIKey | None, Field(None, "Clients authenticate with an API key.")] = None
+    external_auth: Annotated[ExternalAuth | None, Field(None, "A service authorizes each request.")] = None
     cache: Annotated[
         Cache | None,
-        Field(None, "Responses are stored.", schema=_rules("!has(self.allowedCodes) || has(self.time)")),
+        Field(None, "Responses are cached.", schema=_rules("!has(self.allowedCodes) || has(self.time)")),
     ] = None
     cors: Annotated[
         CORS | None,
         Field(
             None,
-            "Pages of other origins may ask.",
+            "Cross-origin requests are allowed (CORS).",
             schema=_rules(
                 "!(self.allowOrigin.exists(o, o == '*') && has(self.allowCredentials) && self.allowCredentials)"
             ),

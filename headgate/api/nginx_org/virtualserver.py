@@ -35,18 +35,20 @@ class Route(Model):
         ),
     ] = ""
     policies: Annotated[
-        tuple[PolicyReference, ...] | None, Field(None, "Policies; one of a type replaces that of the host.")
+        tuple[PolicyReference, ...] | None,
+        Field(None, "Policies; a Policy replaces Policies of the same type of the host."),
     ] = None
     route: Annotated[str | None, Field(Form.QUALIFIED, "The VirtualServerRoute that has the path.")] = None
     route_selector: Annotated[
         LabelSelector | None, Field(None, "The VirtualServerRoutes that have the path, by their labels.")
     ] = None
-    action: Annotated[Action | None, Field(None, "What happens to the requests.")] = None
-    splits: Annotated[tuple[Split, ...] | None, Field(None, "Parts of the requests, by weight.")] = None
+    action: Annotated[Action | None, Field(None, "Action for the requests.")] = None
+    splits: Annotated[tuple[Split, ...] | None, Field(None, "Actions by weight.")] = None
     matches: Annotated[
-        tuple[Match, ...] | None, Field(None, "Requests that something else happens to; the first match counts.")
+        tuple[Match, ...] | None,
+        Field(None, "Other actions for requests that meet conditions; the first match applies."),
     ] = None
-    error_pages: Annotated[tuple[ErrorPage, ...] | None, Field(None, "What clients get instead of errors.")] = None
+    error_pages: Annotated[tuple[ErrorPage, ...] | None, Field(None, "Responses that replace errors.")] = None
     location_snippets: Annotated[
         str | None, Field(Form.FREE, "Configuration inside the location; needs -enable-snippets.")
     ] = msgspec.field(default=None, name="location-snippets")
@@ -64,22 +66,26 @@ class CertManager(Model, rename="kebab"):
     issuer_kind: Annotated[str | None, Field(Form.FREE, "Kind of the issuer.", default="Issuer")] = None
     issuer_group: Annotated[str | None, Field(Form.FREE, "API group of the issuer.")] = None
     common_name: Annotated[str | None, Field(Form.FREE, "Common name of the certificate.")] = None
-    duration: Annotated[str | None, Field(Form.FREE, "For how long it is valid, such as 2160h.")] = None
-    renew_before: Annotated[str | None, Field(Form.FREE, "How long before its end it is renewed.")] = None
+    duration: Annotated[str | None, Field(Form.FREE, "Validity of the certificate, such as 2160h.")] = None
+    renew_before: Annotated[
+        str | None, Field(Form.FREE, "Time before its expiry at which the certificate is renewed.")
+    ] = None
     usages: Annotated[
         str | None, Field(Form.FREE, "Usages, separated by commas.", default="digital signature, key encipherment")
     ] = None
-    issue_temp_cert: Annotated[bool, Field(None, "Whether there is a temporary certificate until then.")] = False
+    issue_temp_cert: Annotated[
+        bool, Field(None, "Whether a temporary certificate is used until the certificate is issued.")
+    ] = False
 
 
 class TLSRedirect(Model):
     """Requests of plain HTTP are redirected to HTTPS."""
 
-    enable: Annotated[bool, Field(None, "Whether they are.")] = False
+    enable: Annotated[bool, Field(None, "Whether the redirect is enabled.")] = False
     code: Annotated[int | None, Field(REDIRECTS, "Status code.", default="301")] = None
     based_on: Annotated[
         str | None,
-        Field(OneOf(("scheme", "x-forwarded-proto")), "What says that a request is of plain HTTP.", default="scheme"),
+        Field(OneOf(("scheme", "x-forwarded-proto")), "How plain HTTP is recognized.", default="scheme"),
     ] = None
 
 
@@ -89,8 +95,8 @@ class TLS(Model):
     secret: Annotated[
         str | None, Field(Form.NAME, "Secret with the certificate.", default="that of -wildcard-tls-secret")
     ] = None
-    redirect: Annotated[TLSRedirect | None, Field(None, "Requests of plain HTTP are redirected.")] = None
-    cert_manager: Annotated[CertManager | None, Field(None, "cert-manager makes the certificate.")] = msgspec.field(
+    redirect: Annotated[TLSRedirect | None, Field(None, "Requests of plain HTTP are redirected to HTTPS.")] = None
+    cert_manager: Annotated[CertManager | None, Field(None, "cert-manager issues the certificate.")] = msgspec.field(
         default=None, name="cert-manager"
     )
 
@@ -112,10 +118,10 @@ class ProviderSpecific(Model):
 class ExternalDNS(Model):
     """The DNSEndpoint of ExternalDNS that is made for the host."""
 
-    enable: Annotated[bool, Field(None, "Whether it is made.")] = False
+    enable: Annotated[bool, Field(None, "Whether the record is created.")] = False
     labels: Annotated[dict[str, str] | None, Field(Form.FREE, "Labels of the record.")] = None
     provider_specific: Annotated[
-        tuple[ProviderSpecific, ...] | None, Field(None, "Properties that the provider understands.")
+        tuple[ProviderSpecific, ...] | None, Field(None, "Properties for the DNS provider.")
     ] = None
     record_ttl: Annotated[int | None, Field(None, "Time to live of the record, in seconds.")] = msgspec.field(
         default=None, name="recordTTL"
@@ -143,7 +149,7 @@ class VirtualServerSpec(Model):
     add_header_inherit: Annotated[
         str | None, Field(INHERIT, "Whether headers of the ConfigMap are added to those of the host.")
     ] = msgspec.field(default=None, name="add-header-inherit")
-    external_dns: Annotated[ExternalDNS | None, Field(None, "ExternalDNS makes a record for the host.")] = (
+    external_dns: Annotated[ExternalDNS | None, Field(None, "ExternalDNS creates a record for the host.")] = (
         msgspec.field(default=None, name="externalDNS")
     )
     dos: Annotated[str | None, Field(Form.QUALIFIED, "For F5 DoS for NGINX, which runs in NGINX Plus only.")] = None
