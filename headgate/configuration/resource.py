@@ -52,7 +52,7 @@ class Operation(enum.Enum):
 
 
 class ResourceChange(msgspec.Struct, frozen=True, gc=False):
-    """A resource whose files must go or be made anew."""
+    """A resource whose files must be deleted or generated again."""
 
     operation: Operation
     resource: Resource

@@ -68,7 +68,7 @@ def limits(context: RequestContext) -> Iterator[Step]:
 
 
 def access(context: RequestContext) -> Iterator[Step]:
-    """Yield who may ask, by address, password, key, or the decision of a service."""
+    """Yield which clients are allowed: by address, password, key, or the decision of a service."""
     found = policies_of(context)
     if control := found.access:
         kept_out = f"that are not in {', '.join(control.allow)}" if control.allow else f"in {', '.join(control.deny)}"

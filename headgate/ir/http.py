@@ -229,7 +229,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class GrpcError(msgspec.Struct, frozen=True, gc=False):
-    """What a gRPC client is told in place of an HTTP status ``code``: gRPC's own ``status``, and words."""
+    """What a gRPC client gets instead of an HTTP status ``code``: the gRPC ``status`` and a message."""
 
     code: int
     status: int

@@ -11,7 +11,7 @@ from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
 
 class StatusServer(msgspec.Struct, frozen=True):
-    """``stub_status`` for administrators: where it listens and who may ask."""
+    """``stub_status`` for administrators: where it listens and which addresses are allowed."""
 
     listens: tuple[Words, ...]
     allow: tuple[str, ...]

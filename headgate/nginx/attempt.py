@@ -48,7 +48,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         good: what is served now, or was last; empty at the start.
         present: what is on disk now, the version file included.
         lapsed: objects that nginx has refused for a while though their files did not change.
-        patience_s: seconds after which no further objects are looked for; those not yet let in are left out.
+        patience_s: seconds after which no further objects are looked for; those not yet accepted are left out.
         limit_s: seconds after which everything must have ended.
         flags: the flag of each port that a flag sets.
     """

@@ -4,7 +4,7 @@ A Transaction writes every new content beside its target first and renames only 
 full disk is noticed before anything changed. What a rename replaces is kept under a second name (a hard
 link, which needs no space) until the Transaction is sealed; undoing it therefore works on a full disk too.
 
-No fsync: after a power cut the controller starts anew and writes everything again. Files that a crash left
+No fsync: after a power cut the controller starts again and writes everything. Files that a crash left
 under their second names are swept by ``Disk.sweep`` at start, where everything is rewritten and tested anyway.
 """
 

@@ -243,10 +243,10 @@ def _places(origin: ObjectRef, port: bytes, files: FileSet) -> set[bytes]:
 async def bisect(
     origins: Holds, held: Holds, probe: Probe, expired: Callable[[], bool]
 ) -> dict[ObjectRef, Blame] | None:
-    """Find which of *origins* cannot be let in, asking *probe* about halves.
+    """Find which of *origins* cannot be accepted, asking *probe* about halves.
 
     Args:
-        origins: the origins in question, and what stands in for each that is not let in.
+        origins: the origins in question, and what stands in for each that is not accepted.
         held: those that are out already.
         probe: tries a set.
         expired: whether no further set may be tried.

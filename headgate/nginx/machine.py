@@ -22,7 +22,7 @@ def has_ipv6() -> bool:
 
 
 def can_open_stdout() -> bool:
-    """Whether nginx can open ``/dev/stdout`` anew, which it cannot where that is a socket or another user's pipe."""
+    """Whether nginx can open ``/dev/stdout`` again, which it cannot where that is a socket or another user's pipe."""
     try:
         os.close(os.open("/dev/stdout", os.O_WRONLY | os.O_APPEND))
     except OSError as error:

@@ -50,7 +50,7 @@ class ManagerOptions(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         layout: its directories.
         binary: the program, from ``find_binary``.
-        reload_timeout_s: seconds until a reload that nobody answers has failed; also for each ``nginx -t``.
+        reload_timeout_s: seconds after which a reload without an answer has failed; also for each ``nginx -t``.
             ``apply_s`` cuts it short.
         min_spacing_s: seconds from the end of one reload to the signal of the next.
         isolate_s: seconds spent on finding the objects nginx refuses, before all that is new is left out.
@@ -136,7 +136,7 @@ class LocalManager:
     ) -> None:
         """Nothing is touched yet.
 
-        *on_restart* is told, in one line, each time a dead master was replaced; *errors* reads nginx's standard error.
+        *on_restart* gets one line each time a dead master was replaced; *errors* reads nginx's standard error.
         """
         self._options = options
         self._on_restart = on_restart or (lambda _message: None)
@@ -359,8 +359,8 @@ class LocalManager:
         """Return the refusals that still stand: of origins whose files are the same as then, under one main file.
 
         What an object needs may stand in ``nginx.conf``, or in the server that includes its files: a log format, a
-        variable, a zone. A retry of that server's origin is one of those who attach to it, too. Whoever was refused
-        for a port is tried again with all others that were: they open it together (``on_shifted_port``).
+        variable, a zone. A retry of that server's origin is one of the objects that attach to it, too. An object that
+        was refused for a port is tried again with all others that were: they open it together (``on_shifted_port``).
         """
         if not same(wanted.get(MAIN), self._good.get(MAIN)):
             return {}

@@ -53,7 +53,7 @@ class Nginx:
         Args:
             binary: the program.
             layout: its directories.
-            timeout_s: seconds after which a reload that nobody answers has failed.
+            timeout_s: seconds after which a reload without an answer has failed.
             spacing_s: seconds from the end of one reload to the signal of the next.
             errors: what reads nginx's standard error, if anything does.
         """

@@ -23,7 +23,7 @@ _PAGE: Final = re.compile(
 class StubStatus(msgspec.Struct, frozen=True):
     """Connections and requests, as nginx's documentation of ``stub_status`` defines them.
 
-    ``accepted``, ``handled`` and ``requests`` only grow, until nginx is started anew.
+    ``accepted``, ``handled`` and ``requests`` only grow, until nginx is restarted.
     """
 
     active: int

@@ -29,7 +29,7 @@ IN_A_ROW: Final = 4
 
 
 class ReloadResult(enum.Enum):
-    """What became of a configuration that nginx was told to serve."""
+    """The outcome of a reload."""
 
     SERVED = "served"
     """New workers answer, old ones accept no more."""
@@ -40,7 +40,7 @@ class ReloadResult(enum.Enum):
     DIED = "died"
     """The master ended."""
     SILENT = "silent"
-    """Until the deadline nobody answered the version."""
+    """Until the deadline no worker answered with the version."""
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True):

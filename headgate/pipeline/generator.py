@@ -99,7 +99,7 @@ class Generator:
         """Generate the files of *ref*.
 
         A value that would inject, a template of the user's that fails for this resource, or a bug of ours becomes
-        a Problem; the resource keeps the files of *old*, if they keep out everybody whom *wanted* keeps out.
+        a Problem; the resource keeps the files of *old*, if they deny every request that *wanted* denies.
 
         Args:
             ref: the resource.

@@ -2,7 +2,7 @@
 
 The API server refuses special addresses in an EndpointSlice (Kubernetes, ``ValidateNonSpecialIP``);
 a folder of manifests has no API server in front, and an ExternalName is not held against that rule
-at all. Such an address would let whoever may write a Service reach what listens inside the
+at all. Such an address would let a user who may write a Service reach what listens inside the
 controller's own Pod or at the cloud's metadata service.
 """
 

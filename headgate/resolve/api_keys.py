@@ -40,7 +40,7 @@ def check_api_keys(secret: Secret) -> Content:
         clients = ", ".join(client for client, key in found.items() if key == shared)
         return Content(error=f"has one key for several clients: {clients}")
     if not found:
-        warnings.append("has no key that a client can send, so that nobody is let in")
+        warnings.append("has no key that a client can send, so that all requests are denied")
     return Content(files=((KEYS_FILE, _lines(found).encode()),), warnings=tuple(warnings))
 
 

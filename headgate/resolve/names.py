@@ -15,7 +15,7 @@ DIGITS = 8
 
 
 class Names(Generic[Owner]):
-    """Gives each owner a name of its own, the wanted one if nobody has it.
+    """Gives each owner a name of its own, the wanted one if it is free.
 
     The first to come keeps the plain name while it lives; another gets a hash of itself behind it.
     Claims that come in sorted order therefore always give the same names. An owner's ``str`` must
@@ -47,7 +47,7 @@ class Names(Generic[Owner]):
             del self._owners[had[1]]
 
     def _free(self, owner: Owner, wanted: str) -> str:
-        """Find a name that nobody has; the hash grows should even that be taken."""
+        """Find a name that is free; the hash grows should even that be taken."""
         if len(wanted) <= LONGEST and wanted not in self._owners:
             return wanted
         digest = hashlib.sha256(str(owner).encode()).hexdigest()

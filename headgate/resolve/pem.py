@@ -2,7 +2,7 @@
 
 OpenSSL reads PEM line by line: it does not see a block that is indented or begins in the middle of a line, and it
 stops without a word at the first one that it cannot read, so that a chain is shorter than it was written. Therefore
-nothing is handed on as it was written: blocks are found here, wherever they stand, and ``written`` anew.
+nothing is handed on as it was written: blocks are found here, wherever they stand, and ``written`` again.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class References:
         self._owners: dict[ObjectRef, set[ObjectRef]] = {}
 
     def set(self, owner: ObjectRef, targets: Collection[ObjectRef]) -> frozenset[ObjectRef]:
-        """Say that *owner* names *targets* and nothing else; return what nobody names any more."""
+        """Say that *owner* names *targets* and nothing else; return what is no longer named."""
         new, old = frozenset(targets), self._targets.pop(owner, NONE)
         if new:
             self._targets[owner] = new
@@ -32,7 +32,7 @@ class References:
         return frozenset(target for target in old - new if self._drop(owner, target))
 
     def remove(self, owner: ObjectRef) -> frozenset[ObjectRef]:
-        """Forget *owner*; return what nobody names any more."""
+        """Forget *owner*; return what is no longer named."""
         return self.set(owner, ())
 
     def touching(self, target: ObjectRef) -> frozenset[ObjectRef]:

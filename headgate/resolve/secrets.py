@@ -75,12 +75,12 @@ class LocalSecretStore:
 
     @property
     def default(self) -> SecretReference | None:
-        """The certificate for hosts that no resource names, once ``special`` was told of it."""
+        """The certificate for hosts that no resource names, once ``special`` was called with it."""
         return self._special[DEFAULT].reference if DEFAULT in self._special else None
 
     @property
     def wildcard(self) -> SecretReference | None:
-        """The certificate for TLS hosts without a Secret, once ``special`` was told of it."""
+        """The certificate for TLS hosts without a Secret, once ``special`` was called with it."""
         return self._special[WILDCARD].reference if WILDCARD in self._special else None
 
     def special_files(self) -> tuple[File, ...]:
@@ -91,7 +91,7 @@ class LocalSecretStore:
         """Return *secret* for a use that needs *kind*; ``None`` says that there is none.
 
         A reference with an error names a file all the same, which does not exist: a location that
-        asks for passwords then answers 403 and lets nobody in.
+        asks for passwords then answers every request with 403.
         """
         if fault := namespace_fault(ref.namespace) or name_fault(ref.name):
             return Validated(SecretReference(ref, f"{SECRETS_FOLDER}/-", f"cannot exist: its name {fault}"))

@@ -106,7 +106,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         listeners: where it answers, if not on the usual ports.
         only_there: whether it does not answer on a usual port either for which there is no listener among them.
         tls: ``None`` for plain HTTP only.
-        policies: who may ask.
+        policies: the Policies that apply.
         covered: the listeners of a wildcard host that covers the name. Where this host is not served itself, that one
             must not answer for it.
         gunzip: whether responses are decompressed for clients without gzip.

@@ -176,7 +176,7 @@ class Hsts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Who may ask, how often, and what happens besides.
+    """Access control, authentication, rate limits, caching and headers.
 
     Attributes:
         basic_auth: the Secret with the passwords that an annotation names, ``None`` where none is asked for.

@@ -1,4 +1,4 @@
-"""Who may ask."""
+"""Authentication."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ _ANNOTATIONS: Mapping[str, Absence] = {
 }
 
 _GUARDS = ("nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
-"""Annotations that decide who may ask: to serve without them would let in whom they keep out."""
+"""Annotations that restrict access: serving without them would allow requests that they deny."""
 
 _KEYS: Mapping[str, Absence] = {}
 

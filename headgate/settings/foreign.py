@@ -20,7 +20,7 @@ class Foreign(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         prefix: what they begin with; names are what follows it.
         controller: whose they are, as messages name it.
-        guards: beginnings of the names that decide who may ask, or what.
+        guards: prefixes of the names that restrict access.
         idle: among these, the names (or ``name: value``) that do not restrict access by themselves.
         snippets: names whose value is configuration, which may restrict access too.
         instead: what to write for Headgate, where it has the same.

@@ -199,7 +199,7 @@ def _unknown_format(explicit: Mapping[str, Any]) -> str:
 
 
 def _old_spellings(annotations: Mapping[str, str], overrides: Overrides, origin: ObjectRef) -> Iterator[Problem]:
-    """Tell whoever uses a deprecated spelling the one to write."""
+    """Report a deprecated spelling, with the one to write instead."""
     for key, field in DEPRECATED.items():
         proper = field.spec.yields_to
         if key in annotations and proper not in annotations and field.name in overrides:

@@ -39,11 +39,11 @@ class SettingSpec(msgspec.Struct, frozen=True, kw_only=True):
         annotation: the whole annotation key, where it is not ``nginx.org/key``.
         requires: another key, or several separated by ``, ``, that must be present in the same place.
         gate: the flag without which the setting is refused in the places *gated*.
-        gated: where the gate stands; whoever may write the ConfigMap may write snippets.
+        gated: where the gate stands; a user who may write the ConfigMap may write snippets.
         empty: whether an empty text is a value; elsewhere it is refused.
         yields_to: another key that wins where both are set, unless its own value is false; a whole annotation key
             where it is another spelling of the same setting.
-        deprecated: whether it is told to write *yields_to* instead.
+        deprecated: whether *yields_to* is recommended instead.
         directive: nginx's directives that say it; ``None``: the field is called so, ``""``: there is none.
         context: nginx's blocks where they stand, if these do not follow from *scope* and *where*; ``""``: none.
         unit: what a bare number counts, if it does not follow from the parser.

@@ -1,4 +1,4 @@
-"""Who may ask, and how often: basic authentication and rate limits."""
+"""Basic authentication and rate limits."""
 
 from __future__ import annotations
 

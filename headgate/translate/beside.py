@@ -46,7 +46,7 @@ def repeated(snippet: Directives) -> tuple[str, ...]:
 def untouched(env: Environment) -> tuple[Header, ...]:
     """Return the request headers that nginx sends by default (ngx_http_proxy_module).
 
-    They stand in a server whose snippet has locations of its own, which are not to be sent ours.
+    They are for a server whose snippet has locations of its own: these must not inherit Headgate's request headers.
     """
     return (HOST,) if env.capabilities.keepalive_by_default else (HOST, CLOSE)
 

@@ -28,7 +28,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         layers: where the values come from.
         params: the values.
         request_headers: what backends are sent.
-        policies: who may ask.
+        policies: the Policies that apply.
     """
 
     layers: Layers

@@ -14,7 +14,7 @@ TOLD = (
     Header("X-Original-URI", Quoted("$request_uri")),
     Header("Content-Length", Quoted("")),
 )
-"""What the default backend is told, beside the usual headers; it gets no body, for nginx throws away that of a 413."""
+"""Request headers of the default backend, beside the usual ones; it gets no body: nginx discards it for a 413."""
 NO_PAGE = Words(("404", PAGE))
 """What ends the list of the server in a location whose only answer is 500."""
 GRPC = tuple(
@@ -40,7 +40,7 @@ GRPC = tuple(
 
 
 def error_page(draft: Draft, host: VirtualHost, place: Place) -> Words | None:
-    """Return the arguments of ``error_page`` that *place* asks for; warn where nobody could answer."""
+    """Return the arguments of ``error_page`` that *place* asks for; warn where there is no backend for them."""
     codes = place.params.errors.custom_http_errors
     if not codes or host.policies.refused:
         return None  # the 500 of a Policy that cannot be used must not become a request to the default backend

@@ -250,7 +250,7 @@ def _response_headers(draft: Draft, place: Place, around: tuple[Header, ...]) ->
 
 
 def _request_headers(draft: Draft, place: Place) -> tuple[Header, ...]:
-    """Return the request headers of the server; a location in its snippet is sent none of ours."""
+    """Return the request headers of the server; a location in its snippet inherits none of Headgate's."""
     return untouched(draft.env) if place.server_snippet.has("location") else place.request_headers
 
 

@@ -26,7 +26,7 @@ _ANY_IPV4 = re.compile(r"(?:\*:|0\.0\.0\.0:)")
 
 
 def translate_default_server(env: Environment) -> HttpConfig:
-    """Translate the server that answers for hosts that nobody holds; it carries the shared TLS context."""
+    """Translate the server that answers for hosts that no object holds; it carries the shared TLS context."""
     lines = listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True)), default=True)
     return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(_default_server(env, lines, tls=True),))
 

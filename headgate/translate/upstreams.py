@@ -17,7 +17,7 @@ from headgate.translate.environment import Environment
 from headgate.translate.live import live_upstream
 
 ZONE = Size("256k")
-"""What workers share of an upstream where nobody says how much."""
+"""Size of the shared memory zone of an upstream where no setting defines it."""
 
 
 def translate_upstream(

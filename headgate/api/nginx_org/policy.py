@@ -471,7 +471,7 @@ class PolicySpec(Model):
 
 
 class Policy(TopLevel):
-    """Who may ask, how often, and what happens besides; VirtualServers, their routes and Ingresses refer to it."""
+    """Access control, authentication, rate limits, caching or headers, for the objects that refer to it."""
 
     KIND: ClassVar[Kind] = Kind("Policy", "policies", group=GROUP)
 

@@ -68,7 +68,7 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
 
 
 def _asked(*, body: bool) -> tuple[Header, ...]:
-    """Return what the service is told of the request that it decides about."""
+    """Return the headers of the authorization request, which describe the request of the client."""
     told = {
         "Host": "$host",
         "X-Real-IP": "$remote_addr",
