@@ -34,7 +34,7 @@ def tokens(text: str) -> bool:
     try:
         return switch(text)
     except Unfit:
-        raise Unfit("neither true nor false (a text of one's own belongs to NGINX Plus)") from None
+        raise Unfit("neither true nor false (a custom text requires NGINX Plus)") from None
 
 
 @accepts("status, or status and a URL or word")

@@ -238,9 +238,9 @@ def _external_auth(spec: ExternalAuth, path: str, rules: Rules) -> Iterator[Faul
         if (text := getattr(spec, name) or "") and "$" in VARIABLES.sub("", text):
             yield f"{path}.{_ADDRESSES[name]}", text, "has a $ that begins no variable"
         elif "$" in text and name != "auth_signin_uri":
-            yield f"{path}.{_ADDRESSES[name]}", text, "has a variable, which it cannot have"
+            yield f"{path}.{_ADDRESSES[name]}", text, "has a variable, which is not allowed here"
     if (base := spec.auth_signin_redirect_base_path) == "/":
-        reason = "is every path of the host, and requests to it need no decision; use another path"
+        reason = "is every path of the host, so that no request would be authorized; use another path"
         yield f"{path}.authSigninRedirectBasePath", base, reason
 
 

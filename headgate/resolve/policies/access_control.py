@@ -1,4 +1,4 @@
-"""accessControl: clients by address."""
+"""accessControl: allows or denies clients by address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""apiKey: clients send a key."""
+"""apiKey: clients authenticate with an API key."""
 
 from __future__ import annotations
 

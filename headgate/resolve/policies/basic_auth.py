@@ -1,4 +1,4 @@
-"""basicAuth: clients give a password."""
+"""basicAuth: clients authenticate with a password."""
 
 from __future__ import annotations
 

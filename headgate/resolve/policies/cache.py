@@ -1,4 +1,4 @@
-"""cache: responses are stored."""
+"""cache: responses are cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cors: pages of other origins may ask."""
+"""cors: cross-origin requests are allowed."""
 
 from __future__ import annotations
 

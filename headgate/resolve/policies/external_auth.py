@@ -1,4 +1,4 @@
-"""externalAuth: a service decides about each request."""
+"""externalAuth: a service authorizes each request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ingressMTLS: clients show a certificate."""
+"""ingressMTLS: clients authenticate with a certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of two Policies of one type that one object refers to at one place."""
+"""How several Policies of one type are combined at one place."""
 
 from __future__ import annotations
 
