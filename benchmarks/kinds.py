@@ -1,16 +1,20 @@
 """What the custom resources cost in the pipeline, beside as many Ingresses: ``python benchmarks/kinds.py --size 5000``.
 
 Each host has TLS with its own certificate, two paths and one Service with an endpoint. Neither nginx nor a cluster is
-used. Then what one of many VirtualServerRoutes of a VirtualServer costs, and what TransportServers do.
+used. Then what one of many VirtualServerRoutes of a VirtualServer costs, and what TransportServers do. Each row is
+measured in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from stage import shop
 from stage.table import machine, median, table
@@ -24,11 +28,27 @@ from headgate.options import Options, parse
 from headgate.pipeline import Pipeline
 from headgate.render import Renderer
 
-HEAD = ("objects", "number", "start, CPU s", "ratio to Ingresses", "one change, CPU ms", "files", "MiB")
+HEAD = (
+    "objects", "number", "start, CPU s", "ratio to Ingresses", "memory, MiB", "ratio", "one change, CPU ms",
+    "one endpoint, CPU ms", "files", "MiB",
+)  # fmt: skip
 CAPABLE = Capabilities(version=(1, 30, 6), http2=True, http2_directive=True, stream="", stream_hosts=True)
 
 Make = Callable[[int, int], TopLevel]
 """Makes the object of a number in one of its versions."""
+Besides = Callable[[int], Iterator[TopLevel]]
+"""Makes what so many objects need besides."""
+
+
+class Measured(NamedTuple):
+    """Processor seconds and MiB of memory of a start, milliseconds of changes, and the files of the configuration."""
+
+    start: float
+    memory: float
+    change: float
+    endpoint: float
+    files: int
+    mebibytes: float
 
 
 def surroundings(number: int) -> Iterator[TopLevel]:
@@ -56,12 +76,16 @@ def an_ingress(number: int, version: int) -> TopLevel:
     return Ingress.convert(found)
 
 
-def a_virtual_server(number: int, version: int, *, guarded: bool = False) -> TopLevel:
-    """Return a VirtualServer with two routes, perhaps with a Policy."""
+def a_guarded_server(number: int, version: int) -> TopLevel:
+    """Return a VirtualServer with two routes and a Policy of its own."""
+    return a_virtual_server(number, version, policies=[{"name": meta(number)["name"]}])
+
+
+def a_virtual_server(number: int, version: int, **more: Any) -> TopLevel:
+    """Return a VirtualServer with two routes."""
     routes = [{"path": path, "action": {"pass": "shop"}} for path in ("/", f"/api{version}")]
-    policies = {"policies": [{"name": "guard", "namespace": "team-0"}]} if guarded else {}
     tls = {"secret": meta(number)["name"]}
-    spec = {"host": shop.host(number), "tls": tls, "upstreams": [upstream(number)], "routes": routes, **policies}
+    spec = {"host": shop.host(number), "tls": tls, "upstreams": [upstream(number)], "routes": routes, **more}
     return VirtualServer.convert({"metadata": meta(number), "spec": spec})
 
 
@@ -79,45 +103,61 @@ def a_transport_server(number: int, version: int) -> TopLevel:
     return TransportServer.convert({"metadata": meta(number), "spec": spec})
 
 
-def delegating(size: int) -> TopLevel:
-    """Return the VirtualServer of *size* VirtualServerRoutes."""
+def no_more(size: int) -> Iterator[TopLevel]:
+    """Yield nothing."""
+    del size
+    yield from ()
+
+
+def guards(size: int) -> Iterator[TopLevel]:
+    """Yield the Policies of *size* VirtualServers."""
+    spec = {"accessControl": {"allow": ["10.0.0.0/8"]}}
+    yield from (Policy.convert({"metadata": meta(number), "spec": spec}) for number in range(size))
+
+
+def delegating(size: int) -> Iterator[TopLevel]:
+    """Yield the VirtualServer of *size* VirtualServerRoutes."""
     found = [meta(number) for number in range(size)]
     routes = [{"path": f"/{one['name']}", "route": f"{one['namespace']}/{one['name']}"} for one in found]
     metadata = {"name": "all", "namespace": "team-0"}
-    return VirtualServer.convert({"metadata": metadata, "spec": {"host": "all.example.com", "routes": routes}})
+    yield VirtualServer.convert({"metadata": metadata, "spec": {"host": "all.example.com", "routes": routes}})
 
 
-def listeners(size: int) -> TopLevel:
-    """Return a GlobalConfiguration with *size* listeners."""
+def listeners(size: int) -> Iterator[TopLevel]:
+    """Yield a GlobalConfiguration with *size* listeners."""
     found = [{"name": f"tcp-{number}", "port": 10000 + number, "protocol": "TCP"} for number in range(size)]
-    return GlobalConfiguration.convert(
-        {"metadata": {"name": "listeners", "namespace": "team-0"}, "spec": {"listeners": found}}
-    )
+    metadata = {"name": "listeners", "namespace": "team-0"}
+    yield GlobalConfiguration.convert({"metadata": metadata, "spec": {"listeners": found}})
 
 
-GUARD = Policy.convert(
-    {"metadata": {"name": "guard", "namespace": "team-0"}, "spec": {"accessControl": {"allow": ["10.0.0.0/8"]}}}
-)
+def resident() -> float:
+    """Return the resident memory of this process in MiB."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 2**20
 
 
-def run(make: Make, size: int, more: Iterable[TopLevel], changes: int) -> tuple[float, float, int, float]:
-    """Return processor seconds of a start, milliseconds of one change, and files and MiB of the configuration."""
+def run(make: Make, besides: Besides, size: int, changes: int) -> Measured:
+    """Measure *size* objects, and *changes* of one each."""
     options = parse(["-global-configuration=team-0/listeners"], {"POD_NAMESPACE": "team-0"})
     assert isinstance(options, Options)
     env = environment(options, CAPABLE, Layout.container(), user=None, ipv6=False, stdout=True)
     pipeline = Pipeline(CLAIMANTS, options, env, Renderer(), time.perf_counter)
+    before = resident()
     objects = [item for number in range(size) for item in (make(number, 1), *surroundings(number))]
+    batch = {item.ref: item for item in (*objects, *besides(size))}
     began = time.process_time()
-    generation = pipeline.advance({item.ref: item for item in (*objects, *more)}, datetime.now(UTC))
-    start = time.process_time() - began
-    spent = []
-    for number in range(changes):
-        changed = make(number * size // changes, 2)
+    generation = pipeline.advance(batch, datetime.now(UTC))
+    start, memory = time.process_time() - began, resident() - before
+
+    def spent(changed: TopLevel) -> float:
         began = time.process_time()
         pipeline.advance({changed.ref: changed}, datetime.now(UTC))
-        spent.append(1000 * (time.process_time() - began))
+        return 1000 * (time.process_time() - began)
+
+    numbers = [number * size // changes for number in range(changes)]
+    change = median([spent(make(number, 2)) for number in numbers])
+    endpoint = median([spent(EndpointSlice.convert(shop.endpoints(number, ["10.9.9.9"]))) for number in numbers])
     data = [file.data for file in generation.files.values()]
-    return start, median(spent), len(data), sum(map(len, data)) / 2**20
+    return Measured(start, memory, change, endpoint, len(data), sum(map(len, data)) / 2**20)
 
 
 def main() -> None:
@@ -129,21 +169,21 @@ def main() -> None:
     parser.add_argument("--changes", type=int, default=10, help="changes of each")
     asked = parser.parse_args()
 
-    def guarded(number: int, version: int) -> TopLevel:
-        return a_virtual_server(number, version, guarded=True)
-
-    plans: tuple[tuple[str, Make, int, tuple[TopLevel, ...]], ...] = (
-        ("Ingresses", an_ingress, asked.size, ()),
-        ("VirtualServers", a_virtual_server, asked.size, ()),
-        ("VirtualServers with a Policy", guarded, asked.size, (GUARD,)),
-        ("VirtualServerRoutes of one VirtualServer", a_route, asked.routes, (delegating(asked.routes),)),
-        ("TransportServers", a_transport_server, asked.streams, (listeners(asked.streams),)),
+    plans: tuple[tuple[str, Make, Besides, int], ...] = (
+        ("Ingresses", an_ingress, no_more, asked.size),
+        ("VirtualServers", a_virtual_server, no_more, asked.size),
+        ("VirtualServers with a Policy each", a_guarded_server, guards, asked.size),
+        ("VirtualServerRoutes of one VirtualServer", a_route, delegating, asked.routes),
+        ("TransportServers", a_transport_server, listeners, asked.streams),
     )
-    rows, each = [], 0.0
-    for name, make, size, more in plans:
-        start, change, files, mebibytes = run(make, size, more, asked.changes)
-        each = each or start / size
-        rows.append((name, size, start, start / size / each, change, files, mebibytes))
+    rows, base = [], None
+    for name, make, besides, size in plans:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+            found = alone.submit(run, make, besides, size, asked.changes).result()
+        start, memory = found.start / size, found.memory / size
+        base = base or (start, memory)
+        ratios = start / base[0], memory / base[1]
+        rows.append((name, size, found.start, ratios[0], found.memory, ratios[1], *found[2:]))
     print(f"{machine()}\n\n{table(HEAD, rows)}")
 
 

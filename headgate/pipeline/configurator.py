@@ -236,12 +236,14 @@ class Configurator:
         for name in old.names - new.names:
             if self._owners.get(name) == ref:
                 del self._owners[name]
-        self._owners.update(dict.fromkeys(new.names, ref))
+        self._owners.update(dict.fromkeys(new.names - old.names, ref))
+        before, after = set(map(id, old.upstreams)), set(map(id, new.upstreams))
         for upstream in old.upstreams:
-            if self._owners.get(f"upstream {upstream.name}", ref) == ref:
+            if id(upstream) not in after and self._owners.get(f"upstream {upstream.name}", ref) == ref:
                 self._upstreams.pop(upstream.name, None)
         for upstream in new.upstreams:
-            self._upstreams[upstream.name] = upstream
+            if id(upstream) not in before:
+                self._upstreams[upstream.name] = upstream
 
     def _count(self, contribution: Rendered, by: int) -> None:
         """Count what common files must know of *contribution*."""

@@ -150,17 +150,22 @@ class Generator:
     ) -> Generated:
         with self._watch.stage("translate"):
             translated, suffix = self._translated(ref, wanted, ""), ""
-            if any(owners.get(name, ref) != ref for name in translated.names):
+            if {owners.get(name, ref) for name in translated.names} - {ref}:
                 suffix = salt(ref)
                 translated = self._translated(ref, wanted, suffix)
         with self._watch.stage("render"):
-            configs = tuple(config for config in translated.configs if _says_anything(config))
             before = {file.name: file for file in old.served.files} if old and old.served else {}
             known = self._files.pop(ref, {})
-            files = tuple(self._file(config, before, known.get(config.file)) for config in configs)
+            found: dict[str, tuple[HttpConfig, File]] = {}
+            for config in translated.configs:
+                last = known.get(config.file)
+                if last is not None and last[0] is config:
+                    found[config.file] = last
+                elif _says_anything(config):
+                    found[config.file] = self._file(config, before, last)
+            files = tuple([file for _, file in found.values()])
             if len(wanted.table.members) > 1:
-                pairs = zip(configs, files, strict=True)
-                self._files[ref] = {config.file: (config, file) for config, file in pairs}
+                self._files[ref] = found
             files += tuple(self._stream_file(config, before) for config in translated.streams)
         served = _contribution(wanted, translated, files, suffix)
         return Generated(wanted=wanted, served=served, problems=translated.problems)
@@ -173,15 +178,17 @@ class Generator:
         memory = self._memories.setdefault(ref, {}).setdefault(suffix, Memory())
         return translate(wanted.table, self.env, suffix, memory)
 
-    def _file(self, config: HttpConfig, before: Mapping[str, File], last: tuple[HttpConfig, File] | None) -> File:
+    def _file(
+        self, config: HttpConfig, before: Mapping[str, File], last: tuple[HttpConfig, File] | None
+    ) -> tuple[HttpConfig, File]:
         """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing.
 
         *last* is what was rendered for the same file, if that is known.
         """
-        if last and (last[0] is config or last[0] == config):
-            return last[1]
+        if last and last[0] == config:
+            return config, last[1]
         file, known = self.renderer.http(config), before.get(config.file)
-        return known if known is not None and known == file else file
+        return config, known if known is not None and known == file else file
 
     def _stream_file(self, config: StreamConfig, before: Mapping[str, File]) -> File:
         file, known = self.renderer.stream(config), before.get(config.file)

@@ -29,6 +29,8 @@ class CustomHost:
         referrer = Referrer(origin=ref, field="spec.policies", scope=Scope.HOST, guarded=guarded, tls=tls)
         self.policies = lower_policies(search, referrer, valid.spec.policies)
         """Those of the host."""
+        self.uniform = not any(route.policies for route in valid.spec.routes or ())
+        """Whether its Policies are those of all its routes."""
         self._route_policies: dict[int, Policies] = {}
 
     def route_policies(self, index: int) -> Policies:

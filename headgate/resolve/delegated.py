@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from headgate.configuration import Attached, Resource
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.custom_host import CustomHost
 from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
-from headgate.resolve.members import Member, Placed, untouched
+from headgate.resolve.members import Member, Placed
 from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
 from headgate.resolve.search import Search
 from headgate.routes import Layer, Layers, Policies
@@ -35,18 +35,31 @@ class Delegated:
         self._known = known
         self._changed = changed
 
-    def lowered(self, search: Search, placed: Placed, kept: tuple[int, ...]) -> Member:
-        """Lower the routes *kept* of one, and report to *search* what was found."""
-        valid: ValidVirtualServerRoute = placed.candidate.valid
-        inherited = tuple(
-            None if valid.subroutes[index].policies else self._host.route_policies(placed.places[index])
-            for index in kept
-        )
-        member = self._known.get(placed.candidate.ref)
-        if member is None or not member.holds(placed, kept, inherited) or not untouched(member, self._changed):
-            member = self._lower(search.apart(), placed, kept, inherited)
-        search.take(member.problems, member.references, member.files)
-        return member
+    def lowered(self, search: Search, parts: Iterable[tuple[Placed, tuple[int, ...]]]) -> list[Member]:
+        """Lower *parts*, objects with the routes of each that are kept, and report to *search* what was found."""
+        members = [self._member(search, placed, kept) for placed, kept in parts]
+        search.take_references([member.references for member in members])
+        for member in members:
+            if member.problems or member.files:
+                search.take(member.problems, member.files)
+        return members
+
+    def _member(self, search: Search, placed: Placed, kept: tuple[int, ...]) -> Member:
+        known, host = self._known.get(placed.candidate.ref), self._host
+        if (
+            known is not None
+            and known.placed is placed
+            and known.kept == kept
+            and known.references.isdisjoint(self._changed)
+            and (host.uniform or known.inherited == self._inherited(placed, kept))
+        ):
+            return known
+        return self._lower(search.apart(), placed, kept, self._inherited(placed, kept))
+
+    def _inherited(self, placed: Placed, kept: tuple[int, ...]) -> tuple[Policies | None, ...]:
+        """Return the Policies that routes without their own inherit."""
+        places = (placed.inheriting[index] for index in kept)
+        return tuple([None if place is None else self._host.route_policies(place) for place in places])
 
     def _lower(
         self, search: Search, placed: Placed, kept: tuple[int, ...], inherited: tuple[Policies | None, ...]
@@ -123,7 +136,10 @@ def _placed(resource: Resource, attached: Attached) -> Placed:
     ref, created = attached.candidate.ref, attached.candidate.item.metadata.creation_timestamp
     named = f"{ref}, created {created}" if created else str(ref)
     first = min(places, default=len(valid.delegations.paths))
-    return Placed(attached.candidate, places, tuple(path.location for path in route.paths), named, first)
+    own = zip(places, route.subroutes, strict=True)
+    inheriting = tuple(None if subroute.policies else place for place, subroute in own)
+    locations = tuple(path.location for path in route.paths)
+    return Placed(attached.candidate, places, locations, inheriting, named, first)
 
 
 def _take(search: Search, placed: Placed, taken: dict[RoutePath, str]) -> tuple[int, ...]:

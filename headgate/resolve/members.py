@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -22,6 +22,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
         candidate: the object.
         places: the index of the holder's route that each of its routes belongs to.
         locations: the location of each of its routes.
+        inheriting: for each of its routes the place whose Policies it inherits, ``None`` for one with its own.
         named: the object as it is reported to others.
         first: where its routes stand among those of all attached objects.
     """
@@ -29,6 +30,7 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
     candidate: Candidate
     places: tuple[int, ...]
     locations: tuple[RoutePath, ...]
+    inheriting: tuple[int | None, ...]
     named: str
     first: int
 
@@ -50,10 +52,6 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     problems: tuple[Problem, ...]
     references: frozenset[ObjectRef]
     files: tuple[File, ...]
-
-    def holds(self, placed: Placed, kept: tuple[int, ...], inherited: tuple[Policies | None, ...]) -> bool:
-        """Whether it was lowered from the same, apart from what it refers to."""
-        return self.placed is placed and self.kept == kept and self.inherited == inherited
 
 
 class _Known(msgspec.Struct, frozen=True):
@@ -92,8 +90,3 @@ class Members:
     def forget(self, ref: ObjectRef) -> None:
         """Forget the members of a resource that is gone."""
         self._known.pop(ref, None)
-
-
-def untouched(member: Member, changed: Collection[ObjectRef]) -> bool:
-    """Whether nothing that *member* refers to is among *changed*."""
-    return member.references.isdisjoint(changed)

@@ -45,11 +45,14 @@ class Search:
         """Return the Problems, references and files that were collected."""
         return tuple(self._problems), frozenset(self._references), tuple(self._files.values())
 
-    def take(self, problems: Iterable[Problem], references: Iterable[ObjectRef], files: Iterable[File]) -> None:
+    def take(self, problems: Iterable[Problem], files: Iterable[File]) -> None:
         """Add what another one found."""
         self.report(*problems)
-        self._references.update(references)
         self._files.update((file.name, file) for file in files)
+
+    def take_references(self, references: Iterable[Iterable[ObjectRef]]) -> None:
+        """Add what others refer to."""
+        self._references.update(*references)
 
     @property
     def wildcard(self) -> SecretReference | None:

@@ -59,8 +59,8 @@ def _members(search: Search, resource: Resource, snapshot: Snapshot, host: Custo
     routes = enumerate(valid.spec.routes or ())
     paths = (valid.delegations.paths[index] for index, route in routes if not (route.route or route.route_selector))
     taken = {path.location: str(resource.ref) for path in paths}
-    delegated = Delegated(resource.ref, host, known, snapshot.changed)
-    members = [delegated.lowered(search, *part) for part in in_order(resource, known, taken, search)]
+    parts = in_order(resource, known, taken, search)
+    members = Delegated(resource.ref, host, known, snapshot.changed).lowered(search, parts)
     snapshot.members.keep(resource.candidate, host.policies, members)
     return members
 

@@ -119,7 +119,11 @@ class Attached:
         """Look at *groups*, the routes of the members of *host*, which is given without routes."""
         self._env, self._host, self._memory = env, host, memory
         self._drafts: dict[ObjectRef, Draft] = {}
-        self._traits = {ref: self._look(ref, routes) for ref, routes in groups.items()}
+        before = memory.traits
+        self._traits = {
+            ref: known if (known := before.get(ref)) is not None and known.routes == routes else self._look(ref, routes)
+            for ref, routes in groups.items()
+        }
         memory.traits = self._traits
         self.reads_variables = any(traits.reads_variables for traits in self._traits.values())
         self.reads_keys = any(traits.reads_keys for traits in self._traits.values())
@@ -181,9 +185,6 @@ class Attached:
         return found
 
     def _look(self, ref: ObjectRef, routes: Routes) -> Traits:
-        known = self._memory.traits.get(ref)
-        if known is not None and known.routes == routes:
-            return known
         host = structs.replace(self._host, routes=routes)
         draft = self._drafts[ref] = Draft(self._env, self._memory.salt, (host,))
         return Traits(routes, draft.resource_variables, reads_keys(host), all(map(_apart, routes)))

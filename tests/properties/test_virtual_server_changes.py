@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from msgspec import structs
 
 from headgate.api import ConfigMap, EndpointSlice, Secret, Service, TopLevel
 from headgate.api.nginx_org import Policy, VirtualServer, VirtualServerRoute
@@ -36,6 +37,9 @@ SERVICES = ["tea", "milk"]
 USERS = [("nginx.org/htpasswd", {"htpasswd": "eDp5"}), ("nginx.org/htpasswd", {"htpasswd": "eDp6"}), ("Opaque", {})]
 KEYS = [("nginx.org/apikey", {client: b64encode(b"secret").decode()}) for client in ("one", "two")]
 SETTINGS = [{}, {"http2": "true"}, {"log-format": "$host $resource_name"}, {"proxy-read-timeout": "7s"}]
+SNIPPETS = [{}, {"server-snippets": "add_header X-A b;"}]
+SHARED = {"path": "/u/b", "route": "a/v"}
+"""Two VirtualServerRoutes may have this path then."""
 HEADER = {"name": "X", "value": "${apikey_client_name}"}
 ACTIONS: list[dict[str, Any]] = [
     {"action": {"pass": "tea"}},
@@ -44,6 +48,7 @@ ACTIONS: list[dict[str, Any]] = [
     {"action": {"pass": "tea"}, "errorPages": [{"codes": [404], "return": {"body": "page"}}]},
     {"splits": [{"weight": 50, "action": {"pass": "tea"}}, {"weight": 50, "action": {"return": {"body": "two"}}}]},
     {"action": {"proxy": {"upstream": "tea", "requestHeaders": {"set": [HEADER]}}}},
+    {"action": {"proxy": {"upstream": "tea", "responseHeaders": {"add": [{"name": "X-B", "value": "c"}]}}}},
 ]  # fmt: skip
 FIELDS: list[dict[str, Any]] = [{}, {}, {"type": "grpc"}, {"max-fails": 3}, {"service": "milk"}]
 
@@ -62,20 +67,18 @@ def virtual_servers(draw: st.DrawFn) -> TopLevel:
         {"path": f"/{name}", "route": f"a/{name}", **draw(references()), **draw(st.sampled_from(pages))}
         for name in NAMES
     ]
-    more = draw(st.sampled_from([[], [{"path": "/in", "action": {"return": {"body": "own"}}}]]))
+    more = draw(st.sampled_from([[], [{"path": "/in", "action": {"return": {"body": "own"}}}], [SHARED], [SHARED]]))
     tls = draw(st.sampled_from([{}, {"tls": {"secret": "cert"}}]))
     spec = {"host": "a.test", "routes": [*routes, *more], **tls, **draw(references())}
-    snippets = draw(st.sampled_from([{}, {}, {"server-snippets": "add_header X-A b;"}]))
-    return object_in(VirtualServer, "a", "server", spec={**spec, **snippets})
+    return object_in(VirtualServer, "a", "server", spec={**spec, **draw(st.sampled_from(SNIPPETS))})
 
 
 @st.composite
 def routes(draw: st.DrawFn) -> TopLevel:
     name = draw(st.sampled_from(NAMES))
-    found = [
-        {"path": path, **draw(st.sampled_from(ACTIONS)), **draw(references())}
-        for path in draw(st.lists(st.sampled_from([f"/{name}", f"/{name}/b"]), min_size=1, unique=True))
-    ]
+    choices = [[f"/{name}"], [f"/{name}", f"/{name}/b"], *([["/v", "/u/b"]] if name == "v" else [])]
+    paths = draw(st.sampled_from(choices))
+    found = [{"path": path, **draw(st.sampled_from(ACTIONS)), **draw(references())} for path in paths]
     upstream = {"name": "tea", "service": "tea", "port": 80, **draw(st.sampled_from(FIELDS))}
     spec = {"host": draw(st.sampled_from(["a.test"] * 5 + ["b.test"])), "upstreams": [upstream], "subroutes": found}
     return object_in(VirtualServerRoute, "a", name, spec=spec, metadata={"creationTimestamp": draw(TIMES)})
@@ -143,6 +146,13 @@ class Changes(RuleBasedStateMachine):
     @rule(server=virtual_servers())
     def change_the_server(self, server: TopLevel) -> None:
         self.cluster.put(server)
+        self.process_and_compare()
+
+    @rule(snippet=st.sampled_from([None, "add_header X-A b;", "limit_req_status 429;"]))
+    def change_a_snippet(self, snippet: str | None) -> None:
+        for item in self.cluster.objects():
+            if isinstance(item, VirtualServer) and item.spec:
+                self.cluster.put(structs.replace(item, spec=structs.replace(item.spec, server_snippets=snippet)))
         self.process_and_compare()
 
     @rule(data=st.data())
