@@ -175,3 +175,68 @@ class Changes(RuleBasedStateMachine):
 
 Changes.TestCase.settings = settings(max_examples=examples(12), stateful_step_count=8)
 TestChanges = Changes.TestCase
+
+
+def delegating(*routes: dict[str, Any], **more: Any) -> TopLevel:
+    return object_in(VirtualServer, "a", "server", spec={"host": "a.test", "routes": list(routes), **more})
+
+
+def delegated(name: str, *paths: str, age: int = 1, action: dict[str, Any] = ACTIONS[0]) -> TopLevel:
+    subroutes = [{"path": path, **action} for path in paths]
+    spec = {"host": "a.test", "upstreams": [{"name": "tea", "service": "tea", "port": 80}], "subroutes": subroutes}
+    metadata = {"creationTimestamp": f"2024-01-0{age}T00:00:00Z"}
+    return object_in(VirtualServerRoute, "a", name, spec=spec, metadata=metadata)
+
+
+def changed_later(objects: list[TopLevel], *changes: TopLevel) -> SimulatedCluster:
+    """Return a cluster with *objects*, in which *changes* are a second batch; it is as if all had come at once."""
+    cluster = processed_at_once(objects)
+    cluster.put(*changes)
+    cluster.process_batch()
+    assert_same(cluster, processed_at_once(cluster.objects()))
+    return cluster
+
+
+def test_a_path_that_an_older_object_gives_up_is_served_by_the_younger_one() -> None:
+    server = delegating({"path": "/u", "route": "a/u"}, {"path": "/u/b", "route": "a/v"})
+    older, younger = delegated("u", "/u", "/u/b"), delegated("v", "/u/b", age=2)
+    file = "attached/a.test/vsr_a_v.locations"
+    assert file not in processed_at_once([server, older, younger]).texts()
+    assert b"location /u/b" in changed_later([server, older, younger], delegated("u", "/u")).texts()[file]
+
+
+def test_what_the_host_hands_down_reaches_locations_that_did_not_change() -> None:
+    routes = [{"path": "/u", "route": "a/u"}, {"path": "/v", "route": "a/v"}]
+    answering = {"action": {"pass": "tea"}, "policies": [{"name": "origins"}]}
+    policy = object_in(Policy, "a", "origins", spec=POLICIES["origins"][0])
+    objects = [delegating(*routes), delegated("u", "/u", action=answering), delegated("v", "/v"), policy]
+    snippets = {"server-snippets": "add_header X-A b;"}
+    texts = changed_later(objects, delegating(*routes, **snippets)).texts()
+    assert b"X-A" in texts["attached/a.test/vsr_a_u.locations"]
+    assert b"X-A" not in texts["attached/a.test/vsr_a_v.locations"]
+
+
+def test_a_variable_that_one_object_reads_is_set_for_all_and_no_longer_when_it_is_gone() -> None:
+    server = delegating({"path": "/u", "route": "a/u"}, {"path": "/v", "route": "a/v"})
+    reading, plain = delegated("u", "/u", action=ACTIONS[1]), delegated("v", "/v")
+    file = "attached/a.test/vsr_a_v.locations"
+    assert b"$resource_name" in changed_later([server, plain], reading).texts()[file]
+    assert b"$resource_name" not in changed_later([server, plain, reading], delegated("u", "/u")).texts()[file]
+
+
+def test_what_did_not_change_is_the_same_object_as_before() -> None:
+    names = ["u", "v", "w"]
+    server = delegating(*({"path": f"/{name}", "route": f"a/{name}"} for name in names))
+    cluster = processed_at_once([server, *(delegated(name, f"/{name}") for name in names)])
+    before = cluster.files
+    cluster.put(delegated("v", "/v", "/v/b"))
+    cluster.process_batch()
+    again = {name for name, file in cluster.files.items() if file is not before.get(name)}
+    assert again == {"attached/a.test/vsr_a_v.locations"}
+    (found,) = cluster.generation.resources.values() if cluster.generation else ()
+    routes = {route.match.path: route for route in found.wanted.table.hosts[0].routes}
+    cluster.put(object_in(Service, "a", "milk", spec={"ports": [{"port": 80}]}), delegated("v", "/v"))
+    cluster.process_batch()
+    (found,) = cluster.generation.resources.values() if cluster.generation else ()
+    for route in found.wanted.table.hosts[0].routes:
+        assert (route is routes[route.match.path]) == (route.match.path != "/v")
