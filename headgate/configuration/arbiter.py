@@ -13,6 +13,8 @@ from headgate.problems import ObjectRef
 
 LATER = "9"
 """Sorts after every RFC 3339 time: an object without a creation time is the youngest."""
+LAST = "~"
+"""Sorts after that, too, in front of the creation time of an object that goes behind all others."""
 SLACK = 8
 """Withdrawn claims that a contest may carry beside as many as there are claimants."""
 

@@ -102,12 +102,13 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         slots: what it claims; with an *attachment* the slots are below its parent.
         way_out: what its owner can do about slots that others hold.
-        attachment: to which holder it attaches.
+        attachment: to which holder it attaches; if it claims that slot too and holds it, it is a resource of its own.
         shared: whether other objects may attach to it, and its owner may tell others to do so.
         taken: how the message begins that others hold all of its slots.
         names: objects that it names, and which should attach to it.
         selected: whether others may select it by its labels.
         first: whether it goes before older objects.
+        last: whether it goes behind younger objects that are not last, too.
     """
 
     slots: tuple[Claim, ...]
@@ -118,6 +119,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     names: frozenset[ObjectRef] = frozenset()
     selected: bool = False
     first: bool = False
+    last: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

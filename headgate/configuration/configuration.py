@@ -14,11 +14,12 @@ import msgspec
 from msgspec import structs
 
 from headgate.api import TopLevel, Undecodable
-from headgate.configuration.arbiter import LATER, Arbiter, Claimant
+from headgate.configuration.arbiter import LAST, LATER, Arbiter, Claimant
 from headgate.configuration.claims import Attachment, Candidate, Claim, Claims, Holder, Slot
 from headgate.configuration.classes import ClassRule
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.validation.challenge import is_solver
 from headgate.validation.rules import Rules
 
 
@@ -170,6 +171,8 @@ class Configuration:
             claimant = Claimant.of(ref, item.metadata)
             if candidate.claims.first:
                 claimant = structs.replace(claimant, created="")
+            elif candidate.claims.last:
+                claimant = structs.replace(claimant, created=f"{LAST}{claimant.created}")
             self._slots.claim(claimant, _slots(candidate))
             if attachment := candidate.claims.attachment:
                 self._children.setdefault(attachment.parent, {})[ref] = attachment
@@ -263,7 +266,7 @@ class Configuration:
 
     def _resource(self, ref: ObjectRef) -> Resource | None:
         candidate = self._candidates.get(ref)
-        if candidate is None or candidate.claims.attachment:
+        if candidate is None or self._parent(candidate):
             return None
         if any(True for _ in self._clashes(candidate)):
             return None
@@ -282,7 +285,7 @@ class Configuration:
         """
         for slot in held:
             children = self._children.get(slot, {})
-            rulings = (self._ruling(holder, ref) for ref in children)
+            rulings = (self._ruling(holder, ref) for ref in children if ref != holder.ref)
             accepted = [attached for _, attached, taken in rulings if taken]
             for attached in sorted(accepted, key=_age):
                 yield self._with_held(attached) if attached.candidate.claims.slots else attached
@@ -302,6 +305,11 @@ class Configuration:
             known = self._rulings[ref] = holder, Attached(candidate, frozenset()), taken
         return known
 
+    def _parent(self, candidate: Candidate) -> Attachment | None:
+        """Return how *candidate* attaches to another object, ``None`` if it does not, or holds that slot itself."""
+        attachment = candidate.claims.attachment
+        return attachment if attachment and self._slots.holder(attachment.parent) != candidate.ref else None
+
     def _takes(self, holder: Candidate, ref: ObjectRef) -> bool:
         """Whether *ref*, which attaches to the holder of a slot of *holder*, is taken by that."""
         return self._ruling(holder, ref)[2]
@@ -320,10 +328,10 @@ class Configuration:
         candidate = self._candidates.get(ref)
         if candidate is None or not (candidate.claims.slots or candidate.claims.attachment):
             return Standing(tuple(complaints))
-        if candidate.claims.attachment is None:
+        attachment = self._parent(candidate)
+        if attachment is None:
             owner = ref if ref in self._active else None
             return Standing((*complaints, *self._lost(candidate, owner)), owner)
-        attachment = candidate.claims.attachment
         parent = self._slots.holder(attachment.parent)
         if parent is None or not self._takes(self._candidates[parent], ref):
             naming = [self._candidates[name] for name in sorted(self._naming.get(ref, ()))]
@@ -337,7 +345,9 @@ class Configuration:
         if clashes := tuple(self._clashes(candidate)):
             yield from clashes
             return
-        found = ((claim, self._holder(claim.slot)) for claim in candidate.claims.slots if not claim.use)
+        attachment = self._parent(candidate)
+        own = (claim for claim in candidate.claims.slots if not attachment or claim.slot != attachment.parent)
+        found = ((claim, self._holder(claim.slot)) for claim in own if not claim.use)
         lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
         if owner is None and lost:
             holders = tuple(dict.fromkeys(holder for _, holder in lost))
@@ -386,6 +396,7 @@ def same_input(old: TopLevel, new: TopLevel, *, labels: bool = False) -> bool:
         getattr(old, "spec", None) == getattr(new, "spec", None)
         and old.metadata.annotations == new.metadata.annotations
         and (not labels or old.metadata.labels == new.metadata.labels)
+        and is_solver(old.metadata) == is_solver(new.metadata)
         and old.metadata.uid == new.metadata.uid
         and old.metadata.generation == new.metadata.generation
         and old.metadata.creation_timestamp == new.metadata.creation_timestamp

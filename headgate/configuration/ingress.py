@@ -1,4 +1,7 @@
-"""The claims of an Ingress: hosts, or for a minion paths below the master of its host."""
+"""The claims of an Ingress: hosts, or for a minion paths below the master of its host.
+
+The solver of an ACME challenge attaches to the holder of its host; if there is none, it is an Ingress as any other.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath
-from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
+from headgate.configuration.claims import TAKEN, Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role
 from headgate.validation.ingress import ValidIngress
+from headgate.validation.virtualserver import ValidVirtualServer
 
 
 def ingress_class(ingress: Ingress) -> str:
@@ -19,6 +23,9 @@ def ingress_class(ingress: Ingress) -> str:
 
 def ingress_claims(valid: ValidIngress) -> Claims:
     """Return the slots that an Ingress claims."""
+    if valid.challenge:
+        slot = Slot(valid.hosts[0])
+        return Claims((_host(slot.host),), _out_of_hosts, Attachment(slot, CHALLENGE), last=True)
     if valid.role is not Role.MINION:
         slots = (*map(_host, valid.hosts), *_ports(valid.overrides))
         return Claims(slots, _out_of_hosts, shared=valid.role is Role.MASTER)
@@ -99,5 +106,17 @@ def _orphan(minion: Candidate, parent: Candidate | None, _: Sequence[Candidate])
     )
 
 
+def _takes_no_challenge(holder: Candidate, _: Candidate) -> str | None:
+    return None if isinstance(holder.valid, ValidIngress | ValidVirtualServer) else ""
+
+
+def _unsolved(solver: Candidate, parent: Candidate | None, _: Sequence[Candidate]) -> Problem:
+    holder = parent.as_holder(Slot(solver.valid.hosts[0])) if parent else None
+    reason = f"{TAKEN}: {holder}, which serves no HTTP; use another solver (DNS-01) for this host"
+    return Problem(solver.ref, "", "", reason, "the ACME challenge fails", Severity.ERROR, code="Rejected")
+
+
 MERGEABLE = AttachmentRule(_declines, _orphan)
 """Minions attach to the master that holds their host."""
+CHALLENGE = AttachmentRule(_takes_no_challenge, _unsolved)
+"""Solvers of ACME challenges attach to the Ingress or VirtualServer that holds their host."""

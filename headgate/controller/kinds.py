@@ -31,6 +31,7 @@ from headgate.reporting.verdicts import (
     for_policy,
 )
 from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
+from headgate.resolve.challenges import with_challenges
 from headgate.resolve.transportserver import lower_transport_server
 from headgate.resolve.virtualserver import lower_virtual_server
 from headgate.routes import RouteTable
@@ -89,7 +90,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         class_of=ingress_class,
         validate=validate_ingress,
         claims=ingress_claims,
-        lower=lower_ingress,
+        lower=with_challenges(lower_ingress),
         verdict=for_ingress,
         status=ingress_status,
     ),
@@ -98,7 +99,7 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
         class_of=spec_class,
         validate=validate_virtual_server,
         claims=virtual_server_claims,
-        lower=lower_virtual_server,
+        lower=with_challenges(lower_virtual_server),
         verdict=for_custom,
         status=exposed_status,
     ),

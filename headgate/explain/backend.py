@@ -14,6 +14,7 @@ from headgate.explain.provenance import described, one
 from headgate.ir.http import Backend, Redirect, Upstream
 from headgate.problems import ObjectRef
 from headgate.routes import Forward
+from headgate.validation.challenge import SOLVER
 
 _PLAIN = "/!$&'()*+,;=:@-._~|^`{}[]<>\\\""
 """What nginx leaves as it is when it writes a path anew (``ngx_escape_uri``); the rest is escaped."""
@@ -52,6 +53,9 @@ def before(context: RequestContext) -> Iterator[Step]:
         names = ("limit_req_rate", "limit_req_key", "limit_req_burst")
         because = tuple(described(setting) for setting in (one(context, name) for name in names) if setting.value)
         yield Step(f"rate limit: {limit.status} for clients that exceed it{dry}", because=because)
+    if context.challenged:
+        yield Step("ACME challenge: clients are not asked who they are, nor redirected to HTTPS", (SOLVER,))
+        return
     if (location.auth or server.auth) and not guarding.policies_of(context).passwords:
         yield _password(context)
     yield from guarding.access(context)

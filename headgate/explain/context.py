@@ -52,6 +52,11 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return next((found.route for found in paths if found.route and (found.modifier, found.path) == wanted), None)
 
     @property
+    def challenged(self) -> bool:
+        """Whether the request is an ACME challenge that another object than that of the host answers."""
+        return self.host is not None and self.path in self.host.challenges
+
+    @property
     def place(self) -> Place | None:
         """The object whose settings hold here, with all of them; ``None`` on Headgate's own server."""
         if self.route:

@@ -153,7 +153,7 @@ def _redirected(context: RequestContext) -> Answer | None:
         "$scheme": context.question.scheme,
         "$http_x_forwarded_proto": context.question.headers.get("x-forwarded-proto", ""),
     }
-    for redirect in context.server.server.redirects:
+    for redirect in () if context.challenged else context.server.server.redirects:
         if schemes.get(redirect.variable) == "http":
             target = context.filled(redirect.url)
             return Answer(
@@ -180,7 +180,8 @@ def _located(context: RequestContext) -> Answer:
     here, branches = followed(first)
     assert here.location is not None  # noqa: S101 - as above
     upstream = None if found.slash else asked(here)
-    later = (redirect for redirect in context.server.server.redirects if redirect.variable != "$scheme")
+    redirects = () if context.challenged else context.server.server.redirects
+    later = (redirect for redirect in redirects if redirect.variable != "$scheme")
     answer = Answer(
         url=context.question.url,
         outcome=RequestOutcome.PROXIED if upstream else RequestOutcome.ANSWERED,

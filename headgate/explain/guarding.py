@@ -22,6 +22,8 @@ def policies_of(context: RequestContext) -> Policies:
     """Return the Policies that hold at *context*."""
     holder = context.route or context.host
     found = holder.policies if holder else Policies()
+    if context.challenged and context.host:
+        return structs.replace(found, limits=context.host.policies.limits)
     if undecided(context):  # what the server says holds there, and nothing that locations say
         return structs.replace(found, external_auth=None, api_keys=None, cors=None, cache=None)
     return found

@@ -237,11 +237,12 @@ class GrpcError(msgspec.Struct, frozen=True, gc=False):
 
 
 class Redirect(msgspec.Struct, frozen=True, gc=False):
-    """``if (variable = http) { return code https://…; }``."""
+    """``if (variable = http) { return code https://…; }``; *instead* is read in place of *variable*, if given."""
 
     variable: Name
     code: int
     url: Quoted
+    instead: Name = ""
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -260,7 +261,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         locations: all of them, those of other objects too.
         attached: the mask of the file that includes the locations of other objects; ``None`` where there can be none.
         refused: every request is answered 500.
-        secure_only: requests in plain HTTP are answered 403.
+        secure_only: requests in plain HTTP are answered 403; *https* is the variable that is empty for these.
     """
 
     name: Name | Quoted
@@ -289,6 +290,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gunzip: bool = False
     refused: bool = False
     secure_only: bool = False
+    https: Name = "$https"
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):

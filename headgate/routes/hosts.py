@@ -112,6 +112,8 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         gunzip: whether responses are decompressed for clients without gzip.
         http_snippet: configuration beside its servers.
         shared: whether routes of other objects may be added to its own.
+        challenges: the paths of ACME challenges among the routes, which other objects have added: no client is asked
+            there who it is, or redirected to HTTPS.
     """
 
     name: str
@@ -128,3 +130,4 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gunzip: bool = False
     http_snippet: str = ""
     shared: bool = False
+    challenges: tuple[str, ...] = ()

@@ -93,8 +93,8 @@ def external_files(share: Share, env: Environment) -> Iterator[HttpConfig]:
 
 
 def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
-    """Return what the server of *host* includes, if other objects may attach to it."""
-    if not host.shared:
+    """Return what the server of *host* includes, if other objects may attach to it, or do."""
+    if not (host.shared or host.challenges):
         return None
     return naming.mask(draft.env.layout.conf, naming.includes_file(host.name))
 

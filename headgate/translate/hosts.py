@@ -15,6 +15,7 @@ from headgate.settings import Header, Words
 from headgate.translate import naming
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.beside import common_lists, ends_list, repeated, restated, untouched, without
+from headgate.translate.challenges import HTTPS, unchallenged
 from headgate.translate.context import ServerContext
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
@@ -178,6 +179,7 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
         lines=(*_closed(host), *common_lists(env, snippet), *part.lines),
         refused=bool(host.policies.refused and host.name),
         secure_only=_secure_only(host),
+        https=unchallenged(draft, host, HTTPS, "on") or HTTPS if _secure_only(host) else HTTPS,
         gunzip=_gunzip(draft, host),
     )
 

@@ -13,6 +13,7 @@ from headgate.routes import VirtualHost
 from headgate.settings import Quoted
 from headgate.settings.tls import TlsSettings
 from headgate.translate import naming
+from headgate.translate.challenges import unchallenged
 from headgate.translate.draft import Draft
 
 
@@ -44,10 +45,12 @@ def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) 
     params = draft.host(host).params
     if tls and plain and params.tls.ssl_redirect:
         port = next((listener.port for listener in host.listeners if listener.tls), draft.env.https_port)
-        yield Redirect("$scheme", params.tls.http_redirect_code, Quoted(f"https://$host:{port}$request_uri"))
+        url = Quoted(f"https://$host:{port}$request_uri")
+        yield Redirect("$scheme", params.tls.http_redirect_code, url, unchallenged(draft, host, "$scheme"))
     if params.tls.redirect_to_https:
         code = params.tls.http_redirect_code
-        yield Redirect("$http_x_forwarded_proto", code, Quoted("https://$host$request_uri"))
+        url, source = Quoted("https://$host$request_uri"), "$http_x_forwarded_proto"
+        yield Redirect(source, code, url, unchallenged(draft, host, source))
 
 
 def _own_context(draft: Draft, host: VirtualHost) -> bool:

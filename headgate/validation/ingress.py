@@ -14,6 +14,7 @@ from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressRule
 from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
+from headgate.validation.challenge import ORDINARY, SOLVER, challenge
 from headgate.validation.rules import Rules
 from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault, service_fault
 from headgate.validation.uri import ESCAPE, decoded, unreachable
@@ -29,13 +30,15 @@ Fault = tuple[str, str, str]
 class ValidIngress(msgspec.Struct, frozen=True):
     """An Ingress that may be served; ``hosts`` are those of its rules in order, ``""`` for every host.
 
-    The paths of ``ingress`` are decoded, as nginx compares them.
+    The paths of ``ingress`` are decoded, as nginx compares them. ``challenge`` is the path of the ACME challenge that
+    it solves, empty if it solves none.
     """
 
     ingress: Ingress
     role: Role
     overrides: Overrides
     hosts: tuple[str, ...]
+    challenge: str = ""
 
 
 def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | None, list[Problem]]:
@@ -59,7 +62,11 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
         return None, problems
     if any("%" in (path.path or "") for _, path in paths):
         ingress = _decoded(ingress, overrides)
-    return ValidIngress(ingress, role, overrides, hosts(spec)), problems
+    solved, why = challenge(ingress, role, overrides)
+    if why:
+        reason = f"says that this Ingress solves an ACME challenge, but it {why}"
+        problems.append(Problem(ingress.ref, f"metadata.labels[{SOLVER}]", "true", reason, ORDINARY))
+    return ValidIngress(ingress, role, overrides, hosts(spec), solved), problems
 
 
 def hosts(spec: IngressSpec) -> tuple[str, ...]:
