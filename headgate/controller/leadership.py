@@ -11,7 +11,7 @@ from headgate.api import ConfigMap, Ingress, Kind, Service, TopLevel
 from headgate.controller.kinds import CLAIMANTS
 from headgate.dependents.certificates import CERTIFICATES
 from headgate.dependents.keeper import DependentsKeeper
-from headgate.dependents.records import RECORDS
+from headgate.dependents.records import RECORDS, UPSTREAM_RECORDS
 from headgate.k8s import Client, LeaderElector, LeaseTiming
 from headgate.options import Options
 from headgate.problems import ObjectRef
@@ -43,7 +43,7 @@ class Leadership:
         self._campaigning: asyncio.Task[None] | None = None
         self.status = StatusWriter(client, self._object, forms(options))
         made = {each.row.model for each in DEPENDENTS if each.wanted(options)}
-        kinds = [kind for kind in (CERTIFICATES, RECORDS) if kind.model in made]
+        kinds = [kind for kind in (CERTIFICATES, RECORDS, UPSTREAM_RECORDS) if kind.model in made]
         self._dependents = DependentsKeeper(client, watches, kinds, events.note) if kinds else None
         if self._dependents:
             watches.follow_dependents(self._dependents)

@@ -59,6 +59,7 @@ class DependentKind(msgspec.Struct, frozen=True):
         wanted: what a VirtualServer asks for; without an Exposure the addresses are not known.
         plain: brings specs with the same meaning into the same form.
         tells: whether events are about the dependent, too.
+        instead_of: another kind for the same purpose, which goes before this one where the cluster has both.
     """
 
     model: type[TopLevel]
@@ -66,6 +67,7 @@ class DependentKind(msgspec.Struct, frozen=True):
     wanted: Callable[[VirtualServer, Exposure | None], Answer]
     plain: Callable[[Json], Any]
     tells: bool = False
+    instead_of: DependentKind | None = None
 
 
 def body(kind: DependentKind, owner: VirtualServer, wanted: Wanted) -> Json:

@@ -106,7 +106,7 @@ class DependentsKeeper:
         """Write through *api*; *note* takes what is to be reported as an event."""
         self._api = api
         self._objects = objects
-        self._kinds = {kind.model.KIND.name: kind for kind in kinds}
+        self._kinds = {kind.model.KIND: kind for kind in kinds}
         self._note = note
         self._leading = False
         self._still = _always
@@ -119,7 +119,7 @@ class DependentsKeeper:
         self._owned: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
         self._blocked: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
         """The VirtualServers that wait for a name that somebody else's object has."""
-        self._told: dict[tuple[ObjectRef, str], tuple[int, str]] = {}
+        self._told: dict[tuple[ObjectRef, Kind], tuple[int, str]] = {}
         """The last BadConfig of a VirtualServer and kind, and the generation that it was about."""
         self._waited: set[str] = set()
         """What was logged to be missing since the addresses last changed."""
@@ -152,7 +152,7 @@ class DependentsKeeper:
 
     def changed(self, ref: ObjectRef) -> None:
         """Note that a dependent is new, differs, or is gone."""
-        kind = self._kinds[ref.kind]
+        kind = next(kind for kind in self._kinds.values() if kind.model.KIND.includes(ref))
         found = self._objects.find(kind.model, ref)
         owner = controller_of(found.metadata) if found else None
         before = self._owners.pop(ref, None)
@@ -167,7 +167,7 @@ class DependentsKeeper:
             self._mark(waiting)
 
     def present(self, _: Kind) -> None:
-        """Note that dependents of a kind were listed, perhaps for the first time."""
+        """Note that dependents of a kind were listed, perhaps for the first time, or that the kind is missing now."""
         self._mark_all()
 
     def lead(self, still: Callable[[], bool] = _always) -> None:
@@ -241,7 +241,7 @@ class DependentsKeeper:
             model, model.KIND.ref(item.metadata.namespace, "")
         ):
             return
-        answer = Answer() if item.ref in self._left else kind.wanted(item, self._exposure)
+        answer = Answer() if item.ref in self._left else self._answer(kind, item)
         self._tell_waiting(kind, item, answer.waiting)
         faults = "; ".join(dict.fromkeys(map(str, answer.problems)))
         if answer.keep:
@@ -252,6 +252,18 @@ class DependentsKeeper:
         for ref in self._superfluous(kind, item, answer.wanted):
             await self._delete(kind, item, ref)
         self._bad(kind, item, faults)
+
+    def _answer(self, kind: DependentKind, item: VirtualServer) -> Answer:
+        """Return what *item* asks for; with another kind for the same purpose, nothing once it has that one."""
+        answer, other = kind.wanted(item, self._exposure), kind.instead_of
+        if other is None or self._objects.lacks(other.model.KIND):
+            return answer
+        ref = other.model.KIND.ref(item.metadata.namespace, answer.wanted.name if answer.wanted else "")
+        if not self._objects.listed(other.model, ref):
+            return Answer(keep=True)  # it is not known yet which of the two the cluster has
+        there = self._objects.find(other.model, ref) if answer.wanted else None
+        instead = there is not None and is_owned(there.metadata, item)
+        return Answer(keep=not instead and (answer.wanted is not None or answer.keep))
 
     async def _have(self, kind: DependentKind, item: VirtualServer, wanted: Wanted) -> str:
         """Create or update the dependent; return why it cannot be, or ``""``."""
@@ -317,7 +329,7 @@ class DependentsKeeper:
 
     def _bad(self, kind: DependentKind, item: VirtualServer, message: str) -> None:
         """Report why a dependent is not as it should be, once for each version of its owner."""
-        key, news = (item.ref, kind.model.KIND.name), (item.metadata.generation, message)
+        key, news = (item.ref, kind.model.KIND), (item.metadata.generation, message)
         if not message:
             self._told.pop(key, None)
         elif self._told.get(key) != news:

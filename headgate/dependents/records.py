@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from headgate.api.core import LoadBalancerIngress
+from headgate.api.external_dns import UpstreamDNSEndpoint
 from headgate.api.nginx_org import DNSEndpoint, VirtualServer
 from headgate.api.nginx_org.virtualserver import ExternalDNS
 from headgate.dependents.forms import Answer, DependentKind, Json, Wanted, without_empty
@@ -94,3 +95,5 @@ def _chosen(targets: Targets, wanted: str) -> tuple[Targets, list[tuple[str, str
 RECORDS: Final = DependentKind(
     model=DNSEndpoint, decided=("endpoints",), wanted=dns_endpoint, plain=without_empty, tells=True
 )
+UPSTREAM_RECORDS: Final = msgspec.structs.replace(RECORDS, model=UpstreamDNSEndpoint, instead_of=RECORDS)
+"""Those that ExternalDNS 0.21 and later reads, where the cluster does not have the others."""

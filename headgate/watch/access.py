@@ -42,7 +42,7 @@ def _writes(options: Options) -> Iterator[str]:
     kinds = [name for name, on in _statuses(options) if on]
     if kinds:
         yield f"statuses of {' and '.join(kinds)}"
-    made = [f"{each.row.kind}s" for each in DEPENDENTS if each.wanted(options)]
+    made = dict.fromkeys(f"{each.row.kind}s" for each in DEPENDENTS if each.wanted(options))
     if made:
         yield f"{' and '.join(made)} of VirtualServers"
 

@@ -11,6 +11,7 @@ import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, IngressClass, Pod, Secret, Service, TopLevel
 from headgate.api.cert_manager import Certificate
+from headgate.api.external_dns import UpstreamDNSEndpoint
 from headgate.api.nginx_org import (
     DNSEndpoint,
     GlobalConfiguration,
@@ -94,4 +95,8 @@ class Dependent(msgspec.Struct, frozen=True):
 DEPENDENTS: tuple[Dependent, ...] = (
     Dependent(Watched(Certificate, Extent.DEPENDENT), "enable_cert_manager", "an installation of cert-manager"),
     Dependent(Watched(DNSEndpoint, Extent.DEPENDENT), "enable_external_dns", "`headgate crds | kubectl apply -f -`"),
+    Dependent(
+        Watched(UpstreamDNSEndpoint, Extent.DEPENDENT), "enable_external_dns", "`headgate crds | kubectl apply -f -`"
+    ),
 )
+"""Of several with the same flag one is enough."""

@@ -111,11 +111,11 @@ def _statuses() -> Iterator[Permission]:
             yield Permission(row.model.KIND, ("update",), "status")
 
 
-def _dependents(name: str, dependent: Dependent, why: str) -> Part:
+def _dependents(name: str, why: str, *dependents: Dependent) -> Part:
     """Return the part for objects that Headgate makes: followed, read, changed and put back, deleted."""
-    kind = dependent.row.model.KIND
     verbs = (*FOLLOW, "get", "create", "update", "delete")
-    return Part(name, Reach.WATCHED, why, (Permission(kind, verbs),), wanted=dependent.wanted)
+    permissions = tuple(Permission(each.row.model.KIND, verbs) for each in dependents)
+    return Part(name, Reach.WATCHED, why, permissions, wanted=dependents[0].wanted)
 
 
 def _config_map(options: Options) -> Iterator[NamespacedName]:
@@ -153,7 +153,7 @@ def _sees(namespaces: tuple[str, ...], namespace: str) -> bool:
     return EVERYWHERE in namespaces or namespace in namespaces
 
 
-_CERTIFICATES, _RECORDS = DEPENDENTS
+_CERTIFICATES, *_RECORDS = DEPENDENTS
 _EVENTS = Permission(Event.KIND, ("create", "patch"))
 
 PARTS: tuple[Part, ...] = (
@@ -189,8 +189,8 @@ PARTS: tuple[Part, ...] = (
         tuple(_statuses()),
         wanted=lambda options: options.enable_custom_resources and not options.read_only,
     ),
-    _dependents("certmanager", _CERTIFICATES, "-enable-cert-manager: the Certificates of VirtualServers"),
-    _dependents("externaldns", _RECORDS, "-enable-external-dns: the DNSEndpoints of VirtualServers"),
+    _dependents("certmanager", "-enable-cert-manager: the Certificates of VirtualServers", _CERTIFICATES),
+    _dependents("externaldns", "-enable-external-dns: the DNSEndpoints of VirtualServers", *_RECORDS),
     Part("secrets", Reach.SECRETS, "certificates and passwords that Ingresses name", _follow(Extent.SECRETS)),
     Part(
         "own",

@@ -45,7 +45,7 @@ class Follower(Protocol):
         """Note that one is new, differs, or is gone."""
 
     def present(self, kind: Kind, /) -> None:
-        """Note that those of a kind are about to be known as a whole."""
+        """Note that those of a kind are about to be known as a whole, or that it is missing."""
 
 
 class Sources(Protocol):
@@ -71,7 +71,7 @@ class Watches:
         self.collections: Mapping[type[TopLevel], Collection[Any]] = {row.model: Collection() for row in self._rows}
         custom = AbsentKinds()
         self._absent = {row.model: custom for row in WATCHED if row.extent is Extent.CUSTOM}
-        self._absent |= {model: AbsentKinds(each.remedy, each.without) for model, each in self._dependents.items()}
+        self._absent |= self._absent_dependents()
         self._follower: Follower | None = None
         self._pods = options.manifests is not None
         """Whether the Pods behind Services are watched; in a folder they are read with the rest."""
@@ -171,6 +171,14 @@ class Watches:
             return None
         return self.find(model, ref) or self.collections[model].undecodable(ref)
 
+    def _absent_dependents(self) -> Mapping[type[TopLevel], AbsentKinds]:
+        """Return what collects missing kinds of dependents: together for those of which one is enough."""
+        found: dict[str, AbsentKinds] = {}
+        for each in self._dependents.values():
+            alike = [other.row.model.KIND for other in self._dependents.values() if other.flag == each.flag]
+            found.setdefault(each.flag, AbsentKinds(each.remedy, each.without, alike))
+        return {model: found[each.flag] for model, each in self._dependents.items()}
+
     def _namespace_informer(self) -> Informer[Namespace] | None:
         """Build the Informer that follows labelled namespaces, if a label is asked for."""
         label = self._options.watch_namespace_label
@@ -225,7 +233,7 @@ class Watches:
 
     def _note_absent(self, model: type[TopLevel], *, absent: bool) -> None:
         self._absent[model].note(model.KIND, absent=absent)
-        if self._follower and model in self._dependents and not absent:
+        if self._follower and model in self._dependents:
             self._follower.present(model.KIND)
 
     def _dependent_changed(self, ref: ObjectRef) -> None:

@@ -57,6 +57,9 @@ PLURALS |= {
     "Certificate": ("cert-manager.io/v1", "certificates"),
     "DNSEndpoint": ("externaldns.nginx.org/v1", "dnsendpoints"),
 }
+UPSTREAM = "externaldns.k8s.io"
+"""The group in which ExternalDNS has a kind of the same name; absent, too."""
+PLURALS[f"DNSEndpoint.{UPSTREAM}"] = (f"{UPSTREAM}/v1alpha1", f"dnsendpoints.{UPSTREAM}")
 
 
 @dataclass
@@ -136,7 +139,7 @@ class ApiServer:
         self._watchers: defaultdict[str, set[Watcher]] = defaultdict(set)
         self._faults: list[Fault] = []
         self._forbidden: set[tuple[str, str]] = set()
-        self._absent: set[str] = {*CUSTOM, *OPTIONAL}
+        self._absent: set[str] = {*CUSTOM, *OPTIONAL, f"dnsendpoints.{UPSTREAM}"}
         self._tls = tls
         self._stack = contextlib.AsyncExitStack()
 
@@ -159,7 +162,8 @@ class ApiServer:
 
     def put(self, item: Json) -> Json:
         """Create or replace an object as it is given; version, UID and generation are the server's."""
-        kind = item["kind"]
+        upstream = str(item.get("apiVersion")).startswith(UPSTREAM)
+        kind = f"{item['kind']}.{UPSTREAM}" if upstream else item["kind"]
         collection = self._collections[PLURALS[kind][1]]
         item = copy.deepcopy(item)
         metadata = item.setdefault("metadata", {})
@@ -267,12 +271,12 @@ class ApiServer:
         if self.tokens and request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return _refuse(401, "Unauthorized", "Unauthorized")
         found = PATH.fullmatch(request.path)
-        if found is None or found["plural"] in self._absent or found["plural"] not in self._collections:
+        if found is None or _plural(found) in self._absent or _plural(found) not in self._collections:
             return web.Response(status=404, text="404 page not found\n")
         return await self._dispatch(request, found)
 
     async def _dispatch(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
-        plural, namespace, name = found["plural"], found["namespace"] or "", found["name"] or ""
+        plural, namespace, name = _plural(found), found["namespace"] or "", found["name"] or ""
         if plural == "namespaces" and namespace:
             name, namespace = namespace, ""
         watching = request.query.get("watch") in {"1", "true"}
@@ -384,6 +388,11 @@ class ApiServer:
         self._collections[plural].history.append((self.revision, kind, item, old))
         for watcher in self._watchers[plural]:
             watcher.tell(kind, item, old)
+
+
+def _plural(found: re.Match[str]) -> str:
+    """Return the key of a collection: the plural, with the group of the kind that is called like another one."""
+    return f"{found['plural']}.{UPSTREAM}" if found["group"] == UPSTREAM else found["plural"]
 
 
 def _selector(query: Any, namespace: str) -> Callable[[Json], bool]:

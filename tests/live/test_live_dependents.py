@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from tests.directories import short_directory
-from tests.k8s.apiserver import CUSTOM, OPTIONAL
+from tests.k8s.apiserver import CUSTOM, OPTIONAL, UPSTREAM
 from tests.live.headgate_process import HeadgateProcess
 from tests.live.json_objects import Json, ingress_class, service
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import wait_until
 
-CERTIFICATE, RECORD = "Certificate", "DNSEndpoint"
+CERTIFICATE, RECORD, UPSTREAM_RECORD = "Certificate", "DNSEndpoint", f"DNSEndpoint.{UPSTREAM}"
+OURS, THEIRS = "dnsendpoints", f"dnsendpoints.{UPSTREAM}"
 Setup = tuple[HeadgateProcess, ScriptedCluster]
 
 
@@ -197,7 +198,8 @@ def test_records_follow_the_addresses_and_outlive_their_absence(setup: Setup) ->
 def test_definitions_that_are_missing_are_reported_once_and_used_when_they_come(undefined: Setup) -> None:
     headgate, cluster = undefined
     notes = [entry["definitions"] for entry in headgate.log_records("custom resources are missing")]
-    assert notes == ["certificates.cert-manager.io", "dnsendpoints.externaldns.nginx.org"]
+    both = f"dnsendpoints.{UPSTREAM}, dnsendpoints.externaldns.nginx.org"
+    assert notes == ["certificates.cert-manager.io", both]
     cluster.put(virtual_server("cafe", tls=issued("cafe"), externalDNS={"enable": True}))
     wait_until(lambda: headgate.get("cafe.test").body == "cafe")
     wait_until(lambda: found(cluster, "VirtualServer", "cafe").get("status", {}).get("externalEndpoints"))
@@ -226,3 +228,41 @@ def test_a_conflict_is_answered_with_the_newest_version(setup: Setup) -> None:
     cluster.put(virtual_server("raced", tls={"secret": "raced-tls", "cert-manager": {"issuer": "own"}}))
     wait_until(lambda: spec(cluster, CERTIFICATE, "raced-tls")["issuerRef"]["name"] == "own")
     assert cluster.asked("PUT", "certificates/raced-tls") == 2
+
+
+def test_the_dnsendpoint_is_of_the_kind_that_the_cluster_has(undefined: Setup) -> None:
+    """ExternalDNS 0.21 reads the kind of another group; with both, that of the F5 controller is written."""
+    headgate, cluster = undefined
+    dns = {"enable": True, "recordTTL": 60}
+    cluster.put(virtual_server("cafe", externalDNS=dns))
+    define(cluster, THEIRS)
+    wait_until(lambda: spec(cluster, UPSTREAM_RECORD, "cafe"))
+    made = found(cluster, UPSTREAM_RECORD, "cafe")
+    assert (made["apiVersion"], made["kind"]) == ("externaldns.k8s.io/v1alpha1", "DNSEndpoint")
+    assert made["spec"]["endpoints"][0]["targets"] == ["203.0.113.1"]
+    assert made["metadata"]["ownerReferences"][0]["name"] == "cafe"
+    theirs = {"apiVersion": "externaldns.k8s.io/v1alpha1", "kind": RECORD, "metadata": {"name": "own"}, "spec": {}}
+    cluster.put(theirs)
+    define(cluster, OURS)
+    wait_until(lambda: spec(cluster, RECORD, "cafe") and not found(cluster, UPSTREAM_RECORD, "cafe"))
+    assert spec(cluster, RECORD, "cafe") == made["spec"]
+    assert found(cluster, UPSTREAM_RECORD, "own")
+    define(cluster, OURS, there=False)
+    wait_until(lambda: spec(cluster, UPSTREAM_RECORD, "cafe") == made["spec"])
+    logged = headgate.log_records("custom resources are missing")
+    assert len([entry for entry in logged if UPSTREAM in entry["definitions"]]) == 1
+
+
+def test_a_start_with_both_kinds_deletes_no_record_before_the_other_is_there(undefined: Setup) -> None:
+    headgate, cluster = undefined
+    cluster.put(virtual_server("cafe", externalDNS={"enable": True}))
+    define(cluster, THEIRS)
+    wait_until(lambda: spec(cluster, UPSTREAM_RECORD, "cafe"))
+    headgate.stop()
+    define(cluster, OURS)
+    cluster.do(lambda server: server.forbid("create", OURS))
+    headgate.start_ready()
+    wait_until(lambda: "BadConfig" in reasons(cluster, "cafe"))
+    assert spec(cluster, UPSTREAM_RECORD, "cafe")
+    cluster.do(lambda server: server.allow("create", OURS))
+    wait_until(lambda: spec(cluster, RECORD, "cafe") and not found(cluster, UPSTREAM_RECORD, "cafe"))

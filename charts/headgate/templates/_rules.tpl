@@ -76,6 +76,9 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
 - apiGroups: [externaldns.nginx.org]
   resources: [dnsendpoints]
   verbs: [create, delete, get, list, update, watch]
+- apiGroups: [externaldns.k8s.io]
+  resources: [dnsendpoints]
+  verbs: [create, delete, get, list, update, watch]
 {{- end }}
 
 {{- /* each namespace whose Secrets are read: certificates and passwords that Ingresses name */ -}}
