@@ -237,7 +237,8 @@ class App:
 
     def _new_reporter(self) -> Reporter:
         addresses = self._leadership.report_addresses if self._leadership else lambda _: None
-        sinks = Sinks(self._events, self._leadership, addresses)
+        seen = self._leadership.look_at if self._leadership else lambda _: None
+        sinks = Sinks(self._events, self._leadership, addresses, seen)
         named = self._options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         folder = str(self._options.manifests or "")

@@ -81,6 +81,11 @@ class Leadership:
         if self._dependents:
             self._dependents.forget(ref)
 
+    def look_at(self, keys: frozenset[ObjectRef]) -> None:
+        """Compare what is made for the objects of a batch, which may have changed only in their labels."""
+        if self._dependents:
+            self._dependents.look_at(keys)
+
     def report_addresses(self, configured: str) -> None:
         """Look at the addresses that statuses show; *configured* is the ConfigMap's, which goes first.
 

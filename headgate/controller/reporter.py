@@ -81,11 +81,13 @@ class Sinks(msgspec.Struct, frozen=True):
         status: takes Verdicts for statuses, if those are written.
         addresses: called after each batch with the ConfigMap's ``external-status-address``, to look at the addresses
             of Ingresses again.
+        seen: called after each batch with its keys, also of objects that changed in nothing that is judged.
     """
 
     events: EventSink
     status: StatusSink | None
     addresses: Callable[[str], None] = lambda _: None
+    seen: Callable[[frozenset[ObjectRef]], None] = lambda _: None
 
 
 class _FirstLines:
@@ -197,6 +199,7 @@ class Reporter:
         for secret, problems in generation.special.items():
             self._tell_special(secret, problems)
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
+        self._sinks.seen(keys)
         if self._folder and result.ok:
             self._tell_none_served()
         if self._first:

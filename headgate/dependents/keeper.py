@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -132,6 +132,12 @@ class DependentsKeeper:
             self._verdicts[verdict.ref] = verdict
             self._left.discard(verdict.ref)
             self._mark(verdict.ref)
+
+    def look_at(self, keys: Iterable[ObjectRef]) -> None:
+        """Compare the dependents of the VirtualServers among *keys*: no verdict is about labels, which are copied."""
+        for ref in keys:
+            if ref in self._verdicts:
+                self._mark(ref)
 
     def forget(self, ref: ObjectRef) -> None:
         """Note that an object was deleted, which deletes its dependents, or went to another class: they are deleted."""

@@ -114,6 +114,19 @@ def test_a_certificate_is_made_updated_and_deleted(setup: Setup) -> None:
     wait_until(lambda: reasons(cluster, "cafe") == [create, update, create, delete, delete])
 
 
+def test_a_change_of_labels_alone_reaches_what_was_made(setup: Setup) -> None:
+    _, cluster = setup
+    dns = {"enable": True}
+    cluster.put(virtual_server("labelled", labels={"team": "web"}, tls=issued("labelled"), externalDNS=dns))
+    made = ["CreateCertificate", "CreateDNSEndpoint"]
+    wait_until(lambda: sorted(reasons(cluster, "labelled")) == made)
+    labels = {"team": "shop", "tier": "front"}
+    cluster.put(virtual_server("labelled", labels=labels, tls=issued("labelled"), externalDNS=dns))
+    for kind, name in ((CERTIFICATE, "labelled-tls"), (RECORD, "labelled")):
+        wait_until(lambda kind=kind, name=name: found(cluster, kind, name)["metadata"]["labels"] == labels)
+    wait_until(lambda: sorted(reasons(cluster, "labelled")) == [*made, "UpdateCertificate", "UpdateDNSEndpoint"])
+
+
 def test_what_somebody_changed_is_put_right_and_what_somebody_deleted_is_made_again(setup: Setup) -> None:
     _, cluster = setup
     cluster.put(virtual_server("mended", tls=issued("mended")))
