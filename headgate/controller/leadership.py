@@ -44,7 +44,9 @@ class Leadership:
         self.status = StatusWriter(client, self._object, forms(options))
         made = {each.row.model for each in DEPENDENTS if each.wanted(options)}
         kinds = [kind for kind in (CERTIFICATES, RECORDS, UPSTREAM_RECORDS) if kind.model in made]
-        self._dependents = DependentsKeeper(client, watches, kinds, events.note) if kinds else None
+        self._dependents = (
+            DependentsKeeper(client, watches, kinds, events.note, options.ingress_class) if kinds else None
+        )
         if self._dependents:
             watches.follow_dependents(self._dependents)
         self._elector = self._campaign(client, timing) if options.enable_leader_election else None

@@ -6,7 +6,7 @@ Only the fields that Headgate decides are compared and written; all others stay 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +16,8 @@ from headgate.problems import Problem
 from headgate.reporting.status_forms import Exposure
 
 Json = dict[str, Any]
+MADE_FOR: Final = "headgate/ingress-class"
+"""The annotation with the class of the Headgate that writes a dependent."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -99,6 +101,20 @@ def controller_of(meta: ObjectMeta) -> tuple[str, str, str] | None:
 def is_owned(meta: ObjectMeta, owner: VirtualServer) -> bool:
     """Whether *owner* manages the object with *meta*; one of the same name that was deleted does not."""
     return controller_of(meta) == (owner.KIND.name, owner.metadata.name, owner.metadata.uid)
+
+
+def made_for(ingress_class: str, wanted: Wanted) -> Wanted:
+    """Return *wanted* with the mark of the Headgate that serves *ingress_class*.
+
+    The reference to the owner is the same whichever controller makes the object. It is no label, for the F5 controller
+    takes labels away that the VirtualServer does not have.
+    """
+    return msgspec.structs.replace(wanted, annotations={**wanted.annotations, MADE_FOR: ingress_class})
+
+
+def is_made_for(ingress_class: str, meta: ObjectMeta) -> bool:
+    """Whether the Headgate that serves *ingress_class* made the object with *meta*, or took it over."""
+    return (meta.annotations or {}).get(MADE_FOR) == ingress_class
 
 
 def differs(kind: DependentKind, found: Json, wanted: Wanted) -> bool:

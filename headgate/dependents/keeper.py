@@ -16,6 +16,7 @@ import msgspec
 
 from headgate.api import Kind, TopLevel
 from headgate.api.nginx_org import VirtualServer
+from headgate.configuration.classes import spec_class
 from headgate.dependents.forms import (
     Answer,
     DependentKind,
@@ -25,7 +26,9 @@ from headgate.dependents.forms import (
     changed,
     controller_of,
     differs,
+    is_made_for,
     is_owned,
+    made_for,
 )
 from headgate.k8s import ApiError, Conflict, K8sError, NotFound, WorkQueue
 from headgate.k8s.errors import is_news
@@ -101,10 +104,16 @@ class DependentsKeeper:
     """
 
     def __init__(
-        self, api: Writer, objects: Objects, kinds: Sequence[DependentKind], note: Callable[[Verdict], None]
+        self,
+        api: Writer,
+        objects: Objects,
+        kinds: Sequence[DependentKind],
+        note: Callable[[Verdict], None],
+        ingress_class: str,
     ) -> None:
-        """Write through *api*; *note* takes what is to be reported as an event."""
+        """Write through *api* for the VirtualServers of *ingress_class*; *note* takes what is reported as an event."""
         self._api = api
+        self._class = ingress_class
         self._objects = objects
         self._kinds = {kind.model.KIND: kind for kind in kinds}
         self._note = note
@@ -113,7 +122,7 @@ class DependentsKeeper:
         self._exposure: Exposure | None = None
         self._verdicts: dict[ObjectRef, Verdict] = {}
         self._left: set[ObjectRef] = set()
-        """VirtualServers that went to another class, whose dependents are still to be deleted."""
+        """VirtualServers that are no longer served here, whose dependents are still to be deleted."""
         self._owners: dict[ObjectRef, ObjectRef] = {}
         """The VirtualServer of each dependent that is there."""
         self._owned: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
@@ -194,7 +203,7 @@ class DependentsKeeper:
                 await asyncio.gather(*(self._settle(ref) for ref in batch.keys[start : start + AT_ONCE]))
 
     def _mark_all(self) -> None:
-        for ref in self._verdicts:
+        for ref in self._verdicts.keys() | self._owned.keys():
             self._mark(ref)
 
     def _mark(self, ref: ObjectRef) -> None:
@@ -233,12 +242,16 @@ class DependentsKeeper:
         item = self._objects.find(VirtualServer, ref)
         if not isinstance(item, VirtualServer) or item.metadata.deletion_timestamp:
             return None
-        if ref in self._left:
+        if self._went(item):
             return item
         verdict = self._verdicts.get(ref)
         if verdict is None or verdict.subject != _subject(item):
             return None
         return item if verdict.served and verdict.state is not State.INVALID else None
+
+    def _went(self, item: VirtualServer) -> bool:
+        """Whether *item* is of another class now: what was made for it here is deleted, also by an earlier leader."""
+        return item.ref in self._left or spec_class(item) not in {None, self._class}
 
     async def _bring(self, kind: DependentKind, item: VirtualServer) -> None:
         """Make the dependents of one kind what *item* asks for."""
@@ -247,14 +260,14 @@ class DependentsKeeper:
             model, model.KIND.ref(item.metadata.namespace, "")
         ):
             return
-        answer = Answer() if item.ref in self._left else self._answer(kind, item)
+        answer = Answer() if self._went(item) else self._answer(kind, item)
         self._tell_waiting(kind, item, answer.waiting)
         faults = "; ".join(dict.fromkeys(map(str, answer.problems)))
         if answer.keep:
             self._bad(kind, item, faults)
             return
         if answer.wanted:
-            faults = await self._have(kind, item, answer.wanted) or faults
+            faults = await self._have(kind, item, made_for(self._class, answer.wanted)) or faults
         for ref in self._superfluous(kind, item, answer.wanted):
             await self._delete(kind, item, ref)
         self._bad(kind, item, faults)
@@ -318,7 +331,9 @@ class DependentsKeeper:
         """Yield the dependents of *item* other than the *wanted* one."""
         for ref in sorted(self._owned.get(item.ref, ())):
             found = self._objects.find(kind.model, ref) if kind.model.KIND.includes(ref) else None
-            if found and is_owned(found.metadata, item) and not (wanted and ref.name == wanted.name):
+            if found is None or not is_owned(found.metadata, item) or (wanted and ref.name == wanted.name):
+                continue
+            if not self._went(item) or is_made_for(self._class, found.metadata):
                 yield ref
 
     # --- reports ----------------------------------------------------------------------------------------

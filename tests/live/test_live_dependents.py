@@ -279,3 +279,25 @@ def test_a_start_with_both_kinds_deletes_no_record_before_the_other_is_there(und
     assert spec(cluster, UPSTREAM_RECORD, "cafe")
     cluster.do(lambda server: server.allow("create", OURS))
     wait_until(lambda: spec(cluster, RECORD, "cafe") and not found(cluster, UPSTREAM_RECORD, "cafe"))
+
+
+def test_a_class_that_changed_while_nobody_led_leaves_nothing_behind_that_was_made_here(undefined: Setup) -> None:
+    headgate, cluster = undefined
+    define(cluster, *OPTIONAL)
+    cluster.put(virtual_server("moved", tls=issued("moved"), externalDNS={"enable": True}))
+    cluster.put(virtual_server("stays", tls=issued("stays")))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "moved-tls") and spec(cluster, RECORD, "moved"))
+    wait_until(lambda: spec(cluster, CERTIFICATE, "stays-tls"))
+    made = found(cluster, CERTIFICATE, "moved-tls")
+    assert made["metadata"]["annotations"] == {"headgate/ingress-class": "nginx"}
+    headgate.stop()
+    cluster.put(virtual_server("moved", tls=issued("moved"), ingressClassName="other"))
+    owned = {"metadata": {"ownerReferences": made["metadata"]["ownerReferences"]}, "spec": {"secretName": "x"}}
+    for name, marks in (("unmarked", {}), ("adopted", {"headgate/ingress-class": "other"})):
+        metadata = {**owned["metadata"], "name": name, "annotations": marks}
+        cluster.put({"apiVersion": "cert-manager.io/v1", "kind": CERTIFICATE, **owned, "metadata": metadata})
+    headgate.start_ready()
+    wait_until(lambda: not found(cluster, CERTIFICATE, "moved-tls") and not found(cluster, RECORD, "moved"))
+    wait_until(lambda: "DeleteCertificate" in reasons(cluster, "moved"))
+    for name in ("unmarked", "adopted", "stays-tls"):
+        assert spec(cluster, CERTIFICATE, name)
