@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import structs
 
+from headgate.configuration import Resource
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
 from headgate.ir.live import LiveUpstream
 from headgate.ir.stream import PassthroughEntry
+from headgate.pipeline.closed import instead_of
 from headgate.pipeline.common import CommonFiles, Totals
-from headgate.pipeline.generator import Bug, Generated, Generator, Rendered, not_lowered
+from headgate.pipeline.generator import SHUT, Bug, Generated, Generator, Rendered, failure, not_lowered
 from headgate.pipeline.merged import MergedFiles
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.pipeline.wildcards import Wildcards
-from headgate.problems import ObjectRef
+from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
@@ -102,9 +105,18 @@ class Configurator:
         old = self._resources.get(ref)
         self._install(ref, self._generated(self._generator.generate, ref, wanted, old, self._owners))
 
-    def keep(self, ref: ObjectRef, members: tuple[ObjectRef, ...], error: Exception) -> Lowered:
-        """Keep the files of a resource that *error* kept from being lowered; return what stands for its routes."""
-        kept = not_lowered(ref, members, self._resources.get(ref), error)
+    def keep(self, resource: Resource, error: Exception, *, unguarded: bool) -> Lowered:
+        """Return what stands for the routes of a resource that *error*, which is being handled, keeps from lowering.
+
+        It keeps its files; if these are *unguarded* against clients whom it is to keep out, its hosts answer 500.
+        """
+        ref, known = resource.ref, self._resources.get(resource.ref)
+        if unguarded:
+            self._bugs.append(Bug(ref, traceback.format_exc()))
+            problem = Problem(ref, "", "", failure(error), SHUT, Severity.ERROR)
+            return instead_of(resource, known.wanted if known else None, problem)
+        members = (ref, *(attached.candidate.ref for attached in resource.attached))
+        kept = not_lowered(ref, members, known, error)
         self._install(ref, kept)
         return kept.wanted
 

@@ -10,6 +10,7 @@ import msgspec
 from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig, Upstream
 from headgate.ir.stream import PassthroughEntry, StreamConfig
+from headgate.pipeline.closed import closed, keeps_out
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Injection, Renderer
@@ -17,6 +18,9 @@ from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
 from headgate.translate import Environment, Memory, StreamPlace, Translated, translate
 from headgate.translate.naming import salt
+
+SHUT = "requests to its hosts are answered 500, for its last good configuration lacks something that keeps clients out"
+"""The effect of what cannot be served as it should be."""
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -99,7 +103,8 @@ class Generator:
         """Generate the files of *ref*.
 
         A value that would inject, a template of the user's that fails for this resource, or a bug of ours becomes
-        a Problem; the resource keeps the files of *old*, if they deny every request that *wanted* denies.
+        a Problem; the resource keeps the files of *old*, if they deny every request that *wanted* denies. Otherwise its
+        hosts answer 500.
 
         Args:
             ref: the resource.
@@ -110,7 +115,7 @@ class Generator:
         try:
             return self.generate_strictly(ref, wanted, old, owners)
         except BadTemplate as error:
-            return self._kept(ref, wanted, old, f"cannot be rendered by the user's template: {error}")
+            return self._kept(ref, wanted, old, owners, f"cannot be rendered by the user's template: {error}")
 
     def generate_strictly(
         self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
@@ -125,24 +130,47 @@ class Generator:
         except BadTemplate:
             raise
         except Injection as error:
-            return self._kept(ref, wanted, old, f"holds text that cannot be configured: {error}")
+            return self._kept(ref, wanted, old, owners, f"holds text that cannot be configured: {error}")
         except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
-            kept = self._kept(ref, wanted, old, _failure(error))
+            kept = self._kept(ref, wanted, old, owners, failure(error))
             return msgspec.structs.replace(kept, bug=Bug(ref, traceback.format_exc()))
 
-    def _kept(self, ref: ObjectRef, wanted: Lowered, old: Generated | None, reason: str) -> Generated:
+    def _kept(
+        self,
+        ref: ObjectRef,
+        wanted: Lowered,
+        old: Generated | None,
+        owners: Mapping[str, ObjectRef],
+        reason: str,
+    ) -> Generated:
         """Leave a resource with the files it had, unless these lack a guard of *wanted*, and say why."""
-        served = old.served if old else None
-        if served and not self._guards(wanted) <= {guard for file in served.files for guard in file.guards}:
-            served = None
+        served, guards = old.served if old else None, self._guards(wanted)
+        if guards is None:
+            unguarded = not keeps_out(served.table if served else None, wanted.table)
+        else:
+            there = {guard for file in served.files for guard in file.guards} if served else set()
+            unguarded = not guards <= there
+        if unguarded:
+            return self._shut(ref, wanted, owners, reason)
         return _staying(ref, wanted, served, reason)
 
-    def _guards(self, wanted: Lowered) -> frozenset[str]:
-        """Return what keeps clients out of *wanted*; nothing where a bug makes that unknown."""
+    def _shut(self, ref: ObjectRef, wanted: Lowered, owners: Mapping[str, ObjectRef], reason: str) -> Generated:
+        """Answer 500 at the hosts of a resource: nothing that could be served keeps out whom *wanted* keeps out."""
+        try:
+            plain = Generator(self.env, Renderer(), self._watch)
+            served = plain._rendered(ref, closed(wanted, reason), None, owners).served
+        except Exception:  # noqa: BLE001 - the bug that is reported already
+            served = None
+        effect = SHUT if served and served.hosts else "it is not served"
+        problem = Problem(ref, "", "", reason, effect, Severity.ERROR)
+        return Generated(wanted=wanted, served=served, problems=(problem,))
+
+    def _guards(self, wanted: Lowered) -> frozenset[str] | None:
+        """Return what keeps clients out of *wanted*; ``None`` where a bug makes that unknown."""
         try:
             configs = translate(wanted.table, self.env).configs
         except Exception:  # noqa: BLE001 - the caller reports the bug
-            return frozenset()
+            return None
         return frozenset(guard for config in configs for guard in config.guards)
 
     def _rendered(
@@ -220,12 +248,13 @@ def not_lowered(ref: ObjectRef, members: tuple[ObjectRef, ...], old: Generated |
     The Problem is among those of ``wanted``, which differs then from all that may be lowered later.
     """
     wanted = old.wanted if old else Lowered(RouteTable(origin=ref, members=members))
-    kept = _staying(ref, wanted, old.served if old else None, _failure(error))
+    kept = _staying(ref, wanted, old.served if old else None, failure(error))
     wanted = msgspec.structs.replace(wanted, problems=kept.problems)
     return msgspec.structs.replace(kept, wanted=wanted, problems=(), bug=Bug(ref, traceback.format_exc()))
 
 
-def _failure(error: Exception) -> str:
+def failure(error: Exception) -> str:
+    """Return the reason of a Problem of an object that meets a bug."""
     return f"made Headgate fail ({type(error).__name__}: {error})"
 
 

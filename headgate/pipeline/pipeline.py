@@ -30,6 +30,7 @@ from headgate.options import NamespacedName, Options, listeners
 from headgate.pipeline import config_map
 from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.configurator import Configurator
+from headgate.pipeline.demands import demands
 from headgate.pipeline.generation import Generation, Ruling
 from headgate.pipeline.generator import Bug
 from headgate.pipeline.global_configuration import Choice
@@ -109,6 +110,8 @@ class Pipeline:
         self._configuration = Configuration(kinds, rules)
         self._choice = Choice(options.global_configuration, standalone=self._standalone)
         self._listeners = Listeners(self._choice.chosen)
+        self._lowered: dict[ObjectRef, Resource] = {}
+        """Each resource as it was when it was lowered last."""
         self._clock = clock
         self._in_force = self._accepted = ConfigInForce({}, env.params, renderer)
         """What the ConfigMap decides now, and what it decided when nginx last served."""
@@ -364,6 +367,7 @@ class Pipeline:
             if change.operation is Operation.DELETE:
                 self._configurator.delete(change.resource.ref)
                 self._members.forget(change.resource.ref)
+                self._lowered.pop(change.resource.ref, None)
                 self._release(self._references.remove(change.resource.ref))
         return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
 
@@ -413,10 +417,15 @@ class Pipeline:
             kind = self._kinds[type(resource.candidate.item)]
             try:
                 lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
+                self._lowered[ref] = resource
             except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
-                members = (ref, *(attached.candidate.ref for attached in resource.attached))
                 self._members.forget(ref)
-                lowered = self._configurator.keep(ref, members, error)
+                asked, before = demands(resource), self._lowered.get(ref)
+                policies = frozenset(target for _, _, target in asked)
+                known_guards = before is not None and asked <= demands(before)
+                unguarded = bool(asked) and (not known_guards or not policies.isdisjoint(self._changed_targets))
+                lowered = self._configurator.keep(resource, error, unguarded=unguarded)
+                lowered = structs.replace(lowered, references=lowered.references | policies)
             known = self._configurator.get(ref)
             if known is None or known.wanted != lowered:
                 self._configurator.add_or_update(ref, lowered)

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Secret, Service, TopLevel
 from headgate.api.networking import IngressTLS
+from headgate.api.nginx_org import Policy
 from headgate.controller.environment import environment
 from headgate.controller.kinds import CLAIMANTS, ClaimantKind
 from headgate.ir import ApplyResult, Layout, Outcome
@@ -150,8 +151,22 @@ def test_files_that_lack_a_guard_do_not_stay_while_a_template_fails() -> None:
     runner = Runner(templates={HTTP: FAILS_FOR_SECOND})
     assert text(runner.take(ingress("tea"), *behind("tea", "10.0.0.1")), "tea")
     closed = runner.take(ingress("tea", policies="gone"), behind("tea", "10.0.0.2")[1])
-    assert "conf.d/default-tea.conf" not in closed.files
-    assert "it is not served" in told(closed, TEA)[-1]
+    assert "return 500;" in text(closed, "tea")
+    assert "proxy_pass" not in text(closed, "tea")
+    assert "requests to its hosts are answered 500" in told(closed, TEA)[-1]
+    again = runner.take(behind("tea", "10.0.0.1")[1])
+    assert (told(again, TEA)[-1].startswith("nginx.org/policies"), "location /" in text(again, "tea")) == (True, True)
+
+
+def test_a_guarded_object_that_cannot_be_rendered_is_answered_500_and_an_unguarded_one_is_not_served() -> None:
+    """A wildcard that covers the host would else answer for the guarded one."""
+    runner = Runner(templates={HTTP: FAILS_FOR_SECOND})
+    found = runner.take(
+        ingress("tea", policies="gone"), ingress("cafe"), *behind("tea", "10.0.0.2"), *behind("cafe", "10.0.0.2")
+    )
+    assert "server_name tea.test;" in text(found, "tea")
+    assert "return 500;" in text(found, "tea")
+    assert "conf.d/default-cafe.conf" not in found.files
 
 
 def test_a_template_that_fails_for_one_ingress_survives_a_default_certificate_that_appears() -> None:
@@ -258,6 +273,35 @@ def test_an_object_that_meets_a_bug_keeps_its_files_until_it_is_good_again(name:
     assert (every_problem(generation, TEA), text(generation, "tea"), generation.bugs) == ([], before, ())
     generation = runner.take(gone=(TEA,))
     assert "conf.d/default-tea.conf" not in generation.files
+
+
+@pytest.mark.parametrize("added", [{"policies": "office"}, {"basic_auth_secret": "users"}])
+def test_an_object_that_cannot_be_lowered_is_answered_500_if_its_new_version_keeps_out_more_clients(
+    added: dict[str, str],
+) -> None:
+    runner = Runner(kinds=failing("lower"))
+    before = text(runner.take(ingress("tea"), *behind("tea", "10.0.0.1")), "tea")
+    generation = runner.take(ingress("tea", proxy_read_timeout="1s", **added))
+    assert "return 500;" in text(generation, "tea")
+    assert "proxy_pass" not in text(generation, "tea")
+    (problem,) = every_problem(generation, TEA)
+    assert problem.startswith("made Headgate fail (ZeroDivisionError: oops) (requests to its hosts are answered 500")
+    assert [bug.ref for bug in generation.bugs] == [TEA]
+    again = runner.take(config_map(proxy_read_timeout="9s"))
+    assert "return 500;" in text(again, "tea"), "another ConfigMap opens nothing"
+    generation = runner.take(ingress("tea"))
+    assert (every_problem(generation, TEA), text(generation, "tea"), generation.bugs) == ([], before, ())
+
+
+def test_an_object_that_cannot_be_lowered_keeps_its_files_with_the_same_guards_unless_a_policy_says_more() -> None:
+    runner = Runner(kinds=failing("lower"))
+    policy = {"metadata": {"namespace": "default", "name": "office"}}
+    runner.take(Policy.convert({**policy, "spec": {"accessControl": {"allow": ["10.0.0.0/8"]}}}))
+    before = text(runner.take(ingress("tea", policies="office")), "tea")
+    assert "allow 10.0.0.0/8;" in before
+    assert text(runner.take(ingress("tea", policies="office", proxy_read_timeout="1s")), "tea") == before
+    closed = runner.take(Policy.convert({**policy, "spec": {"accessControl": {"allow": ["10.0.0.0/9"]}}}))
+    assert "return 500;" in text(closed, "tea")
 
 
 # --- what nginx says ----------------------------------------------------------------------------------
