@@ -23,6 +23,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
             nginx reads at each handshake; adding or removing such a file never needs a reload by itself.
         fallback: what the file holds while its origin's files are left out; ``None`` for a file that is absent then.
             Headgate's own content, for a file that the whole cannot do without.
+        closed: what the file holds while nothing else stands in for it, if that must not be nothing: its hosts, which
+            refuse all requests. Headgate's own content, which nginx accepts.
         claims: names that no file of another origin may have at the same time (``server a.example.com``,
             ``upstream …``).
         within: the claim of the file with the server that includes this one, empty for one that stands by itself. What
@@ -39,6 +41,7 @@ class File(msgspec.Struct, frozen=True, gc=False):
     mode: int = 0o644
     needs_reload: bool = True
     fallback: bytes | None = None
+    closed: bytes | None = None
     claims: frozenset[str] = frozenset()
     within: str = ""
     opens: frozenset[int] = frozenset()
@@ -47,9 +50,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
 
     def without_origin(self) -> File | None:
         """Return the replacement while the files of the origin are left out, ``None`` for none."""
-        if self.fallback is None:
-            return None
-        return File(self.name, self.fallback, mode=self.mode, needs_reload=self.needs_reload)
+        data = self.closed if self.fallback is None else self.fallback
+        return None if data is None else File(self.name, data, mode=self.mode, needs_reload=self.needs_reload)
 
 
 class FileSet(Mapping[str, File]):

@@ -307,6 +307,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         follows: as in a File.
         members: the upstream of which the file is the server lines.
         standby: what replaces ``members`` while nginx cannot resolve their names.
+        closed: the servers that replace all of the file while it is left out; empty if nothing must.
     """
 
     file: str
@@ -323,6 +324,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     includes: tuple[Quoted, ...] = ()
     members: Upstream | None = None
     standby: Upstream | None = None
+    closed: tuple[Server, ...] = ()
     follows: int | None = None
 
     @property

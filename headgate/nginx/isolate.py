@@ -39,15 +39,19 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
     """Return *wanted* with the last good files in place of those of the origins in *holds*.
 
     Where an origin has no last good files, or others need their names now, its files are absent, or hold their
-    ``fallback``. Files that follow a port are there where another file opens it.
+    ``fallback`` or what is ``closed``. Files that follow a port are there where another file opens it.
     """
     if not holds:
         return wanted
     chosen: dict[str, File] = {}
+    earlier = list(_last_good(wanted, good, holds))
+    kept = {file.origin for file in earlier}
     for file in wanted.values():
-        if stays := file if file.origin not in holds else file.without_origin():
+        if file.closed and file.origin in holds and file.origin in kept:
+            continue  # the last good files, whose names may be others, serve the same hosts
+        if stays := file.without_origin() if file.origin in holds else file:
             chosen[file.name] = stays
-    for file in _last_good(wanted, good, holds):
+    for file in earlier:
         chosen[file.name] = file
     return FileSet((*_without_idle_ports(chosen), *_of_last_good_ports(chosen, wanted, good)))
 

@@ -124,6 +124,7 @@ class Renderer:
             text,
             origin=config.origin,
             fallback=self._standby(config),
+            closed=_closed(config),
             claims=config.claims,
             within=config.place,
             opens=config.opens,
@@ -171,6 +172,14 @@ class Renderer:
             if name not in self._overrides:
                 raise
             raise BadTemplate(name, f"the template fails: {error}") from error
+
+
+def _closed(config: HttpConfig) -> bytes | None:
+    """Render the servers that refuse all requests; no template of the user's has a part in that."""
+    if not config.closed:
+        return None
+    shut = HttpConfig(file=config.file, origin=None, servers=config.closed)
+    return _builtin()[HTTP].render({"config": shut}).encode()
 
 
 def nested(text: str) -> str:

@@ -39,7 +39,7 @@ from headgate.translate.policies.kinds import translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.streams import StreamPlace, translate_streams
 from headgate.translate.tls import redirects, translate_tls
-from headgate.translate.unserved import translate_unserved
+from headgate.translate.unserved import closing, translate_unserved
 from headgate.translate.variables import server_variables
 
 
@@ -91,8 +91,9 @@ def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memor
     # A server without listen would listen on port 80 (ngx_http_core_module).
     there = {host: server for host, server in servers.items() if server.listens}
     unserved, others = translate_unserved(env, table, servers.values(), salt)
+    own = config_files(draft, table, there, unserved) if servers else ()
     return Translated(
-        configs=(*(config_files(draft, table, there, unserved) if servers else ()), *others, *streams.members),
+        configs=(*closing(env, own), *others, *streams.members),
         streams=streams.configs,
         entries=streams.entries,
         places=streams.places,

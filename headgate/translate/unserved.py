@@ -11,6 +11,8 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from msgspec import structs
+
 from headgate.ir.http import HttpConfig, Location, Server, Tls
 from headgate.ir.snippets import Directives, read
 from headgate.routes import Listener, RouteTable
@@ -97,6 +99,30 @@ def translate_unserved(
         )
         for port, servers in sorted(found.items())
     ]
+
+
+def closing(env: Environment, configs: Iterable[HttpConfig]) -> tuple[HttpConfig, ...]:
+    """Return *configs*, the files of one resource, with the servers that refuse requests while a file is left out.
+
+    That is so if something keeps clients out of the resource: a wildcard that covers a host would else answer for it.
+    They are on the usual ports only, where the default server has the same addresses: nginx always accepts these.
+    """
+    every = tuple(configs)
+    if not any(config.guards for config in every):
+        return every
+    usual = frozenset(listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True))))
+    return tuple(structs.replace(config, closed=tuple(_closed(config, usual))) for config in every)
+
+
+def _closed(config: HttpConfig, usual: Collection[Words]) -> Iterator[Server]:
+    for server in config.servers:
+        lines = tuple(line for line in server.listens if line in usual)
+        if server.origin and lines and not server.default:
+            tls = Tls(reject=server.tls.reject) if server.tls else None
+            yield Server(
+                name=server.name, origin=None, listens=lines, tls=tls, own=NOTHING, locations=(), refused=True,
+                variables=server.variables,
+            )  # fmt: skip
 
 
 def _place(listener: Listener) -> tuple[int, str, str]:

@@ -159,6 +159,7 @@ def test_files_that_nginx_refuses_leave_nobody_in_whom_a_new_policy_keeps_out(
     other = virtual_server("other", guarded("/", "everybody"))
     other["spec"]["host"] = "other.test"
     manifests.put(policy("nobody", accessControl=NOBODY), policy("everybody", accessControl=EVERYBODY), cafe, other)
+    manifests.put(ingress("wildcard", "*.test"))
     headgate = serve_manifests("-enable-snippets")
     assert (headgate.get(HOST).status, headgate.get("other.test").status) == (200, 200)
     broken = {"server-snippets": "no_such_directive;"}
@@ -168,7 +169,7 @@ def test_files_that_nginx_refuses_leave_nobody_in_whom_a_new_policy_keeps_out(
     wait_until(
         lambda: any("nothing is served" in message for _, message in headgate.events("VirtualServer default/cafe"))
     )
-    assert headgate.get(HOST).status == 404
+    assert headgate.get(HOST).status == 500
     wait_until(lambda: any("is kept" in message for _, message in headgate.events("VirtualServer default/other")))
     assert headgate.get("other.test").status == 200
     del cafe["spec"]["server-snippets"]

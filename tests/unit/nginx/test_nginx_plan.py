@@ -150,6 +150,17 @@ def test_an_absent_origin_has_no_file_but_a_fallback() -> None:
     assert texts(compose(wanted, FileSet(), {FIRST: Hold.LAST_GOOD})) == {DEFAULT: b"own"}
 
 
+def test_a_guarded_origin_is_closed_where_nothing_else_stands_in_for_it() -> None:
+    guarded = File("conf.d/a.conf", b"2", FIRST, closed=b"500", guards=frozenset({"deny"}))
+    wanted = FileSet([guarded, owned("b", b"2", SECOND)])
+    unguarded, before = owned("a", b"1", FIRST), File("conf.d/a-x.conf", b"1", FIRST, guards=frozenset({"deny"}))
+    for good in (FileSet(), FileSet([unguarded])):
+        assert texts(compose(wanted, good, {FIRST: Hold.LAST_GOOD}))["conf.d/a.conf"] == b"500"
+    assert texts(compose(wanted, FileSet([before]), {FIRST: Hold.ABSENT}))["conf.d/a.conf"] == b"500"
+    held = compose(wanted, FileSet([before]), {FIRST: Hold.LAST_GOOD})
+    assert texts(held) == {"conf.d/a-x.conf": b"1", "conf.d/b.conf": b"2"}
+
+
 def test_the_default_server_of_a_deleted_object_is_not_kept_for_its_successor() -> None:
     wanted = FileSet([default_server(b"2", SECOND)])
     good = FileSet([owned("a", b"1", FIRST), default_server(b"1", FIRST)])
