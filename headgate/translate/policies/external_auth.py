@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import structs
 
 from headgate.ir.http import Backend, Line, Location
-from headgate.routes import PathType
+from headgate.problems import ObjectRef
+from headgate.routes import Match, PathType
 from headgate.routes.policies import ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
 from headgate.translate import naming
@@ -123,6 +124,14 @@ def _signin(site: Site, external: ExternalAuth) -> None:
         words = ("is the path of a route, which answers there", "requests to it do not reach the service")
         site.draft.warn(external.policy, "spec.externalAuth.authSigninRedirectBasePath", base, words)
         return
+    if owner := _taken_from(site, base):
+        reason = (
+            f"asks for {base} (authSigninRedirectBasePath), which {owner} answers; use a path below one of this object"
+        )
+        site.draft.warn(
+            site.origin, "", f"Policy {external.policy.key}", (reason, "requests to it stay with that object")
+        )
+        return
     site.inner.setdefault(
         base,
         Location(
@@ -134,3 +143,25 @@ def _signin(site: Site, external: ExternalAuth) -> None:
             own=NOTHING,
         ),
     )
+
+
+def _taken_from(site: Site, base: str) -> ObjectRef | None:
+    """Return the object that answers *base*, if that is another one than the one that attaches to its host.
+
+    Who has a part of a host must not take other parts, which may be guarded. Exact paths and expressions go before the
+    location of *base* in any case, and so do longer prefixes.
+    """
+    if site.origin == site.host.origin:
+        return None
+    matches = [(route.match, route.origin) for route in site.host.routes if _is_prefix(route.match)]
+    around = [(len(match.path), origin) for match, origin in matches if base.startswith(match.path)]
+    if not around:
+        return site.host.origin if site.host.default else None
+    _, owner = max(around, key=lambda found: found[0])
+    return owner if owner != site.origin else None
+
+
+def _is_prefix(match: Match) -> bool:
+    if match.pattern or match.type in {PathType.INTERNAL, PathType.EXACT} or match.regex:
+        return False
+    return match.modifier != "="
