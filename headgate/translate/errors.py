@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate.ir.http import GrpcError
-from headgate.routes import VirtualHost
+from headgate.routes import Forward, Policies, VirtualHost
 from headgate.settings import Header, Quoted, Words
 from headgate.translate.draft import Draft, Place
 
@@ -15,6 +15,9 @@ TOLD = (
     Header("Content-Length", Quoted("")),
 )
 """Request headers of the default backend, beside the usual ones; it gets no body: nginx discards it for a 413."""
+REFUSALS = frozenset({400, 401, 403, 495, 496})
+"""The statuses of denied requests, also of those without a client certificate (ngx_http_ssl_module)."""
+KEPT = "these statuses are not replaced"
 NO_PAGE = Words(("404", PAGE))
 """What ends the list of the server in a location whose only answer is 500."""
 GRPC = tuple(
@@ -49,4 +52,33 @@ def error_page(draft: Draft, host: VirtualHost, place: Place) -> Words | None:
         words = (f"needs a spec.defaultBackend, and {whose} none", "clients get the errors as they are")
         draft.warn(place.origin, place.key("custom_http_errors"), "", words)
         return None
-    return Words((*map(str, codes), PAGE))
+    if leaking := sorted(REFUSALS.intersection(codes)) if _is_guarded(host, host.default) else ():
+        reason = (
+            "would send clients who are kept out to a Service that they are kept out of: spec.defaultBackend is also the"
+            " backend of a guarded path; use a Service that has error pages only"
+        )
+        draft.warn(place.origin, place.key("custom_http_errors"), ",".join(map(str, leaking)), (reason, KEPT))
+    left = [str(code) for code in codes if code not in leaking]
+    return Words((*left, PAGE)) if left else None
+
+
+def _is_guarded(host: VirtualHost, pages: Forward) -> bool:
+    """Whether some clients are kept out of a route of *host* to the Service of *pages*."""
+    named = pages.backend.namespace, pages.backend.service
+    return any(
+        route.backend is not None
+        and (route.backend.namespace, route.backend.service) == named
+        and (_keeps_out(host.policies) or _keeps_out(route.policies))
+        for route in host.routes
+    )
+
+
+def _keeps_out(found: Policies) -> bool:
+    return bool(
+        found.access
+        or found.passwords
+        or found.api_keys
+        or found.external_auth
+        or found.client_certificates
+        or found.basic_auth
+    )
