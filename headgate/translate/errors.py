@@ -54,8 +54,8 @@ def error_page(draft: Draft, host: VirtualHost, place: Place) -> Words | None:
         return None
     if leaking := sorted(REFUSALS.intersection(codes)) if _is_guarded(host, host.default) else ():
         reason = (
-            "would send clients who are kept out to a Service that they are kept out of: spec.defaultBackend is also the"
-            " backend of a guarded path; use a Service that has error pages only"
+            "would send clients who are kept out to a Service that they are kept out of: spec.defaultBackend is also"
+            " the backend of a guarded path; use a Service that has error pages only"
         )
         draft.warn(place.origin, place.key("custom_http_errors"), ",".join(map(str, leaking)), (reason, KEPT))
     left = [str(code) for code in codes if code not in leaking]
