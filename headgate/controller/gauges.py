@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from headgate.api import Ingress, VirtualServer
+from headgate.api import Ingress, VirtualServer, VirtualServerRoute
 from headgate.controller.reporter import Reporter
 from headgate.controller.traffic import OTHERS, Traffic
 from headgate.ir import Layout
@@ -98,19 +98,21 @@ def count_streams(generation: Generation | None) -> dict[str, int]:
 
 
 def count_roles(generation: Generation | None) -> dict[str, int]:
-    """Count the Ingresses that are served, by role."""
-    resources = generation.resources.values() if generation else ()
-    tables = [found.wanted.table for found in resources if Ingress.KIND.includes(found.wanted.table.origin)]
-    masters = [table for table in tables if table.hosts[0].settings[-1].role is Role.MASTER]
-    minions = sum(len(table.members) - 1 for table in masters)
-    return {"regular": len(tables) - len(masters), "master": len(masters), "minion": minions}
+    """Count the Ingresses that are served, by role; a solver of ACME challenges is a regular one on any host."""
+    every = [found.wanted.table for found in generation.resources.values()] if generation else []
+    tables = [table for table in every if Ingress.KIND.includes(table.origin)]
+    masters = [table for table in tables if any(host.settings[-1].role is Role.MASTER for host in table.hosts)]
+    solvers = {ref for table in every for host in table.hosts for ref in host.solvers}
+    minions = sum(len({*table.members[1:]} - solvers) for table in masters)
+    return {"regular": len(tables) - len(masters) + len(solvers), "master": len(masters), "minion": minions}
 
 
 def count_virtual_servers(generation: Generation | None) -> dict[str, int]:
     """Count the VirtualServers that are served, and the VirtualServerRoutes that they refer to."""
     resources = generation.resources.values() if generation else ()
     tables = [found.wanted.table for found in resources if VirtualServer.KIND.includes(found.wanted.table.origin)]
-    return {"servers": len(tables), "routes": sum(len(table.members) - 1 for table in tables)}
+    routes = (ref for table in tables for ref in table.members if VirtualServerRoute.KIND.includes(ref))
+    return {"servers": len(tables), "routes": sum(1 for _ in routes)}
 
 
 def server_labels(upstream: Upstream, server: str) -> Mapping[str, str]:

@@ -131,3 +131,10 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     http_snippet: str = ""
     shared: bool = False
     challenges: tuple[str, ...] = ()
+
+    @property
+    def solvers(self) -> frozenset[ObjectRef]:
+        """The objects that answer ACME challenges here."""
+        if not self.challenges:
+            return frozenset()
+        return frozenset(route.origin for route in self.routes if route.match.path in self.challenges) - {self.origin}
