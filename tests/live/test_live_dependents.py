@@ -301,3 +301,15 @@ def test_a_class_that_changed_while_nobody_led_leaves_nothing_behind_that_was_ma
     wait_until(lambda: "DeleteCertificate" in reasons(cluster, "moved"))
     for name in ("unmarked", "adopted", "stays-tls"):
         assert spec(cluster, CERTIFICATE, name)
+
+
+def test_a_role_without_the_newer_group_is_enough_for_the_other_one(undefined: Setup) -> None:
+    """The role of the F5 controller knows its own group only."""
+    headgate, cluster = undefined
+    headgate.stop()
+    define(cluster, *OPTIONAL)
+    for verb in ("list", "watch"):
+        cluster.do(lambda server, verb=verb: server.forbid(verb, THEIRS))
+    cluster.put(virtual_server("cafe", externalDNS={"enable": True}))
+    headgate.start_ready()
+    wait_until(lambda: spec(cluster, RECORD, "cafe"))
