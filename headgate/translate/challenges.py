@@ -6,16 +6,23 @@ nginx looks at redirects and refusals of a server before it looks for a location
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from headgate.ir.http import Location, VariableMap
 from headgate.routes import VirtualHost
-from headgate.settings import Quoted, Words
+from headgate.settings import Header, Quoted, Words
 from headgate.translate.draft import Draft
 from headgate.translate.paths import LocationPath
 
 HTTPS = "$https"
 """Empty for requests in plain HTTP."""
+SECRET: Final = ("Authorization", "Cookie")
+"""Headers of requests that are for the host and not for a solver."""
+ANSWERED: Final = ("Content-Type", "Set-Cookie", "X-Content-Type-Options")
+"""Headers of a solver that clients do not get."""
+BYTES: Final = "application/octet-stream"
 
 
 def unchallenged(draft: Draft, host: VirtualHost, source: str, instead: str = "") -> str:
@@ -29,8 +36,37 @@ def unchallenged(draft: Draft, host: VirtualHost, source: str, instead: str = ""
     return f"${name}"
 
 
-def challenge_parts(host: VirtualHost, path: LocationPath, shared: Location) -> dict[str, Any]:
-    """Return the attributes by which the location of a challenge lifts what the server asks of clients."""
+class Around(msgspec.Struct, frozen=True):
+    """The lists of headers around a location: of requests, of responses, and those that clients do not get."""
+
+    requests: tuple[Header, ...]
+    responses: tuple[Header, ...]
+    hidden: tuple[str, ...]
+
+
+def challenge_parts(host: VirtualHost, path: LocationPath, shared: Location, around: Around) -> dict[str, Any]:
+    """Return the attributes by which the location of a challenge lifts what the server asks of clients.
+
+    The solver may be somebody else's: it is sent no cookies and passwords of the host, and browsers neither show nor
+    run its answer, which would have the rights of the host. The type is that of RFC 8555 (§8.3).
+    """
     if path.modifier != "=" or path.path not in host.challenges:
         return {}
-    return {"open": True, "lines": (*shared.lines, ("auth_basic", Words(("off",))))}
+    sent = around.requests if shared.request_headers is None else shared.request_headers
+    answered = around.responses if shared.response_headers is None else shared.response_headers
+    withheld = dict.fromkeys((*around.hidden, *ANSWERED))
+    return {
+        "open": True,
+        "request_headers": (*(header for header in sent if header.name not in SECRET), *map(_without, SECRET)),
+        "response_headers": answered or None,
+        "added": (Header("Content-Type", Quoted(BYTES)), Header("X-Content-Type-Options", Quoted("nosniff"))),
+        "lines": (
+            *shared.lines,
+            *(("proxy_hide_header", Words((name,))) for name in withheld),
+            ("auth_basic", Words(("off",))),
+        ),
+    }
+
+
+def _without(name: str) -> Header:
+    return Header(name, Quoted(""))

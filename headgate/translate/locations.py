@@ -17,7 +17,7 @@ from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snip
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.actions import action_parts, change_lines, grpc_change_lines, set_headers
 from headgate.translate.beside import access_rules, common_lists, ends_list, restated, without
-from headgate.translate.challenges import challenge_parts
+from headgate.translate.challenges import Around, challenge_parts
 from headgate.translate.context import ServerContext, with_cors
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
@@ -117,7 +117,9 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         pages=route_pages(server, route),
         internal=internal,
         restored=internal and (grpc or rewrite is not None),
-        **challenge_parts(host, path, shared),
+        **challenge_parts(
+            host, path, shared, Around(place.request_headers, server.response_headers, server.hide_headers)
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from tests.live.test_live_virtual_servers import HOST, virtual_server
 from tests.waiting import wait_until
 
 PLACE = "/.well-known/acme-challenge/"
+BYTES = "application/octet-stream"
 SHOP, NEW = "shop.test", "new.test"
 
 
@@ -55,6 +56,9 @@ def test_a_challenge_is_answered_on_the_host_of_a_guarded_virtual_server_and_not
     headgate = serve_manifests(nginx=nginx_binary)
     for token, host in (("x1", HOST), ("x2", HOST), ("x3", SHOP), ("x4", NEW)):
         assert answered(headgate, token, host), token
+    found = headgate.get(HOST, f"{PLACE}x2", headers={"Cookie": "session=1", "Authorization": "Basic eDp5"})
+    assert (found.headers["Content-Type"], found.headers["X-Content-Type-Options"]) == (BYTES, "nosniff")
+    assert not {"session", "eDp5"}.intersection(found.body.replace("=", " ").split()), "they are for the host"
     for where in (
         "/",
         f"{PLACE}x3",
