@@ -123,7 +123,7 @@ def _by_members(
         return None
     configs, names = attached.files(without_locations(server) if there else None)
     return Translated(
-        configs=(*own, *configs, *others),
+        configs=(*closing(env, own, guarded=attached.guarded), *configs, *others),
         certificates=tuple(draft.certificates),
         problems=tuple(dict.fromkeys((*draft.problems, *attached.problems))),
         listeners={host.name: listeners(env, server)},

@@ -84,12 +84,16 @@ class Part(msgspec.Struct, frozen=True, gc=False):
 
 
 class PartFiles(msgspec.Struct, frozen=True, gc=False):
-    """The files of a part, the names in them, and how the server includes its locations, if there are any."""
+    """The files of a part, the names in them, and how the server includes its locations, if there are any.
+
+    *guarded* says whether something keeps clients out of them.
+    """
 
     part: Part
     configs: tuple[HttpConfig, ...]
     names: frozenset[str]
     path: Quoted | None = None
+    guarded: bool = False
 
 
 class Memory:
@@ -133,6 +137,11 @@ class Attached:
     def apart(self) -> bool:
         """Whether each can be translated without the others."""
         return all(traits.apart for traits in self._traits.values())
+
+    @property
+    def guarded(self) -> bool:
+        """Whether something keeps clients out of the files that were returned last."""
+        return any(files.guarded for files in self._memory.files.values())
 
     @property
     def problems(self) -> Iterator[Problem]:
@@ -214,7 +223,8 @@ class Attached:
             configs.append(locations_file(part.ref, self._host.name, within, part.locations, salt))
             path = included(self._env, configs[-1])
         configs += external_files(part.share, self._env)
-        return PartFiles(part, tuple(configs), frozenset(name for config in configs for name in config.names), path)
+        names = frozenset(name for config in configs for name in config.names)
+        return PartFiles(part, tuple(configs), names, path, any(config.guards for config in configs))
 
 
 def groups_of(table: RouteTable) -> tuple[VirtualHost, Mapping[ObjectRef, Routes]] | None:

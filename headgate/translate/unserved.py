@@ -101,14 +101,15 @@ def translate_unserved(
     ]
 
 
-def closing(env: Environment, configs: Iterable[HttpConfig]) -> tuple[HttpConfig, ...]:
+def closing(env: Environment, configs: Iterable[HttpConfig], *, guarded: bool = False) -> tuple[HttpConfig, ...]:
     """Return *configs*, the files of one resource, with the servers that refuse requests while a file is left out.
 
-    That is so if something keeps clients out of the resource: a wildcard that covers a host would else answer for it.
-    They are on the usual ports only, where the default server has the same addresses: nginx always accepts these.
+    That is so if something keeps clients out of the resource, perhaps in other files of it (*guarded*): a wildcard that
+    covers a host would else answer for it. They are on the usual ports only, where the default server has the same
+    addresses: nginx always accepts these.
     """
     every = tuple(configs)
-    if not any(config.guards for config in every):
+    if not guarded and not any(config.guards for config in every):
         return every
     usual = frozenset(listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True))))
     return tuple(structs.replace(config, closed=tuple(_closed(config, usual))) for config in every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headgate.api import TopLevel, VirtualServer, VirtualServerRoute
+from headgate.api.nginx_org import Policy
 from tests.properties.cluster_objects import object_in
 from tests.simulated_cluster import SimulatedCluster
 
@@ -65,3 +66,21 @@ def test_labels_that_no_selector_asks_for_change_no_file() -> None:
     cluster.put(route(3, labels={"app": "tea"}))
     cluster.process_batch()
     assert differing(cluster, files) == set()
+
+
+def test_a_host_of_which_one_path_is_guarded_is_closed_while_nginx_refuses_its_file() -> None:
+    cluster = crowded()
+    file = "conf.d/vs_default_cafe.conf"
+    assert cluster.files[file].closed is None
+    spec = {"accessControl": {"allow": ["10.0.0.0/8"]}}
+    cluster.put(object_in(Policy, "shop", "office", spec=spec), guarded := route(3))
+    subroutes = [{"path": "/r3", "policies": [{"name": "office"}], "action": {"return": {"body": "x"}}}]
+    spec = {"host": "a.test", "subroutes": subroutes}
+    cluster.put(object_in(VirtualServerRoute, "shop", guarded.ref.name, spec=spec))
+    cluster.process_batch()
+    closed = (cluster.files[file].closed or b"").decode()
+    assert "server_name a.test;" in closed
+    assert "return 500;" in closed
+    cluster.put(guarded)
+    cluster.process_batch()
+    assert cluster.files[file].closed is None
