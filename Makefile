@@ -89,7 +89,7 @@ docs: dev ## Build the documentation as a site in build/site; SERVE=1 serves it 
 
 .PHONY: update
 update: dev ## Rewrite the expected files of the cases and the chart; read the diff afterwards
-	$(BIN)/pytest tests/test_cases.py tests/fields tests/explain/test_transcripts.py tests/comparing tests/troubleshooting tests/chart --update $(ARGS)
+	$(BIN)/pytest tests/test_cases.py tests/fields tests/rules tests/explain/test_transcripts.py tests/comparing tests/troubleshooting tests/chart --update $(ARGS)
 
 .PHONY: board-picture
 board-picture: dev ## Draw docs/observability.png from a run of five minutes that a Prometheus scrapes (needs prometheus)

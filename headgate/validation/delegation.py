@@ -124,7 +124,7 @@ def reference_faults(routes: Sequence[Route], namespace: str) -> Iterator[Fault]
 
 
 def _selector_faults(labels: Mapping[str, str] | None, path: str) -> Iterator[Fault]:
-    if not labels:
+    if labels is not None and not labels:
         yield path, "", "is empty; there must be at least one label"
     for key, value in (labels or {}).items():
         if fault := label_fault(key):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -112,9 +112,19 @@ def _variables(value: Any, field: Field) -> str:
         return ""
     text = str(value)
     for name in _BRACED.findall(text):
-        if not any(name == known or (known.endswith("*") and name.startswith(known[:-1])) for known in field.variables):
+        if name.startswith("jwt_") and _is_among(name, field.variables):
+            return "has a variable of a JSON Web Token, which NGINX Plus alone can read"
+        if not _is_among(name, field.variables):
             return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(field.variables)}}}"
     return "has a $ that begins no ${variable}" if "$" in _BRACED.sub("", text) else ""
+
+
+def _is_among(name: str, variables: Sequence[str]) -> bool:
+    """Whether *name* is one of *variables*, of which those with a final ``*`` need something in its place."""
+    return any(
+        name.startswith(known[:-1]) and name != known[:-1] if known.endswith("*") else name == known
+        for known in variables
+    )
 
 
 def _parsed(parse: Callable[[str], object]) -> Callable[[str], str]:

@@ -115,8 +115,6 @@ def _access_control(spec: AccessControl, path: str, _: Rules) -> Iterator[Fault]
 
 
 def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
-    if _JWT.search(spec.key):
-        yield f"{path}.key", spec.key, "has a variable of a JSON Web Token, which NGINX Plus alone can read"
     condition = spec.condition
     if condition is None:
         return

@@ -11,6 +11,7 @@ import msgspec
 from headgate.api.nginx_org.actions import Action, ErrorPage, Match, PolicyReference, Split
 from headgate.api.nginx_org.upstreams import Upstream
 from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, VirtualServerSpec
+from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
 from headgate.validation.custom_settings import (
@@ -64,10 +65,12 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
         the VirtualServer ready for arbitration, or ``None`` if a Problem refuses it, and every Problem found.
     """
     spec = item.spec or VirtualServerSpec()
-    faults = [*name_faults(item), *field_faults(spec, "spec"), *_policies(spec.policies, "spec.policies")]
-    faults += [*_tls(spec.tls), *upstream_faults(spec.upstreams or ())]
+    faults = [*name_faults(item), *field_faults(spec, "spec"), *_tls(spec.tls), *upstream_faults(spec.upstreams or ())]
     faults += routes_faults(spec.routes or (), spec.upstreams or (), "spec.routes", delegates=True)
+    faults += policies_faults(spec.policies, spec.routes or (), "spec.routes", item.metadata.namespace)
     faults += reference_faults(spec.routes or (), item.metadata.namespace)
+    allowed = "enable-snippets" in rules.gates
+    faults += snippet_faults(_host_snippets(spec), spec.routes or (), "spec.routes") if allowed else ()
     upstreams, unfit = upstream_overrides(() if faults else spec.upstreams or ())
     faults += unfit
     problems = [
@@ -75,7 +78,6 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     ]
     if problems:
         return None, problems
-    allowed = "enable-snippets" in rules.gates
     unused: list[Fault] = [*idle(spec), *(() if allowed else _snippets(spec))]
     unused += () if allowed else location_snippets(spec.routes or (), "spec.routes")
     unused += idle_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
@@ -111,8 +113,21 @@ def upstream_overrides(upstreams: Iterable[Upstream]) -> tuple[dict[str, Overrid
 
 
 def _snippets(spec: VirtualServerSpec) -> Iterator[Fault]:
-    found = {"spec.http-snippets": spec.http_snippets, "spec.server-snippets": spec.server_snippets}
-    yield from ((path, "", NOT_PERMITTED) for path, text in found.items() if text)
+    yield from ((path, "", NOT_PERMITTED) for path, text in _host_snippets(spec).items() if text)
+
+
+def _host_snippets(spec: VirtualServerSpec) -> Mapping[str, str | None]:
+    return {"spec.http-snippets": spec.http_snippets, "spec.server-snippets": spec.server_snippets}
+
+
+def snippet_faults(found: Mapping[str, str | None], routes: Iterable[Route], field: str) -> Iterator[Fault]:
+    """Yield which of the snippets *found*, by their fields, and of *routes*, at *field*, leave their place."""
+    of_routes = {f"{field}[{i}].location-snippets": route.location_snippets for i, route in enumerate(routes)}
+    for path, text in {**found, **of_routes}.items():
+        if text and "\0" in text:
+            yield path, "", "has a NUL byte"
+        elif text and leaves_its_block(text):
+            yield path, "", "closes a block that it did not open; remove the } without a {"
 
 
 def location_snippets(routes: Iterable[Route], path: str) -> Iterator[Fault]:
@@ -127,13 +142,18 @@ def _tls(tls: TLS | None) -> Iterator[Fault]:
         yield "spec.tls.secret", "", "is missing; cert-manager needs the name of the Secret to make"
 
 
-def _policies(references: Iterable[PolicyReference] | None, path: str) -> Iterator[Fault]:
-    seen: set[tuple[str, str]] = set()
-    for index, reference in enumerate(references or ()):
-        key = reference.namespace or "", reference.name
-        if key in seen:
-            yield f"{path}[{index}]", "/".join(filter(None, key)), "is there twice"
-        seen.add(key)
+def policies_faults(
+    of_host: Iterable[PolicyReference] | None, routes: Iterable[Route], field: str, namespace: str
+) -> Iterator[Fault]:
+    """Yield Policies that a host, or one of its *routes*, at *field*, names twice; *namespace* is the object's."""
+    places = {"spec.policies": of_host, **{f"{field}[{i}].policies": route.policies for i, route in enumerate(routes)}}
+    for path, references in places.items():
+        seen: set[tuple[str, str]] = set()
+        for index, reference in enumerate(references or ()):
+            key = reference.namespace or namespace, reference.name
+            if key in seen:
+                yield f"{path}[{index}]", "/".join(key), "is there twice"
+            seen.add(key)
 
 
 # --- upstreams ----------------------------------------------------------------------------------------
@@ -201,7 +221,6 @@ def _route(route: Route, path: str, upstreams: Collection[str], *, delegates: bo
     elif not parsed.is_regex and parsed.path.startswith(RESERVED):
         yield f"{path}.path", route.path, "is reserved for the locations of splits and matches; use another path"
     yield from _choice(route, path, delegates=delegates)
-    yield from _policies(route.policies, f"{path}.policies")
     if route.action:
         yield from _action(route.action, f"{path}.action", upstreams, regex=parsed.is_regex)
     yield from _splits(route.splits, f"{path}.splits", upstreams)

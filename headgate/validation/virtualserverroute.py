@@ -20,7 +20,9 @@ from headgate.validation.routepath import RoutePath, with_article
 from headgate.validation.rules import Rules
 from headgate.validation.virtualserver import (
     location_snippets,
+    policies_faults,
     routes_faults,
+    snippet_faults,
     upstream_faults,
     upstream_overrides,
 )
@@ -73,6 +75,9 @@ def validate_virtual_server_route(
     upstreams, routes = spec.upstreams or (), spec.subroutes or ()
     faults: list[Fault] = [*name_faults(item), *field_faults(spec, "spec"), *upstream_faults(upstreams)]
     faults += [*routes_faults(routes, upstreams, FIELD, delegates=False), *_categories(routes)]
+    faults += policies_faults(None, routes, FIELD, item.metadata.namespace)
+    allowed = "enable-snippets" in rules.gates
+    faults += snippet_faults({}, routes, FIELD) if allowed else ()
     overrides, unfit = upstream_overrides(() if faults else upstreams)
     faults += unfit
     problems = [
@@ -81,7 +86,6 @@ def validate_virtual_server_route(
     ]
     if problems:
         return None, problems
-    allowed = "enable-snippets" in rules.gates
     unused: list[Fault] = [
         *idle_upstreams(upstreams),
         *idle_routes(routes, FIELD),

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -54,23 +54,30 @@ class Specimen(NamedTuple):
     beside: tuple[Json, ...] = ()
 
 
+def objects(specs: Mapping[str, Specimen]) -> dict[str, list[TopLevel]]:
+    """Return what is made of *specs*, by the names of their objects."""
+    return {name: list(made(each.group, each.spec, name, each.beside)) for name, each in specs.items()}
+
+
 class World:
     """A cluster with several objects, and what is there because of each."""
 
     def __init__(
-        self, specs: Mapping[str, Specimen], able: Capabilities = CURRENT, place: Layout | None = None
+        self,
+        items: Mapping[str, Sequence[TopLevel]],
+        able: Capabilities = CURRENT,
+        place: Layout | None = None,
+        argv: Sequence[str] = FLAGS,
     ) -> None:
-        """Generate all: *specs* are by the name of their object."""
-        self.cluster = SimulatedCluster(FLAGS, able, place)
+        """Generate all: *items* are by the name that they have in common."""
+        self.items = items
+        self.cluster = SimulatedCluster(argv, able, place)
         self.cluster.introduce(app="headgate")
-        self.cluster.put(*beside())
-        streams = [name for name, each in specs.items() if each.group.model is TransportServer]
-        if all(each.group.model is not GlobalConfiguration for each in specs.values()):
-            self.cluster.put(listeners(streams))
-        self.items: dict[str, list[TopLevel]] = {}
-        for name, each in specs.items():
-            self.items[name] = list(made(each.group, each.spec, name, each.beside))
-            self.cluster.put(*self.items[name])
+        whole = [item for each in items.values() for item in each]
+        if not any(isinstance(item, GlobalConfiguration) for item in whole):
+            self.cluster.put(listeners([name for name, each in items.items() if isinstance(each[0], TransportServer)]))
+        self.cluster.put(*beside(), *whole)
+        specs = items.keys()
         generation = self.cluster.process_batch()
         self.texts: dict[str, dict[str, str]] = defaultdict(dict)
         """File → text, by the name of the object that it is about."""
@@ -89,7 +96,7 @@ class World:
             for name in self._names(problem.origin.name, specs):
                 self.problems[name].append(problem)
 
-    def _names(self, text: str, specs: Mapping[str, object]) -> Iterable[str]:
+    def _names(self, text: str, specs: Collection[str]) -> Iterable[str]:
         """Return the objects that something called *text* belongs to; a single one has everything."""
         if len(specs) == 1:
             return list(specs)
@@ -125,7 +132,7 @@ def flat(text: str) -> Iterator[str]:
         if not isinstance(token, Punctuation):
             words.append(token if token and not re.search(r"[\s;{}]", token) else json.dumps(token, ensure_ascii=False))
         elif token.char == "}":
-            around.pop()
+            around = around[:-1]
         else:
             line = " ".join(words)
             if token.char == "{":
@@ -205,7 +212,11 @@ def effects() -> dict[str, dict[str, list[str]]]:
     told: dict[str, dict[str, list[str]]] = {group.name: {} for group in groups()}
     for part in numbered():
         one, other = (
-            World({name: Specimen(group, spec(group, entry), entry.beside) for name, (group, entry) in part.items()})
+            World(
+                objects(
+                    {name: Specimen(group, spec(group, entry), entry.beside) for name, (group, entry) in part.items()}
+                )
+            )
             for spec in (before, after)
         )
         for name, (group, entry) in part.items():

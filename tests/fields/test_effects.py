@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from headgate.ir import Layout
 from tests.directories import short_directory
-from tests.fields.effects import Specimen, World, effects, numbered
+from tests.fields.effects import Specimen, World, effects, numbered, objects
 from tests.fields.tables import Group, after, groups
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 
@@ -84,7 +84,7 @@ def test_nginx_accepts_each_value(binary: str) -> None:
         with short_directory() as path:
             place = Layout.under(str(path))
             specs = {name: Specimen(group, after(group, entry), entry.beside) for name, (group, entry) in part.items()}
-            world = World(specs, capabilities(BINARIES[binary]), place)
+            world = World(objects(specs), capabilities(BINARIES[binary]), place)
             prepare(place)
             world.write(Path(place.conf))
             Path(place.conf, "secrets").mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ import pytest
 from headgate.api.nginx_org import GlobalConfiguration
 from headgate.ir import Capabilities, Layout
 from tests.directories import short_directory
-from tests.fields.effects import NUMBER, Specimen, World
+from tests.fields.effects import NUMBER, Specimen, World, objects
 from tests.fields.tables import Entry, Group, Json, after, before, groups, with_fields
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 from tests.nginx_lexer import directives
@@ -182,7 +182,7 @@ def nginx() -> str:
 def world(part: dict[str, Place], specs: dict[str, Json], able: Capabilities, layout: Layout | None = None) -> World:
     """Return a cluster with *specs*, by the names of the places in *part*."""
     made = {name: Specimen(part[name].group, spec, part[name].entry.beside) for name, spec in specs.items()}
-    return World(made, able, layout)
+    return World(objects(made), able, layout)
 
 
 @cache
@@ -216,7 +216,7 @@ def test_no_text_becomes_a_directive(number: int, nginx: str) -> None:
 def test_the_sample_has_accepted_and_refused_values() -> None:
     (part, *_) = numbered(list(PLACES))
     specs = {name: Specimen(place.group, place.spec(hostile(place, 0))) for name, place in part.items()}
-    world = World(specs)
+    world = World(objects(specs))
     refused = {name for name in part if any(problem.refuses for problem in world.problems[name])}
     assert len(refused) > len(part) / 4
     assert len(part) - len(refused) > len(part) / 8

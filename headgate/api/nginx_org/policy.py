@@ -19,6 +19,9 @@ IN_RATE_KEY: Final = (
 WORD: Final = Shape(r"[^\s\"']*", "a word without spaces and quotes")
 SHORT_TIME: Final = Shape(r"[0-9]+[smhd]", "a number with s, m, h or d")
 MANAGER_TIME: Final = Shape(r"[0-9]+[mu]?s", "a number with s, ms or us")
+SNI: Final = Shape(
+    r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?)*", "the name of a server"
+)
 ZONE_SIZE: Final = Shape(r"[0-9]+[kmgKMG]", "a number with k, m or g")
 USE_STALE: Final = OneOf(
     ("error", "timeout", "invalid_header", "updating", "http_500", "http_502", "http_503", "http_504", "http_403",
@@ -314,7 +317,7 @@ class ExternalAuth(Model, rename="camel"):
     ssl_verify_depth: Annotated[int | None, Field(COUNT, "Maximum length of the certificate chain.", default="1")] = (
         None
     )
-    sni_name: Annotated[str | None, Field(Form.HOST, "The server name (SNI).", default="service.namespace.svc")] = None
+    sni_name: Annotated[str | None, Field(SNI, "The server name (SNI).", default="service.namespace.svc")] = None
     trusted_cert_secret: Annotated[
         str | None, Field(Form.QUALIFIED, "Secret of type nginx.org/ca.", default="those of the system")
     ] = None

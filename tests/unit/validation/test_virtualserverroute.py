@@ -90,7 +90,7 @@ def test_a_virtual_server_route_without_subroutes_is_reported_and_valid() -> Non
         ("path: /a, routeSelector: {matchLabels: {a: 'x y'}}", "spec.routes[0].routeSelector.matchLabels.a: 'x y'"),
         ("path: /a, routeSelector: {matchLabels: {'a b': x}}", "spec.routes[0].routeSelector.matchLabels: 'a b'"),
         ("path: /a, route: tea, action: {return: {body: x}}", "spec.routes[0]: must have exactly one of action"),
-        ("path: /a, route: tea, policies: [{name: a}, {name: a}]", "spec.routes[0].policies[1]: 'a' is there twice"),
+        ("path: /a, route: tea, policies: [{name: a}, {name: a}]", "spec.routes[0].policies[1]: 'default/a' is"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_reference_is_one_sentence(route: str, words: str) -> None:
