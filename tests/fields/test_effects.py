@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from headgate.api.base import Model
+from headgate.api.nginx_org.fields import Field, declared
 from headgate.ir import Layout
 from tests.directories import short_directory
 from tests.fields.effects import Specimen, World, effects, numbered, objects
-from tests.fields.tables import Group, after, groups
+from tests.fields.tables import Entry, Group, after, groups, with_fields
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
 
 OUT = Path(__file__).with_name("out")
@@ -29,19 +34,26 @@ def inventory() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("group", groups(), ids=lambda group: group.name)
-def test_each_field_changes_what_its_table_says(group: Group, pytestconfig: pytest.Config) -> None:
-    found = effects()[group.name]
-    text = "\n".join("".join(f"{line}\n" for line in (title, *lines)) for title, lines in found.items())
-    path = OUT / f"{group.name.replace('[]', '')}.txt"
-    if pytestconfig.getoption("--update"):
-        path.write_text(text)
-    assert path.read_text() == text, f"{path.name} differs; run `make update` and read the diff"
-    assert [title for title, lines in found.items() if not lines] == []
+def written(group: Group) -> Path:
+    """Return the file with what the entries of *group* change."""
+    return OUT / f"{group.name.replace('[]', '')}.txt"
+
+
+def test_each_field_changes_what_its_table_says(pytestconfig: pytest.Config) -> None:
+    differing, idle = [], []
+    for group in groups():
+        found = effects()[group.name]
+        text = "\n".join("".join(f"{line}\n" for line in (title, *lines)) for title, lines in found.items())
+        if pytestconfig.getoption("--update"):
+            written(group).write_text(text)
+        differing += [] if written(group).read_text() == text else [written(group).name]
+        idle += [title for title, lines in found.items() if not lines]
+    assert differing == [], "run `make update` and read the diff"
+    assert idle == []
 
 
 def test_each_file_belongs_to_a_table() -> None:
-    assert {path.stem for path in OUT.iterdir()} == {group.name.replace("[]", "") for group in groups()}
+    assert set(OUT.iterdir()) == {written(group) for group in groups()}
 
 
 def test_every_field_has_an_entry_or_a_reason() -> None:
@@ -58,11 +70,11 @@ def test_a_field_of_nginx_plus_is_reported() -> None:
     plus = {(row["kind"], row["path"]) for row in inventory() if row["plus_only"].startswith("yes")}
     seen = 0
     for group in groups():
-        lines = effects()[group.name]
-        for entry, (title, found) in zip(group.entries, lines.items(), strict=True):
+        blocks = written(group).read_text().split("\n\n")
+        for entry, block in zip(group.entries, blocks, strict=True):
             if (group.kind, entry.path) in plus:
                 seen += 1
-                assert any(line.startswith("!") for line in found), title
+                assert "\n! " in block, block
     assert seen > 100
 
 
@@ -76,17 +88,67 @@ def revocations() -> bytes:
     return found.public_bytes(Encoding.PEM)
 
 
-@pytest.mark.parametrize("binary", ["system", "wheel"])
+def accepted(binary: str, part: Mapping[str, Specimen]) -> str:
+    """Return why the nginx at *binary* refuses what is made of *part*, or ``""``."""
+    with short_directory() as path:
+        place = Layout.under(str(path))
+        world = World(objects(part), capabilities(binary), place)
+        prepare(place)
+        world.write(Path(place.conf))
+        Path(place.conf, "secrets").mkdir(exist_ok=True)
+        Path(place.conf, "secrets", "revoked.crl").write_bytes(revocations())
+        return refusal(binary, place)
+
+
+@pytest.fixture(params=["system", "wheel"])
+def binary(request: pytest.FixtureRequest) -> str:
+    return BINARIES.get(request.param) or pytest.skip(f"no nginx: {request.param}")
+
+
 def test_nginx_accepts_each_value(binary: str) -> None:
-    if binary not in BINARIES:
-        pytest.skip(f"no nginx: {binary}")
     for part in numbered():
-        with short_directory() as path:
-            place = Layout.under(str(path))
-            specs = {name: Specimen(group, after(group, entry), entry.beside) for name, (group, entry) in part.items()}
-            world = World(objects(specs), capabilities(BINARIES[binary]), place)
-            prepare(place)
-            world.write(Path(place.conf))
-            Path(place.conf, "secrets").mkdir(exist_ok=True)
-            Path(place.conf, "secrets", "revoked.crl").write_bytes(revocations())
-            assert refusal(BINARIES[binary], place) == ""
+        specs = {name: Specimen(group, after(group, entry), entry.beside) for name, (group, entry) in part.items()}
+        assert accepted(binary, specs) == ""
+
+
+def variables(group: Group, entry: Entry, *, counters: bool) -> str:
+    """Return a text with every variable that the field of *entry* may have, ``""`` if it has none.
+
+    Without *counters*, those of ngx_http_stub_status_module are left out.
+    """
+    kind, field = declaration(group.model, entry.path)
+    left_out = ("jwt_",) if counters else ("jwt_", "connections_")
+    names = [name.replace("*", "x") for name in field.variables if not name.startswith(left_out)] if kind is str else []
+    return "".join(f"${{{name}}}" for name in names)
+
+
+def declaration(model: type[Model], path: str) -> tuple[Any, Field]:
+    """Return the type and the declaration of the field at *path*."""
+    found: Any = next(entry.type for entry in msgspec.structs.fields(model) if entry.name == "spec")
+    each = None
+    for step in path.split(".")[1:]:
+        inner = [kind for kind in (*get_args(found), found) if isinstance(kind, type) and issubclass(kind, Model)]
+        each = next(each for each in declared(inner[0]) if each.name == step.partition("[")[0])
+        found = get_args(each.kind)[0] if get_origin(each.kind) is tuple else each.kind
+    assert each
+    return each.kind, each.field
+
+
+def test_nginx_knows_each_variable_that_a_text_may_have(binary: str) -> None:
+    (part, *_) = numbered()
+    counters = capabilities(binary).stub_status
+    texts = {name: variables(group, entry, counters=counters) for name, (group, entry) in part.items()}
+    specs = {
+        name: Specimen(group, with_fields(after(group, entry), {entry.path: prefix(entry) + texts[name]}), entry.beside)
+        for name, (group, entry) in part.items()
+        if texts[name]
+    }
+    assert len(specs) > 20
+    world = World(objects(specs))
+    assert {name: world.problems[name] for name in specs if any(each.refuses for each in world.problems[name])} == {}
+    assert accepted(binary, specs) == ""
+
+
+def prefix(entry: Entry) -> str:
+    """Return what a URL begins with."""
+    return "http://a.example.com/" if entry.path.endswith(".url") else ""

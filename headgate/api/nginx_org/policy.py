@@ -14,7 +14,7 @@ from headgate.api.nginx_org.virtualserver import GROUP, Conditions
 MORE: Final = Range(1)
 IN_RATE_KEY: Final = (
     "binary_remote_addr", "request_uri", "uri", "args", "request_method", "arg_*", "http_*", "cookie_*", "jwt_claim_*",
-    "apikey_*",
+    "apikey_auth_token", "apikey_client_name",
 )  # fmt: skip
 WORD: Final = Shape(r"[^\s\"']*", "a word without spaces and quotes")
 SHORT_TIME: Final = Shape(r"[0-9]+[smhd]", "a number with s, m, h or d")
