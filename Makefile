@@ -32,6 +32,10 @@ nightly: dev ## Try 30,000 hostile values on all settings and fields, and ten ti
 	HEADGATE_SETTING_VALUES=160 HEADGATE_SETTING_SEED=$(or $(SEED),1) HEADGATE_EXAMPLES=10 \
 	  $(BIN)/pytest tests/properties tests/k8s tests/unit/settings/test_hostile.py $(ARGS)
 
+.PHONY: lua-nginx
+lua-nginx: ## Unpack the image's nginx with its Lua module into build/nginx-lua, for tests of the live data plane (Debian, Ubuntu)
+	tools/lua_nginx.sh
+
 .PHONY: check
 check: lint types imports spelling docs-check links ## Run every check that is not a test
 

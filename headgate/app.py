@@ -29,7 +29,7 @@ from headgate.controller.shutdown import Shutdown
 from headgate.controller.status import Identity, RunningStatus
 from headgate.ir.layout import CONTROL_SOCKET
 from headgate.k8s import Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
-from headgate.nginx.capabilities import Binary, find_binary
+from headgate.nginx.capabilities import Binary, find_binary, require_lua
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.latency import LatencyReceiver
@@ -37,7 +37,7 @@ from headgate.nginx.lock import locked
 from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.privileges import pass_on_low_ports
-from headgate.options import Options, listeners
+from headgate.options import DataPlane, Options, listeners
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import Problem
 from headgate.render import Renderer
@@ -360,6 +360,8 @@ async def serve(options: Options, objects: Fixed | None = None, on_ready: Callab
         log.warning("flag", extra={"fields": {"problem": str(warning)}})
     pass_on_low_ports()
     binary = await find_binary(str(options.nginx) if options.nginx else None, debug=options.nginx_debug)
+    if options.data_plane is DataPlane.LIVE:
+        require_lua(binary)
     place = layout(options)
     with locked(place):
         prepare(place)

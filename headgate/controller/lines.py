@@ -87,12 +87,14 @@ def ready(generation: Generation, census: Census, seconds: float) -> Line:
         "served": census.served,
         "refused": census.refused,
         "nginx": nginx,
+        "data_plane": env.plane,
         "seconds": round(seconds, 2),
     }
     parts = [f"http {env.http_port}", f"https {env.https_port}", _count(hosts, "host")]
     if census.refused:
         parts.append(f"{_count(census.refused, 'object')} refused")
-    return Line("ready", fields, f"ready: {', '.join(parts)}; nginx {nginx}, {seconds:.2f} s after the start")
+    plane = " (live data plane)" if env.live else ""
+    return Line("ready", fields, f"ready: {', '.join(parts)}; nginx {nginx}{plane}, {seconds:.2f} s after the start")
 
 
 def _causes(keys: Iterable[ObjectRef], generation: Generation) -> list[str]:

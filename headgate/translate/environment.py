@@ -85,6 +85,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return self.capabilities.lua if self.data_plane == "live" and not self.foreign_lua else None
 
     @property
+    def plane(self) -> str:
+        """How nginx learns of the servers of upstreams: ``live`` or ``files``."""
+        return "live" if self.live else "files"
+
+    @property
     def foreign_lua(self) -> str:
         """The first directive of the Lua module in the ConfigMap's snippets, which excludes ours; ``""`` if none."""
         snippets = self.params.snippets

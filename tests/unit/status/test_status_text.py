@@ -138,10 +138,11 @@ def test_objects_with_problems_follow_by_state():
 
 
 def test_a_running_controller_comes_first():
-    assert shown(CAFE, controller=CONTROLLER)[:9] == [
+    assert shown(CAFE, controller=CONTROLLER)[:10] == [
         "Controller     Headgate 1.2.3 (abc), pid 17, started 3d2h ago",
         "Serves         the cluster https://127.0.0.1:6443, as the leader",
         "nginx          1.22.1 (/usr/sbin/nginx), pid 18",
+        "Data plane     files: endpoints change by reloads",
         "Ready          yes",
         "Configuration  version 7, applied 8s ago",
         "Last reload    2m5s ago (nginx -t 15 ms, reload 80 ms), endpoints: EndpointSlice default/tea-1 and 3 more",
@@ -166,9 +167,10 @@ def test_what_a_controller_waits_for_is_named():
         ),
     )
     late = "the wanted one is not applied: reload timed out"
-    assert shown(controller=waiting)[1:10] == [
+    assert shown(controller=waiting)[1:11] == [
         "Serves         the cluster https://127.0.0.1:6443; another replica is the leader",
         "nginx          1.22.1 (/usr/sbin/nginx), is not running",
+        "Data plane     files: endpoints change by reloads",
         "Ready          no: Headgate is starting",
         f"Configuration  version 7, {late}, a change has been in progress for 1.2 s, 2 changes are waiting",
         "Last reload    none",
