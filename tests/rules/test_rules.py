@@ -91,6 +91,7 @@ def _ingress(part: Json) -> Json:
     said = part.get("annotations", {})
     annotations = {key if "/" in key else f"nginx.org/{key}": str(value) for key, value in said.items()}
     meta = {"name": "NAME", "namespace": "default", "uid": "NAME", "annotations": annotations}
+    meta |= {"labels": part["labels"]} if "labels" in part else {}
     return {"metadata": meta, "spec": {"ingressClassName": "nginx", "rules": rules, **part.get("spec", {})}}
 
 
