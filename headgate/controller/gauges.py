@@ -51,6 +51,8 @@ class Gauges:
         """Set every number; nginx is asked over its status socket in *layout*."""
         metrics, workers = self._metrics, self._manager.generations()
         metrics.set_reloads(self._manager.stats)
+        live = self._manager.live
+        metrics.set_live(changes=self._manager.stats.pushed, used=live.used, capacity=live.capacity)
         metrics.set_workers(current=workers.current, old=workers.leaving)
         metrics.set_queue_depth(self._queue.depth)
         metrics.set_ingresses(**count_roles(self._generation()))

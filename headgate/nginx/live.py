@@ -7,6 +7,7 @@ on the disk, for memory that is new. An *epoch* names one filling of the memory,
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping
@@ -21,11 +22,14 @@ from headgate.ir.live import LiveUpstream
 from headgate.nginx.control import ask
 from headgate.nginx.errors import NginxError
 
+log = logging.getLogger(__name__)
+
 TARGET: Final = "/v1/state"
 ANSWER_S: Final = 5.0
 """Seconds until one change must be confirmed."""
 PART: Final = 200
 """Objects in one change: a worker does nothing else while it takes one."""
+NEARLY_FULL: Final = 0.8
 CONFLICT: Final = 409
 FULL: Final = 507
 
@@ -80,6 +84,8 @@ class LiveState:
     def __init__(self, layout: Layout) -> None:
         """Know nothing yet."""
         self._layout = layout
+        self.last = StateReply()
+        """What nginx last said."""
         self._told: dict[str, LiveUpstream] = {}
         self._epoch = ""
         self._revision = 0
@@ -117,6 +123,7 @@ class LiveState:
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
             self._told = {}
         self._epoch, self._revision = found.epoch, found.revision
+        self._note(found)
 
     async def push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str] = ()) -> int:
         """Tell the workers *wanted*, and to forget all others but *keep*; return how many objects changed.
@@ -141,7 +148,7 @@ class LiveState:
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
-        self._told, self._epoch, self._revision = {}, "", 0
+        self._told, self._epoch, self._revision, self.last = {}, "", 0, StateReply()
 
     async def _change(self, fresh: Mapping[str, LiveUpstream], stale: Collection[str]) -> None:
         change = {
@@ -154,13 +161,22 @@ class LiveState:
         answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
         if answer is None:
             raise LiveError("nginx does not answer about its live state")
+        reply = _decoded(answer.body)
         if answer.code != 200:  # noqa: PLR2004 - OK
-            reply = _decoded(answer.body)
             raise (_ConflictError if answer.code == CONFLICT else LiveError)(_refusal(answer.code, reply))
+        self._note(reply)
         self._revision += 1
         self._told |= fresh
         for name in stale:
             del self._told[name]
+
+    def _note(self, reply: StateReply) -> None:
+        """Keep what nginx says; warn once when little of its memory is left."""
+        if reply.used > NEARLY_FULL * reply.capacity >= self.last.used:
+            fields = {"used": reply.used, "capacity": reply.capacity}
+            sentence = f"the memory of the live state is nearly full: {reply.used} of {reply.capacity} bytes are used"
+            log.warning("live state nearly full", extra={"fields": fields, "sentence": sentence})
+        self.last = reply
 
 
 def _refusal(code: int, reply: StateReply) -> str:

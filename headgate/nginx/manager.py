@@ -25,7 +25,7 @@ from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
 from headgate.nginx.isolate import Hold, compose, idle
-from headgate.nginx.live import LiveState
+from headgate.nginx.live import LiveState, StateReply
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
 from headgate.nginx.repeats import Repeats
@@ -74,6 +74,7 @@ class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
         endpoints: verified reloads because of endpoints only.
         other: verified reloads for any other reason.
         errors: applies and reloads in which nginx refused something or failed.
+        pushed: upstreams that workers were told of without a reload.
         last_ok: whether the last attempt ended with nginx serving it.
         last_ms: milliseconds that the last verified reload took.
     """
@@ -81,6 +82,7 @@ class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: int = 0
     other: int = 0
     errors: int = 0
+    pushed: int = 0
     last_ok: bool = False
     last_ms: float = 0.0
 
@@ -169,6 +171,11 @@ class LocalManager:
         return self._nginx.alive
 
     @property
+    def live(self) -> StateReply:
+        """What nginx last said of its live state; all 0 where there is none."""
+        return self._live.last
+
+    @property
     def master_pid(self) -> int | None:
         """The pid of the nginx master, if there is one."""
         return self._nginx.master.pid if self._nginx.master and self.alive else None
@@ -251,6 +258,7 @@ class LocalManager:
             return await self._attempt(release, reason, known)
         try:
             pushed = await self._push(release, candidate)
+            self.stats = structs.replace(self.stats, pushed=self.stats.pushed + pushed)
             if not steps.empty:
                 with self._disk.begin() as transaction:
                     await transaction.carry_out(steps)

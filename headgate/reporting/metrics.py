@@ -161,6 +161,17 @@ TABLE = (
         dict.fromkeys(("host", "code", "service", "resource_type", "resource_name", "resource_namespace"), ()),
         optional="-enable-latency-metrics",
     ),
+    MetricRow(
+        "headgate_live_changes_total",
+        "counter",
+        "Upstreams whose servers nginx was told without a reload; 0 with -data-plane=files.",
+    ),
+    MetricRow(
+        "headgate_live_memory_bytes",
+        "gauge",
+        "Memory of nginx for the servers of upstreams; 0 with -data-plane=files.",
+        {"state": ("used", "capacity")},
+    ),
     MetricRow("headgate_events_dropped_total", "counter", "Events that were not sent."),
     MetricRow(
         "headgate_latency_lines_unreadable_total",
@@ -359,6 +370,12 @@ class Metrics:
         self._numbers.set(f"{CONTROLLER}nginx_reload_errors_total", found.errors)
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_status", float(found.last_ok))
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_milliseconds", found.last_ms)
+
+    def set_live(self, *, changes: int, used: int, capacity: int) -> None:
+        """Set how many upstreams were told without a reload, and the bytes of nginx's memory for them."""
+        self._numbers.set("headgate_live_changes_total", changes)
+        self._numbers.set("headgate_live_memory_bytes", used, state="used")
+        self._numbers.set("headgate_live_memory_bytes", capacity, state="capacity")
 
     def set_workers(self, *, current: int, old: int) -> None:
         """Set the number of worker processes; *old* ones are shutting down."""
