@@ -35,7 +35,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
     That is so for names, which nginx resolves, and for what only nginx's own balancers can do; also where a snippet
     has a log handler of its own: the one that counts the requests of each server would not run there.
     """
-    if env.live is None or backend.endpoints.named or _has_cookie(service, params) or _has_log_handler(params):
+    if env.live is None or backend.endpoints.named or _has_cookie(service, params) or has_log_handler(params):
         return None
     settings = params.upstream
     method, key = _method(settings.lb_method or Words())
@@ -56,7 +56,8 @@ def _has_cookie(service: str, params: ConfigParams) -> bool:
     return any(sticky.service == service for sticky in params.services.sticky_cookie_services)
 
 
-def _has_log_handler(params: ConfigParams) -> bool:
+def has_log_handler(params: ConfigParams) -> bool:
+    """Whether a snippet of a server or a location has a log handler of its own."""
     snippets = params.snippets
     return any("log_by_lua" in text for text in (snippets.server_snippets, snippets.location_snippets) if text)
 

@@ -23,6 +23,7 @@ from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.grpc import asks_grpc
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
+from headgate.translate.live import has_log_handler
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.kinds import reads_keys, translate_policies
@@ -414,4 +415,6 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
     if name not in draft.upstreams:
         upstream = draft.upstreams[name] = translate_upstream(name, origin, target, place.params, draft.env)
         warn_of_unshared_limit(draft, place, upstream)
+    elif draft.upstreams[name].live and has_log_handler(place.params):
+        draft.upstreams[name] = structs.replace(draft.upstreams[name], live=None)
     return name

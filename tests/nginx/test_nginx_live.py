@@ -9,14 +9,17 @@ import os
 import re
 import signal
 import stat
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
+from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome, Release
-from headgate.ir.layout import LIVE_SOCKET
+from headgate.ir.layout import LIVE_SOCKET, NO_ENDPOINTS_SOCKET
 from headgate.ir.live import LiveUpstream, Peer
 from headgate.nginx import Binary, probe, procfs
 from headgate.nginx.control import ask
@@ -58,21 +61,57 @@ async def port() -> AsyncIterator[int]:
     server.close()
 
 
-def upstream(port: int, *addresses: str) -> LiveUpstream:
-    return LiveUpstream(peers=tuple(Peer(address, port) for address in addresses))
+def upstream(port: int, *addresses: str, **settings: Any) -> LiveUpstream:
+    return LiveUpstream(peers=tuple(Peer(address, port) for address in addresses), **settings)
+
+
+class Held:
+    """A server that answers nothing until it is released, and then closes the connection or answers."""
+
+    def __init__(self) -> None:
+        self.asked, self.release = 0, asyncio.Event()
+        self.answer = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            await self.release.wait()
+            writer.write(self.answer)
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(address: str, serve: Any = None, port: int = 0) -> AsyncIterator[int]:
+    """Listen on *address*, for *serve* or to answer with the address; the port."""
+
+    async def named(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(address)}\r\n\r\n{address}".encode())
+        writer.close()
+
+    server = await asyncio.start_server(serve or named, address, port)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
 
 
 class Plane:
     """Releases of one server on one host, whose upstreams are told."""
 
-    def __init__(self, nginx: NginxUnderTest, binary: Binary, memory: str = "64m") -> None:
+    def __init__(
+        self, nginx: NginxUnderTest, binary: Binary, memory: str = "64m", changes: str = "4m", workers: int = 2
+    ) -> None:
         self.nginx = nginx
         env = Environment(layout=nginx.layout, capabilities=binary.capabilities, user=worker_user(nginx.layout))
-        main = structs.replace(env.params.main, worker_processes="2")
+        main = structs.replace(env.params.main, worker_processes=str(workers))
         env = structs.replace(env, params=structs.replace(env.params, main=main))
         self._files = Renderer().main(translate_main(env, names=1, longest=10))
         live = Renderer().main(translate_main(structs.replace(env, data_plane="live"), names=1, longest=10))
-        self._live = structs.replace(live, data=live.data.replace(b"headgate 64m", f"headgate {memory}".encode()))
+        for size, own in (("headgate 64m", f"headgate {memory}"), ("changes 4m", f"changes {changes}")):
+            live = structs.replace(live, data=live.data.replace(size.encode(), own.encode()))
+        self._live = live
 
     def server(self, name: str = "tea", extra: str = "") -> File:
         """The default server, which passes everything to the upstream *name*."""
@@ -244,3 +283,139 @@ async def test_only_the_owner_reaches_the_state_and_what_is_no_change_is_refused
         codes[body[:20]] = answer.code if answer else 0
     assert set(codes.values()) <= {400, 409}, codes
     assert await answers(nginx) == {TEA}
+
+
+# --- failures -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["round_robin", "least_conn", "random_two", "consistent_hash"])
+async def test_a_server_that_failed_has_its_whole_share_again_after_fail_timeout(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int, method: Any
+) -> None:
+    dead = free_port()
+    peers = (Peer(TEA, port), Peer(COFFEE, dead), Peer(MILK, port))
+    key = ("", "request_id") if method == "consistent_hash" else None
+    plane = Plane(nginx, binary, workers=1)
+    await manager.start(plane.release({"tea": LiveUpstream(peers=peers, method=method, key=key, fail_timeout=0.3)}))
+    assert {answer for _ in range(3) for answer in await answers(nginx)} == {TEA, MILK}
+    async with listening(COFFEE, port=dead):
+        await eventually(lambda: nginx.get("any"), lambda answer: answer == COFFEE)
+        shares = Counter([await nginx.get("any") for _ in range(60)])
+    assert shares[COFFEE] > 5, shares
+
+
+async def test_a_server_that_comes_again_is_asked_at_once_though_it_failed_before(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    dead = free_port()
+    both = LiveUpstream(peers=(Peer(TEA, port), Peer(COFFEE, dead)), fail_timeout=3600)
+    await manager.start(plane.release({"tea": both}))
+    assert await answers(nginx) == {TEA}
+    await manager.apply(plane.release({"tea": upstream(port, TEA)}))
+    assert await answers(nginx) == {TEA}
+    async with listening(COFFEE, port=dead):
+        await manager.apply(plane.release({"tea": both}))
+        assert await answers(nginx) == {TEA, COFFEE}
+
+
+async def test_a_failure_counts_although_an_error_page_answers(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
+) -> None:
+    plane = Plane(nginx, binary, workers=1)
+    page = "proxy_next_upstream off; error_page 502 =200 @page; location @page { return 200 page; }"
+    peers = (Peer(TEA, port), Peer(COFFEE, free_port()))
+    release = plane.release(
+        {"tea": LiveUpstream(peers=peers, max_fails=2, fail_timeout=3600)}, plane.server(extra=page)
+    )
+    await manager.start(release)
+    assert Counter([await nginx.get("any") for _ in range(12)]) == {TEA: 10, "page": 2}
+
+
+async def test_a_failure_counts_although_an_error_page_of_another_upstream_answers(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
+) -> None:
+    plane = Plane(nginx, binary, workers=1)
+    page = "proxy_next_upstream off; error_page 502 = @page; location @page { proxy_pass http://pages; }"
+    server = plane.server(extra=page)
+    server = structs.replace(server, data=BLOCK.format(name="pages").encode() + server.data)
+    peers = (Peer(TEA, port), Peer(COFFEE, free_port()))
+    tea = LiveUpstream(peers=peers, max_fails=2, fail_timeout=3600)
+    await manager.start(plane.release({"tea": tea, "pages": upstream(port, MILK)}, server))
+    assert Counter([await nginx.get("any") for _ in range(12)]) == {TEA: 10, MILK: 2}
+
+
+async def test_a_hash_without_servers_answers_502(plane: Plane, nginx: NginxUnderTest, manager: FileManager) -> None:
+    nobody = (Peer(f"unix:{nginx.layout.socket(NO_ENDPOINTS_SOCKET)}"),)
+    await manager.start(
+        plane.release({"tea": LiveUpstream(peers=nobody, method="consistent_hash", key=("", "request_uri"))})
+    )
+    assert "502 Bad Gateway" in await nginx.get("any")
+
+
+# --- changes while requests are under way -----------------------------------------------------------------
+
+
+async def test_a_change_does_not_forget_which_requests_a_server_has(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager
+) -> None:
+    held = Held()
+    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    plane = Plane(nginx, binary, workers=1)
+    async with listening(TEA, held.serve) as port:
+        await manager.start(plane.release({"tea": upstream(port, TEA, max_conns=1)}))
+        first = asyncio.create_task(nginx.get("any"))
+        await eventually(lambda: held.asked == 1)
+        assert (await manager.apply(plane.release({"tea": upstream(port, TEA, max_conns=1, max_fails=2)}))).pushed == 1
+        assert "502 Bad Gateway" in await nginx.get("any")
+        held.release.set()
+        assert await first == "held"
+        assert await nginx.get("any") == "held"
+
+
+async def test_a_client_that_leaves_frees_its_place(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager
+) -> None:
+    held = Held()
+    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    plane = Plane(nginx, binary, workers=1)
+    async with listening(TEA, held.serve) as port:
+        await manager.start(plane.release({"tea": upstream(port, TEA, max_conns=1)}))
+        for count in (1, 2, 3):
+            first = asyncio.create_task(nginx.get("any"))
+            await eventually(lambda count=count: held.asked == count)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await eventually(lambda: held.release.set() or nginx.get("any"), lambda answer: answer == "held")
+            held.release.clear()
+            held.asked = count
+
+
+async def test_the_second_try_of_a_request_is_made_at_a_server_that_is_still_there(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    held = Held()
+    async with listening("0.0.0.0", held.serve) as slow:
+        await manager.start(plane.release({"tea": upstream(slow, TEA, MILK)}))
+        first = asyncio.create_task(nginx.get("any"))
+        await eventually(lambda: held.asked == 1)
+        await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+        held.release.set()
+        assert await first == COFFEE
+
+
+async def test_a_worker_that_is_far_behind_sees_the_newest_state_at_once(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
+) -> None:
+    plane = Plane(nginx, binary, changes="64k")
+    many = {f"{'t' * 150}{number}": upstream(port, TEA) for number in range(400)}
+    assert (await manager.start(plane.release({"tea": upstream(port, TEA), **many}))).ok
+    assert await answers(nginx) == {TEA}
+    idle, _ = await both_workers(manager.master_pid)
+    os.kill(idle, signal.SIGSTOP)
+    try:
+        for address in (COFFEE, MILK):
+            many = {name: upstream(port, address) for name in many}
+            assert (await manager.apply(plane.release({"tea": upstream(port, address), **many}))).ok
+    finally:
+        os.kill(idle, signal.SIGCONT)
+    assert await answers(nginx, 24) == {MILK}

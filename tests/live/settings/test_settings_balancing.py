@@ -44,6 +44,7 @@ async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
         backed_host("max-conns", max_conns="1"),
         backed_host("no-max-conns"),
         *(backed_host(f"max-fails-{n}", A, B, max_fails=str(n), fail_timeout="1h", **RETRY) for n in (0, 1, 3)),
+        backed_host("now-and-then", A, B, max_fails="3", fail_timeout="1h", **RETRY),
         backed_host("fail-timeout", A, B, fail_timeout="1s", **RETRY),
         backed_host("sticky", A, B, C, lb_method="round_robin",
              sticky_cookie_services="serviceName=sticky seat expires=1h path=/ httponly"),
@@ -148,6 +149,18 @@ async def test_max_fails_takes_a_backend_out(nginx: ServingNginx, most: int, fai
     name = f"max-fails-{most}"
     nginx.backend(name).reply_at({A: 500})
     assert (await ask(nginx, name, *KEYS[:12])).count(A) == failures
+
+
+async def test_failures_add_up_though_requests_between_them_succeed(nginx: ServingNginx) -> None:
+    backend = nginx.backend("now-and-then")
+
+    async def fail_at_times(_: web.Request) -> web.Response:
+        number = backend.requests_by_address()[A]
+        return web.Response(status=500 if backend.last.at == A and number % 2 else 200)
+
+    backend.handler = fail_at_times
+    asked = await ask(nginx, "now-and-then", *KEYS)
+    assert asked.count(A) == 5, "the third failure is the fifth request"
 
 
 async def test_a_failed_backend_is_asked_again_after_fail_timeout(nginx: ServingNginx) -> None:

@@ -10,7 +10,7 @@ local state = require "headgate.state"
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
 local get_last_failure = balancer.get_last_failure
 local cast, tonumber, now, max, ceil = ffi.cast, tonumber, ngx.now, math.max, math.ceil
-local match, concat = string.match, table.concat
+local find, match, sub, concat = string.find, string.match, string.sub, table.concat
 local address_of = ffi.typeof "uintptr_t"
 local variables = ngx.var
 
@@ -18,11 +18,13 @@ local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
 local COUNTS = { least_conn = true, random_two = true }
 
 local M = {}
--- Of each request, by its address: the upstream, the peer of the last try, and the peers that failed. An address is
--- used again by later requests: `balance` sets all three at a first try, and `log` clears them. A subrequest has no
--- log phase; it writes into tables of its own that only its own tries read.
-local requests = { upstream = {}, peer = {}, failed = {} }
-local subrequests = { upstream = {}, peer = {}, failed = {} }
+-- Of each request, by its address: the upstream, the peer of the last try, the peers that failed, and the one whose
+-- `active` counts it. An address is used again by later requests: `balance` sets all at a first try, and `log` clears
+-- them. A subrequest has no log phase; it writes into tables of its own that only its own tries read.
+local requests = { upstream = {}, peer = {}, failed = {}, counted = {} }
+local subrequests = { upstream = {}, peer = {}, failed = {}, counted = {} }
+-- Peers by upstream and name, as long as an upstream or a request needs them: what is counted outlives a change.
+local alive = setmetatable({}, { __mode = "v" })
 
 -- Return a function for the value of a text with variables, which the controller split: every second part is a name.
 local function text_of(parts)
@@ -46,20 +48,24 @@ local function network()
   return match(address, "^(%d+%.%d+%.%d+)%.") or address
 end
 
-local function new_peer(name, value)
-  local port = value.p
-  local peer = {
-    address = value.a, port = port, weight = value.w or 1, current = 0, active = 0, failures = 0, failed_at = 0,
-    name = port and value.a .. ":" .. port or value.a,
-  }
-  peer.down_until = state.down_until(name, peer.name)
+local function peer_of(upstream, value, max_fails)
+  local name = state.peer_name(value)
+  local key = upstream .. "|" .. name
+  local peer = alive[key]
+  if not peer then
+    peer = { address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0 }
+    alive[key] = peer
+  end
+  peer.weight, peer.current = value.w or 1, 0
+  peer.down_until = max_fails > 0 and state.down_until(upstream, name) or 0
   return peer
 end
 
 state.decode("u", function(name, value)
   local peers, weights, equal, watched = {}, 0, true, false
+  local max_fails = value.max_fails or 1
   for i, each in ipairs(value.peers) do
-    local peer = new_peer(name, each)
+    local peer = peer_of(name, each, max_fails)
     peers[i] = peer
     weights = weights + peer.weight
     equal = equal and peer.weight == peers[1].weight
@@ -72,7 +78,7 @@ state.decode("u", function(name, value)
     choose = methods[method],
     text = method == "ip_hash" and network or value.key and text_of(value.key),
     ring = method == "consistent_hash" and methods.ring(peers),
-    max_fails = value.max_fails or 1, fail_timeout = value.fail_timeout or 10,
+    max_fails = max_fails, fail_timeout = value.fail_timeout or 10,
     -- Each worker counts for itself, and has its share.
     max_conns = value.max_conns and ceil(value.max_conns / ngx.worker.count()),
     counts = COUNTS[method] or value.max_conns ~= nil,
@@ -98,15 +104,26 @@ local function announce_down(upstream, peer, time)
   upstream.watched = true
 end
 
--- Count a failure; after max_fails within fail_timeout all workers leave the peer out for fail_timeout.
-local function count_failure(upstream, peer, time)
+-- Count a failure, as nginx does: after max_fails all workers leave the peer out for fail_timeout.
+local function count_failure(upstream, peer)
   if upstream.max_fails == 0 or #upstream.peers < 2 then
     return
   end
-  peer.failures = time - peer.failed_at > upstream.fail_timeout and 1 or peer.failures + 1
-  peer.failed_at = time
+  local time = now()
+  peer.failures = peer.failures + 1
+  peer.failed_at, peer.checked = time, time
   if peer.failures >= upstream.max_fails then
     announce_down(upstream, peer, time + upstream.fail_timeout)
+  end
+end
+
+-- Forget the failures of a peer that answered, if it was chosen when fail_timeout was over.
+local function count_success(upstream, peer)
+  if peer.failed_at < peer.checked then
+    peer.failures = 0
+    if peer.down_until > 0 then
+      announce_down(upstream, peer, 0)
+    end
   end
 end
 
@@ -115,16 +132,20 @@ local function usable(upstream, failed, time)
     if failed and failed[peer] or upstream.max_conns and peer.active >= upstream.max_conns then
       return false
     end
-    if peer.down_until == 0 then
-      return true
-    elseif peer.down_until > time then
-      return false
-    end
-    -- One request of this worker tries it; the others wait for what becomes of that.
+    return peer.down_until <= time
+  end
+end
+
+-- Note that *peer*, which failed before, was chosen. Where it was left out, one request of this worker tries it; the
+-- others wait for what becomes of that.
+local function check(upstream, peer)
+  local time = now()
+  if time - peer.checked > upstream.fail_timeout or peer.down_until > 0 then
+    peer.checked = time
+  end
+  if peer.down_until > 0 then
     peer.down_until = time + upstream.fail_timeout
-    peer.failures = upstream.max_fails - 1
-    peer.failed_at = time
-    return true
+    peer.failures = max(peer.failures, upstream.max_fails - 1)
   end
 end
 
@@ -135,11 +156,11 @@ local function choose(upstream, failed)
   if #peers == 0 then
     return nil
   end
-  local check = always
+  local may_be = always
   if failed or upstream.watched or upstream.max_conns then
-    check = usable(upstream, failed, now())
+    may_be = usable(upstream, failed, now())
   end
-  local peer = upstream:choose(peers, check, failed, upstream.text and upstream.text())
+  local peer = upstream:choose(peers, may_be, failed, upstream.text and upstream.text())
   if peer or failed or upstream.max_conns then
     return peer
   end
@@ -150,14 +171,21 @@ local function choose(upstream, failed)
   return upstream:choose(peers, always, failed, upstream.text and upstream.text())
 end
 
--- Take back what the previous try of this request counted, and exclude its peer.
-local function after_failure(upstream, tries, key, failure)
-  local peer, failed = tries.peer[key], tries.failed[key]
-  if upstream.counts and tries == requests then
+-- Take back what the previous try of this request counted.
+local function release(tries, key)
+  local peer = tries.counted[key]
+  if peer then
     peer.active = peer.active - 1
+    tries.counted[key] = nil
   end
+end
+
+-- Take the result of the previous try, and exclude its peer.
+local function after_failure(tries, key, failure)
+  local peer, failed = tries.peer[key], tries.failed[key]
+  release(tries, key)
   if failure == "failed" then
-    count_failure(upstream, peer, now())
+    count_failure(tries.upstream[key], peer)
   end
   if not failed then
     failed = {}
@@ -167,17 +195,33 @@ local function after_failure(upstream, tries, key, failure)
   return failed
 end
 
--- Begin with the newest servers; an earlier upstream of the same request (error_page) is over.
-local function first_try(name, tries, key)
-  local earlier, upstream = tries.upstream[key], state.get("u:" .. name)
-  if earlier and earlier.counts and tries == requests then
-    tries.peer[key].active = tries.peer[key].active - 1
+-- Begin with nothing; an earlier upstream of the same request (error_page) is over. Its last try got no answer if
+-- $upstream_header_time is "-" before the colon; what follows is of this upstream.
+local function first_try(tries, key)
+  if not tries.upstream[key] then
+    return
   end
+  local times = variables.upstream_header_time
+  if times and find(times, "%-%s*:[^:]*$") then
+    count_failure(tries.upstream[key], tries.peer[key])
+  end
+  release(tries, key)
   tries.upstream[key], tries.peer[key], tries.failed[key] = nil, nil, nil
-  if upstream and #upstream.peers > 1 then
-    set_more_tries(#upstream.peers - 1) -- nginx cuts this to proxy_next_upstream_tries
+end
+
+-- Let nginx try each server that is not left out once; it cuts this to proxy_next_upstream_tries.
+local function set_tries(upstream)
+  local count = #upstream.peers
+  if upstream.watched then
+    local time = now()
+    for i = 1, #upstream.peers do
+      count = count - (upstream.peers[i].down_until > time and 1 or 0)
+    end
+    count = count == 0 and #upstream.peers or count
   end
-  return upstream
+  if count > 1 then
+    set_more_tries(count - 1)
+  end
 end
 
 -- Choose a server of the upstream *name*; called by nginx before each try.
@@ -186,24 +230,32 @@ function M.balance(name)
   local key = tonumber(cast(address_of, get_request()))
   local tries = ngx.is_subrequest and subrequests or requests
   local failure = get_last_failure()
-  local upstream, failed
+  local failed
   if failure then
-    upstream = tries.upstream[key]
-    failed = after_failure(upstream, tries, key, failure)
+    failed = after_failure(tries, key, failure)
   else
-    upstream = first_try(name, tries, key)
+    first_try(tries, key)
   end
+  -- Each try sees the newest servers; the upstream of a retry may be gone meanwhile.
+  local upstream = state.get("u:" .. name) or failure and tries.upstream[key]
   if not upstream then
     return ngx.exit(DECLINED)
+  end
+  if not failure then
+    set_tries(upstream)
   end
   -- nginx adds a try where a kept connection had been closed: when all peers failed, it is the last one's.
   local peer = choose(upstream, failed) or failed and tries.peer[key]
   if not peer then
     return ngx.exit(BUSY)
   end
+  if peer.failures > 0 or peer.down_until > 0 then
+    check(upstream, peer)
+  end
   tries.upstream[key], tries.peer[key] = upstream, peer
   if upstream.counts and tries == requests then
     peer.active = peer.active + 1
+    tries.counted[key] = peer
   end
   local ok, fault = set_current_peer(peer.address, peer.port)
   if not ok then
@@ -212,14 +264,17 @@ function M.balance(name)
   end
 end
 
--- Whether the last try of this request got no answer; nginx tells `balance` only of tries that another one follows.
-local function unanswered()
-  local status = ngx.status
-  if status < 502 or status > 504 then
+-- Return whether the last try of this request got an answer; nil if the client left before. nginx tells `balance` only
+-- of tries that another one follows. The status of the request may be that of an error_page.
+local function answered()
+  local time = variables.upstream_header_time
+  if not time or sub(time, -1) ~= "-" then
+    return true
+  end
+  local status = sub(variables.upstream_status or "", -3)
+  if status == "502" or status == "504" then
     return false
   end
-  local time = variables.upstream_header_time
-  return time and time:sub(-1) == "-"
 end
 
 -- Count what became of a request; called by nginx when it has ended.
@@ -230,17 +285,13 @@ function M.log()
     return
   end
   local peer = requests.peer[key]
+  release(requests, key)
   requests.upstream[key], requests.peer[key], requests.failed[key] = nil, nil, nil
-  if upstream.counts then
-    peer.active = peer.active - 1
-  end
-  if unanswered() then
-    count_failure(upstream, peer, now())
-  elseif peer.failures > 0 and ngx.status ~= 499 then
-    peer.failures = 0
-    if peer.down_until > 0 then
-      announce_down(upstream, peer, 0)
-    end
+  local success = answered()
+  if success == false then
+    count_failure(upstream, peer)
+  elseif success and (peer.failures > 0 or peer.down_until > 0) then
+    count_success(upstream, peer)
   end
 end
 

@@ -49,6 +49,20 @@ local function undo(before)
   end
 end
 
+-- A server that an upstream did not have before is a new one, even at an address that failed earlier.
+local function welcome(key, old, value)
+  local known = {}
+  for _, peer in ipairs(old and cjson.decode(old).peers or {}) do
+    known[state.peer_name(peer)] = true
+  end
+  for _, peer in ipairs(value.peers) do
+    local name = state.peer_name(peer)
+    if not known[name] then
+      state.set_down(key:sub(3), name, 0)
+    end
+  end
+end
+
 -- Write the objects of *set* and delete those of *gone*; return the keys that changed, or nil and why not.
 local function write(set, gone)
   local before, changed = {}, {}
@@ -61,6 +75,7 @@ local function write(set, gone)
         return nil, fault
       end
       before[key], changed[#changed + 1] = old or false, key
+      welcome(key, old, value)
     end
   end
   for _, key in ipairs(gone) do
@@ -94,8 +109,18 @@ local function change(wanted)
 end
 
 local function valid(wanted)
-  return type(wanted) == "table" and type(wanted.set) == "table" and type(wanted.delete) == "table"
-    and type(wanted.to) == "number"
+  if
+    type(wanted) ~= "table" or type(wanted.set) ~= "table" or type(wanted.delete) ~= "table"
+    or type(wanted.to) ~= "number"
+  then
+    return false
+  end
+  for _, value in pairs(wanted.set) do
+    if type(value) ~= "table" or type(value.peers) ~= "table" then
+      return false
+    end
+  end
+  return true
 end
 
 function M.state()
@@ -106,11 +131,11 @@ function M.state()
   if not valid(wanted) then
     return answer(400, { reason = "not a change: epoch, from, to, set and delete are required" })
   end
-  if not objects:add("lock", true, LOCKED_S) then
+  if not state.lock(LOCKED_S) then
     return answer(423, { reason = "another change is being written" })
   end
   local ok, fault = pcall(change, wanted)
-  objects:delete("lock")
+  state.unlock()
   if not ok then
     answer(500, { reason = tostring(fault) })
   end

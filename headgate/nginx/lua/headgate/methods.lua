@@ -95,7 +95,8 @@ function M.ring(peers)
   local points = {}
   for i = 1, #peers do
     local peer = peers[i]
-    local base, previous = peer.address .. "\0" .. peer.port, "\0\0\0\0"
+    local base = peer.port and peer.address .. "\0" .. peer.port or peer.address:sub(6) .. "\0" -- without "unix:"
+    local previous = "\0\0\0\0"
     for _ = 1, POINTS * peer.weight do
       local number = crc32(base .. previous)
       points[#points + 1] = { number, peer }

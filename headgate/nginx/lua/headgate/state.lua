@@ -64,7 +64,7 @@ local function take(key)
   end
 end
 
--- The writer of change *number* is between count and text, or died there. Return whether to wait for it.
+-- The writer of change *number*, the newest, is between count and text, or died there. Return whether to wait for it.
 local function wait_for(number)
   if missing ~= number then
     missing, missing_since = number, ngx.now()
@@ -80,7 +80,7 @@ local function catch_up(newest)
     local text = changes:get("change:" .. number % CHANGES)
     local head = text and find(text, "\n", 1, true)
     local written = head and tonumber(sub(text, 1, head - 1)) or -1
-    if written < number and wait_for(number) then
+    if written < number and number == newest and wait_for(number) then
       version = number - 1
       return
     elseif written ~= number then
@@ -123,6 +123,21 @@ function M.set_down(upstream, name, time)
   else
     changes:delete(key)
   end
+end
+
+-- Keep other writers out for *seconds* at most; return whether there was none. In the dict of changes, for `add` may
+-- evict what was not used for long.
+function M.lock(seconds)
+  return changes:add("lock", true, seconds)
+end
+
+function M.unlock()
+  changes:delete("lock")
+end
+
+-- Return the name of a peer by which it is announced: its address, with its port if it has one.
+function M.peer_name(value)
+  return value.p and value.a .. ":" .. value.p or value.a
 end
 
 -- Begin as a new worker: it has decoded nothing, so nothing that it has is old.
