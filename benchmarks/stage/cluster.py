@@ -18,6 +18,7 @@ from . import shop
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = {
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
     "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
     "EndpointSlice": "/apis/discovery.k8s.io/v1/namespaces/{}/endpointslices",
     "Secret": "/api/v1/namespaces/{}/secrets",

@@ -37,11 +37,17 @@ class Controller:
                 [
                     sys.executable, "-m", "headgate", "run", *source,
                     f"--prefix={self.prefix}", f"--nginx={nginx}", "--drain-timeout=1", "-log-format=json",
+                    "-log-level=debug",  # for the line of each batch
                     f"-default-http-listener-port={self.http}", f"-default-https-listener-port={self.https}",
                     f"-ready-status-port={self._ready}", "-nginx-status=false", "-disable-ipv6",
                 ],
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The pid of the controller."""
+        return self._process.pid
 
     def wait_ready(self) -> float:
         """Return the seconds from the start until ``/nginx-ready`` answered 200."""

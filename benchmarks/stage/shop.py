@@ -22,6 +22,7 @@ TEAMS = 40
 """Namespaces over which the shops are spread."""
 GOODS = ("bread", "coffee", "garden-tools", "ink", "musical-instruments", "oil", "stationery", "tea", "wine-and-cheese")
 """Names of different lengths, as in real clusters: nginx compares names of equal length letter by letter."""
+CONFIG_MAP = "headgate/nginx-config"
 NOT_BEFORE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -42,6 +43,17 @@ def shops(count: int, address: str, port: int = 8080) -> Iterator[Json]:
     yield {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"}, "spec": spec}
     for number in range(count):
         yield from shop(number, address, port)
+
+
+def config_map(settings: dict[str, str]) -> Json:
+    """Return the ConfigMap with *settings* that ``CONFIG_MAP`` names."""
+    namespace, name = CONFIG_MAP.split("/")
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": settings,
+    }
 
 
 def ingress(number: int) -> Json:
