@@ -262,6 +262,17 @@ async def test_files_may_take_over_and_hand_back(
     assert await answers(nginx) == {COFFEE}
 
 
+async def test_access_rules_of_http_snippets_do_not_keep_the_controller_out(
+    plane: Plane, manager: FileManager, port: int
+) -> None:
+    rules = b"deny all; limit_req_zone $server_name zone=all:1m rate=1r/m; limit_req zone=all; error_page 409 507 /x;"
+    files = (plane.server(), File("conf.d/_rules.conf", rules + b"add_header X-A b always;"))
+    await manager.start(plane.release({"tea": upstream(port, TEA)}, *files))
+    for address in (COFFEE, MILK, TEA):
+        result = await manager.apply(plane.release({"tea": upstream(port, address)}, *files))
+        assert (result.outcome, result.pushed) == (Outcome.APPLIED, 1), result.error
+
+
 def mode(path: str) -> int:
     return stat.S_IMODE(Path(path).stat().st_mode)
 

@@ -14,10 +14,12 @@ local LOCKED_S = 5
 
 local M = {}
 
+-- Answer, and end the request: what follows in nginx (access, limits) is not asked.
 local function answer(status, value)
   ngx.status = status
   ngx.header.content_type = "application/json"
   ngx.say(cjson.encode(value))
+  ngx.exit(ngx.HTTP_OK)
 end
 
 local function body()
@@ -93,19 +95,22 @@ local function announce(changed)
   end
 end
 
+-- Carry out a change; return a status and what is answered.
 local function change(wanted)
   local here = current()
   if wanted.epoch ~= here.epoch or wanted.from ~= here.revision then
-    return answer(409, here)
+    return 409, here
   end
   local changed, fault = write(wanted.set, wanted.delete)
   if not changed then
     here.reason = fault
-    return answer(507, here)
+    return 507, here
   end
   objects:set("revision", wanted.to)
   announce(changed)
-  answer(200, { epoch = here.epoch, revision = wanted.to, changed = #changed, capacity = here.capacity, free = objects:free_space() })
+  here = current()
+  here.changed = #changed
+  return 200, here
 end
 
 local function valid(wanted)
@@ -134,11 +139,12 @@ function M.state()
   if not state.lock(LOCKED_S) then
     return answer(423, { reason = "another change is being written" })
   end
-  local ok, fault = pcall(change, wanted)
+  local ok, status, value = pcall(change, wanted)
   state.unlock()
-  if not ok then
-    answer(500, { reason = tostring(fault) })
+  if ok then
+    return answer(status, value)
   end
+  answer(500, { reason = tostring(status) })
 end
 
 return M
