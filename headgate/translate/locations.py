@@ -156,6 +156,9 @@ def _with_changes(server: ServerContext, shared: Location, place: Place, route: 
     if changes is None:
         return shared
     fields: dict[str, Any] = {}
+    begun = [] if grpc or not changes.set_headers or shared.request_headers is not None else ["proxy_set_header"]
+    begun += ["add_header"] if changes.add_headers and shared.response_headers is None else []
+    fields["carried"] = _also(server, shared.carried, *begun)
     if changes.set_headers:
         around = shared.request_headers if shared.request_headers is not None else place.request_headers
         fields["request_headers"] = set_headers(around, changes)
@@ -172,9 +175,10 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
     assert path.route  # noqa: S101 - the caller answered 404 otherwise
     shared = _shared(draft, server, place, grpc=False, websocket=False)
     parts = action_parts(draft, path.route)
-    around = shared.response_headers
+    around, carried = shared.response_headers, shared.carried
     if parts.get("added") and around is None:
         around = server.response_headers or None
+        carried = _also(server, carried, "add_header")
     if "answer" in parts and place.policies.guards:
         parts = _aside(draft, server, shared, path.route, place, {**parts, "response_headers": around})
     return structs.replace(
@@ -183,6 +187,7 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         modifier=path.modifier,
         request_headers=None,
         response_headers=around,
+        carried=carried,
         internal=path.route.match.type is PathType.INTERNAL,
         variables=(*location_variables(draft, server.host, path.route), *shared.variables),
         **({"pages": route_pages(server, path.route)} if place.policies.guards else {}),
@@ -201,6 +206,8 @@ def _aside(  # noqa: PLR0913 - all that decides about an answer
     number = draft.count(place.origin, f"return at {server.host.name}")
     name = f"{own}{number}"
     added = place.location_snippet.text("add_header")
+    if added or parts.get("added") or parts.get("response_headers"):
+        added = "\n".join(filter(None, (server.place.server_snippet.text("add_header"), added)))
     server.site.inner[name] = Location(
         path=name,
         origin=shared.origin,
@@ -312,6 +319,12 @@ def _carried(
     names = [name for name, headers in lists.items() if headers is not None]
     text = server.place.server_snippet.text(*names, *(["limit_req"] if limited else []))
     return Snippet(text) if text else None
+
+
+def _also(server: ServerContext, carried: Snippet | None, *lists: str) -> Snippet | None:
+    """Return *carried* with the directives of the server's snippet in *lists*, of which the location has its own."""
+    text = server.place.server_snippet.text(*lists) if lists else ""
+    return Snippet("\n".join(filter(None, (carried, text)))) if text else carried
 
 
 def _lines(
