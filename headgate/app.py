@@ -39,6 +39,7 @@ from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.privileges import pass_on_low_ports
 from headgate.options import DataPlane, Options, listeners
 from headgate.pipeline import Generation, Pipeline
+from headgate.pipeline.main_template import suited
 from headgate.problems import Problem
 from headgate.render import Renderer
 from headgate.reporting.control import serving_control
@@ -48,6 +49,7 @@ from headgate.reporting.logs import folds_notices, style
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
+from headgate.translate.unsupported import BY_RELOADS, LACKS_LIVE
 from headgate.watch import Selection, Watches, access
 from headgate.watch.replicas import labels_of
 
@@ -97,7 +99,11 @@ class App:
         self._watches = Watches(options, self._sources, self._queue)
         self._manager = LocalManager(self._manager_options(binary), self._restarted, self._nginx_errors)
         env = self._environment(binary)
-        self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
+        renderer = Renderer(template_overrides(options))
+        if options.main_template_path and suited(env, renderer).main_without_live:
+            sentence = f"-main-template-path {options.main_template_path} {LACKS_LIVE} ({BY_RELOADS})"
+            log.warning("endpoints change by reloads", extra={"fields": {"what": sentence}, "sentence": sentence})
+        self._pipeline = Pipeline(CLAIMANTS, options, env, renderer, time.perf_counter)
         self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
         writable = None if options.read_only else self._client
         limits = USUAL if self._client else Limits(moment=MOMENT_S)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 from msgspec import structs
 
+from headgate.pipeline.main_template import suited
 from headgate.problems import ObjectRef, Problem
 from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER, BadTemplate, Renderer
 from headgate.settings import REGISTRY, ConfigParams, read_configmap
@@ -139,7 +140,7 @@ def read(
             renderer = Renderer(overrides)
         except BadTemplate as error:
             problems.append(template_problem(ref, error))
-    problems += unsupported_keys(structs.replace(env, params=params), ref)
+    problems += unsupported_keys(suited(structs.replace(env, params=params), renderer), ref)
     return ConfigInForce(data, params, renderer, tuple(problems))
 
 

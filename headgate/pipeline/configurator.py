@@ -17,6 +17,7 @@ from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.closed import instead_of
 from headgate.pipeline.common import CommonFiles, Totals
 from headgate.pipeline.generator import SHUT, Bug, Generated, Generator, Rendered, failure, not_lowered
+from headgate.pipeline.main_template import suited
 from headgate.pipeline.merged import MergedFiles
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.pipeline.wildcards import Wildcards
@@ -41,6 +42,7 @@ class Configurator:
             BadTemplate: a template of *renderer* fails even without resources.
         """
         self._watch = watch
+        env = suited(env, renderer)
         self._generator = Generator(env, renderer, watch)
         self._common = CommonFiles(env, renderer)
         self._resources: dict[ObjectRef, Generated] = {}
@@ -142,12 +144,13 @@ class Configurator:
         Returns:
             why the new templates are not used, ``None`` if they are.
         """
+        env = suited(env, renderer)
         generator, fault = Generator(env, renderer, self._watch), None
         if renderer is not self.renderer:
             try:
                 fresh = self._everything(generator, strict=True)
             except BadTemplate as error:
-                generator, fault = Generator(env, self.renderer, self._watch), error
+                generator, fault = Generator(suited(env, self.renderer), self.renderer, self._watch), error
         if renderer is self.renderer or fault:
             fresh = self._everything(generator, strict=False)
         self._generator = generator
@@ -157,7 +160,7 @@ class Configurator:
 
     def restore(self, env: Environment, renderer: Renderer) -> None:
         """Generate every resource again under what was in force before; what fails keeps the files it has."""
-        self._generator = Generator(env, renderer, self._watch)
+        self._generator = Generator(suited(env, renderer), renderer, self._watch)
         for ref, generated in self._everything(self._generator, strict=False).items():
             self._install(ref, generated)
 

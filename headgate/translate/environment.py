@@ -34,6 +34,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         metrics: whether the metrics ask nginx over its status socket.
         data_plane: ``live`` if workers are told of upstreams while they run, as far as the ConfigMap lets them;
             ``files`` if files say everything.
+        main_without_live: whether a main template of the user's lacks what ``live`` needs.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
         latency: whether workers send the latency of upstreams to the controller.
@@ -59,6 +60,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     metrics: bool = False
     latency: bool = False
     data_plane: str = "files"
+    main_without_live: bool = False
     access_log: str = ""
     json_time: str = ""
     replicas: int = 1
@@ -82,7 +84,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def live(self) -> LuaModules | None:
         """How the Lua module is loaded, if workers are told of upstreams while they run."""
-        return self.capabilities.lua if self.data_plane == "live" and not self.foreign_lua else None
+        excluded = self.data_plane != "live" or self.main_without_live or self.foreign_lua is not None
+        return None if excluded else self.capabilities.lua
 
     @property
     def plane(self) -> str:
@@ -90,11 +93,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return "live" if self.live else "files"
 
     @property
-    def foreign_lua(self) -> str:
-        """The first directive of the Lua module in the ConfigMap's snippets, which excludes ours; ``""`` if none."""
+    def foreign_lua(self) -> tuple[str, Directive] | None:
+        """The first directive of the Lua module in the ConfigMap's snippets, which excludes ours, and its key."""
         snippets = self.params.snippets
-        names = (*read(snippets.http_snippets).found, *read(snippets.main_snippets).found)
-        return next((found.name for found in names if _uses_lua(found)), "")
+        texts = {"http-snippets": snippets.http_snippets, "main-snippets": snippets.main_snippets}
+        found = ((key, directive) for key, text in texts.items() for directive in read(text).found)
+        return next((each for each in found if _uses_lua(each[1])), None)
 
     @property
     def resolves(self) -> bool:
@@ -122,7 +126,9 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
 def _uses_lua(directive: Directive) -> bool:
     name, arguments = directive.name, directive.arguments
-    return "lua" in name.split("_") or (name == "load_module" and "_lua_" in " ".join(arguments))
+    if name == "load_module":
+        return any(module in " ".join(arguments) for module in ("http_lua_module", "ndk_http_module"))
+    return "lua" in name.split("_")
 
 
 def reads_variables(*texts: str | None) -> bool:

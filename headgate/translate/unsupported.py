@@ -15,6 +15,12 @@ UNTRACED = (
     "on tracing of docs/observability.md describes"
 )
 
+BY_RELOADS = "endpoints change by reloads"
+LACKS_LIVE = (
+    "does not contain what nginx needs to learn of endpoints while it runs; copy the lines from {% if main.live %} to "
+    '{% endif %} of the built-in template before its "user", and put {% include "blocks/live.j2" %} into its http block'
+)
+
 
 def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     """Yield a Problem for each key of the ConfigMap *origin* that this nginx has no module for."""
@@ -37,6 +43,20 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     if env.params.resolver.resolver_addresses and not capabilities.upstream_resolve:
         reason = f"needs nginx 1.27.3, and this one is {'.'.join(map(str, capabilities.version))}"
         yield Problem(origin, "resolver-addresses", "", reason, "ExternalName Services are resolved at each reload")
+    yield from _not_live(env, origin)
+
+
+def _not_live(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
+    """Yield what in the ConfigMap keeps endpoints from reaching nginx while it runs, though this nginx could."""
+    if env.data_plane != "live":
+        return
+    if env.foreign_lua:
+        key, directive = env.foreign_lua
+        words = f"{directive.name} {directive.arguments[0]}" if directive.name == "load_module" else directive.name
+        reason = "cannot be used beside the Lua code by which nginx learns of endpoints while it runs"
+        yield Problem(origin, key, words, reason, BY_RELOADS)
+    if env.main_without_live and env.params.snippets.main_template:
+        yield Problem(origin, "main-template", "", LACKS_LIVE, BY_RELOADS)
 
 
 def _lacks(module: str) -> str:

@@ -1,0 +1,97 @@
+"""Endpoints change without a reload where nginx has Lua, unless the ConfigMap or a flag excludes that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headgate.render.renderer import MAIN
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate
+from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress
+from tests.nginx_binaries import LUA
+from tests.waiting import wait_until
+
+TEMPLATE = (Path(__file__).parents[2] / "headgate" / "render" / "templates" / MAIN).read_text()
+INCLUDE = '{% include "blocks/live.j2" %}'
+FLAGS = ("-nginx-configmaps=ours/config", "-enable-snippets")
+EFFECT = "endpoints change by reloads"
+
+
+@pytest.fixture(autouse=True)
+def needs_lua() -> None:
+    if not LUA:
+        pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
+
+
+class Endpoints:
+    """A Service whose endpoint changes between the two backends."""
+
+    def __init__(self, headgate: HeadgateProcess, manifests: ManifestFolder, tea: int, coffee: int) -> None:
+        self.headgate, self._manifests, self._ports = headgate, manifests, {"tea": tea, "coffee": coffee}
+        self._now = "tea"
+
+    def reloads(self) -> bool:
+        """Change the endpoint; return whether that took a reload."""
+        before = len(self._applied())
+        self._now = "coffee" if self._now == "tea" else "tea"
+        self._manifests.put(endpoints("tea", "127.0.0.1", port=self._ports[self._now]))
+        wait_until(lambda: len(self._applied()) > before)
+        assert f"Server name: {self._now}" in self.headgate.get("tea.test").body
+        return self._applied()[-1] == "nginx reloaded"
+
+    def _applied(self) -> list[str]:
+        return [
+            record["msg"]
+            for record in self.headgate.log_records()
+            if record["msg"].startswith("nginx ") and "took_ms" in record
+        ]
+
+    def configure(self, **data: str) -> list[str]:
+        """Change the ConfigMap; return the messages of the events about that."""
+        seen = len(self.headgate.events("ConfigMap ours/config"))
+        self._manifests.put(config_map(**data))
+        wait_until(lambda: len(self.headgate.events("ConfigMap ours/config")) > seen)
+        return [message for _, message in self.headgate.events("ConfigMap ours/config")[seen:]]
+
+
+def test_what_excludes_the_live_data_plane_is_reported_and_endpoints_change_by_reloads(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, tea: int, coffee: int
+) -> None:
+    manifests.put(ingress("tea", "tea.test"), config_map(main_template=TEMPLATE.replace(INCLUDE, "")))
+    headgate = new_headgate(f"--manifests={manifests.path}", *FLAGS, nginx=LUA or "")
+    headgate.start_ready()
+    change = Endpoints(headgate, manifests, tea, coffee)
+    (_, told), *_ = headgate.events("ConfigMap ours/config")
+    assert told.startswith("main-template: does not contain what nginx needs to learn of endpoints")
+    assert INCLUDE in told
+    assert EFFECT in told
+    assert change.reloads()
+
+    assert EFFECT not in "".join(change.configure(main_template=TEMPLATE))
+    assert not change.reloads()
+    paths, load = directives(headgate, "lua_package_"), directives(headgate, "load_module")
+    told = "".join(change.configure(http_snippets=f"{paths}\nlua_shared_dict mine 1m;", main_snippets=load))
+    assert "http-snippets: 'lua_package_path' cannot be used beside the Lua code" in told
+    assert EFFECT in told
+    assert change.reloads()
+    assert EFFECT not in "".join(change.configure())
+    assert not change.reloads()
+
+
+def directives(headgate: HeadgateProcess, name: str) -> str:
+    """Return the directives of the Lua module that begin with *name*."""
+    lines = (line.strip() for line in headgate.file("nginx.conf").splitlines())
+    return "\n".join(line for line in lines if line.startswith(name) and "stream" not in line)
+
+
+def test_a_template_of_a_flag_that_excludes_the_live_data_plane_is_logged(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path, tea: int, coffee: int
+) -> None:
+    template = directory / "main.j2"
+    template.write_text(TEMPLATE.replace(INCLUDE, ""))
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = new_headgate(f"--manifests={manifests.path}", f"-main-template-path={template}", nginx=LUA or "")
+    headgate.start_ready()
+    assert EFFECT in headgate.log_records("endpoints change by reloads")[0]["what"]
+    assert Endpoints(headgate, manifests, tea, coffee).reloads()
