@@ -187,9 +187,9 @@ def nested(text: str) -> str:
     return _LINE.sub("    ", text)
 
 
-def lua_string(text: str) -> str:
+def lua_string(text: str) -> Snippet:
     """Return any *text* as it stands between double quotes in Lua: all but letters, digits and ``_.~/-`` as numbers."""
-    return _NOT_PLAIN.sub(lambda found: "".join(f"\\{byte:03}" for byte in found[0].encode()), text)
+    return Snippet(_NOT_PLAIN.sub(lambda found: "".join(f"\\{byte:03}" for byte in found[0].encode()), text))
 
 
 _NAMES = (MAIN, HTTP, CERTIFICATES, STREAM, PASSTHROUGH, PASSTHROUGH_ENTRIES)

@@ -75,7 +75,7 @@ def unreachable(
     name: str, origin: ObjectRef, service: str, env: Environment, socket: str = NO_ENDPOINTS_SOCKET
 ) -> Upstream:
     """Return an upstream that leads to *socket*: by default to the one that answers 502."""
-    servers = (f"unix:{env.layout.socket(socket)}",)
+    servers = (Quoted(f"unix:{env.layout.socket(socket)}"),)
     return Upstream(name=name, servers=servers, origin=origin, service=service)
 
 

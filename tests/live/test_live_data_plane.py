@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from headgate.ir import Layout
+from headgate.offline import generate_folder
 from headgate.render.renderer import MAIN
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
-from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress
-from tests.nginx_binaries import LUA
+from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress, service
+from tests.nginx_binaries import LUA, capabilities, prepare, refusal
+from tests.simulated_cluster import flags
+from tests.test_cases import FREE
 from tests.waiting import wait_until
 
 TEMPLATE = (Path(__file__).parents[2] / "headgate" / "render" / "templates" / MAIN).read_text()
@@ -95,3 +99,17 @@ def test_a_template_of_a_flag_that_excludes_the_live_data_plane_is_logged(
     headgate.start_ready()
     assert EFFECT in headgate.log_records("endpoints change by reloads")[0]["what"]
     assert Endpoints(headgate, manifests, tea, coffee).reloads()
+
+
+@pytest.mark.parametrize("plane", ["files", "live"])
+def test_directories_may_have_spaces_and_quotes(directory: Path, manifests: ManifestFolder, plane: str) -> None:
+    manifests.put(ingress("tea", "tea.test"), ingress("none", "none.test"), service("none"))
+    place = Layout.under(str(directory / """it's "p" {;"""))
+    prepare(place)
+    argv = [f"--manifests={manifests.path}", f"-data-plane={plane}", "-nginx-status=false"]
+    outcome = generate_folder(flags([*argv, *FREE]), place, capabilities(LUA or ""))
+    outcome.write(Path(place.conf))
+    if outcome.live:
+        Path(place.live_state).write_bytes(outcome.live.data)
+    assert [str(problem) for _, problem in outcome.problems if "No endpoints" not in str(problem)] == []
+    assert refusal(LUA or "", place) == ""
