@@ -129,7 +129,7 @@ class Replica:
 
     @staticmethod
     async def _ask(method: str, url: str, **options: Any) -> Answer:
-        timeout = aiohttp.ClientTimeout(total=5)
+        timeout = aiohttp.ClientTimeout(total=20)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,

@@ -167,7 +167,7 @@ async def node_ports(cluster: Cluster, namespace: str) -> tuple[int, int]:
 
 async def ask(url: str) -> tuple[int, str]:
     """Ask as a client that knows the cafe by name; status 0 if there is no answer."""
-    timeout = aiohttp.ClientTimeout(total=5)
+    timeout = aiohttp.ClientTimeout(total=20)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, headers={"Host": HOST}) as session,

@@ -160,7 +160,7 @@ class Installation:
         url = f"{'https' if tls else 'http'}://{self.node}:{self.ports['https' if tls else 'http']}{path}"
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
                 session.get(
                     url,
                     headers={"Host": host},

@@ -21,6 +21,8 @@ from tests.waiting import eventually
 LONGEST = 10.0
 """Seconds after which a request counts as lost."""
 SHOWN = 20
+IDLE = 1.0
+"""Seconds for which a connection without requests stays open in any case: ``keepalive_min_timeout``."""
 
 
 class Plan(NamedTuple):
@@ -141,6 +143,9 @@ class Load:
                 began = time.monotonic()
                 status, pod, text = await connection.exchange(method, path + self._plan.query)
         except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
+            if connection and method == "GET" and connection.was_closed_idle(error, began):
+                connection.close()
+                return await self._ask(None, method, path)
             stage = "on a connection that had served" if connection and connection.served else "on a new connection"
             if connection:
                 connection.close()
@@ -156,6 +161,7 @@ class _Connection:
     def __init__(self, plan: Plan, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._plan, self._reader, self._writer = plan, reader, writer
         self.served = 0
+        self._answered = time.monotonic()
         self.may_stay = True
 
     @classmethod
@@ -171,6 +177,17 @@ class _Connection:
         """
         return self._reader.at_eof() or self._reader.exception() is not None or self._ended()
 
+    def was_closed_idle(self, error: Exception, sent: float) -> bool:
+        """Whether the server may have closed the connection for being idle while the request was on its way.
+
+        nginx that stops does so with connections that were idle for ``keepalive_min_timeout``; a client sends a GET
+        again then (RFC 9112, 9.3.1).
+        """
+        closed = isinstance(error, ConnectionError) or (
+            isinstance(error, asyncio.IncompleteReadError) and not error.partial
+        )
+        return closed and self.served > 0 and sent - self._answered >= IDLE
+
     def _ended(self) -> bool:
         there = select.poll()
         there.register(self._writer.get_extra_info("socket").fileno(), select.POLLRDHUP)
@@ -185,6 +202,7 @@ class _Connection:
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         text = (await self._reader.readexactly(int(fields.get("content-length", "without a length")))).decode()
         self.served += 1
+        self._answered = time.monotonic()
         self.may_stay = fields.get("connection", "").lower() != "close"
         return int(first.split(" ")[1]), fields.get("x-pod", ""), text
 
