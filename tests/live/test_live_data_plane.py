@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +114,22 @@ def test_directories_may_have_spaces_and_quotes(directory: Path, manifests: Mani
         Path(place.live_state).write_bytes(outcome.live.data)
     assert [str(problem) for _, problem in outcome.problems if "No endpoints" not in str(problem)] == []
     assert refusal(LUA or "", place) == ""
+
+
+def test_files_say_the_servers_where_any_location_has_a_log_handler_of_its_own(manifests: ManifestFolder) -> None:
+    handler = "log_by_lua_block { local seen = 1 }"
+    routes: list[dict[str, Any]] = [{"path": path, "action": {"pass": "tea"}} for path in ("/a", "/b")]
+    hosts: dict[str, dict[str, Any]] = {
+        "plain": {"routes": routes},
+        "server": {"routes": routes, "server-snippets": handler},
+        "route": {"routes": [routes[0], {**routes[1], "location-snippets": handler}]},
+    }
+    upstreams = [{"name": "tea", "service": "tea", "port": 80}]
+    for name, spec in hosts.items():
+        metadata = {"name": name, "namespace": "default"}
+        kind = {"apiVersion": "k8s.nginx.org/v1", "kind": "VirtualServer"}
+        manifests.put({**kind, "metadata": metadata, "spec": {"host": f"{name}.test", "upstreams": upstreams, **spec}})
+    argv = [f"--manifests={manifests.path}", "-data-plane=live", "-enable-snippets"]
+    files = generate_folder(flags(argv), None, capabilities(LUA or "")).files
+    live = {name for name in hosts if b"balancer_by_lua" in files[f"conf.d/vs_default_{name}.conf"].data}
+    assert live == {"plain"}

@@ -430,3 +430,80 @@ async def test_a_worker_that_is_far_behind_sees_the_newest_state_at_once(
     finally:
         os.kill(idle, signal.SIGCONT)
     assert await answers(nginx, 24) == {MILK}
+
+
+# --- everything at once -----------------------------------------------------------------------------------
+
+
+class Client:
+    """Asks again and again, over one connection as long as nginx keeps it or over a new one each time."""
+
+    def __init__(self, port: int, *, kept: bool) -> None:
+        self.lost, self.wrong, self.answered = 0, list[str](), 0
+        self._port, self._kept = port, kept
+        self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def run(self, pushed: list[set[str]], begun: list[set[str]]) -> None:
+        """Ask until cancelled; an answer must be of a server that was there when, or after, the request began."""
+        try:
+            while True:
+                acknowledged = len(pushed) - 1
+                try:
+                    answer = await self._ask()
+                except (OSError, asyncio.IncompleteReadError):
+                    self.lost += 1
+                    self._close()
+                else:
+                    self.answered += 1
+                    if not any(answer in servers for servers in begun[acknowledged:]):
+                        self.wrong.append(answer)
+        finally:
+            self._close()
+
+    async def _ask(self) -> str:
+        if self._connection is None:
+            self._connection = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._connection
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: any.test\r\n" + (b"" if self._kept else b"Connection: close\r\n") + b"\r\n"
+        )
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = re.search(r"content-length: (\d+)", head)
+        body = (await reader.readexactly(int(length[1]))).decode() if length else ""
+        if "connection: close" in head:
+            self._close()
+        return body if head.startswith("http/1.1 200 ") else head
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection[1].close()
+        self._connection = None
+
+
+async def test_no_request_is_lost_while_servers_change_reloads_happen_and_a_worker_dies(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    async def push(*addresses: str) -> None:
+        begun.append(set(addresses))
+        assert (await manager.apply(plane.release({"tea": upstream(port, *addresses)}))).ok
+        pushed.append(set(addresses))
+
+    begun, pushed = list[set[str]](), list[set[str]]()
+    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await push(TEA)
+    clients = [Client(nginx.port, kept=number % 2 == 0) for number in range(6)]
+    async with contextlib.AsyncExitStack() as stack:
+        for client in clients:
+            await stack.enter_async_context(in_background(client.run(pushed, begun)))
+        for number in range(210):
+            pace = asyncio.create_task(asyncio.sleep(0.01))
+            await push(*((TEA,), (COFFEE, MILK), (MILK,), (TEA, COFFEE, MILK), (COFFEE,))[number % 5])
+            if number % 70 == 35:
+                assert (await manager.reload()).reloaded
+            if number == 140:
+                assert [client.lost for client in clients] == [0] * len(clients)
+                os.kill(min(await both_workers(manager.master_pid)), signal.SIGKILL)
+            await pace
+    assert [client.wrong for client in clients] == [[]] * len(clients)
+    assert all(client.lost <= 1 for client in clients), "only what was in flight in the worker that was killed"
+    assert sum(client.answered for client in clients) > len(pushed)
