@@ -41,6 +41,8 @@ async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
         *(backed_host(name, A, B, **annotations) for name, annotations in TWO_LEAST.items()),
         *(backed_host(f"hash-{len(at)}", *at, port=ring.port, lb_method=HASH) for at in GROUPS),
         *(backed_host(f"ring-{len(at)}", *at, port=ring.port, lb_method=RING) for at in GROUPS),
+        backed_host("keyless", A, B, C, lb_method="hash $cookie_seat"),
+        backed_host("keyless-ring", A, B, C, lb_method="hash $cookie_seat consistent"),
         backed_host("max-conns", max_conns="1"),
         backed_host("no-max-conns"),
         *(backed_host(f"max-fails-{n}", A, B, max_fails=str(n), fail_timeout="1h", **RETRY) for n in (0, 1, 3)),
@@ -135,6 +137,11 @@ async def test_a_consistent_hash_moves_only_keys_of_a_removed_backend(nginx: Ser
         stayed = [after == before for before, after in zip(three, two, strict=True) if before != C]
         assert 0 < len(stayed) < len(KEYS)
         assert all(stayed) is not moving
+
+
+@pytest.mark.parametrize("name", ["keyless", "keyless-ring"])
+async def test_requests_whose_key_is_empty_are_shared(nginx: ServingNginx, name: str) -> None:
+    assert set(await ask(nginx, name, *KEYS[:9])) == {A, B, C}
 
 
 async def test_max_conns_limits_the_connections_to_a_backend(nginx: ServingNginx) -> None:

@@ -77,8 +77,12 @@ local function at(peers, total, number)
   end
 end
 
--- The one that *text* leads to; another only while that one cannot be used.
+-- The one that *text* leads to; another only while that one cannot be used. Requests without a text take turns, as in
+-- nginx: they may be many.
 function M.hash(upstream, peers, usable, again, text)
+  if text == "" then
+    return M.round_robin(upstream, peers, usable, again)
+  end
   for rehash = 0, REHASHES - 1 do
     local peer = at(peers, upstream.weights, crc32(rehash == 0 and text or rehash .. text))
     if usable(peer) then
@@ -123,7 +127,10 @@ local function first_at(points, number)
 end
 
 -- The first on the ring from where *text* leads to.
-function M.consistent_hash(upstream, _, usable, _, text)
+function M.consistent_hash(upstream, peers, usable, again, text)
+  if text == "" then
+    return M.round_robin(upstream, peers, usable, again)
+  end
   local points = upstream.ring
   local place = first_at(points, crc32(text))
   for _ = 1, #points do
