@@ -432,6 +432,18 @@ async def test_a_worker_that_is_far_behind_sees_the_newest_state_at_once(
     assert await answers(nginx, 24) == {MILK}
 
 
+async def test_a_change_that_is_too_large_to_be_listed_is_seen_at_once(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
+) -> None:
+    plane = Plane(nginx, binary, changes="32k")
+    many = {f"{'t' * 150}{number}": upstream(port, TEA) for number in range(199)}
+    assert (await manager.start(plane.release({"tea": upstream(port, TEA), **many}))).ok
+    for address in (COFFEE, MILK, TEA):
+        many = {name: upstream(port, address) for name in many}
+        assert (await manager.apply(plane.release({"tea": upstream(port, address), **many}))).ok
+        assert await answers(nginx) == {address}
+
+
 # --- everything at once -----------------------------------------------------------------------------------
 
 

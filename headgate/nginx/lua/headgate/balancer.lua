@@ -29,7 +29,7 @@ local alive = setmetatable({}, { __mode = "v" })
 -- Return a function for the value of a text with variables, which the controller split: every second part is a name.
 local function text_of(parts)
   local count = #parts
-  if count == 2 and parts[1] == "" then
+  if parts[1] == "" and (count == 2 or count == 3 and parts[3] == "") then
     local name = parts[2]
     return function() return variables[name] or "" end
   end

@@ -1,7 +1,8 @@
 -- The live state: what the controller tells nginx's workers while they run. Each object lies as JSON under its key
 -- ("u:NAME" for an upstream) in a dict that all workers share; a worker decodes it when a request first needs it.
 --
--- "version" counts changes, and entry "change:(N % CHANGES)" of the second dict lists the keys of change N. A worker
+-- "version" counts changes, and entry "change:(N % CHANGES)" of the second dict lists the keys of change N. The second
+-- dict may evict entries, and a worker that misses one forgets everything; the first dict evicts nothing. A worker
 -- that sees another version than its own forgets what it decoded of those keys. A request that begins after a change
 -- was announced therefore sees it.
 local cjson = require "cjson.safe"
@@ -11,6 +12,7 @@ local find, sub, tonumber, concat = string.find, string.sub, tonumber, table.con
 
 local CHANGES = 1024 -- entries that are kept
 local FURTHEST = CHANGES - 64 -- a worker that is further behind forgets everything
+local EVERYTHING = "*" -- in place of the keys that changed
 local PATIENCE_S = 0.1 -- how long the text of an announced change may be missing before its writer counts as dead
 
 local M = { objects = objects }
@@ -83,7 +85,7 @@ local function catch_up(newest)
     if written < number and number == newest and wait_for(number) then
       version = number - 1
       return
-    elseif written ~= number then
+    elseif written ~= number or sub(text, head + 1, head + 1) == EVERYTHING then
       return forget_all(newest)
     end
     repeat
@@ -97,7 +99,7 @@ end
 
 -- Take all changes that were announced before this call.
 function M.sync()
-  local newest = changes:get("version")
+  local newest = objects:get("version")
   if newest and newest ~= version then
     catch_up(newest)
   end
@@ -105,8 +107,11 @@ end
 
 -- Announce that *keys* changed; the objects are already written.
 function M.announce(keys)
-  local number = changes:incr("version", 1, 0)
-  changes:set("change:" .. number % CHANGES, number .. "\n" .. concat(keys, "\n"))
+  local number = objects:incr("version", 1)
+  local key = "change:" .. number % CHANGES
+  if not changes:set(key, number .. "\n" .. concat(keys, "\n")) then
+    changes:set(key, number .. "\n" .. EVERYTHING) -- there is no place for so long a text
+  end
   return number
 end
 
@@ -143,7 +148,7 @@ end
 -- Begin as a new worker: it has decoded nothing, so nothing that it has is old.
 function M.start()
   math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
-  version = changes:get("version") or 0
+  version = objects:get("version")
 end
 
 -- Fill an empty dict from the snapshot at *path*; in the master, before there are workers. A dict that survived a
@@ -159,6 +164,7 @@ function M.load(path)
   for key, object in pairs(snapshot.objects) do
     assert(objects:safe_set(key, cjson.encode(object)))
   end
+  assert(objects:safe_set("version", 0))
   assert(objects:safe_set("revision", snapshot.revision))
   assert(objects:safe_set("epoch", snapshot.epoch))
 end
