@@ -18,11 +18,16 @@ local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
 local COUNTS = { least_conn = true, random_two = true }
 
 local M = {}
--- Of each request, by its address: the upstream, the peer of the last try, the peers that failed, and the one whose
--- `active` counts it. An address is used again by later requests: `balance` sets all at a first try, and `log` clears
--- them. A subrequest has no log phase; it writes into tables of its own that only its own tries read.
-local requests = { upstream = {}, peer = {}, failed = {}, counted = {} }
-local subrequests = { upstream = {}, peer = {}, failed = {}, counted = {} }
+-- Of each request, by its address: its tries. An address is used again by later requests, and so is the table: `balance`
+-- sets all of it at a first try, and `log` clears it. A subrequest has no log phase; it has a table that only its own
+-- tries read.
+local requests, subrequests = {}, {}
+local kept, most = 0, 1024 -- tables in `requests`, and with how many those of addresses that are free are dropped
+-- The key of each upstream by its name: joining texts costs more than a lookup.
+local keys = setmetatable({}, { __index = function(all, name)
+  all[name] = "u:" .. name
+  return all[name]
+end })
 -- Peers by upstream and name, as long as an upstream or a request needs them: what is counted outlives a change.
 local alive = setmetatable({}, { __mode = "v" })
 
@@ -171,42 +176,71 @@ local function choose(upstream, failed)
   return upstream:choose(peers, always, failed, upstream.text and upstream.text())
 end
 
+local function drop_free()
+  kept = 0
+  for address, tries in pairs(requests) do
+    if tries.upstream then
+      kept = kept + 1
+    else
+      requests[address] = nil
+    end
+  end
+  most = max(1024, 2 * kept)
+end
+
+-- Return the tries of the current request: the upstream, the peer of the last try, the peers that failed (nil if none),
+-- and the peer whose `active` counts the request (nil if none does).
+local function tries_of_request()
+  local address = tonumber(cast(address_of, get_request()))
+  local of = ngx.is_subrequest and subrequests or requests
+  local tries = of[address]
+  if not tries then
+    tries = { upstream = nil, peer = nil, failed = nil, counted = nil }
+    of[address] = tries
+    kept = of == requests and kept + 1 or kept
+    if kept > most then
+      drop_free()
+    end
+  end
+  return tries, of == requests
+end
+
 -- Take back what the previous try of this request counted.
-local function release(tries, key)
-  local peer = tries.counted[key]
+local function release(tries)
+  local peer = tries.counted
   if peer then
     peer.active = peer.active - 1
-    tries.counted[key] = nil
+    tries.counted = nil
   end
 end
 
+local function clear(tries)
+  release(tries)
+  tries.upstream, tries.peer, tries.failed = nil, nil, nil
+end
+
 -- Take the result of the previous try, and exclude its peer.
-local function after_failure(tries, key, failure)
-  local peer, failed = tries.peer[key], tries.failed[key]
-  release(tries, key)
+local function after_failure(tries, failure)
+  local peer = tries.peer
+  release(tries)
   if failure == "failed" then
-    count_failure(tries.upstream[key], peer)
+    count_failure(tries.upstream, peer)
   end
-  if not failed then
-    failed = {}
-    tries.failed[key] = failed
-  end
-  failed[peer] = true
-  return failed
+  tries.failed = tries.failed or {}
+  tries.failed[peer] = true
 end
 
 -- Begin with nothing; an earlier upstream of the same request (error_page) is over. Its last try got no answer if
 -- $upstream_header_time is "-" before the colon; what follows is of this upstream.
-local function first_try(tries, key)
-  if not tries.upstream[key] then
+local function first_try(tries)
+  if not tries.upstream then
     return
   end
   local times = variables.upstream_header_time
   if times and find(times, "%-%s*:[^:]*$") then
-    count_failure(tries.upstream[key], tries.peer[key])
+    count_failure(tries.upstream, tries.peer)
   end
-  release(tries, key)
-  tries.upstream[key], tries.peer[key], tries.failed[key] = nil, nil, nil
+  clear(tries)
 end
 
 -- Let nginx try each server that is not left out once; it cuts this to proxy_next_upstream_tries.
@@ -227,17 +261,15 @@ end
 -- Choose a server of the upstream *name*; called by nginx before each try.
 function M.balance(name)
   state.sync()
-  local key = tonumber(cast(address_of, get_request()))
-  local tries = ngx.is_subrequest and subrequests or requests
+  local tries, is_logged = tries_of_request()
   local failure = get_last_failure()
-  local failed
   if failure then
-    failed = after_failure(tries, key, failure)
+    after_failure(tries, failure)
   else
-    first_try(tries, key)
+    first_try(tries)
   end
   -- Each try sees the newest servers; the upstream of a retry may be gone meanwhile.
-  local upstream = state.get("u:" .. name) or failure and tries.upstream[key]
+  local upstream = state.get(keys[name]) or failure and tries.upstream
   if not upstream then
     return ngx.exit(DECLINED)
   end
@@ -245,17 +277,17 @@ function M.balance(name)
     set_tries(upstream)
   end
   -- nginx adds a try where a kept connection had been closed: when all peers failed, it is the last one's.
-  local peer = choose(upstream, failed) or failed and tries.peer[key]
+  local peer = choose(upstream, tries.failed) or tries.failed and tries.peer
   if not peer then
     return ngx.exit(BUSY)
   end
   if peer.failures > 0 or peer.down_until > 0 then
     check(upstream, peer)
   end
-  tries.upstream[key], tries.peer[key] = upstream, peer
-  if upstream.counts and tries == requests then
+  tries.upstream, tries.peer = upstream, peer
+  if upstream.counts and is_logged then
     peer.active = peer.active + 1
-    tries.counted[key] = peer
+    tries.counted = peer
   end
   local ok, fault = set_current_peer(peer.address, peer.port)
   if not ok then
@@ -279,14 +311,12 @@ end
 
 -- Count what became of a request; called by nginx when it has ended.
 function M.log()
-  local key = tonumber(cast(address_of, get_request()))
-  local upstream = requests.upstream[key]
-  if not upstream then
+  local tries = requests[tonumber(cast(address_of, get_request()))]
+  if not (tries and tries.upstream) then
     return
   end
-  local peer = requests.peer[key]
-  release(requests, key)
-  requests.upstream[key], requests.peer[key], requests.failed[key] = nil, nil, nil
+  local upstream, peer = tries.upstream, tries.peer
+  clear(tries)
   local success = answered()
   if success == false then
     count_failure(upstream, peer)
