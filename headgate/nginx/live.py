@@ -86,7 +86,8 @@ class LiveState:
         self._layout = layout
         self.last = StateReply()
         """What nginx last said."""
-        self._told: dict[str, LiveUpstream] = {}
+        self._told: dict[str, LiveUpstream | None] = {}
+        """``None`` for an upstream of which the workers may know something else."""
         self._epoch = ""
         self._revision = 0
         self._snapshot = _Snapshot("", 0, {})
@@ -102,7 +103,7 @@ class LiveState:
         Raises:
             LiveError: the disk does not take it.
         """
-        objects = {**self._told, **wanted}
+        objects = {**{name: each for name, each in self._told.items() if each}, **wanted}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
             await asyncio.to_thread(_replace, Path(self._layout.live_state), self._snapshot.encoded())
@@ -118,10 +119,10 @@ class LiveState:
         found = await live_state(self._layout)
         if found is None:
             raise LiveError("nginx does not answer about its live state")
-        if found.epoch == self._snapshot.epoch:
+        if (found.epoch, found.revision) == (self._snapshot.epoch, self._snapshot.revision):
             self._told = dict(self._snapshot.objects)
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
-            self._told = {}
+            self._told = dict.fromkeys(self._told)
         self._epoch, self._revision = found.epoch, found.revision
         self._note(found)
 
@@ -159,7 +160,8 @@ class LiveState:
             "delete": [_key(name) for name in stale],
         }
         answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
-        if answer is None:
+        if answer is None:  # it may take the change yet
+            self._told |= dict.fromkeys((*fresh, *stale))
             raise LiveError("nginx does not answer about its live state")
         reply = _decoded(answer.body)
         if answer.code != 200:  # noqa: PLR2004 - OK

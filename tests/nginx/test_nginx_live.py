@@ -251,6 +251,48 @@ async def test_a_state_that_somebody_else_changed_is_told_again(
     assert await answers(nginx) == {COFFEE}
 
 
+async def test_what_somebody_else_changed_is_told_or_deleted_even_if_it_is_wanted_as_it_was(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    async def interfere() -> None:
+        state = await ask(socket, "/v1/state", 5)
+        assert state
+        now = json.loads(state.body)
+        step = {"epoch": now["epoch"], "from": now["revision"], "to": now["revision"] + 7, "delete": []}
+        answer = await ask(socket, "/v1/state", 5, json.dumps({**step, "set": milk}).encode())
+        assert answer
+        assert answer.code == 200
+
+    socket, milk = nginx.layout.socket(LIVE_SOCKET), {"u:tea": {"peers": [{"a": MILK, "p": port}]}}
+    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await interfere()
+    await manager.apply(plane.release({"tea": upstream(port, TEA), "new": upstream(port, COFFEE)}))
+    assert await answers(nginx) == {TEA}
+    await interfere()
+    await manager.apply(plane.release({"new": upstream(port, COFFEE)}))
+    assert "500 Internal Server Error" in await nginx.get("any")
+
+
+async def test_a_change_that_nginx_took_without_an_answer_in_time_is_told_again(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    workers = await both_workers(manager.master_pid)
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr("headgate.nginx.live.ANSWER_S", 0.1)
+            result = await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+        assert "nginx does not answer about its live state" in result.error
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+    await eventually(lambda: answers(nginx), lambda found: found == {COFFEE})
+    assert (await manager.apply(plane.release({"tea": upstream(port, TEA)}))).ok
+    assert await answers(nginx) == {TEA}
+
+
 async def test_files_may_take_over_and_hand_back(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
