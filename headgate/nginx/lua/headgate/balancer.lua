@@ -195,12 +195,14 @@ local function tries_of_request()
   local of = ngx.is_subrequest and subrequests or requests
   local tries = of[address]
   if not tries then
+    if of == requests then
+      if kept >= most then
+        drop_free() -- before the new table is in it, which looks free, too
+      end
+      kept = kept + 1
+    end
     tries = { upstream = nil, peer = nil, failed = nil, counted = nil }
     of[address] = tries
-    kept = of == requests and kept + 1 or kept
-    if kept > most then
-      drop_free()
-    end
   end
   return tries, of == requests
 end
