@@ -66,6 +66,9 @@ def stream_question(url: str) -> StreamQuestion | None:
 
 def explain_stream(view: ClusterView, question: StreamQuestion) -> Answer:
     """Return what nginx does with the connection or datagram of *question*, given what *view* shows."""
+    https = question.scheme == "tls" and question.port == view.env.https_port
+    if https and (answer := passed_on(view, question.url, question.name)):
+        return answer
     here = [found for found in _routes(view) if _listens(found.route, question)]
     if not here:
         return _nobody(view, question)
@@ -123,8 +126,14 @@ def _nobody(view: ClusterView, question: StreamQuestion) -> Answer:
         outcome=RequestOutcome.UNREACHABLE,
         summary=f"Nothing answers: no TransportServer is served on port {question.port} of {what}.",
         nearby=view.nearby("", None, [ref for ref in view.problems if ref.kind in KINDS]),
-        hints=(f"TransportServers are served on {ports}",) if ports else ("No TransportServer is served",),
+        hints=_elsewhere(view, question, ports),
     )
+
+
+def _elsewhere(view: ClusterView, question: StreamQuestion, ports: str) -> tuple[str, ...]:
+    if question.scheme == "tls" and question.port == view.env.https_port:
+        return (f"nginx terminates TLS on port {question.port}; ask for https://{question.name}",)
+    return (f"TransportServers are served on {ports}",) if ports else ("No TransportServer is served",)
 
 
 def _refused(

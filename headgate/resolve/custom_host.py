@@ -57,8 +57,10 @@ class CustomHost:
             found = self._search.secret(self.layer.origin, "spec.tls.secret", tls.secret, SecretKind.TLS, effect)
             return Tls(found, tls.secret)
         wildcard = self._search.wildcard
-        if wildcard is None:
-            return None  # as the incumbent: plain HTTP only
+        if wildcard is None:  # as the incumbent: plain HTTP only
+            redirects = ", without a redirect" if tls.redirect and tls.redirect.enable else ""
+            self._search.need_wildcard(self.layer.origin, "spec.tls.secret", f"the host is plain HTTP only{redirects}")
+            return None
         self._search.need_wildcard(self.layer.origin, "spec.tls.secret", effect)
         return Tls(wildcard)
 

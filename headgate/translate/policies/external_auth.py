@@ -18,6 +18,13 @@ AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 """The authorities of the system, in Debian and its kin."""
 UNAUTHORIZED = "401"
 PERMITTED = Words(("204",))
+DECIDES: tuple[Line, ...] = (
+    ("error_page", Words(("599", "/"))),
+    ("proxy_intercept_errors", Words(("off",))),
+    ("proxy_cache", Words(("off",))),
+)
+"""Lines of a location that decides. With an ``error_page`` of the server a refusal becomes the status of that page, and
+200 lets the client in; a list of its own, for a status that never occurs, ends that."""
 
 
 def translate_subrequest(site: Site) -> Part:
@@ -50,10 +57,10 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
     if external is None:
         return Location(
             path=Quoted(path), modifier="=", origin=site.inner_origin, internal=True, checks=checks, answer=PERMITTED,
-            own=NOTHING,
+            lines=DECIDES, own=NOTHING,
         )  # fmt: skip
     backend = _backend(site, external, external.path)
-    lines = (("proxy_pass_request_body", Words(("off",))), *_tls(site, external))
+    lines = (*DECIDES, ("proxy_pass_request_body", Words(("off",))), *_tls(site, external))
     return Location(
         path=Quoted(path),
         modifier="=",
@@ -125,6 +132,8 @@ def _signin(site: Site, external: ExternalAuth) -> None:
         site.draft.warn(external.policy, "spec.externalAuth.authSigninRedirectBasePath", base, words)
         return
     if owner := _taken_from(site, base):
+        if site.host.policies.external_auth == external:
+            return  # it applies to the whole host, which has the location
         reason = (
             f"asks for {base} (authSigninRedirectBasePath), which {owner} answers; use a path below one of this object"
         )

@@ -1,0 +1,79 @@
+"""What a service or a key decides is not changed by pages that the server shows for errors."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from tests.live.headgate_process import StartHeadgate
+from tests.live.json_objects import Json, ManifestFolder, ingress, secret
+from tests.live.test_live_policies import TEA, decider, guarded, policy
+from tests.live.test_live_virtual_servers import virtual_server
+
+DECIDE = """if ($http_x_user = "") { return 401; } if ($http_x_user = bad) { return 403; }"""
+PAGE = "error_page 401 403 500 502 =200 /login; location = /login { return 200 login; }"
+SERVERS = {"plain": "", "page": PAGE, "intercepted": f"proxy_intercept_errors on; {PAGE}"}
+PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "server-ext": (("ext",), ()), "server-signin": (("signin",), ()), "server-key": (("key",), ()),
+    "server-signin-key": (("signin", "key"), ()), "server-ext-key": (("ext", "key"), ()),
+    "signin-over-key": (("signin",), ("key",)), "key-over-signin": (("key",), ("signin",)),
+    "route-signin-key": ((), ("signin", "key")), "route-ext": ((), ("ext",)),
+}  # fmt: skip
+"""Policies of the VirtualServer, and those of its route."""
+CREDENTIALS: tuple[dict[str, str], ...] = (
+    {},
+    {"X-User": "bad"},
+    {"X-Key": "wrong"},
+    {"X-User": "bad", "X-Key": "wrong"},
+)
+
+
+def objects() -> list[Json]:
+    found = [
+        policy("ext", externalAuth=external()), policy("signin", externalAuth=external("/oauth2/signin")),
+        policy("key", apiKey={"suppliedIn": {"header": ["X-Key"]}, "clientSecret": "keys"}),
+        secret("keys", kind="nginx.org/apikey", one=b"key-one"),
+    ]  # fmt: skip
+    for (server, snippet), (place, (around, within)) in itertools.product(SERVERS.items(), PLACES.items()):
+        spec: dict[str, Any] = {"host": f"{place}.{server}.test", "server-snippets": snippet or "# none"}
+        spec |= {"policies": [{"name": name} for name in around]} if around else {}
+        found.append(virtual_server(f"{place}-{server}", guarded("/", *within, action=TEA), **spec))
+    for codes, name in itertools.product(("500", "401 403 500", "502"), ("ext", "signin")):
+        host = f"i-{name}-{codes.replace(' ', '-')}"
+        found.append(
+            ingress(host, f"{host}.test", default="decider", policies=name, custom_http_errors=codes.replace(" ", ","))
+        )
+    return found
+
+
+def external(signin: str = "") -> Json:
+    spec = {"authURI": "/decide", "authServiceName": "decider", "authSnippets": DECIDE, "authServicePorts": [80]}
+    return spec | ({"authSigninURI": signin} if signin else {})
+
+
+@pytest.mark.parametrize("http", ["", f"proxy_intercept_errors on; {PAGE.partition(';')[0]};"])
+def test_nobody_gets_past_a_decision_by_a_page_for_errors(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, coffee: int, http: str
+) -> None:
+    found = objects()
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"namespace": "ours", "name": "settings"},
+        "data": {"http-snippets": http},
+    }
+    manifests.put(*decider(coffee), *found, settings)
+    headgate = serve_manifests("-enable-snippets", "-nginx-configmaps=ours/settings")
+    sites = [item["spec"] for item in found if item["kind"] in {"VirtualServer", "Ingress"}]
+    hosts = [spec.get("host") or spec["rules"][0]["host"] for spec in sites]
+    let_in = [
+        (host, sent)
+        for host, sent in itertools.product(hosts, CREDENTIALS)
+        if "Server name: tea" in headgate.get(host, headers=sent).body
+    ]
+    assert let_in == []
+    whole = {"X-User": "jane", "X-Key": "key-one"}
+    kept_out = [host for host in hosts if "Server name: tea" not in headgate.get(host, headers=whole).body]
+    assert kept_out == []
