@@ -37,6 +37,8 @@ def plan(present: Mapping[str, File], wanted: Mapping[str, File]) -> Plan:
 
     Two files are equal if name, content and mode are; who caused them does not matter.
     """
+    if present is wanted:  # only what is no file changed
+        return Plan()
     here, there = dict(present.items()), dict(wanted.items())
     writes = [file for name, file in there.items() if here.get(name) is not file and not same(here.get(name), file)]
     gone = [file for name, file in here.items() if name not in there]

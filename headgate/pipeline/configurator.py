@@ -48,8 +48,10 @@ class Configurator:
         self._resources: dict[ObjectRef, Generated] = {}
         self._owners: dict[str, ObjectRef] = {}
         self._upstreams: dict[str, Upstream] = {}
-        self._live: Mapping[str, LiveUpstream] = {}
-        self._live_is_old = False
+        self._told: dict[str, LiveUpstream] = {}
+        """What workers are told of each of ``_upstreams``."""
+        self._live: Mapping[str, LiveUpstream] | None = None
+        """A copy of it, made when it is asked for; ``None`` after a change."""
         self._merged = MergedFiles()
         self._lengths: Counter[int] = Counter()
         self._certificates: Counter[Certificate] = Counter()
@@ -92,10 +94,11 @@ class Configurator:
     @property
     def live(self) -> Mapping[str, LiveUpstream] | None:
         """The upstreams whose servers workers are told while they run; the same object as long as nothing changed."""
-        if self._live_is_old:
-            fresh = {name: each.live for name, each in self._upstreams.items() if each.live}
-            self._live, self._live_is_old = fresh, False
-        return self._live if self.env.live else None
+        if not self.env.live:
+            return None
+        if self._live is None:
+            self._live = self._told.copy()
+        return self._live
 
     def take_bugs(self) -> tuple[Bug, ...]:
         """Return the exceptions since the last call."""
@@ -240,7 +243,6 @@ class Configurator:
         if old is new:
             return
         self._merged.replace(old.files, new.files)
-        self._live_is_old = self._live_is_old or old.upstreams != new.upstreams
         if old.certificates != new.certificates:
             self._certificate_set = None
         if old.listeners != new.listeners:
@@ -255,10 +257,21 @@ class Configurator:
         before, after = set(map(id, old.upstreams)), set(map(id, new.upstreams))
         for upstream in old.upstreams:
             if id(upstream) not in after and self._owners.get(f"upstream {upstream.name}", ref) == ref:
-                self._upstreams.pop(upstream.name, None)
+                self._serve(upstream.name, None)
         for upstream in new.upstreams:
             if id(upstream) not in before:
-                self._upstreams[upstream.name] = upstream
+                self._serve(upstream.name, upstream)
+
+    def _serve(self, name: str, upstream: Upstream | None) -> None:
+        """Let *upstream* be what *name* stands for, ``None`` for nothing."""
+        self._upstreams.pop(name, None)
+        before, now = self._told.pop(name, None), upstream and upstream.live
+        if upstream:
+            self._upstreams[name] = upstream
+        if now:
+            self._told[name] = now
+        if now != before:
+            self._live = None
 
     def _count(self, contribution: Rendered, by: int) -> None:
         """Count what common files must know of *contribution*."""

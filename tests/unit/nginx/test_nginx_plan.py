@@ -1,3 +1,5 @@
+from collections.abc import ItemsView
+
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -46,6 +48,15 @@ def test_after_the_plan_nothing_is_left_to_do(present: FileSet, wanted: FileSet)
     there = carried_out(present, plan(present, wanted))
     assert plan(there, wanted) == Plan()
     assert set(there) == set(wanted)
+
+
+def test_a_set_that_is_the_very_same_is_not_looked_through() -> None:
+    class Unread(FileSet):
+        def items(self) -> ItemsView[str, File]:
+            raise AssertionError("thousands of files are looked through though none changed")
+
+    files_ = Unread([conf("a")])
+    assert plan(files_, files_) == Plan()
 
 
 def test_secrets_are_written_first_and_the_main_file_last() -> None:

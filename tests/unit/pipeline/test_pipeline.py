@@ -17,6 +17,7 @@ from headgate.api.nginx_org import Policy
 from headgate.controller.environment import environment
 from headgate.controller.kinds import CLAIMANTS, ClaimantKind
 from headgate.ir import ApplyResult, Layout, Outcome
+from headgate.ir.live import LuaModules
 from headgate.k8s import Store
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
@@ -86,9 +87,12 @@ class Runner:
         templates: dict[str, str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
         kinds: tuple[ClaimantKind, ...] = CLAIMANTS,
+        lua: LuaModules | None = None,
     ) -> None:
         options = flags([f"-nginx-configmaps={CONFIG_MAP.key}", *argv])
-        env = environment(options, CURRENT, Layout.container(), user=None, ipv6=True, stdout=True)
+        env = environment(
+            options, structs.replace(CURRENT, lua=lua), Layout.container(), user=None, ipv6=True, stdout=True
+        )
         self.pipeline = Pipeline(kinds, options, env, Renderer(templates), clock)
 
     def take(self, *items: TopLevel, gone: tuple[ObjectRef, ...] = ()) -> Generation:
@@ -128,6 +132,23 @@ def test_files_are_added_and_removed_with_their_resources() -> None:
     gone = runner.take(gone=(CAFE, TEA))
     assert dict(gone.files) == dict(empty)
     assert gone.upstreams == {}
+
+
+def test_what_workers_are_told_follows_the_upstreams_and_is_the_same_object_until_it_changes() -> None:
+    runner = Runner(lua=LuaModules((), "", ""))
+
+    def servers(generation: Generation) -> dict[str, list[str]]:
+        assert generation.live is not None
+        wanted = {name: each.live for name, each in generation.upstreams.items() if each.live}
+        assert generation.live == wanted
+        return {name.split("-")[1]: [peer.address for peer in each.peers] for name, each in wanted.items()}
+
+    first = runner.take(ingress("cafe"), ingress("tea"), *behind("cafe", "10.0.0.1"), *behind("tea", "10.0.0.2"))
+    assert servers(first) == {"cafe": ["10.0.0.1"], "tea": ["10.0.0.2"]}
+    assert runner.take(*behind("elsewhere", "10.0.0.9")).live is first.live
+    assert servers(runner.take(*behind("cafe", "10.0.0.3"))) == {"cafe": ["10.0.0.3"], "tea": ["10.0.0.2"]}
+    assert servers(runner.take(gone=(CAFE,))) == {"tea": ["10.0.0.2"]}
+    assert servers(first) == {"cafe": ["10.0.0.1"], "tea": ["10.0.0.2"]}
 
 
 def test_wanted_and_served_configurations_are_separate() -> None:
