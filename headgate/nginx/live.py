@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import operator
 import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping
-from itertools import compress
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,9 +141,7 @@ class LiveState:
             return await self._push(wanted, keep)
 
     async def _push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str]) -> int:
-        told = self._told
-        differing = map(operator.is_not, wanted.values(), map(told.get, wanted))  # few: most are the very same objects
-        fresh = {name: wanted[name] for name in compress(wanted, differing) if told.get(name) != wanted[name]}
+        fresh = {name: each for name, each in wanted.items() if self._told.get(name) != each}
         stale = [name for name in self._told if name not in wanted and name not in keep]
         for part in _parts(fresh, stale):
             await self._change(*part)
