@@ -377,6 +377,9 @@ async def serve(options: Options, objects: Fixed | None = None, on_ready: Callab
             app = App(options, binary, source, on_ready=on_ready)
             _handle_signals(app)
             fields = {"version": __version__, "nginx": binary.path, "configuration": place.conf}
+            if not options.enable_custom_resources:
+                off = "custom resources are not read: -enable-custom-resources=false"
+                log.info("custom resources are off", extra={"fields": {}, "sentence": off})
             log.info(
                 "starting", extra={"fields": fields, "sentence": f"starting, with the configuration in {place.conf}"}
             )

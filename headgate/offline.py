@@ -27,6 +27,7 @@ from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import Renderer
 from headgate.routes import Choice, PathType, Route
 from headgate.watch import WATCHED
+from headgate.watch.kinds import Extent
 
 LIVE_STATE = "live-state.json"
 """The file that stands for what workers are told, beside those of nginx's configuration."""
@@ -166,8 +167,10 @@ def examine(
     """
     binary = None if capabilities else _binary(options)
     capabilities = binary.capabilities if binary else capabilities or Capabilities()
-    generation = generate(options, objects, place, capabilities)
-    return generation, (*found(generation), *(_refused(binary, generation) if binary else ()))
+    everything = tuple(objects)
+    generation = generate(options, everything, place, capabilities)
+    faults = (*found(generation), *_unread(options, everything))
+    return generation, (*faults, *(_refused(binary, generation) if binary else ()))
 
 
 def generate(
@@ -188,9 +191,19 @@ def generate(
     if options.data_plane is not DataPlane.LIVE:
         env = structs.replace(env, data_plane="files")  # for people to read, on every machine the same
     pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
-    watched = tuple(row.model for row in WATCHED)
+    custom = options.enable_custom_resources
+    watched = tuple(row.model for row in WATCHED if custom or row.extent is not Extent.CUSTOM)
     changes = {item.ref: item for item in objects if isinstance(item, watched)}
     return pipeline.advance(changes, datetime.now(UTC))
+
+
+def _unread(options: Options, objects: Iterable[TopLevel]) -> Iterator[Problem]:
+    """Yield a Problem for each custom resource if these are not read."""
+    models = tuple(row.model for row in WATCHED if row.extent is Extent.CUSTOM)
+    for item in () if options.enable_custom_resources else objects:
+        if isinstance(item, models):
+            reason = "is not read: custom resources are off (-enable-custom-resources=false)"
+            yield Problem(item.ref, "", "", reason, "it has no effect", Severity.WARNING)
 
 
 def printable(text: str) -> str:

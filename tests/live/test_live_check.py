@@ -126,6 +126,24 @@ def test_an_object_in_two_folders_is_an_error_in_the_second(check: Check) -> Non
     assert lines[-1] == "2 objects: all fine; 1 document skipped"
 
 
+def test_custom_resources_that_a_flag_turns_off_are_named(check: Check) -> None:
+    write("cafe.yaml", VIRTUAL_SERVER)
+    off = "-enable-custom-resources=false"
+    assert check("cafe.yaml") == (0, ["1 object: all fine"])
+    assert check("cafe.yaml", off) == (0, [
+        "warning: cafe.yaml:1: VirtualServer default/cafe: is not read: custom resources are off "
+        "(-enable-custom-resources=false) (it has no effect)",
+        "1 object: 1 with warnings",
+    ])  # fmt: skip
+
+
+VIRTUAL_SERVER = """apiVersion: k8s.nginx.org/v1
+kind: VirtualServer
+metadata: {name: cafe, namespace: default}
+spec: {host: cafe.example.com, routes: [{path: /, action: {return: {body: ok}}}]}
+"""
+
+
 def test_standard_input_is_a_stream_of_documents(check: Check) -> None:
     stream = "---\n".join((TEA, SLICE, SHOP.replace("10s", "soon")))
     status, lines = check("-", stdin=stream)
