@@ -17,10 +17,11 @@ Row = tuple[str, str, str]
 _OPENING = """# Coming from the F5 NGINX Ingress Controller
 
 The differences to the F5 NGINX Ingress Controller (the *incumbent* of these pages), generated from the declarations of
-annotations, keys, flags, events and metrics and therefore complete for these. Everything else has the same names, defaults and
-effects, which the [reference pages](reference/annotations.md) describe.
+annotations, keys, flags, events and metrics and therefore complete for these. Everything else has the same names,
+defaults and effects, which the [reference pages](reference/annotations.md) describe.
 
-For the custom resources, the pages of the kinds list the differences: [VirtualServer](virtualserver.md#different-from-the-f5-controller),
+For the custom resources, the pages of the kinds list the differences:
+[VirtualServer](virtualserver.md#different-from-the-f5-controller),
 [VirtualServerRoute](virtualserverroute.md#different-from-the-f5-controller),
 [TransportServer](transportserver.md#different-from-the-f5-controller) and
 [Policy](policies.md#different-from-the-f5-controller).
