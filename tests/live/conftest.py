@@ -16,7 +16,7 @@ from tests.directories import short_directory
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, cafe, endpoints, ingress_class, service
 from tests.live.scripted_cluster import ScriptedCluster
-from tests.nginx_binaries import ANY_NGINX, BINARIES
+from tests.nginx_binaries import ANY_NGINX, BINARIES, SERVING
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,10 +47,10 @@ def _backend(name: str) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture(scope="module", params=sorted(BINARIES))
+@pytest.fixture(scope="module", params=sorted(SERVING))
 def nginx_binary(request: pytest.FixtureRequest) -> str:
     """The path of each nginx that is here."""
-    return BINARIES[request.param]
+    return SERVING[request.param]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from headgate.nginx import Binary, ManagerOptions, probe
 from tests.directories import short_directory
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest
-from tests.nginx_binaries import BINARIES
+from tests.nginx_binaries import SERVING
 from tests.waiting import DEADLINE_S
 
 
@@ -31,11 +31,11 @@ def run(nginx: NginxUnderTest) -> Path:
     return path
 
 
-@pytest.fixture(params=["system", "wheel", "lua"])
+@pytest.fixture(params=sorted(SERVING) or ["none"])
 async def binary(request: pytest.FixtureRequest) -> Binary:
-    if request.param not in BINARIES:
+    if request.param not in SERVING:
         pytest.skip(f"no nginx: {request.param}")
-    return await probe(BINARIES[request.param])
+    return await probe(SERVING[request.param])
 
 
 @pytest.fixture

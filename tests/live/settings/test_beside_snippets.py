@@ -14,7 +14,7 @@ from tests.live.json_objects import config_map, path, secret
 from tests.live.settings.backends import LOOPBACK
 from tests.live.settings.hosts import certificate, host, master, minion, tls_host
 from tests.live.settings.serving_nginx import ServingNginx, served, trusting_context
-from tests.nginx_binaries import BINARIES, capabilities
+from tests.nginx_binaries import BINARIES, SERVING, capabilities
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,7 +29,7 @@ def regular(name: str, **annotations: str):
     return host(name, path(name, "/"), path(name, "/other"), **annotations)
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module", params=sorted(BINARIES))
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=sorted(SERVING))
 async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
     """Hosts with snippets in their Ingresses, on each nginx."""
     outer = f"http://{LOOPBACK}:$server_port/other"
