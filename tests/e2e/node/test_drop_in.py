@@ -41,7 +41,7 @@ async def test_the_incumbents_manifests_work_with_headgates_image(
     await cluster.kubectl_apply(tls_secret(namespace, "shop-tls", *issued))
     await incumbent.env.add_ingress("shop", tls="shop-tls")
 
-    answer = await eventually(lambda: incumbent.get("shop.test", "/x", tls=True), lambda answer: answer.status == 200)
+    answer = await incumbent.serves("shop.test", "/x", tls=True)
     (backend,) = await incumbent.pods("echo")
     assert answer.text == f"{backend['metadata']['name']} GET /x"
     assert (await incumbent.get("shop.test", "/x")).status == 301

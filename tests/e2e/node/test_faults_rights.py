@@ -113,7 +113,7 @@ async def without_secrets(shop: Installation, authority: Authority) -> None:
     await shop.add_backend()
     await shop.cluster.apply(tls_secret(shop.namespace, "shop-tls", *authority.issue(HOST)))
     await shop.env.add_ingress("shop", tls="shop-tls")
-    await eventually(lambda: shop.get(HOST, tls=True), lambda answer: answer.status == 200)
+    await shop.serves(HOST, tls=True)
     async with load(shop.plan(HOST, tls=True, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, rules(without="secrets"), "secrets")
         await shop.env.add_ingress("new")
@@ -123,7 +123,7 @@ async def without_secrets(shop: Installation, authority: Authority) -> None:
         await shop.cluster.apply(tls_secret(shop.namespace, "late-tls", *authority.issue("late.test")))
         await shop.env.add_ingress("late", tls="late-tls")
         await shop.account(rules())
-        await eventually(lambda: shop.get("late.test", tls=True), lambda answer: answer.status == 200)
+        await shop.serves("late.test", tls=True)
     assert traffic.failures() == []
     assert await repeated(shop) == []
 
@@ -132,7 +132,7 @@ async def without_endpoints(shop: Installation) -> None:
     await shop.install()
     await shop.add_backend()
     await shop.env.add_ingress("shop")
-    await eventually(lambda: shop.get(HOST), lambda answer: answer.status == 200)
+    await shop.serves(HOST)
     async with load(shop.plan(HOST, steady=1, fresh=1, pause=0.1)) as traffic:
         await withdraw(shop, rules(without="endpointslices"), "endpointslices", "discovery.k8s.io")
         await shop.env.add_ingress("new")

@@ -37,6 +37,7 @@ async def test_a_rolling_update_fails_no_request(installation: Installation, rec
     await installation.add_backend(replicas=2)
     await installation.env.add_ingress("shop")
     await eventually(lambda: answers(installation), lambda found: found == {200})
+    await installation.serves(HOST)
     old = {pod["metadata"]["name"] for pod in await installation.pods()}
     async with customers(installation.plan(HOST)) as loads:
         await installation.cluster.apply(installation.deployment(replicas=2, revision="2"))
