@@ -45,8 +45,14 @@ class OwnSocket(msgspec.Struct, frozen=True):
 
 
 async def inspect_own(layout: Layout) -> tuple[OwnSocket, ...]:
-    """Inspect each socket of *layout*, and send a request to those where a process listens."""
-    return tuple([await _inspect(layout, name, *row) for name, row in SOCKETS.items()])
+    """Inspect each socket of *layout*, and send a request to those where a process listens.
+
+    The socket of the live data plane is left out if it is absent, as it is with `-data-plane=files`.
+    """
+    found = {name: await _inspect(layout, name, *row) for name, row in SOCKETS.items()}
+    if found[LIVE_SOCKET].found.state is SocketState.ABSENT:
+        del found[LIVE_SOCKET]
+    return tuple(found.values())
 
 
 async def _inspect(layout: Layout, name: str, purpose: str, question: Callable[[Layout], Awaitable[str]]) -> OwnSocket:
