@@ -34,6 +34,7 @@ from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.latency import LatencyReceiver
 from headgate.nginx.lock import locked
+from headgate.nginx.lua_check import with_working_lua
 from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.privileges import pass_on_low_ports
@@ -366,6 +367,8 @@ async def serve(options: Options, objects: Fixed | None = None, on_ready: Callab
         log.warning("flag", extra={"fields": {"problem": str(warning)}})
     pass_on_low_ports()
     binary = await find_binary(str(options.nginx) if options.nginx else None, debug=options.nginx_debug)
+    if options.data_plane is not DataPlane.FILES:
+        binary = await with_working_lua(binary)
     if options.data_plane is DataPlane.LIVE:
         require_lua(binary)
     place = layout(options)

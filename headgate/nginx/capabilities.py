@@ -49,7 +49,8 @@ def of_installed(path: str, output: str) -> Capabilities:
     """
     beside = installed(path, modules_path(output))
     if beside.lacking:
-        log.info("the Lua module of nginx is not used", extra={"fields": {"path": path, "missing": beside.lacking}})
+        sentence = f"the Lua module of {path} is not used: {beside.lacking} is missing"
+        log.info("no Lua", extra={"fields": {"path": path, "missing": beside.lacking}, "sentence": sentence})
     return parse(output, beside.modules, beside.lua)
 
 

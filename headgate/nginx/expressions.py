@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.ir import Layout
+from headgate.nginx.bare import bare
 from headgate.nginx.blame import blame
 from headgate.nginx.directories import prepare
 from headgate.nginx.process import test
@@ -43,9 +44,6 @@ async def refused(binary: str, patterns: Sequence[str]) -> Mapping[str, str]:
 
 def _write(layout: Layout, patterns: Sequence[str]) -> None:
     """Write a configuration in which line N is a location of the Nth pattern; it listens on an unused socket."""
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    temporary = "".join(f"{kind}_temp_path {layout.temp}/{kind}; " for kind in kinds)
-    before = f"pid {layout.pid}; error_log stderr; events {{}} http {{ access_log off; {temporary}"
     locations = [f"location ~ {Quoted(pattern).spelled} {{ return 204; }}" for pattern in patterns]
     server = f"server {{ listen unix:{layout.run}/nobody; " + "\n".join(locations)
-    Path(layout.main).write_text(f"{before}{server}\n}} }}\n")
+    Path(layout.main).write_text(bare(layout, f"{server}\n}}"))

@@ -133,3 +133,28 @@ def test_files_say_the_servers_where_any_location_has_a_log_handler_of_its_own(m
     files = generate_folder(flags(argv), None, capabilities(LUA or "")).files
     live = {name for name in hosts if b"balancer_by_lua" in files[f"conf.d/vs_default_{name}.conf"].data}
     assert live == {"plain"}
+
+
+def test_a_lua_module_that_cannot_be_loaded_is_reported_and_endpoints_are_in_files(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path
+) -> None:
+    usr, own = Path(LUA or "").parents[1], directory / "unpacked" / "usr"
+    modules = own / "lib" / "nginx" / "modules"
+    modules.mkdir(parents=True)
+    (own / "sbin").mkdir()
+    (own / "share").symlink_to(usr / "share")
+    for there in (usr / "lib").iterdir():
+        if there.name != "nginx":
+            (own / "lib" / there.name).symlink_to(there)
+    for module in (usr / "lib" / "nginx" / "modules").iterdir():
+        (modules / module.name).symlink_to(module)
+    (modules / "ngx_http_lua_module.so").unlink()
+    (modules / "ngx_http_lua_module.so").write_bytes(b"of another build")
+    (own / "sbin" / "nginx").symlink_to(usr / "sbin" / "nginx")
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = new_headgate(f"--manifests={manifests.path}", nginx=str(own / "sbin" / "nginx"))
+    headgate.start_ready()
+    assert headgate.get("tea.test").status == 200
+    (warning,) = [record for record in headgate.log_records() if record["msg"] == "Lua module unusable"]
+    assert "ngx_http_lua_module.so" in warning["reason"]
+    assert "balancer_by_lua" not in headgate.file("conf.d/default-tea.conf")

@@ -1,0 +1,52 @@
+"""Whether nginx can load the Lua module that is installed: it may be of another build, or need another LuaJIT."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+
+from headgate.ir import Layout
+from headgate.ir.live import LuaModules
+from headgate.nginx.bare import bare
+from headgate.nginx.blame import blame
+from headgate.nginx.capabilities import Binary
+from headgate.nginx.directories import prepare
+from headgate.nginx.process import test
+from headgate.settings import Quoted
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 10.0
+
+
+async def with_working_lua(binary: Binary) -> Binary:
+    """Return *binary*, without its Lua module if nginx cannot load that, which is logged.
+
+    Files are made below a temporary directory and are gone afterwards, also if this is cancelled.
+
+    Raises:
+        NginxError: nginx cannot be run, or did not end in time.
+    """
+    lua = binary.capabilities.lua
+    reason = await _fault(binary.path, lua) if lua else ""
+    if not reason:
+        return binary
+    sentence = f"the Lua module of nginx cannot be used, so that endpoints change by reloads: {reason}"
+    log.warning("Lua module unusable", extra={"fields": {"reason": reason}, "sentence": sentence})
+    return Binary(binary.path, structs.replace(binary.capabilities, lua=None))
+
+
+async def _fault(path: str, lua: LuaModules) -> str:
+    """Return what nginx says of the module and of lua-resty-core, which it loads even for ``nginx -t``."""
+    with tempfile.TemporaryDirectory(prefix="headgate") as folder:
+        layout = Layout.under(folder)
+        prepare(layout)
+        modules = "".join(f"load_module {Quoted(module).spelled}; " for module in lua.modules)
+        libraries = f"lua_package_path {Quoted(lua.path).spelled}; lua_package_cpath {Quoted(lua.cpath).spelled};"
+        await asyncio.to_thread(Path(layout.main).write_text, bare(layout, libraries, main=modules))
+        return blame((await test(path, layout, PATIENCE_S)).failure, layout.conf).message
