@@ -19,7 +19,7 @@ from headgate.ir import Capabilities
 from headgate.ir.live import LuaModules
 from headgate.nginx.distribution import advice, machine
 from headgate.nginx.errors import NoBinaryError
-from headgate.nginx.installed import installed
+from headgate.nginx.installed import installed, module
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def parse(output: str, modules: Collection[str] = (), lua: LuaModules | None = N
         upstream_resolve=number >= (1, 27, 3) and "--without-http_upstream_zone_module" not in arguments,
         sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,
         protocols_by_host=number >= (1, 29, 2),
-        otel=_module("ngx_otel_module.so", modules),
+        otel=module("ngx_otel_module.so", modules),
         lua=lua,
     )
 
@@ -261,8 +261,4 @@ def _openssl(output: str) -> str:
 def _stream(arguments: Collection[str], modules: Collection[str]) -> str | None:
     if "--with-stream" in arguments:
         return ""
-    return _module("ngx_stream_module.so", modules) if "--with-stream=dynamic" in arguments else None
-
-
-def _module(name: str, modules: Collection[str]) -> str | None:
-    return next((path for path in modules if path.endswith(f"/{name}")), None)
+    return module("ngx_stream_module.so", modules) if "--with-stream=dynamic" in arguments else None

@@ -39,8 +39,8 @@ def installed(binary: str, modules_path: str) -> Installed:
     """
     root = _root(binary, modules_path)
     modules = _listing(root / modules_path.lstrip("/")) if modules_path else ()
-    paths = [next((path for path in modules if path.endswith(f"/{name}")), "") for name in NEEDED]
-    if not all(paths):
+    paths = [path for name in NEEDED if (path := module(name, modules))]
+    if len(paths) < len(NEEDED):
         return Installed(modules)
     core = _first(root, SHARED, "resty/core.lua")
     cjson = _first(root, LIBRARIES, "cjson.so")
@@ -49,6 +49,11 @@ def installed(binary: str, modules_path: str) -> Installed:
         return Installed(modules, lacking=" and ".join(lacking))
     path = f"{OWN}/?.lua;{OWN}/?/init.lua;{core.parent.parent}/?.lua;;"
     return Installed(modules, LuaModules(tuple(paths), path, f"{cjson.parent}/?.so;;"))
+
+
+def module(name: str, modules: Iterable[str]) -> str | None:
+    """Return the path of the dynamic module *name* among *modules*, ``None`` if it is absent."""
+    return next((path for path in modules if path.endswith(f"/{name}")), None)
 
 
 def _root(binary: str, modules_path: str) -> Path:

@@ -61,24 +61,21 @@ local function peer_of(upstream, value, max_fails)
     peer = { address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0 }
     alive[key] = peer
   end
-  peer.weight, peer.current = value.w or 1, 0
   peer.down_until = max_fails > 0 and state.down_until(upstream, name) or 0
   return peer
 end
 
 state.decode("u", function(name, value)
-  local peers, weights, equal, watched = {}, 0, true, false
+  local peers, watched = {}, false
   local max_fails = value.max_fails or 1
   for i, each in ipairs(value.peers) do
     local peer = peer_of(name, each, max_fails)
     peers[i] = peer
-    weights = weights + peer.weight
-    equal = equal and peer.weight == peers[1].weight
     watched = watched or peer.down_until > 0
   end
   local method = value.method or "round_robin"
   return {
-    name = name, peers = peers, weights = weights, equal = equal, watched = watched,
+    name = name, peers = peers, watched = watched,
     turn = #peers > 0 and math.random(#peers) or 0,
     choose = methods[method],
     text = method == "ip_hash" and network or value.key and text_of(value.key),
