@@ -30,7 +30,7 @@ from headgate.watch import WATCHED
 from headgate.watch.kinds import Extent
 
 LIVE_STATE = "live-state.json"
-"""The file that stands for what workers are told, beside those of nginx's configuration."""
+"""The file that shows what is pushed to workers, next to those of nginx's configuration."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class FolderReport(msgspec.Struct, frozen=True):
     """The files that nginx would have, and everything that is wrong.
 
     Attributes:
-        live: what nginx's workers would be told while they run, as a file; ``None`` where files say everything.
+        live: what would be pushed to workers at run time, as a file; ``None`` if files contain everything.
     """
 
     files: FileSet

@@ -48,7 +48,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
         reloaded: whether a reload (or the start) happened and was verified.
         written: files written or replaced.
         deleted: files removed.
-        pushed: upstreams that workers were told of, or told to forget.
+        pushed: upstreams that were pushed to workers, or deleted there.
         test_ms: milliseconds spent in ``nginx -t``, all runs together.
         reload_ms: milliseconds from the signal (or the start) to the verified version.
     """

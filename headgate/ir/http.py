@@ -44,8 +44,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         zone: shared memory, ``None`` where there is nothing to share.
         sticky: the arguments of ``sticky``, ``None`` where clients may go to any server.
         keepalive: idle connections each worker keeps, 0 for none, ``None`` for what nginx does by itself.
-        live: *servers* and all that says how they are used, where workers are told these while they run; ``None``
-            where the file says it.
+        live: *servers* and all that says how they are used, if they are pushed at run time; ``None`` if
+            they are in the file.
     """
 
     name: Name

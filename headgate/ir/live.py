@@ -1,4 +1,4 @@
-"""What nginx's workers are told while they run, instead of by files."""
+"""What nginx's workers receive at run time instead of from files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Release(msgspec.Struct, frozen=True):
 
     Attributes:
         files: what it reads when it loads its configuration.
-        live: every upstream whose servers it is told while it runs, by name; ``None`` where files say everything.
+        live: every upstream whose servers are pushed at run time, by name; ``None`` if files contain everything.
     """
 
     files: FileSet

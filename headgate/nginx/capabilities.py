@@ -170,7 +170,7 @@ async def find_binary(explicit: str | None = None, *, debug: bool = False) -> Bi
 
 
 def require_lua(binary: Binary) -> None:
-    """Check that *binary* can be told of servers while it runs.
+    """Check that servers of upstreams can be pushed to *binary* at run time.
 
     Raises:
         NoBinaryError: it cannot.

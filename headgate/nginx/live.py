@@ -1,4 +1,4 @@
-"""The live state: what nginx's workers are told while they run, over a Unix socket (``lua/headgate/control.lua``).
+"""The live state: servers of upstreams, pushed to nginx's workers over a Unix socket (``lua/headgate/control.lua``).
 
 It lies in memory that all workers share, and that survives reloads. Each start and each reload has a snapshot beside it
 on the disk, for memory that is new. An *epoch* names one filling of the memory, a *revision* what it holds since.
@@ -79,14 +79,14 @@ async def live_state(layout: Layout) -> StateReply | None:
 
 
 class LiveState:
-    """What the workers of one nginx have been told. One method at a time."""
+    """What was pushed to the workers of one nginx. One method at a time."""
 
     def __init__(self, layout: Layout) -> None:
         """Know nothing yet."""
         self._layout = layout
         self.last = StateReply()
         """What nginx last said."""
-        self._told: dict[str, LiveUpstream | None] = {}
+        self._pushed: dict[str, LiveUpstream | None] = {}
         """``None`` for an upstream of which the workers may know something else."""
         self._epoch = ""
         self._revision = 0
@@ -95,15 +95,15 @@ class LiveState:
     @property
     def names(self) -> Collection[str]:
         """The upstreams that workers know."""
-        return self._told.keys()
+        return self._pushed.keys()
 
     async def write_snapshot(self, wanted: Mapping[str, LiveUpstream]) -> None:
-        """Write what a master that starts with empty memory is to know: *wanted*, and what was told before.
+        """Write what a master that starts with empty memory loads: *wanted*, and what was pushed before.
 
         Raises:
             LiveError: the disk does not take it.
         """
-        objects = {**{name: each for name, each in self._told.items() if each}, **wanted}
+        objects = {**{name: each for name, each in self._pushed.items() if each}, **wanted}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
             await asyncio.to_thread(_replace, Path(self._layout.live_state), self._snapshot.encoded())
@@ -120,9 +120,9 @@ class LiveState:
         if found is None:
             raise LiveError("nginx does not answer about its live state")
         if (found.epoch, found.revision) == (self._snapshot.epoch, self._snapshot.revision):
-            self._told = dict(self._snapshot.objects)
+            self._pushed = dict(self._snapshot.objects)
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
-            self._told = dict.fromkeys(self._told)
+            self._pushed = dict.fromkeys(self._pushed)
         self._epoch, self._revision = found.epoch, found.revision
         self._note(found)
 
@@ -141,15 +141,15 @@ class LiveState:
             return await self._push(wanted, keep)
 
     async def _push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str]) -> int:
-        fresh = {name: each for name, each in wanted.items() if self._told.get(name) != each}
-        stale = [name for name in self._told if name not in wanted and name not in keep]
+        fresh = {name: each for name, each in wanted.items() if self._pushed.get(name) != each}
+        stale = [name for name in self._pushed if name not in wanted and name not in keep]
         for part in _parts(fresh, stale):
             await self._change(*part)
         return len(fresh) + len(stale)
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
-        self._told, self._epoch, self._revision, self.last = {}, "", 0, StateReply()
+        self._pushed, self._epoch, self._revision, self.last = {}, "", 0, StateReply()
 
     async def _change(self, fresh: Mapping[str, LiveUpstream], stale: Collection[str]) -> None:
         change = {
@@ -161,16 +161,16 @@ class LiveState:
         }
         answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
         if answer is None:  # it may take the change yet
-            self._told |= dict.fromkeys((*fresh, *stale))
+            self._pushed |= dict.fromkeys((*fresh, *stale))
             raise LiveError("nginx does not answer about its live state")
         reply = _decoded(answer.body)
         if answer.code != 200:  # noqa: PLR2004 - OK
             raise (_ConflictError if answer.code == CONFLICT else LiveError)(_refusal(answer.code, reply))
         self._note(reply)
         self._revision += 1
-        self._told |= fresh
+        self._pushed |= fresh
         for name in stale:
-            del self._told[name]
+            del self._pushed[name]
 
     def _note(self, reply: StateReply) -> None:
         """Keep what nginx says; warn once when little of its memory is left."""

@@ -74,7 +74,7 @@ class ReloadStats(msgspec.Struct, frozen=True, kw_only=True):
         endpoints: verified reloads because of endpoints only.
         other: verified reloads for any other reason.
         errors: applies and reloads in which nginx refused something or failed.
-        pushed: upstreams that workers were told of without a reload.
+        pushed: upstreams that were pushed to workers without a reload.
         last_ok: whether the last attempt ended with nginx serving it.
         last_ms: milliseconds that the last verified reload took.
     """
@@ -147,7 +147,7 @@ class LocalManager:
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
         self._live = LiveState(options.layout)
         self._good = FileSet()
-        self._told: Mapping[str, LiveUpstream] | None = None
+        self._pushed: Mapping[str, LiveUpstream] | None = None
         """What was last wanted of the live state; ``None`` where files say everything."""
         self._present = FileSet()
         self._refused: Mapping[ObjectRef, RefusedFiles] = {}
@@ -219,7 +219,7 @@ class LocalManager:
     async def reload(self) -> ApplyResult:
         """Reload nginx with the files it serves."""
         async with self._turn:
-            return await self._attempt(Release(self._good, self._told), "other", {})
+            return await self._attempt(Release(self._good, self._pushed), "other", {})
 
     async def quit(self, drain: float) -> None:
         """Stop nginx for good: QUIT, *drain* seconds for requests in flight, then TERM, then KILL.
@@ -244,7 +244,7 @@ class LocalManager:
             return True
         log.error("nginx master ended", extra={"fields": {"how": ended}})
         async with self._turn:
-            result = None if self._nginx.alive else await self._attempt(Release(self._good, self._told), "other", {})
+            result = None if self._nginx.alive else await self._attempt(Release(self._good, self._pushed), "other", {})
         if result is not None and not result.ok:
             return self._nginx.closing
         self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
@@ -280,7 +280,7 @@ class LocalManager:
         """
         if release.live is None:
             return
-        if self._nginx.alive and self._told is not None:
+        if self._nginx.alive and self._pushed is not None:
             await self._live.push(release.live, keep=self._live.names)
         await self._live.write_snapshot(release.live)
 
@@ -290,7 +290,7 @@ class LocalManager:
         Raises:
             LiveError: nginx does not take it.
         """
-        self._told = release.live
+        self._pushed = release.live
         if release.live is None:
             self._live.forget()
             return 0
@@ -359,7 +359,7 @@ class LocalManager:
     async def _go_back(self) -> None:
         """Serve the last good files again, after a search during which parts of a refused set were live."""
         if self._good:
-            await self._attempt(Release(self._good, self._told), "other", {}, self._options.apply_s * (1 - BACK))
+            await self._attempt(Release(self._good, self._pushed), "other", {}, self._options.apply_s * (1 - BACK))
         elif self._nginx.master is not None:
             await self._nginx.master.quit(drain=0)
 

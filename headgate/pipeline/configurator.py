@@ -48,8 +48,8 @@ class Configurator:
         self._resources: dict[ObjectRef, Generated] = {}
         self._owners: dict[str, ObjectRef] = {}
         self._upstreams: dict[str, Upstream] = {}
-        self._told: dict[str, LiveUpstream] = {}
-        """What workers are told of each of ``_upstreams``."""
+        self._pushed: dict[str, LiveUpstream] = {}
+        """What is pushed for each of ``_upstreams``."""
         self._live: Mapping[str, LiveUpstream] | None = None
         """A copy of it, made when it is asked for; ``None`` after a change."""
         self._merged = MergedFiles()
@@ -93,11 +93,11 @@ class Configurator:
 
     @property
     def live(self) -> Mapping[str, LiveUpstream] | None:
-        """The upstreams whose servers workers are told while they run; the same object as long as nothing changed."""
+        """The upstreams whose servers are pushed at run time; the same object as long as nothing changed."""
         if not self.env.live:
             return None
         if self._live is None:
-            self._live = self._told.copy()
+            self._live = self._pushed.copy()
         return self._live
 
     def take_bugs(self) -> tuple[Bug, ...]:
@@ -265,11 +265,11 @@ class Configurator:
     def _serve(self, name: str, upstream: Upstream | None) -> None:
         """Let *upstream* be what *name* stands for, ``None`` for nothing."""
         self._upstreams.pop(name, None)
-        before, now = self._told.pop(name, None), upstream and upstream.live
+        before, now = self._pushed.pop(name, None), upstream and upstream.live
         if upstream:
             self._upstreams[name] = upstream
         if now:
-            self._told[name] = now
+            self._pushed[name] = now
         if now != before:
             self._live = None
 

@@ -26,7 +26,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         generated: the resources whose files were made again.
         resources: every resource, with its routes and files, and what is wrong with them.
         upstreams: every upstream by name.
-        live: those of *upstreams* whose servers workers are told while they run; ``None`` where files say everything.
+        live: those of *upstreams* whose servers are pushed at run time; ``None`` if files contain everything.
         endpoints_only: whether only endpoints changed.
         config_map: the Problems of the ConfigMap, if it was read in this batch.
         special: the Secrets of flags that were read, and what is wrong with each.

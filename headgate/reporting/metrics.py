@@ -164,7 +164,7 @@ TABLE = (
     MetricRow(
         "headgate_live_changes_total",
         "counter",
-        "Upstreams whose servers nginx was told without a reload; 0 with -data-plane=files.",
+        "Upstreams whose servers were pushed to nginx without a reload; 0 with -data-plane=files.",
     ),
     MetricRow(
         "headgate_live_memory_bytes",
@@ -372,7 +372,7 @@ class Metrics:
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_milliseconds", found.last_ms)
 
     def set_live(self, *, changes: int, used: int, capacity: int) -> None:
-        """Set how many upstreams were told without a reload, and the bytes of nginx's memory for them."""
+        """Set how many upstreams were pushed without a reload, and the bytes of nginx's memory for them."""
         self._numbers.set("headgate_live_changes_total", changes)
         self._numbers.set("headgate_live_memory_bytes", used, state="used")
         self._numbers.set("headgate_live_memory_bytes", capacity, state="capacity")

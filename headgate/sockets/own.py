@@ -100,7 +100,7 @@ SOCKETS: Final = {
     STATUS_SOCKET: ("nginx counts its connections and requests", _status),
     VERSION_SOCKET: ("nginx says which configuration it serves", _version),
     SYSLOG_SOCKET: ("the controller receives a line for each request and answers none", _syslog),
-    LIVE_SOCKET: ("nginx is told the servers of upstreams", _live),
+    LIVE_SOCKET: ("nginx receives the servers of upstreams", _live),
     NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", _no_endpoints),
 }
 """By the names that ``Layout.socket`` takes. nginx itself is controlled by signals."""

@@ -32,7 +32,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         user: the workers' user, where nginx's master is root.
         status: where administrators read ``stub_status``.
         metrics: whether the metrics ask nginx over its status socket.
-        data_plane: ``live`` if workers are told of upstreams while they run, as far as the ConfigMap lets them;
+        data_plane: ``live`` if servers of upstreams are pushed at run time, unless the ConfigMap excludes it;
             ``files`` if files say everything.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
@@ -83,7 +83,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def live(self) -> LuaModules | None:
-        """How the Lua module is loaded, if workers are told of upstreams while they run."""
+        """How the Lua module is loaded, if servers of upstreams are pushed at run time."""
         excluded = self.data_plane != "live" or self.main_without_live or self.foreign_lua is not None
         return None if excluded else self.capabilities.lua
 

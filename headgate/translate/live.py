@@ -1,4 +1,4 @@
-"""Which upstreams nginx's workers are told of while they run, and what they are told."""
+"""Which upstreams have their servers pushed at run time, and in which form."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KNOWN: Final = re.compile(
 
 
 def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Environment) -> LiveUpstream | None:
-    """Return what workers are told of the servers of *backend*; ``None`` where the file says it.
+    """Return what is pushed for the servers of *backend*; ``None`` if they are in the file.
 
     That is so for names, which nginx resolves, and for what only nginx's own balancers can do; also where a snippet
     has a log handler of its own: the one that counts the requests of each server would not run there.

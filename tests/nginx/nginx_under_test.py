@@ -20,7 +20,7 @@ def origin(name: str, kind: str = "Ingress") -> ObjectRef:
 
 
 class FileManager(LocalManager):
-    """Takes a FileSet for a Release: nothing of these configurations is told to workers while they run."""
+    """Takes a FileSet for a Release: nothing is pushed to workers."""
 
     async def start(self, release: Release | FileSet) -> ApplyResult:
         return await super().start(_release(release))

@@ -1,4 +1,4 @@
-"""Servers that nginx's workers are told while they run: what sees a change, and what survives what."""
+"""Servers that are pushed to nginx's workers: who sees a change, and what survives a restart."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def listening(address: str, serve: Any = None, port: int = 0) -> AsyncIter
 
 
 class Plane:
-    """Releases of one server on one host, whose upstreams are told."""
+    """Releases of one server on one host, whose upstreams are pushed."""
 
     def __init__(
         self, nginx: NginxUnderTest, binary: Binary, memory: str = "64m", changes: str = "4m", workers: int = 2

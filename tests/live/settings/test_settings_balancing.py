@@ -28,7 +28,7 @@ RETRY = {"lb_method": "round_robin", "proxy_next_upstream": "http_500"}
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", params=["files", "live"])
 async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
-    """One worker, so that every count has one place; nginx's own balancers, and those that are told their servers."""
+    """One worker, so that every count has one place; nginx's own balancers, and Headgate's."""
     if request.param == "live" and not LUA:
         pytest.skip("no nginx with Lua")
     ring = Backend("ring", free_port(), A, B, C)

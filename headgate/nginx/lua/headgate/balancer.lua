@@ -1,4 +1,4 @@
--- Chooses a server for each try of a request: upstream blocks of the configuration name no servers, the live state does.
+-- Chooses a server for each try of a request: the live state has the servers, not the configuration.
 --
 -- What nginx counts itself stays with nginx: the conditions, the number and the time of tries (proxy_next_upstream…).
 local balancer = require "ngx.balancer"

@@ -1,10 +1,10 @@
--- What the controller asks and tells over its Unix socket:
+-- The requests of the controller over its Unix socket:
 --
 --   GET  /v1/state                                    epoch, revision, free memory
 --   POST /v1/state {epoch, from, to, set, delete}     changes objects: all or nothing
 --
 -- The epoch names the memory: one that was filled from another snapshot has another epoch, and its controller must
--- tell it everything again. Keys of objects are never given out.
+-- push everything again. Keys of objects are never given out.
 local cjson = require "cjson.safe"
 local state = require "headgate.state"
 

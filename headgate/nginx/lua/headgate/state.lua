@@ -1,4 +1,4 @@
--- The live state: what the controller tells nginx's workers while they run. Each object lies as JSON under its key
+-- The live state: what the controller pushes to nginx's workers at run time. Each object lies as JSON under its key
 -- ("u:NAME" for an upstream) in a dict that all workers share; a worker decodes it when a request first needs it.
 --
 -- "version" counts changes, and entry "change:(N % CHANGES)" of the second dict lists the keys of change N. The second
