@@ -122,6 +122,10 @@ class Plane:
         claims = frozenset({f"upstream {name}", "server any"})
         return File("conf.d/default-shop.conf", text.encode(), origin=origin("shop"), claims=claims)
 
+    def tea(self, port: int, *addresses: str, **options: Any) -> Release:
+        """The release whose upstream ``tea`` has *addresses*."""
+        return self.release({"tea": upstream(port, *addresses, **options)})
+
     def release(self, live: Mapping[str, LiveUpstream] | None, *files: File) -> Release:
         main = self._files if live is None else self._live
         return Release(FileSet([main, *(files or [self.server()])]), live)
@@ -140,10 +144,10 @@ async def answers(nginx: NginxUnderTest, count: int = 8) -> set[str]:
 async def test_every_request_after_a_push_sees_it_and_nothing_is_reloaded(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    assert (await manager.start(plane.release({"tea": upstream(port, TEA)}))).ok
+    assert (await manager.start(plane.tea(port, TEA))).ok
     workers = await both_workers(manager.master_pid)
     for address in (COFFEE, TEA) * 10:
-        result = await manager.apply(plane.release({"tea": upstream(port, address)}))
+        result = await manager.apply(plane.tea(port, address))
         assert (result.outcome, result.reloaded, result.pushed) == (Outcome.APPLIED, False, 1)
         assert await answers(nginx) == {address}
     assert await both_workers(manager.master_pid) == workers
@@ -151,15 +155,15 @@ async def test_every_request_after_a_push_sees_it_and_nothing_is_reloaded(
 
 
 async def test_what_is_equal_is_not_told_again(plane: Plane, manager: FileManager, port: int) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
-    result = await manager.apply(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
+    result = await manager.apply(plane.tea(port, TEA))
     assert (result.outcome, result.pushed) == (Outcome.UNCHANGED, 0)
 
 
 async def test_requests_are_shared_and_an_upstream_without_its_object_answers_500(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA, COFFEE, MILK)}))
+    await manager.start(plane.tea(port, TEA, COFFEE, MILK))
     assert await answers(nginx, 24) == {TEA, COFFEE, MILK}
     await manager.apply(plane.release({}))
     assert "500 Internal Server Error" in await nginx.get("any")
@@ -169,8 +173,8 @@ async def test_requests_are_shared_and_an_upstream_without_its_object_answers_50
 async def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_what_was_told(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int, times: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
-    await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+    await manager.start(plane.tea(port, TEA))
+    await manager.apply(plane.tea(port, COFFEE))
     for _ in range(times):
         before = await both_workers(manager.master_pid)
         for pid in before:
@@ -183,8 +187,8 @@ async def test_a_worker_that_is_killed_is_replaced_by_one_that_knows_what_was_to
 async def test_a_master_that_is_killed_is_restarted_with_what_was_told(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
-    await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+    await manager.start(plane.tea(port, TEA))
+    await manager.apply(plane.tea(port, COFFEE))
     first = manager.master_pid
     assert first
     async with in_background(manager.run()):
@@ -192,26 +196,26 @@ async def test_a_master_that_is_killed_is_restarted_with_what_was_told(
         await eventually(lambda: manager.master_pid not in {first, None})
         await eventually(lambda: manager.stats.other == 2)
         assert await answers(nginx) == {COFFEE}
-        await manager.apply(plane.release({"tea": upstream(port, MILK)}))
+        await manager.apply(plane.tea(port, MILK))
         assert await answers(nginx) == {MILK}
 
 
 async def test_a_reload_keeps_what_was_told_and_brings_what_is_new(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
-    await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+    await manager.start(plane.tea(port, TEA))
+    await manager.apply(plane.tea(port, COFFEE))
     new = {"tea": upstream(port, COFFEE), "milk": upstream(port, MILK)}
     assert (await manager.apply(plane.release(new, plane.server("milk")))).reloaded
     assert await answers(nginx) == {MILK}
-    assert (await manager.apply(plane.release({"tea": upstream(port, TEA)}))).reloaded
+    assert (await manager.apply(plane.tea(port, TEA))).reloaded
     assert await answers(nginx) == {TEA}
 
 
 async def test_a_file_that_nginx_refuses_does_not_cost_the_last_one_its_upstream(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     broken = plane.server("milk", extra="nonsense on;")
     result = await manager.apply(plane.release({"milk": upstream(port, MILK)}, broken))
     assert list(result.refused) == [origin("shop")]
@@ -224,20 +228,20 @@ async def test_a_memory_that_is_full_is_named_and_costs_nothing_that_was_told(
     nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
 ) -> None:
     plane = Plane(nginx, binary, memory="64k")
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     many = {f"tea{number}": upstream(port, *[f"10.0.{number}.{last}" for last in range(30)]) for number in range(99)}
     result = await manager.apply(plane.release({"tea": upstream(port, COFFEE), **many}))
     assert result.outcome is Outcome.FAILED
     assert re.search(r"the memory of the live state is full \(\d+ of 65536 bytes are used\)", result.error)
     assert await answers(nginx) == {TEA}
-    assert (await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))).ok
+    assert (await manager.apply(plane.tea(port, COFFEE))).ok
     assert await answers(nginx) == {COFFEE}
 
 
 async def test_a_state_that_somebody_else_changed_is_told_again(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     socket = nginx.layout.socket(LIVE_SOCKET)
     state = await ask(socket, "/v1/state", 5)
     assert state
@@ -247,7 +251,7 @@ async def test_a_state_that_somebody_else_changed_is_told_again(
     assert answer
     assert answer.code == 200
     assert await answers(nginx) == {MILK}
-    assert (await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))).pushed == 1
+    assert (await manager.apply(plane.tea(port, COFFEE))).pushed == 1
     assert await answers(nginx) == {COFFEE}
 
 
@@ -264,7 +268,7 @@ async def test_what_somebody_else_changed_is_told_or_deleted_even_if_it_is_wante
         assert answer.code == 200
 
     socket, milk = nginx.layout.socket(LIVE_SOCKET), {"u:tea": {"peers": [{"a": MILK, "p": port}]}}
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     await interfere()
     await manager.apply(plane.release({"tea": upstream(port, TEA), "new": upstream(port, COFFEE)}))
     assert await answers(nginx) == {TEA}
@@ -276,31 +280,31 @@ async def test_what_somebody_else_changed_is_told_or_deleted_even_if_it_is_wante
 async def test_a_change_that_nginx_took_without_an_answer_in_time_is_told_again(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     workers = await both_workers(manager.master_pid)
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
         with monkeypatch.context() as patched:
             patched.setattr("headgate.nginx.live.ANSWER_S", 0.1)
-            result = await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+            result = await manager.apply(plane.tea(port, COFFEE))
         assert "nginx does not answer about its live state" in result.error
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGCONT)
     await eventually(lambda: answers(nginx), lambda found: found == {COFFEE})
-    assert (await manager.apply(plane.release({"tea": upstream(port, TEA)}))).ok
+    assert (await manager.apply(plane.tea(port, TEA))).ok
     assert await answers(nginx) == {TEA}
 
 
 async def test_files_may_take_over_and_hand_back(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     result = await manager.apply(plane.release(None, nginx.server("tea")))
     assert result.ok, result.error
     assert await nginx.get("tea") == "tea"
-    assert (await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))).ok
+    assert (await manager.apply(plane.tea(port, COFFEE))).ok
     assert await answers(nginx) == {COFFEE}
 
 
@@ -326,7 +330,7 @@ def wrong(changes: Iterable[object]) -> list[bytes]:
 async def test_only_the_owner_reaches_the_state_and_what_is_no_change_is_refused(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     assert [mode(nginx.layout.live_state), mode(f"{nginx.layout.run}/live")] == [0o600, 0o700]
     socket = nginx.layout.socket(LIVE_SOCKET)
     whole = {"epoch": "", "from": 0, "to": 1, "set": {}, "delete": []}
@@ -364,7 +368,7 @@ async def test_a_server_that_comes_again_is_asked_at_once_though_it_failed_befor
     both = LiveUpstream(peers=(Peer(TEA, port), Peer(COFFEE, dead)), fail_timeout=3600)
     await manager.start(plane.release({"tea": both}))
     assert await answers(nginx) == {TEA}
-    await manager.apply(plane.release({"tea": upstream(port, TEA)}))
+    await manager.apply(plane.tea(port, TEA))
     assert await answers(nginx) == {TEA}
     async with listening(COFFEE, port=dead):
         await manager.apply(plane.release({"tea": both}))
@@ -415,10 +419,10 @@ async def test_a_change_does_not_forget_which_requests_a_server_has(
     held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
     plane = Plane(nginx, binary, workers=1)
     async with listening(TEA, held.serve) as port:
-        await manager.start(plane.release({"tea": upstream(port, TEA, max_conns=1)}))
+        await manager.start(plane.tea(port, TEA, max_conns=1))
         first = asyncio.create_task(nginx.get("any"))
         await eventually(lambda: held.asked == 1)
-        assert (await manager.apply(plane.release({"tea": upstream(port, TEA, max_conns=1, max_fails=2)}))).pushed == 1
+        assert (await manager.apply(plane.tea(port, TEA, max_conns=1, max_fails=2))).pushed == 1
         assert "502 Bad Gateway" in await nginx.get("any")
         held.release.set()
         assert await first == "held"
@@ -432,7 +436,7 @@ async def test_a_client_that_leaves_frees_its_place(
     held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
     plane = Plane(nginx, binary, workers=1)
     async with listening(TEA, held.serve) as port:
-        await manager.start(plane.release({"tea": upstream(port, TEA, max_conns=1)}))
+        await manager.start(plane.tea(port, TEA, max_conns=1))
         for count in (1, 2, 3):
             first = asyncio.create_task(nginx.get("any"))
             await eventually(lambda count=count: held.asked == count)
@@ -451,7 +455,7 @@ async def test_the_second_try_of_a_request_is_made_at_a_server_that_is_still_the
         await manager.start(plane.release({"tea": upstream(slow, TEA, MILK)}))
         first = asyncio.create_task(nginx.get("any"))
         await eventually(lambda: held.asked == 1)
-        await manager.apply(plane.release({"tea": upstream(port, COFFEE)}))
+        await manager.apply(plane.tea(port, COFFEE))
         held.release.set()
         assert await first == COFFEE
 
@@ -539,11 +543,11 @@ async def test_no_request_is_lost_while_servers_change_reloads_happen_and_a_work
 ) -> None:
     async def push(*addresses: str) -> None:
         begun.append(set(addresses))
-        assert (await manager.apply(plane.release({"tea": upstream(port, *addresses)}))).ok
+        assert (await manager.apply(plane.tea(port, *addresses))).ok
         pushed.append(set(addresses))
 
     begun, pushed = list[set[str]](), list[set[str]]()
-    await manager.start(plane.release({"tea": upstream(port, TEA)}))
+    await manager.start(plane.tea(port, TEA))
     await push(TEA)
     clients = [Client(nginx.port, kept=number % 2 == 0) for number in range(6)]
     async with contextlib.AsyncExitStack() as stack:
