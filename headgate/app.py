@@ -367,13 +367,13 @@ async def serve(options: Options, objects: Fixed | None = None, on_ready: Callab
         log.warning("flag", extra={"fields": {"problem": str(warning)}})
     pass_on_low_ports()
     binary = await find_binary(str(options.nginx) if options.nginx else None, debug=options.nginx_debug)
-    if options.data_plane is not DataPlane.FILES:
-        binary = await with_working_lua(binary)
-    if options.data_plane is DataPlane.LIVE:
-        require_lua(binary)
     place = layout(options)
     with locked(place):
         prepare(place)
+        if options.data_plane is not DataPlane.FILES:
+            binary = await with_working_lua(binary, place)
+        if options.data_plane is DataPlane.LIVE:
+            require_lua(binary)
         async with _opened(options, objects) as source:
             if isinstance(source, Client):
                 _announce(options, source)

@@ -15,25 +15,23 @@ from headgate.ir.live import LuaModules
 from headgate.nginx.bare import bare
 from headgate.nginx.blame import blame
 from headgate.nginx.capabilities import Binary
-from headgate.nginx.directories import prepare
+from headgate.nginx.errors import NginxError
 from headgate.nginx.process import test
 from headgate.settings import Quoted
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 30.0
 
 
-async def with_working_lua(binary: Binary) -> Binary:
+async def with_working_lua(binary: Binary, place: Layout) -> Binary:
     """Return *binary*, without its Lua module if nginx cannot load that, which is logged.
 
-    Files are made below a temporary directory and are gone afterwards, also if this is cancelled.
-
-    Raises:
-        NginxError: nginx cannot be run, or did not end in time.
+    Files are made in the directory for temporary files of *place*, for no other need be writable; they are gone
+    afterwards, also if this is cancelled.
     """
     lua = binary.capabilities.lua
-    reason = await _fault(binary.path, lua) if lua else ""
+    reason = await _fault(binary.path, lua, place) if lua else ""
     if not reason:
         return binary
     sentence = f"the Lua module of nginx cannot be used, so that endpoints change by reloads: {reason}"
@@ -41,12 +39,22 @@ async def with_working_lua(binary: Binary) -> Binary:
     return Binary(binary.path, structs.replace(binary.capabilities, lua=None))
 
 
-async def _fault(path: str, lua: LuaModules) -> str:
+async def _fault(path: str, lua: LuaModules, place: Layout) -> str:
     """Return what nginx says of the module and of lua-resty-core, which it loads even for ``nginx -t``."""
-    with tempfile.TemporaryDirectory(prefix="headgate") as folder:
+    with tempfile.TemporaryDirectory(dir=place.temp) as folder:
         layout = Layout.under(folder)
-        prepare(layout)
-        modules = "".join(f"load_module {Quoted(module).spelled}; " for module in lua.modules)
-        libraries = f"lua_package_path {Quoted(lua.path).spelled}; lua_package_cpath {Quoted(lua.cpath).spelled};"
-        await asyncio.to_thread(Path(layout.main).write_text, bare(layout, libraries, main=modules))
-        return blame((await test(path, layout, PATIENCE_S)).failure, layout.conf).message
+        await asyncio.to_thread(_write, layout, lua)
+        try:
+            tested = await test(path, layout, PATIENCE_S)
+        except NginxError as error:
+            return str(error)
+        return blame(tested.failure, layout.conf).message
+
+
+def _write(layout: Layout, lua: LuaModules) -> None:
+    """Write a configuration that only loads the module; not all directories of *layout* are needed."""
+    for directory in (layout.conf, layout.run, layout.temp):
+        Path(directory).mkdir()
+    modules = "".join(f"load_module {Quoted(module).spelled}; " for module in lua.modules)
+    libraries = f"lua_package_path {Quoted(lua.path).spelled}; lua_package_cpath {Quoted(lua.cpath).spelled};"
+    Path(layout.main).write_text(bare(layout, libraries, main=modules))

@@ -113,7 +113,7 @@ class Configurator:
     def keep(self, resource: Resource, error: Exception, *, unguarded: bool) -> Lowered:
         """Return what stands for the routes of a resource that *error*, which is being handled, keeps from lowering.
 
-        It keeps its files; if these are *unguarded* against clients whom it is to keep out, its hosts answer 500.
+        It keeps its files; if these are *unguarded*, without a guard that it requires, its hosts answer 500.
         """
         ref, known = resource.ref, self._resources.get(resource.ref)
         if unguarded:

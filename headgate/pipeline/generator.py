@@ -155,7 +155,7 @@ class Generator:
         return _staying(ref, wanted, served, reason)
 
     def _shut(self, ref: ObjectRef, wanted: Lowered, owners: Mapping[str, ObjectRef], reason: str) -> Generated:
-        """Answer 500 at the hosts of a resource: nothing that could be served keeps out whom *wanted* keeps out."""
+        """Answer 500 at the hosts of a resource: no files that could be served have all the guards of *wanted*."""
         try:
             plain = Generator(self.env, Renderer(), self._watch)
             served = plain._rendered(ref, closed(wanted, reason), None, owners).served
