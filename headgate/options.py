@@ -34,6 +34,8 @@ _SELECTOR_TERM = re.compile(
     r"|\s*[<>]\s*\d+)?)\s*",
     re.ASCII,
 )
+_MEMORY = re.compile(r"([0-9]{1,7})([km])")
+_LEAST_MEMORY_KIB, _MOST_MEMORY_KIB = 1 << 10, 4 << 20
 _HEALTH_URI = re.compile(r"/[^\s{};\"'\\]+")
 
 
@@ -115,6 +117,13 @@ def _cidrs(text: str) -> tuple[str, ...]:
         except ValueError:
             raise ValueError(f"has the entry {item!r}, which is neither an IP address nor a CIDR") from None
     return found
+
+
+def _memory(text: str) -> str:
+    found = _MEMORY.fullmatch(text.strip().lower())
+    if not found or not _LEAST_MEMORY_KIB <= int(found[1]) * (1024 if found[2] == "m" else 1) <= _MOST_MEMORY_KIB:
+        raise ValueError("is not a size from 1m to 4096m, for example 128m")
+    return found[0]
 
 
 def _selector(text: str) -> str:
@@ -205,6 +214,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             native=True,
         ),
     ] = DataPlane.AUTO
+    live_memory: Annotated[
+        Annotated[str, Value("SIZE", _memory)],
+        Flag(
+            RUN,
+            "Memory of nginx's workers for the servers of upstreams with the live data plane; 64m is enough for "
+            "200,000 upstreams of two endpoints.",
+            "128m",
+            native=True,
+        ),
+    ] = "64m"
     kubeconfig: Annotated[
         OptionalPath,
         Flag(

@@ -41,6 +41,7 @@ FLAGS: Mapping[str, str] = {
     "nginx-reload-timeout": "controller.nginxReloadTimeout",
     "reload-spacing": "controller.reloadSpacing",
     "data-plane": "controller.dataPlane",
+    "live-memory": "controller.liveMemory",
     "shutdown-grace-period": "controller.shutdownGracePeriod",
     "drain-timeout": "controller.drainTimeout",
     "enable-config-safety": "controller.enableConfigSafety",

@@ -7,8 +7,10 @@ requests itself, makes one edit, and ends with 0 if every answer was as promised
 from __future__ import annotations
 
 import argparse
+import asyncio
 import collections
 import http.client
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,11 +27,17 @@ from showcase.client import LOOPBACK, Doors, Outcome, curl, verify
 from showcase.example import EXAMPLES, Check, Example
 from showcase.ports import free_port, free_ports, is_free
 
-from headgate.nginx.capabilities import embedded
+from headgate.nginx import NoBinaryError
+from headgate.nginx.capabilities import embedded, probe
 
+TOOLS = Path(__file__).resolve().parent
+UNPACKED = TOOLS.parent / "build/nginx-lua/usr/sbin/nginx"
 HEADGATE = (sys.executable, "-m", "headgate")
-READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN = 60.0, 20.0, 10.0
-"""Seconds until the first answer, until an edit counts, and until a stop."""
+READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN, UNPACKED_WITHIN = 60.0, 20.0, 10.0, 120.0
+"""Seconds until the first answer, until an edit counts, until a stop, and until an nginx is unpacked."""
+
+READY, CHANGED = "ready: ", ("nginx reloaded in", "nginx updated without a reload in")
+"""How the messages begin that the demo repeats."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -89,6 +97,11 @@ class Headgate:
             self._process.wait()
         self._reader.join(1)
 
+    def last(self, *texts: str) -> str:
+        """Return the last message of the log with one of *texts*, from there on; empty if there is none."""
+        found = [line[line.index(text) :] for line in list(self._log) for text in texts if text in line]
+        return found[-1].strip() if found else ""
+
     def log(self) -> str:
         """Return the last lines of its log."""
         return "".join(f"headgate | {line}" for line in list(self._log))
@@ -105,20 +118,44 @@ def _ready(port: int) -> bool:
         connection.close()
 
 
+def with_lua() -> str | None:
+    """Return an nginx to which endpoints are pushed at run time: the one in ``build/``, or one on PATH."""
+    unpacked = UNPACKED if (UNPACKED.parents[2] / "complete").exists() else None
+    return next((str(path) for path in (unpacked, shutil.which("nginx")) if path and _has_lua(str(path))), None)
+
+
+def _has_lua(path: str) -> bool:
+    try:
+        return asyncio.run(probe(path)).capabilities.lua is not None
+    except NoBinaryError:
+        return False
+
+
+def unpack() -> None:
+    """Unpack the nginx of the image into ``build/``, where Debian's packages can be had; else say why not."""
+    if with_lua() or not all(map(shutil.which, ("apt-get", "dpkg-deb"))):
+        return
+    print("demo: unpacking nginx with its Lua module into build/nginx-lua; this is done once", flush=True)
+    try:
+        subprocess.run([TOOLS / "lua_nginx.sh"], check=True, timeout=UNPACKED_WITHIN, stdout=subprocess.DEVNULL)
+    except (subprocess.SubprocessError, OSError):
+        print("demo: it is not possible here, so that endpoints change by reloads", flush=True)
+
+
 @contextmanager
 def serving(
     example: Example, doors: Doors, prefix: Path, *, quiet: bool = False, nginx: str = ""
 ) -> Iterator[Headgate]:
     """Run the backends and Headgate for *example*, ready to answer; both are gone when the block ends.
 
-    With *nginx*, else with the embedded one, which is the same everywhere, else with the one that Headgate finds.
+    With *nginx*, else with one that has Lua, else with the embedded one, else with the one that Headgate finds.
 
     Raises:
         DemoError: a backend's port is taken, or Headgate does not get ready.
     """
     doors.certificates.write_text(example.certificates())
     ready = free_port()
-    chosen = nginx or embedded()
+    chosen = nginx or with_lua() or embedded()
     arguments = [
         *([f"--nginx={chosen}"] if chosen else []),
         f"--manifests={example.folder}", f"--prefix={prefix}", "--drain-timeout=2", "-disable-ipv6",
@@ -153,11 +190,13 @@ def check(name: str, nginx: str = "") -> int:
         doors = Doors(http_port, https_port, state / "trusted.pem")
         print(f"demo: serving a copy of examples/{name} at ports {doors.http} (http) and {doors.https} (https)\n")
         with serving(example, doors, state / "prefix", quiet=True, nginx=nginx) as headgate:
+            print(f"{headgate.last(READY)}\n")
             outcomes = list(_judged(example.script.checks, doors))
-            if edit := example.script.edit:
+            for edit in example.script.edits:
                 print(f"edit  {edit.says}: in {edit.file}, {edit.replace!r} becomes {edit.replacement!r}")
                 edit.apply(example.folder)
                 outcomes += _judged_in_time(edit.checks, doors)
+                print(f"      {headgate.last(*CHANGED)}", flush=True)
             failed = sum(not outcome.passed for outcome in outcomes)
             if failed:
                 print(f"\n{headgate.log()}")
@@ -181,7 +220,7 @@ def _judged_in_time(checks: tuple[Check, ...], doors: Doors) -> list[Outcome]:
         if all(outcome.passed for outcome in outcomes) or waited > EFFECTIVE_WITHIN:
             break
         time.sleep(0.05)
-    print(f"      looked until {waited:.1f} s after the edit", *outcomes, sep="\n", flush=True)
+    print(*outcomes, f"      looked until {waited:.1f} s after the edit", sep="\n", flush=True)
     return outcomes
 
 
@@ -224,12 +263,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo.py", description="Serve one folder of examples/ without a cluster.")
     parser.add_argument("example", nargs="?", default="cafe", choices=names)
     parser.add_argument("--check", action="store_true", help="send the requests, print the answers, exit 0 or 1")
-    parser.add_argument(
-        "--nginx", default="", help="the nginx binary; the embedded one, else one on PATH, if not given"
-    )
+    parser.add_argument("--nginx", default="", help="the nginx binary; else one with Lua, else the embedded one")
     arguments = parser.parse_args()
     for number in SIGNALS:
         signal.signal(number, _interrupt)
+    if not arguments.nginx:
+        unpack()
     try:
         return (check if arguments.check else show)(arguments.example, arguments.nginx)
     except DemoError as error:

@@ -31,7 +31,7 @@ printf '%s\n' 'Types: deb' "URIs: $mirror" "Suites: $suite" 'Components: main' '
 apt() {
     apt-get -qq -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$state/etc" -o Dir::State::Lists="$state/lists" \
         -o Dir::State::Status="$state/status" -o Dir::Cache="$state" -o Debug::NoLocking=1 -o APT::Sandbox::User= \
-        -o APT::Install-Recommends=0 "$@"
+        -o APT::Install-Recommends=0 -o Acquire::http::Timeout=20 "$@"
 }
 apt update
 # shellcheck disable=SC2086 # words

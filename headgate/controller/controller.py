@@ -148,7 +148,7 @@ class Controller:
         self._schedule(result, ruling, retry)
         took = time.monotonic() - began
         self.busy_since = None
-        self.progress.note(generation, result, batch.keys)
+        self.progress.note(generation, result, batch.keys, took)
         self._measures.observe_stage("manager", time.monotonic() - advanced)
         self._measures.observe_work(took)
         times = lines.Times(advanced - began, took)

@@ -124,6 +124,7 @@ class RunningStatus:
             busy_seconds=round(time.monotonic() - since, 3) if since else 0.0,
             error=result.error if result and not result.ok else "",
             last_reload=progress.reload,
+            last_push=progress.push,
             reloads=stats.endpoints + stats.other,
             reload_errors=stats.errors,
         )

@@ -29,7 +29,8 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
-        live: how the Lua module is loaded, if the servers of upstreams are pushed at run time.
+        live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
+            size of the memory for them.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
@@ -48,6 +49,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     latency_log: str = ""
     access_log: Words = Words()
     live: LuaModules | None = None
+    live_memory: str = ""
     clock: tuple[Quoted, ...] = ()
     clock_variable: str = ""
     stream: bool = False

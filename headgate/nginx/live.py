@@ -176,14 +176,16 @@ class LiveState:
         """Keep what nginx says; warn once when little of its memory is left."""
         if reply.used > NEARLY_FULL * reply.capacity >= self.last.used:
             fields = {"used": reply.used, "capacity": reply.capacity}
-            sentence = f"the memory of the live state is nearly full: {reply.used} of {reply.capacity} bytes are used"
+            used = f"{reply.used} of {reply.capacity} bytes are used"
+            sentence = f"the memory of the live state is nearly full: {used}; set -live-memory to more"
             log.warning("live state nearly full", extra={"fields": fields, "sentence": sentence})
         self.last = reply
 
 
 def _refusal(code: int, reply: StateReply) -> str:
     if code == FULL:
-        return f"the memory of the live state is full ({reply.used} of {reply.capacity} bytes are used)"
+        used = f"{reply.used} of {reply.capacity} bytes are used"
+        return f"the memory of the live state is full ({used}); set -live-memory to more"
     if code == CONFLICT:
         return f"the live state of nginx is another one than expected ({reply.epoch}, revision {reply.revision})"
     return f"nginx does not take a change of its live state: {reply.reason or code}"

@@ -9,6 +9,7 @@ from headgate.status.report import (
     Health,
     HostStatus,
     ObjectStatus,
+    Push,
     Reload,
     RouteStatus,
     Serving,
@@ -21,6 +22,6 @@ from headgate.status.text import text
 
 __all__ = [
     "BackendStatus", "CertificateStatus", "Cluster", "ConfigurationStatus", "ControllerStatus", "EndpointStatus",
-    "Health", "HostStatus", "ObjectStatus", "Reload", "RouteStatus", "Serving", "Status", "StreamStatus", "WatchStatus",
-    "hosts", "streams", "text",
+    "Health", "HostStatus", "ObjectStatus", "Push", "Reload", "RouteStatus", "Serving", "Status", "StreamStatus",
+    "WatchStatus", "hosts", "streams", "text",
 ]  # fmt: skip

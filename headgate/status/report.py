@@ -165,6 +165,24 @@ class Reload(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class Push(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that reached nginx's workers without a reload.
+
+    Attributes:
+        at: when they had it.
+        objects: what had changed, at most ``SHOWN`` of them.
+        others: how many more had changed.
+        upstreams: how many upstreams had other servers.
+        took_ms: milliseconds from the change to the answer of nginx.
+    """
+
+    at: datetime
+    objects: tuple[str, ...]
+    others: int
+    upstreams: int
+    took_ms: float
+
+
 class ConfigurationStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What nginx serves.
 
@@ -177,6 +195,7 @@ class ConfigurationStatus(msgspec.Struct, frozen=True, kw_only=True):
         last_reload: ``None`` before the first.
         reloads: verified reloads since the start.
         reload_errors: applies that nginx refused or that failed.
+        last_push: ``None`` before the first, and with the data plane ``files``.
     """
 
     version: int
@@ -187,6 +206,7 @@ class ConfigurationStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_reload: Reload | None
     reloads: int
     reload_errors: int
+    last_push: Push | None = None
 
 
 class WatchStatus(msgspec.Struct, frozen=True):

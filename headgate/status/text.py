@@ -14,6 +14,7 @@ from headgate.status.report import (
     ControllerStatus,
     HostStatus,
     ObjectStatus,
+    Push,
     Reload,
     RouteStatus,
     Serving,
@@ -210,6 +211,7 @@ def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
         ("Ready", f"no: {controller.unready}" if controller.unready else "yes"),
         ("Configuration", _configuration(controller.configuration, now)),
         ("Last reload", _reload(controller.configuration.last_reload, now)),
+        *_push_row(controller, now),
         ("Reloads", f"{controller.configuration.reloads}, and {controller.configuration.reload_errors} refused"),
         ("Watches", f"{synced} of {len(controller.watches)} are synced"),
         *(("", f"{watch.name}: {watch.error or 'not listed yet'}") for watch in failing),
@@ -236,9 +238,22 @@ def _configuration(configuration: ConfigurationStatus, now: datetime) -> str:
     return ", ".join(parts)
 
 
+def _push_row(controller: ControllerStatus, now: datetime) -> Iterator[tuple[str, str]]:
+    push = controller.configuration.last_push
+    if push:
+        took = f"{push.upstreams} {'upstream' if push.upstreams == 1 else 'upstreams'}, {push.took_ms:.0f} ms"
+        yield "Last push", f"{age(push.at, now)} ago ({took}): {_what(push)}"
+    elif controller.data_plane == "live":
+        yield "Last push", "none"
+
+
+def _what(change: Reload | Push) -> str:
+    return ", ".join(change.objects) + (f" and {change.others} more" if change.others else "")
+
+
 def _reload(reload: Reload | None, now: datetime) -> str:
     if reload is None:
         return "none"
-    what = ", ".join(reload.objects) + (f" and {reload.others} more" if reload.others else "")
+    what = _what(reload)
     took = f"nginx -t {reload.test_ms:.0f} ms, reload {reload.reload_ms:.0f} ms"
     return f"{age(reload.at, now)} ago ({took}), {reload.reason}{f': {what}' if what else ''}"

@@ -34,6 +34,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         metrics: whether the metrics ask nginx over its status socket.
         data_plane: ``live`` if servers of upstreams are pushed at run time, unless the ConfigMap excludes it;
             ``files`` if files say everything.
+        live_memory: the size of the memory that workers share for them.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
@@ -60,6 +61,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     metrics: bool = False
     latency: bool = False
     data_plane: str = "files"
+    live_memory: str = "64m"
     main_without_live: bool = False
     access_log: str = ""
     json_time: str = ""

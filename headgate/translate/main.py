@@ -38,6 +38,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         latency_log=latency.destination(env.layout),
         access_log=env.access_log_target,
         live=env.live,
+        live_memory=env.live_memory,
         clock=CLOCKS.get(env.json_time, ()),
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,

@@ -108,10 +108,10 @@ class Plane:
         main = structs.replace(env.params.main, worker_processes=str(workers))
         env = structs.replace(env, params=structs.replace(env.params, main=main))
         self._files = Renderer().main(translate_main(env, names=1, longest=10))
-        live = Renderer().main(translate_main(structs.replace(env, data_plane="live"), names=1, longest=10))
-        for size, own in (("headgate 64m", f"headgate {memory}"), ("changes 4m", f"changes {changes}")):
-            live = structs.replace(live, data=live.data.replace(size.encode(), own.encode()))
-        self._live = live
+        live = Renderer().main(
+            translate_main(structs.replace(env, data_plane="live", live_memory=memory), names=1, longest=10)
+        )
+        self._live = structs.replace(live, data=live.data.replace(b"changes 4m", f"changes {changes}".encode()))
 
     def server(self, name: str = "tea", extra: str = "") -> File:
         """The default server, which passes everything to the upstream *name*."""
@@ -232,7 +232,8 @@ async def test_a_memory_that_is_full_is_named_and_costs_nothing_that_was_told(
     many = {f"tea{number}": upstream(port, *[f"10.0.{number}.{last}" for last in range(30)]) for number in range(99)}
     result = await manager.apply(plane.release({"tea": upstream(port, COFFEE), **many}))
     assert result.outcome is Outcome.FAILED
-    assert re.search(r"the memory of the live state is full \(\d+ of 65536 bytes are used\)", result.error)
+    full = r"the memory of the live state is full \(\d+ of 65536 bytes are used\); set -live-memory to more"
+    assert re.search(full, result.error)
     assert await answers(nginx) == {TEA}
     assert (await manager.apply(plane.tea(port, COFFEE))).ok
     assert await answers(nginx) == {COFFEE}

@@ -19,16 +19,23 @@ def test_an_example_passes_its_checks(name: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
-    ("given", "wheel", "flags"),
+    ("given", "lua", "wheel", "flags"),
     [
-        ("", embedded(), [f"--nginx={embedded()}"] if embedded() else []),
-        ("/opt/nginx", embedded(), ["--nginx=/opt/nginx"]),
-        ("", None, []),
+        ("", None, embedded(), [f"--nginx={embedded()}"] if embedded() else []),
+        ("", "/opt/lua/nginx", embedded(), ["--nginx=/opt/lua/nginx"]),
+        ("/opt/nginx", "/opt/lua/nginx", embedded(), ["--nginx=/opt/nginx"]),
+        ("", None, None, []),
     ],
 )
-def test_the_demo_takes_the_named_nginx_else_the_embedded_one_else_what_headgate_finds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, wheel: str | None, flags: list[str]
+def test_the_demo_takes_the_named_nginx_else_one_with_lua_else_the_embedded_one_else_what_headgate_finds(  # noqa: PLR0913
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    lua: str | None,
+    wheel: str | None,
+    flags: list[str],
 ) -> None:
+    monkeypatch.setattr(demo, "with_lua", lambda: lua)
     monkeypatch.setattr(demo, "HEADGATE", (sys.executable, "-c", "import sys; print(*sys.argv[1:], sep='\\n')"))
     monkeypatch.setattr(demo, "embedded", lambda: wheel)
     example = Example.named("cafe").copy(tmp_path / "manifests")

@@ -22,8 +22,8 @@ EVERY = pytest.mark.parametrize("name", NAMES)
 def test_every_example_has_a_readme_and_checks(name: str) -> None:
     example = Example.named(name)
     assert example.script.checks
-    assert example.script.edit is not None
-    assert example.script.edit.checks
+    assert example.script.edits
+    assert all(edit.checks for edit in example.script.edits)
     assert (example.folder / "README.md").read_text().startswith("# ")
 
 
@@ -57,22 +57,22 @@ def test_tls_secrets_hold_a_matching_pair_that_is_valid_for_long(name: str) -> N
 
 
 @EVERY
-def test_the_edit_of_an_example_can_be_made_in_a_copy_and_leaves_the_original(name: str, tmp_path: Path) -> None:
+def test_the_edits_of_an_example_can_be_made_in_a_copy_and_leave_the_original(name: str, tmp_path: Path) -> None:
     original = Example.named(name)
-    assert original.script.edit is not None
     before = {path: path.read_text() for path in original.folder.iterdir()}
     copy = original.copy(tmp_path / "copy")
-    original.script.edit.apply(copy.folder)
-    assert original.script.edit.replacement in (copy.folder / original.script.edit.file).read_text()
+    for edit in original.script.edits:
+        edit.apply(copy.folder)
+        assert edit.replacement in (copy.folder / edit.file).read_text()
     assert {path: path.read_text() for path in original.folder.iterdir()} == before
 
 
 def test_an_edit_whose_text_is_not_there_is_refused(tmp_path: Path) -> None:
     copy = Example.named("cafe").copy(tmp_path / "copy")
-    assert copy.script.edit is not None
-    copy.script.edit.apply(copy.folder)
+    edit = copy.script.edits[0]
+    edit.apply(copy.folder)
     with pytest.raises(ValueError, match="exactly once"):
-        copy.script.edit.apply(copy.folder)
+        edit.apply(copy.folder)
 
 
 def test_a_copy_has_ports_of_its_own_and_the_same_backends(tmp_path: Path) -> None:

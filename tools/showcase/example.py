@@ -93,7 +93,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``checks.toml``."""
 
     checks: tuple[Check, ...]
-    edit: Edit | None = None
+    edits: tuple[Edit, ...] = msgspec.field(name="edit", default=())
     flags: tuple[str, ...] = ()
 
 

@@ -44,6 +44,7 @@
 - -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
 - --reload-spacing={{ $controller.reloadSpacing }}
 - --data-plane={{ $controller.dataPlane }}
+- --live-memory={{ $controller.liveMemory }}
 - --shutdown-grace-period={{ $controller.shutdownGracePeriod }}
 - --drain-timeout={{ include "headgate.drainTimeout" . }}
 - -enable-config-safety={{ $controller.enableConfigSafety }}

@@ -15,6 +15,7 @@ from headgate.status import (
     Health,
     HostStatus,
     ObjectStatus,
+    Push,
     Reload,
     RouteStatus,
     Serving,
@@ -150,6 +151,15 @@ def test_a_running_controller_comes_first():
         "Watches        1 of 1 are synced",
         "",
     ]
+
+
+def test_the_last_push_follows_the_last_reload():
+    push = Push(at=NOW - timedelta(seconds=3), objects=("EndpointSlice a/b",), others=1, upstreams=2, took_ms=3.4)
+    configuration = msgspec.structs.replace(CONFIGURATION, last_push=push)
+    pushed = msgspec.structs.replace(CONTROLLER, data_plane="live", configuration=configuration)
+    assert shown(controller=pushed)[7] == "Last push      3s ago (2 upstreams, 3 ms): EndpointSlice a/b and 1 more"
+    never = msgspec.structs.replace(CONTROLLER, data_plane="live")
+    assert shown(controller=never)[7] == "Last push      none"
 
 
 def test_what_a_controller_waits_for_is_named():

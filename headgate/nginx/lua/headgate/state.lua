@@ -162,7 +162,10 @@ function M.load(path)
   file:close()
   local snapshot = assert(cjson.decode(text))
   for key, object in pairs(snapshot.objects) do
-    assert(objects:safe_set(key, cjson.encode(object)))
+    local ok, fault = objects:safe_set(key, cjson.encode(object))
+    if not ok then
+      error("the live state does not fit into " .. objects:capacity() .. " bytes, set -live-memory to more: " .. fault)
+    end
   end
   assert(objects:safe_set("version", 0))
   assert(objects:safe_set("revision", snapshot.revision))
