@@ -23,6 +23,7 @@ from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
+from headgate.controller.operator import Operator
 from headgate.controller.own_pod import OwnPod
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
@@ -52,6 +53,7 @@ from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
 from headgate.translate.unsupported import BY_RELOADS, LACKS_LIVE
 from headgate.watch import Selection, Watches, access
+from headgate.watch.drained import Drained
 from headgate.watch.replicas import labels_of
 
 log = logging.getLogger(__name__)
@@ -98,6 +100,7 @@ class App:
         self._queue = WorkQueue()
         self._metrics = Metrics(options.ingress_class, latency=options.enable_latency_metrics)
         self._watches = Watches(options, self._sources, self._queue)
+        self._drained = Drained(self._watches, self._queue)
         self._manager = LocalManager(self._manager_options(binary), self._restarted, self._nginx_errors)
         env = self._environment(binary)
         renderer = Renderer(template_overrides(options))
@@ -143,7 +146,7 @@ class App:
             await self._own_pod.read()
         reporter = self._reporter
         self._controller = controller = Controller(
-            self._queue, self._watches, self._pipeline, self._manager, reporter, self._metrics,
+            self._queue, self._drained, self._pipeline, self._manager, reporter, self._metrics,
             config_safety=self._options.enable_config_safety, began=self._began,
         )  # fmt: skip
         gather = functools.partial(
@@ -285,14 +288,20 @@ class App:
             started=self._started,
         )
         return RunningStatus(
-            identity, controller, self._queue, self._manager, self._watches, self._reporter,
+            identity, controller, self._queue, self._manager, self._watches, self._drained, self._reporter,
             self._unready, leadership.leads if leadership else None,
             self._source.problems if isinstance(self._source, Folder) else tuple,
         )  # fmt: skip
 
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:
         options = self._options
-        await stack.enter_async_context(serving_control(self._status(controller), self._layout.socket(CONTROL_SOCKET)))
+        writes = (
+            Operator(options.log_level, self._drained, self._events, lambda: self._subject)
+            if options.control_writes
+            else None
+        )
+        socket = self._layout.socket(CONTROL_SOCKET)
+        await stack.enter_async_context(serving_control(self._status(controller), socket, writes))
         if options.ready_status:
             app = probes_app(self._unready, controller.stuck)
             await stack.enter_async_context(serving(app, HttpPort(options.ready_status_port, "-ready-status-port")))

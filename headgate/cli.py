@@ -18,6 +18,8 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
   headgate diff OLD NEW                print what would change between two folders, or a cluster and a folder
   headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
+  headgate drain ENDPOINT...           send no new requests to endpoints of a running controller
+  headgate set-log-level LEVEL         set the log level of a running controller
   headgate explain URL [-m DIR]        explain how nginx handles a request, and where each setting comes from
   headgate proxy HOST=URL...           serve backends on this machine, without manifests
   headgate uds serve|send|bench        listen on a Unix socket, send to one, measure them
@@ -91,6 +93,18 @@ def _status(argv: Sequence[str], environ: Environ) -> int:
     return main(argv, environ)
 
 
+def _drain(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.control import drain
+
+    return drain(argv, environ)
+
+
+def _set_log_level(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.control import set_log_level
+
+    return set_log_level(argv, environ)
+
+
 def _proxy(argv: Sequence[str], environ: Environ) -> int:
     from headgate.commands.proxy import main
 
@@ -154,6 +168,8 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "diff": _diff,
         "status": _status,
         "routes": _status,
+        "drain": _drain,
+        "set-log-level": _set_log_level,
         "explain": _explain,
         "proxy": _proxy,
         "uds": _uds,

@@ -214,6 +214,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             native=True,
         ),
     ] = DataPlane.AUTO
+    control_writes: Annotated[
+        Bool,
+        Flag(
+            RUN,
+            "Let headgate drain and headgate set-log-level change this controller over its control socket, which only "
+            "its user may open.",
+            native=True,
+        ),
+    ] = False
     live_memory: Annotated[
         Annotated[str, Value("SIZE", _memory)],
         Flag(

@@ -42,6 +42,7 @@ FLAGS: Mapping[str, str] = {
     "reload-spacing": "controller.reloadSpacing",
     "data-plane": "controller.dataPlane",
     "live-memory": "controller.liveMemory",
+    "control-writes": "controller.controlWrites",
     "shutdown-grace-period": "controller.shutdownGracePeriod",
     "drain-timeout": "controller.drainTimeout",
     "enable-config-safety": "controller.enableConfigSafety",

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from headgate.api import EndpointSlice
 from headgate.controller.controller import Controller
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.reporter import Reporter
@@ -30,6 +29,7 @@ from headgate.status import (
 )
 from headgate.status.objects import REFUSED, WARNING, faulty, ignored, in_order
 from headgate.watch import Watches
+from headgate.watch.drained import Drained
 
 _STATES = {State.INVALID: REFUSED, State.WARNING: WARNING}
 
@@ -53,6 +53,7 @@ class RunningStatus:
         queue: WorkQueue,
         manager: LocalManager,
         watches: Watches,
+        drained: Drained,
         reporter: Reporter,
         unready: Callable[[], str],
         leads: Callable[[], bool] | None,
@@ -68,6 +69,7 @@ class RunningStatus:
         self._queue = queue
         self._manager = manager
         self._watches = watches
+        self._drained = drained
         self._reporter = reporter
         self._unready = unready
         self._leads = leads
@@ -85,7 +87,7 @@ class RunningStatus:
         """Return a function that makes the status of this moment; with thousands of hosts it takes half a second."""
         generation, controller = self._controller.progress.generation, self._describe()
         verdicts, others, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
-        faults, slices = self._faults(), [*self._watches.collections[EndpointSlice].values()]
+        faults, slices = self._faults(), self._drained.slices()
 
         def status() -> Status:
             serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
@@ -111,6 +113,7 @@ class RunningStatus:
             leader=self._leader(),
             configuration=self._configuration(),
             watches=tuple(self._watching()),
+            drained=tuple(sorted(self._drained.names)),
             data_plane=generation.env.plane if (generation := self._controller.progress.generation) else "",
         )
 

@@ -4,13 +4,14 @@ The mechanism only; ``options`` and the commands declare. What a command takes i
 texts are read by ``values``, ``parse`` fills the Struct, ``text`` writes help and reference, ``command`` runs it.
 """
 
-from headgate.flags.command import OK, Command, Environ, execute
+from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.flags.declare import Argument, Declaration, Declined, Flag, Value, declarations
 from headgate.flags.parse import Reading, Syntax, parse, problem, read, warning
 from headgate.flags.text import help_text, markdown
 from headgate.flags.values import Choice, EnumValue, Integer, boolean, path, printed
 
 __all__ = [
+    "FAILED",
     "OK",
     "Argument",
     "Choice",

@@ -1,12 +1,15 @@
-"""The control socket: a running controller answers ``GET /status`` on a Unix socket that only its user may open."""
+"""The control socket: a running controller answers ``GET /status`` on a Unix socket that only its user may open.
+
+Where changes are allowed, it also takes ``POST /drain`` and ``POST /log-level``, with JSON.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import aiohttp
 import msgspec
@@ -16,6 +19,10 @@ from headgate.status import Status
 from headgate.uds import Access, Address, AddressError, ServerSocket
 
 PATH: Final = "/status"
+DRAIN: Final = "/drain"
+LOG_LEVEL: Final = "/log-level"
+READ_ONLY: Final = "changes over the control socket are not allowed; start headgate run with --control-writes"
+HOST: Final = "http://headgate"
 OWNER: Final = Access(mode=0o600)
 LONGEST_WAIT_S: Final = 60.0
 """How long a request may wait for a change (``Prefer: wait``, RFC 7240)."""
@@ -24,12 +31,45 @@ LOOK_S: Final = 0.2
 ANSWER_S: Final = 30.0
 
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
 class ControlError(Exception):
     """The controller cannot be asked; the text is one line for the operator."""
 
 
 class NoControllerError(ControlError):
     """Nothing listens on the control socket."""
+
+
+class RefusedError(Exception):
+    """A change is not made; the text is one line for the operator."""
+
+
+class Writes(Protocol):
+    """Carries out changes; each returns one line about what is different, or raises RefusedError."""
+
+    def set_log_level(self, level: str) -> str:
+        """Set the log level."""
+        ...
+
+    def drain(self, names: Sequence[str], *, undo: bool) -> str:
+        """Take endpoints out of service, or (*undo*) into service again."""
+        ...
+
+
+class DrainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /drain``."""
+
+    endpoints: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    undo: bool = False
+
+
+class LogLevelRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of ``POST /log-level``."""
+
+    level: str
 
 
 class StatusSource(Protocol):
@@ -51,8 +91,11 @@ class Answer(msgspec.Struct, frozen=True):
     tag: str
 
 
-def control_app(source: StatusSource) -> web.Application:
-    """Serve the status of *source*; with ``If-None-Match`` and ``Prefer: wait=N``, wait for another one (304: none)."""
+def control_app(source: StatusSource, writes: Writes | None = None) -> web.Application:
+    """Serve the status of *source*; with ``If-None-Match`` and ``Prefer: wait=N``, wait for another one (304: none).
+
+    Without *writes* every change is answered 403.
+    """
 
     async def status(request: web.Request) -> web.Response:
         known = request.headers.get("If-None-Match", "")
@@ -66,7 +109,34 @@ def control_app(source: StatusSource) -> web.Application:
 
     app = web.Application()
     app.router.add_get(PATH, status)
+    for target, handler in _changes(writes).items():
+        app.router.add_post(target, handler)
     return app
+
+
+def _changes(writes: Writes | None) -> Mapping[str, Handler]:
+    if writes is None:
+        return dict.fromkeys((DRAIN, LOG_LEVEL), _forbidden)
+    return {
+        DRAIN: _changing(DrainRequest, lambda it: writes.drain(it.endpoints, undo=it.undo)),
+        LOG_LEVEL: _changing(LogLevelRequest, lambda it: writes.set_log_level(it.level)),
+    }
+
+
+def _changing(model: type[Body], carry_out: Callable[[Body], str]) -> Handler:
+    """Return a handler that has *carry_out* make the change that the body asks for."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return web.Response(text=carry_out(msgspec.json.decode(await request.read(), type=model)))
+        except (RefusedError, msgspec.MsgspecError) as error:
+            return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
+
+    return handle
+
+
+async def _forbidden(_: web.Request) -> web.Response:
+    return web.Response(status=HTTPStatus.FORBIDDEN, text=READ_ONLY)
 
 
 def _tag(stamp: str) -> str:
@@ -82,14 +152,14 @@ def _wait(prefer: str) -> float:
 
 
 @contextlib.asynccontextmanager
-async def serving_control(source: StatusSource, path: str) -> AsyncIterator[None]:
-    """Serve the status at *path* (mode 0600) while the block runs; its file is removed at the end.
+async def serving_control(source: StatusSource, path: str, writes: Writes | None = None) -> AsyncIterator[None]:
+    """Serve the status, and take *writes*, at *path* (mode 0600) while the block runs; its file is removed at the end.
 
     Raises:
         AddressError: no socket can be created there.
     """
     with ServerSocket.open(Address(path), access=OWNER) as bound:
-        runner = web.AppRunner(control_app(source), access_log=None, handle_signals=False, shutdown_timeout=0.1)
+        runner = web.AppRunner(control_app(source, writes), access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await runner.setup()
         try:
             await web.SockSite(runner, bound.socket).start()
@@ -110,17 +180,40 @@ async def ask(path: str, known: str = "", wait_s: float = 0.0) -> Answer | None:
         ControlError: nothing listens there, this user may not connect, or the answer is not a status.
     """
     headers = {"If-None-Match": known, "Prefer": f"wait={wait_s:.0f}"} if known else {}
+    async with _session(path, wait_s) as session, session.get(f"{HOST}{PATH}", headers=headers) as response:
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            return None
+        if response.status != HTTPStatus.OK:
+            raise _strange(path, response)
+        return Answer(msgspec.json.decode(await response.read(), type=Status), response.headers.get("ETag", ""))
+
+
+async def change(path: str, target: str, body: Mapping[str, Any]) -> str:
+    """Have the controller that listens at *path* make a change; return what it answers.
+
+    Raises:
+        ControlError: nothing listens there, this user may not connect, or the change is refused.
+    """
+    async with _session(path) as session, session.post(f"{HOST}{target}", data=msgspec.json.encode(body)) as response:
+        text = await response.text()
+        if response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST}:
+            raise ControlError(text)
+        if response.status != HTTPStatus.OK:
+            raise _strange(path, response)
+        return text
+
+
+def _strange(path: str, response: aiohttp.ClientResponse) -> ControlError:
+    return ControlError(f"{path}: the answer is HTTP {response.status}; is another program listening there?")
+
+
+@contextlib.asynccontextmanager
+async def _session(path: str, wait_s: float = 0.0) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a session with the controller at *path*; what fails within becomes a ControlError."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_S + wait_s)
     try:
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.UnixConnector(path), timeout=timeout) as session,
-            session.get(f"http://headgate{PATH}", headers=headers) as response,
-        ):
-            if response.status == HTTPStatus.NOT_MODIFIED:
-                return None
-            if response.status != HTTPStatus.OK:
-                raise ControlError(f"{path}: the answer is HTTP {response.status}; is another program listening there?")
-            return Answer(msgspec.json.decode(await response.read(), type=Status), response.headers.get("ETag", ""))
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path), timeout=timeout) as session:
+            yield session
     except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
         cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
         kind = NoControllerError if isinstance(cause, FileNotFoundError | ConnectionRefusedError) else ControlError
@@ -141,12 +234,17 @@ def _reason(cause: Exception) -> str:
 
 
 __all__ = [
+    "DRAIN",
+    "LOG_LEVEL",
     "AddressError",
     "Answer",
     "ControlError",
     "NoControllerError",
+    "RefusedError",
     "StatusSource",
+    "Writes",
     "ask",
+    "change",
     "control_app",
     "serving_control",
 ]

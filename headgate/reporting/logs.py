@@ -110,7 +110,12 @@ def configure(form: LogFormat | Style, level: LogLevel, stream: TextIO | None = 
         errors.setFormatter(_VerbatimFormatter())
         errors.addFilter(lambda record: bool(_verbatim(record)))
         root.addHandler(errors)
-    root.setLevel(_LEVELS[level])
+    set_level(level)
+
+
+def set_level(level: LogLevel) -> None:
+    """Write log records of *level* and above from now on."""
+    logging.getLogger().setLevel(_LEVELS[level])
     # Messages of the event loop below warnings are of no use to operators.
     logging.getLogger("asyncio").setLevel(max(_LEVELS[level], logging.WARNING))
 

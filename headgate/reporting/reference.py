@@ -86,6 +86,9 @@ EVENTS: tuple[EventRow, ...] = (
     EventRow("Pod", "Rejected", _WARNING, "A Secret of a flag is invalid; its last content stays in use."),
     EventRow("Pod", "NginxRestarted", _WARNING, "The nginx master exited and was restarted.",
              "The incumbent's container exits and is restarted by the kubelet."),
+    EventRow("Pod", "LogLevelSet", _NORMAL, "`headgate set-log-level` set the log level."),
+    EventRow("Pod", "EndpointsDrained", _NORMAL, "`headgate drain` took endpoints out of service."),
+    EventRow("Pod", "EndpointsUndrained", _NORMAL, "`headgate drain --undo` took them into service again."),
 )  # fmt: skip
 
 

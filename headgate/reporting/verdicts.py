@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import ObjectRef, Problem, some
 
 
 class State(enum.Enum):
@@ -255,6 +255,20 @@ def secret_rejected(pod: Subject, secret: ObjectRef, problems: Sequence[Problem]
 def nginx_restarted(pod: Subject, message: str) -> Verdict:
     """Report on the controller's Pod that nginx ended and was restarted."""
     return Verdict(pod, State.WARNING, "NginxRestarted", EventType.WARNING, _line(message))
+
+
+def log_level_set(pod: Subject, before: str, now: str) -> Verdict:
+    """Report on the controller's Pod that an operator set its log level."""
+    message = f"the log level was set to {now} over the control socket; it was {before}"
+    return Verdict(pod, State.VALID, "LogLevelSet", EventType.NORMAL, message)
+
+
+def endpoints_drained(pod: Subject, names: Sequence[str], count: int, *, undo: bool) -> Verdict:
+    """Report on the controller's Pod that an operator drained the *count* endpoints with *names*, or took that back."""
+    reason, what = ("EndpointsUndrained", "no longer drained") if undo else ("EndpointsDrained", "drained")
+    endpoints = f"{count} {'endpoint is' if count == 1 else 'endpoints are'}"
+    message = f"{endpoints} {what}, as asked over the control socket: {some(names)}"
+    return Verdict(pod, State.VALID, reason, EventType.NORMAL, message)
 
 
 def _warnings(lead: str, problems: Sequence[Problem]) -> str:

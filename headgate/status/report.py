@@ -240,6 +240,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
         configuration: what nginx serves.
         watches: what is watched.
         data_plane: ``live`` if endpoints reach nginx without a reload, else ``files``.
+        drained: the names of endpoints, Pods and nodes that ``headgate drain`` took out of service.
     """
 
     version: str
@@ -253,6 +254,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     configuration: ConfigurationStatus
     watches: tuple[WatchStatus, ...]
     data_plane: str = "files"
+    drained: tuple[str, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

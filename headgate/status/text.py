@@ -213,6 +213,7 @@ def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
         ("Last reload", _reload(controller.configuration.last_reload, now)),
         *_push_row(controller, now),
         ("Reloads", f"{controller.configuration.reloads}, and {controller.configuration.reload_errors} refused"),
+        *([("Drained", ", ".join(controller.drained))] if controller.drained else []),
         ("Watches", f"{synced} of {len(controller.watches)} are synced"),
         *(("", f"{watch.name}: {watch.error or 'not listed yet'}") for watch in failing),
     ]

@@ -14,11 +14,13 @@ from headgate.reporting.verdicts import (
     Refusal,
     Subject,
     Verdict,
+    endpoints_drained,
     for_config_map,
     for_custom,
     for_global_configuration,
     for_ingress,
     for_policy,
+    log_level_set,
     nginx_restarted,
     secret_deleted,
     secret_rejected,
@@ -79,6 +81,9 @@ SAID: tuple[Verdict, ...] = (
     secret_deleted(POD, SECRET),
     secret_rejected(POD, SECRET, [BROKEN]),
     nginx_restarted(POD, "it died"),
+    log_level_set(POD, "info", "debug"),
+    endpoints_drained(POD, ["10.0.0.7"], 1, undo=False),
+    endpoints_drained(POD, ["10.0.0.7"], 1, undo=True),
 )
 KNOWN = {(verdict.ref.kind, verdict.reason): verdict.type.value for verdict in SAID}
 

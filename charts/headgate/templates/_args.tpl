@@ -45,6 +45,7 @@
 - --reload-spacing={{ $controller.reloadSpacing }}
 - --data-plane={{ $controller.dataPlane }}
 - --live-memory={{ $controller.liveMemory }}
+- --control-writes={{ $controller.controlWrites }}
 - --shutdown-grace-period={{ $controller.shutdownGracePeriod }}
 - --drain-timeout={{ include "headgate.drainTimeout" . }}
 - -enable-config-safety={{ $controller.enableConfigSafety }}
