@@ -24,6 +24,7 @@ from headgate.explain import (
     stream_question,
     text,
 )
+from headgate.explain.question import USUAL_METHOD
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
 from headgate.options import DECLARED, LogLevel, Options, completed
@@ -35,7 +36,8 @@ Explain how nginx handles a request: the listener, certificate, server and locat
 before the backend, the backend, and every setting that applies with its source. No request is sent: the result is
 computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
 Of TransportServers, tcp://HOST:PORT, udp://HOST:PORT and tls://HOST:PORT (with HOST as the server name) are explained.
--H adds a request header that may affect the result (Host, X-Forwarded-Proto, Authorization); it may be repeated.
+-H adds a request header that may affect the result (Host, X-Forwarded-Proto, Authorization, Cookie, and those on which
+routes have conditions); it may be repeated. -X is the method (GET without it).
 
 The second form prints the reference of one annotation, ConfigMap key or flag.
 
@@ -60,6 +62,9 @@ class ExplainOptions(Options, frozen=True, kw_only=True):
         Value("'NAME: VALUE'", str, each=True),
         Flag("Question", "Header of the request; may be repeated.", "'X-Forwarded-Proto: http'", True, "H"),
     ] = ()
+    request: Annotated[str, Value("METHOD", str), Flag("Question", "Method of the request.", "OPTIONS", True, "X")] = (
+        USUAL_METHOD
+    )
     output: Annotated[
         str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format of the answer.", "json", True, "o")
     ] = "text"
@@ -100,7 +105,7 @@ def _answer(options: ExplainOptions) -> Answer:
     if others:
         raise BadQuestion(f"{others[0]!r} is an argument too many; explain takes one URL")
     stream = stream_question(url)
-    question = stream or Question.of(url, options.header)
+    question = stream or Question.of(url, options.header, options.request)
     configure(options.log_format, LogLevel.WARN, sys.stderr)  # standard output is for the answer
     view = look(options)
     return explain(view, question) if isinstance(question, Question) else explain_stream(view, question)
@@ -109,7 +114,7 @@ def _answer(options: ExplainOptions) -> Answer:
 EXPLAIN: Final = Command(
     name="headgate explain",
     forms=(
-        "URL [-m DIR] [-H 'Name: value'] [-o text|json] [FLAGS]",
+        "URL [-m DIR] [-X METHOD] [-H 'Name: value'] [-o text|json] [FLAGS]",
         "annotation|configmap|flag NAME [-o text|json]",
     ),
     about=ABOUT,

@@ -24,14 +24,17 @@ class Origin(msgspec.Struct, frozen=True):
     """Where a value comes from.
 
     Attributes:
-        kind: ``default``, ``configmap``, ``annotation`` (of an Ingress that stands alone), ``master`` or ``minion``.
+        kind: ``default``, ``configmap``, ``annotation`` (of an Ingress that stands alone), ``master``, ``minion`` or
+            ``field`` (of a custom resource).
         object: ``namespace/name``, empty for a default.
-        key: the ConfigMap key or the annotation.
+        key: the ConfigMap key, the annotation or the path of the field.
+        object_kind: the kind of the object, empty for a default.
     """
 
     kind: str
     object: str = ""
     key: str = ""
+    object_kind: str = ""
 
 
 class InForce(msgspec.Struct, frozen=True):
@@ -136,6 +139,15 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     why_none: str = ""
 
 
+class ErrorPageAnswer(msgspec.Struct, frozen=True):
+    """What clients get in place of errors: the statuses, what it is, and the object and field that ask for it."""
+
+    codes: tuple[int, ...]
+    what: str
+    object: str
+    field: str
+
+
 class Nearby(msgspec.Struct, frozen=True):
     """Something that is wrong with an object that has to do with the question."""
 
@@ -154,6 +166,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         status: where nginx answers by itself.
         target: where a redirect leads.
         steps: what happens before a backend is asked, in order.
+        error_pages: what clients get in place of errors of nginx and of the backend.
         settings: every setting in force where the request is answered.
         nearby: what is wrong with the Ingresses of that host, and with the ConfigMap.
         hints: what may have been meant, and what this answer cannot know.
@@ -170,6 +183,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     location: LocationAnswer | None = None
     steps: tuple[Step, ...] = ()
     upstream: UpstreamAnswer | None = None
+    error_pages: tuple[ErrorPageAnswer, ...] = ()
     settings: tuple[InForce, ...] = ()
     nearby: tuple[Nearby, ...] = ()
     hints: tuple[str, ...] = ()

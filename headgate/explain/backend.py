@@ -18,6 +18,7 @@ from headgate.validation.challenge import SOLVER
 
 _PLAIN = "/!$&'()*+,;=:@-._~|^`{}[]<>\\\""
 """What nginx leaves as it is when it writes a path anew (``ngx_escape_uri``); the rest is escaped."""
+WHOLE = "$request_uri"
 UNAUTHORIZED, FORBIDDEN = 401, 403
 _CAPTURE = re.compile(r"\$([0-9])")
 
@@ -65,7 +66,7 @@ def _why_rewritten(context: RequestContext) -> str:
     """Return the field or the setting by which the path is replaced."""
     route = context.route
     if route and isinstance(route.action, Forward) and route.action.changes:
-        return f"{route.field}.action.proxy"
+        return f"{route.origin}: {route.field}.action.proxy.rewritePath"
     return described(one(context, "rewrite_target"))
 
 
@@ -126,6 +127,8 @@ def _path(context: RequestContext, backend: Backend) -> str:
     location, query = context.location, context.question.query
     assert location is not None  # noqa: S101 - the caller has one
     args = f"?{query}" if query else ""  # an empty query is dropped with its question mark where nginx writes anew
+    if backend.path == WHOLE:
+        return context.target
     if backend.path:
         return _escaped(f"{backend.path}{context.path[len(location.path) :]}") + args
     if location.rewrite is None:

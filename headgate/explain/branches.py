@@ -20,10 +20,11 @@ def followed(context: RequestContext) -> tuple[RequestContext, tuple[Step, ...]]
     while (route := context.route) and isinstance(route.action, Choice):
         case = next((case for case in route.action.cases if _meets(context, case)), None)
         target = case.target if case else route.action.otherwise
-        steps.append(Step(_taken(case)))
         context = _at(context, target)
+        steps.append(Step(_taken(case), _because(context, route)))
     if route and isinstance(route.action, Split):
-        steps.append(Step(f"the requests are divided: {', '.join(_shares(context, route.action))}"))
+        because = (f"{route.origin}: {route.field.removesuffix('.splits')}.splits",)
+        steps.append(Step(f"the requests are divided: {', '.join(_shares(context, route.action))}", because))
     return context, tuple(steps)
 
 
@@ -32,6 +33,15 @@ def _taken(case: Case | None) -> str:
         return "no condition is met, so the action of the route applies"
     words = (f"{each.variable} {'is not' if each.negated else 'is'} {each.value!r}" for each in case.conditions)
     return f"the first match whose conditions are met: {' and '.join(words)}"
+
+
+def _because(context: RequestContext, chooser: Route) -> tuple[str, ...]:
+    """Return the field of the route to which *chooser* led, at *context*."""
+    found = context.route
+    if found is None:
+        return ()
+    part = "splits" if isinstance(found.action, Split) else "action"
+    return (f"{found.origin}: {found.field}{f'.{part}' if found.field == chooser.field else ''}",)
 
 
 def _at(context: RequestContext, target: str) -> RequestContext:
@@ -57,10 +67,10 @@ def _goal(route: Route) -> str:
 
 
 def _meets(context: RequestContext, case: Case) -> bool:
-    return all(_is_met(context, condition) for condition in case.conditions)
+    return all(is_met(context, condition) for condition in case.conditions)
 
 
-def _is_met(context: RequestContext, condition: Condition) -> bool:
+def is_met(context: RequestContext, condition: Condition) -> bool:
     """Whether a map of nginx finds the value: regardless of case, or by a regular expression after ``~``."""
     value, wanted = _value(context, condition.variable), condition.value
     if wanted.startswith("~"):
@@ -71,8 +81,13 @@ def _is_met(context: RequestContext, condition: Condition) -> bool:
     return found != condition.negated
 
 
+def is_known(variable: str) -> bool:
+    """Whether the value of *variable* follows from what is asked."""
+    return variable == "$request_method" or variable.startswith(("$http_", "$cookie_", "$arg_"))
+
+
 def _value(context: RequestContext, variable: str) -> str:
-    """Return the value of a variable for this request; a request that is asked about is a GET without a body."""
+    """Return the value of a variable for this request, which has no body."""
     question = context.question
     kind, _, name = variable.removeprefix("$").partition("_")
     if kind == "http":
@@ -86,9 +101,9 @@ def _value(context: RequestContext, variable: str) -> str:
         "$query_string": question.query or "",
         "$https": "on" if question.secure else "",
         "$request_uri": context.target,
-        "$request_method": "GET",
+        "$request_method": question.method,
         "$scheme": question.scheme,
-        "$request": f"GET {context.target} HTTP/1.1",
+        "$request": f"{question.method} {context.target} HTTP/1.1",
     }.get(variable, "")
 
 

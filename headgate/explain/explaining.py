@@ -15,6 +15,7 @@ from headgate.explain.answer import (
     RejectedMatch,
     RequestOutcome,
     ServerAnswer,
+    Step,
     TlsAnswer,
 )
 from headgate.explain.backend import asked, before, redirect_step
@@ -22,6 +23,7 @@ from headgate.explain.branches import followed
 from headgate.explain.context import RequestContext
 from headgate.explain.handshake import handshake
 from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
+from headgate.explain.pages import error_pages, replaced
 from headgate.explain.provenance import in_force, one, whence
 from headgate.explain.question import USUAL, Question
 from headgate.explain.streams import passed_on
@@ -35,6 +37,8 @@ from headgate.validation.uri import path_of
 BAD_REQUEST = 400
 REDIRECTS = range(300, 400)
 NOT_FOUND = 404
+NOT_ALLOWED = 405
+REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
 CLOSED = 444
 """nginx's own: the connection is closed without a word."""
 
@@ -119,6 +123,9 @@ def _served(view: ClusterView, question: Question, port: int) -> Answer:
         what = f"the host {question.host!r}" if name is None else f"the path {question.path!r}"
         summary = f"nginx answers 400: {what} is malformed."
         return Answer(url=question.url, outcome=RequestOutcome.ANSWERED, summary=summary, status=BAD_REQUEST)
+    if question.method in REFUSED_METHODS:
+        summary = f"nginx answers {NOT_ALLOWED}: it does not serve {question.method}."
+        return Answer(url=question.url, outcome=RequestOutcome.ANSWERED, summary=summary, status=NOT_ALLOWED)
     servers = [each.server for each in view.servers]
     matching = [_view_of(view, found) for found in named(servers, name, port)]
     server = matching[0] if matching else _view_of(view, default_of(servers, port))
@@ -137,7 +144,10 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
         rest = "this is the default server" if found and found.default else "this is the first that nginx reads"
         why = f"no server on port {context.port} is called {name}; {rest}"
     elif server.unserved:
-        why = f"no Ingress serves it on port {context.port}, and the wildcard that covers it does not answer for it"
+        why = (
+            f"no Ingress or VirtualServer serves it on port {context.port}, and the wildcard that covers it does not"
+            " answer for it"
+        )
     elif server.host.startswith("*."):
         why = f"its wildcard covers {name}, and no server has exactly this name"
     else:
@@ -189,14 +199,22 @@ def _located(context: RequestContext) -> Answer:
         location=_location(first, found),
         steps=(*(redirect_step(context, redirect, ends=False) for redirect in later), *branches, *before(here)),
         upstream=upstream,
+        error_pages=tuple(error_pages(here)),
         settings=in_force(here),
         hints=tuple(_doubts(here, found)),
     )
     if found.slash:
         return _to_slash(here, answer)
+    ends = upstream or any(step.status for step in answer.steps)
+    return replaced(_finished(here, branches, answer)) if ends else _finished(here, branches, answer)
+
+
+def _finished(here: RequestContext, branches: tuple[Step, ...], answer: Answer) -> Answer:
+    """Fill in what comes of the request at its last location."""
+    assert here.location is not None  # noqa: S101 - the caller found one
     if here.route and isinstance(here.route.action, Split):
-        return structs.replace(answer, outcome=RequestOutcome.PROXIED, summary=f"T{branches[-1].what[1:]}.")
-    return _proxied(answer) if upstream else _answered(here, here.location, answer)
+        return _divided(answer, branches[-1].what)
+    return _proxied(answer) if answer.upstream else _answered(here, here.location, answer)
 
 
 def _location(context: RequestContext, found: Found) -> LocationAnswer:
@@ -227,6 +245,14 @@ def _to_slash(context: RequestContext, answer: Answer) -> Answer:
     return structs.replace(answer, status=301, target=target, steps=(), summary=summary)
 
 
+def _divided(answer: Answer, shares: str) -> Answer:
+    """Say how requests are divided, or what ends this one before."""
+    if ending := next((step for step in answer.steps if step.status), None):
+        summary = f"nginx answers {ending.status} ({_why(ending)}). Past that: {shares}."
+        return structs.replace(answer, summary=summary, status=ending.status)
+    return structs.replace(answer, outcome=RequestOutcome.PROXIED, summary=f"T{shares[1:]}.")
+
+
 def _proxied(answer: Answer) -> Answer:
     """Say who answers in the end, or what ends the request before."""
     upstream = answer.upstream
@@ -238,9 +264,14 @@ def _proxied(answer: Answer) -> Answer:
     if not count:
         summary, status = f"nginx answers 502: Service {upstream.service} has no endpoints.", 502
     if ending := next((step for step in answer.steps if step.status), None):
-        summary = f"nginx answers {ending.status} ({ending.what}). Past that: {summary}"
+        summary = f"nginx answers {ending.status} ({_why(ending)}). Past that: {summary}"
         return structs.replace(answer, summary=summary, status=ending.status, outcome=RequestOutcome.ANSWERED)
     return structs.replace(answer, summary=summary, status=status)
+
+
+def _why(ending: Step) -> str:
+    """Return what *ending* says besides its status, if it begins with that."""
+    return ending.what.removeprefix(str(ending.status)).removeprefix(",").strip()
 
 
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
@@ -248,7 +279,7 @@ def _answered(context: RequestContext, location: Location, answer: Answer) -> An
     if ending := next((step for step in answer.steps if step.status and not step.redirects), None):
         own = location.aside or (location.answer and not location.guarded)
         past = "its own answer" if own else f"404{_because(context)}"
-        summary = f"nginx answers {ending.status} ({ending.what}). Past that: {past}."
+        summary = f"nginx answers {ending.status} ({_why(ending)}). Past that: {past}."
         return structs.replace(answer, status=ending.status, summary=summary)
     aside = next(
         (each for each in context.server.server.locations if location.aside and each.path == location.aside), None
@@ -280,7 +311,7 @@ def _because(context: RequestContext) -> str:
         fallback = f"default-server-return is {setting.value} ({whence(setting.origins[0])})"
         usual = context.port in {context.view.env.http_port, context.view.env.https_port}
         where = "" if usual and not context.server.unserved else f" on port {context.port}"
-        return f": no Ingress serves {context.name}{where}, and {fallback}"
+        return f": no Ingress or VirtualServer serves {context.name}{where}, and {fallback}"
     if context.route or (context.location and context.location.modifier):
         return ""
     if host.shared and host.origin.kind == "Ingress":

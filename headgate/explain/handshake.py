@@ -37,7 +37,9 @@ def _shared(view: ClusterView, sni: str) -> TlsAnswer:
         if answer := _entry(resource, host):
             return answer
     if view.env.default_certificate and view.default_secret:
-        why = "no Ingress has a certificate for this name, so that of -default-server-tls-secret is used"
+        why = (
+            "no Ingress or VirtualServer has a certificate for this name, so that of -default-server-tls-secret is used"
+        )
         return TlsAnswer(accepted=True, secret=view.default_secret.key, why=why)
     why = "there is no certificate for this name (alert internal_error)"
     return TlsAnswer(accepted=False, secret="", why=why)
@@ -63,10 +65,11 @@ def _refusal(found: ServerView, sni: str, port: int) -> str:
     """Say why a server turns clients away."""
     host = found.virtual_host
     if found.unserved:
-        return f"no Ingress serves {sni} on port {port}, and the wildcard that covers it does not answer for it {ALERT}"
+        nobody = f"no Ingress or VirtualServer serves {sni} on port {port}"
+        return f"{nobody}, and the wildcard that covers it does not answer for it {ALERT}"
     if host is None or not host.name:
         name = sni or "clients without a server name"
-        return f"no Ingress has TLS for {name}, and there is no -default-server-tls-secret {ALERT}"
+        return f"no Ingress or VirtualServer has TLS for {name}, and there is no -default-server-tls-secret {ALERT}"
     secret = host.tls.secret if host.tls else None
     if secret is None:
         secret_name = f"Secret {host.tls.named}" if host.tls and host.tls.named else "no Secret"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from headgate.explain.answer import InForce, Origin
 from headgate.explain.context import RequestContext
-from headgate.routes import Layer
+from headgate.routes import Forward, Layer
 from headgate.settings import REGISTRY, ConfigParams, Header, Role, Setting, Words
 from headgate.translate.headers import HSTS_VARIABLE, NOTHING
 
@@ -23,6 +23,8 @@ _NGINX_HANDS_DOWN = {
 """Settings that a location inherits from its server, and the part of ``ir`` that shows it."""
 _FOLLOWS_HOST = frozenset({"add_header"})
 """Settings of a host that count for attached objects too, although they are the host's own in every other way."""
+FIELD = "field"
+CORS_PREFIX = "Access-Control-"
 _KINDS = {Role.REGULAR: "annotation", Role.MASTER: "master", Role.MINION: "minion"}
 
 
@@ -33,7 +35,10 @@ class _Source(msgspec.Struct, frozen=True):
     layer: Layer
 
     def origin(self, field: Setting) -> Origin:
-        return Origin(self.kind, self.layer.origin.key, self.layer.overrides.keys.get(field.name, ""))
+        key = self.layer.overrides.keys.get(field.name, "")
+        if not key and self.kind == FIELD:  # what a custom resource means that says nothing
+            return Origin("default")
+        return Origin(self.kind, self.layer.origin.key, key, self.layer.origin.kind)
 
     def value(self, field: Setting) -> tuple[Any] | None:
         """Return the explicit value of *field*, in a tuple of its own, ``None`` if nothing is."""
@@ -57,17 +62,27 @@ def one(context: RequestContext, name: str) -> InForce:
     field = _FIELDS[name]
     params, over = _values(context, field)
     value = _response_headers(context) if name == "add_header" else getattr(getattr(params, field.group), name)
-    return InForce(field.spec.key, spelled(field, value), _origins(over, field, value), field.annotation)
+    origins = _origins(over, field, value)
+    if name == "add_header":
+        origins = (*(origin for origin in origins if origin.key), *_adders(context, value)) or origins
+    return InForce(field.spec.key, spelled(field, value), origins, field.annotation)
 
 
 def described(setting: InForce) -> str:
-    """Return a setting and where it comes from, in one line."""
+    """Return a setting and where it comes from, in one line; a custom resource has its own name for it."""
+    fields = [origin for origin in setting.origins if origin.kind == FIELD]
+    if fields:
+        return " and ".join(f"{origin.object_kind} {origin.object}: {origin.key}" for origin in fields)
     return f"{setting.name}={setting.value} ({' and '.join(map(whence, setting.origins))})"
 
 
 def whence(origin: Origin) -> str:
     """Return an origin in words."""
-    words = {"default": "default", "configmap": f"ConfigMap {origin.object}"}
+    words = {
+        "default": "default",
+        "configmap": f"ConfigMap {origin.object}",
+        FIELD: f"{origin.object_kind} {origin.object}",
+    }
     return words.get(origin.kind) or f"{origin.kind} {origin.object}"
 
 
@@ -84,7 +99,11 @@ def _values(context: RequestContext, field: Setting) -> tuple[ConfigParams, list
     layers = place.layers
     if field.name in _FOLLOWS_HOST and place.origin != host.origin:
         layers = (*host.settings, layers[-1])
-    return place.params, below + [_Source(_KINDS[layer.role], layer) for layer in layers]
+    return place.params, below + [_Source(_kind(layer), layer) for layer in layers]
+
+
+def _kind(layer: Layer) -> str:
+    return _KINDS[layer.role] if layer.origin.kind == "Ingress" else FIELD
 
 
 def _origins(over: Sequence[_Source], field: Setting, value: Any) -> tuple[Origin, ...]:
@@ -109,6 +128,18 @@ def _response_headers(context: RequestContext) -> tuple[Header, ...]:
     lists = [place.response_headers for place in places if place.response_headers is not None]
     found = lists[0] if lists else context.view.env.params.headers.add_header
     return tuple(header for header in found if header != NOTHING and header.value != HSTS_VARIABLE)
+
+
+def _adders(context: RequestContext, value: tuple[Header, ...]) -> Iterator[Origin]:
+    """Yield what adds headers of *value* besides settings: the field of an action, and a Policy."""
+    route = context.route
+    changes = route.action.changes if route and isinstance(route.action, Forward) else None
+    if route and changes and _shares(changes.add_headers, value):
+        yield Origin(FIELD, route.origin.key, f"{route.field}.action.proxy.responseHeaders.add", route.origin.kind)
+    holder = route or context.host
+    cors = holder.policies.cors if holder else None
+    if cors and any(header.name.startswith(CORS_PREFIX) for header in value):
+        yield Origin(FIELD, cors.policy.key, "spec.cors", cors.policy.kind)
 
 
 def _meant(field: Setting, params: ConfigParams) -> bool:

@@ -14,6 +14,8 @@ import msgspec
 _URL = re.compile(r"(?P<scheme>https?)://(?:[^/?#@]*@)?(?P<host>\[[^\]/?#]*\]|[^:/?#]*)(?::(?P<port>[0-9]*))?"
                   r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE | re.DOTALL)  # fmt: skip
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)", re.DOTALL)
+_METHOD = re.compile(r"[A-Z][A-Z_-]*")
+USUAL_METHOD = "GET"
 USUAL = {"http": 80, "https": 443}
 HIGHEST_PORT = 65535
 
@@ -34,6 +36,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         path: the path as it is sent, escapes included.
         query: what follows ``?``, ``None`` if there is no ``?``.
         headers: other headers that may change the answer, by lower-case name.
+        method: the method.
     """
 
     url: str
@@ -44,10 +47,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     query: str | None = None
     headers: Mapping[str, str] = {}
+    method: str = USUAL_METHOD
 
     @classmethod
-    def of(cls, url: str, headers: Iterable[str] = ()) -> Self:
-        """Read *url* and *headers* (``Name: value``).
+    def of(cls, url: str, headers: Iterable[str] = (), method: str = USUAL_METHOD) -> Self:
+        """Read *url*, *headers* (``Name: value``) and *method*.
 
         Raises:
             BadQuestion: one of them is not what a client could send.
@@ -58,6 +62,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         host = found["host"]
         if not (url.isascii() or host.isascii()):
             raise BadQuestion(f"{host!r} is not a name in DNS; write it as browsers send it (xn--…)")
+        if not _METHOD.fullmatch(method):
+            raise BadQuestion(f"{method!r} is not a method{_capitals(method)}; write for example POST or OPTIONS")
         scheme = found["scheme"].lower()
         port = _port(found["port"])
         given = dict(map(_header, headers))
@@ -70,6 +76,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             path=_sent(found["path"] or "/"),
             query=None if found["query"] is None else _sent(found["query"]),
             headers=given,
+            method=method,
         )
 
     @property
@@ -81,6 +88,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 def _sent(text: str) -> str:
     """Escape what clients do not send as it is: everything beyond ASCII (RFC 3987 §3.1), and spaces."""
     return quote(text, safe=string.punctuation)
+
+
+def _capitals(method: str) -> str:
+    return ", which nginx accepts in capitals only" if _METHOD.fullmatch(method.upper()) else ""
 
 
 def _port(text: str | None) -> int | None:

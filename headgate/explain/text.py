@@ -66,6 +66,13 @@ def _path(answer: Answer) -> Iterator[Row]:
             yield "", f"{'502' if upstream.url else 'closed'}: {upstream.why_none}"
         if upstream.url:
             yield "Asked for", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"
+    yield from _error_pages(answer)
+
+
+def _error_pages(answer: Answer) -> Iterator[Row]:
+    for page in answer.error_pages:
+        yield "Errors", f"{', '.join(map(str, page.codes))}: {page.what}"
+        yield "", f"because {page.object}: {page.field}"
 
 
 def _steps(label: str, steps: Iterable[Step]) -> Iterator[Row]:

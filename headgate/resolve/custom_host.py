@@ -77,6 +77,8 @@ class CustomHost:
                 below=(self.layer,),
                 above=(Layer(self.layer.origin, overrides),) if overrides else (),
                 error_pages=route.error_pages or (),
+                pages_of=self.layer.origin,
+                pages_field=f"spec.routes[{index}].errorPages",
                 policies=self.route_policies(index),
             )
             yield from self._routes.routes(asked)

@@ -50,6 +50,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         path: its path.
         below: the layers below that of its upstream, lowest first; ``above`` those above it.
         error_pages: what clients get instead of errors, its own or what it inherits.
+        pages_of: the object that *error_pages* are of; ``pages_field`` is where it has them.
         policies: all Policies that hold there.
     """
 
@@ -59,6 +60,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     below: Layers
     above: Layers
     error_pages: tuple[api.ErrorPage, ...] = ()
+    pages_of: ObjectRef | None = None
+    pages_field: str = ""
     policies: Policies = NO_POLICIES
 
 
@@ -113,6 +116,8 @@ class CustomRoutes:
             policies=asked.policies,
             field=field,
             error_pages=tuple(map(_error_page, asked.error_pages)),
+            pages_of=asked.pages_of,
+            pages_field=asked.pages_field,
         )
 
     # --- actions ------------------------------------------------------------------------------------------

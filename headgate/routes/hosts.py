@@ -65,6 +65,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         policies: everything that holds here, those of the host included; ``basic_auth`` is of *origin* alone.
         field: where the object asks for it (``spec.rules[0].http.paths[1]``).
         error_pages: what clients get instead of errors.
+        pages_of: the object that asks for *error_pages*, another than *origin* if they are inherited; ``pages_field``
+            is where.
     """
 
     match: Match
@@ -74,6 +76,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     policies: Policies = Policies()
     field: str = ""
     error_pages: tuple[ErrorPage, ...] = ()
+    pages_of: ObjectRef | None = None
+    pages_field: str = ""
 
     @property
     def backend(self) -> Backend | None:

@@ -91,12 +91,17 @@ def _cookie(cookie: SessionCookie) -> Words:
 
 
 def host_settings(spec: VirtualServerSpec, *, snippets: bool) -> Overrides:
-    """Return the settings of the host; without *snippets* those are left out."""
+    """Return the settings of the host; without *snippets* those are left out.
+
+    A host without ``tls.redirect`` is not redirected, whatever the ConfigMap says; no key says so.
+    """
     redirect = spec.tls.redirect if spec.tls else None
     enabled = redirect is not None and redirect.enable
     by_proxy = enabled and redirect is not None and redirect.based_on == "x-forwarded-proto"
     explicit: dict[str, Any] = {"ssl_redirect": enabled and not by_proxy, "redirect_to_https": by_proxy}
-    keys = {"ssl_redirect": "spec.tls.redirect.enable", "redirect_to_https": "spec.tls.redirect.basedOn"}
+    keys = {"ssl_redirect": "spec.tls.redirect.enable"} if redirect else {}
+    if redirect and redirect.based_on:
+        keys["redirect_to_https"] = "spec.tls.redirect.basedOn"
     if redirect and redirect.code:
         explicit["http_redirect_code"], keys["http_redirect_code"] = redirect.code, "spec.tls.redirect.code"
     if spec.add_header_inherit:

@@ -73,8 +73,9 @@ def test_json_output_decodes_to_the_answer(capsys: pytest.CaptureFixture[str]) -
         {"address": "127.0.0.1:18081", "pod": ""},
         {"address": "127.0.0.2:18081", "pod": ""},
     ]
+    nobody = {"kind": "default", "object": "", "key": "", "object_kind": ""}
     assert {"name": "proxy-read-timeout", "value": "60s", "annotation": "nginx.org/proxy-read-timeout",
-            "origins": [{"kind": "default", "object": "", "key": ""}]} in said["settings"]  # fmt: skip
+            "origins": [nobody]} in said["settings"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,8 @@ def test_json_output_decodes_to_the_answer(capsys: pytest.CaptureFixture[str]) -
         (["https://"], "is not a URL"),
         (["https://cafe.example.com:70000/"], "is not a port"),
         (["https://cafe.example.com/", "-H", "no header", "-m", "examples/cafe"], "is not a header"),
+        (["https://cafe.example.com/", "-X", "post", "-m", "examples/cafe"], "in capitals only"),
+        (["https://cafe.example.com/", "-X", "A B", "-m", "examples/cafe"], "'A B' is not a method;"),
         (["https://bücher.example/", "-m", "examples/cafe"], "xn--"),
         (["annotation", "nginx.org/lb-methd"], "did you mean nginx.org/lb-method"),
         (["configmap", "nothing-like-it"], "there is no ConfigMap key"),

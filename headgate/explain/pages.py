@@ -1,0 +1,40 @@
+"""What clients get in place of errors, and who asks for that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from headgate.explain.answer import Answer, ErrorPageAnswer
+from headgate.explain.context import RequestContext
+from headgate.problems import show
+from headgate.routes import Redirect
+from headgate.routes.actions import Answer as Returned
+
+
+def error_pages(context: RequestContext) -> Iterator[ErrorPageAnswer]:
+    """Yield the error pages at *context*, its own or those that it inherits, in their order."""
+    route = context.route
+    for index, page in enumerate(route.error_pages if route else ()):
+        assert route is not None  # noqa: S101 - it has pages
+        yield ErrorPageAnswer(
+            codes=page.codes,
+            what=_what(page.page),
+            object=str(route.pages_of or route.origin),
+            field=f"{route.pages_field}[{index}]",
+        )
+
+
+def _what(page: Returned | Redirect) -> str:
+    if isinstance(page, Redirect):
+        return f"redirect ({page.code}) to {page.url}"
+    return f"{page.code or 'the same status'} with {show(page.body)} ({page.media_type})"
+
+
+def replaced(answer: Answer) -> Answer:
+    """Add to the summary of *answer* what clients get in place of its status."""
+    found = next((page for page in answer.error_pages if answer.status in page.codes), None)
+    if found is None:
+        return answer
+    return structs.replace(answer, summary=f"{answer.summary} In place of {answer.status}, clients get {found.what}.")
