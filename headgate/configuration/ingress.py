@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath
 from headgate.configuration.claims import TAKEN, Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
+from headgate.configuration.conflicts import out_of_hosts
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role
 from headgate.validation.ingress import ValidIngress
@@ -25,10 +26,10 @@ def ingress_claims(valid: ValidIngress) -> Claims:
     """Return the slots that an Ingress claims."""
     if valid.challenge:
         slot = Slot(valid.hosts[0])
-        return Claims((_host(slot.host),), _out_of_hosts, Attachment(slot, CHALLENGE), last=True)
+        return Claims((_host(slot.host),), out_of_hosts, Attachment(slot, CHALLENGE), last=True)
     if valid.role is not Role.MINION:
         slots = (*map(_host, valid.hosts), *_ports(valid.overrides))
-        return Claims(slots, _out_of_hosts, shared=valid.role is Role.MASTER)
+        return Claims(slots, out_of_hosts, shared=valid.role is Role.MASTER)
     host = valid.hosts[0]
     return Claims(tuple(_paths(valid, host)), _out_of_paths, Attachment(Slot(host), MERGEABLE))
 
@@ -75,15 +76,6 @@ def _bare(path: HTTPIngressPath) -> str:
     return text.rstrip("/") or "/" if path.path_type == "Prefix" else text
 
 
-def _out_of_hosts(loser: ObjectRef, holders: Sequence[Holder]) -> str:
-    """Advise to share hosts where the owner may: below a master, or with Ingresses of the same namespace."""
-    if len(holders) == 1 and holders[0].shared:
-        return "use a minion of that master (nginx.org/mergeable-ingress-type) or another host"
-    if all(holder.shared or holder.ref.namespace == loser.namespace for holder in holders):
-        return "use a master and minions (nginx.org/mergeable-ingress-type) or another host"
-    return "use another host or another ingress class"
-
-
 def _out_of_paths(_loser: ObjectRef, _holders: Sequence[Holder]) -> str:
     return "use another path"
 
@@ -95,6 +87,8 @@ def _declines(holder: Candidate, _: Candidate) -> str | None:
 def _orphan(minion: Candidate, parent: Candidate | None, _: Sequence[Candidate]) -> Problem:
     holder = parent.as_holder(Slot(minion.valid.hosts[0])) if parent else None
     taken = f": its host is taken by {holder}, which is not a master" if holder else ""
+    if holder and holder.ref.kind == "VirtualServer" and holder.ref.namespace == minion.ref.namespace:
+        taken += "; make its paths routes of that VirtualServer, or use another host"
     return Problem(
         minion.ref,
         "",

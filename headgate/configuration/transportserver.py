@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.configuration.claims import Claim, Claims, Holder, Slot
+from headgate.configuration.conflicts import out_of_hosts
 from headgate.problems import ObjectRef
 from headgate.validation.transportserver import ValidTransportServer
 
@@ -18,18 +19,18 @@ def transport_server_claims(valid: ValidTransportServer) -> Claims:
     host, name = valid.host, valid.listener
     if valid.passthrough:
         claim = Claim(Slot(host), "spec.host", f"host {host}")
-        return Claims((claim,), _another_host, taken="Host is taken by another resource")
+        return Claims((claim,), out_of_hosts, taken="Host is taken by another resource")
     taken = f"Listener {name} with host {host or 'empty host'} is taken by another resource"
     words = f"listener {name} with host {host or 'empty host'}"
     claims = [Claim(Slot(host, listener=name, path=("", valid.protocol)), "spec.listener.name", words)]
     if valid.protocol == "TCP":
         use = "TLS" if valid.spec.tls else "connections without TLS"
         claims.append(Claim(Slot(listener=name, path=("", "TLS")), "spec.tls", f"listener {name}", use))
-    return Claims(tuple(claims), _another_listener, taken=taken)
+    return Claims(tuple(claims), _another_host_or_listener if host else _another_listener, taken=taken)
 
 
-def _another_host(_: ObjectRef, __: Sequence[Holder]) -> str:
-    return "use another host or another ingress class"
+def _another_host_or_listener(_: ObjectRef, __: Sequence[Holder]) -> str:
+    return "use another host or another listener"
 
 
 def _another_listener(_: ObjectRef, __: Sequence[Holder]) -> str:

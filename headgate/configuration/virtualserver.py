@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headgate.api.nginx_org import VirtualServerRoute
-from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
-from headgate.problems import ObjectRef, Problem, Severity
+from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Slot
+from headgate.configuration.conflicts import out_of_hosts
+from headgate.problems import Problem, Severity
 from headgate.validation.virtualserver import ValidVirtualServer
 from headgate.validation.virtualserverroute import ValidVirtualServerRoute
 
@@ -18,7 +19,7 @@ def virtual_server_claims(valid: ValidVirtualServer) -> Claims:
     host = valid.spec.host
     names = frozenset(VirtualServerRoute.KIND.ref(*name) for name in valid.delegations.named)
     slots = (Claim(Slot(host), "spec.host", f"host {host}"),)
-    return Claims(slots, _way_out, taken="Host is taken by another resource", names=names)
+    return Claims(slots, out_of_hosts, taken="Host is taken by another resource", names=names)
 
 
 def virtual_server_route_claims(valid: ValidVirtualServerRoute) -> Claims:
@@ -26,11 +27,7 @@ def virtual_server_route_claims(valid: ValidVirtualServerRoute) -> Claims:
 
     Its paths are no slots: which of them count depends on the VirtualServer, and is decided where that is lowered.
     """
-    return Claims((), _way_out, Attachment(Slot(valid.spec.host), DELEGATED), selected=True)
-
-
-def _way_out(_: ObjectRef, __: Sequence[Holder]) -> str:
-    return "use another host or another ingress class"
+    return Claims((), out_of_hosts, Attachment(Slot(valid.spec.host), DELEGATED), selected=True)
 
 
 def _declines(holder: Candidate, attached: Candidate) -> str | None:
@@ -54,7 +51,8 @@ def _orphan(route: Candidate, parent: Candidate | None, naming: Sequence[Candida
         reason = f"{parent.ref} ignores VirtualServerRoute: {why}"
         return Problem(route.ref, "", "", reason, UNSERVED, Severity.ERROR, code="Ignored")
     if parent:
-        why = f"{parent.as_holder(Slot(host))} has the host {host}"
+        holder = parent.as_holder(Slot(host))
+        why = f"{holder} has the host {host}; a VirtualServerRoute needs a VirtualServer with its host"
     else:
         why = f"none has the host {host}"
         if naming:

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from headgate.api import ConfigMap
 from headgate.controller import lines
+from headgate.controller.none_served import counted, refused_words
 from headgate.controller.progress import Progress
 from headgate.controller.reporter import Reporter
 from headgate.ir import ApplyResult, Outcome, Release
@@ -236,7 +237,8 @@ class Controller:
         census = self._reporter.census()
         if census.served or not census.refused:
             return ""
-        return f"all {census.refused} Ingresses are refused (-enable-config-safety); their events say why"
+        refused = refused_words(counted(self._reporter.refused()))
+        return f"nothing is served: {refused} (-enable-config-safety), see their events"
 
 
 def retry_key(origin: ObjectRef) -> ObjectRef:

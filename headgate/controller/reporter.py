@@ -14,7 +14,7 @@ from headgate.api import ConfigMap, Secret
 from headgate.api.base import TopLevel
 from headgate.configuration import Standing
 from headgate.controller.kinds import ClaimantKind
-from headgate.controller.none_served import none_served
+from headgate.controller.none_served import counted, none_served
 from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
@@ -136,7 +136,7 @@ class Reporter:
             pod: Headgate's own Pod.
             config_map: the ConfigMap of ``-nginx-configmaps``.
             folder: where the objects come from if not from a cluster. Objects of other controllers are logged then, and
-                that no Ingress is served; in a cluster both are usual.
+                that nothing is served; in a cluster both are usual.
         """
         self.pod = pod
         """What Events about the Secrets of flags are attached to."""
@@ -215,11 +215,14 @@ class Reporter:
         """Return the objects of other controllers, and why they are not served here."""
         return self._ignored.copy()
 
+    def refused(self) -> Iterator[ObjectRef]:
+        """Yield the objects that are not served as they stand."""
+        return (ref for ref, verdict in self._last.items() if verdict.state is State.INVALID)
+
     def census(self) -> Census:
         """Count the objects by their last verdict."""
-        verdicts = self._last.values()
-        refused = sum(verdict.state is State.INVALID for verdict in verdicts)
-        return Census(served=sum(verdict.served for verdict in verdicts), refused=refused)
+        served = sum(verdict.served for verdict in self._last.values())
+        return Census(served=served, refused=sum(1 for _ in self.refused()))
 
     def _concerned(self, generation: Generation, result: ApplyResult) -> set[ObjectRef]:
         """Return the objects whose verdict may have changed."""
@@ -276,15 +279,15 @@ class Reporter:
                 log.log(shown, message, extra={"fields": one, "sentence": f"{name}: {lead}{reason}"})
 
     def _tell_none_served(self) -> None:
-        """Log that no Ingress is served, and why, once until some is served or the reason is another one."""
-        census, kinds = self.census(), self._kinds
+        """Log that nothing is served, and why, once until something is served or the reason is another one."""
+        kinds = self._kinds
         present = (ref for ref in self._ignored if self._find(kinds[ref.group, ref.kind].model, ref))
-        ignored = [self._ignored[ref] for ref in present]
-        reason = "" if census.served else none_served(self._folder, census.refused, ignored)
+        ignored = {ref: self._ignored[ref] for ref in present}
+        reason = "" if self.census().served else none_served(self._folder, counted(self.refused()), ignored)
         if reason and reason != self._none_served:
             fields = {"reason": reason, "effect": "requests are answered with 404"}
-            sentence = f"no Ingress is served: {reason} ({fields['effect']})"
-            log.warning("no Ingress is served", extra={"fields": fields, "sentence": sentence})
+            sentence = f"nothing is served: {reason} ({fields['effect']})"
+            log.warning("nothing is served", extra={"fields": fields, "sentence": sentence})
         self._none_served = reason
 
     def _tell(self, ref: ObjectRef, generation: Generation, result: ApplyResult, *, again: bool) -> None:

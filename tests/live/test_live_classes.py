@@ -8,7 +8,7 @@ from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, ingress, ingress_class
 from tests.waiting import wait_until
 
-NONE = "no Ingress is served"
+NONE = "nothing is served"
 
 
 def none_served(headgate: HeadgateProcess) -> list[str]:
@@ -25,7 +25,7 @@ def test_a_folder_of_which_no_ingress_is_served_is_logged_with_the_reason(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     headgate = serve_manifests()
-    assert none_served(headgate) == [f"there is no Ingress in {manifests.path}"]
+    assert none_served(headgate) == [f"there is no Ingress, VirtualServer or TransportServer in {manifests.path}"]
     manifests.put(ingress("a", "a.test", class_name="public"), ingress("b", "b.test", class_name="public"))
     wait_until(lambda: none_served(headgate)[1:])
     assert none_served(headgate)[1].startswith("2 Ingresses are ignored: its class is 'public'")
@@ -42,3 +42,13 @@ def test_a_folder_of_which_no_ingress_is_served_is_logged_with_the_reason(
     assert "these files have the IngressClass 'public'" in none_served(headgate)[2]
     assert "belongs to the controller 'example.com/another'" in none_served(headgate)[2]
     assert len(none_served(headgate)) == 3
+
+
+def test_refused_objects_are_counted_by_their_kinds_if_nothing_is_served(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    host = {"apiVersion": "k8s.nginx.org/v1", "kind": "VirtualServer", "spec": {"host": "not a host"}}
+    rate = {"apiVersion": "k8s.nginx.org/v1", "kind": "Policy", "spec": {"rateLimit": {"rate": "often"}}}
+    manifests.put(*({**item, "metadata": {"name": name}} for item, name in ((host, "a"), (host, "b"), (rate, "c"))))
+    headgate = serve_manifests()
+    assert none_served(headgate) == ["1 Policy and 2 VirtualServers are refused, see the events above"]

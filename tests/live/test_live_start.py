@@ -210,7 +210,7 @@ def test_config_safety_is_not_ready_while_everything_is_refused(
     wait_until(lambda: headgate.events("Ingress default/bad"))
     answer = headgate.readiness()
     assert answer.status == 503
-    assert "refused" in answer.body
+    assert "nothing is served: 1 Ingress is refused" in answer.body
     manifests.put(ingress("bad", "bad.test"))
     headgate.wait_ready()
     assert headgate.get("bad.test").status == 200
