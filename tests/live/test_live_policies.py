@@ -307,6 +307,47 @@ def test_keys_are_compared_letter_by_letter(serve_manifests: StartHeadgate, mani
     wait_until(lambda: status("/", "S3cret.+$x") == 500)
 
 
+def test_ingresses_ask_for_keys(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+    keys = secret("keys", kind="nginx.org/apikey", **{"client-one": b"S3cret.+$x", "client-two": b"other"})
+    client = "proxy_set_header X-Client $apikey_client_name;"
+    master = ingress("master", {HOST: []}, mergeable_ingress_type="master", policies="keys")
+    master["spec"]["rules"] = [{"host": HOST}]
+    manifests.put(
+        keys,
+        secret("staff", kind="nginx.org/apikey", jane=b"jane-key"),
+        policy("keys", apiKey={"suppliedIn": {"header": ["X-API-Key"], "query": ["apikey"]}, "clientSecret": "keys"}),
+        policy("staff", apiKey={"suppliedIn": {"header": ["X-API-Key"]}, "clientSecret": "staff"}),
+        ingress("alone", "alone.test", policies="keys", location_snippets=client),
+        ingress("errors", "errors.test", policies="keys", custom_http_errors="401,403", default="tea"),
+        ingress("limited", "limited.test", policies="keys", limit_req_rate="1r/m",
+                limit_req_key="${apikey_client_name}"),
+        ingress("several", "several.test", policies="keys,staff"),
+        master,
+        ingress("inherits", {HOST: [path("tea", "/inherits")]}, mergeable_ingress_type="minion"),
+        ingress("own", {HOST: [path("tea", "/own")]}, mergeable_ingress_type="minion", policies="staff",
+                location_snippets=client),
+    )  # fmt: skip
+    headgate = serve_manifests("-enable-snippets")
+
+    def status(host: str, where: str = "/", key: str = "") -> int:
+        return headgate.get(host, where, headers={"X-API-Key": key} if key else {}).status
+
+    for host, where in (("alone.test", "/"), ("errors.test", "/"), (HOST, "/inherits"), (HOST, "/inherits/x")):
+        assert [status(host, where, key) for key in ("", "wrong", "client-one")] == [401, 403, 403], (host, where)
+        assert [status(host, where, key) for key in ("S3cret.+$x", "other")] == [200, 200], (host, where)
+        assert [status(host, f"{where}?apikey={key}") for key in ("other", "OTHER")] == [200, 403], (host, where)
+    assert [status(HOST, "/own", key) for key in ("", "other", "jane-key")] == [401, 403, 200]
+    assert [status(HOST, "/nothing", key) for key in ("", "wrong", "other")] == [401, 403, 404]
+    assert [status("several.test", key=key) for key in ("", "other", "jane-key")] == [500] * 3
+    assert "X-Client: client-two" in headgate.get("alone.test", "/?apikey=other").body
+    forged = {"X-API-Key": "jane-key", "X-Client": "client-one"}
+    assert "X-Client: jane" in headgate.get(HOST, "/own", headers=forged).body
+    assert [status("limited.test", key=key) for key in ("other", "other", "S3cret.+$x")] == [200, 429, 200]
+    manifests.delete(keys)
+    wait_until(lambda: status("alone.test", key="other") == 500)
+    assert [status(HOST, where, "jane-key") for where in ("/inherits", "/own", "/nothing")] == [500] * 3
+
+
 def proxied_with_client() -> Json:
     headers = {"set": [{"name": "X-Client", "value": "${apikey_client_name}"}]}
     return {"proxy": {"upstream": "tea", "requestHeaders": headers}}

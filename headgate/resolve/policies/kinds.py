@@ -68,7 +68,7 @@ KINDS: Final[Mapping[str, PolicyKind]] = MappingProxyType(
             "client_certificates", lower_ingress_mtls, scopes=frozenset({Scope.HOST, Scope.INGRESS})
         ),
         "egressMTLS": PolicyKind("backend_tls", lower_egress_mtls, scopes=EVERYWHERE),
-        "apiKey": PolicyKind("api_keys", lower_api_key, none),
+        "apiKey": PolicyKind("api_keys", lower_api_key, none, EVERYWHERE),
         "cors": PolicyKind("cors", lower_cors, scopes=EVERYWHERE),
         "cache": PolicyKind("cache", lower_cache),
         "hsts": PolicyKind("hsts", lower_hsts, scopes=frozenset({Scope.HOST})),
