@@ -13,6 +13,7 @@ from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, Words
 
 PROTOCOLS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+STREAMS = "The ConfigMap applies to TransportServers that terminate TLS too; in the incumbent it applies to HTTP only."
 _LONGEST = 4000
 """Characters of a list that OpenSSL is asked about; nginx takes no longer argument."""
 _cipher_list = matching(r"[A-Za-z0-9:,!+@=_. \-]+", "an OpenSSL cipher list (letters, digits and : , ! + - @ = _ .)")
@@ -65,41 +66,53 @@ class TlsSettings(Settings):
     ssl_protocols: Annotated[
         Words | None,
         setting(
-            "ssl-protocols", "TLS versions.", Scope.SERVER, Where.CONFIGMAP, parse=protocols, example="TLSv1.2 TLSv1.3"
+            "ssl-protocols",
+            "TLS versions, also of TransportServers.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=protocols,
+            context="http, stream",
+            example="TLSv1.2 TLSv1.3",
+            differs=STREAMS,
         ),
     ] = None
     ssl_ciphers: Annotated[
         Quoted | None,
         setting(
             "ssl-ciphers",
-            "OpenSSL list of ciphers for TLS up to 1.2.",
+            "OpenSSL list of ciphers for TLS up to 1.2; that of the ConfigMap applies to TransportServers too.",
             Scope.SERVER,
             parse=ciphers,
             empty=True,
+            context="http, server, stream",
             example="HIGH:!aNULL:!MD5",
             narrow=True,
             differs="The annotation is validated and generated as one argument; the incumbent inserts it unchecked, "
-            "so that it can contain directives.",
+            f"so that it can contain directives. {STREAMS}",
         ),
     ] = None
     ssl_prefer_server_ciphers: Annotated[
         bool,
         setting(
             "ssl-prefer-server-ciphers",
-            "Whether the server's order of ciphers counts.",
+            "Whether the server's order of ciphers counts; the ConfigMap decides for TransportServers too.",
             Scope.SERVER,
+            context="http, server, stream",
             narrow=True,
-            differs="An Ingress with an invalid value is refused; the incumbent logs it and uses the default.",
+            differs="An Ingress with an invalid value is refused; the incumbent logs it and uses the default. "
+            f"{STREAMS}",
         ),
     ] = False
     ssl_dhparam: Annotated[
         str | None,
         setting(
             "ssl-dhparam-file",
-            "Diffie-Hellman parameters (PEM).",
+            "Diffie-Hellman parameters (PEM), also of TransportServers.",
             Scope.SERVER,
             Where.CONFIGMAP,
             parse=dh_parameters,
+            context="http, stream",
+            differs=STREAMS,
         ),
     ] = None
     http2: Annotated[

@@ -105,12 +105,14 @@ def over_udp(port: int, *, seconds: float = 0.3) -> str:
             return ""
 
 
-def over_tls(port: int, name: str | None) -> str:
-    """Send ``hello`` over TLS with the server *name*; return the answer, empty if there is none."""
+def over_tls(port: int, name: str | None, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> str:
+    """Send ``hello`` over TLS up to *newest* with the server *name*; return the answer, empty if there is none."""
+    context = trusting()
+    context.maximum_version = newest
     try:
         with (
             socket.create_connection((LOOPBACK, port), timeout=CLIENT_S) as plain,
-            trusting().wrap_socket(plain, server_hostname=name) as secure,
+            context.wrap_socket(plain, server_hostname=name) as secure,
         ):
             secure.sendall(b"hello")
             return secure.recv(1000).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ from showcase.ports import free_port, free_ports
 
 from headgate.nginx.capabilities import embedded
 from tests.live.headgate_process import StartHeadgate, ask, trusting
-from tests.live.json_objects import ManifestFolder, ingress, tls_secret
+from tests.live.json_objects import ManifestFolder, config_map, ingress, tls_secret
 from tests.live.stream_backends import (
     backend_objects,
     global_configuration,
@@ -159,6 +160,20 @@ def test_tls_is_terminated_for_every_connection_of_a_listener(
     assert over_tls(port, None) == "app hello"
     manifests.delete(tls_secret("cert", "a.test"))
     wait_until(lambda: over_tls(port, "a.test") == "")
+
+
+def test_protocols_and_ciphers_of_the_config_map_apply_to_tls_of_streams(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, app: int, nginx_binary: str
+) -> None:
+    port, before = free_port(), ssl.TLSVersion.TLSv1_2
+    manifests.put(global_configuration(listener("a", port)), *backend_objects("app", app), tls_secret("cert", "a.test"))
+    manifests.put(transport_server("tls", "a", "app", tls={"secret": "cert"}), config_map(ssl_protocols="TLSv1.3"))
+    serve_manifests("-nginx-configmaps=ours/config", nginx=nginx_binary)
+    assert [over_tls(port, "a.test"), over_tls(port, "a.test", before)] == ["app hello", ""]
+    manifests.put(config_map(ssl_protocols="TLSv1.2"))
+    wait_until(lambda: over_tls(port, "a.test", before) == "app hello")
+    manifests.put(config_map(ssl_protocols="TLSv1.2", ssl_ciphers="ECDHE-RSA-AES128-GCM-SHA256"))
+    wait_until(lambda: over_tls(port, "a.test", before) == "")  # the certificate has a key of an elliptic curve
 
 
 # --- TLS passthrough ----------------------------------------------------------------------------------
