@@ -1,0 +1,71 @@
+-- Failures of servers, counted as nginx counts them: after max_fails within fail_timeout, all workers leave the peer out
+-- for fail_timeout; then one request of each worker tries it.
+local state = require "headgate.state"
+
+local match, max, now, tonumber = string.match, math.max, ngx.now, tonumber
+
+local M = {}
+
+-- "d:UPSTREAM|PEER|TIME": a worker found the peer unreachable and leaves it out until TIME, or (0) found it well again.
+state.listen("d", function(text)
+  local name, peer_name, time = match(text, "^(.*)|(.*)|(.*)$")
+  local upstream = state.known("u:" .. name)
+  for _, peer in ipairs(upstream and upstream.peers or {}) do
+    if peer.name == peer_name then
+      peer.down_until = tonumber(time)
+      upstream.watched = true
+    end
+  end
+end)
+
+local function announce_down(upstream, peer, time)
+  state.set_down(upstream.name, peer.name, time)
+  state.announce { "d:" .. upstream.name .. "|" .. peer.name .. "|" .. time }
+  peer.down_until = time
+  upstream.watched = true
+end
+
+-- Count a failure; a single server is never left out.
+function M.count(upstream, peer)
+  if upstream.max_fails == 0 or #upstream.peers < 2 then
+    return
+  end
+  local time = now()
+  peer.failures = peer.failures + 1
+  peer.failed_at, peer.checked = time, time
+  if peer.failures >= upstream.max_fails then
+    announce_down(upstream, peer, time + upstream.fail_timeout)
+  end
+end
+
+-- Forget the failures of a peer that answered, if it was chosen when fail_timeout was over.
+function M.forget(upstream, peer)
+  if peer.failed_at < peer.checked then
+    peer.failures = 0
+    if peer.down_until > 0 then
+      announce_down(upstream, peer, 0)
+    end
+  end
+end
+
+-- Note that *peer*, which failed before, was chosen. Where it was left out, one request of this worker tries it; the
+-- others wait for what becomes of that.
+function M.check(upstream, peer)
+  local time = now()
+  if time - peer.checked > upstream.fail_timeout or peer.down_until > 0 then
+    peer.checked = time
+  end
+  if peer.down_until > 0 then
+    peer.down_until = time + upstream.fail_timeout
+    peer.failures = max(peer.failures, upstream.max_fails - 1)
+  end
+end
+
+-- Let all peers be chosen again.
+function M.pardon(upstream)
+  for _, peer in ipairs(upstream.peers) do
+    peer.down_until, peer.failures = 0, 0
+  end
+end
+
+return M

@@ -1,0 +1,65 @@
+-- What is known of each request between its tries, by its address: Lua has no cheaper place for that.
+local get_request = require("resty.core.base").get_request
+local ffi = require "ffi"
+
+local cast, tonumber, max = ffi.cast, tonumber, math.max
+local address_of = ffi.typeof "uintptr_t"
+
+local M = {}
+-- An address is used again by later requests, and so is the table: a first try sets all of it, and the log phase clears
+-- it. A subrequest has no log phase; it has a table that only its own tries read.
+local requests, subrequests = {}, {}
+local kept, most = 0, 1024 -- tables in `requests`, and with how many those of addresses that are free are dropped
+
+local function drop_free()
+  kept = 0
+  for address, tries in pairs(requests) do
+    if tries.upstream then
+      kept = kept + 1
+    else
+      requests[address] = nil
+    end
+  end
+  most = max(1024, 2 * kept)
+end
+
+-- Return the tries of the current request: the upstream, the peer of the last try, the peers that failed (nil if none),
+-- and the peer whose `active` counts the request (nil if none does); and whether the request has a log phase.
+function M.tries()
+  local address = tonumber(cast(address_of, get_request()))
+  local of = ngx.is_subrequest and subrequests or requests
+  local tries = of[address]
+  if not tries then
+    if of == requests then
+      if kept >= most then
+        drop_free() -- before the new table is in it, which looks free, too
+      end
+      kept = kept + 1
+    end
+    tries = { upstream = nil, peer = nil, failed = nil, counted = nil }
+    of[address] = tries
+  end
+  return tries, of == requests
+end
+
+-- Return the tries of a request that has ended, nil if it was at no server.
+function M.ended()
+  local tries = requests[tonumber(cast(address_of, get_request()))]
+  return tries and tries.upstream and tries
+end
+
+-- Take back what the previous try of a request counted.
+function M.release(tries)
+  local peer = tries.counted
+  if peer then
+    peer.active = peer.active - 1
+    tries.counted = nil
+  end
+end
+
+function M.clear(tries)
+  M.release(tries)
+  tries.upstream, tries.peer, tries.failed = nil, nil, nil
+end
+
+return M

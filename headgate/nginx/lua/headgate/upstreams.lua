@@ -1,0 +1,80 @@
+-- An upstream as a worker uses it, made from what the controller pushed ("u:NAME").
+local methods = require "headgate.methods"
+local state = require "headgate.state"
+
+local ceil, concat, match, random = math.ceil, table.concat, string.match, math.random
+local variables = ngx.var
+
+local COUNTS = { least_conn = true, random_two = true }
+
+local M = {}
+-- The key of each upstream by its name: joining texts costs more than a lookup.
+local keys = setmetatable({}, { __index = function(all, name)
+  all[name] = "u:" .. name
+  return all[name]
+end })
+-- Peers by upstream and name, as long as an upstream or a request needs them: what is counted outlives a change.
+local alive = setmetatable({}, { __mode = "v" })
+
+-- Return a function for the value of a text with variables, which the controller split: every second part is a name.
+local function text_of(parts)
+  local count = #parts
+  if parts[1] == "" and (count == 2 or count == 3 and parts[3] == "") then
+    local name = parts[2]
+    return function() return variables[name] or "" end
+  end
+  return function()
+    local found = {}
+    for i = 1, count do
+      found[i] = i % 2 == 1 and parts[i] or variables[parts[i]] or ""
+    end
+    return concat(found)
+  end
+end
+
+-- nginx's ip_hash takes the first three octets of an IPv4 address, and all of an IPv6 address.
+local function network()
+  local address = variables.remote_addr
+  return match(address, "^(%d+%.%d+%.%d+)%.") or address
+end
+
+local function peer_of(upstream, value, max_fails)
+  local name = state.peer_name(value)
+  local key = upstream .. "|" .. name
+  local peer = alive[key]
+  if not peer then
+    peer = { address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0 }
+    alive[key] = peer
+  end
+  peer.down_until = max_fails > 0 and state.down_until(upstream, name) or 0
+  return peer
+end
+
+state.decode("u", function(name, value)
+  local peers, watched = {}, false
+  local max_fails = value.max_fails or 1
+  for i, each in ipairs(value.peers) do
+    local peer = peer_of(name, each, max_fails)
+    peers[i] = peer
+    watched = watched or peer.down_until > 0
+  end
+  local method = value.method or "round_robin"
+  return {
+    name = name, peers = peers, watched = watched,
+    turn = #peers > 0 and random(#peers) or 0,
+    choose = methods[method],
+    text = method == "ip_hash" and network or value.key and text_of(value.key),
+    ring = method == "consistent_hash" and methods.ring(peers),
+    max_fails = max_fails, fail_timeout = value.fail_timeout or 10,
+    -- Each worker counts for itself, and has its share.
+    max_conns = value.max_conns and ceil(value.max_conns / ngx.worker.count()),
+    counts = COUNTS[method] or value.max_conns ~= nil,
+  }
+end)
+
+-- Return the upstream *name* with its newest servers, nil if there is none.
+function M.get(name)
+  return state.get(keys[name])
+end
+
+return M
