@@ -19,6 +19,20 @@ class Peer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     port: int | None = msgspec.field(name="p", default=None)
 
 
+class Cookie(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """The cookie by which a client keeps its server.
+
+    Attributes:
+        name: of the cookie.
+        lifetime: seconds from each answer; ``None`` for one that *tail* says, or the session of the browser.
+        tail: the attributes besides, as they follow in ``Set-Cookie``: ``; secure; path=/``.
+    """
+
+    name: str
+    lifetime: int | None = None
+    tail: str = ""
+
+
 class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The servers of an upstream, and how they are used; encoded as JSON it is what ``balancer.lua`` reads.
 
@@ -29,6 +43,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
         fail_timeout: seconds.
         max_conns: requests at the same time to one server, over all workers; ``None`` for any number.
+        cookie: by which clients keep their server; ``None`` where they may go to any.
     """
 
     peers: tuple[Peer, ...]
@@ -37,6 +52,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     max_fails: int = 1
     fail_timeout: float = 10
     max_conns: int | None = None
+    cookie: Cookie | None = None
 
 
 class Release(msgspec.Struct, frozen=True):

@@ -202,8 +202,8 @@ class ServiceSettings(Settings):
             directive="sticky",
             context="upstream",
             example="serviceName=coffee-svc srv_id expires=1h path=/",
-            differs="Needs nginx 1.29.6, otherwise it is ignored with a warning. A Service that the Ingress "
-            "does not use is refused; the incumbent accepts it.",
+            differs="Needs nginx 1.29.6 or the live data plane, otherwise it is ignored with a warning. A Service that "
+            "the Ingress does not use is refused; the incumbent accepts it.",
         ),
         setting(
             "sticky-cookie-services",
@@ -216,7 +216,7 @@ class ServiceSettings(Settings):
             directive="sticky",
             context="upstream",
             example="serviceName=coffee-svc srv_id expires=1h path=/",
-            differs="Works with open-source nginx 1.29.6 or later.",
+            differs="Works with open-source nginx 1.29.6 or later, or the live data plane.",
         ),
     ] = ()
     use_cluster_ip: Annotated[

@@ -11,6 +11,7 @@ from headgate.routes import Backend
 from headgate.settings import ConfigParams, Words
 from headgate.settings.values import Seconds
 from headgate.translate.environment import Environment
+from headgate.translate.sticky import cookie_words, live_cookie
 
 _METHODS: Final[dict[tuple[str, ...], Method]] = {
     (): "round_robin",
@@ -30,17 +31,13 @@ _KNOWN: Final = re.compile(
 
 
 def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Environment) -> LiveUpstream | None:
-    """Return what is pushed for the servers of *backend*; ``None`` if they are in the file.
-
-    That is so for names, which nginx resolves, and for what only nginx's own balancers can do; also where a snippet
-    has a log handler of its own: the one that counts the requests of each server would not run there.
-    """
-    if env.live is None or backend.endpoints.named or _has_cookie(service, params) or has_log_handler(params):
+    """Return what is pushed for the servers of *backend*; ``None`` if they are in the file."""
+    if env.live is None or why_in_files(backend, params):
         return None
     settings = params.upstream
     method, key = _method(settings.lb_method or Words())
-    if method is None:
-        return None
+    assert method  # noqa: S101 - else they are in the file
+    cookie = cookie_words(service, params) if backend.endpoints.servers else None
     servers = backend.endpoints.servers or (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
     return LiveUpstream(
         peers=tuple(map(_peer, servers)),
@@ -49,11 +46,19 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         max_fails=settings.max_fails,
         fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
         max_conns=settings.max_conns or None,
+        cookie=live_cookie(cookie) if cookie else None,
     )
 
 
-def _has_cookie(service: str, params: ConfigParams) -> bool:
-    return any(sticky.service == service for sticky in params.services.sticky_cookie_services)
+def why_in_files(backend: Backend, params: ConfigParams) -> str:
+    """Say why the servers of *backend* are in the file, whatever the data plane; ``""`` if they need not be."""
+    if backend.endpoints.named:
+        return "nginx resolves their name"
+    if _method(params.upstream.lb_method or Words())[0] is None:
+        return "only nginx knows whether the variables of its method exist"
+    if has_log_handler(params):
+        return "a snippet has a log handler in place of the one that counts their requests"
+    return ""
 
 
 def has_log_handler(params: ConfigParams) -> bool:

@@ -29,7 +29,7 @@ from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.rewrites import replaced_path, translate_rewrite
-from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
+from headgate.translate.upstreams import translate_upstream, warn_of_files, warn_of_unshared_limit
 from headgate.translate.variables import latency_variable, location_variables
 
 BUILT_IN = ConfigParams()
@@ -397,9 +397,6 @@ def _warn_of_services(draft: Draft, place: Place, service: str, *, grpc: bool) -
     if grpc and service in services.websocket_services:
         words = (f"is overridden by {place.key('grpc_services')} for this Service", "it is left out")
         draft.warn(place.origin, place.key("websocket_services"), service, words)
-    if services.sticky_cookie_services and not draft.env.capabilities.sticky:
-        words = ("needs nginx 1.29.6 with its sticky module, which this one is not", "clients go to any backend")
-        draft.warn(place.origin, place.key("sticky_cookie_services"), "", words)
 
 
 def _backend(  # noqa: PLR0913 - all that decides about a backend
@@ -430,4 +427,8 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
         warn_of_unshared_limit(draft, place, upstream)
     elif draft.upstreams[name].live and has_log_handler(place.params):
         draft.upstreams[name] = structs.replace(draft.upstreams[name], live=None)
+    else:
+        return name
+    if not draft.upstreams[name].live:
+        warn_of_files(draft, place, target)
     return name

@@ -14,7 +14,8 @@ from headgate.settings.values import Seconds
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
-from headgate.translate.live import live_upstream
+from headgate.translate.live import live_upstream, why_in_files
+from headgate.translate.sticky import cookie_words
 
 ZONE = Size("256k")
 """Size of the shared memory zone of an upstream where no setting defines it."""
@@ -42,7 +43,7 @@ def translate_upstream(
         parameters=parameters(settings.max_fails, settings.fail_timeout, settings.max_conns or 0, resolved=resolved),
         method=settings.lb_method,
         zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
-        sticky=_cookie(service, params) if env.capabilities.sticky else None,
+        sticky=cookie_words(service, params) if env.capabilities.sticky else None,
         keepalive=_keepalive(settings, env),
         live=live,
     )
@@ -84,6 +85,18 @@ def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:
     return settings.keepalive or (0 if settings.keepalive == 0 and env.capabilities.keepalive_by_default else None)
 
 
+def warn_of_files(draft: Draft, place: Place, backend: Backend) -> None:
+    """Warn of what is set for the servers of *backend* and has no effect, as they are in the file."""
+    why = draft.env.live and why_in_files(backend, place.params)
+    live = f"the live data plane (these servers are in files: {why})" if why else "-data-plane=live"
+    if cookie_words(backend.service, place.params) and not draft.env.capabilities.sticky:
+        words = (
+            f"needs nginx 1.29.6 with its sticky module, which this one is not, or {live}",
+            "clients go to any backend",
+        )
+        draft.warn(place.origin, place.key("sticky_cookie_services"), "", words)
+
+
 def warn_of_unshared_limit(draft: Draft, place: Place, upstream: Upstream) -> None:
     """Warn where each worker counts for itself what ``max-conns`` limits, because somebody wants no zone."""
     limit, workers = place.params.upstream.max_conns, draft.env.params.main.worker_processes
@@ -102,11 +115,6 @@ def _zone(name: str, settings: UpstreamSettings, *, several: bool, resolved: boo
     if size is None or (resolved and not size.bytes):
         return Words((name, str(ZONE))) if several or resolved or settings.max_conns else None
     return Words((name, str(size))) if size.bytes else None
-
-
-def _cookie(service: str, params: ConfigParams) -> Words | None:
-    """Return the arguments of ``sticky`` for *service*, if its clients are to keep their backend."""
-    return next((sticky.cookie for sticky in params.services.sticky_cookie_services if sticky.service == service), None)
 
 
 def parameters(max_fails: int, fail_timeout: str | Seconds, max_conns: int, *, resolved: bool) -> Words:

@@ -1,5 +1,7 @@
 """A real nginx, each build that is there, below a short temporary directory."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from headgate.nginx import Binary, ManagerOptions, probe
 from tests.directories import short_directory
+from tests.nginx.live_plane import Plane
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest
 from tests.nginx_binaries import SERVING
 from tests.waiting import DEADLINE_S
@@ -44,3 +47,26 @@ async def manager(nginx: NginxUnderTest, binary: Binary) -> AsyncIterator[FileMa
     manager = FileManager(options)
     yield manager
     await manager.quit(0.2)
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """The port of a server on every loopback address that answers with the address it was asked at."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        name: str = writer.get_extra_info("sockname")[0]
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\n\r\n{name}".encode())
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "0.0.0.0", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+@pytest.fixture
+def plane(nginx: NginxUnderTest, binary: Binary) -> Plane:
+    return Plane(nginx, binary)

@@ -1,6 +1,8 @@
 """Which backend is asked, how often, and when it is left out."""
 
 import asyncio
+import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +11,7 @@ import pytest_asyncio
 from aiohttp import web
 from showcase.ports import free_port
 
-from tests.live.json_objects import config_map
+from tests.live.json_objects import Json, config_map
 from tests.live.settings.backends import Backend
 from tests.live.settings.hosts import A, B, C, backed_host, joined
 from tests.live.settings.serving_nginx import WHEEL, ServingNginx, served
@@ -26,11 +28,17 @@ GROUPS = ((A, B), (A, B, C))
 RETRY = {"lb_method": "round_robin", "proxy_next_upstream": "http_500"}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module", params=["files", "live"])
-async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
-    """One worker, so that every count has one place; nginx's own balancers, and Headgate's."""
+@pytest.fixture(scope="module", params=["files", "live"])
+def plane(request: pytest.FixtureRequest) -> str:
+    """Nginx's own balancers, or Headgate's."""
     if request.param == "live" and not LUA:
         pytest.skip("no nginx with Lua")
+    return str(request.param)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def nginx(plane: str) -> AsyncIterator[ServingNginx]:
+    """One worker, so that every count has one place."""
     ring = Backend("ring", free_port(), A, B, C)
     objects = joined(
         [config_map(worker_processes="1")],
@@ -48,12 +56,20 @@ async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
         *(backed_host(f"max-fails-{n}", A, B, max_fails=str(n), fail_timeout="1h", **RETRY) for n in (0, 1, 3)),
         backed_host("now-and-then", A, B, max_fails="3", fail_timeout="1h", **RETRY),
         backed_host("fail-timeout", A, B, fail_timeout="1s", **RETRY),
-        backed_host("sticky", A, B, C, lb_method="round_robin",
-             sticky_cookie_services="serviceName=sticky seat expires=1h path=/ httponly"),
+        sticky_host("sticky", "expires=1h path=/ httponly", lb_method="round_robin"),
+        sticky_host("sticky-max", "path=/tea secure samesite=Lax expires=max domain=.test"),
+        sticky_host("sticky-hash", lb_method="hash $request_uri"),
+        sticky_host("sticky-fails", max_fails="2", fail_timeout="1h", **RETRY),
+        sticky_host("sticky-full", max_conns="1"),
+        sticky_host("sticky-session"),
     )  # fmt: skip
-    binary = LUA if request.param == "live" else WHEEL
-    async with served(objects, f"-data-plane={request.param}", binary=binary or "", backends=[ring]) as nginx:
+    binary = LUA if plane == "live" else WHEEL
+    async with served(objects, f"-data-plane={plane}", binary=binary or "", backends=[ring]) as nginx:
         yield nginx
+
+
+def sticky_host(name: str, attributes: str = "", **annotations: str) -> list[Json]:
+    return backed_host(name, A, B, C, sticky_cookie_services=f"serviceName={name} seat {attributes}", **annotations)
 
 
 async def ask(nginx: ServingNginx, name: str, *paths: str, client: str = A) -> list[str]:
@@ -178,13 +194,70 @@ async def test_a_failed_backend_is_asked_again_after_fail_timeout(nginx: Serving
     await eventually(lambda: ask(nginx, "fail-timeout", "/"), lambda _: backend.requests_by_address()[A] > 1)
 
 
+def cookie(nginx: ServingNginx, name: str, address: str) -> str:
+    """Return the cookie that leads to the server of *name* at *address*."""
+    server = f"{address}:{nginx.backend(name).port}".encode()
+    return f"seat={hashlib.md5(server, usedforsecurity=False).hexdigest()}"
+
+
 async def test_a_sticky_cookie_keeps_a_client_with_its_backend(nginx: ServingNginx) -> None:
     assert len(set(await ask(nginx, "sticky", *KEYS[:3]))) == 3
-    given = (await nginx.get("sticky.test")).headers["Set-Cookie"]
-    kept, *parts = given.split("; ")
-    assert kept.startswith("seat=")
-    assert {"path=/", "httponly", "max-age=3600"} <= {part.lower() for part in parts}
-    before = nginx.backend("sticky").last.at
-    for _ in range(6):
-        await nginx.get("sticky.test", headers={"Cookie": kept})
-        assert nginx.backend("sticky").last.at == before
+    for address in (A, B, C):
+        for _ in range(3):
+            answer = await nginx.get("sticky.test", headers={"Cookie": f"other=1; {cookie(nginx, 'sticky', address)}"})
+            assert nginx.backend("sticky").last.at == address
+            given, *attributes = answer.headers["Set-Cookie"].split("; ")
+            assert given == cookie(nginx, "sticky", address)
+            assert re.fullmatch(r"expires=\w\w\w, \d\d-\w\w\w-\d\d \d\d:\d\d:\d\d GMT", attributes.pop(0))
+            assert attributes == ["max-age=3600", "httponly", "path=/"]
+
+
+async def test_a_sticky_cookie_has_the_attributes_of_nginx(nginx: ServingNginx) -> None:
+    given, attributes = (await nginx.get("sticky-max.test")).headers["Set-Cookie"].split("; ", 1)
+    assert given == cookie(nginx, "sticky-max", nginx.backend("sticky-max").last.at)
+    forever = "expires=Thu, 31-Dec-37 23:55:55 GMT; max-age=315360000"
+    assert attributes == f"{forever}; domain=.test; secure; samesite=Lax; path=/tea"
+    given = (await nginx.get("sticky-hash.test")).headers["Set-Cookie"]
+    assert given == cookie(nginx, "sticky-hash", nginx.backend("sticky-hash").last.at)
+
+
+@pytest.mark.parametrize("name", ["sticky", "sticky-hash", "sticky-max"])
+async def test_a_client_with_an_unknown_cookie_gets_a_new_one_beside_those_of_the_backend(
+    nginx: ServingNginx, name: str
+) -> None:
+    nginx.backend(name).reply(headers={"Set-Cookie": "own=1"})
+    for wrong in ("seat=", "seat=../etc", f"seat={'0' * 32}", cookie(nginx, name, A).upper()):
+        answer = await nginx.get(f"{name}.test", headers={"Cookie": wrong})
+        given = [each.partition(";")[0] for each in answer.headers.getall("Set-Cookie")]
+        assert sorted(given) == sorted(["own=1", cookie(nginx, name, nginx.backend(name).last.at)])
+
+
+async def test_a_sticky_client_of_a_failed_backend_gets_another_and_its_cookie(nginx: ServingNginx) -> None:
+    backend, kept = nginx.backend("sticky-fails"), {"Cookie": cookie(nginx, "sticky-fails", A)}
+    backend.reply_at({A: 500})
+    for tries in ([A, B, C],) * 2 + ([B, C],) * 4:
+        before = len(backend.requests)
+        answer = await nginx.get("sticky-fails.test", headers=kept)
+        asked = [seen.at for seen in backend.requests[before:]]
+        assert answer.status == 200
+        assert asked[:-1] == [A] * (A in tries), "it is asked until it is left out"
+        assert asked[-1] in {B, C}
+        assert answer.headers.getall("Set-Cookie") == [cookie(nginx, "sticky-fails", asked[-1])]
+
+
+async def test_a_sticky_client_of_a_full_backend_is_sent_to_another(nginx: ServingNginx) -> None:
+    async with held(nginx, "sticky-full") as busy:
+        (full,) = busy
+        answer = await nginx.get("sticky-full.test", headers={"Cookie": cookie(nginx, "sticky-full", full)})
+        other = nginx.backend("sticky-full").last.at
+        assert other != full
+        assert answer.headers["Set-Cookie"] == cookie(nginx, "sticky-full", other)
+
+
+async def test_the_live_data_plane_sets_a_cookie_without_a_lifetime_only_when_it_changes(
+    nginx: ServingNginx, plane: str
+) -> None:
+    for _ in range(3):
+        answer = await nginx.get("sticky-session.test", headers={"Cookie": cookie(nginx, "sticky-session", B)})
+        assert nginx.backend("sticky-session").last.at == B
+        assert ("Set-Cookie" in answer.headers) is (plane == "files")

@@ -5,6 +5,7 @@ local balancer = require "ngx.balancer"
 local failures = require "headgate.failures"
 local requests = require "headgate.requests"
 local state = require "headgate.state"
+local sticky = require "headgate.sticky"
 local upstreams = require "headgate.upstreams"
 
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
@@ -36,13 +37,17 @@ local function choose(upstream, failed)
   if failed or upstream.watched or upstream.max_conns then
     may_be = usable(upstream, failed, now())
   end
+  local known = upstream.cookie and sticky.peer(upstream.cookie)
+  if known and may_be(known) then
+    return known
+  end
   local peer = upstream:choose(peers, may_be, failed, upstream.text and upstream.text())
   if peer or failed or upstream.max_conns then
     return peer
   end
   -- None is left: one that may have recovered is better than an error.
   failures.pardon(upstream)
-  return upstream:choose(peers, always, failed, upstream.text and upstream.text())
+  return known or upstream:choose(peers, always, failed, upstream.text and upstream.text())
 end
 
 -- Take the result of the previous try, and exclude its peer.
@@ -111,6 +116,9 @@ function M.balance(name)
     failures.check(upstream, peer)
   end
   tries.upstream, tries.peer = upstream, peer
+  if upstream.cookie then
+    sticky.answer(upstream.cookie, tries, peer)
+  end
   if upstream.counts and is_logged then
     peer.active = peer.active + 1
     tries.counted = peer

@@ -1,5 +1,5 @@
--- Failures of servers, counted as nginx counts them: after max_fails within fail_timeout, all workers leave the peer out
--- for fail_timeout; then one request of each worker tries it.
+-- Failures of servers, counted as nginx counts them: after max_fails within fail_timeout, all workers leave the peer
+-- out for fail_timeout; then one request of each worker tries it.
 local state = require "headgate.state"
 
 local match, max, now, tonumber = string.match, math.max, ngx.now, tonumber

@@ -24,7 +24,8 @@ local function drop_free()
 end
 
 -- Return the tries of the current request: the upstream, the peer of the last try, the peers that failed (nil if none),
--- and the peer whose `active` counts the request (nil if none does); and whether the request has a log phase.
+-- the peer whose `active` counts the request, and the cookie that its answer sets (nil if none); and whether the
+-- request has a log phase.
 function M.tries()
   local address = tonumber(cast(address_of, get_request()))
   local of = ngx.is_subrequest and subrequests or requests
@@ -36,7 +37,7 @@ function M.tries()
       end
       kept = kept + 1
     end
-    tries = { upstream = nil, peer = nil, failed = nil, counted = nil }
+    tries = { upstream = nil, peer = nil, failed = nil, counted = nil, cookie = nil }
     of[address] = tries
   end
   return tries, of == requests
@@ -59,7 +60,7 @@ end
 
 function M.clear(tries)
   M.release(tries)
-  tries.upstream, tries.peer, tries.failed = nil, nil, nil
+  tries.upstream, tries.peer, tries.failed, tries.cookie = nil, nil, nil, nil
 end
 
 return M

@@ -1,6 +1,7 @@
 -- An upstream as a worker uses it, made from what the controller pushed ("u:NAME").
 local methods = require "headgate.methods"
 local state = require "headgate.state"
+local sticky = require "headgate.sticky"
 
 local ceil, concat, match, random = math.ceil, table.concat, string.match, math.random
 local variables = ngx.var
@@ -64,6 +65,7 @@ state.decode("u", function(name, value)
     turn = #peers > 0 and random(#peers) or 0,
     choose = methods[method],
     text = method == "ip_hash" and network or value.key and text_of(value.key),
+    cookie = value.cookie and sticky.cookie(value.cookie, peers),
     ring = method == "consistent_hash" and methods.ring(peers),
     max_fails = max_fails, fail_timeout = value.fail_timeout or 10,
     -- Each worker counts for itself, and has its share.
