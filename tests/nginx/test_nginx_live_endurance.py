@@ -1,0 +1,103 @@
+"""Servers that are pushed again and again, with reloads in between: what workers know, and their memory."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from headgate.ir.live import LiveUpstream
+from headgate.nginx import Binary, probe
+from tests.examples import FACTOR, examples
+from tests.nginx.live_plane import COFFEE, MILK, TEA, Plane, upstream
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
+from tests.nginx_binaries import LUA
+
+DUMP = """
+location = /dump {
+    content_by_lua_block {
+        local found = {}
+        for _, key in ipairs(ngx.shared.headgate:get_keys(0)) do
+            if key:sub(1, 2) == "u:" then found[key:sub(3)] = ngx.shared.headgate:get(key) end
+        end
+        ngx.print(require("cjson").encode(found))
+    }
+}"""
+PUSHES, RELOADS = (100_000, 1_000) if FACTOR > 1 else (1_000, 4)
+
+
+@pytest.fixture
+async def binary() -> Binary:
+    if not LUA:
+        pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
+    return await probe(LUA)
+
+
+def some(chance: random.Random, port: int) -> dict[str, LiveUpstream]:
+    """Any upstreams; ``tea`` is always among them, because a file names it."""
+    names = {"tea", *(f"tea-{number}" for number in chance.sample(range(600), chance.choice((0, 3, 40, 500))))}
+    servers = (TEA, COFFEE, MILK)
+    return {name: upstream(port, *chance.sample(servers, chance.randint(1, 3)), **settings(chance)) for name in names}
+
+
+def settings(chance: random.Random) -> dict[str, Any]:
+    method = chance.choice(("round_robin", "least_conn", "hash", "consistent_hash"))
+    key = ("", "request_uri") if "hash" in method else None
+    return {"method": method, "key": key, "max_conns": chance.choice((None, 7)), "max_fails": chance.randint(0, 3)}
+
+
+async def known(nginx: NginxUnderTest) -> dict[str, Any]:
+    """What is in the memory of the workers."""
+    return {name: json.loads(text) for name, text in json.loads(await nginx.get("any", "/dump")).items()}
+
+
+async def test_after_any_changes_workers_know_what_the_last_one_said(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    seed = random.randrange(1 << 32)
+    chance, wanted = random.Random(seed), some(random.Random(seed), port)
+    file = plane.server(extra=DUMP)
+    assert (await manager.start(plane.release(wanted, file))).ok
+    for number in range(examples(60)):
+        if chance.random() < 0.5:
+            wanted = some(chance, port)
+        else:
+            name = chance.choice(sorted(wanted))
+            wanted = {**wanted, name: upstream(port, chance.choice((TEA, COFFEE)), **settings(chance))}
+        assert (await manager.apply(plane.release(wanted, file))).ok
+        if number % 20 == 19:
+            assert await known(nginx) == json.loads(msgspec.json.encode(wanted)), f"seed {seed}, change {number}"
+
+
+async def test_memory_does_not_grow_with_pushes_and_reloads(
+    plane: Plane, manager: FileManager, nginx: NginxUnderTest, port: int
+) -> None:
+    releases = [plane.tea(port, *servers) for servers in ((TEA, COFFEE), (MILK,), (TEA, MILK), (COFFEE,))]
+    assert (await manager.start(releases[0])).ok
+    seen: list[float] = []
+    for turn in range(RELOADS):
+        for number in range(PUSHES // RELOADS):
+            assert (await manager.apply(releases[(turn + number) % 4])).ok
+            if number % 10 == 0:
+                await nginx.get("any")
+        assert (await manager.reload()).reloaded
+        seen.append(memory_mib(manager.master_pid, await both_workers(manager.master_pid)))
+    first = seen[len(seen) // 4]
+    figures = f"{PUSHES} pushes, {RELOADS} reloads: {first:.1f} MiB after a quarter, {seen[-1]:.1f} MiB at the end"
+    print(figures)  # noqa: T201 - for PERFORMANCE.md, with pytest -s
+    assert seen[-1] < first + 2, figures
+
+
+def memory_mib(master: int | None, workers: frozenset[int]) -> float:
+    """MiB of nginx, with pages that its processes share counted once."""
+    assert master is not None
+    return sum(share_kib(pid) for pid in (master, *workers)) / 1024
+
+
+def share_kib(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
