@@ -93,6 +93,17 @@ class Configuration:
         candidate = self._candidates.get(ref)
         return candidate.valid if candidate else None
 
+    def fault(self, ref: ObjectRef, item: TopLevel | None) -> str:
+        """Return why an object that is there, but not valid, cannot be used; *item* is it, if it could be decoded."""
+        if item and (reason := self._classes.ignores(self._kinds[type(item)].class_of(item))):
+            return f"is of another ingress class: {reason}"
+        refusing = [problem for problem in self._complaints.get(ref, ()) if problem.refuses]
+        if not refusing:
+            return "is invalid"
+        others = len(refusing) - 1
+        more = f"; it has {others} more mistake{'s' if others > 1 else ''}" if others else ""
+        return f"is invalid: {structs.replace(refusing[0], effect='')}{more}"
+
     def serve(self, classes: ClassRule) -> bool:
         """Serve *classes* from the next update on; return whether that is new, so that every object is sent again."""
         changed = classes != self._classes

@@ -28,6 +28,7 @@ from headgate.configuration import Admission, Configuration, Operation, Resource
 from headgate.ir import ApplyResult, Outcome
 from headgate.options import NamespacedName, Options, listeners
 from headgate.pipeline import config_map
+from headgate.pipeline.absent import absent
 from headgate.pipeline.config_map import ConfigChange, ConfigInForce
 from headgate.pipeline.configurator import Configurator
 from headgate.pipeline.demands import demands
@@ -407,8 +408,8 @@ class Pipeline:
             slices_of=self._slices,
             listeners=self._listeners,
             pods=self._objects.of(Pod),
-            policies=self._objects.of(Policy).keys() | self._objects.undecodable.keys(),
             valid_policy=self._configuration.valid,
+            policy_fault=self._policy_fault,
             members=self._members,
             changed=self._changed_targets,
         )
@@ -433,6 +434,13 @@ class Pipeline:
             generated = self._configurator.get(ref)
             served = generated.served.references if generated and generated.served else frozenset()
             self._release(self._references.set(ref, lowered.references | served))
+
+    def _policy_fault(self, ref: ObjectRef) -> str:
+        """Return why the Policy *ref* cannot be used, and what its owner can do."""
+        item = self._objects.of(Policy).get(ref)
+        if item or ref in self._objects.undecodable:
+            return self._configuration.fault(ref, item)
+        return absent(ref, self._options, standalone=self._standalone)
 
     def _order(self, ref: ObjectRef) -> tuple[bool, bool, ObjectRef]:
         """Order resources: those that lose hosts or members first, whose names others need; then wildcards."""

@@ -118,9 +118,7 @@ class Search:
         self._references.add(ref)
         if valid := self._snapshot.valid_policy(ref):
             return valid
-        if ref in self._snapshot.policies:
-            return "is invalid, or belongs to another ingress class"
-        return f"does not exist in namespace {ref.namespace}"
+        return self._snapshot.policy_fault(ref)
 
     def report(self, *problems: Problem) -> None:
         """Note *problems* that were found elsewhere, each once however many routes have it."""

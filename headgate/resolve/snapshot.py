@@ -21,6 +21,11 @@ def _no_policy(_: ObjectRef) -> None:
     return None
 
 
+def missing(ref: ObjectRef) -> str:
+    """Return that *ref* is not there."""
+    return f"does not exist in namespace {ref.namespace}"
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What resources may point at.
 
@@ -33,10 +38,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         slices_of: the EndpointSlices of each Service; the ``SliceIndex`` of the pipeline.
         listeners: those of the GlobalConfiguration in force.
         pods: the Pods by whose labels endpoints are selected.
-        policies: the identities of all Policies that are there, valid or not.
         members: what attached objects were lowered to before; grows.
         changed: what *members* may have been lowered from in another version than the present one.
         valid_policy: returns a Policy that may be used, ``None`` for any other.
+        policy_fault: returns why any other cannot be used.
     """
 
     now: datetime
@@ -45,8 +50,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     slices_of: Mapping[ServiceKey, Collection[EndpointSlice]] = {}
     listeners: Listeners = Listeners()
     pods: Mapping[ObjectRef, Pod] = {}
-    policies: Collection[ObjectRef] = ()
     valid_policy: Callable[[ObjectRef], ValidPolicy | None] = _no_policy
+    policy_fault: Callable[[ObjectRef], str] = missing
     members: Members = msgspec.field(default_factory=Members)
     changed: Collection[ObjectRef] = frozenset()
 
