@@ -396,7 +396,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     enable_latency_metrics: Annotated[
-        Bool, Flag(OBSERVE, "Measure upstream servers, and count requests by host and Service.")
+        Bool, Flag(OBSERVE, "Measure upstream servers, and count requests by host and Service, and sessions.")
     ] = False
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081

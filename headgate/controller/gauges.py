@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 
 from headgate.api import Ingress, VirtualServer, VirtualServerRoute
 from headgate.controller.reporter import Reporter
-from headgate.controller.traffic import OTHERS, Traffic
+from headgate.controller.traffic import OTHERS, StreamTraffic, Traffic, endpoint_of, pool_of
 from headgate.ir import Layout
 from headgate.ir.http import Upstream
 from headgate.k8s import WorkQueue
-from headgate.nginx.latency import LatencyReceiver, Request
+from headgate.nginx.latency import LatencyReceiver, Request, Session
 from headgate.nginx.manager import LocalManager
 from headgate.nginx.stats import status
 from headgate.pipeline import Generation
 from headgate.reporting.events import EventRecorder
-from headgate.reporting.metrics import Certificate, Metrics, Server
+from headgate.reporting.measured import Server
+from headgate.reporting.metrics import Certificate, Metrics
 from headgate.routes import Protocol, SecretReference
 from headgate.settings import Role
 from headgate.watch import Watches
@@ -39,6 +40,7 @@ class Gauges:
         self._queue = queue
         self._watches = watches
         self._traffic = Traffic()
+        self._streams = StreamTraffic()
 
     async def gather(
         self,
@@ -69,12 +71,29 @@ class Gauges:
             metrics.set_latency_unreadable(latency.malformed)
             if generation:
                 metrics.set_requests(self._traffic.requests(generation))
+                metrics.set_sessions(self._streams.sessions(generation))
             for name in metrics.measured:  # series must not outlive their Pods
                 upstream = self._upstream(name)
                 metrics.keep_servers(name, upstream.servers if upstream else ())
 
-    def observe(self, request: Request) -> None:
-        """Count one request, and the latency of each attempt at a server of an upstream."""
+    def observe(self, found: Request | Session) -> None:
+        """Count a request or a session, and what each try at a server of an upstream took."""
+        if isinstance(found, Session):
+            self._observe_session(found)
+        else:
+            self._observe_request(found)
+
+    def _observe_session(self, session: Session) -> None:
+        upstream = self._upstream(session.upstream)
+        if upstream is None:
+            return
+        self._streams.count(session)
+        self._metrics.observe_session(pool_of(session.upstream, upstream), session.seconds)
+        for each in session.tries:
+            if each.seconds is not None:
+                self._metrics.observe_connection(endpoint_of(session.upstream, upstream, each.server), each.seconds)
+
+    def _observe_request(self, request: Request) -> None:
         if generation := self._generation():
             self._traffic.count(request, generation)
         for sample in request.samples:

@@ -1,14 +1,16 @@
-"""Requests by host, Service and class of status: counted as nginx's lines arrive, named when they are scraped."""
+"""Requests and sessions by class of status and by what answers: counted as nginx's lines arrive, named at a scrape."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from headgate.ir.http import Upstream
-from headgate.nginx.latency import Request
+from headgate.nginx.latency import Request, Session
 from headgate.pipeline import Generation
-from headgate.reporting.metrics import Origin, Requests
+from headgate.reporting.measured import Endpoint, Pool
+from headgate.reporting.metrics import Origin, Requests, Sessions
 
 OTHERS = "_"
 """The host of the default server, and of servers that no object names (in snippets)."""
@@ -48,9 +50,66 @@ class Traffic:
         return self._hosts
 
 
+class StreamTraffic:
+    """Counts sessions of TransportServers; only upstreams and servers of the configuration are labels."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self._received: Counter[str] = Counter()
+        self._sent: Counter[str] = Counter()
+        self._failures: Counter[tuple[str, str]] = Counter()
+
+    def count(self, session: Session) -> None:
+        """Count a session with an upstream that the configuration has."""
+        self._ended[session.upstream, session.code[:1]] += 1
+        self._received[session.upstream] += session.received
+        self._sent[session.upstream] += session.sent
+        for each in session.tries:
+            if each.seconds is None:
+                self._failures[session.upstream, each.server] += 1
+
+    def sessions(self, generation: Generation) -> Sessions:
+        """Return the counts with their labels; those of upstreams and servers that are gone are forgotten."""
+        upstreams = generation.upstreams
+        for name in self._received.keys() - upstreams.keys():
+            del self._received[name], self._sent[name]
+        for counts in (self._ended, self._failures):
+            for key in [key for key in counts if key[0] not in upstreams]:
+                del counts[key]
+        for key in [key for key in self._failures if key[1] not in upstreams[key[0]].servers]:
+            del self._failures[key]
+        pools = {name: pool_of(name, upstreams[name]) for name in self._received}
+        return Sessions(
+            ended={(f"{digit}xx", pools[name]): number for (name, digit), number in self._ended.items()},
+            received={pools[name]: number for name, number in self._received.items()},
+            sent={pools[name]: number for name, number in self._sent.items()},
+            failures={
+                endpoint_of(name, upstreams[name], server): number for (name, server), number in self._failures.items()
+            },
+        )
+
+
+def pool_of(name: str, upstream: Upstream) -> Pool:
+    """Return the labels of *upstream*, which is called *name*."""
+    return Pool(name, **_labels(upstream))
+
+
+def endpoint_of(name: str, upstream: Upstream, server: str) -> Endpoint:
+    """Return the labels of a *server* of *upstream*."""
+    return Endpoint(name, server, **_labels(upstream), pod_name=upstream.pods.get(server, ""))
+
+
 def _origin(upstream: Upstream | None) -> Origin:
     """Return what answered; nothing but nginx itself without an upstream."""
-    if upstream is None:
-        return Origin()
+    return Origin(**_labels(upstream)) if upstream else Origin()
+
+
+def _labels(upstream: Upstream) -> dict[str, Any]:
     origin = upstream.origin
-    return Origin(upstream.service, origin.kind.lower(), origin.name, origin.namespace)
+    return {
+        "service": upstream.service,
+        "resource_type": origin.kind.lower(),
+        "resource_name": origin.name,
+        "resource_namespace": origin.namespace,
+    }

@@ -22,6 +22,7 @@ class StreamServer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         next_upstream: whether the next server of the upstream is tried; ``next_upstream_timeout`` for how long,
             ``next_upstream_tries`` how many.
         requests: the datagrams of a session, ``None`` for any number; ``responses`` to each of them.
+        logs: the arguments of each ``access_log``; empty for those of ``stream {}``.
     """
 
     origin: ObjectRef | None
@@ -38,6 +39,7 @@ class StreamServer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     next_upstream_tries: int = 0
     requests: int | None = None
     responses: int | None = None
+    logs: tuple[Words, ...] = ()
     snippet: Snippet | None = None
 
 
@@ -49,6 +51,7 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         origin: the object.
         secrets: the directory that ``$secret_dir_path`` is, where the file says so; ``caches`` whether it says that
             certificates are cached.
+        log_format: the arguments of the format that a log of its servers has, ``None`` without one.
         snippet: text beside the servers.
         standby: what the file holds while nginx refuses its servers; empty for a file that is absent then.
         follows: as in a File.
@@ -60,6 +63,7 @@ class StreamConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     servers: tuple[StreamServer, ...] = ()
     secrets: Quoted | None = None
     caches: bool = False
+    log_format: Words | None = None
     snippet: Snippet | None = None
     standby: tuple[StreamServer, ...] = ()
     follows: int | None = None

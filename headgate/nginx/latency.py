@@ -1,4 +1,4 @@
-"""Receives the line that nginx sends for each request: its host and status, and a Sample for each try.
+"""Receives the line that nginx sends for each request and for each session of TCP or UDP, with a value for each try.
 
 nginx never waits: what does not fit is lost. Linux queues ``net.unix.max_dgram_qlen`` datagrams (10 by default) at a
 socket, too few for a busy worker, and fixes the number when the socket is bound; it is raised before that where
@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
-from headgate.ir.latency import TAG
+from headgate.ir.latency import STREAM_TAG, TAG
 from headgate.ir.layout import SYSLOG_SOCKET
 from headgate.nginx.errors import LayoutError
 from headgate.uds import Access, Address, ServerSocket, SocketType, UdsError
@@ -38,10 +38,11 @@ ANYBODY: Final = Access(0o666)
 PER_TURN: Final = 2000
 """Datagrams read before other tasks get their turn (about 5 ms)."""
 DATAGRAM: Final = 4096
-FIELDS: Final = 6
+FIELDS: Final = {f" {TAG}".encode(): 6, f" {STREAM_TAG}".encode(): 7}
+"""How many fields a line has, by the tag at the end of its head."""
 
+_SESSION: Final = f" {STREAM_TAG}".encode()
 _TRIES: Final = re.compile(rb", | : ")
-_TAG: Final = f"{TAG}: ".encode()
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
@@ -76,18 +77,61 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     samples: tuple[Sample, ...] = ()
 
 
-def parse_line(datagram: bytes) -> Request:
-    """Return what the line of one request says.
+class Try(msgspec.Struct, frozen=True, gc=False):
+    """A try at one server of an upstream; *seconds* until it was connected, ``None`` if it was not."""
+
+    server: str
+    seconds: float | None
+
+
+class Session(msgspec.Struct, frozen=True, gc=False):
+    """One session of TCP or UDP that has ended.
+
+    Attributes:
+        upstream: name of the upstream block.
+        code: its status (``$status`` of ngx_stream_core_module).
+        received: bytes from the client; ``sent`` to it.
+        seconds: how long it lasted.
+        tries: in order.
+    """
+
+    upstream: str
+    code: str
+    received: int
+    sent: int
+    seconds: float
+    tries: tuple[Try, ...] = ()
+
+
+def parse_line(datagram: bytes) -> Request | Session:
+    """Return what the line of one request or session says.
 
     Raises:
         ValueError: the line is not of our format.
     """
-    _, tag, line = datagram.partition(_TAG)
+    head, _, line = datagram.partition(b": ")
+    tag = head[head.rfind(b" ") :]
     fields = line.rstrip(b"\n").split(b"\t")
-    if not tag or len(fields) != FIELDS:
-        raise ValueError(f"not a latency line: {datagram[:120]!r}")
+    if FIELDS.get(tag) != len(fields):
+        raise ValueError(f"not a line of a request or a session: {datagram[:120]!r}")
+    return _session(fields) if tag == _SESSION else _request(fields)
+
+
+def _request(fields: list[bytes]) -> Request:
     upstream, host, code = fields[0].decode(), fields[4].decode(), fields[5].decode()
     return Request(host, upstream, code, tuple(_samples(upstream, fields[1:4])))
+
+
+def _session(fields: list[bytes]) -> Session:
+    upstream, code = fields[0].decode(), fields[1].decode()
+    return Session(upstream, code, int(fields[2]), int(fields[3]), float(fields[4]), tuple(_tries(fields[5:7])))
+
+
+def _tries(columns: list[bytes]) -> Iterator[Try]:
+    tries = [_TRIES.split(column) for column in columns]
+    for server, seconds in zip(*tries, strict=True):
+        if server != b"-":
+            yield Try(server.decode(), None if seconds == b"-" else float(seconds))
 
 
 def _samples(upstream: str, columns: list[bytes]) -> Iterator[Sample]:
@@ -100,8 +144,8 @@ def _samples(upstream: str, columns: list[bytes]) -> Iterator[Sample]:
 class LatencyReceiver:
     """The datagram socket that nginx's workers write to; open it before nginx starts."""
 
-    def __init__(self, layout: Layout, callback: Callable[[Request], None]) -> None:
-        """Give each Request to *callback*; nothing is opened yet."""
+    def __init__(self, layout: Layout, callback: Callable[[Request | Session], None]) -> None:
+        """Give each Request and each Session to *callback*; nothing is opened yet."""
         self._address = Address(layout.socket(SYSLOG_SOCKET))
         self._callback = callback
         self._listener: ServerSocket | None = None

@@ -16,6 +16,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
 
 from headgate.reporting.exposition import exposition, number
+from headgate.reporting.measured import Endpoint, Measured, Pool, Server
 from headgate.reporting.reference import ABSENT_METRICS, absent_table
 
 log = logging.getLogger(__name__)
@@ -27,16 +28,8 @@ _SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 _LATENCY = tuple(float(digit * 10**power) for power in range(4) for digit in (1, 2, 3, 4, 5)) + tuple(
     float(tens) for tens in (10_000, 20_000, 30_000, 40_000, 50_000)
 )
-_SERVER_LABELS = (
-    "upstream",
-    "server",
-    "code",
-    "service",
-    "resource_type",
-    "resource_name",
-    "resource_namespace",
-    "pod_name",
-)
+_POOL_LABELS = dict.fromkeys(Pool.__struct_fields__, ())
+_ENDPOINT_LABELS = dict.fromkeys(Endpoint.__struct_fields__, ())
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
@@ -115,7 +108,7 @@ TABLE = (
         f"{CONTROLLER}upstream_server_response_latency_ms",
         "histogram",
         "Milliseconds that an upstream server took to answer.",
-        dict.fromkeys(_SERVER_LABELS, ()),
+        dict.fromkeys(Server.__struct_fields__, ()),
         _LATENCY,
         "-enable-latency-metrics",
     ),
@@ -159,6 +152,50 @@ TABLE = (
         "counter",
         "Client requests by host, class of status (2xx) and the Service that answered, none if nginx did by itself.",
         dict.fromkeys(("host", "code", "service", "resource_type", "resource_name", "resource_namespace"), ()),
+        optional="-enable-latency-metrics",
+    ),
+    MetricRow(
+        "headgate_stream_sessions_total",
+        "counter",
+        "Sessions of TransportServers that have ended, by class of status (2xx).",
+        {"code": (), **_POOL_LABELS},
+        optional="-enable-latency-metrics",
+    ),
+    MetricRow(
+        "headgate_stream_received_bytes_total",
+        "counter",
+        "Bytes from clients in sessions of TransportServers that have ended.",
+        _POOL_LABELS,
+        optional="-enable-latency-metrics",
+    ),
+    MetricRow(
+        "headgate_stream_sent_bytes_total",
+        "counter",
+        "Bytes to clients in sessions of TransportServers that have ended.",
+        _POOL_LABELS,
+        optional="-enable-latency-metrics",
+    ),
+    MetricRow(
+        "headgate_stream_session_seconds",
+        "histogram",
+        "Seconds that a session of a TransportServer lasted.",
+        _POOL_LABELS,
+        (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0),
+        "-enable-latency-metrics",
+    ),
+    MetricRow(
+        "headgate_stream_upstream_connect_seconds",
+        "histogram",
+        "Seconds until a server of a TransportServer was connected.",
+        _ENDPOINT_LABELS,
+        (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
+        "-enable-latency-metrics",
+    ),
+    MetricRow(
+        "headgate_stream_upstream_failures_total",
+        "counter",
+        "Tries at a server of a TransportServer that did not lead to a connection.",
+        _ENDPOINT_LABELS,
         optional="-enable-latency-metrics",
     ),
     MetricRow(
@@ -260,19 +297,6 @@ class Connections(Protocol):
         ...
 
 
-class Server(msgspec.Struct, frozen=True):
-    """The upstream server of a latency sample; the fields are labels of the series."""
-
-    upstream: str
-    server: str
-    code: str
-    service: str = ""
-    resource_type: str = ""
-    resource_name: str = ""
-    resource_namespace: str = ""
-    pod_name: str = ""
-
-
 class Origin(msgspec.Struct, frozen=True):
     """The Service that answered, and the object that names it; empty where nginx answered by itself."""
 
@@ -288,6 +312,15 @@ class Requests(msgspec.Struct, frozen=True):
     host: str
     code: str
     origin: Origin = Origin()
+
+
+class Sessions(msgspec.Struct, frozen=True):
+    """What is counted of sessions since the start, by class of status, upstream and server."""
+
+    ended: Mapping[tuple[str, Pool], int]
+    received: Mapping[Pool, int]
+    sent: Mapping[Pool, int]
+    failures: Mapping[Endpoint, int]
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -339,7 +372,11 @@ class Metrics:
         self._numbers = _Numbers((row for row in rows if row.kind != "histogram"), ingress_class)
         self._registry.register(self._numbers)
         self._histograms = {row.name: self._histogram(row) for row in rows if row.kind == "histogram"}
-        self._latency: dict[str, set[Server]] = {}
+        self._measured = {
+            name: Measured(histogram, ingress_class)
+            for name, histogram in self._histograms.items()
+            if "upstream" in _ROWS[name].labels
+        }
         ProcessCollector(registry=self._registry)
 
     def _histogram(self, row: MetricRow) -> Histogram:
@@ -460,29 +497,44 @@ class Metrics:
         """Set the number of latency lines that could not be parsed since the start."""
         self._numbers.set("headgate_latency_lines_unreadable_total", lines)
 
+    def set_sessions(self, found: Sessions) -> None:
+        """Set what was counted of sessions since the start; needs latency metrics."""
+        ended = [
+            ({"code": code, **msgspec.structs.asdict(pool)}, number) for (code, pool), number in found.ended.items()
+        ]
+        self._numbers.replace("headgate_stream_sessions_total", ended)
+        for name, numbers in (
+            ("received_bytes", found.received),
+            ("sent_bytes", found.sent),
+            ("upstream_failures", found.failures),
+        ):
+            series = [(msgspec.structs.asdict(labels), number) for labels, number in numbers.items()]
+            self._numbers.replace(f"headgate_stream_{name}_total", series)
+
     def observe_latency(self, server: Server, milliseconds: float) -> None:
         """Count a response of *server* that took *milliseconds*; does nothing without latency metrics."""
-        histogram = self._histograms.get(f"{CONTROLLER}upstream_server_response_latency_ms")
-        if histogram is None:
-            return
-        self._latency.setdefault(server.upstream, set()).add(server)
-        histogram.labels(self._class, *msgspec.structs.astuple(server)).observe(milliseconds)
+        if measured := self._measured.get(f"{CONTROLLER}upstream_server_response_latency_ms"):
+            measured.observe(server, milliseconds)
+
+    def observe_session(self, pool: Pool, seconds: float) -> None:
+        """Count a session that lasted *seconds*; does nothing without latency metrics."""
+        if measured := self._measured.get("headgate_stream_session_seconds"):
+            measured.observe(pool, seconds)
+
+    def observe_connection(self, endpoint: Endpoint, seconds: float) -> None:
+        """Count a connection that took *seconds* to make; does nothing without latency metrics."""
+        if measured := self._measured.get("headgate_stream_upstream_connect_seconds"):
+            measured.observe(endpoint, seconds)
 
     @property
-    def measured(self) -> tuple[str, ...]:
-        """The upstreams that have latency series."""
-        return tuple(self._latency)
+    def measured(self) -> frozenset[str]:
+        """The upstreams that have series of their own."""
+        return frozenset(upstream for measured in self._measured.values() for upstream in measured)
 
     def keep_servers(self, upstream: str, servers: Collection[str] = ()) -> None:
-        """Remove the latency series of *upstream* except those of *servers*: they end with their Pods."""
-        histogram = self._histograms.get(f"{CONTROLLER}upstream_server_response_latency_ms")
-        known = self._latency.pop(upstream, set())
-        stale = {server for server in known if server.server not in servers}
-        for server in stale:
-            if histogram is not None:
-                histogram.remove(self._class, *msgspec.structs.astuple(server))
-        if kept := known - stale:
-            self._latency[upstream] = kept
+        """Remove the series of *upstream* except those of *servers*: they end with their Pods."""
+        for measured in self._measured.values():
+            measured.keep(upstream, servers)
 
 
 def metrics_markdown() -> str:

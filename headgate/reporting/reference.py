@@ -132,6 +132,9 @@ ABSENT_EVENTS: Mapping[str, Absence] = {
 """Events of the incumbent that are not sent: ``Kind/Reason``, or ``Kind/*`` for all of a kind."""
 
 ABSENT_METRICS: Mapping[str, Absence] = {
+    "nginx_ingress_nginxplus_stream_*": _declined(
+        "it comes from the API of NGINX Plus; headgate_stream_* count sessions, bytes, connections and failures"
+    ),
     "nginx_ingress_nginxplus_*": _declined("it comes from the API of NGINX Plus"),
 }
 """Metrics of the incumbent that do not exist: a name, or ``prefix*`` for a family."""

@@ -16,6 +16,7 @@ from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
 from headgate.translate.listens import addresses
+from headgate.translate.sessions import session_format, session_logs
 from headgate.translate.tls import certificate_file
 from headgate.translate.upstreams import ZONE, external_file, external_servers, parameters, unreachable
 
@@ -119,6 +120,7 @@ def _config(draft: Draft, route: StreamRoute, upstreams: tuple[Upstream, ...]) -
         origin=route.origin,
         upstreams=upstreams,
         servers=(server,),
+        log_format=session_format(env, route),
         snippet=route.stream_snippet,
         standby=(_rejection(env, route.listener),) if default else (),
     )
@@ -144,6 +146,7 @@ def _server(env: Environment, route: StreamRoute) -> StreamServer:
         next_upstream_tries=session.next_upstream_tries,
         requests=session.requests,
         responses=session.responses,
+        logs=tuple(session_logs(env, route)),
         snippet=route.server_snippet,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from headgate.api import Ingress, Service, TopLevel
-from headgate.controller.traffic import Traffic
-from headgate.nginx.latency import Request
-from headgate.reporting.metrics import Origin, Requests
+from headgate.api import GlobalConfiguration, Ingress, Service, TopLevel, TransportServer
+from headgate.controller.traffic import StreamTraffic, Traffic
+from headgate.nginx.latency import Request, Session, Try
+from headgate.reporting.measured import Endpoint, Pool
+from headgate.reporting.metrics import Origin, Requests, Sessions
 from tests.simulated_cluster import SimulatedCluster, api_object
 
 TEA = Origin("tea", "ingress", "cafe", "shop")
@@ -63,3 +64,38 @@ def test_counts_end_with_their_host_and_with_their_service_and_do_not_move_elsew
     assert traffic.requests(cluster.process_batch()) == {Requests("cafe.test", "2xx", TEA): 1}
     cluster.put(cafe("new.test", "tea:80"))
     assert traffic.requests(cluster.process_batch()) == {}
+
+
+# --- sessions ----------------------------------------------------------------------------------------
+
+
+def streams(*names: str) -> SimulatedCluster:
+    """A cluster in which each TransportServer of *names* has a listener, and none an endpoint."""
+    cluster = SimulatedCluster(["-global-configuration=shop/listeners"])
+    ports = [{"name": name, "port": 5000 + number, "protocol": "TCP"} for number, name in enumerate(names)]
+    cluster.put(
+        api_object(GlobalConfiguration, metadata={"namespace": "shop", "name": "listeners"}, spec={"listeners": ports})
+    )
+    for name in names:
+        upstream = {"name": "app", "service": "tea", "port": 80}
+        spec = {"listener": {"name": name, "protocol": "TCP"}, "upstreams": [upstream], "action": {"pass": "app"}}
+        cluster.put(api_object(TransportServer, metadata={"namespace": "shop", "name": name}, spec=spec))
+    return cluster
+
+
+def test_sessions_are_counted_with_their_bytes_and_failed_tries_and_end_with_their_object() -> None:
+    cluster, traffic = streams("one", "two"), StreamTraffic()
+    generation = cluster.process_batch()
+    (server,) = generation.upstreams["ts_shop_one_app"].servers
+    for name in ("one", "two"):
+        for code, tries in (("200", (Try(server, 0.1),)), ("502", (Try(server, None), Try("10.0.0.1:1", None)))):
+            traffic.count(Session(f"ts_shop_{name}_app", code, 10, 200, 1.5, tries))
+    pool = Pool("ts_shop_two_app", "tea", "transportserver", "two", "shop")
+    assert pool in traffic.sessions(generation).received
+    cluster.delete(TransportServer.KIND.ref("shop", "one"))
+    assert traffic.sessions(cluster.process_batch()) == Sessions(
+        ended={("2xx", pool): 1, ("5xx", pool): 1},
+        received={pool: 20},
+        sent={pool: 400},
+        failures={Endpoint("ts_shop_two_app", server, "tea", "transportserver", "two", "shop"): 1},
+    )

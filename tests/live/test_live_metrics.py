@@ -7,8 +7,9 @@ import http.client
 
 import pytest
 from cryptography import x509
-from showcase.ports import free_port
+from showcase.ports import free_port, free_ports
 
+from headgate.nginx.capabilities import embedded
 from tests.live.headgate_process import LOOPBACK, RELOADS, HeadgateProcess, StartHeadgate, ask, trusting
 from tests.live.json_objects import (
     ManifestFolder,
@@ -22,11 +23,23 @@ from tests.live.json_objects import (
     tls_secret,
 )
 from tests.live.scripted_cluster import ScriptedCluster
+from tests.live.stream_backends import (
+    backend_objects,
+    global_configuration,
+    listener,
+    over_tcp,
+    over_tls,
+    over_udp,
+    tcp_backend,
+    transport_server,
+    udp_backend,
+)
 from tests.nginx_binaries import ANY_NGINX, BINARIES, capabilities
 from tests.waiting import wait_until
 
 CONTROLLER = "nginx_ingress_controller_"
 NGINX = "nginx_ingress_nginx_"
+WHEEL = embedded() or ""
 REQUESTS = "headgate_http_requests_total"
 LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
 
@@ -202,6 +215,64 @@ def test_requests_are_counted_by_host_service_and_class_of_status(
     manifests.put(ingress("shop", {"new.test": [path("tea")]}))
     wait_until(lambda: headgate.get("new.test").status == 200)
     wait_until(lambda: {key[0] for key in counts()} == {"_", "new.test"})
+
+
+def test_sessions_of_transport_servers_are_counted_by_object_class_of_status_and_server(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, nginx_binary: str
+) -> None:
+    one, two, three = free_ports(3)
+    with tcp_backend("app") as app, udp_backend("datagrams") as datagrams:
+        manifests.put(
+            global_configuration(listener("a", one), listener("b", two), listener("c", three, "UDP")),
+            *backend_objects("app", app),
+            *backend_objects("datagrams", datagrams, "UDP"),
+            transport_server("tcp", "a", "app", serverSnippets="access_log /dev/null stream-main;"),
+            transport_server("nobody", "b", "none"),
+            transport_server("udp", "c", "datagrams", "UDP", upstreamParameters={"udpRequests": 1, "udpResponses": 1}),
+        )
+        headgate = serve_manifests("-enable-latency-metrics", "-enable-snippets", nginx=nginx_binary)
+        assert [over_tcp(one), over_tcp(one), over_tcp(two)] == ["app hello", "app hello", ""]
+        assert over_udp(three) == "datagrams hello"
+
+    def found(name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        every = [each for each in headgate.samples() if each.name == f"headgate_stream_{name}"]
+        assert all(
+            (each.labels["resource_type"], each.labels["class"]) == ("transportserver", "nginx") for each in every
+        )
+        return {tuple(each.labels[label] for label in ("resource_name", *labels)): each.value for each in every}
+
+    ended = {("tcp", "2xx", "app"): 2, ("nobody", "5xx", "none"): 1, ("udp", "2xx", "datagrams"): 1}
+    wait_until(lambda: found("sessions_total", "code", "service") == ended)
+    assert found("received_bytes_total") == {("tcp",): 10, ("nobody",): 0, ("udp",): 5}
+    assert found("sent_bytes_total") == {("tcp",): 18, ("nobody",): 0, ("udp",): 15}
+    assert found("session_seconds_count", "upstream")["tcp", "ts_default_tcp_app"] == 2
+    connected = {("tcp", f"{LOOPBACK}:{app}"): 2, ("udp", f"{LOOPBACK}:{datagrams}"): 1}
+    assert found("upstream_connect_seconds_count", "server") == connected
+    assert [(key[0], value) for key, value in found("upstream_failures_total").items()] == [("nobody", 1)]
+    manifests.delete(transport_server("tcp", "a", "app"))
+    names = ("sessions_total", "received_bytes_total", "session_seconds_count", "upstream_connect_seconds_count")
+    wait_until(lambda: not any(key[0] == "tcp" for name in names for key in found(name)))
+
+
+@pytest.mark.skipif(not WHEEL, reason="needs nginx 1.25.5")
+def test_sessions_over_tls_are_those_of_the_host_that_the_client_asked_for(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    port = free_port()
+    with tcp_backend("app") as app:
+        manifests.put(global_configuration(listener("a", port)), *backend_objects("app", app))
+        for host in ("one", "two"):
+            manifests.put(tls_secret(host, f"{host}.test"))
+            manifests.put(transport_server(host, "a", "app", host=f"{host}.test", tls={"secret": host}))
+        headgate = serve_manifests("-enable-latency-metrics", nginx=WHEEL)
+        asked = ("two.test", "one.test", "two.test", "three.test")
+        assert [over_tls(port, name) for name in asked] == ["app hello"] * 3 + [""]
+    every = "headgate_stream_sessions_total"
+
+    def sessions() -> dict[str, float]:
+        return {each.labels["resource_name"]: each.value for each in headgate.samples() if each.name == every}
+
+    wait_until(lambda: sessions() == {"one": 1, "two": 2})
 
 
 def test_the_end_of_each_certificate_in_use_is_a_metric(

@@ -10,10 +10,18 @@ from pathlib import Path
 
 import pytest
 from monitoring.prometheus import Prometheus, QueryError, filled, installed
-from showcase.ports import free_port
+from showcase.ports import free_port, free_ports
 
 from tests.live.headgate_process import LOOPBACK, ROOT, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, ingress, path, service, tls_secret
+from tests.live.stream_backends import (
+    backend_objects,
+    global_configuration,
+    listener,
+    over_tcp,
+    tcp_backend,
+    transport_server,
+)
 from tests.nginx_binaries import ANY_NGINX, BINARIES, capabilities
 from tests.waiting import wait_until
 
@@ -31,7 +39,15 @@ pytestmark = [
 
 
 @pytest.fixture
-def headgate(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> HeadgateProcess:
+def stream_ports() -> tuple[int, ...]:
+    """The ports of the listeners of a Service that answers, and of one that does not."""
+    return tuple(free_ports(2))
+
+
+@pytest.fixture
+def headgate(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, stream_ports: tuple[int, ...]
+) -> Iterator[HeadgateProcess]:
     """A Headgate with a Service that answers, one that does not, a certificate and a refused Ingress."""
     paths = {"cafe.test": [path("tea", "/tea"), path("empty", "/empty")]}
     manifests.put(
@@ -39,8 +55,13 @@ def headgate(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> Headg
         tls_secret("cafe", "cafe.test"),
         ingress("cafe", paths, tls={"cafe": ["cafe.test"]}, ssl_redirect="false"),
         ingress("bad", {"bad.test": [path("tea", "no/slash")]}),
+        global_configuration(listener("app", stream_ports[0]), listener("empty", stream_ports[1])),
+        transport_server("app", "app", "app"),
+        transport_server("empty", "empty", "empty"),
     )
-    return serve_manifests("-enable-latency-metrics")
+    with tcp_backend("app") as app:
+        manifests.put(*backend_objects("app", app))
+        yield serve_manifests("-enable-latency-metrics")
 
 
 @pytest.fixture
@@ -59,7 +80,7 @@ def queries() -> Iterator[tuple[str, str]]:
 
 
 def test_every_query_of_the_dashboard_returns_series_and_every_alert_can_be_evaluated(
-    headgate: HeadgateProcess, manifests: ManifestFolder, prometheus: Prometheus
+    headgate: HeadgateProcess, manifests: ManifestFolder, prometheus: Prometheus, stream_ports: tuple[int, ...]
 ) -> None:
     """Traffic and changes go on while it is scraped: a rate needs two values, and an average something to count."""
     uris = itertools.cycle(
@@ -76,6 +97,8 @@ def test_every_query_of_the_dashboard_returns_series_and_every_alert_can_be_eval
             manifests.put(ingress("changing", changing[-1]))
         for host, uri in itertools.islice(uris, 8):
             assert headgate.get(host, uri).status in {200, 404, 502}
+        for port in stream_ports:
+            over_tcp(port)
         for query in list(missing):
             found = prometheus.query(filled(query[1], "5s"))
             if any(math.isfinite(value) for series in found for _, value in series.points):

@@ -30,8 +30,8 @@ def dashboard() -> str:
     """Return the dashboard as JSON."""
     board = {
         "annotations": {"list": []},
-        "description": "NGINX ingress controller Headgate: traffic, errors, latency, reloads, certificates. "
-        "Panels by host and Service require -enable-latency-metrics.",
+        "description": "NGINX ingress controller Headgate: traffic, errors, latency, sessions, reloads, certificates."
+        " Panels by host and Service require -enable-latency-metrics.",
         "editable": True,
         "fiscalYearStartMonth": 0,
         "graphTooltip": 1,

@@ -130,6 +130,29 @@ LATENCY_ROW = Row("Latency of upstream servers", (
           hint="Without the internal server that answers for Services without endpoints."),
 ))  # fmt: skip
 
+_OBJECT = ("resource_namespace", "resource_name")
+_BY_OBJECT = "{{resource_namespace}}/{{resource_name}}"
+_CONNECTS = of_class("headgate_stream_upstream_connect_seconds_bucket")
+
+STREAMS = Row("TCP and UDP", (
+    Panel("Sessions by TransportServer",
+          (Query(total(of_class("headgate_stream_sessions_total"), *_OBJECT), _BY_OBJECT),), "cps",
+          hint="A session is counted when it ends."),
+    Panel("Sessions by class of status",
+          (Query(total(of_class("headgate_stream_sessions_total"), "code"), "{{code}}"),), "cps",
+          hint="5xx: no server could be connected, or nginx failed."),
+    Panel("Bytes from and to clients",
+          (Query(total(of_class("headgate_stream_received_bytes_total")), "received"),
+           Query(total(of_class("headgate_stream_sent_bytes_total")), "sent")), "Bps"),
+    Panel("Average duration of a session",
+          (Query(mean("headgate_stream_session_seconds", *_OBJECT), _BY_OBJECT),), "s"),
+    Panel("p99 of the time to connect",
+          (Query(f"histogram_quantile(0.99, {total(_CONNECTS, *_OBJECT, 'le')})", _BY_OBJECT),), "s"),
+    Panel("Servers that could not be connected",
+          (Query(total(of_class("headgate_stream_upstream_failures_total"), *_OBJECT, "server"),
+                 f"{_BY_OBJECT} {{{{server}}}}"),), "cps"),
+))  # fmt: skip
+
 CONFIGURATION = Row("Configuration and reloads", (
     Panel("Reloads in a minute",
           (Query(f"sum by (reason) (rate({of_class(f'{CONTROLLER}nginx_reloads_total')}[$__rate_interval])) * 60",
@@ -183,4 +206,4 @@ CONTROLLER_ROW = Row("Controller", (
           "cps", width=6),
 ))  # fmt: skip
 
-ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)
+ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, STREAMS, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)

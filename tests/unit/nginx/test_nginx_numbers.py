@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from headgate.nginx.latency import QUEUE, Request, Sample, parse_line, raise_queue
+from headgate.nginx.latency import QUEUE, Request, Sample, Session, Try, parse_line, raise_queue
 from headgate.nginx.stats import StubStatus, parse_status
 
 HEAD = b"<190>Nov 21 14:00:00 nginx: "
+STREAM = b"<190>Nov 21 14:00:00 stream: "
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,9 @@ HEAD = b"<190>Nov 21 14:00:00 nginx: "
     ],
 )
 def test_each_try_that_was_answered_is_a_sample(line: bytes, samples: list[Sample]) -> None:
-    assert list(parse_line(HEAD + line + b"\ttea.test\t200").samples) == samples
+    found = parse_line(HEAD + line + b"\ttea.test\t200")
+    assert isinstance(found, Request)
+    assert list(found.samples) == samples
 
 
 def test_a_line_names_the_host_and_the_status_of_the_client() -> None:
@@ -35,10 +38,21 @@ def test_a_line_names_the_host_and_the_status_of_the_client() -> None:
     assert parse_line(HEAD + b"-\t-\t-\t-\t_\t404") == Request("_", "-", "404")
 
 
+def test_a_session_has_its_bytes_its_time_and_its_tries() -> None:
+    line = b"ts_a_b_c\t200\t12\t3456\t1.500\t10.0.0.1:5000, [fd00::1]:5000\t-, 0.002\n"
+    tries = (Try("10.0.0.1:5000", None), Try("[fd00::1]:5000", 0.002))
+    assert parse_line(STREAM + line) == Session("ts_a_b_c", "200", 12, 3456, 1.5, tries)
+    assert parse_line(STREAM + b"ts_a_b_c\t403\t0\t0\t0.000\t-\t-") == Session("ts_a_b_c", "403", 0, 0, 0.0)
+
+
 @pytest.mark.parametrize(
     "line",
     [
         b"",
+        STREAM + b"teas\t10.0.0.1:80\t502\t0.012\ttea.test\t404",
+        STREAM + b"ts_a_b_c\t200\tmany\t0\t0.000\t-\t-",
+        STREAM + b"ts_a_b_c\t200\t1\t0\t0.000\ta, b\t-",
+        b"ts_a_b_c\t200\t1\t0\t0.000\t-\t-",
         b"hello",
         HEAD,
         HEAD + b"a\tb",

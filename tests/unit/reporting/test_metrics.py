@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headgate.reporting.metrics import TABLE, Certificate, Metrics, Origin, Requests, Server, metrics_markdown
+from headgate.reporting.measured import Endpoint, Pool, Server
+from headgate.reporting.metrics import TABLE, Certificate, Metrics, Origin, Requests, metrics_markdown
 
 PARITY = Path(__file__).parents[2] / "parity" / "nic-metrics.csv"
 LATER = "resources_total; registered only with -enable-custom-resources"
@@ -206,8 +207,27 @@ async def test_latency_series_end_with_their_servers(metrics: Metrics) -> None:
     assert not [name for name in await series(metrics) if LATENCY in name]
 
 
+async def test_series_of_streams_end_with_their_servers_and_their_upstream(metrics: Metrics) -> None:
+    metrics.observe_session(Pool("tea"), 12)
+    for server in ("10.0.0.1:80", "10.0.0.2:80"):
+        metrics.observe_connection(Endpoint("tea", server), 0.1)
+    assert metrics.measured == {"tea"}
+
+    async def left() -> int:
+        return sum(name.startswith("headgate_stream") and "_count" in name for name in await series(metrics))
+
+    assert await left() == 3
+    metrics.keep_servers("tea", ["10.0.0.2:80"])
+    assert await left() == 2
+    metrics.keep_servers("tea")
+    assert (await left(), metrics.measured) == (0, frozenset())
+
+
 async def test_latency_is_not_there_without_its_flag() -> None:
     metrics = Metrics("nginx")
+    metrics.observe_session(Pool("tea"), 12)
+    metrics.observe_connection(Endpoint("tea", "10.0.0.1:80"), 12)
+    assert "headgate_stream" not in (await metrics.exposition()).decode()
     metrics.observe_latency(Server("tea", "10.0.0.1:80", "200"), 12)
     metrics.keep_servers("tea")
     assert LATENCY not in (await metrics.exposition()).decode()
