@@ -14,7 +14,8 @@ import ssl
 import subprocess
 import tempfile
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ LOCATIONS = 6
 """Different locations that each configuration's URLs must have reached, at least."""
 LOOPBACK = "127.0.0.1"
 MARK = "X-Served"
+Objects = Callable[[dict[str, int]], Iterable[dict[str, Any]]]
+"""Makes the objects of a configuration with the ports of this run."""
 LOGIN = "Authorization: Basic " + b64encode(b"x:y").decode()
 
 HOSTS = ["a.test", "b.a.test", "*.a.test", "*.test", "c.test", "*.b.a.test"]
@@ -240,17 +243,17 @@ server {{ listen {ip}:{coffee}; return 200 "coffee $request_uri"; }}
 class MarkedNginx:
     """One configuration, served."""
 
-    def __init__(self, seed: int, binary: str) -> None:
+    def __init__(self, objects: Objects, binary: str, *, special: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
         self.folder.chmod(0o755)
         names = ("http", "https", "extra", "extra-tls", "tea", "coffee", "status")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-        objects = list(manifests(random.Random(seed), self.ports))
-        rules = [rule for item in objects if item["kind"] == "Ingress" for rule in item["spec"]["rules"]]
+        made = list(objects(self.ports))
+        rules = [rule for item in made if item["kind"] == "Ingress" for rule in item["spec"]["rules"]]
         self.named = [
             (rule.get("host", ""), path["path"]) for rule in rules for path in rule.get("http", {}).get("paths", ())
         ]
-        self.options = self._options(objects, special=bool(seed % 2))
+        self.options = self._options(made, special=special)
         able = capabilities(binary)
         self.view: ClusterView = look(self.options, able)
         place = Layout.under(str(self.folder / "p"))
@@ -368,7 +371,7 @@ def near(chance: random.Random, path: str) -> str:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_explain_predicts_what_nginx_does(seed: int) -> None:
     binary = list(BINARIES.values())[SEEDS.index(seed) % len(BINARIES)]
-    nginx = MarkedNginx(seed, binary)
+    nginx = MarkedNginx(partial(manifests, random.Random(seed)), binary, special=bool(seed % 2))
     try:
         chance = random.Random(1000 + seed)
         answers = []
