@@ -191,3 +191,26 @@ async def test_the_controller_in_the_pod_says_what_it_serves(serving: Installati
         (f"Ingress {serving.namespace}/refused", "refused")
     ]
     assert "shop.test" in await serving.execute(pod, "headgate", "routes", "-o", "wide")
+
+
+async def test_an_operator_drains_a_pod_without_a_reload(installation: Installation) -> None:
+    await installation.env.add_ingress("shop")
+    await installation.add_backend(replicas=2)
+    await installation.install("-control-writes")
+    pod, namespace = await installation.pod(), installation.namespace
+    first, second = [item["metadata"]["name"] for item in await installation.pods("echo")]
+
+    async def answering() -> set[str]:
+        return {(await installation.get("shop.test")).body.split()[0] for _ in range(12)}
+
+    await eventually(answering, lambda names: names == {first, second})
+    reloads = await installation.reloads()
+    assert "1 endpoint drained" in await installation.execute(pod, "headgate", "drain", f"{namespace}/{first}")
+    await eventually(answering, lambda names: names == {second})
+    assert await installation.reloads() == reloads
+    assert f"Drained        {namespace}/{first}" in await installation.execute(pod, "headgate", "status")
+    await installation.execute(pod, "headgate", "drain", "--undo", f"{namespace}/{first}")
+    await eventually(answering, lambda names: names == {first, second})
+    await installation.execute(pod, "headgate", "set-log-level", "error")
+    expected = {"EndpointsDrained", "EndpointsUndrained", "LogLevelSet"}
+    await eventually(lambda: installation.cluster.reasons(namespace, pod), lambda found: expected <= set(found))
