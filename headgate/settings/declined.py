@@ -43,7 +43,6 @@ _ANNOTATIONS: Mapping[str, Absence] = {
     "nginx.com/health-checks": _HEALTH,
     "nginx.com/health-checks-mandatory": _HEALTH,
     "nginx.com/health-checks-mandatory-queue": _HEALTH,
-    "nginx.com/slow-start": _declined("slow start, which open-source NGINX cannot do"),
     "nginx.com/jwt-key": _JWT,
     "nginx.com/jwt-realm": _JWT,
     "nginx.com/jwt-token": _JWT,

@@ -10,7 +10,7 @@ import msgspec
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, listed, number, service_name
 from headgate.settings.registry import Settings, Where, setting
-from headgate.settings.values import Seconds, Size, Words, zone_size
+from headgate.settings.values import Duration, Seconds, Size, Words, zone_size
 
 METHODS = ("round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn")
 _HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:\-]|{VARIABLE})+( consistent)?")
@@ -133,6 +133,21 @@ class UpstreamSettings(Settings):
             example="100",
         ),
     ] = 0
+    slow_start: Annotated[
+        Duration | None,
+        setting(
+            "slow-start",
+            "How long the share of a backend that was added or recovered grows to its full size.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            annotation="nginx.com/slow-start",
+            directive="",
+            context="",
+            example="30s",
+            differs="Works with open-source nginx and the live data plane, for the methods round_robin and least_conn; "
+            "otherwise it is ignored with a warning.",
+        ),
+    ] = None
     upstream_zone_size: Annotated[
         Size | None,
         setting(

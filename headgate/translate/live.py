@@ -21,6 +21,8 @@ _METHODS: Final[dict[tuple[str, ...], Method]] = {
     ("random", "two"): "random_two",
     ("random", "two", "least_conn"): "random_two",
 }
+RAMPED: Final[frozenset[Method]] = frozenset({"round_robin", "least_conn"})
+"""Methods that know slow start."""
 _VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
 _KNOWN: Final = re.compile(
     r"(?:(?:arg|cookie|http|sent_http)_\w+|request_uri|uri|document_uri|args|query_string|host|hostname|remote_addr"
@@ -47,6 +49,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
         max_conns=settings.max_conns or None,
         cookie=live_cookie(cookie) if cookie else None,
+        slow_start=settings.slow_start.seconds or None if settings.slow_start and method in RAMPED else None,
     )
 
 

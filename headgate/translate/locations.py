@@ -24,12 +24,13 @@ from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.grpc import asks_grpc
 from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
 from headgate.translate.live import has_log_handler
+from headgate.translate.live_only import warn_of_live_only
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.rewrites import replaced_path, translate_rewrite
-from headgate.translate.upstreams import translate_upstream, warn_of_files, warn_of_unshared_limit
+from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
 from headgate.translate.variables import latency_variable, location_variables
 
 BUILT_IN = ConfigParams()
@@ -429,6 +430,5 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
         draft.upstreams[name] = structs.replace(draft.upstreams[name], live=None)
     else:
         return name
-    if not draft.upstreams[name].live:
-        warn_of_files(draft, place, target)
+    warn_of_live_only(draft, place, target, draft.upstreams[name])
     return name

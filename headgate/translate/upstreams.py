@@ -14,7 +14,7 @@ from headgate.settings.values import Seconds
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
-from headgate.translate.live import live_upstream, why_in_files
+from headgate.translate.live import live_upstream
 from headgate.translate.sticky import cookie_words
 
 ZONE = Size("256k")
@@ -83,18 +83,6 @@ def unreachable(
 def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:
     """Return how many connections to keep; an nginx that keeps none by itself does not understand 0."""
     return settings.keepalive or (0 if settings.keepalive == 0 and env.capabilities.keepalive_by_default else None)
-
-
-def warn_of_files(draft: Draft, place: Place, backend: Backend) -> None:
-    """Warn of what is set for the servers of *backend* and has no effect, as they are in the file."""
-    why = draft.env.live and why_in_files(backend, place.params)
-    live = f"the live data plane (these servers are in files: {why})" if why else "-data-plane=live"
-    if cookie_words(backend.service, place.params) and not draft.env.capabilities.sticky:
-        words = (
-            f"needs nginx 1.29.6 with its sticky module, which this one is not, or {live}",
-            "clients go to any backend",
-        )
-        draft.warn(place.origin, place.key("sticky_cookie_services"), "", words)
 
 
 def warn_of_unshared_limit(draft: Draft, place: Place, upstream: Upstream) -> None:

@@ -22,6 +22,7 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
         "fail_timeout": "fail_timeout",
         "max_fails": "max_fails",
         "max_conns": "max_conns",
+        "slow_start": "slow_start",
         "keepalive": "keepalive",
         "connect_timeout": "proxy_connect_timeout",
         "read_timeout": "proxy_read_timeout",
@@ -194,7 +195,6 @@ def idle_upstreams(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
     for index, upstream in enumerate(upstreams):
         plus = {
             "healthCheck": upstream.health_check is not None and upstream.health_check.enable,
-            "slow-start": bool(upstream.slow_start),
             "queue": upstream.queue is not None,
             "ntlm": upstream.ntlm,
             "backup": bool(upstream.backup),

@@ -191,6 +191,9 @@ SAMPLES: dict[str, Sample] = {
     "max_fails": NUMBER,
     "fail_timeout": Sample({"10s": Seconds("10s"), "1m": Seconds("1m"), "5": Seconds("5s")}, ("500ms", "1s1ms", "x")),
     "max_conns": NUMBER,
+    "slow_start": Sample(
+        {"30s": Duration("30s"), "1m 30s": Duration("1m30s"), "5": Duration("5s")}, ("x", "-1", "1s1m")
+    ),
     "upstream_zone_size": Sample(ZONE.taken | {"0": Size("0")}, ZONE.refused),
     "sticky_cookie_services": Sample(
         {

@@ -4,6 +4,7 @@
 local balancer = require "ngx.balancer"
 local failures = require "headgate.failures"
 local requests = require "headgate.requests"
+local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 local sticky = require "headgate.sticky"
 local upstreams = require "headgate.upstreams"
@@ -41,7 +42,10 @@ local function choose(upstream, failed)
   if known and may_be(known) then
     return known
   end
-  local peer = upstream:choose(peers, may_be, failed, upstream.text and upstream.text())
+  local peer
+  local gate = upstream.slow_start and slow_start.gate(upstream, may_be)
+  peer = gate and upstream:choose(peers, gate, failed)
+  peer = peer or upstream:choose(peers, may_be, failed, upstream.text and upstream.text())
   if peer or failed or upstream.max_conns then
     return peer
   end

@@ -61,6 +61,9 @@ local function welcome(key, old, value)
     local name = state.peer_name(peer)
     if not known[name] then
       state.set_down(key:sub(3), name, 0)
+      if value.slow_start then
+        state.set_since(key:sub(3), name, ngx.now(), value.slow_start)
+      end
     end
   end
 end

@@ -1,5 +1,6 @@
 -- Failures of servers, counted as nginx counts them: after max_fails within fail_timeout, all workers leave the peer
 -- out for fail_timeout; then one request of each worker tries it.
+local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 
 local match, max, now, tonumber = string.match, math.max, ngx.now, tonumber
@@ -14,12 +15,18 @@ state.listen("d", function(text)
     if peer.name == peer_name then
       peer.down_until = tonumber(time)
       upstream.watched = true
+      if time == "0" then
+        slow_start.begin(upstream, peer, state.since(name, peer_name))
+      end
     end
   end
 end)
 
 local function announce_down(upstream, peer, time)
   state.set_down(upstream.name, peer.name, time)
+  if time == 0 then
+    slow_start.remember(upstream, peer, now())
+  end
   state.announce { "d:" .. upstream.name .. "|" .. peer.name .. "|" .. time }
   peer.down_until = time
   upstream.watched = true

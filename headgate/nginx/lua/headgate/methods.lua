@@ -23,16 +23,17 @@ function M.round_robin(upstream, peers, usable, again)
   end
 end
 
--- The one with the fewest requests in this worker; in turn among equals.
+-- The one with the fewest requests in this worker, for its weight; in turn among equals.
 function M.least_conn(upstream, peers, usable)
-  local best
+  local best, least
   local count = #peers
   local first = upstream.turn % count
   upstream.turn = first + 1
   for i = 0, count - 1 do
     local peer = peers[(first + i) % count + 1]
-    if usable(peer) and (not best or peer.active < best.active) then
-      best = peer
+    local load = peer.active / peer.weight
+    if usable(peer) and (not best or load < least) then
+      best, least = peer, load
     end
   end
   return best

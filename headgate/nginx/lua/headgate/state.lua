@@ -130,6 +130,16 @@ function M.set_down(upstream, name, time)
   end
 end
 
+-- Return when the peer *name* of *upstream* began its slow start, 0 if none is under way (seconds since 1970).
+function M.since(upstream, name)
+  return changes:get("since:" .. upstream .. "|" .. name) or 0
+end
+
+-- Remember that for *seconds*.
+function M.set_since(upstream, name, time, seconds)
+  changes:set("since:" .. upstream .. "|" .. name, time, seconds)
+end
+
 -- Keep other writers out for *seconds* at most; return whether there was none. In the dict of changes, for `add` may
 -- evict what was not used for long.
 function M.lock(seconds)

@@ -1,5 +1,6 @@
 -- An upstream as a worker uses it, made from what the controller pushed ("u:NAME").
 local methods = require "headgate.methods"
+local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 local sticky = require "headgate.sticky"
 
@@ -44,7 +45,10 @@ local function peer_of(upstream, value, max_fails)
   local key = upstream .. "|" .. name
   local peer = alive[key]
   if not peer then
-    peer = { address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0 }
+    peer = {
+      address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0,
+      weight = 1, credit = 0, since = 0,
+    }
     alive[key] = peer
   end
   peer.down_until = max_fails > 0 and state.down_until(upstream, name) or 0
@@ -60,7 +64,7 @@ state.decode("u", function(name, value)
     watched = watched or peer.down_until > 0
   end
   local method = value.method or "round_robin"
-  return {
+  local upstream = {
     name = name, peers = peers, watched = watched,
     turn = #peers > 0 and random(#peers) or 0,
     choose = methods[method],
@@ -71,7 +75,12 @@ state.decode("u", function(name, value)
     -- Each worker counts for itself, and has its share.
     max_conns = value.max_conns and ceil(value.max_conns / ngx.worker.count()),
     counts = COUNTS[method] or value.max_conns ~= nil,
+    slow_start = value.slow_start,
   }
+  if upstream.slow_start then
+    slow_start.resume(upstream)
+  end
+  return upstream
 end)
 
 -- Return the upstream *name* with its newest servers, nil if there is none.

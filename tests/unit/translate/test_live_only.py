@@ -1,0 +1,86 @@
+"""What is pushed for an upstream, and what is reported where servers are in files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from headgate.api import EndpointSlice, Ingress, Service
+from headgate.ir import Capabilities
+from headgate.ir.live import Cookie, LiveUpstream, LuaModules
+from headgate.translate.live_only import LIVE
+from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
+
+LUA = structs.replace(CURRENT, lua=LuaModules((), "lua", "libraries"))
+OLD_LUA = Capabilities(lua=LUA.lua)
+
+
+def cluster_with(
+    annotations: dict[str, str], capabilities: Capabilities = LUA, external: str = "", flags: tuple[str, ...] = ()
+) -> tuple[LiveUpstream | None, str]:
+    """Return what is pushed for the only upstream, if anything, and what its owner is told."""
+    cluster = SimulatedCluster(("--manifests=.", "-enable-snippets", *flags), capabilities)
+    backend = {"service": {"name": "tea", "port": {"number": 80}}}
+    rule = {"host": "a.test", "http": {"paths": [{"path": "/tea", "pathType": "Exact", "backend": backend}]}}
+    spec: dict[str, Any] = {"ingressClassName": "nginx", "rules": [rule]}
+    service = {"type": "ExternalName", "externalName": external} if external else {"ports": [{"port": 80}]}
+    labels = {"kubernetes.io/service-name": "tea"}
+    endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in (1, 2)]
+    cluster.put(
+        api_object(Ingress, metadata={"namespace": "shop", "name": "cafe", "annotations": annotations}, spec=spec),
+        api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec=service),
+        api_object(EndpointSlice, metadata={"namespace": "shop", "name": "tea", "labels": labels}, addressType="IPv4",
+             ports=[{"port": 80}], endpoints=endpoints),
+    )  # fmt: skip
+    live = cluster.process_batch().live
+    return next(iter(live.values())) if live else None, cluster.reported()["shop/cafe"]
+
+
+STICKY = {"nginx.org/sticky-cookie-services": "serviceName=tea seat secure expires=90m domain=.a.test"}
+SLOW = {"nginx.com/slow-start": "30s", "nginx.org/lb-method": "least_conn"}
+SERVED = "AddedOrUpdated: "
+
+
+def test_a_cookie_and_slow_start_are_pushed() -> None:
+    pushed, told = cluster_with(STICKY | SLOW, OLD_LUA)
+    assert pushed
+    assert pushed.cookie == Cookie("seat", 5400, "; domain=.a.test; secure")
+    assert pushed.slow_start == 30
+    assert "(" not in told
+
+
+@pytest.mark.parametrize(
+    ("circumstances", "why"),
+    [
+        ({"flags": ("-data-plane=files",)}, LIVE),
+        ({"capabilities": CURRENT}, LIVE),
+        ({"external": "tea.test"}, "the live data plane, and these servers are in files: nginx resolves their name"),
+    ],
+)
+def test_slow_start_is_reported_where_servers_are_in_files(circumstances: dict[str, Any], why: str) -> None:
+    pushed, told = cluster_with(SLOW, **circumstances)
+    assert pushed is None
+    assert f"nginx.com/slow-start: '30s' needs {why} (there is no slow start)" in told
+
+
+def test_what_keeps_servers_in_files_is_named() -> None:
+    annotations = {
+        "the variables of its method": {"nginx.org/lb-method": "hash $mine"},
+        "a log handler": {"nginx.org/location-snippets": "log_by_lua_block { }"},
+    }
+    for words, annotation in annotations.items():
+        pushed, told = cluster_with(SLOW | STICKY | annotation, OLD_LUA)
+        assert pushed is None
+        assert words in told
+        assert "nginx.org/sticky-cookie-services: needs nginx 1.29.6" in told
+
+
+@pytest.mark.parametrize("method", ["random two least_conn", "hash $request_uri consistent", "ip_hash", ""])
+def test_slow_start_is_reported_for_a_method_that_has_none(method: str) -> None:
+    pushed, told = cluster_with(SLOW | {"nginx.org/lb-method": method} if method else {"nginx.com/slow-start": "30s"})
+    assert pushed
+    assert pushed.slow_start is None
+    words = f"does not apply to the method {method or 'random two least_conn'}; use round_robin or least_conn"
+    assert f"nginx.com/slow-start: '30s' {words}" in told
