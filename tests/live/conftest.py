@@ -80,6 +80,12 @@ def new_headgate(directory: Path) -> Iterator[StartHeadgate]:
 
 
 @pytest.fixture
+def whole_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each Headgate as its user does, with all that it inherits and loads."""
+    monkeypatch.setattr(HeadgateProcess, "forked", False)
+
+
+@pytest.fixture
 def serve_manifests(new_headgate: StartHeadgate, manifests: ManifestFolder) -> StartHeadgate:
     """Start a Headgate over ``manifests`` and wait until it is ready."""
 

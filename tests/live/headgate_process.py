@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from showcase.ports import free_ports
 
+from tests.live.forked import Forked
 from tests.waiting import DEADLINE_S, wait_until
 
 LOOPBACK = "127.0.0.1"
@@ -47,6 +48,9 @@ class Sample(NamedTuple):
 class HeadgateProcess:
     """One process; ``start`` may be called again after it ended, on the same prefix and ports."""
 
+    forked = True
+    """Whether it is a fork of a process that has loaded its modules, which is faster, unless there is a wrapper."""
+
     def __init__(self, directory: Path, nginx: str, *flags: str, environ: Mapping[str, str] | None = None) -> None:
         """Prepare to run with *flags* and *nginx* under ``directory/p``."""
         self.prefix = directory / "p"
@@ -54,7 +58,7 @@ class HeadgateProcess:
         """A program with its arguments that starts it."""
         self.http, self.https, self.probes, self.metrics_port = free_ports(4)
         self._log = directory / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._environ = {
             **os.environ, **NO_AUTHORITIES, "POD_NAMESPACE": "ours", "POD_NAME": "headgate-0", **(environ or {}),
         }  # fmt: skip
@@ -79,6 +83,9 @@ class HeadgateProcess:
 
     def start(self) -> None:
         """Start it; it may not be ready yet."""
+        if self.forked and not self.wrapper:
+            self._process = Forked(["run", *self.flags], self._environ, self._log, ROOT)
+            return
         with self._log.open("ab") as log:  # nginx appends to the same file
             self._process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "headgate", "run", *self.flags],
@@ -126,7 +133,7 @@ class HeadgateProcess:
         self.terminate()
         try:
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError):
             self.kill()
 
     def kill(self) -> None:

@@ -17,6 +17,8 @@ from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, ingress
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("whole_program")
+
 
 def lock_file(headgate: HeadgateProcess) -> Path:
     return headgate.prefix / "run" / "headgate.lock"

@@ -22,6 +22,8 @@ from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingre
 from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import DEADLINE_S, wait_until
 
+pytestmark = pytest.mark.usefixtures("whole_program")
+
 
 def test_an_empty_folder_becomes_ready_and_answers_404(new_headgate: StartHeadgate, directory: Path) -> None:
     empty = ManifestFolder(directory / "empty")
