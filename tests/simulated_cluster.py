@@ -81,18 +81,18 @@ class SimulatedCluster:
             options, capabilities, layout or Layout.container(), user=None, ipv6=True, stdout=True
         )  # fmt: skip
         self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
-        self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), lambda: 0.0)
+        self.pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), lambda: 0.0)
         self.generation: Generation | None = None
         self.events, self.statuses = RecordedEvents(), RecordedStatuses()
         named = options.nginx_configmaps
         config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
         sinks = Sinks(self.events, self.statuses)
-        self._reporter = Reporter(CLAIMANTS, self._pipeline.known, sinks, POD, config_map)
+        self._reporter = Reporter(CLAIMANTS, self.pipeline.known, sinks, POD, config_map)
         self._pending: set[ObjectRef] = set()
 
     def introduce(self, **labels: str) -> None:
         """Have Pods of the own namespace with *labels* counted as replicas."""
-        self._pipeline.introduce(labels)
+        self.pipeline.introduce(labels)
 
     def put(self, *objects: TopLevel) -> None:
         """Add or replace *objects*."""
@@ -120,9 +120,9 @@ class SimulatedCluster:
         everything = {item.ref: item for item in self.objects()}
         changes = {ref: everything.get(ref) for ref in self._pending}
         self._pending = set()
-        self.generation = self._pipeline.advance(changes, datetime.now(UTC))
+        self.generation = self.pipeline.advance(changes, datetime.now(UTC))
         assert not self.generation.bugs
-        self._pipeline.judge(APPLIED)
+        self.pipeline.judge(APPLIED)
         meanwhile()
         self._reporter.report(self.generation, APPLIED, frozenset(changes))
         return self.generation

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import structs
 
 from headgate.api import TopLevel, Undecodable
-from headgate.configuration.arbiter import LAST, LATER, Arbiter, Claimant
+from headgate.configuration.arbiter import LAST, Arbiter, Claimant
 from headgate.configuration.claims import Attachment, Candidate, Claim, Claims, Holder, Slot
 from headgate.configuration.classes import ClassRule
+from headgate.configuration.followers import Followers
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.validation.challenge import is_solver
@@ -74,11 +76,9 @@ class Configuration:
         self._complaints: dict[ObjectRef, list[Problem]] = {}
         self._invalid: dict[ObjectRef, TopLevel] = {}
         self._slots = Arbiter()
-        self._children: dict[Slot, dict[ObjectRef, Attachment]] = {}
+        self._children: dict[Slot, Followers] = {}
         self._naming: dict[ObjectRef, set[ObjectRef]] = {}
         """The objects that name an object, by this one."""
-        self._rulings: dict[ObjectRef, tuple[Candidate, Attached, bool]] = {}
-        """Whether the holder of a slot takes an object that attaches to it, by this one, for one version of each."""
         self._active: dict[ObjectRef, Resource] = {}
         self._outdated: set[ObjectRef] = set()
         """The objects of which an earlier version stays in force, because validating the newest one failed."""
@@ -186,7 +186,7 @@ class Configuration:
                 claimant = structs.replace(claimant, created=f"{LAST}{claimant.created}")
             self._slots.claim(claimant, _slots(candidate))
             if attachment := candidate.claims.attachment:
-                self._children.setdefault(attachment.parent, {})[ref] = attachment
+                self._children.setdefault(attachment.parent, Followers()).add(candidate)
             for named in candidate.claims.names:
                 self._naming.setdefault(named, set()).add(ref)
         return True
@@ -213,11 +213,10 @@ class Configuration:
             return known
         self._note(candidate, batch)
         del self._candidates[ref]
-        self._rulings.pop(ref, None)
         self._slots.withdraw(ref, _slots(candidate))
         if attachment := candidate.claims.attachment:
             siblings = self._children[attachment.parent]
-            del siblings[ref]
+            siblings.remove(ref)
             if not siblings:
                 del self._children[attachment.parent]
         for named in candidate.claims.names:
@@ -285,36 +284,22 @@ class Configuration:
         held = tuple(slot for slot in exclusive if self._slots.holder(slot) == ref)
         if not held:
             return None
-        attached = tuple(self._attached(candidate, held))
-        missing = candidate.claims.names.difference(each.candidate.ref for each in attached)
-        return Resource(candidate, held, attached, {name: self._why_missing(candidate, name) for name in missing})
-
-    def _attached(self, holder: Candidate, held: Iterable[Slot]) -> Iterator[Attached]:
-        """Yield the objects attached to the slots of *holder*, the oldest first, each with what it holds there.
-
-        The order decides which of two regular expressions nginx tries first.
-        """
-        for slot in held:
-            children = self._children.get(slot, {})
-            rulings = (self._ruling(holder, ref) for ref in children if ref != holder.ref)
-            accepted = [attached for _, attached, taken in rulings if taken]
-            for attached in sorted(accepted, key=_age):
-                yield self._with_held(attached) if attached.candidate.claims.slots else attached
+        followers = [found for slot in held if (found := self._children.get(slot))]
+        attached = tuple(chain.from_iterable(found.taken(candidate) for found in followers))
+        missing = candidate.claims.names.intersection(*(found.missing(candidate) for found in followers))
+        plain = all(found.plain(candidate) for found in followers)
+        return Resource(
+            candidate,
+            held,
+            attached if plain else tuple(map(self._with_held, attached)),
+            {name: self._why_missing(candidate, name) for name in missing},
+            plain,
+        )
 
     def _with_held(self, attached: Attached) -> Attached:
         """Return *attached* with the claims that it holds now."""
         ref, claims = attached.candidate.ref, enumerate(_slots(attached.candidate))
         return Attached(attached.candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
-
-    def _ruling(self, holder: Candidate, ref: ObjectRef) -> tuple[Candidate, Attached, bool]:
-        """Decide whether *ref* is taken by *holder*, once for one version of both: a holder may have many."""
-        candidate = self._candidates[ref]
-        known = self._rulings.get(ref)
-        if known is None or known[0] is not holder or known[1].candidate is not candidate:
-            attachment = candidate.claims.attachment
-            taken = attachment is not None and attachment.rule.declines(holder, candidate) is None
-            known = self._rulings[ref] = holder, Attached(candidate, frozenset()), taken
-        return known
 
     def _parent(self, candidate: Candidate) -> Attachment | None:
         """Return how *candidate* attaches to another object, ``None`` if it does not, or holds that slot itself."""
@@ -323,7 +308,9 @@ class Configuration:
 
     def _takes(self, holder: Candidate, ref: ObjectRef) -> bool:
         """Whether *ref*, which attaches to the holder of a slot of *holder*, is taken by that."""
-        return self._ruling(holder, ref)[2]
+        attachment = self._candidates[ref].claims.attachment
+        followers = self._children.get(attachment.parent) if attachment else None
+        return followers is not None and followers.takes(holder, ref)
 
     def _why_missing(self, holder: Candidate, ref: ObjectRef) -> str:
         """Return why *ref*, which *holder* names, does not attach to it; ``""`` if it is not there."""
@@ -387,11 +374,6 @@ def _named(lost: Iterable[tuple[Claim, Holder]]) -> str:
     if len(words) == 1:
         return str(next(iter(words)))
     return "; ".join(f"{', '.join(claims)} by {holder}" for holder, claims in words.items())
-
-
-def _age(attached: Attached) -> tuple[str, ObjectRef]:
-    """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
-    return attached.candidate.item.metadata.creation_timestamp or LATER, attached.candidate.ref
 
 
 def _slots(candidate: Candidate) -> Iterator[Slot]:

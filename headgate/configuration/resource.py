@@ -26,12 +26,14 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         held: the slots.
         attached: the objects that attach to it.
         declined: objects that it names and that do not attach to it, and why; ``""`` for one that is not there.
+        plain: whether it is known that none of *attached* claims slots of its own.
     """
 
     candidate: Candidate
     held: tuple[Slot, ...]
     attached: tuple[Attached, ...] = ()
     declined: Mapping[ObjectRef, str] = {}
+    plain: bool = False
 
     @property
     def ref(self) -> ObjectRef:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from msgspec import structs
 
 from headgate.configuration import Resource
+from headgate.deltas import differing
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
 from headgate.ir.live import LiveUpstream
@@ -19,6 +20,7 @@ from headgate.pipeline.common import CommonFiles, Totals
 from headgate.pipeline.generator import SHUT, Bug, Generated, Generator, Rendered, failure, not_lowered
 from headgate.pipeline.main_template import suited
 from headgate.pipeline.merged import MergedFiles
+from headgate.pipeline.owners import Owners
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.pipeline.wildcards import Wildcards
 from headgate.problems import ObjectRef, Problem, Severity
@@ -28,7 +30,7 @@ from headgate.routes import Listener, RouteTable
 from headgate.translate import Environment, StreamPlace
 
 K = TypeVar("K", bound=Hashable)
-Generate = Callable[[ObjectRef, Lowered, Generated | None, Mapping[str, ObjectRef]], Generated]
+Generate = Callable[[ObjectRef, Lowered, Generated | None, Owners], Generated]
 _NOTHING = Rendered(table=RouteTable(origin=ObjectRef("", "", ""), members=()))
 
 
@@ -46,7 +48,7 @@ class Configurator:
         self._generator = Generator(env, renderer, watch)
         self._common = CommonFiles(env, renderer)
         self._resources: dict[ObjectRef, Generated] = {}
-        self._owners: dict[str, ObjectRef] = {}
+        self._owners = Owners()
         self._upstreams: dict[str, Upstream] = {}
         self._pushed: dict[str, LiveUpstream] = {}
         """What is pushed for each of ``_upstreams``."""
@@ -208,11 +210,11 @@ class Configurator:
             raise fault
         generate = generator.generate_strictly if strict else generator.generate
         fresh: dict[ObjectRef, Generated] = {}
-        owners: dict[str, ObjectRef] = {}
+        owners = Owners()
         for ref, old in sorted(self._resources.items(), key=_plain_names_first):
             fresh[ref] = self._generated(generate, ref, old.wanted, old, owners)
             if served := fresh[ref].served:
-                owners.update(dict.fromkeys(served.names, ref))
+                owners.set(ref, served.names)
         return fresh
 
     def _generated(
@@ -221,7 +223,7 @@ class Configurator:
         ref: ObjectRef,
         wanted: Lowered,
         old: Generated | None,
-        owners: Mapping[str, ObjectRef],
+        owners: Owners,
     ) -> Generated:
         """Generate *ref* with what its hosts must know of wildcards that cover them."""
         covered = self._wildcards.over(wanted.table)
@@ -250,15 +252,13 @@ class Configurator:
             self._outdated |= self._wildcards.replace(ref, old.listeners, new.listeners)
         self._count(new, 1)
         self._count(old, -1)
-        for name in old.names - new.names:
-            if self._owners.get(name) == ref:
-                del self._owners[name]
-        self._owners.update(dict.fromkeys(new.names - old.names, ref))
-        before, after = set(map(id, old.upstreams)), set(map(id, new.upstreams))
-        for upstream in old.upstreams:
-            if id(upstream) not in after and self._owners.get(f"upstream {upstream.name}", ref) == ref:
+        self._owners.set(ref, new.names)
+        gone, come = differing(old.upstreams, new.upstreams)
+        before, after = set(map(id, gone)), set(map(id, come))
+        for upstream in gone:
+            if id(upstream) not in after and self._owners.owner(f"upstream {upstream.name}") in {ref, None}:
                 self._serve(upstream.name, None)
-        for upstream in new.upstreams:
+        for upstream in come:
             if id(upstream) not in before:
                 self._serve(upstream.name, upstream)
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from operator import attrgetter
 
 import msgspec
 
+from headgate.deltas import differing
 from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig, Upstream
 from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.pipeline.closed import closed, keeps_out
+from headgate.pipeline.owners import Owners
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Injection, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
-from headgate.translate import Environment, Memory, StreamPlace, Translated, translate
+from headgate.translate import Environment, Memory, PartFiles, StreamPlace, Translated, translate
 from headgate.translate.naming import salt
 
 SHUT = "requests to its hosts are answered 500, for its last good configuration lacks something that keeps clients out"
 """The effect of what cannot be served as it should be."""
+
+
+_REF, _FILES, _UPSTREAMS = attrgetter("ref"), attrgetter("files"), attrgetter("upstreams")
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -79,6 +86,26 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outdated: bool = False
 
 
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """Files, each with what it was rendered from, by name; *source* is what they are of, if that can be compared."""
+
+    source: PartFiles | None
+    rendered: Mapping[str, tuple[HttpConfig, File]]
+    files: tuple[File, ...]
+    upstreams: tuple[Upstream, ...]
+
+
+NOTHING = Written(None, {}, (), ())
+
+
+class Last(msgspec.Struct):
+    """The files of a resource with several objects: those of each part by its object, and all others."""
+
+    own: Written = NOTHING
+    parts: tuple[PartFiles, ...] = ()
+    written: dict[ObjectRef, Written] = {}
+
+
 class Generator:
     """Generates resources under one Environment and one set of templates."""
 
@@ -89,17 +116,15 @@ class Generator:
         self._watch = watch
         self._memories: dict[ObjectRef, dict[str, Memory]] = {}
         """What was translated of resources with several objects, by the end of their names."""
-        self._files: dict[ObjectRef, Mapping[str, tuple[HttpConfig, File]]] = {}
-        """The files of resources with several objects, so that a change of one does not render those of all."""
+        self._written: dict[ObjectRef, Last] = {}
+        """The files of resources with several objects."""
 
     def forget(self, ref: ObjectRef) -> None:
         """Forget what is remembered of a resource that is gone."""
-        self._files.pop(ref, None)
+        self._written.pop(ref, None)
         self._memories.pop(ref, None)
 
-    def generate(
-        self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
-    ) -> Generated:
+    def generate(self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Owners) -> Generated:
         """Generate the files of *ref*.
 
         A value that would inject, a template of the user's that fails for this resource, or a bug of ours becomes
@@ -117,9 +142,7 @@ class Generator:
         except BadTemplate as error:
             return self._kept(ref, wanted, old, owners, f"cannot be rendered by the user's template: {error}")
 
-    def generate_strictly(
-        self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
-    ) -> Generated:
+    def generate_strictly(self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Owners) -> Generated:
         """Generate the files of *ref* as ``generate`` does.
 
         Raises:
@@ -140,7 +163,7 @@ class Generator:
         ref: ObjectRef,
         wanted: Lowered,
         old: Generated | None,
-        owners: Mapping[str, ObjectRef],
+        owners: Owners,
         reason: str,
     ) -> Generated:
         """Leave a resource with the files it had, unless these lack a guard of *wanted*, and say why."""
@@ -154,7 +177,7 @@ class Generator:
             return self._shut(ref, wanted, owners, reason)
         return _staying(ref, wanted, served, reason)
 
-    def _shut(self, ref: ObjectRef, wanted: Lowered, owners: Mapping[str, ObjectRef], reason: str) -> Generated:
+    def _shut(self, ref: ObjectRef, wanted: Lowered, owners: Owners, reason: str) -> Generated:
         """Answer 500 at the hosts of a resource: no files that could be served have all the guards of *wanted*."""
         try:
             plain = Generator(self.env, Renderer(), self._watch)
@@ -173,64 +196,95 @@ class Generator:
             return None
         return frozenset(guard for config in configs for guard in config.guards)
 
-    def _rendered(
-        self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Mapping[str, ObjectRef]
-    ) -> Generated:
+    def _rendered(self, ref: ObjectRef, wanted: Lowered, old: Generated | None, owners: Owners) -> Generated:
         with self._watch.stage("translate"):
             translated, suffix = self._translated(ref, wanted, ""), ""
-            if {owners.get(name, ref) for name in translated.names} - {ref}:
+            if owners.others(ref, translated.names):
                 suffix = salt(ref)
                 translated = self._translated(ref, wanted, suffix)
         with self._watch.stage("render"):
-            before = {file.name: file for file in old.served.files} if old and old.served else {}
-            known = self._files.pop(ref, {})
-            found: dict[str, tuple[HttpConfig, File]] = {}
-            for config in translated.configs:
-                last = known.get(config.file)
-                if last is not None and last[0] is config:
-                    found[config.file] = last
-                elif _says_anything(config):
-                    found[config.file] = self._file(config, before, last)
-            files = tuple([file for _, file in found.values()])
-            if len(wanted.table.members) > 1:
-                self._files[ref] = found
-            files += tuple(self._stream_file(config, before) for config in translated.streams)
-        served = _contribution(wanted, translated, files, suffix)
+            before = Before(old.served.files if old and old.served else ())
+            written = self._all_written(ref, translated, before)
+            streams = tuple(self._stream_file(config, before) for config in translated.streams)
+        served = _contribution(wanted, translated, written, streams, suffix)
         return Generated(wanted=wanted, served=served, problems=translated.problems)
 
     def _translated(self, ref: ObjectRef, wanted: Lowered, suffix: str) -> Translated:
-        """Translate *wanted* with names that end with *suffix*; of several objects only those that changed."""
-        if len(wanted.table.members) == 1:
-            self._memories.pop(ref, None)
-            return translate(wanted.table, self.env, suffix)
-        memory = self._memories.setdefault(ref, {}).setdefault(suffix, Memory())
-        return translate(wanted.table, self.env, suffix, memory)
+        """Translate *wanted* with names that end with *suffix*; of several objects only those that changed.
 
-    def _file(
-        self, config: HttpConfig, before: Mapping[str, File], last: tuple[HttpConfig, File] | None
-    ) -> tuple[HttpConfig, File]:
-        """Render a file, keeping the one *before* where the text is the same, so that comparing it costs nothing.
-
-        *last* is what was rendered for the same file, if that is known.
+        If translating fails, nothing is known the next time.
         """
-        if last and last[0] == config:
-            return config, last[1]
-        file, known = self.renderer.http(config), before.get(config.file)
-        return config, known if known is not None and known == file else file
+        known = self._memories.pop(ref, {})
+        if len(wanted.table.members) == 1:
+            return translate(wanted.table, self.env, suffix)
+        memory = known.pop(suffix, None) or Memory()
+        translated = translate(wanted.table, self.env, suffix, memory)
+        self._memories[ref] = {**known, suffix: memory}
+        return translated
 
-    def _stream_file(self, config: StreamConfig, before: Mapping[str, File]) -> File:
-        file, known = self.renderer.stream(config), before.get(config.file)
-        return known if known is not None and known == file else file
+    def _all_written(self, ref: ObjectRef, translated: Translated, before: Before) -> tuple[Written, ...]:
+        """Render the files of *ref*, those of attached objects only where they changed."""
+        last = self._written.pop(ref, Last())
+        written = last.written
+        gone, come = differing(last.parts, translated.parts)
+        for ref_of_part in {part.ref for part in gone} - {part.ref for part in come}:
+            del written[ref_of_part]
+        for part in come:
+            known = written.get(part.ref, NOTHING)
+            if known.source is not part:
+                written[part.ref] = self._write(part, part.configs, known, before)
+        own = self._write(None, translated.configs, last.own, before)
+        if translated.parts:
+            self._written[ref] = Last(own, translated.parts, written)
+        return own, *map(written.__getitem__, map(_REF, translated.parts))
+
+    def _write(
+        self, source: PartFiles | None, configs: tuple[HttpConfig, ...], known: Written, before: Before
+    ) -> Written:
+        """Render *configs*, those that say anything and of which the file is not *known*."""
+        found: dict[str, tuple[HttpConfig, File]] = {}
+        for config in configs:
+            last = known.rendered.get(config.file)
+            if last is not None and last[0] == config:
+                found[config.file] = config, last[1]
+            elif _says_anything(config):
+                found[config.file] = config, before.kept(self.renderer.http(config))
+        upstreams = tuple(upstream for config in configs for upstream in config.upstreams)
+        return Written(source, found, tuple(file for _, file in found.values()), upstreams)
+
+    def _stream_file(self, config: StreamConfig, before: Before) -> File:
+        return before.kept(self.renderer.stream(config))
 
 
-def _contribution(wanted: Lowered, translated: Translated, files: tuple[File, ...], suffix: str) -> Rendered:
+class Before:
+    """The files that a resource has, each of which stays the same object where its text is the same.
+
+    Comparing all files costs nothing then.
+    """
+
+    def __init__(self, files: Iterable[File]) -> None:
+        """Begin with *files*, which are looked at when the first one is rendered again."""
+        self._files = files
+        self._by_name: Mapping[str, File] | None = None
+
+    def kept(self, file: File) -> File:
+        """Return the file that equals *file*, or this one if there is none."""
+        if self._by_name is None:
+            self._by_name = {known.name: known for known in self._files}
+        known = self._by_name.get(file.name)
+        return file if known is None or known != file else known
+
+
+def _contribution(
+    wanted: Lowered, translated: Translated, written: tuple[Written, ...], streams: tuple[File, ...], suffix: str
+) -> Rendered:
     return Rendered(
         table=wanted.table,
-        files=(*files, *wanted.files),
+        files=(*chain.from_iterable(map(_FILES, written)), *streams, *wanted.files),
         certificates=translated.certificates,
         hosts=tuple(str(server.name) for config in translated.configs for server in config.servers),
         upstreams=(
-            *(upstream for config in translated.configs for upstream in config.upstreams),
+            *chain.from_iterable(map(_UPSTREAMS, written)),
             *(upstream for config in translated.streams for upstream in config.upstreams),
         ),
         names=translated.names,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec import structs
 
+from headgate.deltas import differing
 from headgate.ir import File, FileSet
 
 
@@ -20,16 +21,17 @@ class MergedFiles:
         self._pending: dict[str, File | None] = {}
         self._common: frozenset[str] = frozenset()
 
-    def replace(self, old: Sequence[File], new: Sequence[File]) -> None:
+    def replace(self, old: tuple[File, ...], new: tuple[File, ...]) -> None:
         """Take the *new* files of a resource in place of the *old* ones; the newest content of a name counts.
 
         Files that are in both are left as they are.
         """
-        before, after = set(map(id, old)), set(map(id, new))
-        for file in [file for file in new if id(file) not in before]:
+        gone, come = differing(old, new)
+        before, after = set(map(id, gone)), set(map(id, come))
+        for file in [file for file in come if id(file) not in before]:
             self._users[file.name] += 1
             self._pending[file.name] = file
-        for file in [file for file in old if id(file) not in after]:
+        for file in [file for file in gone if id(file) not in after]:
             self._users[file.name] -= 1
             if not self._users[file.name]:
                 del self._users[file.name]

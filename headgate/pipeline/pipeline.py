@@ -152,7 +152,7 @@ class Pipeline:
                 self._changed(update) | self._touched(keys, update) | self._sharing(keys) | self._listening(keys)
             )
         with self._watch.stage("resolve"):
-            self._generate(sorted(generated, key=self._order), now)
+            self._generate(sorted(generated, key=self._order) if len(generated) > 1 else generated, now)
         self._last = Generation(
             files=self._configurator.files(self._secrets.special_files()),
             env=self._configurator.env,

@@ -37,7 +37,7 @@ def with_challenges(lower: Callable[..., Lowered]) -> Callable[..., Lowered]:
     def lowered(
         resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool = False
     ) -> Lowered:
-        solvers = tuple(attached for attached in resource.attached if _challenge(attached))
+        solvers = () if resource.plain else tuple(attached for attached in resource.attached if _challenge(attached))
         if not solvers:
             return lower(resource, snapshot, secrets, allow_loopback=allow_loopback)
         others = tuple(attached for attached in resource.attached if attached not in solvers)
@@ -58,7 +58,7 @@ def _added(search: Search, found: Lowered, solvers: Iterable[Attached]) -> Lower
     table = found.table
     hosts = tuple(_host(search, host, [each.candidate.valid for each in solvers]) for host in table.hosts)
     members = (*table.members, *(each.candidate.ref for each in solvers))
-    own = search.lowered(structs.replace(table, members=members, hosts=hosts))
+    own = search.lowered(structs.replace(table, members=members, hosts=hosts, by_member=()))
     return structs.replace(
         own, problems=(*found.problems, *own.problems), references=found.references | own.references, files=found.files
     )

@@ -29,7 +29,7 @@ class CustomHost:
         referrer = Referrer(origin=ref, field="spec.policies", scope=Scope.HOST, guarded=guarded, tls=tls)
         self.policies = lower_policies(search, referrer, valid.spec.policies)
         """Those of the host."""
-        self.uniform = not any(route.policies for route in valid.spec.routes or ())
+        self.uniform = valid.delegations.uniform
         """Whether its Policies are those of all its routes."""
         self._route_policies: dict[int, Policies] = {}
 
@@ -66,10 +66,9 @@ class CustomHost:
 
     def routes(self) -> Iterator[Route]:
         """Yield the routes in their order, each followed by the internal ones to which it leads."""
-        for index, route in enumerate(self.valid.spec.routes or ()):
-            if route.route or route.route_selector:
-                continue
-            overrides = self.valid.routes[index]
+        routes = self.valid.spec.routes or ()
+        for index in self.valid.delegations.own:
+            route, overrides = routes[index], self.valid.routes[index]
             asked = Asked(
                 route=route,
                 field=f"spec.routes[{index}]",

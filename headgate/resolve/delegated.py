@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from itertools import chain
+from operator import attrgetter
 
-from headgate.configuration import Attached, Resource
+from headgate.configuration import Candidate, Resource
+from headgate.deltas import differing
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.custom_host import CustomHost
 from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
-from headgate.resolve.members import Member, Placed
+from headgate.resolve.members import Member, Placed, Roster
 from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
 from headgate.resolve.search import Search
 from headgate.routes import Layer, Layers, Policies
@@ -17,35 +20,67 @@ from headgate.validation.virtualserver import ValidVirtualServer
 from headgate.validation.virtualserverroute import FIELD, ValidVirtualServerRoute
 
 OTHERS = "that one answers it"
+_PROBLEMS, _FILES = attrgetter("problems"), attrgetter("files")
 
 
 class Delegated:
-    """Lowers VirtualServerRoutes for *host*, which belongs to *server*.
+    """Lowers the VirtualServerRoutes of a VirtualServer.
 
-    What is *known* of one is used again while it would be the same: its object and what the host hands down did not
+    What a *roster* has of one is used again while it would be the same: its object and what the host hands down did not
     change, and it refers to nothing that *changed*.
     """
 
-    def __init__(
-        self, server: ObjectRef, host: CustomHost, known: Mapping[ObjectRef, Member], changed: Collection[ObjectRef]
-    ) -> None:
-        """Lower for *host* of *server*."""
-        self._server = server
+    def __init__(self, host: CustomHost, roster: Roster, changed: Collection[ObjectRef]) -> None:
+        """Lower for *host*."""
         self._host = host
-        self._known = known
+        self._roster = roster
         self._changed = changed
 
-    def lowered(self, search: Search, parts: Iterable[tuple[Placed, tuple[int, ...]]]) -> list[Member]:
-        """Lower *parts*, objects with the routes of each that are kept, and report to *search* what was found."""
-        members = [self._member(search, placed, kept) for placed, kept in parts]
-        search.take_references([member.references for member in members])
-        for member in members:
-            if member.problems or member.files:
-                search.take(member.problems, member.files)
+    def lowered(self, search: Search, resource: Resource) -> tuple[Member, ...]:
+        """Lower what attaches to *resource*, and report to *search* what was found.
+
+        Returns:
+            the VirtualServerRoutes in the order of the routes that refer to them, those of one route by age, in which
+            nginx tries regular expressions.
+        """
+        roster = self._roster
+        moved = self._place(resource)
+        contested = not roster.locations.distinct
+        shares = _arbitrated(resource, roster, search) if contested else {}
+        touched = roster.users.touched(self._changed)
+        # A location that is contested, or no longer, may be another object's now; Policies of a route may have changed.
+        everything = contested or roster.contested or not self._host.uniform
+        for ref in roster.order if everything else moved | touched:
+            placed = roster.placed[ref]
+            kept = shares[ref] if contested else tuple(range(len(placed.locations)))
+            roster.set(ref, self._member(search, placed, kept))
+        roster.contested = contested
+        members = tuple(map(roster.members.__getitem__, roster.order))
+        search.take_references(roster.users.targets)
+        search.report(*chain.from_iterable(map(_PROBLEMS, members)))
+        search.take_files(chain.from_iterable(map(_FILES, members)))
         return members
 
+    def _place(self, resource: Resource) -> set[ObjectRef]:
+        """Take what attaches to *resource* now; return what is new."""
+        roster = self._roster
+        gone, come = differing(roster.attached, resource.attached)
+        roster.attached = resource.attached
+        before = {each.candidate.ref: roster.placed[each.candidate.ref].first for each in gone}
+        now = {each.candidate.ref: each.candidate for each in come}
+        for ref in before.keys() - now.keys():
+            roster.place(ref, None)
+            roster.set(ref, None)
+        moved = {ref for ref, found in now.items() if ref not in before or roster.placed[ref].candidate is not found}
+        for ref in moved:
+            roster.place(ref, _placed(resource, now[ref]))
+        if list(before.items()) != [(ref, roster.placed[ref].first) for ref in now]:
+            refs = (each.candidate.ref for each in resource.attached)
+            roster.order = tuple(sorted(refs, key=lambda ref: roster.placed[ref].first))
+        return moved
+
     def _member(self, search: Search, placed: Placed, kept: tuple[int, ...]) -> Member:
-        known, host = self._known.get(placed.candidate.ref), self._host
+        known, host = self._roster.members.get(placed.candidate.ref), self._host
         if (
             known is not None
             and known.placed is placed
@@ -64,7 +99,7 @@ class Delegated:
     def _lower(
         self, search: Search, placed: Placed, kept: tuple[int, ...], inherited: tuple[Policies | None, ...]
     ) -> Member:
-        ref, server = placed.candidate.ref, self._server
+        ref, server = placed.candidate.ref, self._host.layer.origin
         valid: ValidVirtualServerRoute = placed.candidate.valid
         own = f"{ref.namespace}_{ref.name}_"
         names = Names(f"vs_{server.namespace}_{server.name}_vsr_{own}", f"/internal_location_{own}")
@@ -74,7 +109,7 @@ class Delegated:
             for index, policies in zip(kept, inherited, strict=True)
             for route in routes.routes(self._asked(search, placed, index, policies))
         )
-        return Member(placed, kept, inherited, found, *search.found())
+        return Member(ref, placed, kept, inherited, found, *search.found())
 
     def _asked(self, search: Search, placed: Placed, index: int, inherited: Policies | None) -> Asked:
         """Return a subroute with what it inherits from the route of the VirtualServer that it belongs to.
@@ -108,40 +143,29 @@ class Delegated:
         return lower_policies(search, referrer, route.policies).over(self._host.policies)
 
 
-def in_order(
-    resource: Resource, known: Mapping[ObjectRef, Member], taken: dict[RoutePath, str], search: Search
-) -> list[tuple[Placed, tuple[int, ...]]]:
-    """Return the VirtualServerRoutes in the order of the routes that refer to them, those of one route by age.
+def _arbitrated(resource: Resource, roster: Roster, search: Search) -> Mapping[ObjectRef, tuple[int, ...]]:
+    """Return the indexes of the subroutes that each VirtualServerRoute holds.
 
-    nginx tries regular expressions in this order. Of two subroutes with the same path the older one holds it; routes of
-    the VirtualServer itself, whose locations are *taken*, take precedence.
-
-    Returns:
-        each with the indexes of the subroutes that it holds.
+    Of two subroutes with the same path the older one holds it; routes of the VirtualServer itself take precedence.
     """
-    parts = []
-    for attached in resource.attached:
-        member = known.get(attached.candidate.ref)
-        if member is not None and member.placed.candidate is attached.candidate:
-            placed = member.placed
-        else:
-            placed = _placed(resource, attached)
-        parts.append((placed, _take(search, placed, taken)))
-    return sorted(parts, key=lambda part: part[0].first)
+    delegations = resource.candidate.valid.delegations
+    taken = {delegations.paths[index].location: str(resource.ref) for index in delegations.own}
+    refs = (attached.candidate.ref for attached in resource.attached)
+    return {ref: _take(search, roster.placed[ref], taken) for ref in refs}
 
 
-def _placed(resource: Resource, attached: Attached) -> Placed:
+def _placed(resource: Resource, candidate: Candidate) -> Placed:
     valid: ValidVirtualServer = resource.candidate.valid
-    route: ValidVirtualServerRoute = attached.candidate.valid
+    route: ValidVirtualServerRoute = candidate.valid
     places = valid.delegations.placed(route.name, route.labels, route.paths)
     assert not isinstance(places, str)  # noqa: S101 - else it would not attach
-    ref, created = attached.candidate.ref, attached.candidate.item.metadata.creation_timestamp
+    ref, created = candidate.ref, candidate.item.metadata.creation_timestamp
     named = f"{ref}, created {created}" if created else str(ref)
     first = min(places, default=len(valid.delegations.paths))
     own = zip(places, route.subroutes, strict=True)
     inheriting = tuple(None if subroute.policies else place for place, subroute in own)
     locations = tuple(path.location for path in route.paths)
-    return Placed(attached.candidate, places, locations, inheriting, named, first)
+    return Placed(candidate, places, locations, inheriting, named, first)
 
 
 def _take(search: Search, placed: Placed, taken: dict[RoutePath, str]) -> tuple[int, ...]:

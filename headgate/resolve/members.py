@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
-from headgate.configuration import Candidate
+from headgate.configuration import Attached, Candidate
+from headgate.deltas import Tally
 from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
+from headgate.resolve.references import References
 from headgate.routes import Policies, Route
 from headgate.validation.routepath import RoutePath
-
-NOTHING: Mapping[ObjectRef, Member] = {}
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -39,12 +39,14 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     """What one attached object was lowered to, and from what.
 
     Attributes:
-        placed: the object.
+        ref: the object.
+        placed: where it stands.
         kept: the indexes of its routes that no other object holds.
         inherited: the Policies that each of them inherits from the holder's route, ``None`` for one with its own.
         routes: what became of them; ``problems``, ``references`` and ``files`` as in ``Lowered``.
     """
 
+    ref: ObjectRef
     placed: Placed
     kept: tuple[int, ...]
     inherited: tuple[Policies | None, ...]
@@ -54,14 +56,51 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     files: tuple[File, ...]
 
 
-class _Known(msgspec.Struct, frozen=True):
-    holder: Candidate
-    policies: Policies
-    members: Mapping[ObjectRef, Member]
+class Roster:
+    """The members of one resource as they were lowered the last time, under one version of the object that holds it.
+
+    What follows from all of them is kept up with each one. If lowering fails, it is half of one version and half of
+    another, and must not be used again.
+    """
+
+    def __init__(self, holder: Candidate, policies: Policies, own: Iterable[RoutePath]) -> None:
+        """Begin without members of *holder*, whose host has *policies* and *own* locations."""
+        self.holder = holder
+        self.policies = policies
+        self.attached: tuple[Attached, ...] = ()
+        """The objects, the oldest first."""
+        self.order: tuple[ObjectRef, ...] = ()
+        """The same in the order of their routes."""
+        self.contested = False
+        """Whether several objects had a location in common."""
+        self.placed: dict[ObjectRef, Placed] = {}
+        self.members: dict[ObjectRef, Member] = {}
+        self.locations: Tally[RoutePath] = Tally()
+        """Those of the holder and of all objects."""
+        self.places: Tally[int] = Tally()
+        """The indexes of the holder's routes that routes of members belong to."""
+        self.users = References()
+        """The members, by what they refer to."""
+        self.locations.replace((), frozenset(own))
+
+    def place(self, ref: ObjectRef, new: Placed | None) -> None:
+        """Let *new* be where *ref* stands, ``None`` for nowhere."""
+        old = self.placed.pop(ref, None)
+        self.locations.replace(old.locations if old else (), new.locations if new else ())
+        self.places.replace(old.places if old else (), new.places if new else ())
+        if new:
+            self.placed[ref] = new
+
+    def set(self, ref: ObjectRef, new: Member | None) -> None:
+        """Let *new* be what *ref* was lowered to, ``None`` for nothing."""
+        self.members.pop(ref, None)
+        if new:
+            self.members[ref] = new
+        self.users.set(ref, new.references if new else ())
 
 
 class Members:
-    """The members of each resource, as they were lowered the last time.
+    """The members of each resource.
 
     The pipeline owns it, and names what changed since then (``Snapshot.changed``): a resource that refers to an object
     is lowered in each batch with that object, so what is known depends on older versions of those objects alone.
@@ -69,23 +108,19 @@ class Members:
 
     def __init__(self) -> None:
         """Begin without members."""
-        self._known: dict[ObjectRef, _Known] = {}
+        self._known: dict[ObjectRef, Roster] = {}
 
-    def take(self, holder: Candidate, policies: Policies) -> Mapping[ObjectRef, Member]:
-        """Remove and return the members of *holder*, none if it changed itself or its host has other *policies* now.
+    def take(self, holder: Candidate, policies: Policies) -> Roster | None:
+        """Remove and return the members of *holder*; none if it changed itself or its host has other *policies* now.
 
         If lowering fails, nothing is known the next time.
         """
         known = self._known.pop(holder.ref, None)
-        if known is None or known.holder is not holder or known.policies != policies:
-            return NOTHING
-        return known.members
+        return known if known and known.holder is holder and known.policies == policies else None
 
-    def keep(self, holder: Candidate, policies: Policies, members: Iterable[Member]) -> None:
-        """Remember the *members* of *holder* until it is lowered again."""
-        found = {member.placed.candidate.ref: member for member in members}
-        if found:
-            self._known[holder.ref] = _Known(holder, policies, found)
+    def keep(self, roster: Roster) -> None:
+        """Remember the members of a resource until it is lowered again."""
+        self._known[roster.holder.ref] = roster
 
     def forget(self, ref: ObjectRef) -> None:
         """Forget the members of a resource that is gone."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, KeysView
 
 from headgate.problems import ObjectRef
 
@@ -35,9 +35,19 @@ class References:
         """Forget *owner*; return what is no longer named."""
         return self.set(owner, ())
 
+    @property
+    def targets(self) -> KeysView[ObjectRef]:
+        """All that is named, as it is now."""
+        return self._owners.keys()
+
     def touching(self, target: ObjectRef) -> frozenset[ObjectRef]:
         """Return the owners that name *target*."""
         return frozenset(self._owners.get(target, NONE))
+
+    def touched(self, targets: Collection[ObjectRef]) -> frozenset[ObjectRef]:
+        """Return the owners that name any of *targets*, of which there may be many more than are named."""
+        fewer, more = sorted((targets, self._owners.keys()), key=len)
+        return frozenset(owner for target in fewer if target in more for owner in self._owners[target])
 
     def _drop(self, owner: ObjectRef, target: ObjectRef) -> bool:
         """Take *owner* from *target*; return whether it was the last."""

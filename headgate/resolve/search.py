@@ -45,14 +45,13 @@ class Search:
         """Return the Problems, references and files that were collected."""
         return tuple(self._problems), frozenset(self._references), tuple(self._files.values())
 
-    def take(self, problems: Iterable[Problem], files: Iterable[File]) -> None:
-        """Add what another one found."""
-        self.report(*problems)
-        self._files.update((file.name, file) for file in files)
-
-    def take_references(self, references: Iterable[Iterable[ObjectRef]]) -> None:
+    def take_references(self, references: Iterable[ObjectRef]) -> None:
         """Add what others refer to."""
-        self._references.update(*references)
+        self._references.update(references)
+
+    def take_files(self, files: Iterable[File]) -> None:
+        """Add what others found in Secrets."""
+        self._files.update((file.name, file) for file in files)
 
     @property
     def wildcard(self) -> SecretReference | None:

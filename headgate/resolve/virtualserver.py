@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter
 
 from headgate.api.nginx_org import VirtualServerRoute
 from headgate.configuration import Resource
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.custom_host import CustomHost
 from headgate.resolve.custom_listeners import custom_listeners
-from headgate.resolve.delegated import Delegated, in_order
+from headgate.resolve.delegated import Delegated
 from headgate.resolve.lowered import Lowered
-from headgate.resolve.members import Member
+from headgate.resolve.members import Member, Roster
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
@@ -19,6 +21,7 @@ from headgate.routes import Layer, RouteTable, VirtualHost
 from headgate.validation.delegation import qualified
 from headgate.validation.virtualserver import ValidVirtualServer
 
+_REF, _ROUTES = attrgetter("ref"), attrgetter("routes")
 WITHOUT = "this route has no location: its requests go to other routes, or get 404"
 
 
@@ -29,7 +32,8 @@ def lower_virtual_server(
     search = Search(snapshot, secrets, allow_loopback=allow_loopback)
     valid: ValidVirtualServer = resource.candidate.valid
     server = CustomHost(search, valid, Layer(resource.ref, valid.overrides))
-    own, members = tuple(server.routes()), _members(search, resource, snapshot, server)
+    own, (roster, members) = tuple(server.routes()), _members(search, resource, snapshot, server)
+    delegated = tuple(map(_ROUTES, members))
     listeners = custom_listeners(search, resource.ref, valid.spec)
     host = VirtualHost(
         name=valid.spec.host,
@@ -37,7 +41,7 @@ def lower_virtual_server(
         origin=resource.ref,
         settings=(server.layer,),
         handed_down=(server.layer,),
-        routes=(*own, *(route for member in members for route in member.routes)),
+        routes=(*own, *chain.from_iterable(delegated)),
         tls=server.tls(),
         listeners=listeners or (),
         only_there=listeners is not None,
@@ -45,39 +49,41 @@ def lower_virtual_server(
         http_snippet=valid.http_snippet,
         shared=bool(valid.delegations),
     )
-    search.report(*_unserved(resource, members))
-    refs = (resource.ref, *(member.placed.candidate.ref for member in members))
-    return search.lowered(RouteTable(origin=resource.ref, members=refs, hosts=(host,)))
+    search.report(*_unserved(resource, roster))
+    refs = (resource.ref, *map(_REF, members))
+    by_member = (own, *delegated) if members else ()
+    return search.lowered(RouteTable(origin=resource.ref, members=refs, hosts=(host,), by_member=by_member))
 
 
-def _members(search: Search, resource: Resource, snapshot: Snapshot, host: CustomHost) -> list[Member]:
+def _members(
+    search: Search, resource: Resource, snapshot: Snapshot, host: CustomHost
+) -> tuple[Roster, tuple[Member, ...]]:
     """Lower the VirtualServerRoutes of *resource*."""
-    if not resource.attached:
-        return []
-    valid: ValidVirtualServer = resource.candidate.valid
-    known = snapshot.members.take(resource.candidate, host.policies)
-    routes = enumerate(valid.spec.routes or ())
-    paths = (valid.delegations.paths[index] for index, route in routes if not (route.route or route.route_selector))
-    taken = {path.location: str(resource.ref) for path in paths}
-    parts = in_order(resource, known, taken, search)
-    members = Delegated(resource.ref, host, known, snapshot.changed).lowered(search, parts)
-    snapshot.members.keep(resource.candidate, host.policies, members)
-    return members
+    delegations = host.valid.delegations
+    roster = snapshot.members.take(resource.candidate, host.policies)
+    if roster is None:
+        own = (delegations.paths[index].location for index in delegations.own)
+        roster = Roster(resource.candidate, host.policies, own if delegations else ())
+    if not delegations:
+        return roster, ()
+    members = Delegated(host, roster, snapshot.changed).lowered(search, resource)
+    if members:
+        snapshot.members.keep(roster)
+    return roster, members
 
 
-def _unserved(resource: Resource, members: Iterable[Member]) -> Iterator[Problem]:
+def _unserved(resource: Resource, roster: Roster) -> Iterator[Problem]:
     """Yield a Problem for each route that refers to VirtualServerRoutes of which no subroute belongs to it."""
     valid: ValidVirtualServer = resource.candidate.valid
-    served = {place for member in members for place in member.placed.places}
-    there = {member.placed.candidate.ref for member in members}
-    for index, route in enumerate(valid.spec.routes or ()):
-        if index in served or not (route.route or route.route_selector):
-            continue
+    for index in sorted(valid.delegations.delegated - roster.places.keys):
+        route = (valid.spec.routes or ())[index]
         field, path = f"spec.routes[{index}]", valid.delegations.paths[index]
         if route.route:
             ref = VirtualServerRoute.KIND.ref(*qualified(route.route, resource.ref.namespace))
             reason = (
-                _missing(resource, ref) if ref not in there else f"{ref} has no subroute whose path begins with {path}"
+                _missing(resource, ref)
+                if ref not in roster.members
+                else f"{ref} has no subroute whose path begins with {path}"
             )
             yield Problem(resource.ref, f"{field}.route", "", reason, WITHOUT)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headgate.problems import ObjectRef
-from headgate.routes.hosts import VirtualHost
+from headgate.routes.hosts import Route, VirtualHost
 from headgate.routes.streams import StreamRoute
 
 
@@ -17,9 +17,12 @@ class RouteTable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         members: every object that contributes, *origin* first.
         hosts: in the order in which the object names them.
         streams: its routes of TCP and UDP.
+        by_member: the routes of the only host, those of each member together, the same objects as before as long
+            as they are the same; empty where this is not known.
     """
 
     origin: ObjectRef
     members: tuple[ObjectRef, ...]
     hosts: tuple[VirtualHost, ...] = ()
     streams: tuple[StreamRoute, ...] = ()
+    by_member: tuple[tuple[Route, ...], ...] = ()

@@ -3,7 +3,7 @@
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated, translate
 from headgate.translate.main import translate_main
-from headgate.translate.members import Memory
+from headgate.translate.members import Memory, PartFiles
 from headgate.translate.passthrough import translate_exceptions, translate_passthrough
 from headgate.translate.streams import StreamPlace, translate_common_streams
 from headgate.translate.unserved import translate_default_server, translate_ports
@@ -12,6 +12,7 @@ from headgate.translate.unsupported import unsupported_flags, unsupported_keys
 __all__ = [
     "Environment",
     "Memory",
+    "PartFiles",
     "StreamPlace",
     "Translated",
     "translate",

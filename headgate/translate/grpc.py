@@ -21,6 +21,14 @@ class GrpcCount(msgspec.Struct, frozen=True, gc=False):
     asking: int = 0
     leading: int = 0
 
+    def exchanged(self, old: GrpcCount, new: GrpcCount) -> GrpcCount:
+        """Return this count with *new* in place of *old*, which is in it."""
+        return GrpcCount(
+            self.routes - old.routes + new.routes,
+            self.asking - old.asking + new.asking,
+            self.leading - old.leading + new.leading,
+        )
+
 
 def asks_grpc(place: Place, route: Route) -> bool:
     """Whether the backend of *route* speaks gRPC, by its own type or because a setting names its Service."""

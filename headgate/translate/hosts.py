@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import structs
@@ -31,7 +31,7 @@ from headgate.translate.locations import (
     translate_location,
     translate_paths,
 )
-from headgate.translate.members import Attached, Memory, Routes, claims_of, groups_of
+from headgate.translate.members import Attached, Fact, Memory, PartFiles, Routes, claims_of, groups_of
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.paths import LocationPath
 from headgate.translate.policies.hsts import translate_hsts
@@ -48,6 +48,7 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         configs: its files in ``http {}``; ``streams`` those in ``stream {}``.
+        parts: further files in ``http {}``, by the member that they belong to.
         entries: its entries of the map for TLS passthrough.
         places: the listeners of TCP on which it terminates TLS.
         certificates: its entries of the certificate map.
@@ -57,6 +58,7 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     configs: tuple[HttpConfig, ...]
+    parts: tuple[PartFiles, ...] = ()
     streams: tuple[StreamConfig, ...] = ()
     entries: tuple[PassthroughEntry, ...] = ()
     places: tuple[StreamPlace, ...] = ()
@@ -68,8 +70,10 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Derive the names; the default server's file is arbitrated as a host."""
         names = self.names or frozenset(name for config in self.configs for name in config.names)
-        names |= frozenset(name for config in self.streams for name in config.names)
-        msgspec.structs.force_setattr(self, "names", names - {f"file {naming.DEFAULT_SERVER}"})
+        if self.streams or f"file {naming.DEFAULT_SERVER}" in names:
+            names |= frozenset(name for config in self.streams for name in config.names)
+            names -= {f"file {naming.DEFAULT_SERVER}"}
+        msgspec.structs.force_setattr(self, "names", names)
 
 
 def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memory | None = None) -> Translated:
@@ -79,10 +83,12 @@ def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memor
         table: the routes of a resource, with all that they point at.
         env: what every resource shares.
         salt: the end of every name, where the plain names belong to another resource.
-        memory: what was translated of the resource before, with the same *env*; it makes no difference to the result.
+        memory: what was translated of the resource before, with the same *env*. If there is one, locations of attached
+            objects are in their files alone, else in their server, too; it makes no other difference to the result.
     """
-    if groups := groups_of(table):
-        found = _by_members(table, env, groups, memory or Memory(), salt)
+    groups = groups_of(table) if memory else None
+    if memory and groups:
+        found = _by_members(table, env, groups, memory, salt)
         if found:
             return found
     draft = Draft(env, salt, table.hosts)
@@ -111,28 +117,30 @@ def _by_members(
     host, routes = groups
     memory.open(structs.replace(host, routes=()), salt)
     attached = Attached(env, structs.replace(host, routes=()), routes, memory)
-    if not attached.apart:
+    if Fact.TOGETHER in attached:
         return None
     draft = Draft(env, salt, (host,))
-    draft.resource_variables |= attached.reads_variables
+    draft.resource_variables |= Fact.READS_VARIABLES in attached
     server = _server(draft, host, attached)
     unserved, others = translate_unserved(env, table, [server], salt)
     there = {host.name: server} if server.listens else {}
     own = tuple(config_files(draft, structs.replace(table, members=(table.origin,)), there, unserved))
-    if not attached.distinct(draft.claims, claims_of(found for found in server.locations if not found.origin)):
+    if not attached.distinct(draft.claims, claims_of(server.locations)):
         return None
-    configs, names = attached.files(without_locations(server) if there else None)
+    parts, included = attached.files(without_locations(server) if there else None)
+    every = (*own, *([included] if included else []), *others)
     return Translated(
-        configs=(*closing(env, own, guarded=attached.guarded), *configs, *others),
+        configs=closing(env, every, guarded=Fact.GUARDED in attached),
+        parts=parts,
         certificates=tuple(draft.certificates),
         problems=tuple(dict.fromkeys((*draft.problems, *attached.problems))),
         listeners={host.name: listeners(env, server)},
-        names=names.union(*(config.names for config in (*own, *others))),
+        names=memory.all_names(frozenset(name for config in every for name in config.names)),
     )
 
 
 def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -> Server:
-    """Translate *host*, which is given without the routes of those that are *attached*."""
+    """Translate *host*, which is given without the routes of those that are *attached*; so is the server."""
     env, place = draft.env, draft.host(host)
     params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
@@ -143,16 +151,17 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
     without = without_grpc(draft, host, tls)
     counts = [count_grpc(draft, [path.route for path in paths if path.route], without)]
     site = server_site(draft, host)
-    if attached and attached.reads_keys:
+    if attached and Fact.READS_KEYS in attached:
         site = structs.replace(site, reads_keys=True)
     part = translate_policies(site)
     hide, common_hidden = (*hidden(params, secure), *part.hidden), env.params.headers.proxy_hide_headers
     auth = translate_auth(draft, place)
     context = _context(draft, site, secure, hide, part, auth=auth)
-    others = attached.translate(context, without) if attached else ()
-    grpc = extent(draft, [*counts, *(each.grpc for each in others)])
+    if attached:
+        counts.append(attached.translate(context, without))
+    grpc = extent(draft, counts)
     plain = not (tls and grpc == "all")
-    locations = _locations(draft, context, paths, [location for each in others for location in each.locations])
+    locations = _locations(draft, context, paths, asked=attached is not None and Fact.ASKS_PAGE in attached)
     if not host.shared:  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
     return Server(
@@ -233,16 +242,16 @@ def _context(  # noqa: PLR0913 - all that the server says
 
 
 def _locations(
-    draft: Draft, context: ServerContext, paths: Iterable[LocationPath], attached: Sequence[Location]
+    draft: Draft, context: ServerContext, paths: Iterable[LocationPath], *, asked: bool
 ) -> tuple[Location, ...]:
+    """Return the locations of a server; *asked* says whether others ask for the page of the default backend."""
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
     locations += page_answers(context)
     offered = context.host.shared and context.host.default is not None
-    asked = (location.error_page for location in (*locations, *attached))
-    if offered or context.error_page or any(asked):
+    if offered or context.error_page or asked or any(location.error_page for location in locations):
         locations.append(error_location(draft, context.host))
-    return (*locations, *context.site.inner.values(), *attached)
+    return (*locations, *context.site.inner.values())
 
 
 def _response_headers(draft: Draft, place: Place, around: tuple[Header, ...]) -> tuple[Header, ...] | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from operator import attrgetter
+from typing import TypeVar
 
 import msgspec
 from msgspec import structs
 
+from headgate.deltas import Tally
 from headgate.ir.http import HttpConfig, Location, Server
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import PathType, Policies, Route, RouteTable, VirtualHost
@@ -28,23 +33,37 @@ from headgate.translate.locations import translate_location, translate_paths
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.policies.kinds import reads_keys
 
+K = TypeVar("K")
+V = TypeVar("V")
 Routes = tuple[Route, ...]
+_PATH = attrgetter("path")
+
+
+class Fact(enum.Enum):
+    """What the server of a host must know of any of its members."""
+
+    READS_VARIABLES = enum.auto()
+    """Its routes read variables that say which resource answers."""
+    READS_KEYS = enum.auto()
+    """They read the variables of API keys."""
+    TOGETHER = enum.auto()
+    """They cannot be translated without those of the others."""
+    ASKS_PAGE = enum.auto()
+    """A location asks for the page of the default backend."""
+    PROBLEMS = enum.auto()
+    """Something was found."""
+    GUARDED = enum.auto()
+    """Something keeps clients out of its files."""
+
+
+Facts = tuple[Fact, ...]
 
 
 class Traits(msgspec.Struct, frozen=True, gc=False):
-    """What the server and all other members must know of the routes of one.
-
-    Attributes:
-        routes: the routes.
-        reads_variables: whether they read variables that say which resource answers.
-        reads_keys: whether they read the variables of API keys.
-        apart: whether they can be translated without those of the others.
-    """
+    """The routes of a member, and the facts that follow from them alone."""
 
     routes: Routes
-    reads_variables: bool
-    reads_keys: bool
-    apart: bool
+    facts: Facts
 
 
 class Surroundings(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +91,7 @@ class Part(msgspec.Struct, frozen=True, gc=False):
         problems: what was found.
         claims: names that no other member may have, or they must be translated together.
         grpc: how many of its routes speak gRPC.
+        facts: those that follow from its locations and problems.
     """
 
     ref: ObjectRef
@@ -81,39 +101,81 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     problems: tuple[Problem, ...]
     claims: frozenset[str]
     grpc: GrpcCount
+    facts: Facts
 
 
 class PartFiles(msgspec.Struct, frozen=True, gc=False):
-    """The files of a part, the names in them, and how the server includes its locations, if there are any.
+    """The files of a part, the names in them, and how the server includes its locations, if there are any."""
 
-    *guarded* says whether something keeps clients out of them.
-    """
-
+    ref: ObjectRef
     part: Part
     configs: tuple[HttpConfig, ...]
     names: frozenset[str]
-    path: Quoted | None = None
-    guarded: bool = False
+    path: Quoted | None
+    facts: Facts
 
 
 class Memory:
-    """What the members of one resource became the last time, under one Environment."""
+    """What the members of one resource became the last time, under one Environment, and sums over all of them.
+
+    If translating fails, it is half of one version and half of another, and must not be used again.
+    """
 
     def __init__(self) -> None:
         """Begin without members."""
         self.host: VirtualHost | None = None
         self.salt = ""
-        self.traits: Mapping[ObjectRef, Traits] = {}
+        self.groups: Mapping[ObjectRef, Routes] = {}
         self.around: Surroundings | None = None
-        self.parts: Mapping[ObjectRef, Part] = {}
         self.within: Server | None = None
-        self.files: Mapping[ObjectRef, PartFiles] = {}
+        self.traits: dict[ObjectRef, Traits] = {}
+        self.parts: dict[ObjectRef, Part] = {}
+        self.files: dict[ObjectRef, PartFiles] = {}
+        self.untranslated: set[ObjectRef] = set()
+        """The members whose part is not up to date; ``unwritten`` those whose files are not."""
+        self.unwritten: set[ObjectRef] = set()
+        self.facts: Tally[Fact] = Tally()
+        self.claims: Tally[str] = Tally()
+        self.names: Tally[str] = Tally()
+        self.grpc = GrpcCount()
+        self.own_names: frozenset[str] = frozenset()
+        """Those in ``names`` that do not come from members."""
 
     def open(self, host: VirtualHost, salt: str) -> None:
         """Forget everything unless it was about *host*, which is without routes, and *salt*."""
         if self.salt != salt or self.host != host:
             self.__init__()  # type: ignore[misc]
             self.host, self.salt = host, salt
+
+    def set_traits(self, ref: ObjectRef, new: Traits | None) -> None:
+        """Let *new* be the routes of *ref*, ``None`` for none; the part that they became is not up to date then."""
+        old = _exchange(self.traits, ref, new)
+        self.facts.replace(old.facts if old else (), new.facts if new else ())
+        if new:
+            self.untranslated.add(ref)
+
+    def set_part(self, ref: ObjectRef, new: Part | None) -> None:
+        """Let *new* be what *ref* became; its files are not up to date then."""
+        old = _exchange(self.parts, ref, new)
+        self.facts.replace(old.facts if old else (), new.facts if new else ())
+        self.claims.replace(old.claims if old else (), new.claims if new else ())
+        self.grpc = self.grpc.exchanged(old.grpc if old else GrpcCount(), new.grpc if new else GrpcCount())
+        self.untranslated.discard(ref)
+        if new:
+            self.unwritten.add(ref)
+
+    def set_files(self, ref: ObjectRef, new: PartFiles | None) -> None:
+        """Let *new* be the files of *ref*."""
+        old = _exchange(self.files, ref, new)
+        self.facts.replace(old.facts if old else (), new.facts if new else ())
+        self.names.replace(old.names if old else (), new.names if new else ())
+        self.unwritten.discard(ref)
+
+    def all_names(self, own: frozenset[str]) -> frozenset[str]:
+        """Return the names in the files of all members and *own*, those in other files."""
+        self.names.replace(self.own_names, own)
+        self.own_names = own
+        return self.names.keys
 
 
 class Attached:
@@ -123,80 +185,65 @@ class Attached:
         """Look at *groups*, the routes of the members of *host*, which is given without routes."""
         self._env, self._host, self._memory = env, host, memory
         self._drafts: dict[ObjectRef, Draft] = {}
-        before = memory.traits
-        self._traits = {
-            ref: known if (known := before.get(ref)) is not None and known.routes == routes else self._look(ref, routes)
-            for ref, routes in groups.items()
-        }
-        memory.traits = self._traits
-        self.reads_variables = any(traits.reads_variables for traits in self._traits.values())
-        self.reads_keys = any(traits.reads_keys for traits in self._traits.values())
-        self._parts: Sequence[Part] = ()
+        before, memory.groups = memory.groups, groups
+        for ref in before.keys() - groups.keys():
+            memory.set_traits(ref, None)
+            memory.set_part(ref, None)
+            memory.set_files(ref, None)
+        for ref in [ref for ref, routes in groups.items() if before.get(ref) is not routes]:
+            if ref not in before or before[ref] != groups[ref]:
+                memory.set_traits(ref, self._look(ref, groups[ref]))
 
-    @property
-    def apart(self) -> bool:
-        """Whether each can be translated without the others."""
-        return all(traits.apart for traits in self._traits.values())
-
-    @property
-    def guarded(self) -> bool:
-        """Whether something keeps clients out of the files that were returned last."""
-        return any(files.guarded for files in self._memory.files.values())
+    def __contains__(self, fact: Fact) -> bool:
+        """Whether *fact* is true of any member."""
+        return fact in self._memory.facts
 
     @property
     def problems(self) -> Iterator[Problem]:
         """What was found while they were translated."""
-        for part in self._parts:
-            yield from part.problems
+        if Fact.PROBLEMS in self:
+            for ref in self._memory.groups:
+                yield from self._memory.parts[ref].problems
 
-    def translate(self, context: ServerContext, without_grpc: Words | None) -> Sequence[Part]:
-        """Translate those that changed for the server of *context*."""
+    def translate(self, context: ServerContext, without_grpc: Words | None) -> GrpcCount:
+        """Translate those that changed for the server of *context*; count those of all that speak gRPC."""
         memory, draft = self._memory, context.site.draft
         around = Surroundings(draft.resource_variables, context.site.reads_keys, without_grpc)
-        known = memory.parts if memory.around == around else {}
-        self._parts = tuple(
-            part if (part := known.get(ref)) is not None and part.traits is traits
-            else self._translate(ref, traits, context, around)
-            for ref, traits in self._traits.items()
-        )  # fmt: skip
-        memory.around = around
-        memory.parts = {part.ref: part for part in self._parts}
-        return self._parts
+        if memory.around != around:
+            memory.untranslated, memory.around = set(memory.groups), around
+        for ref in tuple(memory.untranslated):
+            memory.set_part(ref, self._translate(ref, memory.traits[ref], context, around))
+        return memory.grpc
 
     def distinct(self, *others: Iterable[str]) -> bool:
         """Whether no two of the members, and none of *others*, have a name in common."""
-        claims = [*(part.claims for part in self._parts), *map(frozenset, others)]
-        return len(frozenset[str]().union(*claims)) == sum(map(len, claims))
+        own = [name for found in others for name in frozenset(found)]
+        claims = self._memory.claims
+        return claims.distinct and len(frozenset(own)) == len(own) and not any(name in claims for name in own)
 
-    def files(self, within: Server | None) -> tuple[Sequence[HttpConfig], frozenset[str]]:
-        """Return the files of all members, with the list by which the server *within* includes them, and their names.
+    def files(self, within: Server | None) -> tuple[tuple[PartFiles, ...], HttpConfig | None]:
+        """Return the files of all members, and the list by which the server *within* includes them, if there are any.
 
         *within* is given without locations, ``None`` if there is no server.
         """
-        found = self._all_files(within)
-        configs = [config for files in found for config in files.configs]
-        paths = [files.path for files in found if files.path]
-        if paths:
-            configs.append(includes_file(self._host.name, paths))
-        names = frozenset[str]().union(*(files.names for files in found), *(config.names for config in configs[-1:]))
-        return configs, names
-
-    def _all_files(self, within: Server | None) -> Sequence[PartFiles]:
         memory = self._memory
         if memory.within != within:
-            memory.files, memory.within = {}, within
-        found = tuple(
-            files if (files := memory.files.get(part.ref)) is not None and files.part is part
-            else self._files(part, memory.within)
-            for part in self._parts
-        )  # fmt: skip
-        memory.files = {files.part.ref: files for files in found}
-        return found
+            memory.unwritten, memory.within = set(memory.groups), within
+        for ref in tuple(memory.unwritten):
+            memory.set_files(ref, self._files(memory.parts[ref], memory.within))
+        found = tuple(map(memory.files.__getitem__, memory.groups))
+        paths = tuple(filter(None, map(_PATH, found)))
+        return found, includes_file(self._host.name, paths) if paths else None
 
     def _look(self, ref: ObjectRef, routes: Routes) -> Traits:
         host = structs.replace(self._host, routes=routes)
         draft = self._drafts[ref] = Draft(self._env, self._memory.salt, (host,))
-        return Traits(routes, draft.resource_variables, reads_keys(host), all(map(_apart, routes)))
+        facts = {
+            Fact.READS_VARIABLES: draft.resource_variables,
+            Fact.READS_KEYS: reads_keys(host),
+            Fact.TOGETHER: not all(map(_apart, routes)),
+        }
+        return Traits(routes, _true(facts))
 
     def _translate(self, ref: ObjectRef, traits: Traits, context: ServerContext, around: Surroundings) -> Part:
         host = structs.replace(self._host, routes=traits.routes)
@@ -214,7 +261,9 @@ class Attached:
         )
         share = shares_of(draft).get(ref, Share())
         claims = frozenset((*draft.claims, *claims_of(locations)))
-        return Part(ref, traits, locations, share, tuple(draft.problems), claims, grpc)
+        asking = any(location.error_page for location in locations)
+        facts = _true({Fact.ASKS_PAGE: asking, Fact.PROBLEMS: bool(draft.problems)})
+        return Part(ref, traits, locations, share, tuple(draft.problems), claims, grpc, facts)
 
     def _files(self, part: Part, within: Server | None) -> PartFiles:
         salt, path = self._memory.salt, None
@@ -224,7 +273,8 @@ class Attached:
             path = included(self._env, configs[-1])
         configs += external_files(part.share, self._env)
         names = frozenset(name for config in configs for name in config.names)
-        return PartFiles(part, tuple(configs), names, path, any(config.guards for config in configs))
+        facts = _true({Fact.GUARDED: any(config.guards for config in configs)})
+        return PartFiles(part.ref, part, tuple(configs), names, path, facts)
 
 
 def groups_of(table: RouteTable) -> tuple[VirtualHost, Mapping[ObjectRef, Routes]] | None:
@@ -237,11 +287,19 @@ def groups_of(table: RouteTable) -> tuple[VirtualHost, Mapping[ObjectRef, Routes
     host = table.hosts[0]
     if _signs_in(host.policies) or not host.name:
         return None
+    groups = _by_member(table, host)
+    return structs.replace(host, routes=groups.pop(host.origin)), groups
+
+
+def _by_member(table: RouteTable, host: VirtualHost) -> dict[ObjectRef, Routes]:
+    """Return the routes of *host* by member, those that *table* has where they are all of them."""
+    given = table.by_member
+    if len(given) == len(table.members) and tuple(chain.from_iterable(given)) == host.routes:
+        return dict(zip(table.members, given, strict=True))
     groups: dict[ObjectRef, list[Route]] = {member: [] for member in table.members}
     for route in host.routes:
         groups[route.origin].append(route)
-    own = structs.replace(host, routes=tuple(groups.pop(host.origin)))
-    return own, {ref: tuple(routes) for ref, routes in groups.items()}
+    return {ref: tuple(routes) for ref, routes in groups.items()}
 
 
 def _apart(route: Route) -> bool:
@@ -259,3 +317,17 @@ def _signs_in(policies: Policies) -> bool:
 def claims_of(locations: Iterable[Location]) -> Iterator[str]:
     """Yield *locations* as what no other object may have."""
     return (f"location {found.modifier} {found.path}" for found in locations)
+
+
+def _exchange(found: dict[K, V], key: K, new: V | None) -> V | None:
+    """Let *key* be *new* in *found*, ``None`` for nothing; return what it was."""
+    old = found.get(key)
+    if new is None:
+        found.pop(key, None)
+    else:
+        found[key] = new
+    return old
+
+
+def _true(facts: Mapping[Fact, bool]) -> Facts:
+    return tuple(fact for fact, true in facts.items() if true)

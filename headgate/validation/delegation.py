@@ -24,11 +24,16 @@ class Delegations(msgspec.Struct, frozen=True):
 
     Attributes:
         paths: the path of each route of the VirtualServer.
+        own: the indexes of the routes that refer to no VirtualServerRoute; ``delegated`` those of all others.
+        uniform: whether no route has Policies of its own.
         named: the indexes of the routes that name a VirtualServerRoute, by its name.
         selectors: the indexes of the routes that select by labels, with these, by the first of the labels.
     """
 
     paths: tuple[RoutePath, ...] = ()
+    own: tuple[int, ...] = ()
+    delegated: frozenset[int] = frozenset()
+    uniform: bool = True
     named: Mapping[Name, tuple[int, ...]] = {}
     selectors: Mapping[Label, tuple[tuple[int, frozenset[Label]], ...]] = {}
 
@@ -42,7 +47,15 @@ class Delegations(msgspec.Struct, frozen=True):
                 named[qualified(route.route, namespace)] += (index,)
             elif labels := _labels(route):
                 selectors[min(labels)] += ((index, labels),)
-        return cls(tuple(RoutePath.of(route.path) for route in routes), dict(named), dict(selectors))
+        delegated = frozenset(index for index, route in enumerate(routes) if route.route or route.route_selector)
+        return cls(
+            paths=tuple(RoutePath.of(route.path) for route in routes),
+            own=tuple(index for index in range(len(routes)) if index not in delegated),
+            delegated=delegated,
+            uniform=not any(route.policies for route in routes),
+            named=dict(named),
+            selectors=dict(selectors),
+        )
 
     def __bool__(self) -> bool:
         """Whether any route refers to a VirtualServerRoute."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -240,3 +241,41 @@ def test_what_did_not_change_is_the_same_object_as_before() -> None:
     (found,) = cluster.generation.resources.values() if cluster.generation else ()
     for route in found.wanted.table.hosts[0].routes:
         assert (route is routes[route.match.path]) == (route.match.path != "/v")
+
+
+def test_the_last_object_of_a_host_that_goes_is_reported_as_missing() -> None:
+    server = delegating({"path": "/u", "route": "a/u"})
+    cluster = processed_at_once([server, delegated("u", "/u")])
+    cluster.delete(delegated("u", "/u").ref)
+    cluster.process_batch()
+    assert_same(cluster, processed_at_once([server]))
+    assert "VirtualServerRoute a/u doesn't exist" in cluster.statuses.current[server.ref].message
+
+
+def test_what_is_wrong_with_inherited_policies_is_reported_in_the_order_of_routes() -> None:
+    names = ["u", "v", "w"]
+    routes = [{"path": f"/{name}", "route": f"a/{name}", "policies": [{"name": f"no-{name}"}]} for name in names]
+    found = [delegated(name, f"/{name}") for name in names]
+    changed_later([delegating(*routes), *found], delegated("u", "/u", "/u/b"))
+
+
+def test_a_younger_object_goes_behind_the_others_of_its_route() -> None:
+    server = delegating({"path": "/u", "routeSelector": {"matchLabels": {"app": "u"}}})
+
+    def selected(name: str, age: int) -> TopLevel:
+        found = delegated(name, f"/u/{name}", age=age)
+        return structs.replace(found, metadata=structs.replace(found.metadata, labels={"app": "u"}))
+
+    cluster = changed_later([server, *map(selected, "abc", [1, 2, 3])], selected("a", 4))
+    assert re.findall(rb"vsr_a_(\w)", cluster.texts()["attached/a.test/_includes"]) == [b"b", b"c", b"a"]
+
+
+def test_a_conflict_that_comes_and_goes_gives_and_takes_paths() -> None:
+    server = delegating({"path": "/", "route": "a/u"}, {"path": "/u", "route": "a/v"})
+    older, younger = delegated("u", "/u"), delegated("v", "/u/b", "/u", age=2)
+    cluster = changed_later([server, older, delegated("v", "/u/b", age=2)], younger)
+    assert b"location /u {" not in cluster.texts()["attached/a.test/vsr_a_v.locations"]
+    cluster.put(delegated("u", "/w"))
+    cluster.process_batch()
+    assert_same(cluster, processed_at_once(cluster.objects()))
+    assert b"location /u {" in cluster.texts()["attached/a.test/vsr_a_v.locations"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
 from typing import Any
 
-from headgate.api import TopLevel, VirtualServer, VirtualServerRoute
+from headgate.api import EndpointSlice, Service, TopLevel, VirtualServer, VirtualServerRoute
 from headgate.api.nginx_org import Policy
 from tests.properties.cluster_objects import object_in
 from tests.simulated_cluster import SimulatedCluster
@@ -25,12 +27,12 @@ def route(number: int, body: str = "body", **metadata: Any) -> TopLevel:
     return object_in(VirtualServerRoute, "shop", f"r{number}", spec=spec, metadata=metadata)
 
 
-def crowded() -> SimulatedCluster:
+def crowded(count: int = COUNT) -> SimulatedCluster:
     """Return a cluster with one host of many VirtualServerRoutes."""
-    routes = [{"path": f"/r{number}", "route": f"shop/r{number}"} for number in range(COUNT)]
+    routes = [{"path": f"/r{number}", "route": f"shop/r{number}"} for number in range(count)]
     cluster = SimulatedCluster(("--manifests=.",))
     cluster.put(object_in(VirtualServer, "default", "cafe", spec={"host": "a.test", "routes": routes}))
-    cluster.put(*map(route, range(COUNT)))
+    cluster.put(*map(route, range(count)))
     cluster.process_batch()
     return cluster
 
@@ -84,3 +86,30 @@ def test_a_host_of_which_one_path_is_guarded_is_closed_while_nginx_refuses_its_f
     cluster.put(guarded)
     cluster.process_batch()
     assert cluster.files[file].closed is None
+
+
+def calls_of_a_change(count: int) -> int:
+    """Return how many functions of Python the pipeline calls for a change of one of *count* VirtualServerRoutes."""
+    cluster = crowded(count)
+    labels = {"labels": {"kubernetes.io/service-name": "tea"}}
+    endpoints = {"ports": [{"port": 80}], "endpoints": [{"addresses": ["10.0.0.1"]}]}
+    cluster.put(object_in(Service, "shop", "tea", spec={"ports": [{"port": 80}]}))
+    cluster.put(object_in(EndpointSlice, "shop", "tea", addressType="IPv4", metadata=labels, **endpoints))
+    cluster.process_batch()
+    calls, changed = 0, route(3, "new")
+
+    def note(_: object, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(note)
+    try:
+        cluster.pipeline.advance({changed.ref: changed}, datetime.now(UTC))
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_change_of_one_calls_no_function_for_each_of_the_others() -> None:
+    calls_of_a_change(5)  # what is only done once in a process
+    assert calls_of_a_change(4 * COUNT) - calls_of_a_change(COUNT) < COUNT

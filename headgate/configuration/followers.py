@@ -1,0 +1,104 @@
+"""The objects that attach to one slot, and which of them the holder of the slot takes."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+from headgate.configuration.arbiter import LATER
+from headgate.configuration.claims import Candidate
+from headgate.configuration.resource import Attached
+from headgate.problems import ObjectRef
+
+NO_HOLDS: frozenset[int] = frozenset()
+
+
+class Followers:
+    """Decides about each object once for one version of it and of the holder; a holder may have many."""
+
+    def __init__(self) -> None:
+        """Begin without objects."""
+        self._candidates: dict[ObjectRef, Candidate] = {}
+        self._undecided: set[ObjectRef] = set()
+        self._holder: Candidate | None = None
+        """The object that was decided for."""
+        self._taken: list[Attached] = []
+        """What it takes, the oldest first."""
+        self._refs: set[ObjectRef] = set()
+        """The same."""
+        self._claiming: set[ObjectRef] = set()
+        """Those among them that claim slots of their own."""
+        self._missing: set[ObjectRef] = set()
+        """What it names and does not take."""
+
+    def __bool__(self) -> bool:
+        """Whether any object attaches to the slot."""
+        return bool(self._candidates)
+
+    def __iter__(self) -> Iterator[ObjectRef]:
+        """Iterate over all objects, taken or not."""
+        return iter(self._candidates)
+
+    def add(self, candidate: Candidate) -> None:
+        """Add an object, of which no other version is there."""
+        self._candidates[candidate.ref] = candidate
+        self._undecided.add(candidate.ref)
+
+    def remove(self, ref: ObjectRef) -> None:
+        """Remove an object."""
+        candidate = self._candidates.pop(ref)
+        self._undecided.discard(ref)
+        if ref in self._refs:
+            self._refs.discard(ref)
+            self._claiming.discard(ref)
+            del self._taken[bisect_left(self._taken, _age(candidate), key=_attached_age)]
+        if self._holder and ref in self._holder.claims.names:
+            self._missing.add(ref)
+
+    def taken(self, holder: Candidate) -> tuple[Attached, ...]:
+        """Return what *holder* takes, the oldest first, without what each holds."""
+        self._decide(holder)
+        return tuple(self._taken)
+
+    def takes(self, holder: Candidate, ref: ObjectRef) -> bool:
+        """Whether *holder* takes *ref*."""
+        self._decide(holder)
+        return ref in self._refs
+
+    def missing(self, holder: Candidate) -> frozenset[ObjectRef]:
+        """Return what *holder* names and does not take."""
+        self._decide(holder)
+        return frozenset(self._missing)
+
+    def plain(self, holder: Candidate) -> bool:
+        """Whether nothing that *holder* takes claims slots of its own."""
+        self._decide(holder)
+        return not self._claiming
+
+    def _decide(self, holder: Candidate) -> None:
+        if holder is not self._holder:
+            self._holder, self._undecided = holder, set(self._candidates)
+            self._taken, self._refs, self._claiming = [], set(), set()
+            self._missing = set(holder.claims.names)
+        for ref in self._undecided:
+            candidate = self._candidates[ref]
+            attachment = candidate.claims.attachment
+            if ref != holder.ref and attachment and attachment.rule.declines(holder, candidate) is None:
+                self._take(candidate)
+        self._undecided.clear()
+
+    def _take(self, candidate: Candidate) -> None:
+        insort(self._taken, Attached(candidate, NO_HOLDS), key=_attached_age)
+        self._refs.add(candidate.ref)
+        self._missing.discard(candidate.ref)
+        if candidate.claims.slots:
+            self._claiming.add(candidate.ref)
+
+
+def _age(candidate: Candidate) -> tuple[str, ObjectRef]:
+    """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
+    return candidate.item.metadata.creation_timestamp or LATER, candidate.ref
+
+
+def _attached_age(attached: Attached) -> tuple[str, ObjectRef]:
+    return _age(attached.candidate)
