@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from headgate.api.base import Model, TopLevel
-from headgate.api.nginx_org.fields import Codes, Declared, Field, Form, Listed, OneOf, Range, Rule, Shape, declared
+from headgate.api.nginx_org.fields import Codes, Field, Form, Listed, OneOf, Range, Shape, declared
 from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.tls import ciphers
 from headgate.settings.upstream import lb_method
@@ -33,14 +33,26 @@ _STREAM_HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:\-]|{VARIABLE})+( consistent)?
 STREAM_METHODS: Final = ("round_robin", "least_conn", "random", "random two", "random two least_conn")
 
 
+class _Checked(NamedTuple):
+    """A declared field, and why one of its values breaks its rule, or ``""``; ``None`` for values without a rule."""
+
+    attribute: str
+    name: str
+    field: Field
+    fault: Callable[[Any], str] | None
+
+
 def field_faults(value: Model, path: str) -> Iterator[Fault]:
     """Yield what is wrong with the fields of *value*, which is at *path*, and of everything inside it."""
-    for each in _declared(type(value)):
-        found, inner = getattr(value, each.attribute), f"{path}.{each.name}"
-        if each.field.required and (found is None or found == ""):
-            yield inner, "", "is missing"
-        elif found is not None:
-            yield from _faults(found, each.field, inner)
+    for each in _checked(type(value)):
+        found = getattr(value, each.attribute)
+        if found is None or found == "":  # "" is as good as absent: it is how Go's clients write that
+            if each.field.required:
+                yield f"{path}.{each.name}", "", "is missing"
+        elif isinstance(found, Model | tuple):
+            yield from _faults(found, each, f"{path}.{each.name}")
+        elif each.fault and not isinstance(found, Mapping) and (fault := each.fault(found)):
+            yield f"{path}.{each.name}", str(found), fault
 
 
 def name_faults(item: TopLevel) -> Iterator[Fault]:
@@ -52,27 +64,37 @@ def name_faults(item: TopLevel) -> Iterator[Fault]:
 
 
 @cache
-def _declared(model: type[Model]) -> tuple[Declared, ...]:
-    return tuple(declared(model))
+def _checked(model: type[Model]) -> tuple[_Checked, ...]:
+    return tuple(_Checked(each.attribute, each.name, each.field, _check(each.field)) for each in declared(model))
 
 
-def _faults(value: Any, field: Field, path: str) -> Iterator[Fault]:
+def _check(field: Field) -> Callable[[Any], str] | None:
+    """Return the check of a value of *field*, made once: there are many values."""
+    rule = field.rule
+    if rule is None:
+        return None
+    if not isinstance(rule, Form):
+        return lambda value: _fault(value, rule)
+    form = _FORMS[rule]
+    if field.variables and rule in {Form.TEXT, Form.BODY, Form.URL}:
+        return lambda value: form(str(value)) or _variables(str(value), field.variables)
+    return lambda value: form(str(value))
+
+
+def _faults(value: Any, checked: _Checked, path: str) -> Iterator[Fault]:
     if isinstance(value, Model):
         yield from field_faults(value, path)
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
-            if item == "" and field.rule is not Form.FREE:
+            if item == "" and checked.field.rule is not Form.FREE:
                 yield f"{path}[{index}]", "", "is empty"
             else:
-                yield from _faults(item, field, f"{path}[{index}]")
-    elif not isinstance(value, Mapping) and field.rule is not None:
-        if value == "" and not field.required:
-            return  # as good as absent, which is how Go's clients write it
-        if fault := _fault(value, field.rule) or _variables(value, field):
-            yield path, str(value), fault
+                yield from _faults(item, checked, f"{path}[{index}]")
+    elif checked.fault and not isinstance(value, Mapping) and (fault := checked.fault(value)):
+        yield path, str(value), fault
 
 
-def _fault(value: Any, rule: Rule) -> str:
+def _fault(value: Any, rule: Range | OneOf | Codes | Listed | Shape) -> str:
     """Return why *value* breaks *rule*, or ``""``."""
     match rule:
         case Range(least, most):
@@ -87,8 +109,6 @@ def _fault(value: Any, rule: Rule) -> str:
             return _listed(str(value), words)
         case Shape(pattern, words):
             return "" if re.fullmatch(pattern, str(value)) else f"is not {words}"
-        case Form():
-            return _FORMS[rule](str(value))
 
 
 def _out_of_range(value: Any, least: int, most: int | None) -> str:
@@ -106,16 +126,15 @@ def _listed(text: str, words: tuple[str, ...]) -> str:
     return "has a word twice" if len(set(found)) != len(found) else ""
 
 
-def _variables(value: Any, field: Field) -> str:
-    """Return which variable may not stand in a text, or why a ``$`` begins none."""
-    if field.rule not in {Form.TEXT, Form.BODY, Form.URL} or not field.variables:
+def _variables(text: str, variables: Sequence[str]) -> str:
+    """Return which variable may not stand in *text*, or why a ``$`` begins none."""
+    if "$" not in text:
         return ""
-    text = str(value)
     for name in _BRACED.findall(text):
-        if name.startswith("jwt_") and _is_among(name, field.variables):
+        if name.startswith("jwt_") and _is_among(name, variables):
             return "has a variable of a JSON Web Token, which NGINX Plus alone can read"
-        if not _is_among(name, field.variables):
-            return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(field.variables)}}}"
+        if not _is_among(name, variables):
+            return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(variables)}}}"
     return "has a $ that begins no ${variable}" if "$" in _BRACED.sub("", text) else ""
 
 
