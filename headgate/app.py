@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +29,7 @@ from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
 from headgate.controller.status import Identity, RunningStatus
 from headgate.ir.layout import CONTROL_SOCKET
-from headgate.k8s import Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
+from headgate.k8s import FILE, Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.nginx.capabilities import Binary, find_binary, require_lua
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.error_pipe import ErrorPipe
@@ -350,15 +350,21 @@ class FileLog:
         """Take the present Problems."""
         for problem in problems:
             if problem not in self._known:
-                name = problem.origin.key
-                extra = {"fields": {"file": name, "problem": str(problem)}, "sentence": f"{name}: {problem}"}
+                about_file = problem.origin.kind == FILE
+                name = problem.origin.key if about_file else str(problem.origin)
+                fields = {"file" if about_file else "object": name, "problem": str(problem)}
+                extra = {"fields": fields, "sentence": f"{name}: {problem}"}
                 log.warning("manifest", extra=extra)
-        mended = {one.origin.key for one in self._known} - {one.origin.key for one in problems}
+        mended = _files(self._known) - _files(problems)
         for name in sorted(mended):
             if (self._folder / name).exists():
                 extra = {"fields": {"file": name}, "sentence": f"{name}: readable again"}
                 log.info("manifest readable again", extra=extra)
         self._known = frozenset(problems)
+
+
+def _files(problems: Iterable[Problem]) -> set[str]:
+    return {problem.origin.key for problem in problems if problem.origin.kind == FILE}
 
 
 async def serve(options: Options, objects: Fixed | None = None, on_ready: Callable[[], object] = lambda: None) -> None:

@@ -27,6 +27,7 @@ class Index:
         self._refused_in: dict[ObjectRef, str] = {}
         self._contested: set[ObjectRef] = set()
         self._faulty: set[str] = set()
+        self._with_unknown_fields: set[str] = set()
 
     @property
     def objects(self) -> Mapping[ObjectRef, TopLevel]:
@@ -62,12 +63,20 @@ class Index:
         faults: dict[str, list[Problem]] = {name: [problem] for name, problem in self._broken.items()}
         for name in self._faulty:
             faults.setdefault(name, []).extend(self._contents[name].problems)
+        for problem in self.unknown_fields():
+            faults.setdefault(self.where(problem.origin), []).append(problem)
         for ref in sorted(self._contested):
             first, *others = [name for name in self._definitions[ref] if name not in missing] or ("",)
             for name in others:
                 faults.setdefault(name, []).append(_duplicate(ref, name, first))
         for name in sorted(faults):
             yield from faults[name]
+
+    def unknown_fields(self) -> Iterator[Problem]:
+        """Yield the Problems about fields that a kind does not have, of the definitions that are used."""
+        for name in sorted(self._with_unknown_fields):
+            found = self._contents[name].unknown_fields
+            yield from (problem for problem in found if self.where(problem.origin) == name)
 
     def _exchange(self, name: str, old: FileContent, new: FileContent | None) -> list[ObjectRef]:
         """Replace *old* by *new*; ``None`` removes the file."""
@@ -76,6 +85,9 @@ class Index:
         self._faulty.discard(name)
         if fresh.problems:
             self._faulty.add(name)
+        self._with_unknown_fields.discard(name)
+        if fresh.unknown_fields:
+            self._with_unknown_fields.add(name)
         for ref in old.refused - fresh.refused:
             self._refused_in.pop(ref, None)
         self._refused_in.update(dict.fromkeys(fresh.refused, name))

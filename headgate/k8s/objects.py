@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.api import Ingress, Kind, ObjectMeta, Secret, TopLevel, VirtualServer
+from headgate.api.fields import unknown_fields
 from headgate.k8s.manifests import Document
 from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
@@ -28,6 +29,7 @@ class FileContent(msgspec.Struct, frozen=True):
         objects: the decoded objects, in the order of the file.
         problems: what cannot be used, and why.
         refused: the objects that cannot be decoded.
+        unknown_fields: the fields that an object has and its kind has not, which are ignored.
         unknown: ``apiVersion/Kind`` of documents that Headgate does not read, and that do not concern it.
     """
 
@@ -35,8 +37,10 @@ class FileContent(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
     refused: frozenset[ObjectRef] = frozenset()
     unknown: frozenset[str] = frozenset()
+    unknown_fields: tuple[Problem, ...] = ()
 
 
+UNUSED = "it is ignored here, and the API server may refuse the object"
 _OLD_INGRESS = (
     f"is an API version that Kubernetes has removed; an Ingress is read as {Ingress.KIND.api_version} only: "
     "convert it, with a pathType for each path and backends as service.name and service.port"
@@ -107,10 +111,12 @@ class _Reader:
         self._refused: set[ObjectRef] = set()
         self._unknown: set[str] = set()
         self._unread: dict[tuple[str, str], list[int]] = {}
+        self._unknown_fields: dict[ObjectRef, tuple[Problem, ...]] = {}
 
     def content(self) -> FileContent:
         problems = (*self._problems, *self._unread_kinds())
-        return FileContent(self._objects, problems, frozenset(self._refused), frozenset(self._unknown))
+        unknown_fields = tuple(problem for found in self._unknown_fields.values() for problem in found)
+        return FileContent(self._objects, problems, frozenset(self._refused), frozenset(self._unknown), unknown_fields)
 
     def take(self, line: int, value: Any) -> None:
         try:
@@ -165,6 +171,8 @@ class _Reader:
         ref = _identity(model, value)
         if not ref.name:
             raise _RefusedError(self._refuse(line, f"{model.KIND.name} has no metadata.name"))
+        if ref not in self._unknown_fields:
+            self._unknown_fields[ref] = tuple(_not_fields(model, ref, value))
         try:
             return complete(model.convert(value))
         except msgspec.ValidationError as error:
@@ -190,6 +198,12 @@ class _Reader:
     def _refuse(self, line: int, reason: str, value: str = "") -> Problem:
         effect = "the document is skipped"
         return Problem(file_ref(self._file), f"line {line}", value, reason, effect, Severity.ERROR)
+
+
+def _not_fields(model: type[TopLevel], ref: ObjectRef, value: Mapping[str, Any]) -> Iterator[Problem]:
+    for field in unknown_fields(model, value):
+        advice = f"; did you mean {field.meant}?" if field.meant else ""
+        yield Problem(ref, field.path, "", f"is not a field of {ref.kind}{advice}", UNUSED)
 
 
 def _expand(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

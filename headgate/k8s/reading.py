@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from headgate.api import ALL, TopLevel
-from headgate.api.fields import unknown_fields
 from headgate.k8s.errors import ConfigError
 from headgate.k8s.index import Index
-from headgate.k8s.objects import FileContent, Written, read_objects, written
+from headgate.k8s.objects import FileContent, read_objects, written
 from headgate.k8s.positions import UNKNOWN, Position, Positions, Spot, spots
 from headgate.k8s.scan import UNSETTLED, ReadFile, content_of, documents_of, signatures
 from headgate.problems import ObjectRef, Problem
@@ -19,8 +18,6 @@ STDIN = "-"
 """The argument that means standard input."""
 STDIN_NAME = "<stdin>"
 """The name of standard input in messages."""
-
-UNUSED = "it is ignored here, and the API server may refuse the object"
 
 
 class Manifests:
@@ -56,7 +53,6 @@ class Manifests:
         self.empty: list[str] = []
         self._documents = 0
         self.refused: set[ObjectRef] = set()
-        self._unknown_fields: list[tuple[str, Problem]] = []
 
     def load(self) -> tuple[TopLevel, ...]:
         """Read everything and return every object, sorted by identity.
@@ -80,8 +76,8 @@ class Manifests:
         return tuple(self._index.problems())
 
     def unknown_fields(self) -> Iterator[Problem]:
-        """Yield a Problem for each field that its kind does not have in Kubernetes, of the objects that are used."""
-        yield from (problem for name, problem in self._unknown_fields if self._index.where(problem.origin) == name)
+        """Return those of ``problems`` that are about a field which its kind does not have in Kubernetes."""
+        return self._index.unknown_fields()
 
     def where(self, ref: ObjectRef) -> str:
         """Return the file that defines *ref*, also invalidly, ``""`` if none does."""
@@ -126,19 +122,10 @@ class Manifests:
             return
         content = read_objects(name, documents, self._models)
         self._index.replace(name, ReadFile(UNSETTLED, content))
-        items = tuple(written(documents, self._models))
-        self._spots[name] = spots(items)
+        self._spots[name] = spots(written(documents, self._models))
         self.unknown |= content.unknown
         self.refused |= content.refused
-        self._unknown_fields += ((name, problem) for problem in _unknown_fields(items))
 
     def _give_up(self, name: str, problem: Problem) -> None:
         self.unreadable.add(name)
         self._index.replace(name, ReadFile(UNSETTLED, problem))
-
-
-def _unknown_fields(items: Iterable[Written]) -> Iterator[Problem]:
-    for item in items:
-        for field in unknown_fields(item.model, item.value):
-            advice = f"; did you mean {field.meant}?" if field.meant else ""
-            yield Problem(item.ref, field.path, "", f"is not a field of {item.ref.kind}{advice}", UNUSED)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from headgate.cli import run
 from tests.directories import short_directory
 from tests.live.headgate_process import HeadgateProcess
 from tests.live.json_objects import Json, ManifestFolder, cafe, config_map, ingress, path
@@ -114,6 +115,27 @@ def test_wrong_types_and_unknown_kinds_are_named(headgate: HeadgateProcess, mani
     assert "spec.rules" in said[0]["problem"]
     wait_until(lambda: any("Odd" in str(line) for line in headgate.log_records("kinds that are not read")))
     assert headgate.get("kept.test").status == 200
+
+
+def test_a_field_that_the_kind_does_not_have_is_logged_once_and_is_in_the_status(
+    headgate: HeadgateProcess, manifests: ManifestFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = ingress("odd", "odd.test")
+    item["spec"]["rule"] = []
+    host = {"host": "cr.test", "routes": [{"path": "/", "acton": {}, "action": {"return": {"body": "x"}}}]}
+    custom = {"apiVersion": "k8s.nginx.org/v1", "kind": "VirtualServer", "metadata": {"name": "cr"}, "spec": host}
+    manifests.put(item, custom)
+    wait_until(lambda: headgate.get("cr.test").body == "x" and headgate.get("odd.test").status == 200)
+    manifests.put(ingress("later", "later.test"))
+    wait_until(lambda: headgate.get("later.test").status == 200)
+    found = {line["object"]: line["problem"] for line in headgate.log_records("manifest")}
+    assert len(headgate.log_records("manifest")) == len(found) == 2
+    assert found["Ingress default/odd"].startswith("spec.rule: is not a field of Ingress; did you mean rules?")
+    assert found["VirtualServer default/cr"].startswith("spec.routes[0].acton: is not a field of VirtualServer")
+    assert run(["status", "-o", "json", f"--prefix={headgate.prefix}"], {}) == 0
+    status = {each["object"]: each["message"] for each in json.loads(capsys.readouterr().out)["objects"]}
+    assert "did you mean action?" in status["VirtualServer default/cr"]
+    assert "did you mean rules?" in status["Ingress default/odd"]
 
 
 def test_a_kind_that_is_not_served_and_a_kustomization_are_logged(
