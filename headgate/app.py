@@ -18,7 +18,7 @@ from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
 from headgate.commit import version
 from headgate.controller.controller import WHOLE, Controller
-from headgate.controller.environment import environment, layout, template_overrides
+from headgate.controller.environment import environment, layout, templates
 from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
@@ -43,7 +43,6 @@ from headgate.options import DataPlane, Options, listeners
 from headgate.pipeline import Generation, Pipeline
 from headgate.pipeline.main_template import suited
 from headgate.problems import Problem
-from headgate.render import Renderer
 from headgate.reporting.control import serving_control
 from headgate.reporting.events import USUAL, EventRecorder, Limits
 from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
@@ -103,7 +102,7 @@ class App:
         self._drained = Drained(self._watches, self._queue)
         self._manager = LocalManager(self._manager_options(binary), self._restarted, self._nginx_errors)
         env = self._environment(binary)
-        renderer = Renderer(template_overrides(options))
+        renderer = templates(options)
         if options.main_template_path and suited(env, renderer).main_without_live:
             sentence = f"-main-template-path {options.main_template_path} {LACKS_LIVE} ({BY_RELOADS})"
             log.warning("endpoints change by reloads", extra={"fields": {"what": sentence}, "sentence": sentence})

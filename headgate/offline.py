@@ -12,7 +12,7 @@ import msgspec
 from msgspec import structs
 
 from headgate.api import TopLevel
-from headgate.controller.environment import environment, layout, template_overrides
+from headgate.controller.environment import environment, layout, templates
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
 from headgate.ir.layout import SECRETS_FOLDER
@@ -24,7 +24,6 @@ from headgate.nginx.live import snapshot
 from headgate.options import DataPlane, Options
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef, Problem, Severity
-from headgate.render import Renderer
 from headgate.routes import Choice, PathType, Route
 from headgate.watch import WATCHED
 from headgate.watch.kinds import Extent
@@ -190,7 +189,7 @@ def generate(
     )  # fmt: skip
     if options.data_plane is not DataPlane.LIVE:
         env = structs.replace(env, data_plane="files")  # for people to read, on every machine the same
-    pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), time.perf_counter)
+    pipeline = Pipeline(CLAIMANTS, options, env, templates(options), time.perf_counter)
     custom = options.enable_custom_resources
     watched = tuple(row.model for row in WATCHED if custom or row.extent is not Extent.CUSTOM)
     changes = {item.ref: item for item in objects if isinstance(item, watched)}

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 import msgspec
 
 from headgate.api import ConfigMap, Ingress, TopLevel
-from headgate.controller.environment import environment, template_overrides
+from headgate.controller.environment import environment, templates
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.ir import ApplyResult, Capabilities, FileSet, Layout, Outcome
 from headgate.options import Options, parse
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
-from headgate.render import Renderer
 from headgate.reporting.sentences import UNKNOWN, Occasion
 from headgate.reporting.verdicts import Subject, Verdict
 from headgate.watch import WATCHED
@@ -81,7 +80,7 @@ class SimulatedCluster:
             options, capabilities, layout or Layout.container(), user=None, ipv6=True, stdout=True
         )  # fmt: skip
         self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
-        self.pipeline = Pipeline(CLAIMANTS, options, env, Renderer(template_overrides(options)), lambda: 0.0)
+        self.pipeline = Pipeline(CLAIMANTS, options, env, templates(options), lambda: 0.0)
         self.generation: Generation | None = None
         self.events, self.statuses = RecordedEvents(), RecordedStatuses()
         named = options.nginx_configmaps

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
 from headgate.options import DataPlane, LogFormat, Options
-from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER
+from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER, BadTemplate, Renderer
 from headgate.settings import Words
+from headgate.settings.parsers import Unfit
+from headgate.settings.snippets import jinja_template
 from headgate.translate import Environment
 
 GATES = (
@@ -63,19 +64,40 @@ def layout(options: Options) -> Layout:
     return Layout.under(f"{state}/headgate")
 
 
-def template_overrides(options: Options) -> Mapping[str, str]:
-    """Read the templates that flags name.
+def templates(options: Options) -> Renderer:
+    """Compile the templates that flags name.
 
     Raises:
-        OSError: one cannot be read.
+        BadTemplate: one cannot be read, or is not Jinja2; the text names the flag, the file and the line.
     """
     paths = {
-        MAIN: options.main_template_path,
-        HTTP: options.ingress_template_path,
-        VIRTUAL_SERVER: options.virtualserver_template_path,
-        TRANSPORT_SERVER: options.transportserver_template_path,
+        MAIN: ("-main-template-path", options.main_template_path, "main"),
+        HTTP: ("-ingress-template-path", options.ingress_template_path, "http"),
+        VIRTUAL_SERVER: ("-virtualserver-template-path", options.virtualserver_template_path, "http"),
+        TRANSPORT_SERVER: ("-transportserver-template-path", options.transportserver_template_path, "stream"),
     }
-    return {name: path.read_text() for name, path in paths.items() if path}
+    texts, sources = {}, {}
+    for name, (flag, path, builtin) in paths.items():
+        if path:
+            sources[name] = f"{flag}={path}"
+            texts[name] = _template_text(name, path, sources[name], f"{builtin}.conf.j2")
+    try:
+        return Renderer(texts, sources)
+    except BadTemplate as error:
+        reason = f"{error.reason.rstrip('.')}; correct it, or use the built-in template by leaving out the flag"
+        raise BadTemplate(error.template, reason, error.source) from error
+
+
+def _template_text(name: str, path: Path, source: str, builtin: str) -> str:
+    try:
+        return jinja_template(builtin)(path.read_text())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}; name a file that this user may read"
+    except UnicodeDecodeError:
+        reason = "is not text in UTF-8"
+    except Unfit as unfit:
+        reason = f"is {unfit}"
+    raise BadTemplate(name, reason, source)
 
 
 def _spelled(address: str) -> str:

@@ -114,7 +114,7 @@ class ConfigChange(msgspec.Struct, frozen=True):
 
 
 def read(
-    data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer, flags: Mapping[str, str]
+    data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer, flags: Renderer
 ) -> ConfigInForce:
     """Read the ConfigMap *ref*.
 
@@ -123,7 +123,7 @@ def read(
         ref: its identity.
         env: what translations share so far.
         current: the templates in force; they stay where one of the ConfigMap is not Jinja2.
-        flags: the templates that flags name; those of the ConfigMap lie over them.
+        flags: has the templates that flags name; those of the ConfigMap lie over them.
     """
     params, problems = read_configmap(data, ref, env.gates)
     snippets = params.snippets
@@ -133,11 +133,12 @@ def read(
         VIRTUAL_SERVER: snippets.virtualserver_template,
         TRANSPORT_SERVER: snippets.transportserver_template,
     }
-    overrides = {**flags, **{name: text for name, text in own.items() if text}}
+    keys = {name: text for name, text in own.items() if text}
+    overrides = {**flags.overrides, **keys}
     renderer = current
     if overrides != current.overrides:
         try:
-            renderer = Renderer(overrides)
+            renderer = Renderer(overrides, {**flags.sources, **{name: KEYS[name] for name in keys}})
         except BadTemplate as error:
             problems.append(template_problem(ref, error))
     problems += unsupported_keys(suited(structs.replace(env, params=params), renderer), ref)
@@ -152,4 +153,6 @@ def without_templates(read_: ConfigInForce, before: ConfigInForce, problem: Prob
 
 def template_problem(ref: ObjectRef, error: BadTemplate) -> Problem:
     """Return the Problem of a template that cannot be used."""
-    return Problem(ref, KEYS[error.template], "", str(error), KEPT)
+    key = KEYS[error.template]
+    of_key = error.source in {key, ""}
+    return Problem(ref, key if of_key else "", "", error.reason if of_key else str(error), KEPT)

@@ -96,7 +96,7 @@ class Pipeline:
         """
         self._kinds = {kind.model: kind for kind in kinds}
         self._options = options
-        self._templates = renderer.overrides
+        self._templates = renderer
         self._watch = Stopwatch(clock)
         self._objects = Objects()
         self._slices = SliceIndex()

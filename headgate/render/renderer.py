@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import SimpleNamespace
@@ -60,12 +61,20 @@ _LINE = re.compile(r"^(?=.)", re.MULTILINE)
 
 
 class BadTemplate(Exception):  # noqa: N818 - what it is
-    """A template of the user's cannot be used; the text says why, ``template`` which."""
+    """A template of the user's cannot be used; the text says why, ``template`` which.
 
-    def __init__(self, template: str, reason: str) -> None:
-        """Keep the name of the template (``MAIN``, for example); the text is for people."""
-        super().__init__(f"{template.removesuffix('.j2')}: {reason}")
+    Attributes:
+        template: its name (``MAIN``, for example).
+        source: the flag with its file, or the key of the ConfigMap, that has it.
+        reason: why it cannot be used, and in which line.
+    """
+
+    def __init__(self, template: str, reason: str, source: str = "") -> None:
+        """Keep the parts; the text is for people."""
+        super().__init__(f"{source or template.removesuffix('.j2')}: {reason}")
         self.template = template
+        self.source = source
+        self.reason = reason
 
 
 class _Context(Context):
@@ -93,8 +102,10 @@ class _Environment(jinja2.Environment):
 class Renderer:
     """Templates, compiled once. A Renderer is immutable; other overrides make another Renderer."""
 
-    def __init__(self, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(self, overrides: Mapping[str, str] | None = None, sources: Mapping[str, str] | None = None) -> None:
         """Compile the built-in templates and *overrides* (template name → text).
+
+        *sources* says of each where it comes from, for people.
 
         An override runs in Jinja's sandbox and may extend the original as ``builtin/NAME``.
 
@@ -103,18 +114,24 @@ class Renderer:
         """
         self._templates = dict(_builtin())
         self._overrides = dict(overrides or {})
+        self._sources = dict(sources or {})
         if self._overrides:
             sandbox = ImmutableSandboxedEnvironment(loader=_loader(), **_OPTIONS)
             sandbox.context_class = _Context
             sandbox.filters.update(_FILTERS)
             sandbox.globals["extensible"] = True
             for name, text in self._overrides.items():
-                self._templates[name] = _compiled(sandbox, name, text)
+                self._templates[name] = _compiled(sandbox, name, text, self._sources.get(name, ""))
 
     @property
     def overrides(self) -> Mapping[str, str]:
         """The overrides in force."""
         return self._overrides
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each of them comes from."""
+        return self._sources
 
     def main(self, main: Main) -> File:
         """Render ``nginx.conf``."""
@@ -181,7 +198,8 @@ class Renderer:
         except Exception as error:
             if name not in self._overrides:
                 raise
-            raise BadTemplate(name, f"the template fails: {error}") from error
+            reason = f"{_failing_line(error)}the template fails: {error}"
+            raise BadTemplate(name, reason, self._sources.get(name, "")) from error
 
 
 def _closed(config: HttpConfig) -> bytes | None:
@@ -226,13 +244,19 @@ def _template(config: HttpConfig) -> str:
     return VIRTUAL_SERVER if custom else HTTP
 
 
-def _compiled(sandbox: jinja2.Environment, name: str, text: str) -> jinja2.Template:
+def _compiled(sandbox: jinja2.Environment, name: str, text: str, source: str) -> jinja2.Template:
     try:
         return sandbox.from_string(text)
     except jinja2.TemplateSyntaxError as error:
-        raise BadTemplate(name, f"line {error.lineno}: {error.message}") from error
+        raise BadTemplate(name, f"line {error.lineno}: {error.message}", source) from error
     except jinja2.TemplateError as error:
-        raise BadTemplate(name, str(error)) from error
+        raise BadTemplate(name, str(error), source) from error
+
+
+def _failing_line(error: Exception) -> str:
+    """Return the line of the user's template in which *error* was raised, ``""`` if it is not known."""
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<template>"]
+    return f"line {lines[-1]}: " if lines else ""
 
 
 def _paths(main: Main) -> SimpleNamespace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import Unfit, accepts
+from headgate.settings.parsers import Parser, Unfit, accepts
 from headgate.settings.registry import Settings, SettingSpec, Where, setting
 from headgate.settings.values import Snippet
 
@@ -18,30 +18,37 @@ def snippet(text: str) -> Snippet:
     return Snippet(text if text.strip() else "")
 
 
-@accepts("Jinja2 template")
-def template(text: str) -> str:
-    """Take a Jinja2 template; a Go template is recognised and answered with how to write it here."""
-    if "\x00" in text:
-        raise Unfit("text with a NUL byte")
-    if "{{" in text and any(mark in text for mark in ("{{.", "{{ .", "{{-", "{{range", "{{ range", "{{ end", "{{end")):
-        raise Unfit(
-            "a Go template; Headgate reads Jinja2: write {{ server.name }} for {{.Name}}, {% for … %}{% endfor %} for "
-            '{{range}}{{end}}, or change one block with {% extends "builtin/http.conf.j2" %}{% block … %}'
-        )
-    return text
+def jinja_template(builtin: str) -> Parser[str]:
+    """Return the parser of a template in place of *builtin*: a Go template is answered with how to write it here."""
+
+    @accepts("Jinja2 template")
+    def template(text: str) -> str:
+        if "\x00" in text:
+            raise Unfit("text with a NUL byte")
+        if "{{" in text and (mark := next((mark for mark in _GO_MARKS if mark in text), "")):
+            line = text[: text.index(mark)].count("\n") + 1
+            raise Unfit(
+                f"a Go template (line {line}); Headgate reads Jinja2: write {{{{ server.name }}}} for {{{{.Name}}}},"
+                " {% for … %}{% endfor %} for {{range}}{{end}},"
+                f' or change one block with {{% extends "builtin/{builtin}" %}}{{% block … %}}'
+            )
+        return text
+
+    return template
 
 
+_GO_MARKS = ("{{.", "{{ .", "{{-", "{{range", "{{ range", "{{ end", "{{end")
 _AS_MAIN = "A Jinja2 template, as main-template; for a Go template the error explains how to convert it."
 
 
-def _template(key: str, of: str, example: str, differs: str = _AS_MAIN) -> SettingSpec:
+def _template(key: str, of: str, builtin: str, example: str, differs: str = _AS_MAIN) -> SettingSpec:
     """Declare the key of the ConfigMap that replaces the template *of* a file."""
     return setting(
         key,
         f"Jinja2 template of {of}.",
         Scope.SERVER,
         Where.CONFIGMAP,
-        parse=template,
+        parse=jinja_template(builtin),
         directive="",
         context="",
         example=example,
@@ -131,6 +138,7 @@ class SnippetSettings(Settings):
         _template(
             "main-template",
             "nginx.conf",
+            "main.conf.j2",
             '{% extends "builtin/main.conf.j2" %}',
             "A Jinja2 template, which replaces the whole file or single blocks; for a Go template the "
             "error explains how to convert it. If a template fails, the last valid one stays in force.",
@@ -138,13 +146,13 @@ class SnippetSettings(Settings):
     ] = None
     ingress_template: Annotated[
         str | None,
-        _template("ingress-template", "an Ingress", _extended("http")),
+        _template("ingress-template", "an Ingress", "http.conf.j2", _extended("http")),
     ] = None
     virtualserver_template: Annotated[
         str | None,
-        _template("virtualserver-template", "a VirtualServer", _extended("http")),
+        _template("virtualserver-template", "a VirtualServer", "http.conf.j2", _extended("http")),
     ] = None
     transportserver_template: Annotated[
         str | None,
-        _template("transportserver-template", "a TransportServer", _extended("stream")),
+        _template("transportserver-template", "a TransportServer", "stream.conf.j2", _extended("stream")),
     ] = None
