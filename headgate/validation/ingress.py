@@ -16,7 +16,15 @@ from headgate.problems import Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
 from headgate.validation.challenge import ORDINARY, SOLVER, challenge
 from headgate.validation.rules import Rules
-from headgate.validation.text import host_fault, name_fault, namespace_fault, path_fault, port_name_fault, service_fault
+from headgate.validation.text import (
+    decision_fault,
+    host_fault,
+    name_fault,
+    namespace_fault,
+    path_fault,
+    port_name_fault,
+    service_fault,
+)
 from headgate.validation.uri import ESCAPE, decoded, unreachable
 
 PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
@@ -53,7 +61,12 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     paths = tuple(_paths(spec))
     faults = [*fault, *_names(ingress), *_shape(spec, len(paths), role, rules)]
     faults += [*_rules(spec, paths, overrides, role), *_tls(spec)]
-    faults += [*_together(spec, overrides), *_ports(overrides, rules), *_snippets(overrides)]
+    faults += [
+        *_together(spec, overrides),
+        *_reserved(paths, overrides),
+        *_ports(overrides, rules),
+        *_snippets(overrides),
+    ]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
     problems += [
         Problem(ingress.ref, *idle, "it has no effect") for idle in (*_idle(spec, role), *_dead(paths, overrides))
@@ -212,6 +225,14 @@ def _dead(paths: Paths, overrides: Overrides) -> Iterator[Fault]:
                 escape[0],
                 "cannot match: nginx compares the decoded path; write the decoded character",
             )
+
+
+def _reserved(paths: Paths, overrides: Overrides) -> Iterator[Fault]:
+    """Find paths that would be those of locations in which a Policy decides: nginx refuses two alike."""
+    for field, path in paths:
+        kind, text = _kind(path, overrides), path.path or ""
+        if kind and (fault := decision_fault(decoded(text, kind))):
+            yield f"{field}.path", text, fault
 
 
 def _kind(path: HTTPIngressPath, overrides: Overrides) -> str:

@@ -22,6 +22,8 @@ _NAME_OF_LABEL = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:-?[a-z0-9])*")
 _PATH = re.compile(r"/[^\s;\x00-\x1f\x7f]*")
 _RESERVED = re.compile(r"/etc/|/root(?:/|$)|/var(?:/|$)")
+_DECIDING = {"/_external_auth_": "Policies of type externalAuth", "/_validate_apikey_": "Policies of type apiKey"}
+"""How the paths of locations begin that decide for others, and what these are for."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BRACES = re.compile(r"\{(.*?)\}")
 LONGEST_NAME = 253
@@ -106,6 +108,12 @@ def path_fault(path: str, *, regex: bool) -> str:
     if any(re.search("[A-Za-z]", group) for group in _BRACES.findall(path)):
         return "has letters between { and }; write %7B for { and %7D for }"
     return "is reserved (/etc/, /root, /var)" if _RESERVED.match(path) else ""
+
+
+def decision_fault(path: str) -> str:
+    """Return why *path*, as nginx compares it, cannot be that of a location of a user, or ``""``."""
+    uses = (use for begin, use in _DECIDING.items() if path.startswith(begin))
+    return next((f"is reserved for the locations of {use}; use another path" for use in uses), "")
 
 
 def _expression_fault(path: str) -> str:

@@ -26,17 +26,13 @@ from headgate.validation.dependents import dependents_problems
 from headgate.validation.fields import Fault, field_faults, name_faults, path_fault, text_fault
 from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
-from headgate.validation.text import label_fault, label_value_fault
+from headgate.validation.text import decision_fault, label_fault, label_value_fault
 
 NOT_PERMITTED = "is not permitted; start Headgate with -enable-snippets"
 WHOLE = 100
 """What the weights of splits add up to."""
-RESERVED = {
-    "/internal_location_": "splits and matches",
-    "/_external_auth_": "Policies of type externalAuth",
-    "/_validate_apikey_": "Policies of type apiKey",
-}
-"""How the paths of internal locations begin, and what these are for."""
+INTERNAL = "/internal_location_"
+"""How the paths of the locations of splits and matches begin."""
 _LOOSE_DOLLAR = re.compile(r"\$(?![0-9])")
 
 
@@ -222,8 +218,10 @@ def _route(route: Route, path: str, upstreams: Collection[str], *, delegates: bo
     parsed = RoutePath.of(route.path)
     if route.path and (fault := parsed.fault):
         yield f"{path}.path", route.path, fault
-    elif uses := [] if parsed.is_regex else [use for begin, use in RESERVED.items() if parsed.path.startswith(begin)]:
-        yield f"{path}.path", route.path, f"is reserved for the locations of {uses[0]}; use another path"
+    elif not parsed.is_regex and parsed.path.startswith(INTERNAL):
+        yield f"{path}.path", route.path, "is reserved for the locations of splits and matches; use another path"
+    elif not parsed.is_regex and (fault := decision_fault(parsed.path)):
+        yield f"{path}.path", route.path, fault
     yield from _choice(route, path, delegates=delegates)
     if route.action:
         yield from _action(route.action, f"{path}.action", upstreams, regex=parsed.is_regex)

@@ -40,7 +40,7 @@ def objects() -> list[Json]:
         spec: dict[str, Any] = {"host": f"{place}.{server}.test", "server-snippets": snippet or "# none"}
         spec |= {"policies": [{"name": name} for name in around]} if around else {}
         found.append(virtual_server(f"{place}-{server}", guarded("/", *within, action=TEA), **spec))
-    for codes, name in itertools.product(("500", "401 403 500", "502"), ("ext", "signin")):
+    for codes, name in itertools.product(("500", "401 403 500", "502"), ("ext", "signin", "key")):
         host = f"i-{name}-{codes.replace(' ', '-')}"
         found.append(
             ingress(host, f"{host}.test", default="decider", policies=name, custom_http_errors=codes.replace(" ", ","))

@@ -322,17 +322,24 @@ def test_ingresses_ask_for_keys(serve_manifests: StartHeadgate, manifests: Manif
         ingress("limited", "limited.test", policies="keys", limit_req_rate="1r/m",
                 limit_req_key="${apikey_client_name}"),
         ingress("several", "several.test", policies="keys,staff"),
+        ingress("hostless", {"": [path("tea")]}, policies="keys"),
         master,
         ingress("inherits", {HOST: [path("tea", "/inherits")]}, mergeable_ingress_type="minion"),
         ingress("own", {HOST: [path("tea", "/own")]}, mergeable_ingress_type="minion", policies="staff",
                 location_snippets=client),
     )  # fmt: skip
-    headgate = serve_manifests("-enable-snippets")
+    headgate = serve_manifests("-enable-snippets", "-allow-empty-ingress-host")
 
     def status(host: str, where: str = "/", key: str = "") -> int:
         return headgate.get(host, where, headers={"X-API-Key": key} if key else {}).status
 
-    for host, where in (("alone.test", "/"), ("errors.test", "/"), (HOST, "/inherits"), (HOST, "/inherits/x")):
+    for host, where in (
+        ("alone.test", "/"),
+        ("errors.test", "/"),
+        ("any.example", "/"),
+        (HOST, "/inherits"),
+        (HOST, "/inherits/x"),
+    ):
         assert [status(host, where, key) for key in ("", "wrong", "client-one")] == [401, 403, 403], (host, where)
         assert [status(host, where, key) for key in ("S3cret.+$x", "other")] == [200, 200], (host, where)
         assert [status(host, f"{where}?apikey={key}") for key in ("other", "OTHER")] == [200, 403], (host, where)

@@ -9,7 +9,7 @@ import pytest
 from showcase.ports import free_port, free_ports
 
 from headgate.nginx.capabilities import embedded
-from tests.live.headgate_process import StartHeadgate, ask, trusting
+from tests.live.headgate_process import HeadgateProcess, StartHeadgate, ask, trusting
 from tests.live.json_objects import ManifestFolder, config_map, ingress, tls_secret
 from tests.live.stream_backends import (
     backend_objects,
@@ -187,10 +187,12 @@ def test_tls_connections_are_passed_on_by_their_server_name(
         passing = transport_server("pass", "tls-passthrough", "behind", "TLS_PASSTHROUGH", host="pass.test")
         passing["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
         manifests.put(passing, ingress("web", "web.test", tls={"cert": ["web.test"]}))
-        headgate = new_headgate(f"--manifests={manifests.path}", "-enable-tls-passthrough", nginx=nginx_binary)
+        flags = (f"--manifests={manifests.path}", "-enable-tls-passthrough", "-enable-latency-metrics")
+        headgate = new_headgate(*flags, nginx=nginx_binary)
         headgate.flags.append(f"-tls-passthrough-port={headgate.https}")
         headgate.start_ready()
         assert over_tls(headgate.https, "pass.test") == "behind hello"
+        wait_until(lambda: sessions_of(headgate) == {"pass": 1})
         answer = headgate.get_tls("web.test")
         assert answer.status == 200
         assert "x-real-ip: 127.0.0.1" in answer.body.lower()
@@ -200,6 +202,13 @@ def test_tls_connections_are_passed_on_by_their_server_name(
         assert over_tls(headgate.https, "pass.test") == "behind hello"
         manifests.put(ingress("late", "pass.test", tls={"cert": ["pass.test"]}, created="2025-01-01T00:00:00Z"))
         wait_until(lambda: headgate.get_tls("pass.test").status == 200)
+        wait_until(lambda: sessions_of(headgate) == {})  # nor those of HTTPS, which pass the same server in front
+
+
+def sessions_of(headgate: HeadgateProcess) -> dict[str, float]:
+    """Return how many sessions ended, by TransportServer."""
+    every = "headgate_stream_sessions_total"
+    return {each.labels["resource_name"]: each.value for each in headgate.samples() if each.name == every}
 
 
 # --- VirtualServers -----------------------------------------------------------------------------------
