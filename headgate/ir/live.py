@@ -44,6 +44,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         fail_timeout: seconds.
         max_conns: requests at the same time to one server, over all workers; ``None`` for any number.
         cookie: by which clients keep their server; ``None`` where they may go to any.
+        draining: servers beside *peers* that only clients with their cookie are sent to.
         slow_start: seconds in which the share of a server that was added or recovered grows; ``None`` for none.
     """
 
@@ -54,6 +55,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     fail_timeout: float = 10
     max_conns: int | None = None
     cookie: Cookie | None = None
+    draining: tuple[Peer, ...] | None = None
     slow_start: float | None = None
 
 

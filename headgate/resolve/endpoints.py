@@ -75,7 +75,8 @@ def endpoints(
     """Return the addresses behind a Service port.
 
     All *slices* of the Service count, of both families. Ready endpoints are used; if there is none,
-    those that still serve while they terminate (KEP-1669). An ExternalName gives its name and port,
+    those that still serve while they terminate (KEP-1669), which otherwise are only for sessions that
+    began there. An ExternalName gives its name and port,
     which nginx resolves while it runs where it has a resolver; else when it loads its configuration, and
     a name that cannot be resolved then is refused by nginx itself.
 
@@ -178,8 +179,8 @@ def _cluster_ip(wanted: Wanted, spec: ServiceSpec, port: Port) -> tuple[Endpoint
 def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) -> tuple[Endpoints, list[Problem]]:
     """Return what the slices offer, each address once, and why the rest is not used."""
     present = [found for slice_ in slices for found in _behind(slice_, port)]
-    chosen = [found for found in present if _ready(found.endpoint)]
-    chosen = chosen or [found for found in present if _draining(found.endpoint)]
+    draining = [found for found in present if found.condition is Condition.DRAINING]
+    chosen = [found for found in present if found.condition is Condition.READY] or draining
     if not chosen:
         return wanted.nothing(_absence(len(present), wanted.labels), passing=True)
     servers: dict[str, str] = {}
@@ -192,8 +193,14 @@ def _from_slices(wanted: Wanted, port: Port, slices: Collection[EndpointSlice]) 
     problems = _refused(wanted, sorted(refused))
     if not servers:
         problems += wanted.nothing("none of its addresses can be used")[1]
+    leaving = {
+        with_port(found.address, found.port): found.pod
+        for found in draining
+        if not found.fault(allow_loopback=wanted.allow_loopback)
+    }
+    pods = {server: pod for server, pod in (*leaving.items(), *servers.items()) if pod}
     named = any(found.kind == "FQDN" and not is_ip(found.address) for found in chosen)
-    return Endpoints(tuple(sorted(servers)), {server: pod for server, pod in servers.items() if pod}, named), problems
+    return Endpoints(tuple(sorted(servers)), pods, named, tuple(sorted(leaving.keys() - servers))), problems
 
 
 class _Behind(msgspec.Struct, frozen=True):

@@ -15,11 +15,13 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
 
     ``10.0.0.7:8080``, ``[fd00::7]:8080`` or, for an ExternalName, ``host.example.com:80``; ``pods`` names the Pod
     of each address that has one, for the labels of metrics; ``named`` says that they are names to be resolved.
+    ``draining`` are addresses that terminate beside those and still serve: for sessions that began there.
     """
 
     servers: tuple[str, ...] = ()
     pods: Mapping[str, str] = {}
     named: bool = False
+    draining: tuple[str, ...] = ()
 
 
 class Backend(msgspec.Struct, frozen=True, gc=False):

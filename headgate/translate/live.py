@@ -49,6 +49,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
         max_conns=settings.max_conns or None,
         cookie=live_cookie(cookie) if cookie else None,
+        draining=(tuple(map(_peer, backend.endpoints.draining)) or None) if cookie else None,
         slow_start=settings.slow_start.seconds or None if settings.slow_start and method in RAMPED else None,
     )
 

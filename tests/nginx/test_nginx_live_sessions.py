@@ -13,7 +13,7 @@ from msgspec import structs
 from showcase.ports import free_port
 
 from headgate.ir import Release
-from headgate.ir.live import Cookie
+from headgate.ir.live import Cookie, Peer
 from headgate.nginx import Binary, probe, procfs
 from tests.nginx.live_plane import BLOCK, COFFEE, MILK, TEA, Plane, upstream
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
@@ -99,3 +99,16 @@ async def test_each_upstream_of_a_request_gives_its_cookie(
     live = {"tea": upstream(dead, TEA, cookie=cookie), "pages": upstream(port, MILK, cookie=cookie)}
     await manager.start(plane.release(live, server))
     assert await get(nginx) == Answer(MILK, (value_of(TEA, dead), value_of(MILK, port)))
+
+
+async def test_a_server_that_drains_keeps_its_clients_and_gets_no_others(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    draining = (Peer(COFFEE, port), Peer("127.0.0.5", dead := free_port()))
+    await manager.start(plane.tea(port, TEA, cookie=Cookie(NAME), draining=draining))
+    assert await kept(nginx, value_of(COFFEE, port)) == {Answer(COFFEE, ())}
+    assert await kept(nginx, "") == {Answer(TEA, (value_of(TEA, port),))}
+    moved = await kept(nginx, value_of("127.0.0.5", dead))
+    assert moved == {Answer(TEA, (value_of(TEA, port),))}, "one that is gone before its time"
+    await manager.apply(sticky(plane, port, TEA))
+    assert await kept(nginx, value_of(COFFEE, port)) == {Answer(TEA, (value_of(TEA, port),))}

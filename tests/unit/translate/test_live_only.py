@@ -9,7 +9,7 @@ from msgspec import structs
 
 from headgate.api import EndpointSlice, Ingress, Service
 from headgate.ir import Capabilities
-from headgate.ir.live import Cookie, LiveUpstream, LuaModules
+from headgate.ir.live import Cookie, LiveUpstream, LuaModules, Peer
 from headgate.translate.live_only import LIVE
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 
@@ -27,7 +27,11 @@ def cluster_with(
     spec: dict[str, Any] = {"ingressClassName": "nginx", "rules": [rule]}
     service = {"type": "ExternalName", "externalName": external} if external else {"ports": [{"port": 80}]}
     labels = {"kubernetes.io/service-name": "tea"}
-    endpoints = [{"addresses": [f"10.0.0.{number}"]} for number in (1, 2)]
+    endpoints = [
+        {"addresses": ["10.0.0.1"]},
+        {"addresses": ["10.0.0.2"], "conditions": {"ready": False, "serving": True, "terminating": True}},
+        {"addresses": ["10.0.0.3"], "conditions": {"ready": False, "serving": False, "terminating": True}},
+    ]
     cluster.put(
         api_object(Ingress, metadata={"namespace": "shop", "name": "cafe", "annotations": annotations}, spec=spec),
         api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec=service),
@@ -40,7 +44,6 @@ def cluster_with(
 
 STICKY = {"nginx.org/sticky-cookie-services": "serviceName=tea seat secure expires=90m domain=.a.test"}
 SLOW = {"nginx.com/slow-start": "30s", "nginx.org/lb-method": "least_conn"}
-SERVED = "AddedOrUpdated: "
 
 
 def test_a_cookie_and_slow_start_are_pushed() -> None:
@@ -48,6 +51,8 @@ def test_a_cookie_and_slow_start_are_pushed() -> None:
     assert pushed
     assert pushed.cookie == Cookie("seat", 5400, "; domain=.a.test; secure")
     assert pushed.slow_start == 30
+    assert pushed.peers == (Peer("10.0.0.1", 80),)
+    assert pushed.draining == (Peer("10.0.0.2", 80),), "it terminates and still serves"
     assert "(" not in told
 
 
@@ -81,6 +86,7 @@ def test_what_keeps_servers_in_files_is_named() -> None:
 def test_slow_start_is_reported_for_a_method_that_has_none(method: str) -> None:
     pushed, told = cluster_with(SLOW | {"nginx.org/lb-method": method} if method else {"nginx.com/slow-start": "30s"})
     assert pushed
+    assert pushed.draining is None, "there are no sessions"
     assert pushed.slow_start is None
     words = f"does not apply to the method {method or 'random two least_conn'}; use round_robin or least_conn"
     assert f"nginx.com/slow-start: '30s' {words}" in told

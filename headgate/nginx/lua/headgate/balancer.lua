@@ -11,7 +11,7 @@ local upstreams = require "headgate.upstreams"
 
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
 local get_last_failure = balancer.get_last_failure
-local now, find, sub = ngx.now, string.find, string.sub
+local max, now, find, sub = math.max, ngx.now, string.find, string.sub
 local variables = ngx.var
 
 local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
@@ -78,15 +78,15 @@ local function first_try(tries)
   requests.clear(tries)
 end
 
--- Let nginx try each server that is not left out once; it cuts this to proxy_next_upstream_tries.
-local function set_tries(upstream)
-  local count = #upstream.peers
+-- Let nginx try *peer*, and each other server that is not left out, once; it cuts this to proxy_next_upstream_tries.
+local function set_tries(upstream, peer)
+  local count = #upstream.peers + (upstream.cookie and upstream.cookie.draining[peer] and 1 or 0)
   if upstream.watched then
     local time = now()
     for i = 1, #upstream.peers do
       count = count - (upstream.peers[i].down_until > time and 1 or 0)
     end
-    count = count == 0 and #upstream.peers or count
+    count = max(count, 1)
   end
   if count > 1 then
     set_more_tries(count - 1)
@@ -108,13 +108,13 @@ function M.balance(name)
   if not upstream then
     return ngx.exit(DECLINED)
   end
-  if not failure then
-    set_tries(upstream)
-  end
   -- nginx adds a try where a kept connection had been closed: when all peers failed, it is the last one's.
   local peer = choose(upstream, tries.failed) or tries.failed and tries.peer
   if not peer then
     return ngx.exit(BUSY)
+  end
+  if not failure then
+    set_tries(upstream, peer)
   end
   if peer.failures > 0 or peer.down_until > 0 then
     failures.check(upstream, peer)

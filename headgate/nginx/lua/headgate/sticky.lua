@@ -6,17 +6,21 @@ local SET = "Set-Cookie"
 
 local M = {}
 
--- Return the cookie of an upstream with *peers*. *value* is what the controller pushed: the name, the lifetime in
+-- Return the cookie of an upstream with *peers*, and with others that are *draining*: they are only for clients that
+-- have their cookie. *value* is what the controller pushed: the name, the lifetime in
 -- seconds (nil for a session of the browser, or one that `tail` has), and the other attributes.
-function M.cookie(value, peers)
-  local by_value = {}
-  for _, peer in ipairs(peers) do
-    peer.digest = peer.digest or md5(peer.name)
-    by_value[peer.digest] = peer
+function M.cookie(value, peers, draining)
+  local by_value, leaving = {}, {}
+  for _, group in ipairs { peers, draining } do
+    for _, peer in ipairs(group) do
+      peer.digest = peer.digest or md5(peer.name)
+      by_value[peer.digest] = peer
+      leaving[peer] = group == draining or nil
+    end
   end
   return {
     variable = "cookie_" .. value.name, start = value.name .. "=", lifetime = value.lifetime, tail = value.tail or "",
-    peers = by_value,
+    peers = by_value, draining = leaving,
   }
 end
 

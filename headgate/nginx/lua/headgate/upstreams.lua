@@ -55,21 +55,28 @@ local function peer_of(upstream, value, max_fails)
   return peer
 end
 
-state.decode("u", function(name, value)
+-- Return the peers, and whether one of them is left out.
+local function peers_of(upstream, values, max_fails)
   local peers, watched = {}, false
-  local max_fails = value.max_fails or 1
-  for i, each in ipairs(value.peers) do
-    local peer = peer_of(name, each, max_fails)
+  for i, each in ipairs(values) do
+    local peer = peer_of(upstream, each, max_fails)
     peers[i] = peer
     watched = watched or peer.down_until > 0
   end
+  return peers, watched
+end
+
+state.decode("u", function(name, value)
+  local max_fails = value.max_fails or 1
+  local peers, watched = peers_of(name, value.peers, max_fails)
+  local draining = peers_of(name, value.draining or {}, max_fails)
   local method = value.method or "round_robin"
   local upstream = {
     name = name, peers = peers, watched = watched,
     turn = #peers > 0 and random(#peers) or 0,
     choose = methods[method],
     text = method == "ip_hash" and network or value.key and text_of(value.key),
-    cookie = value.cookie and sticky.cookie(value.cookie, peers),
+    cookie = value.cookie and sticky.cookie(value.cookie, peers, draining),
     ring = method == "consistent_hash" and methods.ring(peers),
     max_fails = max_fails, fail_timeout = value.fail_timeout or 10,
     -- Each worker counts for itself, and has its share.
