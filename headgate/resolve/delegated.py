@@ -131,7 +131,7 @@ class Delegated:
             below=below,
             above=(Layer(ref, valid.routes[index]),),
             error_pages=route.error_pages or parent.error_pages or (),
-            pages_of=ref if route.error_pages else self._server,
+            pages_of=ref if route.error_pages else host.layer.origin,
             pages_field=f"{FIELD}[{index}].errorPages" if route.error_pages else f"spec.routes[{place}].errorPages",
             policies=self._own_policies(search, placed, index) if inherited is None else inherited,
         )
