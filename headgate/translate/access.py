@@ -7,6 +7,7 @@ from headgate.settings import Quoted
 from headgate.settings.limits import LimitSettings
 from headgate.translate import naming
 from headgate.translate.draft import Draft, Place
+from headgate.translate.policies.api_key import reads_client
 from headgate.translate.policies.basic_auth import translate_passwords
 from headgate.translate.policies.rate_limit import translate_rate_limits
 from headgate.translate.sharing import limit_words, share
@@ -39,8 +40,15 @@ def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
 
 
 def warn_of_idle_limits(draft: Draft, place: Place) -> None:
-    """Warn of settings that shape a rate limit that is not there."""
-    if place.params.limits.limit_req_rate:
+    """Warn of settings that shape a rate limit that is not there, and of one that counts by keys of nobody."""
+    limits = place.params.limits
+    if limits.limit_req_rate:
+        if reads_client(limits.limit_req_key) and not place.policies.api_keys:
+            words = (
+                "reads the client of an API key, and no Policy of type apiKey applies here",
+                "it counts no request",
+            )
+            draft.warn(place.origin, place.key("limit_req_key"), limits.limit_req_key, words)
         return
     for name in place.layers[-1].overrides.explicit:
         if name in LimitSettings.__struct_fields__:

@@ -6,6 +6,7 @@ Secret that only nginx's user reads; ``auth_request`` asks an internal location,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -39,6 +40,11 @@ class KeyVariables(msgspec.Struct, frozen=True):
         They must be evaluated in the request of the client: that of ``auth_request`` has no arguments.
         """
         return (TOKEN, f"${self.key}"), (CLIENT, f"${self.client}")
+
+
+def reads_client(text: str) -> bool:
+    """Whether *text* has one of the variables ``TOKEN`` and ``CLIENT``."""
+    return any(name in (TOKEN, CLIENT) for name in re.findall(r"\$\{?(\w+)", text))
 
 
 def key_variables(draft: Draft, origin: ObjectRef, keys: ApiKeys) -> KeyVariables:
