@@ -12,7 +12,7 @@ from showcase.client import Doors, curl, verify
 from showcase.example import EXAMPLES, Answer, Check, Endpoint, Example, Request
 from showcase.ports import free_port
 
-OTHERS = {"tcp-udp", "tls-passthrough", "uds-pod"}
+OTHERS = {"custom-listeners", "tcp-tls", "tcp-udp", "tls-passthrough", "uds-pod"}
 """Examples that are more than an Ingress; what they promise is tested in tests/live and tests/uds."""
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name not in OTHERS)
 EVERY = pytest.mark.parametrize("name", NAMES)
