@@ -6,14 +6,31 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from itertools import compress, count
 from operator import is_not
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+V = TypeVar("V")
 
 
-def differing(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[tuple[T, ...], tuple[T, ...]]:
-    """Return what is left of *old* and *new* without the objects with which both begin and both end.
+class Splice(NamedTuple, Generic[T]):
+    """What stands in a tuple at *start*, *gone*, and in the next version of it in its place, *come*."""
+
+    start: int
+    gone: tuple[T, ...]
+    come: tuple[T, ...]
+
+    def replaced(self, beside: tuple[V, ...]) -> tuple[V, ...]:
+        """Return what stands for *gone* in a tuple *beside* the first one, which has an entry for each of its."""
+        return beside[self.start : self.start + len(self.gone)]
+
+    def applied(self, beside: tuple[V, ...], fresh: Iterable[V]) -> tuple[V, ...]:
+        """Return that tuple with *fresh* for *come* in their place."""
+        return (*beside[: self.start], *fresh, *beside[self.start + len(self.gone) :])
+
+
+def differing(old: tuple[T, ...], new: tuple[T, ...]) -> Splice[T]:
+    """Return how *old* and *new* differ between the objects with which both begin and both end.
 
     Objects are compared by identity, so that a long tuple of which one object changed costs some microseconds.
     """
@@ -21,7 +38,7 @@ def differing(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[tuple[T, ...], tu
     start = next(compress(count(), map(is_not, old, new)), shorter)
     end = next(compress(count(), map(is_not, reversed(old), reversed(new))), shorter)
     end = min(end, shorter - start)
-    return old[start : len(old) - end], new[start : len(new) - end]
+    return Splice(start, old[start : len(old) - end], new[start : len(new) - end])
 
 
 class Tally(Generic[K]):

@@ -253,7 +253,7 @@ class Configurator:
         self._count(new, 1)
         self._count(old, -1)
         self._owners.set(ref, new.names)
-        gone, come = differing(old.upstreams, new.upstreams)
+        _, gone, come = differing(old.upstreams, new.upstreams)
         before, after = set(map(id, gone)), set(map(id, come))
         for upstream in gone:
             if id(upstream) not in after and self._owners.owner(f"upstream {upstream.name}") in {ref, None}:

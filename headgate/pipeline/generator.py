@@ -27,7 +27,7 @@ SHUT = "requests to its hosts are answered 500, for its last good configuration 
 """The effect of what cannot be served as it should be."""
 
 
-_REF, _FILES, _UPSTREAMS = attrgetter("ref"), attrgetter("files"), attrgetter("upstreams")
+_FILES, _UPSTREAMS = attrgetter("files"), attrgetter("upstreams")
 
 
 class Bug(msgspec.Struct, frozen=True):
@@ -99,11 +99,11 @@ NOTHING = Written(None, {}, (), ())
 
 
 class Last(msgspec.Struct):
-    """The files of a resource with several objects: those of each part by its object, and all others."""
+    """The files of a resource with several objects: those of each part, and all others."""
 
     own: Written = NOTHING
     parts: tuple[PartFiles, ...] = ()
-    written: dict[ObjectRef, Written] = {}
+    written: tuple[Written, ...] = ()
 
 
 class Generator:
@@ -225,18 +225,18 @@ class Generator:
     def _all_written(self, ref: ObjectRef, translated: Translated, before: Before) -> tuple[Written, ...]:
         """Render the files of *ref*, those of attached objects only where they changed."""
         last = self._written.pop(ref, Last())
-        written = last.written
-        gone, come = differing(last.parts, translated.parts)
-        for ref_of_part in {part.ref for part in gone} - {part.ref for part in come}:
-            del written[ref_of_part]
-        for part in come:
-            known = written.get(part.ref, NOTHING)
-            if known.source is not part:
-                written[part.ref] = self._write(part, part.configs, known, before)
         own = self._write(None, translated.configs, last.own, before)
-        if translated.parts:
-            self._written[ref] = Last(own, translated.parts, written)
-        return own, *map(written.__getitem__, map(_REF, translated.parts))
+        splice = differing(last.parts, translated.parts)
+        known = {part.ref: written for part, written in zip(splice.gone, splice.replaced(last.written), strict=True)}
+        fresh = [
+            written if (written := known.get(part.ref, NOTHING)).source is part
+            else self._write(part, part.configs, written, before)
+            for part in splice.come
+        ]  # fmt: skip
+        found = splice.applied(last.written, fresh)
+        if found:
+            self._written[ref] = Last(own, translated.parts, found)
+        return own, *found
 
     def _write(
         self, source: PartFiles | None, configs: tuple[HttpConfig, ...], known: Written, before: Before
@@ -245,10 +245,11 @@ class Generator:
         found: dict[str, tuple[HttpConfig, File]] = {}
         for config in configs:
             last = known.rendered.get(config.file)
-            if last is not None and last[0] == config:
+            if last and last[0] == config:
                 found[config.file] = config, last[1]
             elif _says_anything(config):
-                found[config.file] = config, before.kept(self.renderer.http(config))
+                file = self.renderer.http(config)
+                found[config.file] = config, _same(file, last[1]) if last else before.kept(file)
         upstreams = tuple(upstream for config in configs for upstream in config.upstreams)
         return Written(source, found, tuple(file for _, file in found.values()), upstreams)
 
@@ -263,7 +264,7 @@ class Before:
     """
 
     def __init__(self, files: Iterable[File]) -> None:
-        """Begin with *files*, which are looked at when the first one is rendered again."""
+        """Begin with *files*, which are looked at only if one is asked for."""
         self._files = files
         self._by_name: Mapping[str, File] | None = None
 
@@ -271,8 +272,12 @@ class Before:
         """Return the file that equals *file*, or this one if there is none."""
         if self._by_name is None:
             self._by_name = {known.name: known for known in self._files}
-        known = self._by_name.get(file.name)
-        return file if known is None or known != file else known
+        return _same(file, self._by_name.get(file.name))
+
+
+def _same(file: File, known: File | None) -> File:
+    """Return *known* if it is equal to *file*, so that comparing the two costs nothing later."""
+    return known if known is not None and known == file else file
 
 
 def _contribution(

@@ -26,7 +26,7 @@ class MergedFiles:
 
         Files that are in both are left as they are.
         """
-        gone, come = differing(old, new)
+        _, gone, come = differing(old, new)
         before, after = set(map(id, gone)), set(map(id, come))
         for file in [file for file in come if id(file) not in before]:
             self._users[file.name] += 1

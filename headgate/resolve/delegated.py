@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from itertools import chain
-from operator import attrgetter
 
 from headgate.configuration import Candidate, Resource
 from headgate.deltas import differing
@@ -14,13 +12,12 @@ from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
 from headgate.resolve.members import Member, Placed, Roster
 from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
 from headgate.resolve.search import Search
-from headgate.routes import Layer, Layers, Policies
+from headgate.routes import Layer, Layers, MemberRoutes, Policies
 from headgate.validation.routepath import RoutePath
 from headgate.validation.virtualserver import ValidVirtualServer
 from headgate.validation.virtualserverroute import FIELD, ValidVirtualServerRoute
 
 OTHERS = "that one answers it"
-_PROBLEMS, _FILES = attrgetter("problems"), attrgetter("files")
 
 
 class Delegated:
@@ -50,21 +47,23 @@ class Delegated:
         touched = roster.users.touched(self._changed)
         # A location that is contested, or no longer, may be another object's now; Policies of a route may have changed.
         everything = contested or roster.contested or not self._host.uniform
-        for ref in roster.order if everything else moved | touched:
+        fresh = tuple(roster.order) if everything else moved | touched
+        for ref in fresh:
             placed = roster.placed[ref]
             kept = shares[ref] if contested else tuple(range(len(placed.locations)))
             roster.set(ref, self._member(search, placed, kept))
         roster.contested = contested
-        members = tuple(map(roster.members.__getitem__, roster.order))
+        roster.update_list(fresh)
         search.take_references(roster.users.targets)
-        search.report(*chain.from_iterable(map(_PROBLEMS, members)))
-        search.take_files(chain.from_iterable(map(_FILES, members)))
-        return members
+        for member in roster.listed if roster.speaking else ():
+            search.report(*member.problems)
+            search.take_files(member.files)
+        return roster.listed
 
     def _place(self, resource: Resource) -> set[ObjectRef]:
         """Take what attaches to *resource* now; return what is new."""
         roster = self._roster
-        gone, come = differing(roster.attached, resource.attached)
+        _, gone, come = differing(roster.attached, resource.attached)
         roster.attached = resource.attached
         before = {each.candidate.ref: roster.placed[each.candidate.ref].first for each in gone}
         now = {each.candidate.ref: each.candidate for each in come}
@@ -75,8 +74,7 @@ class Delegated:
         for ref in moved:
             roster.place(ref, _placed(resource, now[ref]))
         if list(before.items()) != [(ref, roster.placed[ref].first) for ref in now]:
-            refs = (each.candidate.ref for each in resource.attached)
-            roster.order = tuple(sorted(refs, key=lambda ref: roster.placed[ref].first))
+            roster.arrange()
         return moved
 
     def _member(self, search: Search, placed: Placed, kept: tuple[int, ...]) -> Member:
@@ -109,7 +107,7 @@ class Delegated:
             for index, policies in zip(kept, inherited, strict=True)
             for route in routes.routes(self._asked(search, placed, index, policies))
         )
-        return Member(ref, placed, kept, inherited, found, *search.found())
+        return Member(placed, kept, inherited, MemberRoutes(ref, found), *search.found())
 
     def _asked(self, search: Search, placed: Placed, index: int, inherited: Policies | None) -> Asked:
         """Return a subroute with what it inherits from the route of the VirtualServer that it belongs to.

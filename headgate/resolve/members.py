@@ -11,7 +11,7 @@ from headgate.deltas import Tally
 from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.references import References
-from headgate.routes import Policies, Route
+from headgate.routes import MemberRoutes, Policies
 from headgate.validation.routepath import RoutePath
 
 
@@ -39,18 +39,16 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     """What one attached object was lowered to, and from what.
 
     Attributes:
-        ref: the object.
         placed: where it stands.
         kept: the indexes of its routes that no other object holds.
         inherited: the Policies that each of them inherits from the holder's route, ``None`` for one with its own.
-        routes: what became of them; ``problems``, ``references`` and ``files`` as in ``Lowered``.
+        group: what became of them; ``problems``, ``references`` and ``files`` as in ``Lowered``.
     """
 
-    ref: ObjectRef
     placed: Placed
     kept: tuple[int, ...]
     inherited: tuple[Policies | None, ...]
-    routes: tuple[Route, ...]
+    group: MemberRoutes
     problems: tuple[Problem, ...]
     references: frozenset[ObjectRef]
     files: tuple[File, ...]
@@ -69,12 +67,16 @@ class Roster:
         self.policies = policies
         self.attached: tuple[Attached, ...] = ()
         """The objects, the oldest first."""
-        self.order: tuple[ObjectRef, ...] = ()
-        """The same in the order of their routes."""
+        self.order: dict[ObjectRef, int] = {}
+        """Where each stands in the order of their routes."""
+        self.listed: tuple[Member, ...] = ()
+        """All in that order."""
         self.contested = False
         """Whether several objects had a location in common."""
         self.placed: dict[ObjectRef, Placed] = {}
         self.members: dict[ObjectRef, Member] = {}
+        self.speaking: set[ObjectRef] = set()
+        """The members with problems or files."""
         self.locations: Tally[RoutePath] = Tally()
         """Those of the holder and of all objects."""
         self.places: Tally[int] = Tally()
@@ -94,9 +96,24 @@ class Roster:
     def set(self, ref: ObjectRef, new: Member | None) -> None:
         """Let *new* be what *ref* was lowered to, ``None`` for nothing."""
         self.members.pop(ref, None)
+        self.speaking.discard(ref)
         if new:
             self.members[ref] = new
+            self.speaking |= {ref} if new.problems or new.files else set()
         self.users.set(ref, new.references if new else ())
+
+    def arrange(self) -> None:
+        """Put the objects in the order of the routes that refer to them, those of one route by age."""
+        refs = sorted((each.candidate.ref for each in self.attached), key=lambda ref: self.placed[ref].first)
+        self.order = {ref: place for place, ref in enumerate(refs)}
+        self.listed = ()
+
+    def update_list(self, fresh: Iterable[ObjectRef]) -> None:
+        """Bring ``listed`` up to date with those that are *fresh*."""
+        found = list(self.listed or map(self.members.__getitem__, self.order))
+        for ref in fresh:
+            found[self.order[ref]] = self.members[ref]
+        self.listed = tuple(found)
 
 
 class Members:

@@ -17,11 +17,11 @@ from headgate.resolve.members import Member, Roster
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
-from headgate.routes import Layer, RouteTable, VirtualHost
+from headgate.routes import Layer, MemberRoutes, RouteTable, VirtualHost
 from headgate.validation.delegation import qualified
 from headgate.validation.virtualserver import ValidVirtualServer
 
-_REF, _ROUTES = attrgetter("ref"), attrgetter("routes")
+_GROUP, _REF, _ROUTES = attrgetter("group"), attrgetter("ref"), attrgetter("routes")
 WITHOUT = "this route has no location: its requests go to other routes, or get 404"
 
 
@@ -33,7 +33,7 @@ def lower_virtual_server(
     valid: ValidVirtualServer = resource.candidate.valid
     server = CustomHost(search, valid, Layer(resource.ref, valid.overrides))
     own, (roster, members) = tuple(server.routes()), _members(search, resource, snapshot, server)
-    delegated = tuple(map(_ROUTES, members))
+    by_member = (MemberRoutes(resource.ref, own), *map(_GROUP, members))
     listeners = custom_listeners(search, resource.ref, valid.spec)
     host = VirtualHost(
         name=valid.spec.host,
@@ -41,7 +41,7 @@ def lower_virtual_server(
         origin=resource.ref,
         settings=(server.layer,),
         handed_down=(server.layer,),
-        routes=(*own, *chain.from_iterable(delegated)),
+        routes=tuple(chain.from_iterable(map(_ROUTES, by_member))),
         tls=server.tls(),
         listeners=listeners or (),
         only_there=listeners is not None,
@@ -50,8 +50,7 @@ def lower_virtual_server(
         shared=bool(valid.delegations),
     )
     search.report(*_unserved(resource, roster))
-    refs = (resource.ref, *map(_REF, members))
-    by_member = (own, *delegated) if members else ()
+    refs = tuple(map(_REF, by_member))
     return search.lowered(RouteTable(origin=resource.ref, members=refs, hosts=(host,), by_member=by_member))
 
 

@@ -21,11 +21,11 @@ from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
 from headgate.routes.policies import Policies
 from headgate.routes.streams import Session, StreamBackend, StreamRoute, StreamTls
-from headgate.routes.table import RouteTable
+from headgate.routes.table import MemberRoutes, RouteTable
 
 __all__ = [
     "Action", "Answer", "Backend", "Case", "Changes", "Choice", "Condition", "Endpoints", "ErrorPage", "Forward",
-    "Layer", "Layers", "Listener", "Match", "PathRegex", "PathType", "Policies", "Protocol", "Redirect", "Route",
-    "RouteTable", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls",
+    "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex", "PathType", "Policies", "Protocol", "Redirect",
+    "Route", "RouteTable", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls",
     "VirtualHost", "layered",
 ]  # fmt: skip

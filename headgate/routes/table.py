@@ -9,6 +9,13 @@ from headgate.routes.hosts import Route, VirtualHost
 from headgate.routes.streams import StreamRoute
 
 
+class MemberRoutes(msgspec.Struct, frozen=True, gc=False):
+    """The routes of one member; the same object as before as long as they are the same."""
+
+    ref: ObjectRef
+    routes: tuple[Route, ...]
+
+
 class RouteTable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The hosts and stream routes of a resource.
 
@@ -17,12 +24,11 @@ class RouteTable(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         members: every object that contributes, *origin* first.
         hosts: in the order in which the object names them.
         streams: its routes of TCP and UDP.
-        by_member: the routes of the only host, those of each member together, the same objects as before as long
-            as they are the same; empty where this is not known.
+        by_member: the routes of the only host by member; empty where this is not known.
     """
 
     origin: ObjectRef
     members: tuple[ObjectRef, ...]
     hosts: tuple[VirtualHost, ...] = ()
     streams: tuple[StreamRoute, ...] = ()
-    by_member: tuple[tuple[Route, ...], ...] = ()
+    by_member: tuple[MemberRoutes, ...] = ()

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Line, Location, Server, Tls
 from headgate.ir.stream import PassthroughEntry, StreamConfig
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import Problem
 from headgate.routes import Listener, RouteTable, VirtualHost
 from headgate.settings import Header, Words
 from headgate.translate import naming
@@ -31,7 +31,7 @@ from headgate.translate.locations import (
     translate_location,
     translate_paths,
 )
-from headgate.translate.members import Attached, Fact, Memory, PartFiles, Routes, claims_of, groups_of
+from headgate.translate.members import Attached, Fact, Groups, Memory, PartFiles, claims_of, groups_of
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.paths import LocationPath
 from headgate.translate.policies.hsts import translate_hsts
@@ -110,7 +110,7 @@ def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memor
 
 
 def _by_members(
-    table: RouteTable, env: Environment, groups: tuple[VirtualHost, Mapping[ObjectRef, Routes]], memory: Memory,
+    table: RouteTable, env: Environment, groups: tuple[VirtualHost, Groups], memory: Memory,
     salt: str,
 ) -> Translated | None:  # fmt: skip
     """Translate *table*, of which *groups* are the parts, by members; ``None`` if these are not independent."""
@@ -127,11 +127,11 @@ def _by_members(
     own = tuple(config_files(draft, structs.replace(table, members=(table.origin,)), there, unserved))
     if not attached.distinct(draft.claims, claims_of(server.locations)):
         return None
-    parts, included = attached.files(without_locations(server) if there else None)
-    every = (*own, *([included] if included else []), *others)
+    listed = attached.files(without_locations(server) if there else None)
+    every = (*own, *([listed.included] if listed.included else []), *others)
     return Translated(
         configs=closing(env, every, guarded=Fact.GUARDED in attached),
-        parts=parts,
+        parts=listed.files,
         certificates=tuple(draft.certificates),
         problems=tuple(dict.fromkeys((*draft.problems, *attached.problems))),
         listeners={host.name: listeners(env, server)},

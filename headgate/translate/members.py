@@ -11,10 +11,10 @@ from typing import TypeVar
 import msgspec
 from msgspec import structs
 
-from headgate.deltas import Tally
+from headgate.deltas import Tally, differing
 from headgate.ir.http import HttpConfig, Location, Server
 from headgate.problems import ObjectRef, Problem
-from headgate.routes import PathType, Policies, Route, RouteTable, VirtualHost
+from headgate.routes import MemberRoutes, PathType, Policies, Route, RouteTable, VirtualHost
 from headgate.settings import Quoted
 from headgate.translate.context import ServerContext
 from headgate.translate.draft import Draft
@@ -36,7 +36,8 @@ from headgate.translate.policies.kinds import reads_keys
 K = TypeVar("K")
 V = TypeVar("V")
 Routes = tuple[Route, ...]
-_PATH = attrgetter("path")
+Groups = tuple[MemberRoutes, ...]
+_PATH, _ROUTES = attrgetter("path"), attrgetter("routes")
 
 
 class Fact(enum.Enum):
@@ -115,6 +116,14 @@ class PartFiles(msgspec.Struct, frozen=True, gc=False):
     facts: Facts
 
 
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """The files of each of *groups*, and the list by which their server includes them, if there are any."""
+
+    groups: Groups = ()
+    files: tuple[PartFiles, ...] = ()
+    included: HttpConfig | None = None
+
+
 class Memory:
     """What the members of one resource became the last time, under one Environment, and sums over all of them.
 
@@ -125,7 +134,7 @@ class Memory:
         """Begin without members."""
         self.host: VirtualHost | None = None
         self.salt = ""
-        self.groups: Mapping[ObjectRef, Routes] = {}
+        self.groups: Groups = ()
         self.around: Surroundings | None = None
         self.within: Server | None = None
         self.traits: dict[ObjectRef, Traits] = {}
@@ -140,6 +149,7 @@ class Memory:
         self.grpc = GrpcCount()
         self.own_names: frozenset[str] = frozenset()
         """Those in ``names`` that do not come from members."""
+        self.listed = Listed()
 
     def open(self, host: VirtualHost, salt: str) -> None:
         """Forget everything unless it was about *host*, which is without routes, and *salt*."""
@@ -181,18 +191,20 @@ class Memory:
 class Attached:
     """The members of a host while that is translated; none of a host that is translated as a whole."""
 
-    def __init__(self, env: Environment, host: VirtualHost, groups: Mapping[ObjectRef, Routes], memory: Memory) -> None:
+    def __init__(self, env: Environment, host: VirtualHost, groups: Groups, memory: Memory) -> None:
         """Look at *groups*, the routes of the members of *host*, which is given without routes."""
         self._env, self._host, self._memory = env, host, memory
         self._drafts: dict[ObjectRef, Draft] = {}
-        before, memory.groups = memory.groups, groups
-        for ref in before.keys() - groups.keys():
+        _, gone, come = differing(memory.groups, groups)
+        memory.groups = groups
+        for ref in {group.ref for group in gone} - {group.ref for group in come}:
             memory.set_traits(ref, None)
             memory.set_part(ref, None)
             memory.set_files(ref, None)
-        for ref in [ref for ref, routes in groups.items() if before.get(ref) is not routes]:
-            if ref not in before or before[ref] != groups[ref]:
-                memory.set_traits(ref, self._look(ref, groups[ref]))
+        for group in come:
+            known = memory.traits.get(group.ref)
+            if known is None or known.routes != group.routes:
+                memory.set_traits(group.ref, self._look(group.ref, group.routes))
 
     def __contains__(self, fact: Fact) -> bool:
         """Whether *fact* is true of any member."""
@@ -202,15 +214,15 @@ class Attached:
     def problems(self) -> Iterator[Problem]:
         """What was found while they were translated."""
         if Fact.PROBLEMS in self:
-            for ref in self._memory.groups:
-                yield from self._memory.parts[ref].problems
+            for group in self._memory.groups:
+                yield from self._memory.parts[group.ref].problems
 
     def translate(self, context: ServerContext, without_grpc: Words | None) -> GrpcCount:
         """Translate those that changed for the server of *context*; count those of all that speak gRPC."""
         memory, draft = self._memory, context.site.draft
         around = Surroundings(draft.resource_variables, context.site.reads_keys, without_grpc)
         if memory.around != around:
-            memory.untranslated, memory.around = set(memory.groups), around
+            memory.untranslated, memory.around = {group.ref for group in memory.groups}, around
         for ref in tuple(memory.untranslated):
             memory.set_part(ref, self._translate(ref, memory.traits[ref], context, around))
         return memory.grpc
@@ -221,19 +233,28 @@ class Attached:
         claims = self._memory.claims
         return claims.distinct and len(frozenset(own)) == len(own) and not any(name in claims for name in own)
 
-    def files(self, within: Server | None) -> tuple[tuple[PartFiles, ...], HttpConfig | None]:
-        """Return the files of all members, and the list by which the server *within* includes them, if there are any.
+    def files(self, within: Server | None) -> Listed:
+        """Return the files of all members, which the server *within* includes.
 
         *within* is given without locations, ``None`` if there is no server.
         """
-        memory = self._memory
+        memory, last = self._memory, self._memory.listed
         if memory.within != within:
-            memory.unwritten, memory.within = set(memory.groups), within
-        for ref in tuple(memory.unwritten):
+            memory.unwritten, memory.within = {group.ref for group in memory.groups}, within
+        fresh = tuple(memory.unwritten)
+        for ref in fresh:
             memory.set_files(ref, self._files(memory.parts[ref], memory.within))
-        found = tuple(map(memory.files.__getitem__, memory.groups))
-        paths = tuple(filter(None, map(_PATH, found)))
-        return found, includes_file(self._host.name, paths) if paths else None
+        splice = differing(last.groups, memory.groups)
+        if not {group.ref for group in splice.come}.issuperset(fresh):
+            splice, last = differing((), memory.groups), Listed()
+        come = [memory.files[group.ref] for group in splice.come]
+        found = splice.applied(last.files, come)
+        included = last.included
+        if [each.path for each in splice.replaced(last.files)] != [each.path for each in come]:
+            paths = tuple(filter(None, map(_PATH, found)))
+            included = includes_file(self._host.name, paths) if paths else None
+        memory.listed = Listed(memory.groups, found, included)
+        return memory.listed
 
     def _look(self, ref: ObjectRef, routes: Routes) -> Traits:
         host = structs.replace(self._host, routes=routes)
@@ -277,7 +298,7 @@ class Attached:
         return PartFiles(part.ref, part, tuple(configs), names, path, facts)
 
 
-def groups_of(table: RouteTable) -> tuple[VirtualHost, Mapping[ObjectRef, Routes]] | None:
+def groups_of(table: RouteTable) -> tuple[VirtualHost, Groups] | None:
     """Return the host of *table* with the routes of its holder alone, and those of each other member.
 
     ``None`` if it cannot be translated by members: there are none, or the locations of one follow from those of others.
@@ -287,19 +308,19 @@ def groups_of(table: RouteTable) -> tuple[VirtualHost, Mapping[ObjectRef, Routes
     host = table.hosts[0]
     if _signs_in(host.policies) or not host.name:
         return None
-    groups = _by_member(table, host)
-    return structs.replace(host, routes=groups.pop(host.origin)), groups
+    own, *others = _by_member(table, host)
+    return structs.replace(host, routes=own.routes), tuple(others)
 
 
-def _by_member(table: RouteTable, host: VirtualHost) -> dict[ObjectRef, Routes]:
+def _by_member(table: RouteTable, host: VirtualHost) -> Groups:
     """Return the routes of *host* by member, those that *table* has where they are all of them."""
     given = table.by_member
-    if len(given) == len(table.members) and tuple(chain.from_iterable(given)) == host.routes:
-        return dict(zip(table.members, given, strict=True))
+    if len(given) == len(table.members) and tuple(chain.from_iterable(map(_ROUTES, given))) == host.routes:
+        return given
     groups: dict[ObjectRef, list[Route]] = {member: [] for member in table.members}
     for route in host.routes:
         groups[route.origin].append(route)
-    return {ref: tuple(routes) for ref, routes in groups.items()}
+    return tuple(MemberRoutes(ref, tuple(routes)) for ref, routes in groups.items())
 
 
 def _apart(route: Route) -> bool:
