@@ -14,7 +14,7 @@ from headgate.translate.policies.cors import translate_cors
 from headgate.translate.policies.egress_mtls import translate_backend_tls
 from headgate.translate.policies.external_auth import translate_subrequest
 from headgate.translate.policies.ingress_mtls import translate_client_certificates
-from headgate.translate.policies.parts import Part, Site, joined
+from headgate.translate.policies.parts import NOTHING, Part, Site, joined
 
 KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
     translate_client_certificates,
@@ -25,7 +25,6 @@ KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
     translate_cors,
 )
 NONE: Final = Policies()
-NOTHING: Final = Part()
 NO_CLIENT: Final = ((TOKEN, Quoted("")), (CLIENT, Quoted("")))
 
 

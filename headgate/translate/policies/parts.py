@@ -30,9 +30,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     preflight: bool = False
 
 
+NOTHING = Part()
+
+
 def joined(parts: Iterable[Part]) -> Part:
     """Return *parts* as one."""
-    every = tuple(parts)
+    every = tuple(part for part in parts if part != NOTHING)
+    if len(every) == 1:
+        return every[0]
     return Part(
         lines=tuple(line for part in every for line in part.lines),
         variables=tuple(variable for part in every for variable in part.variables),
