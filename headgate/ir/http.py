@@ -40,6 +40,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             nothing is left to resolve then.
         included: the file with the server lines, where *external* has one of its own; ``None`` where they stand here.
         parameters: what every server line says after its address (``max_fails=3``).
+        backups: servers for requests that none of *servers* can take, with their own parameters.
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
         sticky: the arguments of ``sticky``, ``None`` where clients may go to any server.
@@ -56,6 +57,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     external: ObjectRef | None = None
     included: Quoted | None = None
     parameters: Words = Words()
+    backups: tuple[Name, ...] = ()
+    backup_parameters: Words = Words()
     method: Words | None = None
     zone: Words | None = None
     sticky: Words | None = None

@@ -38,6 +38,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     Attributes:
         peers: never empty.
+        backup: servers for requests that none of *peers* can take.
         method: how a server is chosen.
         key: of a hash: text, the name of a variable, text, and so on.
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
@@ -49,6 +50,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """
 
     peers: tuple[Peer, ...]
+    backup: tuple[Peer, ...] | None = None
     method: Method = "round_robin"
     key: tuple[str, ...] | None = None
     max_fails: int = 1

@@ -17,6 +17,7 @@ from headgate.routes import (
     Action,
     Answer,
     Backend,
+    Backup,
     Case,
     Changes,
     Choice,
@@ -39,6 +40,7 @@ from headgate.validation.routepath import RoutePath
 
 FOUND, MOVED = 200, 301
 NO_POLICIES = Policies()
+NO_BACKUP = "there is no backup until it has some"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +195,17 @@ class CustomRoutes:
             grpc=upstream.type == "grpc",
             tls=bool(upstream.tls and upstream.tls.enable),
             websocket=True,
+            backup=self._backup(upstream, f"spec.upstreams[{index}].backup"),
         )
+
+    def _backup(self, upstream: Upstream, field: str) -> Backup | None:
+        if not upstream.backup:
+            return None
+        if field not in self._endpoints:
+            name, port = (self._origin.namespace, upstream.backup), ServiceBackendPort(number=upstream.backup_port)
+            self._endpoints[field] = self._search.service(self._origin, field, name, port, unserved=NO_BACKUP)
+        found = self._endpoints[field]
+        return Backup(found, field) if found.servers else None
 
     def _find(self, upstream: Upstream, field: str) -> Endpoints:
         namespace, _, service = upstream.service.rpartition("/")

@@ -47,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True):
         namespace: that of the Service, if not that of the resource.
         protocol: ``TCP`` or ``UDP`` for connections and datagrams, ``""`` for requests of HTTP.
         labels: those by which endpoints were selected, for what is reported.
+        unserved: what happens while it has no address, if it is not the usual.
     """
 
     origin: ObjectRef
@@ -58,6 +59,7 @@ class Wanted(msgspec.Struct, frozen=True):
     namespace: str = ""
     protocol: str = ""
     labels: Mapping[str, str] = {}
+    unserved: str = ""
 
     def problem(self, reason: str, effect: str, value: str = "", *, passing: bool = False) -> Problem:
         """Say what is wrong with this backend."""
@@ -65,7 +67,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
     def nothing(self, reason: str, *, passing: bool = False) -> tuple[Endpoints, list[Problem]]:
         """Return no address, and why; the words in front are the incumbent's."""
-        effect = CLOSED if self.protocol else UNSERVED
+        effect = self.unserved or (CLOSED if self.protocol else UNSERVED)
         return Endpoints(), [self.problem(no_endpoints(self.service, reason), effect, passing=passing)]
 
 

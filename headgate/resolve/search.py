@@ -73,13 +73,15 @@ class Search:
         use_cluster_ip: str = "",
         protocol: str = "",
         labels: Mapping[str, str] | None = None,
+        unserved: str = "",
     ) -> Endpoints:
         """Return the addresses behind a port of the Service called *name* (namespace and name); see ``Wanted``."""
         ref = Service.KIND.ref(*name)
         self._references.add(ref)
         wanted = Wanted(
-            origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace, protocol, labels or {}
-        )
+            origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace, protocol, labels or {},
+            unserved,
+        )  # fmt: skip
         slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
         if labels:
             pods = pods_behind(slices)

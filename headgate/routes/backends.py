@@ -24,6 +24,13 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
     draining: tuple[str, ...] = ()
 
 
+class Backup(msgspec.Struct, frozen=True, gc=False):
+    """Where requests go while no server of a backend can take them; *field* is where the object names it."""
+
+    endpoints: Endpoints
+    field: str
+
+
 class Backend(msgspec.Struct, frozen=True, gc=False):
     """A port of a Service.
 
@@ -35,6 +42,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
         upstream: the name of its upstream in nginx, where the object names it.
         grpc: whether it speaks gRPC; ``tls`` whether over TLS; ``websocket`` whether connections may be upgraded. The
             settings may say so, too.
+        backup: where requests go while no endpoint can take them.
     """
 
     service: str
@@ -46,6 +54,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     grpc: bool = False
     tls: bool = False
     websocket: bool = False
+    backup: Backup | None = None
 
 
 class SecretReference(msgspec.Struct, frozen=True, gc=False):

@@ -41,8 +41,10 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
     assert method  # noqa: S101 - else they are in the file
     cookie = cookie_words(service, params) if backend.endpoints.servers else None
     servers = backend.endpoints.servers or (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
+    backup = backend.backup.endpoints.servers if backend.backup else ()
     return LiveUpstream(
         peers=tuple(map(_peer, servers)),
+        backup=tuple(map(_peer, backup)) or None,
         method=method,
         key=key,
         max_fails=settings.max_fails,
@@ -58,6 +60,8 @@ def why_in_files(backend: Backend, params: ConfigParams) -> str:
     """Say why the servers of *backend* are in the file, whatever the data plane; ``""`` if they need not be."""
     if backend.endpoints.named:
         return "nginx resolves their name"
+    if backend.backup and backend.backup.endpoints.named:
+        return "nginx resolves the name of their backup"
     if _method(params.upstream.lb_method or Words())[0] is None:
         return "only nginx knows whether the variables of its method exist"
     if has_log_handler(params):

@@ -6,6 +6,7 @@ from typing import Final
 
 from headgate.ir.http import Upstream
 from headgate.routes import Backend
+from headgate.translate.backups import backup_fault, with_backup
 from headgate.translate.draft import Draft, Place
 from headgate.translate.live import RAMPED, why_in_files
 from headgate.translate.sticky import cookie_words
@@ -16,6 +17,8 @@ LIVE: Final = "the live data plane (-data-plane=live)"
 def warn_of_live_only(draft: Draft, place: Place, backend: Backend, upstream: Upstream) -> None:
     """Warn of what is set for the servers of *backend* and has no effect in *upstream*."""
     settings = place.params.upstream
+    if backend.backup and (fault := backup_fault(backend, place.params, draft.env)):
+        draft.warn(place.origin, backend.backup.field, "", (fault, "there is no backup"))
     if upstream.live is None:
         _warn_of_files(draft, place, backend)
     elif settings.slow_start and upstream.live.method not in RAMPED:
@@ -26,7 +29,7 @@ def warn_of_live_only(draft: Draft, place: Place, backend: Backend, upstream: Up
 
 def _warn_of_files(draft: Draft, place: Place, backend: Backend) -> None:
     settings = place.params.upstream
-    why = draft.env.live and why_in_files(backend, place.params)
+    why = draft.env.live and why_in_files(with_backup(backend, place.params, draft.env), place.params)
     live = f"the live data plane, and these servers are in files: {why}" if why else LIVE
     if cookie_words(backend.service, place.params) and not draft.env.capabilities.sticky:
         words = (f"needs nginx 1.29.6 with its sticky module, which this one is not, or {live}",

@@ -7,11 +7,12 @@ from msgspec import structs
 from headgate.ir.http import HttpConfig, Upstream
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
-from headgate.routes import Backend
+from headgate.routes import Backend, Endpoints
 from headgate.settings import ConfigParams, Quoted, Size, Words
 from headgate.settings.upstream import UpstreamSettings
 from headgate.settings.values import Seconds
 from headgate.translate import naming
+from headgate.translate.backups import with_backup
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 from headgate.translate.live import live_upstream
@@ -25,6 +26,7 @@ def translate_upstream(
     name: str, origin: ObjectRef, backend: Backend, params: ConfigParams, env: Environment
 ) -> Upstream:
     """Return the upstream called *name* for a *backend* of *origin*; one without endpoints answers 502."""
+    backend = with_backup(backend, params, env)
     settings, endpoints, service = params.upstream, backend.endpoints, backend.service
     live = live_upstream(service, backend, params, env)
     if not endpoints.servers:
@@ -32,6 +34,8 @@ def translate_upstream(
         return structs.replace(upstream, live=live, keepalive=_keepalive(settings, env)) if live else upstream
     resolved = endpoints.named and env.resolves
     external, included = external_servers(name, backend, env)
+    backup = backend.backup.endpoints if backend.backup else Endpoints()
+    several = len(endpoints.servers) + len(backup.servers) > 1
     return Upstream(
         name=name,
         servers=endpoints.servers,
@@ -40,9 +44,11 @@ def translate_upstream(
         pods=endpoints.pods,
         external=external,
         included=included,
-        parameters=parameters(settings.max_fails, settings.fail_timeout, settings.max_conns or 0, resolved=resolved),
+        parameters=_parameters(settings, resolved=resolved),
+        backups=backup.servers,
+        backup_parameters=_parameters(settings, resolved=backup.named) if backup.servers else Words(),
         method=settings.lb_method,
-        zone=_zone(name, settings, several=len(endpoints.servers) > 1, resolved=resolved),
+        zone=_zone(name, settings, several=several, resolved=resolved or backup.named),
         sticky=cookie_words(service, params) if env.capabilities.sticky else None,
         keepalive=_keepalive(settings, env),
         live=live,
@@ -103,6 +109,10 @@ def _zone(name: str, settings: UpstreamSettings, *, several: bool, resolved: boo
     if size is None or (resolved and not size.bytes):
         return Words((name, str(ZONE))) if several or resolved or settings.max_conns else None
     return Words((name, str(size))) if size.bytes else None
+
+
+def _parameters(settings: UpstreamSettings, *, resolved: bool) -> Words:
+    return parameters(settings.max_fails, settings.fail_timeout, settings.max_conns or 0, resolved=resolved)
 
 
 def parameters(max_fails: int, fail_timeout: str | Seconds, max_conns: int, *, resolved: bool) -> Words:

@@ -197,7 +197,6 @@ def idle_upstreams(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
             "healthCheck": upstream.health_check is not None and upstream.health_check.enable,
             "queue": upstream.queue is not None,
             "ntlm": upstream.ntlm,
-            "backup": bool(upstream.backup),
         }
         for name, used in plus.items():
             if used:

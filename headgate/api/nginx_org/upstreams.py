@@ -167,7 +167,7 @@ class Upstream(Model, rename="kebab"):
         default=None, name="sessionCookie"
     )
     backup: Annotated[
-        str | None, Field(Form.OWN_SERVICE, "A Service of type ExternalName that is used when all endpoints fail.")
+        str | None, Field(Form.OWN_SERVICE, "A Service that gets the requests while no endpoint can take them.")
     ] = None
     backup_port: Annotated[int | None, Field(PORT, "Its port.")] = msgspec.field(default=None, name="backupPort")
     health_check: Annotated[HealthCheck | None, Field(None, "Active health checks.")] = msgspec.field(

@@ -11,9 +11,9 @@ import pytest_asyncio
 from aiohttp import web
 from showcase.ports import free_port
 
-from tests.live.json_objects import Json, config_map
+from tests.live.json_objects import Json, config_map, endpoints, service
 from tests.live.settings.backends import Backend
-from tests.live.settings.hosts import A, B, C, backed_host, joined
+from tests.live.settings.hosts import CHOSEN_PORT, A, B, C, backed_host, joined
 from tests.live.settings.serving_nginx import WHEEL, ServingNginx, served
 from tests.nginx_binaries import LUA
 from tests.waiting import eventually
@@ -25,6 +25,11 @@ TWO_LEAST = {"usual": {}, "two": {"lb_method": "random two"}, "two-least": {"lb_
 HASH = "hash $request_uri"
 RING = f"{HASH} consistent"
 GROUPS = ((A, B), (A, B, C))
+BACKED_UP = {
+    "backup": {"lb-method": "round_robin"},
+    "backup-full": {"lb-method": "least_conn", "max-conns": 1},
+    "backup-sticky": {"lb-method": "round_robin", "sessionCookie": {"enable": True, "name": "seat"}},
+}
 RETRY = {"lb_method": "round_robin", "proxy_next_upstream": "http_500"}
 
 
@@ -62,10 +67,27 @@ async def nginx(plane: str) -> AsyncIterator[ServingNginx]:
         sticky_host("sticky-fails", max_fails="2", fail_timeout="1h", **RETRY),
         sticky_host("sticky-full", max_conns="1"),
         sticky_host("sticky-session"),
+        *map(backed_up, BACKED_UP),
     )  # fmt: skip
     binary = LUA if plane == "live" else WHEEL
     async with served(objects, f"-data-plane={plane}", binary=binary or "", backends=[ring]) as nginx:
         yield nginx
+
+
+def backed_up(name: str) -> list[Json]:
+    """A VirtualServer of NAME.test whose backup is the Service NAME-spare."""
+    usual = {"name": "usual", "service": name, "port": 80, "next-upstream": "http_500", "fail-timeout": "1h"}
+    upstream = {**usual, **BACKED_UP[name], "backup": f"{name}-spare", "backupPort": 80}
+    routes = [{"path": "/", "action": {"pass": "usual"}}]
+    kind = {
+        "apiVersion": "k8s.nginx.org/v1",
+        "kind": "VirtualServer",
+        "metadata": {"name": name, "namespace": "default"},
+    }
+    spec = {"host": f"{name}.test", "upstreams": [upstream], "routes": routes}
+    services = [service(name), endpoints(name, A, B, port=CHOSEN_PORT)]
+    spares = [service(f"{name}-spare"), endpoints(f"{name}-spare", C, port=CHOSEN_PORT)]
+    return [{**kind, "spec": spec}, *services, *spares]
 
 
 def sticky_host(name: str, attributes: str = "", **annotations: str) -> list[Json]:
@@ -261,3 +283,35 @@ async def test_the_live_data_plane_sets_a_cookie_without_a_lifetime_only_when_it
         answer = await nginx.get("sticky-session.test", headers={"Cookie": cookie(nginx, "sticky-session", B)})
         assert nginx.backend("sticky-session").last.at == B
         assert ("Set-Cookie" in answer.headers) is (plane == "files")
+
+
+async def test_a_backup_is_asked_while_no_other_backend_is_left(nginx: ServingNginx) -> None:
+    usual, spare = nginx.backend("backup"), nginx.backend("backup-spare")
+    for _ in range(4):
+        await nginx.get("backup.test")
+    assert spare.requests == []
+    usual.reply_at({A: 500, B: 500})
+    for _ in range(6):
+        assert (await nginx.get("backup.test")).status == 200
+    assert usual.requests_by_address() == {A: 3, B: 3}, "each failed once"
+    assert len(spare.requests) == 6
+
+
+async def test_a_backup_is_asked_while_all_others_are_full(nginx: ServingNginx) -> None:
+    async with held(nginx, "backup-full", requests=2) as busy:
+        assert busy == {A, B}
+        assert (await nginx.get("backup-full.test")).status == 200
+        assert len(nginx.backend("backup-full-spare").requests) == 1
+    assert (await nginx.get("backup-full.test")).status == 200
+    assert len(nginx.backend("backup-full-spare").requests) == 1
+
+
+async def test_a_client_with_a_sticky_cookie_is_sent_to_the_backup_only_meanwhile(nginx: ServingNginx) -> None:
+    usual, kept = nginx.backend("backup-sticky"), {"Cookie": cookie(nginx, "backup-sticky", A)}
+    await nginx.get("backup-sticky.test", headers=kept)
+    assert usual.last.at == A
+    usual.reply_at({A: 500, B: 500})
+    answer = await nginx.get("backup-sticky.test", headers=kept)
+    assert answer.status == 200
+    assert len(nginx.backend("backup-sticky-spare").requests) == 1
+    assert usual.requests_by_address()[A] == 2

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from headgate.api import EndpointSlice, Ingress, Service
+from headgate.api import ConfigMap, EndpointSlice, Ingress, Service
+from headgate.api.nginx_org import VirtualServer
 from headgate.ir import Capabilities
 from headgate.ir.live import Cookie, LiveUpstream, LuaModules, Peer
 from headgate.translate.live_only import LIVE
@@ -90,3 +91,40 @@ def test_slow_start_is_reported_for_a_method_that_has_none(method: str) -> None:
     assert pushed.slow_start is None
     words = f"does not apply to the method {method or 'random two least_conn'}; use round_robin or least_conn"
     assert f"nginx.com/slow-start: '30s' {words}" in told
+
+
+@pytest.mark.parametrize(
+    ("method", "external", "backup"),
+    [
+        ("round_robin", "10.9.9.9", "10.9.9.9"),
+        ("random", "10.9.9.9", "10.9.9.9"),
+        ("round_robin", "spare.test", "in the file"),
+        ("random", "spare.test", "reported"),
+    ],
+)
+def test_a_backup_is_pushed_unless_nginx_resolves_its_name(method: str, external: str, backup: str) -> None:
+    """A method that nginx has no backup with is that of the ConfigMap."""
+    cluster = SimulatedCluster(("--manifests=.", "-nginx-configmaps=shop/config"), LUA)
+    labels = {"kubernetes.io/service-name": "tea"}
+    upstreams = [{"name": "tea", "service": "tea", "port": 80, "backup": "spare", "backupPort": 81}]
+    routes = [{"path": "/", "action": {"pass": "tea"}}]
+    settings = {"resolver-addresses": "10.0.0.53", "lb-method": method}
+    cluster.put(
+        api_object(ConfigMap, metadata={"namespace": "shop", "name": "config"}, data=settings),
+        api_object(VirtualServer, metadata={"namespace": "shop", "name": "cafe"},
+                   spec={"host": "a.test", "upstreams": upstreams, "routes": routes}),
+        api_object(Service, metadata={"namespace": "shop", "name": "tea"}, spec={"ports": [{"port": 80}]}),
+        api_object(Service, metadata={"namespace": "shop", "name": "spare"},
+                   spec={"type": "ExternalName", "externalName": external}),
+        api_object(EndpointSlice, metadata={"namespace": "shop", "name": "tea", "labels": labels}, addressType="IPv4",
+                   ports=[{"port": 80}], endpoints=[{"addresses": ["10.0.0.1"]}]),
+    )  # fmt: skip
+    generation = cluster.process_batch()
+    (name,) = generation.upstreams
+    pushed = (generation.live or {}).get(name)
+    assert (pushed is None) is (backup == "in the file")
+    assert (b" backup resolve;" in cluster.texts()["conf.d/vs_shop_cafe.conf"]) is (backup == "in the file")
+    if pushed:
+        assert pushed.backup == ((Peer(backup, 81),) if backup == external else None)
+    told = "".join(verdict.message for verdict in cluster.statuses.current.values())
+    assert ("cannot be used with the method random in files" in told) is (backup == "reported")

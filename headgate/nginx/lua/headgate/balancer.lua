@@ -38,20 +38,23 @@ local function choose(upstream, failed)
   if failed or upstream.watched or upstream.max_conns then
     may_be = usable(upstream, failed, now())
   end
+  local text = upstream.text and upstream.text()
   local known = upstream.cookie and sticky.peer(upstream.cookie)
   if known and may_be(known) then
     return known
   end
-  local peer
   local gate = upstream.slow_start and slow_start.gate(upstream, may_be)
-  peer = gate and upstream:choose(peers, gate, failed)
-  peer = peer or upstream:choose(peers, may_be, failed, upstream.text and upstream.text())
+  local peer = gate and upstream:choose(peers, gate, failed) or upstream:choose(peers, may_be, failed, text)
+  local backup = upstream.backup
+  if backup and not peer then
+    peer = upstream.choose(backup, backup.peers, may_be, failed, text)
+  end
   if peer or failed or upstream.max_conns then
     return peer
   end
   -- None is left: one that may have recovered is better than an error.
   failures.pardon(upstream)
-  return known or upstream:choose(peers, always, failed, upstream.text and upstream.text())
+  return known or upstream:choose(peers, always, failed, text)
 end
 
 -- Take the result of the previous try, and exclude its peer.
@@ -80,11 +83,12 @@ end
 
 -- Let nginx try *peer*, and each other server that is not left out, once; it cuts this to proxy_next_upstream_tries.
 local function set_tries(upstream, peer)
-  local count = #upstream.peers + (upstream.cookie and upstream.cookie.draining[peer] and 1 or 0)
+  local all = upstream.all
+  local count = #all + (upstream.cookie and upstream.cookie.draining[peer] and 1 or 0)
   if upstream.watched then
     local time = now()
-    for i = 1, #upstream.peers do
-      count = count - (upstream.peers[i].down_until > time and 1 or 0)
+    for i = 1, #all do
+      count = count - (all[i].down_until > time and 1 or 0)
     end
     count = max(count, 1)
   end

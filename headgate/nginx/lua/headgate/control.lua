@@ -51,13 +51,24 @@ local function undo(before)
   end
 end
 
+local function servers_of(value)
+  local found = {}
+  for _, group in ipairs { value.peers, value.backup or {} } do
+    for _, peer in ipairs(group) do
+      found[#found + 1] = peer
+    end
+  end
+  return found
+end
+
 -- A server that an upstream did not have before is a new one, even at an address that failed earlier.
 local function welcome(key, old, value)
   local known = {}
-  for _, peer in ipairs(old and cjson.decode(old).peers or {}) do
+  old = old and cjson.decode(old) or { peers = {} }
+  for _, peer in ipairs(servers_of(old)) do
     known[state.peer_name(peer)] = true
   end
-  for _, peer in ipairs(value.peers) do
+  for _, peer in ipairs(servers_of(value)) do
     local name = state.peer_name(peer)
     if not known[name] then
       state.set_down(key:sub(3), name, 0)

@@ -11,7 +11,7 @@ local M = {}
 state.listen("d", function(text)
   local name, peer_name, time = match(text, "^(.*)|(.*)|(.*)$")
   local upstream = state.known("u:" .. name)
-  for _, peer in ipairs(upstream and upstream.peers or {}) do
+  for _, peer in ipairs(upstream and upstream.all or {}) do
     if peer.name == peer_name then
       peer.down_until = tonumber(time)
       upstream.watched = true
@@ -34,7 +34,7 @@ end
 
 -- Count a failure; a single server is never left out.
 function M.count(upstream, peer)
-  if upstream.max_fails == 0 or #upstream.peers < 2 then
+  if upstream.max_fails == 0 or #upstream.all < 2 then
     return
   end
   local time = now()
@@ -70,7 +70,7 @@ end
 
 -- Let all peers be chosen again.
 function M.pardon(upstream)
-  for _, peer in ipairs(upstream.peers) do
+  for _, peer in ipairs(upstream.all) do
     peer.down_until, peer.failures = 0, 0
   end
 end

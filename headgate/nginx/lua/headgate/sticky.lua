@@ -52,9 +52,13 @@ local function replace(previous, text)
   header[SET] = kept
 end
 
--- Have the answer set the cookie, if the client does not have it, or its lifetime begins again (as nginx does it).
+-- Have the answer set the cookie, if the client does not have it, or its lifetime begins again (as nginx does it). None
+-- leads to a backup server.
 function M.answer(cookie, tries, peer)
-  local text = (cookie.lifetime or M.peer(cookie) ~= peer) and text_of(cookie, peer) or nil
+  local text
+  if cookie.peers[peer.digest or ""] and (cookie.lifetime or M.peer(cookie) ~= peer) then
+    text = text_of(cookie, peer)
+  end
   if text ~= tries.cookie then
     replace(tries.cookie, text)
     tries.cookie = text

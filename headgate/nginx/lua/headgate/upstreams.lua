@@ -66,24 +66,40 @@ local function peers_of(upstream, values, max_fails)
   return peers, watched
 end
 
+-- Return what a method needs of the servers among which it chooses.
+local function group_of(peers, method)
+  return {
+    peers = peers, turn = #peers > 0 and random(#peers) or 0,
+    ring = method == "consistent_hash" and methods.ring(peers),
+  }
+end
+
+local function joined(one, other)
+  local all = { unpack(one) }
+  for _, each in ipairs(other) do
+    all[#all + 1] = each
+  end
+  return all
+end
+
 state.decode("u", function(name, value)
   local max_fails = value.max_fails or 1
   local peers, watched = peers_of(name, value.peers, max_fails)
+  local backup, backup_watched = peers_of(name, value.backup or {}, max_fails)
   local draining = peers_of(name, value.draining or {}, max_fails)
   local method = value.method or "round_robin"
-  local upstream = {
-    name = name, peers = peers, watched = watched,
-    turn = #peers > 0 and random(#peers) or 0,
-    choose = methods[method],
-    text = method == "ip_hash" and network or value.key and text_of(value.key),
-    cookie = value.cookie and sticky.cookie(value.cookie, peers, draining),
-    ring = method == "consistent_hash" and methods.ring(peers),
-    max_fails = max_fails, fail_timeout = value.fail_timeout or 10,
-    -- Each worker counts for itself, and has its share.
-    max_conns = value.max_conns and ceil(value.max_conns / ngx.worker.count()),
-    counts = COUNTS[method] or value.max_conns ~= nil,
-    slow_start = value.slow_start,
-  }
+  local upstream = group_of(peers, method)
+  upstream.name, upstream.watched = name, watched or backup_watched
+  upstream.backup = backup[1] and group_of(backup, method)
+  upstream.all = joined(peers, backup)
+  upstream.choose = methods[method]
+  upstream.text = method == "ip_hash" and network or value.key and text_of(value.key)
+  upstream.cookie = value.cookie and sticky.cookie(value.cookie, peers, draining)
+  upstream.max_fails, upstream.fail_timeout = max_fails, value.fail_timeout or 10
+  -- Each worker counts for itself, and has its share.
+  upstream.max_conns = value.max_conns and ceil(value.max_conns / ngx.worker.count())
+  upstream.counts = COUNTS[method] or value.max_conns ~= nil
+  upstream.slow_start = value.slow_start
   if upstream.slow_start then
     slow_start.resume(upstream)
   end
