@@ -43,7 +43,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         key: of a hash: text, the name of a variable, text, and so on.
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
         fail_timeout: seconds.
-        max_conns: requests at the same time to one server, over all workers; ``None`` for any number.
+        max_conns: requests at the same time to one server, of all workers together; ``None`` for any number.
         cookie: by which clients keep their server; ``None`` where they may go to any.
         draining: servers beside *peers* that only clients with their cookie are sent to.
         slow_start: seconds in which the share of a server that was added or recovered grows; ``None`` for none.

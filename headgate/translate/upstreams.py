@@ -94,7 +94,7 @@ def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:
 def warn_of_unshared_limit(draft: Draft, place: Place, upstream: Upstream) -> None:
     """Warn where each worker counts for itself what ``max-conns`` limits, because somebody wants no zone."""
     limit, workers = place.params.upstream.max_conns, draft.env.params.main.worker_processes
-    if upstream.zone or not upstream.parameters or not limit or workers == "1":
+    if upstream.live or upstream.zone or not upstream.parameters or not limit or workers == "1":
         return
     explicit = any("upstream_zone_size" in layer.overrides for layer in place.layers)
     size = place.key("upstream_zone_size") if explicit else "the ConfigMap's upstream-zone-size"

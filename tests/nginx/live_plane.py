@@ -26,6 +26,22 @@ def upstream(port: int, *addresses: str, **settings: Any) -> LiveUpstream:
     return LiveUpstream(peers=tuple(Peer(address, port) for address in addresses), **settings)
 
 
+class Held:
+    """A server that answers nothing until it is released, and then closes the connection or answers."""
+
+    def __init__(self) -> None:
+        self.asked, self.release = 0, asyncio.Event()
+        self.answer = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            await self.release.wait()
+            writer.write(self.answer)
+        writer.close()
+
+
 @contextlib.asynccontextmanager
 async def listening(address: str, serve: Any = None, port: int = 0) -> AsyncIterator[int]:
     """Listen on *address*, for *serve* or to answer with the address; the port."""

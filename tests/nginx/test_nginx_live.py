@@ -24,7 +24,7 @@ from headgate.ir.live import LiveUpstream, Peer
 from headgate.nginx import Binary, probe, procfs
 from headgate.nginx.control import ask
 from tests.background import in_background
-from tests.nginx.live_plane import BLOCK, COFFEE, MILK, TEA, Plane, answers, listening, upstream
+from tests.nginx.live_plane import BLOCK, COFFEE, MILK, TEA, Held, Plane, answers, listening, upstream
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers, origin
 from tests.nginx_binaries import LUA
 from tests.waiting import eventually
@@ -35,22 +35,6 @@ async def binary() -> Binary:
     if not LUA:
         pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
     return await probe(LUA)
-
-
-class Held:
-    """A server that answers nothing until it is released, and then closes the connection or answers."""
-
-    def __init__(self) -> None:
-        self.asked, self.release = 0, asyncio.Event()
-        self.answer = b""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            self.asked += 1
-            await self.release.wait()
-            writer.write(self.answer)
-        writer.close()
 
 
 async def test_every_request_after_a_push_sees_it_and_nothing_is_reloaded(

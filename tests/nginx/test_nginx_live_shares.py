@@ -1,8 +1,10 @@
-"""In which shares pushed servers get requests: slow start."""
+"""In which shares pushed servers get requests: slow start, and limits that all workers share."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from typing import Any
 
@@ -10,9 +12,9 @@ import pytest
 from showcase.ports import free_port
 
 from headgate.ir.live import LiveUpstream, Peer
-from headgate.nginx import Binary, probe
-from tests.nginx.live_plane import COFFEE, MILK, TEA, Plane, listening
-from tests.nginx.nginx_under_test import FileManager, NginxUnderTest
+from headgate.nginx import Binary, probe, procfs
+from tests.nginx.live_plane import COFFEE, MILK, TEA, Held, Plane, listening
+from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
 from tests.nginx_binaries import LUA
 from tests.waiting import eventually
 
@@ -74,3 +76,38 @@ async def test_a_server_that_recovered_gets_its_share_slowly_in_all_workers(
     async with listening(COFFEE, port=dead):
         await eventually(lambda: nginx.get("any"), lambda answer: answer == COFFEE)
         assert (await shares(nginx))[COFFEE] <= 1, "the other worker may have tried it meanwhile"
+
+
+async def test_max_conns_is_for_all_workers_together(plane: Plane, nginx: NginxUnderTest, manager: FileManager) -> None:
+    held = Held()
+    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    async with listening(TEA, held.serve) as port:
+        await manager.start(plane.tea(port, TEA, max_conns=3))
+        for _ in range(2):
+            asked = [asyncio.create_task(nginx.get("any")) for _ in range(12)]
+            await eventually(lambda asked=asked: sum(each.done() for each in asked) == 9)
+            held.release.set()
+            answers = Counter("held" if answer == "held" else "502" for answer in await asyncio.gather(*asked))
+            assert answers == {"held": 3, "502": 9}
+            held.release.clear()
+
+
+async def test_the_requests_of_a_worker_that_died_do_not_count(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager
+) -> None:
+    held = Held()
+    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    async with listening(TEA, held.serve) as port:
+        await manager.start(plane.tea(port, TEA, max_conns=2))
+        lost = [asyncio.create_task(nginx.get("any")) for _ in range(2)]
+        await eventually(lambda: held.asked == 2)
+        assert "502 Bad Gateway" in await nginx.get("any")
+        before = await both_workers(manager.master_pid)
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.gather(*lost)
+        await eventually(lambda: len(procfs.workers(manager.master_pid or 0) - before) == 2)
+        held.release.set()
+        await eventually(lambda: nginx.get("any"))
+        found = await asyncio.gather(nginx.get("any"), nginx.get("any"))
+        assert found == ["held", "held"]

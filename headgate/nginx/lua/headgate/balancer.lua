@@ -2,6 +2,7 @@
 --
 -- What nginx counts itself stays with nginx: the conditions, the number and the time of tries (proxy_next_upstream…).
 local balancer = require "ngx.balancer"
+local connections = require "headgate.connections"
 local failures = require "headgate.failures"
 local requests = require "headgate.requests"
 local slow_start = require "headgate.slow_start"
@@ -19,11 +20,12 @@ local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
 local M = {}
 
 local function usable(upstream, failed, time)
+  local most = upstream.max_conns
   return function(peer)
-    if failed and failed[peer] or upstream.max_conns and peer.active >= upstream.max_conns then
+    if failed and failed[peer] or peer.down_until > time then
       return false
     end
-    return peer.down_until <= time
+    return not (most and connections.is_full(peer.count, most))
   end
 end
 
@@ -55,6 +57,20 @@ local function choose(upstream, failed)
   -- None is left: one that may have recovered is better than an error.
   failures.pardon(upstream)
   return known or upstream:choose(peers, always, failed, text)
+end
+
+-- Choose a server with a place for the request, and take the place; another worker may be faster.
+local function reserve(upstream, failed, tries)
+  for _ = 1, #upstream.all + 1 do
+    local peer = choose(upstream, failed)
+    if not peer then
+      return nil
+    end
+    if connections.take(peer.count, upstream.max_conns) then
+      tries.shared = peer.count
+      return peer
+    end
+  end
 end
 
 -- Take the result of the previous try, and exclude its peer.
@@ -113,7 +129,8 @@ function M.balance(name)
     return ngx.exit(DECLINED)
   end
   -- nginx adds a try where a kept connection had been closed: when all peers failed, it is the last one's.
-  local peer = choose(upstream, tries.failed) or tries.failed and tries.peer
+  local limited = upstream.max_conns and is_logged
+  local peer = (limited and reserve or choose)(upstream, tries.failed, tries) or tries.failed and tries.peer
   if not peer then
     return ngx.exit(BUSY)
   end

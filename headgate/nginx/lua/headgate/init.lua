@@ -3,8 +3,14 @@
 require "resty.core"
 local state = require "headgate.state"
 local balancer = require "headgate.balancer"
+local connections = require "headgate.connections"
 local control = require "headgate.control"
 
-headgate = { balance = balancer.balance, log = balancer.log, start = state.start, state = control.state }
+local function start()
+  state.start()
+  connections.start()
+end
+
+headgate = { balance = balancer.balance, log = balancer.log, start = start, state = control.state }
 
 return state.load

@@ -1,4 +1,5 @@
 -- What is known of each request between its tries, by its address: Lua has no cheaper place for that.
+local connections = require "headgate.connections"
 local get_request = require("resty.core.base").get_request
 local ffi = require "ffi"
 
@@ -24,7 +25,7 @@ local function drop_free()
 end
 
 -- Return the tries of the current request: the upstream, the peer of the last try, the peers that failed (nil if none),
--- the peer whose `active` counts the request, and the cookie that its answer sets (nil if none); and whether the
+-- the peer whose `active` counts the request, the name under which all workers count it, and the cookie that its answer sets (nil if none); and whether the
 -- request has a log phase.
 function M.tries()
   local address = tonumber(cast(address_of, get_request()))
@@ -37,7 +38,7 @@ function M.tries()
       end
       kept = kept + 1
     end
-    tries = { upstream = nil, peer = nil, failed = nil, counted = nil, cookie = nil }
+    tries = { upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil }
     of[address] = tries
   end
   return tries, of == requests
@@ -55,6 +56,10 @@ function M.release(tries)
   if peer then
     peer.active = peer.active - 1
     tries.counted = nil
+  end
+  if tries.shared then
+    connections.release(tries.shared)
+    tries.shared = nil
   end
 end
 

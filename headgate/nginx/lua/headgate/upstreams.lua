@@ -4,7 +4,7 @@ local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 local sticky = require "headgate.sticky"
 
-local ceil, concat, match, random = math.ceil, table.concat, string.match, math.random
+local concat, match, random = table.concat, string.match, math.random
 local variables = ngx.var
 
 local COUNTS = { least_conn = true, random_two = true }
@@ -47,7 +47,7 @@ local function peer_of(upstream, value, max_fails)
   if not peer then
     peer = {
       address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0,
-      weight = 1, credit = 0, since = 0,
+      weight = 1, credit = 0, since = 0, count = key,
     }
     alive[key] = peer
   end
@@ -96,9 +96,7 @@ state.decode("u", function(name, value)
   upstream.text = method == "ip_hash" and network or value.key and text_of(value.key)
   upstream.cookie = value.cookie and sticky.cookie(value.cookie, peers, draining)
   upstream.max_fails, upstream.fail_timeout = max_fails, value.fail_timeout or 10
-  -- Each worker counts for itself, and has its share.
-  upstream.max_conns = value.max_conns and ceil(value.max_conns / ngx.worker.count())
-  upstream.counts = COUNTS[method] or value.max_conns ~= nil
+  upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method]
   upstream.slow_start = value.slow_start
   if upstream.slow_start then
     slow_start.resume(upstream)
