@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--nginx", nargs="+", help="an nginx with the Lua module; default: tools/lua_nginx.sh")
     arguments = parser.parse_args()
     sys.setswitchinterval(0.0002)  # the thread that sends a change must not hold up the client
-    binary = _with_lua(arguments.nginx or [str(IMAGE)])
+    binary = with_lua(arguments.nginx or [str(IMAGE)])
     if binary is None:
         print("skipped: no nginx with the Lua module (tools/lua_nginx.sh unpacks that of the image)", file=sys.stderr)
         return
@@ -265,7 +265,7 @@ def main() -> None:
     print("", table(MEMORY_HEAD, rows), sep="\n")
 
 
-def _with_lua(paths: list[str]) -> Binary | None:
+def with_lua(paths: list[str]) -> Binary | None:
     """Return the first of *paths* that can serve the live plane."""
     there = [path for path in paths if Path(path).exists()]
     found = asyncio.run(binaries(there)) if there else []

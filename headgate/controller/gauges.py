@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from headgate.api import Ingress, VirtualServer, VirtualServerRoute
+from headgate.controller.counted import Counting
 from headgate.controller.reporter import Reporter
 from headgate.controller.traffic import OTHERS, StreamTraffic, Traffic, endpoint_of, pool_of
 from headgate.ir import Layout
@@ -16,7 +19,7 @@ from headgate.nginx.stats import status
 from headgate.pipeline import Generation
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.measured import Server
-from headgate.reporting.metrics import Certificate, Metrics
+from headgate.reporting.metrics import Certificate, Metrics, Requests
 from headgate.routes import Protocol, SecretReference
 from headgate.settings import Role
 from headgate.watch import Watches
@@ -41,6 +44,8 @@ class Gauges:
         self._watches = watches
         self._traffic = Traffic()
         self._streams = StreamTraffic()
+        self._counting = Counting(time.monotonic)
+        self._counted: Mapping[Requests, int] = {}
 
     async def gather(
         self,
@@ -70,11 +75,24 @@ class Gauges:
         if latency:
             metrics.set_latency_unreadable(latency.malformed)
             if generation:
-                metrics.set_requests(self._traffic.requests(generation))
+                await self._count(layout, generation)
                 metrics.set_sessions(self._streams.sessions(generation))
             for name in metrics.measured:  # series must not outlive their Pods
                 upstream = self._upstream(name)
                 metrics.keep_servers(name, upstream.servers if upstream else ())
+
+    async def _count(self, layout: Layout, generation: Generation) -> None:
+        """Set the requests and tries: those that workers counted, and those of the lines that they sent before.
+
+        While nginx does not answer, the last numbers stay, as if nothing had happened since.
+        """
+        if generation.live is None:
+            self._counted = {}
+            self._metrics.set_traffic(None)
+        elif found := await self._counting.read(layout, generation):
+            counts, self._counted = found
+            self._metrics.set_traffic(counts)
+        self._metrics.set_requests(Counter(self._counted) + Counter(self._traffic.requests(generation)))
 
     def observe(self, found: Request | Session) -> None:
         """Count a request or a session, and what each try at a server of an upstream took."""

@@ -39,7 +39,7 @@ class Traffic:
                 del self._counts[key]
         found: Counter[Requests] = Counter()
         for (host, upstream, digit), number in self._counts.items():
-            found[Requests(host, f"{digit}xx", _origin(upstreams.get(upstream)))] += number
+            found[Requests(host, f"{digit}xx", origin_labels(upstreams.get(upstream)))] += number
         return found
 
     def _hosts_of(self, generation: Generation) -> frozenset[str]:
@@ -100,8 +100,8 @@ def endpoint_of(name: str, upstream: Upstream, server: str) -> Endpoint:
     return Endpoint(name, server, **_labels(upstream), pod_name=upstream.pods.get(server, ""))
 
 
-def _origin(upstream: Upstream | None) -> Origin:
-    """Return what answered; nothing but nginx itself without an upstream."""
+def origin_labels(upstream: Upstream | None) -> Origin:
+    """Return what answered: the Service of *upstream*, nothing but nginx itself without one."""
     return Origin(**_labels(upstream)) if upstream else Origin()
 
 

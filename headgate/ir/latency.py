@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from headgate.ir.layout import SYSLOG_SOCKET, Layout
 
 TAG: Final = "nginx"
@@ -31,6 +33,19 @@ SESSION_FORMAT: Final = (
     r"\t$status\t$bytes_received\t$bytes_sent\t$session_time\t$upstream_addr\t$upstream_connect_time"
 )
 """The format of a session, spelled as ``LOG_FORMAT``, after the name of the upstream."""
+BUCKETS: Final = tuple(digit * 10**power for power in range(4) for digit in (1, 2, 3, 4, 5)) + tuple(
+    range(10_000, 60_000, 10_000)
+)
+"""Upper bounds of the buckets of upstream latencies, in milliseconds."""
+SERIES: Final = 20_000
+"""Pairs of a host and an upstream, and of a server and a status, that workers count."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What workers count in Lua, in place of sending lines (``metrics.lua``): ``SERIES`` and ``BUCKETS``."""
+
+    series: int = SERIES
+    buckets: tuple[int, ...] = BUCKETS
 
 
 def destination(layout: Layout, tag: str = TAG) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headgate.ir.capabilities import Capabilities
+from headgate.ir.latency import Measured
 from headgate.ir.layout import Layout
 from headgate.ir.live import LuaModules
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
@@ -26,6 +27,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         request_headers: sent to every backend whose location does not say otherwise.
         latency_name: the format of the latency log, empty without latency metrics; ``latency_format`` is its text,
             ``latency_variable`` the upstream's name in it, ``latency_log`` where it goes.
+        measured: what workers count in Lua in place of that log, if they do.
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
@@ -47,6 +49,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     latency_variable: str = ""
     latency_format: Quoted = Quoted("")
     latency_log: str = ""
+    measured: Measured | None = None
     access_log: Words = Words()
     live: LuaModules | None = None
     live_memory: str = ""

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 LIMIT: Final = 65536
-"""Bytes of an answer that are read; ours are a few hundred."""
+"""Bytes of an answer that are read unless somebody asks for more; ours are a few hundred."""
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 
@@ -23,16 +23,18 @@ class HttpReply(msgspec.Struct, frozen=True):
     body: bytes
 
 
-async def get(socket: str, target: str, timeout_s: float) -> bytes | None:
+async def get(socket: str, target: str, timeout_s: float, limit: int = LIMIT) -> bytes | None:
     """Return the body that ``GET`` *target* is answered with on *socket*, or ``None`` without a 200 in time.
 
-    Cancellation closes the connection.
+    Of a body longer than *limit* bytes, the end is not read. Cancellation closes the connection.
     """
-    answer = await ask(socket, target, timeout_s)
+    answer = await ask(socket, target, timeout_s, limit=limit)
     return answer.body if answer is not None and answer.code == HTTPStatus.OK else None
 
 
-async def ask(socket: str, target: str, timeout_s: float, body: bytes | None = None) -> HttpReply | None:
+async def ask(
+    socket: str, target: str, timeout_s: float, body: bytes | None = None, *, limit: int = LIMIT
+) -> HttpReply | None:
     """Return what ``GET`` *target* is answered with on *socket*, or ``None`` if that is not HTTP or not in time.
 
     With a *body*, it is a ``POST``. HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it
@@ -42,7 +44,7 @@ async def ask(socket: str, target: str, timeout_s: float, body: bytes | None = N
     lines = f"{first} HTTP/1.0\r\nHost: headgate\r\nContent-Length: {len(body or b'')}\r\n\r\n"
     try:
         async with asyncio.timeout(timeout_s):
-            answer = await _exchange(socket, lines.encode() + (body or b""))
+            answer = await _exchange(socket, lines.encode() + (body or b""), limit)
     except (OSError, TimeoutError):
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -50,13 +52,13 @@ async def ask(socket: str, target: str, timeout_s: float, body: bytes | None = N
     return HttpReply(int(found[1]), body) if found else None
 
 
-async def _exchange(socket: str, request: bytes) -> bytes:
+async def _exchange(socket: str, request: bytes, limit: int) -> bytes:
     reader, writer = await asyncio.open_unix_connection(socket)
     try:
         writer.write(request)
         await writer.drain()
         chunks, size = [], 0
-        while size < LIMIT and (chunk := await reader.read(LIMIT)):
+        while size < limit and (chunk := await reader.read(LIMIT)):
             chunks.append(chunk)
             size += len(chunk)
         return b"".join(chunks)

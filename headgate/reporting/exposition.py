@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry
 
 
-def exposition(registry: CollectorRegistry) -> bytes:
-    """Write *registry* in the Prometheus text format 0.0.4.
+def exposition(registry: CollectorRegistry, written: Mapping[str, Iterable[str]] | None = None) -> bytes:
+    """Write *registry* in the Prometheus text format 0.0.4, with lines that are *written* already, by metric.
 
     Names and numbers have the form of Go programs (``1``, not ``1.0``; no ``_created`` series; counters keep a name
     without ``_total``), because scripts match them.
@@ -22,14 +22,19 @@ def exposition(registry: CollectorRegistry) -> bytes:
         name = total if any(sample.name == total for sample in samples) else metric.name
         lines += [f"# HELP {name} {_escaped(metric.documentation)}", f"# TYPE {name} {metric.type}"]
         lines += [f"{sample.name}{_labels(sample.labels)} {number(sample.value)}" for sample in samples]
+        lines += (written or {}).get(name, ())
     return "\n".join([*lines, ""]).encode()
 
 
 def _labels(labels: Mapping[str, str]) -> str:
     if not labels:
         return ""
-    pairs = sorted((name, _bound(text) if name == "le" else text) for name, text in labels.items())
-    return "{" + ",".join(f'{name}="{_quoted(text)}"' for name, text in pairs) + "}"
+    return "{" + labelled({name: _bound(text) if name == "le" else text for name, text in labels.items()}) + "}"
+
+
+def labelled(labels: Mapping[str, str]) -> str:
+    """Return *labels* as they stand between braces."""
+    return ",".join(f'{name}="{_quoted(text)}"' for name, text in sorted(labels.items()))
 
 
 def _bound(text: str) -> str:

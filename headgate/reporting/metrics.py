@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
 
+from headgate.ir.latency import BUCKETS
 from headgate.reporting.exposition import exposition, number
 from headgate.reporting.measured import Endpoint, Measured, Pool, Server
 from headgate.reporting.reference import ABSENT_METRICS, absent_table
+from headgate.reporting.rows import CONTROLLER, NGINX, MetricRow
+from headgate.reporting.traffic import LATENCY, LATENCY_METRICS, TRAFFIC_ROWS, Counts, traffic_lines
 
 log = logging.getLogger(__name__)
 
@@ -25,34 +28,9 @@ QUEUE = "taskQueue"
 """The label ``name`` of the work queue's series, that of the incumbent."""
 
 _SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
-_LATENCY = tuple(float(digit * 10**power) for power in range(4) for digit in (1, 2, 3, 4, 5)) + tuple(
-    float(tens) for tens in (10_000, 20_000, 30_000, 40_000, 50_000)
-)
+_LATENCY = tuple(map(float, BUCKETS))
 _POOL_LABELS = dict.fromkeys(Pool.__struct_fields__, ())
 _ENDPOINT_LABELS = dict.fromkeys(Endpoint.__struct_fields__, ())
-
-CONTROLLER = "nginx_ingress_controller_"
-NGINX = "nginx_ingress_nginx_"
-
-
-class MetricRow(msgspec.Struct, frozen=True):
-    """One metric.
-
-    Attributes:
-        name: in the exposition.
-        kind: ``counter``, ``gauge`` or ``histogram``.
-        doc: one sentence; units included.
-        labels: besides ``class``, label → the values that exist from the start; empty if they are not fixed.
-        buckets: upper bounds of a histogram, in the unit of the name.
-        optional: the flag without which the metric does not exist.
-    """
-
-    name: str
-    kind: str
-    doc: str
-    labels: Mapping[str, tuple[str, ...]] = {}
-    buckets: tuple[float, ...] = ()
-    optional: str = ""
 
 
 TABLE = (
@@ -105,12 +83,12 @@ TABLE = (
         _SECONDS,
     ),
     MetricRow(
-        f"{CONTROLLER}upstream_server_response_latency_ms",
+        LATENCY,
         "histogram",
         "Milliseconds that an upstream server took to answer.",
         dict.fromkeys(Server.__struct_fields__, ()),
         _LATENCY,
-        "-enable-latency-metrics",
+        LATENCY_METRICS,
     ),
     MetricRow(f"{NGINX}up", "gauge", "1 if nginx's status could be read for this scrape, else 0."),
     MetricRow(f"{NGINX}connections_active", "gauge", "Open client connections."),
@@ -152,28 +130,28 @@ TABLE = (
         "counter",
         "Client requests by host, class of status (2xx) and the Service that answered, none if nginx did by itself.",
         dict.fromkeys(("host", "code", "service", "resource_type", "resource_name", "resource_namespace"), ()),
-        optional="-enable-latency-metrics",
+        optional=LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_stream_sessions_total",
         "counter",
         "Sessions of TransportServers that have ended, by class of status (2xx).",
         {"code": (), **_POOL_LABELS},
-        optional="-enable-latency-metrics",
+        optional=LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_stream_received_bytes_total",
         "counter",
         "Bytes from clients in sessions of TransportServers that have ended.",
         _POOL_LABELS,
-        optional="-enable-latency-metrics",
+        optional=LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_stream_sent_bytes_total",
         "counter",
         "Bytes to clients in sessions of TransportServers that have ended.",
         _POOL_LABELS,
-        optional="-enable-latency-metrics",
+        optional=LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_stream_session_seconds",
@@ -181,7 +159,7 @@ TABLE = (
         "Seconds that a session of a TransportServer lasted.",
         _POOL_LABELS,
         (0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0),
-        "-enable-latency-metrics",
+        LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_stream_upstream_connect_seconds",
@@ -189,14 +167,14 @@ TABLE = (
         "Seconds until a server of a TransportServer was connected.",
         _ENDPOINT_LABELS,
         (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0),
-        "-enable-latency-metrics",
+        LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_stream_upstream_failures_total",
         "counter",
         "Tries at a server of a TransportServer that did not lead to a connection.",
         _ENDPOINT_LABELS,
-        optional="-enable-latency-metrics",
+        optional=LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_live_changes_total",
@@ -209,12 +187,13 @@ TABLE = (
         "Memory of nginx for the servers of upstreams; 0 with -data-plane=files.",
         {"state": ("used", "capacity")},
     ),
+    *TRAFFIC_ROWS,
     MetricRow("headgate_events_dropped_total", "counter", "Events that were not sent."),
     MetricRow(
         "headgate_latency_lines_unreadable_total",
         "counter",
         "Latency lines of nginx that could not be parsed; lines lost at a full socket are not counted.",
-        optional="-enable-latency-metrics",
+        optional=LATENCY_METRICS,
     ),
     MetricRow(
         "headgate_batch_stage_seconds",
@@ -377,6 +356,7 @@ class Metrics:
             for name, histogram in self._histograms.items()
             if "upstream" in _ROWS[name].labels
         }
+        self._written: Mapping[str, Sequence[str]] = {}
         ProcessCollector(registry=self._registry)
 
     def _histogram(self, row: MetricRow) -> Histogram:
@@ -398,7 +378,7 @@ class Metrics:
                     await source()
             except Exception as error:  # noqa: BLE001 a scrape returns what is available
                 log.warning("metrics source failed", extra={"fields": {"error": repr(error)}})
-        return exposition(self._registry)
+        return exposition(self._registry, self._written)
 
     def set_reloads(self, found: Reloads) -> None:
         """Set the number of reloads, and the result of the last one."""
@@ -489,6 +469,16 @@ class Metrics:
         ]
         self._numbers.replace("headgate_http_requests_total", series)
 
+    def set_traffic(self, counts: Counts | None) -> None:
+        """Set what workers of nginx counted, in place of all before and of ``observe_latency``; ``None`` if none does.
+
+        Needs latency metrics.
+        """
+        self._written = {} if counts is None else traffic_lines(counts, self._class, _LATENCY)
+        if counts is not None and (measured := self._measured.get(LATENCY)):
+            for upstream in measured:
+                measured.keep(upstream, ())
+
     def set_events_dropped(self, events: int) -> None:
         """Set the number of Events that were not sent since the start."""
         self._numbers.set("headgate_events_dropped_total", events)
@@ -513,7 +503,7 @@ class Metrics:
 
     def observe_latency(self, server: Server, milliseconds: float) -> None:
         """Count a response of *server* that took *milliseconds*; does nothing without latency metrics."""
-        if measured := self._measured.get(f"{CONTROLLER}upstream_server_response_latency_ms"):
+        if measured := self._measured.get(LATENCY):
             measured.observe(server, milliseconds)
 
     def observe_session(self, pool: Pool, seconds: float) -> None:
@@ -554,5 +544,5 @@ def metrics_markdown() -> str:
 def _row(row: MetricRow) -> str:
     labels = ", ".join(f"{name} ({', '.join(values)})" if values else name for name, values in row.labels.items())
     kind = f"{row.kind} ({', '.join(number(bound) for bound in row.buckets)})" if row.buckets else row.kind
-    needs = f"`{row.optional}`" if row.optional else ""
+    needs = f"`{row.optional}`" + ", `live` data plane" * row.live if row.optional else ""
     return f"| `{row.name}` | {kind} | {labels} | {row.doc} | {needs} |"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from headgate.reporting.traffic import TRAFFIC_ROWS
 from headgate.reporting.verdicts import EventType
 from headgate.settings.declined import Absence, Outlook
 
@@ -135,7 +136,9 @@ ABSENT_METRICS: Mapping[str, Absence] = {
     "nginx_ingress_nginxplus_stream_*": _declined(
         "it comes from the API of NGINX Plus; headgate_stream_* count sessions, bytes, connections and failures"
     ),
-    "nginx_ingress_nginxplus_*": _declined("it comes from the API of NGINX Plus"),
+    "nginx_ingress_nginxplus_*": _declined(
+        "it comes from the API of NGINX Plus; those whose meaning is the same exist"
+    ),
 }
 """Metrics of the incumbent that do not exist: a name, or ``prefix*`` for a family."""
 
@@ -147,6 +150,8 @@ def absent_event(kind: str, reason: str) -> Absence | None:
 
 def absent_metric(name: str) -> Absence | None:
     """Return why the incumbent's metric *name* does not exist, ``None`` if it is unknown."""
+    if name in {row.name for row in TRAFFIC_ROWS}:
+        return None
     families = (why for key, why in ABSENT_METRICS.items() if key.endswith("*") and name.startswith(key[:-1]))
     return ABSENT_METRICS.get(name) or next(families, None)
 

@@ -71,5 +71,5 @@ def common_lists(env: Environment, snippet: Directives) -> Iterator[Line]:
     # A snippet that writes to the same target replaces the log, perhaps with another format.
     if not env.params.logging.access_log_off and env.access_log_target[0].lower() not in targets:
         yield "access_log", env.access_log_target
-    if env.latency:
+    if env.sends_lines:
         yield "access_log", Words((latency.destination(env.layout), latency.LOG_NAME))

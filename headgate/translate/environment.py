@@ -38,7 +38,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
-        latency: whether workers send the latency of upstreams to the controller.
+        latency: whether requests and the latency of upstreams are counted.
         replicas: how many controllers share the traffic, at least 1.
         resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
             be set; follows from *params*.
@@ -93,6 +93,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     def plane(self) -> str:
         """How nginx learns of the servers of upstreams: ``live`` or ``files``."""
         return "live" if self.live else "files"
+
+    @property
+    def sends_lines(self) -> bool:
+        """Whether workers send a line for each request to the controller; where they have Lua, they count instead."""
+        return self.latency and self.live is None
 
     @property
     def foreign_lua(self) -> tuple[str, Directive] | None:

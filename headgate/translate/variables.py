@@ -21,8 +21,13 @@ def location_variables(draft: Draft, host: VirtualHost, route: Route) -> tuple[t
 
 
 def latency_variable(draft: Draft, backend: Backend) -> tuple[tuple[str, str], ...]:
-    """Name the upstream of a gRPC location for the latency log, which reads ``$proxy_host`` elsewhere."""
-    return ((latency.VARIABLE, backend.upstream),) if backend.grpc and draft.env.latency else ()
+    """Name the upstream of a location for those who count, where they do not know it.
+
+    The latency log reads ``$proxy_host``, which gRPC does not have. Lua knows the upstreams whose servers it chooses.
+    """
+    env = draft.env
+    unknown = backend.grpc if env.sends_lines else env.latency and draft.upstreams[backend.upstream].live is None
+    return ((latency.VARIABLE, backend.upstream),) if unknown else ()
 
 
 def server_variables(ref: ObjectRef | None) -> tuple[tuple[str, str], ...]:

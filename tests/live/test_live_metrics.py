@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import http.client
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 from showcase.ports import free_port, free_ports
 
 from headgate.nginx.capabilities import embedded
+from headgate.render.renderer import MAIN
 from tests.live.headgate_process import LOOPBACK, RELOADS, HeadgateProcess, StartHeadgate, ask, trusting
 from tests.live.json_objects import (
     ManifestFolder,
@@ -34,7 +38,7 @@ from tests.live.stream_backends import (
     transport_server,
     udp_backend,
 )
-from tests.nginx_binaries import ANY_NGINX, BINARIES, capabilities
+from tests.nginx_binaries import ANY_NGINX, BINARIES, LUA, capabilities
 from tests.waiting import wait_until
 
 CONTROLLER = "nginx_ingress_controller_"
@@ -42,6 +46,22 @@ NGINX = "nginx_ingress_nginx_"
 WHEEL = embedded() or ""
 REQUESTS = "headgate_http_requests_total"
 LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
+
+
+@pytest.fixture(params=["files", "live"])
+def serve_counting(request: pytest.FixtureRequest, serve_manifests: StartHeadgate) -> StartHeadgate:
+    """Start a Headgate that counts requests and latencies, in each data plane."""
+    plane = request.param
+    if plane == "live" and not LUA:
+        pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
+
+    def make(*flags: str) -> HeadgateProcess:
+        nginx = LUA or "" if plane == "live" else ANY_NGINX
+        headgate = serve_manifests("-enable-latency-metrics", f"-data-plane={plane}", *flags, nginx=nginx)
+        assert ("log_format response_time" in headgate.file("nginx.conf")) is (plane == "files")
+        return headgate
+
+    return make
 
 
 def reload_counts(headgate: HeadgateProcess) -> tuple[int, int]:
@@ -138,10 +158,10 @@ def test_the_connections_of_nginx_are_counted(serve_manifests: StartHeadgate, ma
 
 
 def test_latency_is_measured_by_server_and_resource(
-    serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int
+    serve_counting: StartHeadgate, manifests: ManifestFolder, tea: int
 ) -> None:
     manifests.put(ingress("tea", "tea.test"))
-    headgate = serve_manifests("-enable-latency-metrics")
+    headgate = serve_counting()
     for _ in range(3):
         assert headgate.get("tea.test").status == 200
     labels = {
@@ -171,10 +191,10 @@ def test_latency_is_measured_by_server_and_resource(
     wait_until(lambda: count() == 0)
 
 
-def test_latency_of_grpc_has_its_upstream_as_label(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+def test_latency_of_grpc_has_its_upstream_as_label(serve_counting: StartHeadgate, manifests: ManifestFolder) -> None:
     """The backend speaks no HTTP/2, so nginx counts a failed try; what matters is that it says at whom."""
     manifests.put(config_map(http2="true"), ingress("tea", "tea.test", grpc_services="tea"))
-    headgate = serve_manifests("-enable-latency-metrics", "-nginx-configmaps=ours/config")
+    headgate = serve_counting("-nginx-configmaps=ours/config")
     headgate.get("tea.test")
 
     def labels() -> list[dict[str, str]]:
@@ -185,11 +205,11 @@ def test_latency_of_grpc_has_its_upstream_as_label(serve_manifests: StartHeadgat
 
 
 def test_requests_are_counted_by_host_service_and_class_of_status(
-    serve_manifests: StartHeadgate, manifests: ManifestFolder
+    serve_counting: StartHeadgate, manifests: ManifestFolder
 ) -> None:
     empty = {"shop.test": [path("tea", "/tea"), path("empty", "/empty")]}
     manifests.put(service("empty"), ingress("shop", empty))
-    headgate = serve_manifests("-enable-latency-metrics")
+    headgate = serve_counting()
 
     def counts() -> dict[tuple[str, ...], float]:
         names = ("host", "code", "service", "resource_namespace", "resource_name")
@@ -273,6 +293,88 @@ def test_sessions_over_tls_are_those_of_the_host_that_the_client_asked_for(
         return {each.labels["resource_name"]: each.value for each in headgate.samples() if each.name == every}
 
     wait_until(lambda: sessions() == {"one": 1, "two": 2})
+
+
+def plus(headgate: HeadgateProcess, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+    """The series of a metric of NGINX Plus by *labels*."""
+    found = (one for one in headgate.samples() if one.name == f"nginx_ingress_nginxplus_{name}")
+    return {tuple(one.labels[label] for label in labels): one.value for one in found}
+
+
+def test_hosts_and_servers_have_the_series_of_nginx_plus(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, tea: int
+) -> None:
+    if not LUA:
+        pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
+    dead = free_port()
+    manifests.put(service("both"), endpoints("both", "127.0.0.2", port=dead))
+    manifests.put(ingress("shop", {"shop.test": [path("tea", "/tea"), path("both", "/both")]}, max_conns="8"))
+    headgate = new_headgate(f"--manifests={manifests.path}", "-enable-latency-metrics", nginx=LUA)
+    headgate.start_ready()
+    for uri, status in (("/tea", 200), ("/tea", 200), ("/both", 502), ("/none", 404)):
+        assert headgate.get("shop.test", uri).status == status
+    headgate.get("invented.test")
+    resource = ("server_zone", "resource_type", "resource_namespace", "resource_name")
+    shop = ("shop.test", "ingress", "default", "shop")
+    wait_until(lambda: sum(plus(headgate, "server_zone_requests", "server_zone").values()) == 5)
+    assert plus(headgate, "server_zone_requests", *resource) == {shop: 4, ("_", "", "", ""): 1}
+    assert plus(headgate, "server_zone_discarded", *resource) == {shop: 0, ("_", "", "", ""): 0}
+    codes = plus(headgate, "server_zone_responses", "server_zone", "code")
+    assert {key: value for key, value in codes.items() if value} == {
+        ("shop.test", "2xx"): 2, ("shop.test", "5xx"): 1, ("shop.test", "4xx"): 1, ("_", "4xx"): 1,
+    }  # fmt: skip
+    assert all(value > 0 for name in ("received", "sent") for value in plus(headgate, f"server_zone_{name}").values())
+    good, bad = (f"127.0.0.1:{tea}", "tea"), (f"127.0.0.2:{dead}", "both")
+    for name, of_good, of_bad in (("requests", 2, 1), ("fails", 0, 1), ("active", 0, 0), ("limit", 8, 8)):
+        assert plus(headgate, f"upstream_server_{name}", "server", "service") == {good: of_good, bad: of_bad}
+    assert plus(headgate, "upstream_server_responses", "server", "code")[good[0], "2xx"] == 2
+    assert plus(headgate, "upstream_server_responses", "server", "code")[bad[0], "5xx"] == 0
+    assert plus(headgate, "upstream_server_response_time", "server").keys() == {(good[0],)}
+    assert headgate.metric("headgate_http_retries_total", host="shop.test") == 0
+    text = ask(headgate.metrics_port, "metrics", "/metrics").body
+    series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    if promtool := shutil.which("promtool"):  # it also has opinions on names, which are not ours
+        said = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+        assert "error" not in said.stderr
+    manifests.put(endpoints("both", LOOPBACK, port=tea), ingress("shop", {"new.test": [path("both", "/")]}))
+    wait_until(lambda: headgate.get("new.test").status == 200)
+    wait_until(lambda: plus(headgate, "server_zone_requests", "server_zone").keys() == {("_",), ("new.test",)})
+    wait_until(lambda: plus(headgate, "upstream_server_requests", "server").keys() == {(f"127.0.0.1:{tea}",)})
+
+
+def test_counts_go_on_where_the_config_map_excludes_the_live_data_plane_and_come_back(
+    new_headgate: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    if not LUA:
+        pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
+    template = Path(__file__).parents[2] / "headgate" / "render" / "templates" / MAIN
+    manifests.put(ingress("tea", "tea.test"), config_map())
+    flags = ("-enable-latency-metrics", "-nginx-configmaps=ours/config", "-enable-snippets")
+    headgate = new_headgate(f"--manifests={manifests.path}", *flags, nginx=LUA)
+    headgate.start_ready()
+
+    def counts() -> tuple[int, int]:
+        requests = sum(one.value for one in headgate.samples() if one.name == REQUESTS)
+        return int(requests), sum(int(one.value) for one in headgate.samples() if one.name == f"{LATENCY}_count")
+
+    def lines() -> bool:
+        return "log_format response_time" in headgate.file("nginx.conf")
+
+    headgate.get("tea.test")
+    wait_until(counts, lambda found: found == (1, 1))
+    manifests.put(config_map(main_template=template.read_text().replace('{% include "blocks/live.j2" %}', "")))
+    wait_until(lambda: headgate.reloads() == 2)
+    assert lines()
+    headgate.get("tea.test")
+    headgate.get("tea.test")
+    wait_until(counts, lambda found: found == (2, 2))
+    manifests.put(config_map())
+    wait_until(lambda: headgate.reloads() == 3)
+    assert not lines()
+    headgate.get("tea.test")
+    wait_until(counts, lambda found: found[1] == 1)  # of histograms only those of one data plane are there
+    assert counts()[0] >= 3
 
 
 def test_the_end_of_each_certificate_in_use_is_a_metric(

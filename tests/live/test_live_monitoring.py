@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from monitoring.prometheus import Prometheus, QueryError, filled, installed
+from monitoring.queries import rows_of
 from showcase.ports import free_port, free_ports
 
 from tests.live.headgate_process import LOOPBACK, ROOT, HeadgateProcess, StartHeadgate
@@ -22,7 +23,7 @@ from tests.live.stream_backends import (
     tcp_backend,
     transport_server,
 )
-from tests.nginx_binaries import ANY_NGINX, BINARIES, capabilities
+from tests.nginx_binaries import ANY_NGINX, BINARIES, LUA, capabilities
 from tests.waiting import wait_until
 
 DASHBOARD = ROOT / "charts" / "headgate" / "files" / "dashboard.json"
@@ -53,7 +54,7 @@ def headgate(
     manifests.put(
         service("empty"),
         tls_secret("cafe", "cafe.test"),
-        ingress("cafe", paths, tls={"cafe": ["cafe.test"]}, ssl_redirect="false"),
+        ingress("cafe", paths, tls={"cafe": ["cafe.test"]}, ssl_redirect="false", max_conns="100"),
         ingress("bad", {"bad.test": [path("tea", "no/slash")]}),
         global_configuration(listener("app", stream_ports[0]), listener("empty", stream_ports[1])),
         transport_server("app", "app", "app"),
@@ -61,7 +62,7 @@ def headgate(
     )
     with tcp_backend("app") as app:
         manifests.put(*backend_objects("app", app))
-        yield serve_manifests("-enable-latency-metrics")
+        yield serve_manifests("-enable-latency-metrics", nginx=LUA or ANY_NGINX)
 
 
 @pytest.fixture
@@ -73,10 +74,11 @@ def prometheus(headgate: HeadgateProcess, directory: Path) -> Iterator[Prometheu
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Yield the title of the panel and the expression of every query of the dashboard."""
+    """Yield the title of the panel and the expression of every query of the dashboard that has an answer here."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel.get("targets", ()):
-            yield panel["title"], target["expr"]
+            if LUA or not any(row.live for row in rows_of(target["expr"])):
+                yield panel["title"], target["expr"]
 
 
 def test_every_query_of_the_dashboard_returns_series_and_every_alert_can_be_evaluated(

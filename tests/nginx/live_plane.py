@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from headgate.ir import File, FileSet, Release
+from headgate.ir.latency import SERIES
 from headgate.ir.live import LiveUpstream, Peer
 from headgate.nginx import Binary
 from headgate.nginx.directories import worker_user
@@ -61,18 +62,31 @@ async def listening(address: str, serve: Any = None, port: int = 0) -> AsyncIter
 class Plane:
     """Releases of one server on one host, whose upstreams are pushed."""
 
-    def __init__(
-        self, nginx: NginxUnderTest, binary: Binary, memory: str = "64m", changes: str = "4m", workers: int = 2
+    def __init__(  # noqa: PLR0913 - sizes of memory, each by its name
+        self,
+        nginx: NginxUnderTest,
+        binary: Binary,
+        memory: str = "64m",
+        changes: str = "4m",
+        workers: int = 2,
+        counts: str = "",
+        series: int = SERIES,
     ) -> None:
+        """Give nginx the sizes of memory; it counts where there are any for *counts*, at most *series* groups."""
         self.nginx = nginx
-        env = Environment(layout=nginx.layout, capabilities=binary.capabilities, user=worker_user(nginx.layout))
+        env = Environment(
+            layout=nginx.layout, capabilities=binary.capabilities, user=worker_user(nginx.layout), latency=bool(counts)
+        )
         main = structs.replace(env.params.main, worker_processes=str(workers))
         env = structs.replace(env, params=structs.replace(env.params, main=main))
         self._files = Renderer().main(translate_main(env, names=1, longest=10))
         live = Renderer().main(
             translate_main(structs.replace(env, data_plane="live", live_memory=memory), names=1, longest=10)
         )
-        self._live = structs.replace(live, data=live.data.replace(b"changes 4m", f"changes {changes}".encode()))
+        sizes = {"changes 4m": f"changes {changes}", "metrics 16m": f"metrics {counts}"}
+        for usual, own in {**sizes, f"measure({SERIES},": f"measure({series},"}.items():
+            live = structs.replace(live, data=live.data.replace(usual.encode(), own.encode()))
+        self._live = live
 
     def server(self, name: str = "tea", extra: str = "") -> File:
         """The default server, which passes everything to the upstream *name*."""

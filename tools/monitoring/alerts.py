@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from headgate.commands.crds import Plain
-from headgate.reporting.metrics import CONTROLLER, NGINX
+from headgate.reporting.rows import CONTROLLER, NGINX
 from monitoring.queries import EXPIRY, JOIN, LATENCY, LEADER, OURS, REQUESTS, UP, rows_of
 
 GROUP = "headgate"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from headgate.reporting.metrics import CONTROLLER, NGINX
+from headgate.reporting.rows import CONTROLLER, NGINX, PLUS
 from monitoring.queries import EXPIRY, UP, latency, of_class, of_process, quantile, rate, requests, total
 
 GREEN, ORANGE, RED = "green", "orange", "red"
@@ -70,6 +70,16 @@ def share(part: str, *by: str) -> str:
 def mean(histogram: str, *by: str) -> str:
     """Return the mean of the values of *histogram*, by labels."""
     return f"{total(of_class(f'{histogram}_sum'), *by)} / {total(of_class(f'{histogram}_count'), *by)}"
+
+
+def zones(name: str) -> str:
+    """Select what workers count of hosts."""
+    return of_class(f"{PLUS}server_zone_{name}", 'server_zone=~"$host"')
+
+
+def servers(name: str, *more: str) -> str:
+    """Select what workers count of the servers of upstreams."""
+    return of_class(f"{PLUS}upstream_server_{name}", 'service=~"$service"', *more)
 
 
 _POD = 'server!~"unix:.*"'
@@ -153,6 +163,33 @@ STREAMS = Row("TCP and UDP", (
                  f"{_BY_OBJECT} {{{{server}}}}"),), "cps"),
 ))  # fmt: skip
 
+COUNTED = Row("Hosts and upstream servers, live data plane", (
+    Panel("Responses by host, and requests without one",
+          (Query(total(zones("responses"), "server_zone", "code"), "{{server_zone}} {{code}}"),
+           Query(total(zones("discarded"), "server_zone"), "{{server_zone}} none")), "reqps"),
+    Panel("Requests by host", (Query(total(zones("requests"), "server_zone"), "{{server_zone}}"),), "reqps"),
+    Panel("Bytes by host",
+          (Query(total(zones("received"), "server_zone"), "{{server_zone}} received"),
+           Query(total(zones("sent"), "server_zone"), "{{server_zone}} sent")), "Bps"),
+    Panel("Tries and responses by server, the ten busiest",
+          (Query(f"topk(10, {total(servers('requests', _POD), 'service', 'server')})", "{{service}} {{server}}"),
+           Query(f"topk(10, {total(servers('responses', _POD), 'service', 'server', 'code')})",
+                 "{{service}} {{server}} {{code}}")), "reqps"),
+    Panel("Tries without a response, and further tries",
+          (Query(total(servers("fails"), "service", "server"), "{{service}} {{server}} failed"),
+           Query(total(of_class("headgate_http_retries_total", 'host=~"$host"', 'service=~"$service"'), "host",
+                       "service"), "{{host}} {{service}} retried")), "reqps"),
+    Panel("Requests at servers now, and their limit",
+          (Query(f"topk(10, sum by (service, server) ({servers('active', _POD)}))", "{{service}} {{server}}"),
+           Query(f"topk(10, max by (service, server) ({servers('limit', _POD)}) > 0)",
+                 "{{service}} {{server}} limit"))),
+    Panel("Mean times of servers, the ten slowest",
+          (Query(f"topk(10, max by (service, server) ({servers('header_time', _POD)}))",
+                 "{{service}} {{server}} header"),
+           Query(f"topk(10, max by (service, server) ({servers('response_time', _POD)}))",
+                 "{{service}} {{server}} response")), "ms"),
+))  # fmt: skip
+
 CONFIGURATION = Row("Configuration and reloads", (
     Panel("Reloads in a minute",
           (Query(f"sum by (reason) (rate({of_class(f'{CONTROLLER}nginx_reloads_total')}[$__rate_interval])) * 60",
@@ -206,4 +243,4 @@ CONTROLLER_ROW = Row("Controller", (
           "cps", width=6),
 ))  # fmt: skip
 
-ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, STREAMS, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)
+ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, COUNTED, STREAMS, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headgate.reporting.metrics import CONTROLLER, NGINX, TABLE, MetricRow
+from headgate.reporting.metrics import TABLE
+from headgate.reporting.rows import CONTROLLER, NGINX, MetricRow
 
 LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
 REQUESTS = "headgate_http_requests_total"

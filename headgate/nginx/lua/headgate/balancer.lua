@@ -155,10 +155,10 @@ function M.balance(name)
   end
 end
 
--- Return whether the last try of this request got an answer; nil if the client left before. nginx tells `balance` only
--- of tries that another one follows. The status of the request may be that of an error_page.
-local function answered()
-  local time = variables.upstream_header_time
+-- Return whether the last try of this request got an answer, by *time* ($upstream_header_time); nil if the client left
+-- before. nginx tells `balance` only of tries that another one follows. The status of the request may be that of an
+-- error_page.
+local function answered(time)
   if not time or sub(time, -1) ~= "-" then
     return true
   end
@@ -168,7 +168,8 @@ local function answered()
   end
 end
 
--- Count what became of a request; called by nginx when it has ended.
+-- Count what became of a request; called by nginx when it has ended. Return its upstream and its last peer there, nil
+-- where no peer was chosen, and $upstream_header_time.
 function M.log()
   local tries = requests.ended()
   if not tries then
@@ -176,12 +177,14 @@ function M.log()
   end
   local upstream, peer = tries.upstream, tries.peer
   requests.clear(tries)
-  local success = answered()
+  local time = variables.upstream_header_time
+  local success = answered(time)
   if success == false then
     failures.count(upstream, peer)
   elseif success and (peer.failures > 0 or peer.down_until > 0) then
     failures.forget(upstream, peer)
   end
+  return upstream, peer, time
 end
 
 return M

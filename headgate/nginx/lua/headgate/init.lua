@@ -5,12 +5,20 @@ local state = require "headgate.state"
 local balancer = require "headgate.balancer"
 local connections = require "headgate.connections"
 local control = require "headgate.control"
+local metrics = require "headgate.metrics"
+local upstreams = require "headgate.upstreams"
 
 local function start()
   state.start()
   connections.start()
 end
 
-headgate = { balance = balancer.balance, log = balancer.log, start = start, state = control.state }
+headgate = {
+  start = start, balance = balancer.balance, log = balancer.log, state = control.state,
+  -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.
+  measure = function(limit, bounds) metrics.start(limit, bounds, upstreams.peers, upstreams.known) end,
+  count = function() return metrics.count(balancer.log()) end,
+  metrics = metrics.answer, stop = metrics.stop,
+}
 
 return state.load

@@ -1,5 +1,6 @@
 -- An upstream as a worker uses it, made from what the controller pushed ("u:NAME").
 local methods = require "headgate.methods"
+local metrics = require "headgate.metrics"
 local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 local sticky = require "headgate.sticky"
@@ -17,6 +18,7 @@ local keys = setmetatable({}, { __index = function(all, name)
 end })
 -- Peers by upstream and name, as long as an upstream or a request needs them: what is counted outlives a change.
 local alive = setmetatable({}, { __mode = "v" })
+M.peers = alive
 
 -- Return a function for the value of a text with variables, which the controller split: every second part is a name.
 local function text_of(parts)
@@ -96,7 +98,7 @@ state.decode("u", function(name, value)
   upstream.text = method == "ip_hash" and network or value.key and text_of(value.key)
   upstream.cookie = value.cookie and sticky.cookie(value.cookie, peers, draining)
   upstream.max_fails, upstream.fail_timeout = max_fails, value.fail_timeout or 10
-  upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method]
+  upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method] or metrics.on
   upstream.slow_start = value.slow_start
   if upstream.slow_start then
     slow_start.resume(upstream)
@@ -107,6 +109,11 @@ end)
 -- Return the upstream *name* with its newest servers, nil if there is none.
 function M.get(name)
   return state.get(keys[name])
+end
+
+-- Return *name* if it is that of an upstream which this worker has used.
+function M.known(name)
+  return state.known(keys[name]) and name
 end
 
 return M
