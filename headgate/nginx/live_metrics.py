@@ -1,4 +1,4 @@
-"""What nginx's workers count in Lua (``lua/headgate/metrics.lua``), read over the socket of the live state."""
+"""What nginx's workers count in Lua (``lua/headgate/totals.lua``), read over the socket of the live state."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from headgate.ir import Layout
 from headgate.offline import generate_folder
 from headgate.render.renderer import MAIN
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
-from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress, service
+from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingress, path, service
 from tests.nginx_binaries import LUA, capabilities, prepare, refusal
 from tests.simulated_cluster import flags
 from tests.test_cases import FREE
@@ -133,6 +133,37 @@ def test_files_say_the_servers_where_any_location_has_a_log_handler_of_its_own(m
     files = generate_folder(flags(argv), None, capabilities(LUA or "")).files
     live = {name for name in hosts if b"balancer_by_lua" in files[f"conf.d/vs_default_{name}.conf"].data}
     assert live == {"plain"}
+
+
+@pytest.mark.parametrize("plane", ["files", "live"])
+def test_lines_are_sent_where_no_worker_counts_and_workers_are_told_upstreams_that_they_do_not_know(
+    manifests: ManifestFolder, directory: Path, plane: str
+) -> None:
+    names = {"type": "ExternalName", "externalName": "localhost"}
+    snippet = {"location_snippets": "access_log /dev/null;"}
+    manifests.put(ingress("tea", "tea.test", **snippet), ingress("far", {"far.test": [path("far")]}))
+    manifests.put(service("far", **names))
+    place = Layout.under(str(directory / "p"))
+    prepare(place)
+    latency = ("-enable-prometheus-metrics", "-enable-latency-metrics")
+    argv = [
+        f"--manifests={manifests.path}",
+        f"-data-plane={plane}",
+        "-enable-snippets",
+        "-nginx-status=false",
+        *latency,
+    ]
+    outcome = generate_folder(flags([*argv, *FREE]), place, capabilities(LUA or ""))
+    outcome.write(Path(place.conf))
+    if outcome.live:
+        Path(place.live_state).write_bytes(outcome.live.data)
+    assert refusal(LUA or "", place) == ""
+    files = {name: outcome.files[name].data.decode() for name in ("nginx.conf", "conf.d/default-tea.conf")}
+    assert {("response_time;" in text) for text in files.values()} == {plane == "files"}
+    assert ("headgate.count()" in files["nginx.conf"]) is (plane == "live")
+    assert "latency_upstream" not in files["conf.d/default-tea.conf"]
+    named = "set $latency_upstream default-far-far.test-far-80;"
+    assert (named in outcome.files["conf.d/default-far.conf"].data.decode()) is (plane == "live")
 
 
 def test_a_lua_module_that_cannot_be_loaded_is_reported_and_endpoints_are_in_files(

@@ -1,52 +1,38 @@
--- Counts requests and tries in the log phase, for the controller, which makes metrics of them.
+-- Counts requests and tries in the log phase, in groups of numbers; `totals` has the sums of all workers, for the
+-- controller, which makes metrics of them.
 --
--- A worker counts in tables of its own. Once a second, with many groups less often, it adds them to a dict that all
--- workers share, and that outlives reloads and workers; a worker that ends adds what is left. A key of that dict is one
--- group of numbers:
---
---   z HOST UPSTREAM              of requests of a server block, by the upstream that answered, "" for nginx itself:
---                                1xx ... 5xx, without an answer, bytes received, bytes sent, further tries
---   s UPSTREAM SERVER STATUS     of tries of a server, "-" for those without a status: milliseconds of all of them,
---                                milliseconds until their header, tries without a response header, tries without a
---                                time, and the others by response time (buckets, then all that took longer)
---   a PID                        in place of numbers, lines with the requests that the servers have of this worker now
---
--- The parts of keys are separated by tabs. All names are of the configuration or of the live state, but a status is
--- what a backend makes of it: of more than `limit` groups, each further one is counted in one with the names "*".
-local ffi = require "ffi"
-local cjson = require "cjson.safe"
-
-local counts, locks = ngx.shared.headgate_metrics, ngx.shared.headgate_changes
-local variables, tonumber, concat = ngx.var, tonumber, table.concat
-local floor, max, min = math.floor, math.max, math.min
+-- All names are of the configuration or of the live state, but a status is what a backend makes of it: of more than
+-- `limit` groups, each further one is counted in a common one.
 local new_table = require "table.new"
-local find, gmatch, gsub, match, sub = string.find, string.gmatch, string.gsub, string.match, string.sub
+local totals = require "headgate.totals"
+
+local variables, tonumber = ngx.var, tonumber
+local floor, max, huge = math.floor, math.max, math.huge
+local gmatch, gsub, match = string.gmatch, string.gsub, string.match
 
 local ZONE = 9 -- numbers in a group of requests
 local DISCARDED, RECEIVED, SENT, RETRIES = 6, 7, 8, 9
 local TOTAL_MS, HEADER_MS, FAILED, UNTIMED, BEFORE_BUCKETS = 1, 2, 3, 4, 4
-local DIRTY = 0 -- in a group, too: 1 if it has numbers to add
-local INTERVAL_S, LONGEST_S = 1, 10
-local ADDED_IN_S = 500 -- groups that a worker adds in a second; of more it adds each less often
+local DIRTY = totals.DIRTY
+local INTERVAL_S = 1
 local BUSY_S = 0.02 -- until another try, while another worker adds
-local LOCKED_S = 2 -- after that, a lock is of a worker that died
+local AT_ONCE = 1000 -- groups that are added in one interval: a worker does nothing else meanwhile
+local PATIENCE_S = 2 -- of a worker that ends, for others that add
 local DROPPED = 64 -- intervals after which a worker forgets its groups: those of servers that are gone, too
 local NO_TIME = -1 -- milliseconds of "-"
 local TIMES = 1000 -- texts of times whose milliseconds a worker keeps: cheaper than to read them
-local SLICE = 200 -- groups in one piece of an answer
 local NEAR_MS = 500 -- times up to this have their bucket in a table
 
-ffi.cdef "int kill(int pid, int signal);"
-
-local M = { on = counts ~= nil }
+local M = { on = totals.there }
 local limit, bounds, near = 0, {}, {}
 local buckets = 0
 local zones, servers, groups = {}, {}, 0 -- host -> upstream -> group; upstream -> server -> status -> group
-local dirty, changed = {}, 0
+local dirty, changed = {}, 0 -- groups with numbers that the totals lack
+local pending, left = {}, 0 -- those of before, which are being added
 local others = {}
 local milliseconds, kept = {}, 0 -- text in seconds -> milliseconds
 local peers = {} -- "UPSTREAM|SERVER" -> table with `active`
-local scratch, told, rounds, leaving = nil, "", 0, false
+local rounds, leaving = 0, false
 
 -- What a request changes lies together: with thousands of groups the memory is what takes time.
 local function new_group(key, size)
@@ -243,94 +229,52 @@ function M.count(upstream, peer, header)
     group[RETRIES] = group[RETRIES] + retries
   end
   if leaving then
-    M.flush()
+    M.add_all()
   end
 end
 
--- Add *group* to what all workers have under *key*; return whether there was memory for it.
-local function add(group, key)
-  local text, bytes = counts:get(key), group.size * 8
-  if text then
-    ffi.copy(scratch, text, bytes)
-  elseif counts:get("groups") < limit then
-    ffi.fill(scratch, bytes)
-  else
-    return false
+-- Add up to *most* groups to the totals; return whether that was possible: one worker does it at a time.
+local function add(most)
+  if left == 0 then
+    pending, dirty = dirty, pending
+    left, changed = changed, 0
   end
-  for i = 1, group.size do
-    scratch[i - 1] = scratch[i - 1] + group[i]
-  end
-  if not counts:safe_set(key, ffi.string(scratch, bytes)) then -- one of equal length is written in place
-    return false
-  end
-  if not text then
-    counts:incr("groups", 1)
-  end
-  return true
-end
-
-local function add_all()
-  for i = 1, changed do
-    local group = dirty[i]
-    if add(group, group.key) or add(group, others[sub(group.key, 1, 1)].key) then
-      for field = 1, group.size do
-        group[field] = 0
-      end
-    end
-    group[DIRTY], dirty[i] = 0, nil
-  end
-  changed = 0
-end
-
--- Tell how many requests each server has of this worker now.
-local function tell_active()
-  local lines = {}
-  for key, peer in pairs(peers) do
-    if peer.active > 0 then
-      local at = find(key, "|", 1, true)
-      lines[#lines + 1] = sub(key, 1, at - 1) .. "\t" .. sub(key, at + 1) .. "\t" .. peer.active
-    end
-  end
-  local text = concat(lines, "\n")
-  if text ~= told then
-    told = text
-    counts:safe_set("a\t" .. ngx.worker.pid(), text)
-  end
-end
-
-local function lock() return locks:add("metrics", true, LOCKED_S) end
-
-local function unlock() locks:delete("metrics") end
-
--- Add what this worker counted; return whether that was possible, which it is not while another one does.
-function M.flush()
-  if changed > 0 then
-    if not lock() then
+  if left > 0 then
+    if not totals.lock() then
       return false
     end
-    add_all()
-    unlock()
+    for i = left, max(left - most + 1, 1), -1 do
+      totals.add(pending[i], others)
+      pending[i] = nil
+    end
+    left = max(left - most, 0)
+    totals.unlock()
   end
-  tell_active()
+  totals.tell_active(peers)
   return true
+end
+
+-- Add all that this worker counted; return whether that was possible.
+function M.add_all()
+  return add(huge) and (changed == 0 or add(huge))
 end
 
 -- Forget the groups of this worker, which hold nothing any more: a server that is gone would stay for ever.
 local function forget()
   rounds = rounds + 1
-  if rounds >= DROPPED and changed == 0 then
+  if rounds >= DROPPED and changed == 0 and left == 0 then
     zones, servers, groups, rounds = {}, {}, 0, 0
   end
 end
 
 local function tick(ending)
   leaving = ending -- from now on there are no timers, and each request is added at its end
-  local interval = min(max(INTERVAL_S, changed / ADDED_IN_S), LONGEST_S)
-  local flushed = M.flush()
-  forget()
-  if not ending then
-    ngx.timer.at(flushed and interval or BUSY_S, tick)
+  if ending then
+    return M.add_all()
   end
+  local done = add(AT_ONCE)
+  forget()
+  ngx.timer.at(done and INTERVAL_S or BUSY_S, tick)
 end
 
 -- Count from now on: at most *most* groups, times by *upper* bounds in milliseconds. *watched* are the peers, *known*
@@ -345,87 +289,28 @@ function M.start(most, upper, watched, known)
     end
     near[ms] = bucket
   end
-  scratch = ffi.new("double[?]", BEFORE_BUCKETS + buckets + ZONE)
   others.z = new_group("z\t*\t*", ZONE)
   others.s = new_group("s\t*\t*\t*", BEFORE_BUCKETS + buckets)
-  for _, group in pairs(others) do -- there is a place for them when there is none for others
-    counts:safe_add(group.key, string.rep("\0", group.size * 8))
-  end
-  counts:safe_add("groups", 0)
+  totals.start(limit, others)
   ngx.timer.at(INTERVAL_S, tick)
 end
 
 -- Add the last counts of a worker that ends.
 function M.stop()
   local began = ngx.now()
-  while not M.flush() and ngx.now() - began < LOCKED_S do
+  while not M.add_all() and ngx.now() - began < PATIENCE_S do
     ngx.update_time()
   end
-  counts:delete("a\t" .. ngx.worker.pid())
+  totals.leave()
 end
 
-local function lines_of(keys, first, last)
-  local lines, numbers = {}, {}
-  for i = first, last do
-    local key = keys[i]
-    local kind, text = sub(key, 1, 2), counts:get(key)
-    if text and kind == "a\t" then
-      if ffi.C.kill(tonumber(sub(key, 3)), 0) == 0 then
-        lines[#lines + 1] = text ~= "" and "a\t" .. gsub(text, "\n", "\na\t") or nil
-      else
-        counts:delete(key) -- of a worker that was killed
-      end
-    elseif text and (kind == "z\t" or kind == "s\t") then
-      local size = #text / 8
-      ffi.copy(scratch, text, #text)
-      for field = 1, size do
-        numbers[field] = scratch[field - 1]
-      end
-      lines[#lines + 1] = key .. "\t" .. concat(numbers, " ", 1, size)
-    end
-  end
-  return lines
-end
-
--- Answer with a line for each group, and "end". In slices, between which this worker does other work.
-local function tell()
-  M.flush()
-  ngx.header.content_type = "text/plain"
-  local keys = counts:get_keys(0)
-  for first = 1, #keys, SLICE do
-    local lines = lines_of(keys, first, min(first + SLICE - 1, #keys))
-    lines[#lines + 1] = ""
-    ngx.print(concat(lines, "\n"))
-    ngx.flush(true)
-    ngx.sleep(0)
-  end
-  ngx.print("end\n")
-  ngx.exit(ngx.HTTP_OK)
-end
-
--- Delete groups: the controller does not know their names any more.
-local function delete()
-  ngx.req.read_body()
-  local wanted = cjson.decode(ngx.req.get_body_data() or "")
-  while not lock() do
-    ngx.sleep(BUSY_S)
-  end
-  for _, key in ipairs(type(wanted) == "table" and wanted.delete or {}) do
-    if type(key) == "string" and match(key, "^[sz]\t") and counts:get(key) then
-      counts:delete(key)
-      counts:incr("groups", -1)
-    end
-  end
-  unlock()
-  ngx.exit(ngx.HTTP_NO_CONTENT)
-end
-
--- The requests of the controller: GET /v1/metrics, and POST /v1/metrics {delete}.
+-- Answer the controller.
 function M.answer()
   if ngx.req.get_method() == "GET" then
-    return tell()
+    add(AT_ONCE)
+    return totals.answer()
   end
-  delete()
+  totals.delete()
 end
 
 return M

@@ -1,0 +1,158 @@
+-- What all workers counted, in a dict that they share, and that outlives reloads and workers; the controller reads it:
+--
+--   GET  /v1/metrics              a line for each group: its key and its numbers; then "end"
+--   POST /v1/metrics {delete}     deletes groups by their keys
+--
+-- A key of the dict is one group of numbers (packed doubles); the parts of keys are separated by tabs:
+--
+--   z HOST UPSTREAM              of requests of a server block, by the upstream that answered, "" for nginx itself:
+--                                1xx ... 5xx, without an answer, bytes received, bytes sent, further tries
+--   s UPSTREAM SERVER STATUS     of tries of a server, "-" for those without a status: milliseconds of all of them,
+--                                milliseconds until their header, tries without a response header, tries without a
+--                                time, and the others by response time (buckets, then all that took longer)
+--   a PID                        in place of numbers, lines with the requests that the servers have of this worker now
+--
+-- What there is no place for is in the groups whose names are "*".
+local ffi = require "ffi"
+local cjson = require "cjson.safe"
+
+local counts, locks = ngx.shared.headgate_metrics, ngx.shared.headgate_changes
+local find, gsub, match, sub, rep = string.find, string.gsub, string.match, string.sub, string.rep
+local concat, max, min = table.concat, math.max, math.min
+
+local LOCKED_S = 2 -- after that, a lock is of a worker that died
+local BUSY_S = 0.02 -- until another try, while another worker adds
+local SLICE = 200 -- groups in one piece of an answer
+
+ffi.cdef "int kill(int pid, int signal);"
+
+local M = { there = counts ~= nil }
+M.DIRTY = 0 -- in a group of a worker, before its numbers: 1 if it has some to add
+local limit, scratch, told = 0, nil, ""
+
+-- Keep at most *most* groups; *others*, by the first letter of a key, are those for all for which there is no place.
+function M.start(most, others)
+  limit = most
+  local size = 0
+  for _, group in pairs(others) do
+    size = max(size, group.size)
+    counts:safe_add(group.key, rep("\0", group.size * 8))
+  end
+  scratch = ffi.new("double[?]", size)
+  counts:safe_add("groups", 0)
+end
+
+-- Return whether this worker alone may write now, until `unlock`.
+function M.lock() return locks:add("metrics", true, LOCKED_S) end
+
+function M.unlock() locks:delete("metrics") end
+
+-- Add *group* under *key*; return whether there was a place for it.
+local function write(group, key)
+  local text, bytes = counts:get(key), group.size * 8
+  if text then
+    ffi.copy(scratch, text, bytes)
+  elseif counts:get("groups") < limit then
+    ffi.fill(scratch, bytes)
+  else
+    return false
+  end
+  for i = 1, group.size do
+    scratch[i - 1] = scratch[i - 1] + group[i]
+  end
+  if not counts:safe_set(key, ffi.string(scratch, bytes)) then -- one of equal length is written in place
+    return false
+  end
+  if not text then
+    counts:incr("groups", 1)
+  end
+  return true
+end
+
+-- Add the numbers of *group*, and set them to 0.
+function M.add(group, others)
+  if write(group, group.key) or write(group, others[sub(group.key, 1, 1)].key) then
+    for i = 1, group.size do
+      group[i] = 0
+    end
+  end
+  group[M.DIRTY] = 0
+end
+
+-- Tell how many requests each of *peers* ("UPSTREAM|SERVER" -> table with `active`) has of this worker now.
+function M.tell_active(peers)
+  local lines = {}
+  for key, peer in pairs(peers) do
+    if peer.active > 0 then
+      local at = find(key, "|", 1, true)
+      lines[#lines + 1] = sub(key, 1, at - 1) .. "\t" .. sub(key, at + 1) .. "\t" .. peer.active
+    end
+  end
+  local text = concat(lines, "\n")
+  if text ~= told then
+    told = text
+    counts:safe_set("a\t" .. ngx.worker.pid(), text)
+  end
+end
+
+-- Forget that this worker has requests.
+function M.leave()
+  counts:delete("a\t" .. ngx.worker.pid())
+end
+
+local function lines_of(keys, first, last)
+  local lines, numbers = {}, {}
+  for i = first, last do
+    local key = keys[i]
+    local kind, text = sub(key, 1, 2), counts:get(key)
+    if text and kind == "a\t" then
+      if ffi.C.kill(tonumber(sub(key, 3)), 0) == 0 then
+        lines[#lines + 1] = text ~= "" and "a\t" .. gsub(text, "\n", "\na\t") or nil
+      else
+        counts:delete(key) -- of a worker that was killed
+      end
+    elseif text and (kind == "z\t" or kind == "s\t") then
+      local size = #text / 8
+      ffi.copy(scratch, text, #text)
+      for field = 1, size do
+        numbers[field] = scratch[field - 1]
+      end
+      lines[#lines + 1] = key .. "\t" .. concat(numbers, " ", 1, size)
+    end
+  end
+  return lines
+end
+
+-- Answer with all groups, in slices, between which this worker does other work.
+function M.answer()
+  ngx.header.content_type = "text/plain"
+  local keys = counts:get_keys(0)
+  for first = 1, #keys, SLICE do
+    local lines = lines_of(keys, first, min(first + SLICE - 1, #keys))
+    lines[#lines + 1] = ""
+    ngx.print(concat(lines, "\n"))
+    ngx.flush(true)
+    ngx.sleep(0)
+  end
+  ngx.print("end\n")
+  ngx.exit(ngx.HTTP_OK)
+end
+
+-- Delete groups: the controller does not know their names any more.
+function M.delete()
+  ngx.req.read_body()
+  local wanted = cjson.decode(ngx.req.get_body_data() or "")
+  while not M.lock() do
+    ngx.sleep(BUSY_S)
+  end
+  for _, key in ipairs(type(wanted) == "table" and wanted.delete or {}) do
+    if type(key) == "string" and match(key, "^[sz]\t") and counts:get(key) then
+      counts:delete(key)
+      counts:incr("groups", -1)
+    end
+  end
+  M.unlock()
+  ngx.exit(ngx.HTTP_NO_CONTENT)
+end
+
+return M
