@@ -20,6 +20,7 @@ from headgate.validation.text import domain_fault, host_fault, name_fault, names
 Fault = tuple[str, str, str]
 """Field, what was there, why not."""
 
+_NESTED: Final = (Model, tuple)
 _ESCAPED = re.compile(r'(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
 _ONE_LINE = re.compile(r'(?:[^"\\\x00-\x1f\x7f]|\\[^nr\x00-\x1f\x7f])*')
 _LINES = re.compile(r'(?:[^"\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
@@ -49,7 +50,7 @@ def field_faults(value: Model, path: str) -> Iterator[Fault]:
         if found is None or found == "":  # "" is as good as absent: it is how Go's clients write that
             if each.field.required:
                 yield f"{path}.{each.name}", "", "is missing"
-        elif isinstance(found, Model | tuple):
+        elif isinstance(found, _NESTED):
             yield from _faults(found, each, f"{path}.{each.name}")
         elif each.fault and not isinstance(found, Mapping) and (fault := each.fault(found)):
             yield f"{path}.{each.name}", str(found), fault
