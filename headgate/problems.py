@@ -6,6 +6,7 @@ into events, statuses and log lines.
 
 from __future__ import annotations
 
+import difflib
 import enum
 from collections.abc import Iterable
 
@@ -90,8 +91,17 @@ def show(value: str) -> str:
 
 NAMED = 3
 """Objects that a line about many names."""
+ALIKE = 0.65
+"""How alike a word and what it was meant for are (``difflib`` ratio)."""
 EACH = 5
 """Objects that have the same to report and still have a line each."""
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return the one of *known* that *word* was probably meant for, as a clause, or ``""``."""
+    by_letters = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(word.lower(), by_letters, n=1, cutoff=ALIKE)
+    return f"; did you mean {by_letters[near[0]]}?" if near else ""
 
 
 def some(things: Iterable[object]) -> str:

@@ -6,6 +6,7 @@ The names are those of the API of Kubernetes 1.35. A kind or a field that is not
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -103,15 +104,23 @@ def fields_of(kind: Kind) -> Fields | None:
     return {**_OBJECT, **_FIELDS[kind]} if kind in _FIELDS else None
 
 
+_INDEX = re.compile(r"\[[^\]]*\]")
 _FORMER: Mapping[str, str] = {"serviceName": "service.name", "servicePort": "service.port"}
 """Fields of Ingresses before networking.k8s.io/v1, and where they are now."""
 
 
 class UnknownField(msgspec.Struct, frozen=True):
-    """A field that the kind does not have: its path, and the name that was probably meant, or ``""``."""
+    """A field that the kind does not have there.
+
+    Attributes:
+        path: where it is.
+        meant: the name that was probably meant, or ``""``.
+        elsewhere: the path of the object below the one where it is that has such a field, or ``""``.
+    """
 
     path: str
     meant: str
+    elsewhere: str = ""
 
 
 def unknown_fields(model: type[TopLevel], value: Mapping[str, Any]) -> Iterator[UnknownField]:
@@ -128,9 +137,23 @@ def _unknown(fields: Fields, value: Any, path: str) -> Iterator[UnknownField]:
         for name, item in value.items():
             inner = f"{path}.{name}" if path else name
             if name not in fields:
-                yield UnknownField(inner, _meant(name, fields))
+                yield UnknownField(inner, _meant(name, fields), _below(name, fields, path))
             elif below := fields[name]:
                 yield from _unknown(below, item, inner)
+
+
+def known_fields(model: type[TopLevel], path: str) -> tuple[str, ...]:
+    """Return the names of the fields of the object at *path*, none if it is not looked into."""
+    fields = fields_of(model.KIND)
+    for name in _INDEX.sub("", path).split("."):
+        fields = (fields or {}).get(name)
+    return tuple(fields or ())
+
+
+def _below(name: str, fields: Fields, path: str) -> str:
+    """Return which object or list right below *path*, which has *fields*, has a field *name*, if it is one alone."""
+    found = [known for known, below in fields.items() if below and name in below]
+    return f"{path}.{found[0]}".removeprefix(".") if len(found) == 1 else ""
 
 
 def _meant(name: str, fields: Fields) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from headgate.api import Ingress, Kind, ObjectMeta, Secret, TopLevel, VirtualServer
-from headgate.api.fields import unknown_fields
+from headgate.api.fields import known_fields, unknown_fields
 from headgate.k8s.manifests import Document
 from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
@@ -203,6 +203,8 @@ class _Reader:
 def _not_fields(model: type[TopLevel], ref: ObjectRef, value: Mapping[str, Any]) -> Iterator[Problem]:
     for field in unknown_fields(model, value):
         advice = f"; did you mean {field.meant}?" if field.meant else ""
+        if field.elsewhere:
+            advice = f", but of {field.elsewhere}; check the indentation"
         yield Problem(ref, field.path, "", f"is not a field of {ref.kind}{advice}", UNUSED)
 
 
@@ -279,9 +281,23 @@ def undecodable(model: type[TopLevel], ref: ObjectRef, value: Any, error: msgspe
     wanted = found["wanted"].removesuffix(" | null")
     field, culprit = _locate(value, found["path"] or "$", wanted)
     shown = "" if issubclass(model, Secret) or isinstance(culprit, dict | list) else _text(culprit)
-    hint = "; put it in quotes" if wanted == "str" and found["got"] in {"int", "float", "bool"} else ""
-    reason = f"must be {_words(wanted)}, not {_words(found['got'])}{hint}"
+    reason = f"must be {_words(wanted)}, not {_words(found['got'])}{_hint(model, field, wanted, culprit)}"
     return Problem(ref, field, shown, reason, "the object is not used", Severity.ERROR)
+
+
+def _hint(model: type[TopLevel], field: str, wanted: str, culprit: Any) -> str:
+    """Return what to write instead of *culprit*, where it was *wanted*, as a clause, or ``""``."""
+    scalar = isinstance(culprit, str | int | float)
+    if wanted == "str" and scalar:
+        return "; put it in quotes"
+    if wanted == "int" and isinstance(culprit, str):
+        if culprit.isdecimal():
+            return "; remove the quotes"
+        return "; write the number of the port, not its name" if field.endswith(".port") else ""
+    if wanted == "array":
+        return "; begin each entry with -, also a single one" if scalar or isinstance(culprit, dict) else ""
+    names = known_fields(model, field) if wanted == "object" and scalar else ()
+    return f"; its fields are {', '.join(names)}" if names else ""
 
 
 def remains(model: type[M], value: Any) -> M | None:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from headgate.api import GlobalConfiguration
-from headgate.problems import ObjectRef
+from headgate.problems import ObjectRef, meant
 from headgate.routes import Listener
 
 LISTENERS: Final = GlobalConfiguration.KIND.ref("", "")
@@ -30,4 +30,5 @@ class Listeners(msgspec.Struct, frozen=True):
             return f"there is no valid {self.ref}"
         if other := self.found.get(name):
             return f"{self.ref} has it with the protocol {other.protocol.value}"
-        return f"{self.ref} has {', '.join(sorted(self.found)) or 'no listeners that can be used'}"
+        near = meant(name, self.found)
+        return f"{self.ref} has {', '.join(sorted(self.found)) or 'no listeners that can be used'}{near}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from headgate.api.base import Model, TopLevel
 from headgate.api.nginx_org.fields import Codes, Field, Form, Listed, OneOf, Range, Shape, declared
+from headgate.problems import meant, some
 from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.tls import ciphers
 from headgate.settings.upstream import lb_method
@@ -30,6 +31,7 @@ _PATH = re.compile(r"/[^\s{};\\\x00-\x1f\x7f]*")
 _MEDIA_TYPE = re.compile(r'(?:[^;{}"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*')
 _RATE = re.compile(r"[1-9][0-9]{0,8}r/[sSmM]")
 _BRACED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BARE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _STREAM_HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:\-]|{VARIABLE})+( consistent)?")
 STREAM_METHODS: Final = ("round_robin", "least_conn", "random", "random two", "random two least_conn")
 
@@ -53,7 +55,15 @@ def field_faults(value: Model, path: str) -> Iterator[Fault]:
         elif isinstance(found, _NESTED):
             yield from _faults(found, each, f"{path}.{each.name}")
         elif each.fault and not isinstance(found, Mapping) and (fault := each.fault(found)):
-            yield f"{path}.{each.name}", str(found), fault
+            yield f"{path}.{each.name}", str(found), _in_two_fields(value, each.attribute) or fault
+
+
+def _in_two_fields(value: Model, attribute: str) -> str:
+    """Return what to write for ``namespace/name`` in *attribute* of *value*, or ``""`` if it is something else."""
+    namespace, slash, name = str(getattr(value, attribute)).rpartition("/")
+    if attribute != "name" or not slash or not hasattr(value, "namespace"):
+        return ""
+    return f"has a namespace in it; write name: {name} and namespace: {namespace}"
 
 
 def name_faults(item: TopLevel) -> Iterator[Fault]:
@@ -62,6 +72,12 @@ def name_faults(item: TopLevel) -> Iterator[Fault]:
         yield "metadata.name", item.metadata.name, fault
     if fault := namespace_fault(item.metadata.namespace):
         yield "metadata.namespace", item.metadata.namespace, fault
+
+
+def not_an_upstream(upstreams: Collection[str], name: str) -> str:
+    """Return that *name* is none of *upstreams*, and which there are."""
+    known = f"which has {some(sorted(set(upstreams)))}" if upstreams else "which has none (spec.upstreams)"
+    return f"is not the name of an upstream of this object, {known}{meant(name, upstreams)}"
 
 
 @cache
@@ -102,10 +118,12 @@ def _fault(value: Any, rule: Range | OneOf | Codes | Listed | Shape) -> str:
             return _out_of_range(value, least, most)
         case OneOf(words, folds):
             known = value.lower() in words if folds and isinstance(value, str) else value in words
-            return "" if known else f"is not one of {', '.join(map(str, words))}"
+            near = meant(str(value), [word for word in words if isinstance(word, str)])
+            return "" if known else f"is not one of {', '.join(map(str, words))}{near}"
         case Codes(classes):
             allowed = isinstance(value, int) and value // 100 in classes
-            return "" if allowed else f"is not a status code that begins with {', '.join(map(str, classes))}"
+            redirect = "; a redirect has a field of its own (redirect)" if value in range(300, 400) else ""
+            return "" if allowed else f"is not a status code that begins with {', '.join(map(str, classes))}{redirect}"
         case Listed(words):
             return _listed(str(value), words)
         case Shape(pattern, words):
@@ -136,7 +154,11 @@ def _variables(text: str, variables: Sequence[str]) -> str:
             return "has a variable of a JSON Web Token, which NGINX Plus alone can read"
         if not _is_among(name, variables):
             return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(variables)}}}"
-    return "has a $ that begins no ${variable}" if "$" in _BRACED.sub("", text) else ""
+    rest = _BRACED.sub("", text)
+    bare = _BARE.search(rest)
+    if bare and _is_among(bare[1], variables):
+        return f"has a variable without braces; write ${{{bare[1]}}} for ${bare[1]}"
+    return "has a $ that begins no ${variable}" if "$" in rest else ""
 
 
 def _is_among(name: str, variables: Sequence[str]) -> bool:
@@ -208,7 +230,9 @@ def _header(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    return _one_line(text) or ("" if "://" in text else "is not a URL; it has no ://")
+    return _one_line(text) or (
+        "" if "://" in text else "is not a URL; write it with its scheme, such as https://cafe.example.com/tea"
+    )
 
 
 def _domain(text: str) -> str:

@@ -34,6 +34,8 @@ def validate_global_configuration(
     for index, entry in enumerate((item.spec or GlobalConfigurationSpec()).listeners or ()):
         path = f"spec.listeners[{index}]"
         faults = [*field_faults(entry, path), *_reserved(entry, path, rules)]
+        if entry.protocol == "HTTPS":
+            faults = [_https(fault, path) for fault in faults]
         listener = None if faults else _listener(entry)
         faults += _together(listener, path, used, fields) if listener else []
         problems += [Problem(item.ref, *fault, LEFT_OUT) for fault in faults]
@@ -44,6 +46,14 @@ def validate_global_configuration(
             reason = "is for the protocol HTTP; a TransportServer terminates TLS with spec.tls"
             problems.append(Problem(item.ref, f"{path}.ssl", "true", reason, "it has no effect"))
     return ValidGlobalConfiguration(item, used), problems
+
+
+def _https(fault: Fault, path: str) -> Fault:
+    """Return *fault* with what to write for HTTPS, if it is about that protocol."""
+    field, value, reason = fault
+    if field != f"{path}.protocol":
+        return fault
+    return field, value, f"{reason.partition(';')[0]}; for HTTPS write protocol: HTTP and ssl: true"
 
 
 def _listener(entry: GlobalListener) -> Listener:
@@ -70,7 +80,7 @@ def _together(
 ) -> Iterable[Fault]:
     """Return why *listener* cannot be used beside those that are *used* already."""
     if listener.name in used:
-        return [(f"{path}.name", listener.name, f"is the name of {fields[listener.name]}, too")]
+        return [(f"{path}.name", listener.name, f"is the name of {fields[listener.name]}, too; use another name")]
     other = next((found for found in used.values() if conflict(listener, found)), None)
     if other is None:
         return []

@@ -19,7 +19,7 @@ from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings.regex import regex_fault
 from headgate.validation.custom_settings import PLUS
-from headgate.validation.fields import Fault, field_faults, name_faults, text_fault
+from headgate.validation.fields import Fault, field_faults, name_faults, not_an_upstream, text_fault
 from headgate.validation.rules import Rules
 
 PASSTHROUGH: Final = "TLS_PASSTHROUGH"
@@ -140,7 +140,7 @@ def _match(check: TransportServerHealthCheck, path: str) -> Iterator[Fault]:
 def _action(spec: TransportServerSpec) -> Iterator[Fault]:
     names = [upstream.name for upstream in spec.upstreams or ()]
     if spec.action and spec.action.pass_ and spec.action.pass_ not in names:
-        yield "spec.action.pass", spec.action.pass_, "is not the name of an upstream of this object"
+        yield "spec.action.pass", spec.action.pass_, not_an_upstream(names, spec.action.pass_)
 
 
 def _datagrams(spec: TransportServerSpec) -> Iterator[Fault]:

@@ -23,7 +23,7 @@ from headgate.validation.custom_settings import (
 )
 from headgate.validation.delegation import Delegations, reference_faults
 from headgate.validation.dependents import dependents_problems
-from headgate.validation.fields import Fault, field_faults, name_faults, path_fault, text_fault
+from headgate.validation.fields import Fault, field_faults, name_faults, not_an_upstream, path_fault, text_fault
 from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
 from headgate.validation.text import decision_fault, label_fault, label_value_fault
@@ -82,6 +82,9 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     unused += () if allowed else location_snippets(spec.routes or (), "spec.routes")
     unused += idle_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
+    if not spec.routes:
+        reason = "is empty, so that no request for the host has a backend; add a route"
+        warnings.append(Problem(item.ref, "spec.routes", "", reason, "requests are answered 404"))
     warnings += dependents_problems(item.ref, spec, rules)
     return _valid(item, spec, upstreams, snippets=allowed), warnings
 
@@ -202,15 +205,16 @@ def routes_faults(
     routes: Iterable[Route], upstreams: Iterable[Upstream], field: str, *, delegates: bool
 ) -> Iterator[Fault]:
     """Yield what is wrong with *routes*, at *field*; *delegates* says that they may name VirtualServerRoutes."""
-    seen: set[RoutePath] = set()
+    seen: dict[RoutePath, int] = {}
     names = frozenset(upstream.name for upstream in upstreams)
     for index, route in enumerate(routes):
         path = f"{field}[{index}]"
         yield from _route(route, path, names, delegates=delegates)
         found = RoutePath.of(route.path).location
         if found in seen:
-            yield f"{path}.path", route.path, "is the path of an earlier route, too"
-        seen.add(found)
+            reason = f"is the path of {field}[{seen[found]}] too; use another path, or remove one of the two"
+            yield f"{path}.path", route.path, reason
+        seen.setdefault(found, index)
 
 
 def _route(route: Route, path: str, upstreams: Collection[str], *, delegates: bool) -> Iterator[Fault]:
@@ -257,10 +261,10 @@ def _action(action: Action, path: str, upstreams: Collection[str], *, regex: boo
     given = {"pass": action.pass_, "redirect": action.redirect, "return": action.return_, "proxy": action.proxy}
     yield from _exactly_one(path, given, [name for name, value in given.items() if value])
     if action.pass_ and action.pass_ not in upstreams:
-        yield f"{path}.pass", action.pass_, "is not the name of an upstream of this object"
+        yield f"{path}.pass", action.pass_, not_an_upstream(upstreams, action.pass_)
     if action.proxy:
         if action.proxy.upstream and action.proxy.upstream not in upstreams:
-            yield f"{path}.proxy.upstream", action.proxy.upstream, "is not the name of an upstream of this object"
+            yield f"{path}.proxy.upstream", action.proxy.upstream, not_an_upstream(upstreams, action.proxy.upstream)
         yield from _rewrite(action.proxy.rewrite_path or "", f"{path}.proxy.rewritePath", regex=regex)
 
 
@@ -290,11 +294,11 @@ def _match(match: Match, path: str, upstreams: Collection[str]) -> Iterator[Faul
     if match.conditions is not None and not match.conditions:
         yield f"{path}.conditions", "", "is empty; there must be at least one"
     for index, condition in enumerate(match.conditions or ()):
-        sources = (condition.header, condition.cookie, condition.argument, condition.variable)
-        if sum(bool(source) for source in sources) != 1:
-            yield f"{path}.conditions[{index}]", "", "must have exactly one of header, cookie, argument, variable"
-    if bool(match.action) == bool(match.splits):
-        yield path, "", "must have exactly one of action, splits"
+        sources = ("header", "cookie", "argument", "variable")
+        given = [name for name in sources if getattr(condition, name)]
+        yield from _exactly_one(f"{path}.conditions[{index}]", sources, given)
+    given = [name for name, value in (("action", match.action), ("splits", match.splits)) if value]
+    yield from _exactly_one(path, ("action", "splits"), given)
     if match.action:
         yield from _action(match.action, f"{path}.action", upstreams, regex=True)
     yield from _splits(match.splits, f"{path}.splits", upstreams)
@@ -303,5 +307,5 @@ def _match(match: Match, path: str, upstreams: Collection[str]) -> Iterator[Faul
 def _error_page(page: ErrorPage, path: str) -> Iterator[Fault]:
     if page.codes is not None and not page.codes:
         yield f"{path}.codes", "", "is empty; there must be at least one"
-    if (page.return_ is None) == (page.redirect is None):
-        yield path, "", "must have exactly one of return, redirect"
+    given = [name for name, value in (("return", page.return_), ("redirect", page.redirect)) if value is not None]
+    yield from _exactly_one(path, ("return", "redirect"), given)

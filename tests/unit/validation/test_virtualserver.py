@@ -66,7 +66,17 @@ def test_every_fault_is_reported() -> None:
 
 
 def test_an_empty_text_is_no_text() -> None:
-    assert faults("upstreams: [{name: a, service: a, port: 80, connect-timeout: '', lb-method: ''}]") == []
+    upstream = "upstreams: [{name: a, service: a, port: 80, connect-timeout: '', lb-method: ''}]"
+    assert faults(upstream, "routes: [{path: /, action: {pass: a}}]") == []
+
+
+def test_a_host_without_routes_is_a_warning() -> None:
+    item = VirtualServer.convert({"metadata": {"name": "cafe", "namespace": "default"}, "spec": {"host": "cafe.test"}})
+    valid, (problem,) = validate_virtual_server(item, Rules())
+    assert valid
+    assert str(problem) == (
+        "spec.routes: is empty, so that no request for the host has a backend; add a route (requests are answered 404)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,8 @@ RECORDED = "externalDNS: {enable: true, recordTTL: -1}"
     ],
 )
 def test_objects_that_are_not_made_are_warnings(spec: str, flag: str, words: str) -> None:
-    parts = {"host": "cafe.test", **yaml.safe_load(spec)}
+    routes = [{"path": "/", "action": {"return": {"body": "cafe"}}}]
+    parts = {"host": "cafe.test", "routes": routes, **yaml.safe_load(spec)}
     item = VirtualServer.convert({"metadata": {"name": "cafe", "namespace": "default"}, "spec": parts})
     for gates, beginning in ((frozenset[str](), f": needs -{flag} ("), (frozenset({flag}), words)):
         valid, (problem,) = validate_virtual_server(item, Rules(gates=gates))

@@ -119,7 +119,7 @@ def test_what_does_nothing_beside_a_reference_is_reported() -> None:
 
 def test_two_prefixes_that_are_one_location_of_nginx_are_the_same_path() -> None:
     (found,) = faults_of_routes(f"path: /a, {DO}", f"path: ^~/a, {DO}")
-    assert found.startswith("spec.routes[1].path: '^~/a' is the path of an earlier route")
+    assert found.startswith("spec.routes[1].path: '^~/a' is the path of spec.routes[0] too")
 
 
 def test_a_subroute_belongs_to_the_longest_prefix_of_it() -> None:
