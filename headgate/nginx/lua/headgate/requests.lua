@@ -24,9 +24,9 @@ local function drop_free()
   most = max(1024, 2 * kept)
 end
 
--- Return the tries of the current request: the upstream, the peer of the last try, the peers that failed (nil if none),
--- the peer whose `active` counts the request, the name under which all workers count it, and the cookie that its answer sets (nil if none); and whether the
--- request has a log phase.
+-- Return the tries of the current request, and whether it has a log phase. They are the upstream, the peer of the last
+-- try, the peers that failed (nil if none), the peer whose `active` counts the request, the name under which all
+-- workers count it, and the cookie that its answer sets (nil if none).
 function M.tries()
   local address = tonumber(cast(address_of, get_request()))
   local of = ngx.is_subrequest and subrequests or requests
