@@ -28,9 +28,11 @@ def test_every_example_has_a_readme_and_checks(name: str) -> None:
 
 
 @EVERY
-def test_every_service_of_a_path_has_two_backends_on_loopback(name: str) -> None:
+def test_the_backends_of_an_example_are_on_loopback_and_have_names_of_their_own(name: str) -> None:
     endpoints = Example.named(name).endpoints()
-    assert sorted(endpoint.name for endpoint in endpoints) == ["coffee-1", "coffee-2", "tea-1", "tea-2"]
+    names = [endpoint.name for endpoint in endpoints]
+    assert "tea-1" in names
+    assert len(set(names)) == len(names)
     assert all(endpoint.address.startswith("127.") for endpoint in endpoints)
 
 
