@@ -17,6 +17,7 @@ from typing import TypeVar
 from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
 from headgate.commit import version
+from headgate.controller.checks import found_by_checks
 from headgate.controller.controller import WHOLE, Controller
 from headgate.controller.environment import environment, layout, templates
 from headgate.controller.flag_secrets import ListenerSecrets
@@ -290,6 +291,7 @@ class App:
             identity, controller, self._queue, self._manager, self._watches, self._drained, self._reporter,
             self._unready, leadership.leads if leadership else None,
             self._source.problems if isinstance(self._source, Folder) else tuple,
+            lambda: found_by_checks(self._layout, self._generation()),
         )  # fmt: skip
 
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:

@@ -113,11 +113,37 @@ class ContainerPort(Model):
     protocol: str | None = None
 
 
+class HTTPHeader(Model):
+    """A header of a probe."""
+
+    name: str = ""
+    value: str = ""
+
+
+class HTTPGetAction(Model):
+    """A request that finds out whether a container is well."""
+
+    path: str | None = None
+    scheme: str | None = None
+    http_headers: tuple[HTTPHeader, ...] | None = None
+
+
+class Probe(Model):
+    """How it is found out whether a container is well; times are seconds, and ``None`` is what Kubernetes defaults."""
+
+    http_get: HTTPGetAction | None = None
+    period_seconds: int | None = None
+    timeout_seconds: int | None = None
+    success_threshold: int | None = None
+    failure_threshold: int | None = None
+
+
 class Container(Model):
-    """A container; only its ports are read."""
+    """A container; only its ports and its readiness probe are read."""
 
     name: str = ""
     ports: tuple[ContainerPort, ...] | None = None
+    readiness_probe: Probe | None = None
 
 
 class PodSpec(Model):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from headgate.api import Ingress, VirtualServer, VirtualServerRoute
+from headgate.controller.checks import found_by_checks, series
 from headgate.controller.counted import Counting
 from headgate.controller.reporter import Reporter
 from headgate.controller.traffic import OTHERS, StreamTraffic, Traffic, endpoint_of, pool_of
@@ -59,6 +60,8 @@ class Gauges:
         metrics, workers = self._metrics, self._manager.generations()
         metrics.set_reloads(self._manager.stats)
         live = self._manager.live
+        if generation := self._generation():
+            metrics.set_checks(series(generation, await found_by_checks(layout, generation)))
         metrics.set_live(changes=self._manager.stats.pushed, used=live.used, capacity=live.capacity)
         metrics.set_workers(current=workers.current, old=workers.leaving)
         metrics.set_queue_depth(self._queue.depth)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from headgate.controller.checks import checked
 from headgate.controller.controller import Controller
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.reporter import Reporter
+from headgate.ir.check import ServerHealth
 from headgate.k8s import WorkQueue
 from headgate.nginx.manager import LocalManager
 from headgate.problems import ObjectRef, Problem
@@ -58,11 +60,12 @@ class RunningStatus:
         unready: Callable[[], str],
         leads: Callable[[], bool] | None,
         faults: Callable[[], Sequence[Problem]],
+        health: Callable[[], Awaitable[Sequence[ServerHealth]]],
     ) -> None:
         """Keep the parts.
 
-        *unready* is the readiness probe, *leads* is ``None`` where there is no leader, and *faults* are what is wrong
-        with the files of a folder.
+        *unready* is the readiness probe, *leads* is ``None`` where there is no leader, *faults* are what is wrong
+        with the files of a folder, and *health* asks what health checks found.
         """
         self._identity = identity
         self._controller = controller
@@ -74,6 +77,7 @@ class RunningStatus:
         self._unready = unready
         self._leads = leads
         self._faults = faults
+        self._health = health
 
     def stamp(self) -> str:
         """Return a text that changes with what is served and with what fails."""
@@ -83,15 +87,16 @@ class RunningStatus:
              [*map(str, self._faults())])
         )  # fmt: skip
 
-    def read(self) -> Callable[[], Status]:
+    async def read(self) -> Callable[[], Status]:
         """Return a function that makes the status of this moment; with thousands of hosts it takes half a second."""
+        checks = await self._health()
         generation, controller = self._controller.progress.generation, self._describe()
         verdicts, others, now = self._reporter.verdicts(), self._reporter.ignored(), datetime.now(UTC)
         faults, slices = self._faults(), self._drained.slices()
 
         def status() -> Status:
             serving = {ref: _serving(verdict) for ref, verdict in verdicts.items()}
-            cluster = Cluster.of(self._watches.known, slices)
+            cluster = Cluster.of(self._watches.known, slices, checked(generation, checks) if generation else None)
             kinds = [kind.model for kind in CLAIMANTS]
             found = hosts(generation, cluster, kinds, serving) if generation else ()
             passed = streams(generation, cluster, kinds, serving) if generation else ()

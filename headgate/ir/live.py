@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from headgate.ir.check import LiveCheck
 from headgate.ir.files import FileSet
 
 Method = Literal["round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two"]
@@ -47,6 +48,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         cookie: by which clients keep their server; ``None`` where they may go to any.
         draining: servers beside *peers* that only clients with their cookie are sent to.
         slow_start: seconds in which the share of a server that was added or recovered grows; ``None`` for none.
+        check: how it is found out which servers can take requests; ``None`` if by requests alone.
     """
 
     peers: tuple[Peer, ...]
@@ -59,6 +61,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cookie: Cookie | None = None
     draining: tuple[Peer, ...] | None = None
     slow_start: float | None = None
+    check: LiveCheck | None = None
 
 
 class Release(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ async def ask(
     """Return what ``GET`` *target* is answered with on *socket*, or ``None`` if that is not HTTP or not in time.
 
     With a *body*, it is a ``POST``. HTTP/1.0, so nginx closes the connection after the answer. Cancellation closes it
-    too.
+    too. At most *limit* bytes of the answer are read.
     """
     first = f"GET {target}" if body is None else f"POST {target}"
     lines = f"{first} HTTP/1.0\r\nHost: headgate\r\nContent-Length: {len(body or b'')}\r\n\r\n"

@@ -79,7 +79,7 @@ class StatusSource(Protocol):
         """Return a text that changes with the status; called often."""
         ...
 
-    def read(self) -> Callable[[], Status]:
+    async def read(self) -> Callable[[], Status]:
         """Return a function that makes the status of this moment, for a worker thread."""
         ...
 
@@ -104,7 +104,7 @@ def control_app(source: StatusSource, writes: Writes | None = None) -> web.Appli
             if asyncio.get_running_loop().time() >= deadline:
                 return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
             await asyncio.sleep(LOOK_S)
-        found = await asyncio.to_thread(source.read())
+        found = await asyncio.to_thread(await source.read())
         return web.Response(body=msgspec.json.encode(found), content_type="application/json", headers={"ETag": tag})
 
     app = web.Application()

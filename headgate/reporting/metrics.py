@@ -15,10 +15,11 @@ from typing import Protocol
 import msgspec
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
 
+from headgate.ir.check import ServerHealth
 from headgate.ir.latency import BUCKETS
 from headgate.reporting.exposition import exposition, number
 from headgate.reporting.measured import Endpoint, Measured, Pool, Server
-from headgate.reporting.reference import ABSENT_METRICS, absent_table
+from headgate.reporting.reference import ABSENT_METRICS, CHECK_METRICS, absent_table
 from headgate.reporting.rows import CONTROLLER, NGINX, MetricRow
 from headgate.reporting.traffic import LATENCY, LATENCY_METRICS, TRAFFIC_ROWS, Counts, traffic_lines
 
@@ -31,6 +32,10 @@ _SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 _LATENCY = tuple(map(float, BUCKETS))
 _POOL_LABELS = dict.fromkeys(Pool.__struct_fields__, ())
 _ENDPOINT_LABELS = dict.fromkeys(Endpoint.__struct_fields__, ())
+
+_STATE, _CHECKS, _FAILS, _UNHEALTHY = CHECK_METRICS
+STATES = {"up": 1, "checking": 5, "unhealthy": 6}
+"""The numbers of states in NGINX Plus, of those that health checks can find."""
 
 
 TABLE = (
@@ -188,6 +193,15 @@ TABLE = (
         {"state": ("used", "capacity")},
     ),
     *TRAFFIC_ROWS,
+    MetricRow(
+        _STATE,
+        "gauge",
+        "State of an upstream server with health checks: 1 is up, 5 checking, 6 unhealthy.",
+        _ENDPOINT_LABELS,
+    ),
+    MetricRow(_CHECKS, "counter", "Health checks of an upstream server.", _ENDPOINT_LABELS),
+    MetricRow(_FAILS, "counter", "Health checks that were not passed.", _ENDPOINT_LABELS),
+    MetricRow(_UNHEALTHY, "counter", "How often an upstream server became unhealthy.", _ENDPOINT_LABELS),
     MetricRow("headgate_events_dropped_total", "counter", "Events that were not sent."),
     MetricRow(
         "headgate_latency_lines_unreadable_total",
@@ -393,6 +407,14 @@ class Metrics:
         self._numbers.set("headgate_live_changes_total", changes)
         self._numbers.set("headgate_live_memory_bytes", used, state="used")
         self._numbers.set("headgate_live_memory_bytes", capacity, state="capacity")
+
+    def set_checks(self, found: Mapping[Endpoint, ServerHealth]) -> None:
+        """Set what health checks found about each server; the series of others are removed."""
+        servers = [(msgspec.structs.asdict(server), health) for server, health in found.items()]
+        self._numbers.replace(_STATE, [(labels, STATES[health.state]) for labels, health in servers])
+        self._numbers.replace(_CHECKS, [(labels, health.checks) for labels, health in servers])
+        self._numbers.replace(_FAILS, [(labels, health.fails) for labels, health in servers])
+        self._numbers.replace(_UNHEALTHY, [(labels, health.unhealthy) for labels, health in servers])
 
     def set_workers(self, *, current: int, old: int) -> None:
         """Set the number of worker processes; *old* ones are shutting down."""

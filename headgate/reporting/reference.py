@@ -132,6 +132,15 @@ ABSENT_EVENTS: Mapping[str, Absence] = {
 }
 """Events of the incumbent that are not sent: ``Kind/Reason``, or ``Kind/*`` for all of a kind."""
 
+_CHECKS = "nginx_ingress_nginxplus_upstream_server_"
+CHECK_METRICS = (
+    f"{_CHECKS}state",
+    f"{_CHECKS}health_checks_checks",
+    f"{_CHECKS}health_checks_fails",
+    f"{_CHECKS}health_checks_unhealthy",
+)
+"""Metrics of NGINX Plus that exist: of servers with health checks."""
+
 ABSENT_METRICS: Mapping[str, Absence] = {
     "nginx_ingress_nginxplus_stream_*": _declined(
         "it comes from the API of NGINX Plus; headgate_stream_* count sessions, bytes, connections and failures"
@@ -150,7 +159,7 @@ def absent_event(kind: str, reason: str) -> Absence | None:
 
 def absent_metric(name: str) -> Absence | None:
     """Return why the incumbent's metric *name* does not exist, ``None`` if it is unknown."""
-    if name in {row.name for row in TRAFFIC_ROWS}:
+    if name in CHECK_METRICS or name in {row.name for row in TRAFFIC_ROWS}:
         return None
     families = (why for key, why in ABSENT_METRICS.items() if key.endswith("*") and name.startswith(key[:-1]))
     return ABSENT_METRICS.get(name) or next(families, None)

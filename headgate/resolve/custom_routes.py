@@ -12,6 +12,7 @@ from headgate.api.nginx_org import actions as api
 from headgate.api.nginx_org.upstreams import Upstream
 from headgate.api.nginx_org.virtualserver import Route as ApiRoute
 from headgate.problems import ObjectRef
+from headgate.resolve.checks import check_of
 from headgate.resolve.search import Search
 from headgate.routes import (
     Action,
@@ -195,6 +196,7 @@ class CustomRoutes:
             grpc=upstream.type == "grpc",
             tls=bool(upstream.tls and upstream.tls.enable),
             websocket=True,
+            check=check_of(upstream, f"spec.upstreams[{index}]"),
             backup=self._backup(upstream, f"spec.upstreams[{index}].backup"),
         )
 

@@ -17,6 +17,7 @@ from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import (
     Backend,
+    Check,
     Endpoints,
     Forward,
     Layer,
@@ -120,6 +121,7 @@ class _Contribution:
         self._values = valid.overrides.values
         self._paths = self._by_host(frozenset(hosts))
         self._endpoints = self._find_endpoints(search)
+        self._checks = self._find_checks(search)
         self.certificates = _Certificates(search, valid)
         own = lower_policies(search, self._referrer(hosts), map(_reference, self._values.auth.policies))
         self.policies = msgspec.structs.replace(own.over(around), basic_auth=self._passwords(search))
@@ -181,10 +183,17 @@ class _Contribution:
                 found[key] = search.endpoints(self.layer, f"{field}.service", service.name, service.port)
         return found
 
+    def _find_checks(self, search: Search) -> Mapping[ServicePort, Check | None]:
+        if not self._values.upstream.health_checks:
+            return {}
+        ports = {_key(backend): backend.service for _, backend in self._backends()}
+        return {key: search.check(self.layer, each.name, each.port) for key, each in ports.items() if each}
+
     def _backend(self, backend: IngressBackend) -> Backend:
         service, port = _key(backend)
         endpoints = self._endpoints.get((service, port), Endpoints())
-        return Backend(service, port, self._ingress.metadata.namespace, endpoints)
+        check = self._checks.get((service, port))
+        return Backend(service, port, self._ingress.metadata.namespace, endpoints, check=check)
 
     def _passwords(self, search: Search) -> SecretReference | None:
         name = self._values.auth.basic_auth_secret

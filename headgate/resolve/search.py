@@ -8,17 +8,19 @@ from headgate.api import Secret, Service
 from headgate.api.networking import ServiceBackendPort
 from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
+from headgate.resolve import probes
 from headgate.resolve.contents import SecretKind
-from headgate.resolve.endpoints import Wanted, endpoints
+from headgate.resolve.endpoints import Wanted, endpoints, find_port
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.selection import pods_behind, selected
 from headgate.resolve.snapshot import Snapshot
-from headgate.routes import Endpoints, Layer, RouteTable, SecretReference
+from headgate.routes import Check, Endpoints, Layer, RouteTable, SecretReference
 from headgate.validation.policy import ValidPolicy
 
 USED = "it is used anyway"
+UNCHECKED = "its endpoints are not checked"
 
 
 class Search:
@@ -63,6 +65,28 @@ class Search:
         cluster_ip = layer.overrides.values.services.use_cluster_ip
         key = layer.overrides.key("use_cluster_ip") if cluster_ip else ""
         return self.service(layer.origin, field, (layer.origin.namespace, service), port, key)
+
+    def check(self, layer: Layer, name: str, port: ServiceBackendPort | None) -> Check | None:
+        """Return the checks of the endpoints of a Service that *layer* asks for, as their Pods have them."""
+        settings, field = layer.overrides.values.upstream, layer.overrides.key("health_checks")
+        ref = Service.KIND.ref(layer.origin.namespace, name)
+        service = self._snapshot.services.get(ref)
+        found = find_port(service.spec, port) if service and service.spec else None
+        if not settings.health_checks or found is None:
+            return None
+        refs = pods_behind(self._snapshot.slices_of.get((ref.namespace, ref.name), ()))
+        self._references |= refs
+        pods = probes.known(refs, self._snapshot.pods)
+        probe = probes.probe_of(pods, found)
+        if probe is None:
+            reason = (probes.NO_PROBE if pods else probes.NO_POD).format(service=name)
+            self.report(Problem(layer.origin, field, "", reason, UNCHECKED, passing=not pods))
+            return None
+        check = probes.check_of_probe(field, probe, mandatory=settings.health_checks_mandatory)
+        if isinstance(check, str):
+            self.report(Problem(layer.origin, field, "", f"{check} of a Pod of service {name}", UNCHECKED))
+            return None
+        return check
 
     def service(  # noqa: PLR0913 - what names a Service, and how its endpoints are chosen
         self,

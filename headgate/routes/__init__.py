@@ -16,6 +16,7 @@ from headgate.routes.actions import (
     Split,
 )
 from headgate.routes.backends import Backend, Backup, Endpoints, SecretReference
+from headgate.routes.checks import Check
 from headgate.routes.hosts import Match, PathRegex, PathType, Route, Tls, VirtualHost
 from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
@@ -24,9 +25,9 @@ from headgate.routes.streams import Session, StreamBackend, StreamRoute, StreamT
 from headgate.routes.table import MemberRoutes, RouteTable
 
 __all__ = [
-    "Action", "Answer", "Backend", "Backup", "Case", "Changes", "Choice", "Condition", "Endpoints", "ErrorPage",
-    "Forward", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex", "PathType", "Policies", "Protocol",
-    "Redirect",
+    "Action", "Answer", "Backend", "Backup", "Case", "Changes", "Check", "Choice", "Condition", "Endpoints",
+    "ErrorPage", "Forward", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex", "PathType", "Policies",
+    "Protocol", "Redirect",
     "Route", "RouteTable", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls",
     "VirtualHost", "layered",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from headgate.problems import ObjectRef
+from headgate.routes.checks import Check
 
 
 class Endpoints(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +43,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
         upstream: the name of its upstream in nginx, where the object names it.
         grpc: whether it speaks gRPC; ``tls`` whether over TLS; ``websocket`` whether connections may be upgraded. The
             settings may say so, too.
+        check: how its servers are checked, if they are.
         backup: where requests go while no endpoint can take them.
     """
 
@@ -54,6 +56,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     grpc: bool = False
     tls: bool = False
     websocket: bool = False
+    check: Check | None = None
     backup: Backup | None = None
 
 

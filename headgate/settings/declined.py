@@ -30,7 +30,6 @@ def _declined(reason: str) -> Absence:
     return Absence(Outlook.DECLINED, reason)
 
 
-_HEALTH = _coming("active health checks, which belong to NGINX Plus, come as probes of Headgate's own")
 _JWT = _coming("JSON Web Tokens come with a later version")
 _POLICIES = _declined(
     "for Policies of F5 WAF for NGINX, which needs NGINX Plus; write nginx.org/policies for all others"
@@ -40,9 +39,9 @@ _ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, 
 _APP_PROTECT = _declined("for F5 App Protect, closed software of NGINX Plus that Headgate does not drive")
 
 _ANNOTATIONS: Mapping[str, Absence] = {
-    "nginx.com/health-checks": _HEALTH,
-    "nginx.com/health-checks-mandatory": _HEALTH,
-    "nginx.com/health-checks-mandatory-queue": _HEALTH,
+    "nginx.com/health-checks-mandatory-queue": _declined(
+        "for the queue of NGINX Plus; requests get 502 while no server has passed its check"
+    ),
     "nginx.com/jwt-key": _JWT,
     "nginx.com/jwt-realm": _JWT,
     "nginx.com/jwt-token": _JWT,

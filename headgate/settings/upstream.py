@@ -163,6 +163,32 @@ class UpstreamSettings(Settings):
             "max-conns; otherwise no zone, because there is nothing to share.",
         ),
     ] = None
+    health_checks: Annotated[
+        bool,
+        setting(
+            "health-checks",
+            "Check endpoints as the HTTP readiness probe of their Pods says.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            annotation="nginx.com/health-checks",
+            directive="",
+            context="",
+            differs="Works with open-source nginx and the live data plane.",
+        ),
+    ] = False
+    health_checks_mandatory: Annotated[
+        bool,
+        setting(
+            "health-checks-mandatory",
+            "Send requests to a new endpoint only when it has passed its first check.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            annotation="nginx.com/health-checks-mandatory",
+            directive="",
+            context="",
+            differs="Works with open-source nginx and the live data plane.",
+        ),
+    ] = False
 
 
 class ServiceSettings(Settings):

@@ -37,12 +37,14 @@ class EndpointStatus(msgspec.Struct, frozen=True):
         pod: the Pod that has it, if known.
         health: its condition.
         used: whether requests are sent there.
+        check: what health checks found (``up``, ``checking``, ``unhealthy``), empty if there are none.
     """
 
     address: str
     pod: str
     health: Health
     used: bool
+    check: str = ""
 
 
 class BackendStatus(msgspec.Struct, frozen=True):

@@ -39,6 +39,7 @@ from headgate.status.report import (
 )
 
 Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
+Checked = Mapping[tuple[ObjectRef, str, str], str]
 
 _HEALTH = {
     Condition.READY: Health.READY,
@@ -48,18 +49,22 @@ _HEALTH = {
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """The objects that a status shows beside the routes: *find* looks one up, *slices* are the EndpointSlices."""
+    """The objects that a status shows beside the routes: *find* looks one up, *slices* are the EndpointSlices.
+
+    *checked* is what health checks found: the state of a server, by object, name of the Service, and address.
+    """
 
     find: Find
     slices: SliceIndex
+    checked: Checked = {}
 
     @classmethod
-    def of(cls, find: Find, slices: Iterable[EndpointSlice]) -> Cluster:
+    def of(cls, find: Find, slices: Iterable[EndpointSlice], checked: Checked | None = None) -> Cluster:
         """Return a cluster with these *slices*."""
         index = SliceIndex()
         for slice_ in slices:
             index.update(slice_.ref, slice_)
-        return cls(find, index)
+        return cls(find, index, checked or {})
 
     def created(self, ref: ObjectRef, kinds: Iterable[type[TopLevel]]) -> datetime | None:
         """Return when *ref*, an object of one of the *kinds*, was created, if that is known."""
@@ -123,7 +128,7 @@ def _stream(route: StreamRoute, cluster: Cluster, kinds: tuple[type[TopLevel], .
         created=cluster.created(route.origin, kinds),
         serving=serving,
         certificate=CertificateStatus(secret.ref.key, secret.expires, secret.error) if secret else None,
-        backend=_backend(route.backend, cluster, protocol),
+        backend=_backend(route.backend, route.origin, cluster, protocol),
     )
 
 
@@ -149,7 +154,7 @@ def _host(
         ports=_ports(rendered.listeners.get(host.name, frozenset())),
         certificate=_certificate(host.tls),
         routes=tuple(_route(each, host, cluster) for each in host.routes if each.match.type is not PathType.INTERNAL),
-        default=_backend(host.default.backend, cluster) if host.default else None,
+        default=_backend(host.default.backend, host.origin, cluster) if host.default else None,
     )
 
 
@@ -169,7 +174,7 @@ def _certificate(tls: Tls | None) -> CertificateStatus | None:
 def _route(route: Route, host: VirtualHost, cluster: Cluster) -> RouteStatus:
     kind = f"regex {route.match.regex.value}" if route.match.regex else route.match.type.value
     targets = {(each.namespace, each.service, each.port): each for each in _targets(route, host)}
-    backends = tuple(_backend(backend, cluster) for backend in targets.values())
+    backends = tuple(_backend(backend, route.origin, cluster) for backend in targets.values())
     return RouteStatus(f"{route.match.modifier}{route.match.path}", kind, str(route.origin), backends)
 
 
@@ -190,8 +195,8 @@ def _targets(route: Route, host: VirtualHost) -> Iterable[Backend]:
                 yield from _targets(inner, host)
 
 
-def _backend(backend: Backend, cluster: Cluster, protocol: str = "TCP") -> BackendStatus:
-    endpoints = tuple(_endpoints(backend, cluster, protocol))
+def _backend(backend: Backend, origin: ObjectRef, cluster: Cluster, protocol: str = "TCP") -> BackendStatus:
+    endpoints = tuple(_endpoints(backend, origin, cluster, protocol))
     return BackendStatus(f"{backend.namespace}/{backend.service}", backend.port, endpoints, backend.weight)
 
 
@@ -199,7 +204,7 @@ def _port(text: str) -> ServiceBackendPort:
     return ServiceBackendPort(number=int(text)) if text.isdecimal() else ServiceBackendPort(name=text)
 
 
-def _endpoints(backend: Backend, cluster: Cluster, protocol: str) -> Iterable[EndpointStatus]:
+def _endpoints(backend: Backend, origin: ObjectRef, cluster: Cluster, protocol: str) -> Iterable[EndpointStatus]:
     """Yield the addresses that get requests, then those that do not."""
     service = cluster.find(Service, Service.KIND.ref(backend.namespace, backend.service))
     slices = cluster.slices.get((backend.namespace, backend.service), ())
@@ -207,7 +212,9 @@ def _endpoints(backend: Backend, cluster: Cluster, protocol: str) -> Iterable[En
     used = backend.endpoints.servers
     for address in used:
         pod, condition = known.get(address, (backend.endpoints.pods.get(address, ""), None))
-        yield EndpointStatus(address, pod, _HEALTH[condition] if condition else Health.UNKNOWN, used=True)
+        health = _HEALTH[condition] if condition else Health.UNKNOWN
+        check = cluster.checked.get((origin, backend.service, address), "")
+        yield EndpointStatus(address, pod, health, used=check in {"", "up"}, check=check)
     for address in sorted(known.keys() - set(used)):
         pod, condition = known[address]
         yield EndpointStatus(address, pod, _HEALTH[condition], used=False)

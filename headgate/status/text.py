@@ -12,6 +12,7 @@ from headgate.status.report import (
     CertificateStatus,
     ConfigurationStatus,
     ControllerStatus,
+    EndpointStatus,
     HostStatus,
     ObjectStatus,
     Push,
@@ -137,8 +138,12 @@ def _more(host: HostStatus, route: RouteStatus, backends: Iterable[BackendStatus
 
 def _addresses(backends: Iterable[BackendStatus]) -> str:
     endpoints = (each for backend in backends for each in backend.endpoints)
-    found = (each.address if each.used else f"{each.address} ({each.health.value})" for each in endpoints)
-    return ",".join(found) or "<none>"
+    return ",".join(map(_address, endpoints)) or "<none>"
+
+
+def _address(endpoint: EndpointStatus) -> str:
+    """Return the address, with the reason if it gets no requests."""
+    return endpoint.address if endpoint.used else f"{endpoint.address} ({endpoint.check or endpoint.health.value})"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -27,10 +27,14 @@ def warn_of_live_only(draft: Draft, place: Place, backend: Backend, upstream: Up
         draft.warn(place.origin, place.key("slow_start"), settings.slow_start, words)
 
 
-def _warn_of_files(draft: Draft, place: Place, backend: Backend) -> None:
-    settings = place.params.upstream
+def needed(draft: Draft, place: Place, backend: Backend) -> str:
+    """Say what is needed to have the servers of *backend* pushed."""
     why = draft.env.live and why_in_files(with_backup(backend, place.params, draft.env), place.params)
-    live = f"the live data plane, and these servers are in files: {why}" if why else LIVE
+    return f"the live data plane, and these servers are in files: {why}" if why else LIVE
+
+
+def _warn_of_files(draft: Draft, place: Place, backend: Backend) -> None:
+    settings, live = place.params.upstream, needed(draft, place, backend)
     if cookie_words(backend.service, place.params) and not draft.env.capabilities.sticky:
         words = (f"needs nginx 1.29.6 with its sticky module, which this one is not, or {live}",
                  "clients go to any backend")  # fmt: skip

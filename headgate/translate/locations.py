@@ -18,6 +18,7 @@ from headgate.translate.access import translate_auth, translate_limit, warn_of_i
 from headgate.translate.actions import action_parts, change_lines, grpc_change_lines, set_headers
 from headgate.translate.beside import access_rules, common_lists, ends_list, restated, without
 from headgate.translate.challenges import Around, challenge_parts
+from headgate.translate.checks import warn_of_checks, with_check
 from headgate.translate.context import ServerContext, with_cors
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
@@ -424,11 +425,13 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
     variant = f"_{own.policy.namespace}_{own.policy.name}" if own and differs else ""
     name = draft.upstream_name(origin, host.name, target, variant)
     if name not in draft.upstreams:
-        upstream = draft.upstreams[name] = translate_upstream(name, origin, target, place.params, draft.env)
+        upstream = translate_upstream(name, origin, target, place.params, draft.env)
+        draft.upstreams[name] = with_check(upstream, target, place)
         warn_of_unshared_limit(draft, place, upstream)
     elif draft.upstreams[name].live and has_log_handler(place.params):
         draft.upstreams[name] = structs.replace(draft.upstreams[name], live=None)
     else:
         return name
     warn_of_live_only(draft, place, target, draft.upstreams[name])
+    warn_of_checks(draft, place, target, draft.upstreams[name])
     return name

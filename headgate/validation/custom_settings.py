@@ -195,7 +195,6 @@ def idle_upstreams(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
     """Yield the fields of *upstreams* that have no effect here."""
     for index, upstream in enumerate(upstreams):
         plus = {
-            "healthCheck": upstream.health_check is not None and upstream.health_check.enable,
             "ntlm": upstream.ntlm,
         }
         for name, used in plus.items():

@@ -300,6 +300,9 @@ def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
         for name in names:
             if name not in used:
                 yield overrides.key(field), name, "is not a Service that this Ingress uses"
+    upstream = overrides.values.upstream
+    if upstream.health_checks_mandatory and not upstream.health_checks:
+        yield overrides.key("health_checks_mandatory"), "true", f'needs {overrides.key("health_checks")}: "true"'
     for field in ("listen_ports", "listen_ports_ssl"):
         if field in overrides and "" in hosts(spec):
             yield overrides.key(field), "", "is not for an Ingress without a host"

@@ -28,6 +28,9 @@ PASSTHROUGH_LISTENER: Final = "tls-passthrough"
 MOST: Final = 2**31 - 1
 """The largest number that nginx reads on every machine."""
 REFUSED: Final = "the TransportServer is refused"
+UNCHECKED: Final = (
+    "is not available: servers of TCP and UDP are in files with each data plane, and open-source nginx checks none"
+)
 _HEX: Final = re.compile(r"\\x(?![0-9A-Fa-f]{2})")
 
 
@@ -182,6 +185,6 @@ def _idle(spec: TransportServerSpec) -> Iterator[Fault]:
     """Yield the fields that have no effect here."""
     for index, upstream in enumerate(spec.upstreams or ()):
         if upstream.health_check and upstream.health_check.enable:
-            yield f"spec.upstreams[{index}].healthCheck", "", PLUS
+            yield f"spec.upstreams[{index}].healthCheck", "", UNCHECKED
         if upstream.backup:
             yield f"spec.upstreams[{index}].backup", "", PLUS

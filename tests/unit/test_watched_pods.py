@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from headgate.api import Pod, TopLevel
+from headgate.api import Ingress, Pod, TopLevel
+from headgate.api.nginx_org import VirtualServer
 from headgate.k8s import WorkQueue
 from headgate.k8s.informer import Change, Listing
 from headgate.problems import ObjectRef
 from headgate.watch import Selection, Watches
+from headgate.watch.pods import ask_for_pods
 from tests.simulated_cluster import api_object, flags
 
 
@@ -38,3 +40,16 @@ async def test_all_pods_are_in_one_batch_only() -> None:
     assert [*await watches.know_pods()] == []
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+def test_pods_are_asked_for_by_a_subselector_and_by_checks_as_their_probes_say() -> None:
+    def ingress(**annotations: str) -> TopLevel:
+        return api_object(Ingress, metadata={"namespace": "shop", "name": "cafe", "annotations": annotations})
+
+    def virtual_server(**upstream: object) -> TopLevel:
+        return api_object(VirtualServer, metadata={"namespace": "shop", "name": "cafe"}, spec={"upstreams": [upstream]})
+
+    assert not ask_for_pods([ingress(), virtual_server(name="tea"), None])
+    assert not ask_for_pods([virtual_server(name="tea", healthCheck={"enable": True})])
+    assert ask_for_pods([ingress(**{"nginx.com/health-checks": "true"})])
+    assert ask_for_pods([virtual_server(name="tea", subselector={"version": "1"})])

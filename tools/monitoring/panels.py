@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from headgate.reporting.reference import CHECK_METRICS
 from headgate.reporting.rows import CONTROLLER, NGINX, PLUS
 from monitoring.queries import EXPIRY, UP, latency, of_class, of_process, quantile, rate, requests, total
 
+STATE, CHECKED, FAILED, UNHEALTHY = CHECK_METRICS
 GREEN, ORANGE, RED = "green", "orange", "red"
 
 
@@ -163,6 +165,18 @@ STREAMS = Row("TCP and UDP", (
                  f"{_BY_OBJECT} {{{{server}}}}"),), "cps"),
 ))  # fmt: skip
 
+CHECKS = Row("Health checks", (
+    Panel("Servers by state",
+          (Query(f"count({of_class(STATE)} == 1)", "up"), Query(f"count({of_class(STATE)} == 5)", "checking"),
+           Query(f"count({of_class(STATE)} == 6)", "unhealthy")),
+          hint="Each Pod of Headgate checks for itself."),
+    Panel("Checks and failed checks, in a minute",
+          (Query(f"{total(of_class(CHECKED))} * 60", "checks"), Query(f"{total(of_class(FAILED))} * 60", "failed"))),
+    Panel("Servers that became unhealthy, by Service, in a minute",
+          (Query(f"{total(of_class(UNHEALTHY), 'resource_namespace', 'service')} * 60",
+                 "{{resource_namespace}}/{{service}}"),)),
+))  # fmt: skip
+
 COUNTED = Row("Hosts and upstream servers, live data plane", (
     Panel("Responses by host, and requests without one",
           (Query(total(zones("responses"), "server_zone", "code"), "{{server_zone}} {{code}}"),
@@ -243,4 +257,4 @@ CONTROLLER_ROW = Row("Controller", (
           "cps", width=6),
 ))  # fmt: skip
 
-ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, COUNTED, STREAMS, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)
+ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, COUNTED, CHECKS, STREAMS, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)

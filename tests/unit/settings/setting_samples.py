@@ -191,6 +191,8 @@ SAMPLES: dict[str, Sample] = {
     "max_fails": NUMBER,
     "fail_timeout": Sample({"10s": Seconds("10s"), "1m": Seconds("1m"), "5": Seconds("5s")}, ("500ms", "1s1ms", "x")),
     "max_conns": NUMBER,
+    "health_checks": SWITCH,
+    "health_checks_mandatory": SWITCH,
     "slow_start": Sample(
         {"30s": Duration("30s"), "1m 30s": Duration("1m30s"), "5": Duration("5s")}, ("x", "-1", "1s1m")
     ),

@@ -22,7 +22,7 @@ local M = {}
 local function usable(upstream, failed, time)
   local most = upstream.max_conns
   return function(peer)
-    if failed and failed[peer] or peer.down_until > time then
+    if failed and failed[peer] or peer.down_until > time or peer.out then
       return false
     end
     return not (most and connections.is_full(peer.count, most))
@@ -30,6 +30,7 @@ local function usable(upstream, failed, time)
 end
 
 local function always() return true end
+local function in_service(peer) return not peer.out end
 
 local function choose(upstream, failed)
   local peers = upstream.peers
@@ -56,7 +57,7 @@ local function choose(upstream, failed)
   end
   -- None is left: one that may have recovered is better than an error.
   failures.pardon(upstream)
-  return known or upstream:choose(peers, always, failed, text)
+  return known and in_service(known) and known or upstream:choose(peers, in_service, failed, text)
 end
 
 -- Choose a server with a place for the request, and take the place; another worker may be faster.
@@ -104,7 +105,7 @@ local function set_tries(upstream, peer)
   if upstream.watched then
     local time = now()
     for i = 1, #all do
-      count = count - (all[i].down_until > time and 1 or 0)
+      count = count - ((all[i].down_until > time or all[i].out) and 1 or 0)
     end
     count = max(count, 1)
   end

@@ -2,10 +2,12 @@
 --
 --   GET  /v1/state                                    epoch, revision, free memory
 --   POST /v1/state {epoch, from, to, set, delete}     changes objects: all or nothing
+--   GET  /v1/health                                   what health checks found
 --
 -- The epoch names the memory: one that was filled from another snapshot has another epoch, and its controller must
 -- push everything again. Keys of objects are never given out.
 local cjson = require "cjson.safe"
+local health = require "headgate.health"
 local state = require "headgate.state"
 
 local objects = state.objects
@@ -75,6 +77,7 @@ local function welcome(key, old, value)
       if value.slow_start then
         state.set_since(key:sub(3), name, ngx.now(), value.slow_start)
       end
+      health.forget(key:sub(3), name)
     end
   end
 end
@@ -122,6 +125,7 @@ local function change(wanted)
   end
   objects:safe_set("revision", wanted.to) -- in place of a number: needs no memory
   announce(changed)
+  health.changed(changed, wanted.set)
   here = current()
   here.changed = #changed
   return 200, here
@@ -140,6 +144,10 @@ local function valid(wanted)
     end
   end
   return true
+end
+
+function M.health()
+  answer(200, { servers = setmetatable(health.report(), cjson.array_mt) })
 end
 
 function M.state()

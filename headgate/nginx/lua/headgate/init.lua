@@ -3,22 +3,28 @@
 require "resty.core"
 local state = require "headgate.state"
 local balancer = require "headgate.balancer"
+local checker = require "headgate.checker"
 local connections = require "headgate.connections"
 local control = require "headgate.control"
+local health = require "headgate.health"
 local metrics = require "headgate.metrics"
 local upstreams = require "headgate.upstreams"
 
 local function start()
   state.start()
   connections.start()
+  checker.start()
 end
 
 headgate = {
-  start = start, balance = balancer.balance, log = balancer.log, state = control.state,
+  start = start, balance = balancer.balance, log = balancer.log, state = control.state, health = control.health,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.
   measure = function(limit, bounds) metrics.start(limit, bounds, upstreams.peers, upstreams.known) end,
   count = function() return metrics.count(balancer.log()) end,
   metrics = metrics.answer, stop = metrics.stop,
 }
 
-return state.load
+return function(path)
+  state.load(path)
+  health.load()
+end

@@ -1,4 +1,5 @@
 -- An upstream as a worker uses it, made from what the controller pushed ("u:NAME").
+local health = require "headgate.health"
 local methods = require "headgate.methods"
 local metrics = require "headgate.metrics"
 local slow_start = require "headgate.slow_start"
@@ -42,7 +43,7 @@ local function network()
   return match(address, "^(%d+%.%d+%.%d+)%.") or address
 end
 
-local function peer_of(upstream, value, max_fails)
+local function peer_of(upstream, value, max_fails, check)
   local name = state.peer_name(value)
   local key = upstream .. "|" .. name
   local peer = alive[key]
@@ -54,16 +55,17 @@ local function peer_of(upstream, value, max_fails)
     alive[key] = peer
   end
   peer.down_until = max_fails > 0 and state.down_until(upstream, name) or 0
+  peer.out = health.is_out(upstream, name, check)
   return peer
 end
 
 -- Return the peers, and whether one of them is left out.
-local function peers_of(upstream, values, max_fails)
+local function peers_of(upstream, values, max_fails, check)
   local peers, watched = {}, false
   for i, each in ipairs(values) do
-    local peer = peer_of(upstream, each, max_fails)
+    local peer = peer_of(upstream, each, max_fails, check)
     peers[i] = peer
-    watched = watched or peer.down_until > 0
+    watched = watched or peer.down_until > 0 or peer.out
   end
   return peers, watched
 end
@@ -86,7 +88,7 @@ end
 
 state.decode("u", function(name, value)
   local max_fails = value.max_fails or 1
-  local peers, watched = peers_of(name, value.peers, max_fails)
+  local peers, watched = peers_of(name, value.peers, max_fails, value.check)
   local backup, backup_watched = peers_of(name, value.backup or {}, max_fails)
   local draining = peers_of(name, value.draining or {}, max_fails)
   local method = value.method or "round_robin"

@@ -1,0 +1,48 @@
+"""What health checks found, by the objects whose servers were checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from headgate.controller.traffic import endpoint_of
+from headgate.ir import Layout
+from headgate.ir.check import ServerHealth
+from headgate.ir.http import Upstream
+from headgate.nginx.health import server_health
+from headgate.pipeline import Generation
+from headgate.problems import ObjectRef
+from headgate.reporting.measured import Endpoint
+
+_WORST = {"up": 0, "checking": 1, "unhealthy": 2}
+
+
+async def found_by_checks(layout: Layout, generation: Generation | None) -> Sequence[ServerHealth]:
+    """Ask nginx what its checks found; nothing if no upstream of *generation* has checks, or nginx does not answer."""
+    if generation is None or not any(each.check for each in (generation.live or {}).values()):
+        return ()
+    return await server_health(layout) or ()
+
+
+def checked(generation: Generation, found: Sequence[ServerHealth]) -> dict[tuple[ObjectRef, str, str], str]:
+    """Return the state of each server by object, name of its Service, and address.
+
+    If several upstreams of an object have the server, it is the worst.
+    """
+    states: dict[tuple[ObjectRef, str, str], str] = {}
+    for upstream, each in _known(generation, found):
+        key = upstream.origin, upstream.service, each.server
+        states[key] = max(states.get(key, "up"), each.state, key=_WORST.__getitem__)
+    return states
+
+
+def series(generation: Generation, found: Sequence[ServerHealth]) -> dict[Endpoint, ServerHealth]:
+    """Return what was found by the labels of its metrics."""
+    return {endpoint_of(upstream.name, upstream, each.server): each for upstream, each in _known(generation, found)}
+
+
+def _known(generation: Generation, found: Sequence[ServerHealth]) -> Iterator[tuple[Upstream, ServerHealth]]:
+    """Yield each server that is still there, with its upstream."""
+    for each in found:
+        upstream = generation.upstreams.get(each.upstream)
+        if upstream and each.server in upstream.servers:
+            yield upstream, each

@@ -1,0 +1,65 @@
+-- One health check: a connection of its own to one server, a request, and what the server answers.
+local grpc = require "headgate.grpc"
+
+local find, match, tonumber, now = string.find, string.match, tonumber, ngx.now
+
+local LIMIT = 4096 -- bytes of an answer in which its first line must end; the rest is not read
+
+local function connected(socket, check, server)
+  local ok, fault
+  if server.p then
+    ok, fault = socket:connect(server.a, check.port or server.p)
+  else
+    ok, fault = socket:connect(server.a)
+  end
+  if ok and check.tls then
+    -- As nginx without proxy_ssl_verify and proxy_ssl_server_name: any certificate, no name.
+    ok, fault = socket:sslhandshake(nil, nil, false)
+  end
+  return ok, fault
+end
+
+-- Return the status of the answer, nil and why not; not later than *deadline* plus one timeout.
+local function status_of(socket, deadline)
+  local text = ""
+  repeat
+    local piece, fault = socket:receiveany(LIMIT)
+    if not piece then
+      return nil, fault == "closed" and "connection closed without an answer" or fault
+    end
+    text = text .. piece
+    if find(text, "\n", 1, true) then
+      local status = match(text, "^HTTP/%d%.%d (%d%d%d)[ \r\n]")
+      return tonumber(status), "the answer is not HTTP"
+    end
+  until #text > LIMIT or now() > deadline
+  return nil, "the answer is not HTTP"
+end
+
+local function answer_of(check, socket)
+  local deadline = now() + check.read
+  if check.grpc then
+    return grpc.answer(socket, deadline)
+  end
+  local status, fault = status_of(socket, deadline)
+  if not status then
+    return nil, fault
+  end
+  return check.accepts(status), "status " .. status
+end
+
+-- Check *server*; return whether it is well, and what it answered or why it did not.
+return function(check, server)
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(check.connect * 1000, check.send * 1000, check.read * 1000)
+  local ok, fault = connected(socket, check, server)
+  if ok then
+    ok, fault = socket:send(check.request)
+  end
+  local passed, answer
+  if ok then
+    passed, answer = answer_of(check, socket)
+  end
+  socket:close()
+  return passed == true, answer or fault
+end
