@@ -11,7 +11,7 @@ from headgate.translate.draft import Draft, Place
 from headgate.translate.live import RAMPED, why_in_files
 from headgate.translate.sticky import cookie_words
 
-LIVE: Final = "the live data plane (-data-plane=live)"
+LIVE: Final = "the live data plane (-data-plane=live and an nginx with Lua)"
 
 
 def warn_of_live_only(draft: Draft, place: Place, backend: Backend, upstream: Upstream) -> None:

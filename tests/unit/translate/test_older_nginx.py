@@ -46,7 +46,8 @@ def test_sticky_cookies_need_a_new_nginx() -> None:
     old, (told, *_) = cluster_with(asked, DEBIAN_12)
     assert "sticky" not in text(old)
     assert "nginx.org/sticky-cookie-services: needs nginx 1.29.6 with its sticky module" in told
-    assert "which this one is not, or the live data plane (-data-plane=live) (clients go to any backend)" in told
+    live = "the live data plane (-data-plane=live and an nginx with Lua)"
+    assert f"which this one is not, or {live} (clients go to any backend)" in told
 
 
 def test_names_are_resolved_at_each_reload_by_an_old_nginx() -> None:
