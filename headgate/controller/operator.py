@@ -51,7 +51,7 @@ class Operator:
         now = self._drained.names
         unknown = sorted(set(names) - now) if undo else self._drained.unknown(set(names) - now)
         if unknown:
-            what = "not drained" if undo else "no endpoint, no Pod behind a Service and no node of one"
+            what = "not drained" if undo else "no endpoint has this address, Pod or node"
             raise RefusedError(f"{', '.join(unknown)}: {what}; nothing was changed. See headgate status -o wide")
         count = self._drained.change(now - set(names) if undo else now | set(names))
         self._events.record(endpoints_drained(self._pod(), sorted(names), count, undo=undo))

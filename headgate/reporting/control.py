@@ -196,7 +196,7 @@ async def change(path: str, target: str, body: Mapping[str, Any]) -> str:
     """
     async with _session(path) as session, session.post(f"{HOST}{target}", data=msgspec.json.encode(body)) as response:
         text = await response.text()
-        if response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST}:
+        if response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}:
             raise ControlError(text)
         if response.status != HTTPStatus.OK:
             raise _strange(path, response)

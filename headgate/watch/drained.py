@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -15,14 +16,16 @@ from headgate.watch.watches import Watches
 
 NODE: Final = "node/"
 """What the name of a node begins with, among names of endpoints."""
+log = logging.getLogger(__name__)
+
 _DRAINING: Final = EndpointConditions(ready=False, serving=True, terminating=True)
 
 
 class Drained:
     """The objects of *watches*, in which drained endpoints serve only while no other is ready.
 
-    An endpoint is named by its address, by its Pod (``default/tea-1``), or by its node (``node/worker-2``). The names
-    are known until the controller ends.
+    An endpoint is named by its address, by its Pod (``default/tea-1``), or by its node (``node/worker-2``). A name is
+    known until the controller ends; that of an endpoint until no endpoint has it, as another Pod may get it later.
     """
 
     def __init__(self, watches: Watches, queue: WorkQueue) -> None:
@@ -36,6 +39,8 @@ class Drained:
         found = self._watches.read(keys)
         if not self.names:
             return found
+        if any(EndpointSlice.KIND.includes(ref) for ref in found):
+            self._forget_gone()
         return {
             ref: drained(each, self.names) if isinstance(each, EndpointSlice) else each for ref, each in found.items()
         }
@@ -54,12 +59,20 @@ class Drained:
         known = {name for each in self._watches.collections[EndpointSlice].values() for name in _names(each)}
         return sorted(set(names) - known)
 
+    def _forget_gone(self) -> None:
+        gone = [name for name in self.unknown(self.names) if not name.startswith(NODE)]
+        if gone:
+            self.names -= set(gone)
+            sentence = f"no longer drained, as no endpoint has this name any more: {', '.join(gone)}"
+            log.info("endpoints gone", extra={"fields": {"names": gone}, "sentence": sentence})
+
     def change(self, names: frozenset[str]) -> int:
         """Drain the endpoints with *names*, and no others; return how many endpoints become drained or come back."""
-        changed, self.names = self.names ^ names, names
+        before, self.names = self.names, names
         count = 0
         for ref, each in self._watches.collections[EndpointSlice].items():
-            touched = sum(not changed.isdisjoint(_called(each, one)) for one in each.endpoints or ())
+            called = [_called(each, one) for one in each.endpoints or ()]
+            touched = sum(before.isdisjoint(own) != names.isdisjoint(own) for own in called)
             if touched:
                 self._queue.add(ref)
             count += touched

@@ -62,15 +62,29 @@ def test_drained_endpoints_serve_while_no_other_is_ready(
 ) -> None:
     manifests.put(ingress("tea", "tea.test"), service("tea"), endpoints("tea", "127.0.0.1", port=tea))
     headgate = serve_manifests(WRITES)
+    batches = headgate.batches_processed()
     assert asked(capsys, headgate, "drain", "127.0.0.1")[0] == 0
-    wait_until(lambda: of(headgate, capsys)["controller"]["drained"] == ["127.0.0.1"])
+    wait_until(lambda: headgate.batches_processed() > batches)
+    assert used(headgate, capsys) == {f"127.0.0.1:{tea}"}
     assert headgate.get("tea.test").status == 200
+
+
+def test_a_name_that_no_endpoint_has_any_more_is_not_drained_when_another_one_gets_it(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int, capsys: Capture
+) -> None:
+    manifests.put(ingress("tea", "tea.test"), service("tea"), endpoints("tea", "127.0.0.1", "127.0.0.2", port=tea))
+    headgate = serve_manifests(WRITES)
+    assert asked(capsys, headgate, "drain", "127.0.0.2")[0] == 0
+    manifests.put(endpoints("tea", "127.0.0.1", port=tea))
+    wait_until(lambda: of(headgate, capsys)["controller"]["drained"] == [])
+    manifests.put(endpoints("tea", "127.0.0.1", "127.0.0.2", port=tea))
+    wait_until(lambda: used(headgate, capsys) == {f"127.0.0.1:{tea}", f"127.0.0.2:{tea}"})
 
 
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (("drain", "10.9.9.9"), "headgate: 10.9.9.9: no endpoint, no Pod behind a Service and no node of one"),
+        (("drain", "10.9.9.9"), "headgate: 10.9.9.9: no endpoint has this address, Pod or node"),
         (("drain", "--undo", "127.0.0.1"), "headgate: 127.0.0.1: not drained; nothing was changed"),
         (("drain", "127.0.0.1:8080"), "is not an address (10.0.0.7, without a port), a Pod (default/tea-1) or a node"),
         (("set-log-level", "loud"), "is not a log level; use fatal, error, warn, info, debug, trace"),
