@@ -18,8 +18,9 @@ TOLD = (
 REFUSALS = frozenset({400, 401, 403, 495, 496})
 """The statuses of denied requests, also of those without a client certificate (ngx_http_ssl_module)."""
 KEPT = "these statuses are not replaced"
-NO_PAGE = Words(("404", PAGE))
-"""What ends the list of the server in a location whose only answer is 500."""
+NO_PAGE = ("error_page", Words(("599", "/")))
+"""The line of an ``error_page`` for a status that never occurs. A list of its own ends that of the server, or of a snippet, whose
+page would answer in place of a refusal."""
 GRPC = tuple(
     GrpcError(code, status, Quoted(message))
     for code, status, message in (

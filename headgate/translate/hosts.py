@@ -19,7 +19,7 @@ from headgate.translate.challenges import HTTPS, unchallenged
 from headgate.translate.context import ServerContext
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
-from headgate.translate.errors import GRPC, error_page
+from headgate.translate.errors import GRPC, NO_PAGE, error_page
 from headgate.translate.files import attached_mask, config_files, without_locations
 from headgate.translate.grpc import count_grpc, extent, without_grpc
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
@@ -181,11 +181,11 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
         auth=auth,
         limit=context.limit,
         variables=server_variables(host.origin) if draft.resource_variables else (),
-        error_page=context.error_page,
+        error_page=None if host.policies.refused else context.error_page,
         grpc_errors=GRPC if grpc else (),
         locations=locations,
         attached=attached_mask(draft, host),
-        snippet=params.snippets.server_snippets,
+        snippet=None if host.policies.refused else params.snippets.server_snippets,
         lines=(*_closed(host), *common_lists(env, snippet), *part.lines),
         refused=bool(host.policies.refused and host.name),
         secure_only=_secure_only(host),
@@ -195,8 +195,13 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
 
 
 def _closed(host: VirtualHost) -> tuple[Line, ...]:
-    """Deny everybody where a Policy of the default server cannot be used: its answer to probes must not be 500."""
-    return (("deny", Words(("all",))),) if host.policies.refused and not host.name else ()
+    """Deny everybody where a Policy of the default server cannot be used: its answer to probes must not be 500.
+
+    No page answers in place of the refusal, there and in every other server.
+    """
+    if not host.policies.refused:
+        return ()
+    return (NO_PAGE,) if host.name else (NO_PAGE, ("deny", Words(("all",))))
 
 
 def _secure_only(host: VirtualHost) -> bool:

@@ -117,7 +117,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             *latency_variable(draft, backend),
             *shared.variables,
         ),
-        pages=route_pages(server, route),
+        pages=() if shared.refused else route_pages(server, route),
         internal=internal,
         restored=internal and (grpc or rewrite is not None),
         **challenge_parts(
@@ -192,7 +192,7 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         carried=carried,
         internal=path.route.match.type is PathType.INTERNAL,
         variables=(*location_variables(draft, server.host, path.route), *shared.variables),
-        **({"pages": route_pages(server, path.route)} if place.policies.guards else {}),
+        **({"pages": route_pages(server, path.route)} if place.policies.guards and not shared.refused else {}),
         **parts,
     )
 
@@ -227,7 +227,8 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
     part = translate_policies(_site(server, place, grpc=grpc))
     requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
     responses = _response_headers(server, place, part.headers, attached=attached)
-    errors = _errors(draft, server, place) if attached and not grpc else None
+    refused = bool(place.policies.refused)
+    errors = error_page(draft, server.host, place) if attached and not grpc and not refused else None
     return Location(
         path="",
         origin=place.origin if attached else None,
@@ -238,24 +239,23 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         auth=translate_auth(draft, place) if attached or place.policies.passwords else None,
         limit=translate_limit(draft, place) if attached or place.policies.limits else None,
         error_page=errors,
-        snippet=place.params.snippets.location_snippets,
+        # A location within that of the snippet, or an error_page, would answer in place of the refusal.
+        snippet=None if refused else place.params.snippets.location_snippets,
         lines=(
-            *(_lines(draft, server, place, attached=attached, errors=errors) if place.location_snippet else ()),
+            *([NO_PAGE] if refused else []),
+            *(
+                _lines(draft, server, place, attached=attached, errors=errors)
+                if place.location_snippet and not refused
+                else ()
+            ),
             *part.lines,
             *_hidden(server, place, part, grpc=grpc),
         ),
         variables=part.variables,
-        refused=bool(place.policies.refused),
+        refused=refused,
         preflight=part.preflight,
         carried=_carried(server, requests if not grpc else None, responses, limited=bool(place.policies.limits)),
     )
-
-
-def _errors(draft: Draft, server: ServerContext, place: Place) -> Words | None:
-    """Return the custom errors of an attached object; where a Policy cannot be used, no backend gets its requests."""
-    if place.policies.refused:
-        return NO_PAGE if server.error_page else None
-    return error_page(draft, server.host, place)
 
 
 def _hidden(server: ServerContext, place: Place, part: Part, *, grpc: bool) -> Iterator[Line]:

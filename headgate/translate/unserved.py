@@ -118,7 +118,11 @@ def closing(env: Environment, configs: Iterable[HttpConfig], *, guarded: bool = 
 def _closed(config: HttpConfig, usual: Collection[Words]) -> Iterator[Server]:
     for server in config.servers:
         lines = tuple(line for line in server.listens if line in usual)
-        if server.origin and lines and not server.default:
+        if not lines or server.default:
+            continue
+        if server.origin is None:  # on a port that only the wildcard has
+            yield structs.replace(server, listens=lines)
+        else:
             tls = Tls(reject=server.tls.reject) if server.tls else None
             yield Server(
                 name=server.name, origin=None, listens=lines, tls=tls, own=NOTHING, locations=(), refused=True,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import ssl
 from typing import Any
 
 import pytest
 
 from tests.live.headgate_process import StartHeadgate
-from tests.live.json_objects import Json, ManifestFolder, ingress, secret
+from tests.live.json_objects import Json, ManifestFolder, ingress, secret, tls_secret
 from tests.live.test_live_policies import TEA, decider, guarded, policy
 from tests.live.test_live_virtual_servers import virtual_server
 
@@ -77,3 +78,51 @@ def test_nobody_gets_past_a_decision_by_a_page_for_errors(
     whole = {"X-User": "jane", "X-Key": "key-one"}
     kept_out = [host for host in hosts if "Server name: tea" not in headgate.get(host, headers=whole).body]
     assert kept_out == []
+
+
+NESTED = "location /x { proxy_pass http://127.0.0.1:%d; }"
+FALLBACK = "error_page 500 502 @fb; location @fb { proxy_pass http://127.0.0.1:%d; }"
+
+
+def test_no_snippet_answers_in_place_of_a_refusal_because_a_policy_cannot_be_used(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, tea: int
+) -> None:
+    nested, fallback = NESTED % tea, FALLBACK % tea
+    gone = [{"name": "gone"}]
+    whole = {"policies": "gone"}
+    manifests.put(
+        virtual_server("route", guarded("/", "gone", action=TEA, **{"location-snippets": nested}), host="route.test"),
+        virtual_server(
+            "below", guarded("/", "gone", action=TEA), host="below.test", **{"server-snippets": f"{fallback} {nested}"}
+        ),
+        virtual_server(
+            "server", guarded("/", action=TEA), host="server.test", policies=gone, **{"server-snippets": fallback}
+        ),
+        ingress("nested", "nested.test", location_snippets=nested, **whole),
+        ingress("page", "page.test", server_snippets=fallback, **whole),
+        ingress("master", {"mergeable.test": []}, mergeable_ingress_type="master", server_snippets=fallback),
+        ingress("minion", "mergeable.test", mergeable_ingress_type="minion", location_snippets=nested, **whole),
+    )
+    headgate = serve_manifests("-enable-snippets")
+    hosts = ("route", "below", "server", "nested", "page", "mergeable")
+    answers = {(name, path): headgate.get(f"{name}.test", path) for name in hosts for path in ("/", "/x/secret")}
+    assert {place for place, answer in answers.items() if "Server name: tea" in answer.body} <= {("below", "/x/secret")}
+    assert {answer.status for place, answer in answers.items() if place != ("below", "/x/secret")} == {500}
+
+
+def test_a_wildcard_with_tls_does_not_answer_for_a_guarded_host_without_tls_that_nginx_refuses(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    key = policy("key", apiKey={"suppliedIn": {"header": ["X-Key"]}, "clientSecret": "keys"})
+    own = virtual_server(
+        "own", guarded("/", "key", action=TEA), host="own.wild.test", **{"server-snippets": "bogus on;"}
+    )
+    manifests.put(
+        key, secret("keys", kind="nginx.org/apikey", one=b"key-one"), tls_secret("wild", "*.wild.test"),
+        virtual_server("wild", guarded("/", action=TEA), host="*.wild.test", tls={"secret": "wild"}), own,
+    )  # fmt: skip
+    headgate = serve_manifests("-enable-snippets")
+    assert headgate.get_tls("other.wild.test").status == 200
+    assert headgate.get("own.wild.test").status == 500
+    with pytest.raises(ssl.SSLError):
+        headgate.certificate("own.wild.test")

@@ -10,6 +10,7 @@ from headgate.routes import Match, PathType
 from headgate.routes.policies import ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
 from headgate.translate import naming
+from headgate.translate.errors import NO_PAGE
 from headgate.translate.policies.api_key import KeyVariables, key_variables
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.upstreams import translate_upstream
@@ -19,12 +20,12 @@ AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 UNAUTHORIZED = "401"
 PERMITTED = Words(("204",))
 DECIDES: tuple[Line, ...] = (
-    ("error_page", Words(("599", "/"))),
+    NO_PAGE,
     ("proxy_intercept_errors", Words(("off",))),
     ("proxy_cache", Words(("off",))),
 )
 """Lines of a location that decides. With an ``error_page`` of the server a refusal becomes the status of that page, and
-200 lets the client in; a list of its own, for a status that never occurs, ends that."""
+200 lets the client in."""
 
 
 def translate_subrequest(site: Site) -> Part:

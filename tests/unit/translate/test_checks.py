@@ -141,7 +141,7 @@ EXTERNAL = api_object(
 @pytest.mark.parametrize(
     ("circumstances", "more", "why"),
     [
-        ({"able": CURRENT}, (), "needs the live data plane (-data-plane=live)"),
+        ({"able": CURRENT}, (), "needs the live data plane (-data-plane=live and an nginx with Lua)"),
         ({}, (EXTERNAL,), "needs the live data plane, and these servers are in files: nginx resolves their name"),
         ({"type": "grpc", "tls": {"enable": True}}, (), "cannot be used with gRPC over TLS"),
         ({"type": "grpc", "check": {"grpcStatus": 12}}, (), "cannot be used with a status other than 0"),
