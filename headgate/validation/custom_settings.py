@@ -15,6 +15,7 @@ from headgate.settings.parsers import Unfit
 from headgate.settings.upstream import Sticky
 from headgate.settings.values import Buffers, Duration, Size, Snippet, Words
 from headgate.validation.fields import Fault
+from headgate.validation.routepath import RoutePath
 
 UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -181,6 +182,8 @@ def idle_routes(routes: Iterable[Route], field: str) -> Iterator[Fault]:
     for index, route in enumerate(routes):
         if route.dos:
             yield f"{field}[{index}].dos", route.dos, DOS
+        if doubt := RoutePath.of(route.path).doubt:
+            yield f"{field}[{index}].path", route.path, doubt
 
 
 def _idle_beside_reference(route: Route, path: str) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -12,6 +13,7 @@ from headgate.settings.regex import regex_fault
 from headgate.validation.fields import path_fault, text_fault
 
 _MODIFIER = re.compile(r"(=|\^~|~\*|~|)\s*(.*)", re.DOTALL)
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 _CATEGORIES: Final = MappingProxyType(
     {"": "prefix", "=": "exact path", "^~": "prefix with ^~", "~": "regular expression", "~*": "regular expression"}
 )
@@ -63,6 +65,22 @@ class RoutePath(msgspec.Struct, frozen=True, order=True):
             return fault
         unfit = regex_fault(self.path)
         return f"is {unfit}" if unfit else ""
+
+    @property
+    def doubt(self) -> str:
+        """Why no request matches it, or ``""`` if some may.
+
+        nginx compares paths without their arguments, and decoded (https://nginx.org/en/docs/http/ngx_http_core_module.html).
+        """
+        if self.is_regex:
+            return ""
+        if "?" in self.path:
+            return "matches no request, as arguments are no part of a path; write a condition on $arg_NAME in matches"
+        if _ENCODED.search(self.path):
+            decoded = unquote(self.path)
+            instead = f"{decoded!r}" if not path_fault(decoded) else "a regular expression, with \\x20 for a space"
+            return f"matches no request, as nginx decodes paths before it compares them; write {instead}"
+        return ""
 
     def __str__(self) -> str:
         """The modifier, if there is one, and the path."""
