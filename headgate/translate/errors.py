@@ -19,8 +19,8 @@ REFUSALS = frozenset({400, 401, 403, 495, 496})
 """The statuses of denied requests, also of those without a client certificate (ngx_http_ssl_module)."""
 KEPT = "these statuses are not replaced"
 NO_PAGE = ("error_page", Words(("599", "/")))
-"""The line of an ``error_page`` for a status that never occurs. A list of its own ends that of the server, or of a snippet, whose
-page would answer in place of a refusal."""
+"""The line of an ``error_page`` for a status that never occurs. A list of its own ends that of the server, or of a
+snippet, whose page would answer in place of a refusal."""
 GRPC = tuple(
     GrpcError(code, status, Quoted(message))
     for code, status, message in (

@@ -33,7 +33,7 @@ ROUNDS = max(1, int(os.environ.get("HEADGATE_SETTING_VALUES", "12")) // 6 - 1)
 TEXTUAL = ("string", "array of string", "map[string]string", "array of int-or-string")
 LAST_WORD = re.compile(r"pcre2?_compile|unknown \"\w+\" variable|regex")
 """What only nginx and its libraries know of a well-formed value: regular expressions, and the keys of hashes."""
-REFUSALS = {"return", "ssl_reject_handshake", "listen"}
+REFUSALS = {"return", "ssl_reject_handshake", "listen", "error_page"}
 """Directives that may stand in place of what a field names and does not exist, and of gRPC on a plain port."""
 DATA = ("map", "split_clients", "types")
 """Blocks that hold data, but for these words."""
