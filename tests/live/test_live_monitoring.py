@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from monitoring.prometheus import Prometheus, QueryError, filled, installed
@@ -14,7 +16,7 @@ from monitoring.queries import rows_of
 from showcase.ports import free_port, free_ports
 
 from tests.live.headgate_process import LOOPBACK, ROOT, HeadgateProcess, StartHeadgate
-from tests.live.json_objects import ManifestFolder, ingress, path, service, tls_secret
+from tests.live.json_objects import Json, ManifestFolder, ingress, path, service, tls_secret
 from tests.live.stream_backends import (
     backend_objects,
     global_configuration,
@@ -45,6 +47,19 @@ def stream_ports() -> tuple[int, ...]:
     return tuple(free_ports(2))
 
 
+def checked(service: str, **check: Any) -> Json:
+    """A VirtualServer whose servers are checked; until the first answer they are ``checking``."""
+    health_check = {"enable": True, "interval": "100ms", "mandatory": True, **check}
+    upstream = {"name": "all", "service": service, "port": 80, "healthCheck": health_check}
+    routes = [{"path": "/", "action": {"pass": "all"}}]
+    return {
+        "apiVersion": "k8s.nginx.org/v1",
+        "kind": "VirtualServer",
+        "metadata": {"name": service, "namespace": "default"},
+        "spec": {"host": f"{service}.test", "upstreams": [upstream], "routes": routes},
+    }
+
+
 @pytest.fixture
 def headgate(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, stream_ports: tuple[int, ...]
@@ -60,8 +75,11 @@ def headgate(
         transport_server("app", "app", "app"),
         transport_server("empty", "empty", "empty"),
     )
-    with tcp_backend("app") as app:
-        manifests.put(*backend_objects("app", app))
+    with tcp_backend("app") as app, socket.create_server((LOOPBACK, 0)) as silent:
+        manifests.put(*backend_objects("app", app), *backend_objects("silent", silent.getsockname()[1]))
+        if LUA:
+            checks = checked("tea"), checked("app"), checked("silent", **{"read-timeout": "60s"})
+            manifests.put(*checks)  # healthy, unhealthy (not HTTP), without an answer
         yield serve_manifests("-enable-latency-metrics", nginx=LUA or ANY_NGINX)
 
 
