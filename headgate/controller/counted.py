@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -13,7 +13,7 @@ from headgate.ir.http import Upstream
 from headgate.nginx.live_metrics import ANY, CLASSES, Counted, Group, Tries, Zone, counted, delete
 from headgate.pipeline import Generation
 from headgate.problems import ObjectRef
-from headgate.reporting.metrics import Requests
+from headgate.reporting.metrics import Origin, Requests
 from headgate.reporting.traffic import (
     Counts,
     HostCounts,
@@ -73,6 +73,7 @@ class Counting:
         self._resources: object = None
         self._hosts: Mapping[str, ObjectRef] = {}
         self._gone: set[str] = set()
+        self._origins: dict[str, Origin] = {}
 
     async def read(self, layout: Layout, generation: Generation) -> tuple[Counts, Mapping[Requests, int]] | None:
         """Ask nginx in *layout*; return the series, and the requests by host and Service.
@@ -84,13 +85,14 @@ class Counting:
             return None
         self._look_at(generation)
         stale = frozenset(group for group in found.groups if not self._has(group, generation))
+        moved = self._moved(stale, generation)
         # Not at once: workers may know a server or a host a moment before this generation is ours.
         names = {_name(group) for group in self._stale}
         if gone := [group for group in stale if _name(group) in names]:
-            await delete(layout, gone)
+            await delete(layout, {group: moved.get(group) for group in gone})
         self._stale = stale
         fresh = [group for group in found.groups if group not in stale]
-        zones = [group for group in fresh if isinstance(group, Zone) and group.requests]
+        zones = [group for group in (*fresh, *moved.values()) if isinstance(group, Zone) and group.requests]
         tries = [group for group in fresh if isinstance(group, Tries) and (group.timed or group.untimed)]
         counts = Counts(
             hosts=self._by_host(zones),
@@ -107,15 +109,31 @@ class Counting:
         hosts = {host: ref for ref, rendered in served for host in rendered.hosts}
         self._gone = (self._gone | self._hosts.keys()) - hosts.keys()
         self._hosts = hosts
+        self._origins |= {name: origin_labels(upstream) for name, upstream in generation.upstreams.items()}
+
+    def _moved(self, stale: Iterable[Group], generation: Generation) -> dict[Group, Zone]:
+        """Return what continues the counters of an upstream that is gone, while its host is still there.
+
+        It is another upstream with the same labels, so that no series falls. Otherwise it is ``ANY``, which counts for
+        the host only.
+        """
+        zones = [group for group in stale if isinstance(group, Zone) and group.host not in self._gone]
+        names = {origin_labels(upstream): name for name, upstream in generation.upstreams.items()} if zones else {}
+        moved: dict[Group, Zone] = {}
+        for zone in zones:
+            origin = self._origins.get(zone.upstream)
+            upstream = names.get(origin, ANY) if origin else ANY
+            moved[zone] = msgspec.structs.replace(zone, host=self._host(zone), upstream=upstream)
+        needed = generation.upstreams.keys() | {group.upstream for group in stale}
+        self._origins = {name: origin for name, origin in self._origins.items() if name in needed}
+        return moved
 
     def _has(self, group: Group, generation: Generation) -> bool:
         """Whether *generation* has the names of *group*; a host that it never had is of a snippet."""
-        if ANY in {group.upstream, getattr(group, "host", "")}:
-            return True
         upstream = generation.upstreams.get(group.upstream)
         if isinstance(group, Zone):
-            return group.host not in self._gone and (upstream is not None or not group.upstream)
-        return upstream is not None and group.server in upstream.servers
+            return group.host not in self._gone and (upstream is not None or group.upstream in {"", ANY})
+        return group.upstream == ANY or (upstream is not None and group.server in upstream.servers)
 
     def _by_host(self, zones: list[Zone]) -> Mapping[ServerZone, HostCounts]:
         found: dict[ServerZone, HostCounts] = {}
@@ -150,7 +168,7 @@ class Counting:
     def _retries(self, zones: list[Zone], generation: Generation) -> Mapping[Retries, int]:
         counts: Counter[Retries] = Counter()
         for zone in zones:
-            if zone.upstream:
+            if zone.upstream and not _only_of_host(zone):
                 origin = origin_labels(generation.upstreams.get(zone.upstream))
                 counts[Retries(self._host(zone), **msgspec.structs.asdict(origin))] += zone.retries
         return counts
@@ -158,6 +176,8 @@ class Counting:
     def _requests(self, zones: list[Zone], generation: Generation) -> Mapping[Requests, int]:
         counts: Counter[Requests] = Counter()
         for zone in zones:
+            if _only_of_host(zone):
+                continue
             origin, host = origin_labels(generation.upstreams.get(zone.upstream)), self._host(zone)
             for code, number in _by_class(zone):
                 counts[Requests(host, code, origin)] += number
@@ -172,6 +192,11 @@ def _by_class(zone: Zone) -> Iterator[tuple[str, int]]:
         code = f"{digit}xx"
         if requests := number + (zone.discarded if code == DISCARDED_AS else 0):
             yield code, requests
+
+
+def _only_of_host(zone: Zone) -> bool:
+    """Whether *zone* has counters of upstreams that are gone: nothing is known of their Services."""
+    return zone.upstream == ANY != zone.host
 
 
 def _name(group: Group) -> tuple[str, ...]:

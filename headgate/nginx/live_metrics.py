@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -16,12 +16,12 @@ from headgate.nginx.control import ask, get
 TARGET: Final = "/v1/metrics"
 TIMEOUT_S: Final = 3.0
 LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of an answer; a group of numbers takes some 200."""
+"""Bytes of an answer; an entry takes some 200."""
 ANY: Final = "*"
-"""The names of a group that counts for all for which there was no place."""
+"""The names of a group that counts all for which there was no place; as an upstream, those of a host that are gone."""
 END: Final = b"end\n"
 AT_ONCE: Final = 1000
-"""Groups in one request to delete."""
+"""Groups in one request to delete or move some."""
 CLASSES: Final = 5
 BEFORE_BUCKETS: Final = 4
 """Numbers of tries that come before the buckets."""
@@ -32,7 +32,7 @@ class Zone(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         host: name of the server block, ``_`` for the default server, ``ANY`` for what there was no place for.
-        upstream: name of the upstream block, empty if nginx answered by itself.
+        upstream: name of the upstream block, empty if nginx answered by itself, ``ANY`` for those that are gone.
         responses: by class of status, 1xx first.
         discarded: ended without a response.
         received: bytes of requests; ``sent`` of responses.
@@ -101,12 +101,19 @@ async def counted(layout: Layout) -> Counted | None:
         return None
 
 
-async def delete(layout: Layout, groups: Collection[Group]) -> None:
-    """Have *groups* deleted; what is counted later begins at 0. An nginx that does not answer keeps them."""
-    keys = [_key(group) for group in groups]
-    for first in range(0, len(keys), AT_ONCE):
-        body = msgspec.json.encode({"delete": keys[first : first + AT_ONCE]})
-        await ask(layout.socket(LIVE_SOCKET), TARGET, TIMEOUT_S, body)
+async def delete(layout: Layout, groups: Mapping[Group, Zone | None]) -> None:
+    """Have *groups* deleted, and their counters added to the Zone that is the value, if any.
+
+    What is counted later begins at 0. An nginx that does not answer keeps them.
+    """
+    items = list(groups.items())
+    for first in range(0, len(items), AT_ONCE):
+        some = items[first : first + AT_ONCE]
+        change = {
+            "delete": [_key(group) for group, to in some if to is None],
+            "move": [[_key(group), _key(to)] for group, to in some if to is not None],
+        }
+        await ask(layout.socket(LIVE_SOCKET), TARGET, TIMEOUT_S, msgspec.json.encode(change))
 
 
 def parse_counted(text: str) -> Counted:

@@ -27,12 +27,14 @@ class Workers:
     def __init__(self, layout: Layout) -> None:
         self.layout, self.text = layout, "end\n"
         self.deleted: list[str] = []
+        self.moved: list[list[str]] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         size = int(head.lower().partition(b"content-length:")[2].split()[0])
         if body := await reader.readexactly(size):
             self.deleted += json.loads(body)["delete"]
+            self.moved += json.loads(body)["move"]
         writer.write(f"HTTP/1.0 200 OK\r\n\r\n{self.text}".encode())
         writer.close()
 
@@ -138,6 +140,37 @@ async def test_what_the_configuration_does_not_have_any_more_is_deleted_but_not_
     await read(workers, counting, second)
     assert {key.split("\t")[0] for key in workers.deleted} == {"z", "s"}
     assert len(workers.deleted) == 3
+
+
+async def test_counters_of_a_host_do_not_fall_when_one_of_its_upstreams_goes(workers: Workers) -> None:
+    cluster = cluster_of("tea", "coffee")
+    cluster.put(cafe("cafe.test", "tea:80", "tea:81", "coffee:80"))
+    first, counting = cluster.process_batch(), Counting(lambda: 0.0)
+    names = tea, other, coffee = [f"shop-cafe-cafe.test-{name}" for name in ("tea-80", "tea-81", "coffee-80")]
+    lines = [zone("cafe.test", name, 0, 100 * at, 0, 0, 0, retries=at) for at, name in enumerate(names, 1)]
+    workers.count(*lines)
+    before = await counting.read(workers.layout, first)
+    cluster.put(cafe("cafe.test", "tea:80"))
+    second = cluster.process_batch()
+    assert set(second.upstreams) == {tea}
+    after = await counting.read(workers.layout, second)
+    assert before is not None
+    assert after is not None
+    host = ServerZone("cafe.test", "ingress", "cafe", "shop")
+    assert after[0].hosts[host] == before[0].hosts[host] == HostCounts([0, 600, 0, 0, 0], 0, 300, 600)
+    # Those of another port of the Service have its labels, which are still there.
+    assert after[0].retries == {Retries("cafe.test", "tea", "ingress", "cafe", "shop"): 3}
+    assert after[1] == {Requests("cafe.test", "2xx", TEA): 300}
+    assert workers.moved == []
+    await counting.read(workers.layout, second)
+    moves = [[f"z\tcafe.test\t{other}", f"z\tcafe.test\t{tea}"], [f"z\tcafe.test\t{coffee}", "z\tcafe.test\t*"]]
+    assert sorted(workers.moved) == sorted(moves)
+    workers.count(zone("cafe.test", tea, 0, 300, 0, 0, 0), zone("cafe.test", "*", 0, 300, 0, 0, 0, retries=3))
+    last = await counting.read(workers.layout, second)
+    assert last is not None
+    assert last[0].hosts[host].responses == [0, 600, 0, 0, 0]
+    assert last[1] == after[1]
+    assert workers.deleted == []
 
 
 @pytest.mark.parametrize("text", ["", "z\tcafe.test\t\t0 1 0", "z\tcafe.test\t\tone\nend\n", "x\ty\tz\nend\n"])

@@ -7,16 +7,18 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+from msgspec import structs
 from showcase.ports import free_port
 
 from headgate.ir import File
 from headgate.ir.live import LiveUpstream, Peer
 from headgate.nginx import Binary, probe
 from headgate.nginx.live_metrics import ANY, Counted, Tries, Zone, counted, delete
-from tests.nginx.live_plane import COFFEE, TEA, Plane, listening, upstream
+from tests.nginx.live_plane import BLOCK, COFFEE, TEA, Held, Plane, listening, upstream
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
 from tests.nginx_binaries import LUA
 from tests.waiting import eventually
@@ -163,12 +165,28 @@ async def test_groups_that_are_deleted_begin_at_zero(
     await manager.start(plane.release({"tea": upstream(port, TEA)}, plane.server(extra=NAMED)))
     await ask(nginx, 5)
     found = await seen(nginx, lambda found: requests(found) == 5)
-    await delete(nginx.layout, [*zones(found), *tries(found)])
+    await delete(nginx.layout, dict.fromkeys([*zones(found), *tries(found)]))
     left = await counted(nginx.layout)
     assert left is not None
     assert (zones(left), tries(left)) == ([], [])
     await ask(nginx, 2)
     await seen(nginx, lambda found: requests(found) == 2)
+
+
+async def test_counters_can_be_moved_to_another_upstream_of_the_host(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    await manager.start(plane.release({"tea": upstream(port, TEA)}, plane.server(extra=NAMED)))
+    await ask(nginx, 5)
+    await ask(nginx, 3, "/own")
+    for total in (8, 10):
+        found = await seen(nginx, lambda found, total=total: requests(found) == total)
+        (tea,) = (zone for zone in zones(found) if zone.upstream == "tea")
+        await delete(nginx.layout, {tea: structs.replace(tea, upstream=ANY)})
+        await ask(nginx, 2)
+    found = await seen(nginx, lambda found: requests(found) == 12)
+    assert {zone.upstream: zone.responses[1] for zone in zones(found)} == {"tea": 2, ANY: 7, "": 0}
+    assert {zone.upstream: zone.received for zone in zones(found)}[ANY] == 7 * len(REQUEST)
 
 
 async def with_codes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -198,6 +216,77 @@ async def test_statuses_of_a_backend_are_groups_as_far_as_there_may_be_so_many( 
     assert timed == 250
     assert len(common) == 2
     assert len(named) == groups if groups else 10 < len(named) < 250
+
+
+async def test_requests_at_servers_are_told_once_there_is_memory_for_them(
+    nginx: NginxUnderTest, manager: FileManager, binary: Binary
+) -> None:
+    plane, held = Plane(nginx, binary, counts="64k", workers=1), Held()
+    addresses = [f"127.0.0.{number}" for number in range(20, 40)]
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(listening(TEA, with_codes))
+        for address in addresses:
+            await stack.enter_async_context(listening(address, held.serve, port))
+        held_locations = "location /held { proxy_set_header Connection ''; proxy_pass http://milk; }"
+        server = plane.server(extra=f"{NAMED} {held_locations}")
+        file = File(server.name, BLOCK.format(name="milk").encode() + b"\n" + server.data, origin=server.origin,
+                    claims=server.claims | {"upstream milk"})  # fmt: skip
+        live = {"tea": upstream(port, TEA), "milk": upstream(port, *addresses)}
+        await manager.start(plane.release(live, file))
+        await asyncio.gather(*(nginx.get("shop", f"/{code}") for code in range(300, 550)))
+        full = await seen(nginx, lambda found: requests(found) == 250)
+        waiting = asyncio.gather(*(nginx.get("shop", "/held") for _ in addresses))
+        await eventually(lambda: held.asked == len(addresses))
+        await ask(nginx, 1, "/own")
+        found = await seen(
+            nginx, lambda found: requests(found) == 251
+        )  # after the worker told its requests, if it could
+        assert found.active == {}
+        await delete(nginx.layout, dict.fromkeys(tries(full)))
+        left = await counted(nginx.layout)
+        assert left is not None
+        assert sum(left.active.values()) == len(addresses)
+        held.release.set()
+        await waiting
+
+
+FORGETS = """location = /forgets { content_by_lua_block {
+    local added, tick = {}, nil
+    local totals = { there = true, DIRTY = 0, OTHERS = "z\\t*\\t*", lock = function() return true end }
+    totals.start, totals.unlock, totals.tell_active = function() end, function() end, function() end
+    totals.add = function(group) added[group.key] = true; group[0] = 0 end
+    local var = { server_name = "shop", request_length = "9", bytes_sent = "9", upstream_status = "200",
+                  upstream_response_time = "0.001" }
+    local env = { require = function(name) return name == "headgate.totals" and totals or require(name) end,
+                  ngx = { var = var, status = 200, timer = { at = function(_, again) tick = again end } } }
+    local path = package.searchpath("headgate.metrics", package.path)
+    local metrics = setfenv(assert(loadfile(path)), setmetatable(env, { __index = _G }))()
+    metrics.start(5000, { 1, 10 }, {})
+    for second = 1, 300 do
+      for i = 1, 600 do
+        metrics.count({ name = "u" .. i }, { name = "10.0." .. i .. ":" .. math.floor(second / 30) }, "0.001")
+      end
+      tick(false)
+    end
+    ngx.print(tostring(added["s\\t*\\t*\\t*"]))
+} }"""
+
+
+async def test_a_worker_forgets_servers_that_are_gone_also_when_it_always_has_some_to_add(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    """Each second 1,200 groups have something to add, and every 30 s each server is another one; 5,000 fit."""
+    await manager.start(plane.release({"tea": upstream(port, TEA)}, plane.server(extra=f"{NAMED} {FORGETS}")))
+    assert await nginx.get("shop", "/forgets") == "nil"
+
+
+async def test_an_answer_with_counters_logs_no_warning(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await manager.start(plane.release({"tea": upstream(port, TEA)}, plane.server(extra=NAMED)))
+    await ask(nginx, 1)
+    await seen(nginx, lambda found: requests(found) == 1)
+    assert "[warn]" not in capfd.readouterr().err
 
 
 async def test_what_a_client_writes_is_no_name_and_what_the_configuration_says_is(

@@ -18,7 +18,7 @@ local INTERVAL_S = 1
 local BUSY_S = 0.02 -- until another try, while another worker adds
 local AT_ONCE = 500 -- groups that are added in one interval: a worker does nothing else meanwhile
 local PATIENCE_S = 2 -- of a worker that ends, for others that add
-local DROPPED = 64 -- intervals after which a worker forgets its groups: those of servers that are gone, too
+local FORGET_AFTER = 64 -- intervals: then a worker forgets its groups, also those of servers that are gone
 local NO_TIME = -1 -- milliseconds of "-"
 local TIMES = 1000 -- texts of times whose milliseconds a worker keeps: cheaper than to read them
 local NEAR_MS = 500 -- times up to this have their bucket in a table
@@ -259,10 +259,11 @@ function M.add_all()
   return add(huge) and (changed == 0 or add(huge))
 end
 
--- Forget the groups of this worker, which hold nothing any more: a server that is gone would stay for ever.
+-- Forget the groups of this worker: a server that is gone would stay for ever. Those that are not added yet are in
+-- `dirty` or `pending`, with their keys.
 local function forget()
   rounds = rounds + 1
-  if rounds >= DROPPED and changed == 0 and left == 0 then
+  if rounds >= FORGET_AFTER then
     zones, servers, groups, rounds = {}, {}, 0, 0
   end
 end
@@ -289,7 +290,7 @@ function M.start(most, upper, watched, known)
     end
     near[ms] = bucket
   end
-  others.z = new_group("z\t*\t*", ZONE)
+  others.z = new_group(totals.OTHERS, ZONE)
   others.s = new_group("s\t*\t*\t*", BEFORE_BUCKETS + buckets)
   totals.start(limit, others)
   ngx.timer.at(INTERVAL_S, tick)
@@ -310,7 +311,7 @@ function M.answer()
     add(AT_ONCE)
     return totals.answer()
   end
-  totals.delete()
+  totals.change()
 end
 
 return M

@@ -1,18 +1,19 @@
 -- What all workers counted, in a dict that they share, and that outlives reloads and workers; the controller reads it:
 --
---   GET  /v1/metrics              a line for each group: its key and its numbers; then "end"
---   POST /v1/metrics {delete}     deletes groups by their keys
+--   GET  /v1/metrics                   a line for each entry: its key and its counters; then "end"
+--   POST /v1/metrics {delete, move}    deletes entries by their keys, and adds some to others ({{from, to}, ...})
 --
--- A key of the dict is one group of numbers (packed doubles); the parts of keys are separated by tabs:
+-- An entry of the dict has several counters (packed doubles); the parts of its key are separated by tabs:
 --
---   z HOST UPSTREAM              of requests of a server block, by the upstream that answered, "" for nginx itself:
---                                1xx ... 5xx, without an answer, bytes received, bytes sent, further tries
+--   z HOST UPSTREAM              of requests of a server block, by the upstream that answered, "" for nginx itself, "*"
+--                                for those that are gone: 1xx ... 5xx, without an answer, bytes received, bytes sent,
+--                                retries
 --   s UPSTREAM SERVER STATUS     of tries of a server, "-" for those without a status: milliseconds of all of them,
 --                                milliseconds until their header, tries without a response header, tries without a
 --                                time, and the others by response time (buckets, then all that took longer)
 --   a PID                        in place of numbers, lines with the requests that the servers have of this worker now
 --
--- What there is no place for is in the groups whose names are "*".
+-- What there is no place for is in the entries whose names are all "*".
 local ffi = require "ffi"
 local cjson = require "cjson.safe"
 
@@ -22,12 +23,13 @@ local concat, max, min = table.concat, math.max, math.min
 
 local LOCKED_S = 2 -- after that, a lock is of a worker that died
 local BUSY_S = 0.02 -- until another try, while another worker adds
-local SLICE = 200 -- groups in one piece of an answer
+local SLICE = 200 -- entries in one piece of an answer
 
 ffi.cdef "int kill(int pid, int signal);"
 
 local M = { there = counts ~= nil }
 M.DIRTY = 0 -- in a group of a worker, before its numbers: 1 if it has some to add
+M.OTHERS = "z\t*\t*" -- requests for which there is no place
 local limit, scratch, told = 0, nil, ""
 
 -- Keep at most *most* groups; *others*, by the first letter of a key, are those for all for which there is no place.
@@ -89,15 +91,24 @@ function M.tell_active(peers)
     end
   end
   local text = concat(lines, "\n")
-  if text ~= told then
+  if text ~= told and counts:safe_set("a\t" .. ngx.worker.pid(), text) then
     told = text
-    counts:safe_set("a\t" .. ngx.worker.pid(), text)
   end
 end
 
 -- Forget that this worker has requests.
 function M.leave()
   counts:delete("a\t" .. ngx.worker.pid())
+end
+
+-- Copy the counters of an entry of the dict into the table *numbers*; return how many there are.
+local function unpacked(text, numbers)
+  local size = #text / 8
+  ffi.copy(scratch, text, #text)
+  for i = 1, size do
+    numbers[i] = scratch[i - 1]
+  end
+  return size
 end
 
 local function lines_of(keys, first, last)
@@ -112,12 +123,7 @@ local function lines_of(keys, first, last)
         counts:delete(key) -- of a worker that was killed
       end
     elseif text and (kind == "z\t" or kind == "s\t") then
-      local size = #text / 8
-      ffi.copy(scratch, text, #text)
-      for field = 1, size do
-        numbers[field] = scratch[field - 1]
-      end
-      lines[#lines + 1] = key .. "\t" .. concat(numbers, " ", 1, size)
+      lines[#lines + 1] = key .. "\t" .. concat(numbers, " ", 1, unpacked(text, numbers))
     end
   end
   return lines
@@ -132,26 +138,50 @@ function M.answer()
     lines[#lines + 1] = ""
     ngx.print(concat(lines, "\n"))
     ngx.flush(true)
-    ngx.sleep(0)
+    ngx.sleep(0.001) -- nginx logs a warning of 0
   end
   ngx.print("end\n")
   ngx.exit(ngx.HTTP_OK)
 end
 
--- Delete groups: the controller does not know their names any more.
-function M.delete()
+-- Delete an entry; return its counters, nil if it is not there.
+local function take(key)
+  local text = type(key) == "string" and match(key, "^[sz]\t") and counts:get(key)
+  if not text then
+    return nil
+  end
+  local group = {}
+  group.size = unpacked(text, group)
+  counts:delete(key)
+  counts:incr("groups", -1)
+  return group
+end
+
+local function change(wanted)
+  for _, key in ipairs(wanted.delete) do
+    take(key)
+  end
+  for _, each in ipairs(wanted.move) do
+    local group = take(each[1])
+    if group and not write(group, each[2]) then
+      write(group, M.OTHERS)
+    end
+  end
+end
+
+-- Delete and move what the controller asks for: entries whose names it does not know any more.
+function M.change()
   ngx.req.read_body()
   local wanted = cjson.decode(ngx.req.get_body_data() or "")
   while not M.lock() do
     ngx.sleep(BUSY_S)
   end
-  for _, key in ipairs(type(wanted) == "table" and wanted.delete or {}) do
-    if type(key) == "string" and match(key, "^[sz]\t") and counts:get(key) then
-      counts:delete(key)
-      counts:incr("groups", -1)
-    end
-  end
+  local ok, fault = pcall(change, wanted)
   M.unlock()
+  if not ok then
+    ngx.log(ngx.ERR, "metrics: ", fault)
+    ngx.exit(ngx.HTTP_BAD_REQUEST)
+  end
   ngx.exit(ngx.HTTP_NO_CONTENT)
 end
 
