@@ -160,8 +160,10 @@ class LiveState:
             "delete": [_key(name) for name in stale],
         }
         answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
-        if answer is None:  # it may take the change yet
+        if answer is None or answer.code != 200:  # noqa: PLR2004 - OK
+            # It may take the change yet, or may not have all of what it had before.
             self._pushed |= dict.fromkeys((*fresh, *stale))
+        if answer is None:
             raise LiveError("nginx does not answer about its live state")
         reply = _decoded(answer.body)
         if answer.code != 200:  # noqa: PLR2004 - OK

@@ -135,6 +135,21 @@ async def test_a_memory_that_is_full_is_named_and_costs_nothing_that_was_told(
     assert await answers(nginx) == {COFFEE}
 
 
+async def test_an_upstream_that_grows_beyond_the_memory_keeps_its_servers_in_workers_that_start_later(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
+) -> None:
+    plane = Plane(nginx, binary, memory="64k")
+    await manager.start(plane.tea(port, TEA))
+    many = [f"10.{number // 250}.{number % 250}.1" for number in range(4000)]
+    assert (await manager.apply(plane.tea(port, *many))).outcome is Outcome.FAILED
+    before = await both_workers(manager.master_pid)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: len(procfs.workers(manager.master_pid or 0) - before) == 2)
+    assert await eventually(lambda: nginx.get("any")) == TEA
+    assert (await manager.apply(plane.tea(port, TEA))).pushed == 1, "it may not have been restored"
+
+
 async def test_a_state_that_somebody_else_changed_is_told_again(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:

@@ -11,7 +11,7 @@ local health = require "headgate.health"
 local state = require "headgate.state"
 
 local objects = state.objects
-local LISTED = 500 -- keys in one announcement
+local KEYS_PER_CHANGE = 500 -- in one announcement
 local LOCKED_S = 5
 
 local M = {}
@@ -43,12 +43,16 @@ local function current()
   }
 end
 
+-- What is new goes first: it may have the memory of what was there.
 local function undo(before)
+  for key, text in pairs(before) do
+    if not text then
+      objects:delete(key)
+    end
+  end
   for key, text in pairs(before) do
     if text then
       objects:safe_set(key, text)
-    else
-      objects:delete(key)
     end
   end
 end
@@ -64,7 +68,7 @@ local function servers_of(value)
 end
 
 -- A server that an upstream did not have before is a new one, even at an address that failed earlier.
-local function welcome(key, old, value)
+local function note_new_servers(key, old, value)
   local known = {}
   old = old and cjson.decode(old) or { peers = {} }
   for _, peer in ipairs(servers_of(old)) do
@@ -88,14 +92,16 @@ local function write(set, gone)
   for key, value in pairs(set) do
     local old, text = objects:get(key), cjson.encode(value)
     if old ~= text then
-      local ok, fault = objects:safe_set(key, text)
+      before[key], changed[#changed + 1] = old or false, key
+      local ok, fault = objects:safe_set(key, text) -- where it fails, the old text is deleted
       if not ok then
         undo(before)
         return nil, fault
       end
-      before[key], changed[#changed + 1] = old or false, key
-      welcome(key, old, value)
     end
+  end
+  for key, old in pairs(before) do
+    note_new_servers(key, old, set[key])
   end
   for _, key in ipairs(gone) do
     if objects:get(key) then
@@ -107,8 +113,8 @@ local function write(set, gone)
 end
 
 local function announce(changed)
-  for first = 1, #changed, LISTED do
-    state.announce { unpack(changed, first, math.min(first + LISTED - 1, #changed)) }
+  for first = 1, #changed, KEYS_PER_CHANGE do
+    state.announce { unpack(changed, first, math.min(first + KEYS_PER_CHANGE - 1, #changed)) }
   end
 end
 
