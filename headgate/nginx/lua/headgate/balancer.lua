@@ -12,7 +12,7 @@ local upstreams = require "headgate.upstreams"
 
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
 local get_last_failure = balancer.get_last_failure
-local max, now, find, sub = math.max, ngx.now, string.find, string.sub
+local max, now, find, match, sub = math.max, ngx.now, string.find, string.match, string.sub
 local variables = ngx.var
 
 local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
@@ -30,11 +30,30 @@ local function usable(upstream, failed, time)
 end
 
 local function always() return true end
-local function in_service(peer) return not peer.out end
+
+-- Choose one of the servers that *may_be* chosen, a backup if there is none.
+local function pick(upstream, may_be, failed, text)
+  local peers, backup = upstream.peers, upstream.backup
+  local gate = upstream.slow_start and slow_start.gate(upstream, may_be)
+  local peer = gate and upstream:choose(peers, gate, failed) or upstream:choose(peers, may_be, failed, text)
+  if backup and not peer then
+    return upstream.choose(backup, backup.peers, may_be, failed, text)
+  end
+  return peer
+end
+
+-- Return whether a server would be chosen if it had a place: none of *upstream* was.
+local function is_full(upstream, time)
+  for _, peer in ipairs(upstream.all) do
+    if peer.down_until <= time and not peer.out then
+      return true
+    end
+  end
+  return false
+end
 
 local function choose(upstream, failed)
-  local peers = upstream.peers
-  if #peers == 0 then
+  if #upstream.peers == 0 then
     return nil
   end
   local may_be = always
@@ -46,29 +65,33 @@ local function choose(upstream, failed)
   if known and may_be(known) then
     return known
   end
-  local gate = upstream.slow_start and slow_start.gate(upstream, may_be)
-  local peer = gate and upstream:choose(peers, gate, failed) or upstream:choose(peers, may_be, failed, text)
-  local backup = upstream.backup
-  if backup and not peer then
-    peer = upstream.choose(backup, backup.peers, may_be, failed, text)
-  end
-  if peer or failed or upstream.max_conns then
+  local peer = pick(upstream, may_be, failed, text)
+  if peer or failed or upstream.max_conns and is_full(upstream, now()) then
     return peer
   end
   -- None is left: one that may have recovered is better than an error.
-  failures.pardon(upstream)
-  return known and in_service(known) and known or upstream:choose(peers, in_service, failed, text)
+  failures.reset_failures(upstream)
+  return known and may_be(known) and known or pick(upstream, may_be, failed, text)
+end
+
+-- Choose a server. nginx adds a try where a kept connection had been closed: if all servers failed, it is for the last.
+local function any(upstream, failed, tries)
+  return choose(upstream, failed) or failed and tries.peer
+end
+
+-- Take a place for the request at *peer*, unless it is full.
+local function take(upstream, peer, tries)
+  if connections.take(peer.count, upstream.max_conns) then
+    tries.shared = peer.count
+    return peer
+  end
 end
 
 -- Choose a server with a place for the request, and take the place; another worker may be faster.
 local function reserve(upstream, failed, tries)
   for _ = 1, #upstream.all + 1 do
-    local peer = choose(upstream, failed)
-    if not peer then
-      return nil
-    end
-    if connections.take(peer.count, upstream.max_conns) then
-      tries.shared = peer.count
+    local peer = any(upstream, failed, tries)
+    if not peer or take(upstream, peer, tries) then
       return peer
     end
   end
@@ -85,15 +108,20 @@ local function after_failure(tries, failure)
   tries.failed[peer] = true
 end
 
+-- Return whether the last try of the request was at *peer*; it may have been at an upstream whose servers are in files.
+local function was_last(peer)
+  return match(variables.upstream_addr or "", "([^ ,]+)[ :]*$") == peer.name
+end
+
 -- Begin with nothing; an earlier upstream of the same request (error_page) is over. Its last try got no answer if
 -- $upstream_header_time is "-" before the colon; what follows is of this upstream.
 local function first_try(tries)
   if not tries.upstream then
     return
   end
-  local times = variables.upstream_header_time
-  if times and find(times, "%-%s*:[^:]*$") then
-    failures.count(tries.upstream, tries.peer)
+  local times, peer = variables.upstream_header_time, tries.peer
+  if peer and times and find(times, "%-%s*:[^:]*$") and was_last(peer) then
+    failures.count(tries.upstream, peer)
   end
   requests.clear(tries)
 end
@@ -129,10 +157,10 @@ function M.balance(name)
   if not upstream then
     return ngx.exit(DECLINED)
   end
-  -- nginx adds a try where a kept connection had been closed: when all peers failed, it is the last one's.
   local limited = upstream.max_conns and is_logged
-  local peer = (limited and reserve or choose)(upstream, tries.failed, tries) or tries.failed and tries.peer
+  local peer = (limited and reserve or any)(upstream, tries.failed, tries)
   if not peer then
+    tries.upstream, tries.peer = upstream, nil
     return ngx.exit(BUSY)
   end
   if not failure then
@@ -169,8 +197,8 @@ local function answered(time)
   end
 end
 
--- Count what became of a request; called by nginx when it has ended. Return its upstream and its last peer there, nil
--- where no peer was chosen, and $upstream_header_time.
+-- Count what became of a request; called by nginx when it has ended. Return its last live upstream, the peer of the last
+-- try there (nil if all were full or left out), and $upstream_header_time; nothing if it was at none.
 function M.log()
   local tries = requests.ended()
   if not tries then
@@ -181,8 +209,10 @@ function M.log()
   local time = variables.upstream_header_time
   local success = answered(time)
   if success == false then
-    failures.count(upstream, peer)
-  elseif success and (peer.failures > 0 or peer.down_until > 0) then
+    if peer and was_last(peer) then
+      failures.count(upstream, peer)
+    end
+  elseif success and peer and (peer.failures > 0 or peer.down_until > 0) and was_last(peer) then
     failures.forget(upstream, peer)
   end
   return upstream, peer, time

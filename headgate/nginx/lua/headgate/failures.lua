@@ -69,7 +69,7 @@ function M.check(upstream, peer)
 end
 
 -- Let all peers be chosen again.
-function M.pardon(upstream)
+function M.reset_failures(upstream)
   for _, peer in ipairs(upstream.all) do
     peer.down_until, peer.failures = 0, 0
   end
