@@ -7,10 +7,14 @@
 -- The epoch names the memory: one that was filled from another snapshot has another epoch, and its controller must
 -- push everything again. Keys of objects are never given out.
 local cjson = require "cjson.safe"
+local connections = require "headgate.connections"
 local health = require "headgate.health"
 local state = require "headgate.state"
+local workers = require "headgate.workers"
 
 local objects = state.objects
+local find, sub = string.find, string.sub
+local NONE = {}
 local KEYS_PER_CHANGE = 500 -- in one announcement
 local LOCKED_S = 5
 
@@ -57,33 +61,39 @@ local function undo(before)
   end
 end
 
-local function servers_of(value)
+-- Return a set of the names of the servers in groups.
+local function names_of(...)
   local found = {}
-  for _, group in ipairs { value.peers, value.backup or {} } do
-    for _, peer in ipairs(group) do
-      found[#found + 1] = peer
+  for i = 1, select("#", ...) do
+    for _, peer in ipairs(select(i, ...) or NONE) do
+      found[state.peer_name(peer)] = true
     end
   end
   return found
 end
 
 -- A server that an upstream did not have before is a new one, even at an address that failed earlier.
-local function note_new_servers(key, old, value)
-  local known = {}
-  old = old and cjson.decode(old) or { peers = {} }
-  for _, peer in ipairs(servers_of(old)) do
-    known[state.peer_name(peer)] = true
-  end
-  for _, peer in ipairs(servers_of(value)) do
-    local name = state.peer_name(peer)
-    if not known[name] then
-      state.set_down(key:sub(3), name, 0)
+local function note_new_servers(name, old, value)
+  local known = names_of(old.peers, old.backup)
+  for server in pairs(names_of(value.peers, value.backup)) do
+    if not known[server] then
+      state.set_down(name, server, 0)
       if value.slow_start then
-        state.set_since(key:sub(3), name, ngx.now(), value.slow_start)
+        state.set_since(name, server, ngx.now(), value.slow_start)
       end
-      health.forget(key:sub(3), name)
+      health.forget(name, server)
     end
   end
+end
+
+local function limited(value)
+  return value.max_conns and names_of(value.peers, value.backup, value.draining) or NONE
+end
+
+local function note_change(key, text, value)
+  local name, old = sub(key, 3), text and cjson.decode(text) or NONE
+  note_new_servers(name, old, value)
+  connections.changed(name, limited(old), limited(value))
 end
 
 -- Write the objects of *set* and delete those of *gone*; return the keys that changed, or nil and why not.
@@ -101,12 +111,16 @@ local function write(set, gone)
     end
   end
   for key, old in pairs(before) do
-    note_new_servers(key, old, set[key])
+    note_change(key, old, set[key])
   end
   for _, key in ipairs(gone) do
-    if objects:get(key) then
+    local text = objects:get(key)
+    if text then
       objects:delete(key)
       changed[#changed + 1] = key
+      if find(text, '"max_conns"', 1, true) then
+        note_change(key, text, NONE)
+      end
     end
   end
   return changed
@@ -164,11 +178,11 @@ function M.state()
   if not valid(wanted) then
     return answer(400, { reason = "not a change: epoch, from, to, set and delete are required" })
   end
-  if not state.lock(LOCKED_S) then
+  if not workers.lock("state", LOCKED_S) then
     return answer(423, { reason = "another change is being written" })
   end
   local ok, status, value = pcall(change, wanted)
-  state.unlock()
+  workers.unlock("state")
   if ok then
     return answer(status, value)
   end

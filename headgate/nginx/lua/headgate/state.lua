@@ -140,16 +140,6 @@ function M.set_since(upstream, name, time, seconds)
   changes:set("since:" .. upstream .. "|" .. name, time, seconds)
 end
 
--- Keep other writers out for *seconds* at most; return whether there was none. In the dict of changes, for `add` may
--- evict what was not used for long.
-function M.lock(seconds)
-  return changes:add("lock", true, seconds)
-end
-
-function M.unlock()
-  changes:delete("lock")
-end
-
 -- Return the name of a peer by which it is announced: its address, with its port if it has one.
 function M.peer_name(value)
   return value.p and value.a .. ":" .. value.p or value.a
