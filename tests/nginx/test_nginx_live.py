@@ -372,6 +372,24 @@ async def test_the_second_try_of_a_request_is_made_at_a_server_that_is_still_the
         assert await first == COFFEE
 
 
+async def test_servers_that_are_gone_are_not_kept_for_subrequests_that_have_ended(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
+) -> None:
+    plane = Plane(nginx, binary, workers=1)
+    extra = """location = /ask { internal; proxy_pass http://tea; }
+    location = /asked { auth_request /ask; proxy_pass http://tea; }
+    location = /kept { content_by_lua_block {
+        collectgarbage()
+        for key in pairs(require("headgate.upstreams").peers) do ngx.print(key, " ") end
+    } }"""
+    await manager.start(plane.release({"tea": upstream(port, TEA)}, plane.server(extra=extra)))
+    for address, count in ((TEA, 20), (COFFEE, 5), (MILK, 1)):
+        await manager.apply(plane.release({"tea": upstream(port, address)}, plane.server(extra=extra)))
+        found = await asyncio.gather(*(nginx.get("any", "/asked") for _ in range(count)))
+        assert set(found) == {address}
+    assert await nginx.get("any", "/kept") == f"tea|{MILK}:{port} "
+
+
 async def test_a_worker_that_is_far_behind_sees_the_newest_state_at_once(
     nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
 ) -> None:

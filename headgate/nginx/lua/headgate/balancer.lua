@@ -147,7 +147,7 @@ function M.balance(name)
   state.sync()
   local tries, is_logged = requests.tries()
   local failure = get_last_failure()
-  if failure then
+  if failure and tries.peer then
     after_failure(tries, failure)
   else
     first_try(tries)
@@ -197,7 +197,7 @@ local function answered(time)
   end
 end
 
--- Count what became of a request; called by nginx when it has ended. Return its last live upstream, the peer of the last
+-- Count what became of a request; called by nginx when it has ended. Return its last live upstream, the peer of its last
 -- try there (nil if all were full or left out), and $upstream_header_time; nothing if it was at none.
 function M.log()
   local tries = requests.ended()

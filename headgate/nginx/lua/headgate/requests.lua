@@ -8,8 +8,8 @@ local address_of = ffi.typeof "uintptr_t"
 
 local M = {}
 -- An address is used again by later requests, and so is the table: a first try sets all of it, and the log phase clears
--- it. A subrequest has no log phase; it has a table that only its own tries read.
-local requests, subrequests = {}, {}
+-- it. A subrequest has no log phase: its table is in its ngx.ctx, and lasts as long.
+local requests = {}
 local kept, most = 0, 1024 -- tables in `requests`, and with how many those of addresses that are free are dropped
 
 local function drop_free()
@@ -24,24 +24,30 @@ local function drop_free()
   most = max(1024, 2 * kept)
 end
 
+local function new_tries()
+  return { upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil }
+end
+
 -- Return the tries of the current request, and whether it has a log phase. They are the upstream, the peer of the last
 -- try, the peers that failed (nil if none), the peer whose `active` counts the request, the name under which all
 -- workers count it, and the cookie that its answer sets (nil if none).
 function M.tries()
-  local address = tonumber(cast(address_of, get_request()))
-  local of = ngx.is_subrequest and subrequests or requests
-  local tries = of[address]
-  if not tries then
-    if of == requests then
-      if kept >= most then
-        drop_free() -- before the new table is in it, which looks free, too
-      end
-      kept = kept + 1
-    end
-    tries = { upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil }
-    of[address] = tries
+  if ngx.is_subrequest then
+    local context = ngx.ctx
+    context.headgate_tries = context.headgate_tries or new_tries()
+    return context.headgate_tries, false
   end
-  return tries, of == requests
+  local address = tonumber(cast(address_of, get_request()))
+  local tries = requests[address]
+  if not tries then
+    if kept >= most then
+      drop_free() -- before the new table is in it, which looks free, too
+    end
+    kept = kept + 1
+    tries = new_tries()
+    requests[address] = tries
+  end
+  return tries, true
 end
 
 -- Return the tries of a request that has ended, nil if it was at no server.
