@@ -106,3 +106,42 @@ async def test_a_server_that_failed_is_left_out_while_the_others_are_full(
             assert "502 Bad Gateway" in await nginx.get("any")
         held.release.set()
         assert await asyncio.gather(*asked) == ["tea", "tea"]
+
+
+VERSION = """location = /version { content_by_lua_block { ngx.print(ngx.shared.headgate:get("version")) } }
+location = /watched { content_by_lua_block { ngx.print(require("headgate.state").get("u:tea").watched_until) } }"""
+
+
+async def test_a_failure_is_announced_once_and_again_when_the_server_is_asked_after_fail_timeout(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager
+) -> None:
+    async def version() -> int:
+        return int(await nginx.get("any", "/version"))
+
+    async def ask() -> int:
+        await nginx.get("any")
+        return await version()
+
+    server, dead = plane.server(extra=VERSION), free_port()
+    servers = TEA, COFFEE, MILK
+    await manager.start(plane.release({"tea": upstream(dead, *servers, fail_timeout=HOUR)}, server))
+    for _ in range(10):
+        await nginx.get("any")
+    assert await version() == len(servers)
+    await manager.apply(plane.release({"tea": upstream(dead, COFFEE, "127.0.0.5", fail_timeout=0.1)}, server))
+    before = await ask()
+    await eventually(ask, lambda after: after > before + 2)
+
+
+async def test_nothing_is_left_to_be_watched_when_a_server_is_well_again(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    dead = free_port()
+    tea = LiveUpstream(peers=(Peer(TEA, port), Peer(COFFEE, dead)), fail_timeout=0.3)
+    await manager.start(plane.release({"tea": tea}, plane.server(extra=VERSION)))
+    await eventually(
+        lambda: asyncio.gather(nginx.get("any"), nginx.get("any", "/watched")), lambda two: two[1] != "nil"
+    )
+    async with listening(COFFEE, port=dead):
+        await eventually(lambda: nginx.get("any"), lambda answer: answer == COFFEE)
+        assert await nginx.get("any", "/watched") == "nil"

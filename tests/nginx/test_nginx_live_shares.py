@@ -69,6 +69,23 @@ async def test_the_share_of_a_server_that_was_added_grows(
     assert 0 < found[0] < found[1] < found[2] == 20, found
 
 
+TWICE = """location = /twice { content_by_lua_block {
+    local upstream, usable = require("headgate.state").get("u:tea"), require("headgate.slow_start").usable
+    local first = usable(upstream, type)
+    upstream.peers[1].effective_weight = "kept"
+    ngx.print(type(first), " ", type(usable(upstream, type)), " ", upstream.peers[1].effective_weight)
+} }"""
+
+
+async def test_weights_are_computed_once_for_all_requests_of_a_moment(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    tea, server = upstream(port, TEA, slow_start=HOUR), plane.server(extra=TWICE)
+    await manager.start(plane.release({"tea": tea}, server))
+    await manager.apply(plane.release({"tea": upstream(port, TEA, COFFEE, slow_start=HOUR)}, server))
+    assert await nginx.get("any", "/twice") == "function function kept"
+
+
 async def test_a_server_that_recovered_gets_its_share_slowly_in_all_workers(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:

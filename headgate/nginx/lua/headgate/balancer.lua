@@ -34,8 +34,8 @@ local function always() return true end
 -- Choose one of the servers that *may_be* chosen, a backup if there is none.
 local function pick(upstream, may_be, failed, text)
   local peers, backup = upstream.peers, upstream.backup
-  local gate = upstream.slow_start and slow_start.gate(upstream, may_be)
-  local peer = gate and upstream:choose(peers, gate, failed) or upstream:choose(peers, may_be, failed, text)
+  local warming = upstream.slow_start and slow_start.usable(upstream, may_be)
+  local peer = warming and upstream:choose(peers, warming, failed) or upstream:choose(peers, may_be, failed, text)
   if backup and not peer then
     return upstream.choose(backup, backup.peers, may_be, failed, text)
   end
@@ -57,8 +57,12 @@ local function choose(upstream, failed)
     return nil
   end
   local may_be = always
-  if failed or upstream.watched or upstream.max_conns then
-    may_be = usable(upstream, failed, now())
+  if failed or upstream.watched_until or upstream.max_conns then
+    local time = now()
+    if upstream.watched_until and upstream.watched_until <= time then
+      upstream.watched_until = nil
+    end
+    may_be = usable(upstream, failed, time)
   end
   local text = upstream.text and upstream.text()
   local known = upstream.cookie and sticky.peer(upstream.cookie)
@@ -130,7 +134,7 @@ end
 local function set_tries(upstream, peer)
   local all = upstream.all
   local count = #all + (upstream.cookie and upstream.cookie.draining[peer] and 1 or 0)
-  if upstream.watched then
+  if upstream.watched_until then
     local time = now()
     for i = 1, #all do
       count = count - ((all[i].down_until > time or all[i].out) and 1 or 0)
@@ -197,8 +201,8 @@ local function answered(time)
   end
 end
 
--- Count what became of a request; called by nginx when it has ended. Return its last live upstream, the peer of its last
--- try there (nil if all were full or left out), and $upstream_header_time; nothing if it was at none.
+-- Count what became of a request; called by nginx when it has ended. Return its last live upstream, its last peer
+-- there (nil if all were full or left out), and $upstream_header_time; nothing if it was at none.
 function M.log()
   local tries = requests.ended()
   if not tries then

@@ -7,6 +7,7 @@
 --
 -- Event "h:UPSTREAM|SERVER|1" announces that a server gets no requests, "…|0" that it gets some again.
 local cjson = require "cjson.safe"
+local failures = require "headgate.failures"
 local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 
@@ -63,7 +64,7 @@ state.listen("h", function(text)
   for _, peer in ipairs(upstream and upstream.peers or {}) do
     if peer.name == server then
       peer.out = is_out == "1"
-      upstream.watched = true
+      failures.watch(upstream)
       if not peer.out then
         slow_start.begin(upstream, peer, state.since(name, server))
       end

@@ -31,7 +31,7 @@ function M.least_conn(upstream, peers, usable)
   upstream.turn = first + 1
   for i = 0, count - 1 do
     local peer = peers[(first + i) % count + 1]
-    local load = peer.active / peer.weight
+    local load = peer.active / peer.effective_weight
     if usable(peer) and (not best or load < least) then
       best, least = peer, load
     end

@@ -1,18 +1,18 @@
--- Slow start: a server that was added, or recovered, gets requests in a share that grows over `slow_start` seconds to
--- the full one. Applies to round robin and least_conn, as in nginx. The time of the beginning is shared, so that each
--- worker gives the same share of its requests.
+-- Slow start: a server that was added, or recovered, recovers its weight from (nearly) zero over `slow_start` seconds.
+-- Applies to round robin and least_conn, as in nginx. The time of the beginning is shared, so that the weight is the
+-- same in each worker.
 local state = require "headgate.state"
 
 local now, max, min = ngx.now, math.max, math.min
 
-local LEAST = 0.001 -- the share at the beginning, as a part of the full one
+local LEAST = 0.001 -- the weight at the beginning, as a part of the full one
 
 local M = {}
 
 -- Have *peer* begin at *time*.
 function M.begin(upstream, peer, time)
   if upstream.slow_start then
-    peer.since = time
+    peer.since, upstream.weighed_at = time, nil
     upstream.warm_at = max(upstream.warm_at, time + upstream.slow_start)
   end
 end
@@ -32,38 +32,42 @@ function M.resume(upstream)
   end
 end
 
--- Return whether a peer of *upstream* has not yet its full share; the weights of its peers are then those of this
--- moment. The largest is 1.
+-- Compute the effective weights of the peers at *time*; the largest is 1.
 local function weigh(upstream, time)
   local most, full = 0, upstream.slow_start
   for _, peer in ipairs(upstream.peers) do
-    peer.weight = min(1, max(LEAST, (time - peer.since) / full))
-    most = max(most, peer.weight)
+    peer.effective_weight = min(1, max(LEAST, (time - peer.since) / full))
+    most = max(most, peer.effective_weight)
   end
   for _, peer in ipairs(upstream.peers) do
-    peer.weight = peer.weight / most
+    peer.effective_weight = peer.effective_weight / most
   end
-  return time < upstream.warm_at
+  upstream.weighed_at = time
 end
 
--- Return which peers take part in a choice: of those that are *usable* each in its share; nil if all have the full one.
-function M.gate(upstream, usable)
-  local time = now()
+-- Return which peers take part in a choice: of those that *may_be* chosen each as often as its effective weight says;
+-- nil if all have the full one.
+function M.usable(upstream, may_be)
   if upstream.warm_at == 0 then
     return nil
-  elseif not weigh(upstream, time) then
+  end
+  local time = now()
+  if upstream.weighed_at ~= time then
+    weigh(upstream, time)
+  end
+  if time >= upstream.warm_at then
     upstream.warm_at = 0
     return nil
   end
   return function(peer)
-    if not usable(peer) then
+    if not may_be(peer) then
       return false
     end
-    peer.credit = peer.credit + peer.weight
-    if peer.credit < 1 then
+    peer.current_weight = peer.current_weight + peer.effective_weight
+    if peer.current_weight < 1 then
       return false
     end
-    peer.credit = peer.credit - 1
+    peer.current_weight = peer.current_weight - 1
     return true
   end
 end

@@ -1,4 +1,5 @@
 -- An upstream as a worker uses it, made from what the controller pushed ("u:NAME").
+local failures = require "headgate.failures"
 local health = require "headgate.health"
 local methods = require "headgate.methods"
 local metrics = require "headgate.metrics"
@@ -50,24 +51,23 @@ local function peer_of(upstream, value, max_fails, check)
   if not peer then
     peer = {
       address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0,
-      weight = 1, credit = 0, since = 0, count = key,
+      current_weight = 0, since = 0, count = key,
     }
     alive[key] = peer
   end
-  peer.down_until = max_fails > 0 and state.down_until(upstream, name) or 0
+  peer.effective_weight = 1
+  peer.shared_until = max_fails > 0 and state.down_until(upstream, name) or 0
+  peer.down_until = peer.shared_until
   peer.out = health.is_out(upstream, name, check)
   return peer
 end
 
--- Return the peers, and whether one of them is left out.
 local function peers_of(upstream, values, max_fails, check)
-  local peers, watched = {}, false
+  local peers = {}
   for i, each in ipairs(values) do
-    local peer = peer_of(upstream, each, max_fails, check)
-    peers[i] = peer
-    watched = watched or peer.down_until > 0 or peer.out
+    peers[i] = peer_of(upstream, each, max_fails, check)
   end
-  return peers, watched
+  return peers
 end
 
 -- Return what a method needs of the servers among which it chooses.
@@ -88,14 +88,15 @@ end
 
 state.decode("u", function(name, value)
   local max_fails = value.max_fails or 1
-  local peers, watched = peers_of(name, value.peers, max_fails, value.check)
-  local backup, backup_watched = peers_of(name, value.backup or {}, max_fails)
+  local peers = peers_of(name, value.peers, max_fails, value.check)
+  local backup = peers_of(name, value.backup or {}, max_fails)
   local draining = peers_of(name, value.draining or {}, max_fails)
   local method = value.method or "round_robin"
   local upstream = group_of(peers, method)
-  upstream.name, upstream.watched = name, watched or backup_watched
+  upstream.name = name
   upstream.backup = backup[1] and group_of(backup, method)
   upstream.all = joined(peers, backup)
+  failures.watch(upstream)
   upstream.choose = methods[method]
   upstream.text = method == "ip_hash" and network or value.key and text_of(value.key)
   upstream.cookie = value.cookie and sticky.cookie(value.cookie, peers, draining)
