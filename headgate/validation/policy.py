@@ -35,6 +35,8 @@ from headgate.validation.fields import Fault, field_faults, name_faults
 from headgate.validation.rules import Rules
 
 REFUSED: Final = "requests that it guards are answered 500"
+SIGNIN_BASE: Final = "/oauth2"
+"""Where requests need no authorization, if a sign-in page is named."""
 PRELOAD_AGE: Final = 31_536_000
 """Seconds that browsers ask for before they preload a host (hstspreload.org)."""
 LATER: Final = "is not supported yet ({} later version)"
@@ -92,7 +94,19 @@ def validate_policy(item: Policy, rules: Rules) -> tuple[ValidPolicy | None, lis
     if problems:
         return None, problems
     kind, found = next(iter(given.items()))
-    return ValidPolicy(item, kind, found), []
+    return ValidPolicy(item, kind, found), [Problem(item.ref, *doubt) for doubt in _doubts(found)]
+
+
+def _doubts(spec: Any) -> Iterator[tuple[str, str, str, str]]:
+    """Yield field, value, reason and effect of what is likely a mistake."""
+    uri = spec.auth_signin_uri if isinstance(spec, ExternalAuth) else None
+    if not uri or not uri.startswith("/"):
+        return
+    base = spec.auth_signin_redirect_base_path or SIGNIN_BASE
+    if not f"{uri.partition('?')[0]}/".startswith(f"{base.rstrip('/')}/"):
+        reason = f"is not below authSigninRedirectBasePath, {base!r}, so that authorization is needed for this page too"
+        effect = "clients that are to sign in get 401, or 404 without a route"
+        yield "spec.externalAuth.authSigninURI", uri, reason, effect
 
 
 TYPES: Final[Mapping[str, str]] = MappingProxyType(

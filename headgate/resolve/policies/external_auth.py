@@ -7,9 +7,9 @@ from headgate.resolve.contents import SecretKind
 from headgate.resolve.policies.lowering import Lowering
 from headgate.routes import Backend
 from headgate.routes.policies import ExternalAuth
+from headgate.validation.policy import SIGNIN_BASE
 
 HTTP, HTTPS = 80, 443
-USUAL_BASE = "/oauth2"
 USUAL_DEPTH = 1
 
 
@@ -31,7 +31,7 @@ def lower_external_auth(lowering: Lowering, spec: api.ExternalAuth) -> ExternalA
         backend=backend,
         path=spec.auth_uri,
         signin=spec.auth_signin_uri or "",
-        signin_base=(spec.auth_signin_redirect_base_path or USUAL_BASE) if spec.auth_signin_uri else "",
+        signin_base=(spec.auth_signin_redirect_base_path or SIGNIN_BASE) if spec.auth_signin_uri else "",
         verify=spec.ssl_verify,
         depth=USUAL_DEPTH if spec.ssl_verify_depth is None else spec.ssl_verify_depth,
         authority=lowering.optional_secret("trustedCertSecret", spec.trusted_cert_secret, SecretKind.CA),
