@@ -5,6 +5,7 @@
 -- `limit` groups, each further one is counted in a common one.
 local new_table = require "table.new"
 local totals = require "headgate.totals"
+local workers = require "headgate.workers"
 
 local variables, tonumber = ngx.var, tonumber
 local floor, max, huge = math.floor, math.max, math.huge
@@ -15,7 +16,6 @@ local DISCARDED, RECEIVED, SENT, RETRIES = 6, 7, 8, 9
 local TOTAL_MS, HEADER_MS, FAILED, UNTIMED, BEFORE_BUCKETS = 1, 2, 3, 4, 4
 local DIRTY = totals.DIRTY
 local INTERVAL_S = 1
-local BUSY_S = 0.02 -- until another try, while another worker adds
 local AT_ONCE = 500 -- groups that are added in one interval: a worker does nothing else meanwhile
 local PATIENCE_S = 2 -- of a worker that ends, for others that add
 local FORGET_AFTER = 64 -- intervals: then a worker forgets its groups, also those of servers that are gone
@@ -275,7 +275,7 @@ local function tick(ending)
   end
   local done = add(AT_ONCE)
   forget()
-  ngx.timer.at(done and INTERVAL_S or BUSY_S, tick)
+  ngx.timer.at(done and INTERVAL_S or workers.BUSY_S, tick)
 end
 
 -- Count from now on: at most *most* groups, times by *upper* bounds in milliseconds. *watched* are the peers, *known*

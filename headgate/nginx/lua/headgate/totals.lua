@@ -16,16 +16,14 @@
 -- What there is no place for is in the entries whose names are all "*".
 local ffi = require "ffi"
 local cjson = require "cjson.safe"
+local workers = require "headgate.workers"
 
-local counts, locks = ngx.shared.headgate_metrics, ngx.shared.headgate_changes
+local counts = ngx.shared.headgate_metrics
 local find, gsub, match, sub, rep = string.find, string.gsub, string.match, string.sub, string.rep
 local concat, max, min = table.concat, math.max, math.min
 
 local LOCKED_S = 2 -- after that, a lock is of a worker that died
-local BUSY_S = 0.02 -- until another try, while another worker adds
 local SLICE = 200 -- entries in one piece of an answer
-
-ffi.cdef "int kill(int pid, int signal);"
 
 local M = { there = counts ~= nil }
 M.DIRTY = 0 -- in a group of a worker, before its numbers: 1 if it has some to add
@@ -45,9 +43,9 @@ function M.start(most, others)
 end
 
 -- Return whether this worker alone may write now, until `unlock`.
-function M.lock() return locks:add("metrics", true, LOCKED_S) end
+function M.lock() return workers.lock("metrics", LOCKED_S) end
 
-function M.unlock() locks:delete("metrics") end
+function M.unlock() workers.unlock("metrics") end
 
 -- Add *group* under *key*; return whether there was a place for it.
 local function write(group, key)
@@ -117,7 +115,7 @@ local function lines_of(keys, first, last)
     local key = keys[i]
     local kind, text = sub(key, 1, 2), counts:get(key)
     if text and kind == "a\t" then
-      if ffi.C.kill(tonumber(sub(key, 3)), 0) == 0 then
+      if workers.is_alive(tonumber(sub(key, 3))) then
         lines[#lines + 1] = text ~= "" and "a\t" .. gsub(text, "\n", "\na\t") or nil
       else
         counts:delete(key) -- of a worker that was killed
@@ -174,7 +172,7 @@ function M.change()
   ngx.req.read_body()
   local wanted = cjson.decode(ngx.req.get_body_data() or "")
   while not M.lock() do
-    ngx.sleep(BUSY_S)
+    ngx.sleep(workers.BUSY_S)
   end
   local ok, fault = pcall(change, wanted)
   M.unlock()

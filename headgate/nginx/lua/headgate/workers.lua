@@ -6,6 +6,7 @@ local locks = ngx.shared.headgate_changes -- `add` may evict what was not used f
 ffi.cdef "int kill(int pid, int signal);"
 
 local M = {}
+M.BUSY_S = 0.02 -- until another try, while another worker has a lock
 
 -- Return whether there is a worker *pid*.
 function M.is_alive(pid)
