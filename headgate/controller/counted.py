@@ -92,7 +92,11 @@ class Counting:
             await delete(layout, {group: moved.get(group) for group in gone})
         self._stale = stale
         fresh = [group for group in found.groups if group not in stale]
-        zones = [group for group in (*fresh, *moved.values()) if isinstance(group, Zone) and group.requests]
+        zones = [
+            group
+            for group in (*fresh, *moved.values())
+            if isinstance(group, Zone) and (group.requests or group.retries)
+        ]
         tries = [group for group in fresh if isinstance(group, Tries) and (group.timed or group.untimed)]
         counts = Counts(
             hosts=self._by_host(zones),

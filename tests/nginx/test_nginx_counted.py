@@ -14,11 +14,11 @@ import pytest
 from msgspec import structs
 from showcase.ports import free_port
 
-from headgate.ir import File
+from headgate.ir import File, Release
 from headgate.ir.live import LiveUpstream, Peer
 from headgate.nginx import Binary, probe
 from headgate.nginx.live_metrics import ANY, Counted, Tries, Zone, counted, delete
-from tests.nginx.live_plane import BLOCK, COFFEE, TEA, Held, Plane, listening, upstream
+from tests.nginx.live_plane import BLOCK, COFFEE, MILK, TEA, Held, Plane, listening, upstream
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
 from tests.nginx_binaries import LUA
 from tests.waiting import eventually
@@ -58,6 +58,13 @@ def tries(found: Counted) -> list[Tries]:
 
 def requests(found: Counted) -> int:
     return sum(group.requests for group in found.groups if isinstance(group, Zone))
+
+
+def of_two(plane: Plane, live: dict[str, LiveUpstream], extra: str) -> Release:
+    """A server with two upstreams: ``/`` passes to ``tea``, *extra* may pass to ``milk``."""
+    server = plane.server(extra=f"{NAMED} {extra}")
+    data = f"{BLOCK.format(name='milk')}\n".encode() + server.data
+    return plane.release(live, File(server.name, data, origin=server.origin, claims=server.claims | {"upstream milk"}))
 
 
 async def ask(nginx: NginxUnderTest, count: int, path: str = "/") -> None:
@@ -227,12 +234,8 @@ async def test_requests_at_servers_are_told_once_there_is_memory_for_them(
         port = await stack.enter_async_context(listening(TEA, with_codes))
         for address in addresses:
             await stack.enter_async_context(listening(address, held.serve, port))
-        held_locations = "location /held { proxy_set_header Connection ''; proxy_pass http://milk; }"
-        server = plane.server(extra=f"{NAMED} {held_locations}")
-        file = File(server.name, BLOCK.format(name="milk").encode() + b"\n" + server.data, origin=server.origin,
-                    claims=server.claims | {"upstream milk"})  # fmt: skip
         live = {"tea": upstream(port, TEA), "milk": upstream(port, *addresses)}
-        await manager.start(plane.release(live, file))
+        await manager.start(of_two(plane, live, "location /held { proxy_pass http://milk; }"))
         await asyncio.gather(*(nginx.get("shop", f"/{code}") for code in range(300, 550)))
         full = await seen(nginx, lambda found: requests(found) == 250)
         waiting = asyncio.gather(*(nginx.get("shop", "/held") for _ in addresses))
@@ -289,7 +292,55 @@ async def test_an_answer_with_counters_logs_no_warning(
     assert "[warn]" not in capfd.readouterr().err
 
 
-async def test_what_a_client_writes_is_no_name_and_what_the_configuration_says_is(
+async def test_tries_of_an_error_page_count_for_the_upstream_that_each_was_at(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    dead = free_port()
+    live = {"tea": upstream(dead, TEA, COFFEE, max_fails=0), "milk": upstream(port, MILK)}
+    fixed = f"location @fixed {{ proxy_pass http://{COFFEE}:{port}; }}"
+    pages = (
+        "error_page 502 = @milk; location @milk { proxy_pass http://milk; } "
+        "location /fixed { error_page 502 = @fixed; proxy_pass http://tea; }"
+    )
+    await manager.start(of_two(plane, live, pages + fixed))
+    for path, answer in (("/", MILK), ("/", MILK), ("/fixed", COFFEE)):
+        assert await nginx.get("shop", path) == answer
+    found = await seen(nginx, lambda found: requests(found) == 3)
+    assert {(each.upstream, each.server, each.code, each.timed) for each in tries(found)} == {
+        ("tea", f"{TEA}:{dead}", "502", 3),
+        ("tea", f"{COFFEE}:{dead}", "502", 3),
+        ("milk", f"{MILK}:{port}", "200", 2),
+    }
+    assert {(zone.upstream, zone.requests, zone.retries) for zone in zones(found)} == {
+        ("tea", 0, 3),
+        ("milk", 2, 0),
+        ("", 1, 0),
+    }
+
+
+async def test_a_request_for_which_no_server_has_a_place_counts_for_the_upstream(
+    nginx: NginxUnderTest, manager: FileManager, binary: Binary
+) -> None:
+    plane, held = Plane(nginx, binary, counts="16m", workers=1), Held()
+    async with listening(TEA, held.serve) as port, listening(MILK) as milk:
+        live = {"tea": upstream(port, TEA, max_conns=1), "milk": upstream(milk, MILK)}
+        pages = "location @milk { proxy_pass http://milk; } location /page { error_page 502 = @milk; proxy_pass http://tea; }"
+        await manager.start(of_two(plane, live, pages))
+        first = asyncio.create_task(nginx.get("shop"))
+        await eventually(lambda: held.asked == 1)
+        await ask(nginx, 3)
+        found = await seen(nginx, lambda found: requests(found) == 3)
+        assert [(zone.upstream, zone.responses) for zone in zones(found)] == [("tea", (0, 0, 0, 0, 3))]
+        assert tries(found) == []
+        assert await nginx.get("shop", "/page") == MILK
+        found = await seen(nginx, lambda found: requests(found) == 4)
+        assert {(each.upstream, each.server) for each in tries(found)} == {("milk", f"{MILK}:{milk}")}
+        held.answer = b"HTTP/1.0 200 OK\r\n\r\nlate"
+        held.release.set()
+        assert await first == "late"
+
+
+async def test_names_are_those_of_the_configuration_whatever_a_client_asks_for(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
 ) -> None:
     locations = (

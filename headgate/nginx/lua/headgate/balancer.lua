@@ -121,13 +121,14 @@ end
 -- $upstream_header_time is "-" before the colon; what follows is of this upstream.
 local function first_try(tries)
   if not tries.upstream then
+    tries.earlier = nil
     return
   end
   local times, peer = variables.upstream_header_time, tries.peer
   if peer and times and find(times, "%-%s*:[^:]*$") and was_last(peer) then
     failures.count(tries.upstream, peer)
   end
-  requests.clear(tries)
+  requests.move(tries)
 end
 
 -- Let nginx try *peer*, and each other server that is not left out, once; it cuts this to proxy_next_upstream_tries.
@@ -202,13 +203,14 @@ local function answered(time)
 end
 
 -- Count what became of a request; called by nginx when it has ended. Return its last live upstream, its last peer
--- there (nil if all were full or left out), and $upstream_header_time; nothing if it was at none.
+-- there (nil if all were full or left out), $upstream_header_time, and the live upstreams before (nil if none); nothing
+-- if it was at none.
 function M.log()
   local tries = requests.ended()
   if not tries then
     return
   end
-  local upstream, peer = tries.upstream, tries.peer
+  local upstream, peer, earlier = tries.upstream, tries.peer, tries.earlier
   requests.clear(tries)
   local time = variables.upstream_header_time
   local success = answered(time)
@@ -219,7 +221,7 @@ function M.log()
   elseif success and peer and (peer.failures > 0 or peer.down_until > 0) and was_last(peer) then
     failures.forget(upstream, peer)
   end
-  return upstream, peer, time
+  return upstream, peer, time, earlier
 end
 
 return M

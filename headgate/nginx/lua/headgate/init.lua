@@ -19,7 +19,7 @@ end
 headgate = {
   start = start, balance = balancer.balance, log = balancer.log, state = control.state, health = control.health,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.
-  measure = function(limit, bounds) metrics.start(limit, bounds, upstreams.peers, upstreams.known) end,
+  measure = function(limit, bounds) metrics.start(limit, bounds, upstreams.peers) end,
   count = function() return metrics.count(balancer.log()) end,
   metrics = metrics.answer, stop = metrics.stop,
 }

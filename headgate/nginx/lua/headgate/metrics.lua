@@ -9,7 +9,7 @@ local workers = require "headgate.workers"
 
 local variables, tonumber = ngx.var, tonumber
 local floor, max, huge = math.floor, math.max, math.huge
-local gmatch, gsub, match = string.gmatch, string.gsub, string.match
+local gmatch, gsub = string.gmatch, string.gsub
 
 local ZONE = 9 -- numbers in a group of requests
 local DISCARDED, RECEIVED, SENT, RETRIES = 6, 7, 8, 9
@@ -134,35 +134,66 @@ local function count_try(group, status, time, header)
   end
 end
 
--- Return the parts of a variable of several tries: ", " is between them, and " : " where another upstream follows.
+-- Return the parts of a variable of several tries, in a list for each upstream: between upstreams is " : ", else ", ".
 local function parts_of(text)
-  local parts = {}
-  for part in gmatch(gsub(text or "", " : ", ", "), "[^,]+") do
-    parts[#parts + 1] = match(part, "^%s*(.-)%s*$")
+  local lists = {}
+  for list in gmatch(gsub(text or "", " : ", "\n") .. "\n", "(.-)\n") do
+    local parts = {}
+    for part in gmatch(list .. ", ", "(.-), ") do
+      parts[#parts + 1] = part
+    end
+    lists[#lists + 1] = parts
   end
-  return parts
+  return lists
 end
 
--- Count the tries of a request that had several; return how many followed another one at the same upstream.
-local function count_tries(upstream, statuses)
-  local status = parts_of(statuses)
-  local server, time = parts_of(variables.upstream_addr), parts_of(variables.upstream_response_time)
-  local header = parts_of(variables.upstream_header_time)
-  if upstream ~= "" then
-    for i = 1, #status do
-      local group = tries_of(upstream, server[i] or "-", status[i])
-      count_try(group, status[i], time[i] or "-", header[i] or "-")
+-- Return the name of the upstream where no live one was asked, as the location has it.
+local function other_upstream() return variables.latency_upstream or "" end
+
+-- Return the names of the upstreams at whose servers (*at*) a request was: *asked* are the live ones, each with its
+-- last server. Of the others, only the name of the last one is known.
+local function names_of(at, asked)
+  local names, first = {}, 1
+  for i, of in ipairs(at) do
+    for j = first, #asked do
+      if asked[j].server == of[#of] then
+        names[i], first = asked[j].upstream, j + 1
+        break
+      end
     end
   end
-  local _, retries = gsub(statuses, ",", "")
-  return retries
+  names[#at] = names[#at] or other_upstream()
+  return names
 end
 
--- Return the name of the upstream that was asked, where no live server was chosen. What is in a variable counts only if
--- the configuration put it there, for a snippet may proxy to what a client wrote.
-local function other_upstream()
-  local name = variables.latency_upstream
-  return name ~= "" and name or variables.proxy_host and M.known(variables.proxy_host) or ""
+-- Count the tries at one upstream, and all but the first as retries. Where all servers were full, nginx has no name of
+-- a server; where all of an upstream in files were left out, it has that of the upstream.
+local function count_tries(host, name, server, status, time, header)
+  local tried = 0
+  for i = 1, #status do
+    local at = server[i] or "-"
+    if at ~= name and at ~= "" then
+      tried = tried + 1
+      count_try(tries_of(name, at, status[i]), status[i], time[i] or "-", header[i] or "-")
+    end
+  end
+  if tried > 1 then
+    local group = zone_of(host, name)
+    touch(group)
+    group[RETRIES] = group[RETRIES] + tried - 1
+  end
+end
+
+-- Count all tries of a request that had several; return the name of its last upstream.
+local function count_all(host, asked, statuses)
+  local server, time = parts_of(variables.upstream_addr), parts_of(variables.upstream_response_time)
+  local header, names = parts_of(variables.upstream_header_time), names_of(server, asked)
+  for i, status in ipairs(parts_of(statuses)) do
+    if (names[i] or "") ~= "" then
+      count_tries(host, names[i], server[i], status, time[i] or {}, header[i] or {})
+    end
+  end
+  return names[#server]
 end
 
 -- The group of a host is kept at the upstream, the group of a status at the peer, as long as the next request has the
@@ -189,34 +220,35 @@ local function tries_at(upstream, peer, status)
   return group
 end
 
--- Count the tries of a request with *statuses*; return how many followed another one, and the name of the upstream.
-local function count_upstream(upstream, peer, header, statuses)
-  local name = upstream and upstream.name or other_upstream()
+-- Count the tries of a request with *statuses*; return the name of its last upstream.
+local function count_upstream(host, upstream, peer, header, earlier, statuses)
   if #statuses ~= 3 and statuses ~= "-" then
-    return count_tries(name, statuses), name
+    local asked = earlier or {}
+    if upstream then
+      asked[#asked + 1] = { upstream = upstream.name, server = peer and peer.name or "" }
+    end
+    return count_all(host, asked, statuses)
   end
-  if name ~= "" then
+  local name = upstream and upstream.name or other_upstream()
+  if peer or not upstream and name ~= "" then
     local group = peer and tries_at(upstream, peer, statuses)
       or tries_of(name, variables.upstream_addr or "-", statuses)
     header = header or variables.upstream_header_time or "-"
     count_try(group, statuses, variables.upstream_response_time or "-", header)
   end
-  return 0, name
+  return name
 end
 
--- Count the request that has ended: *upstream* is its live upstream, *peer* its last server there, *header* is
--- $upstream_header_time, if it was read before.
-function M.count(upstream, peer, header)
+-- Count the request that has ended: *upstream* is its last live upstream, *peer* its last server there (nil if all were
+-- full), *header* is $upstream_header_time, if it was read before, *earlier* are the live upstreams before.
+function M.count(upstream, peer, header, earlier)
   local host = variables.server_name
   if host == "" then
     return -- of Headgate itself
   end
   local statuses = variables.upstream_status
-  local name, retries = "", 0
-  if statuses then
-    retries, name = count_upstream(upstream, peer, header, statuses)
-  end
-  local group = upstream and statuses and zone_at(upstream, host) or zone_of(host, name)
+  local name = statuses and count_upstream(host, upstream, peer, header, earlier, statuses) or ""
+  local group = upstream and upstream.name == name and zone_at(upstream, host) or zone_of(host, name)
   touch(group)
   local sent, class = tonumber(variables.bytes_sent), floor(ngx.status / 100)
   if sent == 0 or class < 1 or class > 5 then
@@ -225,9 +257,6 @@ function M.count(upstream, peer, header)
   group[class] = group[class] + 1
   group[RECEIVED] = group[RECEIVED] + tonumber(variables.request_length)
   group[SENT] = group[SENT] + sent
-  if retries > 0 then
-    group[RETRIES] = group[RETRIES] + retries
-  end
   if leaving then
     M.add_all()
   end
@@ -278,10 +307,9 @@ local function tick(ending)
   ngx.timer.at(done and INTERVAL_S or workers.BUSY_S, tick)
 end
 
--- Count from now on: at most *most* groups, times by *upper* bounds in milliseconds. *watched* are the peers, *known*
--- is a function(name) that returns the name if there is a live upstream called so.
-function M.start(most, upper, watched, known)
-  limit, bounds, peers, M.known = most, upper, watched, known
+-- Count from now on: at most *most* groups, times by *upper* bounds in milliseconds. *watched* are the peers.
+function M.start(most, upper, watched)
+  limit, bounds, peers = most, upper, watched
   buckets = #bounds + 1
   local bucket = 1
   for ms = 0, NEAR_MS do

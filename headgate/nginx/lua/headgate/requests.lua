@@ -25,12 +25,13 @@ local function drop_free()
 end
 
 local function new_tries()
-  return { upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil }
+  return { upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil, earlier = nil }
 end
 
 -- Return the tries of the current request, and whether it has a log phase. They are the upstream, the peer of the last
 -- try, the peers that failed (nil if none), the peer whose `active` counts the request, the name under which all
--- workers count it, and the cookie that its answer sets (nil if none).
+-- workers count it, the cookie that its answer sets (nil if none), and the live upstreams that it was at before (nil if
+-- none): a list of {upstream, server}, names, the server being the last one there ("" if all were full).
 function M.tries()
   if ngx.is_subrequest then
     local context = ngx.ctx
@@ -71,7 +72,15 @@ end
 
 function M.clear(tries)
   M.release(tries)
-  tries.upstream, tries.peer, tries.failed, tries.cookie = nil, nil, nil, nil
+  tries.upstream, tries.peer, tries.failed, tries.cookie, tries.earlier = nil, nil, nil, nil, nil
+end
+
+-- Begin at another upstream, and keep the names of the one before.
+function M.move(tries)
+  local earlier = tries.earlier or {}
+  earlier[#earlier + 1] = { upstream = tries.upstream.name, server = tries.peer and tries.peer.name or "" }
+  M.clear(tries)
+  tries.earlier = earlier
 end
 
 return M

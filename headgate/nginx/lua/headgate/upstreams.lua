@@ -114,9 +114,4 @@ function M.get(name)
   return state.get(keys[name])
 end
 
--- Return *name* if it is that of an upstream which this worker has used.
-function M.known(name)
-  return state.known(keys[name]) and name
-end
-
 return M
