@@ -359,8 +359,8 @@ class FileLog:
         mended = _files(self._known) - _files(problems)
         for name in sorted(mended):
             if (self._folder / name).exists():
-                extra = {"fields": {"file": name}, "sentence": f"{name}: readable again"}
-                log.info("manifest readable again", extra=extra)
+                extra = {"fields": {"file": name}, "sentence": f"{name}: decodes again"}
+                log.info("manifest decodes again", extra=extra)
         self._known = frozenset(problems)
 
 

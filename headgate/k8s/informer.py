@@ -258,5 +258,5 @@ class Informer(Generic[M]):
 
 
 def _tell_readable(ref: ObjectRef) -> None:
-    fields = {"object": str(ref), "change": "readable again"}
-    log.info("object decodes again", extra={"fields": fields, "sentence": f"{ref}: readable again"})
+    fields = {"object": str(ref), "change": "decodes again"}
+    log.info("object decodes again", extra={"fields": fields, "sentence": f"{ref}: decodes again"})

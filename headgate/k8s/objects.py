@@ -259,13 +259,13 @@ def _digest(item: TopLevel) -> str:
 
 
 _WORDS = {
-    "str": "text",
+    "str": "a string",
     "int": "an integer",
     "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "nothing",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
 }
 _PART = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 MOST_FAULTS = 20
@@ -296,6 +296,8 @@ def _hint(model: type[TopLevel], field: str, wanted: str, culprit: Any) -> str:
         return "; write the number of the port, not its name" if field.endswith(".port") else ""
     if wanted == "array":
         return "; begin each entry with -, also a single one" if scalar or isinstance(culprit, dict) else ""
+    if wanted == "bool" and culprit in ("true", "false"):
+        return "; remove the quotes"
     names = known_fields(model, field) if wanted == "object" and scalar else ()
     return f"; its fields are {', '.join(names)}" if names else ""
 

@@ -42,8 +42,12 @@ TRAFFIC_ROWS = (
     _of_servers("fails", "counter", "Tries of an upstream server that got no response."),
     _of_servers("active", "gauge", "Requests that an upstream server has now."),
     _of_servers("limit", "gauge", "The limit of max-conns for an upstream server, 0 for none."),
-    _of_servers("header_time", "gauge", "Milliseconds until the header of a response, mean of the last two minutes."),
-    _of_servers("response_time", "gauge", "Milliseconds until the end of a response, mean of the last two minutes."),
+    _of_servers(
+        "header_time", "gauge", "Milliseconds until the header of a response, mean of the last one to two minutes."
+    ),
+    _of_servers(
+        "response_time", "gauge", "Milliseconds until the end of a response, mean of the last one to two minutes."
+    ),
     MetricRow(
         "headgate_http_retries_total",
         "counter",
@@ -112,7 +116,7 @@ class ServerCounts(msgspec.Struct):
 
 
 class Retries(msgspec.Struct, frozen=True):
-    """The labels of further tries."""
+    """The labels of retries."""
 
     host: str
     service: str = ""

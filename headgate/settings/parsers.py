@@ -9,11 +9,17 @@ import re
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from headgate.problems import show
+
 T = TypeVar("T")
 
 
 class Unfit(ValueError):  # noqa: N818 - reads as what it says: unfit for use
     """Raised by parsers; the text completes the sentence "'value' is …"."""
+
+    def about(self, value: str) -> str:
+        """Return the text, without the part of *value* in brackets that is at fault if that is all of it."""
+        return str(self).replace(f" ({show(value.strip())})", "", 1)
 
 
 class Parser(Generic[T]):

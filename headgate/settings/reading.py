@@ -131,7 +131,7 @@ class _Reading:
         try:
             value = field.parse(text)
         except Unfit as unfit:
-            return str(unfit)
+            return unfit.about(text)
         if len(text) > LONGEST // 4 and field.group != "snippets" and _overlong(value):  # 4 bytes a character at most
             return f"longer than one argument of nginx may be ({LONGEST} bytes)"
         self.explicit[field.name] = value

@@ -137,7 +137,7 @@ class UpstreamSettings(Settings):
         Duration | None,
         setting(
             "slow-start",
-            "How long the share of a backend that was added or recovered grows to its full size.",
+            "How long a backend that was added or recovered takes to recover its weight from zero.",
             Scope.OWN,
             Where.ANNOTATION,
             annotation="nginx.com/slow-start",

@@ -46,7 +46,7 @@ def warn_of_idle_limits(draft: Draft, place: Place) -> None:
         if reads_client(limits.limit_req_key) and not place.policies.api_keys:
             words = (
                 "reads the client of an API key, and no Policy of type apiKey applies here",
-                "it counts no request",
+                "the limit applies to no request",
             )
             draft.warn(place.origin, place.key("limit_req_key"), limits.limit_req_key, words)
         return

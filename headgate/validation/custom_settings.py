@@ -60,7 +60,7 @@ def upstream_settings(upstream: Upstream, path: str) -> tuple[Overrides, list[Fa
         try:
             explicit[name], keys[name] = make(), f"{path}.{key}"
         except Unfit as unfit:
-            faults.append((f"{path}.{field or key}", text, f"is {unfit}"))
+            faults.append((f"{path}.{field or key}", text, f"is {unfit.about(text)}"))
 
     for field, name in UPSTREAM.items():
         value = getattr(upstream, field)

@@ -176,7 +176,7 @@ def _parsed(parse: Callable[[str], object]) -> Callable[[str], str]:
         try:
             parse(text)
         except Unfit as unfit:
-            return f"is {unfit}"
+            return f"is {unfit.about(text)}"
         return ""
 
     return check

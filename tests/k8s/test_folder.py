@@ -106,7 +106,7 @@ def test_a_wrong_type_names_file_object_and_field(tmp_path: Path) -> None:
     assert problem.origin == CAFE
     assert folder.where(problem.origin) == "a.yaml"
     assert str(problem) == (
-        "spec.rules[1].host: '7' must be text, not an integer; put it in quotes (the object is not used)"
+        "spec.rules[1].host: '7' must be a string, not an integer; put it in quotes (the object is not used)"
     )
 
 

@@ -426,7 +426,7 @@ async def test_one_broken_object_affects_no_other(server: ApiServer, client: Cli
         assert informer.names() == {"cafe"}
         problem = informer.informer.store.undecodable[ref].problem
         assert (problem.field, problem.value) == ("metadata.annotations[nginx.org/x]", "7")
-        assert problem.reason == "must be text, not an integer; put it in quotes"
+        assert problem.reason == "must be a string, not an integer; put it in quotes"
         assert problem.refuses
         await watched(server)
         server.put(ingress("broken"))

@@ -133,7 +133,7 @@ def test_a_file_that_is_mended_is_readable_again(serve_manifests: StartHeadgate,
     file.write_text("a: [\n")
     wait_until(lambda: [line for line in glog(headgate) if line.startswith("late.yaml: line 2")])
     file.write_text("# nothing\n")
-    wait_until(lambda: "late.yaml: readable again" in glog(headgate))
+    wait_until(lambda: "late.yaml: decodes again" in glog(headgate))
     assert len([line for line in glog(headgate) if line.startswith("late.yaml")]) == 2
 
 

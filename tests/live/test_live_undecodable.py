@@ -33,7 +33,8 @@ def test_an_ingress_that_no_longer_decodes_is_withdrawn_and_reported(
     (event,) = (event for event in cluster.events("cafe") if event["reason"] == "Rejected")
     assert event["message"] == (
         "default/cafe was rejected: with error: "
-        "spec.rules[0].http.paths[0].path: '7' must be text, not an integer; put it in quotes (the object is not used)"
+        "spec.rules[0].http.paths[0].path: '7' must be a string, not an integer; put it in quotes "
+        "(the object is not used)"
     )
     stored = cluster.do(lambda api: api.get("Ingress", "default", "cafe"))
     assert event["involvedObject"]["uid"] == stored["metadata"]["uid"]
@@ -66,9 +67,7 @@ def test_a_config_map_that_no_longer_decodes_stays_in_force_as_it_was(
     broken = config_map(server_snippets="location = /set { return 200 two; }")
     cluster.put({**broken, "data": {**broken["data"], "proxy-read-timeout": 7}})
     (message,) = wait_until(
-        lambda: [
-            event["message"] for event in cluster.events("config", "ConfigMap") if "must be text" in event["message"]
-        ]
+        lambda: [event["message"] for event in cluster.events("config", "ConfigMap") if "a string" in event["message"]]
     )
     assert message.endswith("put it in quotes (the previous settings stay in force)")
     assert headgate.get("cafe.test", "/set").body == "one"

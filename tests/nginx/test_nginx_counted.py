@@ -324,7 +324,8 @@ async def test_a_request_for_which_no_server_has_a_place_counts_for_the_upstream
     plane, held = Plane(nginx, binary, counts="16m", workers=1), Held()
     async with listening(TEA, held.serve) as port, listening(MILK) as milk:
         live = {"tea": upstream(port, TEA, max_conns=1), "milk": upstream(milk, MILK)}
-        pages = "location @milk { proxy_pass http://milk; } location /page { error_page 502 = @milk; proxy_pass http://tea; }"
+        page = "location /page { error_page 502 = @milk; proxy_pass http://tea; }"
+        pages = f"location @milk {{ proxy_pass http://milk; }} {page}"
         await manager.start(of_two(plane, live, pages))
         first = asyncio.create_task(nginx.get("shop"))
         await eventually(lambda: held.asked == 1)

@@ -189,7 +189,7 @@ COUNTED = Row("Hosts and upstream servers, live data plane", (
           (Query(f"topk(10, {total(servers('requests', _POD), 'service', 'server')})", "{{service}} {{server}}"),
            Query(f"topk(10, {total(servers('responses', _POD), 'service', 'server', 'code')})",
                  "{{service}} {{server}} {{code}}")), "reqps"),
-    Panel("Tries without a response, and further tries",
+    Panel("Tries without a response, and retries",
           (Query(total(servers("fails"), "service", "server"), "{{service}} {{server}} failed"),
            Query(total(of_class("headgate_http_retries_total", 'host=~"$host"', 'service=~"$service"'), "host",
                        "service"), "{{host}} {{service}} retried")), "reqps"),

@@ -174,7 +174,7 @@ class Upstream(Model, rename="kebab"):
         default=None, name="healthCheck"
     )
     slow_start: Annotated[
-        str | None, Field(Form.TIME, "Time in which the share of an added or recovered endpoint grows.")
+        str | None, Field(Form.TIME, "Time in which an added or recovered endpoint recovers its weight from zero.")
     ] = None
     queue: Annotated[UpstreamQueue | None, Field(None, "Requests are queued while no endpoint is available.")] = None
     ntlm: Annotated[bool, Field(None, "Whether requests authenticated by NTLM keep their connection.")] = False

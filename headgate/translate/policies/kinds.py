@@ -43,7 +43,10 @@ def _warn_of_clients(site: Site) -> None:
     """Warn of limits that count by the client of an API key where nobody is asked for one."""
     for limit in () if site.server or site.policies.api_keys else site.policies.limits:
         if any(limit.key == f"${{{name}}}" for name in (TOKEN, CLIENT)):
-            words = f"counts by {limit.key}, and no Policy of type apiKey applies here", "it counts no request"
+            words = (
+                f"counts by {limit.key}, and no Policy of type apiKey applies here",
+                "the limit applies to no request",
+            )
             site.draft.warn(site.origin, "", f"Policy {limit.policy.key}", words)
 
 

@@ -1,4 +1,4 @@
--- Counts requests and tries in the log phase, in groups of numbers; `totals` has the sums of all workers, for the
+-- Counts requests and tries in the log phase, in groups of counters; `totals` has the sums of all workers, for the
 -- controller, which makes metrics of them.
 --
 -- All names are of the configuration or of the live state, but a status is what a backend makes of it: of more than
