@@ -25,6 +25,7 @@ from headgate.nginx.isolate import (
     compose,
     culprits,
     gone,
+    is_secret,
     listening_at,
     moves,
     on_shifted_port,
@@ -223,7 +224,7 @@ class Attempt:
 
     def _suspect_all(self, files: FileSet) -> None:
         for file in files.values():
-            if file.origin is not None:
+            if file.origin is not None and not is_secret(file.name):
                 self._suspects.setdefault(file.origin, Hold.ABSENT)
 
     def _undecided(self) -> Holds:

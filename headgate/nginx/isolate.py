@@ -139,14 +139,15 @@ def _in_the_way(file: File, wanted: FileSet, taken: Mapping[str, set[ObjectRef]]
 
 def _unread(wanted: FileSet, good: FileSet) -> re.Pattern[bytes] | None:
     """Return what finds the path of a Secret's file that is no longer there, ``None`` if all are."""
-    gone = [re.escape(name.encode()) for name in good if name.startswith(f"{SECRETS_FOLDER}/") and name not in wanted]
+    gone = [re.escape(name.encode()) for name in good if is_secret(name) and name not in wanted]
     return re.compile(rb"(?:%s)(?![\w.-])" % b"|".join(gone)) if gone else None
 
 
 def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
     """Return the origins with files in *wanted* of which any differs from *good*, in order of names.
 
-    So does one that no server of *good* includes: nginx never read it.
+    So does one that no server of *good* includes: nginx never read it. A Secret that is new is none of them: nginx
+    reads it only where other files name it, and these need it.
     """
     wanting = _origins(wanted)
     found: dict[ObjectRef, None] = {}
@@ -155,9 +156,15 @@ def changed(wanted: FileSet, good: FileSet) -> dict[ObjectRef, None]:
         for name, file in one.items():
             if file is other.get(name) or file.origin is None or file.origin not in wanting:
                 continue
-            if not same(file, other.get(name)):
+            new_secret = one is here and name not in there and is_secret(name)
+            if not new_secret and not same(file, other.get(name)):
                 found[file.origin] = None
     return found | dict.fromkeys(sorted(idle(good) & wanting))
+
+
+def is_secret(name: str) -> bool:
+    """Whether the file called *name* is the data of a Secret."""
+    return name.startswith(f"{SECRETS_FOLDER}/")
 
 
 def idle(files: FileSet) -> set[ObjectRef]:

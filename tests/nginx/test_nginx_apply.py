@@ -4,11 +4,13 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
 from msgspec import structs
 from showcase.ports import free_port
 
 from headgate.ir import File, FileSet, Outcome
 from headgate.nginx import Binary, ManagerOptions
+from headgate.problems import ObjectRef
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, origin
 from tests.waiting import DEADLINE_S
 
@@ -259,4 +261,24 @@ async def test_nothing_to_serve_is_refused_and_can_be_tried_again(nginx: NginxUn
     assert (await manager.start(FileSet())).outcome is Outcome.REFUSED
     assert not manager.alive
     assert (await manager.start(nginx.files(nginx.server("tea")))).ok
+    assert await nginx.get("tea") == "tea"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_secrets_are_there_while_an_object_is_looked_for_that_nginx_refuses_without_a_name(
+    nginx: NginxUnderTest, manager: FileManager, begun: bool
+) -> None:
+    secret = File("secrets/keys", b"tea 1;", origin=ObjectRef("Secret", "default", "keys"), needs_reload=False)
+    reads = f"map $arg_k $known {{ include {nginx.layout.conf}/secrets/keys; }}"
+    # An unknown variable is reported without the file that has it.
+    wanted = nginx.files(
+        secret, nginx.server("odd", "proxy_cache_key $nosuch; return 200 odd;"), nginx.server("tea", before=reads),
+        nginx.server("water"), nginx.server("wine"),
+    )  # fmt: skip
+    if begun:
+        await manager.start(nginx.files())
+        result = await manager.apply(wanted)
+    else:
+        result = await manager.start(wanted)
+    assert set(result.refused) == {origin("odd")}
     assert await nginx.get("tea") == "tea"
