@@ -268,11 +268,11 @@ async def test_nothing_to_serve_is_refused_and_can_be_tried_again(nginx: NginxUn
 async def test_secrets_are_there_while_an_object_is_looked_for_that_nginx_refuses_without_a_name(
     nginx: NginxUnderTest, manager: FileManager, begun: bool
 ) -> None:
-    secret = File("secrets/keys", b"tea 1;", origin=ObjectRef("Secret", "default", "keys"), needs_reload=False)
+    secret = File("secrets/keys", b"tea 1;", origin=ObjectRef("Secret", "default", "keys"))
     reads = f"map $arg_k $known {{ include {nginx.layout.conf}/secrets/keys; }}"
     # An unknown variable is reported without the file that has it.
     wanted = nginx.files(
-        secret, nginx.server("odd", "proxy_cache_key $nosuch; return 200 odd;"), nginx.server("tea", before=reads),
+        secret, nginx.server("odd", "proxy_cache_key \"${nosuch}\"; return 200 odd;"), nginx.server("tea", before=reads),
         nginx.server("water"), nginx.server("wine"),
     )  # fmt: skip
     if begun:
