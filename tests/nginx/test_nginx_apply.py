@@ -272,7 +272,7 @@ async def test_secrets_are_there_while_an_object_is_looked_for_that_nginx_refuse
     reads = f"map $arg_k $known {{ include {nginx.layout.conf}/secrets/keys; }}"
     # An unknown variable is reported without the file that has it.
     wanted = nginx.files(
-        secret, nginx.server("odd", "proxy_cache_key \"${nosuch}\"; return 200 odd;"), nginx.server("tea", before=reads),
+        secret, nginx.server("odd", 'proxy_cache_key "${nosuch}"; return 200 odd;'), nginx.server("tea", before=reads),
         nginx.server("water"), nginx.server("wine"),
     )  # fmt: skip
     if begun:
