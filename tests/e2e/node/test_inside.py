@@ -201,7 +201,7 @@ async def test_an_operator_drains_a_pod_without_a_reload(installation: Installat
     first, second = [item["metadata"]["name"] for item in await installation.pods("echo")]
 
     async def answering() -> set[str]:
-        return {(await installation.get("shop.test")).body.split()[0] for _ in range(12)}
+        return {(await installation.get("shop.test")).text.split()[0] for _ in range(12)}
 
     await eventually(answering, lambda names: names == {first, second})
     reloads = await installation.reloads()
