@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from headgate.controller.traffic import endpoint_of
+from headgate.controller.traffic import server_of
 from headgate.ir import Layout
 from headgate.ir.check import ServerHealth
 from headgate.ir.http import Upstream
 from headgate.nginx.health import server_health
 from headgate.pipeline import Generation
 from headgate.problems import ObjectRef
-from headgate.reporting.measured import Endpoint
+from headgate.reporting.measured import UpstreamServer
 
 _WORST = {"up": 0, "checking": 1, "unhealthy": 2}
 
@@ -35,9 +35,9 @@ def checked(generation: Generation, found: Sequence[ServerHealth]) -> dict[tuple
     return states
 
 
-def series(generation: Generation, found: Sequence[ServerHealth]) -> dict[Endpoint, ServerHealth]:
+def series(generation: Generation, found: Sequence[ServerHealth]) -> dict[UpstreamServer, ServerHealth]:
     """Return what was found by the labels of its metrics."""
-    return {endpoint_of(upstream.name, upstream, each.server): each for upstream, each in _known(generation, found)}
+    return {server_of(upstream.name, upstream, each.server): each for upstream, each in _known(generation, found)}
 
 
 def _known(generation: Generation, found: Sequence[ServerHealth]) -> Iterator[tuple[Upstream, ServerHealth]]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from headgate.controller.traffic import OTHERS, origin_labels
+from headgate.controller.traffic import OTHERS, origin_labels, server_of
 from headgate.ir import Layout
 from headgate.ir.http import Upstream
 from headgate.nginx.live_metrics import ANY, CLASSES, Counted, Group, Tries, Zone, counted, delete
 from headgate.pipeline import Generation
 from headgate.problems import ObjectRef
+from headgate.reporting.measured import UpstreamServer
 from headgate.reporting.metrics import Origin, Requests
 from headgate.reporting.traffic import (
     Counts,
@@ -21,7 +22,6 @@ from headgate.reporting.traffic import (
     ServerCounts,
     ServerZone,
     StatusCounts,
-    UpstreamServer,
 )
 
 WINDOW_S = 60.0
@@ -222,10 +222,7 @@ def _limit(generation: Generation, upstream: str) -> int:
 
 
 def _labels(upstream: Upstream | None, name: str, server: str) -> UpstreamServer:
-    if upstream is None:
-        return UpstreamServer(OTHERS, OTHERS)
-    origin = msgspec.structs.asdict(origin_labels(upstream))
-    return UpstreamServer(name, server, **origin, pod_name=upstream.pods.get(server, ""))
+    return server_of(name, upstream, server) if upstream else UpstreamServer(OTHERS, OTHERS)
 
 
 def _server_counts(tries: list[Tries], active: int, limit: int, means: tuple[float, float] | None) -> ServerCounts:

@@ -6,11 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
+import msgspec
+
 from headgate.api import Ingress, VirtualServer, VirtualServerRoute
 from headgate.controller.checks import found_by_checks, series
 from headgate.controller.counted import Counting
 from headgate.controller.reporter import Reporter
-from headgate.controller.traffic import OTHERS, StreamTraffic, Traffic, endpoint_of, pool_of
+from headgate.controller.traffic import OTHERS, StreamTraffic, Traffic, pool_of, server_of
 from headgate.ir import Layout
 from headgate.ir.http import Upstream
 from headgate.k8s import WorkQueue
@@ -112,16 +114,15 @@ class Gauges:
         self._metrics.observe_session(pool_of(session.upstream, upstream), session.seconds)
         for each in session.tries:
             if each.seconds is not None:
-                self._metrics.observe_connection(endpoint_of(session.upstream, upstream, each.server), each.seconds)
+                self._metrics.observe_connection(server_of(session.upstream, upstream, each.server), each.seconds)
 
     def _observe_request(self, request: Request) -> None:
         if generation := self._generation():
             self._traffic.count(request, generation)
         for sample in request.samples:
             if upstream := self._upstream(sample.upstream):
-                labels = server_labels(upstream, sample.server)
-                server = Server(upstream=sample.upstream, server=sample.server, code=sample.code, **labels)
-                self._metrics.observe_latency(server, sample.milliseconds)
+                labels = msgspec.structs.asdict(server_of(sample.upstream, upstream, sample.server))
+                self._metrics.observe_latency(Server(**labels, code=sample.code), sample.milliseconds)
 
     def _upstream(self, name: str) -> Upstream | None:
         generation = self._generation()
@@ -155,18 +156,6 @@ def count_virtual_servers(generation: Generation | None) -> dict[str, int]:
     tables = [found.wanted.table for found in resources if VirtualServer.KIND.includes(found.wanted.table.origin)]
     routes = (ref for table in tables for ref in table.members if VirtualServerRoute.KIND.includes(ref))
     return {"servers": len(tables), "routes": sum(1 for _ in routes)}
-
-
-def server_labels(upstream: Upstream, server: str) -> Mapping[str, str]:
-    """Return the labels of a *server* of *upstream*."""
-    origin = upstream.origin
-    return {
-        "service": upstream.service,
-        "resource_type": origin.kind.lower(),
-        "resource_name": origin.name,
-        "resource_namespace": origin.namespace,
-        "pod_name": upstream.pods.get(server, ""),
-    }
 
 
 def expiries(generation: Generation) -> Iterator[tuple[Certificate, float]]:

@@ -9,7 +9,7 @@ from typing import Any
 from headgate.ir.http import Upstream
 from headgate.nginx.latency import Request, Session
 from headgate.pipeline import Generation
-from headgate.reporting.measured import Endpoint, Pool
+from headgate.reporting.measured import Pool, UpstreamServer
 from headgate.reporting.metrics import Origin, Requests, Sessions
 
 OTHERS = "_"
@@ -85,7 +85,7 @@ class StreamTraffic:
             received={pools[name]: number for name, number in self._received.items()},
             sent={pools[name]: number for name, number in self._sent.items()},
             failures={
-                endpoint_of(name, upstreams[name], server): number for (name, server), number in self._failures.items()
+                server_of(name, upstreams[name], server): number for (name, server), number in self._failures.items()
             },
         )
 
@@ -95,9 +95,9 @@ def pool_of(name: str, upstream: Upstream) -> Pool:
     return Pool(name, **_labels(upstream))
 
 
-def endpoint_of(name: str, upstream: Upstream, server: str) -> Endpoint:
+def server_of(name: str, upstream: Upstream, server: str) -> UpstreamServer:
     """Return the labels of a *server* of *upstream*."""
-    return Endpoint(name, server, **_labels(upstream), pod_name=upstream.pods.get(server, ""))
+    return UpstreamServer(name, server, **_labels(upstream), pod_name=upstream.pods.get(server, ""))
 
 
 def origin_labels(upstream: Upstream | None) -> Origin:

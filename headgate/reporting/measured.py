@@ -18,8 +18,8 @@ class Pool(msgspec.Struct, frozen=True):
     resource_namespace: str = ""
 
 
-class Endpoint(msgspec.Struct, frozen=True):
-    """A server of an upstream of a TransportServer; the fields are labels of the series."""
+class UpstreamServer(msgspec.Struct, frozen=True):
+    """A server of an upstream; the fields are labels of the series."""
 
     upstream: str
     server: str
@@ -43,7 +43,7 @@ class Server(msgspec.Struct, frozen=True):
     pod_name: str = ""
 
 
-Labels = Server | Endpoint | Pool
+Labels = Server | UpstreamServer | Pool
 
 
 class Measured:

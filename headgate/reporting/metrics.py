@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessColle
 from headgate.ir.check import ServerHealth
 from headgate.ir.latency import BUCKETS
 from headgate.reporting.exposition import exposition, number
-from headgate.reporting.measured import Endpoint, Measured, Pool, Server
+from headgate.reporting.measured import Measured, Pool, Server, UpstreamServer
 from headgate.reporting.reference import ABSENT_METRICS, CHECK_METRICS, absent_table
 from headgate.reporting.rows import CONTROLLER, NGINX, MetricRow
 from headgate.reporting.traffic import LATENCY, LATENCY_METRICS, TRAFFIC_ROWS, Counts, traffic_lines
@@ -31,7 +31,7 @@ QUEUE = "taskQueue"
 _SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 _LATENCY = tuple(map(float, BUCKETS))
 _POOL_LABELS = dict.fromkeys(Pool.__struct_fields__, ())
-_ENDPOINT_LABELS = dict.fromkeys(Endpoint.__struct_fields__, ())
+_ENDPOINT_LABELS = dict.fromkeys(UpstreamServer.__struct_fields__, ())
 
 _STATE, _CHECKS, _FAILS, _UNHEALTHY = CHECK_METRICS
 STATES = {"up": 1, "checking": 5, "unhealthy": 6}
@@ -313,7 +313,7 @@ class Sessions(msgspec.Struct, frozen=True):
     ended: Mapping[tuple[str, Pool], int]
     received: Mapping[Pool, int]
     sent: Mapping[Pool, int]
-    failures: Mapping[Endpoint, int]
+    failures: Mapping[UpstreamServer, int]
 
 
 class Certificate(msgspec.Struct, frozen=True):
@@ -408,7 +408,7 @@ class Metrics:
         self._numbers.set("headgate_live_memory_bytes", used, state="used")
         self._numbers.set("headgate_live_memory_bytes", capacity, state="capacity")
 
-    def set_checks(self, found: Mapping[Endpoint, ServerHealth]) -> None:
+    def set_checks(self, found: Mapping[UpstreamServer, ServerHealth]) -> None:
         """Set what health checks found about each server; the series of others are removed."""
         servers = [(msgspec.structs.asdict(server), health) for server, health in found.items()]
         self._numbers.replace(_STATE, [(labels, STATES[health.state]) for labels, health in servers])
@@ -533,7 +533,7 @@ class Metrics:
         if measured := self._measured.get("headgate_stream_session_seconds"):
             measured.observe(pool, seconds)
 
-    def observe_connection(self, endpoint: Endpoint, seconds: float) -> None:
+    def observe_connection(self, endpoint: UpstreamServer, seconds: float) -> None:
         """Count a connection that took *seconds* to make; does nothing without latency metrics."""
         if measured := self._measured.get("headgate_stream_upstream_connect_seconds"):
             measured.observe(endpoint, seconds)

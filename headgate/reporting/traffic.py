@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from headgate.reporting.exposition import labelled, number
+from headgate.reporting.measured import UpstreamServer
 from headgate.reporting.rows import CONTROLLER, PLUS, MetricRow
 
 LATENCY_METRICS = "-enable-latency-metrics"
@@ -76,18 +77,6 @@ class HostCounts(msgspec.Struct):
     discarded: int = 0
     received: int = 0
     sent: int = 0
-
-
-class UpstreamServer(msgspec.Struct, frozen=True):
-    """A server of an upstream; the fields are labels."""
-
-    upstream: str
-    server: str
-    service: str = ""
-    resource_type: str = ""
-    resource_name: str = ""
-    resource_namespace: str = ""
-    pod_name: str = ""
 
 
 class StatusCounts(msgspec.Struct, frozen=True):

@@ -14,8 +14,9 @@ from headgate.ir import Layout
 from headgate.ir.latency import BUCKETS
 from headgate.ir.layout import LIVE_SOCKET
 from headgate.pipeline import Generation
+from headgate.reporting.measured import UpstreamServer
 from headgate.reporting.metrics import Origin, Requests
-from headgate.reporting.traffic import Counts, HostCounts, Retries, ServerZone, StatusCounts, UpstreamServer
+from headgate.reporting.traffic import Counts, HostCounts, Retries, ServerZone, StatusCounts
 from tests.controller.test_traffic import TEA, cafe, cluster_of
 from tests.directories import short_directory
 from tests.simulated_cluster import SimulatedCluster

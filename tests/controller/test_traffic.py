@@ -5,7 +5,7 @@ from __future__ import annotations
 from headgate.api import GlobalConfiguration, Ingress, Service, TopLevel, TransportServer
 from headgate.controller.traffic import StreamTraffic, Traffic
 from headgate.nginx.latency import Request, Session, Try
-from headgate.reporting.measured import Endpoint, Pool
+from headgate.reporting.measured import Pool, UpstreamServer
 from headgate.reporting.metrics import Origin, Requests, Sessions
 from tests.simulated_cluster import SimulatedCluster, api_object
 
@@ -97,5 +97,5 @@ def test_sessions_are_counted_with_their_bytes_and_failed_tries_and_end_with_the
         ended={("2xx", pool): 1, ("5xx", pool): 1},
         received={pool: 20},
         sent={pool: 400},
-        failures={Endpoint("ts_shop_two_app", server, "tea", "transportserver", "two", "shop"): 1},
+        failures={UpstreamServer("ts_shop_two_app", server, "tea", "transportserver", "two", "shop"): 1},
     )

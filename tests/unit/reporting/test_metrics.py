@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headgate.reporting.measured import Endpoint, Pool, Server
+from headgate.reporting.measured import Pool, Server, UpstreamServer
 from headgate.reporting.metrics import TABLE, Certificate, Metrics, Origin, Requests, metrics_markdown
 
 PARITY = Path(__file__).parents[2] / "parity" / "nic-metrics.csv"
@@ -210,7 +210,7 @@ async def test_latency_series_end_with_their_servers(metrics: Metrics) -> None:
 async def test_series_of_streams_end_with_their_servers_and_their_upstream(metrics: Metrics) -> None:
     metrics.observe_session(Pool("tea"), 12)
     for server in ("10.0.0.1:80", "10.0.0.2:80"):
-        metrics.observe_connection(Endpoint("tea", server), 0.1)
+        metrics.observe_connection(UpstreamServer("tea", server), 0.1)
     assert metrics.measured == {"tea"}
 
     async def left() -> int:
@@ -226,7 +226,7 @@ async def test_series_of_streams_end_with_their_servers_and_their_upstream(metri
 async def test_latency_is_not_there_without_its_flag() -> None:
     metrics = Metrics("nginx")
     metrics.observe_session(Pool("tea"), 12)
-    metrics.observe_connection(Endpoint("tea", "10.0.0.1:80"), 12)
+    metrics.observe_connection(UpstreamServer("tea", "10.0.0.1:80"), 12)
     assert "headgate_stream" not in (await metrics.exposition()).decode()
     metrics.observe_latency(Server("tea", "10.0.0.1:80", "200"), 12)
     metrics.keep_servers("tea")

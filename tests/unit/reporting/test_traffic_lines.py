@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headgate.reporting.measured import UpstreamServer
 from headgate.reporting.metrics import TABLE, Metrics
 from headgate.reporting.traffic import (
     TRAFFIC_ROWS,
@@ -11,7 +12,6 @@ from headgate.reporting.traffic import (
     ServerCounts,
     ServerZone,
     StatusCounts,
-    UpstreamServer,
 )
 
 BUCKETS = next(row.buckets for row in TABLE if row.name.endswith("latency_ms"))
