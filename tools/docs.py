@@ -13,8 +13,8 @@ from generated import write_or_compare
 from problems import problems_markdown
 
 from headgate.options import flags_markdown
-from headgate.reporting.metrics import metrics_markdown
 from headgate.reporting.reference import events_markdown
+from headgate.reporting.table import metrics_markdown
 from headgate.settings.docs import annotations_markdown, configmap_markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -16,7 +16,7 @@ from monitoring import alerts
 from monitoring.panels import ROWS
 from monitoring.queries import UnknownMetric, rows_of
 
-from headgate.reporting.metrics import TABLE
+from headgate.reporting.table import TABLE
 from tests.waiting import DEADLINE_S
 
 ROOT = Path(__file__).resolve().parents[2]

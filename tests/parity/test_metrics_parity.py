@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headgate.reporting.metrics import TABLE
 from headgate.reporting.reference import ABSENT_METRICS, absent_metric
+from headgate.reporting.table import TABLE
 
 with (Path(__file__).parent / "nic-metrics.csv").open(newline="") as table:
     ROWS = list(csv.DictReader(table))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from headgate.reporting.metrics import TABLE
 from headgate.reporting.rows import CONTROLLER, NGINX, MetricRow
+from headgate.reporting.table import TABLE
 
 LATENCY = f"{CONTROLLER}upstream_server_response_latency_ms"
 REQUESTS = "headgate_http_requests_total"

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from headgate.reporting.measured import Pool, Server, UpstreamServer
-from headgate.reporting.metrics import TABLE, Certificate, Metrics, Origin, Requests, metrics_markdown
+from headgate.reporting.metrics import Certificate, Metrics, Origin, Requests
+from headgate.reporting.table import TABLE, metrics_markdown
 
 PARITY = Path(__file__).parents[2] / "parity" / "nic-metrics.csv"
 LATER = "resources_total; registered only with -enable-custom-resources"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from headgate.reporting.measured import UpstreamServer
-from headgate.reporting.metrics import TABLE, Metrics
+from headgate.reporting.metrics import Metrics
+from headgate.reporting.table import TABLE
 from headgate.reporting.traffic import (
     TRAFFIC_ROWS,
     Counts,
