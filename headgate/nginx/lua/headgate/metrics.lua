@@ -61,12 +61,18 @@ local function touch(group)
   end
 end
 
-local function zone_of(host, upstream)
-  local of = zones[host]
-  if not of then
-    of = {}
-    zones[host] = of
+-- Return the table at *key* of *tables*, a new one if there is none.
+local function below(tables, key)
+  local found = tables[key]
+  if not found then
+    found = {}
+    tables[key] = found
   end
+  return found
+end
+
+local function zone_of(host, upstream)
+  local of = below(zones, host)
   local group = of[upstream]
   if not group then
     group = added("z\t" .. host .. "\t" .. upstream, ZONE, "z")
@@ -76,16 +82,7 @@ local function zone_of(host, upstream)
 end
 
 local function tries_of(upstream, server, status)
-  local of = servers[upstream]
-  if not of then
-    of = {}
-    servers[upstream] = of
-  end
-  local codes = of[server]
-  if not codes then
-    codes = {}
-    of[server] = codes
-  end
+  local codes = below(below(servers, upstream), server)
   local group = codes[status]
   if not group then
     group = added("s\t" .. upstream .. "\t" .. server .. "\t" .. status, BEFORE_BUCKETS + buckets, "s")
