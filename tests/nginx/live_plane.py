@@ -28,11 +28,11 @@ def upstream(port: int, *addresses: str, **settings: Any) -> LiveUpstream:
 
 
 class Held:
-    """A server that answers nothing until it is released, and then closes the connection or answers."""
+    """A server that answers nothing until it is released, and then with *text*, or closes the connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "") -> None:
         self.asked, self.release = 0, asyncio.Event()
-        self.answer = b""
+        self.answer = f"HTTP/1.0 200 OK\r\n\r\n{text}".encode() if text else b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):

@@ -327,8 +327,7 @@ async def test_a_hash_without_servers_answers_502(plane: Plane, nginx: NginxUnde
 async def test_a_change_does_not_forget_which_requests_a_server_has(
     nginx: NginxUnderTest, binary: Binary, manager: FileManager
 ) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    held = Held("held")
     plane = Plane(nginx, binary, workers=1)
     async with listening(TEA, held.serve) as port:
         await manager.start(plane.tea(port, TEA, max_conns=1))
@@ -344,8 +343,7 @@ async def test_a_change_does_not_forget_which_requests_a_server_has(
 async def test_a_client_that_leaves_frees_its_place(
     nginx: NginxUnderTest, binary: Binary, manager: FileManager
 ) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    held = Held("held")
     plane = Plane(nginx, binary, workers=1)
     async with listening(TEA, held.serve) as port:
         await manager.start(plane.tea(port, TEA, max_conns=1))

@@ -96,8 +96,7 @@ async def test_servers_that_all_failed_are_asked_again_at_each_request(
 async def test_a_server_that_failed_is_left_out_while_the_others_are_full(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager
 ) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\ntea"
+    held = Held("tea")
     async with listening(TEA, held.serve) as port:
         await manager.start(plane.tea(port, TEA, COFFEE, max_conns=2, fail_timeout=HOUR))
         asked = [asyncio.create_task(nginx.get("any")) for _ in range(2)]

@@ -99,8 +99,7 @@ async def test_a_server_that_recovered_gets_its_share_slowly_in_all_workers(
 
 
 async def test_max_conns_is_for_all_workers_together(plane: Plane, nginx: NginxUnderTest, manager: FileManager) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    held = Held("held")
     async with listening(TEA, held.serve) as port:
         await manager.start(plane.tea(port, TEA, max_conns=3))
         for _ in range(2):
@@ -115,8 +114,7 @@ async def test_max_conns_is_for_all_workers_together(plane: Plane, nginx: NginxU
 async def test_the_requests_of_a_worker_that_died_do_not_count(
     plane: Plane, nginx: NginxUnderTest, manager: FileManager
 ) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    held = Held("held")
     async with listening(TEA, held.serve) as port:
         await manager.start(plane.tea(port, TEA, max_conns=2))
         lost = [asyncio.create_task(nginx.get("any")) for _ in range(2)]
@@ -194,8 +192,7 @@ async def test_the_number_of_a_server_that_is_gone_is_forgotten(
 async def test_a_server_that_comes_again_has_the_requests_that_it_had(
     nginx: NginxUnderTest, binary: Binary, manager: FileManager
 ) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    held = Held("held")
     plane = Plane(nginx, binary, workers=1)
     async with listening(TEA, held.serve) as port:
         await manager.start(plane.tea(port, TEA, max_conns=1))
@@ -228,8 +225,7 @@ async def test_a_number_is_evicted_only_where_live_memory_is_small_and_that_is_l
     memory: str,
     most: int,
 ) -> None:
-    held = Held()
-    held.answer = b"HTTP/1.0 200 OK\r\n\r\nheld"
+    held = Held("held")
     plane = Plane(nginx, binary, memory, workers=1)
     async with listening(TEA, held.serve) as port:
         live = {"tea": upstream(port, TEA, max_conns=1)}

@@ -33,8 +33,10 @@ ROUNDS = max(1, int(os.environ.get("HEADGATE_SETTING_VALUES", "12")) // 6 - 1)
 TEXTUAL = ("string", "array of string", "map[string]string", "array of int-or-string")
 LAST_WORD = re.compile(r"pcre2?_compile|unknown \"\w+\" variable|regex")
 """What only nginx and its libraries know of a well-formed value: regular expressions, and the keys of hashes."""
-REFUSALS = {"return", "ssl_reject_handshake", "listen", "error_page"}
+REFUSALS = {"return", "ssl_reject_handshake", "listen"}
 """Directives that may stand in place of what a field names and does not exist, and of gRPC on a plain port."""
+NO_PAGE = "error_page 599 /;"
+"""What a refusal has beside its `return`."""
 DATA = ("map", "split_clients", "types")
 """Blocks that hold data, but for these words."""
 SPECIAL = {"include", "hostnames", "volatile", "default"}
@@ -127,7 +129,7 @@ def shape(world: World, name: str) -> Shape:
     """Return the directives that the object *name* brings, with the blocks around each."""
     found: Shape = Counter()
     for path, text in world.texts[name].items():
-        for at in () if path.startswith("secrets") else directives(text):
+        for at in () if path.startswith("secrets") else directives(text.replace(NO_PAGE, "")):
             if not at.within or at.within[-1] not in DATA or at.name in SPECIAL:
                 found[*at.within, at.name] += 1
     return found
