@@ -270,7 +270,7 @@ def _proxied(answer: Answer) -> Answer:
 
 
 def _why(ending: Step) -> str:
-    """Return what *ending* says besides its status, if it begins with that."""
+    """Return the text of *ending* without the status that it may begin with."""
     return ending.what.removeprefix(str(ending.status)).removeprefix(",").strip()
 
 

@@ -65,8 +65,8 @@ def _refusal(found: ServerView, sni: str, port: int) -> str:
     """Say why a server turns clients away."""
     host = found.virtual_host
     if found.unserved:
-        nobody = f"no Ingress or VirtualServer serves {sni} on port {port}"
-        return f"{nobody}, and the wildcard that covers it does not answer for it {ALERT}"
+        unserved = f"no Ingress or VirtualServer serves {sni} on port {port}"
+        return f"{unserved}, and the wildcard that covers it does not answer for it {ALERT}"
     if host is None or not host.name:
         name = sni or "clients without a server name"
         return f"no Ingress or VirtualServer has TLS for {name}, and there is no -default-server-tls-secret {ALERT}"

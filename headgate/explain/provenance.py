@@ -36,7 +36,7 @@ class _Source(msgspec.Struct, frozen=True):
 
     def origin(self, field: Setting) -> Origin:
         key = self.layer.overrides.keys.get(field.name, "")
-        if not key and self.kind == FIELD:  # what a custom resource means that says nothing
+        if not key and self.kind == FIELD:  # a value that the custom resource has by default
             return Origin("default")
         return Origin(self.kind, self.layer.origin.key, key, self.layer.origin.kind)
 

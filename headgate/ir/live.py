@@ -25,7 +25,7 @@ class Cookie(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Attributes:
         name: of the cookie.
-        lifetime: seconds from each answer; ``None`` for one that *tail* says, or the session of the browser.
+        lifetime: seconds from each answer; ``None`` for a session cookie, or if *tail* contains it.
         tail: the attributes besides, as they follow in ``Set-Cookie``: ``; secure; path=/``.
     """
 

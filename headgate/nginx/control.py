@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 LIMIT: Final = 65536
-"""Bytes of an answer that are read unless somebody asks for more; ours are a few hundred."""
+"""Bytes of an answer that are read by default; those of Headgate have a few hundred."""
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 

@@ -104,7 +104,7 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
 
 def parse_line(datagram: bytes) -> Request | Session:
-    """Return what the line of one request or session says.
+    """Parse the line of one request or session.
 
     Raises:
         ValueError: the line is not of our format.

@@ -40,7 +40,7 @@ async def with_working_lua(binary: Binary, place: Layout) -> Binary:
 
 
 async def _fault(path: str, lua: LuaModules, place: Layout) -> str:
-    """Return what nginx says of the module and of lua-resty-core, which it loads even for ``nginx -t``."""
+    """Return the error of nginx about the module and lua-resty-core, which it loads even for ``nginx -t``."""
     with tempfile.TemporaryDirectory(dir=place.temp) as folder:
         layout = Layout.under(folder)
         await asyncio.to_thread(_write, layout, lua)

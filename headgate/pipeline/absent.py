@@ -7,7 +7,7 @@ from headgate.problems import ObjectRef
 
 
 def absent(ref: ObjectRef, options: Options, *, standalone: bool) -> str:
-    """Return why *ref*, a custom resource, is not known; *standalone* says that the objects are in files."""
+    """Return why *ref*, a custom resource, is not known; *standalone*: whether the objects are in files."""
     missing = f"does not exist in namespace {ref.namespace}"
     if not options.enable_custom_resources:
         return "is not read, because of -enable-custom-resources=false"

@@ -61,7 +61,7 @@ _LINE = re.compile(r"^(?=.)", re.MULTILINE)
 
 
 class BadTemplate(Exception):  # noqa: N818 - what it is
-    """A template of the user's cannot be used; the text says why, ``template`` which.
+    """A template of the user's cannot be used; the text is the reason, ``template`` which one.
 
     Attributes:
         template: its name (``MAIN``, for example).
@@ -105,7 +105,7 @@ class Renderer:
     def __init__(self, overrides: Mapping[str, str] | None = None, sources: Mapping[str, str] | None = None) -> None:
         """Compile the built-in templates and *overrides* (template name → text).
 
-        *sources* says of each where it comes from, for people.
+        *sources* has the origin of each, for messages.
 
         An override runs in Jinja's sandbox and may extend the original as ``builtin/NAME``.
 

@@ -167,7 +167,7 @@ class UpstreamSettings(Settings):
         bool,
         setting(
             "health-checks",
-            "Check endpoints as the HTTP readiness probe of their Pods says.",
+            "Check endpoints by the HTTP readiness probe of their Pods.",
             Scope.LOCATION,
             Where.ANNOTATION,
             annotation="nginx.com/health-checks",

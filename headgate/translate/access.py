@@ -40,7 +40,7 @@ def translate_limit(draft: Draft, place: Place) -> LimitRequests | None:
 
 
 def warn_of_idle_limits(draft: Draft, place: Place) -> None:
-    """Warn of settings that shape a rate limit that is not there, and of one that counts by keys of nobody."""
+    """Warn of settings of a rate limit that does not exist, and of one by API keys where no Policy has any."""
     limits = place.params.limits
     if limits.limit_req_rate:
         if reads_client(limits.limit_req_key) and not place.policies.api_keys:

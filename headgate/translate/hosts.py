@@ -195,7 +195,7 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
 
 
 def _closed(host: VirtualHost) -> tuple[Line, ...]:
-    """Deny everybody where a Policy of the default server cannot be used: its answer to probes must not be 500.
+    """Deny all where a Policy of the default server cannot be used: its answer to probes must not be 500.
 
     No page answers in place of the refusal, there and in every other server.
     """
@@ -249,7 +249,7 @@ def _context(  # noqa: PLR0913 - all that the server says
 def _locations(
     draft: Draft, context: ServerContext, paths: Iterable[LocationPath], *, asked: bool
 ) -> tuple[Location, ...]:
-    """Return the locations of a server; *asked* says whether others ask for the page of the default backend."""
+    """Return the locations of a server; *asked*: whether other locations use the page of the default backend."""
     locations = [*fixed_locations(draft, context.host), *(translate_location(draft, context, path) for path in paths)]
     # A master's is there whatever its minions ask for: its file must not depend on them.
     locations += page_answers(context)

@@ -1,4 +1,4 @@
-"""Session affinity by a cookie: the arguments of ``sticky``, and what workers are told in their place."""
+"""Session affinity by a cookie: the arguments of ``sticky``, and what is pushed to workers instead."""
 
 from __future__ import annotations
 

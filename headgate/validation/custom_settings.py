@@ -96,7 +96,7 @@ def _cookie(cookie: SessionCookie) -> Words:
 def host_settings(spec: VirtualServerSpec, *, snippets: bool) -> Overrides:
     """Return the settings of the host; without *snippets* those are left out.
 
-    A host without ``tls.redirect`` is not redirected, whatever the ConfigMap says; no key says so.
+    A host without ``tls.redirect`` is not redirected, whatever the ConfigMap has; there is no key for it.
     """
     redirect = spec.tls.redirect if spec.tls else None
     enabled = redirect is not None and redirect.enable

@@ -410,7 +410,7 @@ async def test_checks_may_use_tls(
 
 @pytest.fixture
 def tls(tmp_path: Any) -> ssl.SSLContext:
-    """Of a server whose certificate nobody verifies."""
+    """Of a server whose certificate is not verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate, key = Authority().issue("tea.example.com")
     (tmp_path / "both.pem").write_bytes(certificate + key)

@@ -241,9 +241,7 @@ async def test_requests_at_servers_are_told_once_there_is_memory_for_them(
         waiting = asyncio.gather(*(nginx.get("shop", "/held") for _ in addresses))
         await eventually(lambda: held.asked == len(addresses))
         await ask(nginx, 1, "/own")
-        found = await seen(
-            nginx, lambda found: requests(found) == 251
-        )  # after the worker told its requests, if it could
+        found = await seen(nginx, lambda found: requests(found) == 251)  # after the worker wrote its counters
         assert found.active == {}
         await delete(nginx.layout, dict.fromkeys(tries(full)))
         left = await counted(nginx.layout)

@@ -1,4 +1,4 @@
--- What an upstream says of its health checks, in the form that `probe.lua` uses: decoded once, not for each check.
+-- The health checks of an upstream, in the form that `probe.lua` uses: decoded once, not for each check.
 --
 -- The controller validated all of it. Texts are looked at again, because here they become the request.
 local grpc = require "headgate.grpc"

@@ -116,7 +116,7 @@ local function attend(socket, found)
   return true
 end
 
--- Return whether the server says that it serves, and its status; nil and why not if it does not say so by *deadline*.
+-- Return whether the server is SERVING, and its status; nil and the reason if there is no answer by *deadline*.
 function M.answer(socket, deadline)
   local body = ""
   for _ = 1, MOST do

@@ -45,7 +45,7 @@ local function weigh(upstream, time)
   upstream.weighed_at = time
 end
 
--- Return which peers take part in a choice: of those that *may_be* chosen each as often as its effective weight says;
+-- Return which peers take part in a choice: of those that *may_be* chosen each in proportion to its effective weight;
 -- nil if all have the full one.
 function M.usable(upstream, may_be)
   if upstream.warm_at == 0 then
