@@ -18,13 +18,13 @@ from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
 from headgate.commit import version
 from headgate.controller.checks import found_by_checks
+from headgate.controller.control_writes import ControlWrites
 from headgate.controller.controller import WHOLE, Controller
 from headgate.controller.environment import environment, layout, templates
 from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
-from headgate.controller.operator import Operator
 from headgate.controller.own_pod import OwnPod
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
@@ -297,7 +297,7 @@ class App:
     async def _serve(self, stack: contextlib.AsyncExitStack, controller: Controller) -> None:
         options = self._options
         writes = (
-            Operator(options.log_level, self._drained, self._events, lambda: self._subject)
+            ControlWrites(options.log_level, self._drained, self._events, lambda: self._subject)
             if options.control_writes
             else None
         )

@@ -15,7 +15,7 @@ from headgate.watch.drained import Drained
 log = logging.getLogger(__name__)
 
 
-class Operator:
+class ControlWrites:
     """Carries out what the control socket takes; each change is an event on the controller's Pod."""
 
     def __init__(self, level: LogLevel, drained: Drained, events: EventRecorder, pod: Callable[[], Subject]) -> None:
