@@ -136,7 +136,7 @@ class Client:
             return await response.read()
 
     async def stream(self, path: str, params: Mapping[str, str], *, seconds: float) -> AsyncIterator[bytes]:
-        """GET an answer that grows, and yield its pieces as they come, split anywhere.
+        """GET an answer that grows; yield an empty piece when it begins, then its pieces as they come, split anywhere.
 
         Args:
             path: what to watch.
@@ -149,6 +149,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=seconds + SILENCE)
         async with self._answer(_Call("GET", path, params, None, JSON, timeout)) as response:
             _keep_alive(response)
+            yield b""
             async for piece in response.content.iter_any():
                 yield piece
 

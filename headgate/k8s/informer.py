@@ -32,6 +32,8 @@ class ChangeType(enum.Enum):
     DELETED = "DELETED"
     BOOKMARK = "BOOKMARK"
     """Nothing changed up to ``version``; there is no object."""
+    OPENED = "OPENED"
+    """The watch was accepted. Headgate's own: nothing else tells a quiet collection from one that is not watched."""
 
 
 class Change(msgspec.Struct, Generic[M], frozen=True):
@@ -80,7 +82,9 @@ class Source(Protocol[M]):
         ...
 
     def watch(self, version: str) -> AsyncIterator[Change[M]]:
-        """Yield what changed since *version*; may end at any time, to be resumed from the last change.
+        """Yield what changed since *version*, and that the watch opened where it can fail to.
+
+        It may end at any time, to be resumed from the last change.
 
         Raises:
             Gone: *version* is too old; list again.
@@ -101,7 +105,8 @@ class Informer(Generic[M]):
     RETRY_LONGEST = 10.0
     """Seconds between attempts, the first and the longest: so old is what is served when the API server is back."""
     BRIEF = 1.0
-    """A watch that ends sooner than this (seconds), without an event, counts as a failure."""
+    """A watch that ends sooner than this (seconds), without an event, counts as a failure; one that lasts longer has
+    recovered, though a collection may be quiet for a minute and more."""
 
     def __init__(
         self,
@@ -157,9 +162,17 @@ class Informer(Generic[M]):
         """List if that is needed, then follow one watch to its end."""
         if not self._version:
             await self._relist()
-        async for change in self._source.watch(self._version):
-            self._recovered()
-            self._record(change)
+        lasting: asyncio.TimerHandle | None = None
+        try:
+            async for change in self._source.watch(self._version):
+                if change.type is ChangeType.OPENED:
+                    lasting = asyncio.get_running_loop().call_later(self.BRIEF, self._recovered)
+                    continue
+                self._recovered()
+                self._record(change)
+        finally:
+            if lasting:
+                lasting.cancel()
 
     async def _relist(self) -> None:
         try:

@@ -215,6 +215,8 @@ class Resources(Generic[M]):
         }
         lines = Lines()
         async for piece in self._client.stream(self._path, params, seconds=seconds):
+            if not piece:
+                yield Change(ChangeType.OPENED, "")
             for line in lines.feed(piece):
                 for change in self._read_event(line):
                     yield change

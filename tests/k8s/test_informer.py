@@ -37,7 +37,7 @@ class QuickInformer(Informer[Any]):
     """An Informer that is sooner tired of waiting."""
 
     RETRY_FIRST = 0.01
-    RETRY_MOST = 0.05
+    RETRY_LONGEST = 0.05
 
 
 class RunningInformer:
@@ -580,3 +580,20 @@ async def test_a_watch_that_works_without_events_ends_a_failure(
                 server.cut_watches()
             await eventually(lambda: len(caplog.records) == 4)
     assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"] * 2
+
+
+async def test_a_watch_that_lasts_in_silence_ends_a_failure(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "headgate"):
+        async with running_informer(client) as informer:
+            informer.informer.BRIEF = 0.01
+            await watched(server)
+            server.fail("GET", "ingresses", status=503, times=1_000_000)
+            server.cut_watches()
+            await eventually(lambda: informer.pauses)
+            assert informer.informer.error
+            server.mend()
+            await eventually(lambda: not informer.informer.error)
+            assert server.watching("ingresses")
+    assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"]

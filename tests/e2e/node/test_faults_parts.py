@@ -61,8 +61,9 @@ async def asked(traffic: Load) -> set[str]:
     return set(traffic.pods())
 
 
-async def all_recovered(shop: Installation) -> bool:
-    return not any([await failed_informers(shop, pod) for pod in await names(shop)])
+async def failed(shop: Installation) -> dict[str, set[str]]:
+    """The informers of each Pod that have not recovered."""
+    return {pod: found for pod in await names(shop) if (found := await failed_informers(shop, pod))}
 
 
 async def terms(shop: Installation) -> list[tuple[str, str, str]]:
@@ -89,7 +90,7 @@ async def test_traffic_continues_while_the_api_server_is_down(
         await asyncio.sleep(OUTAGE)
         await run_command(START_API_SERVER)
         began = time.monotonic()
-        await eventually(lambda: all_recovered(shop))
+        await eventually(lambda: failed(shop), lambda found: not found)
         record_property(f"all informers back after {OUTAGE:g} s without and then s", time.monotonic() - began)
         assert [await shop.reloads(pod) for pod in pods] == reloads
 

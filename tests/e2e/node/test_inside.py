@@ -203,6 +203,7 @@ async def test_an_operator_drains_a_pod_without_a_reload(installation: Installat
     async def answering() -> set[str]:
         return {(await installation.get("shop.test")).text.split()[0] for _ in range(12)}
 
+    await installation.serves("shop.test")
     await eventually(answering, lambda names: names == {first, second})
     reloads = await installation.reloads()
     assert "1 endpoint drained" in await installation.execute(pod, "headgate", "drain", f"{namespace}/{first}")
