@@ -262,7 +262,10 @@ class Informer(Generic[M]):
         if isinstance(error, NotFound):
             # Only a list can tell whether the kind is gone for good.
             self._version = ""
-        if not (self._optional and isinstance(error, NotFound)):
+        if self._optional and isinstance(error, NotFound):
+            # That the kind is missing is an answer: what failed before has recovered.
+            self._failure_log.recovered()
+        else:
             self._failure_log.failed(error, str(error))
         await self._pause(delay)
 

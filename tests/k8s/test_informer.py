@@ -43,10 +43,10 @@ class QuickInformer(Informer[Any]):
 class RunningInformer:
     """An Informer that runs, and the keys it named."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, **options: Any) -> None:
         self.keys: list[ObjectRef] = []
         self.pauses: list[float] = []
-        self.informer = QuickInformer(source, self.keys.append, name="test", pause=self._pause)
+        self.informer = QuickInformer(source, self.keys.append, name="test", pause=self._pause, **options)
         self.store = self.informer.store
 
     async def _pause(self, seconds: float) -> None:
@@ -596,4 +596,21 @@ async def test_a_watch_that_lasts_in_silence_ends_a_failure(
             server.mend()
             await eventually(lambda: not informer.informer.error)
             assert server.watching("ingresses")
+    assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"]
+
+
+async def test_an_optional_kind_that_is_missing_again_ends_a_failure(
+    server: ApiServer, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.absent("ingresses")
+    told: list[bool] = []
+    running = RunningInformer(Resources(client, Ingress), absent=lambda *, absent: told.append(absent))
+    with caplog.at_level(logging.INFO, "headgate"):
+        async with in_background(running.informer.run()):
+            await eventually(lambda: told)
+            server.fail("GET", "ingresses", status=403, times=1_000_000)
+            await eventually(lambda: running.informer.error)
+            server.mend()
+            await eventually(lambda: not running.informer.error)
+    assert set(told) == {True}
     assert [record.message for record in caplog.records] == ["informer failed", "informer recovered"]
