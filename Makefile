@@ -39,7 +39,7 @@ lua-nginx: ## Unpack the image's nginx with its Lua module into build/nginx-lua,
 	tools/lua_nginx.sh
 
 .PHONY: check
-check: lint types imports spelling docs-check links ## Run every check that is not a test
+check: lint types lua imports spelling docs-check links ## Run every check that is not a test
 
 .PHONY: lint
 lint: dev ## Look for mistakes and unformatted code (ruff)
@@ -49,6 +49,11 @@ lint: dev ## Look for mistakes and unformatted code (ruff)
 .PHONY: types
 types: dev ## Check types (mypy, strict)
 	$(BIN)/mypy
+
+.PHONY: lua
+lua: ## Look for mistakes in the Lua modules, where luacheck is installed
+	@if command -v luacheck >/dev/null; then luacheck --quiet headgate/nginx/lua; \
+	else echo "lua: skipped, because luacheck is not installed (sudo apt-get install lua-check)"; fi
 
 .PHONY: imports
 imports: dev ## Check who imports whom (import-linter)
