@@ -147,14 +147,15 @@ def _accepted(
     subject: Subject, found: Sequence[Problem], generated: Sequence[Problem], refusal: Refusal | None
 ) -> Verdict:
     """Return the Verdict for an object that nothing in it refuses."""
-    warnings = f"{_warnings(' with', found)}{_warnings(' ; with', generated)}"
+    problems = (*found, *generated)
     lead = added_or_updated(subject.ref.key)
     if refusal is not None:
-        beside = _warnings(" ; with", (*found, *generated))
+        beside = _warnings(" ; with", problems)
         return _not_applied(subject, lead, "AddedOrUpdatedWithError", refusal, beside)
-    message = f"{lead}{warnings}"
-    if warnings:
-        passing = all(problem.passing for problem in (*found, *generated))
+    # The incumbent has a semicolon where only the generation found something; the words are written once here.
+    message = f"{lead}{_warnings(' with' if found else ' ; with', problems)}"
+    if problems:
+        passing = all(problem.passing for problem in problems)
         reason = "AddedOrUpdatedWithWarning"
         return Verdict(subject, State.WARNING, reason, EventType.WARNING, message, passing=passing)
     return Verdict(subject, State.VALID, "AddedOrUpdated", EventType.NORMAL, message)

@@ -57,11 +57,12 @@ def test_warnings_are_listed_in_the_message() -> None:
     )
 
 
-def test_warnings_of_the_generation_follow_a_semicolon() -> None:
-    verdict = for_ingress(CAFE, [warning("one")], [warning("two"), warning("three")])
-    assert verdict.message == (
-        "Configuration for shop/cafe was added or updated with warning(s): one ; with warning(s): two; three"
-    )
+def test_warnings_are_introduced_once_wherever_they_were_found() -> None:
+    verdict = for_ingress(CAFE, [warning("one")], [warning("two"), warning("one"), warning("three")])
+    assert verdict.message == "Configuration for shop/cafe was added or updated with warning(s): one; two; three"
+
+
+def test_warnings_of_the_generation_alone_follow_a_semicolon() -> None:
     assert for_ingress(CAFE, (), [warning("two")]).message == (
         "Configuration for shop/cafe was added or updated ; with warning(s): two"
     )
