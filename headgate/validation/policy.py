@@ -18,6 +18,7 @@ from headgate.api.nginx_org.policy import (
     APIKey,
     BasicAuth,
     Cache,
+    CacheConditions,
     EgressMTLS,
     ExternalAuth,
     IngressMTLS,
@@ -31,10 +32,18 @@ from headgate.problems import Problem, Severity
 from headgate.settings.auth import realm
 from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.regex import regex_fault
+from headgate.settings.variables import unknown_variable
 from headgate.validation.fields import Fault, field_faults, name_faults
 from headgate.validation.rules import Rules
 
+Doubt = tuple[str, str, str, str]
+"""Field, what was there, why it is likely a mistake, and what happens."""
+
 REFUSED: Final = "requests that it guards are answered 500"
+UNKNOWN_VARIABLE: Final = (
+    "nginx refuses the objects that refer to this Policy, unless a snippet or a named group of a path defines the"
+    " variable"
+)
 SIGNIN_BASE: Final = "/oauth2"
 """Where requests need no authorization, if a sign-in page is named."""
 PRELOAD_AGE: Final = 31_536_000
@@ -94,11 +103,34 @@ def validate_policy(item: Policy, rules: Rules) -> tuple[ValidPolicy | None, lis
     if problems:
         return None, problems
     kind, found = next(iter(given.items()))
-    return ValidPolicy(item, kind, found), [Problem(item.ref, *doubt) for doubt in _doubts(found)]
+    doubts = (*_doubts(found), *_unknown_variables(found))
+    return ValidPolicy(item, kind, found), [Problem(item.ref, *doubt) for doubt in doubts]
 
 
-def _doubts(spec: Any) -> Iterator[tuple[str, str, str, str]]:
-    """Yield field, value, reason and effect of what is likely a mistake."""
+def _unknown_variables(spec: Any) -> Iterator[Doubt]:
+    """Yield the texts with variables that nginx does not have by itself; nginx refuses those that nothing defines."""
+    for field, text in _texts_with_variables(spec):
+        if reason := unknown_variable(text):
+            yield field, text, reason, UNKNOWN_VARIABLE
+
+
+def _texts_with_variables(spec: Any) -> Iterator[tuple[str, str]]:
+    """Yield the texts that may have any variable, by their fields; other fields have the names of theirs."""
+    if isinstance(spec, Cache):
+        conditions = spec.conditions or CacheConditions()
+        yield "spec.cache.cacheKey", spec.cache_key or ""
+        lists = {"noCache": conditions.no_cache or (), "bypass": conditions.bypass or ()}
+        for name, texts in lists.items():
+            yield from ((f"spec.cache.conditions.{name}[{index}]", text) for index, text in enumerate(texts))
+    elif isinstance(spec, ExternalAuth):
+        yield "spec.externalAuth.authSigninURI", spec.auth_signin_uri or ""
+    elif isinstance(spec, RateLimit) and spec.condition:
+        for index, each in enumerate(spec.condition.variables or ()):
+            yield f"spec.rateLimit.condition.variables[{index}].name", f"${each.name.removeprefix('$')}"
+
+
+def _doubts(spec: Any) -> Iterator[Doubt]:
+    """Yield what is likely a mistake."""
     uri = spec.auth_signin_uri if isinstance(spec, ExternalAuth) else None
     if not uri or not uri.startswith("/"):
         return

@@ -17,6 +17,7 @@ import headgate.render
 from headgate.ir import latency
 from headgate.nginx.expressions import refused
 from headgate.settings.regex import OURS, regex_fault
+from headgate.settings.variables import unknown_variable
 from headgate.translate.variables import RESOURCE_VARIABLES
 from headgate.validation.text import path_fault
 from tests.examples import examples
@@ -123,6 +124,18 @@ async def test_no_group_takes_a_variable_of_nginx_away(binary: str) -> None:
     left = [group for group in groups if not regex_fault(group)]
     said = await refused(binary, left)
     assert [group for group in left if group not in said] == []
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_variables_of_nginx_are_known_as_such(name: str) -> None:
+    assert unknown_variable(f"${name}") == ""
+    assert unknown_variable(f"${{{name.upper()}}}") == ""
+
+
+def test_another_variable_is_reported_with_what_was_meant() -> None:
+    assert unknown_variable("$scheme$reqest_uri") == (
+        "has the variable $reqest_uri, which nginx does not have by itself; did you mean request_uri?"
+    )
 
 
 def test_no_named_group_overwrites_a_variable_of_headgate() -> None:
