@@ -37,7 +37,7 @@ before the backend, the backend, and every setting that applies with its source.
 computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
 Of TransportServers, tcp://HOST:PORT, udp://HOST:PORT and tls://HOST:PORT (with HOST as the server name) are explained.
 -H adds a request header that may affect the result (Host, X-Forwarded-Proto, Authorization, Cookie, and those on which
-routes have conditions); it may be repeated. -X is the method (GET without it).
+routes have conditions); it may be repeated. -X is the method (GET without it), --remote-addr the address of the client.
 
 The second form prints the reference of one annotation, ConfigMap key or flag.
 
@@ -65,6 +65,16 @@ class ExplainOptions(Options, frozen=True, kw_only=True):
     request: Annotated[str, Value("METHOD", str), Flag("Question", "Method of the request.", "OPTIONS", True, "X")] = (
         USUAL_METHOD
     )
+    remote_addr: Annotated[
+        str,
+        Value("ADDRESS", str),
+        Flag(
+            "Question",
+            "Address of the client, as nginx has it in $remote_addr; decides about accessControl.",
+            "192.0.2.7",
+            True,
+        ),
+    ] = ""
     output: Annotated[
         str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format of the answer.", "json", True, "o")
     ] = "text"
@@ -105,7 +115,7 @@ def _answer(options: ExplainOptions) -> Answer:
     if others:
         raise BadQuestion(f"{others[0]!r} is an argument too many; explain takes one URL")
     stream = stream_question(url)
-    question = stream or Question.of(url, options.header, options.request)
+    question = stream or Question.of(url, options.header, options.request, options.remote_addr)
     configure(options.log_format, LogLevel.WARN, sys.stderr)  # standard output is for the answer
     view = look(options)
     return explain(view, question) if isinstance(question, Question) else explain_stream(view, question)

@@ -111,12 +111,14 @@ class Step(msgspec.Struct, frozen=True):
         because: the settings that want it, each with its origin.
         redirects: a redirect of the whole host, before any location.
         status: where it ends this very request: what nginx answers then.
+        condition: what must be true for the request to go on, where that is not known; empty if it goes on in any case.
     """
 
     what: str
     because: tuple[str, ...] = ()
     redirects: bool = False
     status: int | None = None
+    condition: str = ""
 
 
 class EndpointAnswer(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from headgate.validation.challenge import SOLVER
 _PLAIN = "/!$&'()*+,;=:@-._~|^`{}[]<>\\\""
 """What nginx leaves as it is when it writes a path anew (``ngx_escape_uri``); the rest is escaped."""
 WHOLE = "$request_uri"
-UNAUTHORIZED, FORBIDDEN = 401, 403
+FORBIDDEN = 403
 _CAPTURE = re.compile(r"\$([0-9])")
 
 
@@ -77,12 +77,12 @@ def _password(context: RequestContext) -> Step:
     secret = holder.policies.basic_auth if holder else None
     fault = f"Secret {secret.ref.key} {secret.error}" if secret and secret.error else ""
     because = (described(setting),)
-    if "authorization" not in context.question.headers:
-        after = f", and 403 with one, for {fault}" if fault else ""
-        return Step(f"password: 401 without one{after}", because, status=UNAUTHORIZED)
-    if fault:
-        return Step(f"password: 403, for {fault}", because, status=FORBIDDEN)
-    return Step("password: 401 unless it is the right one", because)
+    step = guarding.by_password(context, because)
+    if not fault:
+        return step
+    if step.status:
+        return Step(f"{step.what}, and 403 with one, for {fault}", because, status=step.status)
+    return Step(f"password: 403, for {fault}", because, status=FORBIDDEN)
 
 
 def asked(context: RequestContext) -> UpstreamAnswer | None:

@@ -72,7 +72,7 @@ def _meets(context: RequestContext, case: Case) -> bool:
 
 def is_met(context: RequestContext, condition: Condition) -> bool:
     """Whether a map of nginx finds the value: regardless of case, or by a regular expression after ``~``."""
-    value, wanted = _value(context, condition.variable), condition.value
+    value, wanted = value_of(context, condition.variable), condition.value
     if wanted.startswith("~"):
         folds = wanted.startswith("~*")
         found = re.search(wanted[2:] if folds else wanted[1:], value, re.IGNORECASE if folds else 0) is not None
@@ -86,7 +86,7 @@ def is_known(variable: str) -> bool:
     return variable == "$request_method" or variable.startswith(("$http_", "$cookie_", "$arg_"))
 
 
-def _value(context: RequestContext, variable: str) -> str:
+def value_of(context: RequestContext, variable: str) -> str:
     """Return the value of a variable for this request, which has no body."""
     question = context.question
     kind, _, name = variable.removeprefix("$").partition("_")

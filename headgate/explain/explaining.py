@@ -21,6 +21,7 @@ from headgate.explain.answer import (
 from headgate.explain.backend import asked, before, redirect_step
 from headgate.explain.branches import followed
 from headgate.explain.context import RequestContext
+from headgate.explain.ending import conditional, ended, ending
 from headgate.explain.handshake import handshake
 from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
 from headgate.explain.pages import error_pages, replaced
@@ -37,6 +38,7 @@ from headgate.validation.uri import path_of
 BAD_REQUEST = 400
 REDIRECTS = range(300, 400)
 NOT_FOUND = 404
+BAD_GATEWAY = 502
 NOT_ALLOWED = 405
 REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
 CLOSED = 444
@@ -130,7 +132,8 @@ def _served(view: ClusterView, question: Question, port: int) -> Answer:
     matching = [_view_of(view, found) for found in named(servers, name, port)]
     server = matching[0] if matching else _view_of(view, default_of(servers, port))
     context = RequestContext(view=view, question=question, name=name, path=path, port=port, server=server)
-    return structs.replace(_redirected(context) or _located(context), server=_server(context, matching))
+    answer = _redirected(context) or _without_certificate(context) or _located(context)
+    return structs.replace(_certified(context, answer), server=_server(context, matching))
 
 
 def _view_of(view: ClusterView, server: Server) -> ServerView:
@@ -179,6 +182,31 @@ def _redirected(context: RequestContext) -> Answer | None:
     return None
 
 
+def _without_certificate(context: RequestContext) -> Answer | None:
+    """Return the refusal of a request in plain HTTP, over which no certificate can be shown, if one is required."""
+    server = context.server.server
+    if not server.secure_only or server.refused or context.question.secure or context.challenged:
+        return None
+    step = guarding.in_plain_http(context)
+    return Answer(
+        url=context.question.url,
+        outcome=RequestOutcome.ANSWERED,
+        summary=f"nginx answers {step.status} (plain HTTP, and clients must show a certificate), whatever the path.",
+        status=step.status,
+        steps=(step,),
+        settings=in_force(context),
+    )
+
+
+def _certified(context: RequestContext, answer: Answer) -> Answer:
+    """Say before *answer* that a request without a certificate is refused; nginx looks at it before anything else."""
+    if not (context.server.server.secure_only and context.question.secure):
+        return answer
+    lead = f"nginx answers {BAD_REQUEST} without a client certificate that is valid."
+    summary = f"{lead} Past that: {answer.summary}"
+    return structs.replace(answer, summary=summary, status=BAD_REQUEST, target=None, outcome=RequestOutcome.ANSWERED)
+
+
 # --- the location -----------------------------------------------------------------------------------
 
 
@@ -203,7 +231,7 @@ def _located(context: RequestContext) -> Answer:
         settings=in_force(here),
         hints=tuple(_doubts(here, found)),
     )
-    if found.slash:
+    if found.slash and not context.server.server.refused:
         return _to_slash(here, answer)
     ends = upstream or any(step.status for step in answer.steps)
     return replaced(_finished(here, branches, answer)) if ends else _finished(here, branches, answer)
@@ -247,10 +275,10 @@ def _to_slash(context: RequestContext, answer: Answer) -> Answer:
 
 def _divided(answer: Answer, shares: str) -> Answer:
     """Say how requests are divided, or what ends this one before."""
-    if ending := next((step for step in answer.steps if step.status), None):
-        summary = f"nginx answers {ending.status} ({_why(ending)}). Past that: {shares}."
-        return structs.replace(answer, summary=summary, status=ending.status)
-    return structs.replace(answer, outcome=RequestOutcome.PROXIED, summary=f"T{shares[1:]}.")
+    if step := ending(answer):
+        return ended(answer, step, shares)
+    summary = conditional(f"T{shares[1:]}", answer.steps)
+    return structs.replace(answer, outcome=RequestOutcome.PROXIED, summary=summary)
 
 
 def _proxied(answer: Answer) -> Answer:
@@ -259,40 +287,31 @@ def _proxied(answer: Answer) -> Answer:
     assert upstream is not None  # noqa: S101 - the caller looked
     count = len(upstream.endpoints)
     number = "1 endpoint" if count == 1 else f"{count} endpoints"
-    summary = f"Service {upstream.service}, port {upstream.port}, answers ({number})."
+    words = f"Service {upstream.service}, port {upstream.port}, answers ({number})"
     status = None
     if not count:
-        summary, status = f"nginx answers 502: Service {upstream.service} has no endpoints.", 502
-    if ending := next((step for step in answer.steps if step.status), None):
-        summary = f"nginx answers {ending.status} ({_why(ending)}). Past that: {summary}"
-        return structs.replace(answer, summary=summary, status=ending.status, outcome=RequestOutcome.ANSWERED)
-    return structs.replace(answer, summary=summary, status=status)
-
-
-def _why(ending: Step) -> str:
-    """Return the text of *ending* without the status that it may begin with."""
-    return ending.what.removeprefix(str(ending.status)).removeprefix(",").strip()
+        words, status = f"nginx answers 502: Service {upstream.service} has no endpoints", BAD_GATEWAY
+    if step := ending(answer):
+        return ended(answer, step, words)
+    return structs.replace(answer, summary=conditional(words, answer.steps), status=status)
 
 
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
     """Fill in what nginx answers by itself."""
-    if ending := next((step for step in answer.steps if step.status and not step.redirects), None):
+    if step := ending(answer):
         own = location.aside or (location.answer and not location.guarded)
-        past = "its own answer" if own else f"404{_because(context)}"
-        summary = f"nginx answers {ending.status} ({_why(ending)}). Past that: {past}."
-        return structs.replace(answer, status=ending.status, summary=summary)
+        return ended(answer, step, "its own answer" if own else f"404{_because(context)}")
     aside = next(
         (each for each in context.server.server.locations if location.aside and each.path == location.aside), None
     )
     status, *rest = (aside.answer if aside else location.answer) or ("404",)
     code = int(status) if status.isdigit() else 302
     target = context.filled(" ".join(rest).replace("${", "$").replace("}", "")) if code in REDIRECTS else None
-    summary = (
-        f"nginx redirects ({code}) to {target}." if target else f"nginx answers {_spoken(code)}{_because(context)}."
-    )
+    words = f"nginx redirects ({code}) to {target}" if target else f"nginx answers {_spoken(code)}{_because(context)}"
     if code == CLOSED:
-        summary = f"nginx closes the connection without an answer{_because(context)}."
+        words = f"nginx closes the connection without an answer{_because(context)}"
     hints = (*answer.hints, *_paths_nearby(context)) if code == NOT_FOUND else answer.hints
+    summary = conditional(words, answer.steps)
     return structs.replace(answer, status=code, target=target, summary=summary, hints=hints)
 
 

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import structs
 
+from headgate.explain.addresses import is_allowed, rules_at, verdicts
 from headgate.explain.answer import Step
-from headgate.explain.branches import is_known, is_met
+from headgate.explain.branches import is_known, is_met, value_of
 from headgate.explain.context import RequestContext
 from headgate.explain.question import USUAL_METHOD
-from headgate.problems import ObjectRef
+from headgate.problems import ObjectRef, some
 from headgate.routes import Condition, Policies
-from headgate.routes.policies import ExternalAuth, RateLimit
+from headgate.routes.policies import AccessControl, ApiKeys, ExternalAuth, RateLimit
 
 REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
+BASIC = "basic "
 STORED = frozenset({"GET", "HEAD"})
 """Methods whose responses a cache always stores (``proxy_cache_methods``)."""
 _PERHAPS_EMPTY = re.compile(r"\$\{(?:(?:http|arg|cookie|apikey)_\w*|args)\}")
@@ -88,36 +90,78 @@ def _counted(context: RequestContext, limit: RateLimit, every: Iterable[RateLimi
 def access(context: RequestContext) -> Iterator[Step]:
     """Yield which clients are allowed: by address, password, key, or the decision of a service."""
     found = policies_of(context)
-    if control := found.access:
-        kept_out = f"that are not in {', '.join(control.allow)}" if control.allow else f"in {', '.join(control.deny)}"
-        yield Step(
-            f"access: {FORBIDDEN} for clients {kept_out}",
-            tuple(each for policy in control.policies for each in _because(policy, "accessControl")),
-        )
+    if found.access:
+        yield _by_address(context, found.access)
     if found.passwords:
-        given = "authorization" in context.question.headers
-        words = "password: 401 unless it is the right one" if given else "password: 401 without one"
-        yield Step(words, _because(found.passwords.policy, "basicAuth"), status=None if given else UNKNOWN)
-    if keys := found.api_keys:
-        sent = any(name.lower() in context.question.headers for name in keys.headers)
-        places = [*(f"header {name}" for name in keys.headers), *(f"argument {name}" for name in keys.query)]
-        where = " or ".join(places)
-        sent = sent or any(f"{name}=" in (context.question.query or "") for name in keys.query)
-        words = f"API key in {where}: {UNKNOWN} without one, {FORBIDDEN} for one that is unknown"
-        yield Step(words, _because(keys.policy, "apiKey"), status=None if sent else UNKNOWN)
-    if external := found.external_auth:
-        service = f"{external.backend.namespace}/{external.backend.service}"
-        after = f"; clients that it does not know are sent to {external.signin}" if external.signin else ""
-        words = f"Service {service} is asked for {external.path} and decides{after}"
-        if context.question.method != USUAL_METHOD:
-            words += f"; it gets X-Original-Method: {context.question.method}"
-        yield Step(words, _because(external.policy, "externalAuth"))
+        yield by_password(context, _because(found.passwords.policy, "basicAuth"))
+    if found.api_keys:
+        yield _by_key(context, found.api_keys)
+    if found.external_auth:
+        yield _by_decision(context, found.external_auth)
     if found.cache:
         methods = STORED.union(found.cache.methods)
         words = "a stored response is used if there is one"
         if context.question.method not in methods:
             words = f"no stored response is used for {context.question.method}, only for {', '.join(sorted(methods))}"
         yield Step(words, _because(found.cache.policy, "cache"))
+
+
+def _by_address(context: RequestContext, control: AccessControl) -> Step:
+    """Return what *control* makes of the client: its address is known, or decides, or every client is let in or not."""
+    because = tuple(each for policy in control.policies for each in _because(policy, "accessControl"))
+    inside = "is in" if control.allow else "is not in"
+    listed = some(control.allow or control.deny)
+    kept_out = f"that are not in {listed}" if control.allow else f"in {listed}"
+    words = f"access: {FORBIDDEN} for clients {kept_out}"
+    rules = rules_at(context.location, context.server.server)
+    if address := context.question.address:
+        if is_allowed(rules, address):
+            return Step(f"{words}; {address} is allowed", because)
+        return Step(f"{words}; {address} is denied", because, status=FORBIDDEN)
+    outcomes = verdicts(rules, ipv6=context.view.env.ipv6)
+    if True not in outcomes:
+        return Step(f"access: {FORBIDDEN} for every client", because, status=FORBIDDEN)
+    condition = f"the client's address {inside} {listed}" if False in outcomes else ""
+    return Step(words, because, condition=condition)
+
+
+def by_password(context: RequestContext, because: tuple[str, ...]) -> Step:
+    """Return what becomes of a request with a password, and without one; what is no basic authentication is none."""
+    if not context.question.headers.get("authorization", "").lower().startswith(BASIC):
+        return Step(f"password: {UNKNOWN} without one", because, status=UNKNOWN)
+    words = f"password: {UNKNOWN} unless it is the right one"
+    return Step(words, because, condition="the password is the right one")
+
+
+def _by_key(context: RequestContext, keys: ApiKeys) -> Step:
+    """Return what becomes of a request with an API key, and without one."""
+    variables = [*(f"$http_{name.lower().replace('-', '_')}" for name in keys.headers),
+                 *(f"$arg_{name}" for name in keys.query)]  # fmt: skip
+    sent = any(value_of(context, variable) for variable in variables)
+    where = " or ".join([*(f"header {name}" for name in keys.headers), *(f"argument {name}" for name in keys.query)])
+    words = f"API key in {where}: {UNKNOWN} without one, {FORBIDDEN} for one that is unknown"
+    because = _because(keys.policy, "apiKey")
+    return Step(words, because, condition="the API key is known") if sent else Step(words, because, status=UNKNOWN)
+
+
+def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
+    """Return that a service decides; where it cannot be asked, nobody is let in."""
+    service = f"Service {external.backend.namespace}/{external.backend.service}"
+    because = _because(external.policy, "externalAuth")
+    if not external.backend.endpoints.servers:
+        return Step(f"{REFUSED}, because {service}, which decides, has no endpoints", because, status=REFUSED)
+    after = f"; clients that it does not know are sent to {external.signin}" if external.signin else ""
+    words = f"{service} is asked for {external.path} and decides{after}"
+    if context.question.method != USUAL_METHOD:
+        words += f"; it gets X-Original-Method: {context.question.method}"
+    return Step(words, because, condition=f"{service} allows the request")
+
+
+def in_plain_http(context: RequestContext) -> Step:
+    """Return the refusal of a request over which no certificate can be shown."""
+    found = policies_of(context).client_certificates
+    because = _because(found.policy, "ingressMTLS") if found else ()
+    return Step(f"{FORBIDDEN}, because clients show a certificate, which needs HTTPS", because, status=FORBIDDEN)
 
 
 def _because(policy: ObjectRef, kind: str) -> tuple[str, ...]:

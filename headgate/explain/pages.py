@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
+from headgate.explain import guarding
 from headgate.explain.answer import Answer, ErrorPageAnswer
 from headgate.explain.context import RequestContext
 from headgate.problems import show
@@ -14,8 +15,8 @@ from headgate.routes.actions import Answer as Returned
 
 
 def error_pages(context: RequestContext) -> Iterator[ErrorPageAnswer]:
-    """Yield the error pages at *context*, its own or those that it inherits, in their order."""
-    route = context.route
+    """Yield the error pages at *context*, its own or those that it inherits, in their order; none for a refusal."""
+    route = None if guarding.policies_of(context).refused else context.route
     for index, page in enumerate(route.error_pages if route else ()):
         assert route is not None  # noqa: S101 - it has pages
         yield ErrorPageAnswer(

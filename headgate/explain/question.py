@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from headgate.explain.addresses import Address, address_of
+
 _URL = re.compile(r"(?P<scheme>https?)://(?:[^/?#@]*@)?(?P<host>\[[^\]/?#]*\]|[^:/?#]*)(?::(?P<port>[0-9]*))?"
                   r"(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?(?:#.*)?", re.IGNORECASE | re.DOTALL)  # fmt: skip
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*(.*)", re.DOTALL)
@@ -37,6 +39,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         query: what follows ``?``, ``None`` if there is no ``?``.
         headers: other headers that may change the answer, by lower-case name.
         method: the method.
+        address: that of the client, as nginx knows it (``$remote_addr``); ``None`` if it is not given.
     """
 
     url: str
@@ -48,10 +51,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     query: str | None = None
     headers: Mapping[str, str] = {}
     method: str = USUAL_METHOD
+    address: Address | None = None
 
     @classmethod
-    def of(cls, url: str, headers: Iterable[str] = (), method: str = USUAL_METHOD) -> Self:
-        """Read *url*, *headers* (``Name: value``) and *method*.
+    def of(cls, url: str, headers: Iterable[str] = (), method: str = USUAL_METHOD, address: str = "") -> Self:
+        """Read *url*, *headers* (``Name: value``), *method* and, if it is given, the *address* of the client.
 
         Raises:
             BadQuestion: one of them is not what a client could send.
@@ -64,6 +68,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             raise BadQuestion(f"{host!r} is not a name in DNS; write it as browsers send it (xn--…)")
         if not _METHOD.fullmatch(method):
             raise BadQuestion(f"{method!r} is not a method{_capitals(method)}; write for example POST or OPTIONS")
+        client = address_of(address)
+        if address and client is None:
+            raise BadQuestion(f"{address!r} is not an IP address; write for example 192.0.2.7")
         scheme = found["scheme"].lower()
         port = _port(found["port"])
         given = dict(map(_header, headers))
@@ -77,6 +84,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             query=None if found["query"] is None else _sent(found["query"]),
             headers=given,
             method=method,
+            address=client,
         )
 
     @property

@@ -243,7 +243,7 @@ server {{ listen {ip}:{coffee}; return 200 "coffee $request_uri"; }}
 class MarkedNginx:
     """One configuration, served."""
 
-    def __init__(self, objects: Objects, binary: str, *, special: bool = False) -> None:
+    def __init__(self, objects: Objects, binary: str, *, special: bool = False, flags: tuple[str, ...] = ()) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hg", dir="/tmp"))
         self.folder.chmod(0o755)
         names = ("http", "https", "extra", "extra-tls", "tea", "coffee", "status")
@@ -253,7 +253,7 @@ class MarkedNginx:
         self.named = [
             (rule.get("host", ""), path["path"]) for rule in rules for path in rule.get("http", {}).get("paths", ())
         ]
-        self.options = self._options(made, special=special)
+        self.options = self._options(made, special=special, more=flags)
         able = capabilities(binary)
         self.view: ClusterView = look(self.options, able)
         place = Layout.under(str(self.folder / "p"))
@@ -268,7 +268,7 @@ class MarkedNginx:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log)
         wait_until(self._ready)
 
-    def _options(self, objects: list[dict[str, Any]], *, special: bool) -> Options:
+    def _options(self, objects: list[dict[str, Any]], *, special: bool, more: tuple[str, ...]) -> Options:
         path = self.folder / "in.yaml"
         path.write_text(yaml.safe_dump_all(objects))
         secret = ["-default-server-tls-secret=shop/default"] if special else []
@@ -279,7 +279,7 @@ class MarkedNginx:
         }
         chosen = [f"{flag}={self.ports[name]}" for flag, name in ports.items()]
         where = [f"--manifests={path}", f"--prefix={self.folder / 'p'}", "-allow-empty-ingress-host", "-disable-ipv6"]
-        return flags([*where, *chosen, *secret])
+        return flags([*where, *chosen, *secret, *more])
 
     def _ready(self) -> bool:
         assert self._process.poll() is None, (self.folder / "log").read_text()
