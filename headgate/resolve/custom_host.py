@@ -32,20 +32,24 @@ class CustomHost:
         self.uniform = valid.delegations.uniform
         """Whether its Policies are those of all its routes."""
         self._route_policies: dict[int, Policies] = {}
+        self._own_policies: dict[int, Policies] = {}
 
     def route_policies(self, index: int) -> Policies:
         """Return the Policies of the route *index*, which also apply to subroutes that have none of their own."""
         if not (self.valid.spec.routes or ())[index].policies:
             return self.policies
         if index not in self._route_policies:
-            self._route_policies[index] = self._lower_policies(index)
+            self._route_policies[index] = self.own_policies(index).over(self.policies)
         return self._route_policies[index]
 
-    def _lower_policies(self, index: int) -> Policies:
-        route = (self.valid.spec.routes or ())[index]
-        field = f"spec.routes[{index}].policies"
-        referrer = Referrer(origin=self.layer.origin, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
-        return lower_policies(self._search, referrer, route.policies).over(self.policies)
+    def own_policies(self, index: int) -> Policies:
+        """Return those of the route *index* alone, without those of the host."""
+        if index not in self._own_policies:
+            route = (self.valid.spec.routes or ())[index]
+            field = f"spec.routes[{index}].policies"
+            referrer = Referrer(origin=self.layer.origin, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
+            self._own_policies[index] = lower_policies(self._search, referrer, route.policies)
+        return self._own_policies[index]
 
     def tls(self) -> Tls | None:
         """Return the TLS of the host."""

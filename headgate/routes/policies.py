@@ -202,6 +202,18 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.structs.replace(self, **inherited, refused=self.refused or below.refused)
 
     @property
+    def keeps_out(self) -> bool:
+        """Whether some clients are kept out, however seldom they ask."""
+        return bool(
+            self.access
+            or self.passwords
+            or self.api_keys
+            or self.external_auth
+            or self.client_certificates
+            or self.basic_auth
+        )
+
+    @property
     def guards(self) -> bool:
         """Whether requests may be turned away after their location was found."""
         return bool(self.access or self.limits or self.passwords or self.api_keys or self.external_auth)

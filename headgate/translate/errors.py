@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate.ir.http import GrpcError
-from headgate.routes import Forward, Policies, VirtualHost
+from headgate.routes import Forward, VirtualHost
 from headgate.settings import Header, Quoted, Words
 from headgate.translate.draft import Draft, Place
 
@@ -69,17 +69,6 @@ def _is_guarded(host: VirtualHost, pages: Forward) -> bool:
     return any(
         route.backend is not None
         and (route.backend.namespace, route.backend.service) == named
-        and (_keeps_out(host.policies) or _keeps_out(route.policies))
+        and (host.policies.keeps_out or route.policies.keeps_out)
         for route in host.routes
-    )
-
-
-def _keeps_out(found: Policies) -> bool:
-    return bool(
-        found.access
-        or found.passwords
-        or found.api_keys
-        or found.external_auth
-        or found.client_certificates
-        or found.basic_auth
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, ManifestFolder
+from tests.live.test_live_policies import policy
 from tests.live.test_live_virtual_servers import HOST, UPSTREAM, answer, virtual_server
 from tests.waiting import wait_until
 
@@ -122,3 +123,23 @@ def test_a_virtual_server_route_that_nginx_refuses_keeps_its_paths_and_stops_no_
     assert headgate.events("VirtualServer default/cafe")[-1][0] == "AddedOrUpdated"
     manifests.put(route("tea", said("/tea", "new tea")))
     wait_until(lambda: bodies(headgate, "/tea", "/coffee") == ["new tea", "new coffee"])
+
+
+def test_a_route_with_access_control_stays_closed_while_its_virtual_server_route_is_missing(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    page = {"codes": [500], "return": {"code": 200, "body": "page"}}
+    guard = {"policies": [{"name": "guard"}], "errorPages": [page]}
+    manifests.put(
+        virtual_server("cafe", DEFAULT, delegated("/tea", "tea", **guard), delegated("/coffee", "coffee")),
+        policy("guard", accessControl={"allow": ["127.0.0.1"]}),
+    )
+    headgate = serve_manifests()
+    assert [headgate.get(HOST, path).status for path in ("/tea", "/tea/x", "/coffee")] == [500, 500, 200]
+    _, message = headgate.events("VirtualServer default/cafe")[-1]
+    assert "(requests to path /tea are answered 500, as the Policies of this route keep clients out)" in message
+    assert "(this route has no location: its requests go to spec.routes[0] (/), or another that matches)" in message
+    manifests.put(route("tea", said("/tea", "tea")))
+    wait_until(lambda: bodies(headgate, "/tea") == ["tea"])
+    manifests.put(route("tea", {"path": "/tea"}))
+    wait_until(lambda: headgate.get(HOST, "/tea").status == 500)
