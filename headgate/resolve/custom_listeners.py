@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from headgate.api.nginx_org.virtualserver import VirtualServerSpec
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.listeners import Listeners
 from headgate.resolve.search import Search
 from headgate.routes import Listener, Protocol
+
+TO_NOBODY: Final = (
+    "redirects to HTTPS, which this host does not have: spec.listener.https names no listener that can be used",
+    "clients are redirected to the usual port of HTTPS, where this host is not served",
+)
+FROM_NOBODY: Final = (
+    "redirects requests of plain HTTP, which this host does not have: spec.listener.http names no listener",
+    "it has no effect",
+)
 
 
 def custom_listeners(search: Search, origin: ObjectRef, spec: VirtualServerSpec) -> tuple[Listener, ...] | None:
@@ -30,6 +42,21 @@ def custom_listeners(search: Search, origin: ObjectRef, spec: VirtualServerSpec)
             search.report(Problem(origin, field, name, "needs spec.tls", "there is no HTTPS for this host"))
         found.append(known.found[name])
     return tuple(found)
+
+
+def warn_of_redirect(search: Search, origin: ObjectRef, spec: VirtualServerSpec, found: Sequence[Listener]) -> None:
+    """Warn if a redirect to HTTPS leads nowhere, or is never answered, with the listeners *found*.
+
+    One by the header X-Forwarded-Proto leads to the proxy that sets it.
+    """
+    redirect = spec.tls.redirect if spec.tls else None
+    if redirect is None or not redirect.enable or redirect.based_on == "x-forwarded-proto" or not found:
+        return
+    words = None if spec.listener and spec.listener.http else FROM_NOBODY
+    if not any(listener.tls for listener in found):
+        words = TO_NOBODY
+    if words:
+        search.report(Problem(origin, "spec.tls.redirect.enable", "true", *words))
 
 
 def _fault(known: Listeners, name: str, *, tls: bool) -> str:

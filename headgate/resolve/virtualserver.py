@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from headgate.configuration import Resource
 from headgate.resolve.custom_host import CustomHost
-from headgate.resolve.custom_listeners import custom_listeners
+from headgate.resolve.custom_listeners import custom_listeners, warn_of_redirect
 from headgate.resolve.delegated import Delegated
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.members import Member, Roster
@@ -31,7 +31,9 @@ def lower_virtual_server(
     own, (roster, members) = tuple(server.routes()), _members(search, resource, snapshot, server)
     unserved = lower_unserved(search, resource, server, roster)
     by_member = (MemberRoutes(resource.ref, (*own, *unserved)), *map(_GROUP, members))
-    listeners = custom_listeners(search, resource.ref, valid.spec)
+    listeners, tls = custom_listeners(search, resource.ref, valid.spec), server.tls()
+    if tls:
+        warn_of_redirect(search, resource.ref, valid.spec, listeners or ())
     host = VirtualHost(
         name=valid.spec.host,
         policies=server.policies,
@@ -39,7 +41,7 @@ def lower_virtual_server(
         settings=(server.layer,),
         handed_down=(server.layer,),
         routes=tuple(chain.from_iterable(map(_ROUTES, by_member))),
-        tls=server.tls(),
+        tls=tls,
         listeners=listeners or (),
         only_there=listeners is not None,
         gunzip=bool(valid.spec.gunzip),
