@@ -31,6 +31,9 @@ FAMILIES = (
     "uid_", "upstream_",
 )  # fmt: skip
 """Variables of nginx that a group of the same name would replace (those with NGX_HTTP_VAR_CHANGEABLE, and prefixes)."""
+_CAPTURE = re.compile(r"(\$|\\)([1-9])")
+_MAKES_GROUP = re.compile(r"(?!\?)|\?(?:P?<(?![=!])|')")
+"""What follows the parenthesis of a group that captures, perhaps with a name (pcre2pattern(3))."""
 
 
 def regex_fault(pattern: str) -> str:
@@ -61,3 +64,30 @@ def _unbalanced(pattern: str) -> str:
         if depth < 0:
             return "not a regular expression (a ) closes nothing)"
     return "not a regular expression (a ( is not closed)" if depth else ""
+
+
+def group_count(pattern: str) -> int | None:
+    """Return how many groups of *pattern* capture something, ``None`` if that cannot be told."""
+    if _UNJUDGED.search(pattern) or "(?|" in pattern:
+        return None
+    opened = (token.end() for token in _TOKEN.finditer(pattern) if token.lastgroup == "open")
+    return sum(_MAKES_GROUP.match(pattern, end) is not None for end in opened)
+
+
+def capture_fault(text: str, pattern: str | None) -> str:
+    """Return which capture in *text* nothing makes, or ``""``; *pattern* is ``None`` for no regular expression.
+
+    nginx knows ``$1`` to ``$9``, and puts nothing in the place of a group that there is not.
+    """
+    found = _CAPTURE.findall(text)
+    if backslash := next((number for sign, number in found if sign == "\\"), ""):
+        return f"has \\{backslash}, which nginx takes as it is; write ${backslash} for a capture"
+    if not found:
+        return ""
+    if pattern is None:
+        return f"has ${found[0][1]}, and the path is no regular expression, so that there is nothing to capture"
+    groups, most = group_count(pattern), max(int(number) for _, number in found)
+    if groups is None or most <= groups:
+        return ""
+    words = f"{groups or 'no'} group{'' if groups == 1 else 's'}"
+    return f"has ${most}, and the regular expression {pattern!r} has {words}"

@@ -49,7 +49,7 @@ def rewrite(text: str) -> Rewrite:
 def rewrite_target(text: str) -> str:
     """Parse a path that may use captures (``$1``) of the location's regular expression."""
     target = _straight(_target(text))
-    if re.search(r"\$(?![0-9])", target):
+    if re.search(r"\$(?![1-9])", target):
         raise Unfit("a path with a $ that is not a capture such as $1")
     return target
 

@@ -8,6 +8,7 @@ from headgate.ir.http import Rewrite
 from headgate.routes import Backend as Target
 from headgate.routes import Forward, PathType
 from headgate.settings import Quoted
+from headgate.settings.regex import capture_fault
 from headgate.translate.draft import Draft, Place
 from headgate.translate.paths import LocationPath
 
@@ -42,6 +43,7 @@ def translate_rewrite(draft: Draft, path: LocationPath, place: Place, target: Ta
         return None
     if not routing.rewrite_target:
         return None
+    _warn_of_captures(draft, path, place)
     pattern = path.path if path.modifier.startswith("~") else f"^{re.escape(path.path)}"
     if path.modifier == "~*":
         pattern = f"(?i){pattern}"
@@ -69,3 +71,14 @@ def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: s
     if place.params.routing.rewrite_target:
         words = (f"is overridden by {rewrites} for this Service", "it is left out")
         draft.warn(place.origin, target, place.params.routing.rewrite_target, words)
+
+
+def _warn_of_captures(draft: Draft, path: LocationPath, place: Place) -> None:
+    """Warn of captures of ``rewrite-target`` that the path does not make."""
+    target = place.params.routing.rewrite_target or ""
+    expression = path.path if path.modifier.startswith("~") else None
+    if path.route and (fault := capture_fault(target, expression)):
+        reason = f"{fault}: {path.route.match.path}" if expression is None else fault
+        draft.warn(
+            place.origin, place.key("rewrite_target"), target, (reason, "it is empty in the path of the backend")
+        )

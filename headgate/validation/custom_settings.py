@@ -142,7 +142,7 @@ def idle_for_grpc(upstreams: Sequence[Upstream], routes: Iterable[Route], field:
             if upstream.name in grpc and value is not None and value != "":
                 yield f"spec.upstreams[{index}].{name}", _shown(value), UNBUFFERED
     for index, route in enumerate(routes):
-        for action, path in _actions(route, f"{field}[{index}]"):
+        for action, path in actions_of(route, f"{field}[{index}]"):
             headers = action.proxy.request_headers if action.proxy and action.proxy.upstream in grpc else None
             if headers and headers.pass_ is False:
                 yield f"{path}.proxy.requestHeaders.pass", "false", ALL_HEADERS
@@ -155,7 +155,7 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _actions(route: Route, path: str) -> Iterator[tuple[Action, str]]:
+def actions_of(route: Route, path: str) -> Iterator[tuple[Action, str]]:
     """Yield every action of *route*, which is at *path*, and where it is."""
     parts: list[tuple[Route | Match, str]] = [(route, path)]
     parts += [(match, f"{path}.matches[{index}]") for index, match in enumerate(route.matches or ())]

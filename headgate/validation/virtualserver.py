@@ -14,6 +14,7 @@ from headgate.api.nginx_org.virtualserver import TLS, Route, VirtualServer, Virt
 from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
+from headgate.validation.captures import idle_captures
 from headgate.validation.custom_settings import (
     host_settings,
     idle,
@@ -33,7 +34,8 @@ WHOLE = 100
 """What the weights of splits add up to."""
 INTERNAL = "/internal_location_"
 """How the paths of the locations of splits and matches begin."""
-_LOOSE_DOLLAR = re.compile(r"\$(?![0-9])")
+_LOOSE_DOLLAR = re.compile(r"\$(?![1-9])")
+CAPTURED_NOTHING = "endpoints get another path than the one that was meant"
 
 
 class ValidVirtualServer(msgspec.Struct, frozen=True):
@@ -82,6 +84,8 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
     unused += () if allowed else location_snippets(spec.routes or (), "spec.routes")
     unused += idle_for_grpc(spec.upstreams or (), spec.routes or (), "spec.routes")
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
+    captures = idle_captures(spec.routes or (), "spec.routes")
+    warnings += [Problem(item.ref, *fault, CAPTURED_NOTHING) for fault in captures]
     if not spec.routes:
         reason = "is empty, so that no request for the host has a backend; add a route"
         warnings.append(Problem(item.ref, "spec.routes", "", reason, "requests are answered 404"))
@@ -272,7 +276,7 @@ def _rewrite(text: str, path: str, *, regex: bool) -> Iterator[Fault]:
     if not text:
         return
     if _LOOSE_DOLLAR.search(text):
-        yield path, text, "has a $ that no digit follows; only captures such as $1 may stand there"
+        yield path, text, "has a $ that no digit from 1 to 9 follows; only captures such as $1 may stand there"
     elif fault := text_fault(text) if regex else path_fault(text):
         yield path, text, fault
 

@@ -9,6 +9,7 @@ import msgspec
 from headgate.api.nginx_org.virtualserver import Route, VirtualServerRoute, VirtualServerRouteSpec
 from headgate.problems import Problem, Severity
 from headgate.settings import Overrides
+from headgate.validation.captures import idle_captures
 from headgate.validation.custom_settings import (
     idle_for_grpc,
     idle_routes,
@@ -19,6 +20,7 @@ from headgate.validation.fields import Fault, field_faults, name_faults
 from headgate.validation.routepath import RoutePath, with_article
 from headgate.validation.rules import Rules
 from headgate.validation.virtualserver import (
+    CAPTURED_NOTHING,
     location_snippets,
     policies_faults,
     routes_faults,
@@ -94,6 +96,7 @@ def validate_virtual_server_route(
         *_empty(routes),
     ]
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
+    warnings += [Problem(item.ref, *fault, CAPTURED_NOTHING) for fault in idle_captures(routes, FIELD)]
     return ValidVirtualServerRoute(
         item,
         spec,

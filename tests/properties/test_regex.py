@@ -5,8 +5,10 @@ Expressions come from a grammar of what PCRE knows, and of slips.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 import headgate.render
 from headgate.ir import latency
 from headgate.nginx.expressions import refused
-from headgate.settings.regex import OURS, regex_fault
+from headgate.settings.regex import OURS, group_count, regex_fault
 from headgate.settings.variables import unknown_variable
 from headgate.translate.variables import RESOURCE_VARIABLES
 from headgate.validation.text import path_fault
@@ -144,6 +146,27 @@ def test_no_named_group_overwrites_a_variable_of_headgate() -> None:
     found = set(re.findall(r"(?m)^\s*(?:set|map [^{;\n]*) \$([a-z_]+)", text))
     assert {"secret_dir_path", "connection_upgrade", "hsts_header_val"} <= found
     assert found | {"service", latency.VARIABLE, *RESOURCE_VARIABLES} <= OURS
+
+
+def test_groups_are_counted_as_another_engine_counts_them() -> None:
+    source, counted = random.Random(13), 0
+    for pattern in (expression(source) for _ in range(4_000)):
+        with warnings.catch_warnings(action="ignore"), contextlib.suppress(re.error, OverflowError):
+            wanted, found = re.compile(pattern).groups, group_count(pattern)
+            assert found in (wanted, None), pattern
+            counted += found is not None and wanted > 0
+    assert counted
+
+
+@pytest.mark.parametrize(
+    ("pattern", "groups"),
+    [
+        (r"^/(a)/(?<name>b)/(?'other'c)/(?P<third>d)", 4), (r"\(a\)[(](?:b)(?=c)(?!d)(?<=e)(?<!f)(?>g)(?#(note)h", 0),
+        (r"(?|(a)|(b))", None), (r"\Q(\E", None), (r"(?x) # (", None), ("/", 0),
+    ],
+)  # fmt: skip
+def test_groups_that_capture_are_counted(pattern: str, groups: int | None) -> None:
+    assert group_count(pattern) == groups
 
 
 @pytest.mark.parametrize("text", ["(", "[", "\\", "[\\", "(?#", "(?<a>", "**", "[[:", "a", "(?i", "\\c", "[^]"])
