@@ -122,14 +122,18 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class EndpointAnswer(msgspec.Struct, frozen=True):
-    """An address that may be asked; ``pod`` if it is known."""
+    """An address that may be asked; ``pod`` if it is known; a *backup* is asked while no other one can be."""
 
     address: str
     pod: str = ""
+    backup: bool = False
 
 
 class UpstreamAnswer(msgspec.Struct, frozen=True):
-    """Who is asked: ``service`` is ``namespace/name``; without endpoints ``why_none`` says why."""
+    """Who is asked: ``service`` is ``namespace/name``; without endpoints of its own ``why_none`` says why.
+
+    ``backup`` and ``backup_port`` are the Service that is asked while no endpoint can be; empty if there is none.
+    """
 
     name: str
     service: str
@@ -139,6 +143,8 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     path: str
     endpoints: tuple[EndpointAnswer, ...] = ()
     why_none: str = ""
+    backup: str = ""
+    backup_port: str = ""
 
 
 class ErrorPageAnswer(msgspec.Struct, frozen=True):

@@ -96,7 +96,10 @@ def asked(context: RequestContext) -> UpstreamAnswer | None:
     owner = external.policy if external else route.origin if route else resource.table.origin
     configs = resource.translated.configs
     upstream = next(found for config in configs for found in config.upstreams if found.name == name)
-    endpoints = _endpoints(upstream)
+    alone = target.backup is not None and not target.endpoints.servers
+    endpoints = _endpoints(upstream, alone=alone)
+    backup = target.backup if any(each.backup for each in endpoints) else None
+    own = any(not each.backup for each in endpoints)
     return UpstreamAnswer(
         name=name,
         service=f"{target.namespace}/{target.service}",
@@ -105,14 +108,18 @@ def asked(context: RequestContext) -> UpstreamAnswer | None:
         method=" ".join(upstream.method or ("round_robin",)),
         path=_path(context, location.backend),
         endpoints=endpoints,
-        why_none="" if endpoints else _why_none(context, owner, target.service),
+        why_none="" if own else _why_none(context, owner, target.service),
+        backup=backup.service if backup else "",
+        backup_port=backup.port if backup else "",
     )
 
 
-def _endpoints(upstream: Upstream) -> tuple[EndpointAnswer, ...]:
+def _endpoints(upstream: Upstream, *, alone: bool) -> tuple[EndpointAnswer, ...]:
+    """Return the addresses of *upstream*; those of a backup that is *alone* are its ordinary servers."""
     if upstream.servers[0].startswith("unix:"):
         return ()
-    return tuple(EndpointAnswer(server, upstream.pods.get(server, "")) for server in upstream.servers)
+    own = (EndpointAnswer(server, upstream.pods.get(server, ""), alone) for server in upstream.servers)
+    return (*own, *(EndpointAnswer(server, backup=True) for server in upstream.backups))
 
 
 def _why_none(context: RequestContext, origin: ObjectRef, service: str) -> str:

@@ -285,15 +285,23 @@ def _proxied(answer: Answer) -> Answer:
     """Say who answers in the end, or what ends the request before."""
     upstream = answer.upstream
     assert upstream is not None  # noqa: S101 - the caller looked
-    count = len(upstream.endpoints)
-    number = "1 endpoint" if count == 1 else f"{count} endpoints"
-    words = f"Service {upstream.service}, port {upstream.port}, answers ({number})"
     status = None
-    if not count:
+    own = sum(not each.backup for each in upstream.endpoints)
+    if own:
+        words = f"Service {upstream.service}, port {upstream.port}, answers ({_counted(own)})"
+    elif upstream.backup:
+        number = _counted(len(upstream.endpoints))
+        words = f"Service {upstream.backup}, port {upstream.backup_port}, answers ({number})"
+        words += f" as the backup of Service {upstream.service}, which has no endpoints"
+    else:
         words, status = f"nginx answers 502: Service {upstream.service} has no endpoints", BAD_GATEWAY
     if step := ending(answer):
         return ended(answer, step, words)
     return structs.replace(answer, summary=conditional(words, answer.steps), status=status)
+
+
+def _counted(endpoints: int) -> str:
+    return "1 endpoint" if endpoints == 1 else f"{endpoints} endpoints"
 
 
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:

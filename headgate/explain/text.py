@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from headgate.explain.answer import Answer, InForce, Step
+from headgate.explain.answer import Answer, EndpointAnswer, InForce, Step
 from headgate.explain.provenance import whence
 from headgate.explain.reference import Entry
 
@@ -61,12 +61,17 @@ def _path(answer: Answer) -> Iterator[Row]:
     yield from _steps("Then", (step for step in answer.steps if not step.redirects))
     if upstream := answer.upstream:
         yield "Upstream", f"{upstream.name}, {upstream.method}" if upstream.endpoints else upstream.name
-        yield from (("", f"{each.address} {each.pod}".strip()) for each in upstream.endpoints)
+        yield from (("", _address(each)) for each in upstream.endpoints)
         if upstream.why_none:
-            yield "", f"{'502' if upstream.url else 'closed'}: {upstream.why_none}"
+            result = "backup" if upstream.backup else "502" if upstream.url else "closed"
+            yield "", f"{result}: {upstream.why_none}"
         if upstream.url:
             yield "Asked for", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"
     yield from _error_pages(answer)
+
+
+def _address(endpoint: EndpointAnswer) -> str:
+    return " ".join(filter(None, (endpoint.address, endpoint.pod, "(backup)" if endpoint.backup else "")))
 
 
 def _error_pages(answer: Answer) -> Iterator[Row]:

@@ -42,6 +42,8 @@ from headgate.validation.routepath import RoutePath
 FOUND, MOVED = 200, 301
 NO_POLICIES = Policies()
 NO_BACKUP = "there is no backup until it has some"
+BACKED_UP = "requests for it go to its backup until it has some"
+RESOLVED = ", if nginx resolves names at run time"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,8 +186,9 @@ class CustomRoutes:
 
     def _backend(self, name: str) -> Backend:
         upstream, index = self._upstreams[name]
+        backup = self._backup(upstream, f"spec.upstreams[{index}].backup")
         if name not in self._endpoints:
-            self._endpoints[name] = self._find(upstream, f"spec.upstreams[{index}].service")
+            self._endpoints[name] = self._find(upstream, f"spec.upstreams[{index}].service", backup)
         namespace, _, service = upstream.service.rpartition("/")
         return Backend(
             service,
@@ -197,7 +200,7 @@ class CustomRoutes:
             tls=bool(upstream.tls and upstream.tls.enable),
             websocket=True,
             check=check_of(upstream, f"spec.upstreams[{index}]"),
-            backup=self._backup(upstream, f"spec.upstreams[{index}].backup"),
+            backup=backup,
         )
 
     def _backup(self, upstream: Upstream, field: str) -> Backup | None:
@@ -207,14 +210,19 @@ class CustomRoutes:
             name, port = (self._origin.namespace, upstream.backup), ServiceBackendPort(number=upstream.backup_port)
             self._endpoints[field] = self._search.service(self._origin, field, name, port, unserved=NO_BACKUP)
         found = self._endpoints[field]
-        return Backup(found, field) if found.servers else None
+        if not found.servers:
+            return None
+        return Backup(found, field, f"{self._origin.namespace}/{upstream.backup}", str(upstream.backup_port))
 
-    def _find(self, upstream: Upstream, field: str) -> Endpoints:
+    def _find(self, upstream: Upstream, field: str, backup: Backup | None) -> Endpoints:
         namespace, _, service = upstream.service.rpartition("/")
         port = ServiceBackendPort(number=upstream.port)
         key = f"{field.removesuffix('.service')}.use-cluster-ip" if upstream.use_cluster_ip else ""
         name = namespace or self._origin.namespace, service
-        return self._search.service(self._origin, field, name, port, key, labels=upstream.subselector)
+        unserved = f"{BACKED_UP}{RESOLVED if backup.endpoints.named else ''}" if backup else ""
+        return self._search.service(
+            self._origin, field, name, port, key, labels=upstream.subselector, unserved=unserved
+        )
 
 
 def _answer(action: api.ActionReturn) -> Answer:

@@ -26,10 +26,15 @@ class Endpoints(msgspec.Struct, frozen=True, gc=False):
 
 
 class Backup(msgspec.Struct, frozen=True, gc=False):
-    """Where requests go while no server of a backend can take them; *field* is where the object names it."""
+    """Where requests go while no server of a backend can take them.
+
+    It is the *port* of the Service *service*, ``default/spare``; *field* is where the object names it.
+    """
 
     endpoints: Endpoints
     field: str
+    service: str
+    port: str
 
 
 class Backend(msgspec.Struct, frozen=True, gc=False):

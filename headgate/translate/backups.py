@@ -16,7 +16,10 @@ _WITHOUT: Final = frozenset({"hash", "ip_hash", "random"})
 
 
 def backup_fault(backend: Backend, params: ConfigParams, env: Environment) -> str:
-    """Say why the backup of *backend* cannot be used; ``""`` if it can, or there is none."""
+    """Say why the backup of *backend* cannot be used; ``""`` if it can, or there is none.
+
+    While there are no other servers, those of the backup are ordinary ones, with any method.
+    """
     if backend.backup is None:
         return ""
     named = backend.backup.endpoints.named or backend.endpoints.named
@@ -26,7 +29,7 @@ def backup_fault(backend: Backend, params: ConfigParams, env: Environment) -> st
         )
     method = params.upstream.lb_method or Words()
     in_files = env.live is None or named or why_in_files(structs.replace(backend, backup=None), params)
-    if in_files and method and method[0] in _WITHOUT:
+    if backend.endpoints.servers and in_files and method and method[0] in _WITHOUT:
         return f"cannot be used with the method {' '.join(method)} in files; set lb-method to round_robin or least_conn"
     return ""
 

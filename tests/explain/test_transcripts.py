@@ -70,8 +70,8 @@ def test_json_output_decodes_to_the_answer(capsys: pytest.CaptureFixture[str]) -
     answer = msgspec.convert(said, Answer)
     assert answer.outcome.value == said["outcome"] == "proxied"
     assert said["upstream"]["endpoints"] == [
-        {"address": "127.0.0.1:18081", "pod": ""},
-        {"address": "127.0.0.2:18081", "pod": ""},
+        {"address": "127.0.0.1:18081", "pod": "", "backup": False},
+        {"address": "127.0.0.2:18081", "pod": "", "backup": False},
     ]
     nobody = {"kind": "default", "object": "", "key": "", "object_kind": ""}
     assert {"name": "proxy-read-timeout", "value": "60s", "annotation": "nginx.org/proxy-read-timeout",
