@@ -78,7 +78,8 @@ def applied(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResu
 def ready(generation: Generation, census: Census, seconds: float) -> Line:
     """Return the line of the first readiness, *seconds* after the start."""
     env = generation.env
-    hosts = len({host.name for found in generation.resources.values() for host in found.wanted.table.hosts})
+    every = generation.resources.values()
+    hosts = len({host.name for found in every for host in found.wanted.table.hosts if found.is_open(host.name)})
     nginx = ".".join(map(str, env.capabilities.version))
     fields = {
         "http": env.http_port,

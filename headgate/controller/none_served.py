@@ -7,18 +7,29 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from headgate.problems import ObjectRef
+from headgate.reporting.verdicts import State, Verdict
 
 SHOWN: Final = 3
 """Reasons that are given one by one."""
+ANSWERING: Final = frozenset({"Ingress", "VirtualServer", "VirtualServerRoute", "TransportServer"})
+"""Kinds of objects that answer requests or connections."""
 _PLURALS: Final = {"Ingress": "Ingresses", "Policy": "Policies"}
 
 
-def none_served(folder: str, refused: Mapping[str, int], ignored: Mapping[ObjectRef, str]) -> str:
+def is_unserved(verdict: Verdict) -> bool:
+    """Whether *verdict* is about an object that is valid and answers nothing, for example because of its listener."""
+    return verdict.state is State.WARNING and not verdict.served and verdict.ref.kind in ANSWERING
+
+
+def none_served(
+    folder: str, refused: Mapping[str, int], unserved: Mapping[str, int], ignored: Mapping[ObjectRef, str]
+) -> str:
     """Return the reason.
 
     Args:
         folder: where the manifests are.
         refused: how many objects of the class that is served are refused, by kind.
+        unserved: how many of them are valid and answer nothing.
         ignored: the other objects, and why each is not served.
     """
     reasons = Counter(ignored.values()).most_common()
@@ -31,6 +42,8 @@ def none_served(folder: str, refused: Mapping[str, int], ignored: Mapping[Object
         parts.append(f"{_numbered(rest)} {_are(rest)} ignored for other reasons")
     if refused:
         parts.append(f"{refused_words(refused)}, see the events above")
+    if unserved:
+        parts.append(f"{_numbered(unserved)} {_are(unserved)} valid and not served, see the events above")
     return "; ".join(parts) or f"there is no Ingress, VirtualServer or TransportServer in {folder}"
 
 

@@ -14,7 +14,7 @@ from headgate.api import ConfigMap, Secret
 from headgate.api.base import TopLevel
 from headgate.configuration import Standing
 from headgate.controller.kinds import ClaimantKind
-from headgate.controller.none_served import counted, none_served
+from headgate.controller.none_served import counted, is_unserved, none_served
 from headgate.controller.refusals import refusal, shared
 from headgate.ir import ApplyResult
 from headgate.pipeline import Generation
@@ -283,7 +283,8 @@ class Reporter:
         kinds = self._kinds
         present = (ref for ref in self._ignored if self._find(kinds[ref.group, ref.kind].model, ref))
         ignored = {ref: self._ignored[ref] for ref in present}
-        reason = "" if self.census().served else none_served(self._folder, counted(self.refused()), ignored)
+        unserved = counted(ref for ref, verdict in self._last.items() if is_unserved(verdict))
+        reason = "" if self.census().served else none_served(self._folder, counted(self.refused()), unserved, ignored)
         if reason and reason != self._none_served:
             fields = {"reason": reason, "effect": "requests are answered with 404"}
             sentence = f"nothing is served: {reason} ({fields['effect']})"
@@ -304,6 +305,8 @@ class Reporter:
         subject = Subject(ref, item.metadata.uid, item.KIND.api_version, item.metadata.generation or 0)
         refused = refusal(ref, standing.owner, result)
         verdict = kind.verdict(subject, found, generated, refused)
+        if ref in shares.closed:
+            verdict = structs.replace(verdict, served=False)
         if standing.owner and standing.owner != ref:
             verdict = structs.replace(verdict, owner=standing.owner)
         occasion = Occasion(changed=again, hosts=tuple(shares.hosts.get(ref, ())))
@@ -359,14 +362,20 @@ class _Shares:
 
     Attributes:
         hosts: the host names at which an object answers requests; those of the resource itself are all.
+        closed: the objects whose hosts have no listener.
         found: Problems of an object from when the resource was lowered; ``generated`` those from when it was generated.
     """
 
     def __init__(self, ref: ObjectRef, resource: Generated | None) -> None:
         self.hosts: defaultdict[ObjectRef, list[str]] = defaultdict(list)
+        self.closed: set[ObjectRef] = set()
         for host in resource.wanted.table.hosts if resource else ():
             for origin in {ref, *(route.origin for route in host.routes)}:
-                self.hosts[origin].append(host.name)
+                if resource and resource.is_open(host.name):
+                    self.hosts[origin].append(host.name)
+                else:
+                    self.closed.add(origin)
+        self.closed -= self.hosts.keys()
         self.found = _by_origin(resource.wanted.problems if resource else ())
         self.generated = _by_origin(resource.problems if resource else ())
 

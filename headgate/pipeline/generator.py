@@ -66,6 +66,10 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     entries: tuple[PassthroughEntry, ...] = ()
     places: tuple[StreamPlace, ...] = ()
 
+    def is_open(self, host: str) -> bool:
+        """Whether *host* has a listener; one whose own listeners cannot be used has none."""
+        return self.listeners.get(host) != frozenset()
+
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of a resource.
@@ -83,6 +87,11 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     served: Rendered | None
     problems: tuple[Problem, ...] = ()
     bug: Bug | None = None
+
+    def is_open(self, host: str) -> bool:
+        """Whether *host* has a listener, as far as is known."""
+        return self.served is None or self.served.is_open(host)
+
     outdated: bool = False
 
 

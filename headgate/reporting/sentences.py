@@ -40,11 +40,12 @@ def change(occasion: Occasion, *, known: bool) -> str:
 def sentence(verdict: Verdict, happened: str, hosts: Sequence[str]) -> str:
     """Return the line about *verdict*: the object, what *happened* to it, and how it is served at *hosts* now."""
     key, text = verdict.ref.key, verdict.message
+    nowhere = "accepted" if verdict.served else "not served"
     if (rest := _after(added_or_updated(key), text)) is not None:
         if rest.startswith("but "):
             outcome = rest
         else:
-            outcome = f"serves {some(host or EVERY_HOST for host in hosts)}" if hosts else "accepted"
+            outcome = f"serves {some(host or EVERY_HOST for host in hosts)}" if hosts else nowhere
             outcome += f"; {rest.removeprefix('; ')}" if rest else ""
     elif (rest := refusal(verdict)) is not None:
         outcome = f"refused: {rest}"

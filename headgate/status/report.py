@@ -26,7 +26,7 @@ class Serving(enum.Enum):
     PREVIOUS = "previous"
     """The current version was refused; the last valid one is served."""
     NONE = "none"
-    """The object was refused, and there is no earlier version."""
+    """The object was refused, and there is no earlier version; or no listener of the host can be used."""
 
 
 class EndpointStatus(msgspec.Struct, frozen=True):

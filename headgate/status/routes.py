@@ -150,7 +150,7 @@ def _host(
         host=host.name,
         object=str(host.origin),
         created=cluster.created(host.origin, kinds),
-        serving=serving,
+        serving=serving if rendered.is_open(host.name) else Serving.NONE,
         ports=_ports(rendered.listeners.get(host.name, frozenset())),
         certificate=_certificate(host.tls),
         routes=tuple(_route(each, host, cluster) for each in host.routes if each.match.type is not PathType.INTERNAL),

@@ -285,4 +285,8 @@ def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -
     https = [found for found in host.listeners if found.tls]
     if not host.only_there:
         http, https = http or [Listener(env.http_port)], https or [Listener(env.https_port, tls=True)]
-    return listens(env, [*(http if plain else ()), *(https if tls else ())], default=not host.name)
+    found = [*(http if plain else ()), *(https if tls else ())]
+    if not found:
+        words = ("has no listener that can be used", "the host is not served")
+        draft.warn(host.origin, "spec.listener", "", words)
+    return listens(env, found, default=not host.name)

@@ -52,3 +52,23 @@ def test_refused_objects_are_counted_by_their_kinds_if_nothing_is_served(
     manifests.put(*({**item, "metadata": {"name": name}} for item, name in ((host, "a"), (host, "b"), (rate, "c"))))
     headgate = serve_manifests()
     assert none_served(headgate) == ["1 Policy and 2 VirtualServers are refused, see the events above"]
+
+
+def test_objects_without_a_listener_are_the_reason_if_nothing_is_served(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    upstreams = [{"name": "tea", "service": "tea", "port": 80}]
+    listener = {"listener": {"http": "http-8083"}, "host": "cafe.test"}
+    host = {"kind": "VirtualServer", "spec": {**listener, "routes": [{"path": "/", "action": {"pass": "tea"}}]}}
+    stream = {"kind": "TransportServer", "spec": {"listener": {"name": "dns", "protocol": "UDP"},
+                                                  "action": {"pass": "tea"}}}  # fmt: skip
+    for item in (host, stream):
+        item["spec"]["upstreams"] = upstreams
+        manifests.put({"apiVersion": "k8s.nginx.org/v1", "metadata": {"name": "cafe", "namespace": "default"}, **item})
+    headgate = serve_manifests()
+    said = "1 TransportServer and 1 VirtualServer are valid and not served, see the events above"
+    assert none_served(headgate) == [said]
+    ((reason, message),) = headgate.events("VirtualServer default/cafe")
+    assert reason == "AddedOrUpdatedWithWarning"
+    assert "spec.listener: has no listener that can be used (the host is not served)" in message
+    assert headgate.log_records("ready")[0]["hosts"] == 0

@@ -234,6 +234,18 @@ def test_a_folder_has_the_same_routes_without_a_controller(manifests: ManifestFo
     ]
 
 
+def test_a_host_without_a_listener_is_marked_as_not_served(manifests: ManifestFolder, capsys: Capture) -> None:
+    spec = {"host": "cafe.test", "listener": {"http": "http-8083"},
+            "routes": [{"path": "/", "action": {"pass": "tea"}}],
+            "upstreams": [{"name": "tea", "service": "tea", "port": 80}]}  # fmt: skip
+    metadata = {"name": "cafe", "namespace": "default"}
+    manifests.put({"apiVersion": "k8s.nginx.org/v1", "kind": "VirtualServer", "metadata": metadata, "spec": spec})
+    (host,) = status(capsys, f"--manifests={manifests.path}")["hosts"]
+    assert (host["serving"], host["ports"]) == ("none", [])
+    assert run(["status", "-m", str(manifests.path)], {}) == 0
+    assert "VirtualServer default/cafe (not served)" in capsys.readouterr().out
+
+
 def test_a_cluster_is_read_once(cluster: ScriptedCluster, capsys: Capture) -> None:
     cluster.put(ingress("tea", "tea.test", created="2026-01-02T03:04:05Z"))
     found = status(capsys, "--cluster", f"--kubeconfig={cluster.kubeconfig}")

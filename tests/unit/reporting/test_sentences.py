@@ -1,6 +1,7 @@
 """What happened to an object, in the words of its event."""
 
 import pytest
+from msgspec.structs import replace
 
 from headgate.api import ConfigMap, Ingress, Policy, VirtualServer
 from headgate.problems import Problem, Severity, some
@@ -47,6 +48,11 @@ def test_a_refused_custom_resource_is_named_once(verdict: Verdict) -> None:
     assert sentence(verdict, "changed", ()) == (
         f"{verdict.ref}: changed, refused: spec.rules[0].host: 'a..b' is not a host name"
     )
+
+
+def test_a_valid_object_whose_hosts_have_no_listener_is_not_served() -> None:
+    verdict = replace(for_custom(Subject(VirtualServer.KIND.ref("default", "cafe"))), served=False)
+    assert sentence(verdict, "added", ()) == "VirtualServer default/cafe: added, not served"
 
 
 def test_hosts_without_a_name_and_many_hosts_are_described() -> None:
