@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qsl
+from typing import Final
 
 from msgspec import structs
 
@@ -17,15 +16,32 @@ from headgate.routes import Case, Choice, Condition, Forward, Route, Split
 def followed(context: RequestContext) -> tuple[RequestContext, tuple[Step, ...]]:
     """Return *context* at the location that answers in the end, or divides the requests; and the way there."""
     steps: list[Step] = []
-    while (route := context.route) and isinstance(route.action, Choice):
-        case = next((case for case in route.action.cases if _meets(context, case)), None)
-        target = case.target if case else route.action.otherwise
-        context = _at(context, target)
-        steps.append(Step(_taken(case), _because(context, route)))
-    if route and isinstance(route.action, Split):
+    while (route := context.route) and isinstance(route.action, Choice | Split):
+        if isinstance(route.action, Choice):
+            case = next((case for case in route.action.cases if _meets(context, case)), None)
+            condition = " and ".join(_doubts(context, route.action, case))
+            context = _at(context, case.target if case else route.action.otherwise)
+            steps.append(Step(_taken(case), _because(context, route), condition=condition))
+            continue
         because = (f"{route.origin}: {route.field.removesuffix('.splits')}.splits",)
         steps.append(Step(f"the requests are divided: {', '.join(_shares(context, route.action))}", because))
+        whole = next((target for weight, target in route.action.shares if weight == WHOLE), "")
+        if not whole:
+            break
+        context = _at(context, whole)
     return context, tuple(steps)
+
+
+def _doubts(context: RequestContext, choice: Choice, taken: Case | None) -> Iterator[str]:
+    """Yield what must be true for no match before *taken* to be met, where variables are not known here."""
+    for case in choice.cases:
+        if case is taken:
+            return
+        unknown = [each for each in case.conditions if not _is_given(context, each.variable)]
+        if unknown and all(is_met(context, each) for each in case.conditions if each not in unknown):
+            yield " or ".join(
+                f"{each.variable} {'is' if each.negated else 'is not'} {each.value!r}" for each in unknown
+            )
 
 
 def _taken(case: Case | None) -> str:
@@ -50,6 +66,10 @@ def _at(context: RequestContext, target: str) -> RequestContext:
     return structs.replace(context, location=found)
 
 
+WHOLE: Final = 100
+"""The weight of a share to which all requests go."""
+
+
 def _shares(context: RequestContext, split: Split) -> Iterator[str]:
     routes = {route.match.path: route for route in (context.host.routes if context.host else ())}
     for weight, target in split.shares:
@@ -59,7 +79,8 @@ def _shares(context: RequestContext, split: Split) -> Iterator[str]:
 def _goal(route: Route) -> str:
     if isinstance(route.action, Forward):
         backend = route.action.backend
-        return f"Service {backend.namespace}/{backend.service}"
+        empty = not (backend.endpoints.servers or backend.backup)
+        return f"Service {backend.namespace}/{backend.service}{' (no endpoints: 502)' if empty else ''}"
     return f"the {type(route.action).__name__.lower()} of {route.field}"
 
 
@@ -67,7 +88,14 @@ def _goal(route: Route) -> str:
 
 
 def _meets(context: RequestContext, case: Case) -> bool:
-    return all(is_met(context, condition) for condition in case.conditions)
+    """Whether all conditions of *case* are met; one on a variable that is not known here is not."""
+    return all(_is_given(context, each.variable) and is_met(context, each) for each in case.conditions)
+
+
+def _is_given(context: RequestContext, variable: str) -> bool:
+    if variable == "$remote_addr":
+        return context.question.address is not None
+    return is_known(variable) or variable in _fixed(context)
 
 
 def is_met(context: RequestContext, condition: Condition) -> bool:
@@ -93,9 +121,15 @@ def value_of(context: RequestContext, variable: str) -> str:
     if kind == "http":
         return question.headers.get(name.replace("_", "-"), "")
     if kind == "cookie":
-        return _cookies(question.headers.get("cookie", "")).get(name, "")
+        return _cookie(question.headers.get("cookie", ""), name)
     if kind == "arg":
-        return dict(reversed(parse_qsl(question.query or "", keep_blank_values=True))).get(name, "")
+        return _argument(question.query or "", name)
+    return _fixed(context).get(variable, "")
+
+
+def _fixed(context: RequestContext) -> dict[str, str]:
+    """Return the variables that follow from the request as a whole."""
+    question = context.question
     return {
         "$args": question.query or "",
         "$query_string": question.query or "",
@@ -104,11 +138,17 @@ def value_of(context: RequestContext, variable: str) -> str:
         "$request_method": question.method,
         "$scheme": question.scheme,
         "$request": f"{question.method} {context.target} HTTP/1.1",
-    }.get(variable, "")
+        "$remote_addr": str(question.address or ""),
+    }
 
 
-def _cookies(header: str) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-    except CookieError:
-        return {}
+def _argument(query: str, name: str) -> str:
+    """Return the first argument *name*, in any case and without decoding it (``ngx_http_arg``)."""
+    found = re.search(rf"(?:^|&){re.escape(name)}=([^&]*)", query, re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def _cookie(header: str, name: str) -> str:
+    """Return the cookie *name*, in any case and with its quotation marks (``ngx_http_parse_multi_header_lines``)."""
+    found = re.search(rf"(?:^|[;,]) *{re.escape(name)} *= *([^;]*)", header, re.IGNORECASE)
+    return found[1] if found else ""

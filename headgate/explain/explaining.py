@@ -234,7 +234,7 @@ def _located(context: RequestContext) -> Answer:
     if found.slash and not context.server.server.refused:
         return _to_slash(here, answer)
     ends = upstream or any(step.status for step in answer.steps)
-    return replaced(_finished(here, branches, answer)) if ends else _finished(here, branches, answer)
+    return replaced(here, _finished(here, branches, answer)) if ends else _finished(here, branches, answer)
 
 
 def _finished(here: RequestContext, branches: tuple[Step, ...], answer: Answer) -> Answer:
@@ -316,7 +316,7 @@ def _answered(context: RequestContext, location: Location, answer: Answer) -> An
     code = int(status) if status.isdigit() else 302
     target = context.filled(" ".join(rest).replace("${", "$").replace("}", "")) if code in REDIRECTS else None
     words = f"nginx redirects ({code}) to {target}" if target else f"nginx answers {_spoken(code)}{_because(context)}"
-    if code == CLOSED:
+    if code == CLOSED and not rest:
         words = f"nginx closes the connection without an answer{_because(context)}"
     hints = (*answer.hints, *_paths_nearby(context)) if code == NOT_FOUND else answer.hints
     summary = conditional(words, answer.steps)

@@ -33,9 +33,12 @@ def _what(page: Returned | Redirect) -> str:
     return f"{page.code or 'the same status'} with {show(page.body)} ({page.media_type})"
 
 
-def replaced(answer: Answer) -> Answer:
-    """Add to the summary of *answer* what clients get in place of its status."""
-    found = next((page for page in answer.error_pages if answer.status in page.codes), None)
+def replaced(context: RequestContext, answer: Answer) -> Answer:
+    """Return *answer* with what clients get in place of its status."""
+    pages = context.route.error_pages if context.route and answer.error_pages else ()
+    found = next((page.page for page in pages if answer.status in page.codes), None)
     if found is None:
         return answer
-    return structs.replace(answer, summary=f"{answer.summary} In place of {answer.status}, clients get {found.what}.")
+    summary = f"{answer.summary} In place of {answer.status}, clients get {_what(found)}."
+    target = context.filled(found.url.replace("${", "$").replace("}", "")) if isinstance(found, Redirect) else None
+    return structs.replace(answer, summary=summary, status=found.code or answer.status, target=target)
