@@ -8,7 +8,6 @@ are not supported.
 from __future__ import annotations
 
 import enum
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import msgspec
 from headgate import flags
 from headgate.declined_flags import DECLINED
 from headgate.flags import Flag, Value
+from headgate.networks import as_compared
 from headgate.problems import Problem
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -110,13 +110,13 @@ def _namespaced(text: str) -> NamespacedName | None:
 
 
 def _cidrs(text: str) -> tuple[str, ...]:
-    found = tuple(item.strip() for item in text.split(","))
-    for item in found:
+    found = []
+    for item in map(str.strip, text.split(",")):
         try:
-            ipaddress.ip_network(item, strict=False)
+            found.append(as_compared(item))
         except ValueError:
             raise ValueError(f"has the entry {item!r}, which is neither an IP address nor a CIDR") from None
-    return found
+    return tuple(found)
 
 
 def _memory(text: str) -> str:

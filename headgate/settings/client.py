@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 
+from headgate.networks import as_compared
 from headgate.problems import show
 from headgate.settings.dialect import Scope
 from headgate.settings.parsers import Unfit, accepts, listed, matching
@@ -20,7 +20,7 @@ def network(text: str) -> str:
     if "%" in text:
         raise Unfit("an address with a zone, which nginx cannot use")
     try:
-        return str(ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text))
+        return as_compared(text)
     except ValueError:
         raise Unfit(f"not an address or a network ({show(text)}), for example 10.0.0.0/8") from None
 

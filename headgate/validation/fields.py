@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from headgate.api.base import Model, TopLevel
 from headgate.api.nginx_org.fields import Codes, Field, Form, Listed, OneOf, Range, Shape, declared
+from headgate.networks import as_compared
 from headgate.problems import meant, some
 from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.tls import ciphers
@@ -241,9 +242,11 @@ def _domain(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        ipaddress.ip_network(text, strict=False)
+        as_compared(text)
     except ValueError:
         return "is neither an IP address nor a CIDR block"
+    if "." in text.partition("/")[2]:
+        return "has a netmask; write the length of its prefix, as in 10.0.0.0/8"
     return _zone(text)
 
 

@@ -28,6 +28,7 @@ from headgate.api.nginx_org.policy import (
 )
 from headgate.ir.layout import OWN_REVOCATIONS, REVOCATIONS
 from headgate.ir.snippets import leaves_its_block
+from headgate.networks import as_compared, has_more_bits
 from headgate.problems import Problem, Severity
 from headgate.settings.auth import realm
 from headgate.settings.parsers import VARIABLE, Unfit
@@ -131,6 +132,8 @@ def _texts_with_variables(spec: Any) -> Iterator[tuple[str, str]]:
 
 def _doubts(spec: Any) -> Iterator[Doubt]:
     """Yield what is likely a mistake."""
+    if isinstance(spec, AccessControl):
+        yield from _more_bits(spec)
     uri = spec.auth_signin_uri if isinstance(spec, ExternalAuth) else None
     if not uri or not uri.startswith("/"):
         return
@@ -139,6 +142,16 @@ def _doubts(spec: Any) -> Iterator[Doubt]:
         reason = f"is not below authSigninRedirectBasePath, {base!r}, so that authorization is needed for this page too"
         effect = "clients that are to sign in get 401, or 404 without a route"
         yield "spec.externalAuth.authSigninURI", uri, reason, effect
+
+
+def _more_bits(spec: AccessControl) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the CIDR blocks that may be meant as an address, or with another prefix."""
+    for name in ("allow", "deny"):
+        for index, text in enumerate(getattr(spec, name) or ()):
+            if has_more_bits(text):
+                network = as_compared(text)
+                reason = f"has bits beyond the length of its prefix; write {network}, or the address without a prefix"
+                yield f"spec.accessControl.{name}[{index}]", text, reason, f"it applies to all of {network}"
 
 
 TYPES: Final[Mapping[str, str]] = MappingProxyType(

@@ -63,6 +63,25 @@ def test_clients_are_kept_out_wherever_a_request_ends(
     assert (let_in.status, let_in.body) == (201, "let in")
 
 
+def test_an_ipv4_address_in_the_form_of_ipv6_keeps_that_client_out(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(
+        policy("one", accessControl={"deny": ["::ffff:127.0.0.1"]}),
+        policy("block", accessControl={"deny": ["::ffff:127.0.0.0/104"]}),
+        policy("other", accessControl={"deny": ["::ffff:192.0.2.1"]}),
+        virtual_server(
+            "cafe",
+            guarded("/one", "one"),
+            guarded("/block", "block"),
+            guarded("/other", "other", action=answer("open")),
+        ),
+    )
+    headgate = serve_manifests()
+    wanted = {"/one": 403, "/block": 403, "/other": 200}
+    assert {where: headgate.get(HOST, where).status for where in wanted} == wanted
+
+
 def test_nothing_opens_as_a_policy_comes_breaks_and_goes(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:

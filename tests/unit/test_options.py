@@ -70,6 +70,7 @@ def test_a_boolean_without_value_is_true_and_takes_no_argument() -> None:
         ("-default-server-tls-secret=edge/tls", "default_server_tls_secret", NamespacedName("edge", "tls")),
         ("-prometheus-tls-secret=", "prometheus_tls_secret", None),
         ("-nginx-status-allow-cidrs=10.0.0.0/8,::1", "nginx_status_allow_cidrs", ("10.0.0.0/8", "::1")),
+        ("-nginx-status-allow-cidrs=::ffff:10.0.0.1/104", "nginx_status_allow_cidrs", ("10.0.0.0/8",)),
         ("-nginx-status-port=1023", "nginx_status_port", 1023),
         ("-default-http-listener-port=0x50", "default_http_listener_port", 80),
         ("-log-level=warning", "log_level", LogLevel.WARN),
