@@ -18,6 +18,8 @@ from headgate.problems import Problem, Severity
 SUFFIXES = (".yaml", ".yml", ".json")
 SETTLED = 0.1
 """Seconds without a change after which a file is read by a running Headgate: editors write in pieces."""
+EMPTIED = 1.0
+"""The same of a file that is empty and was not: most programs empty a file before they write it."""
 
 Signature = tuple[int, int, int]
 """Modification time in ns, size in bytes and inode: at least one of them differs after an edit."""
@@ -65,13 +67,31 @@ def scan(
         where = os.path.relpath(error.filename, root) if error.filename else "."
         return Scan(problem=unreadable(where, error, "its last good content stays in use"))
     changed = sorted(name for name, signature in present.items() if known.get(name) != signature)
-    ready = [name for name in changed if not young(present[name], settled)]
+    ready = [name for name in changed if not young(present[name], _patience(present[name], known.get(name), settled))]
     models = tuple(models)
+    files = {name: read_file(root, name, present[name], models) for name in ready}
+    if settled:
+        files = {name: file for name, file in files.items() if _is_still(root, name, file.signature)}
     return Scan(
-        read={name: read_file(root, name, present[name], models) for name in ready},
+        read=files,
         removed=tuple(sorted(known.keys() - present.keys())),
-        pending=len(ready) < len(changed),
+        pending=len(files) < len(changed),
     )
+
+
+def _patience(signature: Signature, before: Signature | None, settled: float) -> float:
+    """Return for how many seconds a file must not have changed, if that is *settled* for others."""
+    emptied = not signature[1] and before is not None and before[1]
+    return max(settled, EMPTIED) if emptied and settled else settled
+
+
+def _is_still(root: Path, name: str, signature: Signature) -> bool:
+    """Whether the file that was read still has *signature*; else it may have been read between two writes."""
+    path = _path(root, name)
+    try:
+        return _signature(path.stat(follow_symlinks=path == root or path.is_file())) == signature
+    except OSError:
+        return False
 
 
 def signatures(root: Path) -> Iterator[tuple[str, Signature]]:
@@ -129,10 +149,14 @@ def young(signature: Signature, settled: float) -> bool:
 
 def read_file(root: Path, name: str, signature: Signature, models: Iterable[type[TopLevel]]) -> ReadFile:
     """Read and decode one file; one that cannot be used becomes a Problem, not an exception."""
-    path = root / name if root.is_dir() else root
+    path = _path(root, name)
     data = content_of(path, name, named=path == root)
     found = documents_of(path, name, data) if isinstance(data, bytes) else data
     return ReadFile(signature, read_objects(name, found, models) if isinstance(found, list) else found)
+
+
+def _path(root: Path, name: str) -> Path:
+    return root / name if root.is_dir() else root
 
 
 def content_of(path: Path, name: str, *, named: bool) -> bytes | Problem:

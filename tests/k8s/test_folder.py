@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -376,6 +377,48 @@ async def test_a_file_that_is_still_written_is_left_alone(tmp_path: Path) -> Non
     os.utime(tmp_path / "a.yaml", ns=(old, old))
     second = files_module.scan(tmp_path, {}, [Ingress], settled=60)
     assert (list(second.read), second.pending) == (["a.yaml"], False)
+
+
+def aged(path: Path, seconds: float) -> None:
+    """Let the last change of a file be some *seconds* ago."""
+    old = time.time_ns() - int(seconds * 1e9)
+    os.utime(path, ns=(old, old))
+
+
+async def test_a_file_that_was_emptied_is_read_when_it_stays_empty(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    known = {"a.yaml": files_module.scan(tmp_path, {}, [Ingress], settled=0).read["a.yaml"].signature}
+    write(tmp_path, "a.yaml", "")
+    aged(tmp_path / "a.yaml", 0.5)
+    early = files_module.scan(tmp_path, known, [Ingress])
+    assert (early.read, early.pending) == ({}, True)
+    aged(tmp_path / "a.yaml", 2)
+    late = files_module.scan(tmp_path, known, [Ingress])
+    assert (list(late.read), late.pending) == (["a.yaml"], False)
+
+
+async def test_what_was_read_while_a_file_was_written_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.yaml"
+    write(tmp_path, "a.yaml", ingress("cafe"))
+    aged(path, 60)
+    read = Path.read_bytes
+
+    def read_emptied(self: Path) -> bytes:
+        text = read(self)
+        self.write_bytes(b"")
+        found = read(self)
+        self.write_bytes(text)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_emptied)
+        early = files_module.scan(tmp_path, {}, [Ingress])
+    assert (early.read, early.pending) == ({}, True)
+    aged(path, 60)
+    (file,) = files_module.scan(tmp_path, {}, [Ingress]).read.values()
+    assert list(file.content.objects) == [CAFE]
 
 
 async def test_unchanged_files_are_not_read_again(tmp_path: Path) -> None:
