@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import msgspec
 
 from headgate.options import LogFormat, LogLevel, Options
+from headgate.reporting.appending import append
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ def configure(form: LogFormat | Style, level: LogLevel, stream: TextIO | None = 
 
     An earlier configuration is replaced.
     """
+    if stream is None:
+        append()
     chosen = Style(form) if isinstance(form, LogFormat) else form
     handler = _Handler(stream or sys.stdout)
     handler.setFormatter(chosen.formatter)

@@ -54,6 +54,24 @@ def test_with_json_every_line_is_json_those_of_nginx_too(
     assert "reconfiguring" in [record.get("message") for record in records if record["level"] == "DEBUG"]
 
 
+def test_lines_of_headgate_and_nginx_in_one_file_do_not_overwrite_each_other(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, tmp_path: Path
+) -> None:
+    manifests.put(ingress("tea", "tea.test"))
+    headgate = new_headgate(f"--manifests={manifests.path}", "-log-format=text")
+    log = tmp_path / "redirected"
+    headgate.wrapper = ("sh", "-c", 'log="$1"; shift; exec "$@" >"$log" 2>&1', "sh", str(log))
+    headgate.start_ready()
+    for number in range(3):
+        assert headgate.get("tea.test", f"/{'x' * 200}/{number}").status == 200
+        manifests.put(ingress(f"more-{number}", f"{number}.test"))
+        wait_until(lambda host=f"{number}.test": headgate.get(host).status == 200)
+    headgate.terminate()
+    assert headgate.wait_ended() == 0
+    requests = re.findall(r'^[\d.]+ - - \[.*"GET /x{200}/(\d) HTTP/1.1" 200 ', log.read_text(), re.MULTILINE)
+    assert requests == ["0", "1", "2"]
+
+
 def test_the_log_format_of_the_config_map_precedes_json(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
