@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from headgate.api import ConfigMap
+from msgspec import structs
+
+from headgate.api import ConfigMap, TopLevel
+from headgate.api.nginx_org import Policy
 from headgate.checking.assumed import with_config_map, without_omissions
 from headgate.checking.migration import differences
 from headgate.checking.report import NOTE, Report, Summary
@@ -17,6 +20,11 @@ from headgate.problems import ObjectRef, Problem
 
 EMPTY = "has no Kubernetes objects, so nothing in it is checked; is the path right?"
 """About an argument of the command: in a pipeline it may be a wrong path."""
+UNSEEN = (
+    "is not checked: nginx reads the file from secrets/ in the directory of its configuration; while it cannot, the"
+    " hosts that need it answer 500"
+)
+CRL_FIELD = "spec.ingressMTLS.crlFileName"
 _LINE = re.compile(r"line (\d+)(?:, column (\d+))?")
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -50,6 +58,7 @@ def check(options: Options, manifests: Manifests, origin: str = "") -> Report:
     notes += [_note(manifests, ref, f"is ignored: {reason}", "ignored") for ref, reason in sorted(ignored.items())]
     assumed = generation.update.assumed
     notes += [_note(manifests, ref, reason, "without-class") for ref, reason in sorted(assumed.items())]
+    notes += _unseen_lists(manifests, objects, ignored)
     notes += [Row("", "", "", "", str(each), "", NOTE, rule=f"Service/{each.rule}") for each in omissions]
     known = {item.ref for item in objects} | manifests.refused
     rows.sort(key=lambda row: (row.file, row.line, row.column))
@@ -83,6 +92,16 @@ def _summary(
 def _files(problems: Collection[Problem]) -> Iterator[str]:
     """Yield the file of each Problem about a file."""
     yield from (problem.origin.name for problem in problems if problem.origin.kind == FILE)
+
+
+def _unseen_lists(manifests: Manifests, objects: Iterable[TopLevel], ignored: Collection[ObjectRef]) -> Iterator[Row]:
+    """Yield a note for each Policy with a revocation list that is a file of the machine which runs nginx."""
+    for item in objects:
+        mtls = item.spec.ingress_mtls if isinstance(item, Policy) and item.spec else None
+        if mtls and mtls.crl_file_name and item.ref not in ignored:
+            note = _note(manifests, item.ref, UNSEEN, "file-not-checked")
+            line, column = manifests.position(item.ref, CRL_FIELD)
+            yield structs.replace(note, field=CRL_FIELD, value=mtls.crl_file_name, line=line, column=column)
 
 
 def _note(manifests: Manifests, ref: ObjectRef, reason: str, rule: str) -> Row:

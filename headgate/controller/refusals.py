@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from headgate.api import Service
 from headgate.ir import ApplyResult
@@ -14,6 +15,7 @@ from headgate.routes import Route
 
 NO_NAME = "requests for it are answered 502 until its name resolves; it is tried again"
 KEPT_NAME = "requests go to its earlier name, or are answered 502, until its name resolves; it is tried again"
+NO_LIST = "its hosts are answered 500 unless an earlier configuration keeps out as many clients; it is tried again"
 _SNIPPETS = "location_snippets"
 _PLACE = re.compile(r" in /\S+:\d+$")
 """Where nginx found what it complains about, which is a file of Headgate's."""
@@ -37,7 +39,8 @@ def shared(generation: Generation, result: ApplyResult) -> Mapping[ObjectRef, tu
     It may refuse others (a Service that they need, or an heir of theirs), or warn of something in their files.
     """
     found: dict[ObjectRef, list[Problem]] = {}
-    for problem in (*_unresolved(generation, result), *_handed_down(generation, result), *_warned(result)):
+    several = (_unresolved(generation, result), _handed_down(generation, result), _lists(generation, result))
+    for problem in (*chain.from_iterable(several), *_warned(result)):
         told = found.setdefault(problem.origin, [])
         if problem not in told:
             told.append(problem)
@@ -52,6 +55,17 @@ def _unresolved(generation: Generation, result: ApplyResult) -> Iterator[Problem
             words = _PLACE.sub("", result.refused[service])
             effect = KEPT_NAME if service in result.kept else NO_NAME
             yield Problem(upstream.origin, "", "", f"{service} cannot be reached by its name: {words}", effect)
+
+
+def _lists(generation: Generation, result: ApplyResult) -> Iterator[Problem]:
+    """Yield a Problem for each Policy whose revocation list, a file that nobody else writes, nginx cannot read."""
+    for ref, found in generation.resources.items() if result.refused else ():
+        for host in found.wanted.table.hosts if ref in result.refused else ():
+            certificates = host.policies.client_certificates
+            if certificates and certificates.revocations and f"/{certificates.revocations}" in result.refused[ref]:
+                name = certificates.revocations.rpartition("/")[2]
+                reason = f"cannot be used by nginx, which therefore refuses {ref}: {result.refused[ref]}"
+                yield Problem(certificates.policy, "spec.ingressMTLS.crlFileName", name, reason, NO_LIST)
 
 
 def _warned(result: ApplyResult) -> Iterator[Problem]:

@@ -136,6 +136,23 @@ def test_custom_resources_that_a_flag_turns_off_are_named(check: Check) -> None:
     assert (status, last) == (0, "1 object: 1 with warnings")
 
 
+def test_a_revocation_list_that_only_nginx_can_read_is_noted(check: Check) -> None:
+    write("certified.yaml", CERTIFIED)
+    note, last = check("certified.yaml", "--strict")[1]
+    assert note.startswith(
+        "note: certified.yaml:6: Policy default/certified: spec.ingressMTLS.crlFileName: 'revoked.crl' is not checked: "
+    )
+    assert last == "1 object: all fine"
+
+
+CERTIFIED = """apiVersion: k8s.nginx.org/v1
+kind: Policy
+metadata: {name: certified, namespace: default}
+spec:
+  ingressMTLS:
+    crlFileName: revoked.crl
+    clientCertSecret: clients
+"""
 VIRTUAL_SERVER = """apiVersion: k8s.nginx.org/v1
 kind: VirtualServer
 metadata: {name: cafe, namespace: default}

@@ -200,3 +200,34 @@ def test_browsers_are_told_to_use_https(serve_manifests: StartHeadgate, manifest
         value = headgate.get_tls(HOST, path).headers["Strict-Transport-Security"]
         assert value == "max-age=31536000; includeSubDomains; preload", path
         assert "Strict-Transport-Security" not in headgate.get(HOST, path).headers
+
+
+def test_a_host_whose_revocation_list_is_missing_is_closed_and_no_other(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, directory: Path, nginx_binary: str
+) -> None:
+    ours = Authority()
+    open_server = virtual_server("open", {"path": "/", "action": answer("open")}, tls={"secret": "open"})
+    open_server["spec"]["host"] = OPEN
+    manifests.put(
+        tls_secret("cafe", HOST),
+        tls_secret("open", OPEN),
+        secret("clients", kind="nginx.org/ca", ca_crt=ours.pem),
+        policy("certified", ingressMTLS={"clientCertSecret": "clients", "crlFileName": "revoked.crl"}),
+        virtual_server(
+            "cafe", {"path": "/", "action": answer("in")}, tls={"secret": "cafe"}, policies=[{"name": "certified"}]
+        ),
+        open_server,
+    )
+    headgate = serve_manifests(nginx=nginx_binary)
+    known = client(directory, ours)
+    assert (get(headgate, known), headgate.get(HOST).status, headgate.get(OPEN).status) == (500, 500, 200)
+    reason, message = headgate.events("Policy default/certified")[-1]
+    assert reason == "AddedOrUpdatedWithWarning"
+    assert (
+        "spec.ingressMTLS.crlFileName: 'revoked.crl' cannot be used by nginx, which therefore refuses Virtual"
+        in message
+    )
+    assert "No such file" in message
+    (headgate.prefix / "etc" / "secrets" / "revoked.crl").write_bytes(revocations(ours))
+    wait_until(lambda: get(headgate, known) == 200)
+    wait_until(lambda: headgate.events("Policy default/certified")[-1][0] == "AddedOrUpdated")
