@@ -62,7 +62,8 @@ class HeaderSettings(Settings):
             Scope.OWN,
             parse=listed(Header.response, "`Name:Value` or `Name:Value:always`"),
             example="X-Frame-Options:DENY:always",
-            differs="A location with its own headers keeps HSTS: every list is generated in full.",
+            differs="A location with its own headers keeps HSTS: every list is generated in full. A header that HSTS or"
+            " a Policy (cors) sends is left out.",
         ),
     ] = ()
     add_header_inherit: Annotated[

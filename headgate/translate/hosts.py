@@ -17,6 +17,7 @@ from headgate.translate.access import translate_auth, translate_limit, warn_of_i
 from headgate.translate.beside import common_lists, ends_list, repeated, restated, untouched, without
 from headgate.translate.challenges import HTTPS, unchallenged
 from headgate.translate.context import ServerContext
+from headgate.translate.doubled import without_doubled
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, NO_PAGE, error_page
@@ -225,7 +226,7 @@ def _context(  # noqa: PLR0913 - all that the server says
     host = site.host
     place = draft.host(host)
     around = response_headers(draft.env.params.headers.add_header, place.params.headers, own=place.own_response_headers)
-    headers = (*with_hsts(around, secure), *part.headers)
+    headers = without_doubled(draft, place, (*with_hsts(around, secure), *part.headers), part.headers)
     if ends_list(place.server_snippet):
         headers = without(headers, place.server_snippet, "add_header")
     limit = translate_limit(draft, place)

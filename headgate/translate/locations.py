@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import structs
@@ -12,7 +12,7 @@ from headgate.ir.http import Backend, Line, Location
 from headgate.ir.snippets import read
 from headgate.problems import ObjectRef
 from headgate.routes import Backend as Target
-from headgate.routes import Forward, Match, PathType, Policies, Route, VirtualHost
+from headgate.routes import Changes, Forward, Match, PathType, Policies, Route, VirtualHost
 from headgate.settings import NOTHING, ConfigParams, Delta, Header, Quoted, Snippet, Words
 from headgate.translate.access import translate_auth, translate_limit, warn_of_idle_limits
 from headgate.translate.actions import action_parts, change_lines, grpc_change_lines, set_headers
@@ -20,6 +20,7 @@ from headgate.translate.beside import access_rules, common_lists, ends_list, res
 from headgate.translate.challenges import Around, challenge_parts
 from headgate.translate.checks import warn_of_checks, with_check
 from headgate.translate.context import ServerContext, with_cors
+from headgate.translate.doubled import deciders, undecided, undecided_names, without_doubled
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.grpc import asks_grpc
@@ -157,6 +158,7 @@ def _with_changes(server: ServerContext, shared: Location, place: Place, route: 
     changes = route.action.changes if isinstance(route.action, Forward) else None
     if changes is None:
         return shared
+    changes = _undecided_changes(server, shared, place, route, changes)
     fields: dict[str, Any] = {}
     begun = [] if grpc or not changes.set_headers or shared.request_headers is not None else ["proxy_set_header"]
     begun += ["add_header"] if changes.add_headers and shared.response_headers is None else []
@@ -172,12 +174,36 @@ def _with_changes(server: ServerContext, shared: Location, place: Place, route: 
     return structs.replace(shared, **fields)
 
 
+def _deciders(server: ServerContext, shared: Location, place: Place) -> Mapping[str, str]:
+    """Return what decides which response headers of *shared*."""
+    around = shared.response_headers if shared.response_headers is not None else server.response_headers
+    return deciders(around, place.policies, server.host.policies)
+
+
+def _undecided_changes(
+    server: ServerContext, shared: Location, place: Place, route: Route, changes: Changes
+) -> Changes:
+    """Return *changes* of *route* without response headers that HSTS and CORS decide."""
+    known = _deciders(server, shared, place) if changes.add_headers or changes.pass_headers else {}
+    if not known:
+        return changes
+    field = f"{route.field}.action.proxy.responseHeaders"
+    return structs.replace(
+        changes,
+        add_headers=undecided(server, route.origin, f"{field}.add", changes.add_headers, known),
+        pass_headers=undecided_names(server, route.origin, f"{field}.pass", changes.pass_headers, known),
+    )
+
+
 def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, place: Place, spelled: str) -> Location:
     """Translate a route whose requests go to no backend at once."""
     assert path.route  # noqa: S101 - the caller answered 404 otherwise
     shared = _shared(draft, server, place, grpc=False, websocket=False)
     parts = action_parts(draft, path.route)
     around, carried = shared.response_headers, shared.carried
+    if added := parts.get("added"):
+        field, known = f"{path.route.field}.action.return.headers", _deciders(server, shared, place)
+        parts["added"] = undecided(server, path.route.origin, field, added, known)
     if parts.get("added") and around is None:
         around = server.response_headers or None
         carried = _also(server, carried, "add_header")
@@ -260,7 +286,11 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
 
 def _hidden(server: ServerContext, place: Place, part: Part, *, grpc: bool) -> Iterator[Line]:
     """Yield the headers of backends that the Policies of a location replace, where the server does not hide them."""
-    if not part.hidden or grpc or set(part.hidden) <= set(server.hide_headers):
+    if grpc:
+        names = (*(name for name in server.hide_headers if name == HSTS), *part.hidden)
+        yield from (("grpc_hide_header", Words((name,))) for name in dict.fromkeys(names))
+        return
+    if not part.hidden or set(part.hidden) <= set(server.hide_headers):
         return
     if not place.location_snippet.has("proxy_hide_header"):
         yield from (("proxy_hide_header", Words((name,))) for name in server.hide_headers)
@@ -298,7 +328,10 @@ def _response_headers(
     around = server.response_headers
     kept = tuple(header for header in around if header not in server.cors)
     decides = attached or (place.layers[-1] is not server.place.layers[-1] and place.sets("add_header_inherit"))
+    if ends_list(server.place.server_snippet):
+        cors = without(cors, server.place.server_snippet, "add_header")
     responses = (*_responses(place, kept), *cors) if decides else with_cors(server, around, cors)
+    responses = without_doubled(server.site.draft, place, responses, cors)
     if responses and ends_list(place.location_snippet):
         return without(responses, place.location_snippet, "add_header")
     return printed(responses, around)

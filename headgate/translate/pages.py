@@ -9,11 +9,12 @@ from msgspec import structs
 
 from headgate.ir.http import Location
 from headgate.problems import ObjectRef
-from headgate.routes import Policies, Route, VirtualHost
+from headgate.routes import ErrorPage, Policies, Route, VirtualHost
 from headgate.settings import Words
 from headgate.translate import naming
 from headgate.translate.actions import page_lines, page_locations
 from headgate.translate.context import PageKey, ServerContext, with_cors
+from headgate.translate.doubled import deciders, undecided
 from headgate.translate.headers import printed
 from headgate.translate.policies.cors import translate_cors
 
@@ -39,9 +40,17 @@ def page_answers(server: ServerContext) -> Iterator[Location]:
     for (origin, found, cors), name in server.pages.items():
         site = structs.replace(server.site, origin=origin, policies=Policies(cors=cors), server=False)
         headers = with_cors(server, server.response_headers, translate_cors(site).headers)
+        known = deciders(headers, site.policies, server.host.policies)
         for location in page_locations(name, found, origin if origin != holder else None):
-            own = headers if location.added else printed(headers, server.response_headers)
-            yield structs.replace(location, response_headers=own or None)
+            added = undecided(server, origin, _field(server, origin, found), location.added, known)
+            own = headers if added else printed(headers, server.response_headers)
+            yield structs.replace(location, added=added, response_headers=own or None)
+
+
+def _field(server: ServerContext, origin: ObjectRef, pages: tuple[ErrorPage, ...]) -> str:
+    """Return where *origin* has *pages*, or an object whose pages it inherits."""
+    found = (route for route in server.host.routes if (route.origin, route.error_pages) == (origin, pages))
+    return next((route.pages_field for route in found), "")
 
 
 def route_pages(server: ServerContext, route: Route) -> tuple[Words, ...]:

@@ -438,6 +438,36 @@ def test_pages_of_other_origins_may_ask(serve_manifests: StartHeadgate, manifest
     assert "Access-Control-Expose-Headers" not in headers
 
 
+def test_clients_get_headers_of_policies_once(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
+    own = [{"name": "Access-Control-Allow-Origin", "value": "*"},
+           {"name": "Strict-Transport-Security", "value": "max-age=1"}]  # fmt: skip
+    page = {"codes": [502], "return": {"code": 200, "body": "sorry", "headers": own}}
+    manifests.put(
+        policy("secure", hsts={"maxAge": 60, "behindProxy": True}),
+        policy("pages", cors={"allowOrigin": ["https://pages.test"]}),
+        virtual_server(
+            "cafe",
+            {"path": "/added", "action": {"proxy": {"upstream": "tea", "responseHeaders": {"add": own}}}},
+            {"path": "/answer", "action": answer("in", headers=own)},
+            {"path": "/error", "action": {"pass": "nowhere"}, "errorPages": [page]},
+            upstreams=({"name": "tea", "service": "tea", "port": 80}, NOWHERE),
+            policies=[{"name": "secure"}, {"name": "pages"}],
+        ),
+    )
+    headgate = serve_manifests()
+    for where in ("/added", "/answer", "/error"):
+        connection = http.client.HTTPConnection(LOOPBACK, headgate.http, timeout=10)
+        connection.request("GET", where, headers={"Host": HOST, "X-Forwarded-Proto": "https"})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        assert response.headers.get_all("Access-Control-Allow-Origin") == ["https://pages.test"], where
+        assert response.headers.get_all("Strict-Transport-Security") == ["max-age=60"], where
+
+
+NOWHERE = {"name": "nowhere", "service": "nowhere", "port": 80}
+
+
 def test_responses_are_stored(serve_manifests: StartHeadgate, manifests: ManifestFolder) -> None:
     cache = {"cacheZoneName": "tea", "cacheZoneSize": "1m", "time": "1h", "allowedCodes": [200],
              "overrideUpstreamCache": True, "levels": "1:2", "maxSize": "8m", "inactive": "1h", "cacheMinUses": 1,
