@@ -27,7 +27,7 @@ from headgate.explain.matching import Found, Listen, default_of, listen, listens
 from headgate.explain.pages import error_pages, replaced
 from headgate.explain.provenance import in_force, one, whence
 from headgate.explain.question import USUAL, Question
-from headgate.explain.streams import passed_on
+from headgate.explain.streams import not_http, passed_on
 from headgate.explain.uri import host_of
 from headgate.explain.view import ClusterView, ServerView, covers, nearest
 from headgate.ir.http import Location, Server
@@ -70,6 +70,8 @@ def _connected(view: ClusterView, question: Question) -> Answer:
     """Follow the request from the connection on."""
     port = question.port or (view.env.https_port if question.secure else view.env.http_port)
     speaks = next((found for server in view.servers for found in listens(server.server) if found.port == port), None)
+    if speaks is None and (passed := not_http(view, question, port)):
+        return passed
     if speaks is None:
         summary = f"Nothing answers: no server listens on port {port}."
         hints = (f"Servers listen on {_ports(view)}",)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import structs
 
+from headgate.explain.addresses import address_of
 from headgate.explain.answer import (
     Answer,
     EndpointAnswer,
@@ -18,7 +19,8 @@ from headgate.explain.answer import (
     TlsAnswer,
     UpstreamAnswer,
 )
-from headgate.explain.question import HIGHEST_PORT, BadQuestion
+from headgate.explain.matching import listens
+from headgate.explain.question import HIGHEST_PORT, BadQuestion, Question
 from headgate.explain.view import ClusterView, ResourceView, covers
 from headgate.ir.http import Upstream
 from headgate.problems import ObjectRef
@@ -60,7 +62,8 @@ def stream_question(url: str) -> StreamQuestion | None:
         raise BadQuestion(f"{url!r} has a port that is none (1 to {HIGHEST_PORT})") from None
     if not parts.hostname or not port:
         raise BadQuestion(f"{url!r} has no host or no port; write for example {scheme}://dns.example.com:5353")
-    name = parts.hostname.removesuffix(".") if scheme.lower() == "tls" else ""
+    named = scheme.lower() == "tls" and address_of(parts.hostname) is None
+    name = parts.hostname.removesuffix(".") if named else ""
     return StreamQuestion(url=url, scheme=scheme.lower(), name=name, port=port)
 
 
@@ -98,6 +101,16 @@ def passed_on(view: ClusterView, url: str, name: str) -> Answer | None:
     return structs.replace(answer, summary=summary)
 
 
+def not_http(view: ClusterView, question: Question, port: int) -> Answer | None:
+    """Return what becomes of a request to the *port* of TransportServers, ``None`` if none has it."""
+    scheme, name = ("tls", question.sni) if question.secure else ("tcp", "")
+    asked = StreamQuestion(url=question.url, scheme=scheme, name=name, port=port)
+    if not any(_listens(found.route, asked) for found in _routes(view)):
+        return None
+    answer = explain_stream(view, asked)
+    return structs.replace(answer, summary=f"Port {port} is the listener of a TransportServer. {answer.summary}")
+
+
 def _routes(view: ClusterView) -> Iterator[_Found]:
     """Yield the stream routes that nginx serves."""
     for resource in view.resources:
@@ -117,6 +130,8 @@ def _chosen(found: Sequence[_Found], name: str) -> _Found | None:
 
 
 def _nobody(view: ClusterView, question: StreamQuestion) -> Answer:
+    if question.protocol is Protocol.TCP and (found := _web(view, question)):
+        return found
     what = "UDP" if question.protocol is Protocol.UDP else "TCP"
     routes = [found.route for found in _routes(view) if found.route.listener.port]
     open_ = sorted({(route.listener.port, route.listener.protocol.value) for route in routes})
@@ -126,14 +141,34 @@ def _nobody(view: ClusterView, question: StreamQuestion) -> Answer:
         outcome=RequestOutcome.UNREACHABLE,
         summary=f"Nothing answers: no TransportServer is served on port {question.port} of {what}.",
         nearby=view.nearby("", None, [ref for ref in view.problems if ref.kind in KINDS]),
-        hints=_elsewhere(view, question, ports),
+        hints=(f"TransportServers are served on {ports}",) if ports else ("No TransportServer is served",),
     )
 
 
-def _elsewhere(view: ClusterView, question: StreamQuestion, ports: str) -> tuple[str, ...]:
-    if question.scheme == "tls" and question.port == view.env.https_port:
-        return (f"nginx terminates TLS on port {question.port}; ask for https://{question.name}",)
-    return (f"TransportServers are served on {ports}",) if ports else ("No TransportServer is served",)
+def _web(view: ClusterView, question: StreamQuestion) -> Answer | None:
+    """Return that the port of *question* is for HTTP or HTTPS, ``None`` if it is for neither."""
+    port = question.port
+    found = next((each for server in view.servers for each in listens(server.server) if each.port == port), None)
+    if found is None:
+        return None
+    scheme = "https" if found.tls else "http"
+    if question.scheme == "tls" and not found.tls:
+        outcome, summary = RequestOutcome.REFUSED, f"The TLS handshake fails: port {port} speaks plain HTTP."
+    else:
+        outcome, summary = (
+            RequestOutcome.ANSWERED,
+            f"No TransportServer is served on port {port}: nginx speaks {scheme.upper()} there.",
+        )
+    host = urlsplit(question.url).netloc.removesuffix(f":{port}")
+    usual = {"http": view.env.http_port, "https": view.env.https_port}[scheme] == port
+    refs = [ref for ref in view.problems if ref.kind in KINDS]
+    return Answer(
+        url=question.url,
+        outcome=outcome,
+        summary=summary,
+        nearby=view.nearby("", None, refs),
+        hints=(f"What it answers: headgate explain {scheme}://{host}{'' if usual else f':{port}'}/",),
+    )
 
 
 def _refused(
@@ -171,7 +206,8 @@ def _answer(view: ClusterView, url: str, found: _Found, beside: Sequence[_Found]
     endpoints = "1 endpoint" if count == 1 else f"{count} endpoints"
     summary = f"Service {upstream.service}, port {upstream.port}, answers ({endpoints})."
     if not count:
-        summary = f"nginx closes the connection: Service {upstream.service} has no endpoints."
+        what = "drops the datagram" if route.listener.protocol is Protocol.UDP else "closes the connection"
+        summary = f"nginx {what}: Service {upstream.service} has no endpoints."
     file = next(config.file for config in found.resource.translated.streams if config.origin == route.origin)
     tls = _tls(route)
     return Answer(
