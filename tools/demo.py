@@ -36,6 +36,8 @@ HEADGATE = (sys.executable, "-m", "headgate")
 READY_WITHIN, EFFECTIVE_WITHIN, STOPPED_WITHIN, UNPACKED_WITHIN = 60.0, 20.0, 10.0, 120.0
 """Seconds until the first answer, until an edit counts, until a stop, and until an nginx is unpacked."""
 
+PASSTHROUGH, PASSTHROUGH_PORT = "-enable-tls-passthrough", "-tls-passthrough-port"
+
 READY, CHANGED = "ready: ", ("nginx reloaded in", "nginx updated without a reload in")
 """How the messages begin that the demo repeats."""
 
@@ -153,7 +155,8 @@ def serving(
     Raises:
         DemoError: a backend's port is taken, or Headgate does not get ready.
     """
-    doors.certificates.write_text(example.certificates())
+    certificates = backends.Certificates(example.script.tls)
+    doors.certificates.write_text(example.certificates() + certificates.trusted)
     ready = free_port()
     chosen = nginx or with_lua() or embedded()
     arguments = [
@@ -161,10 +164,11 @@ def serving(
         f"--manifests={example.folder}", f"--prefix={prefix}", "--drain-timeout=2", "-disable-ipv6",
         f"-default-http-listener-port={doors.http}", f"-default-https-listener-port={doors.https}",
         f"-ready-status-port={ready}", "-nginx-status=false", *example.script.flags,
+        *([f"{PASSTHROUGH_PORT}={doors.https}"] if PASSTHROUGH in example.script.flags else []),
     ]  # fmt: skip
     with ExitStack() as stack:
         try:
-            stack.enter_context(backends.running(example.endpoints()))
+            stack.enter_context(backends.running(example.endpoints(), certificates.contexts))
         except OSError as error:
             raise DemoError(f"cannot start the backends: {error}; is another demo of this example running?") from None
         headgate = Headgate(arguments, quiet=quiet)
@@ -182,12 +186,20 @@ def state_folder() -> Iterator[Path]:
         yield folder
 
 
+def named(name: str) -> Example:
+    """Return an example; raises DemoError if it has nothing to serve."""
+    if (EXAMPLES / name / "checks.toml").exists():
+        return Example.named(name)
+    words = "it has no checks.toml, because nginx alone cannot serve it"
+    raise DemoError(f"the demo does not serve examples/{name}: {words}; what to do with it is in its README.md")
+
+
 def check(name: str, nginx: str = "") -> int:
     """Run the checks of an example on a copy with ports of its own; return the exit code."""
     with state_folder() as state:
-        example = Example.named(name).copy(state / "manifests")
+        example = named(name).copy(state / "manifests")
         http_port, https_port = free_ports(2)
-        doors = Doors(http_port, https_port, state / "trusted.pem")
+        doors = Doors(http_port, https_port, state / "trusted.pem", example.listeners)
         print(f"demo: serving a copy of examples/{name} at ports {doors.http} (http) and {doors.https} (https)\n")
         with serving(example, doors, state / "prefix", quiet=True, nginx=nginx) as headgate:
             print(f"{headgate.last(READY)}\n")
@@ -226,7 +238,10 @@ def _judged_in_time(checks: tuple[Check, ...], doors: Doors) -> list[Outcome]:
 
 def show(name: str, nginx: str = "") -> NoReturn:
     """Serve an example until Ctrl-C."""
-    example = Example.named(name)
+    example = named(name)
+    for port in sorted(port for port in example.listener_ports() if not is_free(port)):
+        raise DemoError(f"port {port}, which the GlobalConfiguration of examples/{name} opens, is in use; stop what "
+                        "listens there, or use CHECK=1, which takes other ports")  # fmt: skip
     with state_folder() as state:
         doors = Doors(_port_near(8080), _port_near(8443), state / "trusted.pem")
         with serving(example, doors, state / "prefix", nginx=nginx) as headgate:
@@ -259,7 +274,7 @@ def _interrupt(*_: object) -> NoReturn:
 
 def main() -> int:
     """Read the command line and run; return the exit code."""
-    names = sorted(path.parent.name for path in EXAMPLES.glob("*/checks.toml"))
+    names = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
     parser = argparse.ArgumentParser(prog="demo.py", description="Serve one folder of examples/ without a cluster.")
     parser.add_argument("example", nargs="?", default="cafe", choices=names)
     parser.add_argument("--check", action="store_true", help="send the requests, print the answers, exit 0 or 1")

@@ -14,8 +14,22 @@ from tests.nginx_binaries import ANY_NGINX
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/checks.toml")))
 def test_an_example_passes_its_checks(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code = demo.check(name, ANY_NGINX)
+    binary = ANY_NGINX
+    if name == "tcp-tls":
+        binary = embedded() or pytest.skip("needs nginx 1.25.5")
+    code = demo.check(name, binary)
     assert code == 0, capsys.readouterr().out
+
+
+def test_an_example_that_nginx_alone_cannot_serve_is_named_with_the_place_to_read() -> None:
+    with pytest.raises(demo.DemoError, match=r"does not serve examples/uds-pod: .* in its README.md"):
+        demo.check("uds-pod")
+
+
+def test_a_port_of_the_example_that_is_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "is_free", lambda port: port != 8083)
+    with pytest.raises(demo.DemoError, match="port 8083, which the GlobalConfiguration of examples/custom-listeners"):
+        demo.show("custom-listeners")
 
 
 @pytest.mark.parametrize(

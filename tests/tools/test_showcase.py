@@ -12,8 +12,8 @@ from showcase.client import Doors, curl, verify
 from showcase.example import EXAMPLES, Answer, Check, Endpoint, Example, Request
 from showcase.ports import free_port
 
-OTHERS = {"custom-listeners", "tcp-tls", "tcp-udp", "tls-passthrough", "uds-pod"}
-"""Examples that are more than an Ingress; what they promise is tested in tests/live and tests/uds."""
+OTHERS = {"uds-pod"}
+"""Examples that nginx alone cannot serve; what they promise is tested in tests/uds."""
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and path.name not in OTHERS)
 EVERY = pytest.mark.parametrize("name", NAMES)
 
@@ -30,8 +30,8 @@ def test_every_example_has_a_readme_and_checks(name: str) -> None:
 @EVERY
 def test_the_backends_of_an_example_are_on_loopback_and_have_names_of_their_own(name: str) -> None:
     endpoints = Example.named(name).endpoints()
-    names = [endpoint.name for endpoint in endpoints]
-    assert "tea-1" in names
+    names = [(endpoint.name, endpoint.protocol) for endpoint in endpoints]
+    assert names
     assert len(set(names)) == len(names)
     assert all(endpoint.address.startswith("127.") for endpoint in endpoints)
 
@@ -82,6 +82,40 @@ def test_a_copy_has_ports_of_its_own_and_the_same_backends(tmp_path: Path) -> No
     copy = original.copy(tmp_path / "copy")
     assert [endpoint.name for endpoint in copy.endpoints()] == [endpoint.name for endpoint in original.endpoints()]
     assert not {endpoint.port for endpoint in copy.endpoints()} & {endpoint.port for endpoint in original.endpoints()}
+
+
+def test_a_copy_has_listeners_of_its_own(tmp_path: Path) -> None:
+    original = Example.named("custom-listeners")
+    copy = original.copy(tmp_path / "copy")
+    assert original.listener_ports() == set(copy.listeners) == {8083, 8446}
+    assert copy.listener_ports() == set(copy.listeners.values())
+    doors = Doors(1, 2, tmp_path / "none.pem", copy.listeners)
+    assert doors.port(Request("http://cafe.example.com:8083/tea")) == copy.listeners[8083]
+    assert doors.port(Request("https://cafe.example.com/tea")) == 2
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        ("udp://dns.test:53", "echo hello | nc -u -w 1 127.0.0.1 53"),
+        ("tcp://dns.test:53", r"printf 'GET / HTTP/1.0\r\n\r\n' | nc 127.0.0.1 53"),
+        (
+            "tls://a.test:53",
+            (
+                r"printf 'GET / HTTP/1.0\r\n\r\n' | "
+                "openssl s_client -quiet -connect 127.0.0.1:53 -servername a.test -CAfile x.pem"
+            ),
+        ),
+    ],
+)
+def test_connections_and_datagrams_can_be_sent_by_hand(url: str, command: str) -> None:
+    assert curl(Request(url), Doors(1, 2, Path("x.pem"))) == command
+
+
+def test_a_closed_connection_is_a_fault(tmp_path: Path) -> None:
+    port = free_port()
+    outcome = verify(Check("", Request(f"tcp://dns.test:{port}"), Answer()), Doors(1, 2, tmp_path / "none.pem"))
+    assert outcome.faults[0].startswith("no answer: ConnectionRefusedError")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sends the requests of an example to loopback and judges the answers; nothing but Python's own HTTP client."""
+"""Sends the requests of an example to loopback and judges the answers; nothing but Python's own clients."""
 
 from __future__ import annotations
 
@@ -17,17 +17,26 @@ from showcase.example import Answer, Check, Request
 LOOPBACK = "127.0.0.1"
 TIMEOUT = 15.0
 """Seconds for one answer."""
+STREAMS = ("tcp", "udp", "tls")
+LINE, DATAGRAM = b"GET / HTTP/1.0\r\n\r\n", b"hello"
+"""What is sent over a connection, which every backend understands, and in a datagram."""
 
 
 class Doors(msgspec.Struct, frozen=True):
-    """Where Headgate listens, and the file of certificates that clients trust."""
+    """Where Headgate listens, and the file of certificates that clients trust.
+
+    *listeners* are the ports of the GlobalConfiguration that are other ones than in the requests.
+    """
 
     http: int
     https: int
     certificates: Path
+    listeners: dict[int, int] = {}
 
     def port(self, request: Request) -> int:
-        """Return the port that serves the scheme of *request*."""
+        """Return the port that *request* is sent to: the one that it names, or that of its scheme."""
+        if named := urlsplit(request.url).port:
+            return self.listeners.get(named, named)
         return self.https if request.url.startswith("https:") else self.http
 
 
@@ -63,7 +72,7 @@ class Outcome(msgspec.Struct, frozen=True):
         often = f"  (x{request.times})" if request.times > 1 else ""
         lines = [
             f"{'ok  ' if self.passed else 'FAIL'}  {self.check.says}",
-            f"      sent      {request.method} {request.url}{often}",
+            f"      sent      {'' if _is_stream(request) else f'{request.method} '}{request.url}{often}",
             f"      got       {_summary(self.answers)}",
             f"      expected  {self.check.answer}",
             *(f"      fault     {fault}" for fault in self.faults),
@@ -81,6 +90,8 @@ def send(request: Request, doors: Doors) -> Got:
     """Send *request* once over a new connection."""
     target = urlsplit(request.url)
     port, host = doors.port(request), target.hostname or LOOPBACK
+    if _is_stream(request):
+        return _send_stream(target.scheme, host, port, doors)
     connection = http.client.HTTPConnection(host, port)
     try:
         connection.sock = _connect(host, port, doors.certificates if target.scheme == "https" else None)
@@ -93,6 +104,27 @@ def send(request: Request, doors: Doors) -> Got:
         return Got(error=f"no answer: {type(error).__name__}: {error}")
     finally:
         connection.close()
+
+
+def _is_stream(request: Request) -> bool:
+    return request.url.partition(":")[0] in STREAMS
+
+
+def _send_stream(scheme: str, host: str, port: int, doors: Doors) -> Got:
+    """Send a line over a connection, or a datagram, and return what comes back."""
+    try:
+        if scheme == "udp":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                asking.settimeout(TIMEOUT)
+                asking.connect((LOOPBACK, port))
+                asking.send(DATAGRAM)
+                return Got(body=asking.recv(65536).decode(errors="replace"))
+        with _connect(host, port, doors.certificates if scheme == "tls" else None) as connection:
+            connection.sendall(LINE)
+            data = b"".join(iter(lambda: connection.recv(65536), b""))
+    except OSError as error:
+        return Got(error=f"no answer: {type(error).__name__}: {error}")
+    return Got(body=data.decode(errors="replace")) if data else Got(error="no answer: the connection was closed")
 
 
 def _connect(host: str, port: int, trusted: Path | None) -> socket.socket:
@@ -140,15 +172,25 @@ def _summary(answers: tuple[Got, ...]) -> str:
     """Say in one line what came back."""
     if errors := [got.error for got in answers if got.error]:
         return errors[0]
-    parts = [", ".join(sorted({str(got.status) for got in answers}))]
+    parts = [text] if (text := ", ".join(sorted({str(got.status) for got in answers if got.status}))) else []
     parts += sorted({got.server for got in answers if got.server})
     parts += [f"Location: {got.headers['Location']}" for got in answers[:1] if "Location" in got.headers]
     return ", ".join(parts)
 
 
+_LINE = shlex.quote(repr(LINE.decode()).strip("'"))
+
+
 def curl(request: Request, doors: Doors) -> str:
     """Return the command that sends *request* by hand."""
     target, port = urlsplit(request.url), doors.port(request)
+    if target.scheme == "udp":
+        return f"echo {DATAGRAM.decode()} | nc -u -w 1 {LOOPBACK} {port}"
+    if target.scheme == "tcp":
+        return f"printf {_LINE} | nc {LOOPBACK} {port}"
+    if target.scheme == "tls":
+        to = f"-connect {LOOPBACK}:{port} -servername {target.hostname} -CAfile {shlex.quote(str(doors.certificates))}"
+        return f"printf {_LINE} | openssl s_client -quiet {to}"
     words = ["curl", "--resolve", f"{target.hostname}:{port}:{LOOPBACK}"]
     words += ["--cacert", str(doors.certificates)] if target.scheme == "https" else []
     words += ["--user", request.user] if request.user else []

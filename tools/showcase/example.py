@@ -25,7 +25,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is sent.
 
     Attributes:
-        url: ``http`` or ``https`` with a host name; the port is the demo's.
+        url: ``http`` or ``https`` with a host name, whose port is the demo's unless it is that of a listener of the
+            GlobalConfiguration; or ``tcp``, ``udp`` or ``tls`` with a host name and such a port.
         user: ``name:password`` for basic authentication (RFC 7617).
         body_size: bytes of the request body.
         times: how often it is sent, each time over a new connection.
@@ -43,12 +44,13 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What every answer must be like; of several answers, all bodies together must contain the texts.
 
     Attributes:
+        status: of HTTP; 0 for an answer over TCP, UDP or TLS alone.
         body: texts that the body contains.
         headers: name → text that its value contains.
         servers: number of different backends that answered.
     """
 
-    status: int
+    status: int = 0
     body: tuple[str, ...] = ()
     headers: dict[str, str] = {}
     without_headers: tuple[str, ...] = ()
@@ -56,7 +58,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __str__(self) -> str:
         """In words, on one line."""
-        parts = [str(self.status), *(f"body has {text!r}" for text in self.body)]
+        parts = [*([str(self.status)] if self.status else []), *(f"body has {text!r}" for text in self.body)]
         parts += [f"{name} has {text!r}" for name, text in self.headers.items()]
         parts += [f"no {name}" for name in self.without_headers]
         parts += [] if self.servers is None else [f"from {self.servers} backend(s)"]
@@ -90,11 +92,12 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of ``checks.toml``."""
+    """The content of ``checks.toml``; ``tls`` names the backends that speak TLS, each with the name it is asked for."""
 
     checks: tuple[Check, ...]
     edits: tuple[Edit, ...] = msgspec.field(name="edit", default=())
     flags: tuple[str, ...] = ()
+    tls: dict[str, str] = {}
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -103,13 +106,15 @@ class Endpoint(msgspec.Struct, frozen=True):
     name: str
     address: str
     port: int
+    protocol: str = "TCP"
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A folder of manifests with its Script."""
+    """A folder of manifests with its Script; *listeners* are the ports of a copy, by those of the original."""
 
     folder: Path
     script: Script
+    listeners: dict[int, int] = {}
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -129,13 +134,18 @@ class Example(msgspec.Struct, frozen=True):
     def endpoints(self) -> list[Endpoint]:
         """Return the backends that the EndpointSlices name; an endpoint's ``hostname`` is its name."""
         return [
-            Endpoint(endpoint["hostname"], address, port["port"])
+            Endpoint(endpoint["hostname"], address, port["port"], port.get("protocol", "TCP"))
             for manifest in self.manifests()
             if manifest["kind"] == "EndpointSlice"
             for port in manifest["ports"]
             for endpoint in manifest["endpoints"]
             for address in endpoint["addresses"]
         ]
+
+    def listener_ports(self) -> set[int]:
+        """Return the ports that a GlobalConfiguration opens."""
+        found = (item["spec"]["listeners"] for item in self.manifests() if item["kind"] == "GlobalConfiguration")
+        return {listener["port"] for listeners in found for listener in listeners}
 
     def certificates(self) -> str:
         """Return the certificates of the folder's TLS Secrets (PEM), which sign themselves: what a client trusts."""
@@ -146,13 +156,14 @@ class Example(msgspec.Struct, frozen=True):
         )
 
     def copy(self, folder: Path) -> Self:
-        """Copy everything into the new *folder* with backend ports of its own, so that runs do not meet."""
+        """Copy everything into the new *folder* with ports of its own, so that runs do not meet."""
         shutil.copytree(self.folder, folder)
-        ports = sorted({endpoint.port for endpoint in self.endpoints()})
+        listeners = self.listener_ports()
+        ports = sorted({endpoint.port for endpoint in self.endpoints()} | listeners)
         moved = dict(zip(ports, free_ports(len(ports)), strict=True))
         for path in folder.glob("*.yaml"):
             path.write_text(re.sub(r"\bport: (\d+)\b", lambda found: _moved(found, moved), path.read_text()))
-        return type(self)(folder, self.script)
+        return type(self)(folder, self.script, {port: moved[port] for port in listeners})
 
 
 def _moved(found: re.Match[str], moved: dict[int, int]) -> str:
