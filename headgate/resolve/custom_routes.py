@@ -36,6 +36,7 @@ from headgate.routes import (
     Split,
 )
 from headgate.settings import Header, Overrides, Quoted
+from headgate.settings.framing import OF_REQUESTS, without_framing
 from headgate.settings.values import unescaped
 from headgate.validation.routepath import RoutePath
 
@@ -226,7 +227,9 @@ class CustomRoutes:
 
 
 def _answer(action: api.ActionReturn) -> Answer:
-    headers = tuple(Header(each.name, Quoted(unescaped(each.value)), always=True) for each in action.headers or ())
+    headers = tuple(
+        Header(each.name, Quoted(unescaped(each.value)), always=True) for each in without_framing(action.headers)
+    )
     return Answer(action.code or FOUND, unescaped(action.body), action.type or "text/plain", headers)
 
 
@@ -234,7 +237,9 @@ def _error_page(page: api.ErrorPage) -> ErrorPage:
     if page.redirect:
         return ErrorPage(page.codes or (), Redirect(unescaped(page.redirect.url), page.redirect.code or MOVED))
     found = page.return_ or api.ErrorPageReturn()
-    headers = tuple(Header(each.name, Quoted(unescaped(each.value)), always=True) for each in found.headers or ())
+    headers = tuple(
+        Header(each.name, Quoted(unescaped(each.value)), always=True) for each in without_framing(found.headers)
+    )
     return ErrorPage(
         page.codes or (), Answer(found.code or 0, unescaped(found.body), found.type or "text/html", headers)
     )
@@ -251,12 +256,15 @@ def _changes(proxy: api.ActionProxy, path: RoutePath, *, inner: bool) -> Changes
         path=unescaped(rewrite),
         pattern=pattern,
         pass_request_headers=requests.pass_ is not False,
-        set_headers=tuple(Header(each.name, Quoted(unescaped(each.value))) for each in requests.set or ()),
+        set_headers=tuple(
+            Header(each.name, Quoted(unescaped(each.value))) for each in without_framing(requests.set, OF_REQUESTS)
+        ),
         hide_headers=tuple(responses.hide or ()),
         pass_headers=tuple(responses.pass_ or ()),
         ignore_headers=tuple(responses.ignore or ()),
         add_headers=tuple(
-            Header(each.name, Quoted(unescaped(each.value)), always=each.always) for each in responses.add or ()
+            Header(each.name, Quoted(unescaped(each.value)), always=each.always)
+            for each in without_framing(responses.add)
         ),
     )
 

@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 import msgspec
 
 from headgate.problems import show
+from headgate.settings.framing import NGINX_SETS, OF_REQUESTS, OF_RESPONSES
 from headgate.settings.parsers import Parser, Unfit, accepts
 
 _ESCAPED = re.compile(r"""\"|\\(?=[\\"'trn]|\Z)""")
@@ -233,6 +234,12 @@ def plain_text(text: str) -> Quoted:
     return Quoted(unescaped(text))
 
 
+def _settable(name: HeaderName, others: frozenset[str]) -> HeaderName:
+    if name.lower() in others:
+        raise Unfit(f"{name}, which {NGINX_SETS}; remove it")
+    return name
+
+
 class Header(msgspec.Struct, frozen=True):
     """A header of a request or a response; ``always`` counts for responses only."""
 
@@ -249,13 +256,14 @@ class Header(msgspec.Struct, frozen=True):
         value, third, last = rest.rpartition(":")
         if not third or last.strip() not in {"", "always"}:
             value, last = rest, ""
-        return cls(HeaderName.parse(name), plain_text(value.strip()), always=last.strip() == "always")
+        header = _settable(HeaderName.parse(name), OF_RESPONSES)
+        return cls(header, plain_text(value.strip()), always=last.strip() == "always")
 
     @classmethod
     def request(cls, text: str) -> Self:
         """Parse ``Name`` (the client's own value) or ``Name:Value``."""
         name, colon, value = text.strip().partition(":")
-        header = HeaderName.parse(name)
+        header = _settable(HeaderName.parse(name), OF_REQUESTS)
         own = Quoted("$http_" + header.lower().replace("-", "_"))
         return cls(header, plain_text(value.strip()) if colon else own)
 

@@ -25,6 +25,7 @@ from headgate.validation.custom_settings import (
 from headgate.validation.delegation import Delegations, reference_faults
 from headgate.validation.dependents import dependents_problems
 from headgate.validation.fields import Fault, field_faults, name_faults, not_an_upstream, path_fault, text_fault
+from headgate.validation.framing import framing_problems
 from headgate.validation.routepath import RoutePath
 from headgate.validation.rules import Rules
 from headgate.validation.text import decision_fault, label_fault, label_value_fault
@@ -90,6 +91,7 @@ def validate_virtual_server(item: VirtualServer, rules: Rules) -> tuple[ValidVir
         reason = "is empty, so that no request for the host has a backend; add a route"
         warnings.append(Problem(item.ref, "spec.routes", "", reason, "requests are answered 404"))
     warnings += dependents_problems(item.ref, spec, rules)
+    warnings += framing_problems(item.ref, spec.routes or (), "spec.routes")
     return _valid(item, spec, upstreams, snippets=allowed), warnings
 
 

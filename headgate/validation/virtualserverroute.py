@@ -17,6 +17,7 @@ from headgate.validation.custom_settings import (
     route_settings,
 )
 from headgate.validation.fields import Fault, field_faults, name_faults
+from headgate.validation.framing import framing_problems
 from headgate.validation.routepath import RoutePath, with_article
 from headgate.validation.rules import Rules
 from headgate.validation.virtualserver import (
@@ -97,6 +98,7 @@ def validate_virtual_server_route(
     ]
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in unused]
     warnings += [Problem(item.ref, *fault, CAPTURED_NOTHING) for fault in idle_captures(routes, FIELD)]
+    warnings += framing_problems(item.ref, routes, FIELD)
     return ValidVirtualServerRoute(
         item,
         spec,

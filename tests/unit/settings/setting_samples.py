@@ -140,6 +140,8 @@ SAMPLES: dict[str, Sample] = {
         },
         (
             "X-A:$host",
+            "Content-Length",
+            "transfer-encoding:chunked",
             'X-A:"',
             "X-A:a\nb",
             r"X-A:a\nX-B: c",
@@ -158,7 +160,7 @@ SAMPLES: dict[str, Sample] = {
             "X-A:b:": (Header("X-A", Quoted("b")),),
             "X-A:http://x:80": (Header("X-A", Quoted("http://x:80")),),
         },
-        ("X-A", "X-A:$host", 'X-A:"', r"X-A:a\nX-B: c", "X-A:\x7f", "X;A:b", "X-A:\\"),
+        ("X-A", "X-A:$host", 'X-A:"', r"X-A:a\nX-B: c", "X-A:\x7f", "X;A:b", "X-A:\\", "Content-Length:5"),
     ),
     "add_header_inherit": Sample({"on": "on", "OFF": "off", "merge": "merge"}, ("true", "on;", "merged")),
     "disable_forwarded_headers": SWITCH,
