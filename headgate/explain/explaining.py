@@ -41,6 +41,8 @@ NOT_FOUND = 404
 BAD_GATEWAY = 502
 NOT_ALLOWED = 405
 REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
+FILE = "File"
+"""The kind of what is reported about a file of manifests."""
 CLOSED = 444
 """nginx's own: the connection is closed without a word."""
 
@@ -54,6 +56,8 @@ def explain(view: ClusterView, question: Question) -> Answer:
     name = host_of(question.host) or ""
     involved = [ref for server in view.servers if server.resource and _is(server, answer)
                 for ref in server.resource.table.members]  # fmt: skip
+    if not involved:  # an object that a file does not yield may be meant
+        involved = [ref for ref in view.problems if ref.kind == FILE]
     hints = (*answer.hints, *_hosts_nearby(view, question, answer, name))
     served = answer.server.host if answer.server else None
     return structs.replace(answer, nearby=view.nearby(name, served, involved), hints=hints)

@@ -25,7 +25,8 @@ class Listeners(msgspec.Struct, frozen=True):
     def absence(self, name: str) -> str:
         """Return why there is no listener *name*, in one clause."""
         if self.ref is None:
-            return "no GlobalConfiguration is in use (-global-configuration)"
+            instead = "make one with this listener (in a cluster, -global-configuration names it)"
+            return f"no GlobalConfiguration is in use; {instead}"
         if not self.exists:
             return f"there is no valid {self.ref}"
         if other := self.found.get(name):

@@ -81,5 +81,6 @@ def _fault(resource: Resource, roster: Roster, index: int) -> tuple[str, str]:
 
 
 def _missing(resource: Resource, ref: ObjectRef) -> str:
-    why = resource.declined.get(ref) or "the watched namespaces have none of this name and class"
+    elsewhere = "; one of another namespace is named namespace/name" if ref.namespace == resource.ref.namespace else ""
+    why = resource.declined.get(ref) or f"the watched namespaces have none of this name and class{elsewhere}"
     return f"{ref} doesn't exist or invalid: {why}"

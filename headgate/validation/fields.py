@@ -244,7 +244,7 @@ def _network(text: str) -> str:
     try:
         as_compared(text)
     except ValueError:
-        return "is neither an IP address nor a CIDR block"
+        return "is neither an IP address nor a CIDR block; write for example 192.0.2.7 or 192.0.2.0/24"
     if "." in text.partition("/")[2]:
         return "has a netmask; write the length of its prefix, as in 10.0.0.0/8"
     return _zone(text)

@@ -102,7 +102,7 @@ def _tls(spec: TransportServerSpec) -> Iterator[Fault]:
     if _protocol(spec) == PASSTHROUGH:
         yield "spec.tls", "", f"cannot be used with {PASSTHROUGH}, where the backends terminate TLS"
     elif _protocol(spec) == "UDP":
-        yield "spec.tls", "", "cannot be used with UDP"
+        yield "spec.tls", "", "cannot be used with UDP; remove it"
     elif not spec.tls.secret:
         yield "spec.tls.secret", "", "is missing"
 
@@ -112,7 +112,7 @@ def _upstreams(spec: TransportServerSpec) -> Iterator[Fault]:
     for index, upstream in enumerate(spec.upstreams or ()):
         path = f"spec.upstreams[{index}]"
         if upstream.name and names[upstream.name] > 1:
-            yield f"{path}.name", upstream.name, "is the name of two upstreams"
+            yield f"{path}.name", upstream.name, "is the name of two upstreams; rename one of them"
         yield from _backup(upstream, path)
         if upstream.health_check:
             yield from _match(upstream.health_check, f"{path}.healthCheck.match")

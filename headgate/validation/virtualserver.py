@@ -174,7 +174,7 @@ def upstream_faults(upstreams: Sequence[Upstream]) -> Iterator[Fault]:
     for index, upstream in enumerate(upstreams):
         path = f"spec.upstreams[{index}]"
         if upstream.name and names[upstream.name] > 1:
-            yield f"{path}.name", upstream.name, "is the name of two upstreams"
+            yield f"{path}.name", upstream.name, "is the name of two upstreams; rename one of them"
         if upstream.subselector and upstream.use_cluster_ip:
             yield f"{path}.subselector", "", "cannot be used with use-cluster-ip; remove one of them"
         for key, value in (upstream.subselector or {}).items():

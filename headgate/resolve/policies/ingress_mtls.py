@@ -14,7 +14,7 @@ USUAL_DEPTH = 1
 def lower_ingress_mtls(lowering: Lowering, spec: api.IngressMTLS) -> ClientCertificates:
     """Lower *spec* (Unusable: its Secret cannot be used, or the host has no TLS)."""
     if not lowering.tls:
-        raise Unusable("needs TLS for the host")
+        raise Unusable("needs TLS for the host (spec.tls)")
     authority = lowering.secret("clientCertSecret", spec.client_cert_secret, SecretKind.CA)
     if authority.others and spec.crl_file_name:
         lowering.warn("crlFileName", f"and ca.crl of Secret {authority.ref.key} both exist", "the file is used")

@@ -25,6 +25,7 @@ from headgate.resolve.policies.lowering import Lowering, Unusable
 from headgate.resolve.policies.merging import FINE, Warned, first, merged_access, merged_limits, none
 from headgate.resolve.policies.rate_limit import lower_rate_limit
 from headgate.resolve.search import Search
+from headgate.resolve.snapshot import missing
 from headgate.routes import Policies
 
 ANSWERED: Final = "requests to {} are answered 500"
@@ -116,6 +117,21 @@ def lower_policies(search: Search, referrer: Referrer, references: Iterable[Poli
     return Policies(**found, refused=refused)
 
 
+def _elsewhere(referrer: Referrer, ref: ObjectRef, fault: str) -> str:
+    """Return how a Policy of another namespace is named, where *ref* names none and there is none of its name here."""
+    if ref.namespace != referrer.origin.namespace or not fault.startswith(missing(ref)):
+        return ""
+    how = "policies[].namespace" if referrer.scope in CUSTOM else "namespace/name"
+    return f"; a Policy of another namespace is named with it ({how})"
+
+
+def _around(referrer: Referrer, kind: PolicyKind) -> str:
+    """Return what may refer to a Policy of *kind* instead of *referrer*."""
+    if referrer.scope is Scope.ROUTE and Scope.HOST in kind.scopes:
+        return "; name it in spec.policies of the VirtualServer"
+    return "; name it on the master" if referrer.scope is Scope.MINION and Scope.INGRESS in kind.scopes else ""
+
+
 def _join(search: Search, referrer: Referrer, ref: ObjectRef, found: dict[str, Any]) -> Warned:
     """Add the Policy *ref* to what was *found* before; return the words of a warning.
 
@@ -124,10 +140,10 @@ def _join(search: Search, referrer: Referrer, ref: ObjectRef, found: dict[str, A
     """
     valid = search.policy(ref)
     if isinstance(valid, str):
-        raise Unusable(valid)
+        raise Unusable(f"{valid}{_elsewhere(referrer, ref, valid)}")
     kind = KINDS[valid.kind]
     if referrer.scope not in kind.scopes:
-        raise Unusable(f"is of type {valid.kind}, which is not for {referrer.scope.value}")
+        raise Unusable(f"is of type {valid.kind}, which is not for {referrer.scope.value}{_around(referrer, kind)}")
     lowering = Lowering(search, valid.item.ref, f"spec.{valid.kind}", referrer.tls)
     value = kind.lower(lowering, valid.spec)
     if kind.field not in found:
