@@ -31,6 +31,7 @@ from headgate.controller.shutdown import Shutdown
 from headgate.controller.status import Identity, RunningStatus
 from headgate.ir.layout import CONTROL_SOCKET
 from headgate.k8s import FILE, Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
+from headgate.k8s.undecodable import NOT_USED
 from headgate.nginx.capabilities import Binary, find_binary, require_lua
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.error_pipe import ErrorPipe
@@ -350,7 +351,8 @@ class FileLog:
     def tell(self, problems: tuple[Problem, ...]) -> None:
         """Take the present Problems."""
         for problem in problems:
-            if problem not in self._known:
+            # What does not decode, and of which no earlier version is used, its Informer logs.
+            if problem not in self._known and problem.effect != NOT_USED:
                 about_file = problem.origin.kind == FILE
                 name = problem.origin.key if about_file else str(problem.origin)
                 fields = {"file" if about_file else "object": name, "problem": str(problem)}

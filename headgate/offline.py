@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.controller.environment import environment, layout, templates
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
@@ -144,10 +145,11 @@ def generate_manifests(
 ) -> FolderReport:
     """Take *manifests* through the pipeline once; see ``generate_folder`` for the rest, and for what is raised."""
     objects = manifests.load()
-    generation, wrong = examine(options, objects, place, capabilities)
+    generation, wrong = examine(options, objects, place, capabilities, manifests.refused.values())
     where = {item.ref: manifests.where(item.ref) for item in objects}
-    problems = [(_file(manifests, problem), problem) for problem in manifests.problems()]
-    problems += [(where.get(problem.origin, ""), problem) for problem in wrong]
+    of_files = manifests.problems()
+    problems = [(_file(manifests, problem), problem) for problem in of_files]
+    problems += [(where.get(problem.origin, ""), problem) for problem in wrong if problem not in of_files]
     update = generation.update
     live = None if generation.live is None else File(LIVE_STATE, msgspec.json.format(snapshot(generation.live)) + b"\n")
     return FolderReport(generation.files, tuple(problems), update.ignored, where, update.assumed, live)
@@ -158,6 +160,7 @@ def examine(
     objects: Iterable[TopLevel],
     place: Layout | None = None,
     capabilities: Capabilities | None = None,
+    broken: Iterable[Undecodable[Any]] = (),
 ) -> tuple[Generation, tuple[Problem, ...]]:
     """Take *objects* through the pipeline once, and ask nginx about the regular expressions in them.
 
@@ -167,7 +170,7 @@ def examine(
     binary = None if capabilities else _binary(options)
     capabilities = binary.capabilities if binary else capabilities or Capabilities()
     everything = tuple(objects)
-    generation = generate(options, everything, place, capabilities)
+    generation = generate(options, everything, place, capabilities, broken)
     faults = (*found(generation), *_unread(options, everything))
     return generation, (*faults, *(_refused(binary, generation) if binary else ()))
 
@@ -177,8 +180,9 @@ def generate(
     objects: Iterable[TopLevel],
     place: Layout | None = None,
     capabilities: Capabilities | None = None,
+    broken: Iterable[Undecodable[Any]] = (),
 ) -> Generation:
-    """Take *objects* through the pipeline once; see ``generate_folder`` for the rest, and for what is raised."""
+    """Take *objects*, and those that do not decode, through the pipeline once; for the rest see ``generate_folder``."""
     if capabilities is None:
         binary = _binary(options)
         capabilities = binary.capabilities if binary else Capabilities()
@@ -192,7 +196,11 @@ def generate(
     pipeline = Pipeline(CLAIMANTS, options, env, templates(options), time.perf_counter)
     custom = options.enable_custom_resources
     watched = tuple(row.model for row in WATCHED if custom or row.extent is not Extent.CUSTOM)
-    changes = {item.ref: item for item in objects if isinstance(item, watched)}
+    reported = tuple(kind.model for kind in CLAIMANTS if kind.model in watched)
+    changes: dict[ObjectRef, TopLevel | Undecodable[Any] | None] = {
+        each.problem.origin: each for each in broken if isinstance(each.remains, reported)
+    }
+    changes |= {item.ref: item for item in objects if isinstance(item, watched)}
     return pipeline.advance(changes, datetime.now(UTC))
 
 

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from headgate.api import ConfigMap, EndpointSlice, Ingress, TopLevel, VirtualServer, VirtualServerRoute
+from headgate.api import ConfigMap, EndpointSlice, Ingress, TopLevel, Undecodable, VirtualServer, VirtualServerRoute
 from headgate.api.networking import IngressSpec
 from headgate.controller.kinds import CLAIMANTS
 from headgate.explain import ClusterView, ResourceView
@@ -47,14 +47,14 @@ def look(options: Options, capabilities: Capabilities | None = None) -> ClusterV
         K8sError: the cluster does not answer.
         NginxError: ``--nginx`` names a binary that cannot be asked what it can.
     """
-    objects, faults = read(options)
-    return view(options, objects, generate(options, objects, capabilities=capabilities), faults)
+    objects, faults, broken = _read(options)
+    return view(options, objects, generate(options, objects, capabilities=capabilities, broken=broken), faults)
 
 
 def status(options: Options, capabilities: Capabilities | None = None) -> Status:
     """Return the hosts and routes that there are now, and the objects with problems; for the rest see ``look``."""
-    objects, faults = read(options)
-    generation = generate(options, objects, capabilities=capabilities)
+    objects, faults, broken = _read(options)
+    generation = generate(options, objects, capabilities=capabilities, broken=broken)
     by_ref = {item.ref: item for item in objects}
     slices = (item for item in objects if isinstance(item, EndpointSlice))
     cluster = Cluster.of(lambda _, ref: by_ref.get(ref), slices)
@@ -68,11 +68,16 @@ def status(options: Options, capabilities: Capabilities | None = None) -> Status
 
 def read(options: Options) -> tuple[Sequence[TopLevel], Sequence[Problem]]:
     """Return the objects of the folder or the cluster, and what is wrong with the files of a folder."""
+    return _read(options)[:2]
+
+
+def _read(options: Options) -> tuple[Sequence[TopLevel], Sequence[Problem], Sequence[Undecodable[Any]]]:
+    """Return the same, and the objects of a folder that do not decode."""
     if options.manifests is None:
-        return asyncio.run(_list(options)), ()
+        return asyncio.run(_list(options)), (), ()
     folder = Folder(options.manifests)
     objects = folder.load()
-    return objects, folder.problems()
+    return objects, folder.problems(), tuple(folder.refused.values())
 
 
 def view(
@@ -86,7 +91,7 @@ def view(
         generation: what became of it.
         faults: what is wrong with objects that could not be read.
     """
-    problems = by_object((*faults, *found(generation)))
+    problems = by_object(dict.fromkeys((*faults, *found(generation))))
     served = [generated.served for _, generated in sorted(generation.resources.items()) if generated.served]
     default = generation.default_certificate
     return ClusterView(

@@ -43,7 +43,7 @@ def check(options: Options, manifests: Manifests, origin: str = "") -> Report:
     """
     objects = manifests.load()
     options, config_maps = with_config_map(options, objects)
-    generation, found = examine(options, objects)
+    generation, found = examine(options, objects, broken=manifests.refused.values())
     wrong, omissions = without_omissions(found, objects)
     findings = {problem: _rule(manifests, problem) for problem in (*manifests.problems(), *wrong)}
     findings |= {problem: f"{problem.origin.kind}/unknown-field" for problem in manifests.unknown_fields()}
@@ -60,7 +60,7 @@ def check(options: Options, manifests: Manifests, origin: str = "") -> Report:
     notes += [_note(manifests, ref, reason, "without-class") for ref, reason in sorted(assumed.items())]
     notes += _unseen_lists(manifests, objects, ignored)
     notes += [Row("", "", "", "", str(each), "", NOTE, rule=f"Service/{each.rule}") for each in omissions]
-    known = {item.ref for item in objects} | manifests.refused
+    known = {item.ref for item in objects} | manifests.refused.keys()
     rows.sort(key=lambda row: (row.file, row.line, row.column))
     return Report((*rows, *notes), _summary(manifests, known, findings, ignored))
 

@@ -7,13 +7,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from headgate import flags
-from headgate.api import ConfigMap, Secret, Service, TopLevel
+from headgate.api import ConfigMap, Secret, Service, TopLevel, Undecodable
 from headgate.checking.assumed import Omission, with_config_map, without_omissions
 from headgate.commands.errors import reported
 from headgate.comparing import Comparison, Side, Tone, compare, lines
@@ -123,6 +123,7 @@ class _Files(msgspec.Struct, frozen=True):
     refs: frozenset[ObjectRef]
     faults: tuple[Problem, ...]
     unreadable: tuple[Problem, ...]
+    broken: tuple[Undecodable[Any], ...] = ()
 
 
 def _read(argument: str) -> _Files:
@@ -132,8 +133,9 @@ def _read(argument: str) -> _Files:
     problems = manifests.problems()
     unreadable = [each for each in problems if each.origin.kind == FILE and each.origin.name in manifests.unreadable]
     faults = [_inside(argument, each) for each in problems if each not in unreadable]
-    refs = frozenset({item.ref for item in objects} | manifests.refused)
-    return _Files(objects, refs, (*faults, *manifests.unknown_fields()), tuple(unreadable))
+    refs = frozenset({item.ref for item in objects} | manifests.refused.keys())
+    broken = tuple(manifests.refused.values())
+    return _Files(objects, refs, (*faults, *manifests.unknown_fields()), tuple(unreadable), broken)
 
 
 def _inside(argument: str, problem: Problem) -> Problem:
@@ -186,8 +188,8 @@ def _with_cluster(options: DiffOptions) -> tuple[Comparison, Sequence[Problem]]:
 
 def _side(options: Options, objects: Sequence[TopLevel], files: _Files) -> tuple[Side, tuple[Omission, ...]]:
     """Take *objects* through the pipeline; return what a cluster would add to them, too."""
-    generation, found = examine(options, objects)
-    problems, omissions = without_omissions((*files.faults, *found), objects)
+    generation, found = examine(options, objects, broken=files.broken)
+    problems, omissions = without_omissions(dict.fromkeys((*files.faults, *found)), objects)
     named = options.nginx_configmaps
     side = Side(
         generation=generation,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from headgate.api import ALL, TopLevel
+from headgate.api import ALL, TopLevel, Undecodable
 from headgate.k8s.errors import ConfigError, Gone
 from headgate.k8s.index import Index
 from headgate.k8s.informer import Change, ChangeType, Listing
@@ -88,6 +88,11 @@ class Folder:
         """Return one object as it was last read, after ``load`` or while ``run`` runs."""
         return self._index.objects.get(ref)
 
+    @property
+    def refused(self) -> Mapping[ObjectRef, Undecodable[Any]]:
+        """The objects that cannot be decoded, as they were last read; see ``find``."""
+        return self._index.refused
+
     def problems(self) -> tuple[Problem, ...]:
         """Return the present Problems of the files, by file name."""
         about_folder = (self._folder_problem,) if self._folder_problem else ()
@@ -127,7 +132,8 @@ class Folder:
         """Return the objects of one kind, after the folder was read."""
         await self._journal.begun.wait()
         objects = {ref: item for ref, item in self._index.objects.items() if isinstance(item, model)}
-        return Listing(str(self._journal.version), objects)
+        refused = {ref: found for ref, found in self._index.refused.items() if model.KIND.includes(ref)}
+        return Listing(str(self._journal.version), objects, refused)
 
     async def changes(self, model: type[M], version: str) -> AsyncIterator[Change[M]]:
         """Yield the changes of one kind since *version*, without end.
@@ -172,8 +178,9 @@ class Folder:
 
     def _change(self, ref: ObjectRef) -> Change[Any]:
         item = self._index.objects.get(ref)
-        kind = ChangeType.DELETED if item is None else ChangeType.MODIFIED
-        return Change(kind, "", ref, item)
+        refused = self._index.refusal(ref)
+        kind = ChangeType.DELETED if item is None and refused is None else ChangeType.MODIFIED
+        return Change(kind, "", ref, item, refused)
 
     def _note_unknown(self, found: Scan) -> None:
         """Log each kind in the folder that Headgate does not read once."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Container, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
-from headgate.api import TopLevel
+from headgate.api import TopLevel, Undecodable
 from headgate.k8s.objects import FILE, FileContent, file_ref, with_metadata
 from headgate.k8s.scan import ReadFile
 from headgate.problems import ObjectRef, Problem, Severity
@@ -33,6 +34,16 @@ class Index:
     def objects(self) -> Mapping[ObjectRef, TopLevel]:
         """Every object that is used, each with its own generation."""
         return self._objects
+
+    @property
+    def refused(self) -> Mapping[ObjectRef, Undecodable[Any]]:
+        """Every object that cannot be decoded, and of which no earlier version is used."""
+        return {ref: found for ref in self._refused_in if (found := self.refusal(ref))}
+
+    def refusal(self, ref: ObjectRef) -> Undecodable[Any] | None:
+        """Return why an object that no file defines in a form that can be used cannot be decoded."""
+        name = self._refused_in.get(ref)
+        return self._contents[name].refused.get(ref) if name is not None and ref not in self._objects else None
 
     def replace(self, name: str, file: ReadFile) -> list[ObjectRef]:
         """Use the new content of file *name*; return the objects that differ."""
@@ -88,14 +99,16 @@ class Index:
         self._with_unknown_fields.discard(name)
         if fresh.unknown_fields:
             self._with_unknown_fields.add(name)
-        for ref in old.refused - fresh.refused:
+        for ref in old.refused.keys() - fresh.refused.keys():
             self._refused_in.pop(ref, None)
         self._refused_in.update(dict.fromkeys(fresh.refused, name))
         for ref in old.objects.keys() - fresh.objects.keys():
             self._definitions[ref].remove(name)
         for ref in fresh.objects.keys() - old.objects.keys():
             bisect.insort(self._definitions.setdefault(ref, []), name)
-        differing = [ref for ref in old.objects.keys() | fresh.objects.keys() if self._settle(ref)]
+        differing = {ref for ref in old.objects.keys() | fresh.objects.keys() if self._settle(ref)}
+        refused = old.refused.keys() | fresh.refused.keys()
+        differing.update(ref for ref in refused if old.refused.get(ref) != fresh.refused.get(ref))
         if new is None:
             del self._contents[name]
         return sorted(differing)
@@ -119,14 +132,17 @@ class Index:
 
 
 def _keep(new: FileContent, old: FileContent) -> FileContent:
-    """Keep objects that can no longer be decoded as they were: an API server would have refused the change."""
-    kept = {ref: old.objects[ref] for ref in new.refused if ref in old.objects}
+    """Keep objects that can no longer be decoded whole as they were: an API server would have refused the change."""
+    broken = new.refused.keys() | new.partial
+    kept = {ref: old.objects[ref] for ref in broken if ref in old.objects and ref not in old.partial}
     if not kept:
         return new
     problems = tuple(
         msgspec.structs.replace(problem, effect=KEPT) if problem.origin in kept else problem for problem in new.problems
     )
-    return msgspec.structs.replace(new, objects={**new.objects, **kept}, problems=problems)
+    return msgspec.structs.replace(
+        new, objects={**new.objects, **kept}, problems=problems, partial=new.partial - kept.keys()
+    )
 
 
 def _broken(problem: Problem, *, kept: bool) -> Problem:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from copy import deepcopy
+from typing import Any
 
 import msgspec
 
-from headgate.api import Ingress, Kind, ObjectMeta, Secret, TopLevel, VirtualServer
-from headgate.api.fields import known_fields, unknown_fields
+from headgate.api import Ingress, Kind, ObjectMeta, TopLevel, Undecodable, VirtualServer
+from headgate.api.fields import unknown_fields
+from headgate.k8s.entries import without_unread
 from headgate.k8s.manifests import Document
+from headgate.k8s.undecodable import remains, undecodable
 from headgate.k8s.unread import unread
 from headgate.problems import ObjectRef, Problem, Severity
 
-M = TypeVar("M", bound=TopLevel)
 FILE = "File"
 """The kind of the origin of Problems about a file."""
 
@@ -29,13 +30,15 @@ class FileContent(msgspec.Struct, frozen=True):
         objects: the decoded objects, in the order of the file.
         problems: what cannot be used, and why.
         refused: the objects that cannot be decoded.
+        partial: the objects of which parts are left out that cannot be decoded.
         unknown_fields: the fields that an object has and its kind has not, which are ignored.
         unknown: ``apiVersion/Kind`` of documents that Headgate does not read, and that do not concern it.
     """
 
     objects: Mapping[ObjectRef, TopLevel] = {}
     problems: tuple[Problem, ...] = ()
-    refused: frozenset[ObjectRef] = frozenset()
+    refused: Mapping[ObjectRef, Undecodable[Any]] = {}
+    partial: frozenset[ObjectRef] = frozenset()
     unknown: frozenset[str] = frozenset()
     unknown_fields: tuple[Problem, ...] = ()
 
@@ -108,7 +111,8 @@ class _Reader:
         self._models = models
         self._objects: dict[ObjectRef, TopLevel] = {}
         self._problems: list[Problem] = []
-        self._refused: set[ObjectRef] = set()
+        self._refused: dict[ObjectRef, Undecodable[Any]] = {}
+        self._partial: set[ObjectRef] = set()
         self._unknown: set[str] = set()
         self._unread: dict[tuple[str, str], list[int]] = {}
         self._unknown_fields: dict[ObjectRef, tuple[Problem, ...]] = {}
@@ -116,7 +120,8 @@ class _Reader:
     def content(self) -> FileContent:
         problems = (*self._problems, *self._unread_kinds())
         unknown_fields = tuple(problem for found in self._unknown_fields.values() for problem in found)
-        return FileContent(self._objects, problems, frozenset(self._refused), frozenset(self._unknown), unknown_fields)
+        partial, unknown = frozenset(self._partial), frozenset(self._unknown)
+        return FileContent(self._objects, problems, self._refused, partial, unknown, unknown_fields)
 
     def take(self, line: int, value: Any) -> None:
         try:
@@ -174,10 +179,21 @@ class _Reader:
         if ref not in self._unknown_fields:
             self._unknown_fields[ref] = tuple(_not_fields(model, ref, value))
         try:
-            return complete(model.convert(value))
+            return complete(self._convert(model, ref, value))
         except msgspec.ValidationError as error:
-            self._refused.add(ref)
-            raise _RefusedError(undecodable(model, ref, value, error)) from None
+            problem = undecodable(model, ref, value, error)
+            rest = remains(model, deepcopy(value))
+            self._refused[ref] = Undecodable(problem, rest and complete(rest))
+            raise _RefusedError(problem) from None
+
+    def _convert(self, model: type[TopLevel], ref: ObjectRef, value: dict[str, Any]) -> TopLevel:
+        try:
+            return model.convert(value)
+        except msgspec.ValidationError as error:
+            item, problems = without_unread(model, ref, value, error)
+        self._problems += problems
+        self._partial.add(ref)
+        return item
 
     def _add(self, line: int, item: TopLevel) -> None:
         if item.ref in self._objects:
@@ -256,106 +272,3 @@ def with_metadata(item: TopLevel, **fields: Any) -> TopLevel:
 
 def _digest(item: TopLevel) -> str:
     return str(int.from_bytes(hashlib.blake2b(msgspec.json.encode(item), digest_size=8).digest()))
-
-
-_WORDS = {
-    "str": "a string",
-    "int": "an integer",
-    "float": "a number",
-    "bool": "a boolean",
-    "array": "an array",
-    "object": "an object",
-    "null": "null",
-}
-_PART = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
-MOST_FAULTS = 20
-"""Fields of one object that are taken out before it is given up."""
-_MESSAGE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `(?P<path>[^`]+)`)?")
-
-
-def undecodable(model: type[TopLevel], ref: ObjectRef, value: Any, error: msgspec.ValidationError) -> Problem:
-    """Return the Problem of a field of the wrong type; its value is shown unless it may be a secret."""
-    found = _MESSAGE.match(str(error))
-    if found is None:
-        return Problem(ref, "", "", str(error), "the object is not used", Severity.ERROR)
-    wanted = found["wanted"].removesuffix(" | null")
-    field, culprit = _locate(value, found["path"] or "$", wanted)
-    shown = "" if issubclass(model, Secret) or isinstance(culprit, dict | list) else _text(culprit)
-    reason = f"must be {_words(wanted)}, not {_words(found['got'])}{_hint(model, field, wanted, culprit)}"
-    return Problem(ref, field, shown, reason, "the object is not used", Severity.ERROR)
-
-
-def _hint(model: type[TopLevel], field: str, wanted: str, culprit: Any) -> str:
-    """Return what to write instead of *culprit*, where it was *wanted*, as a clause, or ``""``."""
-    scalar = isinstance(culprit, str | int | float)
-    if wanted == "str" and scalar:
-        return "; put it in quotes"
-    if wanted == "int" and isinstance(culprit, str):
-        if culprit.isdecimal():
-            return "; remove the quotes"
-        return "; write the number of the port, not its name" if field.endswith(".port") else ""
-    if wanted == "array":
-        return "; begin each entry with -, also a single one" if scalar or isinstance(culprit, dict) else ""
-    if wanted == "bool" and culprit in ("true", "false"):
-        return "; remove the quotes"
-    names = known_fields(model, field) if wanted == "object" and scalar else ()
-    return f"; its fields are {', '.join(names)}" if names else ""
-
-
-def remains(model: type[M], value: Any) -> M | None:
-    """Return the object without what does not decode, ``None`` if too little is left; *value* is changed."""
-    for _ in range(MOST_FAULTS):
-        try:
-            return model.convert(value)
-        except msgspec.ValidationError as error:
-            found = _MESSAGE.match(str(error))
-            if found is None or not _take_out(value, found["path"] or "$", found["wanted"].removesuffix(" | null")):
-                return None
-    return None
-
-
-def _take_out(value: Any, path: str, wanted: str) -> bool:
-    """Remove what is at *path*; return whether there was anything."""
-    names = _PART.findall(path)
-    for place, (name, index) in enumerate(names, start=1):
-        key: Any = name or (_culprit(value, wanted)[0] if index == "..." else int(index))
-        known = key in value if isinstance(value, dict) else isinstance(value, list) and key < len(value)
-        if not known:
-            return False
-        if place == len(names):
-            del value[key]
-            return True
-        value = value[key]
-    return False
-
-
-def _words(types: str) -> str:
-    return " or ".join(_WORDS.get(name, name) for name in types.split(" | "))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _locate(value: Any, path: str, wanted: str) -> tuple[str, Any]:
-    """Return the field path and its value, with the key that msgspec writes as ``[...]``."""
-    names = []
-    for name, index in _PART.findall(path):
-        if name:
-            names.append(f".{name}")
-            value = value.get(name) if isinstance(value, dict) else None
-        elif index == "...":
-            key, value = _culprit(value, wanted)
-            names.append(f"[{key}]")
-        else:
-            names.append(f"[{index}]")
-            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
-    return "".join(names).removeprefix("."), value
-
-
-def _culprit(value: Any, wanted: str) -> tuple[str, Any]:
-    """Return the first entry of a mapping that is not what was *wanted*."""
-    kinds = {"str": str, "int": int, "object": dict, "array": list}
-    entries = value.items() if isinstance(value, dict) else ()
-    wrong = ((key, item) for key, item in entries if not isinstance(item, kinds.get(wanted, str)))
-    return next(wrong, ("...", None))

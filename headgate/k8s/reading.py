@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from headgate.api import ALL, TopLevel
+from headgate.api import ALL, TopLevel, Undecodable
 from headgate.k8s.errors import ConfigError
 from headgate.k8s.index import Index
 from headgate.k8s.objects import FileContent, read_objects, written
@@ -52,7 +53,6 @@ class Manifests:
         self.unreadable: set[str] = set()
         self.empty: list[str] = []
         self._documents = 0
-        self.refused: set[ObjectRef] = set()
 
     def load(self) -> tuple[TopLevel, ...]:
         """Read everything and return every object, sorted by identity.
@@ -70,6 +70,11 @@ class Manifests:
             if self._documents == before:
                 self.empty.append("standard input" if argument == STDIN else argument)
         return tuple(self._index.objects[ref] for ref in sorted(self._index.objects))
+
+    @property
+    def refused(self) -> Mapping[ObjectRef, Undecodable[Any]]:
+        """The objects that cannot be decoded, and are in no other file."""
+        return self._index.refused
 
     def problems(self) -> tuple[Problem, ...]:
         """Return the Problems of the files, by file name."""
@@ -124,7 +129,6 @@ class Manifests:
         self._index.replace(name, ReadFile(UNSETTLED, content))
         self._spots[name] = spots(written(documents, self._models))
         self.unknown |= content.unknown
-        self.refused |= content.refused
 
     def _give_up(self, name: str, problem: Problem) -> None:
         self.unreadable.add(name)

@@ -15,7 +15,7 @@ from headgate.k8s.client import Client, status_refusal
 from headgate.k8s.errors import BadAnswer, Forbidden, Gone, NotFound
 from headgate.k8s.informer import Change, ChangeType, Listing
 from headgate.k8s.lines import Lines
-from headgate.k8s.objects import remains, undecodable
+from headgate.k8s.undecodable import remains, undecodable
 from headgate.problems import ObjectRef
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,12 @@ from typing import Final
 
 import msgspec
 
-from headgate.api.nginx_org.transportserver import GlobalConfiguration, GlobalConfigurationSpec, GlobalListener
+from headgate.api.nginx_org.transportserver import (
+    GlobalConfiguration,
+    GlobalConfigurationSpec,
+    GlobalListener,
+    UnreadListener,
+)
 from headgate.problems import Problem
 from headgate.routes import Listener, Protocol
 from headgate.validation.fields import Fault, field_faults
@@ -32,6 +37,8 @@ def validate_global_configuration(
     fields: dict[str, str] = {}
     problems: list[Problem] = []
     for index, entry in enumerate((item.spec or GlobalConfigurationSpec()).listeners or ()):
+        if isinstance(entry, UnreadListener):
+            continue  # reported by its reader
         path = f"spec.listeners[{index}]"
         faults = [*field_faults(entry, path), *_reserved(entry, path, rules)]
         if entry.protocol == "HTTPS":

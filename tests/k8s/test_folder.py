@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from headgate.api import ConfigMap, Ingress, Secret, Service, TopLevel
+from headgate.api import ConfigMap, GlobalConfiguration, Ingress, Secret, Service, TopLevel
 from headgate.k8s import ConfigError, Folder, Gone, Informer
 from headgate.k8s import files as files_module
 from headgate.problems import ObjectRef, Problem, Severity
@@ -310,6 +310,58 @@ async def test_an_object_that_no_longer_decodes_stays_as_it_was(tmp_path: Path) 
         problem = only(running.folder.problems())
         assert (problem.origin, problem.field) == (CAFE, "metadata.annotations[x]")
         assert problem.effect == "its last good version stays"
+
+
+async def test_an_object_that_never_decoded_is_there_and_cannot_be_used(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", ingress("cafe", annotations={"x": True}))
+    async with running_folder(tmp_path) as running:
+        broken = running.store.undecodable[CAFE]
+        assert broken.problem == only(running.folder.problems())
+        assert broken.remains
+        assert broken.remains.ref == CAFE
+        write(tmp_path, "a.yaml", ingress("cafe"))
+        await eventually(running.host)
+        assert not running.store.undecodable
+        (tmp_path / "a.yaml").unlink()
+        await eventually(lambda: CAFE not in running.store)
+        write(tmp_path, "b.yaml", ingress("cafe", annotations={"x": True}))
+        await eventually(lambda: CAFE in running.store.undecodable)
+        (tmp_path / "b.yaml").unlink()
+        await eventually(lambda: CAFE not in running.store.undecodable)
+
+
+def listeners(*listeners: Any) -> Any:
+    meta = {"name": "gc", "namespace": "default"}
+    return {**TYPED, "metadata": meta, "spec": {"listeners": list(listeners)}}
+
+
+def test_a_list_of_which_an_entry_never_decoded_is_used_without_it(tmp_path: Path) -> None:
+    one, bad, two = ({"name": name, "port": port, "protocol": "TCP"} for name, port in (("a", 1), ("b", "2"), ("c", 3)))
+    write(tmp_path, "a.yaml", listeners(one, bad, None, two))
+    folder = Folder(tmp_path)
+    assert named(folder) == ["a", "", "", "c"]
+    assert [problem.field for problem in folder.problems()] == ["spec.listeners[1].port", "spec.listeners[2]"]
+    write(tmp_path, "a.yaml", listeners(one, bad, two, one))
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [GlobalConfiguration], settled=0))
+    assert named(folder) == ["a", "", "c", "a"]
+    write(tmp_path, "a.yaml", listeners(one, two))
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [GlobalConfiguration], settled=0))
+    assert (named(folder), folder.problems()) == (["a", "c"], ())
+    write(tmp_path, "a.yaml", listeners(one, bad))
+    folder._apply(files_module.scan(tmp_path, folder._signatures, [GlobalConfiguration], settled=0))
+    assert named(folder) == ["a", "c"]
+    assert only(folder.problems()).effect == "its last good version stays"
+
+
+TYPED = {"apiVersion": "k8s.nginx.org/v1", "kind": "GlobalConfiguration"}
+
+
+def named(folder: Folder) -> list[str]:
+    """Return the names of the listeners of the only object."""
+    item = folder.find(GlobalConfiguration.KIND.ref("default", "gc")) if folder._loaded else folder.load()[0]
+    assert isinstance(item, GlobalConfiguration)
+    assert item.spec
+    return [each.name for each in item.spec.listeners or ()]
 
 
 async def test_the_next_definition_takes_over(tmp_path: Path) -> None:

@@ -111,8 +111,10 @@ def test_wrong_types_and_unknown_kinds_are_named(headgate: HeadgateProcess, mani
     wrong["spec"]["rules"] = "many"
     odd = {"apiVersion": "v2", "kind": "Odd", "metadata": {"name": "odd"}}
     manifests.put(wrong, odd)
-    said = wait_until(lambda: [line for line in headgate.log_records("manifest") if "wrong" in str(line)])
-    assert "spec.rules" in said[0]["problem"]
+    (said,) = wait_until(lambda: headgate.log_records("object does not decode"))
+    assert "spec.rules" in said["problem"]
+    wait_until(lambda: "Rejected" in [reason for reason, _ in headgate.events("Ingress default/wrong")])
+    assert not [line for line in headgate.log_records("manifest") if "wrong" in str(line)]
     wait_until(lambda: any("Odd" in str(line) for line in headgate.log_records("kinds that are not read")))
     assert headgate.get("kept.test").status == 200
 

@@ -158,6 +158,10 @@ class GlobalListener(Model):
     ipv6: Annotated[str | None, Field(Form.IPV6, "The IPv6 address.", default="all")] = None
 
 
+class UnreadListener(GlobalListener):
+    """A listener of which a field has the wrong type: it keeps its place in the list, and cannot be used."""
+
+
 class GlobalConfigurationSpec(Model):
     """The listeners."""
 
