@@ -11,6 +11,7 @@ from headgate.resolve.custom_host import CustomHost
 from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
 from headgate.resolve.members import Member, Placed, Roster
 from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
+from headgate.resolve.replaced_policies import replaced, replaced_guards
 from headgate.resolve.search import Search
 from headgate.routes import Layer, Layers, MemberRoutes, Policies
 from headgate.validation.routepath import RoutePath
@@ -138,7 +139,12 @@ class Delegated:
         valid: ValidVirtualServerRoute = placed.candidate.valid
         route, field = valid.subroutes[index], f"{FIELD}[{index}].policies"
         referrer = Referrer(origin=placed.candidate.ref, field=field, scope=Scope.ROUTE, guarded=f"path {route.path}")
-        return lower_policies(search, referrer, route.policies).over(self._host.policies)
+        found = lower_policies(search, referrer, route.policies).over(self._host.policies)
+        server, place = self._host.layer.origin, placed.places[index]
+        parent = (self._host.valid.spec.routes or ())[place]
+        missing = replaced_guards(search, parent, server, place, found)
+        search.report(*replaced(referrer, route.path, missing, f"spec.routes[{place}] of {server}"))
+        return found
 
 
 def _arbitrated(resource: Resource, roster: Roster, search: Search) -> Mapping[ObjectRef, tuple[int, ...]]:

@@ -113,3 +113,36 @@ def calls_of_a_change(count: int) -> int:
 def test_a_change_of_one_calls_no_function_for_each_of_the_others() -> None:
     calls_of_a_change(5)  # what is only done once in a process
     assert calls_of_a_change(4 * COUNT) - calls_of_a_change(COUNT) < COUNT
+
+
+def test_a_subroute_that_goes_without_the_guard_of_its_route_is_reported_while_that_is_one() -> None:
+    def policy(name: str, **spec: Any) -> TopLevel:
+        return object_in(Policy, "default", name, spec=spec)
+
+    def told(cluster: SimulatedCluster) -> bool:
+        generation = cluster.process_batch()
+        found = generation.resources[VirtualServer.KIND.ref("default", "cafe")].wanted.problems
+        return any("replaces all Policies of spec.routes[0]" in problem.reason for problem in found)
+
+    guard, pages = {"accessControl": {"deny": ["192.0.2.1"]}}, {"cors": {"allowOrigin": ["*"]}}
+    cluster = crowded(2)
+    routes = [{"path": "/r0", "route": "shop/r0", "policies": [{"name": "guard"}]}]
+    cluster.put(object_in(VirtualServer, "default", "cafe", spec={"host": "a.test", "routes": routes}))
+    subroutes = [
+        {
+            "path": "/r0",
+            "policies": [{"name": "pages", "namespace": "default"}],
+            "action": {"return": {"body": "x"}},
+        }
+    ]
+    spec = {"host": "a.test", "subroutes": subroutes}
+    cluster.put(
+        policy("guard", **guard), policy("pages", **pages), object_in(VirtualServerRoute, "shop", "r0", spec=spec)
+    )
+    assert told(cluster)
+    cluster.put(policy("guard", **pages))
+    assert not told(cluster)
+    cluster.put(policy("guard", **guard))
+    assert told(cluster)
+    cluster.put(policy("pages", **guard))
+    assert not told(cluster)
