@@ -1,44 +1,137 @@
-"""What differs between two versions of a collection, and counts that follow its changes."""
+"""What differs between two versions of a collection; sequences that share what is equal; counts of what occurs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
-from itertools import compress, count
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import chain, compress, count
 from operator import is_not
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 V = TypeVar("V")
+CHUNK = 32
+"""Items that stand together in a Rope."""
 
 
 class Splice(NamedTuple, Generic[T]):
-    """What stands in a tuple at *start*, *gone*, and in the next version of it in its place, *come*."""
+    """What stands in a sequence at *start*, *gone*, and in the next version of it in its place, *come*."""
 
     start: int
     gone: tuple[T, ...]
     come: tuple[T, ...]
 
-    def replaced(self, beside: tuple[V, ...]) -> tuple[V, ...]:
-        """Return what stands for *gone* in a tuple *beside* the first one, which has an entry for each of its."""
-        return beside[self.start : self.start + len(self.gone)]
-
-    def applied(self, beside: tuple[V, ...], fresh: Iterable[V]) -> tuple[V, ...]:
-        """Return that tuple with *fresh* for *come* in their place."""
-        return (*beside[: self.start], *fresh, *beside[self.start + len(self.gone) :])
-
 
 def differing(old: tuple[T, ...], new: tuple[T, ...]) -> Splice[T]:
     """Return how *old* and *new* differ between the objects with which both begin and both end.
 
-    Objects are compared by identity, so that a long tuple of which one object changed costs some microseconds.
+    Objects are compared by identity.
     """
     shorter = min(len(old), len(new))
     start = next(compress(count(), map(is_not, old, new)), shorter)
     end = next(compress(count(), map(is_not, reversed(old), reversed(new))), shorter)
     end = min(end, shorter - start)
     return Splice(start, old[start : len(old) - end], new[start : len(new) - end])
+
+
+class Rope(Sequence[T]):
+    """An immutable sequence in chunks, most of which it shares with the version that it was made from.
+
+    Making a version in which few items differ, and finding out which, costs the number of chunks, and of the others no
+    item is looked at.
+    """
+
+    __slots__ = ("chunks",)
+
+    def __init__(self, items: Iterable[T] = ()) -> None:
+        """Hold *items*."""
+        self.chunks = _chunks(tuple(items))
+        """The items; none of the chunks is empty."""
+
+    def since(self, old: Rope[T]) -> Splice[T]:
+        """Return how this sequence differs from *old*, as ``differing`` does."""
+        start, gone, come = differing(old.chunks, self.chunks)
+        found = differing(_flat(gone), _flat(come))
+        return found._replace(start=found.start + sum(map(len, self.chunks[:start])))
+
+    def spliced(self, start: int, removed: int, items: Iterable[T]) -> Rope[T]:
+        """Return this sequence with *items* in place of the *removed* ones that begin at *start*."""
+        first, before = self._at(start)
+        last, after = self._at(start + removed)
+        begun, rest = self.chunks[first : first + 1], self.chunks[last : last + 1]
+        middle = (*_flat(begun)[:before], *items, *_flat(rest)[after:])
+        found: Rope[T] = Rope()
+        found.chunks = (*self.chunks[:first], *_chunks(middle), *self.chunks[last + 1 :])
+        return found if len(found.chunks) < CHUNK + 2 * len(found) // CHUNK else Rope(found)
+
+    def replaced(self, splice: Splice[Any], items: Iterable[T]) -> Rope[T]:
+        """Return this sequence with *items* in place of what is ``at`` the *splice*."""
+        return self.spliced(splice.start, len(splice.gone), items)
+
+    def at(self, splice: Splice[Any]) -> tuple[T, ...]:
+        """Return what stands here where *splice*, that of a sequence of equal length, has what is gone."""
+        first, before = self._at(splice.start)
+        last, _ = self._at(splice.start + len(splice.gone))
+        return _flat(self.chunks[first : last + 1])[before : before + len(splice.gone)]
+
+    def became(self, items: Iterable[T]) -> Rope[T]:
+        """Return a sequence of *items* that shares with this one what it can; each item is looked at."""
+        start, gone, come = differing(tuple(self), tuple(items))
+        return self.spliced(start, len(gone), come)
+
+    def _at(self, index: int) -> tuple[int, int]:
+        """Return the chunk of the item *index*, and the place of it there."""
+        for number, chunk in enumerate(self.chunks):
+            if index < len(chunk):
+                return number, index
+            index -= len(chunk)
+        return len(self.chunks), 0
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        """Return an item (IndexError if there is none), or a tuple of several; the latter costs the whole."""
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        chunk, place = self._at(index if index >= 0 else index + len(self))
+        return self.chunks[chunk][place]
+
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over the items."""
+        return chain.from_iterable(self.chunks)
+
+    def __len__(self) -> int:
+        """Count the items."""
+        return sum(map(len, self.chunks))
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.chunks)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether *other* is a Rope of equal items."""
+        if not isinstance(other, Rope):
+            return NotImplemented
+        return self.chunks == other.chunks or (len(self) == len(other) and tuple(self) == tuple(other))
+
+    def __hash__(self) -> int:
+        """Equal Ropes have equal hashes."""
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        """``Rope((1, 2, 3))``."""
+        return f"Rope({tuple(self)!r})"
+
+
+def _flat(chunks: tuple[tuple[T, ...], ...]) -> tuple[T, ...]:
+    return tuple(chain.from_iterable(chunks))
+
+
+def _chunks(items: tuple[T, ...]) -> tuple[tuple[T, ...], ...]:
+    return tuple(items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
 class Tally(Generic[K]):

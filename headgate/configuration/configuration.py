@@ -20,9 +20,12 @@ from headgate.configuration.claims import Attachment, Candidate, Claim, Claims, 
 from headgate.configuration.classes import ClassRule
 from headgate.configuration.followers import Followers
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
+from headgate.deltas import Rope
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.validation.challenge import is_solver
 from headgate.validation.rules import Rules
+
+_NOTHING: Rope[Attached] = Rope()
 
 
 class Admission(Protocol):
@@ -285,13 +288,14 @@ class Configuration:
         if not held:
             return None
         followers = [found for slot in held if (found := self._children.get(slot))]
-        attached = tuple(chain.from_iterable(found.taken(candidate) for found in followers))
+        taken = [found.taken(candidate) for found in followers]
+        attached = taken[0] if len(taken) == 1 else Rope(chain.from_iterable(taken)) if taken else _NOTHING
         missing = candidate.claims.names.intersection(*(found.missing(candidate) for found in followers))
         plain = all(found.plain(candidate) for found in followers)
         return Resource(
             candidate,
             held,
-            attached if plain else tuple(map(self._with_held, attached)),
+            attached if plain else Rope(map(self._with_held, attached)),
             {name: self._why_missing(candidate, name) for name in missing},
             plain,
         )

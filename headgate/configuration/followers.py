@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from headgate.configuration.arbiter import LATER
 from headgate.configuration.claims import Candidate
 from headgate.configuration.resource import Attached
+from headgate.deltas import Rope
 from headgate.problems import ObjectRef
 
 NO_HOLDS: frozenset[int] = frozenset()
+FEW = 8
+"""Of more objects at once, each is not put in its place by itself."""
 
 
 class Followers:
@@ -22,7 +25,7 @@ class Followers:
         self._undecided: set[ObjectRef] = set()
         self._holder: Candidate | None = None
         """The object that was decided for."""
-        self._taken: list[Attached] = []
+        self._taken: Rope[Attached] = Rope()
         """What it takes, the oldest first."""
         self._refs: set[ObjectRef] = set()
         """The same."""
@@ -51,14 +54,14 @@ class Followers:
         if ref in self._refs:
             self._refs.discard(ref)
             self._claiming.discard(ref)
-            del self._taken[bisect_left(self._taken, _age(candidate), key=_attached_age)]
+            self._taken = self._taken.spliced(self._place(candidate), 1, ())
         if self._holder and ref in self._holder.claims.names:
             self._missing.add(ref)
 
-    def taken(self, holder: Candidate) -> tuple[Attached, ...]:
+    def taken(self, holder: Candidate) -> Rope[Attached]:
         """Return what *holder* takes, the oldest first, without what each holds."""
         self._decide(holder)
-        return tuple(self._taken)
+        return self._taken
 
     def takes(self, holder: Candidate, ref: ObjectRef) -> bool:
         """Whether *holder* takes *ref*."""
@@ -78,21 +81,33 @@ class Followers:
     def _decide(self, holder: Candidate) -> None:
         if holder is not self._holder:
             self._holder, self._undecided = holder, set(self._candidates)
-            self._taken, self._refs, self._claiming = [], set(), set()
+            self._taken, self._refs, self._claiming = Rope(), set(), set()
             self._missing = set(holder.claims.names)
-        for ref in self._undecided:
-            candidate = self._candidates[ref]
-            attachment = candidate.claims.attachment
-            if ref != holder.ref and attachment and attachment.rule.declines(holder, candidate) is None:
-                self._take(candidate)
+        fresh = [candidate for ref in self._undecided if _takes(holder, candidate := self._candidates[ref])]
         self._undecided.clear()
+        for candidate in fresh:
+            self._refs.add(candidate.ref)
+            self._missing.discard(candidate.ref)
+            if candidate.claims.slots:
+                self._claiming.add(candidate.ref)
+        found = [Attached(candidate, NO_HOLDS) for candidate in fresh]
+        if len(found) > FEW:
+            self._taken = self._taken.became(sorted((*self._taken, *found), key=_attached_age))
+        else:
+            for attached in found:
+                self._taken = self._taken.spliced(self._place(attached.candidate), 0, (attached,))
 
-    def _take(self, candidate: Candidate) -> None:
-        insort(self._taken, Attached(candidate, NO_HOLDS), key=_attached_age)
-        self._refs.add(candidate.ref)
-        self._missing.discard(candidate.ref)
-        if candidate.claims.slots:
-            self._claiming.add(candidate.ref)
+    def _place(self, candidate: Candidate) -> int:
+        """Return where *candidate* stands, or would stand, among those that are taken."""
+        return bisect_left(self._taken, _age(candidate), key=_attached_age)
+
+
+def _takes(holder: Candidate, candidate: Candidate) -> bool:
+    """Whether *holder* takes *candidate*, which attaches to its slot."""
+    attachment = candidate.claims.attachment
+    return (
+        candidate.ref != holder.ref and attachment is not None and attachment.rule.declines(holder, candidate) is None
+    )
 
 
 def _age(candidate: Candidate) -> tuple[str, ObjectRef]:

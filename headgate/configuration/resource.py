@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.configuration.claims import Candidate, Slot
+from headgate.deltas import Rope
 from headgate.problems import ObjectRef, Problem
 
 
@@ -31,7 +32,7 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
 
     candidate: Candidate
     held: tuple[Slot, ...]
-    attached: tuple[Attached, ...] = ()
+    attached: Rope[Attached] = Rope()
     declined: Mapping[ObjectRef, str] = {}
     plain: bool = False
 

@@ -26,7 +26,7 @@ GUARDING: Final = (
 def closed(wanted: Lowered, reason: str) -> Lowered:
     """Return *wanted* with nothing but its hosts; *reason* is why each request is answered 500."""
     hosts = tuple(_closed(host, reason) for host in wanted.table.hosts)
-    return structs.replace(wanted, table=structs.replace(wanted.table, hosts=hosts, streams=(), by_member=()))
+    return structs.replace(wanted, table=structs.replace(wanted.table, hosts=hosts, streams=()))
 
 
 def instead_of(resource: Resource, known: Lowered | None, problem: Problem) -> Lowered:

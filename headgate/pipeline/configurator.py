@@ -10,7 +10,6 @@ from typing import TypeVar
 from msgspec import structs
 
 from headgate.configuration import Resource
-from headgate.deltas import differing
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
 from headgate.ir.live import LiveUpstream
@@ -244,7 +243,8 @@ class Configurator:
         self._views = None
         if old is new:
             return
-        self._merged.replace(old.files, new.files)
+        _, gone, come = new.parts.since(old.parts)
+        self._merged.replace(old.files_with(gone), new.files_with(come))
         if old.certificates != new.certificates:
             self._certificate_set = None
         if old.listeners != new.listeners:
@@ -253,12 +253,12 @@ class Configurator:
         self._count(new, 1)
         self._count(old, -1)
         self._owners.set(ref, new.names)
-        _, gone, come = differing(old.upstreams, new.upstreams)
-        before, after = set(map(id, gone)), set(map(id, come))
-        for upstream in gone:
+        left, taken = old.upstreams_with(gone), new.upstreams_with(come)
+        before, after = set(map(id, left)), set(map(id, taken))
+        for upstream in left:
             if id(upstream) not in after and self._owners.owner(f"upstream {upstream.name}") in {ref, None}:
                 self._serve(upstream.name, None)
-        for upstream in come:
+        for upstream in taken:
             if id(upstream) not in before:
                 self._serve(upstream.name, upstream)
 

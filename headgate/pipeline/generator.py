@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import msgspec
 
-from headgate.deltas import differing
+from headgate.deltas import Rope
 from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig, Upstream
 from headgate.ir.stream import PassthroughEntry, StreamConfig
@@ -37,15 +37,28 @@ class Bug(msgspec.Struct, frozen=True):
     trace: str
 
 
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """Files, each with what it was rendered from, by name; *source* is what they are of, if that can be compared."""
+
+    source: PartFiles | None
+    rendered: Mapping[str, tuple[HttpConfig, File]]
+    files: tuple[File, ...]
+    upstreams: tuple[Upstream, ...]
+
+
+NOTHING = Written(None, {}, (), ())
+
+
 class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a resource contributes to nginx.
 
     Attributes:
         table: the routes that its files say.
-        files: its own files, then the Secrets that they refer to.
+        own_files: its files without those of attached objects, then the Secrets that they refer to.
+        own_upstreams: its upstreams without those of attached objects.
+        parts: the files and upstreams of attached objects.
         certificates: its entries in the map from server names to certificates.
         hosts: its server names.
-        upstreams: its upstreams.
         names: the names that must be unique in all of nginx.
         salt: the end of its names, where its plain names belong to another resource.
         listeners: where each of its hosts is served.
@@ -55,10 +68,11 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     table: RouteTable
-    files: tuple[File, ...] = ()
+    own_files: tuple[File, ...] = ()
+    own_upstreams: tuple[Upstream, ...] = ()
+    parts: Rope[Written] = Rope()
     certificates: tuple[Certificate, ...] = ()
     hosts: tuple[str, ...] = ()
-    upstreams: tuple[Upstream, ...] = ()
     names: frozenset[str] = frozenset()
     salt: str = ""
     listeners: Mapping[str, frozenset[Listener]] = {}
@@ -69,6 +83,19 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def is_open(self, host: str) -> bool:
         """Whether *host* has a listener; one whose own listeners cannot be used has none."""
         return self.listeners.get(host) != frozenset()
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All its files."""
+        return self.files_with(self.parts)
+
+    def files_with(self, parts: Iterable[Written]) -> tuple[File, ...]:
+        """Return its own files and those of *parts*, which are some of its own parts."""
+        return (*self.own_files, *chain.from_iterable(map(_FILES, parts)))
+
+    def upstreams_with(self, parts: Iterable[Written]) -> tuple[Upstream, ...]:
+        """Return its own upstreams and those of *parts*."""
+        return (*self.own_upstreams, *chain.from_iterable(map(_UPSTREAMS, parts)))
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -95,24 +122,12 @@ class Generated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outdated: bool = False
 
 
-class Written(msgspec.Struct, frozen=True, gc=False):
-    """Files, each with what it was rendered from, by name; *source* is what they are of, if that can be compared."""
-
-    source: PartFiles | None
-    rendered: Mapping[str, tuple[HttpConfig, File]]
-    files: tuple[File, ...]
-    upstreams: tuple[Upstream, ...]
-
-
-NOTHING = Written(None, {}, (), ())
-
-
-class Last(msgspec.Struct):
-    """The files of a resource with several objects: those of each part, and all others."""
+class AllWritten(msgspec.Struct, frozen=True, gc=False):
+    """The files of a resource: those of each of the *sources*, its attached objects, and its *own*."""
 
     own: Written = NOTHING
-    parts: tuple[PartFiles, ...] = ()
-    written: tuple[Written, ...] = ()
+    sources: Rope[PartFiles] = Rope()
+    parts: Rope[Written] = Rope()
 
 
 class Generator:
@@ -125,7 +140,7 @@ class Generator:
         self._watch = watch
         self._memories: dict[ObjectRef, dict[str, Memory]] = {}
         """What was translated of resources with several objects, by the end of their names."""
-        self._written: dict[ObjectRef, Last] = {}
+        self._written: dict[ObjectRef, AllWritten] = {}
         """The files of resources with several objects."""
 
     def forget(self, ref: ObjectRef) -> None:
@@ -212,7 +227,7 @@ class Generator:
                 suffix = salt(ref)
                 translated = self._translated(ref, wanted, suffix)
         with self._watch.stage("render"):
-            before = Before(old.served.files if old and old.served else ())
+            before = Before(old.served if old else None)
             written = self._all_written(ref, translated, before)
             streams = tuple(self._stream_file(config, before) for config in translated.streams)
         served = _contribution(wanted, translated, written, streams, suffix)
@@ -231,21 +246,21 @@ class Generator:
         self._memories[ref] = {**known, suffix: memory}
         return translated
 
-    def _all_written(self, ref: ObjectRef, translated: Translated, before: Before) -> tuple[Written, ...]:
+    def _all_written(self, ref: ObjectRef, translated: Translated, before: Before) -> AllWritten:
         """Render the files of *ref*, those of attached objects only where they changed."""
-        last = self._written.pop(ref, Last())
+        last = self._written.pop(ref, AllWritten())
         own = self._write(None, translated.configs, last.own, before)
-        splice = differing(last.parts, translated.parts)
-        known = {part.ref: written for part, written in zip(splice.gone, splice.replaced(last.written), strict=True)}
+        splice = translated.parts.since(last.sources)
+        known = {part.ref: written for part, written in zip(splice.gone, last.parts.at(splice), strict=True)}
         fresh = [
             written if (written := known.get(part.ref, NOTHING)).source is part
             else self._write(part, part.configs, written, before)
             for part in splice.come
         ]  # fmt: skip
-        found = splice.applied(last.written, fresh)
-        if found:
-            self._written[ref] = Last(own, translated.parts, found)
-        return own, *found
+        found = AllWritten(own, translated.parts, last.parts.replaced(splice, fresh))
+        if found.parts:
+            self._written[ref] = found
+        return found
 
     def _write(
         self, source: PartFiles | None, configs: tuple[HttpConfig, ...], known: Written, before: Before
@@ -272,15 +287,15 @@ class Before:
     Comparing all files costs nothing then.
     """
 
-    def __init__(self, files: Iterable[File]) -> None:
-        """Begin with *files*, which are looked at only if one is asked for."""
-        self._files = files
+    def __init__(self, served: Rendered | None) -> None:
+        """Begin with the files of *served*, which are looked at only if one is asked for."""
+        self._served = served
         self._by_name: Mapping[str, File] | None = None
 
     def kept(self, file: File) -> File:
         """Return the file that equals *file*, or this one if there is none."""
         if self._by_name is None:
-            self._by_name = {known.name: known for known in self._files}
+            self._by_name = {known.name: known for known in self._served.files} if self._served else {}
         return _same(file, self._by_name.get(file.name))
 
 
@@ -290,17 +305,18 @@ def _same(file: File, known: File | None) -> File:
 
 
 def _contribution(
-    wanted: Lowered, translated: Translated, written: tuple[Written, ...], streams: tuple[File, ...], suffix: str
+    wanted: Lowered, translated: Translated, written: AllWritten, streams: tuple[File, ...], suffix: str
 ) -> Rendered:
     return Rendered(
         table=wanted.table,
-        files=(*chain.from_iterable(map(_FILES, written)), *streams, *wanted.files),
-        certificates=translated.certificates,
-        hosts=tuple(str(server.name) for config in translated.configs for server in config.servers),
-        upstreams=(
-            *chain.from_iterable(map(_UPSTREAMS, written)),
+        own_files=(*written.own.files, *streams, *wanted.files),
+        own_upstreams=(
+            *written.own.upstreams,
             *(upstream for config in translated.streams for upstream in config.upstreams),
         ),
+        parts=written.parts,
+        certificates=translated.certificates,
+        hosts=tuple(str(server.name) for config in translated.configs for server in config.servers),
         names=translated.names,
         salt=suffix,
         listeners=translated.listeners,

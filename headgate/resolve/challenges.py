@@ -9,6 +9,7 @@ from msgspec import structs
 
 from headgate.api.networking import IngressSpec
 from headgate.configuration import Attached, Resource
+from headgate.deltas import Rope
 from headgate.problems import Problem
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
@@ -40,7 +41,7 @@ def with_challenges(lower: Callable[..., Lowered]) -> Callable[..., Lowered]:
         solvers = () if resource.plain else tuple(attached for attached in resource.attached if _challenge(attached))
         if not solvers:
             return lower(resource, snapshot, secrets, allow_loopback=allow_loopback)
-        others = tuple(attached for attached in resource.attached if attached not in solvers)
+        others = Rope(attached for attached in resource.attached if attached not in solvers)
         without = structs.replace(resource, attached=others)
         found = lower(without, snapshot, secrets, allow_loopback=allow_loopback)
         return _added(Search(snapshot, secrets, allow_loopback=allow_loopback), found, solvers)
@@ -58,7 +59,7 @@ def _added(search: Search, found: Lowered, solvers: Iterable[Attached]) -> Lower
     table = found.table
     hosts = tuple(_host(search, host, [each.candidate.valid for each in solvers]) for host in table.hosts)
     members = (*table.members, *(each.candidate.ref for each in solvers))
-    own = search.lowered(structs.replace(table, members=members, hosts=hosts, by_member=()))
+    own = search.lowered(structs.replace(table, members=members, hosts=hosts))
     return structs.replace(
         own, problems=(*found.problems, *own.problems), references=found.references | own.references, files=found.files
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from headgate.configuration import Candidate, Resource
-from headgate.deltas import differing
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.custom_host import CustomHost
 from headgate.resolve.custom_routes import Asked, CustomRoutes, Names
@@ -34,12 +33,11 @@ class Delegated:
         self._roster = roster
         self._changed = changed
 
-    def lowered(self, search: Search, resource: Resource) -> tuple[Member, ...]:
+    def lower(self, search: Search, resource: Resource) -> None:
         """Lower what attaches to *resource*, and report to *search* what was found.
 
-        Returns:
-            the VirtualServerRoutes in the order of the routes that refer to them, those of one route by age, in which
-            nginx tries regular expressions.
+        The VirtualServerRoutes are in the order of the routes that refer to them, those of one route by age, in which
+        nginx tries regular expressions.
         """
         roster = self._roster
         moved = self._place(resource)
@@ -48,23 +46,24 @@ class Delegated:
         touched = roster.users.touched(self._changed)
         # A location that is contested, or no longer, may be another object's now; Policies of a route may have changed.
         everything = contested or roster.contested or not self._host.uniform
-        fresh = tuple(roster.order) if everything else moved | touched
-        for ref in fresh:
-            placed = roster.placed[ref]
+        fresh = []
+        for ref in tuple(roster.order) if everything else moved | touched:
+            placed, known = roster.placed[ref], roster.members.get(ref)
             kept = shares[ref] if contested else tuple(range(len(placed.locations)))
-            roster.set(ref, self._member(search, placed, kept))
+            member = self._member(search, placed, kept)
+            if member is not known:
+                roster.set(ref, member)
+                fresh.append(ref)
         roster.contested = contested
-        roster.update_list(fresh)
-        search.take_references(roster.users.targets)
-        for member in roster.listed if roster.speaking else ():
+        roster.update_routes(fresh)
+        for member in map(roster.members.__getitem__, roster.order if roster.speaking else ()):
             search.report(*member.problems)
             search.take_files(member.files)
-        return roster.listed
 
     def _place(self, resource: Resource) -> set[ObjectRef]:
         """Take what attaches to *resource* now; return what is new."""
         roster = self._roster
-        _, gone, come = differing(roster.attached, resource.attached)
+        _, gone, come = resource.attached.since(roster.attached)
         roster.attached = resource.attached
         before = {each.candidate.ref: roster.placed[each.candidate.ref].first for each in gone}
         now = {each.candidate.ref: each.candidate for each in come}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from headgate.configuration import Attached, Candidate
-from headgate.deltas import Tally
+from headgate.deltas import Rope, Tally
 from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve.references import References
 from headgate.routes import MemberRoutes, Policies
 from headgate.validation.routepath import RoutePath
+
+FEW = 8
+"""Of more objects at once, each is not put in its place by itself."""
 
 
 class Placed(msgspec.Struct, frozen=True, gc=False):
@@ -61,16 +64,23 @@ class Roster:
     another, and must not be used again.
     """
 
-    def __init__(self, holder: Candidate, policies: Policies, own: Iterable[RoutePath]) -> None:
-        """Begin without members of *holder*, whose host has *policies* and *own* locations."""
+    def __init__(
+        self, holder: Candidate, policies: Policies, own: Iterable[RoutePath], delegated: Iterable[int]
+    ) -> None:
+        """Begin without members of *holder*.
+
+        Its host has *policies* and *own* locations, and refers to members by the *delegated* ones of its routes.
+        """
         self.holder = holder
         self.policies = policies
-        self.attached: tuple[Attached, ...] = ()
+        self.attached: Rope[Attached] = Rope()
         """The objects, the oldest first."""
         self.order: dict[ObjectRef, int] = {}
         """Where each stands in the order of their routes."""
-        self.listed: tuple[Member, ...] = ()
-        """All in that order."""
+        self.refs: tuple[ObjectRef, ...] = (holder.ref,)
+        """The holder and all objects in that order."""
+        self.routes: Rope[MemberRoutes] = Rope()
+        """The routes of all objects in that order."""
         self.contested = False
         """Whether several objects had a location in common."""
         self.placed: dict[ObjectRef, Placed] = {}
@@ -81,8 +91,13 @@ class Roster:
         """Those of the holder and of all objects."""
         self.places: Tally[int] = Tally()
         """The indexes of the holder's routes that routes of members belong to."""
+        self.unserved = set(delegated)
+        """Those of the routes that refer to members to which no route of a member belongs."""
         self.users = References()
         """The members, by what they refer to."""
+        self._references: tuple[frozenset[ObjectRef], frozenset[ObjectRef], frozenset[ObjectRef]] | None = None
+        self._delegated = frozenset(self.unserved)
+        self._rearranged = False
         self.locations.replace((), frozenset(own))
 
     def place(self, ref: ObjectRef, new: Placed | None) -> None:
@@ -90,6 +105,9 @@ class Roster:
         old = self.placed.pop(ref, None)
         self.locations.replace(old.locations if old else (), new.locations if new else ())
         self.places.replace(old.places if old else (), new.places if new else ())
+        concerned = self._delegated.intersection((*(old.places if old else ()), *(new.places if new else ())))
+        self.unserved |= concerned
+        self.unserved -= {place for place in concerned if place in self.places}
         if new:
             self.placed[ref] = new
 
@@ -106,14 +124,24 @@ class Roster:
         """Put the objects in the order of the routes that refer to them, those of one route by age."""
         refs = sorted((each.candidate.ref for each in self.attached), key=lambda ref: self.placed[ref].first)
         self.order = {ref: place for place, ref in enumerate(refs)}
-        self.listed = ()
+        self.refs = (self.holder.ref, *refs)
+        self._rearranged = True
 
-    def update_list(self, fresh: Iterable[ObjectRef]) -> None:
-        """Bring ``listed`` up to date with those that are *fresh*."""
-        found = list(self.listed or map(self.members.__getitem__, self.order))
+    def update_routes(self, fresh: Collection[ObjectRef]) -> None:
+        """Bring ``routes`` up to date with those that are *fresh*."""
+        if self._rearranged or len(fresh) > FEW:
+            self.routes = self.routes.became(self.members[ref].group for ref in self.order)
+            self._rearranged = False
+            return
         for ref in fresh:
-            found[self.order[ref]] = self.members[ref]
-        self.listed = tuple(found)
+            self.routes = self.routes.spliced(self.order[ref], 1, (self.members[ref].group,))
+
+    def references(self, own: frozenset[ObjectRef]) -> frozenset[ObjectRef]:
+        """Return what *own* and the members refer to; the same object as long as that is the same."""
+        targets, known = self.users.targets, self._references
+        if known is None or known[0] != own or known[1] is not targets:
+            self._references = known = own, targets, own | targets
+        return known[2]
 
 
 class Members:

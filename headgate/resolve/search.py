@@ -13,6 +13,7 @@ from headgate.resolve.contents import SecretKind
 from headgate.resolve.endpoints import Wanted, endpoints, find_port
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.lowered import Lowered
+from headgate.resolve.members import Roster
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.selection import pods_behind, selected
 from headgate.resolve.snapshot import Snapshot
@@ -35,9 +36,10 @@ class Search:
         self._references: set[ObjectRef] = set()
         self._files: dict[str, File] = {}
 
-    def lowered(self, table: RouteTable) -> Lowered:
-        """Return *table* with all that was collected."""
-        return Lowered(table, *self.found())
+    def lowered(self, table: RouteTable, roster: Roster | None = None) -> Lowered:
+        """Return *table* with all that was collected, and what the members of *roster* refer to."""
+        problems, references, files = self.found()
+        return Lowered(table, problems, roster.references(references) if roster else references, files)
 
     def apart(self) -> Search:
         """Return another one, for a part of the resource of which is remembered what it found."""
@@ -46,10 +48,6 @@ class Search:
     def found(self) -> tuple[tuple[Problem, ...], frozenset[ObjectRef], tuple[File, ...]]:
         """Return the Problems, references and files that were collected."""
         return tuple(self._problems), frozenset(self._references), tuple(self._files.values())
-
-    def take_references(self, references: Iterable[ObjectRef]) -> None:
-        """Add what others refer to."""
-        self._references.update(references)
 
     def take_files(self, files: Iterable[File]) -> None:
         """Add what others found in Secrets."""

@@ -29,7 +29,7 @@ def lower_unserved(search: Search, resource: Resource, host: CustomHost, roster:
     do if another object has the same path: that one was asked to answer it (decision 0026).
     """
     valid: ValidVirtualServer = resource.candidate.valid
-    for index in sorted(valid.delegations.delegated - roster.places.keys):
+    for index in sorted(roster.unserved):
         path, own = valid.delegations.paths[index], host.own_policies(index)
         field, reason = _fault(resource, roster, index)
         elsewhere = path.location in roster.locations

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from operator import attrgetter
-
 from headgate.configuration import Resource
 from headgate.resolve.custom_host import CustomHost
 from headgate.resolve.custom_listeners import custom_listeners, warn_of_redirect
 from headgate.resolve.delegated import Delegated
 from headgate.resolve.lowered import Lowered
-from headgate.resolve.members import Member, Roster
+from headgate.resolve.members import Roster
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
 from headgate.resolve.unserved_routes import lower_unserved
-from headgate.routes import Layer, MemberRoutes, RouteTable, VirtualHost
+from headgate.routes import Layer, RoutesByMember, RouteTable, VirtualHost
 from headgate.validation.virtualserver import ValidVirtualServer
-
-_GROUP, _REF, _ROUTES = attrgetter("group"), attrgetter("ref"), attrgetter("routes")
 
 
 def lower_virtual_server(
@@ -28,9 +23,8 @@ def lower_virtual_server(
     search = Search(snapshot, secrets, allow_loopback=allow_loopback)
     valid: ValidVirtualServer = resource.candidate.valid
     server = CustomHost(search, valid, Layer(resource.ref, valid.overrides))
-    own, (roster, members) = tuple(server.routes()), _members(search, resource, snapshot, server)
-    unserved = lower_unserved(search, resource, server, roster)
-    by_member = (MemberRoutes(resource.ref, (*own, *unserved)), *map(_GROUP, members))
+    routes, roster = tuple(server.routes()), _members(search, resource, snapshot, server)
+    own = (*routes, *lower_unserved(search, resource, server, roster))
     listeners, tls = custom_listeners(search, resource.ref, valid.spec), server.tls()
     if tls:
         warn_of_redirect(search, resource.ref, valid.spec, listeners or ())
@@ -40,7 +34,7 @@ def lower_virtual_server(
         origin=resource.ref,
         settings=(server.layer,),
         handed_down=(server.layer,),
-        routes=tuple(chain.from_iterable(map(_ROUTES, by_member))),
+        routes=RoutesByMember(own, roster.routes) if roster.routes else own,
         tls=tls,
         listeners=listeners or (),
         only_there=listeners is not None,
@@ -48,22 +42,19 @@ def lower_virtual_server(
         http_snippet=valid.http_snippet,
         shared=bool(valid.delegations),
     )
-    refs = tuple(map(_REF, by_member))
-    return search.lowered(RouteTable(origin=resource.ref, members=refs, hosts=(host,), by_member=by_member))
+    return search.lowered(RouteTable(origin=resource.ref, members=roster.refs, hosts=(host,)), roster)
 
 
-def _members(
-    search: Search, resource: Resource, snapshot: Snapshot, host: CustomHost
-) -> tuple[Roster, tuple[Member, ...]]:
+def _members(search: Search, resource: Resource, snapshot: Snapshot, host: CustomHost) -> Roster:
     """Lower the VirtualServerRoutes of *resource*."""
     delegations = host.valid.delegations
     roster = snapshot.members.take(resource.candidate, host.policies)
     if roster is None:
         own = (delegations.paths[index].location for index in delegations.own)
-        roster = Roster(resource.candidate, host.policies, own if delegations else ())
+        roster = Roster(resource.candidate, host.policies, own if delegations else (), delegations.delegated)
     if not delegations:
-        return roster, ()
-    members = Delegated(host, roster, snapshot.changed).lowered(search, resource)
-    if members:
+        return roster
+    Delegated(host, roster, snapshot.changed).lower(search, resource)
+    if roster.members:
         snapshot.members.keep(roster)
-    return roster, members
+    return roster

@@ -17,17 +17,17 @@ from headgate.routes.actions import (
 )
 from headgate.routes.backends import Backend, Backup, Endpoints, SecretReference
 from headgate.routes.checks import Check
-from headgate.routes.hosts import Match, PathRegex, PathType, Route, Tls, VirtualHost
+from headgate.routes.hosts import Match, MemberRoutes, PathRegex, PathType, Route, RoutesByMember, Tls, VirtualHost
 from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
 from headgate.routes.policies import Policies
 from headgate.routes.streams import Session, StreamBackend, StreamRoute, StreamTls
-from headgate.routes.table import MemberRoutes, RouteTable
+from headgate.routes.table import RouteTable
 
 __all__ = [
     "Action", "Answer", "Backend", "Backup", "Case", "Changes", "Check", "Choice", "Condition", "Endpoints",
     "ErrorPage", "Forward", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex", "PathType", "Policies",
     "Protocol", "Redirect",
-    "Route", "RouteTable", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls",
-    "VirtualHost", "layered",
+    "Route", "RouteTable", "RoutesByMember", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute",
+    "StreamTls", "Tls", "VirtualHost", "layered",
 ]  # fmt: skip

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter
 
 import msgspec
 
+from headgate.deltas import Rope
 from headgate.problems import ObjectRef
 from headgate.routes.actions import Action, ErrorPage, Forward
 from headgate.routes.backends import Backend, SecretReference
@@ -97,6 +101,31 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
     named: str = ""
 
 
+_ROUTES = attrgetter("routes")
+
+
+class MemberRoutes(msgspec.Struct, frozen=True, gc=False):
+    """The routes of one member; the same object as before as long as they are the same."""
+
+    ref: ObjectRef
+    routes: tuple[Route, ...]
+
+
+class RoutesByMember(msgspec.Struct, frozen=True, gc=False):
+    """The routes of a host: its *own*, then those of each attached object in turn."""
+
+    own: tuple[Route, ...]
+    members: Rope[MemberRoutes]
+
+    def __iter__(self) -> Iterator[Route]:
+        """Iterate over all routes."""
+        return chain(self.own, chain.from_iterable(map(_ROUTES, self.members)))
+
+    def __len__(self) -> int:
+        """Count the routes."""
+        return len(self.own) + sum(map(len, map(_ROUTES, self.members)))
+
+
 class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A host and everything that answers there.
 
@@ -105,7 +134,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         origin: the object that holds the host.
         settings: what holds for the host, lowest first.
         handed_down: the part of it on which the routes of other objects stand; for its own it is the same.
-        routes: in order of precedence where two are alike.
+        routes: in order of precedence where two are alike; by member where they can be translated one by one.
         default: what answers where no route does, and in place of errors.
         listeners: where it answers, if not on the usual ports.
         only_there: whether it does not answer on a usual port either for which there is no listener among them.
@@ -124,7 +153,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     origin: ObjectRef
     settings: Layers
     handed_down: Layers
-    routes: tuple[Route, ...] = ()
+    routes: tuple[Route, ...] | RoutesByMember = ()
     default: Forward | None = None
     listeners: tuple[Listener, ...] = ()
     only_there: bool = False

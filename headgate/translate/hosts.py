@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import structs
 
+from headgate.deltas import Rope
 from headgate.ir.http import BasicAuth, Certificate, Hsts, HttpConfig, Line, Location, Server, Tls
 from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.problems import Problem
@@ -59,7 +60,7 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     configs: tuple[HttpConfig, ...]
-    parts: tuple[PartFiles, ...] = ()
+    parts: Rope[PartFiles] = Rope()
     streams: tuple[StreamConfig, ...] = ()
     entries: tuple[PassthroughEntry, ...] = ()
     places: tuple[StreamPlace, ...] = ()

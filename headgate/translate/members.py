@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
 from msgspec import structs
 
-from headgate.deltas import Tally, differing
+from headgate.deltas import Rope, Tally
 from headgate.ir.http import HttpConfig, Location, Server
 from headgate.problems import ObjectRef, Problem
-from headgate.routes import MemberRoutes, PathType, Policies, Route, RouteTable, VirtualHost
+from headgate.routes import MemberRoutes, PathType, Policies, Route, RoutesByMember, RouteTable, VirtualHost
 from headgate.settings import Quoted
 from headgate.translate.context import ServerContext
 from headgate.translate.draft import Draft
@@ -36,8 +35,8 @@ from headgate.translate.policies.kinds import reads_keys
 K = TypeVar("K")
 V = TypeVar("V")
 Routes = tuple[Route, ...]
-Groups = tuple[MemberRoutes, ...]
-_PATH, _ROUTES = attrgetter("path"), attrgetter("routes")
+Groups = Rope[MemberRoutes]
+_PATH = attrgetter("path")
 
 
 class Fact(enum.Enum):
@@ -119,8 +118,8 @@ class PartFiles(msgspec.Struct, frozen=True, gc=False):
 class Listed(msgspec.Struct, frozen=True, gc=False):
     """The files of each of *groups*, and the list by which their server includes them, if there are any."""
 
-    groups: Groups = ()
-    files: tuple[PartFiles, ...] = ()
+    groups: Groups = Rope()
+    files: Rope[PartFiles] = Rope()
     included: HttpConfig | None = None
 
 
@@ -134,7 +133,7 @@ class Memory:
         """Begin without members."""
         self.host: VirtualHost | None = None
         self.salt = ""
-        self.groups: Groups = ()
+        self.groups: Groups = Rope()
         self.around: Surroundings | None = None
         self.within: Server | None = None
         self.traits: dict[ObjectRef, Traits] = {}
@@ -195,7 +194,7 @@ class Attached:
         """Look at *groups*, the routes of the members of *host*, which is given without routes."""
         self._env, self._host, self._memory = env, host, memory
         self._drafts: dict[ObjectRef, Draft] = {}
-        _, gone, come = differing(memory.groups, groups)
+        _, gone, come = groups.since(memory.groups)
         memory.groups = groups
         for ref in {group.ref for group in gone} - {group.ref for group in come}:
             memory.set_traits(ref, None)
@@ -244,13 +243,14 @@ class Attached:
         fresh = tuple(memory.unwritten)
         for ref in fresh:
             memory.set_files(ref, self._files(memory.parts[ref], memory.within))
-        splice = differing(last.groups, memory.groups)
+        splice = memory.groups.since(last.groups)
         if not {group.ref for group in splice.come}.issuperset(fresh):
-            splice, last = differing((), memory.groups), Listed()
+            last = Listed()
+            splice = memory.groups.since(last.groups)
         come = [memory.files[group.ref] for group in splice.come]
-        found = splice.applied(last.files, come)
+        found = last.files.replaced(splice, come)
         included = last.included
-        if [each.path for each in splice.replaced(last.files)] != [each.path for each in come]:
+        if [each.path for each in last.files.at(splice)] != [each.path for each in come]:
             paths = tuple(filter(None, map(_PATH, found)))
             included = includes_file(self._host.name, paths) if paths else None
         memory.listed = Listed(memory.groups, found, included)
@@ -301,26 +301,15 @@ class Attached:
 def groups_of(table: RouteTable) -> tuple[VirtualHost, Groups] | None:
     """Return the host of *table* with the routes of its holder alone, and those of each other member.
 
-    ``None`` if it cannot be translated by members: there are none, or the locations of one follow from those of others.
+    ``None`` if it cannot be translated by members: they are not known, or the locations of one follow from those of
+    others.
     """
-    if len(table.members) == 1 or len(table.hosts) != 1 or table.streams:
+    if len(table.hosts) != 1 or table.streams:
         return None
     host = table.hosts[0]
-    if _signs_in(host.policies) or not host.name:
+    if not isinstance(host.routes, RoutesByMember) or _signs_in(host.policies) or not host.name:
         return None
-    own, *others = _by_member(table, host)
-    return structs.replace(host, routes=own.routes), tuple(others)
-
-
-def _by_member(table: RouteTable, host: VirtualHost) -> Groups:
-    """Return the routes of *host* by member, those that *table* has where they are all of them."""
-    given = table.by_member
-    if len(given) == len(table.members) and tuple(chain.from_iterable(map(_ROUTES, given))) == host.routes:
-        return given
-    groups: dict[ObjectRef, list[Route]] = {member: [] for member in table.members}
-    for route in host.routes:
-        groups[route.origin].append(route)
-    return tuple(MemberRoutes(ref, tuple(routes)) for ref, routes in groups.items())
+    return structs.replace(host, routes=host.routes.own), host.routes.members
 
 
 def _apart(route: Route) -> bool:

@@ -174,7 +174,7 @@ def test_a_master_that_becomes_a_regular_ingress_loses_its_minions() -> None:
     found = configuration(master("m"), minion("a", "/a"))
     update = found.update([ingress("m", "a.test", "/x")], [])
     assert problems(update) == {"a": [orphan_beside(created("m", 1))], "m": []}
-    assert found.resources[ref("m")].attached == ()
+    assert not found.resources[ref("m")].attached
 
 
 def orphan_beside(holder: str) -> str:
