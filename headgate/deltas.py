@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain, compress, count
 from operator import is_not
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -79,6 +80,12 @@ class Rope(Sequence[T]):
         """Return a sequence of *items* that shares with this one what it can; each item is looked at."""
         start, gone, come = differing(tuple(self), tuple(items))
         return self.spliced(start, len(gone), come)
+
+    def place(self, key: Any, key_of: Callable[[T], Any]) -> int:
+        """Return where an item with *key* stands, or would stand, in this sequence that is in the order of *key_of*."""
+        number = bisect_left(self.chunks, key, key=lambda chunk: key_of(chunk[-1]))
+        inside = bisect_left(self.chunks[number], key, key=key_of) if number < len(self.chunks) else 0
+        return sum(map(len, self.chunks[:number])) + inside
 
     def _at(self, index: int) -> tuple[int, int]:
         """Return the chunk of the item *index*, and the place of it there."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 
 from headgate.configuration.arbiter import LATER
@@ -99,7 +98,7 @@ class Followers:
 
     def _place(self, candidate: Candidate) -> int:
         """Return where *candidate* stands, or would stand, among those that are taken."""
-        return bisect_left(self._taken, _age(candidate), key=_attached_age)
+        return self._taken.place(_age(candidate), _attached_age)
 
 
 def _takes(holder: Candidate, candidate: Candidate) -> bool:

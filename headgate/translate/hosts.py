@@ -34,6 +34,7 @@ from headgate.translate.locations import (
     translate_paths,
 )
 from headgate.translate.members import Attached, Fact, Groups, Memory, PartFiles, claims_of, groups_of
+from headgate.translate.own_server import Begun, Inputs, OwnServer, Seen
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.paths import LocationPath
 from headgate.translate.policies.hsts import translate_hsts
@@ -121,16 +122,12 @@ def _by_members(
     attached = Attached(env, structs.replace(host, routes=()), routes, memory)
     if Fact.TOGETHER in attached:
         return None
-    draft = Draft(env, salt, (host,))
-    draft.resource_variables |= Fact.READS_VARIABLES in attached
-    server = _server(draft, host, attached)
-    unserved, others = translate_unserved(env, table, [server], salt)
-    there = {host.name: server} if server.listens else {}
-    own = tuple(config_files(draft, structs.replace(table, members=(table.origin,)), there, unserved))
-    if not attached.distinct(draft.claims, claims_of(server.locations)):
+    own = _own_server(env, table, host, attached, memory)
+    server, draft = own.server, own.begun.draft
+    if not attached.distinct(own.claims):
         return None
-    listed = attached.files(without_locations(server) if there else None)
-    every = (*own, *([listed.included] if listed.included else []), *others)
+    listed = attached.files(without_locations(server) if server.listens else None)
+    every = (*own.files, *([listed.included] if listed.included else []), *own.others)
     return Translated(
         configs=closing(env, every, guarded=Fact.GUARDED in attached),
         parts=listed.files,
@@ -141,29 +138,90 @@ def _by_members(
     )
 
 
-def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -> Server:
-    """Translate *host*, which is given without the routes of those that are *attached*; so is the server."""
-    env, place = draft.env, draft.host(host)
+def _own_server(
+    env: Environment, table: RouteTable, host: VirtualHost, attached: Attached, memory: Memory
+) -> OwnServer:
+    """Translate *host* without the routes of those that are *attached*, and these for it; what is equal is kept."""
+    inputs = Inputs(
+        routes=tuple(host.routes),
+        reads_variables=Fact.READS_VARIABLES in attached,
+        reads_keys=Fact.READS_KEYS in attached,
+    )
+    known = memory.own if memory.own and memory.own.inputs == inputs else None
+    begun = known.begun if known else _begin(env, host, memory.salt, inputs)
+    counts = begun.count, attached.translate(begun.context, begun.without_grpc)
+    seen = Seen(grpc=extent(begun.draft, counts), asks_page=Fact.ASKS_PAGE in attached)
+    if known and known.seen == seen:
+        return known
+    if known:  # its draft has what followed from something else
+        begun = _begin(env, host, memory.salt, inputs)
+    server, draft = _end(begun, seen), begun.draft
+    unserved, others = translate_unserved(env, table, [server], memory.salt)
+    there = {host.name: server} if server.listens else {}
+    memory.own = OwnServer(
+        inputs=inputs,
+        seen=seen,
+        begun=begun,
+        server=server,
+        files=tuple(config_files(draft, structs.replace(table, members=(table.origin,)), there, unserved)),
+        others=tuple(others),
+        claims=(*frozenset(draft.claims), *frozenset(claims_of(server.locations))),
+    )
+    return memory.own
+
+
+def _begin(env: Environment, host: VirtualHost, salt: str, inputs: Inputs) -> Begun:
+    draft = Draft(env, salt, (host,))
+    draft.resource_variables |= inputs.reads_variables
+    return _begun(draft, host, reads_keys=inputs.reads_keys)
+
+
+def _server(draft: Draft, host: VirtualHost) -> Server:
+    """Translate *host*."""
+    begun = _begun(draft, host)
+    return _end(begun, Seen(grpc=extent(draft, [begun.count]), asks_page=False))
+
+
+def _begun(draft: Draft, host: VirtualHost, *, reads_keys: bool = False) -> Begun:
+    """Translate what holds for the whole of *host*; *reads_keys*: attached objects read variables of API keys."""
+    place = draft.host(host)
     params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
     policy = host.policies.hsts
     secure = translate_hsts(policy) if policy else hsts(params, tls=tls is not None)
-    paths = translate_paths(draft, host)
-    paths = [path for path in paths if path.route or (path.modifier, path.path) not in snippet.locations]
+    every = translate_paths(draft, host)
+    paths = tuple(path for path in every if path.route or (path.modifier, path.path) not in snippet.locations)
     without = without_grpc(draft, host, tls)
-    counts = [count_grpc(draft, [path.route for path in paths if path.route], without)]
+    count = count_grpc(draft, [path.route for path in paths if path.route], without)
     site = server_site(draft, host)
-    if attached and Fact.READS_KEYS in attached:
+    if reads_keys:
         site = structs.replace(site, reads_keys=True)
     part = translate_policies(site)
-    hide, common_hidden = (*hidden(params, secure), *part.hidden), env.params.headers.proxy_hide_headers
+    hide = (*hidden(params, secure), *part.hidden)
     auth = translate_auth(draft, place)
-    context = _context(draft, site, secure, hide, part, auth=auth)
-    if attached:
-        counts.append(attached.translate(context, without))
-    grpc = extent(draft, counts)
+    return Begun(
+        draft=draft,
+        host=host,
+        tls=tls,
+        secure=secure,
+        auth=auth,
+        part=part,
+        hide=hide,
+        paths=paths,
+        count=count,
+        without_grpc=without,
+        context=_context(draft, site, secure, hide, part, auth=auth),
+    )
+
+
+def _end(begun: Begun, seen: Seen) -> Server:
+    """Return the server of which *begun* holds what is known before its locations are."""
+    draft, host, context, tls, grpc = begun.draft, begun.host, begun.context, begun.tls, seen.grpc
+    env, place, hide = draft.env, context.place, begun.hide
+    params, snippet = place.params, place.server_snippet
+    common_hidden = env.params.headers.proxy_hide_headers
     plain = not (tls and grpc == "all")
-    locations = _locations(draft, context, paths, asked=attached is not None and Fact.ASKS_PAGE in attached)
+    locations = _locations(draft, context, begun.paths, asked=seen.asks_page)
     if not host.shared:  # what a master says may be for its minions
         warn_of_idle_limits(draft, place)
     return Server(
@@ -175,12 +233,12 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
         http2=(tls is not None or bool(grpc)) and http2(env) and env.capabilities.http2_directive,
         own=restated(params, snippet).joined(draft.params(host.handed_down).delta(env.params)),
         redirects=tuple(redirects(draft, host, tls, plain=plain)) if host.name else (),
-        hsts=secure,
+        hsts=begun.secure,
         request_headers=_said_headers(draft, place, context.request_headers),
         response_headers=_response_headers(draft, place, context.response_headers),
         hide_headers=None if hide == common_hidden and not snippet.has("proxy_hide_header") else hide,
         proxy_redirect=proxy_redirect(params),
-        auth=auth,
+        auth=begun.auth,
         limit=context.limit,
         variables=server_variables(host.origin) if draft.resource_variables else (),
         error_page=None if host.policies.refused else context.error_page,
@@ -188,7 +246,7 @@ def _server(draft: Draft, host: VirtualHost, attached: Attached | None = None) -
         locations=locations,
         attached=attached_mask(draft, host),
         snippet=None if host.policies.refused else params.snippets.server_snippets,
-        lines=(*_closed(host), *common_lists(env, snippet), *part.lines),
+        lines=(*_closed(host), *common_lists(env, snippet), *begun.part.lines),
         refused=bool(host.policies.refused and host.name),
         secure_only=_secure_only(host),
         https=unchallenged(draft, host, HTTPS, "on") or HTTPS if _secure_only(host) else HTTPS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from headgate.translate.files import (
 )
 from headgate.translate.grpc import GrpcCount, Words, count_grpc
 from headgate.translate.locations import translate_location, translate_paths
+from headgate.translate.own_server import OwnServer
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.policies.kinds import reads_keys
 
@@ -146,6 +147,8 @@ class Memory:
         self.claims: Tally[str] = Tally()
         self.names: Tally[str] = Tally()
         self.grpc = GrpcCount()
+        self.own: OwnServer | None = None
+        """What the host became without members."""
         self.own_names: frozenset[str] = frozenset()
         """Those in ``names`` that do not come from members."""
         self.listed = Listed()
@@ -226,9 +229,8 @@ class Attached:
             memory.set_part(ref, self._translate(ref, memory.traits[ref], context, around))
         return memory.grpc
 
-    def distinct(self, *others: Iterable[str]) -> bool:
-        """Whether no two of the members, and none of *others*, have a name in common."""
-        own = [name for found in others for name in frozenset(found)]
+    def distinct(self, own: Collection[str]) -> bool:
+        """Whether no two of the members, and none of the host's *own* names, have a name in common."""
         claims = self._memory.claims
         return claims.distinct and len(frozenset(own)) == len(own) and not any(name in claims for name in own)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from decimal import Decimal
 
@@ -60,6 +61,12 @@ def test_a_rope_with_one_other_item_shares_all_chunks_but_one() -> None:
     assert len(set(map(id, new.chunks)) - set(map(id, old.chunks))) == 1
     items[250] = new[250]
     assert [chunk for chunk in old.became(items).chunks if chunk not in new.chunks] == []
+
+
+@given(st.sets(st.integers(0, 300)), st.integers(0, 301))
+def test_an_item_has_its_place_in_a_rope_in_order(items: set[int], item: int) -> None:
+    plain = sorted(items)
+    assert Rope(plain).place(str(item).zfill(3), lambda known: str(known).zfill(3)) == bisect_left(plain, item)
 
 
 def test_a_rope_of_which_much_is_removed_does_not_keep_small_chunks() -> None:
