@@ -2,17 +2,18 @@
 
 Each host has TLS with its own certificate, two paths and one Service with an endpoint. Neither nginx nor a cluster is
 used. Then what one of many VirtualServerRoutes of a VirtualServer costs, and what TransportServers do. Each row is
-measured in a process of its own.
+measured in a process of its own; the rows take turns, so that other load of the machine concerns all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,15 +24,17 @@ from headgate.api import EndpointSlice, GlobalConfiguration, Ingress, Secret, Se
 from headgate.api.nginx_org import Policy, TransportServer, VirtualServer, VirtualServerRoute
 from headgate.controller.environment import environment
 from headgate.controller.kinds import CLAIMANTS
-from headgate.ir import Capabilities, Layout
+from headgate.ir import Capabilities, FileSet, Layout
 from headgate.options import Options, parse
-from headgate.pipeline import Pipeline
+from headgate.pipeline import Generation, Pipeline
 from headgate.render import Renderer
 
 HEAD = (
-    "objects", "number", "start, CPU s", "ratio to Ingresses", "memory, MiB", "ratio", "one change, CPU ms",
-    "one endpoint, CPU ms", "files", "MiB",
+    "objects", "number", "start, CPU s", "ratio to Ingresses", "memory, MiB", "ratio", "one change, CPU ms", "ratio",
+    "one endpoint, CPU ms", "ratio", "files", "MiB",
 )  # fmt: skip
+WARM = 5
+"""Changes that are not counted: the first ones do what is only done once."""
 CAPABLE = Capabilities(version=(1, 30, 6), http2=True, http2_directive=True, stream="", stream_hosts=True)
 
 Make = Callable[[int, int], TopLevel]
@@ -40,15 +43,22 @@ Besides = Callable[[int], Iterator[TopLevel]]
 """Makes what so many objects need besides."""
 
 
-class Measured(NamedTuple):
-    """Processor seconds and MiB of memory of a start, milliseconds of changes, and the files of the configuration."""
+class Started(NamedTuple):
+    """Processor seconds and MiB of memory of a start, and the files of the configuration."""
 
     start: float
     memory: float
-    change: float
-    endpoint: float
     files: int
     mebibytes: float
+
+
+class Plan(NamedTuple):
+    """What one row measures: *size* objects and what they need besides."""
+
+    name: str
+    make: Make
+    besides: Besides
+    size: int
 
 
 def surroundings(number: int) -> Iterator[TopLevel]:
@@ -135,29 +145,101 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4096 / 2**20
 
 
-def run(make: Make, besides: Besides, size: int, changes: int) -> Measured:
-    """Measure *size* objects, and *changes* of one each."""
-    options = parse(["-global-configuration=team-0/listeners"], {"POD_NAMESPACE": "team-0"})
-    assert isinstance(options, Options)
-    env = environment(options, CAPABLE, Layout.container(), user=None, ipv6=False, stdout=True)
-    pipeline = Pipeline(CLAIMANTS, options, env, Renderer(), time.perf_counter)
-    before = resident()
-    objects = [item for number in range(size) for item in (make(number, 1), *surroundings(number))]
-    batch = {item.ref: item for item in (*objects, *besides(size))}
-    began = time.process_time()
-    generation = pipeline.advance(batch, datetime.now(UTC))
-    start, memory = time.process_time() - began, resident() - before
+class Subject:
+    """A pipeline with the objects of a plan."""
 
-    def spent(changed: TopLevel) -> float:
+    def __init__(self, plan: Plan) -> None:
+        """Begin without objects."""
+        options = parse(["-global-configuration=team-0/listeners"], {"POD_NAMESPACE": "team-0"})
+        assert isinstance(options, Options)
+        env = environment(options, CAPABLE, Layout.container(), user=None, ipv6=False, stdout=True)
+        self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(), time.perf_counter)
+        self._plan = plan
+        self._generation = Generation(files=FileSet(), env=env)
+
+    def start(self) -> Started:
+        """Measure the first batch."""
+        plan, before = self._plan, resident()
+        objects = [item for number in range(plan.size) for item in (plan.make(number, 1), *surroundings(number))]
+        everything = (*objects, *plan.besides(plan.size))
+        gc.collect()
+        spent = self._spent(*everything)
+        gc.collect()
+        data = [file.data for file in self._generation.files.values()]
+        return Started(spent / 1000, resident() - before, len(data), sum(map(len, data)) / 2**20)
+
+    def change(self, number: int, version: int) -> float:
+        """Return the milliseconds that another version of an object takes."""
+        return self._spent(self._plan.make(number, version))
+
+    def endpoint(self, number: int, version: int) -> float:
+        """Return the milliseconds that another endpoint takes."""
+        return self._spent(
+            EndpointSlice.convert(shop.endpoints(number, [f"10.9.{version >> 8 & 255}.{version & 255}"]))
+        )
+
+    def _spent(self, *items: TopLevel) -> float:
+        """Return the milliseconds of processor time that a batch takes."""
+        batch, now = {item.ref: item for item in items}, datetime.now(UTC)
         began = time.process_time()
-        pipeline.advance({changed.ref: changed}, datetime.now(UTC))
+        self._generation = self._pipeline.advance(batch, now)
         return 1000 * (time.process_time() - began)
 
-    numbers = [number * size // changes for number in range(changes)]
-    change = median([spent(make(number, 2)) for number in numbers])
-    endpoint = median([spent(EndpointSlice.convert(shop.endpoints(number, ["10.9.9.9"]))) for number in numbers])
-    data = [file.data for file in generation.files.values()]
-    return Measured(start, memory, change, endpoint, len(data), sum(map(len, data)) / 2**20)
+
+def serve(asked: Connection, plan: Plan) -> None:
+    """Measure in this process what is *asked* for: the name of a method and its arguments."""
+    subject = Subject(plan)
+    while request := asked.recv():
+        name, *arguments = request
+        asked.send(getattr(subject, name)(*arguments))
+
+
+class Row:
+    """A plan, measured in a process of its own."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Start the process."""
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=serve, args=(other, plan), daemon=True)
+        self._process.start()
+
+    def ask(self, *request: object) -> Any:
+        """Return what the process measures."""
+        self._pipe.send(request)
+        return self._pipe.recv()
+
+    def end(self) -> None:
+        """End the process."""
+        self._pipe.send(None)
+        self._process.join()
+
+
+def starts(plans: list[Plan], repeats: int) -> tuple[list[Row], list[Started]]:
+    """Start each plan *repeats* times, in turn; return those of the last time, and the cheapest start of each."""
+    found: list[list[Started]] = [[] for _ in plans]
+    for number in range(repeats):
+        rows: list[Row] = []
+        for plan, own in zip(plans, found, strict=True):
+            rows.append(Row(plan))
+            own.append(rows[-1].ask("start"))
+            if number < repeats - 1:
+                rows[-1].end()
+    return rows, [min(own) for own in found]
+
+
+def rounds(plans: list[Plan], rows: list[Row], method: str, number: int) -> list[list[float]]:
+    """Ask each row in turn for one change, and that *number* times; return the milliseconds of each row."""
+    found: list[list[float]] = [[] for _ in rows]
+    for version in range(number + WARM):
+        for plan, row, own in zip(plans, rows, found, strict=True):
+            own.append(row.ask(method, version * plan.size // (number + WARM), version + 2))
+    return [own[WARM:] for own in found]
+
+
+def ratios(found: list[list[float]]) -> list[float]:
+    """Return how many times the first row each row took: the median of all rounds."""
+    return [median([own / base for own, base in zip(row, found[0], strict=True)]) for row in found]
 
 
 def main() -> None:
@@ -166,25 +248,30 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=500, help="number of hosts")
     parser.add_argument("--routes", type=int, default=500, help="number of VirtualServerRoutes")
     parser.add_argument("--streams", type=int, default=200, help="number of TransportServers")
-    parser.add_argument("--changes", type=int, default=10, help="changes of each")
+    parser.add_argument("--starts", type=int, default=3, help="starts of each, of which the cheapest counts")
+    parser.add_argument("--changes", type=int, default=50, help="changes of each, of which the median counts")
     asked = parser.parse_args()
 
-    plans: tuple[tuple[str, Make, Besides, int], ...] = (
-        ("Ingresses", an_ingress, no_more, asked.size),
-        ("VirtualServers", a_virtual_server, no_more, asked.size),
-        ("VirtualServers with a Policy each", a_guarded_server, guards, asked.size),
-        ("VirtualServerRoutes of one VirtualServer", a_route, delegating, asked.routes),
-        ("TransportServers", a_transport_server, listeners, asked.streams),
-    )
-    rows, base = [], None
-    for name, make, besides, size in plans:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
-            found = alone.submit(run, make, besides, size, asked.changes).result()
-        start, memory = found.start / size, found.memory / size
-        base = base or (start, memory)
-        ratios = start / base[0], memory / base[1]
-        rows.append((name, size, found.start, ratios[0], found.memory, ratios[1], *found[2:]))
-    print(f"{machine()}\n\n{table(HEAD, rows)}")
+    plans = [
+        Plan("Ingresses", an_ingress, no_more, asked.size),
+        Plan("VirtualServers", a_virtual_server, no_more, asked.size),
+        Plan("VirtualServers with a Policy each", a_guarded_server, guards, asked.size),
+        Plan("VirtualServerRoutes of one VirtualServer", a_route, delegating, asked.routes),
+        Plan("Ingresses, as many as these", an_ingress, no_more, asked.routes),
+        Plan("TransportServers", a_transport_server, listeners, asked.streams),
+    ]
+    rows, started = starts(plans, asked.starts)
+    changes, endpoints = (rounds(plans, rows, method, asked.changes) for method in ("change", "endpoint"))
+    for row in rows:
+        row.end()
+    each = [(own.start / plan.size, own.memory / plan.size) for plan, own in zip(plans, started, strict=True)]
+    cells = zip(plans, started, each, changes, ratios(changes), endpoints, ratios(endpoints), strict=True)
+    lines = [
+        (plan.name, plan.size, own.start, start / each[0][0], own.memory, memory / each[0][1], median(change), times,
+         median(endpoint), more, own.files, own.mebibytes)
+        for plan, own, (start, memory), change, times, endpoint, more in cells
+    ]  # fmt: skip
+    print(f"{machine()}\n\n{table(HEAD, lines)}")
 
 
 if __name__ == "__main__":

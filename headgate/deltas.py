@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain, compress, count
 from operator import is_not
 from typing import Any, Generic, NamedTuple, TypeVar, overload
+from weakref import ref
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -43,15 +44,19 @@ class Rope(Sequence[T]):
     item is looked at.
     """
 
-    __slots__ = ("chunks",)
+    __slots__ = ("__weakref__", "_origin", "chunks")
 
     def __init__(self, items: Iterable[T] = ()) -> None:
         """Hold *items*."""
         self.chunks = _chunks(tuple(items))
         """The items; none of the chunks is empty."""
+        self._origin: tuple[ref[Rope[T]], Splice[T]] | None = None
+        """The version that this one was made from, and how the two differ."""
 
     def since(self, old: Rope[T]) -> Splice[T]:
         """Return how this sequence differs from *old*, as ``differing`` does."""
+        if self._origin and self._origin[0]() is old:
+            return self._origin[1]
         start, gone, come = differing(old.chunks, self.chunks)
         found = differing(_flat(gone), _flat(come))
         return found._replace(start=found.start + sum(map(len, self.chunks[:start])))
@@ -59,12 +64,17 @@ class Rope(Sequence[T]):
     def spliced(self, start: int, removed: int, items: Iterable[T]) -> Rope[T]:
         """Return this sequence with *items* in place of the *removed* ones that begin at *start*."""
         first, before = self._at(start)
-        last, after = self._at(start + removed)
-        begun, rest = self.chunks[first : first + 1], self.chunks[last : last + 1]
-        middle = (*_flat(begun)[:before], *items, *_flat(rest)[after:])
+        last, _ = self._at(start + removed)
+        touched, come = _flat(self.chunks[first : last + 1]), tuple(items)
+        stop = before + removed
         found: Rope[T] = Rope()
-        found.chunks = (*self.chunks[:first], *_chunks(middle), *self.chunks[last + 1 :])
-        return found if len(found.chunks) < CHUNK + 2 * len(found) // CHUNK else Rope(found)
+        middle = _chunks((*touched[:before], *come, *touched[stop:]))
+        found.chunks = (*self.chunks[:first], *middle, *self.chunks[last + 1 :])
+        if len(found.chunks) > CHUNK + 2 * len(found) // CHUNK:
+            found.chunks = _chunks(tuple(found))
+        splice = differing(touched[before:stop], come)
+        found._origin = ref(self), splice._replace(start=start + splice.start)
+        return found
 
     def replaced(self, splice: Splice[Any], items: Iterable[T]) -> Rope[T]:
         """Return this sequence with *items* in place of what is ``at`` the *splice*."""
@@ -122,7 +132,8 @@ class Rope(Sequence[T]):
         """Whether *other* is a Rope of equal items."""
         if not isinstance(other, Rope):
             return NotImplemented
-        return self.chunks == other.chunks or (len(self) == len(other) and tuple(self) == tuple(other))
+        _, gone, come = self.since(other)
+        return gone == come
 
     def __hash__(self) -> int:
         """Equal Ropes have equal hashes."""
@@ -138,6 +149,8 @@ def _flat(chunks: tuple[tuple[T, ...], ...]) -> tuple[T, ...]:
 
 
 def _chunks(items: tuple[T, ...]) -> tuple[tuple[T, ...], ...]:
+    if len(items) <= 2 * CHUNK:
+        return (items,) if items else ()
     return tuple(items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
 
 
@@ -168,6 +181,8 @@ class Tally(Generic[K]):
 
     def replace(self, old: Iterable[K], new: Iterable[K]) -> None:
         """Count *new* in place of *old*, all of which were counted before."""
+        if new == old:
+            return
         for key in new:
             self._add(key)
         for key in old:

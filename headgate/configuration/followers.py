@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
-from headgate.configuration.arbiter import LATER
 from headgate.configuration.claims import Candidate
 from headgate.configuration.resource import Attached
 from headgate.deltas import Rope
 from headgate.problems import ObjectRef
 
+_AGE = attrgetter("age")
+Age = tuple[str, ObjectRef]
 NO_HOLDS: frozenset[int] = frozenset()
 FEW = 8
 """Of more objects at once, each is not put in its place by itself."""
@@ -25,7 +27,9 @@ class Followers:
         self._holder: Candidate | None = None
         """The object that was decided for."""
         self._taken: Rope[Attached] = Rope()
-        """What it takes, the oldest first."""
+        """What it takes, the oldest first, and still those that left."""
+        self._left: set[Age] = set()
+        """The ages of these; most come back at once, in another version."""
         self._refs: set[ObjectRef] = set()
         """The same."""
         self._claiming: set[ObjectRef] = set()
@@ -53,7 +57,7 @@ class Followers:
         if ref in self._refs:
             self._refs.discard(ref)
             self._claiming.discard(ref)
-            self._taken = self._taken.spliced(self._place(candidate), 1, ())
+            self._left.add(Attached(candidate, NO_HOLDS).age)
         if self._holder and ref in self._holder.claims.names:
             self._missing.add(ref)
 
@@ -80,7 +84,7 @@ class Followers:
     def _decide(self, holder: Candidate) -> None:
         if holder is not self._holder:
             self._holder, self._undecided = holder, set(self._candidates)
-            self._taken, self._refs, self._claiming = Rope(), set(), set()
+            self._taken, self._refs, self._claiming, self._left = Rope(), set(), set(), set()
             self._missing = set(holder.claims.names)
         fresh = [candidate for ref in self._undecided if _takes(holder, candidate := self._candidates[ref])]
         self._undecided.clear()
@@ -89,16 +93,19 @@ class Followers:
             self._missing.discard(candidate.ref)
             if candidate.claims.slots:
                 self._claiming.add(candidate.ref)
-        found = [Attached(candidate, NO_HOLDS) for candidate in fresh]
-        if len(found) > FEW:
-            self._taken = self._taken.became(sorted((*self._taken, *found), key=_attached_age))
-        else:
-            for attached in found:
-                self._taken = self._taken.spliced(self._place(attached.candidate), 0, (attached,))
+        self._exchange([Attached(candidate, NO_HOLDS) for candidate in fresh])
 
-    def _place(self, candidate: Candidate) -> int:
-        """Return where *candidate* stands, or would stand, among those that are taken."""
-        return self._taken.place(_age(candidate), _attached_age)
+    def _exchange(self, fresh: list[Attached]) -> None:
+        """Put *fresh* in their places among those that are taken, and remove those that left."""
+        if len(fresh) + len(self._left) > FEW:
+            kept = (attached for attached in self._taken if attached.age not in self._left)
+            self._taken = self._taken.became(sorted((*kept, *fresh), key=_AGE))
+        else:
+            come = {attached.age: (attached,) for attached in fresh}
+            for age in {*self._left, *come}:
+                removed = 1 if age in self._left else 0
+                self._taken = self._taken.spliced(self._taken.place(age, _AGE), removed, come.get(age, ()))
+        self._left = set()
 
 
 def _takes(holder: Candidate, candidate: Candidate) -> bool:
@@ -107,12 +114,3 @@ def _takes(holder: Candidate, candidate: Candidate) -> bool:
     return (
         candidate.ref != holder.ref and attachment is not None and attachment.rule.declines(holder, candidate) is None
     )
-
-
-def _age(candidate: Candidate) -> tuple[str, ObjectRef]:
-    """Order by creation, and objects of one ``kubectl apply`` by name, which their owner can choose."""
-    return candidate.item.metadata.creation_timestamp or LATER, candidate.ref
-
-
-def _attached_age(attached: Attached) -> tuple[str, ObjectRef]:
-    return _age(attached.candidate)

@@ -7,16 +7,27 @@ from collections.abc import Mapping
 
 import msgspec
 
+from headgate.configuration.arbiter import LATER
 from headgate.configuration.claims import Candidate, Slot
 from headgate.deltas import Rope
 from headgate.problems import ObjectRef, Problem
 
 
 class Attached(msgspec.Struct, frozen=True, gc=False):
-    """An object that attaches to a resource; ``held`` are the indexes of the claims that it holds."""
+    """An object that attaches to a resource; ``held`` are the indexes of the claims that it holds.
+
+    ``age`` follows from ``candidate``; it orders such objects by creation, and those of one ``kubectl apply`` by name,
+    which their owner can choose.
+    """
 
     candidate: Candidate
     held: frozenset[int]
+    age: tuple[str, ObjectRef] = ("", ObjectRef("", "", ""))
+
+    def __post_init__(self) -> None:
+        """Derive the age, by which it is looked up."""
+        created = self.candidate.item.metadata.creation_timestamp or LATER
+        msgspec.structs.force_setattr(self, "age", (created, self.candidate.ref))
 
 
 class Resource(msgspec.Struct, frozen=True, gc=False):

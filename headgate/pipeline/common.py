@@ -8,8 +8,9 @@ from functools import partial
 import msgspec
 
 from headgate.ir import File
-from headgate.ir.http import Certificate
+from headgate.ir.http import Certificate, HttpConfig
 from headgate.ir.layout import PASSTHROUGH_HOSTS, SECRETS_FOLDER
+from headgate.ir.main import Main
 from headgate.ir.stream import PassthroughEntry
 from headgate.render import BadTemplate, Renderer
 from headgate.routes import Listener
@@ -58,6 +59,8 @@ class CommonFiles:
             BadTemplate: a template of the user's fails; nothing can be served with it.
         """
         self._last: dict[str, tuple[object, Renderer, File]] = {}
+        self._translated: tuple[Environment, tuple[int, int], Main, HttpConfig] | None = None
+        """What the main file and the default server follow from, and what these say."""
         self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
         self._ports_fault: BadTemplate | None = None
         self._of_ports: frozenset[str] = frozenset()
@@ -79,9 +82,12 @@ class CommonFiles:
         return tuple(self._files(env, renderer, totals))
 
     def _files(self, env: Environment, renderer: Renderer, totals: Totals) -> Iterator[File]:
-        main = translate_main(env, names=totals.names, longest=totals.longest)
+        sizes = totals.names, totals.longest
+        if self._translated is None or self._translated[:2] != (env, sizes):
+            main = translate_main(env, names=totals.names, longest=totals.longest)
+            self._translated = env, sizes, main, translate_default_server(env)
+        _, _, main, default = self._translated
         yield self._file("main", main, renderer, lambda: renderer.main(main))
-        default = translate_default_server(env)
         yield self._file("default server", default, renderer, lambda: renderer.http(default))
         certificate = env.default_certificate and certificate_file(env.default_certificate)
         entries = totals.certificates
