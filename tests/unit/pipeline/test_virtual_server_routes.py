@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import FrameType
 from typing import Any
 
-from headgate.api import EndpointSlice, Service, TopLevel, VirtualServer, VirtualServerRoute
+import pytest
+
+from headgate.api import ConfigMap, EndpointSlice, Service, TopLevel, VirtualServer, VirtualServerRoute
 from headgate.api.nginx_org import Policy
+from headgate.translate.locations import translate_location
+from headgate.translate.tls import translate_tls
 from tests.properties.cluster_objects import object_in
 from tests.simulated_cluster import SimulatedCluster
 
 COUNT = 30
+FLAGS = ("--manifests=.", "-nginx-configmaps=nginx-ingress/nginx-config", "-enable-snippets")
 
 
 def route(number: int, body: str = "body", **metadata: Any) -> TopLevel:
@@ -88,19 +95,19 @@ def test_a_host_of_which_one_path_is_guarded_is_closed_while_nginx_refuses_its_f
     assert cluster.files[file].closed is None
 
 
-def calls_of_a_change(count: int) -> int:
-    """Return how many functions of Python the pipeline calls for a change of one of *count* VirtualServerRoutes."""
+def calls_of_a_change(count: int) -> list[str]:
+    """Return the functions of Python that the pipeline calls for a change of one of *count* VirtualServerRoutes."""
     cluster = crowded(count)
     labels = {"labels": {"kubernetes.io/service-name": "tea"}}
     endpoints = {"ports": [{"port": 80}], "endpoints": [{"addresses": ["10.0.0.1"]}]}
     cluster.put(object_in(Service, "shop", "tea", spec={"ports": [{"port": 80}]}))
     cluster.put(object_in(EndpointSlice, "shop", "tea", addressType="IPv4", metadata=labels, **endpoints))
     cluster.process_batch()
-    calls, changed = 0, route(3, "new")
+    calls, changed = [], route(3, "new")
 
-    def note(_: object, event: str, __: object) -> None:
-        nonlocal calls
-        calls += event == "call"
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_qualname)
 
     sys.setprofile(note)
     try:
@@ -112,7 +119,7 @@ def calls_of_a_change(count: int) -> int:
 
 def test_a_change_of_one_calls_no_function_for_each_of_the_others() -> None:
     calls_of_a_change(5)  # what is only done once in a process
-    assert calls_of_a_change(4 * COUNT) - calls_of_a_change(COUNT) < COUNT
+    assert len(calls_of_a_change(4 * COUNT)) - len(calls_of_a_change(COUNT)) < COUNT
 
 
 def test_a_subroute_that_goes_without_the_guard_of_its_route_is_reported_while_that_is_one() -> None:
@@ -146,3 +153,47 @@ def test_a_subroute_that_goes_without_the_guard_of_its_route_is_reported_while_t
     assert told(cluster)
     cluster.put(policy("pages", **guard))
     assert not told(cluster)
+
+
+def test_a_change_of_one_translates_it_and_not_the_server_that_includes_it() -> None:
+    calls = calls_of_a_change(COUNT)
+    assert calls.count(translate_location.__qualname__) > 0
+    assert calls.count(translate_tls.__qualname__) == 0
+
+
+def pair(
+    cluster: SimulatedCluster, upstream: Mapping[str, Any] = {}, subroute: Mapping[str, Any] = {}
+) -> dict[str, Any]:
+    """Return the files of *cluster* when one of two VirtualServerRoutes has these fields."""
+    settings = object_in(ConfigMap, "nginx-ingress", "nginx-config", data={"http2": "true"})
+    routes = [{"path": f"/{name}", "route": f"shop/{name}"} for name in ("a", "b")]
+    server = object_in(VirtualServer, "default", "cafe", spec={"host": "a.test", "routes": routes})
+    members = [
+        object_in(VirtualServerRoute, "shop", name, spec={
+            "host": "a.test",
+            "upstreams": [{"name": "tea", "service": "tea", "port": 80, **own}],
+            "subroutes": [{"path": f"/{name}", "action": {"pass": "tea"}, **more}],
+        })
+        for name, own, more in (("a", {}, {}), ("b", upstream, subroute))
+    ]  # fmt: skip
+    cluster.put(settings, server, *members)
+    cluster.process_batch()
+    return dict(cluster.files)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "subroute", "line"),
+    [
+        ({"type": "grpc"}, {}, "http2 on;"),
+        ({}, {"location-snippets": "set $a $resource_name;"}, "set $resource_name cafe;"),
+    ],
+)
+def test_the_server_has_what_one_of_its_virtual_server_routes_needs_as_long_as_that_needs_it(
+    upstream: dict[str, Any], subroute: dict[str, Any], line: str
+) -> None:
+    file, cluster = "conf.d/vs_default_cafe.conf", SimulatedCluster(FLAGS)
+    plain, special = pair(SimulatedCluster(FLAGS)), pair(SimulatedCluster(FLAGS), upstream, subroute)
+    assert (line in special[file].data.decode(), line in plain[file].data.decode()) == (True, False)
+    assert pair(cluster) == plain
+    assert pair(cluster, upstream, subroute) == special
+    assert pair(cluster) == plain
