@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headgate.api import EndpointSlice, Service, TopLevel
+from headgate.configuration.arbiter import ADDED_LATER
 from headgate.problems import ObjectRef
 
 
@@ -71,8 +72,7 @@ def aged(old: Iterable[TopLevel], new: Iterable[TopLevel]) -> tuple[TopLevel, ..
 
 def _aged(item: TopLevel, old: TopLevel | None) -> TopLevel:
     if old is None:
-        # Without creation times the object with the larger UID counts as older; a space sorts before its digits.
-        metadata = replace(item.metadata, uid=f" {item.metadata.uid}")
+        metadata = replace(item.metadata, uid=f"{ADDED_LATER}{item.metadata.uid}")
     else:
         metadata = replace(item.metadata, uid=old.metadata.uid, creation_timestamp=old.metadata.creation_timestamp)
     return replace(item, metadata=metadata)

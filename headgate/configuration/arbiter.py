@@ -15,6 +15,10 @@ LATER = "9"
 """Sorts after every RFC 3339 time: an object without a creation time is the youngest."""
 LAST = "~"
 """Sorts after that, too, in front of the creation time of an object that goes behind all others."""
+UNTIMED = frozenset({LATER, f"{LAST}{LATER}"})
+"""What stands for the creation time of objects without one."""
+ADDED_LATER = " "
+"""What is in front of the UID of an object without a creation time that is younger than others without one."""
 SLACK = 8
 """Withdrawn claims that a contest may carry beside as many as there are claimants."""
 
@@ -32,10 +36,18 @@ class Claimant(msgspec.Struct, frozen=True, gc=False):
         return cls(ref, metadata.creation_timestamp or LATER, metadata.uid)
 
     def __lt__(self, other: Claimant) -> bool:
-        """Whether this one wins: older; of equal age the larger UID (contract line 93), then the smaller name."""
+        """Whether this one wins: older; of the same second the larger UID (contract line 93), then the smaller name.
+
+        Without creation times, which a folder need not have, those that were ADDED_LATER lose, and the name decides.
+        """
         if self.created != other.created:
             return self.created < other.created
+        if self.created in UNTIMED:
+            return self._by_name() < other._by_name()
         return self.uid > other.uid if self.uid != other.uid else self.ref < other.ref
+
+    def _by_name(self) -> tuple[bool, str, str, ObjectRef]:
+        return self.uid.startswith(ADDED_LATER), self.ref.namespace, self.ref.name, self.ref
 
 
 class _Contest:

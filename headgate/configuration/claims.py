@@ -56,12 +56,20 @@ class Holder(msgspec.Struct, frozen=True, gc=False):
         created: its ``creationTimestamp``, ``""`` if it has none.
         shared: whether other objects may attach to it.
         use: what it uses the slot for, where others may share that.
+        first: whether it goes before older objects.
     """
 
     ref: ObjectRef
     created: str = ""
     shared: bool = False
     use: str = ""
+    first: bool = False
+
+    def before(self, loser: TopLevel) -> str:
+        """Name it to the owner of *loser*, with the reason why it goes before that unless its age is the reason."""
+        if self.first or self.created != (loser.metadata.creation_timestamp or ""):
+            return str(self)
+        return f"{self}, in the same second, with a larger UID" if self.created else f"{self}, which is first by name"
 
     def __str__(self) -> str:
         """``Kind namespace/name, created TIME``."""
@@ -140,4 +148,5 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     def as_holder(self, slot: Slot) -> Holder:
         """Return the object as it is reported to other claimants of *slot*, which it holds."""
         use = next((claim.use for claim in self.claims.slots if claim.use and claim.slot == slot), "")
-        return Holder(self.ref, self.item.metadata.creation_timestamp or "", self.claims.shared, use)
+        created = self.item.metadata.creation_timestamp or ""
+        return Holder(self.ref, created, self.claims.shared, use, self.claims.first)

@@ -353,11 +353,12 @@ class Configuration:
         lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
         if owner is None and lost:
             holders = tuple(dict.fromkeys(holder for _, holder in lost))
-            reason = f"{candidate.claims.taken}: {_named(lost)}; {way_out(ref, holders)}"
+            reason = f"{candidate.claims.taken}: {_named(lost, candidate.item)}; {way_out(ref, holders)}"
             yield Problem(ref, "", "", reason, "it is not served", Severity.ERROR, code="Rejected")
             return
         for claim, holder in lost:
-            reason = f"{claim.words} is taken by another resource: {holder}; {way_out(ref, (holder,))}"
+            holding = holder.before(candidate.item)
+            reason = f"{claim.words} is taken by another resource: {holding}; {way_out(ref, (holder,))}"
             yield Problem(ref, claim.field, "", reason, "that resource serves it")
 
     def _clashes(self, candidate: Candidate) -> Iterator[Problem]:
@@ -366,18 +367,19 @@ class Configuration:
             holder = self._holder(claim.slot) if claim.use else None
             if holder and holder.ref != candidate.ref and holder.use != claim.use:
                 noun = claim.words.partition(" ")[0]
-                reason = f"{claim.words} is used for {holder.use} by another resource: {holder}; use another {noun}"
+                holding = f"{holder.use} by another resource: {holder.before(candidate.item)}"
+                reason = f"{claim.words} is used for {holding}; use another {noun}"
                 yield Problem(candidate.ref, claim.field, "", reason, "it is not served", Severity.ERROR)
 
 
-def _named(lost: Iterable[tuple[Claim, Holder]]) -> str:
-    """Return who holds the *lost* slots, and if there are several holders, who holds which."""
+def _named(lost: Iterable[tuple[Claim, Holder]], loser: TopLevel) -> str:
+    """Return who holds the *lost* slots of *loser*, and if there are several holders, who holds which."""
     words: dict[Holder, list[str]] = {}
     for claim, holder in lost:
         words.setdefault(holder, []).append(claim.words)
     if len(words) == 1:
-        return str(next(iter(words)))
-    return "; ".join(f"{', '.join(claims)} by {holder}" for holder, claims in words.items())
+        return next(iter(words)).before(loser)
+    return "; ".join(f"{', '.join(claims)} by {holder.before(loser)}" for holder, claims in words.items())
 
 
 def _slots(candidate: Candidate) -> Iterator[Slot]:

@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.api import VirtualServer
 from headgate.configuration import Arbiter, Claimant, Slot
+from headgate.configuration.arbiter import ADDED_LATER, LATER
 from tests.unit.configuration.ingresses import ref
 
 SLOT = Slot("a.test")
@@ -22,6 +24,20 @@ def test_the_oldest_holds_it_then_the_larger_uid_then_the_smaller_name() -> None
     assert arbiter.holder(SLOT) == ref("a")
     arbiter.withdraw(ref("a"), [SLOT])
     assert arbiter.holder(SLOT) == ref("c")
+
+
+def test_without_creation_times_the_first_by_name_holds_it_whatever_the_kinds() -> None:
+    arbiter = Arbiter()
+    server = VirtualServer.KIND.ref("default", "b")
+    arbiter.claim(Claimant(ref("c"), LATER, "z"), [SLOT])
+    arbiter.claim(Claimant(server, LATER, "y"), [SLOT])
+    assert arbiter.holder(SLOT) == server
+    arbiter.claim(Claimant(ref("a"), LATER, f"{ADDED_LATER}x"), [SLOT])
+    assert arbiter.holder(SLOT) == server
+    arbiter.claim(Claimant(ref("a"), LATER, "x"), [SLOT])
+    assert arbiter.holder(SLOT) == ref("a")
+    arbiter.claim(Claimant(ref("d"), "2026-01-01T00:00:00Z", "x"), [SLOT])
+    assert arbiter.holder(SLOT) == ref("d")
 
 
 @given(st.lists(st.one_of(CLAIMANTS, st.sampled_from([ref(name) for name in "abcdef"])), max_size=80))

@@ -106,7 +106,9 @@ def test_the_way_out_depends_on_whether_the_host_can_be_shared() -> None:
 
 def test_a_holder_without_a_creation_time_is_named_without_it() -> None:
     found = configuration(ingress("a", creationTimestamp=None), ingress("b", creationTimestamp=None))
-    assert problems(found.update([ingress("c", creationTimestamp=None)], [])) == {"c": [taken("Ingress default/a")]}
+    assert problems(found.update([ingress("c", creationTimestamp=None)], [])) == {
+        "c": [taken("Ingress default/a, which is first by name")]
+    }
 
 
 def test_an_ingress_without_a_host_names_the_holder() -> None:
