@@ -49,6 +49,10 @@ class Search:
         """Return the Problems, references and files that were collected."""
         return tuple(self._problems), frozenset(self._references), tuple(self._files.values())
 
+    def take_references(self, references: Iterable[ObjectRef]) -> None:
+        """Add what others refer to."""
+        self._references.update(references)
+
     def take_files(self, files: Iterable[File]) -> None:
         """Add what others found in Secrets."""
         self._files.update((file.name, file) for file in files)
