@@ -32,6 +32,7 @@ from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.rewrites import replaced_path, translate_rewrite
+from headgate.translate.timeouts import warn_of_no_time
 from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
 from headgate.translate.variables import latency_variable, location_variables
 
@@ -95,6 +96,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         return _without_backend(draft, server, path, place, spelled)
     grpc = asks_grpc(place, route) and draft.env.speaks_grpc
     _warn_of_services(draft, place, target.service, grpc=grpc)
+    warn_of_no_time(draft, place)
     attached = route.origin != host.origin
     if attached:
         warn_of_idle_limits(draft, place)

@@ -18,6 +18,7 @@ from headgate.api.nginx_org.transportserver import (
 from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings.regex import regex_fault
+from headgate.settings.values import Duration
 from headgate.validation.custom_settings import PLUS
 from headgate.validation.fields import Fault, field_faults, name_faults, not_an_upstream, text_fault
 from headgate.validation.rules import Rules
@@ -66,6 +67,7 @@ def validate_transport_server(item: TransportServer, rules: Rules) -> tuple[Vali
     if problems or spec.listener is None:
         return None, problems
     warnings = [Problem(item.ref, *fault, "it has no effect") for fault in _idle(spec)]
+    warnings += [Problem(item.ref, *doubt) for doubt in _no_time(spec)]
     return ValidTransportServer(item, spec, spec.listener.name, spec.listener.protocol), warnings
 
 
@@ -179,6 +181,19 @@ def _snippets(spec: TransportServerSpec, rules: Rules) -> Iterator[Fault]:
             yield path, "", "has a NUL byte"
         elif text and leaves_its_block(text):
             yield path, "", "closes a block that it did not open; remove the } without a {"
+
+
+def _no_time(spec: TransportServerSpec) -> Iterator[tuple[str, str, str, str]]:
+    """Yield field, value, reason and effect of timeouts with which nginx gives up at once."""
+    upstreams, session = spec.upstream_parameters, spec.session_parameters
+    timeouts = {
+        "spec.upstreamParameters.connectTimeout": (upstreams.connect_timeout if upstreams else None, "a connection"),
+        "spec.sessionParameters.timeout": (session.timeout if session else None, "any data"),
+    }
+    for field, (value, what) in timeouts.items():
+        if value and not Duration.parse(value).seconds:
+            reason = f"leaves no time for {what}; 0 does not mean without a limit"
+            yield field, value, reason, "nginx closes connections at once"
 
 
 def _idle(spec: TransportServerSpec) -> Iterator[Fault]:

@@ -137,3 +137,17 @@ def test_the_older_object_has_the_host_whatever_its_kind(
     assert "Server name: tea" in headgate.get(HOST).body
     manifests.delete(ingress("older", HOST))
     wait_until(lambda: headgate.get(HOST).body == "VirtualServer")
+
+
+def test_a_timeout_of_nothing_is_reported_for_no_request_is_answered(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    slow = {"name": "tea", "service": "tea", "port": 80, "connect-timeout": "0s"}
+    manifests.put(
+        virtual_server("cafe", {"path": "/", "action": {"pass": "tea"}}, upstreams=[slow]),
+        ingress("read", "read.test", proxy_read_timeout="0s"),
+    )
+    headgate = serve_manifests()
+    assert (headgate.get(HOST).status, headgate.get("read.test").status) == (504, 504)
+    for name in ("VirtualServer default/cafe", "Ingress default/read"):
+        assert any("0 does not mean without a limit" in message for _, message in headgate.events(name))
