@@ -17,7 +17,15 @@ from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.tls import ciphers
 from headgate.settings.upstream import lb_method
 from headgate.settings.values import Duration, HeaderName, Offset, Seconds, Size, plain_text, zone_size
-from headgate.validation.text import domain_fault, host_fault, name_fault, namespace_fault, service_fault
+from headgate.validation.text import (
+    domain_fault,
+    host_fault,
+    length_fault,
+    name_fault,
+    namespace_fault,
+    service_fault,
+    shortened,
+)
 
 Fault = tuple[str, str, str]
 """Field, what was there, why not."""
@@ -56,7 +64,7 @@ def field_faults(value: Model, path: str) -> Iterator[Fault]:
         elif isinstance(found, _NESTED):
             yield from _faults(found, each, f"{path}.{each.name}")
         elif each.fault and not isinstance(found, Mapping) and (fault := each.fault(found)):
-            yield f"{path}.{each.name}", str(found), _in_two_fields(value, each.attribute) or fault
+            yield f"{path}.{each.name}", shortened(str(found)), _in_two_fields(value, each.attribute) or fault
 
 
 def _in_two_fields(value: Model, attribute: str) -> str:
@@ -95,8 +103,10 @@ def _check(field: Field) -> Callable[[Any], str] | None:
         return lambda value: _fault(value, rule)
     form = _FORMS[rule]
     if field.variables and rule in {Form.TEXT, Form.BODY, Form.URL}:
-        return lambda value: form(str(value)) or _variables(str(value), field.variables)
-    return lambda value: form(str(value))
+        return lambda value: length_fault(str(value)) or form(str(value)) or _variables(str(value), field.variables)
+    if rule is Form.FREE:
+        return lambda value: form(str(value))
+    return lambda value: length_fault(str(value)) or form(str(value))
 
 
 def _faults(value: Any, checked: _Checked, path: str) -> Iterator[Fault]:
@@ -109,7 +119,7 @@ def _faults(value: Any, checked: _Checked, path: str) -> Iterator[Fault]:
             else:
                 yield from _faults(item, checked, f"{path}[{index}]")
     elif checked.fault and not isinstance(value, Mapping) and (fault := checked.fault(value)):
-        yield path, str(value), fault
+        yield path, shortened(str(value)), fault
 
 
 def _fault(value: Any, rule: Range | OneOf | Codes | Listed | Shape) -> str:

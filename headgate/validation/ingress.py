@@ -24,6 +24,7 @@ from headgate.validation.text import (
     path_fault,
     port_name_fault,
     service_fault,
+    shortened,
 )
 from headgate.validation.uri import ESCAPE, decoded, unreachable
 
@@ -169,7 +170,7 @@ def _path(field: str, path: HTTPIngressPath, *, regex: bool) -> Iterator[Fault]:
         if kind != "ImplementationSpecific":
             yield f"{field}.path", "", f"is empty, which pathType {kind} does not allow"
     elif fault := path_fault(path.path, regex=regex):
-        yield f"{field}.path", path.path, fault
+        yield f"{field}.path", shortened(path.path), fault
 
 
 def _backend(field: str, backend: IngressBackend) -> Iterator[Fault]:

@@ -13,6 +13,10 @@ from headgate.settings.regex import regex_fault
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _LABEL_ALONE = re.compile(_LABEL)
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+LONGEST = 4080
+"""Bytes: nginx reads an argument into a buffer of 4096 (NGX_CONF_BUFFER), with the quotes and what is put around it."""
+SHOWN = 60
+"""Characters that messages show of a text that is too long."""
 _PART = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 """A label of an object's name: unlike one of DNS, it may have any length."""
 _SUBDOMAIN = re.compile(rf"{_PART}(?:\.{_PART})*")
@@ -91,8 +95,21 @@ def port_name_fault(name: str) -> str:
     return ""
 
 
+def length_fault(text: str) -> str:
+    """Return why *text* is too long for an argument of nginx, or ``""``."""
+    size = len(text.encode(errors="surrogatepass"))
+    return f"is too long: it has {size} bytes, and nginx takes {LONGEST}" if size > LONGEST else ""
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of *text*, as far as it is shown of one that is too long."""
+    return f"{text[:SHOWN]}…" if length_fault(text) else text
+
+
 def path_fault(path: str, *, regex: bool) -> str:
     """Return why *path* cannot be served, or ``""``; *regex* says that it is a regular expression."""
+    if fault := length_fault(path):
+        return fault
     if not path.startswith("/"):
         return "does not begin with /"
     if path.startswith("//"):
