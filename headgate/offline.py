@@ -192,7 +192,8 @@ def generate(
         user=None, ipv6=True, stdout=True,
     )  # fmt: skip
     if options.data_plane is not DataPlane.LIVE:
-        env = structs.replace(env, data_plane="files")  # for people to read, on every machine the same
+        # For people to read, on every machine the same.
+        env = structs.replace(env, data_plane="files", routing=False)
     pipeline = Pipeline(CLAIMANTS, options, env, templates(options), time.perf_counter)
     custom = options.enable_custom_resources
     watched = tuple(row.model for row in WATCHED if custom or row.extent is not Extent.CUSTOM)

@@ -214,6 +214,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             native=True,
         ),
     ] = DataPlane.AUTO
+    live_routes: Annotated[
+        Bool,
+        Flag(
+            RUN,
+            "Push hosts and routes of Ingresses and VirtualServers with plain settings to nginx as well, instead of "
+            "server blocks; requires the live data plane.",
+            native=True,
+        ),
+    ] = False
     control_writes: Annotated[
         Bool,
         Flag(
@@ -469,6 +478,8 @@ def _contradictions(options: Options) -> Iterator[Problem]:
         yield flags.problem(
             "--manifests", str(options.manifests), f"contradicts {other}; choose the folder or the cluster"
         )
+    if options.live_routes and options.data_plane is DataPlane.FILES:
+        yield flags.problem("-live-routes", "true", "contradicts -data-plane=files; remove one of them")
     if not options.enable_custom_resources:
         for field in ("enable_cert_manager", "enable_external_dns"):
             if getattr(options, field):

@@ -97,9 +97,15 @@ def view(
     return ClusterView(
         env=generation.env,
         resources=tuple(
-            ResourceView(rendered.table, translate(rendered.table, generation.env, rendered.salt))
+            ResourceView(
+                rendered.table,
+                translate(rendered.table, generation.env, rendered.salt),
+                rendered.routed.keys(),
+                rendered.dedicated,
+            )
             for rendered in served
         ),
+        routes=not generation.unrouted,
         config_map=_config_map(options, objects, generation),
         default_secret=default.ref if default else None,
         hosts={item.ref: _hosts(item) for item in objects},

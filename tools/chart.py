@@ -41,6 +41,7 @@ FLAGS: Mapping[str, str] = {
     "nginx-reload-timeout": "controller.nginxReloadTimeout",
     "reload-spacing": "controller.reloadSpacing",
     "data-plane": "controller.dataPlane",
+    "live-routes": "controller.liveRoutes",
     "live-memory": "controller.liveMemory",
     "control-writes": "controller.controlWrites",
     "shutdown-grace-period": "controller.shutdownGracePeriod",

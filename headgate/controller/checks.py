@@ -18,7 +18,8 @@ _WORST = {"up": 0, "checking": 1, "unhealthy": 2}
 
 async def found_by_checks(layout: Layout, generation: Generation | None) -> Sequence[ServerHealth]:
     """Ask nginx what its checks found; nothing if no upstream of *generation* has checks, or nginx does not answer."""
-    if generation is None or not any(each.check for each in (generation.live or {}).values()):
+    live = generation.live if generation else None
+    if live is None or not any(each.check for each in live.upstreams.values()):
         return ()
     return await server_health(layout) or ()
 

@@ -193,7 +193,7 @@ class Controller:
         release = generation.release
         if self._serving and release.is_that_of(self._serving) and not retry:
             kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, test_ms=0.0, reload_ms=0.0)
-            return structs.replace(kept, written=0, deleted=0, pushed=0)
+            return structs.replace(kept, written=0, deleted=0, pushed=0, pushed_hosts=0)
         if self._started:
             reason: Reason = "endpoints" if generation.endpoints_only else "other"
             result = await self._manager.apply(release, reason=reason, retry=retry)

@@ -110,7 +110,7 @@ class Counting:
             return
         self._resources = generation.resources
         served = ((ref, found.served) for ref, found in generation.resources.items() if found.served)
-        hosts = {host: ref for ref, rendered in served for host in rendered.hosts}
+        hosts = {host: ref for ref, rendered in served for host in (*rendered.hosts, *rendered.routed)}
         self._gone = (self._gone | self._hosts.keys()) - hosts.keys()
         self._hosts = hosts
         self._origins |= {name: origin_labels(upstream) for name, upstream in generation.upstreams.items()}
@@ -217,7 +217,7 @@ def _sums(tries: list[Tries]) -> Sums:
 
 
 def _limit(generation: Generation, upstream: str) -> int:
-    live = (generation.live or {}).get(upstream)
+    live = generation.live.upstreams.get(upstream) if generation.live else None
     return (live.max_conns or 0) if live else 0
 
 

@@ -47,6 +47,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         latency=options.enable_latency_metrics,
         access_log="" if stdout else f"{layout.logs}/access.log",
         json_time=JSON_TIMES.get(options.log_format, ""),
+        routing=options.live_routes,
         data_plane="live" if capabilities.lua and options.data_plane is not DataPlane.FILES else "files",
         live_memory=options.live_memory,
     )

@@ -46,6 +46,7 @@ def batch(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult
         "written": result.written,
         "deleted": result.deleted,
         "pushed": result.pushed,
+        **({"pushed_hosts": result.pushed_hosts} if result.pushed_hosts else {}),
         "outcome": result.outcome.value,
         "refused": len(result.refused),
         "version": result.version,
@@ -60,7 +61,9 @@ def batch(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult
 
 def applied(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult, times: Times) -> Line | None:
     """Return the line about a reload, or about files that were replaced without one; ``None`` if nothing changed."""
-    if not result.ok or not (result.reloaded or result.written or result.deleted or result.pushed):
+    if not result.ok or not (
+        result.reloaded or result.written or result.deleted or result.pushed or result.pushed_hosts
+    ):
         return None
     causes = _causes(keys, generation)
     fields = {

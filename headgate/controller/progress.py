@@ -37,10 +37,17 @@ class Progress:
             self.applied = now
         if result.reloaded:
             self.reload = _reload(result, keys, now, "endpoints" if generation.endpoints_only else self._reason())
-        elif result.ok and result.pushed:
+        elif result.ok and (result.pushed or result.pushed_hosts):
             names, others = _shown(keys)
             took_ms = round(took * 1000, 1)
-            self.push = Push(at=now, objects=names, others=others, upstreams=result.pushed, took_ms=took_ms)
+            self.push = Push(
+                at=now,
+                objects=names,
+                others=others,
+                upstreams=result.pushed,
+                hosts=result.pushed_hosts,
+                took_ms=took_ms,
+            )
         self.generation, self.result = generation, result
 
     def _reason(self) -> str:

@@ -46,7 +46,7 @@ class Traffic:
         if self._resources is not generation.resources:
             self._resources = generation.resources
             served = (found.served for found in generation.resources.values() if found.served)
-            self._hosts = frozenset(host for rendered in served for host in rendered.hosts)
+            self._hosts = frozenset(host for rendered in served for host in (*rendered.hosts, *rendered.routed))
         return self._hosts
 
 

@@ -84,13 +84,23 @@ class TlsAnswer(msgspec.Struct, frozen=True):
 
 
 class ServerAnswer(msgspec.Struct, frozen=True):
-    """The virtual server; ``host`` is empty for one that answers whatever no other does."""
+    """The virtual server.
+
+    Attributes:
+        host: empty for one that answers whatever no other does.
+        file: where it is in nginx's configuration, empty if the host is routed at run time.
+        object: that it was made from.
+        why: it answers.
+        others: that match too.
+        dedicated: why it is not routed at run time; empty if it is, and without ``-live-routes``.
+    """
 
     host: str
     file: str
     object: str
     why: str
     others: tuple[RejectedMatch, ...] = ()
+    dedicated: str = ""
 
 
 class LocationAnswer(msgspec.Struct, frozen=True):

@@ -163,7 +163,8 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
         why = "it has exactly this name"
     owner = str(server.resource.table.origin) if server.resource else ""
     others = tuple(RejectedMatch(other.host, "an exact name takes precedence") for other in matching[1:])
-    return ServerAnswer(server.host, server.file, owner, why, others)
+    dedicated = server.resource.dedicated if server.resource else ""
+    return ServerAnswer(server.host, "" if server.routed else server.file, owner, why, others, dedicated)
 
 
 def _redirected(context: RequestContext) -> Answer | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from headgate.explain.answer import Answer, EndpointAnswer, InForce, Step
+from headgate.explain.answer import Answer, EndpointAnswer, InForce, ServerAnswer, Step
 from headgate.explain.provenance import whence
 from headgate.explain.reference import Entry
 
@@ -48,10 +48,7 @@ def _path(answer: Answer) -> Iterator[Row]:
     if tls := answer.tls:
         yield "TLS", f"Secret {tls.secret}: {tls.why}" if tls.accepted else f"refused: {tls.why}"
     if server := answer.server:
-        yield "Server", f"{server.host or 'default server'}: {server.why}"
-        if server.object:
-            yield "", f"from {server.object}, in {server.file}"
-        yield from (("", f"not {other.name}: {other.why}") for other in server.others)
+        yield from _server(server)
     yield from _steps("Redirect", (step for step in answer.steps if step.redirects))
     if location := answer.location:
         yield "Location", f"{location.name}: {location.why}"
@@ -72,6 +69,15 @@ def _path(answer: Answer) -> Iterator[Row]:
 
 def _address(endpoint: EndpointAnswer) -> str:
     return " ".join(filter(None, (endpoint.address, endpoint.pod, "(backup)" if endpoint.backup else "")))
+
+
+def _server(server: ServerAnswer) -> Iterator[Row]:
+    yield "Server", f"{server.host or 'default server'}: {server.why}"
+    if server.object:
+        yield "", f"from {server.object}, {f'in {server.file}' if server.file else 'routed at run time (no file)'}"
+    if server.dedicated:
+        yield "", f"not routed at run time: {server.dedicated}"
+    yield from (("", f"not {other.name}: {other.why}") for other in server.others)
 
 
 def _error_pages(answer: Answer) -> Iterator[Row]:

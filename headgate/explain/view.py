@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import msgspec
@@ -24,14 +24,22 @@ MOST = 3
 
 
 class ResourceView(msgspec.Struct, frozen=True):
-    """A resource that holds hosts, and what it became."""
+    """A resource that holds hosts, and what it became.
+
+    *routed* are its hosts without a server block; *dedicated* is why the others have one, empty without -live-routes.
+    """
 
     table: RouteTable
     translated: Translated
+    routed: Collection[str] = ()
+    dedicated: str = ""
 
 
 class ServerView(msgspec.Struct, frozen=True):
-    """A server, the file that it stands in, and the resource that it serves (none: Headgate's own)."""
+    """A server, the file that it stands in, and the resource that it serves (none: Headgate's own).
+
+    A host that is routed at run time is a server too, although no file has it: it answers as that server would.
+    """
 
     server: Server
     file: str
@@ -50,6 +58,11 @@ class ServerView(msgspec.Struct, frozen=True):
         return found.name if found else self.unserved
 
     @property
+    def routed(self) -> bool:
+        """Whether the host has no server block."""
+        return self.resource is not None and self.host in self.resource.routed
+
+    @property
     def unserved(self) -> str:
         """The host for which Headgate answers instead of a wildcard, ``""`` for other servers."""
         return "" if self.resource or self.server.default else str(self.server.name)
@@ -61,6 +74,7 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     Attributes:
         env: what flags, binary and ConfigMap say.
         resources: every resource that is served.
+        routes: whether hosts without a server block are possible.
         config_map: what the ConfigMap that a flag names says, if it is there.
         default_secret: what ``-default-server-tls-secret`` names.
         hosts: the hosts that each object asks for, served or not.
@@ -70,6 +84,7 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     env: Environment
     resources: tuple[ResourceView, ...] = ()
+    routes: bool = False
     config_map: Layer | None = None
     default_secret: ObjectRef | None = None
     hosts: Mapping[ObjectRef, tuple[str, ...]] = {}
@@ -110,7 +125,7 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             yield Nearby(str(problem.origin), problem.severity.value, str(problem))
 
     def _servers(self) -> Iterator[ServerView]:
-        default = translate_default_server(self.env)
+        default = translate_default_server(self.env, routed=self.routes)
         found = [(config, resource) for resource in self.resources for config in resource.translated.configs]
         open_ = {listener for resource in self.resources for host in resource.translated.listeners.values()
                  for listener in host}  # fmt: skip

@@ -48,7 +48,8 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
         reloaded: whether a reload (or the start) happened and was verified.
         written: files written or replaced.
         deleted: files removed.
-        pushed: upstreams that were pushed to workers, or deleted there.
+        pushed: upstreams that were pushed to workers, or deleted there; ``pushed_hosts`` are the hosts of which that is
+            so.
         test_ms: milliseconds spent in ``nginx -t``, all runs together.
         reload_ms: milliseconds from the signal (or the start) to the verified version.
     """
@@ -66,6 +67,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     written: int = 0
     deleted: int = 0
     pushed: int = 0
+    pushed_hosts: int = 0
     test_ms: float = 0.0
     reload_ms: float = 0.0
 

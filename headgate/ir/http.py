@@ -25,8 +25,12 @@ GUARDING = frozenset(
     {"allow", "deny", "auth_request", "ssl_verify_client", "ssl_client_certificate", "ssl_crl", "ssl_verify_depth"}
 )
 """Directives among the lines of a server or a location that keep clients out."""
+ROUTES = ObjectRef("Routes", "", "profiles")
+"""Stands for the object that causes the file of all profiles, so that nginx can refuse that file alone."""
 SERVER_CLAIM = "server "
 """What the claim to a host begins with."""
+PROFILE_CLAIM = "profile "
+"""What the claim to a profile begins with."""
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -126,12 +130,14 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         reject: refuse handshakes with ``unrecognized_name`` (RFC 6066).
+        pushed: certificates are those that are pushed at run time.
         certificate: path of certificate and key of a context of the server's own; ``None`` uses the context that
             all hosts share, which the default server carries.
     """
 
     reject: bool = False
     certificate: Quoted | None = None
+    pushed: bool = False
 
 
 class Hsts(msgspec.Struct, frozen=True, gc=False):
@@ -311,6 +317,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         members: the upstream of which the file is the server lines.
         standby: what replaces ``members`` while nginx cannot resolve their names.
         closed: the servers that replace all of the file while it is left out; empty if nothing must.
+        routes: the named locations among *locations* that answer for hosts without a server block.
     """
 
     file: str
@@ -329,6 +336,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     standby: Upstream | None = None
     closed: tuple[Server, ...] = ()
     follows: int | None = None
+    routes: tuple[Name, ...] = ()
 
     @property
     def blocks(self) -> tuple[tuple[Server, tuple[Location, ...]], ...]:
@@ -356,7 +364,13 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             (f"{SERVER_CLAIM}{server.name}" for server in self.servers),
             (f"attached {server.name}" for server in self.servers if server.attached),
             (f"location {host} {found.modifier} {found.path}" for found in self.locations),
+            (f"{PROFILE_CLAIM}{name}" for name in self.routes),
         )
+
+    @property
+    def routed(self) -> str:
+        """The *routes* as one text, for ``routes.lua``."""
+        return "/".join(name.removeprefix("@") for name in self.routes)
 
     @property
     def guards(self) -> frozenset[str]:
@@ -402,7 +416,12 @@ def ports_of(listens: frozenset[tuple[Words, ...]]) -> frozenset[int]:
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False):
-    """Which file under ``secrets/`` answers for a server name (SNI), as an entry of a ``map``."""
+    """Which file under ``secrets/`` answers for a server name (SNI): *name* is the entry of a ``map`` for *host*.
+
+    *own*: whether the host has a TLS context of its own, and does not need that entry.
+    """
 
     name: Name | Quoted
     file: Name
+    host: str = ""
+    own: bool = False

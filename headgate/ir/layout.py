@@ -12,6 +12,7 @@ SOCKET_PATH_LIMIT: Final = 107
 MAIN: Final = "nginx.conf"
 HTTP_FOLDER: Final = "conf.d"
 ATTACHED_FOLDER: Final = "attached"
+ROUTES_FILE: Final = f"{ATTACHED_FOLDER}/_routes.locations"
 EXTERNAL_FOLDER: Final = "external"
 STREAM_FOLDER: Final = "stream-conf.d"
 SECRETS_FOLDER: Final = "secrets"

@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.ir.check import LiveCheck
 from headgate.ir.files import FileSet
+from headgate.problems import ObjectRef
 
 Method = Literal["round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two"]
 
@@ -64,16 +65,86 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     check: LiveCheck | None = None
 
 
+class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A location of a routed host.
+
+    Attributes:
+        modifier: empty for a prefix, ``=`` for an exact path.
+        path: as in a ``location``.
+        profile: the named location that answers.
+        upstream: where it sends requests, empty if it answers by itself.
+        max_body: bytes of the largest body, 0 for any.
+        large: the named location that refuses a larger one, empty if that needs none.
+    """
+
+    modifier: str
+    path: str
+    profile: str
+    upstream: str = ""
+    max_body: int = 0
+    large: str = ""
+
+
+class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A host without a server block of its own; encoded as JSON it is what ``routes.lua`` reads.
+
+    Attributes:
+        paths: its locations.
+        tls: whether it is served over TLS too.
+        first: a variable, its value, and the profile that answers instead of all *paths* where it has this value.
+        hsts: a variable, its value, and the Strict-Transport-Security that is sent where it has this value.
+    """
+
+    paths: tuple[LivePath, ...]
+    tls: bool = False
+    first: tuple[tuple[str, str, str], ...] = ()
+    hsts: tuple[str, str, str] | None = None
+
+    @property
+    def profiles(self) -> frozenset[str]:
+        """The named locations that it needs."""
+        large = (path.large for path in self.paths if path.large)
+        return frozenset((*(path.profile for path in self.paths), *large, *(profile for *_, profile in self.first)))
+
+    @property
+    def upstreams(self) -> frozenset[str]:
+        """The names of the upstreams that it needs."""
+        return frozenset(path.upstream for path in self.paths if path.upstream)
+
+
+class LiveCertificate(msgspec.Struct, frozen=True, gc=False):
+    """Which file below ``secrets/`` has certificate and key for a server name; *digest* is that of its content."""
+
+    file: str
+    digest: str
+
+
+class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
+    """What workers receive at run time.
+
+    Attributes:
+        upstreams: every upstream whose servers are pushed, by name.
+        hosts: every host without a server block, by name; ``*.example.com`` covers one label.
+        origins: the object that each of *hosts* belongs to.
+        certificates: by server name, ``""`` for all other names.
+    """
+
+    upstreams: Mapping[str, LiveUpstream] = {}
+    hosts: Mapping[str, LiveHost] = {}
+    origins: Mapping[str, ObjectRef] = {}
+    certificates: Mapping[str, LiveCertificate] = {}
+
+
 class Release(msgspec.Struct, frozen=True):
     """All that nginx is to have.
 
     Attributes:
         files: what it reads when it loads its configuration.
-        live: every upstream whose servers are pushed at run time, by name; ``None`` if files contain everything.
+        live: what is pushed at run time; ``None`` if files contain everything.
     """
 
     files: FileSet
-    live: Mapping[str, LiveUpstream] | None = None
+    live: LiveObjects | None = None
 
     def is_that_of(self, other: Release) -> bool:
         """Whether the parts are those of *other*, not only equal ones."""
@@ -86,8 +157,10 @@ class LuaModules(msgspec.Struct, frozen=True):
     Attributes:
         modules: paths of the dynamic modules, in the order in which they are loaded; none that is built in.
         path: where Lua modules are found (``lua_package_path``); ``cpath`` is where compiled ones are.
+        pools: whether one upstream block may keep the connections to all backends.
     """
 
     modules: tuple[str, ...]
     path: str
     cpath: str
+    pools: bool = True

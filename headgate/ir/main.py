@@ -33,6 +33,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         access_log: the target of the access log, and its format.
         live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
             size of the memory for them.
+        pool: connections to backends that each worker keeps for hosts without a server block, 0 if there are none.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
@@ -53,6 +54,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     access_log: Words = Words()
     live: LuaModules | None = None
     live_memory: str = ""
+    pool: int = 0
     clock: tuple[Quoted, ...] = ()
     clock_variable: str = ""
     stream: bool = False

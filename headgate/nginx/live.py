@@ -1,4 +1,4 @@
-"""The live state: servers of upstreams, pushed to nginx's workers over a Unix socket (``lua/headgate/control.lua``).
+"""The live state: servers of upstreams, and hosts, pushed to nginx's workers over a Unix socket (``control.lua``).
 
 It lies in memory that all workers share, and that survives reloads. Each start and each reload has a snapshot beside it
 on the disk, for memory that is new. An *epoch* names one filling of the memory, a *revision* what it holds since.
@@ -10,15 +10,16 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from headgate.ir import Layout
 from headgate.ir.layout import LIVE_SOCKET
-from headgate.ir.live import LiveUpstream
+from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveUpstream
 from headgate.nginx.control import ask
 from headgate.nginx.errors import NginxError
 
@@ -29,6 +30,10 @@ ANSWER_S: Final = 5.0
 """Seconds until one change must be confirmed."""
 PART: Final = 200
 """Objects in one change: a worker does nothing else while it takes one."""
+UPSTREAM: Final = "u:"
+CERTIFICATE: Final = "c:"
+HOST: Final = "r:"
+"""What keys begin with, before the name of an object."""
 NEARLY_FULL: Final = 0.8
 CONFLICT: Final = 409
 FULL: Final = 507
@@ -57,19 +62,44 @@ class StateReply(msgspec.Struct, frozen=True):
         return self.capacity - self.free
 
 
+class Changed(msgspec.Struct, frozen=True):
+    """How many upstreams and hosts a push changed or deleted."""
+
+    upstreams: int = 0
+    hosts: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+        return self != Changed()
+
+    @classmethod
+    def of(cls, keys: Iterable[str]) -> Changed:
+        """Count *keys* by kind."""
+        kinds = Counter(key[:2] for key in keys)
+        return cls(kinds[UPSTREAM], kinds[HOST])
+
+
+class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A host as workers have it: *before* is for those whose configuration lacks a profile of *now*."""
+
+    now: LiveHost
+    before: LiveHost | None = None
+
+
+Pushed = LiveUpstream | LiveCertificate | PushedHost
+Sections = Mapping[str, dict[str, Pushed | None]]
+"""Objects by kind and name."""
+
+
 class _Snapshot(msgspec.Struct, frozen=True):
     epoch: str
     revision: int
-    objects: Mapping[str, LiveUpstream]
-
-    def encoded(self) -> bytes:
-        """Return what ``state.lua`` loads."""
-        return msgspec.json.encode(_Snapshot(self.epoch, self.revision, _keyed(self.objects)))
+    objects: Mapping[str, Pushed]
 
 
-def snapshot(objects: Mapping[str, LiveUpstream]) -> bytes:
+def snapshot(objects: LiveObjects) -> bytes:
     """Return a snapshot that a master with empty memory may start from."""
-    return _Snapshot("rendered", 0, objects).encoded()
+    return msgspec.json.encode(_Snapshot("rendered", 0, dict(_fresh(_sections({}), objects))))
 
 
 async def live_state(layout: Layout) -> StateReply | None:
@@ -86,27 +116,23 @@ class LiveState:
         self._layout = layout
         self.last = StateReply()
         """What nginx last said."""
-        self._pushed: dict[str, LiveUpstream | None] = {}
-        """``None`` for an upstream of which the workers may know something else."""
+        self._pushed = _sections({})
+        """By kind and name; ``None`` for an object of which the workers may know something else."""
         self._epoch = ""
         self._revision = 0
         self._snapshot = _Snapshot("", 0, {})
 
-    @property
-    def names(self) -> Collection[str]:
-        """The upstreams that workers know."""
-        return self._pushed.keys()
-
-    async def write_snapshot(self, wanted: Mapping[str, LiveUpstream]) -> None:
+    async def write_snapshot(self, wanted: LiveObjects) -> None:
         """Write what a master that starts with empty memory loads: *wanted*, and what was pushed before.
 
         Raises:
             LiveError: the disk does not take it.
         """
-        objects = {**{name: each for name, each in self._pushed.items() if each}, **wanted}
+        known = {f"{kind}{name}": each for kind, section in self._pushed.items() for name, each in section.items()}
+        objects = {key: each for key, each in (known | dict(_fresh(self._pushed, wanted))).items() if each}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
-            await asyncio.to_thread(_replace, Path(self._layout.live_state), self._snapshot.encoded())
+            await asyncio.to_thread(_replace, Path(self._layout.live_state), msgspec.json.encode(self._snapshot))
         except OSError as error:
             raise LiveError(f"cannot write {self._layout.live_state}: {error.strerror or error}") from error
 
@@ -120,49 +146,60 @@ class LiveState:
         if found is None:
             raise LiveError("nginx does not answer about its live state")
         if (found.epoch, found.revision) == (self._snapshot.epoch, self._snapshot.revision):
-            self._pushed = dict(self._snapshot.objects)
+            self._pushed = _sections(self._snapshot.objects)
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
-            self._pushed = dict.fromkeys(self._pushed)
+            self._pushed = {kind: dict.fromkeys(section) for kind, section in self._pushed.items()}
         self._epoch, self._revision = found.epoch, found.revision
         self._note(found)
 
-    async def push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str] = ()) -> int:
-        """Tell the workers *wanted*, and to forget all others but *keep*; return how many objects changed.
+    async def push(self, wanted: LiveObjects, served: Collection[str] = (), *, reloading: bool = False) -> Changed:
+        """Tell the workers *wanted*, and to forget all others; return what changed.
 
         Every request that begins after the return sees the change.
+
+        Args:
+            wanted: all that they are to have.
+            served: the profiles of the configuration that nginx serves.
+            reloading: whether it is to have another one soon: nothing is forgotten until then.
 
         Raises:
             LiveError: nginx does not take it; a part of it may be in force.
         """
         try:
-            return await self._push(wanted, keep)
+            return await self._push(wanted, served, reloading=reloading)
         except _ConflictError:  # somebody else wrote, or the memory is new
             await self.resume()
-            return await self._push(wanted, keep)
+            return await self._push(wanted, served, reloading=reloading)
 
-    async def _push(self, wanted: Mapping[str, LiveUpstream], keep: Collection[str]) -> int:
-        fresh = {name: each for name, each in wanted.items() if self._pushed.get(name) != each}
-        stale = [name for name in self._pushed if name not in wanted and name not in keep]
+    async def _push(self, wanted: LiveObjects, served: Collection[str], *, reloading: bool) -> Changed:
+        fresh = dict(_fresh(self._pushed, wanted, served, reloading=reloading))
+        stale = [] if reloading else list(self._stale(wanted))
         for part in _parts(fresh, stale):
             await self._change(*part)
-        return len(fresh) + len(stale)
+        return Changed.of((*fresh, *stale))
+
+    def _stale(self, wanted: LiveObjects) -> Iterator[str]:
+        """Yield the key of each object that workers know and that is not *wanted*; hosts before what they need."""
+        for kind, section in ((HOST, wanted.hosts), (CERTIFICATE, wanted.certificates), (UPSTREAM, wanted.upstreams)):
+            yield from (f"{kind}{name}" for name in self._pushed[kind].keys() - section.keys())
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
-        self._pushed, self._epoch, self._revision, self.last = {}, "", 0, StateReply()
+        self._pushed, self._epoch, self._revision, self.last = _sections({}), "", 0, StateReply()
 
-    async def _change(self, fresh: Mapping[str, LiveUpstream], stale: Collection[str]) -> None:
+    async def _change(self, fresh: Mapping[str, Pushed], stale: Collection[str]) -> None:
         change = {
             "epoch": self._epoch,
             "from": self._revision,
             "to": self._revision + 1,
-            "set": _keyed(fresh),
-            "delete": [_key(name) for name in stale],
+            "set": fresh,
+            "delete": stale,
         }
         answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
         if answer is None or answer.code != 200:  # noqa: PLR2004 - OK
             # It may take the change yet, or may not have all of what it had before.
-            self._pushed |= dict.fromkeys((*fresh, *stale))
+            for key in (*fresh, *stale):
+                self._pushed[key[:2]][key[2:]] = None
         if answer is None:
             raise LiveError("nginx does not answer about its live state")
         reply = _decoded(answer.body)
@@ -170,9 +207,10 @@ class LiveState:
             raise (_ConflictError if answer.code == CONFLICT else LiveError)(_refusal(answer.code, reply))
         self._note(reply)
         self._revision += 1
-        self._pushed |= fresh
-        for name in stale:
-            del self._pushed[name]
+        for key, each in fresh.items():
+            self._pushed[key[:2]][key[2:]] = each
+        for key in stale:
+            del self._pushed[key[:2]][key[2:]]
 
     def _note(self, reply: StateReply) -> None:
         """Keep what nginx says; warn once when little of its memory is left."""
@@ -200,23 +238,55 @@ def _decoded(body: bytes) -> StateReply:
         return StateReply(reason=body[:80].decode(errors="replace"))
 
 
-def _parts(
-    fresh: Mapping[str, LiveUpstream], stale: Collection[str]
-) -> Iterator[tuple[Mapping[str, LiveUpstream], Collection[str]]]:
+def _parts(fresh: Mapping[str, Pushed], stale: Sequence[str]) -> Iterator[tuple[Mapping[str, Pushed], Sequence[str]]]:
     """Divide a change; what others need comes first, and what is not needed any more goes last."""
-    names, gone = list(fresh), list(stale)
+    names = list(fresh)
     for first in range(0, len(names), PART):
         yield {name: fresh[name] for name in names[first : first + PART]}, ()
-    for first in range(0, len(gone), PART):
-        yield {}, gone[first : first + PART]
+    for first in range(0, len(stale), PART):
+        yield {}, stale[first : first + PART]
 
 
-def _key(name: str) -> str:
-    return f"u:{name}"
+def _fresh(
+    pushed: Sections, wanted: LiveObjects, served: Collection[str] = (), *, reloading: bool = False
+) -> Iterator[tuple[str, Pushed]]:
+    """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first."""
+    known = pushed[UPSTREAM]
+    for name, upstream in wanted.upstreams.items():
+        before = known.get(name)
+        if before is not upstream and before != upstream:
+            yield f"{UPSTREAM}{name}", upstream
+    known = pushed[CERTIFICATE]
+    for name, certificate in wanted.certificates.items():
+        before = known.get(name)
+        # A file that changes is written later than workers are told of what the new configuration needs.
+        if before is not certificate and before != certificate and not (reloading and before):
+            yield f"{CERTIFICATE}{name}", certificate
+    known = pushed[HOST]
+    for name, host in wanted.hosts.items():
+        before = known.get(name)
+        if not isinstance(before, PushedHost):
+            yield f"{HOST}{name}", PushedHost(host)
+        elif before.now is not host and before.now != host:
+            yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, reloading=reloading))
 
 
-def _keyed(objects: Mapping[str, LiveUpstream]) -> dict[str, Any]:
-    return {_key(name): each for name, each in objects.items()}
+def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, reloading: bool) -> LiveHost | None:
+    """Return what answers for *host* in workers whose configuration lacks a profile of it, as they answered before.
+
+    These are the present ones until the reload, and after it those that still end.
+    """
+    if host.profiles.issubset(served if reloading else known.now.profiles):
+        return None if reloading else known.before
+    return known.now if known.now.profiles.issubset(served) else known.before
+
+
+def _sections(objects: Mapping[str, Pushed]) -> dict[str, dict[str, Pushed | None]]:
+    """Return *objects* by kind and name."""
+    found: dict[str, dict[str, Pushed | None]] = {UPSTREAM: {}, CERTIFICATE: {}, HOST: {}}
+    for key, each in objects.items():
+        found[key[:2]][key[2:]] = each
+    return found
 
 
 def _replace(path: Path, data: bytes) -> None:

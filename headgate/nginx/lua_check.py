@@ -22,6 +22,8 @@ from headgate.settings import Quoted
 log = logging.getLogger(__name__)
 
 PATIENCE_S: Final = 30.0
+POOL: Final = "upstream pool { server 0.0.0.1; balancer_by_lua_block { return } balancer_keepalive 1; keepalive 0; }"
+"""What hosts without a server block need, which older Lua modules do not understand."""
 
 
 async def with_working_lua(binary: Binary, place: Layout) -> Binary:
@@ -31,19 +33,25 @@ async def with_working_lua(binary: Binary, place: Layout) -> Binary:
     afterwards, also if this is cancelled.
     """
     lua = binary.capabilities.lua
-    reason = await _fault(binary.path, lua, place) if lua else ""
-    if not reason:
+    if lua is None:
         return binary
+    if binary.capabilities.keepalive_by_default:
+        if not await _fault(binary.path, lua, place, POOL):
+            return binary
+        lua = structs.replace(lua, pools=False)
+    reason = await _fault(binary.path, lua, place)
+    if not reason:
+        return Binary(binary.path, structs.replace(binary.capabilities, lua=lua))
     sentence = f"the Lua module of nginx cannot be used, so that endpoints change by reloads: {reason}"
     log.warning("Lua module unusable", extra={"fields": {"reason": reason}, "sentence": sentence})
     return Binary(binary.path, structs.replace(binary.capabilities, lua=None))
 
 
-async def _fault(path: str, lua: LuaModules, place: Layout) -> str:
-    """Return the error of nginx about the module and lua-resty-core, which it loads even for ``nginx -t``."""
+async def _fault(path: str, lua: LuaModules, place: Layout, more: str = "") -> str:
+    """Return the error of nginx about the module, lua-resty-core, which it loads even for ``nginx -t``, and *more*."""
     with tempfile.TemporaryDirectory(dir=place.temp) as folder:
         layout = Layout.under(folder)
-        await asyncio.to_thread(_write, layout, lua)
+        await asyncio.to_thread(_write, layout, lua, more)
         try:
             tested = await test(path, layout, PATIENCE_S)
         except NginxError as error:
@@ -51,10 +59,10 @@ async def _fault(path: str, lua: LuaModules, place: Layout) -> str:
         return blame(tested.failure, layout.conf).message
 
 
-def _write(layout: Layout, lua: LuaModules) -> None:
+def _write(layout: Layout, lua: LuaModules, more: str) -> None:
     """Write a configuration that only loads the module; not all directories of *layout* are needed."""
     for directory in (layout.conf, layout.run, layout.temp):
         Path(directory).mkdir()
     modules = "".join(f"load_module {Quoted(module).spelled}; " for module in lua.modules)
-    libraries = f"lua_package_path {Quoted(lua.path).spelled}; lua_package_cpath {Quoted(lua.cpath).spelled};"
+    libraries = f"lua_package_path {Quoted(lua.path).spelled}; lua_package_cpath {Quoted(lua.cpath).spelled}; {more}"
     Path(layout.main).write_text(bare(layout, libraries, main=modules))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +16,7 @@ from headgate.backoff import retry_delay
 from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome, Release
 from headgate.ir.apply import APPLY_S
 from headgate.ir.layout import MAIN, VERSION_FILE
-from headgate.ir.live import LiveUpstream
+from headgate.ir.live import LiveObjects
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
 from headgate.nginx.blame import Blame, Cause, warnings
@@ -24,8 +25,9 @@ from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
+from headgate.nginx.holding import held, profiles
 from headgate.nginx.isolate import Hold, compose, idle
-from headgate.nginx.live import LiveState, StateReply
+from headgate.nginx.live import Changed, LiveState, StateReply
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
 from headgate.nginx.repeats import Repeats
@@ -147,8 +149,8 @@ class LocalManager:
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
         self._live = LiveState(options.layout)
         self._good = FileSet()
-        self._pushed: Mapping[str, LiveUpstream] | None = None
-        """What was last wanted of the live state; ``None`` where files say everything."""
+        self._pushed: LiveObjects | None = None
+        """What the live state should have beside ``_good``; ``None`` where files say everything."""
         self._present = FileSet()
         self._refused: Mapping[ObjectRef, RefusedFiles] = {}
         self._warnings: Mapping[ObjectRef | None, tuple[str, ...]] = {}
@@ -257,12 +259,13 @@ class LocalManager:
         if steps.reload or not (self._nginx.alive and self._settled):
             return await self._attempt(release, reason, known)
         try:
-            pushed = await self._push(release, candidate)
-            self.stats = structs.replace(self.stats, pushed=self.stats.pushed + pushed)
-            if not steps.empty:
-                with self._disk.begin() as transaction:
-                    await transaction.carry_out(steps)
-                    transaction.seal()
+            with self._disk.begin() as transaction:
+                if not steps.empty:
+                    await transaction.carry_out(steps)  # workers read a certificate when they are told of it
+                self._want(release, candidate, holds)
+                pushed = await self._push(candidate)
+                transaction.seal()
+            self.stats = structs.replace(self.stats, pushed=self.stats.pushed + pushed.upstreams)
         except NginxError as error:
             return self._failed(str(error))
         self._good = candidate  # perhaps equal bytes of other origins
@@ -270,7 +273,7 @@ class LocalManager:
             self._present = FileSet([*candidate.values(), self._present[VERSION_FILE]])
         result = self._result(Outcome.UNCHANGED if steps.empty and not pushed else Outcome.APPLIED, known)
         deleted = len(steps.removals) + len(steps.leavings)
-        return structs.replace(result, written=len(steps.writes), deleted=deleted, pushed=pushed)
+        return structs.replace(result, written=len(steps.writes), deleted=deleted, **_counts(pushed))
 
     async def _prepare(self, release: Release) -> None:
         """Tell the workers what the new configuration needs before it is read, and keep it for a master that starts.
@@ -281,23 +284,32 @@ class LocalManager:
         if release.live is None:
             return
         if self._nginx.alive and self._pushed is not None:
-            await self._live.push(release.live, keep=self._live.names)
+            await self._live.push(release.live, profiles(self._good), reloading=True)
         await self._live.write_snapshot(release.live)
 
-    async def _push(self, release: Release, candidate: FileSet) -> int:
-        """Tell the workers *release*, and to forget the rest but what *candidate* needs; return how much changed.
+    def _want(self, release: Release, candidate: FileSet, refused: Collection[ObjectRef]) -> None:
+        """Want *release* of the live state, and what *candidate* needs; *refused* are the objects that are left out."""
+        last, live = self._pushed or LiveObjects(), release.live
+        self._pushed = None if live is None else held(live, last, release.files, candidate, refused)
+
+    async def _push(self, candidate: FileSet) -> Changed:
+        """Tell the workers what is wanted beside *candidate*, and to forget the rest; return how much changed.
 
         Raises:
             LiveError: nginx does not take it.
         """
-        self._pushed = release.live
-        if release.live is None:
+        if self._pushed is None:
             self._live.forget()
-            return 0
-        if candidate is release.files:
-            return await self._live.push(release.live)
-        claims = {claim for file in candidate.values() for claim in file.claims}
-        return await self._live.push(release.live, [name for name in self._live.names if f"upstream {name}" in claims])
+            return Changed()
+        return await self._live.push(self._pushed, profiles(candidate))
+
+    async def _take_back(self, live: LiveObjects | None) -> None:
+        """Tell the workers their hosts as they were, after *live* could not be brought; new servers stay."""
+        if live is None or self._pushed is None or not self._nginx.alive or live.hosts == self._pushed.hosts:
+            return
+        upstreams = {**self._pushed.upstreams, **live.upstreams}
+        with contextlib.suppress(NginxError):  # the next release is told whatever they know
+            await self._live.push(structs.replace(self._pushed, upstreams=upstreams), profiles(self._good))
 
     async def _attempt(
         self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles], limit_s: float | None = None
@@ -327,13 +339,14 @@ class LocalManager:
                 self._note_unchanged(attempt.unchanged)
                 if failure is None:
                     transaction.seal()
+                    self._want(release, attempt.candidate, attempt.holds)
                     applied = self._applied(attempt, reason, known)
                     self._settled = False
                     if release.live is not None:
                         await self._live.resume()
-                    pushed = await self._push(release, attempt.candidate)
+                    pushed = await self._push(attempt.candidate)
                     self._settled = True
-                    return structs.replace(applied, pushed=pushed)
+                    return structs.replace(applied, **_counts(pushed))
             error = attempt.explain(failure)
             passing = failure.outside or attempt.out_of_time
         except NginxError as fault:
@@ -344,6 +357,7 @@ class LocalManager:
             await self._go_back()
         else:
             self._settled = settled
+            await self._take_back(release.live)
         return self._failed(error, failure, passing=passing)
 
     def _lapsed(self) -> frozenset[ObjectRef]:
@@ -426,10 +440,14 @@ class LocalManager:
             version=self.version,
             refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
             warnings=self._warnings,
-            kept=_origins(self._good) & refusals.keys() if refusals else frozenset(),
+            kept=(_origins(self._good) | self._routed()) & refusals.keys() if refusals else frozenset(),
             idle=frozenset(idle(self._good)) if refusals else frozenset(),
             retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
         )
+
+    def _routed(self) -> frozenset[ObjectRef]:
+        """Return the objects with hosts that workers know without files."""
+        return frozenset(self._pushed.origins.values()) if self._pushed else frozenset()
 
     def _failed(self, error: str, failure: Failure | None = None, *, passing: bool = True) -> ApplyResult:
         self.stats = structs.replace(self.stats, errors=self.stats.errors + 1, last_ok=False)
@@ -439,7 +457,7 @@ class LocalManager:
             outcome=outcome,
             version=self.version,
             error=error,
-            kept=_origins(self._good) if self.alive else frozenset(),
+            kept=_origins(self._good) | self._routed() if self.alive else frozenset(),
             idle=frozenset(idle(self._good)),
             passing=passing or (failure is not None and failure.reason.cause is not Cause.OBJECT),
         )
@@ -485,3 +503,7 @@ def _files_of(origins: Collection[ObjectRef], files: FileSet) -> dict[ObjectRef,
         for own in found.values():
             own += [around[file.within] for file in own if file.within in around]
     return {origin: tuple(own) for origin, own in found.items()}
+
+
+def _counts(changed: Changed) -> dict[str, int]:
+    return {"pushed": changed.upstreams, "pushed_hosts": changed.hosts}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import msgspec
 
 from headgate.ir import File
-from headgate.ir.http import Certificate, HttpConfig
+from headgate.ir.http import Certificate, HttpConfig, Location
 from headgate.ir.layout import PASSTHROUGH_HOSTS, SECRETS_FOLDER
 from headgate.ir.main import Main
 from headgate.ir.stream import PassthroughEntry
@@ -23,6 +23,7 @@ from headgate.translate import (
     translate_main,
     translate_passthrough,
     translate_ports,
+    translate_profiles,
 )
 from headgate.translate.naming import CERTIFICATES, PASSTHROUGH
 from headgate.translate.tls import certificate_file
@@ -38,6 +39,8 @@ class Totals(msgspec.Struct, frozen=True):
         entries: the entries of the map for TLS passthrough.
         places: the listeners of TCP on which they terminate TLS.
         covered: hosts that are served over HTTP, where some of *entries* may be wildcards that cover them.
+        profiles: what hosts without a server block need, by name; ``None`` if there can be no such hosts.
+        pushed: whether certificates are pushed at run time.
     """
 
     names: int = 0
@@ -47,6 +50,8 @@ class Totals(msgspec.Struct, frozen=True):
     entries: frozenset[PassthroughEntry] = frozenset()
     places: frozenset[StreamPlace] = frozenset()
     covered: frozenset[str] = frozenset()
+    profiles: Mapping[str, Location] | None = None
+    pushed: bool = False
 
 
 class CommonFiles:
@@ -59,7 +64,7 @@ class CommonFiles:
             BadTemplate: a template of the user's fails; nothing can be served with it.
         """
         self._last: dict[str, tuple[object, Renderer, File]] = {}
-        self._translated: tuple[Environment, tuple[int, int], Main, HttpConfig] | None = None
+        self._translated: tuple[Environment, tuple[int, int, bool, bool], Main, HttpConfig] | None = None
         """What the main file and the default server follow from, and what these say."""
         self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
         self._ports_fault: BadTemplate | None = None
@@ -82,10 +87,11 @@ class CommonFiles:
         return tuple(self._files(env, renderer, totals))
 
     def _files(self, env: Environment, renderer: Renderer, totals: Totals) -> Iterator[File]:
-        sizes = totals.names, totals.longest
-        if self._translated is None or self._translated[:2] != (env, sizes):
+        inputs = totals.names, totals.longest, totals.profiles is not None, totals.pushed
+        if self._translated is None or self._translated[:2] != (env, inputs):
             main = translate_main(env, names=totals.names, longest=totals.longest)
-            self._translated = env, sizes, main, translate_default_server(env)
+            default = translate_default_server(env, routed=totals.profiles is not None, pushed=totals.pushed)
+            self._translated = env, inputs, main, default
         _, _, main, default = self._translated
         yield self._file("main", main, renderer, lambda: renderer.main(main))
         yield self._file("default server", default, renderer, lambda: renderer.http(default))
@@ -97,10 +103,17 @@ class CommonFiles:
             return renderer.certificates(CERTIFICATES, ordered, certificate)
 
         yield self._file("certificates", (entries, certificate), renderer, certificates)
+        if profiles := totals.profiles:
+            routes = partial(self._routes, env, renderer, profiles)
+            yield self._file("routes", profiles, renderer, routes)
         yield from self._port_files(env, renderer, totals.listeners)
         yield from self._stream_files(env, renderer, totals)
         if text := env.params.tls.ssl_dhparam:
             yield File(f"{SECRETS_FOLDER}/dhparam.pem", text.encode(), mode=0o600)
+
+    @staticmethod
+    def _routes(env: Environment, renderer: Renderer, profiles: Mapping[str, Location]) -> File:
+        return renderer.http(translate_profiles(env, profiles))
 
     def _stream_files(self, env: Environment, renderer: Renderer, totals: Totals) -> Iterator[File]:
         """Yield the default servers of listeners with TLS, and what TLS passthrough needs."""

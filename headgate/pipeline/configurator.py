@@ -12,14 +12,16 @@ from msgspec import structs
 from headgate.configuration import Resource
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
-from headgate.ir.live import LiveUpstream
+from headgate.ir.layout import SECRETS_FOLDER
+from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveUpstream
 from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.closed import instead_of
 from headgate.pipeline.common import CommonFiles, Totals
-from headgate.pipeline.generator import SHUT, Bug, Generated, Generator, Rendered, failure, not_lowered
+from headgate.pipeline.generator import SHUT, Bug, Generated, Generator, Rendered, Routing, failure, not_lowered
 from headgate.pipeline.main_template import suited
 from headgate.pipeline.merged import MergedFiles
 from headgate.pipeline.owners import Owners
+from headgate.pipeline.profiles import Profiles
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.pipeline.wildcards import Wildcards
 from headgate.problems import ObjectRef, Problem, Severity
@@ -27,6 +29,7 @@ from headgate.render import BadTemplate, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
 from headgate.translate import Environment, StreamPlace
+from headgate.translate.tls import certificate_file
 
 K = TypeVar("K", bound=Hashable)
 Generate = Callable[[ObjectRef, Lowered, Generated | None, Owners], Generated]
@@ -44,18 +47,32 @@ class Configurator:
         """
         self._watch = watch
         env = suited(env, renderer)
-        self._generator = Generator(env, renderer, watch)
+        self._profiles = Profiles()
+        self._mentioned: Counter[str] = Counter()
+        """The upstreams that snippets may send requests to, ``$`` for any."""
+        self._catch_all: set[ObjectRef] = set()
+        """The resources that have the default server, in which hosts without a server block are routed."""
+        self._sharing_tls: set[ObjectRef] = set()
+        """The resources with server blocks that share the TLS context of the default server."""
+        self._demanding: set[ObjectRef] = set()
+        """The resources that ask clients for certificates."""
+        self._generator = self._new_generator(env, renderer)
         self._common = CommonFiles(env, renderer)
         self._resources: dict[ObjectRef, Generated] = {}
         self._owners = Owners()
         self._upstreams: dict[str, Upstream] = {}
         self._pushed: dict[str, LiveUpstream] = {}
         """What is pushed for each of ``_upstreams``."""
-        self._live: Mapping[str, LiveUpstream] | None = None
-        """A copy of it, made when it is asked for; ``None`` after a change."""
+        self._routed: dict[str, LiveHost] = {}
+        """The hosts that are pushed; ``_routed_by`` says whose each is."""
+        self._routed_by: dict[str, ObjectRef] = {}
+        self._live: LiveObjects | None = None
+        """A copy of all that is pushed, made when it is asked for; ``None`` after a change."""
         self._merged = MergedFiles()
         self._lengths: Counter[int] = Counter()
         self._certificates: Counter[Certificate] = Counter()
+        self._named_files: Mapping[str, LiveCertificate] | None = None
+        """The certificates that are pushed; ``None`` after a change."""
         self._certificate_set: frozenset[Certificate] | None = None
         self._listeners: Counter[Listener] = Counter()
         self._listener_set: frozenset[Listener] | None = None
@@ -78,6 +95,11 @@ class Configurator:
         return self._generator.renderer
 
     @property
+    def unrouted(self) -> str:
+        """Why every host has a server block; empty if that depends on its resource."""
+        return self._generator.routing.unrouted
+
+    @property
     def common_fault(self) -> BadTemplate | None:
         """Why a common file could not be rendered as it should be when ``files`` was last asked."""
         return self._common.fault
@@ -93,13 +115,45 @@ class Configurator:
         return self._views
 
     @property
-    def live(self) -> Mapping[str, LiveUpstream] | None:
-        """The upstreams whose servers are pushed at run time; the same object as long as nothing changed."""
+    def live(self) -> LiveObjects | None:
+        """What is pushed at run time; the same object as long as nothing changed."""
         if not self.env.live:
             return None
         if self._live is None:
-            self._live = self._pushed.copy()
+            self._live = LiveObjects(
+                upstreams=self._pushed.copy(),
+                hosts=self._routed.copy(),
+                origins=self._routed_by.copy(),
+                certificates=self._pushed_certificates(),
+            )
         return self._live
+
+    def _pushed_certificates(self) -> Mapping[str, LiveCertificate]:
+        """Return the file of each server name; a name without one is refused."""
+        if not self._pushes_certificates:
+            return {}
+        if self._named_files is not None:
+            return self._named_files
+        found = {certificate.host: certificate.file for certificate in self._certificates if not certificate.own}
+        if default := self.env.default_certificate:
+            found[""] = certificate_file(default)
+        digests = {file: self._merged.digest(f"{SECRETS_FOLDER}/{file}") for file in set(found.values())}
+        known = {file: LiveCertificate(file, digest) for file, digest in digests.items() if digest}
+        self._named_files = {name: known[file] for name, file in found.items() if file in known}
+        return self._named_files
+
+    @property
+    def _pushes_certificates(self) -> bool:
+        """Whether certificates are pushed: Lua can choose them only where no server block shares the TLS context."""
+        return self._routes and not self._sharing_tls
+
+    @property
+    def _routes(self) -> bool:
+        """Whether there may be hosts without a server block."""
+        return not self.unrouted
+
+    def _forget_named_files(self) -> None:
+        self._named_files = self._live = None
 
     def take_bugs(self) -> tuple[Bug, ...]:
         """Return the exceptions since the last call."""
@@ -135,7 +189,7 @@ class Configurator:
     def share(self, replicas: int, refs: Iterable[ObjectRef]) -> None:
         """Generate *refs* again, whose rate limits are shared among *replicas* controllers."""
         env = structs.replace(self.env, replicas=replicas)
-        self._generator = Generator(env, self.renderer, self._watch)
+        self._generator = self._new_generator(env, self.renderer)
         for ref in refs:
             self.add_or_update(ref, self._resources[ref].wanted)
 
@@ -149,24 +203,36 @@ class Configurator:
             why the new templates are not used, ``None`` if they are.
         """
         env = suited(env, renderer)
-        generator, fault = Generator(env, renderer, self._watch), None
+        self._profiles.forget_refused()
+        generator, fault = self._new_generator(env, renderer), None
         if renderer is not self.renderer:
             try:
                 fresh = self._everything(generator, strict=True)
             except BadTemplate as error:
-                generator, fault = Generator(suited(env, self.renderer), self.renderer, self._watch), error
+                generator, fault = self._new_generator(suited(env, self.renderer), self.renderer), error
         if renderer is self.renderer or fault:
             fresh = self._everything(generator, strict=False)
         self._generator = generator
-        for ref, generated in fresh.items():
-            self._install(ref, generated)
+        self._install_all(fresh)
         return fault
 
     def restore(self, env: Environment, renderer: Renderer) -> None:
         """Generate every resource again under what was in force before; what fails keeps the files it has."""
-        self._generator = Generator(suited(env, renderer), renderer, self._watch)
-        for ref, generated in self._everything(self._generator, strict=False).items():
-            self._install(ref, generated)
+        self._profiles.forget_refused()
+        self._generator = self._new_generator(suited(env, renderer), renderer)
+        self._install_all(self._everything(self._generator, strict=False))
+
+    def accept_profiles(self) -> None:
+        """Remember that nginx accepts the profiles as they are."""
+        self._profiles.accept()
+
+    def refuse_profiles(self) -> None:
+        """Generate server blocks for all hosts whose profiles nginx does not accept."""
+        refused = self._profiles.refuse()
+        for ref, generated in sorted(self._resources.items()):
+            if generated.served and not refused.isdisjoint(generated.served.profiles):
+                self.add_or_update(ref, generated.wanted)
+        self._profiles.prune()
 
     def files(self, special: Iterable[File] = ()) -> FileSet:
         """Merge everything into what nginx is to have; the same object as long as nothing changed.
@@ -184,14 +250,29 @@ class Configurator:
             totals = Totals(
                 self._lengths.total(),
                 max(self._lengths, default=1),
-                self._certificate_set,
+                self._mapped(self._certificate_set),
                 self._listener_set,
                 frozenset(self._entries),
                 frozenset(self._places),
                 frozenset(self._covered()),
+                self._profiles.there if self._routes else None,
+                self._pushes_certificates,
             )
             common = self._common.files(self.env, self.renderer, totals)
-            return self._merged.whole((*special, *common))
+            before = self._merged.secrets
+            whole = self._merged.whole((*special, *common))
+            if self._merged.secrets != before:
+                self._forget_named_files()
+            return whole
+
+    def _mapped(self, certificates: frozenset[Certificate]) -> frozenset[Certificate]:
+        """Return the entries of the map of certificates.
+
+        Where hosts have no server block, the default server accepts handshakes for all names in it.
+        """
+        if not self._routes:
+            return certificates
+        return frozenset() if self._pushes_certificates else frozenset(one for one in certificates if not one.own)
 
     def _covered(self) -> Iterator[str]:
         """Yield every host that is served over HTTP, if TLS connections of a wildcard host are passed on."""
@@ -208,13 +289,35 @@ class Configurator:
         if strict and (fault := self._common.check(generator.env, generator.renderer)):
             raise fault
         generate = generator.generate_strictly if strict else generator.generate
+        counted = generator.routing
+        generator.routing = structs.replace(counted, profiles=Profiles(self._profiles.refused))
         fresh: dict[ObjectRef, Generated] = {}
         owners = Owners()
         for ref, old in sorted(self._resources.items(), key=_plain_names_first):
             fresh[ref] = self._generated(generate, ref, old.wanted, old, owners)
             if served := fresh[ref].served:
                 owners.set(ref, served.names)
+                generator.routing.profiles.replace({}, served.profiles)
+        generator.routing = counted
         return fresh
+
+    def _new_generator(self, env: Environment, renderer: Renderer) -> Generator:
+        """Return a Generator that lets hosts be routed at run time if they can be."""
+        return Generator(env, renderer, self._watch, self._routing(env, renderer))
+
+    def _routing(self, env: Environment, renderer: Renderer) -> Routing:
+        unrouted = env.unrouted
+        if not unrouted and renderer.overrides:
+            unrouted = "a template that a flag names is in use"
+        elif not unrouted and self._catch_all:
+            unrouted = f"{min(self._catch_all)} has rules without a host"
+        return Routing(self._profiles, unrouted, self._mentioned, bool(self._demanding))
+
+    def _install_all(self, fresh: Mapping[ObjectRef, Generated]) -> None:
+        for ref, generated in fresh.items():
+            self._install(ref, generated)
+        self._profiles.prune()
+        self._forget_named_files()
 
     def _generated(
         self,
@@ -247,9 +350,11 @@ class Configurator:
         self._merged.replace(old.files_with(gone), new.files_with(come))
         if old.certificates != new.certificates:
             self._certificate_set = None
+            self._forget_named_files()
         if old.listeners != new.listeners:
             self._listener_set = None
             self._outdated |= self._wildcards.replace(ref, old.listeners, new.listeners)
+        self._exchange_routes(ref, old, new)
         self._count(new, 1)
         self._count(old, -1)
         self._owners.set(ref, new.names)
@@ -261,6 +366,53 @@ class Configurator:
         for upstream in taken:
             if id(upstream) not in before:
                 self._serve(upstream.name, upstream)
+
+    def _exchange_routes(self, ref: ObjectRef, old: Rendered, new: Rendered) -> None:
+        """Take the hosts without a server block of *new* in place of those of *old*."""
+        if old.routed or new.routed:
+            self._live = None
+            self._profiles.replace(old.profiles, new.profiles)
+            for name in old.routed:
+                if self._routed_by.get(name) == ref:
+                    del self._routed[name], self._routed_by[name]
+            self._routed |= new.routed
+            self._routed_by |= dict.fromkeys(new.routed, ref)
+        if old.mentioned != new.mentioned:
+            self._exchange_mentioned(old.mentioned, new.mentioned)
+        self._exchange_tls(ref, old, new)
+        if ("" in old.listeners) != ("" in new.listeners):
+            free = not self._catch_all
+            (self._catch_all.add if "" in new.listeners else self._catch_all.discard)(ref)
+            if free != (not self._catch_all):
+                self._generator = self._new_generator(self.env, self.renderer)
+                self._outdated |= self._resources.keys()
+
+    def _exchange_tls(self, ref: ObjectRef, old: Rendered, new: Rendered) -> None:
+        """Take what the server blocks of a resource have to do with TLS."""
+        if old.shares_tls != new.shares_tls:
+            before = bool(self._sharing_tls)
+            (self._sharing_tls.add if new.shares_tls else self._sharing_tls.discard)(ref)
+            if before != bool(self._sharing_tls):
+                self._forget_named_files()
+        if old.demands_certificates != new.demands_certificates:
+            before = bool(self._demanding)
+            (self._demanding.add if new.demands_certificates else self._demanding.discard)(ref)
+            if before != bool(self._demanding):
+                self._generator = self._new_generator(self.env, self.renderer)
+                self._outdated |= self._resources.keys()
+
+    def _exchange_mentioned(self, old: frozenset[str], new: frozenset[str]) -> None:
+        """Take the upstreams that snippets of a resource name; who has one of them is generated again."""
+        before = set(self._mentioned)
+        for name in new:
+            _count(self._mentioned, name, 1)
+        for name in old:
+            _count(self._mentioned, name, -1)
+        news = before ^ self._mentioned.keys()
+        if "$" in news:
+            self._outdated |= self._resources.keys()
+        owners = (self._owners.owner(f"upstream {name}") for name in news)
+        self._outdated |= {owner for owner in owners if owner}
 
     def _serve(self, name: str, upstream: Upstream | None) -> None:
         """Let *upstream* be what *name* stands for, ``None`` for nothing."""

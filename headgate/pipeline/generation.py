@@ -9,7 +9,7 @@ import msgspec
 from headgate.configuration import Update
 from headgate.ir import FileSet, Release
 from headgate.ir.http import Upstream
-from headgate.ir.live import LiveUpstream
+from headgate.ir.live import LiveObjects
 from headgate.pipeline.generator import Bug, Generated
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import SecretReference
@@ -26,7 +26,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         generated: the resources whose files were made again.
         resources: every resource, with its routes and files, and what is wrong with them.
         upstreams: every upstream by name.
-        live: those of *upstreams* whose servers are pushed at run time; ``None`` if files contain everything.
+        live: what is pushed at run time; ``None`` if files contain everything.
+        unrouted: why every host has a server block; empty if that depends on its resource.
         endpoints_only: whether only endpoints changed.
         config_map: the Problems of the ConfigMap, if it was read in this batch.
         special: the Secrets of flags that were read, and what is wrong with each.
@@ -41,7 +42,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     generated: frozenset[ObjectRef] = frozenset()
     resources: Mapping[ObjectRef, Generated] = {}
     upstreams: Mapping[str, Upstream] = {}
-    live: Mapping[str, LiveUpstream] | None = None
+    live: LiveObjects | None = None
+    unrouted: str = ""
     endpoints_only: bool = False
     config_map: tuple[Problem, ...] | None = None
     special: Mapping[ObjectRef, tuple[Problem, ...]] = {}

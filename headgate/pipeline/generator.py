@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
 from headgate.deltas import Rope
 from headgate.ir import File
-from headgate.ir.http import Certificate, HttpConfig, Upstream
+from headgate.ir.http import Certificate, HttpConfig, Location, Tls, Upstream
+from headgate.ir.live import LiveHost
 from headgate.ir.stream import PassthroughEntry, StreamConfig
 from headgate.pipeline.closed import closed, keeps_out
 from headgate.pipeline.owners import Owners
+from headgate.pipeline.profiles import Profiles
 from headgate.pipeline.stopwatch import Stopwatch
 from headgate.problems import ObjectRef, Problem, Severity
 from headgate.render import BadTemplate, Injection, Renderer
 from headgate.resolve import Lowered
 from headgate.routes import Listener, RouteTable
-from headgate.translate import Environment, Memory, PartFiles, StreamPlace, Translated, translate
-from headgate.translate.naming import salt
+from headgate.translate import (
+    Dedicated,
+    Environment,
+    Memory,
+    PartFiles,
+    StreamPlace,
+    Translated,
+    factor,
+    mentioned,
+    translate,
+)
+from headgate.translate.environment import OF_SERVER
+from headgate.translate.naming import profile, salt
 
 SHUT = "requests to its hosts are answered 500, for its last good configuration lacks something that keeps clients out"
 """The effect of what cannot be served as it should be."""
@@ -44,6 +58,8 @@ class Written(msgspec.Struct, frozen=True, gc=False):
     rendered: Mapping[str, tuple[HttpConfig, File]]
     files: tuple[File, ...]
     upstreams: tuple[Upstream, ...]
+    mentioned: frozenset[str] = frozenset()
+    demands_certificates: bool = False
 
 
 NOTHING = Written(None, {}, (), ())
@@ -58,7 +74,13 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         own_upstreams: its upstreams without those of attached objects.
         parts: the files and upstreams of attached objects.
         certificates: its entries in the map from server names to certificates.
-        hosts: its server names.
+        hosts: the names of its servers.
+        routed: its hosts without a server block; then there are no files of its own.
+        profiles: what those need of the configuration, by name.
+        dedicated: why it has server blocks; empty if it has none, and without ``-live-routes``.
+        mentioned: the upstreams that its snippets may send requests to, ``$`` for any.
+        shares_tls: whether server blocks of it share the TLS context of the default server.
+        demands_certificates: whether its files ask clients for certificates.
         names: the names that must be unique in all of nginx.
         salt: the end of its names, where its plain names belong to another resource.
         listeners: where each of its hosts is served.
@@ -73,6 +95,12 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     parts: Rope[Written] = Rope()
     certificates: tuple[Certificate, ...] = ()
     hosts: tuple[str, ...] = ()
+    routed: Mapping[str, LiveHost] = {}
+    profiles: Mapping[str, Location] = {}
+    dedicated: str = ""
+    mentioned: frozenset[str] = frozenset()
+    shares_tls: bool = False
+    demands_certificates: bool = False
     names: frozenset[str] = frozenset()
     salt: str = ""
     listeners: Mapping[str, frozenset[Listener]] = {}
@@ -130,13 +158,35 @@ class AllWritten(msgspec.Struct, frozen=True, gc=False):
     parts: Rope[Written] = Rope()
 
 
+class Routing(msgspec.Struct, frozen=True):
+    """What decides which hosts have no server block.
+
+    Attributes:
+        profiles: those of all resources.
+        unrouted: why every host has a server block; empty if that depends on its resource.
+        mentioned: the upstreams that snippets may send requests to, ``$`` if any: these have upstream blocks.
+        demanding: whether some host demands certificates of clients.
+    """
+
+    profiles: Profiles
+    unrouted: str
+    mentioned: Collection[str] = ()
+    demanding: bool = False
+
+
+UNROUTED = Routing(Profiles(), "-live-routes is off")
+
+
 class Generator:
     """Generates resources under one Environment and one set of templates."""
 
-    def __init__(self, env: Environment, renderer: Renderer, watch: Stopwatch) -> None:
-        """Generate under *env* with the templates of *renderer*."""
+    def __init__(self, env: Environment, renderer: Renderer, watch: Stopwatch, routing: Routing = UNROUTED) -> None:
+        """Generate under *env* with the templates of *renderer*; *routing* decides about server blocks."""
         self.env = env
         self.renderer = renderer
+        self.routing = routing
+        self._names: dict[Location, str] = {}
+        """The name of each profile, empty if it cannot be one."""
         self._watch = watch
         self._memories: dict[ObjectRef, dict[str, Memory]] = {}
         """What was translated of resources with several objects, by the end of their names."""
@@ -204,7 +254,7 @@ class Generator:
     def _shut(self, ref: ObjectRef, wanted: Lowered, owners: Owners, reason: str) -> Generated:
         """Answer 500 at the hosts of a resource: no files that could be served have all the guards of *wanted*."""
         try:
-            plain = Generator(self.env, Renderer(), self._watch)
+            plain = Generator(self.env, Renderer(), self._watch, Routing(Profiles(), "its requests are answered 500"))
             served = plain._rendered(ref, closed(wanted, reason), None, owners).served
         except Exception:  # noqa: BLE001 - the bug that is reported already
             served = None
@@ -226,12 +276,57 @@ class Generator:
             if owners.others(ref, translated.names):
                 suffix = salt(ref)
                 translated = self._translated(ref, wanted, suffix)
+        routed = self._routed(translated, wanted.table)
+        if isinstance(routed, Rendered):
+            self._written.pop(ref, None)
+            upstreams = tuple(upstream for config in translated.configs for upstream in config.upstreams)
+            served = _contribution(wanted, translated, AllWritten(Written(None, {}, (), upstreams)), (), suffix)
+            served = msgspec.structs.replace(served, hosts=(), routed=routed.routed, profiles=routed.profiles)
+            return Generated(wanted=wanted, served=served, problems=translated.problems)
         with self._watch.stage("render"):
             before = Before(old.served if old else None)
             written = self._all_written(ref, translated, before)
             streams = tuple(self._stream_file(config, before) for config in translated.streams)
-        served = _contribution(wanted, translated, written, streams, suffix)
+        served = msgspec.structs.replace(
+            _contribution(wanted, translated, written, streams, suffix),
+            dedicated=routed if self.env.routing else "",
+            **(_beside_routes(translated, written) if self.env.routing else {}),
+        )
         return Generated(wanted=wanted, served=served, problems=translated.problems)
+
+    def _routed(self, translated: Translated, table: RouteTable) -> Rendered | str:
+        """Return the hosts of *table* and their profiles if they need no server block, else why they do."""
+        routing = self.routing
+        if routing.unrouted:
+            return routing.unrouted
+        own = (upstream.name for config in translated.configs for upstream in config.upstreams)
+        if routing.mentioned and ("$" in routing.mentioned or any(name in routing.mentioned for name in own)):
+            return "a snippet may send requests to its upstream"
+        with self._watch.stage("translate"):
+            found = factor(translated, table, self.env)
+        if isinstance(found, Dedicated):
+            return found.reason
+        # nginx answers 421 to a request for a host that demands a certificate, over a connection for another host, only
+        # if that has a server block; browsers need this.
+        if routing.demanding and any(host.tls for host in found.hosts.values()):
+            return "it has TLS, and another host demands certificates of clients"
+        with self._watch.stage("render"):
+            names = [self._name(location) for location in found.profiles]
+        if not all(names):
+            return "a header uses $server_name, $proxy_host or $proxy_port"
+        if not routing.profiles.admit(names):
+            return "nginx refuses its settings in a shared location, or there are too many different ones"
+        return Rendered(
+            table=table,
+            routed=found.named({str(number): name for number, name in enumerate(names)}),
+            profiles=dict(zip(names, found.profiles, strict=True)),
+        )
+
+    def _name(self, location: Location) -> str:
+        if location not in self._names:
+            text = self.renderer.profile(location)
+            self._names[location] = "" if OF_SERVER.search(text) else profile(text)
+        return self._names[location]
 
     def _translated(self, ref: ObjectRef, wanted: Lowered, suffix: str) -> Translated:
         """Translate *wanted* with names that end with *suffix*; of several objects only those that changed.
@@ -275,10 +370,25 @@ class Generator:
                 file = self.renderer.http(config)
                 found[config.file] = config, _same(file, last[1]) if last else before.kept(file)
         upstreams = tuple(upstream for config in configs for upstream in config.upstreams)
-        return Written(source, found, tuple(file for _, file in found.values()), upstreams)
+        files = tuple(file for _, file in found.values())
+        if not self.env.routing:
+            return Written(source, found, files, upstreams)
+        demands = any(b"ssl_verify_client" in file.data for file in files)
+        return Written(source, found, files, upstreams, mentioned(configs), demands)
 
     def _stream_file(self, config: StreamConfig, before: Before) -> File:
         return before.kept(self.renderer.stream(config))
+
+
+def _beside_routes(translated: Translated, written: AllWritten) -> dict[str, Any]:
+    """Return what the server blocks of a resource mean for hosts that have none."""
+    servers = (server for config in translated.configs for server in config.servers)
+    every = [written.own, *written.parts]
+    return {
+        "mentioned": frozenset[str]().union(*(each.mentioned for each in every)),
+        "shares_tls": any(server.tls == Tls() for server in servers),
+        "demands_certificates": any(each.demands_certificates for each in every),
+    }
 
 
 class Before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 
@@ -9,6 +10,7 @@ from msgspec import structs
 
 from headgate.deltas import differing
 from headgate.ir import File, FileSet
+from headgate.ir.layout import SECRETS_FOLDER
 
 
 class MergedFiles:
@@ -20,6 +22,9 @@ class MergedFiles:
         self._users: Counter[str] = Counter()
         self._pending: dict[str, File | None] = {}
         self._common: frozenset[str] = frozenset()
+        self._digests: dict[str, str] = {}
+        self.secrets = 0
+        """How many times a file below ``secrets`` changed."""
 
     def replace(self, old: tuple[File, ...], new: tuple[File, ...]) -> None:
         """Take the *new* files of a resource in place of the *old* ones; the newest content of a name counts.
@@ -45,9 +50,22 @@ class MergedFiles:
         """
         fresh: dict[str, File | None] = {file.name: self._replaced(file) for file in common}
         gone = dict.fromkeys(name for name in self._common if name not in self._users)
-        self._whole = self._whole.changed({**gone, **self._pending, **fresh})
+        before, self._whole = self._whole, self._whole.changed({**gone, **self._pending, **fresh})
+        for name in (*gone, *self._pending, *fresh):
+            if name.startswith(f"{SECRETS_FOLDER}/") and before.get(name) is not self._whole.get(name):
+                self._digests.pop(name, None)
+                self.secrets += 1
         self._pending, self._common = {}, frozenset(fresh)
         return self._whole
+
+    def digest(self, name: str) -> str:
+        """Return the digest of a file, empty if it is not there."""
+        file = self._whole.get(name)
+        if file is None:
+            return ""
+        if name not in self._digests:
+            self._digests[name] = hashlib.sha256(file.data).hexdigest()[:16]
+        return self._digests[name]
 
     def _replaced(self, file: File) -> File:
         """Return the file that a resource brings in place of the common *file*, else that one itself."""

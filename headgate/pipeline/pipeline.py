@@ -26,6 +26,7 @@ from headgate.api import (
 from headgate.api.nginx_org import Policy
 from headgate.configuration import Admission, Configuration, Operation, Resource, Update, class_rule
 from headgate.ir import ApplyResult, Outcome
+from headgate.ir.http import ROUTES
 from headgate.options import NamespacedName, Options, listeners
 from headgate.pipeline import config_map
 from headgate.pipeline.absent import absent
@@ -184,6 +185,9 @@ class Pipeline:
         served under. If that helps, the keys that nginx refuses are looked for; all others are in force then, until the
         ConfigMap changes. Else the new one is in force again.
         """
+        if self._trial is None and ROUTES in result.refused:
+            self._configurator.refuse_profiles()
+            return Ruling(again=self._again())
         if self._trial is None:
             before = self._before(result)
             if before.decides_as(self._in_force) or not self._suspicious(result, before):
@@ -231,6 +235,8 @@ class Pipeline:
         self._refused = frozenset(result.refused)
         if result.ok:
             self._accepted = self._in_force
+            if ROUTES not in result.refused:
+                self._configurator.accept_profiles()
         return Ruling(retry=self._retry)
 
     def _try_config_map(self, first: ApplyResult, before: ConfigInForce) -> Generator[Generation, ApplyResult, Ruling]:
@@ -260,12 +266,17 @@ class Pipeline:
         self._in_force = force
         env = structs.replace(self._configurator.env, params=force.params)
         self._configurator.restore(env, force.renderer)
+        again = self._again()
+        self._last = structs.replace(again, config_map=self._with_common_fault(force.problems))
+        return self._last
+
+    def _again(self) -> Generation:
+        """Return the last Generation with all resources as they are generated now."""
         self._last = structs.replace(
             self._last,
             files=self._configurator.files(self._secrets.special_files()),
             env=self._configurator.env,
             generated=frozenset(self._configuration.resources),
-            config_map=self._with_common_fault(force.problems),
         )
         return self._viewed()
 
@@ -277,6 +288,7 @@ class Pipeline:
             resources=resources,
             upstreams=upstreams,
             live=self._configurator.live,
+            unrouted=self._configurator.unrouted,
             bugs=(*self._bugs, *self._configurator.take_bugs()),
             spent=self._watch.take(),
         )

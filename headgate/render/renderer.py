@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from msgspec import structs
 
 from headgate.ir import File
-from headgate.ir.http import Certificate, HttpConfig
+from headgate.ir.http import Certificate, HttpConfig, Location, Server
 from headgate.ir.layout import (
     HTTP_FOLDER,
     LIVE_SOCKET,
@@ -30,7 +30,7 @@ from headgate.ir.main import Main
 from headgate.ir.stream import Passthrough, PassthroughEntry, StreamConfig
 from headgate.render.beside import beside
 from headgate.render.guard import argument, guard
-from headgate.settings import Snippet
+from headgate.settings import NOTHING, Snippet
 
 MAIN = "main.conf.j2"
 HTTP = "http.conf.j2"
@@ -159,6 +159,15 @@ class Renderer:
             guards=config.guards,
         )
 
+    def profile(self, location: Location) -> str:
+        """Render a location that belongs to no host.
+
+        Raises:
+            BadTemplate, Injection: as for ``http``.
+        """
+        within = Server(name="_", origin=None, listens=(), locations=(), own=NOTHING)
+        return self.http(HttpConfig(file="", origin=None, within=within, locations=(location,))).data.decode()
+
     def _standby(self, config: HttpConfig) -> bytes | None:
         """Render the replacement of a file that nginx refuses; one that a server includes must exist."""
         if config.standby:
@@ -276,6 +285,7 @@ def _paths(main: Main) -> SimpleNamespace:
         lua=argument(live.path) if live else "",
         lua_libraries=argument(live.cpath) if live else "",
         live_state=layout.live_state,
+        live_secrets=layout.secrets,
         live_socket=argument(f"unix:{layout.socket(LIVE_SOCKET)}"),
         temporary=[(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],
     )

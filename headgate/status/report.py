@@ -91,6 +91,8 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
         certificate: ``None`` without TLS.
         routes: by path, in the order of the objects.
         default: what answers if no route matches.
+        routed: whether it is routed at run time, without a server block.
+        dedicated: why it is not; empty if it is, and without ``-live-routes``.
     """
 
     host: str
@@ -101,6 +103,8 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
     certificate: CertificateStatus | None
     routes: tuple[RouteStatus, ...]
     default: BackendStatus | None = None
+    routed: bool = False
+    dedicated: str = ""
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +178,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
         at: when they had it.
         objects: what had changed, at most ``SHOWN`` of them.
         others: how many more had changed.
-        upstreams: how many upstreams had other servers.
+        upstreams: how many upstreams had other servers; ``hosts`` is how many hosts came, changed or went.
         took_ms: milliseconds from the change to the answer of nginx.
     """
 
@@ -183,6 +187,7 @@ class Push(msgspec.Struct, frozen=True, kw_only=True):
     others: int
     upstreams: int
     took_ms: float
+    hosts: int = 0
 
 
 class ConfigurationStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -155,6 +155,8 @@ def _host(
         certificate=_certificate(host.tls),
         routes=tuple(_route(each, host, cluster) for each in host.routes if each.match.type is not PathType.INTERNAL),
         default=_backend(host.default.backend, host.origin, cluster) if host.default else None,
+        routed=host.name in rendered.routed,
+        dedicated=rendered.dedicated,
     )
 
 

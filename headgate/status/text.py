@@ -41,11 +41,13 @@ _LARGE = 10
 
 def text(status: Status, *, wide: bool = False) -> str:
     """Return the state of the controller, the routes as a table, then what is wrong; ends with a newline."""
-    parts = [_controller(status.controller, status.now)] if status.controller else []
+    parts = [_controller(status.controller, status)] if status.controller else []
     if status.hosts or not status.streams:
         parts.append(_table(list(_rows(status, wide=wide))) if status.hosts else [NOTHING])
     if status.streams:
         parts.append(_table(list(_stream_rows(status, wide=wide))))
+    if dedicated := {host.host or ANY: host.dedicated for host in status.hosts if host.dedicated}:
+        parts.append(["Not routed at run time", *_alike(dedicated.items())])
     parts += [_objects(state, status.objects) for state in dict.fromkeys(item.state for item in status.objects)]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
@@ -157,11 +159,15 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _objects(state: str, objects: Iterable[ObjectStatus]) -> list[str]:
     title = {"refused": "Refused", "warning": "Warnings", "ignored": "Ignored"}[state]
+    return [title, *_alike((item.object, item.message) for item in objects if item.state == state)]
+
+
+def _alike(found: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield lines for names with their messages; many with the same message share one."""
     alike: dict[str, list[str]] = {}
-    for item in objects:
-        if item.state == state:
-            alike.setdefault(item.message, []).append(item.object)
-    return [title, *(f"  {line}" for message, names in alike.items() for line in _lines(message, names))]
+    for name, message in found:
+        alike.setdefault(message, []).append(name)
+    yield from (f"  {line}" for message, names in alike.items() for line in _lines(message, names))
 
 
 def _lines(message: str, names: Sequence[str]) -> Iterator[str]:
@@ -204,7 +210,8 @@ def fitted(text: str, status: Status, columns: int, rows: int) -> str:
 _PLANES = {"live": "live: endpoints change without a reload", "files": "files: endpoints change by reloads"}
 
 
-def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
+def _controller(controller: ControllerStatus, status: Status) -> list[str]:
+    now = status.now
     master = f"pid {controller.nginx_pid}" if controller.nginx_pid else "is not running"
     failing = [watch for watch in controller.watches if watch.error or not watch.synced]
     synced = len(controller.watches) - len(failing)
@@ -212,7 +219,7 @@ def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
         ("Controller", f"{controller.version}, pid {controller.pid}, started {age(controller.started, now)} ago"),
         ("Serves", controller.source + _leads(controller.leader)),
         ("nginx", f"{controller.nginx}, {master}"),
-        ("Data plane", _PLANES.get(controller.data_plane, controller.data_plane)),
+        ("Data plane", _plane(controller.data_plane, status.hosts)),
         ("Ready", f"no: {controller.unready}" if controller.unready else "yes"),
         ("Configuration", _configuration(controller.configuration, now)),
         ("Last reload", _reload(controller.configuration.last_reload, now)),
@@ -223,6 +230,17 @@ def _controller(controller: ControllerStatus, now: datetime) -> list[str]:
         *(("", f"{watch.name}: {watch.error or 'not listed yet'}") for watch in failing),
     ]
     return [f"{name:<14} {value}".rstrip() for name, value in rows]
+
+
+def _plane(name: str, hosts: Sequence[HostStatus]) -> str:
+    routed = sum(host.routed for host in hosts)
+    more = f"; {routed:,} of {len(hosts):,} hosts are routed at run time" if any(_asked(host) for host in hosts) else ""
+    return _PLANES.get(name, name) + more
+
+
+def _asked(host: HostStatus) -> bool:
+    """Whether ``-live-routes`` asks that hosts are routed at run time."""
+    return host.routed or bool(host.dedicated)
 
 
 def _leads(leader: bool | None) -> str:  # noqa: FBT001 - three answers
@@ -247,10 +265,16 @@ def _configuration(configuration: ConfigurationStatus, now: datetime) -> str:
 def _push_row(controller: ControllerStatus, now: datetime) -> Iterator[tuple[str, str]]:
     push = controller.configuration.last_push
     if push:
-        took = f"{push.upstreams} {'upstream' if push.upstreams == 1 else 'upstreams'}, {push.took_ms:.0f} ms"
+        counts = [_counted(push.upstreams, "upstream")] if push.upstreams or not push.hosts else []
+        counts += [_counted(push.hosts, "host")] if push.hosts else []
+        took = f"{', '.join(counts)}, {push.took_ms:.0f} ms"
         yield "Last push", f"{age(push.at, now)} ago ({took}): {_what(push)}"
     elif controller.data_plane == "live":
         yield "Last push", "none"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _what(change: Reload | Push) -> str:

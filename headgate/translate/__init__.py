@@ -1,20 +1,25 @@
 """Resources with everything they point at become nginx's blocks. Pure."""
 
 from headgate.translate.environment import Environment
+from headgate.translate.factor import Dedicated, Routed, factor, mentioned
 from headgate.translate.hosts import Translated, translate
 from headgate.translate.main import translate_main
 from headgate.translate.members import Memory, PartFiles
 from headgate.translate.passthrough import translate_exceptions, translate_passthrough
 from headgate.translate.streams import StreamPlace, translate_common_streams
-from headgate.translate.unserved import translate_default_server, translate_ports
+from headgate.translate.unserved import translate_default_server, translate_ports, translate_profiles
 from headgate.translate.unsupported import unsupported_flags, unsupported_keys
 
 __all__ = [
+    "Dedicated",
     "Environment",
     "Memory",
     "PartFiles",
+    "Routed",
     "StreamPlace",
     "Translated",
+    "factor",
+    "mentioned",
     "translate",
     "translate_common_streams",
     "translate_default_server",
@@ -22,6 +27,7 @@ __all__ = [
     "translate_main",
     "translate_passthrough",
     "translate_ports",
+    "translate_profiles",
     "unsupported_flags",
     "unsupported_keys",
 ]

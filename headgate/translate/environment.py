@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
+from msgspec import structs
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.live import LuaModules
@@ -13,6 +15,13 @@ from headgate.ir.snippets import Directive, read
 from headgate.settings import ConfigParams, Header, Words
 from headgate.translate.headers import request_headers
 
+OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9_])")
+"""Variables whose values are others where there is no server block and no upstream block."""
+_BESIDE_ROUTES = frozenset(
+    {"geo", "limit_conn_zone", "limit_req_zone", "log_format", "map", "proxy_cache_path", "split_clients", "upstream"}
+)
+"""Directives of http-snippets that mean the same for a host without a server block."""
+_TEMPLATES = frozenset({"main_template", "ingress_template", "virtualserver_template"})
 _RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service)(?![A-Za-z0-9_])")
 
 
@@ -35,6 +44,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         data_plane: ``live`` if servers of upstreams are pushed at run time, unless the ConfigMap excludes it;
             ``files`` if files say everything.
         live_memory: the size of the memory that workers share for them.
+        routing: whether hosts are routed at run time where they can be, instead of in server blocks.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
@@ -62,6 +72,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     latency: bool = False
     data_plane: str = "files"
     live_memory: str = "64m"
+    routing: bool = False
     main_without_live: bool = False
     access_log: str = ""
     json_time: str = ""
@@ -100,6 +111,44 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return self.latency and self.live is None
 
     @property
+    def routes(self) -> bool:
+        """Whether hosts without a server block are possible."""
+        return not self.unrouted
+
+    @property
+    def unrouted(self) -> str:
+        """Why every host has a server block, whatever its object says; empty if hosts may be without."""
+        if not self.routing:
+            return "-live-routes is off"
+        return self.unable_to_route or next(self._about_server_blocks(), "")
+
+    @property
+    def unable_to_route(self) -> str:
+        """What nginx lacks for hosts without a server block; empty if it lacks nothing."""
+        if self.data_plane != "live":
+            return "the live data plane is off"
+        lua = self.capabilities.lua
+        if lua is None or not (lua.pools and self.capabilities.keepalive_by_default):
+            return "nginx is older than 1.29.7, or its Lua module does not have balancer_keepalive"
+        return ""
+
+    def _about_server_blocks(self) -> Iterator[str]:
+        """Yield what in the ConfigMap is about server blocks, so that every host has one."""
+        params, snippets = self.params, self.params.snippets
+        if self.live is None:
+            yield "the ConfigMap excludes the live data plane"
+        templates = structs.asdict(snippets).items()
+        yield from (f"the ConfigMap has {_key(name)}" for name, text in templates if text and name in _TEMPLATES)
+        if self.resource_variables:
+            yield "the ConfigMap, or a template, uses $service or a variable named $resource_…"
+        if params.logging.default_server_access_log_off:
+            yield "the ConfigMap has default-server-access-log-off"
+        texts = (*params.logging.log_format, snippets.http_snippets or "")
+        yield from (f"the ConfigMap uses {found[0]}" for found in map(OF_SERVER.search, texts) if found)
+        others = (found.name for found in read(snippets.http_snippets).found if found.name not in _BESIDE_ROUTES)
+        yield from (f"the http-snippets of the ConfigMap have {name}" for name in others)
+
+    @property
     def foreign_lua(self) -> tuple[str, Directive] | None:
         """The first directive of the Lua module in the ConfigMap's snippets, which excludes ours, and its key."""
         snippets = self.params.snippets
@@ -136,6 +185,10 @@ def _uses_lua(directive: Directive) -> bool:
     if name == "load_module":
         return any(module in " ".join(arguments) for module in ("http_lua_module", "ndk_http_module"))
     return "lua" in name.split("_")
+
+
+def _key(field: str) -> str:
+    return field.replace("_", "-")
 
 
 def reads_variables(*texts: str | None) -> bool:

@@ -10,6 +10,7 @@ from headgate.translate.logs import CLOCK, CLOCKS, with_log_formats
 
 BUCKET_OVERHEAD = 32
 """Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
+LARGEST_POOL = 8192
 
 
 def translate_main(env: Environment, *, names: int, longest: int) -> Main:
@@ -40,6 +41,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         access_log=env.access_log_target,
         live=env.live,
         live_memory=env.live_memory,
+        pool=_pool(env) if env.routes else 0,
         clock=CLOCKS.get(env.json_time, ()),
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,
@@ -53,6 +55,11 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         http_snippet=snippets.http_snippets,
         stream_snippet=snippets.stream_snippets,
     )
+
+
+def _pool(env: Environment) -> int:
+    """Return how many idle connections a worker keeps, for all Services together."""
+    return max(1, min(int(env.params.main.worker_connections) // 4, LARGEST_POOL))
 
 
 def _power(least: int) -> int:

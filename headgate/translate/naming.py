@@ -103,6 +103,11 @@ def _short(name: str, identity: str) -> str:
     return name[: LONGEST_FILE - len(end)] + end
 
 
+def profile(text: str) -> str:
+    """Return the name of a profile that is written *text*."""
+    return f"@p_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
 def port_file(port: int) -> str:
     """Return the file of the default server of *port*, if that is not one of the usual ports."""
     return f"{HTTP_FOLDER}/_listen-{port}.conf"

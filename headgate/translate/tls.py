@@ -31,8 +31,9 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
         return Tls(reject=True)
     _warn_of_protocols(draft, host)
     file = certificate_file(secret.file)
-    draft.certificates.append(Certificate(naming.sni(host.name), file))
-    return Tls(certificate=Quoted(f"$secret_dir_path/{file}") if _own_context(draft, host) else None)
+    own = _own_context(draft, host)
+    draft.certificates.append(Certificate(naming.sni(host.name), file, host.name, own))
+    return Tls(certificate=Quoted(f"$secret_dir_path/{file}") if own else None)
 
 
 def certificate_file(name: str) -> str:

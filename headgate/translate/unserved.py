@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import structs
 
-from headgate.ir.http import HttpConfig, Location, Server, Tls
+from headgate.ir.http import ROUTES, HttpConfig, Location, Server, Tls
+from headgate.ir.layout import ROUTES_FILE
 from headgate.ir.snippets import Directives, read
 from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Words
@@ -27,10 +28,31 @@ _DEFAULT = frozenset({"default", "default_server"})
 _ANY_IPV4 = re.compile(r"(?:\*:|0\.0\.0\.0:)")
 
 
-def translate_default_server(env: Environment) -> HttpConfig:
-    """Translate the server that answers for hosts that no object holds; it carries the shared TLS context."""
+def translate_default_server(env: Environment, *, routed: bool = False, pushed: bool = False) -> HttpConfig:
+    """Translate the server that answers for hosts that no object holds; it carries the shared TLS context.
+
+    *routed*: whether it routes hosts without a server block; *pushed*: whether certificates are pushed at run time.
+    """
+    return HttpConfig(
+        file=naming.DEFAULT_SERVER, origin=None, servers=(_usual_default_server(env, routed=routed, pushed=pushed),)
+    )
+
+
+def translate_profiles(env: Environment, profiles: Mapping[str, Location]) -> HttpConfig:
+    """Translate what that server includes: the named locations of hosts without a server block, by name."""
+    server = structs.replace(_usual_default_server(env, routed=True, pushed=False), locations=())
+    locations = tuple(structs.replace(profile, path=name) for name, profile in sorted(profiles.items()))
+    return HttpConfig(
+        file=ROUTES_FILE, origin=ROUTES, within=server, locations=locations, routes=tuple(sorted(profiles))
+    )
+
+
+def _usual_default_server(env: Environment, *, routed: bool, pushed: bool) -> Server:
     lines = listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True)), default=True)
-    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(_default_server(env, lines, tls=True),))
+    server = _default_server(env, lines, tls=True)
+    if not routed:
+        return server
+    return structs.replace(server, tls=Tls(pushed=pushed), attached=naming.mask(env.layout.conf, ROUTES_FILE))
 
 
 def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[HttpConfig]:

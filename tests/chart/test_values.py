@@ -28,7 +28,14 @@ ODD = {
     **PORTS,
 }
 ALONE = frozenset(
-    {"watch-namespace", "ready-status", "nginx-status", "enable-prometheus-metrics", "enable-custom-resources"}
+    {
+        "watch-namespace",
+        "ready-status",
+        "nginx-status",
+        "enable-prometheus-metrics",
+        "enable-custom-resources",
+        "live-routes",
+    }
 )
 """Flags that forbid or spoil others: each is tried in a release of its own."""
 

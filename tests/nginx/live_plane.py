@@ -11,7 +11,7 @@ from msgspec import structs
 
 from headgate.ir import File, FileSet, Release
 from headgate.ir.latency import SERIES
-from headgate.ir.live import LiveUpstream, Peer
+from headgate.ir.live import LiveObjects, LiveUpstream, Peer
 from headgate.nginx import Binary
 from headgate.nginx.directories import worker_user
 from headgate.render import Renderer
@@ -103,7 +103,8 @@ class Plane:
 
     def release(self, live: Mapping[str, LiveUpstream] | None, *files: File) -> Release:
         main = self._files if live is None else self._live
-        return Release(FileSet([main, *(files or [self.server()])]), live)
+        pushed = None if live is None else LiveObjects(upstreams=live)
+        return Release(FileSet([main, *(files or [self.server()])]), pushed)
 
 
 async def answers(nginx: NginxUnderTest, count: int = 8) -> set[str]:

@@ -133,6 +133,11 @@ def test_namespaces_are_named_or_selected() -> None:
     assert "contradicts -watch-namespace" in said
 
 
+def test_live_routes_need_the_live_data_plane() -> None:
+    (said,) = complaints("-live-routes", "-data-plane=files")
+    assert "contradicts -data-plane=files" in said
+
+
 def test_a_folder_excludes_a_cluster() -> None:
     assert "contradicts --kubeconfig" in complaints("--manifests=a", "--kubeconfig=b")[0]
     assert "contradicts --context" in complaints("--manifests=a", "--context=b")[0]

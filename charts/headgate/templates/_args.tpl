@@ -44,6 +44,7 @@
 - -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
 - --reload-spacing={{ $controller.reloadSpacing }}
 - --data-plane={{ $controller.dataPlane }}
+- --live-routes={{ $controller.liveRoutes }}
 - --live-memory={{ $controller.liveMemory }}
 - --control-writes={{ $controller.controlWrites }}
 - --shutdown-grace-period={{ $controller.shutdownGracePeriod }}

@@ -158,8 +158,22 @@ def test_the_last_push_follows_the_last_reload():
     configuration = msgspec.structs.replace(CONFIGURATION, last_push=push)
     pushed = msgspec.structs.replace(CONTROLLER, data_plane="live", configuration=configuration)
     assert shown(controller=pushed)[7] == "Last push      3s ago (2 upstreams, 3 ms): EndpointSlice a/b and 1 more"
+    hosts = msgspec.structs.replace(push, upstreams=0, hosts=1)
+    pushed = msgspec.structs.replace(pushed, configuration=msgspec.structs.replace(configuration, last_push=hosts))
+    assert "(1 host, 3 ms)" in shown(controller=pushed)[7]
     never = msgspec.structs.replace(CONTROLLER, data_plane="live")
     assert shown(controller=never)[7] == "Last push      none"
+
+
+def test_a_controller_counts_the_hosts_that_are_routed_at_run_time():
+    live = msgspec.structs.replace(CONTROLLER, data_plane="live")
+    routed = msgspec.structs.replace(CAFE, host="tea.test", routed=True)
+    dedicated = msgspec.structs.replace(CAFE, dedicated="a snippet of the server")
+    found = shown(dedicated, routed, controller=live)
+    plane = "Data plane     live: endpoints change without a reload; 1 of 2 hosts are routed at run time"
+    assert plane in found
+    assert found[-2:] == ["Not routed at run time", "  cafe.test: a snippet of the server"]
+    assert "Data plane     live: endpoints change without a reload" in shown(CAFE, controller=live)
 
 
 def test_what_a_controller_waits_for_is_named():

@@ -9,6 +9,7 @@ import pytest
 from headgate.api import EndpointSlice, Ingress, Pod, Policy, Service
 from headgate.api.nginx_org import VirtualServer
 from headgate.ir.check import LiveCheck
+from headgate.ir.live import LiveObjects
 from headgate.resolve.checks import status_ranges
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 from tests.unit.translate.test_live_only import LUA
@@ -48,9 +49,9 @@ def pushed(check: dict[str, Any], *more: Any, able: Any = LUA, **upstream: Any) 
 def of_cluster(item: Any, *more: Any, able: Any = LUA) -> tuple[LiveCheck | None, str]:
     cluster = SimulatedCluster(FOLDER, able)
     cluster.put(item, *more)
-    live = cluster.process_batch().live or {}
+    live = cluster.process_batch().live or LiveObjects()
     verdict = cluster.statuses.current[item.ref]
-    return next((each.check for each in live.values()), None), f"{verdict.reason}: {verdict.message}"
+    return next((each.check for each in live.upstreams.values()), None), f"{verdict.reason}: {verdict.message}"
 
 
 def test_every_field_is_pushed() -> None:
@@ -291,6 +292,10 @@ def test_a_probe_that_changes_changes_the_checks() -> None:
         *tea(),
         pod("a", HTTP),
     )
-    assert [each.check and each.check.path for each in (cluster.process_batch().live or {}).values()] == ["/healthz"]
+    assert [
+        each.check and each.check.path for each in (cluster.process_batch().live or LiveObjects()).upstreams.values()
+    ] == ["/healthz"]
     cluster.put(pod("a", {"httpGet": {"path": "/other"}}))
-    assert [each.check and each.check.path for each in (cluster.process_batch().live or {}).values()] == ["/other"]
+    assert [
+        each.check and each.check.path for each in (cluster.process_batch().live or LiveObjects()).upstreams.values()
+    ] == ["/other"]

@@ -40,7 +40,7 @@ def cluster_with(
              ports=[{"port": 80}], endpoints=endpoints),
     )  # fmt: skip
     live = cluster.process_batch().live
-    return next(iter(live.values())) if live else None, cluster.reported()["shop/cafe"]
+    return next(iter(live.upstreams.values())) if live and live.upstreams else None, cluster.reported()["shop/cafe"]
 
 
 STICKY = {"nginx.org/sticky-cookie-services": "serviceName=tea seat secure expires=90m domain=.a.test"}
@@ -121,9 +121,9 @@ def test_a_backup_is_pushed_unless_nginx_resolves_its_name(method: str, external
     )  # fmt: skip
     generation = cluster.process_batch()
     (name,) = generation.upstreams
-    pushed = (generation.live or {}).get(name)
+    pushed = generation.live.upstreams.get(name) if generation.live else None
     assert (pushed is None) is (backup == "in the file")
-    assert (b" backup resolve;" in cluster.texts()["conf.d/vs_shop_cafe.conf"]) is (backup == "in the file")
+    assert (b" backup resolve;" in cluster.texts().get("conf.d/vs_shop_cafe.conf", b"")) is (backup == "in the file")
     if pushed:
         assert pushed.backup == ((Peer(backup, 81),) if backup == external else None)
     told = "".join(verdict.message for verdict in cluster.statuses.current.values())

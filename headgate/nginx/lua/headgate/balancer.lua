@@ -11,11 +11,12 @@ local sticky = require "headgate.sticky"
 local upstreams = require "headgate.upstreams"
 
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
-local get_last_failure = balancer.get_last_failure
+local get_last_failure, enable_keepalive = balancer.get_last_failure, balancer.enable_keepalive
 local max, now, find, match, sub = math.max, ngx.now, string.find, string.match, string.sub
 local variables = ngx.var
 
 local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
+local IDLE_S, REQUESTS = 60, 1000 -- how long a connection to a server is kept: what nginx does in an upstream block
 
 local M = {}
 
@@ -147,8 +148,8 @@ local function set_tries(upstream, peer)
   end
 end
 
--- Choose a server of the upstream *name*; called by nginx before each try.
-function M.balance(name)
+-- Choose a server of the upstream *name*; called by nginx before each try. Its connection is kept where it is *pooled*.
+function M.balance(name, pooled)
   state.sync()
   local tries, is_logged = requests.tries()
   local failure = get_last_failure()
@@ -158,7 +159,7 @@ function M.balance(name)
     first_try(tries)
   end
   -- Each try sees the newest servers; the upstream of a retry may be gone meanwhile.
-  local upstream = upstreams.get(name) or failure and tries.upstream
+  local upstream = upstreams.get(name) or failure and tries.upstream or tries.assigned
   if not upstream then
     return ngx.exit(DECLINED)
   end
@@ -187,6 +188,18 @@ function M.balance(name)
     ngx.log(ngx.ERR, "upstream ", name, ": ", fault)
     return ngx.exit(DECLINED)
   end
+  if pooled then
+    enable_keepalive(IDLE_S, REQUESTS)
+  end
+end
+
+-- Choose a server of the upstream that the request is assigned to. Only the main request is ever assigned.
+function M.balance_routed()
+  local assigned = requests.tries().assigned
+  if not assigned then
+    return ngx.exit(DECLINED)
+  end
+  return M.balance(assigned.name, true)
 end
 
 -- Return whether the last try of this request got an answer, by *time* ($upstream_header_time); nil if the client left
@@ -206,9 +219,9 @@ end
 -- there (nil if all were full or left out), $upstream_header_time, and the live upstreams before (nil if none); nothing
 -- if it was at none.
 function M.log()
-  local tries = requests.ended()
+  local tries, host = requests.ended()
   if not tries then
-    return
+    return nil, nil, nil, nil, host
   end
   local upstream, peer, earlier = tries.upstream, tries.peer, tries.earlier
   requests.clear(tries)
@@ -221,7 +234,7 @@ function M.log()
   elseif success and peer and (peer.failures > 0 or peer.down_until > 0) and was_last(peer) then
     failures.forget(upstream, peer)
   end
-  return upstream, peer, time, earlier
+  return upstream, peer, time, earlier, host
 end
 
 return M

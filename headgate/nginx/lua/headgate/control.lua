@@ -15,6 +15,7 @@ local workers = require "headgate.workers"
 local objects = state.objects
 local find, sub = string.find, string.sub
 local NONE = {}
+local HOST = "r:" -- what keys of hosts begin with
 local KEYS_PER_CHANGE = 500 -- in one announcement
 local LOCKED_S = 5
 
@@ -96,22 +97,41 @@ local function note_change(key, text, value)
   connections.changed(name, limited(old), limited(value))
 end
 
+-- Return the keys of *set*, those of hosts last: a worker may read a host before the change is announced, and what the
+-- host refers to must be there then.
+local function in_order(set)
+  local keys, hosts = {}, {}
+  for key in pairs(set) do
+    local list = sub(key, 1, 2) == HOST and hosts or keys
+    list[#list + 1] = key
+  end
+  for _, key in ipairs(hosts) do
+    keys[#keys + 1] = key
+  end
+  return keys
+end
+
 -- Write the objects of *set* and delete those of *gone*; return the keys that changed, or nil and why not.
 local function write(set, gone)
   local before, changed = {}, {}
-  for key, value in pairs(set) do
-    local old, text = objects:get(key), cjson.encode(value)
+  for _, key in ipairs(in_order(set)) do
+    local old, text = objects:get(key), cjson.encode(set[key])
     if old ~= text then
       before[key], changed[#changed + 1] = old or false, key
       local ok, fault = objects:safe_set(key, text) -- where it fails, the old text is deleted
       if not ok then
+        if old then
+          objects:safe_set(key, old) -- at once: its memory is free again, and a worker may look for it
+        end
         undo(before)
         return nil, fault
       end
     end
   end
   for key, old in pairs(before) do
-    note_change(key, old, set[key])
+    if set[key].peers then
+      note_change(key, old, set[key])
+    end
   end
   for _, key in ipairs(gone) do
     local text = objects:get(key)
@@ -158,8 +178,8 @@ local function valid(wanted)
   then
     return false
   end
-  for _, value in pairs(wanted.set) do
-    if type(value) ~= "table" or type(value.peers) ~= "table" then
+  for key, value in pairs(wanted.set) do
+    if not state.valid(key, value) then
       return false
     end
   end

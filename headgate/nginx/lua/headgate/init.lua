@@ -3,11 +3,13 @@
 require "resty.core"
 local state = require "headgate.state"
 local balancer = require "headgate.balancer"
+local certificates = require "headgate.certificates"
 local checker = require "headgate.checker"
 local connections = require "headgate.connections"
 local control = require "headgate.control"
 local health = require "headgate.health"
 local metrics = require "headgate.metrics"
+local routes = require "headgate.routes"
 local upstreams = require "headgate.upstreams"
 
 local function start()
@@ -18,13 +20,17 @@ end
 
 headgate = {
   start = start, balance = balancer.balance, log = balancer.log, state = control.state, health = control.health,
+  -- For hosts without a server block.
+  route = routes.route, balance_routed = balancer.balance_routed, certify = certificates.certify,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.
   measure = function(limit, bounds) metrics.start(limit, bounds, upstreams.peers) end,
   count = function() return metrics.count(balancer.log()) end,
   metrics = metrics.answer, stop = metrics.stop,
 }
 
-return function(path)
+-- Load the snapshot at *path*; certificates are in the directory *secrets*.
+return function(path, secrets)
+  certificates.open(secrets)
   state.load(path)
   health.load()
 end

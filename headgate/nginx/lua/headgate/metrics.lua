@@ -237,9 +237,10 @@ local function count_upstream(host, upstream, peer, header, earlier, statuses)
 end
 
 -- Count the request that has ended: *upstream* is its last live upstream, *peer* its last server there (nil if all were
--- full), *header* is $upstream_header_time, if it was read before, *earlier* are the live upstreams before.
-function M.count(upstream, peer, header, earlier)
-  local host = variables.server_name
+-- full), *header* is $upstream_header_time, if it was read before, *earlier* are the live upstreams before, *routed* is
+-- its host, if that has no server block.
+function M.count(upstream, peer, header, earlier, routed)
+  local host = routed or variables.server_name
   if host == "" then
     return -- of Headgate itself
   end

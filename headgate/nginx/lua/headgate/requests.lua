@@ -15,7 +15,7 @@ local kept, most = 0, 1024 -- tables in `requests`, and with how many those of a
 local function drop_free()
   kept = 0
   for address, tries in pairs(requests) do
-    if tries.upstream then
+    if tries.upstream or tries.assigned or tries.host then
       kept = kept + 1
     else
       requests[address] = nil
@@ -25,13 +25,17 @@ local function drop_free()
 end
 
 local function new_tries()
-  return { upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil, earlier = nil }
+  return {
+    upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil, earlier = nil, assigned = nil,
+    host = nil,
+  }
 end
 
 -- Return the tries of the current request, and whether it has a log phase. They are the upstream, the peer of the last
 -- try, the peers that failed (nil if none), the peer whose `active` counts the request, the name under which all
 -- workers count it, the cookie that its answer sets (nil if none), and the live upstreams that it was at before (nil if
--- none): a list of {upstream, server}, names, the server being the last one there ("" if all were full).
+-- none): a list of {upstream, server}, names, the server being the last one there ("" if all were full); of a request
+-- for a host without a server block also that host, and the upstream that it is assigned to.
 function M.tries()
   if ngx.is_subrequest then
     local context = ngx.ctx
@@ -51,10 +55,21 @@ function M.tries()
   return tries, true
 end
 
--- Return the tries of a request that has ended, nil if it was at no server.
+-- Return the tries of a request that has ended, nil if it was at no server; and its host if that has no server block.
 function M.ended()
   local tries = requests[tonumber(cast(address_of, get_request()))]
-  return tries and tries.upstream and tries
+  if not tries then
+    return nil
+  end
+  local host = tries.host
+  tries.assigned, tries.host = nil, nil
+  return tries.upstream and tries, host
+end
+
+-- Note the host and the *upstream* (nil if none) of the current request.
+function M.assign(host, upstream)
+  local tries = M.tries()
+  tries.host, tries.assigned = host, upstream
 end
 
 -- Take back what the previous try of a request counted.

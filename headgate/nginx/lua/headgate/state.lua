@@ -19,12 +19,19 @@ local M = { objects = objects }
 local version = 0
 local decoded = {} -- key -> object
 local decoders = {} -- first letter of a key -> function(name, value)
+local checks = {} -- first letter of a key -> function(value) -> whether `decode` may have it
 local listeners = {} -- first letter of an event -> function(text)
 local missing, missing_since
 
--- Have *decode* make the objects whose keys begin with *letter*.
-function M.decode(letter, decode)
-  decoders[letter] = decode
+-- Have *decode* make the objects whose keys begin with *letter*, of values that *check* accepts.
+function M.decode(letter, decode, check)
+  decoders[letter], checks[letter] = decode, check
+end
+
+-- Return whether *value* may be pushed as the object of *key*.
+function M.valid(key, value)
+  local check = checks[sub(key, 1, 1)]
+  return check ~= nil and type(value) == "table" and check(value)
 end
 
 -- Have *listen* called with each event that begins with *letter*; an event changes no object.

@@ -107,7 +107,7 @@ state.decode("u", function(name, value)
     slow_start.resume(upstream)
   end
   return upstream
-end)
+end, function(value) return type(value.peers) == "table" end)
 
 -- Return the upstream *name* with its newest servers, nil if there is none.
 function M.get(name)

@@ -1,0 +1,72 @@
+"""What stays of the live state while files that replace it are left out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from msgspec import structs
+
+from headgate.ir import FileSet
+from headgate.ir.http import PROFILE_CLAIM, SERVER_CLAIM
+from headgate.ir.layout import ROUTES_FILE
+from headgate.ir.live import LiveObjects
+from headgate.problems import ObjectRef
+from headgate.translate.naming import server_name
+
+
+def profiles(files: FileSet) -> frozenset[str]:
+    """Return the profiles that *files* have."""
+    file = files.get(ROUTES_FILE)
+    claims = file.claims if file else frozenset[str]()
+    return frozenset(claim.removeprefix(PROFILE_CLAIM) for claim in claims if claim.startswith(PROFILE_CLAIM))
+
+
+def held(
+    wanted: LiveObjects, last: LiveObjects, files: FileSet, candidate: FileSet, refused: Collection[ObjectRef]
+) -> LiveObjects:
+    """Return *wanted* with what of *last* stays, since *candidate* is served in place of the *files* that are wanted.
+
+    These are upstreams that last good files need, and the hosts of objects that had no files and whose new ones nginx
+    refuses: their last good routes stay, unless the new files have something that keeps clients out. So do the last
+    routes of hosts that want profiles which nginx refuses.
+    """
+    if candidate is files:
+        return wanted
+    there = profiles(candidate)
+    lacking = [name for name, host in wanted.hosts.items() if not host.profiles <= there]
+    same = (name for name in lacking if last.origins.get(name) == wanted.origins.get(name))
+    names = [*_hosts(wanted, last, files, candidate, refused), *same]
+    kept = {name: last.hosts[name] for name in names if last.hosts[name].profiles <= there}
+    needed = {name for host in kept.values() for name in host.upstreams}
+    claimed = {claim for file in candidate.values() for claim in file.claims}
+    upstreams = {
+        name: each
+        for name, each in last.upstreams.items()
+        if name not in wanted.upstreams and (name in needed or f"upstream {name}" in claimed)
+    }
+    if not kept and not upstreams and not lacking:
+        return wanted
+    hosts = {name: host for name, host in wanted.hosts.items() if name not in lacking} | kept
+    origins = {**last.origins, **wanted.origins}
+    return structs.replace(
+        wanted,
+        upstreams={**wanted.upstreams, **upstreams},
+        hosts=hosts,
+        origins={name: origins[name] for name in hosts},
+    )
+
+
+def _hosts(
+    wanted: LiveObjects, last: LiveObjects, files: FileSet, candidate: FileSet, refused: Collection[ObjectRef]
+) -> Iterator[str]:
+    """Yield the hosts of *last* that stay, and that nothing else has now."""
+    held_back = {origin for origin in set(last.origins.values()) if origin in refused}
+    if not held_back:
+        return
+    held_back -= {file.origin for file in candidate.values()}
+    held_back -= {file.origin for file in files.values() if file.guards}
+    others = {claim: file.origin for file in files.values() for claim in file.claims}
+    for name, origin in last.origins.items():
+        holder = others.get(f"{SERVER_CLAIM}{server_name(name)}", origin)
+        if origin in held_back and name not in wanted.hosts and holder in {origin, None}:
+            yield name

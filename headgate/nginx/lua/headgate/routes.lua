@@ -1,0 +1,181 @@
+-- Finds the location of a request for a host without a server block, as nginx would: the controller pushes hosts, and
+-- the configuration has the named locations ("profiles") that several of them share.
+--
+-- An object "r:HOST" has the present version of the host ("now") and, if that needs profiles that an older
+-- configuration lacks, the one before it. A worker that is about to end may have such a configuration: it uses the
+-- first version whose profiles it has.
+local find_object = require "headgate.names"
+local requests = require "headgate.requests"
+local state = require "headgate.state"
+local upstreams = require "headgate.upstreams"
+
+local sub, gmatch = string.sub, string.gmatch
+local ipairs, tonumber = ipairs, tonumber
+local variables, exec, exit = ngx.var, ngx.exec, ngx.exit
+
+local ABSENT = 503
+local LARGE = 413
+
+local M = {}
+local known = {} -- the profiles of this worker's configuration
+local known_text
+
+local function usable(version)
+  for _, path in ipairs(version.paths) do
+    if not known[path[3]] or path[6] ~= "" and not known[path[6]] then
+      return false
+    end
+  end
+  for _, case in ipairs(version.first or {}) do
+    if not known[case[3]] then
+      return false
+    end
+  end
+  return true
+end
+
+-- Return what a location does.
+local function action_of(path)
+  return {
+    profile = path[3], upstream = path[4] ~= "" and path[4] or nil,
+    most = path[5] > 0 and path[5] or nil, large = path[6] ~= "" and path[6] or nil,
+  }
+end
+
+-- Return the lengths of the texts in *prefixes*, the longest first.
+local function lengths_of(prefixes)
+  local seen, lengths = {}, {}
+  for text in pairs(prefixes) do
+    if not seen[#text] then
+      seen[#text] = true
+      lengths[#lengths + 1] = #text
+    end
+  end
+  table.sort(lengths, function(one, other) return one > other end)
+  return lengths
+end
+
+local function layout(name, version)
+  local exact, prefixes = {}, {}
+  for _, path in ipairs(version.paths) do
+    (path[1] == "=" and exact or prefixes)[path[2]] = action_of(path)
+  end
+  return {
+    name = name, tls = version.tls, first = version.first, hsts = version.hsts,
+    exact = exact, prefixes = prefixes, lengths = lengths_of(prefixes),
+  }
+end
+
+local function is_path(path)
+  return type(path) == "table" and (path[1] == "" or path[1] == "=") and type(path[2]) == "string"
+    and type(path[3]) == "string" and sub(path[3], 1, 3) == "@p_" and type(path[4]) == "string"
+    and type(path[5]) == "number" and type(path[6]) == "string"
+end
+
+local function are_texts(values)
+  return type(values) == "table" and #values == 3 and type(values[1]) == "string" and type(values[2]) == "string"
+    and type(values[3]) == "string"
+end
+
+local function is_version(version)
+  if type(version) ~= "table" or type(version.paths) ~= "table" or type(version.first or {}) ~= "table" then
+    return false
+  end
+  for _, path in ipairs(version.paths) do
+    if not is_path(path) then
+      return false
+    end
+  end
+  for _, case in ipairs(version.first or {}) do
+    if not are_texts(case) then
+      return false
+    end
+  end
+  return version.hsts == nil or are_texts(version.hsts)
+end
+
+state.decode("r", function(name, value)
+  local version = usable(value.now) and value.now or value.before and usable(value.before) and value.before
+  return version and layout(name, version) or { name = name, absent = true }
+end, function(value) return is_version(value.now) and (value.before == nil or is_version(value.before)) end)
+
+-- Return the action for *path*: of its own, or of its longest prefix.
+local function find_action(host, path)
+  local action = host.exact[path]
+  if action then
+    return action
+  end
+  local lengths, prefixes, count = host.lengths, host.prefixes, #path
+  for i = 1, #lengths do
+    local length = lengths[i]
+    if length <= count then
+      action = prefixes[length == count and path or sub(path, 1, length)]
+      if action then
+        return action
+      end
+    end
+  end
+end
+
+local function take(profiles)
+  known, known_text = {}, profiles
+  for name in gmatch(profiles, "[^/]+") do
+    known["@" .. name] = true
+  end
+end
+
+-- Let *profile* answer, which sends requests to *upstream*; with the header that the host has where a client asks over
+-- TLS.
+local function go(host, profile, upstream)
+  requests.assign(host.name, upstream)
+  local hsts = host.hsts
+  if hsts and variables[hsts[1]] == hsts[2] then
+    variables.hsts_header_val = hsts[3]
+  end
+  return exec(profile)
+end
+
+local function refuse(host, status)
+  requests.assign(host.name, nil) -- it is counted for its host, as in a server block
+  return exit(status)
+end
+
+-- Send the request to the profile of its location, or return if its host is not pushed: the default server answers.
+-- *profiles* are those of the configuration. Called by nginx before it looks for a location.
+function M.route(profiles)
+  if profiles ~= known_text then
+    take(profiles)
+  end
+  if ngx.is_subrequest then
+    return
+  end
+  state.sync()
+  local host = find_object("r:", variables.host)
+  if not host or not host.tls and variables.https == "on" then
+    return
+  end
+  if host.absent then
+    return refuse(host, ABSENT)
+  end
+  for _, case in ipairs(host.first or {}) do
+    if variables[case[1]] == case[2] then
+      requests.assign(host.name, nil)
+      return exec(case[3])
+    end
+  end
+  local action = find_action(host, variables.uri)
+  if not action then
+    return refuse(host, 404)
+  end
+  local length = action.most and variables.content_length
+  if length and (tonumber(length) or 0) > action.most then
+    return action.large and go(host, action.large, nil) or refuse(host, LARGE)
+  end
+  local upstream = action.upstream and upstreams.get(action.upstream)
+  if action.upstream and not upstream then
+    return refuse(host, ABSENT)
+  end
+  return go(host, action.profile, upstream)
+end
+
+return M

@@ -1,0 +1,64 @@
+"""Why a resource keeps server blocks, in the words of its settings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+SEVERAL: Final = "its locations or listeners are in several files"
+NO_HOST: Final = "it has no host"
+LISTENS: Final = "it has listeners of its own"
+TLS: Final = "its TLS settings, or handshakes for it are refused"
+PATH: Final = "a path has characters that nginx must escape in a redirect"
+INSTEAD: Final = "its redirect to HTTPS depends on other variables"
+REGULAR: Final = "a path is a regular expression"
+OTHERS: Final = "routes of other objects"
+BACKEND: Final = "gRPC or TLS to backends, or paths that are changed for them"
+LINES: Final = "settings of a route that only nginx inherits"
+
+_FIELDS: Final = {
+    "zones": "a rate limit",
+    "caches": "a cache of responses",
+    "splits": "requests that are divided among several Services",
+    "maps": "conditions, or a Policy",
+    "snippet": "a snippet",
+    "within": SEVERAL,
+    "locations": SEVERAL,
+    "includes": SEVERAL,
+    "members": SEVERAL,
+    "closed": "it keeps clients out",
+    "server: auth": "passwords",
+    "server: limit": "a rate limit",
+    "server: error_page": "custom error pages",
+    "server: variables": "variables that logs or templates read",
+    "server: grpc_errors": "gRPC to backends",
+    "server: access_log_off": "access-log-off",
+    "server: attached": OTHERS,
+    "server: snippet": "a snippet of the server",
+    "server: lines": "a Policy, or client addresses",
+    "server: gunzip": "gunzip",
+    "server: refused": "its requests are answered 500",
+    "server: secure_only": "requests in plain HTTP are refused",
+    "location: error_page": "custom error pages",
+    "location: rewrite": "a path that is rewritten",
+    "location: auth": "passwords",
+    "location: limit": "a rate limit",
+    "location: variables": "variables that logs or templates read",
+    "location: snippet": "a snippet of a route",
+    "location: pages": "custom error pages",
+    "location: internal": "matches, splits or error pages",
+    "location: jump": "matches or splits",
+    "location: refused": "requests of a route are answered 500",
+    "location: preflight": "cross-origin requests",
+    "location: checks": "a Policy that keeps clients out",
+    "location: aside": "a Policy that keeps clients out",
+}
+
+
+def differing(found: msgspec.Struct, empty: msgspec.Struct, place: str) -> Iterator[str]:
+    """Yield the fields in which *found* is not *empty*, in words where there are some; *place* begins their names."""
+    if found != empty:
+        names = (name for name in found.__struct_fields__ if getattr(found, name) != getattr(empty, name))
+        yield from (_FIELDS.get(f"{place}{name}", f"{place or 'file: '}{name}") for name in names)

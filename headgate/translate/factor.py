@@ -1,0 +1,245 @@
+"""Which hosts need no server block of their own, and what is common to their locations. Pure.
+
+A *profile* is a location that says everything by itself, also what it would inherit from its server, and in which
+nothing is left of one host: no path, no upstream. Locations of many hosts have the same one, so that a new host needs
+nothing that nginx does not have already. What a location is in which a host is found, ``routes.lua`` decides.
+
+Whatever this module does not know keeps a server block: a field that is new, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from headgate.ir.http import Backend, HttpConfig, Location, Server, Tls, Upstream
+from headgate.ir.live import LiveHost, LivePath
+from headgate.routes import Listener, RouteTable
+from headgate.settings import NOTHING, Words
+from headgate.translate import dedicated, naming
+from headgate.translate.dedicated import differing
+from headgate.translate.environment import Environment
+from headgate.translate.hosts import Translated
+from headgate.translate.listens import listens
+
+POOL: Final = "headgate_routed"
+"""The upstream block of all profiles; its Lua code asks for the servers of the upstream that the request is for."""
+_LISTS: Final = frozenset({"proxy_hide_header", "proxy_ignore_headers"})
+"""Directives among the lines of a location that a profile may say."""
+
+TOO_LARGE: Final = Words(("413",))
+WITH_SLASH: Final = Words(("301", "$uri/$is_args$args"))
+_NOTHING: Final = Location(path="", own=NOTHING)
+_PLAIN: Final = re.compile(r"[-\w./~!&()*+,=:@]*", re.ASCII)
+_PASSED: Final = re.compile(r"_pass\s+[\"']?(?:\w+://|\$\{?scheme\}?://)?([^\s;/:\"']+)")
+
+Profile = Location
+Name = str
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """The hosts of a resource that needs no server block.
+
+    Attributes:
+        hosts: what is pushed for each; profiles are called by their place in *profiles* (``0``).
+        profiles: the different ones.
+    """
+
+    hosts: Mapping[str, LiveHost]
+    profiles: tuple[Profile, ...]
+
+    def named(self, names: Mapping[str, str]) -> Mapping[str, LiveHost]:
+        """Return *hosts* with profiles called by *names*."""
+        return {host: _named(found, names) for host, found in self.hosts.items()}
+
+
+class Dedicated(msgspec.Struct, frozen=True):
+    """Why a resource keeps server blocks: the first thing that was found."""
+
+    reason: str
+
+
+def factor(translated: Translated, table: RouteTable, env: Environment) -> Routed | Dedicated:
+    """Return what is pushed for the hosts of *table* instead of the files of *translated*."""
+    reason = next(_reasons(translated, table, env), "")
+    if reason:
+        return Dedicated(reason)
+    (config,) = translated.configs
+    hosts = {str(naming.server_name(host.name)): host.name for host in table.hosts}
+    profiles: dict[Profile, str] = {}
+    found = {hosts[str(server.name)]: _Host(server, profiles, env).live() for server in config.servers}
+    return Routed(found, tuple(profiles))
+
+
+def mentioned(configs: Iterable[HttpConfig]) -> frozenset[str]:
+    """Return the upstreams that snippets in *configs* may send requests to; ``$`` for any, if a variable names it."""
+    texts: set[str] = set()
+    for config in configs:
+        texts.add(config.snippet or "")
+        for server, locations in config.blocks:
+            texts.add(server.snippet or "")
+            texts.update(location.snippet or "" for location in locations)
+    names = {name for text in texts for name in _PASSED.findall(text)}
+    return frozenset("$" if name.startswith("$") else name for name in names)
+
+
+def flatten(server: Server, location: Location) -> Location:
+    """Return *location* with what it inherits from *server*, as nginx inherits: a list whole or not at all."""
+    lines = location.lines
+    if server.hide_headers is not None and not any(name == "proxy_hide_header" for name, _ in lines):
+        lines = (*(("proxy_hide_header", Words((name,))) for name in server.hide_headers), *lines)
+    redirect = location.proxy_redirect
+    if redirect is None and server.proxy_redirect and server.proxy_redirect[0] != "default":
+        redirect = server.proxy_redirect
+    requests, responses = location.request_headers, location.response_headers
+    return structs.replace(
+        location,
+        own=location.own.joined(server.own),
+        request_headers=server.request_headers if requests is None and location.backend else requests,
+        response_headers=server.response_headers if responses is None and not location.added else responses,
+        proxy_redirect=redirect if location.backend else None,
+        lines=lines if location.backend else (),
+    )
+
+
+# --- what keeps a server block ------------------------------------------------------------------------
+
+
+def _reasons(translated: Translated, table: RouteTable, env: Environment) -> Iterator[str]:
+    """Yield what routes at run time cannot say."""
+    others = translated.parts or translated.streams or translated.entries or translated.places
+    if len(translated.configs) != 1 or others:
+        yield dedicated.SEVERAL
+        return
+    (config,) = translated.configs
+    bare = structs.replace(config, file="", origin=None, upstreams=(), servers=())
+    yield from differing(bare, HttpConfig(file="", origin=None), "")
+    if not config.servers:
+        yield dedicated.NO_HOST
+    yield from (f"the wildcard host that covers {host.name}" for host in table.hosts if host.covered)
+    yield from (text for upstream in config.upstreams for text in _of_upstream(upstream))
+    usual = Listener(env.http_port), Listener(env.https_port, tls=True)
+    for server in config.servers:
+        if server.listens != listens(env, usual if server.tls else usual[:1]):
+            yield dedicated.LISTENS
+        yield from _of_server(server)
+        yield from (text for location in server.locations for text in _of_location(server, location))
+
+
+def _of_upstream(upstream: Upstream) -> Iterator[str]:
+    if upstream.live is None:
+        yield f"upstream {upstream.name}: its servers are in a file"
+    elif upstream.keepalive == 0:
+        yield f"upstream {upstream.name}: its connections are not kept (keepalive 0)"
+    elif upstream.live.cookie:
+        yield f"upstream {upstream.name}: its session cookie"
+    elif "server_name" in (upstream.live.key or ()):
+        yield f"upstream {upstream.name}: its method reads $server_name"
+
+
+def _of_server(server: Server) -> Iterator[str]:
+    if server.tls not in {None, Tls()}:
+        yield dedicated.TLS
+    if not all(_PLAIN.fullmatch(path) for path, _ in _redirected(server)):
+        yield dedicated.PATH
+    if any(redirect.instead for redirect in server.redirects):
+        yield dedicated.INSTEAD
+    bare = structs.replace(
+        server, name="", origin=None, listens=(), locations=(), own=NOTHING, tls=None, http2=False, redirects=(),
+        hsts=None, request_headers=None, response_headers=None, hide_headers=None, proxy_redirect=None,
+    )  # fmt: skip
+    yield from differing(bare, Server(name="", origin=None, listens=(), locations=(), own=NOTHING), "server: ")
+
+
+def _redirected(server: Server) -> Iterator[tuple[str, Location]]:
+    """Yield each path ``/a`` that nginx redirects to a location ``/a/`` which proxies, with that location."""
+    taken = {str(location.path) for location in server.locations}
+    for location in sorted(server.locations, key=lambda found: found.modifier != "="):
+        path = str(location.path)
+        bare = path.removesuffix("/")
+        if location.backend and location.modifier in {"", "="} and bare not in {path, "", *taken}:
+            taken.add(bare)
+            yield bare, location
+
+
+def _of_location(server: Server, location: Location) -> Iterator[str]:
+    if location.modifier not in {"", "="}:
+        yield dedicated.REGULAR
+    if location.origin not in {None, server.origin}:
+        yield dedicated.OTHERS
+    if location.backend and (location.backend.scheme != "http" or location.backend.path):
+        yield dedicated.BACKEND
+    if not {name for name, _ in location.lines} <= _LISTS:
+        yield dedicated.LINES
+    bare = structs.replace(
+        location, path="", modifier="", origin=None, backend=None, answer=None, content_type=None, own=NOTHING,
+        request_headers=None, response_headers=None, proxy_redirect=None, lines=(), added=(),
+    )  # fmt: skip
+    yield from differing(bare, _NOTHING, "location: ")
+
+
+# --- what is pushed -----------------------------------------------------------------------------------
+
+
+class _Host:
+    """Lays out the paths of a server, and collects the profiles that they need."""
+
+    def __init__(self, server: Server, profiles: dict[Profile, str], env: Environment) -> None:
+        self._server, self._profiles, self._env = server, profiles, env
+
+    def live(self) -> LiveHost:
+        server = self._server
+        first = [
+            (redirect.variable[1:], "http", self._answering(_NOTHING, Words((str(redirect.code), redirect.url))))
+            for redirect in server.redirects
+        ]
+        hsts = (server.hsts.variable[1:], server.hsts.secure, str(server.hsts.value)) if server.hsts else None
+        slashes = (self._slash(bare, location) for bare, location in _redirected(server))
+        paths = *map(self._path, server.locations), *slashes
+        return LiveHost(paths=tuple(paths), tls=server.tls is not None, first=tuple(first), hsts=hsts)
+
+    def _path(self, location: Location) -> LivePath:
+        backend = location.backend
+        whole = flatten(self._server, location)
+        bare = structs.replace(
+            whole, path="@", modifier="", origin=None, backend=backend and Backend(backend.scheme, POOL)
+        )
+        size = whole.own.client_max_body_size or self._env.params.proxy.client_max_body_size
+        # nginx's own answer has the response headers of the location.
+        told = size.bytes and (whole.response_headers is not None or whole.own.server_tokens is not None)
+        return LivePath(
+            location.modifier,
+            str(location.path),
+            self._name(bare),
+            backend.upstream if backend else "",
+            size.bytes,
+            self._answering(location, TOO_LARGE) if told else "",
+        )
+
+    def _slash(self, bare: str, location: Location) -> LivePath:
+        answer = self._answering(location, WITH_SLASH)
+        return structs.replace(self._path(location), modifier="=", path=bare, profile=answer, upstream="")
+
+    def _answering(self, location: Location, answer: Words) -> str:
+        """Return the name of a profile that gives *answer* with the headers that *location* has."""
+        found = Location(
+            path="@", answer=answer, own=location.own, response_headers=location.response_headers, added=location.added
+        )
+        return self._name(flatten(self._server, found))
+
+    def _name(self, profile: Profile) -> str:
+        return self._profiles.setdefault(profile, str(len(self._profiles)))
+
+
+def _named(host: LiveHost, names: Mapping[str, str]) -> LiveHost:
+    return structs.replace(
+        host,
+        paths=tuple(
+            structs.replace(path, profile=names[path.profile], large=names.get(path.large, "")) for path in host.paths
+        ),
+        first=tuple((variable, value, names[profile]) for variable, value, profile in host.first),
+    )
