@@ -32,13 +32,23 @@ from headgate.nginx.capabilities import Binary
 ONE_WORKER = {"worker-processes": "1", "worker-connections": "16384", "worker-rlimit-nofile": "20000"}
 """Connections for all that are kept to the endpoints of 1000 hosts, or both planes would open new ones all the time."""
 PLANES = ("files", "live")
+COSTS = {
+    "files": ("--data-plane=files",),
+    "live": ("--data-plane=live",),
+    "routed": ("--data-plane=live", "--live-routes"),
+}
+"""What the cost of a request is measured for; ``routed`` hosts have no server block."""
 METHODS = ("random two least_conn", "round_robin")
 IMAGE = ROOT / "build" / "nginx-lua" / "usr" / "sbin" / "nginx"
 CHANGE_HEAD = (
     "Ingresses", "plane", "new endpoint p50 ms", "p99 ms", "ratio", "old one until p50 ms", "p99 ms", "reloads",
     "controller CPU ms", "nginx CPU ms",
 )  # fmt: skip
-COST_HEAD = ("Ingresses", "lb-method", "rounds", "files us", "live us", "files / live", "lowest", "highest")
+COST_HEAD = (
+    "Ingresses", "lb-method", "rounds", "files us", "live us", "files / live", "lowest", "highest", "routed us",
+    "files / routed", "live / routed",
+)  # fmt: skip
+HOST_HEAD = ("Ingresses", "hosts", "new host p50 ms", "p99 ms", "ratio", "reloads", "nginx MiB at start")
 MEMORY_HEAD = ("Ingresses", "plane", "start MiB", "all hosts used", "after pushes", "after reloads", "and pushes again")
 QUIET = 40
 """Answers of the new endpoint in a row, on connections of their own, after which no worker knows the old one."""
@@ -89,6 +99,18 @@ class Bench:
         """Move a shop to its other endpoint."""
         self._at[number] = 1 - self._at.get(number, 0)
         self._server.replace(shop.endpoints(number, [self._address], self._ports[self._at[number]]))
+
+    def served(self, number: int) -> float:
+        """Add a shop; return the milliseconds until it answers."""
+        began = time.perf_counter()
+        service, _, ingress = requests.objects(number, self._ports[0])
+        for item in (service, shop.endpoints(number, [self._address], self._ports[0]), ingress):
+            self._server.create(item)
+        while not self._body(number):
+            if time.perf_counter() - began > PATIENCE_S:
+                raise RuntimeError(f"{shop.host(number)} is not served")
+            time.sleep(0.001)
+        return (time.perf_counter() - began) * 1000
 
     def add(self, number: int) -> None:
         """Add a shop."""
@@ -147,7 +169,10 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(size: int, plane: str, binary: Binary) -> Iterator[Bench]:
-    """Run Headgate with *size* shops from an API server, all at one endpoint; they answer without TLS, too."""
+    """Run Headgate with *size* shops from an API server, all at one endpoint; they answer without TLS, too.
+
+    *plane* is one of COSTS.
+    """
     address = own_address()
     with contextlib.ExitStack() as stack:
         others = requests.processors().others
@@ -155,7 +180,7 @@ def bench(size: int, plane: str, binary: Binary) -> Iterator[Bench]:
         server = stack.enter_context(cluster.running(size, address, ports[0]))
         server.create(shop.config_map({"ssl-redirect": "false"}))
         kubeconfig = server.kubeconfig(place() / "kubeconfig")
-        flags = (f"--kubeconfig={kubeconfig}", f"--data-plane={plane}", f"-nginx-configmaps={shop.CONFIG_MAP}")
+        flags = (f"--kubeconfig={kubeconfig}", *COSTS[plane], f"-nginx-configmaps={shop.CONFIG_MAP}")
         controller = stack.enter_context(running(binary.path, *flags))
         controller.wait_ready()
         yield Bench(server, controller, address, ports)
@@ -182,6 +207,23 @@ def change(size: int, changes: int, binary: Binary) -> list[Row]:
     return rows
 
 
+def new_hosts(size: int, changes: int, binary: Binary) -> list[Row]:
+    """Measure how long *changes* new hosts take until they are served, one after the other."""
+    rows: list[Row] = []
+    slowest = 0.0
+    for plane in COSTS:
+        with bench(size, plane, binary) as run:
+            reloads = run.settle()
+            used = run.idle_memory()
+            times = [_settled(run, run.served, size + number) for number in range(changes)]
+            reloads = run.settle() - reloads
+        slowest = slowest or median(times)
+        rows.append(
+            (size, plane, median(times), quantile(times, 0.99), f"1/{slowest / median(times):.1f}", reloads, used)
+        )
+    return rows
+
+
 def _settled(run: Bench, step: Callable[[int], T], number: int) -> T:
     """Do *step* to the shop *number*, and wait until its batch is done."""
     found = step(number)
@@ -190,30 +232,34 @@ def _settled(run: Bench, step: Callable[[int], T], number: int) -> T:
 
 
 def cost(size: int, method: str, rounds: int, seconds: int, binary: Binary) -> Row:
-    """Measure the processor time of a request in both planes at the same time, on one processor."""
+    """Measure the processor time of a request in all of COSTS at the same time, on one processor."""
     where = requests.processors()
     with contextlib.ExitStack() as stack:
         folder = place() / "manifests"
         port = stack.enter_context(requests.backend(binary, where.others))
         requests.write(folder, size, port, {**ONE_WORKER, "lb-method": method})
         flags = (f"--manifests={folder}", f"-nginx-configmaps={shop.CONFIG_MAP}")
-        controllers = {
-            plane: stack.enter_context(running(binary.path, *flags, f"--data-plane={plane}")) for plane in PLANES
-        }
+        controllers = {name: stack.enter_context(running(binary.path, *flags, *more)) for name, more in COSTS.items()}
         for controller in controllers.values():
             controller.wait_ready()
         workers = {plane: requests.pinned_worker(each, where.worker) for plane, each in controllers.items()}
         client = requests.Requests(size, where.others)
-        found: dict[str, list[float]] = {plane: [] for plane in PLANES}
+        found: dict[str, list[float]] = {plane: [] for plane in COSTS}
         for number in range(rounds + 1):
-            with ThreadPoolExecutor() as both:  # at the same time: what else the machine does concerns both
-                costs = both.map(lambda plane: client.cost(controllers[plane], workers[plane], seconds), PLANES)
-            for plane, each in zip(PLANES, costs, strict=True):
+            with ThreadPoolExecutor() as all_:  # at the same time: what else the machine does concerns all
+                costs = all_.map(lambda plane: client.cost(controllers[plane], workers[plane], seconds), COSTS)
+            for plane, each in zip(COSTS, costs, strict=True):
                 if number:  # the first round opens connections and compiles
                     found[plane].append(each)
-    ratios = [one / other for one, other in zip(found["files"], found["live"], strict=True)]
+    ratios = _ratios(found["files"], found["live"])
     figures = (median(found["files"]), median(found["live"]), median(ratios), min(ratios), max(ratios))
-    return (size, method, rounds, *figures)
+    routed = found["routed"]
+    others = (median(_ratios(found[plane], routed)) for plane in PLANES)
+    return (size, method, rounds, *figures, median(routed), *others)
+
+
+def _ratios(ones: list[float], others: list[float]) -> list[float]:
+    return [one / other for one, other in zip(ones, others, strict=True)]
 
 
 def memories(size: int, pushes: int, reloads: int, binary: Binary) -> list[Row]:
@@ -238,6 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100], help="numbers of Ingresses for changes")
     parser.add_argument("--changes", type=int, default=10, help="changes of endpoints with a client, and without")
+    parser.add_argument("--host-sizes", type=int, nargs="*", default=[100], help="numbers of Ingresses for new hosts")
     parser.add_argument("--cost-sizes", type=int, nargs="*", default=[10, 100, 1000], help="for the cost of requests")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of requests")
     parser.add_argument("--seconds", type=int, default=1, help="seconds of one round in one plane")
@@ -254,6 +301,8 @@ def main() -> None:
     print(f"{machine()}; nginx {version(binary)}\n")
     rows = [row for size in arguments.sizes for row in change(size, arguments.changes, binary)]
     print(table(CHANGE_HEAD, rows), flush=True)
+    rows = [row for size in arguments.host_sizes for row in new_hosts(size, arguments.changes, binary)]
+    print("", table(HOST_HEAD, rows), sep="\n", flush=True)
     if shutil.which("wrk"):
         ways = [(size, method) for size in arguments.cost_sizes for method in METHODS]
         rows = [cost(*way, arguments.rounds, arguments.seconds, binary) for way in ways]
