@@ -16,7 +16,7 @@ INSTEAD: Final = "its redirect to HTTPS depends on other variables"
 REGULAR: Final = "a path is a regular expression"
 OTHERS: Final = "routes of other objects"
 BACKEND: Final = "gRPC or TLS to backends, or paths that are changed for them"
-LINES: Final = "settings of a route that only nginx inherits"
+LINES: Final = "settings of a route that shared locations do not have"
 
 _FIELDS: Final = {
     "zones": "a rate limit",
