@@ -68,10 +68,6 @@ class Search:
         key = layer.overrides.key("use_cluster_ip") if cluster_ip else ""
         return self.service(layer.origin, field, (layer.origin.namespace, service), port, key)
 
-    def take_references(self, references: frozenset[ObjectRef]) -> None:
-        """Keep what another Search found that the resource refers to."""
-        self._references |= references
-
     def check(self, layer: Layer, name: str, port: ServiceBackendPort | None) -> Check | None:
         """Return the checks of the endpoints of a Service that *layer* asks for, as their Pods have them."""
         settings, field = layer.overrides.values.upstream, layer.overrides.key("health_checks")
