@@ -215,3 +215,19 @@ async def test_an_operator_drains_a_pod_without_a_reload(installation: Installat
     await installation.execute(pod, "headgate", "set-log-level", "error")
     expected = {"EndpointsDrained", "EndpointsUndrained", "LogLevelSet"}
     await eventually(lambda: installation.cluster.reasons(namespace, pod), lambda found: expected <= set(found))
+
+
+async def test_a_new_host_is_served_without_a_reload(installation: Installation) -> None:
+    await installation.env.add_ingress("shop")
+    await installation.add_backend()
+    await installation.install("-live-routes")
+    await installation.serves("shop.test")
+    pod, reloads = await installation.pod(), await installation.reloads()
+    for name in ("second", "third"):
+        await installation.env.add_ingress(name)
+        await installation.serves(f"{name}.test")
+    assert await installation.reloads() == reloads
+    assert "3 of 3 hosts are routed at run time" in await installation.execute(pod, "headgate", "status")
+    await installation.cluster.delete("Ingress", installation.namespace, "second")
+    await eventually(lambda: installation.get("second.test"), lambda answer: answer.status == 404)
+    assert await installation.reloads() == reloads
