@@ -80,6 +80,44 @@ def test_nobody_gets_past_a_decision_by_a_page_for_errors(
     assert kept_out == []
 
 
+GIVEN = {"key": {"X-Key": "key-one"}, "users": {"Authorization": "Basic eDp5"}}
+RETURN = {"return": {"code": 201, "body": "in"}}
+
+
+@pytest.mark.parametrize(
+    ("around", "within"),
+    [
+        (("key", "signin"), ()),
+        (("users", "signin"), ()),
+        (("signin",), ("key", "users")),
+        ((), ("users", "signin", "key")),
+        (("users", "key"), ("signin",)),
+    ],
+)
+def test_signing_in_does_not_answer_for_a_missing_key_or_password(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, coffee: int,
+    around: tuple[str, ...], within: tuple[str, ...],
+) -> None:  # fmt: skip
+    users = policy("users", basicAuth={"secret": "users", "realm": "Tea"})
+    password = secret("users", kind="nginx.org/htpasswd", htpasswd=b"x:{PLAIN}y")
+    own = {"policies": [{"name": name} for name in around]} if around else {}
+    routes = (guarded("/x", *within, action=TEA), guarded("/r", *within, action=RETURN))
+    manifests.put(*decider(coffee), *objects()[:4], users, password,
+                  virtual_server("cafe", *routes, host="cafe.test", **own))  # fmt: skip
+    headgate = serve_manifests("-enable-snippets")
+    for path, names in {"/x": {*around, *within}, "/r": {*around, *within}, "/none": {*around}}.items():
+        asked = [name for name in GIVEN if name in names]
+        for lacking in asked:
+            sent = {key: value for name in asked if name != lacking for key, value in GIVEN[name].items()}
+            response = headgate.get("cafe.test", path, headers=sent)
+            challenge = response.headers.get("WWW-Authenticate")
+            assert (response.status, "/oauth2" in response.body) == (401, False), (path, lacking)
+            assert challenge == ('Basic realm="Tea"' if lacking == "users" else None), (path, lacking)
+        whole = {key: value for name in asked for key, value in GIVEN[name].items()}
+        signin = "URI: /oauth2/signin" in headgate.get("cafe.test", path, headers=whole).body
+        assert signin is ("signin" in names), path
+
+
 NESTED = "location /x { proxy_pass http://127.0.0.1:%d; }"
 FALLBACK = "error_page 500 502 @fb; location @fb { proxy_pass http://127.0.0.1:%d; }"
 

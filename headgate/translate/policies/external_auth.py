@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from headgate.ir.http import Backend, Line, Location
+from headgate.ir.http import Backend, Line, Location, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import Match, PathType
 from headgate.routes.policies import ExternalAuth
@@ -19,6 +19,7 @@ AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 """The authorities of the system, in Debian and its kin."""
 UNAUTHORIZED = "401"
 PERMITTED = Words(("204",))
+ASKED = "yes"
 DECIDES: tuple[Line, ...] = (
     NO_PAGE,
     ("proxy_intercept_errors", Words(("off",))),
@@ -38,14 +39,44 @@ def translate_subrequest(site: Site) -> Part:
     site.inner[path] = _location(site, path, external, variables)
     lines: list[Line] = [("auth_request", Words((Quoted(path),)))]
     if external and external.signin:
-        lines.append(("error_page", Words((UNAUTHORIZED, "=", Quoted(external.signin)))))
+        lines += _to_signin(site, external, variables)
         _signin(site, external)
     return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else ())
 
 
+def _to_signin(site: Site, external: ExternalAuth, keys: KeyVariables | None) -> tuple[Line, ...]:
+    """Return the lines by which clients that the service answers 401 are sent to sign in.
+
+    ``error_page`` applies to every 401. Signing in gives nobody a key or a password, so where these are required too,
+    401 stays 401 until the service was asked: until there was a subrequest, with a key if there are *keys*.
+    """
+    policies, policy = site.policies, external.policy
+    if not (keys or policies.passwords or policies.basic_auth):
+        return (("error_page", Words((UNAUTHORIZED, "=", Quoted(external.signin)))),)
+    end = f"{site.origin.namespace}_{site.origin.name}_{site.origin.kind.lower()}_{policy.namespace}_{policy.name}"
+    asked = site.draft.policy_variable(f"ext_auth_asked_{end}", policy)
+    page = site.draft.policy_variable(f"ext_auth_signin_{end}", policy)
+    path = f"/_unauthorized_{policy.namespace}_{policy.name}{_attached(site)}"
+    choices = ((Quoted(""), Quoted(path)), (Quoted("default"), Quoted(external.signin)))
+    site.draft.maps[page] = VariableMap(Quoted(f"${asked}"), page, choices, site.origin)
+    site.inner[path] = Location(
+        path=Quoted(path), modifier="=", origin=site.inner_origin, internal=True, answer=Words((UNAUTHORIZED,)),
+        lines=(NO_PAGE,), own=NOTHING,
+    )  # fmt: skip
+    return (
+        ("auth_request_set", Words((f"${asked}", f"${keys.key}" if keys else ASKED))),
+        ("error_page", Words((UNAUTHORIZED, "=", f"${page}"))),
+    )
+
+
+def _attached(site: Site) -> str:
+    """Return the end of the names of locations for an object that attaches to the host of another one."""
+    return f"_{naming.digest((site.origin,))[1:]}" if site.inner_origin else ""
+
+
 def _path(site: Site, external: ExternalAuth | None, keys: str) -> str:
     """Return the path of the location that decides: what it does, and for whom."""
-    attached = f"_{naming.digest((site.origin,))[1:]}" if site.inner_origin else ""
+    attached = _attached(site)
     if external is None:
         return f"/_validate_apikey_{keys}{attached}"
     policy = external.policy
