@@ -122,6 +122,7 @@ class Step(msgspec.Struct, frozen=True):
         redirects: a redirect of the whole host, before any location.
         status: where it ends this very request: what nginx answers then.
         condition: what must be true for the request to go on, where that is not known; empty if it goes on in any case.
+        otherwise: what the client gets where the condition is not met, if nginx answers then.
     """
 
     what: str
@@ -129,6 +130,7 @@ class Step(msgspec.Struct, frozen=True):
     redirects: bool = False
     status: int | None = None
     condition: str = ""
+    otherwise: str = ""
 
 
 class EndpointAnswer(msgspec.Struct, frozen=True):

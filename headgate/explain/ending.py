@@ -28,7 +28,11 @@ def ended(answer: Answer, step: Step, words: str) -> Answer:
 
 def conditional(words: str, steps: Sequence[Step]) -> str:
     """Return *words* as a sentence, with what must be true for the request to pass *steps*."""
-    conditions = [step.condition for step in steps if step.condition]
+    conditions = [
+        f"{step.condition} (otherwise {step.otherwise})" if step.otherwise else step.condition
+        for step in steps
+        if step.condition
+    ]
     return f"{words}, if {' and '.join(conditions)}." if conditions else f"{words}."
 
 

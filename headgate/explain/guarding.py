@@ -122,7 +122,7 @@ def _by_address(context: RequestContext, control: AccessControl) -> Step:
     if True not in outcomes:
         return Step(f"access: {FORBIDDEN} for every client", because, status=FORBIDDEN)
     condition = f"the client's address {inside} {listed}" if False in outcomes else ""
-    return Step(words, because, condition=condition)
+    return Step(words, because, condition=condition, otherwise=str(FORBIDDEN))
 
 
 def by_password(context: RequestContext, because: tuple[str, ...]) -> Step:
@@ -130,7 +130,7 @@ def by_password(context: RequestContext, because: tuple[str, ...]) -> Step:
     if not context.question.headers.get("authorization", "").lower().startswith(BASIC):
         return Step(f"password: {UNKNOWN} without one", because, status=UNKNOWN)
     words = f"password: {UNKNOWN} unless it is the right one"
-    return Step(words, because, condition="the password is the right one")
+    return Step(words, because, condition="the password is the right one", otherwise=str(UNKNOWN))
 
 
 def _by_key(context: RequestContext, keys: ApiKeys) -> Step:
@@ -141,7 +141,9 @@ def _by_key(context: RequestContext, keys: ApiKeys) -> Step:
     where = " or ".join([*(f"header {name}" for name in keys.headers), *(f"argument {name}" for name in keys.query)])
     words = f"API key in {where}: {UNKNOWN} without one, {FORBIDDEN} for one that is unknown"
     because = _because(keys.policy, "apiKey")
-    return Step(words, because, condition="the API key is known") if sent else Step(words, because, status=UNKNOWN)
+    if not sent:
+        return Step(words, because, status=UNKNOWN)
+    return Step(words, because, condition="the API key is known", otherwise=str(FORBIDDEN))
 
 
 def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
@@ -149,12 +151,15 @@ def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
     service = f"Service {external.backend.namespace}/{external.backend.service}"
     because = _because(external.policy, "externalAuth")
     if not external.backend.endpoints.servers:
-        return Step(f"{REFUSED}, because {service}, which decides, has no endpoints", because, status=REFUSED)
-    after = f"; clients that it does not know are sent to {external.signin}" if external.signin else ""
-    words = f"{service} is asked for {external.path} and decides{after}"
+        return Step(
+            f"{REFUSED}, because {service}, which authorizes requests, has no endpoints", because, status=REFUSED
+        )
+    after = f"; its 401 is replaced by the response of {external.signin}" if external.signin else ""
+    words = f"authorization: {service} is sent a subrequest for {external.path}{after}"
     if context.question.method != USUAL_METHOD:
         words += f"; it gets X-Original-Method: {context.question.method}"
-    return Step(words, because, condition=f"{service} allows the request")
+    otherwise = f"the response of {external.signin} for 401, or 403" if external.signin else "401 or 403"
+    return Step(words, because, condition=f"{service} allows the request", otherwise=otherwise)
 
 
 def in_plain_http(context: RequestContext) -> Step:

@@ -28,10 +28,25 @@ GUARDS: dict[str, Any] = {
     "keys": {"apiKey": {"suppliedIn": {"header": ["X-Key"], "query": ["key"]}, "clientSecret": "keys"}},
     "decided": {"externalAuth": {"authURI": "/decide", "authServiceName": "tea", "authSnippets": DECIDES}},
     "silent": {"externalAuth": {"authURI": "/decide", "authServiceName": "none"}},
+    "signs": {
+        "externalAuth": {
+            "authURI": "/decide",
+            "authServiceName": "tea",
+            "authSnippets": DECIDES,
+            "authSigninURI": "/oauth2/start",
+        }
+    },
     "certified": {"ingressMTLS": {"clientCertSecret": "authority"}},
     "perhaps": {"ingressMTLS": {"clientCertSecret": "authority", "verifyClient": "optional"}},
     "pages": {"cors": {"allowOrigin": ["https://a.test"]}},
 }
+
+WHOLE = {
+    **{name: (name,) for name, spec in GUARDS.items() if "ingressMTLS" not in spec},
+    **{"keys-signs": ("keys", "signs"), "users-signs": ("users", "signs"), "keys-decided": ("keys", "decided")},
+}
+"""The Policies of whole hosts, by name."""
+UNKEYED = ("keys", "keys-signs", "keys-decided")
 
 
 def guarded(path: str, *names: str, action: dict[str, Any] = TEA, **more: Any) -> dict[str, Any]:
@@ -66,6 +81,14 @@ def objects(ports: dict[str, int]) -> Iterator[dict[str, Any]]:
     paths = [{"path": "/a", "pathType": "Prefix", "backend": {"service": {"name": "tea", "port": {"number": 80}}}}]
     rules = {"rules": [{"host": "ingress.test", "http": {"paths": paths}}]}
     yield ingress("guarded", rules, {"nginx.org/policies": "nobody"})
+    for name, policies in WHOLE.items():
+        yield custom("VirtualServer", f"whole-{name}", "tea", host=f"{name}.whole.test",
+                     policies=[{"name": each} for each in policies],
+                     routes=[{"path": "/x", "action": TEA}, {"path": "/answer", "action": answer}])  # fmt: skip
+    master = {"nginx.org/mergeable-ingress-type": "master", "nginx.org/policies": "nobody"}
+    yield ingress("master", {"rules": [{"host": "mergeable.test"}]}, master)
+    paths = {"rules": [{"host": "mergeable.test", "http": {"paths": [{**paths[0], "path": "/m"}]}}]}
+    yield ingress("minion", paths, {"nginx.org/mergeable-ingress-type": "minion"})
     for name, spec in GUARDS.items():
         yield {"apiVersion": "k8s.nginx.org/v1", "kind": "Policy", "metadata": {"name": name, "namespace": "shop"},
                "spec": spec}  # fmt: skip
@@ -114,6 +137,14 @@ CERTAIN = (
     ("https://certified.test/slash", (), 400),
     ("http://moved.test/", (), 301),
     ("https://moved.test/", (), 400),
+    ("http://mergeable.test/nothing", (), 403),
+    *((f"http://{name}.whole.test{path}", (), 401)
+      for name in (*UNKEYED, "users", "users-signs") for path in ("/x", "/nothing", "/answer")),
+    *((f"http://{name}.whole.test/nothing", (KEY, "X-User: jane"), 404) for name in UNKEYED),
+    *((f"http://{name}.whole.test/nothing", ("X-User: jane",), 404) for name in ("here", "decided", "signs", "pages")),
+    *((f"http://{name}.whole.test/nothing", (), 403) for name in ("nobody", "there")),
+    ("http://users-signs.whole.test/nothing", (LOGIN, "X-User: jane"), 404),
+    ("http://silent.whole.test/nothing", (), 500),
     ("http://perhaps.test/", (), 200),
     ("https://perhaps.test/", (), 200),
 )  # fmt: skip
@@ -152,15 +183,23 @@ def answered(nginx: MarkedNginx, url: str, headers: tuple[str, ...]) -> int:
 @pytest.mark.parametrize(
     ("path", "headers", "words"),
     [
-        ("/there", (), "answers (1 endpoint), if the client's address is in 192.0.2.0/24."),
-        ("/answer/here", (), "nginx answers 201 (Created), if the client's address is in 127.0.0.0/8."),
+        ("/there", (), "answers (1 endpoint), if the client's address is in 192.0.2.0/24 (otherwise 403)."),
+        ("/answer/here", (), "nginx answers 201 (Created), if the client's address is in 127.0.0.0/8 (otherwise 403)."),
         ("/nobody", (), "nginx answers 403 (access: 403 for every client)."),
         ("/split", (), "nginx answers 403 (access: 403 for every client)."),
-        ("/both", (), "(password: 401 without one), if the client's address is in 127.0.0.0/8. Past that: Service"),
-        ("/both", (LOGIN,), "if the client's address is in 127.0.0.0/8 and the password is the right one."),
-        ("/keys", (KEY,), "answers (1 endpoint), if the API key is known."),
-        ("/decided", (), "answers (1 endpoint), if Service shop/tea allows the request."),
-        ("/silent", (), "nginx answers 500 (because Service shop/none, which decides, has no endpoints)."),
+        (
+            "/both",
+            (),
+            "(password: 401 without one), if the client's address is in 127.0.0.0/8 (otherwise 403). Past that: Service",
+        ),
+        (
+            "/both",
+            (LOGIN,),
+            "if the client's address is in 127.0.0.0/8 (otherwise 403) and the password is the right one",
+        ),
+        ("/keys", (KEY,), "answers (1 endpoint), if the API key is known (otherwise 403)."),
+        ("/decided", (), "answers (1 endpoint), if Service shop/tea allows the request (otherwise 401 or 403)."),
+        ("/silent", (), "nginx answers 500 (because Service shop/none, which authorizes requests, has no endpoints)."),
         ("/page", (), "In place of 403, clients get 418 with 'no' (text/html)."),
     ],
 )
@@ -168,6 +207,35 @@ def test_the_first_sentence_names_what_is_not_known(
     nginx: MarkedNginx, path: str, headers: tuple[str, ...], words: str
 ) -> None:
     assert words in explain(nginx.view, Question.of(f"http://cafe.test{path}", headers)).summary
+
+
+@pytest.mark.parametrize("path", ["/x", "/nothing", "/answer"])
+@pytest.mark.parametrize(
+    ("name", "headers", "otherwise"),
+    [
+        ("decided", (), "401 or 403"),
+        ("signs", (), "the response of /oauth2/start for 401, or 403"),
+        ("keys-decided", (KEY,), "401 or 403"),
+        ("keys-signs", (KEY,), "the response of /oauth2/start for 401, or 403"),
+        ("users-signs", (LOGIN,), "the response of /oauth2/start for 401, or 403"),
+    ],
+)
+def test_the_first_sentence_names_what_clients_get_that_a_service_does_not_allow(
+    nginx: MarkedNginx, name: str, path: str, headers: tuple[str, ...], otherwise: str
+) -> None:
+    url = f"http://{name}.whole.test{path}"
+    answer = explain(nginx.view, Question.of(url, headers))
+    assert f"if {' and '.join(_conditions(name))} (otherwise {otherwise})." in answer.summary, answer.summary
+    signin = 200 if "signs" in name else 401
+    assert [answered(nginx, url, (*headers, *sent)) for sent in ((), ("X-User: bad",))] == [signin, 403]
+
+
+def _conditions(name: str) -> tuple[str, ...]:
+    known = {
+        "keys": ("the API key is known (otherwise 403)",),
+        "users": ("the password is the right one (otherwise 401)",),
+    }
+    return (*known.get(name.partition("-")[0], ()), "Service shop/tea allows the request")
 
 
 def test_no_page_is_named_for_the_refusal_of_a_policy_that_cannot_be_used(nginx: MarkedNginx) -> None:
