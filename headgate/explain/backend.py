@@ -137,7 +137,7 @@ def _path(context: RequestContext, backend: Backend) -> str:
     if backend.path == WHOLE:
         return context.target
     if backend.path:
-        return _escaped(f"{backend.path}{context.path[len(location.path) :]}") + args
+        return f"{backend.path}{_escaped(context.path[len(location.path) :])}{args}"  # its own part as it is written
     if location.rewrite is None:
         return context.target
     try:

@@ -249,9 +249,10 @@ def _changes(proxy: api.ActionProxy, path: RoutePath, *, inner: bool) -> Changes
     requests = proxy.request_headers or api.ProxyRequestHeaders()
     responses = proxy.response_headers or api.ProxyResponseHeaders()
     rewrite = proxy.rewrite_path or ""
-    pattern = _pattern(path) if rewrite and (inner or path.is_regex) else ""
+    new, question_mark, query = rewrite.partition("?")  # proxy_pass would put a second one before the client's query
+    pattern = _pattern(path) if rewrite and (inner or path.is_regex or question_mark) else ""
     if pattern and not path.is_regex and path.modifier != "=":
-        rewrite = f"{rewrite}$1"
+        rewrite = f"{new}$1{question_mark}{query}"
     return Changes(
         path=unescaped(rewrite),
         pattern=pattern,
