@@ -108,11 +108,11 @@ class HostStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Connections of TCP, datagrams of UDP, or TLS connections that are passed on.
+    """TCP connections, UDP datagrams, or TLS connections that are passed on.
 
     Attributes:
         listener: the name of the listener.
-        port: where it is; 0 if that is the port of ``-tls-passthrough-port``.
+        port: where it is; with TLS passthrough the port of ``-tls-passthrough-port``.
         protocol: ``TCP``, ``UDP`` or ``TLS_PASSTHROUGH``.
         host: the server name of TLS, empty for every connection.
         object: the object that holds it, ``TransportServer default/dns``.

@@ -108,7 +108,7 @@ def streams(
     """Return every stream route of *generation* that nginx has; arguments as of ``hosts``."""
     kinds = tuple(kinds)
     found = [
-        _stream(route, cluster, kinds, (serving or {}).get(route.origin, version))
+        _stream(route, generation.env.https_port, cluster, kinds, (serving or {}).get(route.origin, version))
         for rendered, version in _served(generation)
         for route in rendered.table.streams
         if any(file.origin == route.origin for file in rendered.files)
@@ -116,12 +116,15 @@ def streams(
     return tuple(sorted(found, key=lambda each: (each.listener, each.host, each.object)))
 
 
-def _stream(route: StreamRoute, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving) -> StreamStatus:
+def _stream(
+    route: StreamRoute, passthrough: int, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving
+) -> StreamStatus:
+    """Return the status of *route*; *passthrough* is the port of listeners without one of their own."""
     secret, listener = route.tls.secret if route.tls else None, route.listener
     protocol = "UDP" if listener.protocol is Protocol.UDP else "TCP"
     return StreamStatus(
         listener=listener.name,
-        port=listener.port,
+        port=listener.port or passthrough,
         protocol=listener.protocol.value,
         host=route.host,
         object=str(route.origin),

@@ -98,10 +98,9 @@ def _row(
 def _stream_rows(status: Status, *, wide: bool) -> Iterator[tuple[str, ...]]:
     yield (*STREAMS, *STREAMS_WIDE) if wide else STREAMS
     for each in status.streams:
-        port = str(each.port) if each.port else "passthrough"
         row = (
             each.listener,
-            f"{port}/{'TLS' if each.protocol == 'TLS_PASSTHROUGH' else each.protocol}",
+            f"{each.port}/{'TLS' if each.protocol == 'TLS_PASSTHROUGH' else each.protocol}",
             each.host or ANY,
             f"{each.backend.service}:{each.backend.port}",
             _ready(each.backend),

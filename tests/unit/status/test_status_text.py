@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from headgate.cli import run
 from headgate.status import (
     BackendStatus,
     CertificateStatus,
@@ -248,3 +249,11 @@ def test_lines_that_a_terminal_breaks_count_as_often_as_it_breaks_them() -> None
     shown = fitted(text(status), status, width, 24).splitlines()
     assert sum(-(-len(line) // width) for line in shown) <= 23
     assert len(shown[-1]) <= width
+
+
+def test_the_port_of_tls_passthrough_is_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    case = "tests/explain/cases/tls-passthrough/in.yaml"
+    assert run(["status", "-m", case, "-enable-tls-passthrough", "-tls-passthrough-port=20443"], {}) == 0
+    printed = capsys.readouterr().out
+    assert " 20443/TLS " in printed, printed
+    assert "passthrough/TLS" not in printed
