@@ -344,7 +344,8 @@ def _because(context: RequestContext) -> str:
         setting = one(context, "default_server_return")
         fallback = f"default-server-return is {setting.value} ({whence(setting.origins[0])})"
         usual = context.port in {context.view.env.http_port, context.view.env.https_port}
-        where = "" if usual and not context.server.unserved else f" on port {context.port}"
+        elsewhere = context.server.unserved or context.view.has(context.name)
+        where = f" on port {context.port}" if elsewhere or not usual else ""
         return f": no Ingress or VirtualServer serves {context.name}{where}, and {fallback}"
     if context.route or (context.location and context.location.modifier):
         return ""

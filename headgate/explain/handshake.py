@@ -18,7 +18,8 @@ def handshake(view: ClusterView, sni: str, port: int) -> TlsAnswer:
     server = matching[0] if matching else default_of(servers, port)
     found = next(found for found in view.servers if found.server is server)
     if server.tls and server.tls.reject:
-        return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni, port))
+        where = f" on port {port}" if sni and view.has(sni) else ""
+        return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni, port, where))
     host = found.virtual_host
     if server.tls and server.tls.certificate and host:
         return _shown(host, "the host has a TLS context of its own")
@@ -61,15 +62,17 @@ def _shown(host: VirtualHost, why: str) -> TlsAnswer:
     return TlsAnswer(accepted=True, secret=secret.ref.key if secret else "", why=why)
 
 
-def _refusal(found: ServerView, sni: str, port: int) -> str:
-    """Say why a server turns clients away."""
+def _refusal(found: ServerView, sni: str, port: int, where: str) -> str:
+    """Say why a server turns clients away; *where* names the port if the host is served on another one."""
     host = found.virtual_host
     if found.unserved:
         unserved = f"no Ingress or VirtualServer serves {sni} on port {port}"
         return f"{unserved}, and the wildcard that covers it does not answer for it {ALERT}"
     if host is None or not host.name:
         name = sni or "clients without a server name"
-        return f"no Ingress or VirtualServer has TLS for {name}, and there is no -default-server-tls-secret {ALERT}"
+        return (
+            f"no Ingress or VirtualServer has TLS for {name}{where}, and there is no -default-server-tls-secret {ALERT}"
+        )
     secret = host.tls.secret if host.tls else None
     if secret is None:
         secret_name = f"Secret {host.tls.named}" if host.tls and host.tls.named else "no Secret"

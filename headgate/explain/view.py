@@ -108,6 +108,10 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         )
         return structs.replace(found, server=structs.replace(found.server, listens=listens))
 
+    def has(self, name: str) -> bool:
+        """Whether an object serves the host *name*, on whichever port."""
+        return any(server.resource and server.host and covers(server.host, name) for server in self.servers)
+
     def nearby(self, name: str, served: str | None, involved: Iterable[ObjectRef]) -> tuple[Nearby, ...]:
         """Return what is wrong with the objects that have to do with a request.
 

@@ -43,7 +43,9 @@ GUARDS: dict[str, Any] = {
 
 WHOLE = {
     **{name: (name,) for name, spec in GUARDS.items() if "ingressMTLS" not in spec},
-    **{"keys-signs": ("keys", "signs"), "users-signs": ("users", "signs"), "keys-decided": ("keys", "decided")},
+    "keys-signs": ("keys", "signs"),
+    "users-signs": ("users", "signs"),
+    "keys-decided": ("keys", "decided"),
 }
 """The Policies of whole hosts, by name."""
 UNKEYED = ("keys", "keys-signs", "keys-decided")
@@ -190,7 +192,7 @@ def answered(nginx: MarkedNginx, url: str, headers: tuple[str, ...]) -> int:
         (
             "/both",
             (),
-            "(password: 401 without one), if the client's address is in 127.0.0.0/8 (otherwise 403). Past that: Service",
+            "(password: 401 without one), if the client's address is in 127.0.0.0/8 (otherwise 403).",
         ),
         (
             "/both",
