@@ -55,7 +55,7 @@ def before(context: RequestContext) -> Iterator[Step]:
         because = tuple(described(setting) for setting in (one(context, name) for name in names) if setting.value)
         yield Step(f"rate limit: {limit.status} for clients that exceed it{dry}", because=because)
     if context.challenged:
-        yield Step("ACME challenge: clients are not asked who they are, nor redirected to HTTPS", (SOLVER,))
+        yield Step("ACME challenge: no authentication, and no redirect to HTTPS", (SOLVER,))
         return
     if (location.auth or server.auth) and not guarding.policies_of(context).passwords:
         yield _password(context)
@@ -81,8 +81,8 @@ def _password(context: RequestContext) -> Step:
     if not fault:
         return step
     if step.status:
-        return Step(f"{step.what}, and 403 with one, for {fault}", because, status=step.status)
-    return Step(f"password: 403, for {fault}", because, status=FORBIDDEN)
+        return Step(f"{step.what}, and 403 with one, because {fault}", because, status=step.status)
+    return Step(f"password: 403, because {fault}", because, status=FORBIDDEN)
 
 
 def asked(context: RequestContext) -> UpstreamAnswer | None:

@@ -22,7 +22,7 @@ def ended(answer: Answer, step: Step, words: str) -> Answer:
     """
     index = answer.steps.index(step)
     here = conditional(f"nginx answers {step.status} ({_why(step)})", answer.steps[:index])
-    summary = f"{here} Past that: {conditional(words, answer.steps[index + 1 :])}"
+    summary = f"{here} If that does not apply: {conditional(words, answer.steps[index + 1 :])}"
     return structs.replace(answer, summary=summary, status=step.status, outcome=RequestOutcome.ANSWERED)
 
 

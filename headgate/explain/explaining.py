@@ -111,11 +111,11 @@ def _why_port(view: ClusterView, question: Question, found: Listen) -> str:
 
 def _wrong_protocol(question: Question, listener: ListenerAnswer) -> Answer:
     if listener.tls:
-        summary = f"nginx answers 400: port {listener.port} speaks HTTPS, and the request comes in plain HTTP."
+        summary = f"nginx answers 400: port {listener.port} serves HTTPS, and the request is plain HTTP."
         return Answer(
             url=question.url, outcome=RequestOutcome.ANSWERED, summary=summary, status=BAD_REQUEST, listener=listener
         )
-    why = f"port {listener.port} speaks plain HTTP"
+    why = f"port {listener.port} serves plain HTTP"
     tls = TlsAnswer(accepted=False, secret="", why=why)
     summary = f"The TLS handshake fails: {why}."
     return Answer(url=question.url, outcome=RequestOutcome.REFUSED, summary=summary, listener=listener, tls=tls)
@@ -151,7 +151,7 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
     if not matching:
         found = listen(server.server, context.port)
         rest = "this is the default server" if found and found.default else "this is the first that nginx reads"
-        why = f"no server on port {context.port} is called {name}; {rest}"
+        why = f"no server on port {context.port} has the name {name}; {rest}"
     elif server.unserved:
         why = (
             f"no Ingress or VirtualServer serves it on port {context.port}, and the wildcard that covers it does not"
@@ -198,7 +198,7 @@ def _without_certificate(context: RequestContext) -> Answer | None:
     return Answer(
         url=context.question.url,
         outcome=RequestOutcome.ANSWERED,
-        summary=f"nginx answers {step.status} (plain HTTP, and clients must show a certificate), whatever the path.",
+        summary=f"nginx answers {step.status} (plain HTTP, and a client certificate is required), whatever the path.",
         status=step.status,
         steps=(step,),
         settings=in_force(context),
@@ -209,8 +209,8 @@ def _certified(context: RequestContext, answer: Answer) -> Answer:
     """Say before *answer* that a request without a certificate is refused; nginx looks at it before anything else."""
     if not (context.server.server.secure_only and context.question.secure):
         return answer
-    lead = f"nginx answers {BAD_REQUEST} without a client certificate that is valid."
-    summary = f"{lead} Past that: {answer.summary}"
+    lead = f"nginx answers {BAD_REQUEST} without a valid client certificate."
+    summary = f"{lead} With one: {answer.summary}"
     return structs.replace(answer, summary=summary, status=BAD_REQUEST, target=None, outcome=RequestOutcome.ANSWERED)
 
 
@@ -257,7 +257,7 @@ def _location(context: RequestContext, found: Found) -> LocationAnswer:
     route = context.route
     others = tuple(RejectedMatch(_name(other), why) for other, why in found.others)
     if external := guarding.undecided(context):
-        field = "spec.externalAuth.authSigninRedirectBasePath, which needs no decision"
+        field = "spec.externalAuth.authSigninRedirectBasePath, which requires no authorization"
         return LocationAnswer(_name(context.location), found.why, str(external.policy), field, others)
     owner = str(route.origin) if route else ""
     return LocationAnswer(_name(context.location), found.why, owner, _rule(route) if route else "", others)
@@ -313,9 +313,6 @@ def _counted(endpoints: int) -> str:
 
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
     """Fill in what nginx answers by itself."""
-    if step := ending(answer):
-        own = location.aside or (location.answer and not location.guarded)
-        return ended(answer, step, "its own answer" if own else f"404{_because(context)}")
     aside = next(
         (each for each in context.server.server.locations if location.aside and each.path == location.aside), None
     )
@@ -325,6 +322,8 @@ def _answered(context: RequestContext, location: Location, answer: Answer) -> An
     words = f"nginx redirects ({code}) to {target}" if target else f"nginx answers {_spoken(code)}{_because(context)}"
     if code == CLOSED and not rest:
         words = f"nginx closes the connection without an answer{_because(context)}"
+    if step := ending(answer):
+        return ended(answer, step, words)
     hints = (*answer.hints, *_paths_nearby(context)) if code == NOT_FOUND else answer.hints
     summary = conditional(words, answer.steps)
     return structs.replace(answer, status=code, target=target, summary=summary, hints=hints)
@@ -370,7 +369,7 @@ def _paths_nearby(context: RequestContext) -> Iterator[str]:
 def _doubts(context: RequestContext, found: Found) -> Iterator[str]:
     """Yield what cannot be known offline."""
     for pattern in found.unjudged:
-        yield f"Only nginx can judge the regular expression {pattern}; if it matches, that location may answer"
+        yield f"Only nginx can evaluate the regular expression {pattern}; if it matches, that location may answer"
     snippets = context.params.snippets
     if snippets.server_snippets or snippets.location_snippets or snippets.http_snippets:
         yield "Snippets are not read here: a location, return or rewrite in them changes the answer"

@@ -54,14 +54,14 @@ def first(context: RequestContext) -> Iterator[Step]:
     """Yield what goes before limits and passwords."""
     found = policies_of(context)
     if certificates := found.client_certificates:
-        known = {"on": "a certificate: 400 without one that is valid, 403 over plain HTTP", "off": "no certificate"}
+        known = {"on": "required: 400 without a valid one, 403 over plain HTTP", "off": "not requested"}
         verify = certificates.verify
-        yield Step(f"clients show {known.get(verify, f'a certificate ({verify})')}",
+        yield Step(f"client certificate {known.get(verify, verify.replace('_', ' '))}",
                    _because(certificates.policy, "ingressMTLS"))  # fmt: skip
     if found.cors:
         status = PREFLIGHT if context.question.method == "OPTIONS" else None
         whose = "this request, because its method is" if status else "requests with the method"
-        words = f"{PREFLIGHT} to {whose} OPTIONS, with the headers of CORS"
+        words = f"{PREFLIGHT} to {whose} OPTIONS, with CORS headers"
         yield Step(words, _because(found.cors.policy, "cors"), status=status)
 
 
@@ -100,9 +100,9 @@ def access(context: RequestContext) -> Iterator[Step]:
         yield _by_decision(context, found.external_auth)
     if found.cache:
         methods = STORED.union(found.cache.methods)
-        words = "a stored response is used if there is one"
+        words = "a cached response is used if there is one"
         if context.question.method not in methods:
-            words = f"no stored response is used for {context.question.method}, only for {', '.join(sorted(methods))}"
+            words = f"no cached response is used for {context.question.method}, only for {', '.join(sorted(methods))}"
         yield Step(words, _because(found.cache.policy, "cache"))
 
 
@@ -147,7 +147,7 @@ def _by_key(context: RequestContext, keys: ApiKeys) -> Step:
 
 
 def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
-    """Return that a service decides; where it cannot be asked, nobody is let in."""
+    """Return that a service authorizes the request; where it has no endpoints, no request is allowed."""
     service = f"Service {external.backend.namespace}/{external.backend.service}"
     because = _because(external.policy, "externalAuth")
     if not external.backend.endpoints.servers:
@@ -166,7 +166,7 @@ def in_plain_http(context: RequestContext) -> Step:
     """Return the refusal of a request over which no certificate can be shown."""
     found = policies_of(context).client_certificates
     because = _because(found.policy, "ingressMTLS") if found else ()
-    return Step(f"{FORBIDDEN}, because clients show a certificate, which needs HTTPS", because, status=FORBIDDEN)
+    return Step(f"{FORBIDDEN}, because a client certificate is required, which needs HTTPS", because, status=FORBIDDEN)
 
 
 def _because(policy: ObjectRef, kind: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def handshake(view: ClusterView, sni: str, port: int) -> TlsAnswer:
         return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni, port, where))
     host = found.virtual_host
     if server.tls and server.tls.certificate and host:
-        return _shown(host, "the host has a TLS context of its own")
+        return _shown(host, "the server of this host has its own certificate")
     return _shared(view, sni)
 
 

@@ -92,14 +92,14 @@ def locate(locations: Iterable[Location], path: str) -> Found:
                       key=lambda found: len(found.path), reverse=True)  # fmt: skip
     patterns = [found for found in fitting if found.modifier.startswith("~")]
     if exact:
-        why = "it is exactly this path, and nginx looks no further"
+        why = "it is exactly this path, and nginx ends the search"
         return Found(exact[0], why, _lost([*prefixes, *patterns], "an exact path takes precedence"))
     if slash := _slash(every, path, prefixes):
         why = "nginx answers a path that lacks only the final slash of a proxied location with a redirect to it"
         return Found(slash, why, _lost(fitting, "that redirect takes precedence"), slash=True)
     if prefixes and prefixes[0].modifier == LAST_PREFIX:
-        why = "it is the longest prefix of the path, and its ^~ keeps regular expressions out"
-        return Found(prefixes[0], why, _lost(patterns, "is kept out by ^~") + _shorter(prefixes[1:]))
+        why = "it is the longest prefix of the path, and with ^~ nginx does not check regular expressions"
+        return Found(prefixes[0], why, _lost(patterns, "is not checked because of ^~") + _shorter(prefixes[1:]))
     if patterns:
         first, *later = patterns
         why = "its regular expression matches, and is the first to do so" if later else "its regular expression matches"

@@ -29,8 +29,8 @@ def error_pages(context: RequestContext) -> Iterator[ErrorPageAnswer]:
 
 def _what(page: Returned | Redirect) -> str:
     if isinstance(page, Redirect):
-        return f"redirect ({page.code}) to {page.url}"
-    return f"{page.code or 'the same status'} with {show(page.body)} ({page.media_type})"
+        return f"a redirect ({page.code}) to {page.url}"
+    return f"{page.code or 'the same status'}, body {show(page.body)} ({page.media_type})"
 
 
 def replaced(context: RequestContext, answer: Answer) -> Answer:
@@ -39,6 +39,6 @@ def replaced(context: RequestContext, answer: Answer) -> Answer:
     found = next((page.page for page in pages if answer.status in page.codes), None)
     if found is None:
         return answer
-    summary = f"{answer.summary} In place of {answer.status}, clients get {_what(found)}."
+    summary = f"{answer.summary} An error page replaces {answer.status} with {_what(found)}."
     target = context.filled(found.url.replace("${", "$").replace("}", "")) if isinstance(found, Redirect) else None
     return structs.replace(answer, summary=summary, status=found.code or answer.status, target=target)

@@ -28,7 +28,7 @@ from headgate.routes import Protocol, StreamRoute
 
 SCHEMES = ("tcp", "udp", "tls")
 KINDS = frozenset({"TransportServer", "GlobalConfiguration"})
-EVERY = "every connection"
+EVERY = "any server name"
 
 
 class StreamQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ def explain_stream(view: ClusterView, question: StreamQuestion) -> Answer:
     chosen = _chosen(here, question.name)
     secure = any(found.route.tls for found in here)
     if secure and question.scheme == "tcp":
-        summary = f"nginx closes the connection: port {question.port} speaks TLS."
+        summary = f"nginx closes the connection: port {question.port} serves TLS."
         hints = (f"Ask for a server name: tls://HOST:{question.port}",)
         return _refused(view, question, here, summary, hints)
     if chosen is None:
@@ -139,7 +139,7 @@ def _nobody(view: ClusterView, question: StreamQuestion) -> Answer:
     return Answer(
         url=question.url,
         outcome=RequestOutcome.UNREACHABLE,
-        summary=f"Nothing answers: no TransportServer is served on port {question.port} of {what}.",
+        summary=f"Nothing answers: no TransportServer is served on {what} port {question.port}.",
         nearby=view.nearby("", None, [ref for ref in view.problems if ref.kind in KINDS]),
         hints=(f"TransportServers are served on {ports}",) if ports else ("No TransportServer is served",),
     )
@@ -153,11 +153,11 @@ def _web(view: ClusterView, question: StreamQuestion) -> Answer | None:
         return None
     scheme = "https" if found.tls else "http"
     if question.scheme == "tls" and not found.tls:
-        outcome, summary = RequestOutcome.REFUSED, f"The TLS handshake fails: port {port} speaks plain HTTP."
+        outcome, summary = RequestOutcome.REFUSED, f"The TLS handshake fails: port {port} serves plain HTTP."
     else:
         outcome, summary = (
             RequestOutcome.ANSWERED,
-            f"No TransportServer is served on port {port}: nginx speaks {scheme.upper()} there.",
+            f"No TransportServer is served on port {port}: it serves {scheme.upper()}.",
         )
     host = urlsplit(question.url).netloc.removesuffix(f":{port}")
     usual = {"http": view.env.http_port, "https": view.env.https_port}[scheme] == port
@@ -226,7 +226,7 @@ def _answer(view: ClusterView, url: str, found: _Found, beside: Sequence[_Found]
 
 def _why(route: StreamRoute, beside: Sequence[_Found]) -> str:
     if not route.host:
-        return "it is for every connection" + (" whose server name no other object has" if len(beside) > 1 else "")
+        return "it receives every connection" + (" whose server name no other object has" if len(beside) > 1 else "")
     return "its wildcard covers the server name" if route.host.startswith("*.") else "it has exactly this server name"
 
 
@@ -242,15 +242,18 @@ def _tls(route: StreamRoute) -> TlsAnswer | None:
 def _steps(route: StreamRoute) -> Iterator[Step]:
     session = route.session
     if session.requests is not None or session.responses is not None:
-        requests = "any number of" if session.requests is None else session.requests
-        responses = "any number of" if session.responses is None else session.responses
-        yield Step(f"a session has {requests} datagrams of the client, each with {responses} in answer")
+        yield Step(f"a session is limited to {_counted(session.requests)} from the client, and "
+                   f"{_counted(session.responses)} in response to each")  # fmt: skip
     yield Step(f"a session ends after {session.timeout} without data")
     if session.next_upstream:
         tries = f", at most {session.next_upstream_tries} in all" if session.next_upstream_tries else ""
         yield Step(f"if an endpoint cannot be reached within {session.connect_timeout}, the next one is tried{tries}")
     else:
         yield Step(f"if an endpoint cannot be reached within {session.connect_timeout}, the connection is closed")
+
+
+def _counted(datagrams: int | None) -> str:
+    return "any number of datagrams" if datagrams is None else f"{datagrams} datagram{'s' * (datagrams != 1)}"
 
 
 def _upstream(view: ClusterView, found: _Found) -> UpstreamAnswer:

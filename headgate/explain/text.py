@@ -63,7 +63,7 @@ def _path(answer: Answer) -> Iterator[Row]:
             result = "backup" if upstream.backup else "502" if upstream.url else "closed"
             yield "", f"{result}: {upstream.why_none}"
         if upstream.url:
-            yield "Asked for", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"
+            yield "Request", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"
     yield from _error_pages(answer)
 
 

@@ -202,7 +202,7 @@ def answered(nginx: MarkedNginx, url: str, headers: tuple[str, ...]) -> int:
         ("/keys", (KEY,), "answers (1 endpoint), if the API key is known (otherwise 403)."),
         ("/decided", (), "answers (1 endpoint), if Service shop/tea allows the request (otherwise 401 or 403)."),
         ("/silent", (), "nginx answers 500 (because Service shop/none, which authorizes requests, has no endpoints)."),
-        ("/page", (), "In place of 403, clients get 418 with 'no' (text/html)."),
+        ("/page", (), "An error page replaces 403 with 418, body 'no' (text/html)."),
     ],
 )
 def test_the_first_sentence_names_what_is_not_known(
