@@ -36,8 +36,9 @@ def undecodable(model: type[TopLevel], ref: ObjectRef, value: Any, error: msgspe
         return Problem(ref, "", "", str(error), NOT_USED, Severity.ERROR)
     wanted = found["wanted"].removesuffix(" | null")
     field, culprit = _locate(value, found["path"] or "$", wanted)
-    shown = "" if issubclass(model, Secret) or isinstance(culprit, dict | list) else _text(culprit)
-    reason = f"must be {_words(wanted)}, not {_words(found['got'])}{_hint(model, field, wanted, culprit)}"
+    shown = "" if issubclass(model, Secret) or isinstance(culprit, dict | list | None) else _text(culprit)
+    there = "" if wanted == "int" and found["got"] == "float" and shown else f", not {_words(found['got'])}"
+    reason = f"must be {_words(wanted)}{there}{_hint(model, field, wanted, culprit)}"
     return Problem(ref, field, shown, reason, NOT_USED, Severity.ERROR)
 
 

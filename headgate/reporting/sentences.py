@@ -43,7 +43,7 @@ def sentence(verdict: Verdict, happened: str, hosts: Sequence[str]) -> str:
     nowhere = "accepted" if verdict.served else "not served"
     if (rest := _after(added_or_updated(key), text)) is not None:
         if rest.startswith("but "):
-            outcome = rest
+            outcome = rest.removeprefix("but ")
         else:
             outcome = f"serves {some(host or EVERY_HOST for host in hosts)}" if hosts else nowhere
             outcome += f"; {rest.removeprefix('; ')}" if rest else ""

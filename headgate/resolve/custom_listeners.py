@@ -63,7 +63,7 @@ def _fault(known: Listeners, name: str, *, tls: bool) -> str:
     """Return why the listener *name* cannot be used for HTTPS (*tls*) or HTTP, or ``""``."""
     listener = known.found.get(name)
     if listener is None or listener.protocol is not Protocol.HTTP:
-        return f"is no listener of HTTP: {known.absence(name)}"
+        return f"is not an HTTP listener: {known.absence(name)}"
     if listener.tls is tls:
         return ""
     return "is a listener with ssl; name it as https" if listener.tls else "is a listener without ssl; name it as http"

@@ -60,7 +60,7 @@ def usages(text: str | None) -> tuple[str, ...]:
 def certificate_faults(manager: CertManager) -> Iterator[Fault]:
     """Yield why no Certificate can be made of *manager*."""
     if bool(manager.issuer) == bool(manager.cluster_issuer):
-        found = "both of them" if manager.issuer else "none of them"
+        found = "both" if manager.issuer else "neither"
         yield CERT_MANAGER, "", f"must have exactly one of issuer, cluster-issuer, and has {found}"
     if manager.cluster_issuer:
         for name, value in {"issuer-kind": manager.issuer_kind, "issuer-group": manager.issuer_group}.items():

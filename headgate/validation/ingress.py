@@ -137,7 +137,7 @@ def _shape(spec: IngressSpec, paths: int, role: Role, rules: Rules) -> Iterator[
     if role is Role.MINION and count == 1 and not paths:
         yield "spec.rules[0].http.paths", "", "is empty; a minion must have at least one path"
     if role is Role.MINION and spec.tls:
-        yield "spec.tls", "", "is not for a minion; TLS belongs to its master"
+        yield "spec.tls", "", "cannot be used in a minion; TLS belongs to its master"
 
 
 def _rules(spec: IngressSpec, paths: Paths, overrides: Overrides, role: Role) -> Iterator[Fault]:
@@ -211,7 +211,7 @@ def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
             if host not in served:
                 yield f"spec.tls[{i}].hosts[{j}]", host, "is not a host of any rule of this Ingress"
     if role is Role.MINION and spec.default_backend:
-        yield "spec.defaultBackend", "", "is not for a minion; the default backend belongs to its master"
+        yield "spec.defaultBackend", "", "cannot be used in a minion; the default backend belongs to its master"
 
 
 def _dead(paths: Paths, overrides: Overrides) -> Iterator[Fault]:
@@ -306,4 +306,4 @@ def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
         yield overrides.key("health_checks_mandatory"), "true", f'needs {overrides.key("health_checks")}: "true"'
     for field in ("listen_ports", "listen_ports_ssl"):
         if field in overrides and "" in hosts(spec):
-            yield overrides.key(field), "", "is not for an Ingress without a host"
+            yield overrides.key(field), "", "cannot be used in an Ingress without a host"

@@ -162,14 +162,14 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
 
 def _types(given: Mapping[str, Any]) -> Iterator[Fault]:
     if len(given) != 1:
-        found = f"has {' and '.join(given)}" if given else "has none of them"
+        found = f"has {' and '.join(given)}" if given else "has none"
         yield "spec", "", f"must have exactly one of {', '.join(TYPES)}, and {found}"
 
 
 def _access_control(spec: AccessControl, path: str, _: Rules) -> Iterator[Fault]:
     chosen = [name for name in ("allow", "deny") if getattr(spec, name)]
     if len(chosen) != 1:
-        found = "has both" if chosen else "has none of them"
+        found = "has both" if chosen else "has none"
         yield path, "", f"must have exactly one of allow, deny, and {found}"
 
 
@@ -180,11 +180,15 @@ def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
     where = f"{path}.condition"
     chosen = [name for name in ("jwt", "variables") if getattr(condition, name)]
     if len(chosen) != 1:
-        yield where, "", f"must have exactly one of jwt, variables, and has {'both' if chosen else 'none of them'}"
+        yield where, "", f"must have exactly one of jwt, variables, and has {'both' if chosen else 'none'}"
     if condition.jwt:
         yield f"{where}.jwt", "", "has a condition on a JSON Web Token, which NGINX Plus alone can read"
     if len(condition.variables or ()) > 1:
-        yield f"{where}.variables", str(len(condition.variables or ())), "is the number of variables; there may be one"
+        yield (
+            f"{where}.variables",
+            str(len(condition.variables or ())),
+            "is the number of variables; only one is allowed",
+        )
     for index, each in enumerate(condition.variables or ()):
         inner = f"{where}.variables[{index}]"
         if not _CONDITION_VARIABLE.fullmatch(each.name) or _JWT.match(f"${each.name.lstrip('$')}"):
@@ -223,7 +227,7 @@ def _egress_mtls(spec: EgressMTLS, path: str, _: Rules) -> Iterator[Fault]:
 def _api_key(spec: APIKey, path: str, _: Rules) -> Iterator[Fault]:
     supplied = spec.supplied_in
     if supplied and not (supplied.header or supplied.query):
-        yield f"{path}.suppliedIn", "", "must have header or query, and has none of them"
+        yield f"{path}.suppliedIn", "", "must have header or query, and has neither"
 
 
 def _cache(spec: Cache, path: str, _: Rules) -> Iterator[Fault]:

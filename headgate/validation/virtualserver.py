@@ -259,7 +259,7 @@ def _choice(route: Route, path: str, *, delegates: bool) -> Iterator[Fault]:
 
 def _exactly_one(path: str, allowed: Iterable[str], chosen: Sequence[str]) -> Iterator[Fault]:
     if len(chosen) != 1:
-        found = f"has {' and '.join(chosen)}" if chosen else "has none of them"
+        found = f"has {' and '.join(chosen)}" if chosen else "has none"
         yield path, "", f"must have exactly one of {', '.join(allowed)}, and {found}"
 
 
@@ -290,7 +290,7 @@ def _splits(splits: Sequence[Split] | None, path: str, upstreams: Collection[str
         yield path, "", "has one entry; a split has at least two"
     total = sum(split.weight or 0 for split in splits)
     if splits and total != WHOLE:
-        yield path, str(total), f"is the sum of all weights, which must be {WHOLE}"
+        yield path, "", f"has weights that add up to {total}; they must add up to {WHOLE}"
     for index, split in enumerate(splits):
         if split.action:
             yield from _action(split.action, f"{path}[{index}].action", upstreams, regex=True)

@@ -32,7 +32,7 @@ ANSWERED: Final = "requests to {} are answered 500"
 
 
 class Scope(enum.Enum):
-    """Where an object refers to Policies; the value completes "is not for …"."""
+    """Where an object refers to Policies; the value completes "cannot be used in …"."""
 
     HOST = "spec.policies of a VirtualServer"
     ROUTE = "routes"
@@ -143,7 +143,9 @@ def _join(search: Search, referrer: Referrer, ref: ObjectRef, found: dict[str, A
         raise Unusable(f"{valid}{_elsewhere(referrer, ref, valid)}")
     kind = KINDS[valid.kind]
     if referrer.scope not in kind.scopes:
-        raise Unusable(f"is of type {valid.kind}, which is not for {referrer.scope.value}{_around(referrer, kind)}")
+        raise Unusable(
+            f"is of type {valid.kind}, which cannot be used in {referrer.scope.value}{_around(referrer, kind)}"
+        )
     lowering = Lowering(search, valid.item.ref, f"spec.{valid.kind}", referrer.tls)
     value = kind.lower(lowering, valid.spec)
     if kind.field not in found:

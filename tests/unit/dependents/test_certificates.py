@@ -81,7 +81,7 @@ def test_a_virtual_server_without_the_field_wants_none(tls: Json | None) -> None
 @pytest.mark.parametrize(
     ("manager", "words"),
     [
-        ({}, "spec.tls.cert-manager: must have exactly one of issuer, cluster-issuer, and has none of them"),
+        ({}, "spec.tls.cert-manager: must have exactly one of issuer, cluster-issuer, and has neither"),
         ({"issuer": "a", "cluster_issuer": "b"}, "spec.tls.cert-manager: must have exactly one of"),
         ({"cluster_issuer": "b", "issuer_kind": "X"}, "spec.tls.cert-manager.issuer-kind: 'X' belongs to issuer"),
         ({"cluster_issuer": "b", "issuer_group": "x.y"}, "spec.tls.cert-manager.issuer-group: 'x.y' belongs to issuer"),

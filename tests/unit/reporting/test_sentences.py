@@ -25,7 +25,7 @@ LOST = Problem(CAFE.ref, "", "", "All hosts are taken by other resources", sever
         (
             (),
             Refusal("unknown directive"),
-            "but was not applied: unknown directive; the previous configuration is kept",
+            "was not applied: unknown directive; the previous configuration is kept",
         ),
     ],
 )
