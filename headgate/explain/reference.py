@@ -51,9 +51,9 @@ def entry(place: str, name: str) -> Entry:
     if place == "annotation" and name in INCUMBENT.structural:
         return Entry(place, name, INCUMBENT.structural[name])
     if reason := declined(place, name):
-        return Entry(place, name, f"Headgate does nothing with it: it is {reason}", known=False)
+        return Entry(place, name, f"Headgate ignores it: it is {reason}", known=False)
     if place == "annotation" and (row := foreign(name)):
-        return Entry(place, name, f"Headgate does nothing with it: it is {row.reason(name, '', {})}", known=False)
+        return Entry(place, name, f"Headgate ignores it: it is {row.reason(name, '', {})}", known=False)
     raise BadQuestion(f"there is no {_spoken(place)} {name!r}{_guess(name, known)}")
 
 
@@ -99,8 +99,8 @@ def _rows(field: Setting, place: str) -> Iterator[tuple[str, str]]:
 
 def _default(field: Setting, place: str) -> str:
     if place == "annotation" and field.spec.key in REGISTRY.keys:
-        return f"what the ConfigMap says, else {field.usual or 'that of nginx'}"
-    return field.usual or "that of nginx, or nothing"
+        return f"the value of the ConfigMap, otherwise {field.usual or 'the default of nginx'}"
+    return field.usual or "the default of nginx, or none"
 
 
 def _example(field: Setting, place: str) -> str:
@@ -119,7 +119,7 @@ def _flag(name: str) -> Entry:
     if found := DECLARED.get(name):
         return Entry("flag", found.spelling, found.flag.doc, dict(_flag_rows(found)))
     if gone := DECLINED.get(name):
-        return Entry("flag", f"-{name}", f"Headgate does nothing with it: it {gone.reason}", known=False)
+        return Entry("flag", f"-{name}", f"Headgate ignores it: it {gone.reason}", known=False)
     raise BadQuestion(f"there is no flag -{name}{_guess(name, DECLARED)}")
 
 

@@ -59,7 +59,7 @@ def stream_question(url: str) -> StreamQuestion | None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise BadQuestion(f"{url!r} has a port that is none (1 to {HIGHEST_PORT})") from None
+        raise BadQuestion(f"{url!r} has an invalid port (use 1 to {HIGHEST_PORT})") from None
     if not parts.hostname or not port:
         raise BadQuestion(f"{url!r} has no host or no port; write for example {scheme}://dns.example.com:5353")
     named = scheme.lower() == "tls" and address_of(parts.hostname) is None
@@ -83,7 +83,7 @@ def explain_stream(view: ClusterView, question: StreamQuestion) -> Answer:
         return _refused(view, question, here, summary, hints)
     if chosen is None:
         names = ", ".join(sorted(found.route.host for found in here))
-        summary = f"The TLS handshake fails: no object has {question.name} on port {question.port}."
+        summary = f"The TLS handshake fails: no object has the server name {question.name} on port {question.port}."
         return _refused(view, question, here, summary, (f"The names there are {names}",))
     return _answer(view, question.url, chosen, here)
 

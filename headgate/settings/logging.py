@@ -17,7 +17,7 @@ def log_format(text: str) -> tuple[Quoted, ...]:
     if "\x00" in text:
         raise Unfit("text with a NUL byte")
     if has_loose_dollar(text):
-        raise Unfit("a format with a $ that begins no variable; write $name or ${name}")
+        raise Unfit("a format with a $ that does not begin a variable; write $name or ${name}")
     lines = [unescaped(line) for line in text.replace("\r\n", "\n").split("\n") if line]
     if not lines:
         raise Unfit("a format without a line")

@@ -162,14 +162,14 @@ def _variables(text: str, variables: Sequence[str]) -> str:
         return ""
     for name in _BRACED.findall(text):
         if name.startswith("jwt_") and _is_among(name, variables):
-            return "has a variable of a JSON Web Token, which NGINX Plus alone can read"
+            return "has a variable of a JSON Web Token, which only NGINX Plus can read"
         if not _is_among(name, variables):
             return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(variables)}}}"
     rest = _BRACED.sub("", text)
     bare = _BARE.search(rest)
     if bare and _is_among(bare[1], variables):
         return f"has a variable without braces; write ${{{bare[1]}}} for ${bare[1]}"
-    return "has a $ that begins no ${variable}" if "$" in rest else ""
+    return "has a $ that does not begin a ${variable}" if "$" in rest else ""
 
 
 def _is_among(name: str, variables: Sequence[str]) -> bool:

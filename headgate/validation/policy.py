@@ -182,7 +182,7 @@ def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
     if len(chosen) != 1:
         yield where, "", f"must have exactly one of jwt, variables, and has {'both' if chosen else 'none'}"
     if condition.jwt:
-        yield f"{where}.jwt", "", "has a condition on a JSON Web Token, which NGINX Plus alone can read"
+        yield f"{where}.jwt", "", "has a condition on a JSON Web Token, which only NGINX Plus can read"
     if len(condition.variables or ()) > 1:
         yield (
             f"{where}.variables",
@@ -256,9 +256,9 @@ def _texts(spec: Cache, path: str) -> Iterator[Fault]:
     for name, values in texts.items():
         for value in values:
             if "$" in VARIABLES.sub("", value):
-                yield f"{path}.{name}", value, "has a $ that begins no variable"
+                yield f"{path}.{name}", value, "has a $ that does not begin a variable"
             elif _JWT.search(value):
-                yield f"{path}.{name}", value, "has a variable of a JSON Web Token, which NGINX Plus alone can read"
+                yield f"{path}.{name}", value, "has a variable of a JSON Web Token, which only NGINX Plus can read"
 
 
 def _cors(spec: CORS, path: str, _: Rules) -> Iterator[Fault]:
@@ -297,7 +297,7 @@ def _external_auth(spec: ExternalAuth, path: str, rules: Rules) -> Iterator[Faul
         yield f"{path}.authSnippets", "", "closes a block that it did not open; remove the } without a {"
     for name in ("auth_uri", "auth_signin_uri", "auth_signin_redirect_base_path"):
         if (text := getattr(spec, name) or "") and "$" in VARIABLES.sub("", text):
-            yield f"{path}.{_ADDRESSES[name]}", text, "has a $ that begins no variable"
+            yield f"{path}.{_ADDRESSES[name]}", text, "has a $ that does not begin a variable"
         elif "$" in text and name != "auth_signin_uri":
             yield f"{path}.{_ADDRESSES[name]}", text, "has a variable, which is not allowed here"
     if (base := spec.auth_signin_redirect_base_path) == "/":

@@ -30,7 +30,7 @@ MOST: Final = 2**31 - 1
 """The largest number that nginx reads on every machine."""
 REFUSED: Final = "the TransportServer is refused"
 UNCHECKED: Final = (
-    "is not available: servers of TCP and UDP are in files with each data plane, and open-source nginx checks none"
+    "is not available: nginx without NGINX Plus has no health checks of TCP and UDP servers, on either data plane"
 )
 _HEX: Final = re.compile(r"\\x(?![0-9A-Fa-f]{2})")
 
