@@ -68,6 +68,13 @@ def _warn_of_rewrites(draft: Draft, path: LocationPath, place: Place, service: s
     if path.modifier.startswith("~"):
         words = (f"cannot replace a path that is a regular expression; use {target}", "it is left out")
         draft.warn(place.origin, rewrites, service, words)
+    new = next(rewrite.path for rewrite in place.params.routing.rewrites if rewrite.service == service)
+    if "?" in new:
+        words = (
+            f"has a query, to which nginx appends the rest of the path and the client's query; use {target}",
+            "requests may reach the backend with a malformed query",
+        )
+        draft.warn(place.origin, rewrites, new, words)
     if place.params.routing.rewrite_target:
         words = (f"is overridden by {rewrites} for this Service", "it is left out")
         draft.warn(place.origin, target, place.params.routing.rewrite_target, words)
