@@ -26,7 +26,8 @@ def test_a_folder_of_which_no_ingress_is_served_is_logged_with_the_reason(
 ) -> None:
     headgate = serve_manifests()
     assert none_served(headgate) == [f"there is no Ingress, VirtualServer or TransportServer in {manifests.path}"]
-    manifests.put(ingress("a", "a.test", class_name="public"), ingress("b", "b.test", class_name="public"))
+    both = [ingress(name, f"{name}.test", class_name="public") for name in ("a", "b")]
+    manifests.put({"apiVersion": "v1", "kind": "List", "metadata": {"name": "both"}, "items": both})
     wait_until(lambda: none_served(headgate)[1:])
     assert none_served(headgate)[1].startswith("2 Ingresses are ignored: its class is 'public'")
     assert "-ingress-class=public" in none_served(headgate)[1]
