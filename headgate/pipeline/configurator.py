@@ -232,7 +232,6 @@ class Configurator:
         for ref, generated in sorted(self._resources.items()):
             if generated.served and not refused.isdisjoint(generated.served.profiles):
                 self.add_or_update(ref, generated.wanted)
-        self._profiles.prune()
 
     def files(self, special: Iterable[File] = ()) -> FileSet:
         """Merge everything into what nginx is to have; the same object as long as nothing changed.

@@ -62,10 +62,14 @@ class Profiles:
         self._accepted = frozenset(self._there)
 
     def refuse(self) -> frozenset[str]:
-        """Take all that nginx has not accepted before for refused, or all; return them."""
-        fresh = self._there.keys() - self._accepted or frozenset(self._there)
+        """Take all that nginx has not accepted before for refused, or all; return them.
+
+        Those that no resource uses any more stay: what nginx serves in place of what it refuses may need them.
+        """
+        fresh = frozenset(self._there.keys() - self._accepted or self._there)
         self._refused |= fresh
-        return frozenset(fresh)
+        self._there = {name: location for name, location in self._there.items() if name not in fresh}
+        return fresh
 
     def forget_refused(self) -> None:
         """Let all be tried again."""

@@ -135,6 +135,18 @@ async def test_a_profile_that_nginx_refuses_costs_only_the_hosts_with_it_their_r
     assert await routed.get("two.test") == "404"
 
 
+async def test_the_only_routed_host_stays_as_it_was_while_nginx_refuses_its_new_profile(routed: RoutedNginx) -> None:
+    await routed.apply(ingress("one", "one.test"))
+    broken = ingress("one", {"one.test": [path("coffee")]}, proxy_redirect_from="~a", proxy_redirect_to="/$no_such")
+    result = await routed.apply(broken)
+    assert [ref.name for ref in result.refused] == ["one"]
+    assert [ref.name for ref in result.kept] == ["one"]
+    assert await body(routed, "one.test") == "200 Server name: tea"
+    await routed.apply(ingress("one", {"one.test": [path("coffee")]}))
+    assert list(routed.hosts) == ["one.test"]
+    assert await body(routed, "one.test") == "200 Server name: coffee"
+
+
 @pytest.mark.parametrize("whole", [False, True])
 async def test_workers_and_masters_that_are_killed_are_replaced_by_others_with_the_same_hosts(
     routed: RoutedNginx, *, whole: bool
