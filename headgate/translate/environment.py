@@ -15,8 +15,8 @@ from headgate.ir.snippets import Directive, read
 from headgate.settings import ConfigParams, Header, Words
 from headgate.translate.headers import request_headers
 
-OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9_])")
-"""Variables whose values are others where there is no server block and no upstream block."""
+OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9_])", re.IGNORECASE)
+"""Variables whose values are others where there is no server block and no upstream block; nginx ignores case."""
 _BESIDE_ROUTES = frozenset(
     {"geo", "limit_conn_zone", "limit_req_zone", "log_format", "map", "proxy_cache_path", "split_clients", "upstream"}
 )

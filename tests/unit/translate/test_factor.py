@@ -96,6 +96,7 @@ def test_what_a_shared_location_cannot_say_keeps_a_server_block(annotations: dic
         ({"http_snippets": "server { listen 81; }"}, "the http-snippets of the ConfigMap have server"),
         ({"http_snippets": "log_format x $server_name;"}, "the ConfigMap uses $server_name"),
         ({"log_format": "$proxy_host"}, "the ConfigMap uses $proxy_host"),
+        ({"log_format": "${Proxy_Host}"}, "the ConfigMap uses ${Proxy_Host"),
         ({"default_server_access_log_off": "true"}, "the ConfigMap has default-server-access-log-off"),
         ({"ingress_template": "{% extends 'builtin/http.conf.j2' %}"}, "the ConfigMap has ingress-template"),
     ],
