@@ -367,7 +367,9 @@ class Configurator:
                 self._serve(upstream.name, upstream)
 
     def _exchange_routes(self, ref: ObjectRef, old: Rendered, new: Rendered) -> None:
-        """Take the hosts without a server block of *new* in place of those of *old*."""
+        """Take the hosts without a server block of *new* in place of those of *old*, and what keeps others from it."""
+        if not self.env.routing:
+            return
         if old.routed or new.routed:
             self._live = None
             self._profiles.replace(old.profiles, new.profiles)

@@ -15,6 +15,7 @@ from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Layout
 from headgate.ir.http import Backend, Location, Server
 from headgate.ir.live import LuaModules
+from headgate.options import Options
 from headgate.pipeline import Generation, Pipeline, profiles
 from headgate.render import Renderer
 from headgate.settings import NOTHING, Header, Quoted, Words
@@ -39,10 +40,10 @@ AUTHORITY = Authority()
 MINE, YOURS = Header("X-A", Quoted("mine")), Header("X-A", Quoted("yours"))
 
 
-def pipeline(**lack: Any) -> Pipeline:
+def pipeline(options: Options = OPTIONS, **lack: Any) -> Pipeline:
     able = structs.replace(CURRENT, **({"lua": LuaModules((), "", "")} | lack))
-    env = environment(OPTIONS, able, Layout.container(), user=None, ipv6=False, stdout=True)
-    return Pipeline(CLAIMANTS, OPTIONS, env, Renderer(), lambda: 0.0)
+    env = environment(options, able, Layout.container(), user=None, ipv6=False, stdout=True)
+    return Pipeline(CLAIMANTS, options, env, Renderer(), lambda: 0.0)
 
 
 def advance(running: Pipeline, *objects: Json) -> Generation:
@@ -166,6 +167,16 @@ def test_hosts_with_tls_have_server_blocks_while_a_host_demands_certificates_of_
     found = advance(running, ingress("demanding", "demanding.test"))
     assert found.live
     assert sorted(found.live.hosts) == ["demanding.test", "plain.test", "safe.test"]
+
+
+def test_without_the_flag_an_ingress_without_a_host_comes_and_goes_without_work_for_others() -> None:
+    running = pipeline(flags([argument for argument in FLAGS if argument != "-live-routes"]))
+    before = advance(running, service("tea"), endpoints("tea", "10.0.0.1"), ingress("one", "one.test"))
+    (ref,) = before.resources
+    rest = advance(running, ingress("rest", ""))
+    assert len(rest.resources) == 2
+    gone = advance(running, ingress("rest", "rest.test"))
+    assert before.resources[ref] is rest.resources[ref] is gone.resources[ref]
 
 
 def test_hosts_share_profiles_whatever_their_names_paths_and_services() -> None:
