@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
 
 from headgate.ir.http import Line, Location, Server
 
@@ -46,21 +48,26 @@ def verdicts(rules: Sequence[Line], *, ipv6: bool) -> frozenset[bool]:
 
 
 def _outcomes(rules: Sequence[Line], every: Network) -> Iterator[bool]:
-    left = [every]
-    for kind, words in rules:
-        for network in _networks(words[0]):
-            if any(part.version == network.version and part.overlaps(network) for part in left):
-                yield kind == "allow"
-                left = [rest for part in left for rest in _without(part, network)]
-    if left:
-        yield True
+    """Yield what becomes of the addresses from each one at which a network begins, or one ended, to the next such one.
 
-
-def _without(part: Network, network: Network) -> Iterable[Network]:
-    """Return what is left of *part*; networks of one version are apart, or one holds the other."""
-    if part.version != network.version or not part.overlaps(network):
-        return (part,)
-    return () if part.prefixlen >= network.prefixlen else part.address_exclude(network)  # type: ignore[arg-type]
+    A list of clients may be long, so that networks are not compared with one another.
+    """
+    found = sorted(
+        (int(network.network_address), int(network.broadcast_address) + 1, place)
+        for place, (_, words) in enumerate(rules)
+        for network in _networks(words[0])
+        if network.version == every.version
+    )
+    points = {int(every.network_address), *(edge for start, end, _ in found for edge in (start, end))}
+    covering: list[tuple[int, int]] = []
+    following = deque(found)
+    for point in sorted(points - {int(every.broadcast_address) + 1}):
+        while following and following[0][0] <= point:
+            _, end, place = following.popleft()
+            heappush(covering, (place, end))
+        while covering and covering[0][1] <= point:
+            heappop(covering)
+        yield not covering or rules[covering[0][0]][0] == "allow"
 
 
 def _networks(text: str) -> tuple[Network, ...]:

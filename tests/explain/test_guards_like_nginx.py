@@ -14,6 +14,7 @@ from headgate.settings import Words
 from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, ingress, surroundings
 from tests.explain.test_virtual_server_paths import custom
 from tests.nginx_binaries import BINARIES
+from tests.processor_time import limited_processor_time
 from tests.properties.cluster_objects import self_signed_pair
 
 TEA = {"pass": "tea"}
@@ -261,6 +262,14 @@ def test_no_page_is_named_for_the_refusal_of_a_policy_that_cannot_be_used(nginx:
 )
 def test_rules_let_in_some_clients_all_of_them_or_none(rules: str, outcomes: set[bool]) -> None:
     assert verdicts(_rules(rules), ipv6=True) == outcomes
+
+
+def test_many_rules_are_judged_at_once() -> None:
+    denied = ";".join(f"deny 10.{number >> 8}.{number & 255}.1" for number in range(5000))
+    with limited_processor_time():
+        assert verdicts(_rules(f"{denied};allow 10.0.0.0/8;deny all"), ipv6=True) == {True, False}
+        assert verdicts(_rules(f"{denied};deny 10.0.0.0/8;allow 10.0.0.0/7;deny all"), ipv6=True) == {True, False}
+        assert verdicts(_rules(f"{denied};deny all"), ipv6=True) == {False}
 
 
 def test_without_ipv6_only_addresses_of_ipv4_count() -> None:
