@@ -166,6 +166,12 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     challenges: tuple[str, ...] = ()
 
     @property
+    def every_policies(self) -> Iterator[Policies]:
+        """Yield the Policies of the host and of its routes, each once where they are the same object."""
+        found = {id(each): each for each in (self.policies, *(route.policies for route in self.routes))}
+        yield from found.values()
+
+    @property
     def solvers(self) -> frozenset[ObjectRef]:
         """The objects that answer ACME challenges here."""
         if not self.challenges:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from headgate.problems import ObjectRef
@@ -200,6 +202,17 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Return these over those of the host: each that is not here is that of *below*."""
         inherited = {name: getattr(below, name) for name in FEATURES if not getattr(self, name)}
         return msgspec.structs.replace(self, **inherited, refused=self.refused or below.refused)
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """The texts of users that may read variables."""
+        for limit in self.limits:
+            yield limit.key
+            yield limit.condition.variable if limit.condition else ""
+        if self.cache:
+            yield from (self.cache.key, *self.cache.no_cache, *self.cache.bypass)
+        if self.external_auth:
+            yield self.external_auth.signin
 
     @property
     def keeps_out(self) -> bool:

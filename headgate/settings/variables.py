@@ -29,7 +29,9 @@ FAMILIES = (
     "ssl_", "upstream_cookie_", "upstream_http_", "upstream_trailer_",
 )  # fmt: skip
 """How the names of many variables begin; those of ``ssl_`` differ by version."""
-OURS = frozenset({"apikey_auth_token", "apikey_client_name"})
+OURS = frozenset(
+    {"apikey_auth_token", "apikey_client_name", "resource_name", "resource_namespace", "resource_type", "service"}
+)
 """Variables that Headgate sets in every location of a host where something reads them."""
 _NAME = re.compile(VARIABLE)
 

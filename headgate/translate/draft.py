@@ -14,7 +14,7 @@ from headgate.problems import ObjectRef, Problem
 from headgate.routes import Backend, Layers, Policies, Route, VirtualHost, layered
 from headgate.settings import ConfigParams, Header
 from headgate.translate import naming
-from headgate.translate.environment import Environment, location_reads_variables
+from headgate.translate.environment import Environment, location_reads_variables, reads_variables
 from headgate.translate.headers import request_headers
 
 UpstreamKey = tuple[ObjectRef, str, str, str]
@@ -96,6 +96,7 @@ class Draft:
         found = [place.params for host in hosts for place in (self.host(host), *map(self.route, host.routes))]
         own = {id(params): params for params in found if params is not env.params}
         self.resource_variables |= any(map(location_reads_variables, own.values()))
+        self.resource_variables |= any(reads_variables(*each.texts) for host in hosts for each in host.every_policies)
 
     def params(self, layers: Layers) -> ConfigParams:
         """Lay *layers* over the ConfigMap, once; sizes that do not fit together become a Problem."""

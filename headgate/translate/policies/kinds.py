@@ -52,12 +52,7 @@ def _warn_of_clients(site: Site) -> None:
 
 def reads_keys(host: VirtualHost) -> bool:
     """Whether something at *host* reads the variables of API keys, which every location must set then."""
-    every = (host.policies, *(route.policies for route in host.routes))
-    limits = {limit for policies in every for limit in policies.limits}
-    texts = [limit.key for limit in limits]
-    for cache in {policies.cache for policies in every if policies.cache}:
-        texts += (cache.key, *cache.no_cache, *cache.bypass)
-    texts += [limit.condition.variable for limit in limits if limit.condition]
+    texts = [text for policies in host.every_policies for text in policies.texts]
     for route in host.routes:
         changes = route.action.changes if isinstance(route.action, Forward) else None
         texts += [header.value for header in changes.set_headers] if changes else []
