@@ -20,6 +20,7 @@ from headgate.nginx.isolate import (
     UNDECIDED,
     Hold,
     Holds,
+    Routed,
     bisect,
     changed,
     compose,
@@ -51,6 +52,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         lapsed: objects that nginx has refused for a while though their files did not change.
         patience_s: seconds after which no further objects are looked for; those not yet accepted are left out.
         limit_s: seconds after which everything must have ended.
+        routed: what files of others must not claim because of hosts without files, with the object that has each host.
         flags: the flag of each port that a flag sets.
     """
 
@@ -61,6 +63,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     lapsed: frozenset[ObjectRef] = frozenset()
     patience_s: float
     limit_s: float
+    routed: Routed = ()
     flags: Mapping[int, str] = {}
 
 
@@ -214,7 +217,7 @@ class Attempt:
         if self._widened or not lost:
             return None
         self._widened = True
-        rest = compose(self.task.wanted, self.task.good, {**self.holds, **self._undecided()})
+        rest = self._composed({**self.holds, **self._undecided()})
         failure = await self._test_files(rest)
         if failure is None or await self._test_files(FileSet({**lost, **rest}.values())):
             return None
@@ -240,15 +243,18 @@ class Attempt:
 
     async def _try(self, holds: Holds) -> Failure | None:
         """Write, test, make live; if all that was left out leaves nothing to reload, just put the files back."""
-        candidate = compose(self.task.wanted, self.task.good, holds)
+        candidate = self._composed(holds)
         unchanged = self._nginx.alive and self._nginx.version == self._version
         if self.refused and unchanged and not plan(self.task.good, candidate).reload:
             await self._write(candidate, self._nginx.version)
             return None
         return await self._test(holds) or await self._go_live()
 
+    def _composed(self, holds: Holds) -> FileSet:
+        return compose(self.task.wanted, self.task.good, holds, self.task.routed)
+
     async def _test(self, holds: Holds) -> Failure | None:
-        return await self._test_files(compose(self.task.wanted, self.task.good, holds))
+        return await self._test_files(self._composed(holds))
 
     async def _test_files(self, candidate: FileSet) -> Failure | None:
         await self._write(candidate, self._nginx.issue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 
 from msgspec import structs
 
@@ -19,6 +20,20 @@ def profiles(files: FileSet) -> frozenset[str]:
     file = files.get(ROUTES_FILE)
     claims = file.claims if file else frozenset[str]()
     return frozenset(claim.removeprefix(PROFILE_CLAIM) for claim in claims if claim.startswith(PROFILE_CLAIM))
+
+
+def claims(live: LiveObjects | None) -> tuple[tuple[str, ObjectRef], ...]:
+    """Return what server blocks of other objects must not claim, or hosts of *live* are served by them.
+
+    These are the hosts and the wildcards that would cover them, each with the object that has the host.
+    """
+    hosts = live.origins.items() if live else ()
+    return tuple((_claim(name), origin) for host, origin in hosts for name in (host, f"*.{host.partition('.')[2]}"))
+
+
+@lru_cache(1024)
+def _claim(name: str) -> str:
+    return f"{SERVER_CLAIM}{server_name(name)}"
 
 
 def held(
@@ -67,6 +82,6 @@ def _hosts(
     held_back -= {file.origin for file in files.values() if file.guards}
     others = {claim: file.origin for file in files.values() for claim in file.claims}
     for name, origin in last.origins.items():
-        holder = others.get(f"{SERVER_CLAIM}{server_name(name)}", origin)
+        holder = others.get(_claim(name), origin)
         if origin in held_back and name not in wanted.hosts and holder in {origin, None}:
             yield name

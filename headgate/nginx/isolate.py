@@ -31,11 +31,13 @@ class Hold(enum.Enum):
 
 
 Holds = Mapping[ObjectRef, Hold]
+Routed = Collection[tuple[str, ObjectRef]]
+"""What files of others must not claim because of hosts without files, with the object that has each host."""
 Probe = Callable[[Holds], Awaitable[Blame | None]]
 """Tries the set with these origins held; returns nginx's complaint, ``None`` if it works."""
 
 
-def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
+def compose(wanted: FileSet, good: FileSet, holds: Holds, routed: Routed = ()) -> FileSet:
     """Return *wanted* with the last good files in place of those of the origins in *holds*.
 
     Where an origin has no last good files, or others need their names now, its files are absent, or hold their
@@ -44,7 +46,7 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds) -> FileSet:
     if not holds:
         return wanted
     chosen: dict[str, File] = {}
-    earlier = list(_last_good(wanted, good, holds))
+    earlier = list(_last_good(wanted, good, holds, routed))
     kept = {file.origin for file in earlier}
     for file in wanted.values():
         if file.closed and file.origin in holds and file.origin in kept:
@@ -84,7 +86,7 @@ def _of_last_good_ports(chosen: Mapping[str, File], wanted: FileSet, good: FileS
             yield file
 
 
-def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
+def _last_good(wanted: FileSet, good: FileSet, holds: Holds, routed: Routed) -> Iterator[File]:
     """Yield the last good files of held origins, all files of an origin or none.
 
     An object that is gone, or that is wanted nowhere, never comes back. Nor do files with a name, a host or another
@@ -93,13 +95,16 @@ def _last_good(wanted: FileSet, good: FileSet, holds: Holds) -> Iterator[File]:
     that are to be kept out.
     """
     wanting = _origins(wanted)
+    held = {origin for origin in wanting if holds.get(origin) is Hold.LAST_GOOD}
     earlier: dict[ObjectRef, list[File]] = {}
     for file in good.values():
-        if file.origin is not None and file.origin in wanting and holds.get(file.origin) is Hold.LAST_GOOD:
+        if file.origin is not None and file.origin in held:
             earlier.setdefault(file.origin, []).append(file)
     if not earlier:
         return
     taken = _claimed(wanted, {claim for files in earlier.values() for file in files for claim in file.claims})
+    for claim, origin in routed:
+        taken.setdefault(claim, set()).add(origin)
     unread, guards = _unread(wanted, good), _guards(wanted.values(), earlier)
     for origin, files in earlier.items():
         if guards[origin] <= _guards(files, earlier)[origin] and not any(

@@ -25,7 +25,7 @@ from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
-from headgate.nginx.holding import held, profiles
+from headgate.nginx.holding import claims, held, profiles
 from headgate.nginx.isolate import Hold, compose, idle
 from headgate.nginx.live import Changed, LiveState, StateReply
 from headgate.nginx.plan import plan, same
@@ -254,7 +254,7 @@ class LocalManager:
 
     async def _bring(self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         holds = {origin: refusal.hold for origin, refusal in known.items()}
-        candidate = compose(release.files, self._good, holds)
+        candidate = compose(release.files, self._good, holds, claims(release.live) if holds else ())
         steps = plan(self._good, candidate)
         if steps.reload or not (self._nginx.alive and self._settled):
             return await self._attempt(release, reason, known)
@@ -326,6 +326,7 @@ class LocalManager:
             lapsed=self._lapsed(),
             patience_s=self._options.isolate_s,
             limit_s=limit_s or self._options.apply_s * BACK,
+            routed=claims(release.live),
             flags=self._options.flags,
         )
         failure: Failure | None = None

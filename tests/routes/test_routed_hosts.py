@@ -124,6 +124,25 @@ async def test_a_host_that_another_object_has_now_is_not_kept(routed: RoutedNgin
     assert await body(routed, "one.test") == "200 Server name: coffee"
 
 
+@pytest.mark.parametrize("earlier", ["b.test", "*.test"])
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_host_that_a_routed_object_has_now_is_not_served_by_last_good_files_of_another(
+    routed: RoutedNginx, earlier: str, *, together: bool
+) -> None:
+    old = "2024-01-01T00:00:00Z"
+    both = {"a.example": [path("tea")], earlier: [path("tea")]}
+    await routed.apply(ingress("known", "known.example"), ingress("one", both, server_snippets="# own", created=old))
+    assert await body(routed, "b.test") == "200 Server name: tea"
+    broken = ingress("one", "a.example", server_snippets="nonsense on;", created=old)
+    if not together:
+        await routed.apply(broken)
+    await routed.apply(broken, ingress("two", {"b.test": [path("coffee")]}))
+    for number in range(3):  # other changes, with reloads and without
+        assert "b.test" in routed.hosts
+        assert await body(routed, "b.test") == "200 Server name: coffee"
+        await routed.apply(ingress("three", "three.example", proxy_read_timeout=f"{number // 2 + 7}s"))
+
+
 async def test_a_profile_that_nginx_refuses_costs_only_the_hosts_with_it_their_routes(routed: RoutedNginx) -> None:
     await routed.apply(ingress("one", "one.test"))
     broken = ingress("two", {"two.test": [path("coffee")]}, proxy_redirect_from="~a", proxy_redirect_to="/$no_such")
