@@ -9,7 +9,7 @@ from typing import Final
 
 from headgate.ir import File, FileSet
 from headgate.ir.apply import NOT_TRIED
-from headgate.ir.http import SERVER_CLAIM
+from headgate.ir.http import ROUTES, SERVER_CLAIM
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.nginx.blame import Blame, Cause
 from headgate.nginx.plan import same
@@ -40,6 +40,7 @@ Probe = Callable[[Holds], Awaitable[Blame | None]]
 def compose(wanted: FileSet, good: FileSet, holds: Holds, routed: Routed = ()) -> FileSet:
     """Return *wanted* with the last good files in place of those of the origins in *holds*.
 
+    While the profiles are held, the origins of *routed* that have no files now have their last good ones, too.
     Where an origin has no last good files, or others need their names now, its files are absent, or hold their
     ``fallback`` or what is ``closed``. Files that follow a port are there where another file opens it.
     """
@@ -96,6 +97,8 @@ def _last_good(wanted: FileSet, good: FileSet, holds: Holds, routed: Routed) -> 
     """
     wanting = _origins(wanted)
     held = {origin for origin in wanting if holds.get(origin) is Hold.LAST_GOOD}
+    if ROUTES in holds:
+        held |= {origin for _, origin in routed} - wanting
     earlier: dict[ObjectRef, list[File]] = {}
     for file in good.values():
         if file.origin is not None and file.origin in held:

@@ -143,6 +143,26 @@ async def test_a_host_that_a_routed_object_has_now_is_not_served_by_last_good_fi
         await routed.apply(ingress("three", "three.example", proxy_read_timeout=f"{number // 2 + 7}s"))
 
 
+async def test_a_server_block_stays_while_nginx_refuses_the_profile_that_its_host_is_to_have(
+    routed: RoutedNginx,
+) -> None:
+    seen: Counter[str] = Counter()
+
+    async def ask() -> None:
+        while True:
+            seen[await body(routed, "one.test")] += 1
+
+    await routed.apply(ingress("other", "other.test"), snippet("one", "one.test", "# own"))
+    broken = ingress("one", {"one.test": [path("coffee")]}, proxy_redirect_from="~a", proxy_redirect_to="/$no_such")
+    async with in_background(ask()):
+        result = await routed.apply(broken)
+        await routed.apply(ingress("two", "two.test", proxy_read_timeout="7s"))
+    assert [ref.name for ref in result.refused] == [ref.name for ref in result.kept] == ["one"]
+    assert set(seen) == {"200 Server name: tea"}
+    await routed.apply(ingress("one", {"one.test": [path("coffee")]}))
+    assert await body(routed, "one.test") == "200 Server name: coffee"
+
+
 async def test_a_profile_that_nginx_refuses_costs_only_the_hosts_with_it_their_routes(routed: RoutedNginx) -> None:
     await routed.apply(ingress("one", "one.test"))
     broken = ingress("two", {"two.test": [path("coffee")]}, proxy_redirect_from="~a", proxy_redirect_to="/$no_such")
