@@ -20,6 +20,7 @@ COVERED = "this route has no location: its requests go to spec.routes[{index}] (
 ELSEWHERE = "the VirtualServerRoute that has this path answers its requests"
 WITHOUT_POLICIES = ", without the Policies of this route"
 CLOSED = "requests to path {path} are answered 500, as the Policies of this route keep clients out"
+UNUSABLE = "requests to path {path} are answered 500, as a Policy of this route cannot be used"
 
 
 def lower_unserved(search: Search, resource: Resource, host: CustomHost, roster: Roster) -> Iterator[Route]:
@@ -34,7 +35,8 @@ def lower_unserved(search: Search, resource: Resource, host: CustomHost, roster:
         field, reason = _fault(resource, roster, index)
         elsewhere = path.location in roster.locations
         closed = (own.keeps_out or bool(own.refused)) and not elsewhere
-        effect = CLOSED.format(path=path) if closed else _effect(valid, index, elsewhere=elsewhere)
+        words = UNUSABLE if own.refused else CLOSED
+        effect = words.format(path=path) if closed else _effect(valid, index, elsewhere=elsewhere)
         search.report(Problem(resource.ref, f"spec.routes[{index}].{field}", "", reason, effect))
         if closed:
             policies = Policies(refused=own.refused or f"{reason}, and the Policies of the route keep clients out")
