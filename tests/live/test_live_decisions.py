@@ -118,6 +118,27 @@ def test_signing_in_does_not_answer_for_a_missing_key_or_password(
         assert signin is ("signin" in names), path
 
 
+@pytest.mark.parametrize("more", [(), ("users",)])
+def test_a_page_for_signing_in_is_only_for_the_policy_that_names_it(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, coffee: int, more: tuple[str, ...]
+) -> None:
+    users = policy("users", basicAuth={"secret": "users", "realm": "Tea"})
+    password = secret("users", kind="nginx.org/htpasswd", htpasswd=b"x:{PLAIN}y")
+    own = {"policies": [{"name": "signin"}]}
+    routes = (
+        guarded("/x", "ext", *more, action=TEA),
+        guarded("/r", "ext", *more, action=RETURN),
+        guarded("/in", action=TEA),
+    )
+    manifests.put(*decider(coffee), *objects()[:4], users, password,
+                  virtual_server("cafe", *routes, host="cafe.test", **own))  # fmt: skip
+    headgate = serve_manifests("-enable-snippets")
+    assert "URI: /oauth2/signin" in headgate.get("cafe.test", "/in").body
+    for path, headers in itertools.product(("/x", "/r"), ({}, GIVEN["users"])):
+        response = headgate.get("cafe.test", path, headers=headers)
+        assert (response.status, "/oauth2" in response.body) == (401, False), (path, headers)
+
+
 NESTED = "location /x { proxy_pass http://127.0.0.1:%d; }"
 FALLBACK = "error_page 500 502 @fb; location @fb { proxy_pass http://127.0.0.1:%d; }"
 

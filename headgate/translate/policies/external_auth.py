@@ -41,6 +41,8 @@ def translate_subrequest(site: Site) -> Part:
     if external and external.signin:
         lines += _to_signin(site, external, variables)
         _signin(site, external)
+    elif not site.server and (around := site.host.policies.external_auth) and around.signin:
+        lines.append(NO_PAGE)  # the page of the server is where clients sign in for another Policy
     return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else ())
 
 
