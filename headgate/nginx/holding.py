@@ -9,7 +9,7 @@ from msgspec import structs
 
 from headgate.ir import FileSet
 from headgate.ir.http import PROFILE_CLAIM, SERVER_CLAIM
-from headgate.ir.layout import ROUTES_FILE
+from headgate.ir.layout import ROUTES_FILE, SECRETS_FOLDER
 from headgate.ir.live import LiveObjects
 from headgate.problems import ObjectRef
 from headgate.translate.naming import server_name
@@ -43,7 +43,7 @@ def held(
 
     These are upstreams that last good files need, and the hosts of objects that had no files and whose new ones nginx
     refuses: their last good routes stay, unless the new files have something that keeps clients out. So do the last
-    routes of hosts that want profiles which nginx refuses.
+    routes of hosts that want profiles which nginx refuses; and the certificates of both, while their files are there.
     """
     if candidate is files:
         return wanted
@@ -62,11 +62,17 @@ def held(
     if not kept and not upstreams and not lacking:
         return wanted
     hosts = {name: host for name, host in wanted.hosts.items() if name not in lacking} | kept
+    certificates = {
+        name: each
+        for name, each in last.certificates.items()
+        if name in kept and f"{SECRETS_FOLDER}/{each.file}" in candidate
+    }
     origins = {**last.origins, **wanted.origins}
     return structs.replace(
         wanted,
         upstreams={**wanted.upstreams, **upstreams},
         hosts=hosts,
+        certificates={**certificates, **wanted.certificates},
         origins={name: origins[name] for name in hosts},
     )
 

@@ -105,6 +105,17 @@ async def test_a_routed_host_stays_as_it_was_while_nginx_refuses_its_server_bloc
     assert await body(routed, "one.test") == "200 Server name: tea"
 
 
+async def test_a_routed_host_keeps_its_certificate_while_nginx_refuses_its_server_block(routed: RoutedNginx) -> None:
+    tls = {"cert-a": ["one.test"]}
+    await routed.apply(ingress("one", "one.test", tls=tls), ingress("two", "two.test"))
+    before = await routed.get_secure("one.test")
+    own = ingress("one", {"one.test": [path("coffee")]}, tls=tls, ssl_ciphers="HIGH", server_snippets="nonsense on;")
+    assert [ref.name for ref in (await routed.apply(own)).kept] == ["one"]
+    certificate, answer = await routed.get_secure("one.test")
+    assert certificate == before[0]
+    assert answer.startswith("200 Server name: tea")
+
+
 async def test_a_routed_host_that_is_to_ask_for_passwords_is_not_served_without_while_nginx_refuses_it(
     routed: RoutedNginx,
 ) -> None:
