@@ -124,7 +124,7 @@ def request(chance: random.Random, named: list[tuple[str, str]]) -> tuple[bytes,
 def comparable(answer: bytes) -> bytes:
     """Return *answer*, but only the status of a request that nginx cannot parse.
 
-    Over TLS the server of the server name answers it, and routed hosts have none (docs/data-planes.md).
+    The server of its host or its server name answers it, and routed hosts have none (docs/data-planes.md).
     """
     head = answer.partition(b"HTTP/1.1 ")
     return answer if head[2][:3] != b"400" else b"".join(head[:2]) + b"400"
