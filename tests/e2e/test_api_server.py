@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headgate.api import ConfigMap
-from headgate.k8s import Gone, Informer, Listing, Resources
+from headgate.k8s import ChangeType, Gone, Informer, Listing, Resources
 from headgate.problems import ObjectRef
 from tests.background import in_background
 from tests.e2e.environment import Environment
@@ -54,7 +54,8 @@ async def forgetful() -> None:
 async def test_a_compacted_version_is_answered_410(env: Environment, forgetful: None) -> None:
     source = Resources(env.cluster.client, ConfigMap, env.name)
     with pytest.raises(Gone):
-        await anext(aiter(source.watch(FORGOTTEN)))
+        async for change in source.watch(FORGOTTEN):
+            assert change.type is ChangeType.OPENED
 
 
 async def test_a_watch_from_before_a_compaction_lists_again_and_goes_on(env: Environment, forgetful: None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -72,7 +73,10 @@ def inputs() -> Iterator[Object]:
 def faulty(item: Object) -> bool:
     """Whether Headgate refuses a field of *item*, too."""
     model = next(custom.model for custom in CUSTOM if custom.model.KIND.name == item["kind"])
-    spec = getattr(model.convert(item), "spec", None)
+    try:
+        spec = getattr(model.convert(item), "spec", None)
+    except msgspec.ValidationError:
+        return True
     return spec is not None and any(field_faults(spec, "spec"))
 
 

@@ -22,6 +22,7 @@ from tests.e2e.node.control_plane import (
     require_commands,
     run_command,
 )
+from tests.e2e.node.endpoints import watched
 from tests.e2e.node.installation import Installation
 from tests.e2e.node.load import Load, load
 from tests.e2e.node.node_access import NodeAccess
@@ -34,6 +35,7 @@ OUTAGE = float(os.environ.get("E2E_OUTAGE_SECONDS") or 30)
 """Seconds for which the API server is away: long enough for a leader to stop leading (22.5), too short for the
 controller manager to take the node for lost (50), which ends traffic whoever the controller is."""
 REFUSED = "ConnectionRefusedError"
+UNSERVED = 502
 
 Note = Callable[[str, object], None]
 
@@ -128,7 +130,7 @@ async def test_traffic_continues_while_kubelet_or_containerd_restart(
 ) -> None:
     require_commands(part)
     pods = await names(shop)
-    async with load(shop.plan(HOST, steady=2, fresh=2, pause=0.05)) as traffic:
+    async with watched(shop) as endpoints, load(shop.plan(HOST, steady=2, fresh=2, pause=0.05)) as traffic:
         began = time.monotonic()
         await run_command(part)
         await shop.scale(3, "echo")
@@ -136,11 +138,14 @@ async def test_traffic_continues_while_kubelet_or_containerd_restart(
         record_property(f"{part}: a new Pod is ready after s", time.monotonic() - began)
         await eventually(lambda: asked(traffic), lambda found: len(found) == 3)
         await shop.settled(2)
-    # A kubelet that starts may call Pods unready until it has probed them; for so long their Service has nobody.
+    # A kubelet that starts may call Pods unready until it has probed them; for so long their Service has nobody, nor
+    # has Headgate a backend.
     failed = [request for request in traffic.requests if request.failure]
     refused = [request for request in failed if part == RESTART_KUBELET and REFUSED in request.failure]
     record_property(f"{part}: connections that the Service refused", len(refused))
-    assert [str(request) for request in failed if request not in refused] == []
+    nobody = [each for each in failed if each.status == UNSERVED and endpoints.none_ready(each.sent, each.ended)]
+    record_property(f"{part}: requests while no backend was ready", len(nobody))
+    assert [str(request) for request in failed if request not in refused + nobody] == []
     assert await names(shop) == pods
     assert [await shop.restarts(pod) for pod in pods] == [0, 0]
 
