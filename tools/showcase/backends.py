@@ -25,6 +25,9 @@ class Backend(ThreadingHTTPServer):
     """One Pod; answers every request with 200 and a text about it. ``?delay=SECONDS`` makes it slow."""
 
     daemon_threads = True
+    request_queue_size = 1024
+    """Connections that wait for a thread. The five of socketserver are fewer than nginx opens at once, and the kernel
+    lets the others hang."""
 
     def __init__(self, endpoint: Endpoint, context: ssl.SSLContext | None = None) -> None:
         """Listen, with TLS if there is a *context*; raises OSError, which names the address, if the port is taken."""

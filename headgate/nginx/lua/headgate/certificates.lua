@@ -1,7 +1,6 @@
 -- Chooses the certificate of a handshake by its server name. The controller pushes which file each name has: "c:NAME",
 -- and "c:" for all other names, with a digest of its content. Keys stay in files; a worker reads a file once for each
 -- digest.
-local ssl = require "ngx.ssl"
 local find_object = require "headgate.names"
 local state = require "headgate.state"
 
@@ -9,11 +8,11 @@ local find, lower, sub = string.find, string.lower, string.sub
 local get = state.get
 
 local M = {}
-local folder
+local folder, ssl
 
--- Read files in the directory *path*.
+-- Read files in the directory *path*. Nothing else of this module works before, and other hosts do not need it.
 function M.open(path)
-  folder = path
+  folder, ssl = path, require "ngx.ssl"
 end
 
 state.decode("c", function(_, value)

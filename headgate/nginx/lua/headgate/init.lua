@@ -30,7 +30,9 @@ headgate = {
 
 -- Load the snapshot at *path*; certificates are in the directory *secrets*.
 return function(path, secrets)
-  certificates.open(secrets)
+  if secrets then
+    certificates.open(secrets)
+  end
   state.load(path)
   health.load()
 end
