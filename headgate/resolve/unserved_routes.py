@@ -83,6 +83,6 @@ def _fault(resource: Resource, roster: Roster, index: int) -> tuple[str, str]:
 
 
 def _missing(resource: Resource, ref: ObjectRef) -> str:
-    elsewhere = "; one of another namespace is named namespace/name" if ref.namespace == resource.ref.namespace else ""
+    elsewhere = "; for one of another namespace write namespace/name" if ref.namespace == resource.ref.namespace else ""
     why = resource.declined.get(ref) or f"the watched namespaces have none of this name and class{elsewhere}"
     return f"{ref} doesn't exist or invalid: {why}"

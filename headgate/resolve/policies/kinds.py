@@ -122,7 +122,7 @@ def _elsewhere(referrer: Referrer, ref: ObjectRef, fault: str) -> str:
     if ref.namespace != referrer.origin.namespace or not fault.startswith(missing(ref)):
         return ""
     how = "policies[].namespace" if referrer.scope in CUSTOM else "namespace/name"
-    return f"; a Policy of another namespace is named with it ({how})"
+    return f"; for a Policy of another namespace write {how}"
 
 
 def _around(referrer: Referrer, kind: PolicyKind) -> str:
