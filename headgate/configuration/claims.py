@@ -69,7 +69,7 @@ class Holder(msgspec.Struct, frozen=True, gc=False):
         """Name it to the owner of *loser*, with the reason why it goes before that unless its age is the reason."""
         if self.first or self.created != (loser.metadata.creation_timestamp or ""):
             return str(self)
-        return f"{self}, {'created in the same second, with the larger UID' if self.created else 'which is first by name'}"
+        return f"{self} like this one but with the larger UID" if self.created else f"{self}, which is first by name"
 
     def __str__(self) -> str:
         """``Kind namespace/name, created TIME``."""
