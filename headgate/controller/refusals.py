@@ -58,7 +58,7 @@ def _unresolved(generation: Generation, result: ApplyResult) -> Iterator[Problem
 
 
 def _lists(generation: Generation, result: ApplyResult) -> Iterator[Problem]:
-    """Yield a Problem for each Policy whose revocation list, a file that nobody else writes, nginx cannot read."""
+    """Yield a Problem for each Policy whose certificate revocation list nginx cannot read."""
     for ref, found in generation.resources.items() if result.refused else ():
         for host in found.wanted.table.hosts if ref in result.refused else ():
             certificates = host.policies.client_certificates

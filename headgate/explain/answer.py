@@ -142,7 +142,7 @@ class EndpointAnswer(msgspec.Struct, frozen=True):
 
 
 class UpstreamAnswer(msgspec.Struct, frozen=True):
-    """Who is asked: ``service`` is ``namespace/name``; without endpoints of its own ``why_none`` says why.
+    """The Service that is asked: ``service`` is ``namespace/name``; without endpoints of its own ``why_none`` says why.
 
     ``backup`` and ``backup_port`` are the Service that is asked while no endpoint can be; empty if there is none.
     """

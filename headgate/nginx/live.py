@@ -259,7 +259,7 @@ def _fresh(
     known = pushed[CERTIFICATE]
     for name, certificate in wanted.certificates.items():
         before = known.get(name)
-        # A file that changes is written later than workers are told of what the new configuration needs.
+        # A file that changes is written after what the new configuration needs has been pushed.
         if before is not certificate and before != certificate and not (reloading and before):
             yield f"{CERTIFICATE}{name}", certificate
     known = pushed[HOST]

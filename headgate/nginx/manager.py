@@ -308,7 +308,7 @@ class LocalManager:
         if live is None or self._pushed is None or not self._nginx.alive or live.hosts == self._pushed.hosts:
             return
         upstreams = {**self._pushed.upstreams, **live.upstreams}
-        with contextlib.suppress(NginxError):  # the next release is told whatever they know
+        with contextlib.suppress(NginxError):  # the next release is pushed regardless of what they have
             await self._live.push(structs.replace(self._pushed, upstreams=upstreams), profiles(self._good))
 
     async def _attempt(

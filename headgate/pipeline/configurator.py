@@ -64,7 +64,7 @@ class Configurator:
         self._pushed: dict[str, LiveUpstream] = {}
         """What is pushed for each of ``_upstreams``."""
         self._routed: dict[str, LiveHost] = {}
-        """The hosts that are pushed; ``_routed_by`` says whose each is."""
+        """The hosts that are pushed; ``_routed_by`` has the object of each."""
         self._routed_by: dict[str, ObjectRef] = {}
         self._live: LiveObjects | None = None
         """A copy of all that is pushed, made when it is asked for; ``None`` after a change."""

@@ -11,11 +11,11 @@ from headgate.resolve.listeners import Listeners
 from headgate.resolve.search import Search
 from headgate.routes import Listener, Protocol
 
-TO_NOBODY: Final = (
+NO_HTTPS_LISTENER: Final = (
     "redirects to HTTPS, which this host does not have: spec.listener.https names no listener that can be used",
     "clients are redirected to the usual port of HTTPS, where this host is not served",
 )
-FROM_NOBODY: Final = (
+NO_HTTP_LISTENER: Final = (
     "redirects requests of plain HTTP, which this host does not have: spec.listener.http names no listener",
     "it has no effect",
 )
@@ -52,9 +52,9 @@ def warn_of_redirect(search: Search, origin: ObjectRef, spec: VirtualServerSpec,
     redirect = spec.tls.redirect if spec.tls else None
     if redirect is None or not redirect.enable or redirect.based_on == "x-forwarded-proto" or not found:
         return
-    words = None if spec.listener and spec.listener.http else FROM_NOBODY
+    words = None if spec.listener and spec.listener.http else NO_HTTP_LISTENER
     if not any(listener.tls for listener in found):
-        words = TO_NOBODY
+        words = NO_HTTPS_LISTENER
     if words:
         search.report(Problem(origin, "spec.tls.redirect.enable", "true", *words))
 

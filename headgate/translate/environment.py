@@ -117,7 +117,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unrouted(self) -> str:
-        """Why every host has a server block, whatever its object says; empty if hosts may be without."""
+        """Why every host has a server block, regardless of its object; empty if hosts may do without one."""
         if not self.routing:
             return "-live-routes is off"
         return self.unable_to_route or next(self._about_server_blocks(), "")

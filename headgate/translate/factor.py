@@ -1,10 +1,10 @@
 """Which hosts need no server block of their own, and what is common to their locations. Pure.
 
-A *profile* is a location that says everything by itself, also what it would inherit from its server, and in which
-nothing is left of one host: no path, no upstream. Locations of many hosts have the same one, so that a new host needs
-nothing that nginx does not have already. What a location is in which a host is found, ``routes.lua`` decides.
+A *profile* is a location that contains all its directives, including those that it would inherit from its server, but
+neither host nor path nor upstream. Many hosts share one, so that nginx needs no new configuration for a new host.
+``routes.lua`` finds the host and the path of a request.
 
-Whatever this module does not know keeps a server block: a field that is new, too.
+A host with a field that this module does not know keeps its server block.
 """
 
 from __future__ import annotations

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from headgate.explain import Question, explain
-from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, surroundings
+from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, marked_nginx, surroundings
 from tests.explain.test_virtual_server_paths import custom
-from tests.nginx_binaries import BINARIES
 
 TEA, COFFEE, NONE = {"pass": "tea"}, {"pass": "coffee"}, {"pass": "none"}
 
@@ -114,11 +113,7 @@ HOSTS = (
 
 @pytest.fixture(scope="module")
 def nginx() -> Iterator[MarkedNginx]:
-    if not BINARIES:
-        pytest.skip("no nginx here")
-    found = MarkedNginx(objects, list(BINARIES.values())[-1])
-    yield found
-    found.stop()
+    yield from marked_nginx(objects)
 
 
 @pytest.mark.parametrize(("path", "headers", "status"), ASKED)

@@ -11,9 +11,8 @@ import pytest
 from headgate.explain import Question, explain
 from headgate.explain.addresses import address_of, is_allowed, verdicts
 from headgate.settings import Words
-from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, ingress, surroundings
+from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, ingress, marked_nginx, surroundings
 from tests.explain.test_virtual_server_paths import custom
-from tests.nginx_binaries import BINARIES
 from tests.processor_time import limited_processor_time
 from tests.properties.cluster_objects import self_signed_pair
 
@@ -156,11 +155,7 @@ CERTAIN = (
 
 @pytest.fixture(scope="module")
 def nginx() -> Iterator[MarkedNginx]:
-    if not BINARIES:
-        pytest.skip("no nginx here")
-    found = MarkedNginx(objects, list(BINARIES.values())[-1], flags=("-enable-snippets",))
-    yield found
-    found.stop()
+    yield from marked_nginx(objects, "-enable-snippets")
 
 
 @pytest.mark.parametrize(("url", "headers", "status"), CERTAIN)

@@ -240,6 +240,15 @@ server {{ listen {ip}:{coffee}; return 200 "coffee $request_uri"; }}
 """
 
 
+def marked_nginx(objects: Objects, *flags: str) -> Iterator[MarkedNginx]:
+    """Serve *objects* as a fixture does, with the last nginx that there is."""
+    if not BINARIES:
+        pytest.skip("no nginx here")
+    found = MarkedNginx(objects, list(BINARIES.values())[-1], flags=flags)
+    yield found
+    found.stop()
+
+
 class MarkedNginx:
     """One configuration, served."""
 

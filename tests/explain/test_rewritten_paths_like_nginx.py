@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from headgate.explain import Question, explain
-from tests.explain.test_like_nginx import MarkedNginx, surroundings
+from tests.explain.test_like_nginx import MarkedNginx, marked_nginx, surroundings
 from tests.explain.test_virtual_server_paths import HOST, custom
-from tests.nginx_binaries import BINARIES
 
 
 def proxied(path: str) -> dict[str, Any]:
@@ -35,11 +34,7 @@ def objects(ports: dict[str, int]) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def nginx() -> Iterator[MarkedNginx]:
-    if not BINARIES:
-        pytest.skip("no nginx here")
-    found = MarkedNginx(objects, list(BINARIES.values())[-1])
-    yield found
-    found.stop()
+    yield from marked_nginx(objects)
 
 
 @pytest.mark.parametrize(
