@@ -69,6 +69,14 @@ class DataPlane(enum.Enum):
     FILES = "files"
 
 
+class IngressDialect(enum.Enum):
+    """Whose annotations Ingresses have."""
+
+    AUTO = "auto"
+    NGINX_ORG = "nginx.org"
+    INGRESS_NGINX = "ingress-nginx"
+
+
 class LogFormat(enum.Enum):
     """The formats of log lines; ``-unix`` and ``-unix-ms`` have the time in seconds or milliseconds since 1970."""
 
@@ -268,6 +276,25 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Flag(WATCH, "Label selector of the namespaces to watch, followed as labels change.", "team=web"),
     ] = ""
     ingress_class: Annotated[Name, Flag(WATCH, "Name of the IngressClass that is served.", "nginx")] = "nginx"
+    controller_class: Annotated[
+        Text,
+        Flag(
+            WATCH,
+            "Serve every IngressClass with this spec.controller, in the dialect of ingress-nginx; empty means the one "
+            "called -ingress-class alone.",
+            "k8s.io/ingress-nginx",
+        ),
+    ] = ""
+    ingress_dialect: Annotated[
+        Annotated[IngressDialect, Value("DIALECT", flags.EnumValue(IngressDialect))],
+        Flag(
+            WATCH,
+            "Whose annotations Ingresses have: nginx.org (F5 NGINX Ingress Controller) or ingress-nginx (the "
+            "community's); auto goes by the spec.controller of their IngressClass.",
+            "ingress-nginx",
+            native=True,
+        ),
+    ] = IngressDialect.AUTO
     enable_custom_resources: Annotated[
         Bool, Flag(WATCH, "Serve VirtualServers and the other kinds of k8s.nginx.org too, where they are defined.")
     ] = True

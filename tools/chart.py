@@ -26,6 +26,8 @@ FLAGS: Mapping[str, str] = {
     "watch-secret-namespace": "controller.watchSecretNamespace",
     "watch-namespace-label": "controller.watchNamespaceLabel",
     "ingress-class": "controller.ingressClass.name",
+    "controller-class": "controller.ingressClass.controllerClass",
+    "ingress-dialect": "controller.ingressDialect",
     "nginx-configmaps": "controller.customConfigMap",
     "allow-empty-ingress-host": "controller.allowEmptyIngressHost",
     "enable-snippets": "controller.enableSnippets",

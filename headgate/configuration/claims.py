@@ -29,6 +29,11 @@ class Slot(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     listener: str = ""
     path: tuple[str, str] | None = None
 
+    @property
+    def below(self) -> bool:
+        """Whether it is a path of a host that several objects share; who holds only such is no resource by itself."""
+        return self.path is not None and not self.listener
+
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
     """A claimed slot.
@@ -82,12 +87,12 @@ class AttachmentRule(msgspec.Struct, frozen=True):
     Attributes:
         declines: why the holder does not take an object: ``None`` if it does, ``""`` if the holder is no such object or
             does not ask for it. Arguments: the holder, the object.
-        orphan: the Problem of an object that is not taken. Arguments: the object; the holder of the slot, if it has
-            one; the objects that name this one.
+        orphan: the Problem of an object that is not taken; ``None`` if that is no more than a slot which another object
+            holds. Arguments: the object; the holder of the slot, if it has one; the objects that name this one.
     """
 
     declines: Callable[[Candidate, Candidate], str | None]
-    orphan: Callable[[Candidate, Candidate | None, Sequence[Candidate]], Problem]
+    orphan: Callable[[Candidate, Candidate | None, Sequence[Candidate]], Problem | None]
 
 
 class Attachment(msgspec.Struct, frozen=True, gc=False):
@@ -108,26 +113,28 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     """All claims of one object.
 
     Attributes:
-        slots: what it claims; with an *attachment* the slots are below its parent.
+        slots: what it claims; those below a host count where it attaches to the holder of that.
         way_out: what its owner can do about slots that others hold.
-        attachment: to which holder it attaches; if it claims that slot too and holds it, it is a resource of its own.
+        attachments: to which holders it attaches; if it claims that slot too and holds it, it is a resource of its own.
         shared: whether other objects may attach to it, and its owner may tell others to do so.
         taken: how the message begins that others hold all of its slots.
         names: objects that it names, and which should attach to it.
         selected: whether others may select it by its labels.
         first: whether it goes before older objects.
         last: whether it goes behind younger objects that are not last, too.
+        by_name: whether, of those of the same second, the last by namespace and name goes first, not the larger UID.
     """
 
     slots: tuple[Claim, ...]
     way_out: WayOut
-    attachment: Attachment | None = None
+    attachments: tuple[Attachment, ...] = ()
     shared: bool = False
     taken: str = TAKEN
     names: frozenset[ObjectRef] = frozenset()
     selected: bool = False
     first: bool = False
     last: bool = False
+    by_name: bool = False
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""Which objects this controller serves, by their ingress class."""
+"""Which objects this controller serves, by their ingress class, and in which dialect."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import msgspec
 
 from headgate.api import IngressClass
 from headgate.api.nginx_org import Policy, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.settings import COMMUNITY, INCUMBENT, Dialect
 
 CONTROLLER = "nginx.org/ingress-controller"
 """The ``spec.controller`` that operators of the incumbent have in their IngressClass."""
+COMMUNITY_CONTROLLER = "k8s.io/ingress-nginx"
+"""The ``spec.controller`` that operators of ingress-nginx have; ``-controller-class`` may name another."""
 DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 
 
@@ -26,11 +29,19 @@ class ClassRule(msgspec.Struct, frozen=True):
         name: ``-ingress-class``.
         foreign: the IngressClass of that name belongs to another controller, which then serves its objects.
         files: the IngressClasses that are in the files, if files are served; ``None`` for a cluster.
+        dialect: that of the Ingresses of this class.
+        others: further classes that are served, whose Ingresses have the community's dialect.
     """
 
     name: str = "nginx"
     foreign: str = ""
     files: FileClasses | None = None
+    dialect: Dialect = INCUMBENT
+    others: frozenset[str] = frozenset()
+
+    def dialect_of(self, asked: str | None) -> Dialect:
+        """Return the dialect of an Ingress of the class *asked*."""
+        return COMMUNITY if asked in self.others else self.dialect
 
     def ignores(self, asked: str | None) -> str:
         """Return why an object of the class *asked* is not served, or ``""``.
@@ -41,6 +52,8 @@ class ClassRule(msgspec.Struct, frozen=True):
             return ""
         if not asked:
             return self._ignores_classless()
+        if asked in self.others:
+            return ""
         if asked != self.name:
             return f"its class is {asked!r}, and -ingress-class is {self.name!r}{self._advice(asked)}"
         return self._taken()
@@ -111,12 +124,32 @@ class FileClasses(msgspec.Struct, frozen=True):
     default: str = ""
 
 
-def class_rule(name: str, classes: Iterable[IngressClass], *, standalone: bool) -> ClassRule:
+class WantedClasses(msgspec.Struct, frozen=True):
+    """What the flags ask for.
+
+    Attributes:
+        name: the class that is served (``-ingress-class``).
+        community: the controller whose classes have the community's dialect.
+        every: whether all classes of that controller are served.
+        dialect: that of all Ingresses, whatever the controller of their class; ``None`` to go by the controller.
+    """
+
+    name: str
+    community: str = COMMUNITY_CONTROLLER
+    every: bool = False
+    dialect: Dialect | None = None
+
+
+def class_rule(wanted: WantedClasses, classes: Iterable[IngressClass], *, standalone: bool) -> ClassRule:
     """Derive the rule from the IngressClasses that exist; one that is missing is taken to be served here."""
+    name, community = wanted.name, wanted.community
     found = {item.metadata.name: item for item in classes}
     controllers = {key: (item.spec and item.spec.controller) or CONTROLLER for key, item in found.items()}
     controller = controllers.get(name, CONTROLLER)
+    others = frozenset(key for key, its in controllers.items() if wanted.every and its == community) - {name}
     defaults = sorted(key for key, item in found.items() if item.annotations.get(DEFAULT) == "true")
     default = name if name in defaults else next(iter(defaults), "")
     files = FileClasses(controllers, default) if standalone else None
-    return ClassRule(name, "" if controller == CONTROLLER else controller, files)
+    foreign = "" if controller in {CONTROLLER, community} else controller
+    spoken = wanted.dialect or (COMMUNITY if controller == community else INCUMBENT)
+    return ClassRule(name, foreign, files, spoken, others)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +27,7 @@ from headgate.validation.challenge import is_solver
 from headgate.validation.rules import Rules
 
 _NOTHING: Rope[Attached] = Rope()
+_AGE = attrgetter("age")
 
 
 class Admission(Protocol):
@@ -41,7 +43,7 @@ class Admission(Protocol):
         ...
 
     def validate(self, item: Any, rules: Rules, /) -> tuple[Any | None, list[Problem]]:
-        """Check *item* whole; ``None`` says that a Problem refuses it."""
+        """Check *item* whole, in the dialect of *rules*; ``None`` says that a Problem refuses it."""
         ...
 
     def claims(self, valid: Any, /) -> Claims:
@@ -84,7 +86,7 @@ class Configuration:
         """The objects that name an object, by this one."""
         self._active: dict[ObjectRef, Resource] = {}
         self._outdated: set[ObjectRef] = set()
-        """The objects of which an earlier version stays in force, because validating the newest one failed."""
+        """The objects that are validated again even if they are as before: for another class, or after a failure."""
 
     @property
     def resources(self) -> Mapping[ObjectRef, Resource]:
@@ -111,6 +113,8 @@ class Configuration:
         """Serve *classes* from the next update on; return whether that is new, so that every object is sent again."""
         changed = classes != self._classes
         self._classes = classes
+        if changed:
+            self._outdated.update(self._candidates, self._invalid)
         return changed
 
     def update(
@@ -169,7 +173,9 @@ class Configuration:
         if before and ref not in self._outdated and same_input(before, item, labels=labels):
             return False
         try:
-            valid, complaints = kind.validate(item, self._rules)
+            dialect = self._classes.dialect_of(kind.class_of(item))
+            rules = self._rules if dialect is self._rules.dialect else structs.replace(self._rules, dialect=dialect)
+            valid, complaints = kind.validate(item, rules)
             claims = kind.claims(valid) if valid is not None else None
         except Exception as error:  # noqa: BLE001 - a bug is kept to the object that meets it
             self._keep(ref, error, batch)
@@ -188,8 +194,10 @@ class Configuration:
             elif candidate.claims.last:
                 claimant = structs.replace(claimant, created=f"{LAST}{claimant.created}")
             self._slots.claim(claimant, _slots(candidate))
-            if attachment := candidate.claims.attachment:
-                self._children.setdefault(attachment.parent, Followers()).add(candidate)
+            if candidate.claims.by_name:
+                claimant = structs.replace(claimant, uid=ref.key)
+            for slot in _parents(candidate):
+                self._children.setdefault(slot, Followers(slot)).add(candidate)
             for named in candidate.claims.names:
                 self._naming.setdefault(named, set()).add(ref)
         return True
@@ -217,11 +225,11 @@ class Configuration:
         self._note(candidate, batch)
         del self._candidates[ref]
         self._slots.withdraw(ref, _slots(candidate))
-        if attachment := candidate.claims.attachment:
-            siblings = self._children[attachment.parent]
+        for slot in _parents(candidate):
+            siblings = self._children[slot]
             siblings.remove(ref)
             if not siblings:
-                del self._children[attachment.parent]
+                del self._children[slot]
         for named in candidate.claims.names:
             self._naming[named].discard(ref)
             if not self._naming[named]:
@@ -233,8 +241,7 @@ class Configuration:
         for slot in _slots(candidate):
             if slot not in batch.holders:
                 batch.holders[slot] = self._holder(slot)
-        if attachment := candidate.claims.attachment:
-            batch.parents.add(attachment.parent)
+        batch.parents.update(_parents(candidate))
         batch.named |= candidate.claims.names
 
     def _holder(self, slot: Slot) -> Holder | None:
@@ -262,8 +269,8 @@ class Configuration:
                 found.update(self._children.get(slot, ()))
         parents = set(batch.parents)
         for ref in found:
-            if ref and (candidate := self._candidates.get(ref)) and candidate.claims.attachment:
-                parents.add(candidate.claims.attachment.parent)
+            if ref and (candidate := self._candidates.get(ref)):
+                parents.update(_parents(candidate))
         found.update(self._slots.holder(slot) for slot in parents)
         return {ref for ref in found if ref in self._candidates and ref is not None}
 
@@ -279,17 +286,15 @@ class Configuration:
 
     def _resource(self, ref: ObjectRef) -> Resource | None:
         candidate = self._candidates.get(ref)
-        if candidate is None or self._parent(candidate):
+        if candidate is None or any(True for _ in self._clashes(candidate)):
             return None
-        if any(True for _ in self._clashes(candidate)):
-            return None
-        exclusive = (claim.slot for claim in candidate.claims.slots if not claim.use)
+        exclusive = (claim.slot for claim in candidate.claims.slots if not claim.use and not claim.slot.below)
         held = tuple(slot for slot in exclusive if self._slots.holder(slot) == ref)
         if not held:
             return None
         followers = [found for slot in held if (found := self._children.get(slot))]
         taken = [found.taken(candidate) for found in followers]
-        attached = taken[0] if len(taken) == 1 else Rope(chain.from_iterable(taken)) if taken else _NOTHING
+        attached = taken[0] if len(taken) == 1 else _merged(taken)
         missing = candidate.claims.names.intersection(*(found.missing(candidate) for found in followers))
         plain = all(found.plain(candidate) for found in followers)
         return Resource(
@@ -305,50 +310,56 @@ class Configuration:
         ref, claims = attached.candidate.ref, enumerate(_slots(attached.candidate))
         return Attached(attached.candidate, frozenset(i for i, own in claims if self._slots.holder(own) == ref))
 
-    def _parent(self, candidate: Candidate) -> Attachment | None:
-        """Return how *candidate* attaches to another object, ``None`` if it does not, or holds that slot itself."""
-        attachment = candidate.claims.attachment
-        return attachment if attachment and self._slots.holder(attachment.parent) != candidate.ref else None
+    def _elsewhere(self, candidate: Candidate) -> tuple[Attachment, ...]:
+        """Return how *candidate* attaches to other objects: it does not where it holds that slot itself."""
+        ref = candidate.ref
+        return tuple(each for each in candidate.claims.attachments if self._slots.holder(each.parent) != ref)
 
-    def _takes(self, holder: Candidate, ref: ObjectRef) -> bool:
-        """Whether *ref*, which attaches to the holder of a slot of *holder*, is taken by that."""
-        attachment = self._candidates[ref].claims.attachment
-        followers = self._children.get(attachment.parent) if attachment else None
-        return followers is not None and followers.takes(holder, ref)
+    def _taker(self, candidate: Candidate, attachment: Attachment) -> ObjectRef | None:
+        """Return the holder of the slot of *attachment* if it takes *candidate*."""
+        holder, followers = self._slots.holder(attachment.parent), self._children.get(attachment.parent)
+        if holder is None or followers is None or not followers.takes(self._candidates[holder], candidate.ref):
+            return None
+        return holder
 
     def _why_missing(self, holder: Candidate, ref: ObjectRef) -> str:
         """Return why *ref*, which *holder* names, does not attach to it; ``""`` if it is not there."""
         candidate = self._candidates.get(ref)
         if candidate is None:
             return "it is invalid, and the reason is reported on it" if self._complaints.get(ref) else ""
-        attachment = candidate.claims.attachment
-        return (attachment and attachment.rule.declines(holder, candidate)) or ""
+        return next(filter(None, (each.rule.declines(holder, candidate) for each in candidate.claims.attachments)), "")
 
     def _standing(self, ref: ObjectRef) -> Standing:
         """Return all that is wrong with *ref* now: what validation found, then what arbitration took."""
         complaints = self._complaints.get(ref, ())
         candidate = self._candidates.get(ref)
-        if candidate is None or not (candidate.claims.slots or candidate.claims.attachment):
+        if candidate is None or not (candidate.claims.slots or candidate.claims.attachments):
             return Standing(tuple(complaints))
-        attachment = self._parent(candidate)
-        if attachment is None:
-            owner = ref if ref in self._active else None
-            return Standing((*complaints, *self._lost(candidate, owner)), owner)
-        parent = self._slots.holder(attachment.parent)
-        if parent is None or not self._takes(self._candidates[parent], ref):
-            naming = [self._candidates[name] for name in sorted(self._naming.get(ref, ()))]
-            holder = self._candidates[parent] if parent else None
-            return Standing((*complaints, attachment.rule.orphan(candidate, holder, naming)))
-        return Standing((*complaints, *self._lost(candidate, parent)), parent)
+        elsewhere = self._elsewhere(candidate)
+        takers = {each.parent: taker for each in elsewhere if (taker := self._taker(candidate, each))}
+        orphaned = [
+            problem
+            for each in elsewhere
+            if each.parent not in takers and (problem := self._orphan(candidate, each)) is not None
+        ]
+        owner = ref if ref in self._active else next(iter(takers.values()), None)
+        if orphaned and not owner:
+            return Standing((*complaints, *orphaned))
+        return Standing((*complaints, *orphaned, *self._lost(candidate, owner, frozenset(takers))), owner)
 
-    def _lost(self, candidate: Candidate, owner: ObjectRef | None) -> Iterator[Problem]:
-        """Yield which slots of *candidate* other objects hold, and which objects."""
+    def _orphan(self, candidate: Candidate, attachment: Attachment) -> Problem | None:
+        """Return the Problem of *candidate*, which the holder of the slot of *attachment* does not take."""
+        parent = self._slots.holder(attachment.parent)
+        naming = [self._candidates[name] for name in sorted(self._naming.get(candidate.ref, ()))]
+        return attachment.rule.orphan(candidate, self._candidates[parent] if parent else None, naming)
+
+    def _lost(self, candidate: Candidate, owner: ObjectRef | None, shared: frozenset[Slot]) -> Iterator[Problem]:
+        """Yield which slots of *candidate* other objects hold, and which objects; not those *shared* with it."""
         ref, way_out = candidate.ref, candidate.claims.way_out
         if clashes := tuple(self._clashes(candidate)):
             yield from clashes
             return
-        attachment = self._parent(candidate)
-        own = (claim for claim in candidate.claims.slots if not attachment or claim.slot != attachment.parent)
+        own = (claim for claim in candidate.claims.slots if claim.slot not in shared)
         found = ((claim, self._holder(claim.slot)) for claim in own if not claim.use)
         lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
         if owner is None and lost:
@@ -384,6 +395,17 @@ def _named(lost: Iterable[tuple[Claim, Holder]], loser: TopLevel) -> str:
 
 def _slots(candidate: Candidate) -> Iterator[Slot]:
     return (claim.slot for claim in candidate.claims.slots)
+
+
+def _parents(candidate: Candidate) -> Iterator[Slot]:
+    """Yield the slots to whose holders *candidate* attaches."""
+    return (attachment.parent for attachment in candidate.claims.attachments)
+
+
+def _merged(taken: list[Rope[Attached]]) -> Rope[Attached]:
+    """Return what attaches to any of several slots, each object once, the oldest first."""
+    found = {attached.candidate.ref: attached for attached in chain.from_iterable(taken)}
+    return Rope(sorted(found.values(), key=_AGE)) if found else _NOTHING
 
 
 def same_input(old: TopLevel, new: TopLevel, *, labels: bool = False) -> bool:

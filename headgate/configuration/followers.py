@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
-from headgate.configuration.claims import Candidate
+from headgate.configuration.claims import Candidate, Slot
 from headgate.configuration.resource import Attached
 from headgate.deltas import Rope
 from headgate.problems import ObjectRef
@@ -20,8 +20,9 @@ FEW = 8
 class Followers:
     """Decides about each object once for one version of it and of the holder; a holder may have many."""
 
-    def __init__(self) -> None:
-        """Begin without objects."""
+    def __init__(self, slot: Slot) -> None:
+        """Begin without objects that attach to the holder of *slot*."""
+        self._slot = slot
         self._candidates: dict[ObjectRef, Candidate] = {}
         self._undecided: set[ObjectRef] = set()
         self._holder: Candidate | None = None
@@ -86,7 +87,7 @@ class Followers:
             self._holder, self._undecided = holder, set(self._candidates)
             self._taken, self._refs, self._claiming, self._left = Rope(), set(), set(), set()
             self._missing = set(holder.claims.names)
-        fresh = [candidate for ref in self._undecided if _takes(holder, candidate := self._candidates[ref])]
+        fresh = [candidate for ref in self._undecided if self._accepts(holder, candidate := self._candidates[ref])]
         self._undecided.clear()
         for candidate in fresh:
             self._refs.add(candidate.ref)
@@ -94,6 +95,13 @@ class Followers:
             if candidate.claims.slots:
                 self._claiming.add(candidate.ref)
         self._exchange([Attached(candidate, NO_HOLDS) for candidate in fresh])
+
+    def _accepts(self, holder: Candidate, candidate: Candidate) -> bool:
+        """Whether *holder* takes *candidate*."""
+        if candidate.ref == holder.ref:
+            return False
+        attachments = (each for each in candidate.claims.attachments if each.parent == self._slot)
+        return any(attachment.rule.declines(holder, candidate) is None for attachment in attachments)
 
     def _exchange(self, fresh: list[Attached]) -> None:
         """Put *fresh* in their places among those that are taken, and remove those that left."""
@@ -106,11 +114,3 @@ class Followers:
                 removed = 1 if age in self._left else 0
                 self._taken = self._taken.spliced(self._taken.place(age, _AGE), removed, come.get(age, ()))
         self._left = set()
-
-
-def _takes(holder: Candidate, candidate: Candidate) -> bool:
-    """Whether *holder* takes *candidate*, which attaches to its slot."""
-    attachment = candidate.claims.attachment
-    return (
-        candidate.ref != holder.ref and attachment is not None and attachment.rule.declines(holder, candidate) is None
-    )

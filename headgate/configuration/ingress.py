@@ -25,16 +25,21 @@ def ingress_class(ingress: Ingress) -> str:
 def ingress_claims(valid: ValidIngress) -> Claims:
     """Return the slots that an Ingress claims."""
     if valid.challenge:
-        slot = Slot(valid.hosts[0])
-        return Claims((_host(slot.host),), out_of_hosts, Attachment(slot, CHALLENGE), last=True)
+        return solver_claims(valid.hosts[0])
     if valid.role is not Role.MINION:
-        slots = (*map(_host, valid.hosts), *_ports(valid.overrides))
+        slots = (*map(host_claim, valid.hosts), *_ports(valid.overrides))
         return Claims(slots, out_of_hosts, shared=valid.role is Role.MASTER)
     host = valid.hosts[0]
-    return Claims(tuple(_paths(valid, host)), _out_of_paths, Attachment(Slot(host), MERGEABLE))
+    return Claims(tuple(_paths(valid, host)), _out_of_paths, (Attachment(Slot(host), MERGEABLE),))
 
 
-def _host(host: str) -> Claim:
+def solver_claims(host: str) -> Claims:
+    """Return the slots that the solver of an ACME challenge on *host* claims."""
+    return Claims((host_claim(host),), out_of_hosts, (Attachment(Slot(host), CHALLENGE),), last=True)
+
+
+def host_claim(host: str) -> Claim:
+    """Return the claim of an Ingress to *host*."""
     return Claim(Slot(host), "spec.rules", f"host {host or 'empty host'}")
 
 

@@ -27,7 +27,7 @@ def virtual_server_route_claims(valid: ValidVirtualServerRoute) -> Claims:
 
     Its paths are no slots: which of them count depends on the VirtualServer, and is decided where that is lowered.
     """
-    return Claims((), out_of_hosts, Attachment(Slot(valid.spec.host), DELEGATED), selected=True)
+    return Claims((), out_of_hosts, (Attachment(Slot(valid.spec.host), DELEGATED),), selected=True)
 
 
 def _declines(holder: Candidate, attached: Candidate) -> str | None:

@@ -11,8 +11,9 @@ from headgate.api import Ingress, TopLevel
 from headgate.api.nginx_org import GlobalConfiguration, Policy, TransportServer, VirtualServer, VirtualServerRoute
 from headgate.configuration import Claims, Resource
 from headgate.configuration.classes import spec_class
+from headgate.configuration.community import claims_by_dialect
 from headgate.configuration.globalconfiguration import global_configuration_claims, of_every_class
-from headgate.configuration.ingress import ingress_claims, ingress_class
+from headgate.configuration.ingress import ingress_class
 from headgate.configuration.policy import policy_claims
 from headgate.configuration.transportserver import transport_server_claims
 from headgate.configuration.virtualserver import (
@@ -30,13 +31,14 @@ from headgate.reporting.verdicts import (
     for_ingress,
     for_policy,
 )
-from headgate.resolve import LocalSecretStore, Lowered, Snapshot, lower_ingress
+from headgate.resolve import LocalSecretStore, Lowered, Snapshot
 from headgate.resolve.challenges import with_challenges
+from headgate.resolve.dialects import lower_by_dialect
 from headgate.resolve.transportserver import lower_transport_server
 from headgate.resolve.virtualserver import lower_virtual_server
 from headgate.routes import RouteTable
+from headgate.validation.dialects import validate_ingress_by_dialect
 from headgate.validation.globalconfiguration import validate_global_configuration
-from headgate.validation.ingress import validate_ingress
 from headgate.validation.policy import validate_policy
 from headgate.validation.rules import Rules
 from headgate.validation.transportserver import validate_transport_server
@@ -88,9 +90,9 @@ CLAIMANTS: tuple[ClaimantKind, ...] = (
     ClaimantKind(
         model=Ingress,
         class_of=ingress_class,
-        validate=validate_ingress,
-        claims=ingress_claims,
-        lower=with_challenges(lower_ingress),
+        validate=validate_ingress_by_dialect,
+        claims=claims_by_dialect,
+        lower=with_challenges(lower_by_dialect),
         verdict=for_ingress,
         status=ingress_status,
     ),

@@ -203,6 +203,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         aside: the named location that answers once nothing turns the request away; nginx would say ``return`` before.
         checks: what is answered, in order, if a variable is empty.
         open: it answers for others, or decides for others: what the server says of clients does not hold.
+        redirects: redirects to HTTPS, before anything else.
     """
 
     path: Name | Quoted
@@ -235,6 +236,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     aside: Name = ""
     checks: tuple[tuple[Name, int], ...] = ()
     open: bool = False
+    redirects: tuple[Redirect, ...] = ()
 
 
 class GrpcError(msgspec.Struct, frozen=True, gc=False):

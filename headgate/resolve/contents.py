@@ -12,12 +12,21 @@ SOON = timedelta(days=30)
 
 
 class SecretKind(enum.Enum):
-    """The types of Secret that are used; the value is the Secret's ``type``."""
+    """The uses of a Secret; the value is the ``type`` that it must have for this use, unless any may."""
 
     TLS = "kubernetes.io/tls"
     CA = "nginx.org/ca"
     HTPASSWD = "nginx.org/htpasswd"
     API_KEY = "nginx.org/apikey"
+    AUTH_FILE = "auth-file"
+    """Passwords as ingress-nginx has them in one file."""
+    AUTH_MAP = "auth-map"
+    """The same by users."""
+
+    @property
+    def any_type(self) -> bool:
+        """Whether a Secret of any type may have this use."""
+        return self in {SecretKind.AUTH_FILE, SecretKind.AUTH_MAP}
 
 
 class Validity(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from headgate.api import Secret
 from headgate.resolve.contents import Content
 
 KEY = "htpasswd"
+AUTH = "auth"
 BOM = b"\xef\xbb\xbf"
 PLAIN = "{PLAIN}"
 SHOWN = 3
@@ -25,24 +26,43 @@ _HASH = re.compile(
 
 def check_htpasswd(secret: Secret) -> Content:
     """Check a Secret of type nginx.org/htpasswd; a line that nginx cannot use lets nobody in, so it is a warning."""
-    value = secret.value(KEY)
+    return _checked(secret, KEY)
+
+
+def check_auth_file(secret: Secret) -> Content:
+    """Check the passwords of an Ingress of ingress-nginx (``auth-secret-type: auth-file``)."""
+    return _checked(secret, AUTH)
+
+
+def check_auth_map(secret: Secret) -> Content:
+    """Check them where each key is a user, and its value the hash (``auth-secret-type: auth-map``)."""
+    users = {name: secret.value(name) for name in sorted({**(secret.data or {}), **(secret.string_data or {})})}
+    lines = [name.encode() + b":" + (value or b"").strip() for name, value in users.items()]
+    written = b"\n".join(lines) + b"\n"
+    if any(b"\n" in line or b"\0" in line for line in lines):
+        return Content(error="has a hash with a line break or a NUL character")
+    return Content(files=(("", written),), warnings=tuple(_warnings(written.decode("utf-8", "replace"), "it")))
+
+
+def _checked(secret: Secret, key: str) -> Content:
+    value = secret.value(key)
     if value is None:
-        return Content(error=f"has no {KEY}, or it is not base64")
+        return Content(error=f"has no {key}, or it is not base64")
     if b"\0" in value:
-        return Content(error=f"has a NUL character in {KEY}, and nginx reads no further than that")
+        return Content(error=f"has a NUL character in {key}, and nginx reads no further than that")
     written = value.removeprefix(BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return Content(files=(("", written),), warnings=tuple(_warnings(written.decode("utf-8", "replace"))))
+    return Content(files=(("", written),), warnings=tuple(_warnings(written.decode("utf-8", "replace"), key)))
 
 
-def _warnings(text: str) -> Iterator[str]:
+def _warnings(text: str, key: str) -> Iterator[str]:
     """Yield what is doubtful, by line number: the lines themselves are secret."""
     lines = [(i, line) for i, line in enumerate(text.split("\n"), 1) if line.strip() and not line.startswith("#")]
     if not lines:
-        yield f"has an empty {KEY}, so that no user can log in"
-    faults = [f"has in line {number} of {KEY} {fault}" for number, line in lines if (fault := _fault(line))]
+        yield f"has an empty {key}, so that no user can log in"
+    faults = [f"has in line {number} of {key} {fault}" for number, line in lines if (fault := _fault(line))]
     yield from faults[:SHOWN]
     if len(faults) > SHOWN:
-        yield f"has {len(faults) - SHOWN} more lines like these in {KEY}"
+        yield f"has {len(faults) - SHOWN} more lines like these in {key}"
 
 
 def _fault(line: str) -> str:

@@ -15,7 +15,7 @@ from headgate.problems import ObjectRef, Problem
 from headgate.resolve.api_keys import KEYS_FILE, check_api_keys
 from headgate.resolve.certificates import AUTHORITY_FILE, REVOKED_FILE, check_ca, check_tls
 from headgate.resolve.contents import Content, SecretKind
-from headgate.resolve.htpasswd import check_htpasswd
+from headgate.resolve.htpasswd import check_auth_file, check_auth_map, check_htpasswd
 from headgate.resolve.names import Names
 from headgate.routes import SecretReference
 from headgate.validation.text import name_fault, namespace_fault
@@ -29,15 +29,21 @@ CHECKS: Mapping[SecretKind, Callable[[Secret], Content]] = MappingProxyType(
         SecretKind.TLS: check_tls,
         SecretKind.CA: check_ca,
         SecretKind.HTPASSWD: check_htpasswd,
+        SecretKind.AUTH_FILE: check_auth_file,
+        SecretKind.AUTH_MAP: check_auth_map,
         SecretKind.API_KEY: check_api_keys,
     }
 )
 
+PASSWORDS = frozenset({SecretKind.HTPASSWD, SecretKind.AUTH_FILE, SecretKind.AUTH_MAP})
+"""What nginx reads at each request."""
 SUFFIXES: Mapping[SecretKind, tuple[str, ...]] = MappingProxyType(
     {
         SecretKind.TLS: ("",),
         SecretKind.CA: (AUTHORITY_FILE, REVOKED_FILE),
         SecretKind.HTPASSWD: ("",),
+        SecretKind.AUTH_FILE: ("",),
+        SecretKind.AUTH_MAP: ("",),
         SecretKind.API_KEY: (KEYS_FILE,),
     }
 )
@@ -70,7 +76,7 @@ class LocalSecretStore:
         """Begin empty; *dynamic* says that nginx reads certificates at each handshake (``-ssl-dynamic-reload``)."""
         self._dynamic = dynamic
         self._names: Names[tuple[ObjectRef, str]] = Names()
-        self._checked: dict[ObjectRef, tuple[Secret, Content]] = {}
+        self._checked: dict[tuple[ObjectRef, SecretKind], tuple[Secret, Content]] = {}
         self._special: dict[str, Validated] = {}
 
     @property
@@ -132,30 +138,31 @@ class LocalSecretStore:
         """Return the Secrets whose warning about their validity began or ended between the two times."""
         return frozenset(
             ref
-            for ref, (_, content) in self._checked.items()
+            for (ref, _), (_, content) in self._checked.items()
             if content.validity and content.validity.warning(since) != content.validity.warning(now)
         )
 
     def forget(self, ref: ObjectRef) -> None:
         """Drop what is known of a Secret that nothing names any more; its file names are free again."""
-        if all(special.reference.ref != ref for special in self._special.values()):
-            self._checked.pop(ref, None)
+        kept = any(special.reference.ref == ref for special in self._special.values())
         for kind, suffixes in SUFFIXES.items():
+            if not kept:
+                self._checked.pop((ref, kind), None)
             for suffix in suffixes:
                 self._names.release((ref, kind.value + suffix))
 
     def _content(self, ref: ObjectRef, secret: Secret | None, kind: SecretKind) -> Content:
         if secret is None:
-            self._checked.pop(ref, None)
+            self._checked.pop((ref, kind), None)
             return Content(error=f"does not exist in namespace {ref.namespace}")
-        if secret.type != kind.value:
+        if secret.type != kind.value and not kind.any_type:
             return Content(
                 error=f"is of the unsupported type {secret.type or 'Opaque'!r}; here it must be {kind.value}"
             )
-        known = self._checked.get(ref)
+        known = self._checked.get((ref, kind))
         if known is None or not same_content(known[0], secret):
             known = secret, CHECKS[kind](secret)
-            self._checked[ref] = known
+            self._checked[ref, kind] = known
         return known[1]
 
     def _file(self, ref: ObjectRef, kind: SecretKind, suffix: str) -> str:
@@ -166,7 +173,7 @@ class LocalSecretStore:
 
     def _reloads(self, kind: SecretKind) -> bool:
         """Whether nginx must reload to see a change: it reads password files at each request, the rest at start."""
-        return kind is not SecretKind.HTPASSWD and (kind is not SecretKind.TLS or not self._dynamic)
+        return kind not in PASSWORDS and (kind is not SecretKind.TLS or not self._dynamic)
 
 
 def same_content(old: Secret, new: Secret) -> bool:

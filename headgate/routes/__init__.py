@@ -17,7 +17,17 @@ from headgate.routes.actions import (
 )
 from headgate.routes.backends import Backend, Backup, Endpoints, SecretReference
 from headgate.routes.checks import Check
-from headgate.routes.hosts import Match, MemberRoutes, PathRegex, PathType, Route, RoutesByMember, Tls, VirtualHost
+from headgate.routes.hosts import (
+    HttpsRedirect,
+    Match,
+    MemberRoutes,
+    PathRegex,
+    PathType,
+    Route,
+    RoutesByMember,
+    Tls,
+    VirtualHost,
+)
 from headgate.routes.layers import Layer, Layers, layered
 from headgate.routes.listeners import Listener, Protocol
 from headgate.routes.policies import Policies
@@ -26,8 +36,7 @@ from headgate.routes.table import RouteTable
 
 __all__ = [
     "Action", "Answer", "Backend", "Backup", "Case", "Changes", "Check", "Choice", "Condition", "Endpoints",
-    "ErrorPage", "Forward", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex", "PathType", "Policies",
-    "Protocol", "Redirect",
-    "Route", "RouteTable", "RoutesByMember", "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute",
-    "StreamTls", "Tls", "VirtualHost", "layered",
+    "ErrorPage", "Forward", "HttpsRedirect", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex",
+    "PathType", "Policies", "Protocol", "Redirect", "Route", "RouteTable", "RoutesByMember", "SecretReference",
+    "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls", "VirtualHost", "layered",
 ]  # fmt: skip

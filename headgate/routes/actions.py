@@ -62,7 +62,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 class Split(msgspec.Struct, frozen=True, gc=False):
     """Divide the requests among internal routes of the same host: pairs of percents and their paths."""
 
-    shares: tuple[tuple[int, str], ...]
+    shares: tuple[tuple[float, str], ...]
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):

@@ -58,6 +58,17 @@ class Match(msgspec.Struct, frozen=True, gc=False):
         return f"{self.path} ({self.type.value})"
 
 
+class HttpsRedirect(msgspec.Struct, frozen=True, gc=False):
+    """Requests in plain HTTP are redirected with the status *code* to HTTPS on *port*, 0 for the usual one.
+
+    *forwarded*: what a proxy in front says counts, too (X-Forwarded-Proto).
+    """
+
+    code: int
+    port: int = 0
+    forwarded: bool = False
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Requests that match, and what happens to them.
 
@@ -69,6 +80,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         policies: everything that holds here, those of the host included; ``basic_auth`` is of *origin* alone.
         field: where the object asks for it (``spec.rules[0].http.paths[1]``).
         error_pages: what clients get instead of errors.
+        redirect: how requests are redirected to HTTPS, ``None`` where that is a setting of the host or not asked for.
         pages_of: the object that asks for *error_pages*, another than *origin* if they are inherited; ``pages_field``
             is where.
     """
@@ -82,6 +94,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error_pages: tuple[ErrorPage, ...] = ()
     pages_of: ObjectRef | None = None
     pages_field: str = ""
+    redirect: HttpsRedirect | None = None
 
     @property
     def backend(self) -> Backend | None:
@@ -95,10 +108,12 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         secret: its certificate, ``None`` where it names none and there is no other for such hosts.
         named: the name of the Secret that the object gives, empty if it gives none.
+        default: whether the certificate of the default server is used where there is no other.
     """
 
     secret: SecretReference | None
     named: str = ""
+    default: bool = False
 
 
 _ROUTES = attrgetter("routes")
@@ -145,6 +160,8 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         gunzip: whether responses are decompressed for clients without gzip.
         http_snippet: configuration beside its servers.
         shared: whether routes of other objects may be added to its own.
+        ordered: whether regular expressions of all objects are tried in the order of *routes*; else those of each
+            object after the other.
         challenges: the paths of ACME challenges among the routes, which other objects have added: no client is asked
             there who it is, or redirected to HTTPS.
     """
@@ -163,6 +180,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gunzip: bool = False
     http_snippet: str = ""
     shared: bool = False
+    ordered: bool = False
     challenges: tuple[str, ...] = ()
 
     @property

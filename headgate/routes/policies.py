@@ -18,7 +18,7 @@ FEATURES = (
 
 
 class AccessControl(msgspec.Struct, frozen=True, gc=False):
-    """Clients by address: those in *allow* only, or if that is empty all but those in *deny*."""
+    """Clients by address: all but those in *deny*, and of these only those in *allow* if there are any."""
 
     policies: tuple[ObjectRef, ...]
     allow: tuple[str, ...] = ()
@@ -84,6 +84,8 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             ``None`` for the authorities of the system.
         server_name: the server name of TLS.
         snippet: configuration beside the request to it.
+        host: the Host that it is asked for.
+        passed: headers of its answer that backends get; the variable of each is that of ``answered``.
     """
 
     policy: ObjectRef
@@ -96,9 +98,16 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     authority: SecretReference | None = None
     server_name: str = ""
     snippet: str = ""
+    host: str = "$host"
+    passed: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.policy)
+
+    @staticmethod
+    def answered(header: str) -> str:
+        """Return the variable that holds *header* of the answer of the service."""
+        return f"$external_auth_{header.lower().replace('-', '_')}"
 
 
 class ClientCertificates(msgspec.Struct, frozen=True, gc=False):

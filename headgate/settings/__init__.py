@@ -6,7 +6,7 @@ from headgate.settings.config_params import (
     REGISTRY,
     ConfigParams,
 )
-from headgate.settings.dialect import HANDED_DOWN, INCUMBENT, Dialect, Role, Scope
+from headgate.settings.dialect import COMMUNITY, HANDED_DOWN, INCUMBENT, Dialect, Role, Scope
 from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit
 from headgate.settings.reading import overlay, read_annotations, read_configmap, read_keys
@@ -24,6 +24,7 @@ from headgate.settings.values import (
 )
 
 __all__ = [
+    "COMMUNITY",
     "GROUPS",
     "HANDED_DOWN",
     "INCUMBENT",

@@ -47,25 +47,28 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The annotations of one ingress controller.
 
     Attributes:
+        name: what operators call it.
         prefix: in front of every setting.
         related: prefixes of annotations that are meant for such a controller; an unknown one gets a warning.
-        role: the annotation that makes an Ingress a part of a mergeable set, and what it means.
+        role: the annotation that makes an Ingress a part of a mergeable set, and what it means; ``None`` if all
+            Ingresses share hosts.
         ingress_class: the annotation that names the class of an Ingress, and what it means.
     """
 
+    name: str
     prefix: str
     related: tuple[str, ...]
-    role: tuple[str, str]
+    role: tuple[str, str] | None
     ingress_class: tuple[str, str]
 
     @property
     def structural(self) -> Mapping[str, str]:
         """The annotations that decide what an Ingress is and who serves it, each with its meaning."""
-        return dict((self.role, self.ingress_class))
+        return dict((*([self.role] if self.role else []), self.ingress_class))
 
     def role_of(self, annotations: Mapping[str, str]) -> Role | None:
         """Return the role that *annotations* give an Ingress, ``None`` where the annotation has another value."""
-        text = annotations.get(self.role[0])
+        text = annotations.get(self.role[0]) if self.role else None
         if text is None:
             return Role.REGULAR
         return {"master": Role.MASTER, "minion": Role.MINION}.get(text)
@@ -79,13 +82,20 @@ _MERGEABLE = (
     "master or minion: a master holds a host, TLS and what holds for all of it; its minions, of any namespace, have "
     "the paths."
 )
+_CLASS = "Class of the Ingress; where it is set, spec.ingressClassName does not count."
 INCUMBENT = Dialect(
+    name="nginx.org",
     prefix="nginx.org/",
     related=("nginx.org/", "nginx.com/", "appprotect.f5.com/", "appprotectdos.f5.com/"),
     role=("nginx.org/mergeable-ingress-type", _MERGEABLE),
-    ingress_class=(
-        "kubernetes.io/ingress.class",
-        "Class of the Ingress; where it is set, spec.ingressClassName does not count.",
-    ),
+    ingress_class=("kubernetes.io/ingress.class", _CLASS),
 )
 """The dialect of the F5 NGINX Ingress Controller."""
+COMMUNITY = Dialect(
+    name="ingress-nginx",
+    prefix="nginx.ingress.kubernetes.io/",
+    related=("nginx.ingress.kubernetes.io/",),
+    role=None,
+    ingress_class=("kubernetes.io/ingress.class", _CLASS),
+)
+"""The dialect of the community's controller ingress-nginx, which was archived in March 2026."""

@@ -198,6 +198,12 @@ class Delta:
     def __bool__(self) -> bool:
         return bool(self._values)
 
+    def without(self, name: str) -> Delta:
+        """Return what it says besides *name*."""
+        if name not in self._values:
+            return self
+        return Delta({key: value for key, value in self._values.items() if key != name}, self._names)
+
     def joined(self, other: Delta) -> Delta:
         """Return what either says; where both do, what this one says."""
         return Delta({**other._values, **self._values}, self._names) if other else self

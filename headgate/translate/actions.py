@@ -35,7 +35,7 @@ def _split(draft: Draft, origin: ObjectRef, split: Split) -> str:
     """Note the ``split_clients`` of *split* and return its variable."""
     name = draft.variable(origin, f"splits_{draft.count(origin, 'splits')}")
     *shares, (_, last) = [(weight, target) for weight, target in split.shares if weight]
-    lines = (*((f"{weight}%", target) for weight, target in shares), ("*", last))
+    lines = (*((f"{weight:g}%", target) for weight, target in shares), ("*", last))
     draft.splits[name] = SplitClients(name, lines, origin)
     return f"${name}"
 

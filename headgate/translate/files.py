@@ -6,8 +6,10 @@ of Headgate's own that lists them in order, so that the server's file does not c
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -22,6 +24,8 @@ from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
 from headgate.translate.upstreams import external_file
 
+Run = tuple[ObjectRef, str, list[Location]]
+"""An object, the end of the name of a file of it, and the locations in that."""
 P = TypeVar("P", Upstream, CacheZone, LimitZone, Location, SplitClients, VariableMap)
 
 
@@ -122,12 +126,29 @@ def without_locations(server: Server) -> Server:
 
 def _attached(draft: Draft, table: RouteTable, host: str, server: Server) -> Iterator[HttpConfig]:
     """Yield the file of each object that attaches locations to a server, and the list of these files."""
-    locations, around = _by_origin(server.locations), without_locations(server)
-    attached = [member for member in table.members if member in locations]
-    files = [locations_file(member, host, around, locations[member], draft.suffix(member)) for member in attached]
+    around = without_locations(server)
+    found = next(each for each in table.hosts if each.name == host)
+    runs = _runs(server.locations) if found.ordered else _members(table, server.locations)
+    files = [locations_file(ref, host, around, own, f"{draft.suffix(ref)}{end}") for ref, end, own in runs]
     yield from files
     if files:
         yield includes_file(host, (included(draft.env, file) for file in files))
+
+
+def _members(table: RouteTable, locations: Iterable[Location]) -> Iterator[Run]:
+    """Yield what belongs in the file of each object that attaches *locations*."""
+    found = _by_origin(locations)
+    yield from ((member, "", found[member]) for member in table.members if member in found)
+
+
+def _runs(locations: Iterable[Location]) -> Iterator[Run]:
+    """Yield the *locations* of objects in their order, one file for each run of those of one object."""
+    counts: Counter[ObjectRef] = Counter()
+    for ref, run in groupby(locations, key=attrgetter("origin")):
+        if ref is not None:
+            counts[ref] += 1
+            # No object has an @ in its name.
+            yield ref, f"@{counts[ref]}" if counts[ref] > 1 else "", list(run)
 
 
 def _by_origin(found: Iterable[P]) -> Mapping[ObjectRef | None, list[P]]:

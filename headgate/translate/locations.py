@@ -33,6 +33,7 @@ from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.rewrites import replaced_path, translate_rewrite
 from headgate.translate.timeouts import warn_of_no_time
+from headgate.translate.tls import route_redirects
 from headgate.translate.upstreams import translate_upstream, warn_of_unshared_limit
 from headgate.translate.variables import latency_variable, location_variables
 
@@ -110,11 +111,12 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     internal = route.match.type is PathType.INTERNAL
     return structs.replace(
         shared,
-        origin=cause or shared.origin,
+        origin=cause or _owner(host, path, route) or shared.origin,
         path=spelled,
         modifier=path.modifier,
         backend=backend,
         rewrite=rewrite,
+        redirects=route_redirects(route),
         variables=(
             *location_variables(draft, host, route),
             *latency_variable(draft, backend),
@@ -127,6 +129,11 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             host, path, shared, Around(place.request_headers, server.response_headers, server.hide_headers)
         ),
     )
+
+
+def _owner(host: VirtualHost, path: LocationPath, route: Route) -> ObjectRef | None:
+    """Return whose file has the regular expression *path* of *host*, if its place among those of others matters."""
+    return route.origin if host.ordered and path.modifier.startswith("~") else None
 
 
 def server_site(draft: Draft, host: VirtualHost) -> Site:
@@ -213,12 +220,15 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         parts = _aside(draft, server, shared, path.route, place, {**parts, "response_headers": around})
     return structs.replace(
         shared,
+        origin=_owner(server.host, path, path.route) or shared.origin,
+        own=shared.own.without("client_max_body_size") if "jump" in parts else shared.own,
         path=spelled,
         modifier=path.modifier,
         request_headers=None,
         response_headers=around,
         carried=carried,
         internal=path.route.match.type is PathType.INTERNAL,
+        redirects=route_redirects(path.route),
         variables=(*location_variables(draft, server.host, path.route), *shared.variables),
         **({"pages": route_pages(server, path.route)} if place.policies.guards and not shared.refused else {}),
         **parts,

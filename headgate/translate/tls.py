@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from headgate.ir.http import Certificate, Redirect, Tls
 from headgate.ir.layout import SECRETS_FOLDER
-from headgate.routes import VirtualHost
+from headgate.routes import Route, VirtualHost
 from headgate.settings import Quoted
 from headgate.settings.tls import TlsSettings
 from headgate.translate import naming
@@ -28,7 +28,7 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
         return None
     secret = host.tls.secret
     if secret is None or secret.error:
-        return Tls(reject=True)
+        return Tls(reject=not host.tls.default or draft.env.default_certificate is None)
     _warn_of_protocols(draft, host)
     file = certificate_file(secret.file)
     own = _own_context(draft, host)
@@ -52,6 +52,16 @@ def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) 
         code = params.tls.http_redirect_code
         url, source = Quoted("https://$host$request_uri"), "$http_x_forwarded_proto"
         yield Redirect(source, code, url, unchallenged(draft, host, source))
+
+
+def route_redirects(route: Route) -> tuple[Redirect, ...]:
+    """Return the redirects to HTTPS of the location of *route*."""
+    found = route.redirect
+    if found is None:
+        return ()
+    url = Quoted(f"https://$host{f':{found.port}' if found.port else ''}$request_uri")
+    sources = ("$scheme", *(["$http_x_forwarded_proto"] if found.forwarded else []))
+    return tuple(Redirect(source, found.code, url) for source in sources)
 
 
 def _own_context(draft: Draft, host: VirtualHost) -> bool:

@@ -11,29 +11,27 @@ import msgspec
 
 from headgate.api import Ingress
 from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressRule, IngressSpec
-from headgate.ir.snippets import leaves_its_block
 from headgate.problems import Problem, Severity
 from headgate.settings import INCUMBENT, Overrides, Role, read_annotations
 from headgate.validation.challenge import ORDINARY, SOLVER, challenge
+from headgate.validation.ingress_parts import (
+    Fault,
+    backend_faults,
+    name_faults,
+    rule_faults,
+    snippet_faults,
+    tls_faults,
+)
 from headgate.validation.rules import Rules
 from headgate.validation.text import (
     decision_fault,
-    host_fault,
-    name_fault,
-    namespace_fault,
     path_fault,
-    port_name_fault,
-    service_fault,
     shortened,
 )
 from headgate.validation.uri import ESCAPE, decoded, unreachable
 
 PATH_TYPES = ("Exact", "Prefix", "ImplementationSpecific")
 REFUSED = "the Ingress is refused"
-HIGHEST_PORT = 65535
-
-Fault = tuple[str, str, str]
-"""Setting, what was there, why not."""
 
 
 class ValidIngress(msgspec.Struct, frozen=True):
@@ -60,13 +58,13 @@ def validate_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidIngress | Non
     role, fault = _role(ingress)
     overrides, problems = read_annotations(ingress.annotations, ingress.ref, role, rules.gates)
     paths = tuple(_paths(spec))
-    faults = [*fault, *_names(ingress), *_shape(spec, len(paths), role, rules)]
-    faults += [*_rules(spec, paths, overrides, role), *_tls(spec)]
+    faults = [*fault, *name_faults(ingress), *_shape(spec, len(paths), role, rules)]
+    faults += [*_rules(spec, paths, overrides, role), *tls_faults(spec)]
     faults += [
         *_together(spec, overrides),
         *_reserved(paths, overrides),
         *_ports(overrides, rules),
-        *_snippets(overrides),
+        *snippet_faults(overrides),
     ]
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
     problems += [
@@ -108,17 +106,10 @@ def _paths(spec: IngressSpec) -> Iterator[tuple[str, HTTPIngressPath]]:
 
 def _role(ingress: Ingress) -> tuple[Role, list[Fault]]:
     role = INCUMBENT.role_of(ingress.annotations)
-    if role is None:
+    if role is None and INCUMBENT.role:
         key = INCUMBENT.role[0]
         return Role.REGULAR, [(key, ingress.annotations[key], "is neither master nor minion")]
-    return role, []
-
-
-def _names(ingress: Ingress) -> Iterator[Fault]:
-    if fault := name_fault(ingress.metadata.name):
-        yield "metadata.name", ingress.metadata.name, fault
-    if fault := namespace_fault(ingress.metadata.namespace):
-        yield "metadata.namespace", ingress.metadata.namespace, fault
+    return role or Role.REGULAR, []
 
 
 def _shape(spec: IngressSpec, paths: int, role: Role, rules: Rules) -> Iterator[Fault]:
@@ -144,22 +135,13 @@ def _rules(spec: IngressSpec, paths: Paths, overrides: Overrides, role: Role) ->
     seen: set[str] = set()
     regex = overrides.values.routing.path_regex in {"case_sensitive", "case_insensitive"}
     for i, rule in enumerate(spec.rules or ()):
-        yield from _host(f"spec.rules[{i}].host", rule, seen)
+        yield from rule_faults(f"spec.rules[{i}].host", rule, seen)
     for field, path in paths:
         yield from _path(field, path, regex=regex and role is not Role.MASTER)
     if spec.default_backend:
-        yield from _backend("spec.defaultBackend", spec.default_backend)
+        yield from backend_faults("spec.defaultBackend", spec.default_backend)
     for field, path in paths:
-        yield from _backend(f"{field}.backend", path.backend)
-
-
-def _host(field: str, rule: IngressRule, seen: set[str]) -> Iterator[Fault]:
-    host = rule.host or ""
-    if host and (fault := host_fault(host)):
-        yield field, host, fault
-    if host in seen:
-        yield field, host, "is defined twice; put the paths of one host under one rule"
-    seen.add(host)
+        yield from backend_faults(f"{field}.backend", path.backend)
 
 
 def _path(field: str, path: HTTPIngressPath, *, regex: bool) -> Iterator[Fault]:
@@ -171,34 +153,6 @@ def _path(field: str, path: HTTPIngressPath, *, regex: bool) -> Iterator[Fault]:
             yield f"{field}.path", "", f"is empty, which pathType {kind} does not allow"
     elif fault := path_fault(path.path, regex=regex):
         yield f"{field}.path", shortened(path.path), fault
-
-
-def _backend(field: str, backend: IngressBackend) -> Iterator[Fault]:
-    if backend.resource is not None:
-        yield f"{field}.resource", "", "is not supported; name a service"
-        return
-    service = backend.service
-    if service is None:
-        yield f"{field}.service", "", "is missing"
-        return
-    if fault := service_fault(service.name):
-        yield f"{field}.service.name", service.name, fault
-    port = service.port
-    if port is None or not (port.number or port.name):
-        yield f"{field}.service.port", "", "is missing; give its number or its name"
-    elif port.number and not 1 <= port.number <= HIGHEST_PORT:
-        yield f"{field}.service.port.number", str(port.number), "is not a port (1 to 65535)"
-    elif port.name and (fault := port_name_fault(port.name)):
-        yield f"{field}.service.port.name", port.name, fault
-
-
-def _tls(spec: IngressSpec) -> Iterator[Fault]:
-    for i, tls in enumerate(spec.tls or ()):
-        if tls.secret_name and (fault := name_fault(tls.secret_name)):
-            yield f"spec.tls[{i}].secretName", tls.secret_name, fault
-        for j, host in enumerate(tls.hosts or ()):
-            if fault := host_fault(host):
-                yield f"spec.tls[{i}].hosts[{j}]", host, fault
 
 
 def _idle(spec: IngressSpec, role: Role) -> Iterator[Fault]:
@@ -271,17 +225,6 @@ def _ports(overrides: Overrides, rules: Rules) -> Iterator[Fault]:
         for port in getattr(overrides.values.routing, name):
             if rules.ports.get(port, flag) != flag:
                 yield overrides.key(name), str(port), f"is the port of {rules.ports[port]}; take another"
-
-
-def _snippets(overrides: Overrides) -> Iterator[Fault]:
-    """Check that no snippet ends the block in which it stands: the rest would concern other hosts."""
-    if not overrides:
-        return
-    snippets = overrides.values.snippets
-    texts = {"server_snippets": snippets.server_snippets, "location_snippets": snippets.location_snippets}
-    for name, text in texts.items():
-        if text and leaves_its_block(text):
-            yield overrides.key(name), "", "closes a block that it did not open; remove the } without a {"
 
 
 def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from headgate.settings import INCUMBENT, Dialect
+
 
 class Rules(msgspec.Struct, frozen=True):
     """What the flags permit.
@@ -14,8 +16,10 @@ class Rules(msgspec.Struct, frozen=True):
         allow_empty_host: ``-allow-empty-ingress-host``.
         gates: flags that settings and fields ask for (``enable-snippets``, ``enable-tls-passthrough``).
         ports: port → the flag by which Headgate itself listens there.
+        dialect: that of the annotations of an Ingress.
     """
 
     allow_empty_host: bool = False
     gates: frozenset[str] = frozenset()
     ports: Mapping[int, str] = {}
+    dialect: Dialect = INCUMBENT

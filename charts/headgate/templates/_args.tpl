@@ -10,6 +10,10 @@
 - -wildcard-tls-secret={{ . }}
 {{- end }}
 - -ingress-class={{ $controller.ingressClass.name }}
+{{- with $controller.ingressClass.controllerClass }}
+- {{ printf "-controller-class=%s" . | quote }}
+{{- end }}
+- --ingress-dialect={{ $controller.ingressDialect }}
 {{- with $controller.watchNamespace }}
 - {{ printf "-watch-namespace=%s" . | quote }}
 {{- end }}

@@ -38,9 +38,13 @@ def translate_subrequest(site: Site) -> Part:
     path = _path(site, external, f"{keys.policy.namespace}_{keys.policy.name}" if keys else "")
     site.inner[path] = _location(site, path, external, variables)
     lines: list[Line] = [("auth_request", Words((Quoted(path),)))]
+    for header in external.passed if external else ():
+        source = f"$upstream_http_{header.lower().replace('-', '_')}"
+        lines.append(("auth_request_set", Words((ExternalAuth.answered(header), source))))
     if external and external.signin:
         lines += _to_signin(site, external, variables)
-        _signin(site, external)
+        if external.signin_base:
+            _signin(site, external)
     elif not site.server and (around := site.host.policies.external_auth) and around.signin:
         lines.append(NO_PAGE)  # the page of the server is where clients sign in for another Policy
     return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else ())
@@ -83,7 +87,8 @@ def _path(site: Site, external: ExternalAuth | None, keys: str) -> str:
         return f"/_validate_apikey_{keys}{attached}"
     policy = external.policy
     name = "_".join(filter(None, (policy.namespace, policy.name, keys)))
-    return f"/_external_auth_{name}{attached}{external.path}"
+    plain = not {"?", "$"}.intersection(external.path)  # neither can stand in the path of a location
+    return f"/_external_auth_{name}{attached}{external.path if plain else naming.digest((external.path,))}"
 
 
 def _location(site: Site, path: str, external: ExternalAuth | None, variables: KeyVariables | None) -> Location:
@@ -102,17 +107,17 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
         internal=True,
         checks=checks,
         backend=backend,
-        request_headers=_asked(body=False),
+        request_headers=_asked(external, body=False),
         lines=lines,
         snippet=Snippet(external.snippet) if external.snippet else None,
         own=NOTHING,
     )
 
 
-def _asked(*, body: bool) -> tuple[Header, ...]:
+def _asked(external: ExternalAuth, *, body: bool) -> tuple[Header, ...]:
     """Return the headers of the authorization request, which describe the request of the client."""
     told = {
-        "Host": "$host",
+        "Host": external.host,
         "X-Real-IP": "$remote_addr",
         "X-Forwarded-For": "$proxy_add_x_forwarded_for",
         "X-Forwarded-Host": "$host",
@@ -181,7 +186,7 @@ def _signin(site: Site, external: ExternalAuth) -> None:
             path=Quoted(base),
             origin=site.inner_origin,
             backend=_backend(site, external, ""),
-            request_headers=_asked(body=True),
+            request_headers=_asked(external, body=True),
             lines=(("auth_request", Words(("off",))), *_tls(site, external)),
             own=NOTHING,
         ),

@@ -1,0 +1,213 @@
+"""What one Ingress of ingress-nginx contributes to its hosts: routes, certificates, a default backend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from headgate.api.networking import IngressBackend, IngressSpec
+from headgate.resolve.community.guards import lower_guards
+from headgate.resolve.contents import SecretKind
+from headgate.resolve.search import Search
+from headgate.routes import (
+    Action,
+    Backend,
+    Changes,
+    Endpoints,
+    Forward,
+    HttpsRedirect,
+    Layer,
+    Layers,
+    Match,
+    PathType,
+    Redirect,
+    Route,
+    Tls,
+)
+from headgate.routes.policies import ExternalAuth
+from headgate.settings import COMMUNITY, Header, Overrides, Quoted, Scope, Words
+from headgate.settings.regex import regex_fault
+from headgate.settings.upstream import Sticky
+from headgate.validation.community import CommunityPath, ValidCommunityIngress
+
+DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
+MOVED_SECURELY = 308
+TOLD = {
+    "Host": "$http_host",
+    "X-Request-ID": "$request_id",
+    "X-Forwarded-For": "$remote_addr",
+    "X-Forwarded-Host": "$http_host",
+    "X-Forwarded-Scheme": "$scheme",
+    "X-Scheme": "$scheme",
+    "X-Original-Forwarded-For": "$http_x_forwarded_for",
+    "Proxy": "",
+}
+"""What backends are told of a request; what a client says of itself is not trusted."""
+OF_ROUTES = (Scope.LOCATION, Scope.INHERITED, Scope.JOINED, Scope.OWN)
+
+
+class Contribution:
+    """The routes of one Ingress; Services are looked up once, however many paths name one."""
+
+    def __init__(
+        self, search: Search, valid: ValidCommunityIngress, paths: Sequence[CommunityPath], below: Layers
+    ) -> None:
+        """Look up what *valid* needs, which holds *paths* of its own; *below* is what holds without annotations."""
+        self.valid = valid
+        self._search = search
+        self._said = valid.annotations
+        self._paths = paths
+        self._spec = valid.ingress.spec or IngressSpec()
+        self._services: dict[tuple[str, str], Backend] = {}
+        own = valid.overrides.part(*OF_ROUTES)
+        self._lookup = Layer(valid.ingress.ref, own)
+        self._policies = lower_guards(search, valid)
+        self._changes = self._header_changes()
+        backends = [path.backend for path in paths]
+        if self._spec.default_backend:
+            backends.append(self._spec.default_backend)
+        names = dict.fromkeys(each.service.name for each in backends if each.service)
+        self._settings = (*below, Layer(valid.ingress.ref, self._with_sessions(own, tuple(names))))
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it asks for TLS: then all of its hosts have it."""
+        return bool(self._spec.tls)
+
+    def regular(self, host: str) -> bool:
+        """Whether it makes all paths of *host* regular expressions."""
+        said = self._said
+        own = [path.path for path in self._paths if path.host == host]
+        rewritten = said.rewrite_target is not None and any(path != said.rewrite_target for path in own)
+        return bool(own) and (said.use_regex or rewritten)
+
+    def certificate(self, host: str) -> Tls | None:
+        """Return the certificate that it has for *host*, ``None`` if it has none."""
+        for i, tls in enumerate(self._spec.tls or ()):
+            if host.lower() not in map(str.lower, tls.hosts or ()):
+                continue
+            if not tls.secret_name:
+                return Tls(None, default=True)
+            effect = DEFAULT_CERTIFICATE.format(hosts=", ".join(tls.hosts or ()))
+            field = f"spec.tls[{i}].secretName"
+            found = self._search.secret(self.valid.ingress.ref, field, tls.secret_name, SecretKind.TLS, effect)
+            return Tls(found, tls.secret_name, default=True)
+        return None
+
+    @property
+    def default(self) -> Forward | None:
+        """The default backend of the Ingress."""
+        backend = self._spec.default_backend
+        if backend is None or backend.service is None:
+            return None
+        return Forward((self._backend(backend, "spec.defaultBackend"),))
+
+    def routes(self, host: str, *, regular: bool, secure: bool) -> Iterator[tuple[CommunityPath, Route]]:
+        """Yield the paths of *host*, each with its route.
+
+        *regular* says that paths of this host are regular expressions, *secure* that it has TLS.
+        """
+        for path in self._paths:
+            if path.host == host:
+                yield (
+                    path,
+                    Route(
+                        match=self._match(path, regular=regular),
+                        action=self._action(path),
+                        origin=self.valid.ingress.ref,
+                        settings=self._settings,
+                        policies=self._policies,
+                        field=path.field,
+                        redirect=self._redirect(secure=secure),
+                    ),
+                )
+
+    def _match(self, path: CommunityPath, *, regular: bool) -> Match:
+        if not regular:
+            return Match(path.path, PathType.EXACT if path.exact else PathType.PREFIX)
+        # A text that was no expression when it was written may be a wrong one.
+        text = path.path if not regex_fault(path.path) else re.escape(path.path)
+        return Match(f"^{text}", PathType.NGINX, None, "~*")
+
+    def _action(self, path: CommunityPath) -> Action:
+        said = self._said
+        if said.temporal_redirect:
+            return Redirect(said.temporal_redirect, said.temporal_redirect_code)
+        if said.permanent_redirect:
+            return Redirect(said.permanent_redirect, said.permanent_redirect_code)
+        changes = self._changes
+        if said.rewrite_target is not None and said.rewrite_target != path.path:
+            changes = Changes(
+                path=said.rewrite_target,
+                pattern=f"(?i){path.path}",
+                set_headers=(*changes.set_headers, *self._prefix_header()),
+            )
+        backend = self._backend(path.backend, f"{path.field}.backend")
+        return Forward((backend,), changes if changes != Changes() else None)
+
+    def _prefix_header(self) -> tuple[Header, ...]:
+        prefix = self._said.x_forwarded_prefix
+        return (Header("X-Forwarded-Prefix", Quoted(prefix)),) if prefix else ()
+
+    def _header_changes(self) -> Changes:
+        headers = [Header(name, Quoted(value)) for name, value in TOLD.items()]
+        if self._said.upstream_vhost:
+            headers.append(Header("Host", Quoted(self._said.upstream_vhost)))
+        if self._policies.external_auth:
+            passed = self._policies.external_auth.passed
+            headers += [Header(name, Quoted(ExternalAuth.answered(name))) for name in passed]
+        return Changes(set_headers=tuple({header.name: header for header in headers}.values()))
+
+    def _redirect(self, *, secure: bool) -> HttpsRedirect | None:
+        said = self._said
+        if said.force_ssl_redirect or (said.ssl_redirect and secure):
+            return HttpsRedirect(MOVED_SECURELY)
+        return None
+
+    def _backend(self, backend: IngressBackend, field: str) -> Backend:
+        service = backend.service
+        assert service is not None  # noqa: S101 - validation skips others
+        key = service.name, str(service.port or "")
+        if key not in self._services:
+            found = self._search.endpoints(self._lookup, f"{field}.service", service.name, service.port)
+            self._services[key] = self.backend_of(*key, found)
+        return self._services[key]
+
+    def backend_of(self, service: str, port: str, endpoints: Endpoints) -> Backend:
+        """Return a port of *service* as the annotations say that it speaks."""
+        protocol = self._said.backend_protocol
+        return Backend(
+            service,
+            port,
+            self.valid.ingress.metadata.namespace,
+            endpoints,
+            grpc=protocol in {"grpc", "grpcs"},
+            tls=protocol in {"https", "grpcs"},
+            websocket=True,
+        )
+
+    def _with_sessions(self, own: Overrides, services: tuple[str, ...]) -> Overrides:
+        """Return *own* with a cookie for the sessions of *services*, if that is asked for."""
+        if self._said.affinity != "cookie" or not services:
+            return own
+        cookie = Words(("cookie", *self._cookie()))
+        key = f"{COMMUNITY.prefix}affinity"
+        explicit: Mapping[str, object] = {"sticky_cookie_services": tuple(Sticky(name, cookie) for name in services)}
+        return Overrides({**own.explicit, **explicit}, {**own.keys, "sticky_cookie_services": key}, COMMUNITY)
+
+    def _cookie(self) -> Iterator[str]:
+        said = self._said
+        yield said.session_cookie_name
+        lifetime = (
+            said.session_cookie_max_age if said.session_cookie_max_age is not None else said.session_cookie_expires
+        )
+        if lifetime is not None:
+            yield f"expires={lifetime}s"
+        if said.session_cookie_domain:
+            yield f"domain={said.session_cookie_domain}"
+        yield "httponly"
+        if said.session_cookie_secure:
+            yield "secure"
+        if said.session_cookie_samesite:
+            yield f"samesite={said.session_cookie_samesite}"
+        yield f"path={said.session_cookie_path or '/'}"

@@ -1,0 +1,134 @@
+"""What annotations of ingress-nginx ask of clients and responses, as the Policies of its routes."""
+
+from __future__ import annotations
+
+from headgate.problems import ObjectRef, Problem
+from headgate.resolve.contents import SecretKind
+from headgate.resolve.search import Search
+from headgate.routes import Backend, Endpoints, Policies, SecretReference
+from headgate.routes.policies import AccessControl, Cors, ExternalAuth, Passwords, RateLimit
+from headgate.settings import COMMUNITY
+from headgate.validation.community import ValidCommunityIngress
+
+LOCKED = "requests that need a password are answered 403"
+CLOSED = "its requests are answered 500"
+ZONE = "5m"
+KINDS = {"auth-file": SecretKind.AUTH_FILE, "auth-map": SecretKind.AUTH_MAP}
+
+
+def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
+    """Return what the annotations of *valid* ask; what cannot be used closes its routes."""
+    refused = _unusable(search, valid)
+    return Policies(
+        refused=refused,
+        access=_access(valid),
+        limits=_limits(valid),
+        passwords=None if refused else _passwords(search, valid),
+        external_auth=_external_auth(valid),
+        cors=_cors(valid),
+    )
+
+
+def _key(name: str) -> str:
+    return f"{COMMUNITY.prefix}{name}"
+
+
+def _unusable(search: Search, valid: ValidCommunityIngress) -> str:
+    """Return why the passwords that *valid* asks for cannot be used, and report it."""
+    said, ref = valid.annotations, valid.ingress.ref
+    if said.auth_type is None:
+        return ""
+    namespace = (said.auth_secret or "").rpartition("/")[0]
+    if said.auth_type == "digest":
+        fault = (_key("auth-type"), "digest", "is not possible on open-source NGINX; use basic")
+    elif not said.auth_secret:
+        fault = (_key("auth-secret"), "", f"is missing, which {_key('auth-type')} needs")
+    elif namespace not in {"", ref.namespace}:
+        fault = (_key("auth-secret"), said.auth_secret, "is of another namespace, which is not allowed")
+    else:
+        return ""
+    search.report(Problem(ref, *fault, CLOSED))
+    return fault[2]
+
+
+def _access(valid: ValidCommunityIngress) -> AccessControl | None:
+    said = valid.annotations
+    allowed = said.allowlist_source_range or said.whitelist_source_range
+    if not allowed and not said.denylist_source_range:
+        return None
+    return AccessControl((valid.ingress.ref,), allowed, said.denylist_source_range)
+
+
+def _limits(valid: ValidCommunityIngress) -> tuple[RateLimit, ...]:
+    said, ref = valid.annotations, valid.ingress.ref
+    asked = {"rps": (said.limit_rps, "s"), "rpm": (said.limit_rpm, "m")}
+    return tuple(
+        RateLimit(
+            policy=ObjectRef(ref.kind, ref.namespace, f"{ref.name}_{name}"),
+            key="$binary_remote_addr",
+            rate=f"{count}r/{unit}",
+            size=ZONE,
+            burst=count * said.limit_burst_multiplier,
+            no_delay=True,
+        )
+        for name, (count, unit) in asked.items()
+        if count
+    )
+
+
+def _passwords(search: Search, valid: ValidCommunityIngress) -> Passwords | None:
+    said, ref = valid.annotations, valid.ingress.ref
+    if said.auth_type is None or not said.auth_secret:
+        return None
+    kind, name = KINDS[said.auth_secret_type], said.auth_secret.rpartition("/")[2]
+    secret: SecretReference = search.secret(ref, _key("auth-secret"), name, kind, LOCKED)
+    return Passwords(ref, said.auth_realm, secret)
+
+
+def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
+    said, ref = valid.annotations, valid.ingress.ref
+    if said.auth_url is None:
+        return None
+    host, port = said.auth_url.host, said.auth_url.port
+    usual = port == (443 if said.auth_url.tls else 80)
+    backend = Backend(
+        host, str(port), ref.namespace, Endpoints((f"{host}:{port}",), named=not _is_address(host)),
+        tls=said.auth_url.tls,
+    )  # fmt: skip
+    return ExternalAuth(
+        policy=ref,
+        backend=backend,
+        path=said.auth_url.path,
+        signin=_signin(valid) if said.auth_signin else "",
+        server_name=host,
+        host=host if usual else f"{host}:{port}",
+        passed=said.auth_response_headers,
+    )
+
+
+def _is_address(host: str) -> bool:
+    return host.replace(".", "").isdigit()
+
+
+def _signin(valid: ValidCommunityIngress) -> str:
+    """Return where clients are sent, with the URL that they asked for."""
+    said = valid.annotations
+    url, param = said.auth_signin or "", said.auth_signin_redirect_param
+    if f"{param}=" in url.partition("?")[2]:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{param}=$scheme://$http_host$request_uri"
+
+
+def _cors(valid: ValidCommunityIngress) -> Cors | None:
+    said = valid.annotations
+    if not said.enable_cors:
+        return None
+    return Cors(
+        policy=valid.ingress.ref,
+        origins=said.cors_allow_origin,
+        methods=said.cors_allow_methods,
+        headers=said.cors_allow_headers,
+        exposed=said.cors_expose_headers,
+        credentials=said.cors_allow_credentials,
+        max_age=said.cors_max_age,
+    )

@@ -1,0 +1,91 @@
+"""The Ingresses of ingress-nginx that share hosts become a RouteTable.
+
+A resource is the oldest Ingress of its hosts with all others that have paths there. What annotations say holds for
+the paths of their own Ingress; what nginx has for whole servers only is that of the oldest Ingress that says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from headgate.configuration import Resource
+from headgate.configuration.community import held_paths
+from headgate.resolve.community.canaries import Canaries
+from headgate.resolve.community.contribution import Contribution
+from headgate.resolve.lowered import Lowered
+from headgate.resolve.search import Search
+from headgate.resolve.secrets import LocalSecretStore
+from headgate.resolve.snapshot import Snapshot
+from headgate.routes import Layer, Layers, Policies, RouteTable, Tls, VirtualHost
+from headgate.routes.policies import Hsts
+from headgate.settings import COMMUNITY, Overrides, Scope
+from headgate.settings.community import DEFAULTS, HSTS_MAX_AGE
+from headgate.validation.community import ValidCommunityIngress
+
+
+def lower_community_ingress(
+    resource: Resource, snapshot: Snapshot, secrets: LocalSecretStore, *, allow_loopback: bool = False
+) -> Lowered:
+    """Lower *resource* to routes; arguments as for ``lower_ingress``."""
+    search = Search(snapshot, secrets, allow_loopback=allow_loopback)
+    valid: ValidCommunityIngress = resource.candidate.valid
+    below = (Layer(resource.ref, DEFAULTS),)
+    others = [attached for attached in resource.attached if not attached.candidate.valid.canary]
+    contributions = [
+        Contribution(search, valid, valid.paths, below),
+        *(
+            Contribution(search, other.candidate.valid, held_paths(other.candidate.valid, other.held), below)
+            for other in others
+        ),
+    ]
+    canaries = Canaries(search, [each.candidate.valid for each in resource.attached if each.candidate.valid.canary])
+    hosts = tuple(_host(resource, host, contributions, canaries, below) for host in resource.hosts)
+    canaries.report_unused(hosts)
+    members = (resource.ref, *(attached.candidate.ref for attached in resource.attached))
+    return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts))
+
+
+def _host(
+    resource: Resource, host: str, every: Sequence[Contribution], canaries: Canaries, below: Layers
+) -> VirtualHost:
+    """Lower the host of which *every* contribution may have paths; *below* is the layer of the defaults."""
+    contributions = [each for each in every if host in each.valid.hosts]
+    secure = any(each.has_tls for each in contributions)
+    regular = any(each.regular(host) for each in contributions)
+    routes = [
+        route
+        for each in contributions
+        for path, plain in each.routes(host, regular=regular, secure=secure)
+        for route in canaries.added(path, plain)
+    ]
+    if regular:  # nginx takes the first expression that matches: the longest, of equal ones the oldest
+        routes.sort(key=lambda route: (not route.match.pattern, -len(route.match.path)))
+    return VirtualHost(
+        name=host,
+        origin=resource.ref,
+        settings=(*below, Layer(resource.ref, _of_server(contributions))),
+        handed_down=below,
+        routes=tuple(routes),
+        default=next((found for each in contributions if (found := each.default)), None),
+        tls=_tls(contributions, host),
+        policies=Policies(hsts=Hsts(resource.ref, HSTS_MAX_AGE, include_subdomains=True)),
+        shared=True,
+        ordered=regular and len(contributions) > 1,
+    )
+
+
+def _of_server(contributions: Iterable[Contribution]) -> Overrides:
+    """Return the settings of whole servers, each as the first of *contributions* has it."""
+    explicit: dict[str, object] = {}
+    keys: dict[str, str] = {}
+    for each in contributions:
+        own = each.valid.overrides.part(Scope.SERVER)
+        explicit = {**own.explicit, **explicit}
+        keys = {**own.keys, **keys}
+    return Overrides(explicit, keys, COMMUNITY)
+
+
+def _tls(contributions: Iterable[Contribution], host: str) -> Tls:
+    """Return how *host* speaks TLS: by the first entry that names it, else as the default server."""
+    found = (each.certificate(host) for each in contributions)
+    return next((tls for tls in found if tls is not None), Tls(None, default=True))

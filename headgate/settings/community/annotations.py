@@ -1,0 +1,215 @@
+"""The annotations of ingress-nginx that have no setting of the same meaning: one field each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from headgate.settings.auth import realm
+from headgate.settings.community.values import (
+    Service,
+    header_names,
+    methods,
+    networks,
+    object_name,
+    origins,
+    service_url,
+    signin_url,
+    target_path,
+    web_url,
+)
+from headgate.settings.dialect import COMMUNITY, Scope
+from headgate.settings.parsers import choice, matching, number, switch
+from headgate.settings.registry import Settings, SettingSpec, Where, setting
+from headgate.settings.tls import redirect_code
+from headgate.settings.values import HeaderName, Quoted
+
+COOKIE = r"[A-Za-z0-9!%&*+.^_|~\-]{1,128}"
+BACKEND_PROTOCOLS = ("http", "https", "grpc", "grpcs", "auto_http", "fcgi")
+
+
+def own(name: str, doc: str, **more: Any) -> SettingSpec:
+    """Declare the annotation *name*."""
+    return setting(name, doc, Scope.OWN, Where.ANNOTATION, annotation=f"{COMMUNITY.prefix}{name}", **more)
+
+
+class CommunityAnnotations(Settings):
+    """What the annotations of one Ingress say, beside its Overrides; the defaults are those of ingress-nginx."""
+
+    # paths
+    use_regex: Annotated[
+        bool, own("use-regex", "Paths are regular expressions; this makes all paths of the host such.")
+    ] = False
+    rewrite_target: Annotated[
+        str | None,
+        own("rewrite-target", "What replaces the path; makes all paths of the host regular.", parse=target_path),
+    ] = None
+    x_forwarded_prefix: Annotated[
+        str | None,
+        own("x-forwarded-prefix", "Header X-Forwarded-Prefix of requests with rewrite-target.", parse=target_path),
+    ] = None
+    upstream_vhost: Annotated[
+        str | None,
+        own("upstream-vhost", "Header Host of requests to backends.", parse=matching(r"[A-Za-z0-9._:\-]+", "a host")),
+    ] = None
+
+    # redirects
+    ssl_redirect: Annotated[
+        bool, own("ssl-redirect", "Redirect from HTTP to HTTPS where the host has TLS.", parse=switch)
+    ] = True
+    force_ssl_redirect: Annotated[
+        bool, own("force-ssl-redirect", "Redirect from HTTP to HTTPS even if the host has no TLS.", parse=switch)
+    ] = False
+    permanent_redirect: Annotated[
+        str | None, own("permanent-redirect", "URL to which every request is redirected.", parse=web_url)
+    ] = None
+    permanent_redirect_code: Annotated[
+        int, own("permanent-redirect-code", "Status of permanent-redirect.", parse=redirect_code)
+    ] = 301
+    temporal_redirect: Annotated[
+        str | None, own("temporal-redirect", "URL to which every request is redirected for now.", parse=web_url)
+    ] = None
+    temporal_redirect_code: Annotated[
+        int, own("temporal-redirect-code", "Status of temporal-redirect.", parse=redirect_code)
+    ] = 302
+
+    # backends
+    backend_protocol: Annotated[
+        str, own("backend-protocol", "What backends speak.", parse=choice(*BACKEND_PROTOCOLS))
+    ] = "http"
+
+    # canary
+    canary: Annotated[bool, own("canary", "The Ingress adds a second backend to equal paths of another Ingress.")] = (
+        False
+    )
+    canary_weight: Annotated[int, own("canary-weight", "Share of requests for the canary.", parse=number(0))] = 0
+    canary_weight_total: Annotated[
+        int, own("canary-weight-total", "What canary-weight is a share of; at least 100.", parse=number(0))
+    ] = 100
+    canary_by_header: Annotated[
+        HeaderName | None, own("canary-by-header", "Header that chooses: always or never, or the value of the next.")
+    ] = None
+    canary_by_header_value: Annotated[
+        str | None,
+        own(
+            "canary-by-header-value",
+            "The value that chooses the canary, in place of always and never.",
+            parse=matching(r"[/\-._~A-Za-z0-9:]+", "a value of letters, digits and / - . _ ~ :"),
+        ),
+    ] = None
+    canary_by_header_pattern: Annotated[
+        str | None,
+        own(
+            "canary-by-header-pattern",
+            "Regular expression of values that choose the canary.",
+            parse=matching(r"[/\-._~A-Za-z0-9:^$\[\](){}*+?|&=\\]+", "a regular expression"),
+        ),
+    ] = None
+    canary_by_cookie: Annotated[
+        str | None,
+        own(
+            "canary-by-cookie",
+            "Cookie that chooses: always or never.",
+            parse=matching("[A-Za-z0-9_]+", "the name of a cookie of letters, digits and _"),
+        ),
+    ] = None
+
+    # sessions
+    affinity: Annotated[
+        str | None, own("affinity", "Keep clients at one server by a cookie.", parse=choice("cookie"))
+    ] = None
+    session_cookie_name: Annotated[
+        str, own("session-cookie-name", "Name of that cookie.", parse=matching(COOKIE, "the name of a cookie"))
+    ] = "INGRESSCOOKIE"
+    session_cookie_expires: Annotated[
+        int | None, own("session-cookie-expires", "Seconds until it expires.", parse=number(0, 10**9))
+    ] = None
+    session_cookie_max_age: Annotated[
+        int | None, own("session-cookie-max-age", "Seconds until it expires.", parse=number(0, 10**9))
+    ] = None
+    session_cookie_path: Annotated[
+        str | None,
+        own("session-cookie-path", "Its path.", parse=matching(r"/[A-Za-z0-9/_.~%\-]*", "a path")),
+    ] = None
+    session_cookie_domain: Annotated[
+        str | None,
+        own("session-cookie-domain", "Its domain.", parse=matching(r"\.?[A-Za-z0-9][A-Za-z0-9.\-]*", "a domain")),
+    ] = None
+    session_cookie_samesite: Annotated[
+        str | None, own("session-cookie-samesite", "Its SameSite.", parse=choice("none", "lax", "strict"))
+    ] = None
+    session_cookie_secure: Annotated[bool, own("session-cookie-secure", "Whether it is sent over HTTPS only.")] = False
+
+    # who may come in
+    denylist_source_range: Annotated[
+        tuple[str, ...], own("denylist-source-range", "Clients that are refused.", parse=networks)
+    ] = ()
+    whitelist_source_range: Annotated[
+        tuple[str, ...],
+        own("whitelist-source-range", "Older name of allowlist-source-range.", parse=networks),
+    ] = ()
+    allowlist_source_range: Annotated[
+        tuple[str, ...],
+        own("allowlist-source-range", "The only clients that are let in.", parse=networks),
+    ] = ()
+    auth_type: Annotated[str | None, own("auth-type", "Ask for a password.", parse=choice("basic", "digest"))] = None
+    auth_secret: Annotated[str | None, own("auth-secret", "Secret with the passwords.", parse=object_name)] = None
+    auth_secret_type: Annotated[
+        str, own("auth-secret-type", "How the Secret holds them.", parse=choice("auth-file", "auth-map"))
+    ] = "auth-file"  # noqa: S105 - the form of a Secret
+    auth_realm: Annotated[Quoted, own("auth-realm", "What browsers show when they ask.", parse=realm)] = Quoted("")
+    auth_url: Annotated[
+        Service | None, own("auth-url", "Service that decides about each request.", parse=service_url)
+    ] = None
+    auth_signin: Annotated[
+        str | None, own("auth-signin", "Where clients are sent that it answers 401.", parse=signin_url)
+    ] = None
+    auth_signin_redirect_param: Annotated[
+        str,
+        own(
+            "auth-signin-redirect-param",
+            "Argument of that URL with the one that was asked for.",
+            parse=matching(r"[A-Za-z0-9_.~\-]+", "the name of an argument"),
+        ),
+    ] = "rd"
+    auth_response_headers: Annotated[
+        tuple[str, ...],
+        own("auth-response-headers", "Headers of its answer that backends get.", parse=header_names),
+    ] = ()
+
+    # limits
+    limit_rps: Annotated[int, own("limit-rps", "Requests a second of one client.", parse=number(0))] = 0
+    limit_rpm: Annotated[int, own("limit-rpm", "Requests a minute of one client.", parse=number(0))] = 0
+    limit_burst_multiplier: Annotated[
+        int, own("limit-burst-multiplier", "Burst, in multiples of the rate.", parse=number(0))
+    ] = 5
+
+    # CORS
+    enable_cors: Annotated[bool, own("enable-cors", "Pages of other origins may ask.")] = False
+    cors_allow_origin: Annotated[tuple[str, ...], own("cors-allow-origin", "Whose pages may ask.", parse=origins)] = (
+        "*",
+    )
+    cors_allow_methods: Annotated[
+        tuple[str, ...], own("cors-allow-methods", "Methods that they may use.", parse=methods)
+    ] = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
+    cors_allow_headers: Annotated[
+        tuple[str, ...], own("cors-allow-headers", "Headers that they may send.", parse=header_names)
+    ] = (
+        "DNT", "Keep-Alive", "User-Agent", "X-Requested-With", "If-Modified-Since", "Cache-Control", "Content-Type",
+        "Range", "Authorization",
+    )  # fmt: skip
+    cors_expose_headers: Annotated[
+        tuple[str, ...], own("cors-expose-headers", "Headers that they may read.", parse=header_names)
+    ] = ()
+    cors_allow_credentials: Annotated[
+        bool, own("cors-allow-credentials", "Whether cookies are sent along.", parse=switch)
+    ] = True
+    cors_max_age: Annotated[int, own("cors-max-age", "Seconds for which browsers remember this.", parse=number(0))] = (
+        1_728_000
+    )
+
+
+GUARDS = frozenset((
+    "allowlist-source-range", "denylist-source-range", "whitelist-source-range", "auth-type", "auth-secret",
+    "auth-secret-type", "auth-url", "limit-rps", "limit-rpm",
+))  # fmt: skip
+"""The names of annotations that keep clients out: with one of them that cannot be used the Ingress is refused."""

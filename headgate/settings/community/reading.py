@@ -1,0 +1,85 @@
+"""The community's annotations become Overrides and CommunityAnnotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headgate.problems import ObjectRef, Problem, Severity
+from headgate.settings.community.annotations import GUARDS, CommunityAnnotations
+from headgate.settings.community.shared import SHARED, Shared
+from headgate.settings.dialect import COMMUNITY, INCUMBENT
+from headgate.settings.foreign import foreign
+from headgate.settings.overrides import Overrides
+from headgate.settings.parsers import Unfit
+from headgate.settings.registry import Setting, fields
+
+FIELDS: Mapping[str, Setting] = {field.spec.key: field for field in fields("community", CommunityAnnotations)}
+"""The annotations that are fields of CommunityAnnotations, by the name that follows the prefix."""
+REFUSED = "the Ingress is refused, not served unguarded"
+DEFAULT = "it has no effect"
+
+
+class ReadAnnotations(msgspec.Struct, frozen=True):
+    """What the annotations of one Ingress say: settings, and the rest."""
+
+    overrides: Overrides
+    own: CommunityAnnotations
+
+
+def read_community_annotations(
+    annotations: Mapping[str, str], origin: ObjectRef, gates: frozenset[str] = frozenset()
+) -> tuple[ReadAnnotations, list[Problem]]:
+    """Read the annotations of an Ingress of ingress-nginx.
+
+    A value that cannot be used keeps its default, as in ingress-nginx; if it would keep clients out, the Ingress is
+    refused. So it is with annotations that are not known, or not served.
+
+    Returns:
+        what they say, and Problems: an ERROR for each that refuses the Ingress, a WARNING for each without effect.
+    """
+    explicit: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key, text in sorted(annotations.items()):
+        if not key.startswith((COMMUNITY.prefix, *INCUMBENT.related)):
+            continue
+        name = key.removeprefix(COMMUNITY.prefix)
+        shared, field = SHARED.get(name), FIELDS.get(name)
+        values = explicit if shared else own
+        known = shared or field
+        if known is None:
+            problems.append(_unknown(key, text, origin))
+            continue
+        target = shared.field if shared else field.name if field else ""
+        try:
+            values[target] = _parsed(known, text, gates)
+        except Unfit as unfit:
+            guards = name in GUARDS
+            effect, severity = (REFUSED, Severity.ERROR) if guards else (DEFAULT, Severity.WARNING)
+            problems.append(Problem(origin, key, text, f"is {unfit.about(text)}", effect, severity))
+        else:
+            keys[target] = key
+    return ReadAnnotations(Overrides(explicit, keys, COMMUNITY), CommunityAnnotations(**own)), problems
+
+
+def _parsed(known: Shared | Setting, text: str, gates: frozenset[str]) -> Any:
+    if isinstance(known, Shared) and known.gate and known.gate not in gates:
+        raise Unfit(f"not permitted; start Headgate with -{known.gate}")
+    if not text.strip():
+        raise Unfit("empty; remove it or give it a value")
+    return known.parse(text)
+
+
+def _unknown(key: str, text: str, origin: ObjectRef) -> Problem:
+    """Report an annotation that is not served: one of ingress-nginx, or one of another dialect."""
+    if not key.startswith(COMMUNITY.prefix):
+        reason = f"is an annotation of the dialect {INCUMBENT.name}, and this Ingress is of {COMMUNITY.name}"
+        return Problem(origin, key, text, reason, DEFAULT)
+    row = foreign(key)
+    if row and row.protects(key, text, {}):
+        return Problem(origin, key, text, "is not served yet, and keeps clients out", REFUSED, Severity.ERROR)
+    return Problem(origin, key, text, "is not served yet, or unknown", DEFAULT)

@@ -1,0 +1,49 @@
+"""The annotations of ingress-nginx that mean a setting: the field that takes the value, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from headgate.settings.community.values import hash_key, offset, on_off, seconds, size
+from headgate.settings.parsers import Parser, number, switch, word
+from headgate.settings.proxy import conditions, redirect_from
+from headgate.settings.routing import app_root
+from headgate.settings.snippets import snippet
+from headgate.settings.tls import ciphers
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """That an annotation is the setting *field*, read by *parse*; *gate* is the flag without which it is refused."""
+
+    field: str
+    parse: Parser[Any]
+    gate: str = ""
+
+
+SHARED: Mapping[str, Shared] = {
+    "app-root": Shared("app_root", app_root),
+    "client-body-buffer-size": Shared("client_body_buffer_size", size),
+    "configuration-snippet": Shared("location_snippets", snippet, "enable-snippets"),
+    "proxy-body-size": Shared("client_max_body_size", offset),
+    "proxy-buffer-size": Shared("proxy_buffer_size", size),
+    "proxy-buffering": Shared("proxy_buffering", on_off),
+    "proxy-busy-buffers-size": Shared("proxy_busy_buffers_size", size),
+    "proxy-connect-timeout": Shared("proxy_connect_timeout", seconds),
+    "proxy-max-temp-file-size": Shared("proxy_max_temp_file_size", size),
+    "proxy-next-upstream": Shared("proxy_next_upstream", conditions),
+    "proxy-next-upstream-timeout": Shared("proxy_next_upstream_timeout", seconds),
+    "proxy-next-upstream-tries": Shared("proxy_next_upstream_tries", number()),
+    "proxy-read-timeout": Shared("proxy_read_timeout", seconds),
+    "proxy-redirect-from": Shared("proxy_redirect_from", redirect_from),
+    "proxy-redirect-to": Shared("proxy_redirect_to", Parser("word", word)),
+    "proxy-send-timeout": Shared("proxy_send_timeout", seconds),
+    "server-snippet": Shared("server_snippets", snippet, "enable-snippets"),
+    "service-upstream": Shared("use_cluster_ip", switch),
+    "ssl-ciphers": Shared("ssl_ciphers", ciphers),
+    "ssl-prefer-server-ciphers": Shared("ssl_prefer_server_ciphers", switch),
+    "upstream-hash-by": Shared("lb_method", hash_key),
+}
+"""By the name that follows the prefix."""

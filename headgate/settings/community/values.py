@@ -1,0 +1,176 @@
+"""The values of the community's annotations, as ingress-nginx reads them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import msgspec
+
+from headgate.networks import as_compared
+from headgate.settings.parsers import VARIABLE, Unfit, accepts, number
+from headgate.settings.values import Duration, HeaderName, Offset, Size, Words
+
+_BYTES = re.compile(r"[0-9]{1,12}[bkmg]?", re.IGNORECASE)
+_MOST_SECONDS = 10**9
+_count = number(0, _MOST_SECONDS)
+
+
+@accepts("whole seconds", unit="seconds", example="30")
+def seconds(text: str) -> Duration:
+    """Parse a number of seconds; ingress-nginx takes no unit."""
+    return Duration(f"{_count(text)}s")
+
+
+def _bytes(text: str) -> str:
+    word = text.strip().lower()
+    if not _BYTES.fullmatch(word):
+        raise Unfit("not a size; write a number, alone or with k, m or g, for example 8k")
+    return word.removesuffix("b")
+
+
+@accepts("size, also with g", unit="bytes", example="8m")
+def offset(text: str) -> Offset:
+    """Parse the size of a body; ``0`` is any size."""
+    return Offset.parse(_bytes(text))
+
+
+@accepts("size", unit="bytes", example="8k")
+def size(text: str) -> Size:
+    """Parse the size of a buffer."""
+    return Size.parse(_bytes(text))
+
+
+@accepts("on or off", example="on")
+def on_off(text: str) -> bool:
+    """Parse nginx's spelling of a truth value."""
+    if text.strip() not in {"on", "off"}:
+        raise Unfit("neither on nor off")
+    return text.strip() == "on"
+
+
+@accepts("addresses and networks, separated by `,`", example="10.0.0.0/8,192.0.2.7")
+def networks(text: str) -> tuple[str, ...]:
+    """Parse a list of clients; each must be an address or a network."""
+    found: list[str] = []
+    for entry in filter(None, (each.strip() for each in text.split(","))):
+        try:
+            found.append(as_compared(entry))
+        except ValueError:
+            raise Unfit(f"a list with {entry[:40]!r}, which is neither an address nor a network") from None
+    if not found:
+        raise Unfit("a list without an entry")
+    return tuple(dict.fromkeys(found))
+
+
+@accepts("header names, separated by `,`", example="X-User,X-Groups")
+def header_names(text: str) -> tuple[str, ...]:
+    """Parse a list of header names."""
+    return tuple(HeaderName.parse(each) for each in (part.strip() for part in text.split(",")) if each)
+
+
+@accepts("origins, separated by `,`; a first label may be `*`", example="https://*.example.com,https://shop.test")
+def origins(text: str) -> tuple[str, ...]:
+    """Parse the origins of CORS (``*``, ``null``, or a scheme with a host and perhaps a port)."""
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    for each in found:
+        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.\-]*://(?:\*\.)?[A-Za-z0-9.\-]+(?::[0-9]{1,5})?", each):
+            raise Unfit(f"a list with {each[:60]!r}, which is no origin such as https://shop.example.com")
+    if not found:
+        raise Unfit("a list without an entry")
+    return found
+
+
+@accepts("methods, separated by `,`", example="GET, POST")
+def methods(text: str) -> tuple[str, ...]:
+    """Parse a list of HTTP methods."""
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not all(re.fullmatch("[A-Za-z]+", each) for each in found):
+        raise Unfit("not a list of methods such as GET, POST")
+    return found
+
+
+_URL_TEXT = re.compile(r"[^\s;{}`\"'\\#<>\x00-\x1f\x7f]+")
+
+
+@accepts("URL with http or https", example="https://www.example.com/new")
+def web_url(text: str) -> str:
+    """Parse the URL of a redirect: absolute, without variables."""
+    url = text.strip()
+    if not _URL_TEXT.fullmatch(url) or "$" in url:
+        raise Unfit("not a URL without spaces, quotes, braces, ; \\ and $")
+    parts = _split(url)
+    if parts[0] not in {"http", "https"} or not parts[1]:
+        raise Unfit("not a URL that begins with http:// or https:// and a host")
+    return url
+
+
+def _split(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Unfit("not a URL") from None
+    return parts.scheme, parts.netloc
+
+
+class Service(msgspec.Struct, frozen=True):
+    """Where a URL leads: *host* and *port*, over TLS if *tls*; *path* with the query."""
+
+    host: str
+    port: int
+    tls: bool
+    path: str
+
+
+@accepts(
+    "URL with http or https, in whose path variables may stand", example="http://auth.default.svc.cluster.local/check"
+)
+def service_url(text: str) -> Service:
+    """Parse the URL of a service that nginx asks."""
+    url = text.strip()
+    pattern = rf"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?)(?::([0-9]{{1,5}}))?((?:[/?](?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})*)?)"
+    match = re.fullmatch(pattern, url)
+    if not match:
+        raise Unfit("not http:// or https:// with a host, perhaps a port, and a path")
+    tls = match[1] == "https"
+    port = int(match[3] or (443 if tls else 80))
+    if not 0 < port < 1 << 16:
+        raise Unfit("a URL whose port is not from 1 to 65535")
+    path = match[4] or "/"
+    return Service(match[2], port, tls, path if path.startswith("/") else f"/{path}")
+
+
+@accepts("URL in which variables may stand", example="https://$host/oauth2/start")
+def signin_url(text: str) -> str:
+    """Parse the URL that clients are sent to who are not known yet."""
+    url = text.strip()
+    if not re.fullmatch(rf"(?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})+", url):
+        raise Unfit("not a URL without spaces, quotes, braces, ; and \\, in which $ begins a variable")
+    return url
+
+
+@accepts("a variable, or text with variables", example="$request_uri")
+def hash_key(text: str) -> Words:
+    """Parse the key of consistent hashing."""
+    key = text.strip()
+    if not re.fullmatch(rf"(?:[A-Za-z0-9_\-]|{VARIABLE})+", key) or "$" not in key:
+        raise Unfit("not text with a variable such as $request_uri")
+    return Words(("hash", key, "consistent"))
+
+
+@accepts("path, with captures such as `$1`", example="/$2")
+def target_path(text: str) -> str:
+    """Parse the path that replaces the one of a request."""
+    target = text.strip()
+    if not re.fullmatch(r"/?(?:[\-._~a-zA-Z0-9:/]|\$[1-9])*", target) or not target:
+        raise Unfit("not a path of letters, digits and - . _ ~ : / with captures such as $1")
+    return target if target.startswith(("/", "$")) else f"/{target}"
+
+
+@accepts("name of an object, perhaps with its namespace and a slash in front", example="shop/passwords")
+def object_name(text: str) -> str:
+    """Parse ``[namespace/]name``."""
+    name = text.strip()
+    if not re.fullmatch(r"(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?/)?[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?", name):
+        raise Unfit("not the name of an object, or NAMESPACE/NAME")
+    return name

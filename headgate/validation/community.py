@@ -1,0 +1,125 @@
+"""The rules of an Ingress in the dialect of ingress-nginx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from headgate.api import Ingress
+from headgate.api.networking import IngressBackend, IngressSpec
+from headgate.problems import Problem, Severity
+from headgate.settings import Role
+from headgate.settings.community import CommunityAnnotations, read_community_annotations
+from headgate.validation.challenge import ORDINARY, SOLVER, challenge
+from headgate.validation.ingress import REFUSED, ValidIngress, hosts
+from headgate.validation.ingress_parts import (
+    Fault,
+    backend_faults,
+    name_faults,
+    rule_faults,
+    snippet_faults,
+    tls_faults,
+)
+from headgate.validation.rules import Rules
+from headgate.validation.text import decision_fault, path_fault, shortened
+
+EXACT, PREFIX = "Exact", "Prefix"
+IDLE = "it has no effect"
+
+
+class CommunityPath(msgspec.Struct, frozen=True):
+    """A path of a rule.
+
+    Attributes:
+        field: where it is.
+        host: its host, ``""`` for every host.
+        path: the path, ``/`` if it is empty.
+        exact: whether its type is Exact; every other type is Prefix.
+        backend: the Service that answers.
+    """
+
+    field: str
+    host: str
+    path: str
+    exact: bool
+    backend: IngressBackend
+
+
+class ValidCommunityIngress(ValidIngress, frozen=True, kw_only=True):
+    """An Ingress of ingress-nginx that may be served: what its annotations say, and its paths, each once."""
+
+    annotations: CommunityAnnotations
+    paths: tuple[CommunityPath, ...]
+
+    @property
+    def canary(self) -> bool:
+        """Whether it adds backends to paths of other Ingresses."""
+        return self.annotations.canary
+
+
+def validate_community_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidCommunityIngress | None, list[Problem]]:
+    """Check *ingress* whole; results as of ``validate_ingress``."""
+    spec = ingress.spec or IngressSpec()
+    read, problems = read_community_annotations(ingress.annotations, ingress.ref, rules.gates)
+    paths = tuple(_paths(spec))
+    faults = [*name_faults(ingress), *_shape(spec), *_hosts(spec), *tls_faults(spec), *snippet_faults(read.overrides)]
+    faults += [
+        fault for path in paths for fault in _path(path, regex=read.own.use_regex or bool(read.own.rewrite_target))
+    ]
+    if spec.default_backend and not spec.default_backend.resource:
+        faults += backend_faults("spec.defaultBackend", spec.default_backend)
+    problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]
+    problems += [Problem(ingress.ref, *idle, IDLE) for idle in _idle(spec, paths)]
+    if any(problem.refuses for problem in problems):
+        return None, problems
+    solved, why = challenge(ingress, Role.REGULAR, read.overrides)
+    if why:
+        reason = f"says that this Ingress solves an ACME challenge, but it {why}"
+        problems.append(Problem(ingress.ref, f"metadata.labels[{SOLVER}]", "true", reason, ORDINARY))
+    return ValidCommunityIngress(
+        ingress, Role.REGULAR, read.overrides, hosts(spec), solved,
+        annotations=read.own,
+        paths=tuple({(each.host, each.path, each.exact): each for each in reversed(paths)}.values())[::-1],
+    ), problems  # fmt: skip
+
+
+def _paths(spec: IngressSpec) -> Iterator[CommunityPath]:
+    """Yield the paths whose backend is a Service."""
+    for i, rule in enumerate(spec.rules or ()):
+        for j, path in enumerate((rule.http and rule.http.paths) or ()):
+            if path.backend.resource is None:
+                field = f"spec.rules[{i}].http.paths[{j}]"
+                yield CommunityPath(field, rule.host or "", path.path or "/", path.path_type == EXACT, path.backend)
+
+
+def _shape(spec: IngressSpec) -> Iterator[Fault]:
+    if not spec.rules and not spec.default_backend:
+        yield "spec.rules", "", "is empty, and there is no defaultBackend either; give at least one rule"
+
+
+def _hosts(spec: IngressSpec) -> Iterator[Fault]:
+    """Check the hosts; ingress-nginx takes several rules for one host."""
+    for i, rule in enumerate(spec.rules or ()):
+        yield from rule_faults(f"spec.rules[{i}].host", rule, set())
+
+
+def _path(path: CommunityPath, *, regex: bool) -> Iterator[Fault]:
+    if fault := path_fault(path.path, regex=regex):
+        yield f"{path.field}.path", shortened(path.path), fault
+    elif not regex and (fault := decision_fault(path.path)):
+        yield f"{path.field}.path", path.path, fault
+    yield from backend_faults(f"{path.field}.backend", path.backend)
+
+
+def _idle(spec: IngressSpec, paths: tuple[CommunityPath, ...]) -> Iterator[Fault]:
+    """Find what is well formed and does nothing."""
+    for i, rule in enumerate(spec.rules or ()):
+        for j, path in enumerate((rule.http and rule.http.paths) or ()):
+            if path.backend.resource is not None:
+                yield f"spec.rules[{i}].http.paths[{j}].backend.resource", "", "is not supported; name a service"
+    seen: set[tuple[str, str, bool]] = set()
+    for each in paths:
+        if (key := (each.host, each.path, each.exact)) in seen:
+            yield f"{each.field}.path", each.path, "is defined twice for this host"
+        seen.add(key)
