@@ -283,6 +283,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             "Serve every IngressClass with this spec.controller, in the dialect of ingress-nginx; empty means the one "
             "called -ingress-class alone.",
             "k8s.io/ingress-nginx",
+            native=True,
         ),
     ] = ""
     ingress_dialect: Annotated[

@@ -34,7 +34,7 @@ OUTS = {"out": CURRENT, "out-1.22": Capabilities()}
 LIVE = structs.replace(CURRENT, lua=LuaModules((), "/lua/?.lua", "/lua/?.so"))
 FREE = ("-default-http-listener-port=18080", "-default-https-listener-port=18443", "-nginx-status-port=18082")
 """Ports that ``nginx -t`` may open as any user."""
-RESOLVED = {"external-name", "names-of-endpoints", "external-name-resolved", "resolver-addresses"}
+RESOLVED = {"guards", "external-name", "names-of-endpoints", "external-name-resolved", "resolver-addresses"}
 """Cases with a name that nginx, or the older nginx, resolves as it loads its configuration."""
 
 

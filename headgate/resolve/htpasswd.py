@@ -41,7 +41,7 @@ def check_auth_map(secret: Secret) -> Content:
     written = b"\n".join(lines) + b"\n"
     if any(b"\n" in line or b"\0" in line for line in lines):
         return Content(error="has a hash with a line break or a NUL character")
-    return Content(files=(("", written),), warnings=tuple(_warnings(written.decode("utf-8", "replace"), "it")))
+    return Content(files=(("", written),), warnings=tuple(_warnings(written.decode("utf-8", "replace"), "its users")))
 
 
 def _checked(secret: Secret, key: str) -> Content:

@@ -18,11 +18,15 @@ FEATURES = (
 
 
 class AccessControl(msgspec.Struct, frozen=True, gc=False):
-    """Clients by address: all but those in *deny*, and of these only those in *allow* if there are any."""
+    """Clients by address: those in *allow* only, or if that is empty all but those in *deny*.
+
+    With *denies_first*, those in *deny* are kept out even if they are in *allow*.
+    """
 
     policies: tuple[ObjectRef, ...]
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    denies_first: bool = False
 
 
 class LimitCondition(msgspec.Struct, frozen=True, gc=False):

@@ -116,6 +116,12 @@ class Draft:
         """The request headers that ``http {}`` says."""
         return self.env.request_headers if self.env.shares_headers else ()
 
+    def speaks_grpc(self, place: Place) -> bool:
+        """Whether clients can speak gRPC at *place*: with HTTP/2, which older builds have for whole ports only."""
+        capabilities = self.env.capabilities
+        own = capabilities.grpc and capabilities.http2_directive and place.params.tls.http2
+        return own or self.env.speaks_grpc
+
     def route(self, route: Route) -> Place:
         """Return what holds for *route*."""
         return self._place(route.settings, route.policies)

@@ -41,7 +41,7 @@ def without_grpc(draft: Draft, host: VirtualHost, tls: Tls | None) -> Words | No
 
     Without TLS nginx speaks HTTP/2 to clients that know it beforehand, where it has the directive ``http2``.
     """
-    if not draft.env.speaks_grpc:
+    if not draft.speaks_grpc(draft.host(host)):
         return 'needs the ConfigMap key http2: "true"', "the Services are accessed over HTTP/1.1"
     if not tls and not draft.env.capabilities.http2_directive:
         reason = "gRPC needs HTTP/2, which nginx before 1.25.1 supports only over TLS"
@@ -62,10 +62,10 @@ def count_grpc(draft: Draft, routes: Iterable[Route], words: Words | None) -> Gr
     return GrpcCount(number, asking, leading)
 
 
-def extent(draft: Draft, counts: Iterable[GrpcCount]) -> str:
+def extent(draft: Draft, host: VirtualHost, counts: Iterable[GrpcCount]) -> str:
     """Return ``all``, ``some`` or ``""``: how many of the routes of a server speak gRPC."""
     found = list(counts)
     asking = sum(count.asking for count in found)
-    if not asking or not draft.env.speaks_grpc:
+    if not asking or not draft.speaks_grpc(draft.host(host)):
         return ""
     return "all" if asking + sum(count.leading for count in found) == sum(count.routes for count in found) else "some"

@@ -150,7 +150,7 @@ def _own_server(
     known = memory.own if memory.own and memory.own.inputs == inputs else None
     begun = known.begun if known else _begin(env, host, memory.salt, inputs)
     counts = begun.count, attached.translate(begun.context, begun.without_grpc)
-    seen = Seen(grpc=extent(begun.draft, counts), asks_page=Fact.ASKS_PAGE in attached)
+    seen = Seen(grpc=extent(begun.draft, host, counts), asks_page=Fact.ASKS_PAGE in attached)
     if known and known.seen == seen:
         return known
     if known:  # its draft has what followed from something else
@@ -179,7 +179,7 @@ def _begin(env: Environment, host: VirtualHost, salt: str, inputs: Inputs) -> Be
 def _server(draft: Draft, host: VirtualHost) -> Server:
     """Translate *host*."""
     begun = _begun(draft, host)
-    return _end(begun, Seen(grpc=extent(draft, [begun.count]), asks_page=False))
+    return _end(begun, Seen(grpc=extent(draft, host, [begun.count]), asks_page=False))
 
 
 def _begun(draft: Draft, host: VirtualHost, *, reads_keys: bool = False) -> Begun:
@@ -230,7 +230,7 @@ def _end(begun: Begun, seen: Seen) -> Server:
         default=not host.name,
         listens=_listens(draft, host, tls, plain=plain),
         tls=tls,
-        http2=(tls is not None or bool(grpc)) and http2(env) and env.capabilities.http2_directive,
+        http2=(tls is not None or bool(grpc)) and params.tls.http2 and env.capabilities.http2_directive,
         own=restated(params, snippet).joined(draft.params(host.handed_down).delta(env.params)),
         redirects=tuple(redirects(draft, host, tls, plain=plain)) if host.name else (),
         hsts=begun.secure,

@@ -95,7 +95,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     place, target = draft.route(route), route.backend
     if target is None:
         return _without_backend(draft, server, path, place, spelled)
-    grpc = asks_grpc(place, route) and draft.env.speaks_grpc
+    grpc = asks_grpc(place, route) and draft.speaks_grpc(place)
     _warn_of_services(draft, place, target.service, grpc=grpc)
     warn_of_no_time(draft, place)
     attached = route.origin != host.origin

@@ -11,7 +11,7 @@
 {{- end }}
 - -ingress-class={{ $controller.ingressClass.name }}
 {{- with $controller.ingressClass.controllerClass }}
-- {{ printf "-controller-class=%s" . | quote }}
+- {{ printf "--controller-class=%s" . | quote }}
 {{- end }}
 - --ingress-dialect={{ $controller.ingressDialect }}
 {{- with $controller.watchNamespace }}

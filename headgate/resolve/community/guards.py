@@ -56,7 +56,7 @@ def _access(valid: ValidCommunityIngress) -> AccessControl | None:
     allowed = said.allowlist_source_range or said.whitelist_source_range
     if not allowed and not said.denylist_source_range:
         return None
-    return AccessControl((valid.ingress.ref,), allowed, said.denylist_source_range)
+    return AccessControl((valid.ingress.ref,), allowed, said.denylist_source_range, denies_first=True)
 
 
 def _limits(valid: ValidCommunityIngress) -> tuple[RateLimit, ...]:

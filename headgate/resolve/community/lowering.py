@@ -66,7 +66,7 @@ def _host(
         settings=(*below, Layer(resource.ref, _of_server(contributions))),
         handed_down=below,
         routes=tuple(routes),
-        default=next((found for each in contributions if (found := each.default)), None),
+        default=contributions[0].default,
         tls=_tls(contributions, host),
         policies=Policies(hsts=Hsts(resource.ref, HSTS_MAX_AGE, include_subdomains=True)),
         shared=True,

@@ -15,6 +15,7 @@ DEFAULTS = Overrides(
         "lb_method": None,
         "max_fails": 0,
         "http_redirect_code": 308,
+        "http2": True,
         "server_tokens": False,
         "ssl_redirect": False,
     },

@@ -27,5 +27,6 @@ def translate_access_control(site: Site) -> Part:
     if denied != site.rules:
         words = ("has allow, and Policies of type accessControl allow other clients; use one of the two", WITHOUT)
         site.draft.warn(site.origin, "", "a snippet", words)
-    denied = (*denied, *(("deny", Words((client,))) for client in access.deny))
+    if access.denies_first:
+        denied = (*denied, *(("deny", Words((client,))) for client in access.deny))
     return Part(lines=(*denied, *(("allow", Words((client,))) for client in access.allow), ("deny", ALL)))
