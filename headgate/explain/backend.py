@@ -14,6 +14,7 @@ from headgate.explain.provenance import described, one
 from headgate.ir.http import Backend, Redirect, Upstream
 from headgate.problems import ObjectRef
 from headgate.routes import Forward
+from headgate.settings import COMMUNITY
 from headgate.validation.challenge import SOLVER
 
 _PLAIN = "/!$&'()*+,;=:@-._~|^`{}[]<>\\\""
@@ -30,6 +31,8 @@ def redirect_step(context: RequestContext, redirect: Redirect, *, ends: bool) ->
         "$http_x_forwarded_proto": ("redirect_to_https", "X-Forwarded-Proto says http"),
     }[redirect.variable]
     because = tuple(described(one(context, name)) for name in (setting, "http_redirect_code"))
+    if context.route and context.location and redirect in context.location.redirects:
+        because = (f"{context.route.origin}: {COMMUNITY.prefix}ssl-redirect, force-ssl-redirect",)
     status = redirect.code if ends else None
     return Step(f"{redirect.code} to {redirect.url}, if {condition}", because, redirects=True, status=status)
 
@@ -66,6 +69,8 @@ def _why_rewritten(context: RequestContext) -> str:
     """Return the field or the setting by which the path is replaced."""
     route = context.route
     if route and isinstance(route.action, Forward) and route.action.changes:
+        if route.origin.kind == "Ingress":
+            return f"{route.origin}: {COMMUNITY.prefix}rewrite-target"
         return f"{route.origin}: {route.field}.action.proxy.rewritePath"
     return described(one(context, "rewrite_target"))
 

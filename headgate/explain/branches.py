@@ -10,7 +10,8 @@ from msgspec import structs
 
 from headgate.explain.answer import Step
 from headgate.explain.context import RequestContext
-from headgate.routes import Case, Choice, Condition, Forward, Route, Split
+from headgate.routes import Action, Case, Choice, Condition, Forward, Route, Split
+from headgate.settings import COMMUNITY
 
 
 def followed(context: RequestContext) -> tuple[RequestContext, tuple[Step, ...]]:
@@ -23,7 +24,7 @@ def followed(context: RequestContext) -> tuple[RequestContext, tuple[Step, ...]]
             context = _at(context, case.target if case else route.action.otherwise)
             steps.append(Step(_taken(case), _because(context, route), condition=condition))
             continue
-        because = (f"{route.origin}: {route.field.removesuffix('.splits')}.splits",)
+        because = _of_canary(route.action) or (f"{route.origin}: {route.field.removesuffix('.splits')}.splits",)
         steps.append(Step(f"the requests are divided: {', '.join(_shares(context, route.action))}", because))
         whole = next((target for weight, target in route.action.shares if weight == WHOLE), "")
         if not whole:
@@ -56,8 +57,16 @@ def _because(context: RequestContext, chooser: Route) -> tuple[str, ...]:
     found = context.route
     if found is None:
         return ()
+    if canary := _of_canary(chooser.action):
+        return canary
     part = "splits" if isinstance(found.action, Split) else "action"
     return (f"{found.origin}: {found.field}{f'.{part}' if found.field == chooser.field else ''}",)
+
+
+def _of_canary(action: Action) -> tuple[str, ...]:
+    """Return the canary that asks for *action*, if one does."""
+    by = action.by if isinstance(action, Choice | Split) else None
+    return (f"{by}: {COMMUNITY.prefix}canary",) if by else ()
 
 
 def _at(context: RequestContext, target: str) -> RequestContext:
@@ -73,7 +82,7 @@ WHOLE: Final = 100
 def _shares(context: RequestContext, split: Split) -> Iterator[str]:
     routes = {route.match.path: route for route in (context.host.routes if context.host else ())}
     for weight, target in split.shares:
-        yield f"{weight} % {_goal(routes[target])}"
+        yield f"{weight:g} % {_goal(routes[target])}"
 
 
 def _goal(route: Route) -> str:

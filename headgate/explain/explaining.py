@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import structs
 
@@ -30,7 +30,7 @@ from headgate.explain.question import USUAL, Question
 from headgate.explain.streams import not_http, passed_on
 from headgate.explain.uri import host_of
 from headgate.explain.view import ClusterView, ServerView, covers, nearest
-from headgate.ir.http import Location, Server
+from headgate.ir.http import Location, Redirect, Server
 from headgate.routes import Route, Split
 from headgate.settings import Overrides
 from headgate.validation.uri import path_of
@@ -138,7 +138,7 @@ def _served(view: ClusterView, question: Question, port: int) -> Answer:
     matching = [_view_of(view, found) for found in named(servers, name, port)]
     server = matching[0] if matching else _view_of(view, default_of(servers, port))
     context = RequestContext(view=view, question=question, name=name, path=path, port=port, server=server)
-    answer = _redirected(context) or _without_certificate(context) or _located(context)
+    answer = _redirected(context, context.server.server.redirects) or _without_certificate(context) or _located(context)
     return structs.replace(_certified(context, answer), server=_server(context, matching))
 
 
@@ -167,19 +167,20 @@ def _server(context: RequestContext, matching: list[ServerView]) -> ServerAnswer
     return ServerAnswer(server.host, "" if server.routed else server.file, owner, why, others, dedicated)
 
 
-def _redirected(context: RequestContext) -> Answer | None:
-    """Return the redirect that goes before every location, if one applies."""
+def _redirected(context: RequestContext, redirects: Iterable[Redirect]) -> Answer | None:
+    """Return the first of the *redirects* that applies, if one does: those of the server go before every location."""
     schemes = {
         "$scheme": context.question.scheme,
         "$http_x_forwarded_proto": context.question.headers.get("x-forwarded-proto", ""),
     }
-    for redirect in () if context.challenged else context.server.server.redirects:
+    whatever = "" if context.location else ", whatever the path"
+    for redirect in () if context.challenged else redirects:
         if schemes.get(redirect.variable) == "http":
             target = context.filled(redirect.url)
             return Answer(
                 url=context.question.url,
                 outcome=RequestOutcome.ANSWERED,
-                summary=f"nginx redirects ({redirect.code}) to {target}, whatever the path.",
+                summary=f"nginx redirects ({redirect.code}) to {target}{whatever}.",
                 status=redirect.code,
                 target=target,
                 steps=(redirect_step(context, redirect, ends=True),),
@@ -222,6 +223,8 @@ def _located(context: RequestContext) -> Answer:
     found = locate(context.server.server.locations, context.path)
     assert found.location is not None  # noqa: S101 - every server has a location for / (translate.paths)
     first = structs.replace(context, location=found.location)
+    if redirected := _redirected(first, found.location.redirects):
+        return structs.replace(redirected, location=_location(first, found))
     here, branches = followed(first)
     assert here.location is not None  # noqa: S101 - as above
     upstream = None if found.slash else asked(here)

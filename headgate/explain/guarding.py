@@ -15,9 +15,18 @@ from headgate.explain.question import USUAL_METHOD
 from headgate.problems import ObjectRef, some
 from headgate.routes import Condition, Policies
 from headgate.routes.policies import AccessControl, ApiKeys, ExternalAuth, RateLimit
+from headgate.settings import COMMUNITY
 
 REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
 BASIC = "basic "
+ANNOTATIONS = {
+    "accessControl": "allowlist-source-range, denylist-source-range",
+    "basicAuth": "auth-type",
+    "cors": "enable-cors",
+    "externalAuth": "auth-url",
+    "rateLimit": "limit-rps, limit-rpm",
+}
+"""The annotations of ingress-nginx that are kept as Policies of a type."""
 STORED = frozenset({"GET", "HEAD"})
 """Methods whose responses a cache always stores (``proxy_cache_methods``)."""
 _PERHAPS_EMPTY = re.compile(r"\$\{(?:(?:http|arg|cookie|apikey)_\w*|args)\}")
@@ -170,5 +179,7 @@ def in_plain_http(context: RequestContext) -> Step:
 
 
 def _because(policy: ObjectRef, kind: str) -> tuple[str, ...]:
-    """Return the field of *policy* that holds its type."""
+    """Return the field of *policy* that holds its type, or the annotation of an Ingress that has the same meaning."""
+    if policy.kind == "Ingress":
+        return (f"{policy}: {COMMUNITY.prefix}{ANNOTATIONS[kind]}",)
     return (f"{policy}: spec.{kind}",)

@@ -74,6 +74,8 @@ def _refusal(found: ServerView, sni: str, port: int, where: str) -> str:
             f"no Ingress or VirtualServer has TLS for {name}{where}, and there is no -default-server-tls-secret {ALERT}"
         )
     secret = host.tls.secret if host.tls else None
+    if host.tls and host.tls.default and (secret is None or secret.error):
+        return f"{host.name} has no certificate of its own, and there is no -default-server-tls-secret {ALERT}"
     if secret is None:
         secret_name = f"Secret {host.tls.named}" if host.tls and host.tls.named else "no Secret"
         return f"spec.tls of {host.origin} names {secret_name}, and no -wildcard-tls-secret helps {ALERT}"

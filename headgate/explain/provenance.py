@@ -10,7 +10,7 @@ import msgspec
 from headgate.explain.answer import InForce, Origin
 from headgate.explain.context import RequestContext
 from headgate.routes import Forward, Layer
-from headgate.settings import REGISTRY, ConfigParams, Header, Role, Setting, Words
+from headgate.settings import COMMUNITY, REGISTRY, ConfigParams, Header, Role, Setting, Words
 from headgate.translate.headers import HSTS_VARIABLE, NOTHING
 
 _NGINX_HANDS_DOWN = {
@@ -36,7 +36,8 @@ class _Source(msgspec.Struct, frozen=True):
 
     def origin(self, field: Setting) -> Origin:
         key = self.layer.overrides.keys.get(field.name, "")
-        if not key and self.kind == FIELD:  # a value that the custom resource has by default
+        defaults = self.kind == FIELD or self.layer.overrides.dialect is COMMUNITY
+        if not key and defaults:  # a value that the custom resource, or the dialect, has by default
             return Origin("default")
         return Origin(self.kind, self.layer.origin.key, key, self.layer.origin.kind)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from headgate.problems import ObjectRef
 from headgate.routes.backends import Backend
 from headgate.settings import Header
 
@@ -60,9 +61,13 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Split(msgspec.Struct, frozen=True, gc=False):
-    """Divide the requests among internal routes of the same host: pairs of percents and their paths."""
+    """Divide the requests among internal routes of the same host: pairs of percents and their paths.
+
+    *by* is the canary that asks for it, if it is one.
+    """
 
     shares: tuple[tuple[float, str], ...]
+    by: ObjectRef | None = None
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
@@ -81,10 +86,11 @@ class Case(msgspec.Struct, frozen=True, gc=False):
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
-    """Send each request to the internal route of the first case that it meets, else to *otherwise*."""
+    """Send each request to the internal route of the first case that it meets, else to *otherwise*; *by*: as above."""
 
     cases: tuple[Case, ...]
     otherwise: str
+    by: ObjectRef | None = None
 
 
 class ErrorPage(msgspec.Struct, frozen=True, gc=False):

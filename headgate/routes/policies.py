@@ -42,6 +42,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         scale: whether the rate is divided among the replicas.
+        part: tells several limits of one object apart.
         condition: which requests are counted; ``None`` counts all.
     """
 
@@ -56,6 +57,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     log_level: str = "error"
     status: int = 503
     scale: bool = False
+    part: str = ""
     condition: LimitCondition | None = None
 
 

@@ -25,7 +25,7 @@ from headgate.translate.errors import GRPC, NO_PAGE, error_page
 from headgate.translate.files import attached_mask, config_files, without_locations
 from headgate.translate.grpc import count_grpc, extent, without_grpc
 from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
-from headgate.translate.listens import http2, listeners, listens
+from headgate.translate.listens import listeners, listens
 from headgate.translate.locations import (
     error_location,
     fixed_locations,

@@ -91,11 +91,11 @@ class Canaries:
         said, cases = valid.annotations, tuple(_cases(valid, primary, canary))
         total = max(said.canary_weight_total, LEAST_TOTAL)
         share = min(round(100 * said.canary_weight / total, DIGITS), 100)
-        split = Split(((share, canary), (100 - share, primary)))
+        split = Split(((share, canary), (100 - share, primary)), valid.ingress.ref)
         rest = canary if share == 100 else primary if not share else weighed  # noqa: PLR2004 - percent
         inner = structs.replace(route, redirect=None)
         if cases:
-            yield structs.replace(route, action=Choice(cases, rest))
+            yield structs.replace(route, action=Choice(cases, rest, valid.ingress.ref))
         elif rest == weighed:
             yield structs.replace(route, action=split)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.problems import ObjectRef, Problem
+from headgate.problems import Problem
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
@@ -64,7 +64,8 @@ def _limits(valid: ValidCommunityIngress) -> tuple[RateLimit, ...]:
     asked = {"rps": (said.limit_rps, "s"), "rpm": (said.limit_rpm, "m")}
     return tuple(
         RateLimit(
-            policy=ObjectRef(ref.kind, ref.namespace, f"{ref.name}_{name}"),
+            policy=ref,
+            part=f"_{name}",
             key="$binary_remote_addr",
             rate=f"{count}r/{unit}",
             size=ZONE,

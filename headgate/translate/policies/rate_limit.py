@@ -24,7 +24,7 @@ def translate_rate_limits(draft: Draft, origin: ObjectRef, limits: tuple[RateLim
 
 def _parameters(draft: Draft, origin: ObjectRef, limit: RateLimit, limits: tuple[RateLimit, ...]) -> Words:
     key = limit.key if limit.condition is None else _conditional(draft, origin, limit, limit.condition, limits)
-    name = f"pol_rl_{limit.policy.namespace}_{limit.policy.name}_{origin.namespace}_{origin.name}"
+    name = f"pol_rl_{limit.policy.namespace}_{limit.policy.name}{limit.part}_{origin.namespace}_{origin.name}"
     zone = naming.hashed(f"{name}_{origin.kind.lower()}", (key,), draft.salt)
     rate = share(limit.rate, draft.env.replicas) if limit.scale else limit.rate
     size = max(Size(limit.size), naming.SMALLEST_ZONE, key=lambda size: size.bytes)
