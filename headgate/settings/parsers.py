@@ -5,8 +5,9 @@ Patterns are linear: a text of any length that does not fit is refused in time p
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from headgate.problems import show
@@ -20,6 +21,12 @@ class Unfit(ValueError):  # noqa: N818 - reads as what it says: unfit for use
     def about(self, value: str) -> str:
         """Return the text, without the part of *value* in brackets that is at fault if that is all of it."""
         return str(self).replace(f" ({show(value.strip())})", "", 1)
+
+
+def guess(key: str, known: Iterable[str]) -> str:
+    """Return a clause that asks whether one of *known* was meant by *key*, ``""`` if none is like it."""
+    near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.8)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class Parser(Generic[T]):

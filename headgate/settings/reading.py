@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from headgate.settings.declined import declined, guards
 from headgate.settings.dialect import INCUMBENT, Dialect, Role
 from headgate.settings.foreign import foreign
 from headgate.settings.overrides import Overrides
-from headgate.settings.parsers import Unfit
+from headgate.settings.parsers import Unfit, guess
 from headgate.settings.registry import Setting, Where
 from headgate.settings.values import Quoted
 
@@ -53,7 +52,7 @@ def read_keys(
     for key, text in sorted(data.items()):
         field = REGISTRY.keys.get(key)
         if field is None:
-            reason = declined("configmap", key) or f"not a key of this ConfigMap{_guess(key, REGISTRY.keys)}"
+            reason = declined("configmap", key) or f"not a key of this ConfigMap{guess(key, REGISTRY.keys)}"
             problems.append(_invalid(origin, key, text, reason, "it has no effect"))
         elif fault := read.take(field, key, text):
             problems.append(_invalid(origin, key, text, fault, f"{field.usual or 'the default'} stays in force"))
@@ -228,7 +227,7 @@ def _unknown(key: str, annotations: Mapping[str, str], origin: ObjectRef, dialec
         return None
     text = annotations[key]
     if key.startswith(dialect.related):
-        reason = declined("annotation", key) or f"not an annotation of Headgate{_guess(key, REGISTRY.annotations)}"
+        reason = declined("annotation", key) or f"not an annotation of Headgate{guess(key, REGISTRY.annotations)}"
         guarding = guards(key)
     elif row := foreign(key):
         reason, guarding = row.reason(key, text, annotations), row.protects(key, text, annotations)
@@ -243,8 +242,3 @@ def _unknown(key: str, annotations: Mapping[str, str], origin: ObjectRef, dialec
 
 def _invalid(origin: ObjectRef, key: str, text: str, reason: str, effect: str) -> Problem:
     return Problem(origin, key, text, f"is {reason}", effect, code="InvalidValue")
-
-
-def _guess(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.8)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -24,7 +24,7 @@ from headgate.settings.tls import redirect_code
 from headgate.settings.values import HeaderName, Quoted
 
 COOKIE = r"[A-Za-z0-9!%&*+.^_|~\-]{1,128}"
-BACKEND_PROTOCOLS = ("http", "https", "grpc", "grpcs", "auto_http", "fcgi")
+BACKEND_PROTOCOLS = ("http", "https", "grpc", "grpcs")
 
 
 def own(name: str, doc: str, **more: Any) -> SettingSpec:

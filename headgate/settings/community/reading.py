@@ -8,18 +8,20 @@ from typing import Any
 import msgspec
 
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.annotations import GUARDS, CommunityAnnotations
 from headgate.settings.community.shared import SHARED, Shared
 from headgate.settings.dialect import COMMUNITY, INCUMBENT
-from headgate.settings.foreign import foreign
 from headgate.settings.overrides import Overrides
-from headgate.settings.parsers import Unfit
+from headgate.settings.parsers import Unfit, guess
 from headgate.settings.registry import Setting, fields
 
 FIELDS: Mapping[str, Setting] = {field.spec.key: field for field in fields("community", CommunityAnnotations)}
 """The annotations that are fields of CommunityAnnotations, by the name that follows the prefix."""
+_NAMES = (*FIELDS, *SHARED, *ABSENT)
 REFUSED = "the Ingress is refused, not served unguarded"
 DEFAULT = "it has no effect"
+OFF = frozenset({"false", "f", "0"})
 
 
 class ReadAnnotations(msgspec.Struct, frozen=True):
@@ -79,7 +81,10 @@ def _unknown(key: str, text: str, origin: ObjectRef) -> Problem:
     if not key.startswith(COMMUNITY.prefix):
         reason = f"is an annotation of the dialect {INCUMBENT.name}, and this Ingress is of {COMMUNITY.name}"
         return Problem(origin, key, text, reason, DEFAULT)
-    row = foreign(key)
-    if row and row.protects(key, text, {}):
-        return Problem(origin, key, text, "is not served yet, and keeps clients out", REFUSED, Severity.ERROR)
-    return Problem(origin, key, text, "is not served yet, or unknown", DEFAULT)
+    name = key.removeprefix(COMMUNITY.prefix)
+    absence = ABSENT.get(name)
+    if name in CLOSING and text.strip().lower() not in OFF:
+        return Problem(origin, key, text, f"is {ABSENT[name].reason}", REFUSED, Severity.ERROR)
+    if absence is None:
+        return Problem(origin, key, text, f"is not an annotation of ingress-nginx{guess(name, _NAMES)}", DEFAULT)
+    return Problem(origin, key, text, f"is {absence.reason}", DEFAULT)

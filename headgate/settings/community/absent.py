@@ -1,0 +1,49 @@
+"""The annotations of ingress-nginx that are not served, each with the reason in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headgate.settings.declined import Absence, Outlook
+
+_LATER = Absence(Outlook.COMING, "not supported yet")
+_REMOVED = Absence(Outlook.DECLINED, "an annotation that ingress-nginx itself had removed")
+_PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
+
+COMING = (
+    "affinity-canary-behavior", "affinity-mode", "auth-always-set-cookie", "auth-cache-duration", "auth-cache-key",
+    "auth-keepalive", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
+    "auth-proxy-set-headers", "auth-request-redirect", "auth-tls-error-page", "auth-tls-pass-certificate-to-upstream",
+    "connection-proxy-header", "custom-headers", "custom-http-errors", "default-backend",
+    "disable-proxy-intercept-errors", "enable-access-log", "enable-opentelemetry", "enable-rewrite-log",
+    "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "limit-allowlist", "limit-rate",
+    "limit-rate-after", "limit-whitelist", "load-balance", "mirror-host", "mirror-request-body", "mirror-target",
+    "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "preserve-trailing-slash",
+    "proxy-buffers-number", "proxy-cookie-domain", "proxy-cookie-path", "proxy-http-version",
+    "proxy-request-buffering", "relative-redirects", "satisfy", "server-alias", "session-cookie-change-on-failure",
+    "session-cookie-conditional-samesite-none", "ssl-passthrough", "stream-snippet", "upstream-hash-by-subset",
+    "upstream-hash-by-subset-size", "use-port-in-redirects",
+)  # fmt: skip
+"""Without effect for now."""
+CLOSING = (
+    "auth-snippet", "auth-tls-match-cn", "auth-tls-secret", "enable-modsecurity", "enable-owasp-core-rules",
+    "limit-connections", "modsecurity-snippet", "proxy-ssl-secret",
+)  # fmt: skip
+"""Without these, clients would be let in, or backends trusted, that are not to be: the Ingress is refused."""
+COMPANIONS = (
+    "auth-tls-verify-client", "auth-tls-verify-depth", "modsecurity-transaction-id", "proxy-ssl-ciphers",
+    "proxy-ssl-name", "proxy-ssl-protocols", "proxy-ssl-server-name", "proxy-ssl-verify", "proxy-ssl-verify-depth",
+)  # fmt: skip
+"""What means nothing without one of CLOSING."""
+REMOVED = (
+    "enable-influxdb", "http2-push-preload", "influxdb-host", "influxdb-measurement", "influxdb-port",
+    "influxdb-server-name", "secure-verify-ca-secret",
+)  # fmt: skip
+
+ABSENT: Mapping[str, Absence] = {
+    **dict.fromkeys((*COMING, *COMPANIONS), _LATER),
+    **dict.fromkeys(CLOSING, _PROTECTED),
+    **dict.fromkeys(REMOVED, _REMOVED),
+    "enable-global-auth": Absence(Outlook.COMING, "not supported yet, as is the authentication of all hosts"),
+}
+"""By the name that follows the prefix."""
