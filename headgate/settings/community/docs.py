@@ -46,7 +46,8 @@ def _rows() -> Iterator[tuple[str, ...]]:
     for name, shared in SHARED.items():
         gate = f"; needs `-{shared.gate}`" if shared.gate else ""
         default = code(_spelled(_default(shared.field, settings[shared.field].group)))
-        yield code(name), cell(settings[shared.field].spec.doc.removesuffix(".")) + gate, cell(shared.parse.words), default, ""
+        meaning = cell(settings[shared.field].spec.doc.removesuffix(".")) + gate
+        yield code(name), meaning, cell(shared.parse.words), default, ""
 
 
 def _default(name: str, group: str) -> Any:
