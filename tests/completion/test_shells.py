@@ -37,7 +37,7 @@ EXPECTED: Mapping[str, set[str]] = {
     "headgate explain ": {"annotation", "configmap", "flag"},
     "headgate explain annotation nginx.org/lb": {"nginx.org/lb-method"},
     "headgate explain configmap ": set(REGISTRY.keys),
-    "headgate explain flag -ingress": {"-ingress-class", "-ingress-template-path"},
+    "headgate explain flag -enable-cert": {"-enable-cert-manager"},
     "headgate explain http://a.test/ -o ": {"text", "json"},
 }
 FLAGS: Mapping[str, set[str]] = {
