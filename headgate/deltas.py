@@ -73,7 +73,7 @@ class Rope(Sequence[T]):
         if len(found.chunks) > CHUNK + 2 * len(found) // CHUNK:
             found.chunks = _chunks(tuple(found))
         splice = differing(touched[before:stop], come)
-        found._origin = ref(self), splice._replace(start=start + splice.start)
+        found._origin = ref(self), splice._replace(start=start + splice.start if any(splice[1:]) else len(found))
         return found
 
     def replaced(self, splice: Splice[Any], items: Iterable[T]) -> Rope[T]:

@@ -3,6 +3,7 @@
 Hypothesis makes up the same examples in each run, and has no opinion about how long one takes.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,12 @@ def log_as_before() -> Iterator[None]:
     yield
     root.setLevel(level)
     root.handlers[:] = handlers
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the items of all tests, which live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

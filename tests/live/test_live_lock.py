@@ -17,8 +17,6 @@ from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import ManifestFolder, ingress
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("whole_program")
-
 
 def lock_file(headgate: HeadgateProcess) -> Path:
     return headgate.prefix / "run" / "headgate.lock"
@@ -94,6 +92,7 @@ def test_a_lock_file_that_names_a_living_process_does_not_prevent_a_start(
     headgate.start_ready()
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_nginx_does_not_inherit_the_lock(serve_manifests: StartHeadgate) -> None:
     headgate = serve_manifests()
 
@@ -145,6 +144,7 @@ def test_a_lock_file_that_cannot_be_opened_is_named(new_headgate: StartHeadgate,
     assert "--prefix" in line
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_nohup_keeps_headgate_from_ending_with_its_terminal(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from headgate.cli import COMMANDS
+from tests.live.forked import completed
 from tests.live.headgate_process import ROOT, StartHeadgate
 from tests.live.json_objects import ManifestFolder, ingress
 from tests.waiting import DEADLINE_S, wait_until
@@ -46,10 +47,7 @@ def environ(**more: str) -> dict[str, str]:
 
 
 def run(*argv: str, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*argv), cwd=ROOT, env=environ(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=DEADLINE_S, check=False,
-    )  # fmt: skip
+    return completed(argv, environ(**more), ROOT)
 
 
 def error(done: subprocess.CompletedProcess[str]) -> str:
@@ -78,17 +76,18 @@ def test_render_into_a_file_names_it(directory: Path) -> None:
     assert error(done).startswith("--output: /proc/nowhere cannot be written: No such file or directory; name a folder")
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
-    "argv",
+    ("argv", "unbuffered"),
     [
-        ("render", CAFE),
-        ("check", CAFE, "-o", "json"),
-        ("explain", URL, "-m", CAFE),
-        ("explain", "annotation", "nginx.org/lb-method"),
-        ("run", "--help"),
-        ("version",),
-        ("uds", "--help"),
+        (("render", CAFE), ""),
+        (("render", CAFE), "1"),
+        (("check", CAFE, "-o", "json"), ""),
+        (("explain", URL, "-m", CAFE), ""),
+        (("explain", "annotation", "nginx.org/lb-method"), "1"),
+        (("run", "--help"), ""),
+        (("version",), ""),
+        (("version",), "1"),
+        (("uds", "--help"), ""),
     ],
 )
 def test_a_closed_pipe_ends_a_command_quietly(argv: tuple[str, ...], unbuffered: str) -> None:

@@ -22,9 +22,8 @@ from tests.live.json_objects import ManifestFolder, config_map, endpoints, ingre
 from tests.nginx_binaries import ANY_NGINX
 from tests.waiting import DEADLINE_S, wait_until
 
-pytestmark = pytest.mark.usefixtures("whole_program")
 
-
+@pytest.mark.usefixtures("whole_program")
 def test_an_empty_folder_becomes_ready_and_answers_404(new_headgate: StartHeadgate, directory: Path) -> None:
     empty = ManifestFolder(directory / "empty")
     headgate = new_headgate(f"--manifests={empty.path}")
@@ -35,6 +34,7 @@ def test_an_empty_folder_becomes_ready_and_answers_404(new_headgate: StartHeadga
     assert headgate.reloads() == 1
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_the_first_log_line_names_product_version_and_commit(serve_manifests: StartHeadgate) -> None:
     headgate = serve_manifests(HEADGATE_COMMIT="abc1234")
     first = json.loads(headgate.log_text().splitlines()[0])
@@ -72,8 +72,7 @@ def test_a_port_in_use_is_named_and_served_when_it_is_free(
     headgate = new_headgate(f"--manifests={manifests.path}")
     with socket.create_server(("0.0.0.0", headgate.http)):
         headgate.start()
-        wait_until(lambda: "cannot be used" in headgate.log_text())
-        answer = headgate.readiness()
+        answer = wait_until(headgate.readiness, lambda answer: "cannot be used" in answer.body)
         assert answer.status == 503
         assert f"port {headgate.http} (-default-http-listener-port) cannot be used" in answer.body
         assert "stop the process that uses it, or set that flag to a free port; it is retried" in answer.body
@@ -121,6 +120,7 @@ def test_a_port_in_use_of_headgate_itself_ends_the_start_with_one_line(
     assert "Traceback" not in headgate.log_text()
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_a_start_after_a_kill_replaces_the_orphaned_nginx(
     serve_manifests: StartHeadgate, manifests: ManifestFolder
 ) -> None:
@@ -238,6 +238,7 @@ def test_a_missing_folder_and_a_missing_binary_end_the_start_with_one_line(
         assert "Traceback" not in headgate.log_text()
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_nginx_debug_chooses_the_debug_binary_or_logs_that_there_is_none(
     new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path
 ) -> None:
@@ -309,6 +310,7 @@ def request_in_flight(
                 yield headgate, client, flight
 
 
+@pytest.mark.usefixtures("whole_program")
 @pytest.mark.parametrize("number", ENDING)
 def test_a_signal_lets_requests_in_flight_end(
     serve_manifests: StartHeadgate, manifests: ManifestFolder, number: signal.Signals
@@ -335,6 +337,7 @@ def test_more_signals_end_the_wait_for_requests_in_flight_and_nginx(
         assert not procfs.of_run(str(headgate.prefix / "run"))
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_sigterm_before_readiness_ends_headgate(new_headgate: StartHeadgate, manifests: ManifestFolder) -> None:
     headgate = new_headgate(f"--manifests={manifests.path}")
     with socket.create_server(("0.0.0.0", headgate.http)):

@@ -123,7 +123,7 @@ def test_generated_objects_are_served_and_ignored_for_many_reasons() -> None:
     served: set[int] = set()
 
     @seed(1)
-    @settings(max_examples=examples(30))
+    @settings(max_examples=examples(60))
     @given(st.lists(OBJECTS, min_size=6, max_size=14, unique_by=lambda item: item.ref))
     def collect(objects: list[TopLevel]) -> None:
         cluster = processed_at_once(objects)

@@ -85,12 +85,12 @@ def test_spaces_around_a_value_do_not_count(field: Setting) -> None:
 
 
 @BY_KEY
-@pytest.mark.parametrize("form", [str.upper, str.lower, str.title])
-def test_another_case_is_taken_or_refused_with_a_reason(field: Setting, form) -> None:
-    text = form(field.example)
-    problems = problems_of(field, text)
-    assert all(text[:20].split("\n", maxsplit=1)[0].replace("\\", "")[:10] in problem for problem in problems)
-    assert problems or not str(value(field, text)).startswith("refused: ")
+def test_another_case_is_taken_or_refused_with_a_reason(field: Setting) -> None:
+    for form in (str.upper, str.lower, str.title):
+        text = form(field.example)
+        problems = problems_of(field, text)
+        assert all(text[:20].split("\n", maxsplit=1)[0].replace("\\", "")[:10] in problem for problem in problems)
+        assert problems or not str(value(field, text)).startswith("refused: ")
 
 
 def arabic(text: str) -> str:
@@ -110,12 +110,12 @@ def test_an_empty_text_is_no_value(field: Setting) -> None:
 
 
 @BY_KEY
-@pytest.mark.parametrize("text", ["x", "1", "$a ", "/a", "a,", "\n", "(", "8 "], ids=repr)
-def test_a_megabyte_is_refused_with_a_short_problem_in_linear_time(field: Setting, text: str) -> None:
-    with limited_processor_time():
-        problems = problems_of(field, text * (1_000_000 // len(text)))
-    assert all(len(problem) < 1000 for problem in problems)
-    assert problems or field.name in VERBATIM or (field.spec.empty and not text.strip())
+def test_a_megabyte_is_refused_with_a_short_problem_in_linear_time(field: Setting) -> None:
+    for text in ("x", "1", "$a ", "/a", "a,", "\n", "(", "8 "):
+        with limited_processor_time():
+            problems = problems_of(field, text * (1_000_000 // len(text)))
+        assert all(len(problem) < 1000 for problem in problems), text
+        assert problems or field.name in VERBATIM or (field.spec.empty and not text.strip()), text
 
 
 @pytest.mark.parametrize(("key", "_"), list(absences("annotation")))

@@ -8,8 +8,6 @@ from tests.processor_time import limited_processor_time
 from tests.unit.settings.setting_samples import SAMPLES
 
 FIELDS = {field.name: field for field in REGISTRY.fields}
-TAKEN = [(name, text) for name, sample in SAMPLES.items() for text in sample.taken]
-REFUSED = [(name, text) for name, sample in SAMPLES.items() for text in sample.refused]
 
 
 def test_every_setting_has_samples() -> None:
@@ -17,18 +15,26 @@ def test_every_setting_has_samples() -> None:
     assert all(sample.taken and sample.refused for sample in SAMPLES.values())
 
 
-@pytest.mark.parametrize(("name", "text"), TAKEN, ids=lambda text: text[:40])
-def test_every_accepted_sample_has_its_value(name: str, text: str) -> None:
-    value, expected = FIELDS[name].parse(text), SAMPLES[name].taken[text]
-    assert value == expected
-    assert type(value) is type(expected)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_accepted_sample_has_its_value(name: str) -> None:
+    for text, expected in SAMPLES[name].taken.items():
+        value = FIELDS[name].parse(text)
+        assert value == expected, text
+        assert type(value) is type(expected), text
 
 
-@pytest.mark.parametrize(("name", "text"), REFUSED, ids=lambda text: text[:40])
-def test_every_refused_sample_has_a_reason(name: str, text: str) -> None:
-    with pytest.raises(Unfit) as refusal:
+def reason(name: str, text: str) -> str:
+    """Return why *text* is refused, ``""`` if it is taken."""
+    try:
         FIELDS[name].parse(text)
-    assert str(refusal.value)
+    except Unfit as unfit:
+        return str(unfit)
+    return ""
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_refused_sample_has_a_reason(name: str) -> None:
+    assert [text for text in SAMPLES[name].refused if not reason(name, text)] == []
 
 
 @pytest.mark.parametrize("field", REGISTRY.fields, ids=lambda field: field.spec.key)
