@@ -34,7 +34,7 @@ class ReloadResult(enum.Enum):
     SERVED = "served"
     """New workers answer, old ones accept no more."""
     LINGERING = "lingering"
-    """New workers answer, but at the deadline old ones still accepted."""
+    """New workers have answered, but at the deadline old ones still accepted."""
     REFUSED = "refused"
     """The master gave it up."""
     DIED = "died"
@@ -97,7 +97,7 @@ async def wait(layout: Layout, expected: Expectation, timeout_s: float) -> Reloa
             if expected.given_up():
                 return ReloadResult.REFUSED
         if time.monotonic() >= deadline:
-            return ReloadResult.LINGERING if answers else ReloadResult.SILENT
+            return ReloadResult.LINGERING if first else ReloadResult.SILENT
         await asyncio.sleep(POLL_S)
 
 
