@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from headgate.ir.http import Location, Server
+from headgate.ir.http import QUIC, Location, Server
 
 EXACT, PREFIX, LAST_PREFIX = "=", "", "^~"
 _UNLIKE = re.compile(r"\[\[[:.=]|\(\?[|&R0-9+'(-]|\(\*|\{,|\\[QEKRXhHvVNgkGpPCZz]")
@@ -56,7 +56,7 @@ def listens(server: Server) -> Iterator[Listen]:
     """Yield where *server* listens; IPv4 and IPv6 always go together."""
     for words in server.listens:
         address, *flags = words
-        if not address.startswith("unix:"):
+        if not address.startswith("unix:") and QUIC not in flags:  # HTTP/3 is beside the line of the listener
             port = int(address.rpartition(":")[2])
             yield Listen(port, "ssl" in flags, "default_server" in flags, "proxy_protocol" in flags)
 

@@ -11,8 +11,10 @@ from headgate.explain.answer import InForce, Origin
 from headgate.explain.context import RequestContext
 from headgate.routes import Forward, Layer
 from headgate.settings import COMMUNITY, REGISTRY, ConfigParams, Header, Role, Setting, Words
-from headgate.translate.headers import HSTS_VARIABLE, NOTHING
+from headgate.translate.headers import ALT_SVC_VARIABLE, HSTS_VARIABLE, NOTHING
 
+_ADDED = frozenset({HSTS_VARIABLE, ALT_SVC_VARIABLE})
+"""Values of response headers that follow from other settings than add-header."""
 _NGINX_HANDS_DOWN = {
     "basic_auth_secret": "auth",
     "basic_auth_realm": "auth",
@@ -128,7 +130,7 @@ def _response_headers(context: RequestContext) -> tuple[Header, ...]:
     places = (context.location, context.server.server) if context.location else (context.server.server,)
     lists = [place.response_headers for place in places if place.response_headers is not None]
     found = lists[0] if lists else context.view.env.params.headers.add_header
-    return tuple(header for header in found if header != NOTHING and header.value != HSTS_VARIABLE)
+    return tuple(header for header in found if header != NOTHING and header.value not in _ADDED)
 
 
 def _adders(context: RequestContext, value: tuple[Header, ...]) -> Iterator[Origin]:

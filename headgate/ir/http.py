@@ -20,6 +20,8 @@ Name = str
 """One nginx word."""
 Line = tuple[Name, Words]
 """A directive and its arguments."""
+QUIC: Name = "quic"
+"""The argument of a ``listen`` for HTTP/3."""
 _NO_PORTS: frozenset[int] = frozenset()
 GUARDING = frozenset(
     {"allow", "deny", "auth_request", "ssl_verify_client", "ssl_client_certificate", "ssl_crl", "ssl_verify_depth"}

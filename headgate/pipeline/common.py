@@ -20,12 +20,13 @@ from headgate.translate import (
     translate_common_streams,
     translate_default_server,
     translate_exceptions,
+    translate_http3,
     translate_main,
     translate_passthrough,
     translate_ports,
     translate_profiles,
 )
-from headgate.translate.naming import CERTIFICATES, PASSTHROUGH
+from headgate.translate.naming import CERTIFICATES, HTTP3, PASSTHROUGH
 from headgate.translate.tls import certificate_file
 
 
@@ -106,6 +107,8 @@ class CommonFiles:
         if profiles := totals.profiles:
             routes = partial(self._routes, env, renderer, profiles)
             yield self._file("routes", profiles, renderer, routes)
+        if http3 := translate_http3(env, (entry.host for entry in totals.entries)):
+            yield self._file(HTTP3, http3, renderer, partial(renderer.http3, HTTP3, http3))
         yield from self._port_files(env, renderer, totals.listeners)
         yield from self._stream_files(env, renderer, totals)
         if text := env.params.tls.ssl_dhparam:

@@ -55,6 +55,7 @@ from headgate.resolve import (
 )
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.members import Members
+from headgate.routes import Protocol as ListenerProtocol
 from headgate.routes import SecretReference
 from headgate.settings import COMMUNITY, INCUMBENT, Dialect
 from headgate.translate import Environment
@@ -161,6 +162,7 @@ class Pipeline:
             generated = (
                 self._changed(update) | self._touched(keys, update) | self._sharing(keys) | self._listening(keys)
             )
+            self._divide_udp()
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order) if len(generated) > 1 else generated, now)
         self._last = Generation(
@@ -392,6 +394,15 @@ class Pipeline:
             return set()
         self._listeners = listeners
         return set(self._references.touching(LISTENERS) & self._configuration.resources.keys())
+
+    def _divide_udp(self) -> None:
+        """Keep HTTP/3, where it is on, off the ports of UDP that the GlobalConfiguration has."""
+        env, found = self._configurator.env, self._listeners.found.values()
+        ports = frozenset(each.port for each in found if each.protocol is ListenerProtocol.UDP)
+        if not env.params.tls.http3:
+            ports = frozenset()
+        if env.udp_ports != ports:
+            self._configurator.change(structs.replace(env, udp_ports=ports), self._configurator.renderer)
 
     def _changed(self, update: Update) -> set[ObjectRef]:
         """Forget what was deleted; return what must be generated."""

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig, Location, Server
+from headgate.ir.http3 import Http3
 from headgate.ir.layout import (
     HTTP_FOLDER,
     LIVE_SOCKET,
@@ -37,6 +38,7 @@ HTTP = "http.conf.j2"
 VIRTUAL_SERVER = "virtualserver.conf.j2"
 """The template of VirtualServers and VirtualServerRoutes; the built-in one is that of Ingresses."""
 CERTIFICATES = "certificates.conf.j2"
+HTTP3 = "http3.conf.j2"
 STREAM = "stream.conf.j2"
 TRANSPORT_SERVER = "transportserver.conf.j2"
 """The template of TransportServers; the built-in one is ``STREAM``."""
@@ -201,6 +203,10 @@ class Renderer:
         text = self._render(CERTIFICATES, {"entries": entries, "default": default})
         return File(file, text)
 
+    def http3(self, file: str, http3: Http3) -> File:
+        """Render what HTTP/3 needs once."""
+        return File(file, self._render(HTTP3, {"http3": http3}))
+
     def _render(self, name: str, context: Mapping[str, object]) -> bytes:
         try:
             return self._templates[name].render(context).encode()
@@ -229,7 +235,7 @@ def lua_string(text: str) -> Snippet:
     return Snippet(_NOT_PLAIN.sub(lambda found: "".join(f"\\{byte:03}" for byte in found[0].encode()), text))
 
 
-_NAMES = (MAIN, HTTP, CERTIFICATES, STREAM, PASSTHROUGH, PASSTHROUGH_ENTRIES)
+_NAMES = (MAIN, HTTP, HTTP3, CERTIFICATES, STREAM, PASSTHROUGH, PASSTHROUGH_ENTRIES)
 _FILTERS = {"nested": nested, "beside": beside, "lua": lua_string}
 
 

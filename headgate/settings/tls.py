@@ -8,7 +8,7 @@ from typing import Annotated
 
 from headgate.settings.dialect import Scope
 from headgate.settings.diffie_hellman import dh_parameters
-from headgate.settings.parsers import Unfit, accepts, matching
+from headgate.settings.parsers import Unfit, accepts, matching, number
 from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, Words
 
@@ -119,6 +119,31 @@ class TlsSettings(Settings):
         bool,
         setting("http2", "HTTP/2 on TLS listeners; gRPC needs it.", Scope.SERVER, Where.CONFIGMAP, context="server"),
     ] = False
+    http3: Annotated[
+        bool,
+        setting(
+            "http3",
+            "HTTP/3 on TLS listeners, by UDP on the same ports.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            directive="listen",
+            context="server",
+        ),
+    ] = False
+    http3_advertised_port: Annotated[
+        int | None,
+        setting(
+            "http3-advertised-port",
+            "Port of UDP that clients are told for the HTTPS port, if they reach it by another one than nginx has.",
+            Scope.SERVER,
+            Where.CONFIGMAP,
+            parse=number(1, 65535),
+            directive="add_header",
+            context="server",
+            requires="http3",
+            example="443",
+        ),
+    ] = None
     ssl_redirect: Annotated[
         bool,
         setting(

@@ -3,6 +3,7 @@
 from headgate.translate.environment import Environment
 from headgate.translate.factor import Dedicated, Routed, factor, mentioned
 from headgate.translate.hosts import Translated, translate
+from headgate.translate.http3 import translate_http3
 from headgate.translate.main import translate_main
 from headgate.translate.members import Memory, PartFiles
 from headgate.translate.passthrough import translate_exceptions, translate_passthrough
@@ -24,6 +25,7 @@ __all__ = [
     "translate_common_streams",
     "translate_default_server",
     "translate_exceptions",
+    "translate_http3",
     "translate_main",
     "translate_passthrough",
     "translate_ports",

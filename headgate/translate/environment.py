@@ -34,6 +34,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         http_port: where plain HTTP is served; ``https_port`` likewise.
         passthrough: whether TLS connections to ``https_port`` are passed on by their server name; those for HTTPS then
             arrive over a Unix socket.
+        udp_ports: ports of UDP that are for TransportServers, where HTTP/3 leaves them alone.
         ipv6: whether listeners exist for IPv6 too.
         addresses: where listeners exist, an IPv6 address in brackets; empty means on all addresses.
         default_certificate: file of the default server's certificate (``secrets/default``), if there is one.
@@ -62,6 +63,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int = 80
     https_port: int = 443
     passthrough: bool = False
+    udp_ports: frozenset[int] = frozenset()
     ipv6: bool = True
     addresses: tuple[str, ...] = ()
     default_certificate: str | None = None

@@ -8,6 +8,8 @@ from headgate.settings.headers import HeaderSettings
 
 HSTS = "Strict-Transport-Security"
 HSTS_VARIABLE = Quoted("$hsts_header_val")
+ALT_SVC = "Alt-Svc"
+ALT_SVC_VARIABLE = Quoted("$headgate_alt_svc")
 NOTHING = Header("X-Headgate", Quoted(""))
 """A header without a value is not sent, but it ends the inheritance of the list above."""
 
@@ -50,6 +52,13 @@ def with_hsts(headers: tuple[Header, ...], hsts: Hsts | None) -> tuple[Header, .
     return (*headers, Header(HSTS, HSTS_VARIABLE, always=True)) if hsts else headers
 
 
+def with_alternative(headers: tuple[Header, ...], alternative: Header | None) -> tuple[Header, ...]:
+    """Return *headers* and that by which clients learn of HTTP/3, unless there is one of the user's."""
+    if alternative is None or any(header.name.lower() == alternative.name.lower() for header in headers):
+        return headers
+    return (*headers, alternative)
+
+
 def printed(headers: tuple[Header, ...], around: tuple[Header, ...]) -> tuple[Header, ...] | None:
     """Return the list to print inside a block whose surroundings have *around*; ``None`` where that list holds."""
     if headers == around:
@@ -76,7 +85,7 @@ def hsts(params: ConfigParams, *, tls: bool) -> Hsts | None:
     return Hsts(value, "$https", "on")
 
 
-def hidden(params: ConfigParams, hsts: Hsts | None) -> tuple[str, ...]:
-    """Return the headers of backends that clients do not see; ours replaces a backend's HSTS."""
-    own = (HSTS,) if hsts else ()
+def hidden(params: ConfigParams, hsts: Hsts | None, alternative: Header | None) -> tuple[str, ...]:
+    """Return the headers of backends that clients do not see; ours replaces a backend's HSTS, and its *alternative*."""
+    own = (*((HSTS,) if hsts else ()), *((ALT_SVC,) if alternative else ()))
     return (*own, *params.headers.proxy_hide_headers)

@@ -24,7 +24,16 @@ from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC, NO_PAGE, error_page
 from headgate.translate.files import attached_mask, config_files, without_locations
 from headgate.translate.grpc import count_grpc, extent, without_grpc
-from headgate.translate.headers import hidden, hsts, printed, proxy_redirect, response_headers, with_hsts
+from headgate.translate.headers import (
+    hidden,
+    hsts,
+    printed,
+    proxy_redirect,
+    response_headers,
+    with_alternative,
+    with_hsts,
+)
+from headgate.translate.http3 import alt_svc
 from headgate.translate.listens import listeners, listens
 from headgate.translate.locations import (
     error_location,
@@ -184,7 +193,7 @@ def _server(draft: Draft, host: VirtualHost) -> Server:
 
 def _begun(draft: Draft, host: VirtualHost, *, reads_keys: bool = False) -> Begun:
     """Translate what holds for the whole of *host*; *reads_keys*: attached objects read variables of API keys."""
-    place = draft.host(host)
+    env, place = draft.env, draft.host(host)
     params, snippet = place.params, place.server_snippet
     tls = translate_tls(draft, host)
     policy = host.policies.hsts
@@ -197,7 +206,8 @@ def _begun(draft: Draft, host: VirtualHost, *, reads_keys: bool = False) -> Begu
     if reads_keys:
         site = structs.replace(site, reads_keys=True)
     part = translate_policies(site)
-    hide = (*hidden(params, secure), *part.hidden)
+    alternative = alt_svc(env, tls=tls is not None)
+    hide = (*hidden(params, secure, alternative), *part.hidden)
     auth = translate_auth(draft, place)
     return Begun(
         draft=draft,
@@ -210,7 +220,7 @@ def _begun(draft: Draft, host: VirtualHost, *, reads_keys: bool = False) -> Begu
         paths=paths,
         count=count,
         without_grpc=without,
-        context=_context(draft, site, secure, hide, part, auth=auth),
+        context=_context(draft, site, secure, alternative, hide, part, auth=auth),
     )
 
 
@@ -279,13 +289,24 @@ def _gunzip(draft: Draft, host: VirtualHost) -> bool:
 
 
 def _context(  # noqa: PLR0913 - all that the server says
-    draft: Draft, site: Site, secure: Hsts | None, hide: tuple[str, ...], part: Part, *, auth: BasicAuth | None
+    draft: Draft,
+    site: Site,
+    secure: Hsts | None,
+    alternative: Header | None,
+    hide: tuple[str, ...],
+    part: Part,
+    *,
+    auth: BasicAuth | None,
 ) -> ServerContext:
-    """Return the surroundings of the locations of *site*, whose server hides *hide* and has the HSTS *secure*."""
+    """Return the surroundings of the locations of *site*.
+
+    Its server hides *hide*, has the HSTS *secure*, and tells clients of HTTP/3 by the header *alternative*.
+    """  # fmt: skip
     host = site.host
     place = draft.host(host)
     around = response_headers(draft.env.params.headers.add_header, place.params.headers, own=place.own_response_headers)
     headers = without_doubled(draft, place, (*with_hsts(around, secure), *part.headers), part.headers)
+    headers = with_alternative(headers, alternative)
     if ends_list(place.server_snippet):
         headers = without(headers, place.server_snippet, "add_header")
     limit = translate_limit(draft, place)
@@ -349,4 +370,7 @@ def _listens(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -
     if not found:
         words = ("has no listener that can be used", "the host is not served")
         draft.warn(host.origin, "spec.listener", "", words)
+    for taken in (listener.port for listener in found if listener.tls and listener.port in env.udp_ports):
+        reason = f"has HTTPS on port {taken}, and UDP on this port is for a listener of the GlobalConfiguration"
+        draft.warn(host.origin, "", "", (reason, "it does not have HTTP/3 there"))
     return listens(env, found, default=not host.name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from headgate.ir.http import Server
+from headgate.ir.http import QUIC, Server
 from headgate.ir.layout import HTTPS_SOCKET
 from headgate.routes import Listener
 from headgate.settings import Words
 from headgate.translate.environment import Environment
+from headgate.translate.quic import quic
 
 _SOCKET = "unix:"
 
@@ -18,7 +19,7 @@ def listens(env: Environment, found: Iterable[Listener], *, default: bool = Fals
     """Return the arguments of every ``listen``: each port for IPv4 and, where wanted, for IPv6, or for each address.
 
     Plain HTTP goes first. Where TLS connections are passed on by their server name, HTTPS of the usual port arrives
-    over a Unix socket.
+    over a Unix socket; HTTP/3 does not, it has the port of UDP for itself.
     """
     lines = (line for each in sorted(found, key=_tls) for line in _lines(env, each, default=default))
     return tuple(dict.fromkeys(lines))
@@ -40,6 +41,10 @@ def _lines(env: Environment, listener: Listener, *, default: bool) -> Iterator[W
     places = (f"{_SOCKET}{env.layout.socket(HTTPS_SOCKET)}",) if passed else addresses(env, listener)
     for address in places:
         yield Words((address, *flags))
+    if quic(env, listener):
+        # Each worker has a socket of its own, or packets of a connection reach workers that do not know it.
+        first = ("reuseport", "default_server") if default else ()
+        yield from (Words((address, QUIC, *first)) for address in addresses(env, listener))
 
 
 def addresses(env: Environment, listener: Listener) -> Iterator[str]:
@@ -61,6 +66,8 @@ def listeners(env: Environment, server: Server) -> frozenset[Listener]:
 def _listeners(lines: tuple[Words, ...], https: int, everywhere: bool) -> frozenset[Listener]:  # noqa: FBT001 - cached
     found: dict[tuple[int, bool], dict[str, str]] = {}
     for place, *flags in lines:
+        if QUIC in flags:  # beside the line of the listener
+            continue
         host, _, port = ("", "", str(https)) if place.startswith(_SOCKET) else place.rpartition(":")
         named = found.setdefault((int(port), "ssl" in flags), {})
         if host and not everywhere:

@@ -24,7 +24,15 @@ from headgate.translate.doubled import deciders, undecided, undecided_names, wit
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
 from headgate.translate.grpc import asks_grpc
-from headgate.translate.headers import HSTS, printed, proxy_redirect, request_headers, response_headers
+from headgate.translate.headers import (
+    ALT_SVC,
+    ALT_SVC_VARIABLE,
+    HSTS,
+    printed,
+    proxy_redirect,
+    request_headers,
+    response_headers,
+)
 from headgate.translate.live import has_log_handler
 from headgate.translate.live_only import warn_of_live_only
 from headgate.translate.pages import route_pages
@@ -299,7 +307,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
 def _hidden(server: ServerContext, place: Place, part: Part, *, grpc: bool) -> Iterator[Line]:
     """Yield the headers of backends that the Policies of a location replace, where the server does not hide them."""
     if grpc:
-        names = (*(name for name in server.hide_headers if name == HSTS), *part.hidden)
+        names = (*(name for name in server.hide_headers if name in {HSTS, ALT_SVC}), *part.hidden)
         yield from (("grpc_hide_header", Words((name,))) for name in dict.fromkeys(names))
         return
     if not part.hidden or set(part.hidden) <= set(server.hide_headers):
@@ -432,8 +440,8 @@ def _upgrades(place: Place, target: Target) -> bool:
 
 
 def _responses(place: Place, around: tuple[Header, ...]) -> tuple[Header, ...]:
-    """Return the response headers of an attached object; HSTS of the host applies whatever that object sets."""
-    kept = tuple(header for header in around if header.name == HSTS)
+    """Return the response headers of an attached object; those about HSTS and HTTP/3 of the host stay."""
+    kept = tuple(header for header in around if header.name == HSTS or header.value == ALT_SVC_VARIABLE)
     others = tuple(header for header in around if header not in kept)
     return (*response_headers(others, place.params.headers, own=place.own_response_headers), *kept)
 

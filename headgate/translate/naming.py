@@ -25,6 +25,8 @@ from headgate.settings import Quoted, Size
 
 DEFAULT_SERVER = f"{HTTP_FOLDER}/_default-server.conf"
 CERTIFICATES = f"{HTTP_FOLDER}/_certificates.conf"
+HTTP3 = f"{HTTP_FOLDER}/+http3.conf"
+"""nginx reads it before the files of objects: their names begin with a letter, a digit or an underscore."""
 STREAM_TLS = f"{STREAM_FOLDER}/_tls.conf"
 PASSTHROUGH = f"{STREAM_FOLDER}/_tls-passthrough.conf"
 LONGEST_FILE = 230

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import structs
 
-from headgate.ir.http import ROUTES, HttpConfig, Location, Server, Tls
+from headgate.ir.http import QUIC, ROUTES, HttpConfig, Location, Server, Tls
 from headgate.ir.layout import ROUTES_FILE
 from headgate.ir.snippets import Directives, read
 from headgate.routes import Listener, RouteTable
@@ -72,21 +72,28 @@ def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[H
 
 
 def _default_servers(
-    env: Environment, port: int, places: Mapping[tuple[str, str], Collection[bool]], taken: Collection[str]
+    env: Environment,
+    port: int,
+    places: Mapping[tuple[str, str], Collection[bool]],
+    taken: Collection[tuple[str, bool]],
 ) -> Iterator[Server]:
     """Yield the default servers of the addresses of *port*: those with TLS together, and those without."""
     for tls in (False, True):
         own = [Listener(port, tls=tls, ipv4=v4, ipv6=v6) for (v4, v6), found in sorted(places.items())
                if (True in found) is tls]  # fmt: skip
-        if lines := tuple(line for line in listens(env, own, default=True) if line[0] not in taken):
+        if lines := tuple(line for line in listens(env, own, default=True) if _place_of(line) not in taken):
             yield _default_server(env, lines, tls=tls)
 
 
-def _default_addresses(snippet: Directives) -> frozenset[str]:
-    """Return the addresses for which a server in *snippet* is the default: ``8080``, ``[::]:8080``."""
+def _default_addresses(snippet: Directives) -> frozenset[tuple[str, bool]]:
+    """Return where a server in *snippet* is the default: the address (``8080``, ``[::]:8080``), and whether by QUIC."""
     inner = (found for server in snippet.named("server") for found in server.block or ())
     lines = (found.arguments for found in inner if found.name == "listen" and found.arguments)
-    return frozenset(_ANY_IPV4.sub("", address) for address, *flags in lines if not _DEFAULT.isdisjoint(flags))
+    return frozenset(_place_of(line) for line in lines if not _DEFAULT.isdisjoint(line[1:]))
+
+
+def _place_of(line: Sequence[str]) -> tuple[str, bool]:
+    return _ANY_IPV4.sub("", line[0]), QUIC in line[1:]
 
 
 def translate_unserved(

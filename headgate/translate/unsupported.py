@@ -8,6 +8,7 @@ from msgspec import structs
 
 from headgate.problems import ObjectRef, Problem
 from headgate.translate.environment import Environment
+from headgate.translate.quic import without_http3
 
 LEFT_OUT = "it is left out"
 UNTRACED = (
@@ -37,6 +38,8 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     if env.passthrough and client.real_ip_header not in {None, "", "proxy_protocol"}:
         reason = "cannot be used with -enable-tls-passthrough, by which the PROXY protocol has the addresses of clients"
         yield Problem(origin, "real-ip-header", str(client.real_ip_header), reason, "proxy_protocol is used")
+    if env.params.tls.http3 and (reason := without_http3(env)):
+        yield Problem(origin, "http3", "", reason, "no port speaks HTTP/3")
     for key, given in _telemetry(env):
         if given and capabilities.otel is None:
             yield Problem(origin, key, "", _lacks("ngx_otel_module"), UNTRACED)

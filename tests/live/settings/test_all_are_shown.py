@@ -73,6 +73,8 @@ CLIENTS = {
     "ssl-protocols": "test_settings_tls.py::test_only_configured_tls_protocols_are_accepted",
     "ssl-ciphers": "test_settings_tls.py::test_only_configured_ciphers_are_accepted",
     "ssl-prefer-server-ciphers": "test_settings_tls.py::test_ssl_prefer_server_ciphers_decides_the_order",
+    "http3": "test_settings_http3.py::test_a_request_is_answered_as_over_the_other_protocols",
+    "http3-advertised-port": "test_settings_http3.py::test_clients_of_https_are_told_and_nobody_else",
     "http2": "test_settings_tls.py::test_http2_is_negotiated_where_it_is_on",
     "ssl-dhparam-file": "test_settings_tls.py::test_dhe_ciphers_need_the_configured_diffie_hellman_group",
     "limit-req-rate": "test_settings_limits.py::test_requests_above_the_rate_are_refused",

@@ -128,6 +128,8 @@ SAMPLES: dict[str, Sample] = {
         {PEM: PEM, f"{PEM}\n": PEM}, ("x", PEM.replace("DH", "RSA"), PEM.replace("+", ";"), PEM.replace("MIIB", "MIIC"))
     ),
     "http2": SWITCH,
+    "http3": SWITCH,
+    "http3_advertised_port": Sample({"443": 443, " 65535": 65_535}, ("0", "65536", "-1", "x", "443;")),
     "ssl_redirect": SWITCH,
     "redirect_to_https": SWITCH,
     "http_redirect_code": Sample({"301": 301, " 308": 308}, ("303", "300", "x", "٣٠١", "301;")),

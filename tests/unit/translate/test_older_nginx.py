@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headgate.api import ConfigMap, EndpointSlice, Ingress, Service
+from headgate.api import ConfigMap, EndpointSlice, GlobalConfiguration, Ingress, Service
 from headgate.ir import Capabilities
 from tests.nginx_lexer import directives
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
@@ -91,3 +91,32 @@ def test_keepalive_0_is_written_only_for_an_nginx_that_keeps_connections() -> No
         cluster, _ = cluster_with({"nginx.org/keepalive": "0"}, capabilities)
         assert ("    keepalive 0;\n" in text(cluster)) is said
         assert "Connection" not in text(cluster)
+
+
+def test_http3_needs_a_module() -> None:
+    able, told = cluster_with({}, http3="true")
+    assert "    listen 443 quic reuseport default_server;\n" in text(able, "_default-server")
+    assert told[1:] == []
+    old, told = cluster_with({}, DEBIAN_12, http3="true")
+    assert not any(b" quic" in data for data in old.texts().values())
+    reason = "http3: needs ngx_http_v3_module, which this nginx (1.22.1) does not have; it is in nginx 1.25 and newer"
+    assert told[1:] == [f"{reason} (no port speaks HTTP/3)"]
+
+
+def test_the_ports_of_http3_follow_the_listeners_of_udp() -> None:
+    flags = (*FLAGS, "-global-configuration=nginx-ingress/listeners")
+    cluster = SimulatedCluster(flags)
+    listeners = [{"name": "dns", "port": 5353, "protocol": "UDP"}]
+    udp = api_object(GlobalConfiguration, metadata={"namespace": "nginx-ingress", "name": "listeners"},
+                     spec={"listeners": listeners})  # fmt: skip
+    metadata = {"namespace": "nginx-ingress", "name": "nginx-config"}
+    cluster.put(udp, api_object(ConfigMap, metadata=metadata, data={"http3": "true"}))
+    cluster.process_batch()
+    assert "on:5353 " in text(cluster, "+http3")
+    cluster.put(api_object(ConfigMap, metadata=metadata, data={}))
+    cluster.process_batch()
+    assert "conf.d/+http3.conf" not in cluster.texts()
+    cluster.put(api_object(ConfigMap, metadata=metadata, data={"http3": "true"}))
+    cluster.delete(udp.ref)
+    cluster.process_batch()
+    assert "on:5353 " not in text(cluster, "+http3")
