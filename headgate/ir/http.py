@@ -31,6 +31,8 @@ ROUTES = ObjectRef("Routes", "", "profiles")
 """Stands for the object that causes the file of all profiles, so that nginx can refuse that file alone."""
 SERVER_CLAIM = "server "
 """What the claim to a host begins with."""
+ATTACHED_CLAIM = "attached "
+"""What the claim of a server to its attached locations begins with."""
 PROFILE_CLAIM = "profile "
 """What the claim to a profile begins with."""
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
@@ -366,7 +368,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         host = self.within.name if self.within else ""
         return self.names.union(
             (f"{SERVER_CLAIM}{server.name}" for server in self.servers),
-            (f"attached {server.name}" for server in self.servers if server.attached),
+            (f"{ATTACHED_CLAIM}{server.name}" for server in self.servers if server.attached),
             (f"location {host} {found.modifier} {found.path}" for found in self.locations),
             (f"{PROFILE_CLAIM}{name}" for name in self.routes),
         )
@@ -391,7 +393,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def place(self) -> str:
         """The claim of the file with the server that includes this one, empty for one that stands by itself."""
-        return f"attached {self.within.name}" if self.within else ""
+        return f"{ATTACHED_CLAIM}{self.within.name}" if self.within else ""
 
     @property
     def opens(self) -> frozenset[int]:

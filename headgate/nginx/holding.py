@@ -8,7 +8,7 @@ from functools import lru_cache
 from msgspec import structs
 
 from headgate.ir import FileSet
-from headgate.ir.http import PROFILE_CLAIM, SERVER_CLAIM
+from headgate.ir.http import ATTACHED_CLAIM, PROFILE_CLAIM, SERVER_CLAIM
 from headgate.ir.layout import ROUTES_FILE, SECRETS_FOLDER
 from headgate.ir.live import LiveObjects
 from headgate.problems import ObjectRef
@@ -86,8 +86,10 @@ def _hosts(
         return
     held_back -= {file.origin for file in candidate.values()}
     held_back -= {file.origin for file in files.values() if file.guards}
+    guarded = {file.within for file in files.values() if file.guards}
     others = {claim: file.origin for file in files.values() for claim in file.claims}
     for name, origin in last.origins.items():
         holder = others.get(_claim(name), origin)
-        if origin in held_back and name not in wanted.hosts and holder in {origin, None}:
+        kept = origin in held_back and f"{ATTACHED_CLAIM}{server_name(name)}" not in guarded
+        if kept and name not in wanted.hosts and holder in {origin, None}:
             yield name

@@ -279,7 +279,7 @@ class Generator:
         routed = self._routed(translated, wanted.table)
         if isinstance(routed, Rendered):
             self._written.pop(ref, None)
-            upstreams = tuple(upstream for config in translated.configs for upstream in config.upstreams)
+            upstreams = tuple(upstream for config in translated.every_config for upstream in config.upstreams)
             served = _contribution(wanted, translated, AllWritten(Written(None, {}, (), upstreams)), (), suffix)
             served = msgspec.structs.replace(served, hosts=(), routed=routed.routed, profiles=routed.profiles)
             return Generated(wanted=wanted, served=served, problems=translated.problems)
@@ -299,7 +299,7 @@ class Generator:
         routing = self.routing
         if routing.unrouted:
             return routing.unrouted
-        own = (upstream.name for config in translated.configs for upstream in config.upstreams)
+        own = (upstream.name for config in translated.every_config for upstream in config.upstreams)
         if routing.mentioned and ("$" in routing.mentioned or any(name in routing.mentioned for name in own)):
             return "a snippet may send requests to its upstream"
         with self._watch.stage("translate"):

@@ -7,14 +7,13 @@ from typing import Final
 
 import msgspec
 
-SEVERAL: Final = "its locations or listeners are in several files"
+STREAMS: Final = "it has listeners for TCP, UDP or TLS passthrough"
 NO_HOST: Final = "it has no host"
 LISTENS: Final = "it has listeners of its own"
 TLS: Final = "its TLS settings, or handshakes for it are refused"
 PATH: Final = "a path has characters that nginx must escape in a redirect"
 INSTEAD: Final = "its redirect to HTTPS depends on other variables"
 REGULAR: Final = "a path is a regular expression"
-OTHERS: Final = "routes of other objects"
 BACKEND: Final = "gRPC or TLS to backends, or paths that are changed for them"
 LINES: Final = "settings of a route that shared locations do not have"
 
@@ -24,10 +23,8 @@ _FIELDS: Final = {
     "splits": "requests that are divided among several Services",
     "maps": "conditions, or a Policy",
     "snippet": "a snippet",
-    "within": SEVERAL,
-    "locations": SEVERAL,
-    "includes": SEVERAL,
-    "members": SEVERAL,
+    "members": "names of backends that nginx resolves",
+    "follows": "it has listeners of its own",
     "closed": "it keeps clients out",
     "server: auth": "passwords",
     "server: limit": "a rate limit",
@@ -35,7 +32,6 @@ _FIELDS: Final = {
     "server: variables": "variables that logs or templates read",
     "server: grpc_errors": "gRPC to backends",
     "server: access_log_off": "access-log-off",
-    "server: attached": OTHERS,
     "server: snippet": "a snippet of the server",
     "server: lines": "a Policy, or client addresses",
     "server: gunzip": "gunzip",

@@ -10,6 +10,7 @@ A host with a field that this module does not know keeps its server block.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -68,11 +69,22 @@ def factor(translated: Translated, table: RouteTable, env: Environment) -> Route
     reason = next(_reasons(translated, table, env), "")
     if reason:
         return Dedicated(reason)
-    (config,) = translated.configs
     hosts = {str(naming.server_name(host.name)): host.name for host in table.hosts}
     profiles: dict[Profile, str] = {}
-    found = {hosts[str(server.name)]: _Host(server, profiles, env).live() for server in config.servers}
+    found = {hosts[str(server.name)]: _Host(server, profiles, env).live() for server in whole_servers(translated)}
     return Routed(found, tuple(profiles))
+
+
+def whole_servers(translated: Translated) -> Iterator[Server]:
+    """Yield each server with the locations of all objects, in the order in which nginx reads them."""
+    configs = translated.every_config
+    attached: defaultdict[str, list[Location]] = defaultdict(list)
+    for config in configs:
+        if config.within:
+            attached[str(config.within.name)] += config.locations
+    for config in configs:
+        for server, own in () if config.within else config.blocks:
+            yield structs.replace(server, locations=(*own, *attached[str(server.name)]))
 
 
 def mentioned(configs: Iterable[HttpConfig]) -> frozenset[str]:
@@ -111,23 +123,24 @@ def flatten(server: Server, location: Location) -> Location:
 
 def _reasons(translated: Translated, table: RouteTable, env: Environment) -> Iterator[str]:
     """Yield what routes at run time cannot say."""
-    others = translated.parts or translated.streams or translated.entries or translated.places
-    if len(translated.configs) != 1 or others:
-        yield dedicated.SEVERAL
-        return
-    (config,) = translated.configs
-    bare = structs.replace(config, file="", origin=None, upstreams=(), servers=())
-    yield from differing(bare, HttpConfig(file="", origin=None), "")
-    if not config.servers:
-        yield dedicated.NO_HOST
+    if translated.streams or translated.entries or translated.places:
+        yield dedicated.STREAMS
     yield from (f"the wildcard host that covers {host.name}" for host in table.hosts if host.covered)
-    yield from (text for upstream in config.upstreams for text in _of_upstream(upstream))
+    for config in translated.every_config:
+        bare = structs.replace(
+            config, file="", origin=None, upstreams=(), servers=(), within=None, locations=(), includes=()
+        )
+        yield from differing(bare, HttpConfig(file="", origin=None), "")
+        yield from (text for upstream in config.upstreams for text in _of_upstream(upstream))
+    servers = tuple(whole_servers(translated))
+    if not servers:
+        yield dedicated.NO_HOST
     usual = Listener(env.http_port), Listener(env.https_port, tls=True)
-    for server in config.servers:
+    for server in servers:
         if server.listens != listens(env, usual if server.tls else usual[:1]):
             yield dedicated.LISTENS
         yield from _of_server(server)
-        yield from (text for location in server.locations for text in _of_location(server, location))
+        yield from (text for location in server.locations for text in _of_location(location))
 
 
 def _of_upstream(upstream: Upstream) -> Iterator[str]:
@@ -150,7 +163,7 @@ def _of_server(server: Server) -> Iterator[str]:
         yield dedicated.INSTEAD
     bare = structs.replace(
         server, name="", origin=None, listens=(), locations=(), own=NOTHING, tls=None, http2=False, redirects=(),
-        hsts=None, request_headers=None, response_headers=None, hide_headers=None, proxy_redirect=None,
+        hsts=None, request_headers=None, response_headers=None, hide_headers=None, proxy_redirect=None, attached=None,
     )  # fmt: skip
     yield from differing(bare, Server(name="", origin=None, listens=(), locations=(), own=NOTHING), "server: ")
 
@@ -166,11 +179,9 @@ def _redirected(server: Server) -> Iterator[tuple[str, Location]]:
             yield bare, location
 
 
-def _of_location(server: Server, location: Location) -> Iterator[str]:
+def _of_location(location: Location) -> Iterator[str]:
     if location.modifier not in {"", "="}:
         yield dedicated.REGULAR
-    if location.origin not in {None, server.origin}:
-        yield dedicated.OTHERS
     if location.backend and (location.backend.scheme != "http" or location.backend.path):
         yield dedicated.BACKEND
     if not {name for name, _ in location.lines} <= _LISTS:

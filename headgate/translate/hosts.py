@@ -87,6 +87,11 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
             names -= {f"file {naming.DEFAULT_SERVER}"}
         msgspec.structs.force_setattr(self, "names", names)
 
+    @property
+    def every_config(self) -> tuple[HttpConfig, ...]:
+        """Its files in ``http {}`` and those of all members, in the order in which a server includes them."""
+        return (*self.configs, *(config for part in self.parts for config in part.configs))
+
 
 def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memory | None = None) -> Translated:
     """Translate every host and every stream route of *table* into a server; the empty host becomes the default server.

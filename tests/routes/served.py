@@ -17,6 +17,7 @@ from showcase.ports import free_ports
 
 from headgate.ir import Layout
 from headgate.offline import FolderReport, generate_folder
+from tests.directories import short_directory
 from tests.nginx_binaries import LUA, capabilities, prepare
 from tests.simulated_cluster import flags
 from tests.waiting import DEADLINE_S, wait_until
@@ -88,6 +89,56 @@ def serving(folder: Path, report: FolderReport, port: int, workers: int = 1) -> 
     finally:
         process.terminate()
         process.wait(DEADLINE_S)
+
+
+Question = tuple[bytes, str | None]
+"""A request byte for byte, and its server name (SNI) if it goes over TLS."""
+Pair = tuple[bytes, bytes]
+"""What a server block answers, and what a routed host does."""
+
+
+def both(
+    objects: Iterable[Mapping[str, Any]], asked: Iterable[Question], *more: str, routed: Iterable[str]
+) -> list[Pair]:
+    """Serve *objects* in server blocks and then routed, and ask each time; exactly the hosts *routed* are.
+
+    *more* are flags.
+    """
+    ports, found = Ports.free(), list[list[bytes]]()
+    questions, items = list(asked), list(objects)
+    for routing in (False, True):
+        with short_directory() as folder:
+            report = generate(folder, items, ports, *more, routing=routing)
+            assert sorted(hosts(report)) == (sorted(routed) if routing else []), report.problems
+            with serving(folder, report, ports.http):
+                found.append(
+                    [exchange(ports.http if name is None else ports.https, each, name) for each, name in questions]
+                )
+    return list(zip(*found, strict=True))
+
+
+def assert_alike(asked: Iterable[Question], pairs: Iterable[Pair]) -> None:
+    """Assert that both answers to each question are the same, byte for byte."""
+    for (request, name), (block, route) in zip(asked, pairs, strict=True):
+        assert route == block, f"{request!r} {name or ''}\nserver block: {block!r}\nrouted: {route!r}"
+
+
+def question(host: str, target: str, *headers: str, method: str = "GET", body: str = "", version: str = "1.1") -> bytes:
+    """A request on a connection of its own."""
+    lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", "Connection: close", *headers]
+    lines += [f"Content-Length: {len(body)}"] if body else []
+    return ("\r\n".join([*lines, "", ""]) + body).encode("latin-1")
+
+
+def varied(host: str, target: str, *headers: str) -> list[bytes]:
+    """Requests for *target* with both versions of HTTP, with and without a body."""
+    return [
+        question(host, target, *headers),
+        question(host, target, *headers, version="1.0"),
+        question(host, target, *headers, method="HEAD"),
+        question(host, target, *headers, method="POST", body="x" * 20),
+        question(host, target, "Upgrade: websocket", *headers),
+    ]
 
 
 def exchange(port: int, request: bytes, server_name: str | None = None) -> bytes:
