@@ -65,16 +65,51 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     check: LiveCheck | None = None
 
 
+Text = tuple[str, ...]
+"""A text with variables: text, the name of a variable, text, and so on; names ``1`` to ``9`` are captures."""
+
+
+class LiveRewrite(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """``rewrite pattern uri?args break``.
+
+    Attributes:
+        pattern: the regular expression.
+        uri: the new path.
+        args: the new arguments, ``None`` if they stay.
+        adds: whether those of the client follow (or stay); nginx drops them after a final ``?``.
+    """
+
+    pattern: str
+    uri: Text
+    args: Text | None = None
+    adds: bool = True
+
+
+class LiveMore(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a location does besides what its profile says.
+
+    Attributes:
+        replaced: what replaces the path that the location matched, in requests to the backend.
+        rewrite: how the path changes.
+        text: the text of its answer.
+    """
+
+    replaced: str | None = None
+    rewrite: LiveRewrite | None = None
+    text: Text | None = None
+
+
 class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A location of a routed host.
 
     Attributes:
-        modifier: empty for a prefix, ``=`` for an exact path.
+        modifier: empty, ``=``, ``^~``, ``~`` or ``~*``; regular expressions are tried in their order.
         path: as in a ``location``.
         profile: the named location that answers.
         upstream: where it sends requests, empty if it answers by itself.
         max_body: bytes of the largest body, 0 for any.
         large: the named location that refuses a larger one, empty if that needs none.
+        more: ``None`` if the profile says all.
     """
 
     modifier: str
@@ -83,6 +118,7 @@ class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
     upstream: str = ""
     max_body: int = 0
     large: str = ""
+    more: LiveMore | None = None
 
 
 class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

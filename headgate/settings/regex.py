@@ -8,6 +8,7 @@ plain words before nginx is asked.
 from __future__ import annotations
 
 import re
+import warnings
 
 _TOKEN = re.compile(
     r"\\c.|\\.|(?P<end>\\\Z)|\(\?#[^)]*+(?:\)|(?P<note>\Z))|(?P<open>\()|(?P<close>\))|(?P<twice>\*\*)"
@@ -20,9 +21,9 @@ _UNJUDGED = re.compile(r"\\[QE]|\(\*|\(\?\[|\(\?C|\(\?[A-Za-z^-]*x")
 _NAMED = re.compile(r"\(\?(?:P?<|')([A-Za-z_][A-Za-z0-9_]*)[>']")
 
 OURS = frozenset({
-    "connection_upgrade", "grpc_status", "hsts_header_val", "latency_upstream", "request_uri_no_args",
-    "request_uri_path", "resource_name", "resource_namespace", "resource_type", "secret_dir_path", "service",
-    "tls_certificate", "tls_passthrough_socket",
+    "connection_upgrade", "grpc_status", "headgate_text", "headgate_uri", "hsts_header_val", "latency_upstream",
+    "request_uri_no_args", "request_uri_path", "resource_name", "resource_namespace", "resource_type",
+    "secret_dir_path", "service", "tls_certificate", "tls_passthrough_socket",
 })  # fmt: skip
 """Variables that generated files set or map."""
 CHANGEABLE = frozenset({"ancient_browser", "args", "invalid_referer", "limit_rate", "modern_browser", "msie"})
@@ -34,6 +35,35 @@ FAMILIES = (
 _CAPTURE = re.compile(r"(\$|\\)([1-9])")
 _MAKES_GROUP = re.compile(r"(?!\?)|\?(?:P?<(?![=!])|')")
 """What follows the parenthesis of a group that captures, perhaps with a name (pcre2pattern(3))."""
+
+
+_SIMPLE = re.compile(
+    rb"""(?: [^\\\[\](){}?*+|^$]            # a character
+          | \\ (?: [dDsSwW] | [^0-9A-Za-z] )  # a class, or a character that means something elsewhere
+          | \[ \^? \]? (?: \\ (?: [dDsSwW] | [^0-9A-Za-z] ) | [^\\\[\]] )* \]
+          | [|^$)] | \( (?: \?: | \?! | \?= )? | ^\(\?i\)
+         ) (?: [*+?] \??  |  (?<!\)) \{ [0-9]{1,2} (?: , (?:[0-9]{1,2})? )? \} )?""",
+    re.VERBOSE | re.DOTALL,
+)
+"""The pieces of expressions that every library reads alike (pcre2pattern(3), Python's re)."""
+SIMPLE_LENGTH = 200
+
+
+def is_simple(pattern: str) -> bool:
+    """Whether every nginx takes *pattern*, so that nobody need ask one; named groups are left to nginx, too."""
+    data = pattern.encode()
+    end = 0
+    while found := _SIMPLE.match(data, end):
+        end = found.end()
+    if end < len(data) or len(data) > SIMPLE_LENGTH:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # about what Python reads otherwise one day
+            re.compile(data)
+    except (re.error, FutureWarning, DeprecationWarning, OverflowError):
+        return False
+    return True
 
 
 def regex_fault(pattern: str) -> str:

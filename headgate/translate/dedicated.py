@@ -13,8 +13,10 @@ LISTENS: Final = "it has listeners of its own"
 TLS: Final = "its TLS settings, or handshakes for it are refused"
 PATH: Final = "a path has characters that nginx must escape in a redirect"
 INSTEAD: Final = "its redirect to HTTPS depends on other variables"
-REGULAR: Final = "a path is a regular expression"
-BACKEND: Final = "gRPC or TLS to backends, or paths that are changed for them"
+REGULAR: Final = "a path is a regular expression that not every nginx takes, or with named groups"
+CAPTURES: Final = "a header or an answer with a part of a path that is a regular expression ($1)"
+REWRITTEN: Final = "a path is changed by variables, or by a regular expression, that not every nginx takes"
+BACKEND: Final = "gRPC or TLS to backends"
 LINES: Final = "settings of a route that shared locations do not have"
 
 _FIELDS: Final = {
@@ -38,7 +40,6 @@ _FIELDS: Final = {
     "server: refused": "its requests are answered 500",
     "server: secure_only": "requests in plain HTTP are refused",
     "location: error_page": "custom error pages",
-    "location: rewrite": "a path that is rewritten",
     "location: auth": "passwords",
     "location: limit": "a rate limit",
     "location: variables": "variables that logs or templates read",

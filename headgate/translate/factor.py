@@ -18,17 +18,21 @@ import msgspec
 from msgspec import structs
 
 from headgate.ir.http import Backend, HttpConfig, Location, Server, Tls, Upstream
-from headgate.ir.live import LiveHost, LivePath
+from headgate.ir.live import LiveHost, LiveMore, LivePath
 from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Words
+from headgate.settings.regex import is_simple
 from headgate.translate import dedicated, naming
 from headgate.translate.dedicated import differing
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated
 from headgate.translate.listens import listens
+from headgate.translate.pushed import TEXT, URI, answered, has_capture, replaced, rewritten
 
 POOL: Final = "headgate_routed"
 """The upstream block of all profiles; its Lua code asks for the servers of the upstream that the request is for."""
+_WHOLE: Final = frozenset({"", "=", "^~"})
+"""Modifiers of locations whose path is no regular expression."""
 _LISTS: Final = frozenset({"proxy_hide_header", "proxy_ignore_headers"})
 """Directives among the lines of a location that a profile may say."""
 
@@ -170,27 +174,42 @@ def _of_server(server: Server) -> Iterator[str]:
 
 def _redirected(server: Server) -> Iterator[tuple[str, Location]]:
     """Yield each path ``/a`` that nginx redirects to a location ``/a/`` which proxies, with that location."""
-    taken = {str(location.path) for location in server.locations}
-    for location in sorted(server.locations, key=lambda found: found.modifier != "="):
+    plain = [location for location in server.locations if location.modifier in _WHOLE]
+    taken = {str(location.path) for location in plain}
+    for location in sorted(plain, key=lambda found: found.modifier != "="):
         path = str(location.path)
         bare = path.removesuffix("/")
-        if location.backend and location.modifier in {"", "="} and bare not in {path, "", *taken}:
+        if location.backend and bare not in {path, "", *taken}:
             taken.add(bare)
             yield bare, location
 
 
 def _of_location(location: Location) -> Iterator[str]:
-    if location.modifier not in {"", "="}:
+    regular = location.modifier.startswith("~")
+    if regular and not is_simple(location.path):
         yield dedicated.REGULAR
-    if location.backend and (location.backend.scheme != "http" or location.backend.path):
+    if regular and has_capture(*_texts(location)):
+        yield dedicated.CAPTURES
+    backend = location.backend
+    if backend and backend.scheme != "http":
         yield dedicated.BACKEND
+    if replaced(backend) is None or (location.rewrite and rewritten(location.rewrite) is None):
+        yield dedicated.REWRITTEN
     if not {name for name, _ in location.lines} <= _LISTS:
         yield dedicated.LINES
     bare = structs.replace(
         location, path="", modifier="", origin=None, backend=None, answer=None, content_type=None, own=NOTHING,
-        request_headers=None, response_headers=None, proxy_redirect=None, lines=(), added=(),
+        request_headers=None, response_headers=None, proxy_redirect=None, lines=(), added=(), rewrite=None,
     )  # fmt: skip
     yield from differing(bare, _NOTHING, "location: ")
+
+
+def _texts(location: Location) -> Iterator[str]:
+    """Yield the texts of *location* in which variables have a value."""
+    for header in (*(location.request_headers or ()), *(location.response_headers or ()), *location.added):
+        yield header.value
+    yield from location.answer or ()
+    yield from location.proxy_redirect or ()
 
 
 # --- what is pushed -----------------------------------------------------------------------------------
@@ -216,24 +235,23 @@ class _Host:
     def _path(self, location: Location) -> LivePath:
         backend = location.backend
         whole = flatten(self._server, location)
-        bare = structs.replace(
-            whole, path="@", modifier="", origin=None, backend=backend and Backend(backend.scheme, POOL)
-        )
         size = whole.own.client_max_body_size or self._env.params.proxy.client_max_body_size
         # nginx's own answer has the response headers of the location.
         told = size.bytes and (whole.response_headers is not None or whole.own.server_tokens is not None)
+        more = _more(location)
         return LivePath(
             location.modifier,
             str(location.path),
-            self._name(bare),
+            self._name(_shared(whole, more)),
             backend.upstream if backend else "",
             size.bytes,
             self._answering(location, TOO_LARGE) if told else "",
+            more,
         )
 
     def _slash(self, bare: str, location: Location) -> LivePath:
         answer = self._answering(location, WITH_SLASH)
-        return structs.replace(self._path(location), modifier="=", path=bare, profile=answer, upstream="")
+        return structs.replace(self._path(location), modifier="=", path=bare, profile=answer, upstream="", more=None)
 
     def _answering(self, location: Location, answer: Words) -> str:
         """Return the name of a profile that gives *answer* with the headers that *location* has."""
@@ -244,6 +262,30 @@ class _Host:
 
     def _name(self, profile: Profile) -> str:
         return self._profiles.setdefault(profile, str(len(self._profiles)))
+
+
+def _more(location: Location) -> LiveMore | None:
+    """Return what is pushed of *location* besides its profile."""
+    path = replaced(location.backend) or None
+    text = answered(location.answer)
+    rewrite = rewritten(location.rewrite) if location.rewrite else None
+    found = LiveMore(replaced=path, rewrite=rewrite, text=text)
+    return None if found == LiveMore() else found
+
+
+def _shared(whole: Location, more: LiveMore | None) -> Profile:
+    """Return *whole*, which inherits nothing any more, without host, path and upstream, and without *more*."""
+    backend, answer, redirect = whole.backend, whole.answer, whole.proxy_redirect
+    if backend:
+        backend = Backend(backend.scheme, POOL, URI if more and more.replaced else "")
+    if answer and more and more.text is not None:
+        answer = Words((answer[0], TEXT))
+    # nginx does not take this line beside a path with variables; both are about the name of the upstream.
+    if backend and backend.path and redirect and redirect[0] == "default":
+        redirect = None
+    return structs.replace(
+        whole, path="@", modifier="", origin=None, backend=backend, answer=answer, rewrite=None, proxy_redirect=redirect
+    )
 
 
 def _named(host: LiveHost, names: Mapping[str, str]) -> LiveHost:

@@ -27,7 +27,7 @@ _VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
 _KNOWN: Final = re.compile(
     r"(?:(?:arg|cookie|http|sent_http)_\w+|request_uri|uri|document_uri|args|query_string|host|hostname|remote_addr"
     r"|binary_remote_addr|remote_port|remote_user|scheme|server_addr|server_name|server_port|server_protocol|https"
-    r"|request|request_id|request_method|connection|proxy_add_x_forwarded_for|ssl_session_id|ssl_server_name)"
+    r"|is_args|request|request_id|request_method|connection|proxy_add_x_forwarded_for|ssl_session_id|ssl_server_name)"
 )
 """Variables that every nginx has. Of another one ``nginx -t`` must say whether it exists."""
 
@@ -80,8 +80,13 @@ def _method(words: Words) -> tuple[Method | None, tuple[str, ...] | None]:
     if not words or words[0] != "hash":
         return _METHODS.get(tuple(words)), None
     parts = tuple(_VARIABLE.split(words[1]))
-    known = all(_KNOWN.fullmatch(name) for name in parts[1::2])
+    known = all(map(is_known, parts[1::2]))
     return ("consistent_hash" if "consistent" in words else "hash") if known else None, parts
+
+
+def is_known(variable: str) -> bool:
+    """Whether every nginx has *variable*, in each request."""
+    return _KNOWN.fullmatch(variable) is not None
 
 
 def _peer(server: str) -> Peer:

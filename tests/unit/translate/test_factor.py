@@ -20,7 +20,7 @@ from headgate.pipeline import Generation, Pipeline, profiles
 from headgate.render import Renderer
 from headgate.settings import NOTHING, Header, Quoted, Words
 from headgate.translate import unsupported_flags
-from headgate.translate.dedicated import BACKEND
+from headgate.translate.dedicated import BACKEND, REGULAR, REWRITTEN
 from headgate.translate.factor import flatten
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints, ingress, path, secret, service, tls_secret
@@ -72,8 +72,6 @@ def dedicated(found: Generation) -> dict[str, str]:
         ({"basic_auth_secret": "users"}, "it keeps clients out"),
         ({"ssl_services": "tea"}, BACKEND),
         ({"listen_ports": "8443"}, "it has listeners of its own"),
-        ({"path_regex": "case_sensitive"}, "a path is a regular expression"),
-        ({"rewrites": "serviceName=tea rewrite=/new/"}, BACKEND),
         (
             {"sticky_cookie_services": "serviceName=tea seat"},
             "upstream default-one-one.test-tea-80: its session cookie",
@@ -89,6 +87,23 @@ def test_what_a_shared_location_cannot_say_keeps_a_server_block(annotations: dic
     assert "conf.d/default-two.conf" not in found.files
     assert found.live
     assert list(found.live.hosts) == ["two.test"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "annotations", "reason"),
+    [
+        ("/(?<name>a)", {}, REGULAR),
+        ("/a\\b", {}, REGULAR),
+        ("/(a)", {"rewrite_target": "/b/$1"}, ""),
+        (f"/{'a' * 200}", {"rewrite_target": "/b", "path_regex": "exact"}, REWRITTEN),
+    ],
+)
+def test_an_expression_that_perhaps_not_every_nginx_takes_keeps_a_server_block(
+    pattern: str, annotations: dict[str, Any], reason: str
+) -> None:
+    paths = {"one.test": [path("tea", pattern, "ImplementationSpecific")]}
+    found = generation(ingress("one", paths, **({"path_regex": "case_sensitive"} | annotations)))
+    assert dedicated(found) == ({"one": reason} if reason else {})
 
 
 @pytest.mark.parametrize(

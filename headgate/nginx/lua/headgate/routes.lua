@@ -1,9 +1,11 @@
--- Finds the location of a request for a host without a server block, as nginx would: the controller pushes hosts, and
--- the configuration has the named locations ("profiles") that several of them share.
+-- Routes requests for hosts without a server block: the controller pushes hosts, and the configuration has the named
+-- locations ("profiles") that several of them share.
 --
 -- An object "r:HOST" has the present version of the host ("now") and, if that needs profiles that an older
 -- configuration lacks, the one before it. A worker that is about to end may have such a configuration: it uses the
 -- first version whose profiles it has.
+local null = require("cjson.safe").null
+local locations = require "headgate.locations"
 local find_object = require "headgate.names"
 local requests = require "headgate.requests"
 local state = require "headgate.state"
@@ -15,6 +17,8 @@ local variables, exec, exit = ngx.var, ngx.exec, ngx.exit
 
 local ABSENT = 503
 local LARGE = 413
+local FAILED = 500 -- an expression cannot be evaluated
+local MODIFIERS = { [""] = true, ["="] = true, ["^~"] = true, ["~"] = true, ["~*"] = true }
 
 local M = {}
 local known = {} -- the profiles of this worker's configuration
@@ -34,42 +38,18 @@ local function usable(version)
   return true
 end
 
--- Return what a location does.
-local function action_of(path)
-  return {
-    profile = path[3], upstream = path[4] ~= "" and path[4] or nil,
-    most = path[5] > 0 and path[5] or nil, large = path[6] ~= "" and path[6] or nil,
-  }
-end
-
--- Return the lengths of the texts in *prefixes*, the longest first.
-local function lengths_of(prefixes)
-  local seen, lengths = {}, {}
-  for text in pairs(prefixes) do
-    if not seen[#text] then
-      seen[#text] = true
-      lengths[#lengths + 1] = #text
-    end
-  end
-  table.sort(lengths, function(one, other) return one > other end)
-  return lengths
-end
-
 local function layout(name, version)
-  local exact, prefixes = {}, {}
-  for _, path in ipairs(version.paths) do
-    (path[1] == "=" and exact or prefixes)[path[2]] = action_of(path)
-  end
   return {
     name = name, tls = version.tls, first = version.first, hsts = version.hsts,
-    exact = exact, prefixes = prefixes, lengths = lengths_of(prefixes),
+    locations = locations.layout(version.paths),
   }
 end
 
 local function is_path(path)
-  return type(path) == "table" and (path[1] == "" or path[1] == "=") and type(path[2]) == "string"
+  return type(path) == "table" and MODIFIERS[path[1]] and type(path[2]) == "string"
     and type(path[3]) == "string" and sub(path[3], 1, 3) == "@p_" and type(path[4]) == "string"
     and type(path[5]) == "number" and type(path[6]) == "string"
+    and (path[7] == null or type(path[7]) == "table")
 end
 
 local function are_texts(values)
@@ -99,24 +79,6 @@ state.decode("r", function(name, value)
   return version and layout(name, version) or { name = name, absent = true }
 end, function(value) return is_version(value.now) and (value.before == nil or is_version(value.before)) end)
 
--- Return the action for *path*: of its own, or of its longest prefix.
-local function find_action(host, path)
-  local action = host.exact[path]
-  if action then
-    return action
-  end
-  local lengths, prefixes, count = host.lengths, host.prefixes, #path
-  for i = 1, #lengths do
-    local length = lengths[i]
-    if length <= count then
-      action = prefixes[length == count and path or sub(path, 1, length)]
-      if action then
-        return action
-      end
-    end
-  end
-end
-
 local function take(profiles)
   known, known_text = {}, profiles
   for name in gmatch(profiles, "[^/]+") do
@@ -124,10 +86,13 @@ local function take(profiles)
   end
 end
 
--- Let *profile* answer, which sends requests to *upstream*; with the header that the host has where a client asks over
--- TLS.
-local function go(host, profile, upstream)
+-- Let *profile* answer, which sends requests to *upstream* and says *text*; with the header that the host has where a
+-- client asks over TLS.
+local function go(host, profile, upstream, text)
   requests.assign(host.name, upstream)
+  if text then
+    variables.headgate_text = text()
+  end
   local hsts = host.hsts
   if hsts and variables[hsts[1]] == hsts[2] then
     variables.hsts_header_val = hsts[3]
@@ -163,19 +128,22 @@ function M.route(profiles)
       return exec(case[3])
     end
   end
-  local action = find_action(host, variables.uri)
+  local action, fault = locations.find(host.locations, variables.uri)
   if not action then
-    return refuse(host, 404)
+    return refuse(host, fault and FAILED or 404)
   end
   local length = action.most and variables.content_length
   if length and (tonumber(length) or 0) > action.most then
-    return action.large and go(host, action.large, nil) or refuse(host, LARGE)
+    return action.large and go(host, action.large) or refuse(host, LARGE)
   end
   local upstream = action.upstream and upstreams.get(action.upstream)
   if action.upstream and not upstream then
     return refuse(host, ABSENT)
   end
-  return go(host, action.profile, upstream)
+  if action.change and not action.change() then
+    return refuse(host, FAILED)
+  end
+  return go(host, action.profile, upstream, action.text)
 end
 
 return M

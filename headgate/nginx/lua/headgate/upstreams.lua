@@ -6,8 +6,9 @@ local metrics = require "headgate.metrics"
 local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 local sticky = require "headgate.sticky"
+local text_of = require "headgate.texts"
 
-local concat, match, random = table.concat, string.match, math.random
+local match, random = string.match, math.random
 local variables = ngx.var
 
 local COUNTS = { least_conn = true, random_two = true }
@@ -21,22 +22,6 @@ end })
 -- Peers by upstream and name, as long as an upstream or a request needs them: what is counted outlives a change.
 local alive = setmetatable({}, { __mode = "v" })
 M.peers = alive
-
--- Return a function for the value of a text with variables, which the controller split: every second part is a name.
-local function text_of(parts)
-  local count = #parts
-  if parts[1] == "" and (count == 2 or count == 3 and parts[3] == "") then
-    local name = parts[2]
-    return function() return variables[name] or "" end
-  end
-  return function()
-    local found = {}
-    for i = 1, count do
-      found[i] = i % 2 == 1 and parts[i] or variables[parts[i]] or ""
-    end
-    return concat(found)
-  end
-end
 
 -- nginx's ip_hash takes the first three octets of an IPv4 address, and all of an IPv6 address.
 local function network()
