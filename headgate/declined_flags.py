@@ -42,7 +42,11 @@ _DECLINED: dict[str, Declined] = {
     "enable-telemetry-reporting": Declined(
         "true", "is accepted, but Headgate sends no telemetry", refused=False, accepted=("false",)
     ),
-    "weight-changes-dynamic-reload": Declined("false", _PLUS, refused=False),
+    "weight-changes-dynamic-reload": Declined(
+        "false",
+        "is accepted; where hosts are routed at run time (-live-routes), weights always change without a reload",
+        accepted=("false", "true"),
+    ),
     # The incumbent had this one up to version 3; manifests of that age still pass it.
     "include-year": Declined("false", "is accepted; every line of the log has its year", accepted=("false", "true")),
 }

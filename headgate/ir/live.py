@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
+from msgspec import structs
 
 from headgate.ir.check import LiveCheck
 from headgate.ir.files import FileSet
@@ -50,6 +51,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         draining: servers beside *peers* that only clients with their cookie are sent to.
         slow_start: seconds in which the share of a server that was added or recovered grows; ``None`` for none.
         check: how it is found out which servers can take requests; ``None`` if by requests alone.
+        pooled: whether connections are kept, of hosts without a server block; server blocks say it themselves.
     """
 
     peers: tuple[Peer, ...]
@@ -63,6 +65,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     draining: tuple[Peer, ...] | None = None
     slow_start: float | None = None
     check: LiveCheck | None = None
+    pooled: bool = True
 
 
 Text = tuple[str, ...]
@@ -77,12 +80,14 @@ class LiveRewrite(msgspec.Struct, frozen=True, array_like=True, gc=False):
         uri: the new path.
         args: the new arguments, ``None`` if they stay.
         adds: whether those of the client follow (or stay); nginx drops them after a final ``?``.
+        restored: whether *pattern* is for the path as the client wrote it, after a jump.
     """
 
     pattern: str
     uri: Text
     args: Text | None = None
     adds: bool = True
+    restored: bool = False
 
 
 class LiveMore(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -92,11 +97,35 @@ class LiveMore(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         replaced: what replaces the path that the location matched, in requests to the backend.
         rewrite: how the path changes.
         text: the text of its answer.
+        jump: the variable whose value is the path that answers instead.
+        hidden: the named location that answers clients who ask for a path that only a jump may lead to.
     """
 
     replaced: str | None = None
     rewrite: LiveRewrite | None = None
     text: Text | None = None
+    jump: str = ""
+    hidden: str = ""
+
+
+class LiveMap(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A variable of a host that follows from others, as by nginx's ``map``.
+
+    Attributes:
+        source: what is looked up.
+        values: by key, in lower case: the case does not matter.
+        patterns: ``~`` or ``~*``, a regular expression, and the value where it is the first that matches.
+        otherwise: the value where nothing else fits.
+    """
+
+    source: Text
+    values: Mapping[str, Text] = {}
+    patterns: tuple[tuple[str, str, Text], ...] = ()
+    otherwise: Text = ("",)
+
+
+Shares = tuple[tuple[float, str], ...]
+"""The values of a variable that divides requests, each with the end of its share of 100 %."""
 
 
 class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -105,7 +134,7 @@ class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes:
         modifier: empty, ``=``, ``^~``, ``~`` or ``~*``; regular expressions are tried in their order.
         path: as in a ``location``.
-        profile: the named location that answers.
+        profile: the named location that answers, empty if another path does (``more.jump``).
         upstream: where it sends requests, empty if it answers by itself.
         max_body: bytes of the largest body, 0 for any.
         large: the named location that refuses a larger one, empty if that needs none.
@@ -120,6 +149,19 @@ class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
     large: str = ""
     more: LiveMore | None = None
 
+    @property
+    def profiles(self) -> Iterator[str]:
+        """The named locations that it needs."""
+        hidden = self.more.hidden if self.more else ""
+        return filter(None, (self.profile, self.large, hidden))
+
+    def named(self, names: Mapping[str, str]) -> LivePath:
+        """Return the same with named locations called by *names*."""
+        more = self.more
+        if more and more.hidden:
+            more = structs.replace(more, hidden=names[more.hidden])
+        return structs.replace(self, profile=names.get(self.profile, ""), large=names.get(self.large, ""), more=more)
+
 
 class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A host without a server block of its own; encoded as JSON it is what ``routes.lua`` reads.
@@ -129,18 +171,21 @@ class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         tls: whether it is served over TLS too.
         first: a variable, its value, and the profile that answers instead of all *paths* where it has this value.
         hsts: a variable, its value, and the Strict-Transport-Security that is sent where it has this value.
+        maps: variables that follow from others, and *splits* those that divide requests.
     """
 
     paths: tuple[LivePath, ...]
     tls: bool = False
+    maps: Mapping[str, LiveMap] = {}
+    splits: Mapping[str, Shares] = {}
     first: tuple[tuple[str, str, str], ...] = ()
     hsts: tuple[str, str, str] | None = None
 
     @property
     def profiles(self) -> frozenset[str]:
         """The named locations that it needs."""
-        large = (path.large for path in self.paths if path.large)
-        return frozenset((*(path.profile for path in self.paths), *large, *(profile for *_, profile in self.first)))
+        own = (name for path in self.paths for name in path.profiles)
+        return frozenset((*own, *(profile for *_, profile in self.first)))
 
     @property
     def upstreams(self) -> frozenset[str]:

@@ -17,13 +17,12 @@ REGULAR: Final = "a path is a regular expression that not every nginx takes, or 
 CAPTURES: Final = "a header or an answer with a part of a path that is a regular expression ($1)"
 REWRITTEN: Final = "a path is changed by variables, or by a regular expression, that not every nginx takes"
 BACKEND: Final = "gRPC or TLS to backends"
+CONDITIONS: Final = "a Policy, or conditions that read variables, or expressions, that not every nginx takes"
 LINES: Final = "settings of a route that shared locations do not have"
 
 _FIELDS: Final = {
     "zones": "a rate limit",
     "caches": "a cache of responses",
-    "splits": "requests that are divided among several Services",
-    "maps": "conditions, or a Policy",
     "snippet": "a snippet",
     "members": "names of backends that nginx resolves",
     "follows": "it has listeners of its own",
@@ -45,8 +44,6 @@ _FIELDS: Final = {
     "location: variables": "variables that logs or templates read",
     "location: snippet": "a snippet of a route",
     "location: pages": "custom error pages",
-    "location: internal": "matches, splits or error pages",
-    "location: jump": "matches or splits",
     "location: refused": "requests of a route are answered 500",
     "location: preflight": "cross-origin requests",
     "location: checks": "a Policy that keeps clients out",

@@ -20,14 +20,25 @@ from msgspec import structs
 from headgate.ir.http import Backend, HttpConfig, Location, Server, Tls, Upstream
 from headgate.ir.live import LiveHost, LiveMore, LivePath
 from headgate.routes import Listener, RouteTable
-from headgate.settings import NOTHING, Words
+from headgate.settings import NOTHING, Size, Words
 from headgate.settings.regex import is_simple
 from headgate.translate import dedicated, naming
 from headgate.translate.dedicated import differing
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated
 from headgate.translate.listens import listens
-from headgate.translate.pushed import TEXT, URI, answered, has_capture, replaced, rewritten
+from headgate.translate.pushed import (
+    TEXT,
+    URI,
+    WRITTEN,
+    answered,
+    has_capture,
+    mapped,
+    replaced,
+    rewritten,
+    shares_of,
+    variables_of,
+)
 
 POOL: Final = "headgate_routed"
 """The upstream block of all profiles; its Lua code asks for the servers of the upstream that the request is for."""
@@ -37,6 +48,7 @@ _LISTS: Final = frozenset({"proxy_hide_header", "proxy_ignore_headers"})
 """Directives among the lines of a location that a profile may say."""
 
 TOO_LARGE: Final = Words(("413",))
+NOT_FOUND: Final = Words(("404",))
 WITH_SLASH: Final = Words(("301", "$uri/$is_args$args"))
 _NOTHING: Final = Location(path="", own=NOTHING)
 _PLAIN: Final = re.compile(r"[-\w./~!&()*+,=:@]*", re.ASCII)
@@ -75,7 +87,13 @@ def factor(translated: Translated, table: RouteTable, env: Environment) -> Route
         return Dedicated(reason)
     hosts = {str(naming.server_name(host.name)): host.name for host in table.hosts}
     profiles: dict[Profile, str] = {}
-    found = {hosts[str(server.name)]: _Host(server, profiles, env).live() for server in whole_servers(translated)}
+    chosen = _Chosen(translated)
+    found = {
+        hosts[str(server.name)]: structs.replace(
+            _Host(server, profiles, env).live(), maps=chosen.maps, splits=chosen.splits
+        )
+        for server in whole_servers(translated)
+    }
     return Routed(found, tuple(profiles))
 
 
@@ -132,11 +150,13 @@ def _reasons(translated: Translated, table: RouteTable, env: Environment) -> Ite
     yield from (f"the wildcard host that covers {host.name}" for host in table.hosts if host.covered)
     for config in translated.every_config:
         bare = structs.replace(
-            config, file="", origin=None, upstreams=(), servers=(), within=None, locations=(), includes=()
-        )
+            config, file="", origin=None, upstreams=(), servers=(), within=None, locations=(), includes=(),
+            maps=(), splits=(),
+        )  # fmt: skip
         yield from differing(bare, HttpConfig(file="", origin=None), "")
         yield from (text for upstream in config.upstreams for text in _of_upstream(upstream))
     servers = tuple(whole_servers(translated))
+    yield from _Chosen(translated).reasons(location.jump for server in servers for location in server.locations)
     if not servers:
         yield dedicated.NO_HOST
     usual = Listener(env.http_port), Listener(env.https_port, tls=True)
@@ -150,10 +170,6 @@ def _reasons(translated: Translated, table: RouteTable, env: Environment) -> Ite
 def _of_upstream(upstream: Upstream) -> Iterator[str]:
     if upstream.live is None:
         yield f"upstream {upstream.name}: its servers are in a file"
-    elif upstream.keepalive == 0:
-        yield f"upstream {upstream.name}: its connections are not kept (keepalive 0)"
-    elif upstream.live.cookie:
-        yield f"upstream {upstream.name}: its session cookie"
     elif "server_name" in (upstream.live.key or ()):
         yield f"upstream {upstream.name}: its method reads $server_name"
 
@@ -195,11 +211,14 @@ def _of_location(location: Location) -> Iterator[str]:
         yield dedicated.BACKEND
     if replaced(backend) is None or (location.rewrite and rewritten(location.rewrite) is None):
         yield dedicated.REWRITTEN
+    if location.internal and location.modifier != "=":
+        yield dedicated.LINES
     if not {name for name, _ in location.lines} <= _LISTS:
         yield dedicated.LINES
     bare = structs.replace(
         location, path="", modifier="", origin=None, backend=None, answer=None, content_type=None, own=NOTHING,
         request_headers=None, response_headers=None, proxy_redirect=None, lines=(), added=(), rewrite=None,
+        internal=False, jump="", restored=False,
     )  # fmt: skip
     yield from differing(bare, _NOTHING, "location: ")
 
@@ -213,6 +232,37 @@ def _texts(location: Location) -> Iterator[str]:
 
 
 # --- what is pushed -----------------------------------------------------------------------------------
+
+
+class _Chosen:
+    """The variables that decide which location answers: what ``map`` and ``split_clients`` say of them."""
+
+    def __init__(self, translated: Translated) -> None:
+        configs = translated.every_config
+        found = {each.variable: each for config in configs for each in config.maps}
+        self.splits = {each.variable: shares_of(each) for config in configs for each in config.splits}
+        own = found.keys() | self.splits.keys()
+        maps = {name: mapped(each, own) for name, each in found.items()}
+        self.maps = {name: each for name, each in maps.items() if each}
+        self._others = found.keys() - self.maps.keys()
+
+    def reasons(self, jumps: Iterable[str]) -> Iterator[str]:
+        """Yield why they keep a server block: a profile may read those that no jump reads."""
+        left = {jump.removeprefix("$") for jump in jumps if jump}
+        read: set[str] = set()
+        while left:
+            name = left.pop()
+            read.add(name)
+            each = self.maps.get(name)
+            if each is None:
+                continue
+            texts = (each.source, each.otherwise, *each.values.values(), *(text for *_, text in each.patterns))
+            left.update(
+                found for text in texts for found in variables_of(text) if found in self.maps or found in self.splits
+            )
+            left -= read
+        if self._others or not (self.maps.keys() | self.splits.keys()) <= read:
+            yield dedicated.CONDITIONS
 
 
 class _Host:
@@ -235,19 +285,35 @@ class _Host:
     def _path(self, location: Location) -> LivePath:
         backend = location.backend
         whole = flatten(self._server, location)
-        size = whole.own.client_max_body_size or self._env.params.proxy.client_max_body_size
+        size = (
+            Size("0")
+            if location.jump
+            else whole.own.client_max_body_size or self._env.params.proxy.client_max_body_size
+        )
         # nginx's own answer has the response headers of the location.
         told = size.bytes and (whole.response_headers is not None or whole.own.server_tokens is not None)
-        more = _more(location)
+        more = self._more(location)
         return LivePath(
             location.modifier,
             str(location.path),
-            self._name(_shared(whole, more)),
+            "" if location.jump else self._name(_shared(whole, more)),
             backend.upstream if backend else "",
             size.bytes,
             self._answering(location, TOO_LARGE) if told else "",
             more,
         )
+
+    def _more(self, location: Location) -> LiveMore | None:
+        """Return what is pushed of *location* besides its profile."""
+        rewrite = rewritten(location.rewrite, restored=location.restored) if location.rewrite else None
+        found = LiveMore(
+            replaced=replaced(location.backend) or None,
+            rewrite=rewrite,
+            text=answered(location.answer),
+            jump=location.jump.removeprefix("$"),
+            hidden=self._answering(location, NOT_FOUND) if location.internal else "",
+        )
+        return None if found == LiveMore() else found
 
     def _slash(self, bare: str, location: Location) -> LivePath:
         answer = self._answering(location, WITH_SLASH)
@@ -264,35 +330,26 @@ class _Host:
         return self._profiles.setdefault(profile, str(len(self._profiles)))
 
 
-def _more(location: Location) -> LiveMore | None:
-    """Return what is pushed of *location* besides its profile."""
-    path = replaced(location.backend) or None
-    text = answered(location.answer)
-    rewrite = rewritten(location.rewrite) if location.rewrite else None
-    found = LiveMore(replaced=path, rewrite=rewrite, text=text)
-    return None if found == LiveMore() else found
-
-
 def _shared(whole: Location, more: LiveMore | None) -> Profile:
     """Return *whole*, which inherits nothing any more, without host, path and upstream, and without *more*."""
     backend, answer, redirect = whole.backend, whole.answer, whole.proxy_redirect
     if backend:
-        backend = Backend(backend.scheme, POOL, URI if more and more.replaced else "")
+        path = URI if more and more.replaced else backend.path if backend.path == WRITTEN else ""
+        backend = Backend(backend.scheme, POOL, path)
     if answer and more and more.text is not None:
         answer = Words((answer[0], TEXT))
     # nginx does not take this line beside a path with variables; both are about the name of the upstream.
     if backend and backend.path and redirect and redirect[0] == "default":
         redirect = None
     return structs.replace(
-        whole, path="@", modifier="", origin=None, backend=backend, answer=answer, rewrite=None, proxy_redirect=redirect
-    )
+        whole, path="@", modifier="", origin=None, backend=backend, answer=answer, rewrite=None, internal=False,
+        restored=False, proxy_redirect=redirect,
+    )  # fmt: skip
 
 
 def _named(host: LiveHost, names: Mapping[str, str]) -> LiveHost:
     return structs.replace(
         host,
-        paths=tuple(
-            structs.replace(path, profile=names[path.profile], large=names.get(path.large, "")) for path in host.paths
-        ),
+        paths=tuple(path.named(names) for path in host.paths),
         first=tuple((variable, value, names[profile]) for variable, value, profile in host.first),
     )

@@ -53,6 +53,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         cookie=live_cookie(cookie) if cookie else None,
         draining=(tuple(map(_peer, backend.endpoints.draining)) or None) if cookie else None,
         slow_start=settings.slow_start.seconds or None if settings.slow_start and method in RAMPED else None,
+        pooled=settings.keepalive != 0,
     )
 
 

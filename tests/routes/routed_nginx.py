@@ -89,17 +89,20 @@ class RoutedNginx:
 
     async def get(self, host: str, path: str = "/", **more: str) -> str:
         """Status and body of the answer to *host*, on a connection of its own."""
+        head, _, body = (await self.answer(host, path, **more)).partition("\r\n\r\n")
+        return f"{head.split(' ')[1]} {body if head.startswith('HTTP/1.1 200') else ''}".strip()
+
+    async def answer(self, host: str, path: str = "/", **more: str) -> str:
+        """The whole answer to *host*, on a connection of its own."""
         reader, writer = await asyncio.open_connection(LOOPBACK, self.http)
         headers = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
         try:
             writer.write(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n{headers}\r\n".encode())
-            answer = (await reader.read()).decode()
+            return (await reader.read()).decode()
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
-        head, _, body = answer.partition("\r\n\r\n")
-        return f"{head.split(' ')[1]} {body if head.startswith('HTTP/1.1 200') else ''}".strip()
 
     async def get_secure(self, host: str, path: str = "/") -> tuple[bytes, str]:
         """The certificate (DER) that *host* is shown, and what ``get`` returns, over TLS.

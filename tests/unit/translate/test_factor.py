@@ -72,12 +72,7 @@ def dedicated(found: Generation) -> dict[str, str]:
         ({"basic_auth_secret": "users"}, "it keeps clients out"),
         ({"ssl_services": "tea"}, BACKEND),
         ({"listen_ports": "8443"}, "it has listeners of its own"),
-        (
-            {"sticky_cookie_services": "serviceName=tea seat"},
-            "upstream default-one-one.test-tea-80: its session cookie",
-        ),
         ({"lb_method": "hash $server_name"}, "upstream default-one-one.test-tea-80: its method reads $server_name"),
-        ({"keepalive": "0"}, "upstream default-one-one.test-tea-80: its connections are not kept (keepalive 0)"),
     ],
 )
 def test_what_a_shared_location_cannot_say_keeps_a_server_block(annotations: dict[str, Any], reason: str) -> None:

@@ -148,7 +148,8 @@ local function set_tries(upstream, peer)
   end
 end
 
--- Choose a server of the upstream *name*; called by nginx before each try. Its connection is kept where it is *pooled*.
+-- Choose a server of the upstream *name*; called by nginx before each try. Its connection may be kept where it is
+-- *pooled*.
 function M.balance(name, pooled)
   state.sync()
   local tries, is_logged = requests.tries()
@@ -188,7 +189,7 @@ function M.balance(name, pooled)
     ngx.log(ngx.ERR, "upstream ", name, ": ", fault)
     return ngx.exit(DECLINED)
   end
-  if pooled then
+  if pooled and upstream.pooled then
     enable_keepalive(IDLE_S, REQUESTS)
   end
 end

@@ -10,14 +10,15 @@ local FLAGS = { ["~"] = "o", ["~*"] = "io" } -- compiled once; not just in time:
 
 local M = {}
 
--- Return what a location does.
-local function action_of(path)
+-- Return what a location does; *chosen* are the variables of its host.
+local function action_of(path, chosen)
   local more = type(path[7]) == "table" and path[7] or {}
   return {
     profile = path[3], upstream = path[4] ~= "" and path[4] or nil,
     most = path[5] > 0 and path[5] or nil, large = path[6] ~= "" and path[6] or nil,
     change = more.replaced and paths.replace(more.replaced, #path[2]) or more.rewrite and paths.rewrite(more.rewrite),
     text = more.text and text_of(more.text), final = path[1] == "^~",
+    jump = more.jump and chosen[more.jump], hidden = more.hidden,
   }
 end
 
@@ -34,11 +35,12 @@ local function lengths_of(prefixes)
   return lengths
 end
 
--- Return the locations in *list*, which the controller pushed, in the form that `find` reads.
-function M.layout(list)
+-- Return the locations in *list*, which the controller pushed, in the form that `find` reads. *chosen* are the
+-- variables of the host.
+function M.layout(list, chosen)
   local exact, prefixes, patterns = {}, {}, {}
   for _, path in ipairs(list) do
-    local flags, action = FLAGS[path[1]], action_of(path)
+    local flags, action = FLAGS[path[1]], action_of(path, chosen)
     if flags then
       patterns[#patterns + 1] = { path[2], flags, action }
     else

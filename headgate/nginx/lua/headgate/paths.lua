@@ -46,14 +46,32 @@ local function new_arguments(args, captures, adds)
   return present and present ~= "" and text .. "&" .. present or text
 end
 
--- Return a function for `rewrite pattern uri?args break`; it returns false where nginx would answer 500.
+-- Have nginx take *path* for that of the request.
+function M.set(path)
+  request.set_uri(path, false, true)
+end
+
+-- Return a function for `rewrite pattern uri?args break`; it returns false where nginx would answer 500, and "again"
+-- where it would look for a location again.
 function M.rewrite(value)
-  local pattern, adds = value[1], value[4]
+  local pattern, adds, restored = value[1], value[4], value[5]
   local uri, args = text_of(value[2]), type(value[3]) == "table" and text_of(value[3])
   return function()
-    local captures, fault = re_match(variables.uri, pattern, "o")
-    if not captures then
-      return not fault
+    local present = variables.uri
+    if restored then
+      present = match(variables.request_uri or "", "^[^?]+")
+      if not present then
+        return false
+      end
+    end
+    local captures, fault = re_match(present, pattern, "o")
+    if fault then
+      return false
+    elseif not captures then
+      if restored then
+        M.set(present)
+      end
+      return restored and "again" or true
     end
     local path = uri(captures)
     if path == "" then
@@ -64,7 +82,7 @@ function M.rewrite(value)
     elseif not adds then
       request.set_uri_args("")
     end
-    request.set_uri(path, false, true)
+    M.set(path)
     return true
   end
 end

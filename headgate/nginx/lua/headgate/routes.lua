@@ -5,28 +5,35 @@
 -- configuration lacks, the one before it. A worker that is about to end may have such a configuration: it uses the
 -- first version whose profiles it has.
 local null = require("cjson.safe").null
+local choices = require "headgate.choices"
 local locations = require "headgate.locations"
 local find_object = require "headgate.names"
+local paths = require "headgate.paths"
 local requests = require "headgate.requests"
 local state = require "headgate.state"
 local upstreams = require "headgate.upstreams"
 
 local sub, gmatch = string.sub, string.gmatch
 local ipairs, tonumber = ipairs, tonumber
-local variables, exec, exit = ngx.var, ngx.exec, ngx.exit
+local variables, exec, exit, is_internal = ngx.var, ngx.exec, ngx.exit, ngx.req.is_internal
 
 local ABSENT = 503
 local LARGE = 413
 local FAILED = 500 -- an expression cannot be evaluated
+local JUMPS = 10 -- what nginx lets a request do
 local MODIFIERS = { [""] = true, ["="] = true, ["^~"] = true, ["~"] = true, ["~*"] = true }
 
 local M = {}
 local known = {} -- the profiles of this worker's configuration
 local known_text
 
+local function is_known(name)
+  return not name or name == "" or known[name]
+end
+
 local function usable(version)
   for _, path in ipairs(version.paths) do
-    if not known[path[3]] or path[6] ~= "" and not known[path[6]] then
+    if not (is_known(path[3]) and is_known(path[6]) and is_known(path[7] ~= null and path[7].hidden)) then
       return false
     end
   end
@@ -41,15 +48,22 @@ end
 local function layout(name, version)
   return {
     name = name, tls = version.tls, first = version.first, hsts = version.hsts,
-    locations = locations.layout(version.paths),
+    locations = locations.layout(version.paths, choices(version.maps or {}, version.splits or {})),
   }
 end
 
+local function is_profile(name)
+  return type(name) == "string" and sub(name, 1, 3) == "@p_"
+end
+
 local function is_path(path)
-  return type(path) == "table" and MODIFIERS[path[1]] and type(path[2]) == "string"
-    and type(path[3]) == "string" and sub(path[3], 1, 3) == "@p_" and type(path[4]) == "string"
-    and type(path[5]) == "number" and type(path[6]) == "string"
-    and (path[7] == null or type(path[7]) == "table")
+  if type(path) ~= "table" or path[7] ~= null and type(path[7]) ~= "table" then
+    return false
+  end
+  local more = path[7] ~= null and path[7] or {}
+  return MODIFIERS[path[1]] and type(path[2]) == "string" and type(path[4]) == "string" and type(path[5]) == "number"
+    and (is_profile(path[3]) or path[3] == "" and type(more.jump) == "string") and type(path[6]) == "string"
+    and (more.hidden == nil or is_profile(more.hidden))
 end
 
 local function are_texts(values)
@@ -58,7 +72,8 @@ local function are_texts(values)
 end
 
 local function is_version(version)
-  if type(version) ~= "table" or type(version.paths) ~= "table" or type(version.first or {}) ~= "table" then
+  if type(version) ~= "table" or type(version.paths) ~= "table" or type(version.first or {}) ~= "table"
+    or type(version.maps or {}) ~= "table" or type(version.splits or {}) ~= "table" then
     return false
   end
   for _, path in ipairs(version.paths) do
@@ -105,6 +120,42 @@ local function refuse(host, status)
   return exit(status)
 end
 
+local again
+
+-- Let the location of the request answer; it may be that of another path, at most *jumps* times.
+local function answer(host, jumps)
+  local action, fault = locations.find(host.locations, variables.uri)
+  if not action then
+    return refuse(host, fault and FAILED or 404)
+  end
+  if action.hidden and not is_internal() then
+    return go(host, action.hidden)
+  end
+  local length = action.most and variables.content_length
+  if length and (tonumber(length) or 0) > action.most then
+    return action.large and go(host, action.large) or refuse(host, LARGE)
+  end
+  if action.jump then
+    paths.set(action.jump())
+    return again(host, jumps)
+  end
+  local upstream = action.upstream and upstreams.get(action.upstream)
+  if action.upstream and not upstream then
+    return refuse(host, ABSENT)
+  end
+  local changed = not action.change or action.change()
+  if not changed then
+    return refuse(host, FAILED)
+  elseif changed == "again" then
+    return again(host, jumps)
+  end
+  return go(host, action.profile, upstream, action.text)
+end
+
+function again(host, jumps)
+  return jumps > 0 and answer(host, jumps - 1) or refuse(host, FAILED)
+end
+
 -- Send the request to the profile of its location, or return if its host is not pushed: the default server answers.
 -- *profiles* are those of the configuration. Called by nginx before it looks for a location.
 function M.route(profiles)
@@ -128,22 +179,7 @@ function M.route(profiles)
       return exec(case[3])
     end
   end
-  local action, fault = locations.find(host.locations, variables.uri)
-  if not action then
-    return refuse(host, fault and FAILED or 404)
-  end
-  local length = action.most and variables.content_length
-  if length and (tonumber(length) or 0) > action.most then
-    return action.large and go(host, action.large) or refuse(host, LARGE)
-  end
-  local upstream = action.upstream and upstreams.get(action.upstream)
-  if action.upstream and not upstream then
-    return refuse(host, ABSENT)
-  end
-  if action.change and not action.change() then
-    return refuse(host, FAILED)
-  end
-  return go(host, action.profile, upstream, action.text)
+  return answer(host, JUMPS)
 end
 
 return M

@@ -3,14 +3,15 @@
 local concat, find = table.concat, string.find
 local variables = ngx.var
 
--- Return a function for the value of *parts*; it takes the captures, and a function that changes each of them.
-return function(parts)
+-- Return a function for the value of *parts*; it takes the captures, and a function that changes each of them. *own*
+-- has functions for the values of variables that nginx does not know.
+return function(parts, own)
   local count = #parts
   if count == 1 then
     return function() return parts[1] end
   elseif parts[1] == "" and (count == 2 or count == 3 and parts[3] == "") and not find(parts[2], "^%d") then
     local name = parts[2]
-    return function() return variables[name] or "" end
+    return own and own[name] or function() return variables[name] or "" end
   end
   local numbers = {}
   for i = 2, count, 2 do
@@ -24,7 +25,7 @@ return function(parts)
         value = captures[numbers[i]] or ""
         value = change and change(value) or value
       elseif i % 2 == 0 then
-        value = variables[value] or ""
+        value = own and own[value] and own[value]() or variables[value] or ""
       end
       found[i] = value
     end

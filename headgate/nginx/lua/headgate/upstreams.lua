@@ -87,7 +87,7 @@ state.decode("u", function(name, value)
   upstream.cookie = value.cookie and sticky.cookie(value.cookie, peers, draining)
   upstream.max_fails, upstream.fail_timeout = max_fails, value.fail_timeout or 10
   upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method] or metrics.on
-  upstream.slow_start = value.slow_start
+  upstream.slow_start, upstream.pooled = value.slow_start, value.pooled ~= false
   if upstream.slow_start then
     slow_start.resume(upstream)
   end
