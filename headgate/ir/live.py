@@ -15,6 +15,19 @@ from headgate.problems import ObjectRef
 Method = Literal["round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two"]
 
 
+POOLS = {
+    "http": "headgate_routed",
+    "https": "headgate_routed_tls",
+    "grpc": "headgate_routed_grpc",
+    "grpcs": "headgate_routed_grpcs",
+}
+"""The upstream block of hosts without a server block, by the scheme of their backends.
+
+Its Lua code asks for the servers of the upstream that the request is for. All hosts use the connections that a block
+keeps: backends that differ in protocol or TLS must not be in one.
+"""
+
+
 class Peer(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A server: an IP address (IPv6 in brackets) and a port, or ``unix:/path`` without one."""
 
@@ -168,7 +181,7 @@ class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
 
     Attributes:
         paths: its locations.
-        tls: whether it is served over TLS too.
+        tls: whether it is served over TLS too; *plain* whether without.
         first: a variable, its value, and the profile that answers instead of all *paths* where it has this value.
         hsts: a variable, its value, and the Strict-Transport-Security that is sent where it has this value.
         maps: variables that follow from others, and *splits* those that divide requests.
@@ -176,6 +189,7 @@ class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
 
     paths: tuple[LivePath, ...]
     tls: bool = False
+    plain: bool = True
     maps: Mapping[str, LiveMap] = {}
     splits: Mapping[str, Shares] = {}
     first: tuple[tuple[str, str, str], ...] = ()

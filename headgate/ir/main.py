@@ -7,7 +7,7 @@ import msgspec
 from headgate.ir.capabilities import Capabilities
 from headgate.ir.latency import Measured
 from headgate.ir.layout import Layout
-from headgate.ir.live import LuaModules
+from headgate.ir.live import POOLS, LuaModules
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
 
@@ -33,7 +33,8 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         access_log: the target of the access log, and its format.
         live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
             size of the memory for them.
-        pool: connections to backends that each worker keeps for hosts without a server block, 0 if there are none.
+        pool: connections to backends that each worker keeps for hosts without a server block, 0 if there are none;
+            *pools* are the upstream blocks that keep so many.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
@@ -55,6 +56,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     live: LuaModules | None = None
     live_memory: str = ""
     pool: int = 0
+    pools: tuple[str, ...] = tuple(POOLS.values())
     clock: tuple[Quoted, ...] = ()
     clock_variable: str = ""
     stream: bool = False

@@ -16,7 +16,7 @@ INSTEAD: Final = "its redirect to HTTPS depends on other variables"
 REGULAR: Final = "a path is a regular expression that not every nginx takes, or with named groups"
 CAPTURES: Final = "a header or an answer with a part of a path that is a regular expression ($1)"
 REWRITTEN: Final = "a path is changed by variables, or by a regular expression, that not every nginx takes"
-BACKEND: Final = "gRPC or TLS to backends"
+GRPC_TOKENS: Final = "gRPC, and server-tokens of its own"
 CONDITIONS: Final = "a Policy, or conditions that read variables, or expressions, that not every nginx takes"
 LINES: Final = "settings of a route that shared locations do not have"
 
@@ -31,7 +31,6 @@ _FIELDS: Final = {
     "server: limit": "a rate limit",
     "server: error_page": "custom error pages",
     "server: variables": "variables that logs or templates read",
-    "server: grpc_errors": "gRPC to backends",
     "server: access_log_off": "access-log-off",
     "server: snippet": "a snippet of the server",
     "server: lines": "a Policy, or client addresses",

@@ -17,17 +17,19 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from headgate.ir.http import Backend, HttpConfig, Location, Server, Tls, Upstream
-from headgate.ir.live import LiveHost, LiveMore, LivePath
+from headgate.ir.http import Backend, HttpConfig, Line, Location, Server, Tls, Upstream
+from headgate.ir.live import POOLS, LiveHost, LiveMore, LivePath
 from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Size, Words
 from headgate.settings.regex import is_simple
 from headgate.translate import dedicated, naming
 from headgate.translate.dedicated import differing
 from headgate.translate.environment import Environment
+from headgate.translate.headers import HSTS
 from headgate.translate.hosts import Translated
 from headgate.translate.listens import listens
 from headgate.translate.pushed import (
+    RESTORED,
     TEXT,
     URI,
     WRITTEN,
@@ -40,11 +42,12 @@ from headgate.translate.pushed import (
     variables_of,
 )
 
-POOL: Final = "headgate_routed"
-"""The upstream block of all profiles; its Lua code asks for the servers of the upstream that the request is for."""
 _WHOLE: Final = frozenset({"", "=", "^~"})
 """Modifiers of locations whose path is no regular expression."""
-_LISTS: Final = frozenset({"proxy_hide_header", "proxy_ignore_headers"})
+_LISTS: Final = frozenset({
+    "grpc_hide_header", "grpc_ignore_headers", "grpc_pass_header", "proxy_hide_header", "proxy_ignore_headers",
+    "proxy_pass_request_headers",
+})  # fmt: skip
 """Directives among the lines of a location that a profile may say."""
 
 TOO_LARGE: Final = Words(("413",))
@@ -123,21 +126,29 @@ def mentioned(configs: Iterable[HttpConfig]) -> frozenset[str]:
 
 def flatten(server: Server, location: Location) -> Location:
     """Return *location* with what it inherits from *server*, as nginx inherits: a list whole or not at all."""
-    lines = location.lines
-    if server.hide_headers is not None and not any(name == "proxy_hide_header" for name, _ in lines):
-        lines = (*(("proxy_hide_header", Words((name,))) for name in server.hide_headers), *lines)
     redirect = location.proxy_redirect
     if redirect is None and server.proxy_redirect and server.proxy_redirect[0] != "default":
         redirect = server.proxy_redirect
     requests, responses = location.request_headers, location.response_headers
+    proxied = location.backend is not None and not location.backend.grpc
     return structs.replace(
         location,
         own=location.own.joined(server.own),
-        request_headers=server.request_headers if requests is None and location.backend else requests,
+        request_headers=server.request_headers if requests is None and proxied else requests,
         response_headers=server.response_headers if responses is None and not location.added else responses,
-        proxy_redirect=redirect if location.backend else None,
-        lines=lines if location.backend else (),
+        proxy_redirect=redirect if proxied else None,
+        lines=tuple(_lines(server, location)) if location.backend else (),
     )
+
+
+def _lines(server: Server, location: Location) -> Iterator[Line]:
+    """Yield the lists of *location* and of *server*; for gRPC that is what the template says of HSTS."""
+    yield from location.lines
+    if location.backend and location.backend.grpc:
+        if server.hsts:
+            yield "grpc_hide_header", Words((HSTS,))
+    elif server.hide_headers is not None and not any(name == "proxy_hide_header" for name, _ in location.lines):
+        yield from (("proxy_hide_header", Words((name,))) for name in server.hide_headers)
 
 
 # --- what keeps a server block ------------------------------------------------------------------------
@@ -159,12 +170,19 @@ def _reasons(translated: Translated, table: RouteTable, env: Environment) -> Ite
     yield from _Chosen(translated).reasons(location.jump for server in servers for location in server.locations)
     if not servers:
         yield dedicated.NO_HOST
-    usual = Listener(env.http_port), Listener(env.https_port, tls=True)
     for server in servers:
-        if server.listens != listens(env, usual if server.tls else usual[:1]):
+        if not any(server.listens == lines for lines in _usual(env, server)):
             yield dedicated.LISTENS
         yield from _of_server(server)
         yield from (text for location in server.locations for text in _of_location(location))
+
+
+def _usual(env: Environment, server: Server) -> Iterator[tuple[Words, ...]]:
+    """Yield where a host may listen that has no server block: on the usual ports, or on that of HTTPS alone."""
+    plain, secure = Listener(env.http_port), Listener(env.https_port, tls=True)
+    yield listens(env, (plain, secure) if server.tls else (plain,))
+    if server.tls:
+        yield listens(env, (secure,))
 
 
 def _of_upstream(upstream: Upstream) -> Iterator[str]:
@@ -179,11 +197,14 @@ def _of_server(server: Server) -> Iterator[str]:
         yield dedicated.TLS
     if not all(_PLAIN.fullmatch(path) for path, _ in _redirected(server)):
         yield dedicated.PATH
+    if server.grpc_errors and server.own.server_tokens is not None:
+        yield dedicated.GRPC_TOKENS
     if any(redirect.instead for redirect in server.redirects):
         yield dedicated.INSTEAD
     bare = structs.replace(
         server, name="", origin=None, listens=(), locations=(), own=NOTHING, tls=None, http2=False, redirects=(),
         hsts=None, request_headers=None, response_headers=None, hide_headers=None, proxy_redirect=None, attached=None,
+        grpc_errors=(),
     )  # fmt: skip
     yield from differing(bare, Server(name="", origin=None, listens=(), locations=(), own=NOTHING), "server: ")
 
@@ -206,10 +227,7 @@ def _of_location(location: Location) -> Iterator[str]:
         yield dedicated.REGULAR
     if regular and has_capture(*_texts(location)):
         yield dedicated.CAPTURES
-    backend = location.backend
-    if backend and backend.scheme != "http":
-        yield dedicated.BACKEND
-    if replaced(backend) is None or (location.rewrite and rewritten(location.rewrite) is None):
+    if replaced(location.backend) is None or (location.rewrite and rewritten(location.rewrite) is None):
         yield dedicated.REWRITTEN
     if location.internal and location.modifier != "=":
         yield dedicated.LINES
@@ -280,7 +298,8 @@ class _Host:
         hsts = (server.hsts.variable[1:], server.hsts.secure, str(server.hsts.value)) if server.hsts else None
         slashes = (self._slash(bare, location) for bare, location in _redirected(server))
         paths = *map(self._path, server.locations), *slashes
-        return LiveHost(paths=tuple(paths), tls=server.tls is not None, first=tuple(first), hsts=hsts)
+        plain = server.listens != listens(self._env, (Listener(self._env.https_port, tls=True),))
+        return LiveHost(paths=tuple(paths), tls=server.tls is not None, plain=plain, first=tuple(first), hsts=hsts)
 
     def _path(self, location: Location) -> LivePath:
         backend = location.backend
@@ -306,6 +325,8 @@ class _Host:
     def _more(self, location: Location) -> LiveMore | None:
         """Return what is pushed of *location* besides its profile."""
         rewrite = rewritten(location.rewrite, restored=location.restored) if location.rewrite else None
+        if location.restored and not rewrite:
+            rewrite = RESTORED
         found = LiveMore(
             replaced=replaced(location.backend) or None,
             rewrite=rewrite,
@@ -335,7 +356,7 @@ def _shared(whole: Location, more: LiveMore | None) -> Profile:
     backend, answer, redirect = whole.backend, whole.answer, whole.proxy_redirect
     if backend:
         path = URI if more and more.replaced else backend.path if backend.path == WRITTEN else ""
-        backend = Backend(backend.scheme, POOL, path)
+        backend = Backend(backend.scheme, POOLS[backend.scheme], path)
     if answer and more and more.text is not None:
         answer = Words((answer[0], TEXT))
     # nginx does not take this line beside a path with variables; both are about the name of the upstream.

@@ -23,6 +23,8 @@ WRITTEN: Final = "$request_uri"
 """The path as the client wrote it, which a jump does not change."""
 TEXT: Final = "$headgate_text"
 """The text of an answer."""
+RESTORED: Final = LiveRewrite("^", ("", "request_uri_no_args"))
+"""The path as the client wrote it, in place of the one that a jump led to."""
 _VARIABLE: Final = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _CAPTURE: Final = re.compile(r"\$\{?[0-9]")
 _CODE_AND_TEXT: Final = 2

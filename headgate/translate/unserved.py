@@ -20,6 +20,7 @@ from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Words
 from headgate.translate import naming
 from headgate.translate.environment import Environment
+from headgate.translate.errors import GRPC
 from headgate.translate.listens import http2, listeners, listens
 from headgate.translate.locations import health
 from headgate.translate.variables import server_variables
@@ -40,7 +41,10 @@ def translate_default_server(env: Environment, *, routed: bool = False, pushed: 
 
 def translate_profiles(env: Environment, profiles: Mapping[str, Location]) -> HttpConfig:
     """Translate what that server includes: the named locations of hosts without a server block, by name."""
-    server = structs.replace(_usual_default_server(env, routed=True, pushed=False), locations=())
+    speaks_grpc = any(profile.backend and profile.backend.grpc for profile in profiles.values())
+    server = structs.replace(
+        _usual_default_server(env, routed=True, pushed=False), locations=(), grpc_errors=GRPC if speaks_grpc else ()
+    )
     locations = tuple(structs.replace(profile, path=name) for name, profile in sorted(profiles.items()))
     return HttpConfig(
         file=ROUTES_FILE, origin=ROUTES, within=server, locations=locations, routes=tuple(sorted(profiles))

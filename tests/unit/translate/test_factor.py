@@ -20,7 +20,7 @@ from headgate.pipeline import Generation, Pipeline, profiles
 from headgate.render import Renderer
 from headgate.settings import NOTHING, Header, Quoted, Words
 from headgate.translate import unsupported_flags
-from headgate.translate.dedicated import BACKEND, REGULAR, REWRITTEN
+from headgate.translate.dedicated import REGULAR, REWRITTEN
 from headgate.translate.factor import flatten
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints, ingress, path, secret, service, tls_secret
@@ -70,7 +70,6 @@ def dedicated(found: Generation) -> dict[str, str]:
         ({"location_snippets": "# own"}, "a snippet of a route"),
         ({"limit_req_rate": "1r/s"}, "a rate limit"),
         ({"basic_auth_secret": "users"}, "it keeps clients out"),
-        ({"ssl_services": "tea"}, BACKEND),
         ({"listen_ports": "8443"}, "it has listeners of its own"),
         ({"lb_method": "hash $server_name"}, "upstream default-one-one.test-tea-80: its method reads $server_name"),
     ],

@@ -47,7 +47,7 @@ end
 
 local function layout(name, version)
   return {
-    name = name, tls = version.tls, first = version.first, hsts = version.hsts,
+    name = name, tls = version.tls, plain = version.plain ~= false, first = version.first, hsts = version.hsts,
     locations = locations.layout(version.paths, choices(version.maps or {}, version.splits or {})),
   }
 end
@@ -167,7 +167,7 @@ function M.route(profiles)
   end
   state.sync()
   local host = find_object("r:", variables.host)
-  if not host or not host.tls and variables.https == "on" then
+  if not host or not host[variables.https == "on" and "tls" or "plain"] and not host.absent then
     return
   end
   if host.absent then
