@@ -13,17 +13,17 @@ from typing import Final
 
 import msgspec
 
-from headgate.ir import FileSet, Layout
+from headgate.ir import FileSet, Layout, Release
+from headgate.ir.live import LiveObjects
 from headgate.nginx.blame import Blame, Cause, blame, unbound
 from headgate.nginx.disk import Transaction
+from headgate.nginx.holding import composed
 from headgate.nginx.isolate import (
     UNDECIDED,
     Hold,
     Holds,
-    Routed,
     bisect,
     changed,
-    compose,
     culprits,
     gone,
     is_secret,
@@ -52,7 +52,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         lapsed: objects that nginx has refused for a while though their files did not change.
         patience_s: seconds after which no further objects are looked for; those not yet accepted are left out.
         limit_s: seconds after which everything must have ended.
-        routed: what files of others must not claim because of hosts without files, with the object that has each host.
+        live: what should be pushed beside it.
+        pushed: what is pushed now.
         flags: the flag of each port that a flag sets.
     """
 
@@ -63,7 +64,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     lapsed: frozenset[ObjectRef] = frozenset()
     patience_s: float
     limit_s: float
-    routed: Routed = ()
+    live: LiveObjects | None = None
+    pushed: LiveObjects | None = None
     flags: Mapping[int, str] = {}
 
 
@@ -251,7 +253,8 @@ class Attempt:
         return await self._test(holds) or await self._go_live()
 
     def _composed(self, holds: Holds) -> FileSet:
-        return compose(self.task.wanted, self.task.good, holds, self.task.routed)
+        task = self.task
+        return composed(Release(task.wanted, task.live), task.good, task.pushed, holds)
 
     async def _test(self, holds: Holds) -> Failure | None:
         return await self._test_files(self._composed(holds))

@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from headgate.ir import FileSet
+from headgate.ir import File, FileSet, Release
 from headgate.ir.http import ATTACHED_CLAIM, PROFILE_CLAIM, SERVER_CLAIM
-from headgate.ir.layout import ROUTES_FILE, SECRETS_FOLDER
+from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, SECRETS_FOLDER
 from headgate.ir.live import LiveObjects
+from headgate.nginx.isolate import Holds, compose
 from headgate.problems import ObjectRef
 from headgate.translate.naming import server_name
 
@@ -28,7 +29,37 @@ def claims(live: LiveObjects | None) -> tuple[tuple[str, ObjectRef], ...]:
     These are the hosts and the wildcards that would cover them, each with the object that has the host.
     """
     hosts = live.origins.items() if live else ()
-    return tuple((_claim(name), origin) for host, origin in hosts for name in (host, f"*.{host.partition('.')[2]}"))
+    return tuple((_claim(name), origin) for host, origin in hosts for name in (host, _wildcard(host)))
+
+
+def composed(release: Release, good: FileSet, last: LiveObjects | None, holds: Holds) -> FileSet:
+    """Return the files of *release*, with what stands in for those of *holds*.
+
+    Where a host keeps its last route, and a wildcard that covers it has a server block now, the default server gets
+    its name: nginx prefers that to the wildcard.
+    """
+    candidate = compose(release.files, good, holds, claims(release.live) if holds else ())
+    if not holds or release.live is None or last is None:
+        return candidate
+    stays = held(release.live, last, release.files, candidate, holds).hosts.keys() - release.live.hosts.keys()
+    claimed = {claim for file in candidate.values() for claim in file.claims} if stays else set()
+    names = sorted(name for name in stays if _claim(_wildcard(name)) in claimed)
+    if not names or ROUTES_FILE not in candidate:
+        return candidate
+    return candidate.changed({NAMES_FILE: File(NAMES_FILE, f"server_name {' '.join(names)};\n".encode())})
+
+
+def staying(pushed: LiveObjects | None, wanted: LiveObjects | None) -> frozenset[str]:
+    """Return the profiles of the hosts that are *pushed* in place of what is *wanted* of them."""
+    if pushed is wanted or pushed is None:
+        return frozenset()
+    hosts = wanted.hosts if wanted else {}
+    kept = (host for name, host in pushed.hosts.items() if host is not hosts.get(name))
+    return frozenset[str]().union(*(host.profiles for host in kept))
+
+
+def _wildcard(name: str) -> str:
+    return f"*.{name.partition('.')[2]}"
 
 
 @lru_cache(1024)

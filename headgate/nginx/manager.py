@@ -25,8 +25,8 @@ from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
-from headgate.nginx.holding import claims, held, profiles
-from headgate.nginx.isolate import Hold, compose, idle
+from headgate.nginx.holding import composed, held, profiles, staying
+from headgate.nginx.isolate import Hold, idle
 from headgate.nginx.live import Changed, LiveState, StateReply
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations
@@ -151,6 +151,8 @@ class LocalManager:
         self._good = FileSet()
         self._pushed: LiveObjects | None = None
         """What the live state should have beside ``_good``; ``None`` where files say everything."""
+        self._staying: frozenset[str] = frozenset()
+        """The profiles of hosts in it whose last routes stay."""
         self._present = FileSet()
         self._refused: Mapping[ObjectRef, RefusedFiles] = {}
         self._warnings: Mapping[ObjectRef | None, tuple[str, ...]] = {}
@@ -254,7 +256,7 @@ class LocalManager:
 
     async def _bring(self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
         holds = {origin: refusal.hold for origin, refusal in known.items()}
-        candidate = compose(release.files, self._good, holds, claims(release.live) if holds else ())
+        candidate = composed(release, self._good, self._pushed, holds)
         steps = plan(self._good, candidate)
         if steps.reload or not (self._nginx.alive and self._settled):
             return await self._attempt(release, reason, known)
@@ -291,6 +293,7 @@ class LocalManager:
         """Want *release* of the live state, and what *candidate* needs; *refused* are the objects that are left out."""
         last, live = self._pushed or LiveObjects(), release.live
         self._pushed = None if live is None else held(live, last, release.files, candidate, refused)
+        self._staying = staying(self._pushed, live)
 
     async def _push(self, candidate: FileSet) -> Changed:
         """Tell the workers what is wanted beside *candidate*, and to forget the rest; return how much changed.
@@ -321,12 +324,13 @@ class LocalManager:
         task = Task(
             layout=self._options.layout,
             wanted=wanted,
+            live=release.live,
+            pushed=self._pushed,
             good=self._good,
             present=self._present,
             lapsed=self._lapsed(),
             patience_s=self._options.isolate_s,
             limit_s=limit_s or self._options.apply_s * BACK,
-            routed=claims(release.live),
             flags=self._options.flags,
         )
         failure: Failure | None = None
@@ -442,6 +446,7 @@ class LocalManager:
             refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
             warnings=self._warnings,
             kept=(_origins(self._good) | self._routed()) & refusals.keys() if refusals else frozenset(),
+            held=self._staying,
             idle=frozenset(idle(self._good)) if refusals else frozenset(),
             retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import structs
@@ -48,6 +48,8 @@ class Configurator:
         self._watch = watch
         env = suited(env, renderer)
         self._profiles = Profiles()
+        self._lacking: dict[ObjectRef, frozenset[str]] = {}
+        """The profiles that resources with server blocks would need to have none."""
         self._mentioned: Counter[str] = Counter()
         """The upstreams that snippets may send requests to, ``$`` for any."""
         self._catch_all: set[ObjectRef] = set()
@@ -222,9 +224,25 @@ class Configurator:
         self._generator = self._new_generator(suited(env, renderer), renderer)
         self._install_all(self._everything(self._generator, strict=False))
 
-    def accept_profiles(self) -> None:
-        """Remember that nginx accepts the profiles as they are."""
-        self._profiles.accept()
+    def accept_profiles(self, held: Iterable[str]) -> None:
+        """Remember that nginx accepts the profiles as they are, and needs those that are *held*."""
+        self._profiles.accept(held)
+
+    def pardon_profiles(self, refused: Collection[ObjectRef]) -> bool:
+        """Let profiles be tried again of which nginx accepts the server blocks; it refuses those of *refused*.
+
+        Return whether there are any.
+        """
+        if not self._profiles.doubtful:
+            return False
+        good = (ref for ref in self._lacking if not self._members_of(ref) & frozenset(refused))
+        pardoned = self._profiles.pardon(name for ref in tuple(good) for name in self._lacking[ref])
+        for ref in sorted(ref for ref, names in self._lacking.items() if not names.isdisjoint(pardoned)):
+            self.add_or_update(ref, self._resources[ref].wanted)
+        return bool(pardoned)
+
+    def _members_of(self, ref: ObjectRef) -> frozenset[ObjectRef]:
+        return frozenset((ref, *self._resources[ref].wanted.table.members))
 
     def refuse_profiles(self) -> None:
         """Generate server blocks for all hosts whose profiles nginx does not accept."""
@@ -289,7 +307,7 @@ class Configurator:
             raise fault
         generate = generator.generate_strictly if strict else generator.generate
         counted = generator.routing
-        generator.routing = structs.replace(counted, profiles=Profiles(self._profiles.refused))
+        generator.routing = structs.replace(counted, profiles=Profiles(self._profiles.refused, self._profiles.held))
         fresh: dict[ObjectRef, Generated] = {}
         owners = Owners()
         for ref, old in sorted(self._resources.items(), key=_plain_names_first):
@@ -378,6 +396,10 @@ class Configurator:
                     del self._routed[name], self._routed_by[name]
             self._routed |= new.routed
             self._routed_by |= dict.fromkeys(new.routed, ref)
+        if old.lacking != new.lacking:
+            self._lacking.pop(ref, None)
+            if new.lacking:
+                self._lacking[ref] = new.lacking
         if old.mentioned != new.mentioned:
             self._exchange_mentioned(old.mentioned, new.mentioned)
         self._exchange_tls(ref, old, new)

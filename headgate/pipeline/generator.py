@@ -78,6 +78,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         routed: its hosts without a server block; then there are no files of its own.
         profiles: what those need of the configuration, by name.
         dedicated: why it has server blocks; empty if it has none, and without ``-live-routes``.
+        lacking: the profiles that it would need to have none.
         mentioned: the upstreams that its snippets may send requests to, ``$`` for any.
         shares_tls: whether server blocks of it share the TLS context of the default server.
         demands_certificates: whether its files ask clients for certificates.
@@ -98,6 +99,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     routed: Mapping[str, LiveHost] = {}
     profiles: Mapping[str, Location] = {}
     dedicated: str = ""
+    lacking: frozenset[str] = frozenset()
     mentioned: frozenset[str] = frozenset()
     shares_tls: bool = False
     demands_certificates: bool = False
@@ -172,6 +174,13 @@ class Routing(msgspec.Struct, frozen=True):
     unrouted: str
     mentioned: Collection[str] = ()
     demanding: bool = False
+
+
+class Unrouted(msgspec.Struct, frozen=True):
+    """Why a resource has server blocks; *lacking* are the profiles that it cannot have."""
+
+    reason: str
+    lacking: frozenset[str] = frozenset()
 
 
 UNROUTED = Routing(Profiles(), "-live-routes is off")
@@ -289,33 +298,34 @@ class Generator:
             streams = tuple(self._stream_file(config, before) for config in translated.streams)
         served = msgspec.structs.replace(
             _contribution(wanted, translated, written, streams, suffix),
-            dedicated=routed if self.env.routing else "",
+            dedicated=routed.reason if self.env.routing else "",
+            lacking=routed.lacking,
             **(_beside_routes(translated, written) if self.env.routing else {}),
         )
         return Generated(wanted=wanted, served=served, problems=translated.problems)
 
-    def _routed(self, translated: Translated, table: RouteTable) -> Rendered | str:
+    def _routed(self, translated: Translated, table: RouteTable) -> Rendered | Unrouted:
         """Return the hosts of *table* and their profiles if they need no server block, else why they do."""
         routing = self.routing
         if routing.unrouted:
-            return routing.unrouted
+            return Unrouted(routing.unrouted)
         own = (upstream.name for config in translated.every_config for upstream in config.upstreams)
         if routing.mentioned and ("$" in routing.mentioned or any(name in routing.mentioned for name in own)):
-            return "a snippet may send requests to its upstream"
+            return Unrouted("a snippet may send requests to its upstream")
         with self._watch.stage("translate"):
             found = factor(translated, table, self.env)
         if isinstance(found, Dedicated):
-            return found.reason
+            return Unrouted(found.reason)
         # nginx answers 421 to a request for a host that demands a certificate, over a connection for another host, only
         # if that has a server block; browsers need this.
         if routing.demanding and any(host.tls for host in found.hosts.values()):
-            return "it has TLS, and another host demands certificates of clients"
+            return Unrouted("it has TLS, and another host demands certificates of clients")
         with self._watch.stage("render"):
             names = [self._name(location) for location in found.profiles]
         if not all(names):
-            return "a header uses $server_name, $proxy_host or $proxy_port"
+            return Unrouted("a header uses $server_name, $proxy_host or $proxy_port")
         if not routing.profiles.admit(names):
-            return "nginx refuses its settings in a shared location, or there are too many different ones"
+            return Unrouted(routing.profiles.why_not(names), frozenset(names))
         return Rendered(
             table=table,
             routed=found.named({str(number): name for number, name in enumerate(names)}),

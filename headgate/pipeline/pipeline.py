@@ -202,7 +202,7 @@ class Pipeline:
         if self._trial is None:
             before = self._before(result)
             if before.decides_as(self._in_force) or not self._suspicious(result, before):
-                return self._settled(result)
+                return self._settled_or_again(result)
             self._trial = self._try_config_map(result, before)
             return Ruling(again=next(self._trial))
         try:
@@ -242,12 +242,18 @@ class Pipeline:
             return True
         return any(mentions(result.refused[ref], text) for ref in fresh for text in texts)
 
+    def _settled_or_again(self, result: ApplyResult) -> Ruling:
+        """Return what follows from *result*, or what is to be tried now that nginx accepts it."""
+        settled = self._settled(result)
+        again = result.ok and self._configurator.pardon_profiles(result.refused)
+        return Ruling(again=self._again()) if again else settled
+
     def _settled(self, result: ApplyResult) -> Ruling:
         self._refused = frozenset(result.refused)
         if result.ok:
             self._accepted = self._in_force
             if ROUTES not in result.refused:
-                self._configurator.accept_profiles()
+                self._configurator.accept_profiles(result.held)
         return Ruling(retry=self._retry)
 
     def _try_config_map(self, first: ApplyResult, before: ConfigInForce) -> Generator[Generation, ApplyResult, Ruling]:

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from msgspec import structs
 
 from headgate.ir.http import QUIC, ROUTES, HttpConfig, Location, Server, Tls
-from headgate.ir.layout import ROUTES_FILE
+from headgate.ir.layout import ROUTES_FILE, ROUTES_MASK
 from headgate.ir.snippets import Directives, read
 from headgate.routes import Listener, RouteTable
-from headgate.settings import NOTHING, Words
+from headgate.settings import NOTHING, Quoted, Words
 from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC
@@ -56,7 +56,7 @@ def _usual_default_server(env: Environment, *, routed: bool, pushed: bool) -> Se
     server = _default_server(env, lines, tls=True)
     if not routed:
         return server
-    return structs.replace(server, tls=Tls(pushed=pushed), attached=naming.mask(env.layout.conf, ROUTES_FILE))
+    return structs.replace(server, tls=Tls(pushed=pushed), attached=Quoted(f"{env.layout.conf}/{ROUTES_MASK}"))
 
 
 def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[HttpConfig]:
