@@ -221,12 +221,14 @@ class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
         upstreams: every upstream whose servers are pushed, by name.
         hosts: every host without a server block, by name; ``*.example.com`` covers one label.
         origins: the object that each of *hosts* belongs to.
+        guards: what keeps clients out of each of *hosts*; nothing, if it is not there.
         certificates: by server name, ``""`` for all other names.
     """
 
     upstreams: Mapping[str, LiveUpstream] = {}
     hosts: Mapping[str, LiveHost] = {}
     origins: Mapping[str, ObjectRef] = {}
+    guards: Mapping[str, frozenset[str]] = {}
     certificates: Mapping[str, LiveCertificate] = {}
 
 

@@ -10,8 +10,9 @@ from msgspec import structs
 from headgate.ir import File, FileSet, Release
 from headgate.ir.http import ATTACHED_CLAIM, PROFILE_CLAIM, SERVER_CLAIM
 from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, SECRETS_FOLDER
-from headgate.ir.live import LiveObjects
+from headgate.ir.live import LiveHost, LiveObjects
 from headgate.nginx.isolate import Holds, compose
+from headgate.nginx.live import CERTIFICATE, HOST, UPSTREAM
 from headgate.problems import ObjectRef
 from headgate.translate.naming import server_name
 
@@ -49,6 +50,48 @@ def composed(release: Release, good: FileSet, last: LiveObjects | None, holds: H
     return candidate.changed({NAMES_FILE: File(NAMES_FILE, f"server_name {' '.join(names)};\n".encode())})
 
 
+def fitting(wanted: LiveObjects, last: LiveObjects, lacking: Collection[str]) -> LiveObjects:
+    """Return *wanted* with what workers have in place of the objects for which there is no memory, by key (*lacking*).
+
+    A host keeps its last version, unless the new one has something that keeps clients out: then it is not there.
+    """
+    hosts, kept = dict[str, LiveHost](), dict[str, LiveHost]()
+    for name, host in wanted.hosts.items():
+        if f"{HOST}{name}" not in lacking:
+            hosts[name] = host
+        elif _may_stay(name, wanted, last):
+            hosts[name] = kept[name] = last.hosts[name]
+    needed = {name for host in kept.values() for name in host.upstreams}
+    upstreams = {name: each for name, each in wanted.upstreams.items() if f"{UPSTREAM}{name}" not in lacking}
+    earlier = {
+        name: each
+        for name, each in last.upstreams.items()
+        if name in needed or (name in wanted.upstreams and name not in upstreams)
+    }
+    certificates = {name: each for name, each in wanted.certificates.items() if f"{CERTIFICATE}{name}" not in lacking}
+    known = {name: each for name, each in last.certificates.items() if name in wanted.certificates}
+    return structs.replace(
+        wanted,
+        upstreams={**earlier, **upstreams},
+        hosts=hosts,
+        origins={name: wanted.origins[name] for name in hosts},
+        certificates={**known, **certificates},
+    )
+
+
+def _may_stay(name: str, wanted: LiveObjects, last: LiveObjects) -> bool:
+    """Whether the last version of a host may serve in place of the one that is wanted."""
+    guarded = wanted.guards.get(name, frozenset()) <= last.guards.get(name, frozenset())
+    return guarded and name in last.hosts and last.origins.get(name) == wanted.origins.get(name)
+
+
+def needing(files: FileSet, wanted: LiveObjects, there: LiveObjects) -> frozenset[ObjectRef]:
+    """Return the origins of *files* that have an upstream block of which the servers are *wanted* and not *there*."""
+    claims = {f"upstream {name}" for name in wanted.upstreams.keys() - there.upstreams.keys()}
+    found = {file.origin for file in files.values() if not claims.isdisjoint(file.claims)}
+    return frozenset(origin for origin in found if origin)
+
+
 def staying(pushed: LiveObjects | None, wanted: LiveObjects | None) -> frozenset[str]:
     """Return the profiles of the hosts that are *pushed* in place of what is *wanted* of them."""
     if pushed is wanted or pushed is None:
@@ -80,7 +123,7 @@ def held(
         return wanted
     there = profiles(candidate)
     lacking = [name for name, host in wanted.hosts.items() if not host.profiles <= there]
-    same = (name for name in lacking if last.origins.get(name) == wanted.origins.get(name))
+    same = (name for name in lacking if _may_stay(name, wanted, last))
     names = [*_hosts(wanted, last, files, candidate, refused), *same]
     kept = {name: last.hosts[name] for name in names if last.hosts[name].profiles <= there}
     needed = {name for host in kept.values() for name in host.upstreams}
@@ -99,12 +142,14 @@ def held(
         if name in kept and f"{SECRETS_FOLDER}/{each.file}" in candidate
     }
     origins = {**last.origins, **wanted.origins}
+    guards = {**last.guards, **wanted.guards, **{name: last.guards[name] for name in kept if name in last.guards}}
     return structs.replace(
         wanted,
         upstreams={**wanted.upstreams, **upstreams},
         hosts=hosts,
         certificates={**certificates, **wanted.certificates},
         origins={name: origins[name] for name in hosts},
+        guards={name: each for name, each in guards.items() if name in hosts},
     )
 
 

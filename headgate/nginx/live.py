@@ -33,7 +33,10 @@ PART: Final = 200
 UPSTREAM: Final = "u:"
 CERTIFICATE: Final = "c:"
 HOST: Final = "r:"
+_NONE: Final[frozenset[str]] = frozenset()
 """What keys begin with, before the name of an object."""
+MOST_TRIES: Final = 64
+"""How many parts of a push may lack memory before the rest of it is not tried."""
 NEARLY_FULL: Final = 0.8
 CONFLICT: Final = 409
 FULL: Final = 507
@@ -41,6 +44,19 @@ FULL: Final = 507
 
 class LiveError(NginxError):
     """nginx does not take a change of the live state."""
+
+
+class FullError(LiveError):
+    """There is no memory for some of a change; the rest of it is in force.
+
+    Attributes:
+        lacking: the keys of the objects for which there is none.
+    """
+
+    def __init__(self, reason: str, lacking: frozenset[str] = frozenset()) -> None:
+        """Say why, in one line."""
+        super().__init__(reason)
+        self.lacking = lacking
 
 
 class _ConflictError(LiveError):
@@ -118,6 +134,10 @@ class LiveState:
         """What nginx last said."""
         self._pushed = _sections({})
         """By kind and name; ``None`` for an object of which the workers may know something else."""
+        self._guards: Mapping[str, frozenset[str]] = {}
+        """What keeps clients out of the hosts that were pushed last."""
+        self._doubled: set[str] = set()
+        """The hosts that were pushed together with the version before."""
         self._epoch = ""
         self._revision = 0
         self._snapshot = _Snapshot("", 0, {})
@@ -149,6 +169,7 @@ class LiveState:
             self._pushed = _sections(self._snapshot.objects)
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
             self._pushed = {kind: dict.fromkeys(section) for kind, section in self._pushed.items()}
+            self._guards, self._doubled = {}, set()
         self._epoch, self._revision = found.epoch, found.revision
         self._note(found)
 
@@ -164,6 +185,7 @@ class LiveState:
 
         Raises:
             LiveError: nginx does not take it; a part of it may be in force.
+            FullError: there is no memory for a part of it; the rest of it is in force.
         """
         try:
             return await self._push(wanted, served, reloading=reloading)
@@ -172,11 +194,43 @@ class LiveState:
             return await self._push(wanted, served, reloading=reloading)
 
     async def _push(self, wanted: LiveObjects, served: Collection[str], *, reloading: bool) -> Changed:
-        fresh = dict(_fresh(self._pushed, wanted, served, reloading=reloading))
+        fresh = dict(_fresh(self._pushed, wanted, served, self._guards, reloading=reloading))
         stale = [] if reloading else list(self._stale(wanted))
-        for part in _parts(fresh, stale):
-            await self._change(*part)
+        lacking = await self._put(fresh)
+        # What is to replace the upstreams may be lacking.
+        for part in _divided([key for key in stale if not lacking or key.startswith(HOST)]):
+            await self._change({}, part)
+        if lacking:
+            raise FullError(lacking.reason, frozenset(lacking.objects))
+        self._guards = wanted.guards
         return Changed.of((*fresh, *stale))
+
+    async def _put(self, fresh: Mapping[str, Pushed]) -> _Lacking | None:
+        """Tell the workers *fresh*, as much as there is memory for; return what there is none for, and what needs it.
+
+        Where a part does not fit, its halves are tried: what others need and what they have already needs no memory.
+        """
+        waiting = [dict(part) for part in reversed([*_pieces(fresh)])]
+        lacking: dict[str, Pushed] = {}
+        reason, tries = "", 0
+        while waiting:
+            part = waiting.pop()
+            needing = {key: each for key, each in part.items() if _needs(each, lacking)}
+            lacking |= needing
+            part = {key: each for key, each in part.items() if key not in needing}
+            if not part:
+                continue
+            try:
+                await self._change(part, ())
+            except FullError as full:
+                reason, tries = str(full), tries + 1
+                names = list(part)
+                if len(names) == 1 or tries > MOST_TRIES:
+                    lacking |= part
+                else:
+                    middle = len(names) // 2
+                    waiting += [{name: part[name] for name in half} for half in (names[middle:], names[:middle])]
+        return _Lacking(lacking, reason) if lacking else None
 
     def _stale(self, wanted: LiveObjects) -> Iterator[str]:
         """Yield the key of each object that workers know and that is not *wanted*; hosts before what they need."""
@@ -186,6 +240,25 @@ class LiveState:
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
         self._pushed, self._epoch, self._revision, self.last = _sections({}), "", 0, StateReply()
+        self._guards, self._doubled = {}, set()
+
+    @property
+    def doubled(self) -> bool:
+        """Whether workers know versions of hosts that only older ones need."""
+        return bool(self._doubled)
+
+    async def forget_earlier(self) -> None:
+        """Have workers forget earlier versions of hosts, as there is none left with an earlier configuration.
+
+        Raises:
+            LiveError: nginx does not take it.
+        """
+        for keys in _divided(sorted(self._doubled)):
+            known = {key: self._pushed[HOST][key[2:]] for key in keys}
+            await self._change(
+                {key: PushedHost(each.now) for key, each in known.items() if isinstance(each, PushedHost)}, ()
+            )
+            self._doubled.difference_update(keys)
 
     async def _change(self, fresh: Mapping[str, Pushed], stale: Collection[str]) -> None:
         change = {
@@ -204,13 +277,16 @@ class LiveState:
             raise LiveError("nginx does not answer about its live state")
         reply = _decoded(answer.body)
         if answer.code != 200:  # noqa: PLR2004 - OK
-            raise (_ConflictError if answer.code == CONFLICT else LiveError)(_refusal(answer.code, reply))
+            raise _ERRORS.get(answer.code, LiveError)(_refusal(answer.code, reply))
         self._note(reply)
         self._revision += 1
         for key, each in fresh.items():
             self._pushed[key[:2]][key[2:]] = each
+            doubled = isinstance(each, PushedHost) and each.before is not None
+            (self._doubled.add if doubled else self._doubled.discard)(key)
         for key in stale:
             del self._pushed[key[:2]][key[2:]]
+            self._doubled.discard(key)
 
     def _note(self, reply: StateReply) -> None:
         """Keep what nginx says; warn once when little of its memory is left."""
@@ -220,6 +296,9 @@ class LiveState:
             sentence = f"the memory of the live state is nearly full: {used}; set -live-memory to more"
             log.warning("live state nearly full", extra={"fields": fields, "sentence": sentence})
         self.last = reply
+
+
+_ERRORS: Final[Mapping[int, type[LiveError]]] = {CONFLICT: _ConflictError, FULL: FullError}
 
 
 def _refusal(code: int, reply: StateReply) -> str:
@@ -238,19 +317,42 @@ def _decoded(body: bytes) -> StateReply:
         return StateReply(reason=body[:80].decode(errors="replace"))
 
 
-def _parts(fresh: Mapping[str, Pushed], stale: Sequence[str]) -> Iterator[tuple[Mapping[str, Pushed], Sequence[str]]]:
-    """Divide a change; what others need comes first, and what is not needed any more goes last."""
-    names = list(fresh)
+class _Lacking(msgspec.Struct, frozen=True):
+    """Objects for which there is no memory, by key, and what nginx said."""
+
+    objects: Mapping[str, Pushed]
+    reason: str
+
+
+def _needs(each: Pushed, lacking: Mapping[str, Pushed]) -> bool:
+    """Whether *each* is a host with an upstream that is *lacking*."""
+    hosts = (each.now, each.before) if lacking and isinstance(each, PushedHost) else ()
+    return any(f"{UPSTREAM}{name}" in lacking for host in hosts if host for name in host.upstreams)
+
+
+def _divided(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Divide *names* into parts that a worker takes at once."""
     for first in range(0, len(names), PART):
-        yield {name: fresh[name] for name in names[first : first + PART]}, ()
-    for first in range(0, len(stale), PART):
-        yield {}, stale[first : first + PART]
+        yield names[first : first + PART]
+
+
+def _pieces(fresh: Mapping[str, Pushed]) -> Iterator[Mapping[str, Pushed]]:
+    for part in _divided(list(fresh)):
+        yield {name: fresh[name] for name in part}
 
 
 def _fresh(
-    pushed: Sections, wanted: LiveObjects, served: Collection[str] = (), *, reloading: bool = False
+    pushed: Sections,
+    wanted: LiveObjects,
+    served: Collection[str] = (),
+    guards: Mapping[str, frozenset[str]] = {},
+    *,
+    reloading: bool = False,
 ) -> Iterator[tuple[str, Pushed]]:
-    """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first."""
+    """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first.
+
+    A host with something that keeps clients out goes without its earlier version, unless that has it (*guards*).
+    """
     known = pushed[UPSTREAM]
     for name, upstream in wanted.upstreams.items():
         before = known.get(name)
@@ -268,7 +370,9 @@ def _fresh(
         if not isinstance(before, PushedHost):
             yield f"{HOST}{name}", PushedHost(host)
         elif before.now is not host and before.now != host:
-            yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, reloading=reloading))
+            open_before = not wanted.guards.get(name, _NONE) <= guards.get(name, _NONE)
+            earlier = None if open_before else _earlier(before, host, served, reloading=reloading)
+            yield f"{HOST}{name}", PushedHost(host, earlier)
 
 
 def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, reloading: bool) -> LiveHost | None:

@@ -25,11 +25,11 @@ from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
-from headgate.nginx.holding import composed, held, profiles, staying
+from headgate.nginx.holding import composed, fitting, held, needing, profiles, staying
 from headgate.nginx.isolate import Hold, idle
-from headgate.nginx.live import Changed, LiveState, StateReply
+from headgate.nginx.live import Changed, FullError, LiveState, StateReply
 from headgate.nginx.plan import plan, same
-from headgate.nginx.procfs import Generations
+from headgate.nginx.procfs import Generations, readable
 from headgate.nginx.repeats import Repeats
 from headgate.nginx.serving import Nginx
 from headgate.problems import ObjectRef
@@ -223,7 +223,7 @@ class LocalManager:
     async def reload(self) -> ApplyResult:
         """Reload nginx with the files it serves."""
         async with self._turn:
-            return await self._attempt(Release(self._good, self._pushed), "other", {})
+            return await self._serve_again()
 
     async def quit(self, drain: float) -> None:
         """Stop nginx for good: QUIT, *drain* seconds for requests in flight, then TERM, then KILL.
@@ -248,13 +248,38 @@ class LocalManager:
             return True
         log.error("nginx master ended", extra={"fields": {"how": ended}})
         async with self._turn:
-            result = None if self._nginx.alive else await self._attempt(Release(self._good, self._pushed), "other", {})
+            result = None if self._nginx.alive else await self._serve_again()
         if result is not None and not result.ok:
             return self._nginx.closing
         self._on_restart(f"nginx master ended ({ended}) and was restarted with the last good configuration")
         return True
 
     async def _bring(self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]) -> ApplyResult:
+        """Make nginx serve *release*; if workers have no memory for a part of it, the rest, and fail."""
+        before = self._pushed
+        try:
+            return await self._bring_whole(release, reason, known)
+        except FullError as full:
+            self._pushed, wanted = before, release.live or LiveObjects()
+            part = fitting(wanted, before or LiveObjects(), full.lacking)
+            blame = Blame(message=str(full), cause=Cause.TIME)
+            left_out = {
+                origin: RefusedFiles((), blame, Hold.LAST_GOOD) for origin in needing(release.files, wanted, part)
+            }
+            try:
+                result = await self._bring_whole(Release(release.files, part), reason, {**known, **left_out})
+            except FullError:
+                return self._failed(str(full))
+            return self._failed(str(full)) if result.ok else result
+
+    async def _bring_whole(
+        self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles]
+    ) -> ApplyResult:
+        """Make nginx serve *release*.
+
+        Raises:
+            FullError: workers have no memory for a part of it.
+        """
         holds = {origin: refusal.hold for origin, refusal in known.items()}
         candidate = composed(release, self._good, self._pushed, holds)
         steps = plan(self._good, candidate)
@@ -268,6 +293,8 @@ class LocalManager:
                 pushed = await self._push(candidate)
                 transaction.seal()
             self.stats = structs.replace(self.stats, pushed=self.stats.pushed + pushed.upstreams)
+        except FullError:
+            raise
         except NginxError as error:
             return self._failed(str(error))
         self._good = candidate  # perhaps equal bytes of other origins
@@ -276,6 +303,13 @@ class LocalManager:
         result = self._result(Outcome.UNCHANGED if steps.empty and not pushed else Outcome.APPLIED, known)
         deleted = len(steps.removals) + len(steps.leavings)
         return structs.replace(result, written=len(steps.writes), deleted=deleted, **_counts(pushed))
+
+    async def _serve_again(self, limit_s: float | None = None) -> ApplyResult:
+        """Make nginx serve the last good files."""
+        try:
+            return await self._attempt(Release(self._good, self._pushed), "other", {}, limit_s)
+        except FullError as full:
+            return self._failed(str(full))
 
     async def _prepare(self, release: Release) -> None:
         """Tell the workers what the new configuration needs before it is read, and keep it for a master that starts.
@@ -300,11 +334,15 @@ class LocalManager:
 
         Raises:
             LiveError: nginx does not take it.
+            FullError: workers have no memory for a part of it.
         """
         if self._pushed is None:
             self._live.forget()
             return Changed()
-        return await self._live.push(self._pushed, profiles(candidate))
+        changed = await self._live.push(self._pushed, profiles(candidate))
+        if self._live.doubled and readable() and not self.generations().leaving:
+            await self._live.forget_earlier()
+        return changed
 
     async def _take_back(self, live: LiveObjects | None) -> None:
         """Tell the workers their hosts as they were, after *live* could not be brought; new servers stay."""
@@ -317,7 +355,11 @@ class LocalManager:
     async def _attempt(
         self, release: Release, reason: Reason, known: Mapping[ObjectRef, RefusedFiles], limit_s: float | None = None
     ) -> ApplyResult:
-        """Write, test, make live; on failure the last good files are back."""
+        """Write, test, make live; on failure the last good files are back.
+
+        Raises:
+            FullError: workers have no memory for what the new files need; nothing is different.
+        """
         wanted = release.files
         before = self._nginx.version
         settled, self._settled = self._settled, False
@@ -334,6 +376,7 @@ class LocalManager:
             flags=self._options.flags,
         )
         failure: Failure | None = None
+        attempt: Attempt | None = None
         passing = True
         try:
             await self._prepare(release)
@@ -354,6 +397,11 @@ class LocalManager:
                     return structs.replace(applied, **_counts(pushed))
             error = attempt.explain(failure)
             passing = failure.outside or attempt.out_of_time
+        except FullError as fault:
+            if attempt is None:
+                self._settled = settled
+                raise
+            error = str(fault)
         except NginxError as fault:
             error = str(fault)
         if failure is not None and failure.pending:
@@ -378,7 +426,7 @@ class LocalManager:
     async def _go_back(self) -> None:
         """Serve the last good files again, after a search during which parts of a refused set were live."""
         if self._good:
-            await self._attempt(Release(self._good, self._pushed), "other", {}, self._options.apply_s * (1 - BACK))
+            await self._serve_again(self._options.apply_s * (1 - BACK))
         elif self._nginx.master is not None:
             await self._nginx.master.quit(drain=0)
 

@@ -68,6 +68,8 @@ class Configurator:
         self._routed: dict[str, LiveHost] = {}
         """The hosts that are pushed; ``_routed_by`` has the object of each."""
         self._routed_by: dict[str, ObjectRef] = {}
+        self._guarded: dict[str, frozenset[str]] = {}
+        """What keeps clients out of the hosts that are pushed, where there is something."""
         self._live: LiveObjects | None = None
         """A copy of all that is pushed, made when it is asked for; ``None`` after a change."""
         self._merged = MergedFiles()
@@ -126,6 +128,7 @@ class Configurator:
                 upstreams=self._pushed.copy(),
                 hosts=self._routed.copy(),
                 origins=self._routed_by.copy(),
+                guards=self._guarded.copy(),
                 certificates=self._pushed_certificates(),
             )
         return self._live
@@ -394,7 +397,9 @@ class Configurator:
             for name in old.routed:
                 if self._routed_by.get(name) == ref:
                     del self._routed[name], self._routed_by[name]
+                    self._guarded.pop(name, None)
             self._routed |= new.routed
+            self._guarded |= dict.fromkeys(new.routed if new.guards else (), new.guards)
             self._routed_by |= dict.fromkeys(new.routed, ref)
         if old.lacking != new.lacking:
             self._lacking.pop(ref, None)

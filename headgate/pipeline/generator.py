@@ -77,6 +77,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         hosts: the names of its servers.
         routed: its hosts without a server block; then there are no files of its own.
         profiles: what those need of the configuration, by name.
+        guards: what keeps clients out of them.
         dedicated: why it has server blocks; empty if it has none, and without ``-live-routes``.
         lacking: the profiles that it would need to have none.
         mentioned: the upstreams that its snippets may send requests to, ``$`` for any.
@@ -98,6 +99,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hosts: tuple[str, ...] = ()
     routed: Mapping[str, LiveHost] = {}
     profiles: Mapping[str, Location] = {}
+    guards: frozenset[str] = frozenset()
     dedicated: str = ""
     lacking: frozenset[str] = frozenset()
     mentioned: frozenset[str] = frozenset()
@@ -290,7 +292,10 @@ class Generator:
             self._written.pop(ref, None)
             upstreams = tuple(upstream for config in translated.every_config for upstream in config.upstreams)
             served = _contribution(wanted, translated, AllWritten(Written(None, {}, (), upstreams)), (), suffix)
-            served = msgspec.structs.replace(served, hosts=(), routed=routed.routed, profiles=routed.profiles)
+            guards = frozenset(guard for config in translated.configs for guard in config.guards)
+            served = msgspec.structs.replace(
+                served, hosts=(), routed=routed.routed, profiles=routed.profiles, guards=guards
+            )
             return Generated(wanted=wanted, served=served, problems=translated.problems)
         with self._watch.stage("render"):
             before = Before(old.served if old else None)

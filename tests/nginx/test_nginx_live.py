@@ -120,7 +120,7 @@ async def test_a_file_that_nginx_refuses_does_not_cost_the_last_one_its_upstream
     assert await answers(nginx) == {MILK}
 
 
-async def test_a_memory_that_is_full_is_named_and_costs_nothing_that_was_told(
+async def test_a_memory_that_is_full_is_named_and_has_what_fits_and_what_was_told(
     nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int
 ) -> None:
     plane = Plane(nginx, binary, memory="64k")
@@ -130,9 +130,9 @@ async def test_a_memory_that_is_full_is_named_and_costs_nothing_that_was_told(
     assert result.outcome is Outcome.FAILED
     full = r"the memory of the live state is full \(\d+ of 65536 bytes are used\); set -live-memory to more"
     assert re.search(full, result.error)
-    assert await answers(nginx) == {TEA}
-    assert (await manager.apply(plane.tea(port, COFFEE))).ok
     assert await answers(nginx) == {COFFEE}
+    assert (await manager.apply(plane.tea(port, TEA))).ok
+    assert await answers(nginx) == {TEA}
 
 
 async def test_an_upstream_that_grows_beyond_the_memory_keeps_its_servers_in_workers_that_start_later(
@@ -147,7 +147,8 @@ async def test_an_upstream_that_grows_beyond_the_memory_keeps_its_servers_in_wor
         os.kill(pid, signal.SIGKILL)
     await eventually(lambda: len(procfs.workers(manager.master_pid or 0) - before) == 2)
     assert await eventually(lambda: nginx.get("any")) == TEA
-    assert (await manager.apply(plane.tea(port, TEA))).pushed == 1, "it may not have been restored"
+    assert (await manager.apply(plane.tea(port, COFFEE))).pushed == 1
+    assert await answers(nginx) == {COFFEE}
 
 
 async def test_a_state_that_somebody_else_changed_is_told_again(

@@ -36,8 +36,8 @@ class RoutedNginx:
     def __init__(self, layout: Layout, binary: Binary, *argv: str, memory: str = "64m") -> None:
         self.http, self.https, status = free_ports(3)
         options = flags([
-            "--manifests=.", "-live-routes", "-nginx-configmaps=ours/config", "-enable-snippets", "-allow-empty-ingress-host",
-            f"-default-http-listener-port={self.http}", "-disable-ipv6",
+            "--manifests=.", "-live-routes", "-nginx-configmaps=ours/config", "-enable-snippets",
+            "-allow-empty-ingress-host", f"-default-http-listener-port={self.http}", "-disable-ipv6",
             f"-default-https-listener-port={self.https}", f"-nginx-status-port={status}", *argv,
         ])  # fmt: skip
         usual = environment(options, binary.capabilities, layout, user=worker_user(layout), ipv6=False, stdout=False)

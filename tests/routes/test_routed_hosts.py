@@ -240,3 +240,17 @@ async def test_hosts_that_a_wildcard_covers_have_server_blocks_as_long_as_it_is_
     routed.delete(wildcard)
     await routed.apply()
     assert list(routed.hosts) == ["one.test"]
+
+
+async def test_versions_that_only_older_workers_need_take_no_memory_once_these_have_ended(routed: RoutedNginx) -> None:
+    def large(seconds: int) -> Json:
+        paths = [path("tea", f"/path/number/{number}") for number in range(200)]
+        return ingress("one", {"one.test": paths}, proxy_read_timeout=f"{seconds}s")
+
+    await routed.apply(large(7), ingress("two", "two.test"))
+    before = routed.manager.live.used
+    assert (await routed.apply(large(9))).reloaded
+    assert routed.manager.live.used > before
+    await eventually(lambda: not routed.manager.generations().leaving)
+    assert not (await routed.apply()).reloaded
+    assert routed.manager.live.used == before
