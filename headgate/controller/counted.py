@@ -23,6 +23,7 @@ from headgate.reporting.traffic import (
     ServerZone,
     StatusCounts,
 )
+from headgate.translate.naming import host_of
 
 WINDOW_S = 60.0
 """A mean is of the last one to two of it."""
@@ -72,6 +73,7 @@ class Counting:
         self._stale: frozenset[Group] = frozenset()
         self._resources: object = None
         self._hosts: Mapping[str, ObjectRef] = {}
+        """By name; that of a wildcard host is a regular expression where it has a server block."""
         self._gone: set[str] = set()
         self._origins: dict[str, Origin] = {}
 
@@ -110,7 +112,7 @@ class Counting:
             return
         self._resources = generation.resources
         served = ((ref, found.served) for ref, found in generation.resources.items() if found.served)
-        hosts = {host: ref for ref, rendered in served for host in (*rendered.hosts, *rendered.routed)}
+        hosts = {host_of(name): ref for ref, rendered in served for name in (*rendered.hosts, *rendered.routed)}
         self._gone = (self._gone | self._hosts.keys()) - hosts.keys()
         self._hosts = hosts
         self._origins |= {name: origin_labels(upstream) for name, upstream in generation.upstreams.items()}
@@ -121,7 +123,7 @@ class Counting:
         It is another upstream with the same labels, so that no series falls. Otherwise it is ``ANY``, which counts for
         the host only.
         """
-        zones = [group for group in stale if isinstance(group, Zone) and group.host not in self._gone]
+        zones = [group for group in stale if isinstance(group, Zone) and host_of(group.host) not in self._gone]
         names = {origin_labels(upstream): name for name, upstream in generation.upstreams.items()} if zones else {}
         moved: dict[Group, Zone] = {}
         for zone in zones:
@@ -136,13 +138,13 @@ class Counting:
         """Whether *generation* has the names of *group*; a host that it never had is of a snippet."""
         upstream = generation.upstreams.get(group.upstream)
         if isinstance(group, Zone):
-            return group.host not in self._gone and (upstream is not None or group.upstream in {"", ANY})
+            return host_of(group.host) not in self._gone and (upstream is not None or group.upstream in {"", ANY})
         return group.upstream == ANY or (upstream is not None and group.server in upstream.servers)
 
     def _by_host(self, zones: list[Zone]) -> Mapping[ServerZone, HostCounts]:
         found: dict[ServerZone, HostCounts] = {}
         for zone in zones:
-            counts = found.setdefault(self._server_zone(zone.host), HostCounts([0] * CLASSES))
+            counts = found.setdefault(self._server_zone(host_of(zone.host)), HostCounts([0] * CLASSES))
             counts.responses = [one + more for one, more in zip(counts.responses, zone.responses, strict=True)]
             counts.discarded += zone.discarded
             counts.received += zone.received
@@ -188,7 +190,8 @@ class Counting:
         return counts
 
     def _host(self, zone: Zone) -> str:
-        return zone.host if zone.host in self._hosts else OTHERS
+        host = host_of(zone.host)
+        return host if host in self._hosts else OTHERS
 
 
 def _by_class(zone: Zone) -> Iterator[tuple[str, int]]:

@@ -64,7 +64,8 @@ class Gauges:
         live = self._manager.live
         if generation := self._generation():
             metrics.set_checks(series(generation, await found_by_checks(layout, generation)))
-        metrics.set_live(changes=self._manager.stats.pushed, used=live.used, capacity=live.capacity)
+        hosts = len(generation.live.hosts) if generation and generation.live else 0
+        metrics.set_live(changes=self._manager.stats.pushed, hosts=hosts, used=live.used, capacity=live.capacity)
         metrics.set_workers(current=workers.current, old=workers.leaving)
         metrics.set_queue_depth(self._queue.depth)
         metrics.set_ingresses(**count_roles(self._generation()))

@@ -11,6 +11,7 @@ from headgate.nginx.latency import Request, Session
 from headgate.pipeline import Generation
 from headgate.reporting.measured import Pool, UpstreamServer
 from headgate.reporting.metrics import Origin, Requests, Sessions
+from headgate.translate.naming import host_of
 
 OTHERS = "_"
 """The host of the default server, and of servers that no object names (in snippets)."""
@@ -27,7 +28,8 @@ class Traffic:
 
     def count(self, request: Request, generation: Generation) -> None:
         """Count one request; a host or an upstream that *generation* does not have is not a label."""
-        host = request.host if request.host in self._hosts_of(generation) else OTHERS
+        host = host_of(request.host)
+        host = host if host in self._hosts_of(generation) else OTHERS
         upstream = request.upstream if request.upstream in generation.upstreams else ""
         self._counts[host, upstream, request.code[:1]] += 1
 
@@ -46,7 +48,8 @@ class Traffic:
         if self._resources is not generation.resources:
             self._resources = generation.resources
             served = (found.served for found in generation.resources.values() if found.served)
-            self._hosts = frozenset(host for rendered in served for host in (*rendered.hosts, *rendered.routed))
+            names = (name for rendered in served for name in (*rendered.hosts, *rendered.routed))
+            self._hosts = frozenset(map(host_of, names))
         return self._hosts
 
 

@@ -206,8 +206,9 @@ class Metrics:
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_status", float(found.last_ok))
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_milliseconds", found.last_ms)
 
-    def set_live(self, *, changes: int, used: int, capacity: int) -> None:
-        """Set how many upstreams were pushed without a reload, and the bytes of nginx's memory for them."""
+    def set_live(self, *, changes: int, hosts: int, used: int, capacity: int) -> None:
+        """Set how many upstreams were pushed, how many hosts are routed, and the bytes of nginx's memory for both."""
+        self._numbers.set("headgate_routed_hosts", hosts)
         self._numbers.set("headgate_live_changes_total", changes)
         self._numbers.set("headgate_live_memory_bytes", used, state="used")
         self._numbers.set("headgate_live_memory_bytes", capacity, state="capacity")

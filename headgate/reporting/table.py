@@ -177,8 +177,13 @@ TABLE = (
     MetricRow(
         "headgate_live_memory_bytes",
         "gauge",
-        "Memory of nginx for the servers of upstreams; 0 with -data-plane=files.",
+        "Memory of nginx for the servers of upstreams and for routed hosts; 0 with -data-plane=files.",
         {"state": ("used", "capacity")},
+    ),
+    MetricRow(
+        "headgate_routed_hosts",
+        "gauge",
+        "Hosts without a server block, which are routed at run time; 0 with -live-routes=false.",
     ),
     *TRAFFIC_ROWS,
     MetricRow(

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from headgate.ir import Layout
 from headgate.ir.layout import (
@@ -40,6 +41,10 @@ MISSING = f"{SECRETS_FOLDER}/_missing"
 """A file that is never there: no object's name begins with an underscore."""
 SMALLEST_ZONE = Size("32k")
 """nginx refuses smaller zones of ``limit_req``."""
+
+
+_ONE_LABEL: Final = "~^[^.]+"
+"""What the ``server_name`` of a wildcard host begins with."""
 
 
 def salt(ref: ObjectRef) -> str:
@@ -164,8 +169,15 @@ def server_name(host: str) -> str | Quoted:
     if not host:
         return "_"
     if host.startswith("*."):
-        return Quoted(f"~^[^.]+{_escaped(host[1:])}$")
+        return Quoted(f"{_ONE_LABEL}{_escaped(host[1:])}$")
     return host
+
+
+def host_of(name: str) -> str:
+    """Return the host of which *name* is the ``server_name``."""
+    if not name.startswith(_ONE_LABEL):
+        return name
+    return "*" + name.removeprefix(_ONE_LABEL).removesuffix("$").replace("\\.", ".")
 
 
 def sni(host: str) -> str | Quoted:

@@ -193,3 +193,21 @@ def test_mean_times_are_those_of_the_last_minutes() -> None:
     assert means.take({key: Sums(40, 1300, 2600)}) == found  # nothing since
     assert means.take({key: Sums(1, 5, 7)}) == {key: (5, 7)}  # nginx was restarted
     assert means.take({}) == {}
+
+
+async def test_a_wildcard_host_is_one_series_with_a_server_block_and_without(workers: Workers) -> None:
+    cluster = cluster_of("tea")
+    cluster.put(cafe("*.cafe.test", "tea:80"))
+    generation = cluster.process_batch()
+    (tea,) = generation.upstreams
+    workers.count(
+        zone(r"~^[^.]+\.cafe\.test$", tea, 0, 7, 0, 1, 2, retries=3), zone("*.cafe.test", tea, 0, 1, 0, 0, 0, retries=1)
+    )
+    counting = Counting(lambda: 0.0)
+    for _ in range(3):
+        counts = await read(workers, counting, generation)
+        assert counts.hosts == {
+            ServerZone("*.cafe.test", "ingress", "cafe", "shop"): HostCounts([0, 8, 0, 1, 2], 0, 200, 400)
+        }
+        assert set(counts.retries.values()) == {4}
+    assert workers.deleted == []

@@ -99,3 +99,12 @@ def test_sessions_are_counted_with_their_bytes_and_failed_tries_and_end_with_the
         sent={pool: 400},
         failures={UpstreamServer("ts_shop_two_app", server, "tea", "transportserver", "two", "shop"): 1},
     )
+
+
+def test_a_wildcard_host_has_its_name_as_label_and_not_the_expression_of_nginx() -> None:
+    cluster, traffic = cluster_of("tea"), Traffic()
+    cluster.put(cafe("*.cafe.test", "tea:80"))
+    generation = cluster.process_batch()
+    for host in (r"~^[^.]+\.cafe\.test$", "*.cafe.test", r"~^[^.]+\.other\.test$"):
+        traffic.count(Request(host, "-", "200"), generation)
+    assert traffic.requests(generation) == {Requests("*.cafe.test", "2xx"): 2, Requests("_", "2xx"): 1}

@@ -10,7 +10,6 @@ from headgate.ir import Layout, Outcome
 from headgate.ir.live import LiveHost, LiveObjects, LivePath, LiveUpstream, Peer
 from headgate.nginx import probe
 from headgate.nginx.holding import fitting
-from headgate.nginx.live import LiveState
 from headgate.problems import ObjectRef
 from tests.directories import short_directory
 from tests.live.json_objects import Json, endpoints, ingress, path, secret, service
