@@ -208,6 +208,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         checks: what is answered, in order, if a variable is empty.
         open: it answers for others, or decides for others: what the server says of clients does not hold.
         redirects: redirects to HTTPS, before anything else.
+        queue: the upstream for which requests wait while no server can take them; *reads_body* whether their bodies are
+            read before.
     """
 
     path: Name | Quoted
@@ -241,6 +243,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     checks: tuple[tuple[Name, int], ...] = ()
     open: bool = False
     redirects: tuple[Redirect, ...] = ()
+    queue: Name = ""
+    reads_body: bool = False
 
 
 class GrpcError(msgspec.Struct, frozen=True, gc=False):

@@ -49,6 +49,13 @@ class Cookie(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tail: str = ""
 
 
+class Queue(msgspec.Struct, frozen=True, gc=False):
+    """Requests that wait while no server can take them: *size* of them, each for *timeout* seconds at most."""
+
+    size: int
+    timeout: float = 60
+
+
 class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The servers of an upstream, and how they are used; encoded as JSON it is what ``balancer.lua`` reads.
 
@@ -65,6 +72,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         slow_start: seconds in which the share of a server that was added or recovered grows; ``None`` for none.
         check: how it is found out which servers can take requests; ``None`` if by requests alone.
         pooled: whether connections are kept, of hosts without a server block; server blocks say it themselves.
+        queue: how requests wait that no server can take; ``None`` if they do not. Their locations say so, too.
     """
 
     peers: tuple[Peer, ...]
@@ -79,6 +87,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     slow_start: float | None = None
     check: LiveCheck | None = None
     pooled: bool = True
+    queue: Queue | None = None
 
 
 Text = tuple[str, ...]

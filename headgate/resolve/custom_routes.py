@@ -31,13 +31,14 @@ from headgate.routes import (
     Match,
     PathType,
     Policies,
+    Queue,
     Redirect,
     Route,
     Split,
 )
 from headgate.settings import Header, Overrides, Quoted
 from headgate.settings.framing import OF_REQUESTS, without_framing
-from headgate.settings.values import unescaped
+from headgate.settings.values import Duration, unescaped
 from headgate.validation.routepath import RoutePath
 
 FOUND, MOVED = 200, 301
@@ -202,6 +203,7 @@ class CustomRoutes:
             websocket=True,
             check=check_of(upstream, f"spec.upstreams[{index}]"),
             backup=backup,
+            queue=_queue(upstream, f"spec.upstreams[{index}].queue"),
         )
 
     def _backup(self, upstream: Upstream, field: str) -> Backup | None:
@@ -224,6 +226,13 @@ class CustomRoutes:
         return self._search.service(
             self._origin, field, name, port, key, labels=upstream.subselector, unserved=unserved
         )
+
+
+def _queue(upstream: Upstream, field: str) -> Queue | None:
+    asked = upstream.queue
+    if asked is None or asked.size is None:
+        return None
+    return Queue(field, asked.size, Duration.parse(asked.timeout).seconds if asked.timeout else 60)
 
 
 def _answer(action: api.ActionReturn) -> Answer:

@@ -27,6 +27,7 @@ from headgate.routes import (
     PathRegex,
     PathType,
     Policies,
+    Queue,
     Route,
     RouteTable,
     SecretReference,
@@ -193,7 +194,16 @@ class _Contribution:
         service, port = _key(backend)
         endpoints = self._endpoints.get((service, port), Endpoints())
         check = self._checks.get((service, port))
-        return Backend(service, port, self._ingress.metadata.namespace, endpoints, check=check)
+        return Backend(
+            service, port, self._ingress.metadata.namespace, endpoints, check=check, queue=self._queue(check)
+        )
+
+    def _queue(self, check: Check | None) -> Queue | None:
+        size = self._values.upstream.health_checks_mandatory_queue
+        if check is None or not size:
+            return None
+        field = self.layer.overrides.key("health_checks_mandatory_queue")
+        return Queue(field, size, check.read_timeout or 1)
 
     def _passwords(self, search: Search) -> SecretReference | None:
         name = self._values.auth.basic_auth_secret

@@ -15,7 +15,7 @@ from headgate.routes.actions import (
     Redirect,
     Split,
 )
-from headgate.routes.backends import Backend, Backup, Endpoints, SecretReference
+from headgate.routes.backends import Backend, Backup, Endpoints, Queue, SecretReference
 from headgate.routes.checks import Check
 from headgate.routes.hosts import (
     HttpsRedirect,
@@ -37,6 +37,7 @@ from headgate.routes.table import RouteTable
 __all__ = [
     "Action", "Answer", "Backend", "Backup", "Case", "Changes", "Check", "Choice", "Condition", "Endpoints",
     "ErrorPage", "Forward", "HttpsRedirect", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex",
-    "PathType", "Policies", "Protocol", "Redirect", "Route", "RouteTable", "RoutesByMember", "SecretReference",
-    "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls", "VirtualHost", "layered",
+    "PathType", "Policies", "Protocol", "Queue", "Redirect", "Route", "RouteTable", "RoutesByMember",
+    "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls", "VirtualHost",
+    "layered",
 ]  # fmt: skip

@@ -37,6 +37,14 @@ class Backup(msgspec.Struct, frozen=True, gc=False):
     port: str
 
 
+class Queue(msgspec.Struct, frozen=True, gc=False):
+    """Requests that wait while no server can take them: at most *size*, for *timeout* seconds; *field* asks for it."""
+
+    field: str
+    size: int
+    timeout: float = 60
+
+
 class Backend(msgspec.Struct, frozen=True, gc=False):
     """A port of a Service.
 
@@ -50,6 +58,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
             settings may say so, too.
         check: how its servers are checked, if they are.
         backup: where requests go while no endpoint can take them.
+        queue: how requests wait while none can, if they do.
     """
 
     service: str
@@ -63,6 +72,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     websocket: bool = False
     check: Check | None = None
     backup: Backup | None = None
+    queue: Queue | None = None
 
 
 class SecretReference(msgspec.Struct, frozen=True, gc=False):

@@ -39,9 +39,6 @@ _ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, 
 _APP_PROTECT = _declined("for F5 App Protect, closed software of NGINX Plus that Headgate does not drive")
 
 _ANNOTATIONS: Mapping[str, Absence] = {
-    "nginx.com/health-checks-mandatory-queue": _declined(
-        "for the queue of NGINX Plus; requests get 502 while no server has passed its check"
-    ),
     "nginx.com/jwt-key": _JWT,
     "nginx.com/jwt-realm": _JWT,
     "nginx.com/jwt-token": _JWT,

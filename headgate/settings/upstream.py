@@ -189,6 +189,22 @@ class UpstreamSettings(Settings):
             differs="Works with open-source nginx and the live data plane.",
         ),
     ] = False
+    health_checks_mandatory_queue: Annotated[
+        int,
+        setting(
+            "health-checks-mandatory-queue",
+            "Requests that wait while no endpoint has passed its check, each for the timeout of the readiness probe; 0 "
+            "for none.",
+            Scope.LOCATION,
+            Where.ANNOTATION,
+            annotation="nginx.com/health-checks-mandatory-queue",
+            directive="",
+            context="",
+            unit="requests",
+            example="100",
+            differs="Works with open-source nginx and the live data plane.",
+        ),
+    ] = 0
 
 
 class ServiceSettings(Settings):

@@ -46,6 +46,8 @@ _FIELDS: Final = {
     "location: refused": "requests of a route are answered 500",
     "location: preflight": "cross-origin requests",
     "location: checks": "a Policy that keeps clients out",
+    "location: queue": "requests that wait for an endpoint",
+    "location: reads_body": "requests that wait for an endpoint",
     "location: aside": "a Policy that keeps clients out",
 }
 

@@ -188,6 +188,8 @@ def _usual(env: Environment, server: Server) -> Iterator[tuple[Words, ...]]:
 def _of_upstream(upstream: Upstream) -> Iterator[str]:
     if upstream.live is None:
         yield f"upstream {upstream.name}: its servers are in a file"
+    elif upstream.live.queue:
+        yield f"upstream {upstream.name}: its queue"
     elif "server_name" in (upstream.live.key or ()):
         yield f"upstream {upstream.name}: its method reads $server_name"
 

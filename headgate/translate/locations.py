@@ -39,6 +39,7 @@ from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
+from headgate.translate.queues import queue_parts, with_queue
 from headgate.translate.rewrites import replaced_path, translate_rewrite
 from headgate.translate.timeouts import warn_of_no_time
 from headgate.translate.tls import route_redirects
@@ -133,6 +134,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         pages=() if shared.refused else route_pages(server, route),
         internal=internal,
         restored=internal and (grpc or rewrite is not None),
+        **queue_parts(draft, place, target, draft.upstreams[backend.upstream], grpc=grpc),
         **challenge_parts(
             host, path, shared, Around(place.request_headers, server.response_headers, server.hide_headers)
         ),
@@ -479,7 +481,7 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
     name = draft.upstream_name(origin, host.name, target, variant)
     if name not in draft.upstreams:
         upstream = translate_upstream(name, origin, target, place.params, draft.env)
-        draft.upstreams[name] = with_check(upstream, target, place)
+        draft.upstreams[name] = with_queue(with_check(upstream, target, place), target)
         warn_of_unshared_limit(draft, place, upstream)
     elif draft.upstreams[name].live and has_log_handler(place.params):
         draft.upstreams[name] = structs.replace(draft.upstreams[name], live=None)

@@ -42,7 +42,6 @@ UPSTREAM: Final[Mapping[str, str]] = MappingProxyType(
 UNBUFFERED: Final = "is for upstreams of type http only; nginx does not buffer gRPC"
 ALL_HEADERS: Final = "is for upstreams of type http only; nginx passes all headers of gRPC requests"
 DOS: Final = "is for F5 DoS for NGINX, which runs in NGINX Plus only"
-QUEUE: Final = "belongs to NGINX Plus; a request that no endpoint can take (max-conns) does not wait, and gets 502"
 PLUS: Final = "belongs to NGINX Plus, and is not supported yet"
 
 
@@ -203,5 +202,3 @@ def idle_upstreams(upstreams: Iterable[Upstream]) -> Iterator[Fault]:
         for name, used in plus.items():
             if used:
                 yield f"spec.upstreams[{index}].{name}", "", PLUS
-        if upstream.queue:
-            yield f"spec.upstreams[{index}].queue", "", QUEUE

@@ -247,6 +247,9 @@ def _together(spec: IngressSpec, overrides: Overrides) -> Iterator[Fault]:
     upstream = overrides.values.upstream
     if upstream.health_checks_mandatory and not upstream.health_checks:
         yield overrides.key("health_checks_mandatory"), "true", f'needs {overrides.key("health_checks")}: "true"'
+    if upstream.health_checks_mandatory_queue and not upstream.health_checks_mandatory:
+        needed = f'needs {overrides.key("health_checks_mandatory")}: "true"'
+        yield overrides.key("health_checks_mandatory_queue"), str(upstream.health_checks_mandatory_queue), needed
     for field in ("listen_ports", "listen_ports_ssl"):
         if field in overrides and "" in hosts(spec):
             yield overrides.key(field), "", "cannot be used in an Ingress without a host"

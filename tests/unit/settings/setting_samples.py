@@ -197,6 +197,7 @@ SAMPLES: dict[str, Sample] = {
     "max_conns": NUMBER,
     "health_checks": SWITCH,
     "health_checks_mandatory": SWITCH,
+    "health_checks_mandatory_queue": NUMBER,
     "slow_start": Sample(
         {"30s": Duration("30s"), "1m 30s": Duration("1m30s"), "5": Duration("5s")}, ("x", "-1", "1s1m")
     ),

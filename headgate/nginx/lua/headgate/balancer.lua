@@ -92,8 +92,50 @@ local function take(upstream, peer, tries)
   end
 end
 
+-- Return whether *peer* may still be asked.
+local function has(upstream, peer)
+  for _, each in ipairs(upstream.all) do
+    if each == peer then
+      return not peer.out
+    end
+  end
+  return upstream.cookie and upstream.cookie.draining[peer]
+end
+
+-- Return the server whose place the request got where it waited; whether it is refused.
+local function taken_over(upstream, tries)
+  local queued = tries.queued
+  if queued.count and queued.upstream == upstream.name and has(upstream, queued.peer) then
+    tries.queued, tries.shared = nil, queued.count
+    return queued.peer
+  end
+  requests.abandon(tries)
+  return nil, queued.refused
+end
+
+-- Return a server that can take a request, and the name under which the place that it took is counted, in a table; nil
+-- if there is none.
+function M.place(upstream)
+  for _ = 1, #upstream.all + 1 do
+    local peer = choose(upstream)
+    if not peer then
+      return nil
+    elseif not upstream.max_conns then
+      return {}
+    elseif connections.take(peer.count, upstream.max_conns) then
+      return { upstream = upstream.name, peer = peer, count = peer.count }
+    end
+  end
+end
+
 -- Choose a server with a place for the request, and take the place; another worker may be faster.
 local function reserve(upstream, failed, tries)
+  if tries.queued then
+    local peer, is_refused = taken_over(upstream, tries)
+    if peer or is_refused then
+      return peer
+    end
+  end
   for _ = 1, #upstream.all + 1 do
     local peer = any(upstream, failed, tries)
     if not peer or take(upstream, peer, tries) then

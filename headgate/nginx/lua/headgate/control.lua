@@ -9,6 +9,7 @@
 local cjson = require "cjson.safe"
 local connections = require "headgate.connections"
 local health = require "headgate.health"
+local queues = require "headgate.queues"
 local state = require "headgate.state"
 local workers = require "headgate.workers"
 
@@ -87,14 +88,20 @@ local function note_new_servers(name, old, value)
   end
 end
 
+-- Return a set of the names under which requests of an upstream are counted over all workers.
 local function limited(value)
-  return value.max_conns and names_of(value.peers, value.backup, value.draining) or NONE
+  local found = value.max_conns and names_of(value.peers, value.backup, value.draining) or {}
+  found[queues.NAME] = value.queue and true
+  return found
 end
 
 local function note_change(key, text, value)
   local name, old = sub(key, 3), text and cjson.decode(text) or NONE
   note_new_servers(name, old, value)
   connections.changed(name, limited(old), limited(value))
+  if old.queue and not value.queue then
+    queues.forget(name)
+  end
 end
 
 -- Return the keys of *set*, those of hosts last: a worker may read a host before the change is announced, and what the
@@ -138,7 +145,7 @@ local function write(set, gone)
     if text then
       objects:delete(key)
       changed[#changed + 1] = key
-      if find(text, '"max_conns"', 1, true) then
+      if find(text, '"max_conns"', 1, true) or find(text, '"queue"', 1, true) then
         note_change(key, text, NONE)
       end
     end

@@ -11,6 +11,7 @@ local health = require "headgate.health"
 local metrics = require "headgate.metrics"
 local routes = require "headgate.routes"
 local upstreams = require "headgate.upstreams"
+local waiting = require "headgate.waiting"
 
 local function start()
   state.start()
@@ -20,6 +21,8 @@ end
 
 headgate = {
   start = start, balance = balancer.balance, log = balancer.log, state = control.state, health = control.health,
+  -- Before requests are sent to an upstream with a queue.
+  read_body = waiting.read_body, wait = waiting.wait,
   -- For hosts without a server block.
   route = routes.route, balance_routed = balancer.balance_routed, certify = certificates.certify,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.

@@ -1,5 +1,6 @@
 -- What is known of each request between its tries, by its address: Lua has no cheaper place for that.
 local connections = require "headgate.connections"
+local queues = require "headgate.queues"
 local get_request = require("resty.core.base").get_request
 local ffi = require "ffi"
 
@@ -15,7 +16,7 @@ local kept, most = 0, 1024 -- tables in `requests`, and with how many those of a
 local function drop_free()
   kept = 0
   for address, tries in pairs(requests) do
-    if tries.upstream or tries.assigned or tries.host then
+    if tries.upstream or tries.assigned or tries.host or tries.queued then
       kept = kept + 1
     else
       requests[address] = nil
@@ -27,7 +28,7 @@ end
 local function new_tries()
   return {
     upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil, earlier = nil, assigned = nil,
-    host = nil,
+    host = nil, queued = nil,
   }
 end
 
@@ -35,7 +36,8 @@ end
 -- try, the peers that failed (nil if none), the peer whose `active` counts the request, the name under which all
 -- workers count it, the cookie that its answer sets (nil if none), and the live upstreams that it was at before (nil if
 -- none): a list of {upstream, server}, names, the server being the last one there ("" if all were full); of a request
--- for a host without a server block also that host, and the upstream that it is assigned to.
+-- for a host without a server block also that host, and the upstream that it is assigned to; of one for an upstream
+-- with `queue`, until its first try, what `waiting` has for it: {waiting}, {peer, count}, or {refused}.
 function M.tries()
   if ngx.is_subrequest then
     local context = ngx.ctx
@@ -55,11 +57,26 @@ function M.tries()
   return tries, true
 end
 
+-- Take back what a request has that waited for a server, and was not at one: its client left.
+function M.abandon(tries)
+  local queued = tries.queued
+  tries.queued = nil
+  if queued and queued.waiting then
+    queues.leave(queued.waiting)
+  elseif queued and queued.count then
+    connections.release(queued.count)
+    queues.wake(queued.upstream)
+  end
+end
+
 -- Return the tries of a request that has ended, nil if it was at no server; and its host if that has no server block.
 function M.ended()
   local tries = requests[tonumber(cast(address_of, get_request()))]
   if not tries then
     return nil
+  end
+  if tries.queued then
+    M.abandon(tries)
   end
   local host = tries.host
   tries.assigned, tries.host = nil, nil
@@ -82,6 +99,7 @@ function M.release(tries)
   if tries.shared then
     connections.release(tries.shared)
     tries.shared = nil
+    queues.wake(tries.upstream.name)
   end
 end
 

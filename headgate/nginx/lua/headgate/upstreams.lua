@@ -88,6 +88,7 @@ state.decode("u", function(name, value)
   upstream.max_fails, upstream.fail_timeout = max_fails, value.fail_timeout or 10
   upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method] or metrics.on
   upstream.slow_start, upstream.pooled = value.slow_start, value.pooled ~= false
+  upstream.queue = value.queue
   if upstream.slow_start then
     slow_start.resume(upstream)
   end
