@@ -12,9 +12,10 @@ local semaphore = require "ngx.semaphore"
 local workers = require "headgate.workers"
 
 local counts = ngx.shared.headgate_counts
-local min = math.min
+local max, min = math.max, math.min
 
 local POLL_S = 0.002
+local SHORTEST_S = 0.001 -- a shorter wait would be none, and the time of nginx would stand still
 local LOCKED_S = 0.05 -- of a worker that died
 local KEPT_S = 60 -- a ticket of a worker that was killed, longer than its request could wait
 
@@ -137,7 +138,7 @@ end
 -- Wait until something may have changed, for *seconds* at most.
 function M.pause(waiting, seconds)
   local is_first = lanes[waiting.upstream].first == waiting
-  waiting.signal:wait(is_first and min(POLL_S, seconds) or seconds)
+  waiting.signal:wait(max(SHORTEST_S, is_first and min(POLL_S, seconds) or seconds))
 end
 
 -- Forget the order at an upstream that has no queue any more.
