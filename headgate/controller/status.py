@@ -119,6 +119,7 @@ class RunningStatus:
             configuration=self._configuration(),
             watches=tuple(self._watching()),
             drained=tuple(sorted(self._drained.names)),
+            njs=self._manager.live_streams.njs,
             data_plane=generation.env.plane if (generation := self._controller.progress.generation) else "",
         )
 

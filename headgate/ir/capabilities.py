@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headgate.ir.live import LuaModules
+from headgate.ir.live import LuaModules, NjsModule
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             ``stream_realip`` addresses of the PROXY protocol.
         stream_hosts: several servers of ``stream {}`` share a listener by server names (≥ 1.25.5).
         add_header_inherit: ``add_header_inherit`` (≥ 1.29.3).
+        stream_js: how the dynamic njs module for ``stream {}`` is loaded, ``None`` if it is absent.
         gunzip: ``gunzip`` (ngx_http_gunzip_module).
         upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
@@ -51,6 +52,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     stream_preread: bool = True
     stream_realip: bool = True
     stream_hosts: bool = False
+    stream_js: NjsModule | None = None
     gunzip: bool = True
     add_header_inherit: bool = False
     upstream_resolve: bool = False

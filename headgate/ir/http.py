@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from headgate.ir.live import LiveUpstream
+from headgate.ir.live import LiveStream, LiveUpstream
 from headgate.problems import ObjectRef
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
@@ -55,6 +55,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         keepalive: idle connections each worker keeps, 0 for none, ``None`` for what nginx does by itself.
         live: *servers* and all that says how they are used, if they are pushed at run time; ``None`` if
             they are in the file.
+        stream: the same for an upstream of TCP or UDP.
     """
 
     name: Name
@@ -72,6 +73,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sticky: Words | None = None
     keepalive: int | None = None
     live: LiveUpstream | None = None
+    stream: LiveStream | None = None
 
 
 class LimitZone(msgspec.Struct, frozen=True, gc=False):

@@ -41,9 +41,19 @@ LIVE_FOLDER: Final = "live"
 """A directory of ``Layout.run`` that only its owner can enter: a change of the live state redirects requests."""
 LIVE_SOCKET: Final = f"{LIVE_FOLDER}/nginx"
 """nginx's workers accept changes of the live state."""
+STREAMS_SOCKET: Final = f"{LIVE_FOLDER}/streams"
+"""The same for servers of TCP and UDP."""
 CONTROL_SOCKET: Final = "headgate-control"
 """The controller answers ``headgate status``."""
-SOCKETS: Final = (STATUS_SOCKET, VERSION_SOCKET, SYSLOG_SOCKET, NO_ENDPOINTS_SOCKET, LIVE_SOCKET, CONTROL_SOCKET)
+SOCKETS: Final = (
+    STATUS_SOCKET,
+    VERSION_SOCKET,
+    SYSLOG_SOCKET,
+    NO_ENDPOINTS_SOCKET,
+    LIVE_SOCKET,
+    STREAMS_SOCKET,
+    CONTROL_SOCKET,
+)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -94,6 +104,11 @@ class Layout(msgspec.Struct, frozen=True):
     def live_state(self) -> str:
         """The snapshot that an nginx master loads when it starts."""
         return f"{self.run}/{LIVE_FOLDER}/state.json"
+
+    @property
+    def live_streams(self) -> str:
+        """The snapshot of the servers of TCP and UDP, which workers load: it has nothing that files do not have."""
+        return f"{self.run}/streams.json"
 
     @property
     def error_log(self) -> str:

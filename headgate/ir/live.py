@@ -150,6 +150,30 @@ Shares = tuple[tuple[float, str], ...]
 """The values of a variable that divides requests, each with the end of its share of 100 %."""
 
 
+StreamMethod = Literal["round_robin", "least_conn", "hash", "random", "random_two"]
+
+
+class LiveStream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The servers of an upstream of TCP or UDP; encoded as JSON it is what ``streams.js`` reads.
+
+    Attributes:
+        peers: never empty.
+        method: how a server is chosen.
+        key: of a hash: text, the name of a variable, text, and so on.
+        max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
+        fail_timeout: seconds; *connect_timeout* those until a connection has failed.
+        answers: whether each datagram has an answer, so that a session without one has failed.
+    """
+
+    peers: tuple[Peer, ...]
+    method: StreamMethod = "round_robin"
+    key: tuple[str, ...] | None = None
+    max_fails: int = 1
+    fail_timeout: float = 10
+    connect_timeout: float = 60
+    answers: bool = False
+
+
 class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A location of a routed host.
 
@@ -232,6 +256,7 @@ class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
         origins: the object that each of *hosts* belongs to.
         guards: what keeps clients out of each of *hosts*; nothing, if it is not there.
         certificates: by server name, ``""`` for all other names.
+        streams: every upstream of TCP and UDP whose servers are pushed, by name; ``None`` if files have all of them.
     """
 
     upstreams: Mapping[str, LiveUpstream] = {}
@@ -239,6 +264,7 @@ class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
     origins: Mapping[str, ObjectRef] = {}
     guards: Mapping[str, frozenset[str]] = {}
     certificates: Mapping[str, LiveCertificate] = {}
+    streams: Mapping[str, LiveStream] | None = None
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -270,3 +296,10 @@ class LuaModules(msgspec.Struct, frozen=True):
     path: str
     cpath: str
     pools: bool = True
+
+
+class NjsModule(msgspec.Struct, frozen=True):
+    """How an nginx loads its njs module: *module* is its path, *code* that of what it runs."""
+
+    module: str
+    code: str

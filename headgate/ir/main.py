@@ -7,7 +7,7 @@ import msgspec
 from headgate.ir.capabilities import Capabilities
 from headgate.ir.latency import Measured
 from headgate.ir.layout import Layout
-from headgate.ir.live import POOLS, LuaModules
+from headgate.ir.live import POOLS, LuaModules, NjsModule
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
 
 
@@ -29,6 +29,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
             ``latency_variable`` the upstream's name in it, ``latency_log`` where it goes.
         measured: what workers count in Lua in place of that log, if they do.
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
+        stream_js: how njs is loaded, if servers of TCP and UDP are pushed at run time.
         passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
         live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
@@ -61,6 +62,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     clock_variable: str = ""
     stream: bool = False
     stream_module: str = ""
+    stream_js: NjsModule | None = None
     passthrough: bool = False
     server_names_hash_max_size: int = 1024
     server_names_hash_bucket_size: int = 256

@@ -15,7 +15,8 @@ class StreamServer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         listens: the arguments of each ``listen``.
         name: the argument of ``server_name``; empty for every connection.
-        upstream: the name of the Upstream; empty for one that closes connections.
+        upstream: the name of the Upstream; empty for one that closes connections. ``pushed`` whether its servers are
+            pushed at run time, so that there is no block of that name.
         certificate: path of certificate and key; ``reject`` refuses handshakes with ``unrecognized_name`` (RFC 6066).
         trusted: whose PROXY protocol says where clients come from, for ``set_real_ip_from``.
         timeout: the longest time without data; ``connect_timeout`` to connect.
@@ -29,6 +30,7 @@ class StreamServer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     listens: tuple[Words, ...]
     name: Name | Quoted = ""
     upstream: Name = ""
+    pushed: bool = False
     certificate: Quoted | None = None
     reject: bool = False
     trusted: tuple[Name, ...] = ()

@@ -19,7 +19,7 @@ from headgate.ir import Capabilities
 from headgate.ir.live import LuaModules
 from headgate.nginx.distribution import advice, machine
 from headgate.nginx.errors import NoBinaryError
-from headgate.nginx.installed import installed, module
+from headgate.nginx.installed import installed, module, njs
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ def parse(output: str, modules: Collection[str] = (), lua: LuaModules | None = N
         stream_preread="--with-stream_ssl_preread_module" in arguments,
         stream_realip="--with-stream_realip_module" in arguments,
         stream_hosts=number >= (1, 25, 5) and "--with-stream_ssl_module" in arguments,
+        stream_js=njs(modules),
         gunzip="--with-http_gunzip_module" in arguments,
         add_header_inherit=number >= (1, 29, 3),
         upstream_resolve=number >= (1, 27, 3) and "--without-http_upstream_zone_module" not in arguments,

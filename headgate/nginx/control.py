@@ -58,9 +58,11 @@ async def _exchange(socket: str, request: bytes, limit: int) -> bytes:
         writer.write(request)
         await writer.drain()
         chunks, size = [], 0
-        while size < limit and (chunk := await reader.read(LIMIT)):
-            chunks.append(chunk)
-            size += len(chunk)
+        # njs answers what it has only peeked at, so that the end is a reset.
+        with contextlib.suppress(ConnectionResetError):
+            while size < limit and (chunk := await reader.read(LIMIT)):
+                chunks.append(chunk)
+                size += len(chunk)
         return b"".join(chunks)
     finally:
         writer.close()

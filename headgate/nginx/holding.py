@@ -10,7 +10,7 @@ from msgspec import structs
 from headgate.ir import File, FileSet, Release
 from headgate.ir.http import ATTACHED_CLAIM, PROFILE_CLAIM, SERVER_CLAIM
 from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, SECRETS_FOLDER
-from headgate.ir.live import LiveHost, LiveObjects
+from headgate.ir.live import LiveHost, LiveObjects, LiveStream
 from headgate.nginx.isolate import Holds, compose
 from headgate.nginx.live import CERTIFICATE, HOST, UPSTREAM
 from headgate.problems import ObjectRef
@@ -133,7 +133,8 @@ def held(
         for name, each in last.upstreams.items()
         if name not in wanted.upstreams and (name in needed or f"upstream {name}" in claimed)
     }
-    if not kept and not upstreams and not lacking:
+    streams = _streams(wanted, last, claimed)
+    if not kept and not upstreams and not lacking and not streams:
         return wanted
     hosts = {name: host for name, host in wanted.hosts.items() if name not in lacking} | kept
     certificates = {
@@ -146,11 +147,22 @@ def held(
     return structs.replace(
         wanted,
         upstreams={**wanted.upstreams, **upstreams},
+        streams=None if wanted.streams is None else {**wanted.streams, **streams},
         hosts=hosts,
         certificates={**certificates, **wanted.certificates},
         origins={name: origins[name] for name in hosts},
         guards={name: each for name, each in guards.items() if name in hosts},
     )
+
+
+def _streams(wanted: LiveObjects, last: LiveObjects, claimed: Collection[str]) -> dict[str, LiveStream]:
+    """Return the upstreams of TCP and UDP of *last* that are not wanted and that files need."""
+    known = wanted.streams or {}
+    return {
+        name: each
+        for name, each in (last.streams or {}).items()
+        if name not in known and f"stream upstream {name}" in claimed
+    }
 
 
 def _hosts(

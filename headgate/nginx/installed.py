@@ -9,10 +9,13 @@ from typing import Final
 
 import msgspec
 
-from headgate.ir.live import LuaModules
+from headgate.ir.live import LuaModules, NjsModule
 
 OWN: Final = Path(__file__).parent / "lua"
 """Headgate's own Lua modules."""
+NJS: Final = "ngx_stream_js_module.so"
+STREAMS: Final = Path(__file__).parent / "js" / "streams.js"
+"""What njs runs."""
 NEEDED: Final = ("ndk_http_module.so", "ngx_http_lua_module.so")
 SHARED: Final = ("usr/share/lua/5.1", "usr/share/lua/common", "usr/share/luajit-2.1")
 LIBRARIES: Final = ("usr/lib/*/lua/5.1", "usr/lib/lua/5.1", "usr/lib64/lua/5.1")
@@ -49,6 +52,12 @@ def installed(binary: str, modules_path: str) -> Installed:
         return Installed(modules, lacking=" and ".join(lacking))
     path = f"{OWN}/?.lua;{OWN}/?/init.lua;{core.parent.parent}/?.lua;;"
     return Installed(modules, LuaModules(tuple(paths), path, f"{cjson.parent}/?.so;;"))
+
+
+def njs(modules: Iterable[str]) -> NjsModule | None:
+    """Return how the njs module for ``stream {}`` among *modules* is loaded, ``None`` if it is absent."""
+    path = module(NJS, modules)
+    return NjsModule(path, str(STREAMS)) if path else None
 
 
 def module(name: str, modules: Iterable[str]) -> str | None:

@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Layout
-from headgate.ir.layout import LIVE_SOCKET
-from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveUpstream
+from headgate.ir.layout import LIVE_SOCKET, STREAMS_SOCKET
+from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveUpstream
 from headgate.nginx.control import ask
 from headgate.nginx.errors import NginxError
 
@@ -30,7 +30,10 @@ ANSWER_S: Final = 5.0
 """Seconds until one change must be confirmed."""
 PART: Final = 200
 """Objects in one change: a worker does nothing else while it takes one."""
+STREAM_PART: Final = 48 * 1024
+"""Bytes of objects after which a change of servers of TCP and UDP ends: njs takes it when a socket holds all of it."""
 UPSTREAM: Final = "u:"
+STREAM: Final = "s:"
 CERTIFICATE: Final = "c:"
 HOST: Final = "r:"
 _NONE: Final[frozenset[str]] = frozenset()
@@ -64,13 +67,14 @@ class _ConflictError(LiveError):
 
 
 class StateReply(msgspec.Struct, frozen=True):
-    """What nginx says of its live state; sizes are bytes."""
+    """What nginx says of its live state; sizes are bytes. *njs* is the version of that module, if it answers."""
 
     epoch: str = ""
     revision: int = 0
     capacity: int = 0
     free: int = 0
     reason: str = ""
+    njs: str = ""
 
     @property
     def used(self) -> int:
@@ -92,7 +96,11 @@ class Changed(msgspec.Struct, frozen=True):
     def of(cls, keys: Iterable[str]) -> Changed:
         """Count *keys* by kind."""
         kinds = Counter(key[:2] for key in keys)
-        return cls(kinds[UPSTREAM], kinds[HOST])
+        return cls(kinds[UPSTREAM] + kinds[STREAM], kinds[HOST])
+
+    def __add__(self, other: Changed) -> Changed:
+        """Return both together."""
+        return Changed(self.upstreams + other.upstreams, self.hosts + other.hosts)
 
 
 class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -102,7 +110,7 @@ class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     before: LiveHost | None = None
 
 
-Pushed = LiveUpstream | LiveCertificate | PushedHost
+Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream
 Sections = Mapping[str, dict[str, Pushed | None]]
 """Objects by kind and name."""
 
@@ -120,16 +128,50 @@ def snapshot(objects: LiveObjects) -> bytes:
 
 async def live_state(layout: Layout) -> StateReply | None:
     """Ask nginx; ``None`` if it does not answer."""
-    answer = await ask(layout.socket(LIVE_SOCKET), TARGET, ANSWER_S)
+    return await _state(layout.socket(LIVE_SOCKET))
+
+
+async def stream_state(layout: Layout) -> StateReply | None:
+    """Ask nginx about servers of TCP and UDP; ``None`` if it does not answer."""
+    return await _state(layout.socket(STREAMS_SOCKET))
+
+
+async def _state(socket: str) -> StateReply | None:
+    answer = await ask(socket, TARGET, ANSWER_S)
     return None if answer is None else _decoded(answer.body)
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Where one live state is: the socket over which it changes, and its snapshot.
+
+    Attributes:
+        socket: path of the socket.
+        snapshot: path of the file; *mode* who may read it.
+        part: bytes of objects after which a change ends, besides ``PART``; ``None`` for any number.
+    """
+
+    socket: str
+    snapshot: str
+    mode: int = 0o600
+    part: int | None = None
+
+    @classmethod
+    def of_http(cls, layout: Layout) -> Memory:
+        """Return that of the Lua module."""
+        return cls(layout.socket(LIVE_SOCKET), layout.live_state)
+
+    @classmethod
+    def of_streams(cls, layout: Layout) -> Memory:
+        """Return that of the njs module of ``stream {}``, whose snapshot workers read."""
+        return cls(layout.socket(STREAMS_SOCKET), layout.live_streams, 0o644, STREAM_PART)
 
 
 class LiveState:
     """What was pushed to the workers of one nginx. One method at a time."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, memory: Memory) -> None:
         """Know nothing yet."""
-        self._layout = layout
+        self._memory = memory
         self.last = StateReply()
         """What nginx last said."""
         self._pushed = _sections({})
@@ -152,9 +194,10 @@ class LiveState:
         objects = {key: each for key, each in (known | dict(_fresh(self._pushed, wanted))).items() if each}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
-            await asyncio.to_thread(_replace, Path(self._layout.live_state), msgspec.json.encode(self._snapshot))
+            data = msgspec.json.encode(self._snapshot)
+            await asyncio.to_thread(_replace, Path(self._memory.snapshot), data, self._memory.mode)
         except OSError as error:
-            raise LiveError(f"cannot write {self._layout.live_state}: {error.strerror or error}") from error
+            raise LiveError(f"cannot write {self._memory.snapshot}: {error.strerror or error}") from error
 
     async def resume(self) -> None:
         """Find out what the memory holds after a start or a reload: what it held before, or the snapshot.
@@ -162,7 +205,7 @@ class LiveState:
         Raises:
             LiveError: nginx does not answer.
         """
-        found = await live_state(self._layout)
+        found = await _state(self._memory.socket)
         if found is None:
             raise LiveError("nginx does not answer about its live state")
         if (found.epoch, found.revision) == (self._snapshot.epoch, self._snapshot.revision):
@@ -210,7 +253,7 @@ class LiveState:
 
         Where a part does not fit, its halves are tried: what others need and what they have already needs no memory.
         """
-        waiting = [dict(part) for part in reversed([*_pieces(fresh)])]
+        waiting = [dict(part) for part in reversed([*_pieces(fresh, self._memory.part)])]
         lacking: dict[str, Pushed] = {}
         reason, tries = "", 0
         while waiting:
@@ -234,7 +277,8 @@ class LiveState:
 
     def _stale(self, wanted: LiveObjects) -> Iterator[str]:
         """Yield the key of each object that workers know and that is not *wanted*; hosts before what they need."""
-        for kind, section in ((HOST, wanted.hosts), (CERTIFICATE, wanted.certificates), (UPSTREAM, wanted.upstreams)):
+        sections = (HOST, wanted.hosts), (CERTIFICATE, wanted.certificates), (UPSTREAM, wanted.upstreams)
+        for kind, section in (*sections, (STREAM, wanted.streams or {})):
             yield from (f"{kind}{name}" for name in self._pushed[kind].keys() - section.keys())
 
     def forget(self) -> None:
@@ -268,7 +312,7 @@ class LiveState:
             "set": fresh,
             "delete": stale,
         }
-        answer = await ask(self._layout.socket(LIVE_SOCKET), TARGET, ANSWER_S, msgspec.json.encode(change))
+        answer = await ask(self._memory.socket, TARGET, ANSWER_S, msgspec.json.encode(change))
         if answer is None or answer.code != 200:  # noqa: PLR2004 - OK
             # It may take the change yet, or may not have all of what it had before.
             for key in (*fresh, *stale):
@@ -336,9 +380,18 @@ def _divided(names: Sequence[str]) -> Iterator[Sequence[str]]:
         yield names[first : first + PART]
 
 
-def _pieces(fresh: Mapping[str, Pushed]) -> Iterator[Mapping[str, Pushed]]:
-    for part in _divided(list(fresh)):
-        yield {name: fresh[name] for name in part}
+def _pieces(fresh: Mapping[str, Pushed], most: int | None) -> Iterator[Mapping[str, Pushed]]:
+    """Divide *fresh* into parts that a worker takes at once, and that have no more than about *most* bytes."""
+    part: dict[str, Pushed] = {}
+    size = 0
+    for name, each in fresh.items():
+        part[name] = each
+        size += len(msgspec.json.encode(each)) if most else 0
+        if len(part) == PART or (most and size >= most):
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part
 
 
 def _fresh(
@@ -358,6 +411,11 @@ def _fresh(
         before = known.get(name)
         if before is not upstream and before != upstream:
             yield f"{UPSTREAM}{name}", upstream
+    known = pushed[STREAM]
+    for name, stream in (wanted.streams or {}).items():
+        before = known.get(name)
+        if before is not stream and before != stream:
+            yield f"{STREAM}{name}", stream
     known = pushed[CERTIFICATE]
     for name, certificate in wanted.certificates.items():
         before = known.get(name)
@@ -387,15 +445,16 @@ def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, relo
 
 def _sections(objects: Mapping[str, Pushed]) -> dict[str, dict[str, Pushed | None]]:
     """Return *objects* by kind and name."""
-    found: dict[str, dict[str, Pushed | None]] = {UPSTREAM: {}, CERTIFICATE: {}, HOST: {}}
+    found: dict[str, dict[str, Pushed | None]] = {UPSTREAM: {}, STREAM: {}, CERTIFICATE: {}, HOST: {}}
     for key, each in objects.items():
         found[key[:2]][key[2:]] = each
     return found
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write *data* to *path*, readable by its owner alone; a reader sees the old or the new."""
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    """Write *data* to *path*; a reader sees the old or the new."""
     fresh = path.with_suffix(".new")
     with open(fresh, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(data)
+    fresh.chmod(mode)  # whatever the umask says
     fresh.replace(path)

@@ -27,7 +27,8 @@ from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
 from headgate.nginx.holding import composed, fitting, held, needing, profiles, staying
 from headgate.nginx.isolate import Hold, idle
-from headgate.nginx.live import Changed, FullError, LiveState, StateReply
+from headgate.nginx.live import Changed, FullError, StateReply
+from headgate.nginx.live_states import LiveStates
 from headgate.nginx.plan import plan, same
 from headgate.nginx.procfs import Generations, readable
 from headgate.nginx.repeats import Repeats
@@ -147,7 +148,7 @@ class LocalManager:
         timeout, spacing = options.reload_timeout_s, options.min_spacing_s
         self._nginx = Nginx(options.binary.path, options.layout, timeout, spacing, errors)
         self._disk = Disk(options.layout.conf, worker_group(worker_user(options.layout)))
-        self._live = LiveState(options.layout)
+        self._live = LiveStates(options.layout)
         self._good = FileSet()
         self._pushed: LiveObjects | None = None
         """What the live state should have beside ``_good``; ``None`` where files say everything."""
@@ -178,6 +179,11 @@ class LocalManager:
     def live(self) -> StateReply:
         """What nginx last said of its live state; all 0 where there is none."""
         return self._live.last
+
+    @property
+    def live_streams(self) -> StateReply:
+        """What nginx last said of the servers of TCP and UDP; all 0 where they are in files."""
+        return self._live.last_streams
 
     @property
     def master_pid(self) -> int | None:
@@ -391,7 +397,7 @@ class LocalManager:
                     applied = self._applied(attempt, reason, known)
                     self._settled = False
                     if release.live is not None:
-                        await self._live.resume()
+                        await self._live.resume(release.live)
                     pushed = await self._push(attempt.candidate)
                     self._settled = True
                     return structs.replace(applied, **_counts(pushed))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.ir import Layout
-from headgate.ir.layout import LIVE_SOCKET
+from headgate.ir.layout import LIVE_SOCKET, STREAMS_SOCKET
 from headgate.nginx import procfs
 from headgate.nginx.errors import LayoutError
 from headgate.uds import Address, listening
@@ -62,7 +62,8 @@ def unlink_sockets(layout: Layout) -> list[str]:
     A left socket file alone makes nginx's start fail (``bind() … Address already in use``).
     """
     removed = []
-    for path in sorted([*Path(layout.run).iterdir(), Path(layout.socket(LIVE_SOCKET))]):
+    live = (Path(layout.socket(name)) for name in (LIVE_SOCKET, STREAMS_SOCKET))
+    for path in sorted([*Path(layout.run).iterdir(), *live]):
         if path.is_socket() and not path.is_symlink() and not _answered(path):
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -13,7 +13,7 @@ from headgate.configuration import Resource
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
 from headgate.ir.layout import SECRETS_FOLDER
-from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveUpstream
+from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveUpstream
 from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.closed import instead_of
 from headgate.pipeline.common import CommonFiles, Totals
@@ -64,7 +64,8 @@ class Configurator:
         self._owners = Owners()
         self._upstreams: dict[str, Upstream] = {}
         self._pushed: dict[str, LiveUpstream] = {}
-        """What is pushed for each of ``_upstreams``."""
+        """What is pushed for each of ``_upstreams``; ``_pushed_streams`` for those of TCP and UDP."""
+        self._pushed_streams: dict[str, LiveStream] = {}
         self._routed: dict[str, LiveHost] = {}
         """The hosts that are pushed; ``_routed_by`` has the object of each."""
         self._routed_by: dict[str, ObjectRef] = {}
@@ -130,6 +131,7 @@ class Configurator:
                 origins=self._routed_by.copy(),
                 guards=self._guarded.copy(),
                 certificates=self._pushed_certificates(),
+                streams=self._pushed_streams.copy() if self.env.stream_js else None,
             )
         return self._live
 
@@ -217,14 +219,14 @@ class Configurator:
                 generator, fault = self._new_generator(suited(env, self.renderer), self.renderer), error
         if renderer is self.renderer or fault:
             fresh = self._everything(generator, strict=False)
-        self._generator = generator
+        self._generator, self._live = generator, None
         self._install_all(fresh)
         return fault
 
     def restore(self, env: Environment, renderer: Renderer) -> None:
         """Generate every resource again under what was in force before; what fails keeps the files it has."""
         self._profiles.forget_refused()
-        self._generator = self._new_generator(suited(env, renderer), renderer)
+        self._generator, self._live = self._new_generator(suited(env, renderer), renderer), None
         self._install_all(self._everything(self._generator, strict=False))
 
     def accept_profiles(self, held: Iterable[str]) -> None:
@@ -450,7 +452,10 @@ class Configurator:
             self._upstreams[name] = upstream
         if now:
             self._pushed[name] = now
-        if now != before:
+        earlier, stream = self._pushed_streams.pop(name, None), upstream and upstream.stream
+        if stream:
+            self._pushed_streams[name] = stream
+        if now != before or stream != earlier:
             self._live = None
 
     def _count(self, contribution: Rendered, by: int) -> None:

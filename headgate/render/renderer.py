@@ -25,6 +25,7 @@ from headgate.ir.layout import (
     PASSTHROUGH_HOSTS,
     STATUS_SOCKET,
     STREAM_FOLDER,
+    STREAMS_SOCKET,
     VERSION_FILE,
 )
 from headgate.ir.main import Main
@@ -291,6 +292,9 @@ def _paths(main: Main) -> SimpleNamespace:
         lua=argument(live.path) if live else "",
         lua_libraries=argument(live.cpath) if live else "",
         live_state=layout.live_state,
+        streams_code=argument(main.stream_js.code) if main.stream_js else "",
+        streams_state=argument(layout.live_streams),
+        streams_socket=argument(f"unix:{layout.socket(STREAMS_SOCKET)}"),
         live_secrets=layout.secrets,
         live_socket=argument(f"unix:{layout.socket(LIVE_SOCKET)}"),
         temporary=[(f"{name}_temp_path", argument(f"{layout.temp}/{name}")) for name in temporary],

@@ -13,12 +13,13 @@ from headgate.ir.layout import (
     LIVE_SOCKET,
     NO_ENDPOINTS_SOCKET,
     STATUS_SOCKET,
+    STREAMS_SOCKET,
     SYSLOG_SOCKET,
     VERSION_SOCKET,
 )
 from headgate.nginx import status
 from headgate.nginx.control import ask
-from headgate.nginx.live import live_state
+from headgate.nginx.live import StateReply, live_state, stream_state
 from headgate.nginx.verify import ask as version
 from headgate.reporting.control import ControlError
 from headgate.reporting.control import ask as ask_controller
@@ -47,11 +48,12 @@ class OwnSocket(msgspec.Struct, frozen=True):
 async def inspect_own(layout: Layout) -> tuple[OwnSocket, ...]:
     """Inspect each socket of *layout*, and send a request to those where a process listens.
 
-    The socket of the live data plane is left out if it is absent, as it is with `-data-plane=files`.
+    The sockets of the live data plane are left out if they are absent, as they are with `-data-plane=files`.
     """
     found = {name: await _inspect(layout, name, *row) for name, row in SOCKETS.items()}
-    if found[LIVE_SOCKET].found.state is SocketState.ABSENT:
-        del found[LIVE_SOCKET]
+    for name in (LIVE_SOCKET, STREAMS_SOCKET):
+        if found[name].found.state is SocketState.ABSENT:
+            del found[name]
     return tuple(found.values())
 
 
@@ -82,7 +84,14 @@ async def _no_endpoints(layout: Layout) -> str:
 
 
 async def _live(layout: Layout) -> str:
-    state = await live_state(layout)
+    return _said(await live_state(layout))
+
+
+async def _streams(layout: Layout) -> str:
+    return _said(await stream_state(layout))
+
+
+def _said(state: StateReply | None) -> str:
     return "" if state is None else f"revision {state.revision}, {state.used} of {state.capacity} bytes used"
 
 
@@ -101,6 +110,7 @@ SOCKETS: Final = {
     VERSION_SOCKET: ("nginx says which configuration it serves", _version),
     SYSLOG_SOCKET: ("the controller receives a line for each request and answers none", _syslog),
     LIVE_SOCKET: ("nginx receives the servers of upstreams", _live),
+    STREAMS_SOCKET: ("nginx receives the servers of TCP and UDP", _streams),
     NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", _no_endpoints),
 }
 """By the names that ``Layout.socket`` takes. nginx itself is controlled by signals."""

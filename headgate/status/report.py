@@ -120,6 +120,8 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
         serving: as of a host.
         certificate: ``None`` where TLS is not terminated.
         backend: who gets the connections.
+        in_files: why its endpoints change by reloads though those of HTTP do not; empty if they do not, and without the
+            live data plane.
     """
 
     listener: str
@@ -131,6 +133,7 @@ class StreamStatus(msgspec.Struct, frozen=True, kw_only=True):
     serving: Serving
     certificate: CertificateStatus | None
     backend: BackendStatus
+    in_files: str = ""
 
 
 class ObjectStatus(msgspec.Struct, frozen=True):
@@ -247,6 +250,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
         configuration: what nginx serves.
         watches: what is watched.
         data_plane: ``live`` if endpoints reach nginx without a reload, else ``files``.
+        njs: version of the module by which those of TCP and UDP do, empty if they do not.
         drained: the names of endpoints, Pods and nodes that ``headgate drain`` took out of service.
     """
 
@@ -261,6 +265,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     configuration: ConfigurationStatus
     watches: tuple[WatchStatus, ...]
     data_plane: str = "files"
+    njs: str = ""
     drained: tuple[str, ...] = ()
 
 

@@ -37,6 +37,8 @@ from headgate.status.report import (
     Serving,
     StreamStatus,
 )
+from headgate.translate import Environment
+from headgate.translate.live_streams import in_files
 
 Find = Callable[[type[TopLevel], ObjectRef], TopLevel | None]
 Checked = Mapping[tuple[ObjectRef, str, str], str]
@@ -108,7 +110,7 @@ def streams(
     """Return every stream route of *generation* that nginx has; arguments as of ``hosts``."""
     kinds = tuple(kinds)
     found = [
-        _stream(route, generation.env.https_port, cluster, kinds, (serving or {}).get(route.origin, version))
+        _stream(route, generation.env, cluster, kinds, (serving or {}).get(route.origin, version))
         for rendered, version in _served(generation)
         for route in rendered.table.streams
         if any(file.origin == route.origin for file in rendered.files)
@@ -117,14 +119,14 @@ def streams(
 
 
 def _stream(
-    route: StreamRoute, passthrough: int, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving
+    route: StreamRoute, env: Environment, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving
 ) -> StreamStatus:
-    """Return the status of *route*; *passthrough* is the port of listeners without one of their own."""
+    """Return the status of *route*; a listener without a port of its own has that for TLS passthrough."""
     secret, listener = route.tls.secret if route.tls else None, route.listener
     protocol = "UDP" if listener.protocol is Protocol.UDP else "TCP"
     return StreamStatus(
         listener=listener.name,
-        port=listener.port or passthrough,
+        port=listener.port or env.https_port,
         protocol=listener.protocol.value,
         host=route.host,
         object=str(route.origin),
@@ -132,6 +134,7 @@ def _stream(
         serving=serving,
         certificate=CertificateStatus(secret.ref.key, secret.expires, secret.error) if secret else None,
         backend=_backend(route.backend, route.origin, cluster, protocol),
+        in_files=in_files(route, env),
     )
 
 

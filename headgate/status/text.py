@@ -48,6 +48,8 @@ def text(status: Status, *, wide: bool = False) -> str:
         parts.append(_table(list(_stream_rows(status, wide=wide))))
     if dedicated := {host.host or ANY: host.dedicated for host in status.hosts if host.dedicated}:
         parts.append(["Not routed at run time", *_alike(dedicated.items())])
+    if in_files := {each.object: each.in_files for each in status.streams if each.in_files}:
+        parts.append(["Endpoints that change by reloads", *_alike(in_files.items())])
     parts += [_objects(state, status.objects) for state in dict.fromkeys(item.state for item in status.objects)]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
@@ -218,7 +220,7 @@ def _controller(controller: ControllerStatus, status: Status) -> list[str]:
         ("Controller", f"{controller.version}, pid {controller.pid}, started {age(controller.started, now)} ago"),
         ("Serves", controller.source + _leads(controller.leader)),
         ("nginx", f"{controller.nginx}, {master}"),
-        ("Data plane", _plane(controller.data_plane, status.hosts)),
+        ("Data plane", _plane(controller, status.hosts)),
         ("Ready", f"no: {controller.unready}" if controller.unready else "yes"),
         ("Configuration", _configuration(controller.configuration, now)),
         ("Last reload", _reload(controller.configuration.last_reload, now)),
@@ -231,10 +233,12 @@ def _controller(controller: ControllerStatus, status: Status) -> list[str]:
     return [f"{name:<14} {value}".rstrip() for name, value in rows]
 
 
-def _plane(name: str, hosts: Sequence[HostStatus]) -> str:
+def _plane(controller: ControllerStatus, hosts: Sequence[HostStatus]) -> str:
+    name, njs = controller.data_plane, controller.njs
+    streams = f", those of TCP and UDP by njs {njs}" if njs else ""
     routed = sum(host.routed for host in hosts)
     more = f"; {routed:,} of {len(hosts):,} hosts are routed at run time" if any(_asked(host) for host in hosts) else ""
-    return _PLANES.get(name, name) + more
+    return _PLANES.get(name, name) + streams + more
 
 
 def _asked(host: HostStatus) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import structs
 
 from headgate.ir import Capabilities, Layout
-from headgate.ir.live import LuaModules
+from headgate.ir.live import LuaModules, NjsModule
 from headgate.ir.main import StatusServer
 from headgate.ir.snippets import Directive, read
 from headgate.settings import ConfigParams, Header, Words
@@ -47,6 +47,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         live_memory: the size of the memory that workers share for them.
         routing: whether hosts are routed at run time where they can be, instead of in server blocks.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
+        streams_in_files: why servers of TCP and UDP are in files though others are pushed; ``""`` if they need not be.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
         latency: whether requests and the latency of upstreams are counted.
@@ -76,6 +77,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     live_memory: str = "64m"
     routing: bool = False
     main_without_live: bool = False
+    streams_in_files: str = ""
     access_log: str = ""
     json_time: str = ""
     replicas: int = 1
@@ -101,6 +103,23 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         """How the Lua module is loaded, if servers of upstreams are pushed at run time."""
         excluded = self.data_plane != "live" or self.main_without_live or self.foreign_lua is not None
         return None if excluded else self.capabilities.lua
+
+    @property
+    def stream_js(self) -> NjsModule | None:
+        """How njs is loaded, if servers of TCP and UDP are pushed at run time."""
+        return None if self.unpushed_streams else self.capabilities.stream_js
+
+    @property
+    def unpushed_streams(self) -> str:
+        """Why servers of TCP and UDP are in files, whatever their object says; ``""`` if they need not be."""
+        if self.live is None:
+            return "the live data plane is off"
+        if self.capabilities.stream is None or self.capabilities.stream_js is None:
+            return "nginx lacks its njs module for TCP and UDP"
+        found = (each.name for each in read(self.params.snippets.stream_snippets).found if _is_in_the_way(each.name))
+        return self.streams_in_files or next(
+            (f"the stream-snippets of the ConfigMap have {name}" for name in found), ""
+        )
 
     @property
     def plane(self) -> str:
@@ -187,6 +206,11 @@ def _uses_lua(directive: Directive) -> bool:
     if name == "load_module":
         return any(module in " ".join(arguments) for module in ("http_lua_module", "ndk_http_module"))
     return "lua" in name.split("_")
+
+
+def _is_in_the_way(name: str) -> bool:
+    """Whether the directive *name* beside servers of TCP and UDP changes what their own need."""
+    return name == "access_log" or name.startswith("js_")
 
 
 def _key(field: str) -> str:

@@ -43,15 +43,15 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
     servers = backend.endpoints.servers or (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
     backup = backend.backup.endpoints.servers if backend.backup else ()
     return LiveUpstream(
-        peers=tuple(map(_peer, servers)),
-        backup=tuple(map(_peer, backup)) or None,
+        peers=tuple(map(peer, servers)),
+        backup=tuple(map(peer, backup)) or None,
         method=method,
         key=key,
         max_fails=settings.max_fails,
         fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
         max_conns=settings.max_conns or None,
         cookie=live_cookie(cookie) if cookie else None,
-        draining=(tuple(map(_peer, backend.endpoints.draining)) or None) if cookie else None,
+        draining=(tuple(map(peer, backend.endpoints.draining)) or None) if cookie else None,
         slow_start=settings.slow_start.seconds or None if settings.slow_start and method in RAMPED else None,
         pooled=settings.keepalive != 0,
     )
@@ -90,7 +90,8 @@ def is_known(variable: str) -> bool:
     return _KNOWN.fullmatch(variable) is not None
 
 
-def _peer(server: str) -> Peer:
+def peer(server: str) -> Peer:
+    """Return *server* as it is pushed."""
     if server.startswith("unix:"):
         return Peer(server)
     address, _, port = server.rpartition(":")

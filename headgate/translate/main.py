@@ -46,6 +46,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,
         stream_module=capabilities.stream or "",
+        stream_js=env.stream_js,
         passthrough=env.passthrough,
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),
         server_names_hash_bucket_size=max(main.server_names_hash_bucket_size, bucket),

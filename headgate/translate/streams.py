@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec import structs
 
 from headgate.ir.http import HttpConfig, Upstream
 from headgate.ir.layout import NOWHERE_SOCKET
@@ -16,6 +17,7 @@ from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
 from headgate.translate.listens import addresses
+from headgate.translate.live_streams import SESSION_LOG, live_stream
 from headgate.translate.sessions import session_format, session_logs
 from headgate.translate.tls import certificate_file
 from headgate.translate.upstreams import ZONE, external_file, external_servers, parameters, unreachable
@@ -57,7 +59,7 @@ def translate_streams(draft: Draft, table: RouteTable) -> Streams:
         if reason := _lack(draft.env, route):
             draft.problems[Problem(route.origin, "", "", reason, NOT_SERVED, Severity.ERROR)] = None
             continue
-        upstreams = tuple(_upstream(draft.env, route, backend) for backend in route.backends)
+        upstreams = tuple(_with_pushed(draft.env, route, backend) for backend in route.backends)
         configs.append(_config(draft, route, upstreams))
         members += (
             external_file(upstream, upstream.external, draft.env, NOWHERE_SOCKET)
@@ -113,7 +115,8 @@ def _lack(env: Environment, route: StreamRoute) -> str:
 
 def _config(draft: Draft, route: StreamRoute, upstreams: tuple[Upstream, ...]) -> StreamConfig:
     env = draft.env
-    server = _server(env, route)
+    pushed = any(each.stream for each in upstreams)
+    server = _server(env, route, pushed=pushed)
     default = any("default_server" in flags for flags in server.listens)
     return StreamConfig(
         file=naming.config_file(route.origin, draft.salt),
@@ -126,7 +129,7 @@ def _config(draft: Draft, route: StreamRoute, upstreams: tuple[Upstream, ...]) -
     )
 
 
-def _server(env: Environment, route: StreamRoute) -> StreamServer:
+def _server(env: Environment, route: StreamRoute, *, pushed: bool) -> StreamServer:
     secret, session = route.tls.secret if route.tls else None, route.session
     passed = route.listener.protocol is Protocol.TLS_PASSTHROUGH
     return StreamServer(
@@ -134,6 +137,7 @@ def _server(env: Environment, route: StreamRoute) -> StreamServer:
         listens=(Words((_socket(env, route), "proxy_protocol")),) if passed else _listens(env, route),
         name=naming.server_name(route.host) if route.host and not passed else "",
         upstream=route.target,
+        pushed=pushed,
         certificate=Quoted(f"$secret_dir_path/{certificate_file(secret.file)}")
         if secret and not secret.error
         else None,
@@ -146,9 +150,15 @@ def _server(env: Environment, route: StreamRoute) -> StreamServer:
         next_upstream_tries=session.next_upstream_tries,
         requests=session.requests,
         responses=session.responses,
-        logs=tuple(session_logs(env, route)),
+        logs=_logs(env, route, pushed=pushed),
         snippet=route.server_snippet,
     )
+
+
+def _logs(env: Environment, route: StreamRoute, *, pushed: bool) -> tuple[Words, ...]:
+    """Return the logs of the server; a list of its own ends that of ``stream {}``, by which njs counts sessions."""
+    logs = tuple(session_logs(env, route))
+    return (*logs, SESSION_LOG) if logs and pushed else logs
 
 
 def _listens(env: Environment, route: StreamRoute) -> tuple[Words, ...]:
@@ -167,6 +177,11 @@ def stream_listens(env: Environment, listener: Listener, *flags: str) -> tuple[W
 
 def _socket(env: Environment, route: StreamRoute) -> Quoted:
     return Quoted(f"unix:{naming.passthrough_socket(env.layout, route.origin)}")
+
+
+def _with_pushed(env: Environment, route: StreamRoute, found: StreamBackend) -> Upstream:
+    """Return the upstream of *found*, with what is pushed of it."""
+    return structs.replace(_upstream(env, route, found), stream=live_stream(route, found, env))
 
 
 def _upstream(env: Environment, route: StreamRoute, found: StreamBackend) -> Upstream:

@@ -87,7 +87,7 @@ def test_what_excludes_the_live_data_plane_is_reported_and_endpoints_change_by_r
 def directives(headgate: HeadgateProcess, name: str) -> str:
     """Return the directives of the Lua module that begin with *name*."""
     lines = (line.strip() for line in headgate.file("nginx.conf").splitlines())
-    return "\n".join(line for line in lines if line.startswith(name) and "stream" not in line)
+    return "\n".join(line for line in lines if line.startswith(name) and "ngx_stream" not in line)
 
 
 def test_a_template_of_a_flag_that_excludes_the_live_data_plane_is_logged(

@@ -1,0 +1,352 @@
+// Servers of upstreams of TCP and UDP, in njs: the controller pushes them over a Unix socket, and each connection, or
+// datagram that begins a session, asks for one of them ($headgate_endpoint).
+//
+// Zones of memory that all workers share, and that reloads keep:
+//
+//   headgate_streams    epoch, revision       as in headgate.control (Lua)
+//                       s:UPSTREAM            what `encode` makes of the object; evicts nothing
+//   headgate_failures   with time limits, and evicted if it is full:
+//                       d:UPSTREAM|SERVER     the server failed and gets nothing
+//                       s:UPSTREAM|SERVER     it failed: when "d:" is over, one session in fail_timeout tries it ("p:")
+//                       m:UPSTREAM            some server of the upstream has "s:"
+//   headgate_sessions   numbers:
+//                       t:UPSTREAM            whose turn it is
+//                       f:UPSTREAM|SERVER     failures within fail_timeout
+//                       n:PID|UPSTREAM|SERVER sessions of a worker, where the method compares them
+//
+// A session has a copy of this module of its own, so nothing is kept in variables. Memory that is new is filled from a
+// snapshot by the first session that needs it.
+import fs from 'fs';
+
+const OBJECT = 's:'; // before the name of an upstream
+const REHASHES = 20; // tries of a hash before round robin, as in ngx_stream_upstream_hash_module
+const LONG_MS = 20 * 24 * 3600 * 1000; // longer than a session lasts; a number needs some limit
+const LOCKED_MS = 5000;
+const COUNTS = ['least_conn', 'random_two'];
+
+// --- what is known ------------------------------------------------------------------------------------
+
+// Return an object as text: fields in lines, which need less time to read than JSON.
+function encode(value) {
+    return [
+        value.method || 'round_robin',
+        value.max_fails === undefined ? 1 : value.max_fails,
+        Math.round(1000 * (value.fail_timeout === undefined ? 10 : value.fail_timeout)),
+        Math.round(1000 * (value.connect_timeout || 0)),
+        value.answers ? 'answers' : '',
+        value.key ? JSON.stringify(value.key) : '',
+        value.peers.map((peer) => peer.p ? peer.a + ':' + peer.p : peer.a).join(' '),
+    ].join('\n');
+}
+
+function decode(name, text) {
+    const fields = text.split('\n');
+    return {
+        name: name,
+        method: fields[0],
+        maxFails: Number(fields[1]),
+        failTimeout: Number(fields[2]),
+        connectTimeout: Number(fields[3]),
+        answers: fields[4] !== '',
+        key: fields[5],
+        peers: fields[6].split(' '),
+    };
+}
+
+// Fill the memory from the snapshot at *path*, if it is new; return the objects of the snapshot. What was pushed
+// meanwhile is newer, and stays.
+function load(path) {
+    const dict = ngx.shared.headgate_streams;
+    if (dict.has('epoch')) {
+        return {};
+    }
+    const snapshot = JSON.parse(fs.readFileSync(path));
+    try {
+        Object.keys(snapshot.objects).forEach((key) => dict.add(key, encode(snapshot.objects[key])));
+        dict.add('revision', String(snapshot.revision));
+        dict.add('epoch', snapshot.epoch);
+    } catch (error) {
+        ngx.log(ngx.ERR, 'the live state of TCP and UDP does not fit into its memory, set -live-memory to more: ' + error);
+    }
+    return snapshot.objects;
+}
+
+function find(session, name) {
+    const key = OBJECT + name;
+    let text = ngx.shared.headgate_streams.get(key);
+    if (text === undefined) {
+        const value = load(session.variables.headgate_state)[key];
+        text = value && encode(value);
+    }
+    return text === undefined ? undefined : decode(name, text);
+}
+
+// --- which server -------------------------------------------------------------------------------------
+
+// Whether the server may be chosen though it failed: one session in fail_timeout finds out whether it is well.
+function admitted(upstream, server) {
+    const key = upstream.name + '|' + server, failures = ngx.shared.headgate_failures;
+    return !failures.has('s:' + key) || failures.add('p:' + key, '1', upstream.failTimeout);
+}
+
+// FNV-1a
+function hash(text) {
+    let found = 0x811c9dc5;
+    for (let i = 0; i < text.length; i++) {
+        found = Math.imul(found ^ text.charCodeAt(i), 0x01000193);
+    }
+    return found >>> 0;
+}
+
+function keyOf(session, parts) {
+    return JSON.parse(parts).map((part, i) => i % 2 ? session.variables[part] || '' : part).join('');
+}
+
+function sessions(upstream, server) {
+    return ngx.shared.headgate_sessions.get('n:' + process.pid + '|' + upstream.name + '|' + server) || 0;
+}
+
+function inTurn(upstream, servers) {
+    return servers[(ngx.shared.headgate_sessions.incr('t:' + upstream.name, 1, 0) - 1) % servers.length];
+}
+
+function leastBusy(upstream, servers) {
+    const first = ngx.shared.headgate_sessions.incr('t:' + upstream.name, 1, 0);
+    let best, least;
+    for (let i = 0; i < servers.length; i++) {
+        const server = servers[(first + i) % servers.length], number = sessions(upstream, server);
+        if (best === undefined || number < least) {
+            best = server;
+            least = number;
+        }
+    }
+    return best;
+}
+
+function random(upstream, servers) {
+    return servers[Math.floor(Math.random() * servers.length)];
+}
+
+function lessBusyOfTwo(upstream, servers) {
+    const place = Math.floor(Math.random() * servers.length), one = servers[place];
+    const other = servers[(place + 1 + Math.floor(Math.random() * (servers.length - 1))) % servers.length];
+    return sessions(upstream, other) < sessions(upstream, one) ? other : one;
+}
+
+// Return the server that the key of the session leads to; undefined if it may not be chosen, nor those after it.
+function hashed(session, upstream, servers) {
+    const text = keyOf(session, upstream.key);
+    for (let i = 0; text && i < REHASHES; i++) {
+        const server = upstream.peers[hash((i || '') + text) % upstream.peers.length];
+        if (servers.includes(server) && admitted(upstream, server)) {
+            return server;
+        }
+    }
+}
+
+const METHODS = {
+    round_robin: inTurn, hash: inTurn, least_conn: leastBusy, random: random, random_two: lessBusyOfTwo,
+};
+
+function choose(session, upstream) {
+    let servers = upstream.peers;
+    if (servers.length === 1) {
+        return servers[0];
+    }
+    const failures = ngx.shared.headgate_failures, some = upstream.maxFails && failures.has('m:' + upstream.name);
+    if (some) {
+        servers = servers.filter((server) => !failures.has('d:' + upstream.name + '|' + server));
+        servers = servers.length ? servers : upstream.peers; // all failed: better one that may be well again than none
+    }
+    const found = upstream.method === 'hash' && hashed(session, upstream, servers);
+    if (found) {
+        return found;
+    }
+    while (servers.length > 1) {
+        const server = METHODS[upstream.method](upstream, servers);
+        if (!some || admitted(upstream, server)) {
+            return server;
+        }
+        servers = servers.filter((other) => other !== server);
+    }
+    return servers[0];
+}
+
+// The value of $headgate_endpoint; without one nginx closes the connection.
+function endpoint(session) {
+    const upstream = find(session, session.variables.headgate_upstream);
+    if (!upstream) {
+        return '';
+    }
+    const server = choose(session, upstream);
+    if (COUNTS.includes(upstream.method)) {
+        const key = 'n:' + process.pid + '|' + upstream.name + '|' + server;
+        ngx.shared.headgate_sessions.incr(key, 1, 0, LONG_MS);
+    }
+    return server;
+}
+
+// --- what became of it --------------------------------------------------------------------------------
+
+function countFailure(upstream, server) {
+    const key = upstream.name + '|' + server, failures = ngx.shared.headgate_failures;
+    const again = failures.has('s:' + key);
+    const times = again ? 0 : ngx.shared.headgate_sessions.incr('f:' + key, 1, 0, upstream.failTimeout);
+    if (again || times >= upstream.maxFails) {
+        // A session that tries the server says so only when it fails, for which it has connectTimeout.
+        const suspected = 2 * upstream.failTimeout + upstream.connectTimeout;
+        failures.set('d:' + key, '1', upstream.failTimeout);
+        failures.set('s:' + key, '1', suspected);
+        failures.set('m:' + upstream.name, '1', suspected);
+    }
+}
+
+function forgetFailures(name, server) {
+    const key = name + '|' + server;
+    ['d:', 's:', 'p:'].forEach((kind) => ngx.shared.headgate_failures.delete(kind + key));
+    ngx.shared.headgate_sessions.delete('f:' + key);
+}
+
+// Over TCP a session has failed if it was not connected; over UDP, if a datagram that is answered had no answer.
+function hasFailed(upstream, variables) {
+    return variables.protocol === 'UDP'
+        ? upstream.answers && variables.upstream_bytes_received === '0'
+        : variables.status === '502' && !Number(variables.upstream_connect_time);
+}
+
+// The value of $headgate_session, which nginx asks for when a session has ended: always empty, so nothing is logged.
+function ended(session) {
+    const variables = session.variables, name = variables.headgate_upstream, server = variables.upstream_addr;
+    const upstream = name && server ? find(session, name) : undefined;
+    if (!upstream) {
+        return '';
+    }
+    if (COUNTS.includes(upstream.method) && sessions(upstream, server) > 0) {
+        ngx.shared.headgate_sessions.incr('n:' + process.pid + '|' + name + '|' + server, -1);
+    }
+    if (!upstream.maxFails || !upstream.failTimeout || upstream.peers.length < 2) {
+        return ''; // a single server is never left out
+    }
+    if (hasFailed(upstream, variables)) {
+        countFailure(upstream, server);
+    } else if (variables.status === '200' && ngx.shared.headgate_failures.has('s:' + name + '|' + server)) {
+        forgetFailures(name, server);
+    }
+    return '';
+}
+
+// --- changes ------------------------------------------------------------------------------------------
+
+function current() {
+    const dict = ngx.shared.headgate_streams;
+    return {
+        epoch: dict.get('epoch') || '', revision: Number(dict.get('revision') || 0),
+        capacity: dict.capacity, free: dict.freeSpace(), njs: njs.version,
+    };
+}
+
+// A server that an upstream did not have before is a new one, even at an address that failed earlier.
+function noteNewServers(key, before, text) {
+    const name = key.slice(OBJECT.length), known = before ? decode(name, before).peers : [];
+    decode(name, text).peers.forEach((server) => known.includes(server) || forgetFailures(name, server));
+}
+
+// Write the objects of *set* and delete those of *gone*; throws with nothing changed if they do not fit.
+function write(set, gone) {
+    const dict = ngx.shared.headgate_streams, before = {};
+    let changed = 0;
+    try {
+        Object.keys(set).forEach((key) => {
+            const old = dict.get(key), text = encode(set[key]);
+            if (old !== text) {
+                before[key] = old;
+                dict.set(key, text);
+                noteNewServers(key, old, text);
+                changed++;
+            }
+        });
+    } catch (error) {
+        const keys = Object.keys(before);
+        keys.filter((key) => before[key] === undefined).forEach((key) => dict.delete(key));
+        keys.filter((key) => before[key] !== undefined).forEach((key) => dict.set(key, before[key]));
+        throw error;
+    }
+    gone.forEach((key) => {
+        changed += dict.delete(key) ? 1 : 0;
+    });
+    return changed;
+}
+
+function isPeer(peer) {
+    return typeof peer.a === 'string' && !/\s/.test(peer.a) && (peer.p === undefined || typeof peer.p === 'number');
+}
+
+function valid(wanted) {
+    return wanted !== null && typeof wanted === 'object' && typeof wanted.to === 'number' && Array.isArray(wanted.delete)
+        && typeof wanted.set === 'object' && Object.keys(wanted.set).every((key) => {
+            const value = wanted.set[key];
+            return key.startsWith(OBJECT) && Array.isArray(value.peers) && value.peers.length > 0
+                && value.peers.every(isPeer) && (!value.method || Object.keys(METHODS).includes(value.method));
+        });
+}
+
+// Carry out a change; return a status and what is answered.
+function change(wanted) {
+    const here = current(), dict = ngx.shared.headgate_streams;
+    if (wanted.epoch !== here.epoch || wanted.from !== here.revision) {
+        return [409, here];
+    }
+    try {
+        here.changed = write(wanted.set, wanted.delete);
+        dict.set('revision', String(wanted.to));
+    } catch (error) {
+        here.reason = String(error);
+        return [507, here];
+    }
+    return [200, Object.assign(here, current())];
+}
+
+function changeAlone(text) {
+    let wanted;
+    try {
+        wanted = JSON.parse(text);
+    } catch (error) {
+        wanted = null;
+    }
+    if (!valid(wanted)) {
+        return [400, { reason: 'not a change: epoch, from, to, set and delete are required' }];
+    }
+    const locks = ngx.shared.headgate_failures;
+    if (!locks.add('lock', '1', LOCKED_MS)) {
+        return [423, { reason: 'another change is being written' }];
+    }
+    try {
+        return change(wanted);
+    } finally {
+        locks.delete('lock');
+    }
+}
+
+// Answer the controller: GET or POST /v1/state, as over the socket of the Lua module.
+function control(session) {
+    let received = Buffer.alloc(0);
+    session.on('upstream', (data, flags) => {
+        received = Buffer.concat([received, data]);
+        const text = received.toString(), end = text.indexOf('\r\n\r\n');
+        const length = Number((/\r\ncontent-length: *(\d+)\r\n/i.exec(text.slice(0, end + 2)) || [0, 0])[1]);
+        const body = end < 0 ? '' : text.slice(end + 4);
+        if (end < 0 || Buffer.byteLength(body) < length) {
+            if (flags.last) {
+                session.deny();
+            }
+            return;
+        }
+        load(session.variables.headgate_state);
+        const answer = text.startsWith('POST ') ? changeAlone(body) : [200, current()];
+        session.variables.headgate_reply = 'HTTP/1.0 ' + answer[0] + ' Answer\r\n\r\n' + JSON.stringify(answer[1]);
+        session.off('upstream');
+        session.done();
+    });
+}
+
+export default { endpoint, ended, control };

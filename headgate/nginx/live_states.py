@@ -1,0 +1,96 @@
+"""Both live states of one nginx: that of HTTP in Lua, and that of TCP and UDP in njs, if it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from msgspec import structs
+
+from headgate.ir import Layout
+from headgate.ir.live import LiveObjects
+from headgate.nginx.live import Changed, FullError, LiveState, Memory, StateReply
+
+
+class LiveStates:
+    """What was pushed to the workers of one nginx, as a LiveState. One method at a time."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Know nothing yet."""
+        self._http = LiveState(Memory.of_http(layout))
+        self._streams = LiveState(Memory.of_streams(layout))
+        self._has_streams = False
+        """Whether nginx serves a configuration in which servers of TCP and UDP are pushed."""
+
+    @property
+    def doubled(self) -> bool:
+        """Whether workers know versions of hosts that only older ones need."""
+        return self._http.doubled
+
+    async def forget_earlier(self) -> None:
+        """Have workers forget earlier versions of hosts, as there is none left with an earlier configuration.
+
+        Raises:
+            LiveError: nginx does not take it.
+        """
+        await self._http.forget_earlier()
+
+    @property
+    def last(self) -> StateReply:
+        """What nginx last said of HTTP."""
+        return self._http.last
+
+    @property
+    def last_streams(self) -> StateReply:
+        """What nginx last said of TCP and UDP."""
+        return self._streams.last
+
+    async def write_snapshot(self, wanted: LiveObjects) -> None:
+        """Write what a master that starts with empty memory loads.
+
+        Raises:
+            LiveError: the disk does not take it.
+        """
+        await self._http.write_snapshot(_without_streams(wanted))
+        if wanted.streams is not None:
+            await self._streams.write_snapshot(LiveObjects(streams=wanted.streams))
+
+    async def resume(self, wanted: LiveObjects) -> None:
+        """Find out what the memory holds after a start or a reload with a configuration for *wanted*.
+
+        Raises:
+            LiveError: nginx does not answer.
+        """
+        await self._http.resume()
+        self._has_streams = wanted.streams is not None
+        if self._has_streams:
+            await self._streams.resume()
+        else:
+            self._streams.forget()
+
+    async def push(self, wanted: LiveObjects, served: Collection[str] = (), *, reloading: bool = False) -> Changed:
+        """Tell the workers *wanted*, as ``LiveState.push`` does.
+
+        Raises:
+            LiveError: nginx does not take it; a part of it may be in force.
+            FullError: there is no memory for a part of it.
+        """
+        changed, full = Changed(), None
+        try:
+            changed = await self._http.push(_without_streams(wanted), served, reloading=reloading)
+        except FullError as error:  # the memory of TCP and UDP is another one
+            full = error
+        if wanted.streams is not None and self._has_streams:
+            changed += await self._streams.push(LiveObjects(streams=wanted.streams), reloading=reloading)
+        if full:
+            raise full
+        return changed
+
+    def forget(self) -> None:
+        """Take nothing for known, as there is no live state any more."""
+        self._http.forget()
+        self._streams.forget()
+        self._has_streams = False
+
+
+def _without_streams(wanted: LiveObjects) -> LiveObjects:
+    return structs.replace(wanted, streams=None) if wanted.streams else wanted

@@ -1,0 +1,86 @@
+"""Which upstreams of TCP and UDP have their servers pushed at run time, and in which form."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from headgate.ir.layout import NOWHERE_SOCKET
+from headgate.ir.live import LiveStream, StreamMethod
+from headgate.routes import StreamBackend, StreamRoute
+from headgate.settings import Words
+from headgate.settings.values import Duration
+from headgate.translate.environment import Environment
+from headgate.translate.live import peer
+
+MOST: Final = 1000
+"""Servers of an upstream that njs reads at once: it must have received the whole of a change before it takes any."""
+SESSION_LOG: Final = Words(("/dev/null", "stream-main", "if=$headgate_session"))
+"""The arguments of the ``access_log`` by which njs learns that a session has ended; nothing is written."""
+_METHODS: Final[dict[tuple[str, ...], StreamMethod]] = {
+    (): "round_robin",
+    ("least_conn",): "least_conn",
+    ("random",): "random",
+    ("random", "two"): "random_two",
+    ("random", "two", "least_conn"): "random_two",
+}
+_VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
+_TEXTS: Final = {"binary_remote_addr": "remote_addr"}
+"""Variables that are no text, and what says the same as text."""
+_KNOWN: Final = frozenset({"remote_addr", "remote_port", "server_addr", "server_port", "protocol", "hostname"})
+"""Variables that every nginx has. Of another one ``nginx -t`` must say whether it exists."""
+
+
+def live_stream(route: StreamRoute, found: StreamBackend, env: Environment) -> LiveStream | None:
+    """Return what is pushed for the servers of *found*; ``None`` if they are in the file."""
+    if env.unpushed_streams or why_in_files(route, found):
+        return None
+    method, key = _method(found.method or Words())
+    assert method  # noqa: S101 - else they are in the file
+    return LiveStream(
+        peers=tuple(map(peer, found.backend.endpoints.servers or (f"unix:{env.layout.socket(NOWHERE_SOCKET)}",))),
+        method=method,
+        key=key,
+        max_fails=found.max_fails,
+        fail_timeout=Duration.parse(found.fail_timeout).seconds,
+        connect_timeout=Duration.parse(route.session.connect_timeout).seconds,
+        answers=bool(route.session.responses),
+    )
+
+
+def in_files(route: StreamRoute, env: Environment) -> str:
+    """Say why the servers of *route* are in the file though others are pushed; ``""`` if that is not so."""
+    if env.live is None:
+        return ""
+    found = next(each for each in route.backends if each.backend.upstream == route.target)
+    return env.unpushed_streams or why_in_files(route, found)
+
+
+def why_in_files(route: StreamRoute, found: StreamBackend) -> str:
+    """Say why the servers of *found* are in the file, whatever the data plane; ``""`` if they need not be."""
+    endpoints = found.backend.endpoints
+    if found.backend.upstream != route.target:
+        return "no action sends connections there"
+    if endpoints.named:
+        return "nginx resolves their name"
+    if len(endpoints.servers) > MOST:
+        return f"there are more than {MOST}"
+    if route.server_snippet or route.stream_snippet:
+        return "the object has snippets"
+    if route.session.next_upstream:
+        return "nextUpstream is true: only nginx itself tries another server for a connection"
+    if found.max_conns:
+        return "maxConns is set: only nginx itself counts connections of all workers"
+    if _method(found.method or Words())[0] is None:
+        return f"only nginx itself knows loadBalancingMethod {' '.join(found.method or ())}"
+    return ""
+
+
+def _method(words: Words) -> tuple[StreamMethod | None, tuple[str, ...] | None]:
+    """Return the method and the parts of its key; no method if workers cannot do what *words* say."""
+    if not words or words[0] != "hash":
+        return _METHODS.get(tuple(words)), None
+    parts = _VARIABLE.split(words[1])
+    names = [_TEXTS.get(name, name) for name in parts[1::2]]
+    parts[1::2] = names
+    return ("hash" if _KNOWN.issuperset(names) and "consistent" not in words else None), tuple(parts)
