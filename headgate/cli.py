@@ -17,6 +17,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
   headgate diff OLD NEW                print what would change between two folders, or a cluster and a folder
+  headgate migrate audit DIR           print what becomes of Ingresses of ingress-nginx, in manifests or a cluster
   headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
   headgate drain ENDPOINT...           send no new requests to endpoints of a running controller
   headgate set-log-level LEVEL         set the log level of a running controller
@@ -77,6 +78,12 @@ def _check(argv: Sequence[str], environ: Environ) -> int:
 
 def _diff(argv: Sequence[str], environ: Environ) -> int:
     from headgate.commands.diff import main
+
+    return main(argv, environ)
+
+
+def _migrate(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.migrate import main
 
     return main(argv, environ)
 
@@ -166,6 +173,7 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "render": _render,
         "check": _check,
         "diff": _diff,
+        "migrate": _migrate,
         "status": _status,
         "routes": _status,
         "drain": _drain,

@@ -1,0 +1,154 @@
+"""``headgate migrate audit``: what becomes of the Ingresses of ingress-nginx, before they are moved."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec.structs import replace
+
+from headgate import flags
+from headgate.api import IngressClass, TopLevel
+from headgate.checking.assumed import without_omissions
+from headgate.commands.errors import reported
+from headgate.declined_flags import DECLINED
+from headgate.flags import Argument, Choice, Flag, Value
+from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, Environ, execute, unknown
+from headgate.k8s import Manifests
+from headgate.migrating import as_json, as_text, audit
+from headgate.offline import examine, printable
+from headgate.options import DECLARED, IngressDialect, LogLevel, Options, completed
+from headgate.problems import Problem
+from headgate.reporting.logs import configure
+from headgate.viewing import read as read_cluster
+from headgate.watch import WATCHED
+
+HELP: Final = """\
+headgate migrate: move to Headgate from another ingress controller
+
+  headgate migrate audit DIR|FILE|-...    what becomes of the Ingresses of ingress-nginx in manifests
+  headgate migrate audit --cluster        the same for the cluster of the kubeconfig
+
+`headgate migrate audit --help` prints more.
+"""
+ABOUT: Final = """\
+Print which annotations of ingress-nginx the Ingresses have, how many have each, and what becomes of it: the same,
+something else, nothing, or that the Ingress is refused; then what is wrong besides. Ingresses of all classes with the
+controller k8s.io/ingress-nginx (or --controller-class) are looked at; if there is no such class, all Ingresses of
+-ingress-class. Nothing is changed.
+Exit status 0 if nothing is lost, 1 if an annotation has no effect or an Ingress is refused, with --strict also if one
+works in another way, 2 if something cannot be read.
+
+Examples:
+  headgate migrate audit --cluster
+  headgate migrate audit manifests/ -o json
+
+The flags are those of `headgate run` (-ingress-class, -enable-snippets, ...), and:
+"""
+CONTROLLER: Final = "k8s.io/ingress-nginx"
+EFFECT: Final = "nothing is looked at"
+GROUP: Final = "Audit"
+
+
+class AuditOptions(Options, frozen=True, kw_only=True):
+    """The arguments of ``headgate migrate audit``."""
+
+    manifests: Path | None = None
+    arguments: Annotated[
+        tuple[str, ...],
+        Value("DIR|FILE|-", str, each=True),
+        Argument("Folders of manifests, files, and - for standard input."),
+    ] = ()
+    cluster: Annotated[
+        bool,
+        Value("", flags.boolean),
+        Flag(GROUP, "Look at the cluster of the kubeconfig (--kubeconfig, --context).", native=True),
+    ] = False
+    strict: Annotated[
+        bool,
+        Value("", flags.boolean),
+        Flag(GROUP, "Exit with status 1 if an annotation works in another way, too.", native=True),
+    ] = False
+    output: Annotated[
+        str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format.", "json", True, "o")
+    ] = "text"
+
+
+def main(argv: Sequence[str], environ: Environ) -> int:
+    """Run ``headgate migrate audit``; return the exit status."""
+    word, rest = (argv[0], argv[1:]) if argv else ("--help", ())
+    if word in HELP_FLAGS:
+        print(HELP, end="")
+        return OK
+    if word != "audit":
+        print(f"headgate migrate: {unknown(word, ('audit',))}", file=sys.stderr)
+        return USAGE
+    return execute(AUDIT, rest, environ)
+
+
+def _build(
+    kind: type[AuditOptions], reading: flags.Reading, environ: Mapping[str, str]
+) -> AuditOptions | tuple[Problem, ...]:
+    found = completed(kind, reading, environ)
+    if not isinstance(found, AuditOptions) or found.help or found.version:
+        return found
+    if bool(found.arguments) == found.cluster:
+        what = "is given beside --cluster; name one of the two" if found.cluster else "is missing; or give --cluster"
+        return (flags.problem("DIR|FILE|-", " ".join(found.arguments), what, EFFECT),)
+    return found
+
+
+@reported
+def _audit(options: AuditOptions) -> int:
+    configure(options.log_format, LogLevel.WARN, sys.stderr)
+    objects, faults, unreadable = _read(options)
+    options = _in_dialect(options, objects)
+    generation, found = examine(options, objects)
+    problems, _ = without_omissions(dict.fromkeys((*faults, *found)), objects)
+    result = audit(objects, generation.update.ignored.keys(), tuple(problems))
+    lines = (as_json(result) if options.output == "json" else as_text(result)).splitlines()
+    print("\n".join(map(printable, lines)))
+    for line in unreadable:
+        print(f"headgate: {printable(line)}", file=sys.stderr)
+    if unreadable:
+        return USAGE
+    return FAILED if result.failed(strict=options.strict) else OK
+
+
+def _read(options: AuditOptions) -> tuple[Sequence[TopLevel], Sequence[Problem], Sequence[str]]:
+    """Return the objects, what is wrong with files, and which of them cannot be read."""
+    if options.cluster:
+        objects, faults = read_cluster(options)
+        return objects, faults, ()
+    manifests = Manifests(options.arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
+    objects = manifests.load()
+    problems = manifests.problems()
+    unreadable = [each for each in problems if each.origin.name in manifests.unreadable]
+    return objects, problems, [f"{each.origin.name} {each}" for each in unreadable]
+
+
+def _in_dialect(options: AuditOptions, objects: Sequence[TopLevel]) -> AuditOptions:
+    """Have all classes of ingress-nginx served; without one, -ingress-class is taken for one."""
+    controller = options.controller_class or CONTROLLER
+    options = replace(options, controller_class=controller)
+    if options.arguments:
+        options = replace(options, manifests=Path(options.arguments[0]))
+    classes = [item for item in objects if isinstance(item, IngressClass) and item.spec]
+    if any(item.spec.controller == controller for item in classes if item.spec):
+        return options
+    return replace(options, ingress_dialect=IngressDialect.INGRESS_NGINX)
+
+
+AUDIT: Final = Command(
+    name="headgate migrate audit",
+    forms=("DIR|FILE|-... [--strict] [-o text|json] [FLAGS]", "--cluster [--strict] [-o text|json] [FLAGS]"),
+    about=ABOUT,
+    kind=AuditOptions,
+    run=_audit,
+    declined=DECLINED,
+    effect=EFFECT,
+    build=_build,
+    common=DECLARED,
+)

@@ -1,0 +1,140 @@
+"""Which annotations of ingress-nginx objects use, and what becomes of each. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from headgate.api import Ingress, Secret, Service, TopLevel
+from headgate.problems import ObjectRef, Problem
+from headgate.settings import COMMUNITY
+from headgate.settings.community import FIELDS
+from headgate.settings.community.absent import ABSENT, CLOSING
+from headgate.settings.community.shared import SHARED
+
+
+class Outcome(enum.Enum):
+    """What becomes of an annotation."""
+
+    SAME = "same"
+    DIFFERS = "differs"
+    IGNORED = "ignored"
+    """It has no effect."""
+    REFUSED = "refused"
+    """Ingresses with it are not served."""
+
+    @property
+    def rank(self) -> int:
+        """Where it stands in a list, the worst first."""
+        return (Outcome.REFUSED, Outcome.IGNORED, Outcome.DIFFERS, Outcome.SAME).index(self)
+
+
+class Use(msgspec.Struct, frozen=True):
+    """One annotation: how many *objects* have it, what becomes of it and why; ``objects`` are those that have it."""
+
+    annotation: str
+    outcome: Outcome
+    reason: str
+    objects: tuple[str, ...]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What is wrong with one object, as ``headgate check`` prints it."""
+
+    object: str
+    text: str
+    refused: bool
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """What becomes of Ingresses.
+
+    Attributes:
+        ingresses: how many are looked at: those of the classes that are served.
+        refused: those among them that would not be served, or not all of them.
+        other: how many Ingresses are of other classes.
+        annotations: those that are used, the worst first.
+        findings: what is wrong besides, by object.
+    """
+
+    ingresses: int
+    refused: tuple[str, ...]
+    other: int
+    annotations: tuple[Use, ...]
+    findings: tuple[Finding, ...]
+
+    def failed(self, *, strict: bool) -> bool:
+        """Whether something would be lost; with *strict* also whether something would be different."""
+        fatal = {Outcome.REFUSED, Outcome.IGNORED, *([Outcome.DIFFERS] if strict else [])}
+        return bool(self.refused) or any(use.outcome in fatal for use in self.annotations)
+
+
+_NAMED: Mapping[type[TopLevel], tuple[str, ...]] = {
+    Service: (".service",),
+    Secret: (".secretName", "/auth-secret"),
+}
+"""The ends of fields that name an object of a kind: those of a kind are not missed if there is none of it at all."""
+
+
+def audit(objects: Iterable[TopLevel], ignored: Collection[ObjectRef], problems: Sequence[Problem]) -> Audit:
+    """Look at the Ingresses among *objects*.
+
+    Args:
+        objects: all of them.
+        ignored: those of other classes.
+        problems: everything that is wrong with the objects.
+    """
+    objects = tuple(objects)
+    every = [item for item in objects if isinstance(item, Ingress)]
+    unknown = tuple(ends for kind, ends in _NAMED.items() if not any(isinstance(item, kind) for item in objects))
+    served = [item for item in every if item.ref not in ignored]
+    refs = {item.ref for item in served}
+    own = [problem for problem in problems if problem.origin in refs]
+    found = dict.fromkeys(
+        _finding(problem)
+        for problem in own
+        if not _is_counted(problem) and not problem.field.endswith(sum(unknown, ()))
+    )
+    refused = {problem.origin.key for problem in own if problem.refuses}
+    return Audit(
+        ingresses=len(served),
+        refused=tuple(sorted(refused)),
+        other=len(every) - len(served),
+        annotations=tuple(sorted(_uses(served), key=lambda use: (use.outcome.rank, -len(use.objects), use.annotation))),
+        findings=tuple(sorted(found, key=lambda each: (not each.refused, each.object, each.text))),
+    )
+
+
+def _uses(items: Iterable[Ingress]) -> Iterator[Use]:
+    users: defaultdict[str, list[str]] = defaultdict(list)
+    for item in items:
+        for key in item.annotations:
+            if key.startswith(COMMUNITY.prefix):
+                users[key].append(item.ref.key)
+    for key, keys in users.items():
+        outcome, reason = outcome_of(key.removeprefix(COMMUNITY.prefix))
+        yield Use(key, outcome, reason, tuple(sorted(keys)))
+
+
+def outcome_of(name: str) -> tuple[Outcome, str]:
+    """Return what becomes of the annotation *name*, without its prefix, and why if it is not the same."""
+    if absence := ABSENT.get(name):
+        return (Outcome.REFUSED if name in CLOSING else Outcome.IGNORED), absence.reason
+    if field := FIELDS.get(name):
+        return (Outcome.DIFFERS, field.spec.differs) if field.spec.differs else (Outcome.SAME, "")
+    if name in SHARED:
+        return Outcome.SAME, ""
+    return Outcome.IGNORED, "not an annotation of ingress-nginx"
+
+
+def _is_counted(problem: Problem) -> bool:
+    """Whether *problem* says no more than that an annotation is absent, which is in the table."""
+    name = problem.field.removeprefix(COMMUNITY.prefix)
+    return problem.field.startswith(COMMUNITY.prefix) and outcome_of(name)[0] in {Outcome.IGNORED, Outcome.REFUSED}
+
+
+def _finding(problem: Problem) -> Finding:
+    return Finding(problem.origin.key, str(problem), problem.refuses)
