@@ -62,6 +62,7 @@ class Holder(msgspec.Struct, frozen=True, gc=False):
         shared: whether other objects may attach to it.
         use: what it uses the slot for, where others may share that.
         first: whether it goes before older objects.
+        by_name: whether, of those of the same second, the last by name goes first.
     """
 
     ref: ObjectRef
@@ -69,11 +70,14 @@ class Holder(msgspec.Struct, frozen=True, gc=False):
     shared: bool = False
     use: str = ""
     first: bool = False
+    by_name: bool = False
 
     def before(self, loser: TopLevel) -> str:
         """Name it to the owner of *loser*, with the reason why it goes before that unless its age is the reason."""
         if self.first or self.created != (loser.metadata.creation_timestamp or ""):
             return str(self)
+        if self.created and self.by_name:
+            return f"{self} like this one, and last by name"
         return f"{self} like this one but with the larger UID" if self.created else f"{self}, which is first by name"
 
     def __str__(self) -> str:
@@ -156,4 +160,4 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
         """Return the object as it is reported to other claimants of *slot*, which it holds."""
         use = next((claim.use for claim in self.claims.slots if claim.use and claim.slot == slot), "")
         created = self.item.metadata.creation_timestamp or ""
-        return Holder(self.ref, created, self.claims.shared, use, self.claims.first)
+        return Holder(self.ref, created, self.claims.shared, use, self.claims.first, self.claims.by_name)

@@ -53,6 +53,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         role: the annotation that makes an Ingress a part of a mergeable set, and what it means; ``None`` if all
             Ingresses share hosts.
         ingress_class: the annotation that names the class of an Ingress, and what it means.
+        names: by the names of fields, what follows the prefix in annotations that set them, where it is not the key of
+            the setting.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     related: tuple[str, ...]
     role: tuple[str, str] | None
     ingress_class: tuple[str, str]
+    names: Mapping[str, str] = {}
 
     @property
     def structural(self) -> Mapping[str, str]:
@@ -97,5 +100,16 @@ COMMUNITY = Dialect(
     related=("nginx.ingress.kubernetes.io/",),
     role=None,
     ingress_class=("kubernetes.io/ingress.class", _CLASS),
+    names={
+        "client_max_body_size": "proxy-body-size",
+        "grpc_services": "backend-protocol",
+        "lb_method": "upstream-hash-by",
+        "location_snippets": "configuration-snippet",
+        "rewrite_target": "rewrite-target",
+        "server_snippets": "server-snippet",
+        "ssl_services": "backend-protocol",
+        "sticky_cookie_services": "affinity",
+        "use_cluster_ip": "service-upstream",
+    },
 )
 """The dialect of the community's controller ingress-nginx, which was archived in March 2026."""

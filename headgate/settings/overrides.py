@@ -47,8 +47,12 @@ class Overrides(msgspec.Struct, frozen=True, gc=False):
 
     def key(self, name: str) -> str:
         """Return the key of the field *name* as the user wrote it, else as the reference page has it."""
-        field = _FIELDS[name]
-        return self.keys.get(name) or (field.spec.key if self.dialect is None else field.annotation)
+        if found := self.keys.get(name):
+            return found
+        spec, dialect = _FIELDS[name].spec, self.dialect
+        if dialect is None:
+            return spec.key
+        return _FIELDS[name].annotation if dialect is INCUMBENT else dialect.prefix + dialect.names.get(name, spec.key)
 
     def over(self, base: ConfigParams) -> ConfigParams:
         """Lay the explicit values over *base*; a list that is JOINED follows that of *base*."""

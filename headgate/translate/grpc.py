@@ -41,6 +41,8 @@ def without_grpc(draft: Draft, host: VirtualHost, tls: Tls | None) -> Words | No
 
     Without TLS nginx speaks HTTP/2 to clients that know it beforehand, where it has the directive ``http2``.
     """
+    if not draft.speaks_grpc(draft.host(host)) and draft.host(host).params.tls.http2:
+        return "needs HTTP/2, which nginx before 1.25.1 has for all hosts of a port only", "HTTP/1.1 is used"
     if not draft.speaks_grpc(draft.host(host)):
         return 'needs the ConfigMap key http2: "true"', "the Services are accessed over HTTP/1.1"
     if not tls and not draft.env.capabilities.http2_directive:
