@@ -30,6 +30,7 @@ from headgate.status import (
     streams,
 )
 from headgate.status.objects import REFUSED, WARNING, faulty, ignored, in_order
+from headgate.translate import http3_in_words
 from headgate.watch import Watches
 from headgate.watch.drained import Drained
 
@@ -106,7 +107,7 @@ class RunningStatus:
         return status
 
     def _describe(self) -> ControllerStatus:
-        identity = self._identity
+        identity, generation = self._identity, self._controller.progress.generation
         return ControllerStatus(
             version=identity.version,
             pid=os.getpid(),
@@ -120,7 +121,8 @@ class RunningStatus:
             watches=tuple(self._watching()),
             drained=tuple(sorted(self._drained.names)),
             njs=self._manager.live_streams.njs,
-            data_plane=generation.env.plane if (generation := self._controller.progress.generation) else "",
+            data_plane=generation.env.plane if generation else "",
+            http3=http3_in_words(generation.env) if generation else "",
         )
 
     def _configuration(self) -> ConfigurationStatus:

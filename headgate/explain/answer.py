@@ -66,13 +66,17 @@ class RejectedMatch(msgspec.Struct, frozen=True):
 
 
 class ListenerAnswer(msgspec.Struct, frozen=True):
-    """The port that takes the connection; *protocol* is what is spoken there if it is not HTTP or HTTPS."""
+    """The port that takes the connection; *protocol* is what is spoken there if it is not HTTP or HTTPS.
+
+    *http3*: whether HTTP/3 is spoken there, too, by UDP.
+    """
 
     port: int
     tls: bool
     why: str
     proxy_protocol: bool = False
     protocol: str = ""
+    http3: bool = False
 
 
 class TlsAnswer(msgspec.Struct, frozen=True):

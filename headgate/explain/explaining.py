@@ -23,7 +23,7 @@ from headgate.explain.branches import followed
 from headgate.explain.context import RequestContext
 from headgate.explain.ending import conditional, ended, ending
 from headgate.explain.handshake import handshake
-from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named
+from headgate.explain.matching import Found, Listen, default_of, listen, listens, locate, named, speaks_http3
 from headgate.explain.pages import error_pages, replaced
 from headgate.explain.provenance import in_force, one, whence
 from headgate.explain.question import USUAL, Question
@@ -80,7 +80,8 @@ def _connected(view: ClusterView, question: Question) -> Answer:
         summary = f"Nothing answers: no server listens on port {port}."
         hints = (f"Servers listen on {_ports(view)}",)
         return Answer(url=question.url, outcome=RequestOutcome.UNREACHABLE, summary=summary, hints=hints)
-    listener = ListenerAnswer(port, speaks.tls, _why_port(view, question, speaks), speaks.proxy_protocol)
+    http3 = any(speaks_http3(server.server, port) for server in view.servers)
+    listener = ListenerAnswer(port, speaks.tls, _why_port(view, question, speaks), speaks.proxy_protocol, http3=http3)
     if speaks.tls != question.secure:
         return _wrong_protocol(question, listener)
     tls = handshake(view, question.sni, port) if question.secure else None

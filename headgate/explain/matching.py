@@ -61,6 +61,11 @@ def listens(server: Server) -> Iterator[Listen]:
             yield Listen(port, "ssl" in flags, "default_server" in flags, "proxy_protocol" in flags)
 
 
+def speaks_http3(server: Server, port: int) -> bool:
+    """Whether *server* has HTTP/3 on *port*."""
+    return any(QUIC in flags and address.rpartition(":")[2] == str(port) for address, *flags in server.listens)
+
+
 def listen(server: Server, port: int) -> Listen | None:
     """Return how *server* listens on *port*, if it does."""
     return next((found for found in listens(server) if found.port == port), None)

@@ -44,6 +44,7 @@ def _path(answer: Answer) -> Iterator[Row]:
     if listener := answer.listener:
         proxy = ", behind the PROXY protocol" if listener.proxy_protocol else ""
         protocol = listener.protocol or ("HTTPS" if listener.tls else "HTTP")
+        protocol += " and HTTP/3" if listener.http3 else ""
         yield "Listener", f"{listener.port} ({protocol}{proxy}): {listener.why}"
     if tls := answer.tls:
         yield "TLS", f"Secret {tls.secret}: {tls.why}" if tls.accepted else f"refused: {tls.why}"

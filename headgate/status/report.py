@@ -251,6 +251,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
         watches: what is watched.
         data_plane: ``live`` if endpoints reach nginx without a reload, else ``files``.
         njs: version of the module by which those of TCP and UDP do, empty if they do not.
+        http3: where HTTP/3 is served, or why it is not, in words; empty if it is not wanted.
         drained: the names of endpoints, Pods and nodes that ``headgate drain`` took out of service.
     """
 
@@ -266,6 +267,7 @@ class ControllerStatus(msgspec.Struct, frozen=True, kw_only=True):
     watches: tuple[WatchStatus, ...]
     data_plane: str = "files"
     njs: str = ""
+    http3: str = ""
     drained: tuple[str, ...] = ()
 
 

@@ -221,6 +221,7 @@ def _controller(controller: ControllerStatus, status: Status) -> list[str]:
         ("Serves", controller.source + _leads(controller.leader)),
         ("nginx", f"{controller.nginx}, {master}"),
         ("Data plane", _plane(controller, status.hosts)),
+        *([("HTTP/3", controller.http3)] if controller.http3 else []),
         ("Ready", f"no: {controller.unready}" if controller.unready else "yes"),
         ("Configuration", _configuration(controller.configuration, now)),
         ("Last reload", _reload(controller.configuration.last_reload, now)),

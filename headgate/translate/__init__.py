@@ -3,7 +3,7 @@
 from headgate.translate.environment import Environment
 from headgate.translate.factor import Dedicated, Routed, factor, mentioned
 from headgate.translate.hosts import Translated, translate
-from headgate.translate.http3 import translate_http3
+from headgate.translate.http3 import http3_in_words, translate_http3
 from headgate.translate.main import translate_main
 from headgate.translate.members import Memory, PartFiles
 from headgate.translate.passthrough import translate_exceptions, translate_passthrough
@@ -20,6 +20,7 @@ __all__ = [
     "StreamPlace",
     "Translated",
     "factor",
+    "http3_in_words",
     "mentioned",
     "translate",
     "translate_common_streams",

@@ -14,7 +14,7 @@ from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.headers import ALT_SVC, ALT_SVC_VARIABLE
 from headgate.translate.listens import addresses
-from headgate.translate.quic import http3
+from headgate.translate.quic import http3, without_http3
 
 MAX_AGE_S = 86400
 
@@ -22,6 +22,17 @@ MAX_AGE_S = 86400
 def alt_svc(env: Environment, *, tls: bool) -> Header | None:
     """Return the header by which clients of a host learn of HTTP/3, if it has *tls* and there is any."""
     return Header(ALT_SVC, ALT_SVC_VARIABLE, always=True) if tls and http3(env) else None
+
+
+def http3_in_words(env: Environment) -> str:
+    """Return where HTTP/3 is served, or why it is not; empty if it is not wanted."""
+    if not env.params.tls.http3:
+        return ""
+    if reason := without_http3(env):
+        return f"off: {reason}"
+    port, told = env.https_port, env.params.tls.http3_advertised_port
+    more = f", and clients are told {told}" if told and told != port else ""
+    return f"on, by UDP on port {port}{more}"
 
 
 def translate_http3(env: Environment, passed: Iterable[str] = ()) -> Http3 | None:

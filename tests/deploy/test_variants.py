@@ -75,6 +75,22 @@ def test_host_ports_are_bound(tmp_path: Path) -> None:
     assert found.one("DaemonSet")["spec"]["updateStrategy"]["rollingUpdate"]["maxSurge"] == 0
 
 
+def test_http3_reaches_nginx_by_udp(tmp_path: Path) -> None:
+    for number, variant in enumerate((".", "daemonset", "node-port")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = overlay(folder, resources=[variant], components=["components/http3"])
+        (port,) = (port for port in found.one("Service")["spec"]["ports"] if port.get("protocol") == "UDP")
+        assert (port["port"], port["targetPort"]) == (443, "http3")
+        assert found.port("http3") == found.options.default_https_listener_port
+        (udp,) = (port for port in found.container["ports"] if port.get("protocol") == "UDP")
+        assert udp["name"] == "http3"
+        open_ports = found.one("NetworkPolicy")["spec"]["ingress"][0]["ports"]
+        assert {"port": "http3", "protocol": "UDP"} in open_ports
+        (config,) = (item for item in found.all("ConfigMap") if item["metadata"]["name"] == "nginx-config")
+        assert config["data"] == {"http3": "true"}
+
+
 def test_a_pod_monitor_replaces_the_scrape_annotations(tmp_path: Path) -> None:
     for number, variant in enumerate((".", "daemonset")):
         folder = tmp_path / str(number)

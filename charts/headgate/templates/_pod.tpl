@@ -130,6 +130,14 @@ volumeMounts:
   {{- if $host.enable }}
   hostPort: {{ $host.https }}
   {{- end }}
+{{- if $controller.http3.enable }}
+- name: http3
+  containerPort: {{ $controller.containerPort.https }}
+  protocol: UDP
+  {{- if $host.enable }}
+  hostPort: {{ $host.https }}
+  {{- end }}
+{{- end }}
 {{- if $controller.readyStatus.enable }}
 - name: readiness-port
   containerPort: {{ $controller.readyStatus.port }}

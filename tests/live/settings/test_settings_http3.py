@@ -30,6 +30,7 @@ PLANES = {"files": ("-data-plane=files",), "live": ("-data-plane=live", "-live-r
 PORT, BESIDE, UDP = free_ports(3)
 OURS = Authority()
 AGE = "ma=86400"
+PROBLEMS = ("'none' does not exist", "it does not have HTTP/3 there")
 
 
 def guarded(name: str, **spec: object) -> list[Json]:
@@ -74,7 +75,7 @@ def objects() -> list[Json]:
 async def nginx(request: pytest.FixtureRequest) -> AsyncIterator[ServingNginx]:
     """All of them, on each data plane."""
     flags = ("-global-configuration=ours/listeners", *PLANES[request.param])
-    async with served(objects(), *flags, binary=LUA or "", problems=["'none' does not exist"]) as found:
+    async with served(objects(), *flags, binary=LUA or "", problems=PROBLEMS) as found:
         assert _routed(found) is (request.param == "live")
         yield found
 

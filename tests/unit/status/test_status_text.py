@@ -166,6 +166,12 @@ def test_the_last_push_follows_the_last_reload():
     assert shown(controller=never)[7] == "Last push      none"
 
 
+def test_http3_is_shown_where_it_is_wanted():
+    assert not any(line.startswith("HTTP/3") for line in shown(controller=CONTROLLER))
+    on = msgspec.structs.replace(CONTROLLER, http3="on, by UDP on port 443")
+    assert "HTTP/3         on, by UDP on port 443" in shown(controller=on)
+
+
 def test_a_controller_counts_the_hosts_that_are_routed_at_run_time():
     live = msgspec.structs.replace(CONTROLLER, data_plane="live")
     routed = msgspec.structs.replace(CAFE, host="tea.test", routed=True)

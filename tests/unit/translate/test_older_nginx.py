@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from headgate.api import ConfigMap, EndpointSlice, GlobalConfiguration, Ingress, Service
 from headgate.ir import Capabilities
+from headgate.translate import http3_in_words
 from tests.nginx_lexer import directives
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 
@@ -120,3 +123,17 @@ def test_the_ports_of_http3_follow_the_listeners_of_udp() -> None:
     cluster.delete(udp.ref)
     cluster.process_batch()
     assert "on:5353 " not in text(cluster, "+http3")
+
+
+def test_where_http3_is_served_is_said_in_words() -> None:
+    able = structs.replace(CURRENT, http3=True)
+
+    def words(capabilities: Capabilities = able, **data: str) -> str:
+        generation = cluster_with({}, capabilities, **data)[0].generation
+        assert generation
+        return http3_in_words(generation.env)
+
+    assert words() == ""
+    assert words(http3="true") == "on, by UDP on port 443"
+    assert words(http3="true", http3_advertised_port="8443") == "on, by UDP on port 443, and clients are told 8443"
+    assert words(DEBIAN_12, http3="true").startswith("off: needs ngx_http_v3_module")
