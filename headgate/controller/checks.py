@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from headgate.controller.traffic import server_of
 from headgate.ir import Layout
@@ -19,7 +20,10 @@ _WORST = {"up": 0, "checking": 1, "unhealthy": 2}
 async def found_by_checks(layout: Layout, generation: Generation | None) -> Sequence[ServerHealth]:
     """Ask nginx what its checks found; nothing if no upstream of *generation* has checks, or nginx does not answer."""
     live = generation.live if generation else None
-    if live is None or not any(each.check for each in live.upstreams.values()):
+    if live is None:
+        return ()
+    checks = (each.check for each in live.upstreams.values()), (each.check for each in (live.streams or {}).values())
+    if not any(chain(*checks)):
         return ()
     return await server_health(layout) or ()
 

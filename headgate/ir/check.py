@@ -7,6 +7,20 @@ from typing import Literal
 import msgspec
 
 
+class TcpCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What is sent over a connection, and what must come.
+
+    Attributes:
+        send: bytes, as hexadecimal digits; *expect* those that the answer must contain, empty for any.
+        regex: what it must match instead; *ignore_case* whether regardless of case.
+    """
+
+    send: str = ""
+    expect: str = ""
+    regex: str = ""
+    ignore_case: bool = False
+
+
 class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Requests that find out whether servers can take requests; encoded as JSON it is what ``check.lua`` reads.
 
@@ -20,6 +34,7 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         status: ranges of status codes of a passed check; with ``negated``, of a failed one.
         mandatory: whether a new server gets no requests before it has passed a check.
         grpc: the service that is checked by the gRPC health protocol, ``""`` for the whole server; ``None`` for HTTP.
+        tcp: what is sent and expected instead of all that; unset for HTTP and gRPC.
     """
 
     path: str
@@ -37,6 +52,7 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     negated: bool = False
     mandatory: bool = False
     grpc: str | None = None
+    tcp: TcpCheck | msgspec.UnsetType = msgspec.UNSET
 
 
 State = Literal["up", "checking", "unhealthy"]

@@ -163,6 +163,7 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
         fail_timeout: seconds; *connect_timeout* those until a connection has failed.
         answers: whether each datagram has an answer, so that a session without one has failed.
+        check: how it is found out which servers can be connected; ``None`` if by sessions alone.
     """
 
     peers: tuple[Peer, ...]
@@ -172,6 +173,7 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     fail_timeout: float = 10
     connect_timeout: float = 60
     answers: bool = False
+    check: LiveCheck | None = None
 
 
 class LivePath(msgspec.Struct, frozen=True, array_like=True, gc=False):

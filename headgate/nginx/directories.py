@@ -31,6 +31,8 @@ def prepare(layout: Layout) -> None:
     if group := worker_group(worker_user(layout)):
         with contextlib.suppress(PermissionError):
             os.chown(layout.secrets, -1, group)
+            os.chown(f"{layout.run}/{LIVE_FOLDER}", -1, group)
+            Path(layout.run, LIVE_FOLDER).chmod(0o710)  # one worker tells all others of TCP what checks found
 
 
 def prepare_run(layout: Layout) -> None:

@@ -83,10 +83,11 @@ class StateReply(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """How many upstreams and hosts a push changed or deleted."""
+    """How many upstreams and hosts a push changed or deleted; *streams* are upstreams of TCP and UDP."""
 
     upstreams: int = 0
     hosts: int = 0
+    streams: int = 0
 
     def __bool__(self) -> bool:
         """Whether anything changed."""
@@ -96,11 +97,7 @@ class Changed(msgspec.Struct, frozen=True):
     def of(cls, keys: Iterable[str]) -> Changed:
         """Count *keys* by kind."""
         kinds = Counter(key[:2] for key in keys)
-        return cls(kinds[UPSTREAM] + kinds[STREAM], kinds[HOST])
-
-    def __add__(self, other: Changed) -> Changed:
-        """Return both together."""
-        return Changed(self.upstreams + other.upstreams, self.hosts + other.hosts)
+        return cls(kinds[UPSTREAM], kinds[HOST], kinds[STREAM])
 
 
 class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

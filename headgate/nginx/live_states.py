@@ -50,7 +50,7 @@ class LiveStates:
         Raises:
             LiveError: the disk does not take it.
         """
-        await self._http.write_snapshot(_without_streams(wanted))
+        await self._http.write_snapshot(_of_http(wanted))
         if wanted.streams is not None:
             await self._streams.write_snapshot(LiveObjects(streams=wanted.streams))
 
@@ -74,16 +74,16 @@ class LiveStates:
             LiveError: nginx does not take it; a part of it may be in force.
             FullError: there is no memory for a part of it.
         """
-        changed, full = Changed(), None
-        try:
-            changed = await self._http.push(_without_streams(wanted), served, reloading=reloading)
-        except FullError as error:  # the memory of TCP and UDP is another one
-            full = error
-        if wanted.streams is not None and self._has_streams:
-            changed += await self._streams.push(LiveObjects(streams=wanted.streams), reloading=reloading)
+        streams, full = 0, None
+        if wanted.streams is not None and self._has_streams:  # first, as what checks them tells njs what they found
+            try:
+                streams = (await self._streams.push(LiveObjects(streams=wanted.streams), reloading=reloading)).streams
+            except FullError as error:  # the memory of HTTP is another one
+                full = error
+        changed = await self._http.push(_of_http(wanted), served, reloading=reloading)
         if full:
             raise full
-        return changed
+        return Changed(changed.upstreams + streams, changed.hosts)
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
@@ -92,5 +92,8 @@ class LiveStates:
         self._has_streams = False
 
 
-def _without_streams(wanted: LiveObjects) -> LiveObjects:
-    return structs.replace(wanted, streams=None) if wanted.streams else wanted
+def _of_http(wanted: LiveObjects) -> LiveObjects:
+    """Return what the Lua module is to have of *wanted*: of TCP, what it checks."""
+    if not wanted.streams:
+        return wanted
+    return structs.replace(wanted, streams={name: each for name, each in wanted.streams.items() if each.check})

@@ -294,6 +294,7 @@ def _paths(main: Main) -> SimpleNamespace:
         live_state=layout.live_state,
         streams_code=argument(main.stream_js.code) if main.stream_js else "",
         streams_state=argument(layout.live_streams),
+        streams_socket_file=layout.socket(STREAMS_SOCKET),
         streams_socket=argument(f"unix:{layout.socket(STREAMS_SOCKET)}"),
         live_secrets=layout.secrets,
         live_socket=argument(f"unix:{layout.socket(LIVE_SOCKET)}"),

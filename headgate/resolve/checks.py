@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+from headgate.api.nginx_org.transportserver import TransportServerUpstream
 from headgate.api.nginx_org.upstreams import HealthCheck, Upstream
-from headgate.routes import Check
+from headgate.routes import Check, StreamCheck
 from headgate.settings.values import Duration, unescaped
 
 PASSED = ((200, 399),)
 """Status codes of a passed check where no others are named, as nginx has it."""
+_ESCAPE: Final = re.compile(r"\\(x[0-9A-Fa-f]{2}|.)", re.DOTALL)
+_ESCAPED: Final = {"n": b"\n", "r": b"\r", "t": b"\t", '"': b'"', "'": b"'", "\\": b"\\"}
 
 
 def check_of(upstream: Upstream, field: str) -> Check | None:
@@ -54,3 +60,35 @@ def _headers(asked: HealthCheck) -> tuple[tuple[str, str], ...]:
 
 def _seconds(text: str | None) -> float | None:
     return Duration.parse(text).seconds if text else None
+
+
+def stream_check_of(upstream: TransportServerUpstream, field: str) -> StreamCheck | None:
+    """Return the health checks of *upstream*, which is at *field*; ``None`` if there are none."""
+    asked = upstream.health_check
+    if asked is None or not asked.enable:
+        return None
+    expect = (asked.match.expect if asked.match else None) or ""
+    is_regex = expect.startswith("~")
+    return StreamCheck(
+        field=f"{field}.healthCheck",
+        interval=_seconds(asked.interval) or 5,
+        jitter=_seconds(asked.jitter) or 0,
+        fails=asked.fails or 1,
+        passes=asked.passes or 1,
+        port=asked.port,
+        timeout=_seconds(asked.timeout) or 5,
+        send=_bytes((asked.match.send if asked.match else None) or ""),
+        expect=b"" if is_regex else _bytes(expect),
+        regex=expect[1:].removeprefix("*").strip() if is_regex else "",
+        ignore_case=expect.startswith("~*"),
+    )
+
+
+def _bytes(text: str) -> bytes:
+    r"""Return what *text* is between double quotes in nginx, where ``\n`` is a new line and ``\x1f`` a byte."""
+    parts = _ESCAPE.split(text)
+    return b"".join(_escaped(part) if index % 2 else part.encode() for index, part in enumerate(parts))
+
+
+def _escaped(text: str) -> bytes:
+    return bytes.fromhex(text[1:]) if len(text) > 1 else _ESCAPED.get(text, f"\\{text}".encode())

@@ -14,6 +14,7 @@ from headgate.api.nginx_org.transportserver import (
 )
 from headgate.configuration import Resource
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.resolve.checks import stream_check_of
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
@@ -116,7 +117,7 @@ def _time(text: str | None, usual: str) -> str:
 
 def _backends(search: Search, origin: ObjectRef, valid: ValidTransportServer) -> Iterator[StreamBackend]:
     for index, upstream in enumerate(valid.spec.upstreams or ()):
-        yield _backend(search, origin, valid, upstream, f"spec.upstreams[{index}].service")
+        yield _backend(search, origin, valid, upstream, f"spec.upstreams[{index}]")
 
 
 def _backend(
@@ -124,7 +125,7 @@ def _backend(
 ) -> StreamBackend:
     protocol = "UDP" if valid.protocol == "UDP" else "TCP"
     name, port = (origin.namespace, upstream.service), ServiceBackendPort(number=upstream.port)
-    endpoints = search.service(origin, field, name, port, protocol=protocol)
+    endpoints = search.service(origin, f"{field}.service", name, port, protocol=protocol)
     return StreamBackend(
         backend=Backend(
             upstream.service,
@@ -137,6 +138,7 @@ def _backend(
         max_fails=1 if upstream.max_fails is None else upstream.max_fails,
         fail_timeout=_time(upstream.fail_timeout, "10s"),
         max_conns=upstream.max_conns or 0,
+        check=stream_check_of(upstream, field),
     )
 
 

@@ -16,7 +16,7 @@ from headgate.routes.actions import (
     Split,
 )
 from headgate.routes.backends import Backend, Backup, Endpoints, Queue, SecretReference
-from headgate.routes.checks import Check
+from headgate.routes.checks import Check, StreamCheck
 from headgate.routes.hosts import (
     HttpsRedirect,
     Match,
@@ -38,6 +38,6 @@ __all__ = [
     "Action", "Answer", "Backend", "Backup", "Case", "Changes", "Check", "Choice", "Condition", "Endpoints",
     "ErrorPage", "Forward", "HttpsRedirect", "Layer", "Layers", "Listener", "Match", "MemberRoutes", "PathRegex",
     "PathType", "Policies", "Protocol", "Queue", "Redirect", "Route", "RouteTable", "RoutesByMember",
-    "SecretReference", "Session", "Split", "StreamBackend", "StreamRoute", "StreamTls", "Tls", "VirtualHost",
-    "layered",
+    "SecretReference", "Session", "Split", "StreamBackend", "StreamCheck", "StreamRoute", "StreamTls", "Tls",
+    "VirtualHost", "layered",
 ]  # fmt: skip

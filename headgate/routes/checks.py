@@ -42,3 +42,25 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     grpc_status: int = 0
     mandatory: bool = False
     keepalive: str = ""
+
+
+class StreamCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Connections that find out whether servers of TCP are well. Times are seconds; what Check has means the same.
+
+    Attributes:
+        timeout: of the connection, and of what is expected.
+        send: what is sent.
+        expect: what the answer must contain; *regex* what it must match instead, *ignore_case* regardless of case.
+    """
+
+    field: str
+    interval: float = 5
+    jitter: float = 0
+    fails: int = 1
+    passes: int = 1
+    port: int | None = None
+    timeout: float = 5
+    send: bytes = b""
+    expect: bytes = b""
+    regex: str = ""
+    ignore_case: bool = False

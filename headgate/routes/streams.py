@@ -6,6 +6,7 @@ import msgspec
 
 from headgate.problems import ObjectRef
 from headgate.routes.backends import Backend, SecretReference
+from headgate.routes.checks import StreamCheck
 from headgate.routes.listeners import Listener
 from headgate.settings import Snippet, Words
 
@@ -38,6 +39,7 @@ class StreamBackend(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         method: how endpoints are chosen, in the words of nginx; ``None`` for one after the other.
         max_fails: failures until an endpoint is avoided; ``fail_timeout`` is within which, and for how long.
         max_conns: the most connections to an endpoint; 0 is any number.
+        check: how it is found out which endpoints are well; ``None`` if by sessions alone.
     """
 
     backend: Backend
@@ -45,6 +47,7 @@ class StreamBackend(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     max_fails: int = 1
     fail_timeout: str = "10s"
     max_conns: int = 0
+    check: StreamCheck | None = None
 
 
 class StreamTls(msgspec.Struct, frozen=True, gc=False):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from headgate.ir.check import LiveCheck, TcpCheck
+from headgate.ir.http import Upstream
 from headgate.ir.layout import NOWHERE_SOCKET
 from headgate.ir.live import LiveStream, StreamMethod
-from headgate.routes import StreamBackend, StreamRoute
+from headgate.routes import Protocol, StreamBackend, StreamCheck, StreamRoute
 from headgate.settings import Words
 from headgate.settings.values import Duration
+from headgate.translate.checks import UNCHECKED
+from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
 from headgate.translate.live import peer
 
@@ -17,6 +21,7 @@ MOST: Final = 1000
 """Servers of an upstream that njs reads at once: it must have received the whole of a change before it takes any."""
 SESSION_LOG: Final = Words(("/dev/null", "stream-main", "if=$headgate_session"))
 """The arguments of the ``access_log`` by which njs learns that a session has ended; nothing is written."""
+NEEDED: Final = "needs the live data plane (-data-plane=live and an nginx with Lua, and njs for TCP)"
 _METHODS: Final[dict[tuple[str, ...], StreamMethod]] = {
     (): "round_robin",
     ("least_conn",): "least_conn",
@@ -45,7 +50,41 @@ def live_stream(route: StreamRoute, found: StreamBackend, env: Environment) -> L
         fail_timeout=Duration.parse(found.fail_timeout).seconds,
         connect_timeout=Duration.parse(route.session.connect_timeout).seconds,
         answers=bool(route.session.responses),
+        check=_check(found.check) if found.check and _is_checked(route, found) else None,
     )
+
+
+def _is_checked(route: StreamRoute, found: StreamBackend) -> bool:
+    return route.listener.protocol is not Protocol.UDP and bool(found.backend.endpoints.servers)
+
+
+def _check(asked: StreamCheck) -> LiveCheck:
+    return LiveCheck(
+        path="",
+        headers=(),
+        interval=asked.interval,
+        jitter=asked.jitter,
+        fails=asked.fails,
+        passes=asked.passes,
+        port=asked.port,
+        connect=asked.timeout,
+        send=asked.timeout,
+        read=asked.timeout,
+        tcp=TcpCheck(
+            send=asked.send.hex(), expect=asked.expect.hex(), regex=asked.regex, ignore_case=asked.ignore_case
+        ),
+    )
+
+
+def warn_of_check(draft: Draft, route: StreamRoute, found: StreamBackend, upstream: Upstream) -> None:
+    """Warn of checks that are not run."""
+    if found.check is None or (upstream.stream and (upstream.stream.check or not found.backend.endpoints.servers)):
+        return
+    why = in_files(route, draft.env) or why_in_files(route, found)
+    reason = f"needs the live data plane, and these servers are in files: {why}" if why else NEEDED
+    if route.listener.protocol is Protocol.UDP:
+        reason = "is not available for UDP; a server that does not answer is left out for failTimeout"
+    draft.warn(route.origin, found.check.field, "", (reason, UNCHECKED))
 
 
 def in_files(route: StreamRoute, env: Environment) -> str:

@@ -17,7 +17,7 @@ from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
 from headgate.translate.listens import addresses
-from headgate.translate.live_streams import SESSION_LOG, live_stream
+from headgate.translate.live_streams import SESSION_LOG, live_stream, warn_of_check
 from headgate.translate.sessions import session_format, session_logs
 from headgate.translate.tls import certificate_file
 from headgate.translate.upstreams import ZONE, external_file, external_servers, parameters, unreachable
@@ -60,6 +60,8 @@ def translate_streams(draft: Draft, table: RouteTable) -> Streams:
             draft.problems[Problem(route.origin, "", "", reason, NOT_SERVED, Severity.ERROR)] = None
             continue
         upstreams = tuple(_with_pushed(draft.env, route, backend) for backend in route.backends)
+        for found, upstream in zip(route.backends, upstreams, strict=True):
+            warn_of_check(draft, route, found, upstream)
         configs.append(_config(draft, route, upstreams))
         members += (
             external_file(upstream, upstream.external, draft.env, NOWHERE_SOCKET)

@@ -29,9 +29,6 @@ PASSTHROUGH_LISTENER: Final = "tls-passthrough"
 MOST: Final = 2**31 - 1
 """The largest number that nginx reads on every machine."""
 REFUSED: Final = "the TransportServer is refused"
-UNCHECKED: Final = (
-    "is not available: nginx without NGINX Plus has no health checks of TCP and UDP servers, on either data plane"
-)
 _HEX: Final = re.compile(r"\\x(?![0-9A-Fa-f]{2})")
 
 
@@ -199,7 +196,5 @@ def _no_time(spec: TransportServerSpec) -> Iterator[tuple[str, str, str, str]]:
 def _idle(spec: TransportServerSpec) -> Iterator[Fault]:
     """Yield the fields that have no effect here."""
     for index, upstream in enumerate(spec.upstreams or ()):
-        if upstream.health_check and upstream.health_check.enable:
-            yield f"spec.upstreams[{index}].healthCheck", "", UNCHECKED
         if upstream.backup:
             yield f"spec.upstreams[{index}].backup", "", PLUS

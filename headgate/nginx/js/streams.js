@@ -5,6 +5,7 @@
 //
 //   headgate_streams    epoch, revision       as in headgate.control (Lua)
 //                       s:UPSTREAM            what `encode` makes of the object; evicts nothing
+//                       o:UPSTREAM            the servers that get nothing, as health checks did not pass
 //   headgate_failures   with time limits, and evicted if it is full:
 //                       d:UPSTREAM|SERVER     the server failed and gets nothing
 //                       s:UPSTREAM|SERVER     it failed: when "d:" is over, one session in fail_timeout tries it ("p:")
@@ -19,6 +20,7 @@
 import fs from 'fs';
 
 const OBJECT = 's:'; // before the name of an upstream
+const OUT = 'o:';
 const REHASHES = 20; // tries of a hash before round robin, as in ngx_stream_upstream_hash_module
 const LONG_MS = 20 * 24 * 3600 * 1000; // longer than a session lasts; a number needs some limit
 const LOCKED_MS = 5000;
@@ -34,6 +36,7 @@ function encode(value) {
         Math.round(1000 * (value.fail_timeout === undefined ? 10 : value.fail_timeout)),
         Math.round(1000 * (value.connect_timeout || 0)),
         value.answers ? 'answers' : '',
+        value.check ? 'check' : '',
         value.key ? JSON.stringify(value.key) : '',
         value.peers.map((peer) => peer.p ? peer.a + ':' + peer.p : peer.a).join(' '),
     ].join('\n');
@@ -48,8 +51,9 @@ function decode(name, text) {
         failTimeout: Number(fields[2]),
         connectTimeout: Number(fields[3]),
         answers: fields[4] !== '',
-        key: fields[5],
-        peers: fields[6].split(' '),
+        check: fields[5] !== '',
+        key: fields[6],
+        peers: fields[7].split(' '),
     };
 }
 
@@ -69,6 +73,29 @@ function load(path) {
         ngx.log(ngx.ERR, 'the live state of TCP and UDP does not fit into its memory, set -live-memory to more: ' + error);
     }
     return snapshot.objects;
+}
+
+function forgetFailures(name, server) {
+    const key = name + '|' + server;
+    ['d:', 's:', 'p:'].forEach((kind) => ngx.shared.headgate_failures.delete(kind + key));
+    ngx.shared.headgate_sessions.delete('f:' + key);
+}
+
+// Note the servers of *text*, which were those of *before*. One that was not there is a new one, even at an address that
+// failed earlier.
+function noteServers(key, before, text) {
+    const name = key.slice(OBJECT.length), known = before ? decode(name, before).peers : [];
+    const now = decode(name, text), out = unhealthy(name);
+    now.peers.forEach((server) => known.includes(server) || forgetFailures(name, server));
+    setOut(name, now.peers.filter((server) => now.check && known.includes(server) && out.includes(server)));
+}
+
+function setOut(name, servers) {
+    if (servers.length) {
+        ngx.shared.headgate_streams.set(OUT + name, servers.join(' '));
+    } else {
+        ngx.shared.headgate_streams.delete(OUT + name);
+    }
 }
 
 function find(session, name) {
@@ -148,15 +175,27 @@ const METHODS = {
     round_robin: inTurn, hash: inTurn, least_conn: leastBusy, random: random, random_two: lessBusyOfTwo,
 };
 
+function unhealthy(name) {
+    return (ngx.shared.headgate_streams.get(OUT + name) || '').split(' ');
+}
+
 function choose(session, upstream) {
     let servers = upstream.peers;
+    if (upstream.check) {
+        const out = unhealthy(upstream.name);
+        servers = servers.filter((server) => !out.includes(server));
+        if (!servers.length) {
+            return '';
+        }
+    }
+    const healthy = servers;
     if (servers.length === 1) {
         return servers[0];
     }
     const failures = ngx.shared.headgate_failures, some = upstream.maxFails && failures.has('m:' + upstream.name);
     if (some) {
         servers = servers.filter((server) => !failures.has('d:' + upstream.name + '|' + server));
-        servers = servers.length ? servers : upstream.peers; // all failed: better one that may be well again than none
+        servers = servers.length ? servers : healthy; // all failed: better one that may be well again than none
     }
     const found = upstream.method === 'hash' && hashed(session, upstream, servers);
     if (found) {
@@ -179,7 +218,7 @@ function endpoint(session) {
         return '';
     }
     const server = choose(session, upstream);
-    if (COUNTS.includes(upstream.method)) {
+    if (server && COUNTS.includes(upstream.method)) {
         const key = 'n:' + process.pid + '|' + upstream.name + '|' + server;
         ngx.shared.headgate_sessions.incr(key, 1, 0, LONG_MS);
     }
@@ -199,12 +238,6 @@ function countFailure(upstream, server) {
         failures.set('s:' + key, '1', suspected);
         failures.set('m:' + upstream.name, '1', suspected);
     }
-}
-
-function forgetFailures(name, server) {
-    const key = name + '|' + server;
-    ['d:', 's:', 'p:'].forEach((kind) => ngx.shared.headgate_failures.delete(kind + key));
-    ngx.shared.headgate_sessions.delete('f:' + key);
 }
 
 // Over TCP a session has failed if it was not connected; over UDP, if a datagram that is answered had no answer.
@@ -245,11 +278,6 @@ function current() {
     };
 }
 
-// A server that an upstream did not have before is a new one, even at an address that failed earlier.
-function noteNewServers(key, before, text) {
-    const name = key.slice(OBJECT.length), known = before ? decode(name, before).peers : [];
-    decode(name, text).peers.forEach((server) => known.includes(server) || forgetFailures(name, server));
-}
 
 // Write the objects of *set* and delete those of *gone*; throws with nothing changed if they do not fit.
 function write(set, gone) {
@@ -261,7 +289,7 @@ function write(set, gone) {
             if (old !== text) {
                 before[key] = old;
                 dict.set(key, text);
-                noteNewServers(key, old, text);
+                noteServers(key, old, text);
                 changed++;
             }
         });
@@ -273,6 +301,7 @@ function write(set, gone) {
     }
     gone.forEach((key) => {
         changed += dict.delete(key) ? 1 : 0;
+        dict.delete(OUT + key.slice(OBJECT.length));
     });
     return changed;
 }
@@ -327,6 +356,26 @@ function changeAlone(text) {
     }
 }
 
+// Take note which servers get nothing, of a worker that checks them; it tells that again every few seconds.
+function health(text) {
+    try {
+        const news = JSON.parse(text), dict = ngx.shared.headgate_streams;
+        Object.keys(news).filter((name) => dict.has(OBJECT + name)).forEach((name) => {
+            setOut(name, news[name] ? news[name].split(' ') : []);
+        });
+        return [200, {}];
+    } catch (error) {
+        return [507, { reason: String(error) }];
+    }
+}
+
+function answer(text, body) {
+    if (text.startsWith('POST /v1/health ')) {
+        return health(body);
+    }
+    return text.startsWith('POST ') ? changeAlone(body) : [200, current()];
+}
+
 // Answer the controller: GET or POST /v1/state, as over the socket of the Lua module.
 function control(session) {
     let received = Buffer.alloc(0);
@@ -342,8 +391,8 @@ function control(session) {
             return;
         }
         load(session.variables.headgate_state);
-        const answer = text.startsWith('POST ') ? changeAlone(body) : [200, current()];
-        session.variables.headgate_reply = 'HTTP/1.0 ' + answer[0] + ' Answer\r\n\r\n' + JSON.stringify(answer[1]);
+        const found = answer(text, body);
+        session.variables.headgate_reply = 'HTTP/1.0 ' + found[0] + ' Answer\r\n\r\n' + JSON.stringify(found[1]);
         session.off('upstream');
         session.done();
     });

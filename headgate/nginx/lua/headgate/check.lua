@@ -3,7 +3,7 @@
 -- The controller validated all of it. Texts are looked at again, because here they become the request.
 local grpc = require "headgate.grpc"
 
-local find, concat, lower = string.find, table.concat, string.lower
+local char, find, concat, gsub, lower = string.char, string.find, table.concat, string.gsub, string.lower
 
 local LONGEST_S = 60 -- of a timeout: a server that does not answer holds a place among the checks that run
 local SHORTEST_S = 0.1 -- of an interval: how often `checker.lua` looks
@@ -59,6 +59,20 @@ local function accepts(ranges, negated)
   end
 end
 
+local function from_hex(text)
+  return (gsub(text, "%x%x", function(digits) return char(tonumber(digits, 16)) end))
+end
+
+-- Return a function that tells whether the data of a server are as *value*, a check of TCP, wants them; nil if any are.
+local function expectation(value)
+  if value.regex then
+    local options = value.ignore_case and "ijo" or "jo"
+    return function(data) return ngx.re.find(data, value.regex, options) ~= nil end
+  end
+  local text = from_hex(value.expect or "")
+  return text ~= "" and function(data) return find(data, text, 1, true) ~= nil end or nil
+end
+
 -- Return the check of *value*; nil and the name of what is wrong.
 function M.decode(value)
   for name, least in pairs { interval = 0, jitter = 0, fails = 1, passes = 1, connect = 0, send = 0, read = 0 } do
@@ -66,11 +80,18 @@ function M.decode(value)
       return nil, name
     end
   end
-  local request, fault = request_of(value)
+  local tcp = type(value.tcp) == "table" and value.tcp
+  local request, fault
+  if tcp then
+    request = from_hex(tcp.send or "")
+  else
+    request, fault = request_of(value)
+  end
   if not request then
     return nil, fault
   end
   return {
+    tcp = tcp and true, expects = tcp and expectation(tcp),
     request = request, port = type(value.port) == "number" and value.port or nil, tls = value.tls == true,
     interval = math.max(value.interval, SHORTEST_S), jitter = value.jitter,
     fails = value.fails, passes = value.passes, mandatory = value.mandatory == true,

@@ -9,6 +9,7 @@ local health = require "headgate.health"
 local probe = require "headgate.probe"
 local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
+local streams = require "headgate.streams"
 
 local dict = health.dict
 local now, sleep, spawn, exiting = ngx.now, ngx.sleep, ngx.thread.spawn, ngx.worker.exiting
@@ -18,6 +19,7 @@ local TICK_S, IDLE_S = 0.1, 0.5 -- between two rounds: of the worker that checks
 local TURN_S = 5 -- after which a timer starts the next one
 local HELD_S = 2 -- the lock of a worker that died
 local MOST = 256 -- checks at the same time
+local MOST_TOLD = 200 -- upstreams in one message to njs
 local SPREAD_S = 5 -- in which the first checks of many servers begin
 
 local M = {}
@@ -26,6 +28,7 @@ local upstreams = {} -- name -> {name, check, slow_start, servers}
 local current = {} -- "UPSTREAM|SERVER" -> server
 local round_seen
 local running = 0
+local told = {} -- name of an upstream of TCP -> the servers that njs was told to leave out
 
 local function first_check(check)
   return check.mandatory and now() or now() + random() * math.min(check.interval, SPREAD_S)
@@ -48,7 +51,8 @@ local function server_of(upstream, value)
 end
 
 local function upstream_of(name)
-  local text = state.objects:get("u:" .. name)
+  local kind = dict:get("c:" .. name)
+  local text = kind and state.objects:get(kind .. name)
   local value = text and cjson.decode(text)
   if not (value and value.check) then
     return nil
@@ -58,7 +62,7 @@ local function upstream_of(name)
     ngx.log(ngx.ERR, "upstream ", name, " is not checked: its ", fault, " is invalid")
     return nil
   end
-  local upstream = { name = name, check = check, slow_start = value.slow_start, servers = {} }
+  local upstream = { name = name, check = check, slow_start = value.slow_start, servers = {}, tcp = kind == "s:" }
   for i, peer in ipairs(value.peers) do
     upstream.servers[i] = server_of(upstream, peer)
   end
@@ -145,8 +149,29 @@ local function run(upstream, server)
   take(upstream, server, passed, answer)
 end
 
+-- Tell njs which servers get no sessions, where it has not been told yet.
+local function tell()
+  local news, number = {}, 0
+  for name, upstream in pairs(upstreams) do
+    if upstream.tcp and number < MOST_TOLD then
+      local out = {}
+      for _, server in ipairs(upstream.servers) do
+        out[#out + 1] = server.state ~= "up" and server.name or nil
+      end
+      local text = table.concat(out, " ")
+      if told[name] ~= text then
+        news[name], number, told[name] = text, number + 1, text
+      end
+    end
+  end
+  if number > 0 and not streams.tell(news) then
+    told = {} -- it is told again at the next round
+  end
+end
+
 local function round()
   refresh()
+  tell()
   local time = now()
   for _, upstream in pairs(upstreams) do
     for _, server in ipairs(upstream.servers) do
@@ -164,7 +189,7 @@ local function holds()
   if dict:get("checker") == me then
     return dict:set("checker", me, HELD_S)
   end
-  round_seen, upstreams, current = nil, {}, {}
+  round_seen, upstreams, current, told = nil, {}, {}, {}
   return dict:add("checker", me, HELD_S)
 end
 
@@ -176,6 +201,7 @@ end
 
 local function turn(premature)
   local ends = now() + TURN_S
+  told = {} -- all of it again: njs may have been told something else since
   while not premature and not exiting() and now() < ends do
     local checks = holds()
     if checks then

@@ -1,6 +1,6 @@
 -- What health checks found, in a dict that all workers share and that reloads keep:
 --
---   c:UPSTREAM           there, if the upstream has checks
+--   c:UPSTREAM           what its key begins with, if the upstream has checks
 --   s:UPSTREAM|SERVER    STATE|CHECKS|FAILS|UNHEALTHY: the state, and how often the server was checked, did not pass,
 --                        and became unhealthy
 --   round                grows when an upstream with checks changed
@@ -72,15 +72,18 @@ state.listen("h", function(text)
   end
 end)
 
+-- An upstream of TCP is only known by its checks; it is njs that has its servers ("streams.js").
+state.decode("s", function(_, value) return value end, function(value) return type(value.peers) == "table" end)
+
 -- Take note of the objects with *keys*, which were written or deleted; *set* are those that were written.
 function M.changed(keys, set)
   local touched = false
   for _, key in ipairs(keys) do
-    local marker = "c:" .. sub(key, 3)
+    local marker, kind = "c:" .. sub(key, 3), sub(key, 1, 2)
     if set[key] and set[key].check then
-      dict:safe_set(marker, true)
+      dict:safe_set(marker, kind)
       touched = true
-    elseif dict:get(marker) then
+    elseif dict:get(marker) == kind then
       dict:delete(marker)
       touched = true
     end
@@ -97,9 +100,10 @@ function M.load()
   end
   dict:set("round", 0)
   for _, key in ipairs(state.objects:get_keys(0)) do
-    local text = sub(key, 1, 2) == "u:" and state.objects:get(key)
+    local kind = sub(key, 1, 2)
+    local text = (kind == "u:" or kind == "s:") and state.objects:get(key)
     if text and find(text, '"check"', 1, true) and cjson.decode(text).check then
-      dict:safe_set("c:" .. sub(key, 3), true)
+      dict:safe_set("c:" .. sub(key, 3), kind)
     end
   end
 end

@@ -10,6 +10,7 @@ local control = require "headgate.control"
 local health = require "headgate.health"
 local metrics = require "headgate.metrics"
 local routes = require "headgate.routes"
+local streams = require "headgate.streams"
 local upstreams = require "headgate.upstreams"
 local waiting = require "headgate.waiting"
 
@@ -31,8 +32,9 @@ headgate = {
   metrics = metrics.answer, stop = metrics.stop,
 }
 
--- Load the snapshot at *path*; certificates are in the directory *secrets*.
-return function(path, secrets)
+-- Load the snapshot at *path*; certificates are in the directory *secrets*, and njs has the socket *socket*.
+return function(path, secrets, socket)
+  streams.open(socket)
   if secrets then
     certificates.open(secrets)
   end

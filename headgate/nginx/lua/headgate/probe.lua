@@ -36,8 +36,30 @@ local function status_of(socket, deadline)
   return nil, "the answer is not HTTP"
 end
 
+-- Return whether the server sent what the check of TCP expects, and what it sent.
+local function data_of(check, socket, deadline)
+  if not check.expects then
+    return true, "connected"
+  end
+  local text = ""
+  repeat
+    local piece, fault = socket:receiveany(LIMIT)
+    if not piece then
+      return nil, text == "" and fault or "other data than expected"
+    end
+    text = text .. piece
+    if check.expects(text) then
+      return true, "the data that is expected"
+    end
+  until #text > LIMIT or now() > deadline
+  return nil, "other data than expected"
+end
+
 local function answer_of(check, socket)
   local deadline = now() + check.read
+  if check.tcp then
+    return data_of(check, socket, deadline)
+  end
   if check.grpc then
     return grpc.answer(socket, deadline)
   end
@@ -53,7 +75,7 @@ return function(check, server)
   local socket = ngx.socket.tcp()
   socket:settimeouts(check.connect * 1000, check.send * 1000, check.read * 1000)
   local ok, fault = connected(socket, check, server)
-  if ok then
+  if ok and check.request ~= "" then
     ok, fault = socket:send(check.request)
   end
   local passed, answer
