@@ -4,8 +4,8 @@
 ``headgate check`` prints. ``out/`` holds only the files that the case is about, by their last name;
 ``out/nginx.conf.diff`` says how ``nginx.conf`` differs from that of an empty folder, ``out/files.txt`` which files
 there are beside the usual three, ``out-1.22/`` what the nginx of Debian 12 gets, ``out-live/live-state.json`` what is
-pushed to workers with the live data plane, and ``status.yaml`` what the owners
-of the Ingresses are told. After a change run ``make update`` and read the diff.
+pushed to workers with the live data plane (and its other files what nginx gets then), and ``status.yaml`` what the
+owners of the Ingresses are told. After a change run ``make update`` and read the diff.
 """
 
 import difflib
@@ -18,9 +18,9 @@ import yaml
 from msgspec import structs
 
 from headgate.ir import Capabilities, Layout
-from headgate.ir.live import LuaModules
+from headgate.ir.live import LuaModules, NjsModule
 from headgate.k8s import Folder
-from headgate.offline import FolderReport, generate_folder
+from headgate.offline import LIVE_STATE, FolderReport, generate_folder
 from headgate.options import DataPlane
 from tests.directories import short_directory
 from tests.nginx_binaries import BINARIES, capabilities, prepare, refusal
@@ -31,7 +31,8 @@ CASES = sorted(path.parent for path in ROOT.glob("*/*/in.yaml"))
 EMPTY = ROOT / "configmap" / "nothing" / "out" / "nginx.conf"
 USUAL = {"nginx.conf", "conf.d/_certificates.conf", "conf.d/_default-server.conf"}
 OUTS = {"out": CURRENT, "out-1.22": Capabilities()}
-LIVE = structs.replace(CURRENT, lua=LuaModules((), "/lua/?.lua", "/lua/?.so"))
+NJS = NjsModule("/ngx_stream_js_module.so", "/streams.js")
+LIVE = structs.replace(CURRENT, lua=LuaModules((), "/lua/?.lua", "/lua/?.so"), stream_js=NJS)
 FREE = ("-default-http-listener-port=18080", "-default-https-listener-port=18443", "-nginx-status-port=18082")
 """Ports that ``nginx -t`` may open as any user."""
 RESOLVED = {"guards", "external-name", "names-of-endpoints", "external-name-resolved", "resolver-addresses"}
@@ -68,10 +69,12 @@ def check(path: Path, text: str | None, *, update: bool) -> None:
     assert text == wanted, f"{path.relative_to(ROOT)} differs; run `make update` and read the diff"
 
 
-def pushed(arguments: list[str]) -> str | None:
-    """Return what the live data plane pushes to workers."""
+def pushed(name: str, arguments: list[str]) -> str | None:
+    """Return what a file below ``out-live/`` should say: what is pushed to workers, or what nginx gets beside it."""
     options = structs.replace(flags(arguments), data_plane=DataPlane.LIVE)
     outcome = generate_folder(options, Layout.container(), LIVE)
+    if name != LIVE_STATE:
+        return produced(name, outcome)
     return outcome.live and json.dumps(json.loads(outcome.live.data)["objects"], indent=1) + "\n"
 
 
@@ -93,7 +96,7 @@ def test_case(case: Path, pytestconfig: pytest.Config) -> None:
         for path in expected(case, out):
             check(path, produced(path.name, outcome), update=update)
     for path in expected(case, "out-live"):
-        check(path, pushed(argv(case)), update=update)
+        check(path, pushed(path.name, argv(case)), update=update)
     outcome = generate_folder(options, Layout.container(), CURRENT)
     check(case / "problems.txt", "".join(f"{line}\n" for line in outcome.lines()), update=update)
     cluster = SimulatedCluster(argv(case))

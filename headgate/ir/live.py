@@ -150,7 +150,7 @@ Shares = tuple[tuple[float, str], ...]
 """The values of a variable that divides requests, each with the end of its share of 100 %."""
 
 
-StreamMethod = Literal["round_robin", "least_conn", "hash", "random", "random_two"]
+StreamMethod = Literal["round_robin", "least_conn", "hash", "consistent_hash", "random", "random_two"]
 
 
 class LiveStream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -160,6 +160,8 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         peers: never empty.
         method: how a server is chosen.
         key: of a hash: text, the name of a variable, text, and so on.
+        ring: the points of a consistent hash in their order, each of eight hexadecimal digits and the place among
+            *peers* of the server that it belongs to, two digits to the base 36; ``None`` for another method.
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
         fail_timeout: seconds; *connect_timeout* those until a connection has failed.
         answers: whether each datagram has an answer, so that a session without one has failed.
@@ -169,6 +171,7 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     peers: tuple[Peer, ...]
     method: StreamMethod = "round_robin"
     key: tuple[str, ...] | None = None
+    ring: str | None = None
     max_fails: int = 1
     fail_timeout: float = 10
     connect_timeout: float = 60

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
+from zlib import crc32
 
 from headgate.ir.check import LiveCheck, TcpCheck
 from headgate.ir.http import Upstream
@@ -22,6 +24,11 @@ MOST: Final = 1000
 SESSION_LOG: Final = Words(("/dev/null", "stream-main", "if=$headgate_session"))
 """The arguments of the ``access_log`` by which njs learns that a session has ended; nothing is written."""
 NEEDED: Final = "needs the live data plane (-data-plane=live and an nginx with Lua, and njs for TCP)"
+MOST_ON_RING: Final = 25
+"""Servers whose points njs reads at once."""
+POINTS: Final = 160
+"""Of a server, as in ngx_stream_upstream_hash_module."""
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _METHODS: Final[dict[tuple[str, ...], StreamMethod]] = {
     (): "round_robin",
     ("least_conn",): "least_conn",
@@ -42,10 +49,12 @@ def live_stream(route: StreamRoute, found: StreamBackend, env: Environment) -> L
         return None
     method, key = _method(found.method or Words())
     assert method  # noqa: S101 - else they are in the file
+    servers = found.backend.endpoints.servers or (f"unix:{env.layout.socket(NOWHERE_SOCKET)}",)
     return LiveStream(
-        peers=tuple(map(peer, found.backend.endpoints.servers or (f"unix:{env.layout.socket(NOWHERE_SOCKET)}",))),
+        peers=tuple(map(peer, servers)),
         method=method,
         key=key,
+        ring=ring(servers) if method == "consistent_hash" else None,
         max_fails=found.max_fails,
         fail_timeout=Duration.parse(found.fail_timeout).seconds,
         connect_timeout=Duration.parse(route.session.connect_timeout).seconds,
@@ -110,7 +119,10 @@ def why_in_files(route: StreamRoute, found: StreamBackend) -> str:
         return "nextUpstream is true: only nginx itself tries another server for a connection"
     if found.max_conns:
         return "maxConns is set: only nginx itself counts connections of all workers"
-    if _method(found.method or Words())[0] is None:
+    method = _method(found.method or Words())[0]
+    if method == "consistent_hash" and len(endpoints.servers) > MOST_ON_RING:
+        return f"there are more than {MOST_ON_RING} for a consistent hash"
+    if method is None:
         return f"only nginx itself knows loadBalancingMethod {' '.join(found.method or ())}"
     return ""
 
@@ -122,4 +134,20 @@ def _method(words: Words) -> tuple[StreamMethod | None, tuple[str, ...] | None]:
     parts = _VARIABLE.split(words[1])
     names = [_TEXTS.get(name, name) for name in parts[1::2]]
     parts[1::2] = names
-    return ("hash" if _KNOWN.issuperset(names) and "consistent" not in words else None), tuple(parts)
+    known: StreamMethod = "consistent_hash" if "consistent" in words else "hash"
+    return (known if _KNOWN.issuperset(names) else None), tuple(parts)
+
+
+def ring(servers: Sequence[str]) -> str:
+    """Return the points of *servers* as nginx computes them (Ketama), so that clients keep their servers."""
+    points = [(point, place) for place, server in enumerate(servers) for point in _points(server)]
+    return "".join(f"{point:08x}{_DIGITS[place // 36]}{_DIGITS[place % 36]}" for point, place in sorted(points))
+
+
+def _points(server: str) -> Iterator[int]:
+    host, _, port = (server[len("unix:") :], "", "") if server.startswith("unix:") else server.rpartition(":")
+    base = crc32(f"{host}\0{port}".encode())
+    point = 0
+    for _ in range(POINTS):
+        point = crc32(point.to_bytes(4, "little"), base)
+        yield point

@@ -110,11 +110,11 @@ class StreamPlane:
     def release(self, streams: Mapping[str, LiveStream], *files: File) -> Release:
         return Release(FileSet([self._main, *(files or [self.file()])]), LiveObjects(streams=streams))
 
-    async def ask(self, port: int = 0) -> str:
-        """The address that serves a new connection, ``""`` if none does."""
+    async def ask(self, port: int = 0, client: str = "127.0.0.1") -> str:
+        """The address that serves a new connection of *client*, ``""`` if none does."""
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(ASK_S):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port, local_addr=(client, 0))
                 try:
                     return (await reader.readline()).decode().strip()
                 finally:

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from showcase.ports import free_port
 
-from headgate.ir import Outcome
+from headgate.ir import File, Outcome, Release
 from headgate.ir.layout import STREAMS_SOCKET
 from headgate.ir.live import LiveStream, Peer
 from headgate.nginx import Binary, probe, procfs
 from headgate.nginx.control import ask
 from headgate.nginx.live import stream_state
 from headgate.settings import Snippet
+from headgate.translate.live_streams import ring
 from tests.background import in_background
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers, origin
 from tests.nginx.stream_plane import StreamPlane, naming, stream
@@ -284,6 +286,33 @@ async def test_methods(plane: StreamPlane, manager: FileManager, port: int) -> N
     assert len(await plane.ask_many(8)) == 1
     await manager.apply(plane.tea(port, *every, method="hash", key=("", "remote_port")))
     assert set(await plane.ask_many(60)) == set(every)
+
+
+async def test_a_consistent_hash_leads_to_the_servers_of_nginx_itself_and_keeps_them(
+    plane: StreamPlane, manager: FileManager, port: int
+) -> None:
+    every = (TEA, COFFEE, MILK)
+    static = free_port()
+    lines = "".join(f"server {address}:{port};" for address in every)
+    text = (
+        f"upstream own {{ hash $remote_addr consistent; {lines} }}"
+        f" server {{ listen 127.0.0.1:{static}; proxy_pass own; }}"
+    )
+    own = File("stream-conf.d/own.conf", text.encode())
+    clients = [f"127.0.1.{number}" for number in range(1, 41)]
+
+    def release(*addresses: str) -> Release:
+        points = ring([f"{address}:{port}" for address in addresses])
+        found = stream(port, *addresses, method="consistent_hash", key=("", "remote_addr"), ring=points)
+        return plane.release({"tea": found}, plane.file(), own)
+
+    assert (await manager.start(release(*every))).ok
+    before = [await plane.ask(client=client) for client in clients]
+    assert before == [await plane.ask(static, client=client) for client in clients]
+    assert set(before) == set(every)
+    await manager.apply(release(TEA, COFFEE))
+    after = [await plane.ask(client=client) for client in clients]
+    assert all(now == then for now, then in zip(after, before, strict=True) if then != MILK)
 
 
 async def test_least_conn_prefers_the_server_with_fewer_sessions(
