@@ -12,7 +12,10 @@ from headgate.ir.check import LiveCheck
 from headgate.ir.files import FileSet
 from headgate.problems import ObjectRef
 
-Method = Literal["round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two"]
+Method = Literal[
+    "round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two", "least_time",
+    "random_two_least_time",
+]  # fmt: skip
 
 
 POOLS = {
@@ -49,6 +52,20 @@ class Cookie(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tail: str = ""
 
 
+class Times(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Which response times of servers a method compares.
+
+    Attributes:
+        of: until the response header, or until the end of the response.
+        inflight: whether requests that are under way count, too.
+        peaks: whether a time that is longer than the average replaces it.
+    """
+
+    of: Literal["header", "last_byte"]
+    inflight: bool = False
+    peaks: bool = False
+
+
 class Queue(msgspec.Struct, frozen=True, gc=False):
     """Requests that wait while no server can take them: *size* of them, each for *timeout* seconds at most."""
 
@@ -62,7 +79,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         peers: never empty.
         backup: servers for requests that none of *peers* can take.
-        method: how a server is chosen.
+        method: how a server is chosen; *times* belong to it, if it compares some.
         key: of a hash: text, the name of a variable, text, and so on.
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
         fail_timeout: seconds.
@@ -78,6 +95,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     peers: tuple[Peer, ...]
     backup: tuple[Peer, ...] | None = None
     method: Method = "round_robin"
+    times: Times | None = None
     key: tuple[str, ...] | None = None
     max_fails: int = 1
     fail_timeout: float = 10

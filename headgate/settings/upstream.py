@@ -12,21 +12,27 @@ from headgate.settings.parsers import VARIABLE, Unfit, accepts, listed, number, 
 from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Duration, Seconds, Size, Words, zone_size
 
-METHODS = ("round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn")
+METHODS = (
+    "round_robin", "least_conn", "ip_hash", "random", "random two", "random two least_conn", "least_time header",
+    "least_time last_byte", "least_time header inflight", "least_time last_byte inflight",
+    "random two least_time=header", "random two least_time=last_byte", "ewma",
+)  # fmt: skip
+_SPELLED = (
+    "round_robin, least_conn, ip_hash, random, random two, random two least_conn, least_time header|last_byte "
+    "[inflight], random two least_time=header|last_byte, ewma"
+)
 _HASH = re.compile(rf"hash (?:[A-Za-z0-9_.:\-]|{VARIABLE})+( consistent)?")
 
 
-@accepts(f"{', '.join(METHODS)} or hash KEY [consistent]")
+@accepts(f"{_SPELLED} or hash KEY [consistent]")
 def lb_method(text: str) -> Words | None:
     """Parse a balancing method; ``None`` is round robin, for which nginx has no directive."""
     method = " ".join(text.split())
     if method == "round_robin":
         return None
-    if "least_time" in method:
-        raise Unfit("not possible on open-source NGINX ('least_time' belongs to NGINX Plus); use least_conn")
     if method in METHODS or ("$" in method and _HASH.fullmatch(method)):
         return Words(method.split())
-    raise Unfit(f"not a method; use {', '.join(METHODS)} or hash KEY [consistent] with a variable in KEY")
+    raise Unfit(f"not a method; use {_SPELLED} or hash KEY [consistent] with a variable in KEY")
 
 
 @accepts(f"{zone_size.words}, or 0")
@@ -89,7 +95,10 @@ class UpstreamSettings(Settings):
             context="upstream",
             example="least_conn",
             narrow=True,
-            differs="The key of a hash must contain a variable; otherwise every request would go to the same backend.",
+            differs="The key of a hash must contain a variable; otherwise every request would go to the same backend. "
+            "Methods with least_time work with open-source nginx and the live data plane; elsewhere least_conn is used "
+            "in their place, with a warning. ewma, of Headgate alone, is random two least_time=header where a longer "
+            "time than before counts at once.",
         ),
     ] = Words(("random", "two", "least_conn"))
     keepalive: Annotated[
@@ -144,8 +153,8 @@ class UpstreamSettings(Settings):
             directive="",
             context="",
             example="30s",
-            differs="Works with open-source nginx and the live data plane, for the methods round_robin and least_conn; "
-            "otherwise it is ignored with a warning.",
+            differs="Works with open-source nginx and the live data plane, for the methods round_robin, least_conn and "
+            "least_time; otherwise it is ignored with a warning.",
         ),
     ] = None
     upstream_zone_size: Annotated[

@@ -45,6 +45,10 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         """Whether that object itself sets the field *name*."""
         return name in self.layers[-1].overrides
 
+    def has(self, name: str) -> bool:
+        """Whether an object sets the field *name*, not only the ConfigMap."""
+        return any(name in layer.overrides for layer in self.layers)
+
     @property
     def server_snippet(self) -> Directives:
         """What the snippet of the server says."""

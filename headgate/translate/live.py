@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
-from headgate.ir.live import LiveUpstream, Method, Peer
+from headgate.ir.live import LiveUpstream, Method, Peer, Times
 from headgate.routes import Backend
 from headgate.settings import ConfigParams, Words
 from headgate.settings.values import Seconds
@@ -20,9 +20,18 @@ _METHODS: Final[dict[tuple[str, ...], Method]] = {
     ("random",): "random",
     ("random", "two"): "random_two",
     ("random", "two", "least_conn"): "random_two",
+    ("random", "two", "least_time=header"): "random_two_least_time",
+    ("random", "two", "least_time=last_byte"): "random_two_least_time",
+    ("least_time", "header"): "least_time",
+    ("least_time", "last_byte"): "least_time",
+    ("least_time", "header", "inflight"): "least_time",
+    ("least_time", "last_byte", "inflight"): "least_time",
+    ("ewma",): "random_two_least_time",
 }
-RAMPED: Final[frozenset[Method]] = frozenset({"round_robin", "least_conn"})
+RAMPED: Final[frozenset[Method]] = frozenset({"round_robin", "least_conn", "least_time"})
 """Methods that know slow start."""
+RAMPED_WORDS: Final = "round_robin, least_conn or least_time"
+"""The same in messages."""
 _VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
 _KNOWN: Final = re.compile(
     r"(?:(?:arg|cookie|http|sent_http)_\w+|request_uri|uri|document_uri|args|query_string|host|hostname|remote_addr"
@@ -47,6 +56,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         backup=tuple(map(peer, backup)) or None,
         method=method,
         key=key,
+        times=_times(settings.lb_method or Words()),
         max_fails=settings.max_fails,
         fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
         max_conns=settings.max_conns or None,
@@ -83,6 +93,22 @@ def _method(words: Words) -> tuple[Method | None, tuple[str, ...] | None]:
     parts = tuple(_VARIABLE.split(words[1]))
     known = all(map(is_known, parts[1::2]))
     return ("consistent_hash" if "consistent" in words else "hash") if known else None, parts
+
+
+def _times(words: Words) -> Times | None:
+    """Return the response times that the method *words* compares; those of ``ewma`` are peaks that fade."""
+    if words == ("ewma",):
+        return Times("header", peaks=True)
+    if not any(word.startswith("least_time") for word in words):
+        return None
+    return Times("last_byte" if "last_byte" in " ".join(words) else "header", inflight="inflight" in words)
+
+
+def in_files(method: Words | None) -> Words | None:
+    """Return the method of nginx itself that is used where servers are in the file: it does not compare times."""
+    if not method or _times(method) is None:
+        return method
+    return Words(("random", "two", "least_conn")) if method[0] == "random" else Words(("least_conn",))
 
 
 def is_known(variable: str) -> bool:

@@ -8,7 +8,7 @@ from headgate.ir.http import Upstream
 from headgate.routes import Backend
 from headgate.translate.backups import backup_fault, with_backup
 from headgate.translate.draft import Draft, Place
-from headgate.translate.live import RAMPED, why_in_files
+from headgate.translate.live import RAMPED, RAMPED_WORDS, in_files, why_in_files
 from headgate.translate.sticky import cookie_words
 
 LIVE: Final = "the live data plane (-data-plane=live and an nginx with Lua)"
@@ -23,7 +23,7 @@ def warn_of_live_only(draft: Draft, place: Place, backend: Backend, upstream: Up
         _warn_of_files(draft, place, backend)
     elif settings.slow_start and upstream.live.method not in RAMPED:
         method = " ".join(settings.lb_method or ())
-        words = (f"does not apply to the method {method}; use round_robin or least_conn", "there is no slow start")
+        words = (f"does not apply to the method {method}; use {RAMPED_WORDS}", "there is no slow start")
         draft.warn(place.origin, place.key("slow_start"), settings.slow_start, words)
 
 
@@ -39,6 +39,10 @@ def _warn_of_files(draft: Draft, place: Place, backend: Backend) -> None:
         words = (f"needs nginx 1.29.6 with its sticky module, which this one is not, or {live}",
                  "clients go to any backend")  # fmt: skip
         draft.warn(place.origin, place.key("sticky_cookie_services"), "", words)
+    used = in_files(settings.lb_method)
+    if used != settings.lb_method and place.has("lb_method"):
+        words = (f"needs {live}", f"{' '.join(used or ())} is used")
+        draft.warn(place.origin, place.key("lb_method"), " ".join(settings.lb_method or ()), words)
     if settings.slow_start:
         words = (f"needs {live}", "there is no slow start")
         draft.warn(place.origin, place.key("slow_start"), settings.slow_start, words)

@@ -8,6 +8,8 @@ from msgspec import structs
 
 from headgate.problems import ObjectRef, Problem
 from headgate.translate.environment import Environment
+from headgate.translate.live import in_files
+from headgate.translate.live_only import LIVE
 from headgate.translate.quic import without_http3
 
 LEFT_OUT = "it is left out"
@@ -46,6 +48,9 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     if env.params.resolver.resolver_addresses and not capabilities.upstream_resolve:
         reason = f"needs nginx 1.27.3, and this one is {'.'.join(map(str, capabilities.version))}"
         yield Problem(origin, "resolver-addresses", "", reason, "ExternalName Services are resolved at each reload")
+    method = env.params.upstream.lb_method
+    if env.live is None and (used := in_files(method)) != method:
+        yield Problem(origin, "lb-method", " ".join(method or ()), f"needs {LIVE}", f"{' '.join(used or ())} is used")
     yield from _not_live(env, origin)
 
 

@@ -15,7 +15,7 @@ from headgate.translate import naming
 from headgate.translate.backups import with_backup
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
-from headgate.translate.live import live_upstream
+from headgate.translate.live import in_files, live_upstream
 from headgate.translate.sticky import cookie_words
 
 ZONE = Size("256k")
@@ -47,7 +47,7 @@ def translate_upstream(
         parameters=_parameters(settings, resolved=resolved),
         backups=backup.servers,
         backup_parameters=_parameters(settings, resolved=backup.named) if backup.servers else Words(),
-        method=settings.lb_method,
+        method=in_files(settings.lb_method),
         zone=_zone(name, settings, several=several, resolved=resolved or backup.named),
         sticky=cookie_words(service, params) if env.capabilities.sticky else None,
         keepalive=_keepalive(settings, env),

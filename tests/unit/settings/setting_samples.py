@@ -174,11 +174,17 @@ SAMPLES: dict[str, Sample] = {
         {
             "round_robin": None,
             "random two  least_conn": Words(("random", "two", "least_conn")),
+            "least_time  last_byte inflight": Words(("least_time", "last_byte", "inflight")),
+            "random two least_time=header": Words(("random", "two", "least_time=header")),
+            "ewma": Words(("ewma",)),
             "hash $request_uri consistent": Words(("hash", "$request_uri", "consistent")),
             "hash ${cookie_x}$uri": Words(("hash", "${cookie_x}$uri")),
         },
         (
-            "least_time header",
+            "least_time",
+            "least_time connect",
+            "least_time inflight",
+            "random two least_time",
             "hash",
             "hash key",
             "hash $a b",

@@ -10,6 +10,7 @@ from headgate.settings import Duration, Offset, Seconds, Size
 from headgate.settings.buffers import BufferSettings
 from headgate.settings.main import LARGEST_BUCKET
 from headgate.settings.values import LEAST_ZONE, MOST_ZONE, Buffers
+from headgate.translate.live import in_files
 from tests.unit.settings.nginx_syntax_check import refusal, servers
 from tests.unit.settings.setting_samples import SAMPLES
 
@@ -65,8 +66,8 @@ def test_every_sample_of_a_directive_is_accepted_by_nginx(nginx: str, folder: Pa
              for first in printed("proxy_redirect_from")]  # fmt: skip
     bodies = [f"{name} {text};" for name, texts in single.items() for text in texts]
     bodies += [f"location /{i} {{ proxy_pass http://u0; {pair} }}" for i, pair in enumerate(pairs)]
-    methods = "".join(f"upstream u{i} {{ {method}; server 127.0.0.1:1; }}\n"
-                      for i, method in enumerate(printed("lb_method")))  # fmt: skip
+    balancing = [guard(method) for each in SAMPLES["lb_method"].taken.values() if (method := in_files(each))]
+    methods = "".join(f"upstream u{i} {{ {method}; server 127.0.0.1:1; }}\n" for i, method in enumerate(balancing))
     formats = "log_format main x;" + "".join(
         f"log_format f{i} {' '.join(map(guard, lines))};"
         for i, lines in enumerate(SAMPLES["log_format"].taken.values())

@@ -9,8 +9,12 @@ from msgspec import structs
 
 from headgate.api import ConfigMap, EndpointSlice, Ingress, Service
 from headgate.api.nginx_org import VirtualServer
-from headgate.ir import Capabilities
-from headgate.ir.live import Cookie, LiveUpstream, LuaModules, Peer
+from headgate.ir import Capabilities, Layout
+from headgate.ir.live import Cookie, LiveUpstream, LuaModules, Peer, Times
+from headgate.problems import ObjectRef
+from headgate.settings import ConfigParams, Words
+from headgate.settings.upstream import UpstreamSettings
+from headgate.translate import Environment, unsupported_keys
 from headgate.translate.live_only import LIVE
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 
@@ -89,7 +93,9 @@ def test_slow_start_is_reported_for_a_method_that_has_none(method: str) -> None:
     assert pushed
     assert pushed.draining is None, "there are no sessions"
     assert pushed.slow_start is None
-    words = f"does not apply to the method {method or 'random two least_conn'}; use round_robin or least_conn"
+    words = (
+        f"does not apply to the method {method or 'random two least_conn'}; use round_robin, least_conn or least_time"
+    )
     assert f"nginx.com/slow-start: '30s' {words}" in told
 
 
@@ -128,3 +134,38 @@ def test_a_backup_is_pushed_unless_nginx_resolves_its_name(method: str, external
         assert pushed.backup == ((Peer(backup, 81),) if backup == external else None)
     told = "".join(verdict.message for verdict in cluster.statuses.current.values())
     assert ("cannot be used with the method random in files" in told) is (backup == "reported")
+
+
+@pytest.mark.parametrize(
+    ("method", "times", "files"),
+    [
+        ("least_time header", Times("header"), "least_conn"),
+        ("least_time last_byte inflight", Times("last_byte", inflight=True), "least_conn"),
+        ("random two least_time=last_byte", Times("last_byte"), "random two least_conn"),
+        ("ewma", Times("header", peaks=True), "least_conn"),
+    ],
+)
+def test_a_method_that_compares_times_is_that_of_nginx_in_files(method: str, times: Times, files: str) -> None:
+    pushed, told = cluster_with({"nginx.org/lb-method": method})
+    assert pushed
+    assert pushed.times == times
+    assert "(" not in told
+    pushed, told = cluster_with({"nginx.org/lb-method": method}, CURRENT)
+    assert pushed is None
+    assert f"nginx.org/lb-method: '{method}' needs {LIVE} ({files} is used)" in told
+
+
+def test_slow_start_applies_to_least_time() -> None:
+    pushed, told = cluster_with({"nginx.com/slow-start": "30s", "nginx.org/lb-method": "least_time header"})
+    assert pushed
+    assert pushed.slow_start == 30
+    assert "(" not in told
+
+
+def test_a_method_of_the_configmap_is_reported_there_alone() -> None:
+    params = ConfigParams(upstream=UpstreamSettings(lb_method=Words(("ewma",))))
+    env = Environment(layout=Layout.container(), capabilities=CURRENT, params=params)
+    (found,) = unsupported_keys(env, ObjectRef("ConfigMap", "shop", "config"))
+    assert (found.field, found.reason, found.effect) == ("lb-method", f"needs {LIVE}", "least_conn is used")
+    able = structs.replace(env, capabilities=LUA, data_plane="live")
+    assert not list(unsupported_keys(able, found.origin))

@@ -5,6 +5,7 @@ local balancer = require "ngx.balancer"
 local connections = require "headgate.connections"
 local failures = require "headgate.failures"
 local requests = require "headgate.requests"
+local response_times = require "headgate.response_times"
 local slow_start = require "headgate.slow_start"
 local state = require "headgate.state"
 local sticky = require "headgate.sticky"
@@ -151,6 +152,9 @@ local function after_failure(tries, failure)
   if failure == "failed" then
     failures.count(tries.upstream, peer)
   end
+  if tries.upstream.times then
+    response_times.failed(peer)
+  end
   tries.failed = tries.failed or {}
   tries.failed[peer] = true
 end
@@ -225,6 +229,10 @@ function M.balance(name, pooled)
   if upstream.counts and is_logged then
     peer.active = peer.active + 1
     tries.counted = peer
+    if upstream.times and upstream.times.inflight then
+      tries.started = now()
+      peer.started = peer.started + tries.started
+    end
   end
   local ok, fault = set_current_peer(peer.address, peer.port)
   if not ok then
@@ -270,6 +278,13 @@ function M.log()
   requests.clear(tries)
   local time = variables.upstream_header_time
   local success = answered(time)
+  if upstream.times and peer and success ~= nil and was_last(peer) then
+    if success then
+      response_times.answered(upstream, peer, time)
+    else
+      response_times.failed(peer)
+    end
+  end
   if success == false then
     if peer and was_last(peer) then
       failures.count(upstream, peer)

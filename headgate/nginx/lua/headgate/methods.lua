@@ -1,8 +1,11 @@
 -- How a peer is chosen. Each method is a function(upstream, peers, usable, again, text): *peers* is a list, *usable* a
 -- function(peer) -> boolean, *again* whether the request was at another peer before, *text* the value of the upstream's
 -- key. It returns a peer, nil if none is usable.
+local response_times = require "headgate.response_times"
+
 local crc32 = ngx.crc32_long
 local band, rshift = bit.band, bit.rshift
+local now = ngx.now
 local char, floor, random, sort = string.char, math.floor, math.random, table.sort
 
 local POINTS = 160 -- of a server on the ring, as in ngx_http_upstream_hash_module
@@ -109,17 +112,54 @@ function M.random(upstream, peers, usable, again)
   return usable(peer) and peer or M.round_robin(upstream, peers, usable, again)
 end
 
--- The less busy one of two different ones that are drawn.
-function M.random_two(upstream, peers, usable, again)
+-- Of two different ones that are drawn, the one that *better*(one, other) says.
+local function drawn(upstream, peers, usable, again, better)
   local count = #peers
   local place = random(count)
   local one = peers[place]
   local other = count > 1 and peers[(place + random(count - 1) - 1) % count + 1] or one
   local first, second = usable(one), usable(other)
   if first and second then
-    return other.active < one.active and other or one
+    return better(upstream, one, other)
   end
   return first and one or second and other or M.round_robin(upstream, peers, usable, again)
+end
+
+local function less_busy(_, one, other)
+  return other.active < one.active and other or one
+end
+
+local function faster(upstream, one, other)
+  local time = now()
+  return response_times.cost(upstream, other, time) < response_times.cost(upstream, one, time) and other or one
+end
+
+-- The less busy one of two different ones that are drawn.
+function M.random_two(upstream, peers, usable, again)
+  return drawn(upstream, peers, usable, again, less_busy)
+end
+
+-- The one of two that a request is expected to take least time at.
+function M.random_two_least_time(upstream, peers, usable, again)
+  return drawn(upstream, peers, usable, again, faster)
+end
+
+-- The one that a request is expected to take least time at; in turn among equals.
+function M.least_time(upstream, peers, usable)
+  local best, least
+  local count, time = #peers, now()
+  local first = upstream.turn % count
+  upstream.turn = first + 1
+  for i = 0, count - 1 do
+    local peer = peers[(first + i) % count + 1]
+    if usable(peer) then
+      local cost = response_times.cost(upstream, peer, time)
+      if not best or cost < least then
+        best, least = peer, cost
+      end
+    end
+  end
+  return best
 end
 
 return M

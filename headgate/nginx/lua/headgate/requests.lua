@@ -28,7 +28,7 @@ end
 local function new_tries()
   return {
     upstream = nil, peer = nil, failed = nil, counted = nil, shared = nil, cookie = nil, earlier = nil, assigned = nil,
-    host = nil, queued = nil,
+    host = nil, queued = nil, started = nil,
   }
 end
 
@@ -37,7 +37,8 @@ end
 -- workers count it, the cookie that its answer sets (nil if none), and the live upstreams that it was at before (nil if
 -- none): a list of {upstream, server}, names, the server being the last one there ("" if all were full); of a request
 -- for a host without a server block also that host, and the upstream that it is assigned to; of one for an upstream
--- with `queue`, until its first try, what `waiting` has for it: {waiting}, {peer, count}, or {refused}.
+-- with `queue`, until its first try, what `waiting` has for it: {waiting}, {peer, count}, or {refused}; of one
+-- whose time counts while it is under way, when the last try started.
 function M.tries()
   if ngx.is_subrequest then
     local context = ngx.ctx
@@ -95,6 +96,10 @@ function M.release(tries)
   if peer then
     peer.active = peer.active - 1
     tries.counted = nil
+    if tries.started then
+      peer.started = peer.active > 0 and peer.started - tries.started or 0
+      tries.started = nil
+    end
   end
   if tries.shared then
     connections.release(tries.shared)

@@ -11,7 +11,7 @@ local text_of = require "headgate.texts"
 local match, random = string.match, math.random
 local variables = ngx.var
 
-local COUNTS = { least_conn = true, random_two = true }
+local COUNTS = { least_conn = true, random_two = true, least_time = true, random_two_least_time = true }
 
 local M = {}
 -- The key of each upstream by its name: joining texts costs more than a lookup.
@@ -36,7 +36,7 @@ local function peer_of(upstream, value, max_fails, check)
   if not peer then
     peer = {
       address = value.a, port = value.p, name = name, active = 0, failures = 0, failed_at = 0, checked = 0,
-      current_weight = 0, since = 0, count = key,
+      current_weight = 0, since = 0, count = key, takes = 0, measured_at = 0, started = 0,
     }
     alive[key] = peer
   end
@@ -87,8 +87,8 @@ state.decode("u", function(name, value)
   upstream.cookie = value.cookie and sticky.cookie(value.cookie, peers, draining)
   upstream.max_fails, upstream.fail_timeout = max_fails, value.fail_timeout or 10
   upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method] or metrics.on
+  upstream.queue, upstream.times = value.queue, value.times
   upstream.slow_start, upstream.pooled = value.slow_start, value.pooled ~= false
-  upstream.queue = value.queue
   if upstream.slow_start then
     slow_start.resume(upstream)
   end
