@@ -21,6 +21,29 @@ class TcpCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     ignore_case: bool = False
 
 
+class TlsClient(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """How checks speak TLS that verify servers, have a certificate, or need HTTP/2.
+
+    Attributes:
+        verify: whether a certificate of *ca* (a file) to *depth* is needed, for *name*.
+        name: of the server; *send_name* whether it is sent (SNI).
+        certificate: the file with certificate and key that is sent.
+        protocols: the versions that are allowed; ``None`` for all that OpenSSL has.
+        ciphers: ``None`` for those of OpenSSL.
+        alpn: the protocol that is offered to the server.
+    """
+
+    verify: bool = False
+    ca: str | None = None
+    depth: int | None = None
+    name: str = ""
+    send_name: bool = False
+    certificate: str | None = None
+    protocols: tuple[str, ...] | None = None
+    ciphers: str | None = None
+    alpn: str | None = None
+
+
 class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Requests that find out whether servers can take requests; encoded as JSON it is what ``check.lua`` reads.
 
@@ -29,12 +52,13 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         interval: seconds between two checks of a server; ``jitter`` most seconds that are added at random.
         fails: failed checks until a server is unhealthy; ``passes`` passed ones until it is healthy again.
         port: ``None`` for that of the server.
-        tls: whether the connection uses TLS.
+        tls: whether the connection uses TLS; *secure* how, if not with any certificate and without a name.
         connect: seconds for a connection, ``send`` and ``read`` between two writes and two reads.
         status: ranges of status codes of a passed check; with ``negated``, of a failed one.
         mandatory: whether a new server gets no requests before it has passed a check.
         grpc: the service that is checked by the gRPC health protocol, ``""`` for the whole server; ``None`` for HTTP.
         tcp: what is sent and expected instead of all that; unset for HTTP and gRPC.
+        grpc_status: the gRPC status of a passed check; with 0 the answer must be SERVING, too.
     """
 
     path: str
@@ -45,6 +69,7 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     passes: int = 1
     port: int | None = None
     tls: bool = False
+    secure: TlsClient | None = None
     connect: float = 60
     send: float = 60
     read: float = 60
@@ -53,6 +78,7 @@ class LiveCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mandatory: bool = False
     grpc: str | None = None
     tcp: TcpCheck | msgspec.UnsetType = msgspec.UNSET
+    grpc_status: int = 0
 
 
 State = Literal["up", "checking", "unhealthy"]

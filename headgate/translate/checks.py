@@ -7,50 +7,32 @@ from typing import Final
 
 from msgspec import structs
 
-from headgate.ir.check import LiveCheck
+from headgate.ir.check import LiveCheck, TlsClient
 from headgate.ir.http import Upstream
+from headgate.ir.layout import Layout
 from headgate.routes import Backend, Check
+from headgate.routes.policies import BackendTls
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.values import Duration
 from headgate.translate.draft import Draft, Place
 from headgate.translate.live_only import needed
 
 UNCHECKED: Final = "its endpoints are not checked"
-VERIFIED: Final = (
-    "cannot be used over TLS with a Policy of type egressMTLS yet; use tls.enable: false with a port without TLS",
-    UNCHECKED,
-)
-GRPC_TLS: Final = (
-    "cannot be used with gRPC over TLS; use tls.enable: false with a port without TLS",
-    UNCHECKED,
-)
-GRPC_STATUS: Final = (
-    "cannot be used with a status other than 0; the service must have the gRPC health protocol",
-    UNCHECKED,
-)
 EACH_ITS_OWN: Final = ("has no effect, as each check has a connection of its own", "it is ignored")
+UPSTREAM: Final = "$proxy_host"
+"""The name of a server where a Policy has none."""
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]+")
 
 
-def with_check(upstream: Upstream, backend: Backend, place: Place) -> Upstream:
+def with_check(upstream: Upstream, backend: Backend, place: Place, layout: Layout) -> Upstream:
     """Return *upstream*, the servers of *backend*, with the checks that it asks for, if they can be run."""
     check, live = backend.check, upstream.live
-    if live is None or check is None or not backend.endpoints.servers or obstacle(backend, place):
+    if live is None or check is None or not backend.endpoints.servers:
         return upstream
     found = _live_check(check, upstream.name, backend, place.params.proxy)
+    if found.tls:
+        found = structs.replace(found, secure=_secure(found, place.policies.backend_tls, upstream.name, layout))
     return structs.replace(upstream, live=structs.replace(live, check=found))
-
-
-def obstacle(backend: Backend, place: Place) -> tuple[str, str] | None:
-    """Return why the checks of *backend* cannot be run though its servers are pushed."""
-    check = backend.check
-    if check is None:
-        return None
-    if check.grpc_status:
-        return GRPC_STATUS
-    if not _uses_tls(check, backend):
-        return None
-    return GRPC_TLS if check.grpc is not None else VERIFIED if place.policies.backend_tls else None
 
 
 def warn_of_checks(draft: Draft, place: Place, backend: Backend, upstream: Upstream) -> None:
@@ -60,8 +42,6 @@ def warn_of_checks(draft: Draft, place: Place, backend: Backend, upstream: Upstr
         return
     if upstream.live is None:
         draft.warn(place.origin, check.field, "", (f"needs {needed(draft, place, backend)}", UNCHECKED))
-    elif reason := obstacle(backend, place):
-        draft.warn(place.origin, check.field, "", reason)
     elif check.keepalive:
         draft.warn(place.origin, f"{check.field}.keepalive-time", check.keepalive, EACH_ITS_OWN)
 
@@ -87,6 +67,25 @@ def _live_check(check: Check, name: str, backend: Backend, proxy: ProxySettings)
         negated=check.negated,
         mandatory=check.mandatory,
         grpc=check.grpc,
+        grpc_status=check.grpc_status,
+    )
+
+
+def _secure(check: LiveCheck, own: BackendTls | None, name: str, layout: Layout) -> TlsClient | None:
+    """Return how TLS is spoken as for requests that a Policy is *own* of; ``None`` if without all of that."""
+    alpn = "h2" if check.grpc is not None else None
+    if own is None:
+        return TlsClient(alpn=alpn) if alpn else None
+    return TlsClient(
+        verify=own.verify,
+        ca=f"{layout.conf}/{own.authority.file}" if own.authority else None,
+        depth=own.depth,
+        name=own.name.replace(UPSTREAM, name),
+        send_name=own.send_name,
+        certificate=f"{layout.conf}/{own.certificate.file}" if own.certificate else None,
+        protocols=tuple(own.protocols.split()),
+        ciphers=own.ciphers,
+        alpn=alpn,
     )
 
 

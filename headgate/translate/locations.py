@@ -481,7 +481,7 @@ def _upstream(draft: Draft, host: VirtualHost, place: Place, origin: ObjectRef, 
     name = draft.upstream_name(origin, host.name, target, variant)
     if name not in draft.upstreams:
         upstream = translate_upstream(name, origin, target, place.params, draft.env)
-        draft.upstreams[name] = with_queue(with_check(upstream, target, place), target)
+        draft.upstreams[name] = with_queue(with_check(upstream, target, place, draft.env.layout), target)
         warn_of_unshared_limit(draft, place, upstream)
     elif draft.upstreams[name].live and has_log_handler(place.params):
         draft.upstreams[name] = structs.replace(draft.upstreams[name], live=None)

@@ -10,19 +10,21 @@ import os
 import signal
 import ssl
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
 import pytest
 
 from headgate.ir import Release
-from headgate.ir.check import LiveCheck
+from headgate.ir.check import LiveCheck, TlsClient
 from headgate.ir.layout import LIVE_SOCKET
 from headgate.ir.live import Cookie, LiveUpstream, Peer
 from headgate.nginx import Binary, probe, procfs
 from headgate.nginx.control import ask
+from tests.directories import short_directory
 from tests.k8s.certificates import Authority
 from tests.nginx.live_plane import COFFEE, MILK, TEA, Plane, answers
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
@@ -443,10 +445,15 @@ class Serving(grpc.GenericRpcHandler):
 
 
 @contextlib.asynccontextmanager
-async def grpc_server(*handlers: Serving) -> AsyncIterator[int]:
+async def grpc_server(*handlers: Serving, pair: tuple[bytes, bytes] | None = None) -> AsyncIterator[int]:
+    """A server on one address, over TLS with the certificate and key of *pair*."""
     server = grpc.aio.server()
     server.add_generic_rpc_handlers(handlers)
-    port = server.add_insecure_port("127.0.0.2:0")
+    if pair:
+        certificate, key = pair
+        port = server.add_secure_port("127.0.0.2:0", grpc.ssl_server_credentials([(key, certificate)]))
+    else:
+        port = server.add_insecure_port("127.0.0.2:0")
     await server.start()
     try:
         yield port
@@ -490,3 +497,129 @@ async def test_a_server_without_the_health_protocol_of_grpc_does_not_pass(
         live = LiveUpstream(peers=peers, check=check(mandatory=True, grpc="", read=1.0))
         await manager.start(plane.release({"tea": live}))
         await become(nginx, tea="unhealthy", coffee="unhealthy")
+
+
+@pytest.mark.parametrize(
+    ("service", "known", "wanted", "state"),
+    [
+        ("", True, 12, "unhealthy"),
+        ("", False, 12, "up"),
+        ("tea.Tea", True, 5, "up"),
+        ("tea.Tea", True, 12, "unhealthy"),
+        ("tea.Tea", False, 12, "up"),
+    ],
+)
+async def test_another_grpc_status_may_be_that_of_a_passed_check(  # noqa: PLR0913 - the table, and the parts
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, service: str, known: bool, wanted: int, state: str
+) -> None:
+    """12 is that of a server without the health protocol, 5 that of one that does not know the service."""
+    async with grpc_server(*([Serving(server=1)] if known else [])) as port:
+        asked = check(mandatory=True, grpc=service, grpc_status=wanted)
+        await manager.start(plane.release({"tea": LiveUpstream(peers=(Peer(TEA, port),), check=asked)}))
+        await become(nginx, tea=state)
+
+
+# --- TLS ------------------------------------------------------------------------------------------------
+
+
+class Trust:
+    """An authority, one that nobody trusts, and what servers and checks have of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.own, self.other, self.folder = Authority(), Authority(), folder
+        self.ca = self.write("ca.pem", self.own.pem)
+
+    def write(self, name: str, data: bytes) -> str:
+        path = self.folder / name
+        path.write_bytes(data)
+        path.chmod(0o644)
+        return str(path)
+
+    def server(self, authority: Authority, name: str, *, clients: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate, key = authority.issue(name, name)
+        context.load_cert_chain(self.write(f"{name}.pem", certificate + key))
+        if clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.ca)
+        return context
+
+    def client(self, **changes: Any) -> TlsClient:
+        wanted = {"verify": True, "ca": self.ca, "depth": 1, "name": "tea.example.com", "send_name": True}
+        return TlsClient(**{**wanted, **changes})
+
+
+@pytest.fixture
+def trust() -> Iterator[Trust]:
+    with short_directory() as folder:
+        folder.chmod(0o755)
+        yield Trust(folder)
+
+
+@pytest.mark.parametrize("case", ["trusted", "other authority", "other name", "not verified", "old protocols"])
+async def test_checks_verify_servers_as_their_policy_has_it(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, trust: Trust, case: str
+) -> None:
+    name = "milk.example.com" if case == "other name" else "tea.example.com"
+    authority = trust.other if case in {"other authority", "not verified"} else trust.own
+    secure = trust.client(
+        verify=case != "not verified", protocols=("TLSv1.1",) if case == "old protocols" else ("TLSv1.2", "TLSv1.3")
+    )
+    async with running(trust.server(authority, name)) as servers:
+        await manager.start(release(plane, servers, TEA, mandatory=True, tls=True, secure=secure))
+        await become(nginx, tea="up" if case in {"trusted", "not verified"} else "unhealthy")
+
+
+async def test_an_authority_vouches_only_for_the_servers_of_its_upstream(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, trust: Trust
+) -> None:
+    other = trust.write("other.pem", trust.other.pem)
+    async with running(trust.server(trust.own, "tea.example.com")) as servers:
+        peers = (Peer(TEA, servers.port),)
+        checks = {
+            "tea": check(mandatory=True, tls=True, secure=trust.client()),
+            "milk": check(mandatory=True, tls=True, secure=trust.client(ca=other)),
+        }
+        live = {name: LiveUpstream(peers=peers, check=each) for name, each in checks.items()}
+        await manager.start(plane.release(live))
+        wanted = {"tea": "up", "milk": "unhealthy"}
+        await eventually(lambda: report(nginx), lambda found: {each[0]: each[2] for each in found} == wanted)
+
+
+@pytest.mark.parametrize("has_certificate", [True, False])
+async def test_checks_have_the_certificate_of_their_policy(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, trust: Trust, has_certificate: bool
+) -> None:
+    certificate, key = trust.own.issue("client")
+    file = trust.write("client.pem", certificate + key)
+    secure = trust.client(certificate=file if has_certificate else None, ciphers="DEFAULT")
+    async with running(trust.server(trust.own, "tea.example.com", clients=True)) as servers:
+        await manager.start(release(plane, servers, TEA, mandatory=True, tls=True, secure=secure))
+        await become(nginx, tea="up" if has_certificate else "unhealthy")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_grpc_is_checked_over_tls(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, trust: Trust, trusted: bool
+) -> None:
+    pair = (trust.own if trusted else trust.other).issue("tea.example.com", "tea.example.com")
+    serving = Serving(server=1)
+    async with grpc_server(serving, pair=pair) as port:
+        asked = check(mandatory=True, grpc="", tls=True, secure=trust.client(alpn="h2"))
+        await manager.start(plane.release({"tea": LiveUpstream(peers=(Peer(TEA, port),), check=asked)}))
+        await become(nginx, tea="up" if trusted else "unhealthy")
+        assert bool(serving.asked) is trusted
+
+
+async def test_a_server_over_tls_that_does_not_know_http2_does_not_pass(
+    plane: Plane,
+    nginx: NginxUnderTest,
+    manager: FileManager,
+    trust: Trust,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with running(trust.server(trust.own, "tea.example.com")) as servers:
+        secure = TlsClient(alpn="h2")
+        await manager.start(release(plane, servers, TEA, mandatory=True, tls=True, grpc="", secure=secure))
+        await become(nginx, tea="unhealthy")
+    assert "the answer is not HTTP/2" in capfd.readouterr().err

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headgate.api import EndpointSlice, Ingress, Pod, Policy, Service
+from headgate.api import EndpointSlice, Ingress, Pod, Policy, Secret, Service
 from headgate.api.nginx_org import VirtualServer
-from headgate.ir.check import LiveCheck
+from headgate.ir.check import LiveCheck, TlsClient
 from headgate.ir.live import LiveObjects
 from headgate.resolve.checks import status_ranges
+from tests.k8s.certificates import Authority
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 from tests.unit.translate.test_live_only import LUA
 
@@ -144,9 +147,6 @@ EXTERNAL = api_object(
     [
         ({"able": CURRENT}, (), "needs the live data plane (-data-plane=live and an nginx with Lua)"),
         ({}, (EXTERNAL,), "needs the live data plane, and these servers are in files: nginx resolves their name"),
-        ({"type": "grpc", "tls": {"enable": True}}, (), "cannot be used with gRPC over TLS"),
-        ({"type": "grpc", "check": {"grpcStatus": 12}}, (), "cannot be used with a status other than 0"),
-        ({"tls": {"enable": True}}, (EGRESS,), "cannot be used over TLS with a Policy of type egressMTLS yet"),
     ],
 )
 def test_a_check_that_cannot_be_run_is_reported(circumstances: dict[str, Any], more: Any, why: str) -> None:
@@ -155,6 +155,57 @@ def test_a_check_that_cannot_be_run_is_reported(circumstances: dict[str, Any], m
     assert found is None
     assert f"spec.upstreams[0].healthCheck: {why}" in told
     assert UNCHECKED in told
+
+
+def test_tls_is_that_of_the_policy() -> None:
+    found, told = pushed({"enable": True}, EGRESS, tls={"enable": True})
+    assert found
+    assert found.secure == TlsClient(
+        depth=1,
+        name=f"{NAME}_shop_egress",
+        send_name=True,
+        protocols=("TLSv1", "TLSv1.1", "TLSv1.2"),
+        ciphers="DEFAULT",
+    )
+    assert UNCHECKED not in told
+
+
+def test_files_of_the_policy_are_those_of_requests() -> None:
+    issuer = Authority()
+    certificate, key = issuer.issue("client")
+    secrets = {
+        "authority": ("nginx.org/ca", {"ca.crt": issuer.pem}),
+        "client": ("kubernetes.io/tls", {"tls.crt": certificate, "tls.key": key}),
+    }
+    authority, secret = (
+        api_object(
+            Secret,
+            metadata={"namespace": "shop", "name": name},
+            type=kind,
+            data={field: base64.b64encode(text).decode() for field, text in data.items()},
+        )
+        for name, (kind, data) in secrets.items()
+    )
+    spec = {"verifyServer": True, "verifyDepth": 3, "sslName": "tea.test", "protocols": "TLSv1.3", "ciphers": "HIGH",
+            "trustedCertSecret": "authority", "tlsSecret": "client"}  # fmt: skip
+    policy = api_object(Policy, metadata={"namespace": "shop", "name": "egress"}, spec={"egressMTLS": spec})
+    found, _ = pushed({"enable": True}, policy, authority, secret, tls={"enable": True})
+    assert found
+    assert found.secure
+    assert found.secure.ca
+    assert found.secure.certificate
+    assert (Path(found.secure.ca).name, Path(found.secure.certificate).name) == ("shop-authority-ca.crt", "shop-client")
+    assert found.secure == TlsClient(
+        verify=True, ca=found.secure.ca, depth=3, name="tea.test", certificate=found.secure.certificate,
+        protocols=("TLSv1.3",), ciphers="HIGH",
+    )  # fmt: skip
+
+
+def test_grpc_over_tls_chooses_http2_and_may_expect_another_status() -> None:
+    found, told = pushed({"enable": True, "grpcStatus": 12}, type="grpc", tls={"enable": True})
+    assert found
+    assert (found.grpc_status, found.secure) == (12, TlsClient(alpn="h2"))
+    assert UNCHECKED not in told
 
 
 def test_a_policy_for_tls_does_not_keep_checks_without_tls_from_being_run() -> None:

@@ -41,7 +41,7 @@ local function request_of(value)
     if not is(value.grpc, "^[^%s%c]*$") or #value.grpc > LONGEST_NAME then
       return nil, "grpc"
     end
-    return grpc.request(value.grpc, authority, value.headers)
+    return grpc.request(value.grpc, authority, value.headers, value.tls == true)
   elseif not is(value.path, "^/[^%s%c]*$") then
     return nil, "path"
   end
@@ -97,7 +97,8 @@ function M.decode(value)
     fails = value.fails, passes = value.passes, mandatory = value.mandatory == true,
     connect = math.min(value.connect, LONGEST_S), send = math.min(value.send, LONGEST_S),
     read = math.min(value.read, LONGEST_S),
-    grpc = type(value.grpc) == "string",
+    grpc = type(value.grpc) == "string", grpc_status = tonumber(value.grpc_status) or 0,
+    secure = type(value.secure) == "table" and value.secure or nil,
     accepts = accepts(value.status, value.negated == true),
   }
 end

@@ -1,11 +1,13 @@
--- The gRPC health protocol (grpc.health.v1.Health/Check) over HTTP/2 without TLS (RFC 9113): one request on a
--- connection of its own. Of answers only the message is read; header compression (RFC 7541) is not needed for that.
+-- The gRPC health protocol (grpc.health.v1.Health/Check) over HTTP/2 (RFC 9113): one request on a connection of its
+-- own. Of answers only the message and the gRPC status are read.
+local status_of = require "headgate.hpack"
+
 local byte, char, sub, lower = string.byte, string.char, string.sub, string.lower
 local band, rshift, bor = bit.band, bit.rshift, bit.bor
 local concat, now = table.concat, ngx.now
 
 local DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
-local END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
+local END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 1, 1, 4, 8, 32
 local LONGEST = 16384 -- of a frame, as no other limit is announced
 local MOST = 64 -- frames of an answer
 local SERVING = 1
@@ -22,6 +24,8 @@ local function number(value, bytes)
   end
   return concat(found)
 end
+
+local NO_TABLE = number(1, 2) .. number(0, 4) -- SETTINGS_HEADER_TABLE_SIZE: no header refers to an earlier one
 
 local function frame(kind, flags, stream, payload)
   return number(#payload, 3) .. char(kind, flags) .. number(stream, 4) .. payload
@@ -45,10 +49,11 @@ local function field(name, value)
   return char(0) .. text(name) .. text(value)
 end
 
--- Return what is sent to find out about *service*, "" for the whole server; *headers* are names and values.
-function M.request(service, authority, headers)
+-- Return what is sent to find out about *service*, "" for the whole server; *headers* are names and values. *secure*:
+-- whether over TLS.
+function M.request(service, authority, headers, secure)
   local fields = {
-    char(0x83), char(0x86), -- :method POST, :scheme http
+    char(0x83), char(secure and 0x87 or 0x86), -- :method POST, :scheme http or https
     field(":path", "/grpc.health.v1.Health/Check"), field(":authority", authority),
     field("content-type", "application/grpc"), field("te", "trailers"),
   }
@@ -59,7 +64,7 @@ function M.request(service, authority, headers)
     end
   end
   local message = service == "" and "" or char(0x0a) .. varint(#service) .. service
-  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" .. frame(SETTINGS, 0, 0, "")
+  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" .. frame(SETTINGS, 0, 0, NO_TABLE)
     .. frame(HEADERS, END_HEADERS, 1, concat(fields))
     .. frame(DATA, END_STREAM, 1, char(0) .. number(#message, 4) .. message)
 end
@@ -116,9 +121,35 @@ local function attend(socket, found)
   return true
 end
 
--- Return whether the server is SERVING, and its status; nil and the reason if there is no answer by *deadline*.
-function M.answer(socket, deadline)
-  local body = ""
+-- Return the block of header fields in a frame, without padding and priority; "" if the frame has none.
+local function fields_in(found)
+  local block = unpadded(found)
+  return band(found.flags, PRIORITY) == 0 and block or sub(block, 6)
+end
+
+-- Return whether the server passes by *found*, and what it said; nothing if the answer goes on.
+local function serving_by(answer, found)
+  if found.kind == DATA then
+    answer.body = answer.body .. unpadded(found)
+  end
+  local status = status_in(answer.body)
+  if status then
+    return status == SERVING, "status " .. (STATUS[status] or status)
+  end
+end
+
+-- The same where another gRPC status than 0 is *wanted*.
+local function status_by(wanted, found)
+  local status = found.kind == HEADERS and status_of(fields_in(found))
+  if status then
+    return status == wanted, "gRPC status " .. status
+  end
+end
+
+-- Return whether the server passes, and what it said: that it is SERVING or, if another gRPC status than 0 is *wanted*,
+-- that status; nil and the reason if there is no answer by *deadline*.
+function M.answer(socket, deadline, wanted)
+  local answer = { body = "" }
   for _ = 1, MOST do
     local found, fault = receive_frame(socket)
     local ok = found
@@ -128,13 +159,16 @@ function M.answer(socket, deadline)
     if not ok then
       return nil, fault
     end
-    if found.kind == DATA and found.stream == 1 then
-      body = body .. unpadded(found)
+    local is_ours = found.stream == 1 and (found.kind == DATA or found.kind == HEADERS)
+    local passed, said
+    if is_ours and wanted == 0 then
+      passed, said = serving_by(answer, found)
+    elseif is_ours then
+      passed, said = status_by(wanted, found)
     end
-    local status, ended = status_in(body), band(found.flags, END_STREAM) ~= 0
-    if status then
-      return status == SERVING, "status " .. (STATUS[status] or status)
-    elseif ended and found.stream == 1 and (found.kind == DATA or found.kind == HEADERS) then
+    if said then
+      return passed, said
+    elseif is_ours and band(found.flags, END_STREAM) ~= 0 then
       return nil, "the server does not have the gRPC health protocol, or not for this service"
     elseif now() > deadline then
       break

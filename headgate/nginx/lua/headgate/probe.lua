@@ -1,9 +1,24 @@
 -- One health check: a connection of its own to one server, a request, and what the server answers.
 local grpc = require "headgate.grpc"
+local tls = require "headgate.tls"
 
 local find, match, tonumber, now = string.find, string.match, tonumber, ngx.now
 
+local RENEWED_S = 10
 local LIMIT = 4096 -- bytes of an answer in which its first line must end; the rest is not read
+
+-- Return a connection by TLS as the check wants it. Files are read again after a while: certificates are renewed.
+local function secured(socket, check)
+  local time = now()
+  if not check.context or time - check.context_at > RENEWED_S then
+    local context, fault = tls.context(check.secure)
+    if not context then
+      return nil, fault
+    end
+    check.context, check.context_at = context, time
+  end
+  return tls.connect(check.context, socket)
+end
 
 local function connected(socket, check, server)
   local ok, fault
@@ -12,11 +27,13 @@ local function connected(socket, check, server)
   else
     ok, fault = socket:connect(server.a)
   end
-  if ok and check.tls then
+  if ok and check.secure then
+    return secured(socket, check)
+  elseif ok and check.tls then
     -- As nginx without proxy_ssl_verify and proxy_ssl_server_name: any certificate, no name.
     ok, fault = socket:sslhandshake(nil, nil, false)
   end
-  return ok, fault
+  return ok and socket, fault
 end
 
 -- Return the status of the answer, nil and why not; not later than *deadline* plus one timeout.
@@ -61,7 +78,7 @@ local function answer_of(check, socket)
     return data_of(check, socket, deadline)
   end
   if check.grpc then
-    return grpc.answer(socket, deadline)
+    return grpc.answer(socket, deadline, check.grpc_status)
   end
   local status, fault = status_of(socket, deadline)
   if not status then
@@ -74,14 +91,16 @@ end
 return function(check, server)
   local socket = ngx.socket.tcp()
   socket:settimeouts(check.connect * 1000, check.send * 1000, check.read * 1000)
-  local ok, fault = connected(socket, check, server)
+  local connection, fault = connected(socket, check, server)
+  local ok = connection
   if ok and check.request ~= "" then
-    ok, fault = socket:send(check.request)
+    ok, fault = connection:send(check.request)
   end
   local passed, answer
   if ok then
-    passed, answer = answer_of(check, socket)
+    passed, answer = answer_of(check, connection)
   end
-  socket:close()
+  local used = connection or socket
+  used:close()
   return passed == true, answer or fault
 end
