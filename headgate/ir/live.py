@@ -258,6 +258,15 @@ class LiveHost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
         return frozenset((*own, *(profile for *_, profile in self.first)))
 
     @property
+    def layout(self) -> tuple[object, ...]:
+        """What decides which path answers a request, whatever its profile says."""
+        paths = tuple(
+            (path.modifier, path.path, path.more and (path.more.jump, path.more.rewrite)) for path in self.paths
+        )
+        targets = {name: [target for _, target in shares] for name, shares in self.splits.items()}
+        return paths, self.maps, targets, self.tls, self.plain
+
+    @property
     def upstreams(self) -> frozenset[str]:
         """The names of the upstreams that it needs."""
         return frozenset(path.upstream for path in self.paths if path.upstream)

@@ -7,11 +7,13 @@ on the disk, for memory that is new. An *epoch* names one filling of the memory,
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -101,10 +103,15 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """A host as workers have it: *before* is for those whose configuration lacks a profile of *now*."""
+    """A host as workers have it.
+
+    *before* is for those whose configuration lacks a profile of *now*; *guards* stands for what keeps clients out of
+    *now*, and of *before*, too.
+    """
 
     now: LiveHost
     before: LiveHost | None = None
+    guards: tuple[str, ...] = ()
 
 
 Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream
@@ -173,8 +180,6 @@ class LiveState:
         """What nginx last said."""
         self._pushed = _sections({})
         """By kind and name; ``None`` for an object of which the workers may know something else."""
-        self._guards: Mapping[str, frozenset[str]] = {}
-        """What keeps clients out of the hosts that were pushed last."""
         self._doubled: set[str] = set()
         """The hosts that were pushed together with the version before."""
         self._epoch = ""
@@ -209,7 +214,7 @@ class LiveState:
             self._pushed = _sections(self._snapshot.objects)
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
             self._pushed = {kind: dict.fromkeys(section) for kind, section in self._pushed.items()}
-            self._guards, self._doubled = {}, set()
+            self._doubled = set()
         self._epoch, self._revision = found.epoch, found.revision
         self._note(found)
 
@@ -234,16 +239,34 @@ class LiveState:
             return await self._push(wanted, served, reloading=reloading)
 
     async def _push(self, wanted: LiveObjects, served: Collection[str], *, reloading: bool) -> Changed:
-        fresh = dict(_fresh(self._pushed, wanted, served, self._guards, reloading=reloading))
+        fresh = dict(_fresh(self._pushed, wanted, served, reloading=reloading))
         stale = [] if reloading else list(self._stale(wanted))
+        weaker = self._weaker(fresh)
         lacking = await self._put(fresh)
+        if lacking and (closing := {key: each for key, each in weaker.items() if key in lacking.objects}):
+            await self._change({}, list(closing))
+            still = await self._put(closing)
+            others = {key: each for key, each in lacking.objects.items() if key not in closing}
+            lacking = _Lacking({**others, **(still.objects if still else {})}, lacking.reason)
         # What is to replace the upstreams may be lacking.
         for part in _divided([key for key in stale if not lacking or key.startswith(HOST)]):
             await self._change({}, part)
         if lacking:
             raise FullError(lacking.reason, frozenset(lacking.objects))
-        self._guards = wanted.guards
         return Changed.of((*fresh, *stale))
+
+    def _weaker(self, fresh: Mapping[str, Pushed]) -> Mapping[str, PushedHost]:
+        """Return those of *fresh* that keep clients out whom workers may let in now.
+
+        If there is no memory for one, what the workers have of it must not answer any more.
+        """
+        found: dict[str, PushedHost] = {}
+        for key, each in fresh.items():
+            if isinstance(each, PushedHost) and each.guards and key[2:] in self._pushed[HOST]:
+                known = self._pushed[HOST][key[2:]]
+                if not isinstance(known, PushedHost) or _is_weaker(known, each.now, each.guards):
+                    found[key] = each
+        return found
 
     async def _put(self, fresh: Mapping[str, Pushed]) -> _Lacking | None:
         """Tell the workers *fresh*, as much as there is memory for; return what there is none for, and what needs it.
@@ -281,7 +304,7 @@ class LiveState:
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
         self._pushed, self._epoch, self._revision, self.last = _sections({}), "", 0, StateReply()
-        self._guards, self._doubled = {}, set()
+        self._doubled = set()
 
     @property
     def doubled(self) -> bool:
@@ -297,7 +320,12 @@ class LiveState:
         for keys in _divided(sorted(self._doubled)):
             known = {key: self._pushed[HOST][key[2:]] for key in keys}
             await self._change(
-                {key: PushedHost(each.now) for key, each in known.items() if isinstance(each, PushedHost)}, ()
+                {
+                    key: PushedHost(each.now, guards=each.guards)
+                    for key, each in known.items()
+                    if isinstance(each, PushedHost)
+                },
+                (),
             )
             self._doubled.difference_update(keys)
 
@@ -395,14 +423,10 @@ def _fresh(
     pushed: Sections,
     wanted: LiveObjects,
     served: Collection[str] = (),
-    guards: Mapping[str, frozenset[str]] = {},
     *,
     reloading: bool = False,
 ) -> Iterator[tuple[str, Pushed]]:
-    """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first.
-
-    A host with something that keeps clients out goes without its earlier version, unless that has it (*guards*).
-    """
+    """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first."""
     known = pushed[UPSTREAM]
     for name, upstream in wanted.upstreams.items():
         before = known.get(name)
@@ -419,15 +443,40 @@ def _fresh(
         # A file that changes is written after what the new configuration needs has been pushed.
         if before is not certificate and before != certificate and not (reloading and before):
             yield f"{CERTIFICATE}{name}", certificate
-    known = pushed[HOST]
-    for name, host in wanted.hosts.items():
-        before = known.get(name)
+    yield from _fresh_hosts(pushed[HOST], wanted, served, reloading=reloading)
+
+
+def _fresh_hosts(
+    known: Mapping[str, Pushed | None], wanted: LiveObjects, served: Collection[str], *, reloading: bool
+) -> Iterator[tuple[str, Pushed]]:
+    """Yield each host of *wanted* that is not *known* yet, by key.
+
+    One with something that keeps clients out goes without its earlier version, unless that keeps them out of the
+    same; and not before the reload, so that it is answered meanwhile.
+    """
+    # What keeps clients out goes first: there may not be memory for all.
+    for name in (*wanted.guards, *(name for name in wanted.hosts if name not in wanted.guards)):
+        host, before = wanted.hosts[name], known.get(name)
+        guards = tuple(sorted(map(_digest, wanted.guards.get(name, _NONE))))
         if not isinstance(before, PushedHost):
-            yield f"{HOST}{name}", PushedHost(host)
-        elif before.now is not host and before.now != host:
-            open_before = not wanted.guards.get(name, _NONE) <= guards.get(name, _NONE)
-            earlier = None if open_before else _earlier(before, host, served, reloading=reloading)
-            yield f"{HOST}{name}", PushedHost(host, earlier)
+            yield f"{HOST}{name}", PushedHost(host, guards=guards)
+        elif before.now is host or before.now == host:
+            continue
+        elif not _is_weaker(before, host, guards):
+            yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, reloading=reloading), guards)
+        elif not reloading:
+            yield f"{HOST}{name}", PushedHost(host, guards=guards)
+
+
+@lru_cache(maxsize=4096)
+def _digest(guard: str) -> str:
+    """Return a short text in place of *guard*: workers do not read it, but it is in their memory."""
+    return hashlib.blake2b(guard.encode(), digest_size=8).hexdigest()
+
+
+def _is_weaker(known: PushedHost, host: LiveHost, guards: tuple[str, ...]) -> bool:
+    """Whether something keeps clients out of *host*, and perhaps not out of the same paths of what is *known*."""
+    return bool(guards) and not (set(guards) <= set(known.guards) and known.now.layout == host.layout)
 
 
 def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, reloading: bool) -> LiveHost | None:

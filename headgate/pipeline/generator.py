@@ -257,7 +257,7 @@ class Generator:
             unguarded = not keeps_out(served.table if served else None, wanted.table)
         else:
             there = {guard for file in served.files for guard in file.guards} if served else set()
-            unguarded = not guards <= there
+            unguarded = not guards <= there | (served.guards if served else set())
         if unguarded:
             return self._shut(ref, wanted, owners, reason)
         return _staying(ref, wanted, served, reason)
@@ -292,7 +292,7 @@ class Generator:
             self._written.pop(ref, None)
             upstreams = tuple(upstream for config in translated.every_config for upstream in config.upstreams)
             served = _contribution(wanted, translated, AllWritten(Written(None, {}, (), upstreams)), (), suffix)
-            guards = frozenset(guard for config in translated.configs for guard in config.guards)
+            guards = frozenset(guard for config in translated.every_config for guard in config.guards)
             served = msgspec.structs.replace(
                 served, hosts=(), routed=routed.routed, profiles=routed.profiles, guards=guards
             )

@@ -18,6 +18,7 @@ CAPTURES: Final = "a header or an answer with a part of a path that is a regular
 REWRITTEN: Final = "a path is changed by variables, or by a regular expression, that not every nginx takes"
 GRPC_TOKENS: Final = "gRPC, and server-tokens of its own"
 CONDITIONS: Final = "a Policy, or conditions that read variables, or expressions, that not every nginx takes"
+POLICY: Final = "a Policy, or client addresses"
 LINES: Final = "settings of a route that shared locations do not have"
 
 _FIELDS: Final = {
@@ -26,19 +27,15 @@ _FIELDS: Final = {
     "snippet": "a snippet",
     "members": "names of backends that nginx resolves",
     "follows": "it has listeners of its own",
-    "closed": "it keeps clients out",
-    "server: auth": "passwords",
     "server: limit": "a rate limit",
     "server: error_page": "custom error pages",
     "server: variables": "variables that logs or templates read",
     "server: access_log_off": "access-log-off",
     "server: snippet": "a snippet of the server",
-    "server: lines": "a Policy, or client addresses",
     "server: gunzip": "gunzip",
     "server: refused": "its requests are answered 500",
     "server: secure_only": "requests in plain HTTP are refused",
     "location: error_page": "custom error pages",
-    "location: auth": "passwords",
     "location: limit": "a rate limit",
     "location: variables": "variables that logs or templates read",
     "location: snippet": "a snippet of a route",

@@ -137,13 +137,13 @@ async def test_minions_come_change_and_go_without_a_reload(routed: RoutedNginx) 
     assert routed.dedicated() == {}
 
 
-async def test_a_minion_that_asks_for_passwords_gives_its_host_a_server_block_and_back(routed: RoutedNginx) -> None:
+async def test_a_minion_that_limits_requests_gives_its_host_a_server_block_and_back(routed: RoutedNginx) -> None:
     plain = ingress("a", {"shop.test": [path("tea", "/a")]}, **MINION)
     await routed.apply(ingress("shop", {"shop.test": []}, **MASTER), plain)
-    guarded = ingress("a", {"shop.test": [path("tea", "/a")]}, basic_auth_secret="absent", **MINION)
-    await routed.apply(guarded)
+    limited = ingress("a", {"shop.test": [path("tea", "/a")]}, limit_req_rate="1r/m", **MINION)
+    await routed.apply(limited)
     assert list(routed.hosts) == []
-    assert await routed.get("shop.test", "/a") == "401"
+    assert {(await routed.get("shop.test", "/a"))[:3] for _ in range(4)} == {"200", "429"}
     await routed.apply(plain)
     assert list(routed.hosts) == ["shop.test"]
     assert await first(routed, "shop.test", "/a") == "200 Server name: tea"

@@ -21,7 +21,7 @@ from headgate.render import Renderer
 from headgate.settings import NOTHING, Header, Quoted, Words
 from headgate.translate import unsupported_flags
 from headgate.translate.dedicated import REGULAR, REWRITTEN
-from headgate.translate.factor import flatten
+from headgate.translate.profiles import flatten
 from tests.k8s.certificates import Authority
 from tests.live.json_objects import Json, config_map, endpoints, ingress, path, secret, service, tls_secret
 from tests.live.test_live_policies import policy
@@ -69,7 +69,6 @@ def dedicated(found: Generation) -> dict[str, str]:
         ({"server_snippets": "# own"}, "a snippet of the server"),
         ({"location_snippets": "# own"}, "a snippet of a route"),
         ({"limit_req_rate": "1r/s"}, "a rate limit"),
-        ({"basic_auth_secret": "users"}, "it keeps clients out"),
         ({"listen_ports": "8443"}, "it has listeners of its own"),
         ({"lb_method": "hash $server_name"}, "upstream default-one-one.test-tea-80: its method reads $server_name"),
     ],
