@@ -74,8 +74,7 @@ def _references(generation: Generation) -> Iterator[tuple[SecretReference, str]]
             if route.tls:
                 yield route.tls.secret, CERTIFICATE
         for host in generated.served.table.hosts if generated.served else ():
-            if host.tls and host.tls.secret:
-                yield host.tls.secret, CERTIFICATE
+            yield from ((secret, CERTIFICATE) for secret in (host.tls.secrets if host.tls else ()))
             for policies in (host.policies, *(route.policies for route in host.routes)):
                 yield from _of_policies(policies)
 

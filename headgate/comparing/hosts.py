@@ -8,7 +8,7 @@ import msgspec
 
 from headgate.comparing.report import Change, HostChange, Operation
 from headgate.pipeline import Generation
-from headgate.routes import Backend, Listener, Match, Tls, VirtualHost
+from headgate.routes import Backend, Listener, Match, SecretReference, Tls, VirtualHost
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -103,7 +103,12 @@ def _certificate(tls: Tls | None) -> str:
     name = f"Secret {tls.secret.ref.key}"
     if tls.secret.error:
         return f"{name}, which {tls.secret.error}; TLS handshakes are rejected"
-    return f"{name}, expires {tls.secret.expires:%Y-%m-%d}" if tls.secret.expires else name
+    return "; ".join(map(_expiring, tls.secrets))
+
+
+def _expiring(secret: SecretReference) -> str:
+    name = f"Secret {secret.ref.key}"
+    return f"{name}, expires {secret.expires:%Y-%m-%d}" if secret.expires else name
 
 
 def backend(found: Backend) -> str:

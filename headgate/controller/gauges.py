@@ -168,8 +168,8 @@ def expiries(generation: Generation) -> Iterator[tuple[Certificate, float]]:
             if route.tls:
                 yield from _expiry(route.host or OTHERS, route.tls.secret)
         for host in found.served.table.hosts if found.served else ():
-            if host.tls and host.tls.secret:
-                yield from _expiry(host.name or OTHERS, host.tls.secret)
+            for secret in host.tls.secrets if host.tls else ():
+                yield from _expiry(host.name or OTHERS, secret)
 
 
 def _expiry(host: str, secret: SecretReference) -> Iterator[tuple[Certificate, float]]:

@@ -21,7 +21,7 @@ def handshake(view: ClusterView, sni: str, port: int) -> TlsAnswer:
         where = f" on port {port}" if sni and view.has(sni) else ""
         return TlsAnswer(accepted=False, secret="", why=_refusal(found, sni, port, where))
     host = found.virtual_host
-    if server.tls and server.tls.certificate and host:
+    if server.tls and server.tls.certificates and host:
         return _shown(host, "the server of this host has its own certificate")
     return _shared(view, sni)
 
@@ -58,6 +58,8 @@ def _entry(resource: ResourceView, host: VirtualHost) -> TlsAnswer | None:
 def _shown(host: VirtualHost, why: str) -> TlsAnswer:
     if host.tls and not host.tls.named:
         why = f"spec.tls of {host.origin} names no Secret for {host.name}, so that of -wildcard-tls-secret is used"
+    if host.tls and host.tls.second:
+        why += f"; clients that cannot use it are shown that of Secret {host.tls.second.ref.key}"
     secret = host.tls.secret if host.tls else None
     return TlsAnswer(accepted=True, secret=secret.ref.key if secret else "", why=why)
 

@@ -137,13 +137,18 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         reject: refuse handshakes with ``unrecognized_name`` (RFC 6066).
         pushed: certificates are those that are pushed at run time.
-        certificate: path of certificate and key of a context of the server's own; ``None`` uses the context that
-            all hosts share, which the default server carries.
+        certificates: paths of certificate and key of a context of the server's own; without any it uses the context
+            that all hosts share, which the default server carries.
     """
 
     reject: bool = False
-    certificate: Quoted | None = None
+    certificates: tuple[Quoted, ...] = ()
     pushed: bool = False
+
+    @property
+    def certificate(self) -> Quoted | None:
+        """The first of them, as templates of users may read it."""
+        return self.certificates[0] if self.certificates else None
 
 
 class Hsts(msgspec.Struct, frozen=True, gc=False):

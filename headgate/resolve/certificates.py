@@ -73,7 +73,14 @@ def check_tls(secret: Secret) -> Content:
     except _Unusable as error:
         return Content(error=str(error))
     content = b"".join(map(_pem, certificates)) + b"\n" + key.pem
-    return Content(files=(("", content),), warnings=warnings, validity=validity)
+    return Content(files=(("", content),), warnings=warnings, validity=validity, algorithm=_algorithm(key))
+
+
+def _algorithm(key: _Key) -> str:
+    """Return what the key is of; OpenSSL holds one certificate of each (SSL_CTX_use_certificate(3))."""
+    if isinstance(key.key, rsa.RSAPrivateKey):
+        return "RSASSA-PSS" if key.pss else "RSA"
+    return "ECDSA" if isinstance(key.key, ec.EllipticCurvePrivateKey) else type(key.key).__name__
 
 
 def check_ca(secret: Secret) -> Content:

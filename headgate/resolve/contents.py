@@ -54,12 +54,14 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         files: suffix of the file's name → content; the first is the one that the configuration names.
         warnings: what is doubtful and used all the same.
         validity: of its certificate, if it holds one.
+        algorithm: of its private key, if it holds one with a certificate.
     """
 
     error: str = ""
     files: tuple[tuple[str, bytes], ...] = ()
     warnings: tuple[str, ...] = ()
     validity: Validity | None = None
+    algorithm: str = ""
 
     @property
     def expires(self) -> datetime | None:

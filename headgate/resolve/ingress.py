@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -38,6 +39,7 @@ from headgate.settings import HANDED_DOWN, Overrides, Role
 from headgate.validation.ingress import ValidIngress
 
 UNENCRYPTED = "TLS handshakes for {hosts} are rejected"
+ALONE = "an earlier entry has the certificate of {hosts}"
 NO_POLICIES = Policies()
 LOCKED = "requests that need a password are answered 403"
 
@@ -218,13 +220,15 @@ class _Certificates:
 
     def __init__(self, search: Search, valid: ValidIngress) -> None:
         self._wildcard = search.wildcard
-        self._of_host: dict[str, IngressTLS] = {}
+        self._of_host: defaultdict[str, list[IngressTLS]] = defaultdict(list)
         self._secrets: dict[str, SecretReference] = {}
         for i, tls in enumerate((valid.ingress.spec and valid.ingress.spec.tls) or ()):
             for host in tls.hosts or ():
-                self._of_host.setdefault(host, tls)
+                self._of_host[host].append(tls)
             hosts = ", ".join(tls.hosts or ()) or "its hosts"
             field, effect = f"spec.tls[{i}].secretName", UNENCRYPTED.format(hosts=hosts)
+            if tls.hosts and all(len(self._of_host[host]) > 1 for host in tls.hosts):
+                effect = ALONE.format(hosts=hosts)
             if not tls.secret_name:
                 search.need_wildcard(valid.ingress.ref, field, effect)
             elif tls.secret_name not in self._secrets:
@@ -232,12 +236,19 @@ class _Certificates:
                 self._secrets[tls.secret_name] = found
 
     def tls(self, host: str) -> Tls | None:
-        """Return how *host* speaks TLS: by the first entry that names it."""
-        entry = self._of_host.get(host)
-        if entry is None:
+        """Return how *host* speaks TLS: by the first entry that names it.
+
+        The next one with a key of another algorithm is for clients that cannot use the first.
+        """
+        entries = self._of_host.get(host)
+        if not entries:
             return None
-        secret = self._secrets.get(entry.secret_name) if entry.secret_name else self._wildcard
-        return Tls(secret, entry.secret_name or "")
+        first, *others = entries
+        secret = self._secrets.get(first.secret_name) if first.secret_name else self._wildcard
+        found = (self._secrets[entry.secret_name] for entry in others if entry.secret_name)
+        algorithms = {"", secret.algorithm} if secret else {""}
+        second = next((other for other in found if other.algorithm not in algorithms), None)
+        return Tls(secret, first.secret_name or "", second=second if secret and not secret.error else None)
 
 
 def _key(backend: IngressBackend) -> ServicePort:

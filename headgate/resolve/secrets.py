@@ -109,7 +109,9 @@ class LocalSecretStore:
             for suffix, data in content.files
         )
         others = tuple(file.name for file in files[1:])
-        reference = SecretReference(ref, files[0].name, expires=content.expires, others=others)
+        reference = SecretReference(
+            ref, files[0].name, expires=content.expires, others=others, algorithm=content.algorithm
+        )
         return Validated(reference, files, content.doubts(now))
 
     def special(

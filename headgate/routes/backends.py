@@ -84,6 +84,7 @@ class SecretReference(msgspec.Struct, frozen=True, gc=False):
         error: why it cannot be used, empty if it can.
         expires: when its certificate ends, with a time zone; ``None`` if it is not used or holds none.
         others: the names of its other files (the revocation list of an authority).
+        algorithm: what its key is of, ``RSA`` or ``ECDSA`` for example; empty if it is not used or has none.
     """
 
     ref: ObjectRef
@@ -91,3 +92,4 @@ class SecretReference(msgspec.Struct, frozen=True, gc=False):
     error: str = ""
     expires: datetime | None = None
     others: tuple[str, ...] = ()
+    algorithm: str = ""

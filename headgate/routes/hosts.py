@@ -109,11 +109,18 @@ class Tls(msgspec.Struct, frozen=True, gc=False):
         secret: its certificate, ``None`` where it names none and there is no other for such hosts.
         named: the name of the Secret that the object gives, empty if it gives none.
         default: whether the certificate of the default server is used where there is no other.
+        second: a certificate with a key of another algorithm, for clients that cannot use the first one.
     """
 
     secret: SecretReference | None
     named: str = ""
     default: bool = False
+    second: SecretReference | None = None
+
+    @property
+    def secrets(self) -> tuple[SecretReference, ...]:
+        """Its certificates, the first one first."""
+        return tuple(secret for secret in (self.secret, self.second) if secret)
 
 
 _ROUTES = attrgetter("routes")

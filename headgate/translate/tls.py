@@ -33,7 +33,8 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
     file = certificate_file(secret.file)
     own = _own_context(draft, host)
     draft.certificates.append(Certificate(naming.sni(host.name), file, host.name, own))
-    return Tls(certificate=Quoted(f"$secret_dir_path/{file}") if own else None)
+    files = (certificate_file(each.file) for each in host.tls.secrets)
+    return Tls(certificates=tuple(Quoted(f"$secret_dir_path/{each}") for each in files) if own else ())
 
 
 def certificate_file(name: str) -> str:
@@ -67,7 +68,7 @@ def route_redirects(route: Route) -> tuple[Redirect, ...]:
 def _own_context(draft: Draft, host: VirtualHost) -> bool:
     place, common = draft.host(host), draft.env.params.tls
     by_snippet = any(name.startswith("ssl_") for name in place.server_snippet.names)
-    if host.policies.client_certificates:
+    if host.policies.client_certificates or (host.tls and host.tls.second):
         return True
     return by_snippet or _differ(place.params.tls, common) or any(listener.tls for listener in host.listeners)
 

@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from showcase.ports import free_port
 
 from tests.k8s.certificates import Authority
-from tests.live.json_objects import Json, config_map, endpoints, secret
+from tests.live.json_objects import Json, config_map, endpoints, secret, tls_secret
 from tests.live.settings.backends import LOOPBACK
 from tests.live.settings.hosts import CERTIFICATE, certificate, host, tls_host
 from tests.live.settings.serving_nginx import ServingNginx, served, trusting_context
+from tests.nginx_binaries import LUA
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -23,6 +24,7 @@ HSTS = "Strict-Transport-Security"
 A_MONTH = "max-age=2592000; preload"
 STRONG, WEAK = "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"
 DHE = "DHE-RSA-AES256-GCM-SHA384"
+RSA = "ECDHE-RSA-AES256-GCM-SHA384"
 GROUP = """-----BEGIN DH PARAMETERS-----
 MIIBDAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
 +8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
@@ -220,6 +222,27 @@ async def test_only_configured_ciphers_are_accepted(nginx: ServingNginx) -> None
 @pytest.mark.parametrize(("name", "chosen"), [("server", STRONG), ("client", WEAK)])
 async def test_ssl_prefer_server_ciphers_decides_the_order(nginx: ServingNginx, name: str, chosen: str) -> None:
     assert cipher(await nginx.handshake(f"{name}.test", old(WEAK, STRONG))) == chosen
+
+
+async def test_a_client_gets_the_certificate_with_a_key_that_it_can_use(
+    nginx_binary: str, rsa_certificate: Json
+) -> None:
+    both, same = tls_host("both"), tls_host("same")
+    both["spec"]["tls"].append({"secretName": "rsa", "hosts": ["both.test"]})
+    same["spec"]["tls"].append({"secretName": "other", "hosts": ["same.test"]})
+    others = [
+        {**rsa_certificate, "metadata": {"name": "rsa", "namespace": "default"}},
+        tls_secret("other", "same.test"),
+    ]
+    for flags in ((), ("-data-plane=live", "-live-routes")) if nginx_binary == LUA else ((),):
+        async with served([both, same, certificate(), *others], *flags, binary=nginx_binary) as nginx:
+            assert cipher(await nginx.handshake("both.test", old(WEAK))) == WEAK
+            assert cipher(await nginx.handshake("both.test", old(RSA))) == RSA
+            assert cipher(await nginx.handshake("both.test", old(WEAK, RSA))) == WEAK
+            shown = await nginx.certificate("both.test")
+            assert shown == await nginx.certificate("same.test")  # the first entry counts
+            with pytest.raises(ssl.SSLError):
+                await nginx.handshake("same.test", old(RSA))
 
 
 async def test_http2_is_negotiated_where_it_is_on(nginx: ServingNginx, modern: ServingNginx) -> None:

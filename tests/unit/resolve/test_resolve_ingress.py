@@ -93,7 +93,8 @@ def test_all_references_of_an_ingress_are_resolved(issuer, key):
     assert host.default.backend.port == "http"
     assert host.tls
     expires = x509.load_pem_x509_certificate(certificate.value("tls.crt") or b"").not_valid_after_utc
-    assert host.tls.secret == SecretReference(ref("Secret", "cafe-tls"), "secrets/default-cafe-tls", expires=expires)
+    certificate = ref("Secret", "cafe-tls"), "secrets/default-cafe-tls"
+    assert host.tls.secret == SecretReference(*certificate, expires=expires, algorithm="ECDSA")
     passwords = SecretReference(ref("Secret", "staff"), "secrets/default-staff")
     assert host.policies.basic_auth == host.routes[0].policies.basic_auth == passwords
     assert lowered.problems == ()
