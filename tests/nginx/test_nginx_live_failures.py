@@ -108,7 +108,7 @@ async def test_a_server_that_failed_is_left_out_while_the_others_are_full(
 
 
 VERSION = """location = /version { content_by_lua_block { ngx.print(ngx.shared.headgate:get("version")) } }
-location = /watched { content_by_lua_block { ngx.print(require("headgate.state").get("u:tea").watched_until) } }"""
+location = /watched { content_by_lua_block { ngx.print(require("headgate.state").get("u", "tea").watched_until) } }"""
 
 
 async def test_a_failure_is_announced_once_and_again_when_the_server_is_asked_after_fail_timeout(

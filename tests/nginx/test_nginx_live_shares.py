@@ -70,7 +70,7 @@ async def test_the_share_of_a_server_that_was_added_grows(
 
 
 TWICE = """location = /twice { content_by_lua_block {
-    local upstream, usable = require("headgate.state").get("u:tea"), require("headgate.slow_start").usable
+    local upstream, usable = require("headgate.state").get("u", "tea"), require("headgate.slow_start").usable
     local first = usable(upstream, type)
     upstream.peers[1].effective_weight = "kept"
     ngx.print(type(first), " ", type(usable(upstream, type)), " ", upstream.peers[1].effective_weight)

@@ -14,7 +14,7 @@ local upstreams = require "headgate.upstreams"
 local set_current_peer, set_more_tries = balancer.set_current_peer, balancer.set_more_tries
 local get_last_failure, enable_keepalive = balancer.get_last_failure, balancer.enable_keepalive
 local max, now, find, match, sub = math.max, ngx.now, string.find, string.match, string.sub
-local variables = ngx.var
+local variables, is_internal = ngx.var, ngx.req.is_internal
 
 local DECLINED, BUSY = ngx.ERROR, -3 -- NGX_ERROR answers 500, NGX_BUSY 502
 local IDLE_S, REQUESTS = 60, 1000 -- how long a connection to a server is kept: what nginx does in an upstream block
@@ -55,7 +55,9 @@ local function is_full(upstream, time)
 end
 
 local function choose(upstream, failed)
-  if #upstream.peers == 0 then
+  if upstream.plain and not failed and not upstream.watched_until then
+    return upstream:choose(upstream.peers, always)
+  elseif #upstream.peers == 0 then
     return nil
   end
   local may_be = always
@@ -180,8 +182,8 @@ end
 
 -- Let nginx try *peer*, and each other server that is not left out, once; it cuts this to proxy_next_upstream_tries.
 local function set_tries(upstream, peer)
-  local all = upstream.all
-  local count = #all + (upstream.cookie and upstream.cookie.draining[peer] and 1 or 0)
+  local all = upstream.plain and upstream.peers or upstream.all
+  local count = #all + (not upstream.plain and upstream.cookie and upstream.cookie.draining[peer] and 1 or 0)
   if upstream.watched_until then
     local time = now()
     for i = 1, #all do
@@ -210,7 +212,7 @@ function M.balance(name, pooled)
   if not upstream then
     return ngx.exit(DECLINED)
   end
-  local limited = upstream.max_conns and is_logged
+  local limited = not upstream.plain and upstream.max_conns and is_logged
   local peer = (limited and reserve or any)(upstream, tries.failed, tries)
   if not peer then
     tries.upstream, tries.peer = upstream, nil
@@ -223,7 +225,7 @@ function M.balance(name, pooled)
     failures.check(upstream, peer)
   end
   tries.upstream, tries.peer = upstream, peer
-  if upstream.cookie then
+  if not upstream.plain and upstream.cookie then
     sticky.answer(upstream.cookie, tries, peer)
   end
   if upstream.counts and is_logged then
@@ -266,9 +268,17 @@ local function answered(time)
   end
 end
 
+-- Return whether there is nothing to count of a request whose last try was at *peer*: it did not fail, or nobody asks.
+-- The status may be that of an error_page: after an internal redirect, which routed hosts have not, or one of 3xx.
+local function went_well(peer, is_routed)
+  local status = ngx.status
+  return (status < 300 or status >= 400 and status ~= 502 and status ~= 504)
+    and peer.failures == 0 and peer.down_until == 0 and (is_routed or not is_internal())
+end
+
 -- Count what became of a request; called by nginx when it has ended. Return its last live upstream, its last peer
--- there (nil if all were full or left out), $upstream_header_time, and the live upstreams before (nil if none); nothing
--- if it was at none.
+-- there (nil if all were full or left out), $upstream_header_time if it was read, and the live upstreams before (nil if
+-- none); nothing if it was at none.
 function M.log()
   local tries, host = requests.ended()
   if not tries then
@@ -276,6 +286,9 @@ function M.log()
   end
   local upstream, peer, earlier = tries.upstream, tries.peer, tries.earlier
   requests.clear(tries)
+  if peer and not upstream.times and went_well(peer, host) then
+    return upstream, peer, nil, earlier, host -- reading a variable of times costs more than all of this
+  end
   local time = variables.upstream_header_time
   local success = answered(time)
   if upstream.times and peer and success ~= nil and was_last(peer) then

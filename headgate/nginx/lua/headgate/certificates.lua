@@ -46,7 +46,7 @@ end
 function M.certify()
   state.sync()
   local name = ssl.server_name()
-  local certificate = name and find_object("c:", (lower(name):gsub("%.$", ""))) or get("c:")
+  local certificate = name and find_object("c", (lower(name):gsub("%.$", ""))) or get("c", "")
   if not certificate then
     return ngx.exit(ngx.ERROR)
   end

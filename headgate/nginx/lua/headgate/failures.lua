@@ -35,7 +35,7 @@ end
 -- "d:UPSTREAM|PEER|TIME": a worker found the peer unreachable and leaves it out until TIME, or (0) found it well again.
 state.listen("d", function(text)
   local name, peer_name, time = match(text, "^(.*)|(.*)|(.*)$")
-  local upstream = state.known("u:" .. name)
+  local upstream = state.known("u", name)
   for _, peer in ipairs(upstream and upstream.all or {}) do
     if peer.name == peer_name then
       share(upstream, peer, tonumber(time))

@@ -60,7 +60,7 @@ end
 
 state.listen("h", function(text)
   local name, server, is_out = match(text, "^(.*)|(.*)|(.*)$")
-  local upstream = state.known("u:" .. name)
+  local upstream = state.known("u", name)
   for _, peer in ipairs(upstream and upstream.peers or {}) do
     if peer.name == server then
       peer.out = is_out == "1"

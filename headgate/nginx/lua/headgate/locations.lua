@@ -50,15 +50,24 @@ function M.layout(list, chosen)
   return { exact = exact, prefixes = prefixes, lengths = lengths_of(prefixes), patterns = patterns[1] and patterns }
 end
 
+local function prefix_of(found, path, length)
+  local count = #path
+  return length <= count and found.prefixes[length == count and path or sub(path, 1, length)]
+end
+
+-- Return the action of the longest prefix of *path*. Most hosts have one or two lengths: what follows a loop is not
+-- compiled with what is before it.
 local function longest(found, path)
-  local lengths, prefixes, count = found.lengths, found.prefixes, #path
-  for i = 1, #lengths do
-    local length = lengths[i]
-    if length <= count then
-      local action = prefixes[length == count and path or sub(path, 1, length)]
-      if action then
-        return action
-      end
+  local lengths = found.lengths
+  local one, two = lengths[1], lengths[2]
+  local action = one and prefix_of(found, path, one) or two and prefix_of(found, path, two)
+  if action or not lengths[3] then
+    return action or nil
+  end
+  for i = 3, #lengths do
+    action = prefix_of(found, path, lengths[i])
+    if action then
+      return action
     end
   end
 end

@@ -4,12 +4,12 @@ local state = require "headgate.state"
 local find, sub = string.find, string.sub
 local get = state.get
 
--- Return the object of *kind* ("r:") for *name*, in lower case; nil if there is none.
+-- Return the object of *kind* ("r") for *name*, in lower case; nil if there is none.
 return function(kind, name)
-  local object = get(kind .. name)
+  local object = get(kind, name)
   if object then
     return object
   end
   local dot = find(name, ".", 1, true)
-  return dot and dot > 1 and get(kind .. "*" .. sub(name, dot)) or nil
+  return dot and dot > 1 and get(kind, "*" .. sub(name, dot)) or nil
 end

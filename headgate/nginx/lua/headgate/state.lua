@@ -8,24 +8,27 @@
 local cjson = require "cjson.safe"
 
 local objects, changes = ngx.shared.headgate, ngx.shared.headgate_changes
-local find, sub, tonumber, concat = string.find, string.sub, tonumber, table.concat
+local find, sub, tonumber, concat, max = string.find, string.sub, tonumber, table.concat, math.max
 
 local CHANGES = 1024 -- entries that are kept
 local FURTHEST = CHANGES - 64 -- a worker that is further behind forgets everything
 local EVERYTHING = "*" -- in place of the keys that changed
+local ROOM_KB = 16 * 1024 -- of garbage that a worker may have
+local OWN_KB, OBJECT_KB = 2048, 3 -- what a worker has without any object, and with each
 local PATIENCE_S = 0.1 -- how long the text of an announced change may be missing before its writer counts as dead
 
 local M = { objects = objects }
 local version = 0
-local decoded = {} -- key -> object
+local decoded = {} -- first letter of a key -> name -> object
 local decoders = {} -- first letter of a key -> function(name, value)
 local checks = {} -- first letter of a key -> function(value) -> whether `decode` may have it
 local listeners = {} -- first letter of an event -> function(text)
 local missing, missing_since
+local kept = 0 -- objects in `decoded`
 
 -- Have *decode* make the objects whose keys begin with *letter*, of values that *check* accepts.
 function M.decode(letter, decode, check)
-  decoders[letter], checks[letter] = decode, check
+  decoders[letter], checks[letter], decoded[letter] = decode, check, {}
 end
 
 -- Return whether *value* may be pushed as the object of *key*.
@@ -39,37 +42,50 @@ function M.listen(letter, listen)
   listeners[letter] = listen
 end
 
--- Return the object of *key*, nil if there is none.
-function M.get(key)
-  local object = decoded[key]
+-- Have garbage collected when there is as much of it as of objects, or ROOM_KB. With few objects LuaJIT would do it all
+-- the time: each request makes some, and each time all objects are looked at.
+local function set_pace()
+  collectgarbage("setpause", max(200, 100 + 100 * ROOM_KB / (OWN_KB + OBJECT_KB * kept)))
+end
+
+-- Return the object of the key LETTER:NAME, nil if there is none. No key is made for an object that is known: joining
+-- texts costs more than a lookup.
+function M.get(letter, name)
+  local object = decoded[letter][name]
   if object then
     return object
   end
-  local text = objects:get(key)
+  local text = objects:get(letter .. ":" .. name)
   if not text then
     return nil
   end
-  object = decoders[sub(key, 1, 1)](sub(key, 3), cjson.decode(text))
-  decoded[key] = object
+  object = decoders[letter](name, cjson.decode(text))
+  decoded[letter][name] = object
+  kept = kept + 1
+  set_pace()
   return object
 end
 
--- Return the object of *key* if this worker has decoded it.
-function M.known(key)
-  return decoded[key]
+-- Return the object of the key LETTER:NAME if this worker has decoded it.
+function M.known(letter, name)
+  return decoded[letter][name]
 end
 
 local function forget_all(newest)
-  decoded = {}
-  version = newest
+  for letter in pairs(decoded) do
+    decoded[letter] = {}
+  end
+  version, kept = newest, 0
 end
 
 local function take(key)
-  local listen = listeners[sub(key, 1, 1)]
+  local letter = sub(key, 1, 1)
+  local listen, known = listeners[letter], decoded[letter]
   if listen then
     listen(sub(key, 3))
-  else
-    decoded[key] = nil
+  elseif known and known[sub(key, 3)] then
+    known[sub(key, 3)] = nil
+    kept = kept - 1
   end
 end
 
@@ -156,6 +172,7 @@ end
 function M.start()
   math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
   version = objects:get("version")
+  set_pace()
 end
 
 -- Fill an empty dict from the snapshot at *path*; in the master, before there are workers. A dict that survived a
