@@ -48,12 +48,16 @@ class EndpointStatus(msgspec.Struct, frozen=True):
 
 
 class BackendStatus(msgspec.Struct, frozen=True):
-    """A port of a Service, ``default/tea``, and its endpoints; *weight* is its share among those of a route."""
+    """A port of a Service, ``default/tea``, and its endpoints; *weight* is its share among those of a route.
+
+    While none of *endpoints* gets requests, the addresses in *backup* do, if there are some.
+    """
 
     service: str
     port: str
     endpoints: tuple[EndpointStatus, ...]
     weight: int = 1
+    backup: tuple[str, ...] = ()
 
 
 class RouteStatus(msgspec.Struct, frozen=True):

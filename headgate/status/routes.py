@@ -205,7 +205,10 @@ def _targets(route: Route, host: VirtualHost) -> Iterable[Backend]:
 
 def _backend(backend: Backend, origin: ObjectRef, cluster: Cluster, protocol: str = "TCP") -> BackendStatus:
     endpoints = tuple(_endpoints(backend, origin, cluster, protocol))
-    return BackendStatus(f"{backend.namespace}/{backend.service}", backend.port, endpoints, backend.weight)
+    backup = backend.backup.endpoints.servers if backend.backup else ()
+    return BackendStatus(
+        f"{backend.namespace}/{backend.service}", backend.port, endpoints, backend.weight, tuple(map(str, backup))
+    )
 
 
 def _port(text: str) -> ServiceBackendPort:

@@ -114,8 +114,14 @@ def _stream_rows(status: Status, *, wide: bool) -> Iterator[tuple[str, ...]]:
 
 
 def _ready(backend: BackendStatus) -> str:
-    """Return how many endpoints get requests, of how many: ``2/3``."""
-    return f"{sum(each.used for each in backend.endpoints)}/{len(backend.endpoints)}"
+    """Return how many endpoints get requests, of how many: ``2/3``; ``0/3 (backup)`` if a backup gets them."""
+    used = sum(each.used for each in backend.endpoints)
+    return f"{used}/{len(backend.endpoints)}{_BACKUP if _on(backend) else ''}"
+
+
+def _on(backend: BackendStatus) -> tuple[str, ...]:
+    """Return the addresses of the backup, if requests go there."""
+    return () if any(each.used for each in backend.endpoints) else backend.backup
 
 
 def _tls(certificate: CertificateStatus | None, now: datetime) -> str:
@@ -140,8 +146,11 @@ def _more(host: HostStatus, route: RouteStatus, backends: Iterable[BackendStatus
 
 
 def _addresses(backends: Iterable[BackendStatus]) -> str:
-    endpoints = (each for backend in backends for each in backend.endpoints)
-    return ",".join(map(_address, endpoints)) or "<none>"
+    found: list[str] = []
+    for backend in backends:
+        found += map(_address, backend.endpoints)
+        found += (f"{address}{_BACKUP}" for address in _on(backend))
+    return ",".join(found) or "<none>"
 
 
 def _address(endpoint: EndpointStatus) -> str:
@@ -208,6 +217,7 @@ def fitted(text: str, status: Status, columns: int, rows: int) -> str:
 # --- controller ---------------------------------------------------------------------------------------
 
 
+_BACKUP = " (backup)"
 _PLANES = {"live": "live: endpoints change without a reload", "files": "files: endpoints change by reloads"}
 
 

@@ -263,3 +263,12 @@ def test_the_port_of_tls_passthrough_is_a_number(capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert " 20443/TLS " in printed, printed
     assert "passthrough/TLS" not in printed
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_backup_is_shown_while_it_gets_the_requests(ready: bool) -> None:
+    endpoints = (TEA.endpoints[0],) if ready else (TEA.endpoints[1],)
+    backend = msgspec.structs.replace(TEA, endpoints=endpoints, backup=("10.9.9.9:80",))
+    host = changed(CAFE, routes=(RouteStatus("/tea", "Prefix", "Ingress default/cafe", (backend,)),))
+    assert ("   1/1   " if ready else "   0/1 (backup)   ") in shown(host)[1]
+    assert ("10.9.9.9:80 (backup)" in shown(host, wide=True)[1]) is not ready
