@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
@@ -19,9 +20,11 @@ from tests.live.headgate_process import LOOPBACK, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, ManifestFolder, endpoints, secret, service, tls_secret
 from tests.live.test_live_policies import NOBODY, TEA, policy
 from tests.live.test_live_virtual_servers import HOST, answer, virtual_server
+from tests.nginx_binaries import LUA
 from tests.waiting import wait_until
 
 OPEN = "open.test"
+STATE = "nginx_ingress_nginxplus_upstream_server_state"
 
 
 def client(directory: Path, authority: Authority | None) -> ssl.SSLContext:
@@ -231,3 +234,44 @@ def test_a_host_whose_revocation_list_is_missing_is_closed_and_no_other(
     (headgate.prefix / "etc" / "secrets" / "revoked.crl").write_bytes(revocations(ours))
     wait_until(lambda: get(headgate, known) == 200)
     wait_until(lambda: headgate.events("Policy default/certified")[-1][0] == "AddedOrUpdated")
+
+
+def test_endpoints_are_checked_with_the_certificate_and_the_authority_of_their_policy(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, directory: Path
+) -> None:
+    """Workers, which run the checks, may read the files that the Policy needs."""
+    if not LUA:
+        pytest.skip("no nginx with Lua (tools/lua_nginx.sh)")
+
+    def states() -> dict[str, float]:
+        samples = [each for each in headgate.samples() if each.name == STATE]
+        return {each.labels["service"]: each.value for each in samples}
+
+    ours, others = Authority(), Authority()
+    certificate, key = ours.issue("headgate")
+    upstreams = tuple(
+        {"name": name, "service": name, "port": 80, "tls": {"enable": True},
+         "healthCheck": {"enable": True, "interval": "100ms", "mandatory": True}}
+        for name in ("right", "wrong")
+    )  # fmt: skip
+    routes = tuple(
+        {"path": f"/{name}", "action": {"pass": name}, "policies": [{"name": name}]} for name in ("right", "wrong")
+    )
+    with demanding(directory, ours, "secure.test") as port:
+        manifests.put(
+            *(service(name) for name in ("right", "wrong")),
+            *(endpoints(name, LOOPBACK, port=port) for name in ("right", "wrong")),
+            secret("own", kind="kubernetes.io/tls", tls_crt=certificate, tls_key=key),
+            secret("right", kind="nginx.org/ca", ca_crt=ours.pem),
+            secret("wrong", kind="nginx.org/ca", ca_crt=others.pem),
+            *(
+                policy(name, egressMTLS={"tlsSecret": "own", "trustedCertSecret": name, "verifyServer": True,
+                                         "sslName": "secure.test", "protocols": "TLSv1.2 TLSv1.3"})
+                for name in ("right", "wrong")
+            ),
+            virtual_server("cafe", *routes, upstreams=upstreams),
+        )  # fmt: skip
+        headgate = new_headgate(f"--manifests={manifests.path}", nginx=LUA)
+        headgate.start_ready()
+        wait_until(states, lambda found: found == {"right": 1, "wrong": 6})
+        assert [headgate.get(HOST, path).status for path in ("/right", "/wrong")] == [200, 502]
