@@ -18,19 +18,19 @@ from tests.nginx_binaries import LUA
 from tests.waiting import eventually
 
 KNOWN = """location = /know { content_by_lua_block {
-    for _, peer in ipairs(require("headgate.state").get("u:tea").peers) do
+    for _, peer in ipairs(require("headgate.state").get("u", "tea").peers) do
         if peer.address == ngx.var.arg_server then
             peer.takes, peer.measured_at = tonumber(ngx.var.arg_takes), ngx.now() - (ngx.var.arg_ago or 0)
         end
     end
 } }
 location = /takes { content_by_lua_block {
-    for _, peer in ipairs(require("headgate.state").get("u:tea").peers) do
+    for _, peer in ipairs(require("headgate.state").get("u", "tea").peers) do
         if peer.address == ngx.var.arg_server then ngx.print(peer.takes) end
     end
 } }
 location = /longer { content_by_lua_block {
-    for _, peer in ipairs(require("headgate.state").get("u:tea").peers) do
+    for _, peer in ipairs(require("headgate.state").get("u", "tea").peers) do
         peer.started = peer.started - 100 * peer.active
     end
 } }"""
