@@ -176,6 +176,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         warnings: about flags that were accepted but have no effect.
         address: the IP addresses that nginx listens on; empty means all. Only ``headgate proxy`` has the flag.
         log_format_given: whether ``-log-format`` stands on the command line.
+        live_routes_given: whether ``-live-routes`` does.
     """
 
     declined: ClassVar[Mapping[str, str]]
@@ -186,6 +187,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
     address: tuple[str, ...] = ()
     log_format_given: bool = False
+    live_routes_given: bool = False
 
     manifests: Annotated[
         OptionalPath,
@@ -227,10 +229,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         Flag(
             RUN,
             "Push hosts and routes of Ingresses and VirtualServers with plain settings to nginx as well, instead of "
-            "server blocks; requires the live data plane.",
+            "server blocks, where the live data plane serves.",
             native=True,
         ),
-    ] = False
+    ] = True
     control_writes: Annotated[
         Bool,
         Flag(
@@ -487,6 +489,7 @@ def completed(
         pod_namespace=environ.get("POD_NAMESPACE") or "default",
         pod_name=environ.get("POD_NAME", ""),
         log_format_given="log_format" in reading.fields,
+        live_routes_given="live_routes" in reading.fields,
     )
     problems = (*reading.problems, *_contradictions(options))
     warnings = (*reading.warnings, *_not_written(options, reading.fields))
@@ -506,7 +509,7 @@ def _contradictions(options: Options) -> Iterator[Problem]:
         yield flags.problem(
             "--manifests", str(options.manifests), f"contradicts {other}; choose the folder or the cluster"
         )
-    if options.live_routes and options.data_plane is DataPlane.FILES:
+    if options.live_routes and options.live_routes_given and options.data_plane is DataPlane.FILES:
         yield flags.problem("-live-routes", "true", "contradicts -data-plane=files; remove one of them")
     if not options.enable_custom_resources:
         for field in ("enable_cert_manager", "enable_external_dns"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
@@ -30,6 +31,10 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
     options: Options, capabilities: Capabilities, layout: Layout, *, user: str | None, ipv6: bool, stdout: bool
 ) -> Environment:
     """Return what every translation shares before any ConfigMap is read."""
+    data_plane: Literal["live", "files"] = "files"
+    if capabilities.lua and options.data_plane is not DataPlane.FILES:
+        data_plane = "live"
+    asked = options.live_routes and options.live_routes_given
     passthrough = options.enable_tls_passthrough and capabilities.stream is not None and capabilities.stream_preread
     return Environment(
         layout=layout,
@@ -47,8 +52,9 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         latency=options.enable_latency_metrics,
         access_log="" if stdout else f"{layout.logs}/access.log",
         json_time=JSON_TIMES.get(options.log_format, ""),
-        routing=options.live_routes,
-        data_plane="live" if capabilities.lua and options.data_plane is not DataPlane.FILES else "files",
+        routing=options.live_routes and (asked or data_plane == "live"),
+        routing_asked=asked,
+        data_plane=data_plane,
         live_memory=options.live_memory,
     )
 

@@ -45,7 +45,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         data_plane: ``live`` if servers of upstreams are pushed at run time, unless the ConfigMap excludes it;
             ``files`` if files say everything.
         live_memory: the size of the memory that workers share for them.
-        routing: whether hosts are routed at run time where they can be, instead of in server blocks.
+        routing: whether hosts are routed at run time where they can be, instead of in server blocks;
+            ``routing_asked`` if a flag asks for it.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
         streams_in_files: why servers of TCP and UDP are in files though others are pushed; ``""`` if they need not be.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
@@ -76,6 +77,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     data_plane: str = "files"
     live_memory: str = "64m"
     routing: bool = False
+    routing_asked: bool = False
     main_without_live: bool = False
     streams_in_files: str = ""
     access_log: str = ""

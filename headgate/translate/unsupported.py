@@ -86,7 +86,7 @@ def unsupported_flags(env: Environment) -> Iterator[str]:
     if "enable-tls-passthrough" in env.gates and not env.passthrough:
         lacking = "ngx_stream_ssl_preread_module" if capabilities.stream is not None else "ngx_stream_module"
         yield f"-enable-tls-passthrough is on, but this nginx has no {lacking}: no TLS connection is passed on"
-    if env.routing and env.unable_to_route:
+    if env.routing_asked and env.unable_to_route:
         yield f"-live-routes is on, but {env.unable_to_route}: every host has a server block"
     if not capabilities.keepalive_min_timeout:
         yield (

@@ -34,7 +34,6 @@ ALONE = frozenset(
         "nginx-status",
         "enable-prometheus-metrics",
         "enable-custom-resources",
-        "live-routes",
     }
 )
 """Flags that forbid or spoil others: each is tried in a release of its own."""

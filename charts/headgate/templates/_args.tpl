@@ -48,7 +48,9 @@
 - -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
 - --reload-spacing={{ $controller.reloadSpacing }}
 - --data-plane={{ $controller.dataPlane }}
-- --live-routes={{ $controller.liveRoutes }}
+{{- if not $controller.liveRoutes }}
+- --live-routes=false
+{{- end }}
 - --live-memory={{ $controller.liveMemory }}
 - --control-writes={{ $controller.controlWrites }}
 - --shutdown-grace-period={{ $controller.shutdownGracePeriod }}

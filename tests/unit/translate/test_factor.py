@@ -178,7 +178,7 @@ def test_hosts_with_tls_have_server_blocks_while_a_host_demands_certificates_of_
 
 
 def test_without_the_flag_an_ingress_without_a_host_comes_and_goes_without_work_for_others() -> None:
-    running = pipeline(flags([argument for argument in FLAGS if argument != "-live-routes"]))
+    running = pipeline(flags([*FLAGS, "-live-routes=false"]))
     before = advance(running, service("tea"), endpoints("tea", "10.0.0.1"), ingress("one", "one.test"))
     (ref,) = before.resources
     rest = advance(running, ingress("rest", ""))
