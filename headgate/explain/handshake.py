@@ -42,7 +42,7 @@ def _shared(view: ClusterView, sni: str) -> TlsAnswer:
             "no Ingress or VirtualServer has a certificate for this name, so that of -default-server-tls-secret is used"
         )
         return TlsAnswer(accepted=True, secret=view.default_secret.key, why=why)
-    why = "there is no certificate for this name (alert internal_error)"
+    why = f"there is no certificate for this name {ALERT}"
     return TlsAnswer(accepted=False, secret="", why=why)
 
 

@@ -14,6 +14,7 @@ from headgate.ir.live import LiveHost, LiveObjects, LiveStream
 from headgate.nginx.isolate import Holds, compose
 from headgate.nginx.live import CERTIFICATE, HOST, UPSTREAM
 from headgate.problems import ObjectRef
+from headgate.translate import names_file
 from headgate.translate.naming import server_name
 
 
@@ -37,17 +38,19 @@ def composed(release: Release, good: FileSet, last: LiveObjects | None, holds: H
     """Return the files of *release*, with what stands in for those of *holds*.
 
     Where a host keeps its last route, and a wildcard that covers it has a server block now, the default server gets
-    its name: nginx prefers that to the wildcard.
+    its name: nginx prefers that to the wildcard. So it does where a server has the names of all routed hosts with TLS.
     """
     candidate = compose(release.files, good, holds, claims(release.live) if holds else ())
     if not holds or release.live is None or last is None:
         return candidate
     stays = held(release.live, last, release.files, candidate, holds).hosts.keys() - release.live.hosts.keys()
     claimed = {claim for file in candidate.values() for claim in file.claims} if stays else set()
-    names = sorted(name for name in stays if _claim(_wildcard(name)) in claimed)
+    named = candidate.get(NAMES_FILE)
+    names = [name for name in stays if named or _claim(_wildcard(name)) in claimed]
     if not names or ROUTES_FILE not in candidate:
         return candidate
-    return candidate.changed({NAMES_FILE: File(NAMES_FILE, f"server_name {' '.join(names)};\n".encode())})
+    data = (named.data if named else b"") + names_file(names).data
+    return candidate.changed({NAMES_FILE: File(NAMES_FILE, data)})
 
 
 def fitting(wanted: LiveObjects, last: LiveObjects, lacking: Collection[str]) -> LiveObjects:

@@ -17,6 +17,7 @@ from headgate.routes import Listener
 from headgate.translate import (
     Environment,
     StreamPlace,
+    names_file,
     translate_common_streams,
     translate_default_server,
     translate_exceptions,
@@ -42,6 +43,7 @@ class Totals(msgspec.Struct, frozen=True):
         covered: hosts that are served over HTTP, where some of *entries* may be wildcards that cover them.
         profiles: what hosts without a server block need, by name; ``None`` if there can be no such hosts.
         pushed: whether certificates are pushed at run time.
+        named: hosts without a server block whose names a server must have; ``None`` if none must.
     """
 
     names: int = 0
@@ -53,6 +55,7 @@ class Totals(msgspec.Struct, frozen=True):
     covered: frozenset[str] = frozenset()
     profiles: Mapping[str, Location] | None = None
     pushed: bool = False
+    named: frozenset[str] | None = None
 
 
 class CommonFiles:
@@ -65,7 +68,7 @@ class CommonFiles:
             BadTemplate: a template of the user's fails; nothing can be served with it.
         """
         self._last: dict[str, tuple[object, Renderer, File]] = {}
-        self._translated: tuple[Environment, tuple[int, int, bool, bool], Main, HttpConfig] | None = None
+        self._translated: tuple[Environment, tuple[int, int, bool, bool, bool], Main, HttpConfig] | None = None
         """What the main file and the default server follow from, and what these say."""
         self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
         self._ports_fault: BadTemplate | None = None
@@ -88,10 +91,14 @@ class CommonFiles:
         return tuple(self._files(env, renderer, totals))
 
     def _files(self, env: Environment, renderer: Renderer, totals: Totals) -> Iterator[File]:
-        inputs = totals.names, totals.longest, totals.profiles is not None, totals.pushed
+        names, longest, named = totals.names, totals.longest, totals.named is not None
+        if totals.named:
+            names, longest = names + len(totals.named), max(longest, *map(len, totals.named))
+        inputs = names, longest, totals.profiles is not None, totals.pushed, named
         if self._translated is None or self._translated[:2] != (env, inputs):
-            main = translate_main(env, names=totals.names, longest=totals.longest)
-            default = translate_default_server(env, routed=totals.profiles is not None, pushed=totals.pushed)
+            main = translate_main(env, names=names, longest=longest)
+            routed = totals.profiles is not None
+            default = translate_default_server(env, routed=routed, pushed=totals.pushed, named=named)
             self._translated = env, inputs, main, default
         _, _, main, default = self._translated
         yield self._file("main", main, renderer, lambda: renderer.main(main))
@@ -107,6 +114,8 @@ class CommonFiles:
         if profiles := totals.profiles:
             routes = partial(self._routes, env, renderer, profiles)
             yield self._file("routes", profiles, renderer, routes)
+        if totals.named is not None:
+            yield self._file("names", totals.named, renderer, partial(names_file, totals.named))
         if http3 := translate_http3(env, (entry.host for entry in totals.entries)):
             yield self._file(HTTP3, http3, renderer, partial(renderer.http3, HTTP3, http3))
         yield from self._port_files(env, renderer, totals.listeners)

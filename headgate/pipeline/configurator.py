@@ -68,6 +68,8 @@ class Configurator:
         self._pushed_streams: dict[str, LiveStream] = {}
         self._routed: dict[str, LiveHost] = {}
         """The hosts that are pushed; ``_routed_by`` has the object of each."""
+        self._routed_tls: frozenset[str] | None = None
+        """Those of them that are served over TLS; ``None`` after a change."""
         self._routed_by: dict[str, ObjectRef] = {}
         self._guarded: dict[str, frozenset[str]] = {}
         """What keeps clients out of the hosts that are pushed, where there is something."""
@@ -279,6 +281,7 @@ class Configurator:
                 frozenset(self._covered()),
                 self._profiles.there if self._routes else None,
                 self._pushes_certificates,
+                self._names(),
             )
             common = self._common.files(self.env, self.renderer, totals)
             before = self._merged.secrets
@@ -286,6 +289,17 @@ class Configurator:
             if self._merged.secrets != before:
                 self._forget_named_files()
             return whole
+
+    def _names(self) -> frozenset[str] | None:
+        """Return the routed hosts whose handshakes are accepted, where files have the certificates.
+
+        Without them the default server would accept all, and nginx look for a certificate for each name in vain.
+        """
+        if not self._routes or self._pushes_certificates or self.env.default_certificate:
+            return None
+        if self._routed_tls is None:
+            self._routed_tls = frozenset(name for name, host in self._routed.items() if host.tls)
+        return self._routed_tls
 
     def _mapped(self, certificates: frozenset[Certificate]) -> frozenset[Certificate]:
         """Return the entries of the map of certificates.
@@ -394,7 +408,7 @@ class Configurator:
         if not self.env.routing:
             return
         if old.routed or new.routed:
-            self._live = None
+            self._live = self._routed_tls = None
             self._profiles.replace(old.profiles, new.profiles)
             for name in old.routed:
                 if self._routed_by.get(name) == ref:

@@ -396,10 +396,18 @@ class Generator:
 
 
 def _beside_routes(translated: Translated, written: AllWritten) -> dict[str, Any]:
-    """Return what the server blocks of a resource mean for hosts that have none."""
-    servers = (server for config in translated.configs for server in config.servers)
+    """Return what the server blocks of a resource mean for hosts that have none.
+
+    Those that refuse all requests, while a file is left out, have the certificates of the default server.
+    """
+    closed = [server for config in translated.configs for server in config.closed]
+    servers = (*(server for config in translated.configs for server in config.servers), *closed)
     every = [written.own, *written.parts]
+    certificates = translated.certificates
+    if closed:
+        certificates = tuple(msgspec.structs.replace(found, own=False) for found in certificates)
     return {
+        "certificates": certificates,
         "mentioned": frozenset[str]().union(*(each.mentioned for each in every)),
         "shares_tls": any(server.tls == Tls() for server in servers),
         "demands_certificates": any(each.demands_certificates for each in every),

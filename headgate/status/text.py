@@ -46,7 +46,8 @@ def text(status: Status, *, wide: bool = False) -> str:
         parts.append(_table(list(_rows(status, wide=wide))) if status.hosts else [NOTHING])
     if status.streams:
         parts.append(_table(list(_stream_rows(status, wide=wide))))
-    if dedicated := {host.host or ANY: host.dedicated for host in status.hosts if host.dedicated}:
+    dedicated = {host.host or ANY: host.dedicated for host in status.hosts if host.dedicated}
+    if wide and dedicated:
         parts.append(["Not routed at run time", *_alike(dedicated.items())])
     if in_files := {each.object: each.in_files for each in status.streams if each.in_files}:
         parts.append(["Endpoints that change by reloads", *_alike(in_files.items())])
@@ -247,14 +248,17 @@ def _controller(controller: ControllerStatus, status: Status) -> list[str]:
 def _plane(controller: ControllerStatus, hosts: Sequence[HostStatus]) -> str:
     name, njs = controller.data_plane, controller.njs
     streams = f", those of TCP and UDP by njs {njs}" if njs else ""
+    return _PLANES.get(name, name) + streams + _routed(hosts)
+
+
+def _routed(hosts: Sequence[HostStatus]) -> str:
+    """Say how many hosts are routed at run time, if ``-live-routes`` is on."""
     routed = sum(host.routed for host in hosts)
-    more = f"; {routed:,} of {len(hosts):,} hosts are routed at run time" if any(_asked(host) for host in hosts) else ""
-    return _PLANES.get(name, name) + streams + more
-
-
-def _asked(host: HostStatus) -> bool:
-    """Whether ``-live-routes`` asks that hosts are routed at run time."""
-    return host.routed or bool(host.dedicated)
+    reasons = {host.dedicated for host in hosts if host.dedicated}
+    if not routed and len(reasons) == 1:
+        return f"; no host is routed at run time: {min(reasons)}"
+    why = " (-o wide says why not the others)" if reasons else ""
+    return f"; {routed:,} of {len(hosts):,} hosts are routed at run time{why}" if routed or reasons else ""
 
 
 def _leads(leader: bool | None) -> str:  # noqa: FBT001 - three answers

@@ -8,7 +8,7 @@ from headgate.translate.main import translate_main
 from headgate.translate.members import Memory, PartFiles
 from headgate.translate.passthrough import translate_exceptions, translate_passthrough
 from headgate.translate.streams import StreamPlace, translate_common_streams
-from headgate.translate.unserved import translate_default_server, translate_ports, translate_profiles
+from headgate.translate.unserved import names_file, translate_default_server, translate_ports, translate_profiles
 from headgate.translate.unsupported import unsupported_flags, unsupported_keys
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "factor",
     "http3_in_words",
     "mentioned",
+    "names_file",
     "translate",
     "translate_common_streams",
     "translate_default_server",

@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import structs
 
+from headgate.ir import File
 from headgate.ir.http import QUIC, ROUTES, HttpConfig, Location, Server, Tls
-from headgate.ir.layout import ROUTES_FILE, ROUTES_MASK
+from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, ROUTES_MASK
 from headgate.ir.snippets import Directives, read
 from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Quoted, Words
@@ -29,14 +30,42 @@ _DEFAULT = frozenset({"default", "default_server"})
 _ANY_IPV4 = re.compile(r"(?:\*:|0\.0\.0\.0:)")
 
 
-def translate_default_server(env: Environment, *, routed: bool = False, pushed: bool = False) -> HttpConfig:
+ROUTED = "_routed"
+"""The first name of the server for names of hosts without a server block; no host has it."""
+
+
+def translate_default_server(
+    env: Environment, *, routed: bool = False, pushed: bool = False, named: bool = False
+) -> HttpConfig:
     """Translate the server that answers for hosts that no object holds; it carries the shared TLS context.
 
-    *routed*: whether it routes hosts without a server block; *pushed*: whether certificates are pushed at run time.
+    Args:
+        env: what every resource shares.
+        routed: whether it routes hosts without a server block.
+        pushed: whether certificates are pushed at run time.
+        named: whether a second server has the names of those that accept handshakes, so that this one refuses all.
     """
-    return HttpConfig(
-        file=naming.DEFAULT_SERVER, origin=None, servers=(_usual_default_server(env, routed=routed, pushed=pushed),)
+    server = _usual_default_server(env, routed=routed and not named, pushed=pushed)
+    if not named:
+        return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(server,))
+    only_routes = structs.replace(server, attached=naming.mask(env.layout.conf, ROUTES_FILE))
+    names = structs.replace(
+        server,
+        name=ROUTED,
+        default=False,
+        listens=_usual_lines(env),
+        tls=Tls(),
+        locations=(_unknown(env),),
+        attached=_routes_mask(env),
     )
+    return HttpConfig(file=naming.DEFAULT_SERVER, origin=None, servers=(only_routes, names))
+
+
+def names_file(hosts: Iterable[str]) -> File:
+    """Return the file with the names of that second server."""
+    names = (naming.server_name(host) for host in sorted(hosts))
+    text = "".join(f"server_name {name.spelled if isinstance(name, Quoted) else name};\n" for name in names)
+    return File(NAMES_FILE, text.encode())
 
 
 def translate_profiles(env: Environment, profiles: Mapping[str, Location]) -> HttpConfig:
@@ -52,11 +81,16 @@ def translate_profiles(env: Environment, profiles: Mapping[str, Location]) -> Ht
 
 
 def _usual_default_server(env: Environment, *, routed: bool, pushed: bool) -> Server:
-    lines = listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True)), default=True)
-    server = _default_server(env, lines, tls=True)
-    if not routed:
-        return server
-    return structs.replace(server, tls=Tls(pushed=pushed), attached=Quoted(f"{env.layout.conf}/{ROUTES_MASK}"))
+    server = _default_server(env, _usual_lines(env, default=True), tls=True)
+    return structs.replace(server, tls=Tls(pushed=pushed), attached=_routes_mask(env)) if routed else server
+
+
+def _routes_mask(env: Environment) -> Quoted:
+    return Quoted(f"{env.layout.conf}/{ROUTES_MASK}")
+
+
+def _usual_lines(env: Environment, *, default: bool = False) -> tuple[Words, ...]:
+    return listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True)), default=default)
 
 
 def translate_ports(env: Environment, found: Collection[Listener]) -> Iterator[HttpConfig]:
@@ -144,7 +178,7 @@ def closing(env: Environment, configs: Iterable[HttpConfig], *, guarded: bool = 
     every = tuple(configs)
     if not guarded and not any(config.guards for config in every):
         return every
-    usual = frozenset(listens(env, (Listener(env.http_port), Listener(env.https_port, tls=True))))
+    usual = frozenset(_usual_lines(env))
     return tuple(structs.replace(config, closed=tuple(_closed(config, usual))) for config in every)
 
 

@@ -54,15 +54,16 @@ def test_without_the_flag_nothing_is_said_of_it(options: Options) -> None:
     assert "run time" not in explained(options, "http://plain.test/") + status_text(status(options, ABLE))
 
 
-def test_an_unknown_name_is_refused_with_the_alert_of_lua_where_hosts_are_routed(options: Options) -> None:
-    assert "(alert internal_error)" in explained(options, "https://nobody.test/")
+def test_an_unknown_name_is_refused_with_the_same_alert_where_hosts_are_routed(options: Options) -> None:
+    assert "(alert unrecognized_name)" in explained(options, "https://nobody.test/")
     assert "(alert unrecognized_name)" in explained(structs.replace(options, live_routes=False), "https://nobody.test/")
 
 
 def test_status_lists_the_hosts_that_are_not_routed_by_reason(options: Options) -> None:
     found = status(options, ABLE)
     assert {host.host for host in found.hosts if host.routed} == {"plain.test"}
-    said = status_text(found)
+    assert "Not routed" not in status_text(found)
+    said = status_text(found, wide=True)
     assert "Not routed at run time\n" in said
     assert "  limited.test: a rate limit\n" in said
     assert " and 4 more: a snippet of the server\n" in said

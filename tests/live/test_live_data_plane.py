@@ -129,7 +129,7 @@ def test_files_say_the_servers_where_any_location_has_a_log_handler_of_its_own(m
         metadata = {"name": name, "namespace": "default"}
         kind = {"apiVersion": "k8s.nginx.org/v1", "kind": "VirtualServer"}
         manifests.put({**kind, "metadata": metadata, "spec": {"host": f"{name}.test", "upstreams": upstreams, **spec}})
-    argv = [f"--manifests={manifests.path}", "-data-plane=live", "-enable-snippets"]
+    argv = [f"--manifests={manifests.path}", "-data-plane=live", "-live-routes=false", "-enable-snippets"]
     files = generate_folder(flags(argv), None, capabilities(LUA or "")).files
     live = {name for name in hosts if b"balancer_by_lua" in files[f"conf.d/vs_default_{name}.conf"].data}
     assert live == {"plain"}

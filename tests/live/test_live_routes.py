@@ -27,8 +27,8 @@ def virtual_server(name: str, service: str = "tea") -> dict[str, object]:
     return {"apiVersion": "k8s.nginx.org/v1", "kind": "VirtualServer", "metadata": metadata, "spec": spec}
 
 
-def status(headgate: HeadgateProcess) -> str:
-    command = [sys.executable, "-m", "headgate", "status", f"--prefix={headgate.prefix}"]
+def status(headgate: HeadgateProcess, *more: str) -> str:
+    command = [sys.executable, "-m", "headgate", "status", f"--prefix={headgate.prefix}", *more]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -62,8 +62,9 @@ def test_hosts_and_paths_come_change_and_go_without_a_reload_and_the_log_and_the
     assert "Server name: coffee" in headgate.get_tls("new.test").body
     assert "Server name: coffee" in headgate.get("other.test").body
     said = status(headgate)
-    assert "; 4 of 5 hosts are routed at run time\n" in said
-    assert "  own.test: a snippet of the server\n" in said
+    assert "; 4 of 5 hosts are routed at run time (-o wide says" in said
+    assert "  own.test: a snippet of the server\n" in status(headgate, "-o=wide")
+    assert "routed at run time" in headgate.file("conf.d/_default-server.conf"), "for who looks for its file"
     manifests.delete(ingress("new", "new.test"))
     wait_until(lambda: headgate.get("new.test").status == 404)
     assert headgate.reloads() == reloads
@@ -77,8 +78,11 @@ def test_an_nginx_that_cannot_route_hosts_is_named_in_the_log_and_serves_blocks(
     if not binary or not tea:
         pytest.skip("no nginx without Lua")
     manifests.put(ingress("tea", "tea.test"))
-    headgate = new_headgate(f"--manifests={manifests.path}", "-live-routes", nginx=binary)
-    headgate.start_ready()
-    assert "-live-routes is on, but the live data plane is off: every host has a server block" in headgate.log_text()
-    assert "tea.test" in headgate.file("conf.d/default-tea.conf")
-    assert "  tea.test: the live data plane is off" in status(headgate)
+    line = "-live-routes is on, but the live data plane is off: every host has a server block"
+    for flags in ([], ["-live-routes"]):
+        headgate = new_headgate(f"--manifests={manifests.path}", *flags, nginx=binary)
+        headgate.start_ready()
+        assert (line in headgate.log_text()) is bool(flags)
+        assert "tea.test" in headgate.file("conf.d/default-tea.conf")
+        assert ("no host is routed at run time: the live data plane is off" in status(headgate)) is bool(flags)
+        headgate.stop()

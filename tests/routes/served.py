@@ -47,7 +47,7 @@ def generate(
         f"-default-http-listener-port={ports.http}", f"-default-https-listener-port={ports.https}",
         f"-nginx-status-port={ports.status}",
     ]  # fmt: skip
-    argv += ["-live-routes"] if routing else []
+    argv += [f"-live-routes={str(routing).lower()}"]
     return generate_folder(flags(argv), Layout.under(str(folder / "p")), capabilities(LUA or ""))
 
 

@@ -9,8 +9,11 @@ import pytest
 from headgate.ir.http import ROUTES
 from headgate.pipeline import profiles
 from tests.background import in_background
-from tests.live.json_objects import Json, config_map, ingress, path
+from tests.k8s.certificates import Authority
+from tests.live.json_objects import Json, config_map, ingress, path, secret
+from tests.live.test_live_policies import policy
 from tests.routes.routed_nginx import RoutedNginx
+from tests.routes.test_under_traffic import GUARDS
 
 TEA, COFFEE = "200 Server name: tea", "200 Server name: coffee"
 
@@ -86,3 +89,16 @@ async def test_a_wildcard_that_comes_later_does_not_answer_for_a_host_that_keeps
     await routed.apply(ingress("one", {"one.test": [path("coffee")]}, **secure))
     assert await body(routed, "one.test") == COFFEE
     assert await body(routed, "any.test") == COFFEE
+
+
+async def test_a_host_that_is_closed_answers_so_over_tls_though_no_server_block_has_its_certificate(
+    routed: RoutedNginx,
+) -> None:
+    tls = {"cert-a": ["one.test"]}
+    authority = secret("ca", kind="nginx.org/ca", ca_crt=Authority().pem)
+    await routed.apply(ingress("one", "one.test", tls=tls), policy("certified", **GUARDS["mtls"]), authority)
+    before = await routed.get_secure("one.test")
+    guarded = ingress("one", "one.test", tls=tls, server_snippets="nonsense on;")
+    guarded["metadata"]["annotations"]["nginx.org/policies"] = "certified"
+    assert [ref.name for ref in (await routed.apply(guarded)).refused] == ["one"]
+    assert await routed.get_secure("one.test") == (before[0], "500")

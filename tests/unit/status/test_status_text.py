@@ -177,10 +177,14 @@ def test_a_controller_counts_the_hosts_that_are_routed_at_run_time():
     routed = msgspec.structs.replace(CAFE, host="tea.test", routed=True)
     dedicated = msgspec.structs.replace(CAFE, dedicated="a snippet of the server")
     found = shown(dedicated, routed, controller=live)
-    plane = "Data plane     live: endpoints change without a reload; 1 of 2 hosts are routed at run time"
-    assert plane in found
-    assert found[-2:] == ["Not routed at run time", "  cafe.test: a snippet of the server"]
-    assert "Data plane     live: endpoints change without a reload" in shown(CAFE, controller=live)
+    plane = "Data plane     live: endpoints change without a reload"
+    assert f"{plane}; 1 of 2 hosts are routed at run time (-o wide says why not the others)" in found
+    assert "Not routed at run time" not in found
+    wide = shown(dedicated, routed, controller=live, wide=True)
+    assert wide[-2:] == ["Not routed at run time", "  cafe.test: a snippet of the server"]
+    assert f"{plane}; 1 of 1 hosts are routed at run time" in shown(routed, controller=live)
+    assert f"{plane}; no host is routed at run time: a snippet of the server" in shown(dedicated, controller=live)
+    assert plane in shown(CAFE, controller=live)
 
 
 def test_what_a_controller_waits_for_is_named():

@@ -1,11 +1,21 @@
 -- Chooses the certificate of a handshake by its server name. The controller pushes which file each name has: "c:NAME",
 -- and "c:" for all other names, with a digest of its content. Keys stay in files; a worker reads a file once for each
 -- digest.
+local ffi = require "ffi"
 local find_object = require "headgate.names"
 local state = require "headgate.state"
 
-local find, lower, sub = string.find, string.lower, string.sub
+local find, lower, sub, char, min = string.find, string.lower, string.sub, string.char, math.min
 local get = state.get
+
+-- A record with a fatal alert, before the keys of the connection are in use (RFC 8446, 5.1 and 6.2).
+local ALERT, FATAL, UNRECOGNIZED_NAME, TLS_1_2 = 21, 2, 112, 0x0303
+
+ffi.cdef [[
+int SSL_version(const void *ssl);
+void *SSL_get_wbio(const void *ssl);
+int BIO_write(void *bio, const void *data, int length);
+]]
 
 local M = {}
 local folder, ssl
@@ -42,13 +52,30 @@ local function load(certificate)
   certificate.chain, certificate.key = chain, key
 end
 
+local function tell_unknown()
+  local connection = ssl.get_req_ssl_pointer()
+  local bio = ffi.C.SSL_get_wbio(connection)
+  if bio ~= nil then
+    local version = min(ffi.C.SSL_version(connection), TLS_1_2)
+    local record = char(ALERT, version / 256, version % 256, 0, 2, FATAL, UNRECOGNIZED_NAME)
+    ffi.C.BIO_write(bio, record, #record)
+  end
+end
+
+-- Refuse the handshake with the alert of ssl_reject_handshake: the one of OpenSSL that follows, internal_error, says
+-- nothing to a client.
+local function refuse()
+  pcall(tell_unknown)
+  return ngx.exit(ngx.ERROR)
+end
+
 -- Give the handshake its certificate, or refuse it. Called by nginx during each full handshake.
 function M.certify()
   state.sync()
   local name = ssl.server_name()
   local certificate = name and find_object("c", (lower(name):gsub("%.$", ""))) or get("c", "")
   if not certificate then
-    return ngx.exit(ngx.ERROR)
+    return refuse()
   end
   local fault = not certificate.chain and load(certificate)
   if not fault then
