@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
+from showcase.ports import free_port
 
 from headgate.ir.live import LiveUpstream
-from headgate.nginx import Binary, probe
+from headgate.nginx import Binary, probe, procfs
 from tests.examples import FACTOR, examples
+from tests.k8s.certificates import Authority
 from tests.nginx.live_plane import COFFEE, MILK, TEA, Plane, upstream
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers
 from tests.nginx_binaries import LUA
@@ -115,3 +119,58 @@ def memory_mib(pids: Iterable[int]) -> float:
 def share_kib(pid: int) -> int:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+HANDSHAKES = """
+location = /handshakes {{
+    content_by_lua_block {{
+        local tls, passed = require "headgate.tls", 0
+        for number = 1, tonumber(ngx.var.arg_count) do
+            local socket = ngx.socket.tcp()
+            socket:connect("127.0.0.1", {port})
+            local context = tls.context {{
+                verify = true, ca = "{ca}", depth = 1, name = number % 2 == 0 and "tea.test" or "other.test",
+            }}
+            local connection = tls.connect(context, socket)
+            if connection then
+                connection:send("GET / HTTP/1.0\\r\\n\\r\\n")
+                passed = passed + (connection:receiveany() and 1 or 0)
+            end
+            (connection or socket):close()
+        end
+        ngx.print(passed)
+    }}
+}}"""
+
+
+def certify(folder: Path) -> None:
+    authority = Authority()
+    certificate, key = authority.issue("tea.test", "tea.test")
+    folder.chmod(0o755)
+    for name, data in (("pair.pem", certificate + key), ("ca.pem", authority.pem)):
+        (folder / name).write_bytes(data)
+        (folder / name).chmod(0o644)
+
+
+@pytest.mark.skipif(FACTOR <= 1, reason="takes half a minute (make nightly)")
+async def test_memory_does_not_grow_with_checks_over_tls(
+    nginx: NginxUnderTest, binary: Binary, manager: FileManager, port: int, prefix: Path
+) -> None:
+    """Half of the servers have another name than the one that is expected."""
+    tls_port = free_port()
+    certify(prefix)
+    plane = Plane(nginx, binary, workers=1)
+    file = plane.server(extra=HANDSHAKES.format(port=tls_port, ca=prefix / "ca.pem"))
+    pair = f"ssl_certificate {prefix}/pair.pem; ssl_certificate_key {prefix}/pair.pem;"
+    server = f"server {{ listen 127.0.0.1:{tls_port} ssl; {pair} return 200 tea; }}\n"
+    file = structs.replace(file, data=file.data + server.encode())
+    assert (await manager.start(plane.release({"tea": upstream(port, TEA)}, file))).ok
+    seen: list[int] = []
+    for _ in range(6):
+        assert await nginx.get("any", "/handshakes?count=1000") == "500"
+        (worker,) = procfs.workers(manager.master_pid or 0)
+        pages = int(Path(f"/proc/{worker}/statm").read_text().split()[1])  # noqa: ASYNC240 - not on a disk
+        seen.append(pages * os.sysconf("SC_PAGESIZE") >> 10)
+    assert max(seen[3:]) - max(seen[:3]) < 1024, (
+        f"KiB after each thousand, before and after garbage collections: {seen}"
+    )
