@@ -18,11 +18,16 @@ HANDLER: Final = (
     "cannot be used beside a snippet with access_by_lua, rewrite_by_lua or lua_check_client_abort",
     NO_WAIT,
 )
+CACHED: Final = (
+    "cannot be used where responses are cached: those from the cache would wait, too",
+    NO_WAIT,
+)
 IDLE: Final = (
     "does nothing without max-conns or health checks, as an endpoint can always take a request",
     "it has no effect",
 )
 _HANDLERS: Final = re.compile(r"(?:access|rewrite)_by_lua|lua_check_client_abort")
+_CACHE: Final = re.compile(r"\bproxy_cache\s")
 _UNBUFFERED: Final = re.compile(r"proxy_request_buffering")
 
 
@@ -42,9 +47,10 @@ def queue_parts(draft: Draft, place: Place, backend: Backend, upstream: Upstream
     queue = backend.queue
     if queue is None:
         return {}
-    if words := _obstacle(draft, place, backend, upstream):
+    words = _obstacle(draft, place, backend, upstream)
+    if words:
         draft.warn(place.origin, queue.field, "", words)
-    if upstream.live is None or upstream.live.queue is None or _finds(place, _HANDLERS):
+    if upstream.live is None or upstream.live.queue is None or words in {HANDLER, CACHED}:
         return {}
     return {"queue": upstream.name, "reads_body": not grpc and not _finds(place, _UNBUFFERED)}
 
@@ -54,12 +60,15 @@ def _obstacle(draft: Draft, place: Place, backend: Backend, upstream: Upstream) 
         return (f"needs {needed(draft, place, backend)}", NO_WAIT)
     if _finds(place, _HANDLERS):
         return HANDLER
+    if place.policies.cache or _finds(place, _CACHE):
+        return CACHED
     if not upstream.live.max_conns and not backend.check:
         return IDLE
     return None
 
 
 def _finds(place: Place, pattern: re.Pattern[str]) -> bool:
-    """Whether *pattern* is in a snippet that is for the location of *place*."""
-    snippets = place.params.snippets
-    return any(pattern.search(text) for text in (snippets.server_snippets, snippets.location_snippets) if text)
+    """Whether *pattern* is in a snippet that is for the location of *place*, or that it inherits."""
+    found = place.params.snippets
+    return any(pattern.search(text) for text in (found.http_snippets, found.server_snippets, found.location_snippets)
+               if text)  # fmt: skip

@@ -7,8 +7,10 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from headgate.ir import File
@@ -78,15 +80,21 @@ async def served() -> AsyncIterator[tuple[Served, int]]:
         yield served, port
 
 
-def server(plane: Plane, extra: str = "") -> File:
-    """The default server, whose requests wait as in a location that Headgate writes."""
+def server(plane: Plane, extra: str = "", *, within: str = "") -> File:
+    """The default server, whose requests wait as in a location that Headgate writes; *within* is in that, too."""
     waits = (
         "rewrite_by_lua_block { headgate.read_body() }"
         'access_by_lua_block { return headgate.wait("tea") } lua_check_client_abort on;'
     )
     found = plane.server(extra=f"{SHOWN} {extra}")
-    data = found.data.replace(b"proxy_set_header", f"{waits} proxy_set_header".encode())
+    data = found.data.replace(b"proxy_set_header", f"{within} {waits} proxy_set_header".encode())
     return File(found.name, data, origin=found.origin, claims=found.claims)
+
+
+def password_file(folder: Path) -> Path:
+    folder.chmod(0o755)
+    (folder / "passwords").write_text("tea:{PLAIN}pot\n")
+    return folder / "passwords"
 
 
 async def ask(nginx: NginxUnderTest, path: str) -> str:
@@ -241,3 +249,56 @@ async def test_waiting_does_not_admit_whom_an_access_rule_keeps_out(
     server.answer()
     await started(plane, manager, port, "satisfy any; deny all;")
     assert "403 Forbidden" in await nginx.get("any", "/")
+
+
+async def test_a_call_of_grpc_that_is_cancelled_frees_its_place(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager
+) -> None:
+    """It waits on a connection that goes on."""
+    held, asked = asyncio.Event(), list[bytes]()
+
+    async def answer(request: bytes, _: object) -> bytes:
+        asked.append(request)
+        await held.wait()
+        return request
+
+    backend = grpc.aio.server()
+    method = grpc.unary_unary_rpc_method_handler(answer)
+    backend.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("Tea", {"Make": method}),))
+    port = backend.add_insecure_port(f"{TEA}:0")
+    await backend.start()
+    tea = upstream(port, TEA, max_conns=1, queue=Queue(10, 60))
+    file = server(plane, "http2 on;")
+    text = file.data.replace(b"proxy_set_header Connection ''; proxy_pass http", b"grpc_pass grpc")
+    text = text.replace(b"rewrite_by_lua_block { headgate.read_body() }", b"")
+    file = File(file.name, text, origin=file.origin, claims=file.claims)
+    assert (await manager.start(plane.release({"tea": tea}, file))).ok
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{nginx.port}") as channel:
+        make = channel.unary_unary("/Tea/Make")
+        first = make(b"first")
+        await eventually(lambda: asked == [b"first"])
+        cancelled, last = make(b"cancelled"), make(b"last")
+        await waiting(nginx, 2)
+        cancelled.cancel()
+        await waiting(nginx, 1)
+        held.set()
+        assert [await first, await last] == [b"first", b"last"]
+    assert asked == [b"first", b"last"]
+    await backend.stop(None)
+
+
+async def test_who_may_not_pass_does_not_wait(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, served: tuple[Served, int], prefix: Path
+) -> None:
+    behind, port = served
+    passwords = password_file(prefix)
+    file = server(plane, within=f"auth_basic tea; auth_basic_user_file {passwords};")
+    tea = upstream(port, TEA, max_conns=1, queue=Queue(10, 60))
+    assert (await manager.start(plane.release({"tea": tea}, file))).ok
+    reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
+    writer.write(b"GET /first HTTP/1.0\r\nHost: any\r\nAuthorization: Basic dGVhOnBvdA==\r\n\r\n")
+    await eventually(lambda: behind.asked == ["/first"])
+    assert "401 Authorization Required" in await nginx.get("any", "/other"), "at once, though no place is free"
+    behind.answer()
+    assert (await reader.read()).endswith(b"/first")
+    writer.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headgate.api import ConfigMap, Ingress
+from headgate.api import ConfigMap, Ingress, Policy
 from headgate.api.nginx_org import VirtualServer
 from headgate.ir.live import Queue
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
@@ -102,6 +102,18 @@ def test_a_handler_of_a_snippet_is_not_replaced(snippet: str, place: str) -> Non
     assert "headgate.wait" not in text
     assert snippet in text
     assert "spec.upstreams[0].queue: cannot be used beside a snippet with access_by_lua" in told
+
+
+def test_answers_from_a_cache_do_not_wait() -> None:
+    cache = {"cacheZoneName": "tea", "cacheZoneSize": "1m"}
+    policy = api_object(Policy, metadata={"namespace": "shop", "name": "cache"}, spec={"cache": cache})
+    for found in (
+        queued(policy, **{"max-conns": 1}, route={"policies": [{"name": "cache"}]}),
+        queued(**{"max-conns": 1}, route={"location-snippets": "proxy_cache off;"}),
+    ):
+        _, text, told = found
+        assert "headgate.wait" not in text
+        assert "spec.upstreams[0].queue: cannot be used where responses are cached" in told
 
 
 def ingress(**annotations: str) -> Any:
