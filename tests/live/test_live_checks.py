@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -174,3 +175,24 @@ def test_an_ingress_has_its_endpoints_checked_as_their_pods_say(
     assert reason == "AddedOrUpdatedWithWarning"
     assert "nginx.com/health-checks: finds no readinessProbe with httpGet in a Pod of service tea" in message
     assert answers(headgate) == {TEA, COFFEE}
+
+
+def test_requests_of_an_ingress_wait_until_one_passes(
+    new_headgate: StartHeadgate, manifests: ManifestFolder, server: Server
+) -> None:
+    item = ingress("cafe", HOST)
+    item["metadata"]["annotations"] = {
+        "nginx.com/health-checks": "true",
+        "nginx.com/health-checks-mandatory": "true",
+        "nginx.com/health-checks-mandatory-queue": "1",
+    }
+    server.broken = {TEA, COFFEE}
+    patient = {"timeoutSeconds": 60, "periodSeconds": 1}
+    manifests.put(slices(server), item, pod("tea-0", **patient), pod("tea-1", **patient))
+    headgate = new_headgate(f"--manifests={manifests.path}", nginx=LUA or "")
+    headgate.start_ready()
+    with ThreadPoolExecutor(2) as clients:
+        asked = [clients.submit(headgate.get, HOST) for _ in range(2)]
+        wait_until(lambda: sum(each.done() for each in asked) == 1)
+        server.broken = set()
+        assert sorted(each.result().status for each in asked) == [200, 502], "one may wait"

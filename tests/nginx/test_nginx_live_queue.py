@@ -302,3 +302,21 @@ async def test_who_may_not_pass_does_not_wait(
     behind.answer()
     assert (await reader.read()).endswith(b"/first")
     writer.close()
+
+
+async def test_requests_wait_through_a_reload_before_those_that_come_later(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, served: tuple[Served, int]
+) -> None:
+    behind, port = served
+    await started(plane, manager, port)
+    asked = []
+    for number in range(6):
+        asked.append(asyncio.create_task(ask(nginx, f"/{number}")))
+        await (waiting(nginx, number) if number else eventually(lambda: len(behind.asked) == 1))
+        if number == 3:
+            assert (await manager.reload()).reloaded
+    for number in range(6):
+        behind.answer()
+        await eventually(lambda number=number: len(behind.asked) == min(number + 2, 6))
+    assert behind.asked == [f"/{number}" for number in range(6)]
+    assert await asyncio.gather(*asked) == behind.asked

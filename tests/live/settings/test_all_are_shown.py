@@ -15,7 +15,7 @@ BACKENDS = {
     "sticky-cookie-services": "test_settings_balancing.py::test_a_sticky_cookie_keeps_a_client_with_its_backend",
     "health-checks": "../test_live_checks.py::test_an_ingress_has_its_endpoints_checked_as_their_pods_say",
     "health-checks-mandatory": "../test_live_checks.py::test_an_ingress_has_its_endpoints_checked_as_their_pods_say",
-    "health-checks-mandatory-queue": "../../nginx/test_nginx_live_queue.py::test_requests_wait_for_a_checked_server",
+    "health-checks-mandatory-queue": "../test_live_checks.py::test_requests_of_an_ingress_wait_until_one_passes",
     "slow-start": "../../nginx/test_nginx_live_shares.py::test_the_share_of_a_server_that_was_added_grows",
     "upstream-zone-size": "test_settings_process.py::test_workers_share_the_state_of_an_upstream_in_its_zone",
     "keepalive": "test_settings_proxying.py::test_connections_to_backends_are_kept_alive",
