@@ -13,7 +13,7 @@ from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 from tests.unit.translate.test_checks import HTTP, pod, tea
 from tests.unit.translate.test_live_only import LUA
 
-FLAGS = ("--manifests=.", "-enable-snippets", "-nginx-configmaps=shop/config")
+FLAGS = ("--manifests=.", "-enable-snippets", "-nginx-configmaps=shop/config", "-live-routes=false")
 WAIT = 'access_by_lua_block { return headgate.wait("vs_shop_cafe_tea") }'
 READ = "rewrite_by_lua_block { return headgate.read_body() }"
 
