@@ -320,3 +320,22 @@ async def test_requests_wait_through_a_reload_before_those_that_come_later(
         await eventually(lambda number=number: len(behind.asked) == min(number + 2, 6))
     assert behind.asked == [f"/{number}" for number in range(6)]
     assert await asyncio.gather(*asked) == behind.asked
+
+
+async def test_no_request_is_lost_or_left_where_many_wait_and_some_clients_leave(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    async def client(number: int) -> set[str]:
+        return {await ask(nginx, f"/{number}") for _ in range(10)}
+
+    async def leaving() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
+        writer.write(b"GET /gone HTTP/1.0\r\nHost: any\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    await started(plane, manager, port, max_conns=2, queue=Queue(1000, 60))
+    every = await asyncio.gather(*(client(number) for number in range(30)), *(leaving() for _ in range(30)))
+    assert all(answers == {TEA} for answers in every[:30])
+    left = await eventually(lambda: nginx.get("any", "/left"), lambda found: "w:" not in found)
+    assert left == f"n:tea|{TEA}:{port}=0 n:tea|queue=0"
