@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 
 from msgspec import structs
@@ -93,6 +93,24 @@ def needing(files: FileSet, wanted: LiveObjects, there: LiveObjects) -> frozense
     claims = {f"upstream {name}" for name in wanted.upstreams.keys() - there.upstreams.keys()}
     found = {file.origin for file in files.values() if not claims.isdisjoint(file.claims)}
     return frozenset(origin for origin in found if origin)
+
+
+def passed_on(hosts: Mapping[str, ObjectRef], files: FileSet) -> Mapping[str, ObjectRef]:
+    """Return those of *hosts*, each with its object, that have a server block of this object among *files* now.
+
+    Not those with something that keeps clients out, which workers that end must not let in.
+    """
+    if not hosts:
+        return {}
+    holders = {claim: file.origin for file in files.values() for claim in file.claims}
+    guarded = {place for file in files.values() if file.guards for place in (file.origin, file.within)}
+    return {
+        name: origin
+        for name, origin in hosts.items()
+        if holders.get(_claim(name)) == origin
+        and origin not in guarded
+        and f"attached {server_name(name)}" not in guarded
+    }
 
 
 def staying(pushed: LiveObjects | None, wanted: LiveObjects | None) -> frozenset[str]:

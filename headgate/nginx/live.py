@@ -42,6 +42,8 @@ _NONE: Final[frozenset[str]] = frozenset()
 """What keys begin with, before the name of an object."""
 MOST_TRIES: Final = 64
 """How many parts of a push may lack memory before the rest of it is not tried."""
+MOST_EARLIER: Final = 4
+"""How many earlier versions of a host workers have: one for each reload while older workers end."""
 NEARLY_FULL: Final = 0.8
 CONFLICT: Final = 409
 FULL: Final = 507
@@ -105,13 +107,20 @@ class Changed(msgspec.Struct, frozen=True):
 class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A host as workers have it.
 
-    *before* is for those whose configuration lacks a profile of *now*; *guards* stands for what keeps clients out of
-    *now*, and of *before*, too.
+    Attributes:
+        now: what it is; ``None`` if it has a server block, of which workers that end do not know yet.
+        before: earlier versions, the last one first, for workers whose configuration lacks a profile of *now*.
+        guards: stands for what keeps clients out of *now*, and of *before*, too.
     """
 
-    now: LiveHost
-    before: LiveHost | None = None
+    now: LiveHost | None = None
+    before: tuple[LiveHost, ...] = ()
     guards: tuple[str, ...] = ()
+
+    @property
+    def versions(self) -> tuple[LiveHost, ...]:
+        """All that workers may use."""
+        return (self.now, *self.before) if self.now else self.before
 
 
 Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream
@@ -193,7 +202,8 @@ class LiveState:
             LiveError: the disk does not take it.
         """
         known = {f"{kind}{name}": each for kind, section in self._pushed.items() for name, each in section.items()}
-        objects = {key: each for key, each in (known | dict(_fresh(self._pushed, wanted))).items() if each}
+        every = known | dict(_fresh(self._pushed, wanted))
+        objects = {key: each for key, each in every.items() if each is not None and _lasts(each)}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
             data = msgspec.json.encode(self._snapshot)
@@ -212,13 +222,22 @@ class LiveState:
             raise LiveError("nginx does not answer about its live state")
         if (found.epoch, found.revision) == (self._snapshot.epoch, self._snapshot.revision):
             self._pushed = _sections(self._snapshot.objects)
+            self._doubled = {key for key, each in self._snapshot.objects.items() if _has_earlier(each)}
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
             self._pushed = {kind: dict.fromkeys(section) for kind, section in self._pushed.items()}
             self._doubled = set()
         self._epoch, self._revision = found.epoch, found.revision
         self._note(found)
 
-    async def push(self, wanted: LiveObjects, served: Collection[str] = (), *, reloading: bool = False) -> Changed:
+    async def push(
+        self,
+        wanted: LiveObjects,
+        served: Collection[str] = (),
+        passed: Collection[str] = (),
+        *,
+        reloading: bool = False,
+        older: bool = True,
+    ) -> Changed:
         """Tell the workers *wanted*, and to forget all others; return what changed.
 
         Every request that begins after the return sees the change.
@@ -226,21 +245,27 @@ class LiveState:
         Args:
             wanted: all that they are to have.
             served: the profiles of the configuration that nginx serves.
+            passed: hosts that server blocks have now, of which workers that end do not know.
             reloading: whether it is to have another one soon: nothing is forgotten until then.
+            older: whether workers with an earlier one may be left.
 
         Raises:
             LiveError: nginx does not take it; a part of it may be in force.
             FullError: there is no memory for a part of it; the rest of it is in force.
         """
         try:
-            return await self._push(wanted, served, reloading=reloading)
+            return await self._push(wanted, served, passed, reloading=reloading, older=older)
         except _ConflictError:  # somebody else wrote, or the memory is new
             await self.resume()
-            return await self._push(wanted, served, reloading=reloading)
+            return await self._push(wanted, served, passed, reloading=reloading, older=older)
 
-    async def _push(self, wanted: LiveObjects, served: Collection[str], *, reloading: bool) -> Changed:
-        fresh = dict(_fresh(self._pushed, wanted, served, reloading=reloading))
-        stale = [] if reloading else list(self._stale(wanted))
+    async def _push(
+        self, wanted: LiveObjects, served: Collection[str], passed: Collection[str], *, reloading: bool, older: bool
+    ) -> Changed:
+        fresh = dict(_fresh(self._pushed, wanted, served, reloading=reloading, older=older))
+        kept = dict(self._passed_on(passed)) if older and not reloading else {}
+        fresh |= {key: each for key, each in kept.items() if each != self._pushed[HOST][key[2:]]}
+        stale = [] if reloading else list(self._stale(wanted, fresh, kept))
         weaker = self._weaker(fresh)
         lacking = await self._put(fresh)
         if lacking and (closing := {key: each for key, each in weaker.items() if key in lacking.objects}):
@@ -262,7 +287,7 @@ class LiveState:
         """
         found: dict[str, PushedHost] = {}
         for key, each in fresh.items():
-            if isinstance(each, PushedHost) and each.guards and key[2:] in self._pushed[HOST]:
+            if isinstance(each, PushedHost) and each.now and each.guards and key[2:] in self._pushed[HOST]:
                 known = self._pushed[HOST][key[2:]]
                 if not isinstance(known, PushedHost) or _is_weaker(known, each.now, each.guards):
                     found[key] = each
@@ -295,11 +320,29 @@ class LiveState:
                     waiting += [{name: part[name] for name in half} for half in (names[middle:], names[:middle])]
         return _Lacking(lacking, reason) if lacking else None
 
-    def _stale(self, wanted: LiveObjects) -> Iterator[str]:
+    def _passed_on(self, names: Collection[str]) -> Iterator[tuple[str, PushedHost]]:
+        """Yield what stays of the hosts that server blocks have now."""
+        for name in names:
+            known = self._pushed[HOST].get(name)
+            if isinstance(known, PushedHost):
+                yield f"{HOST}{name}", PushedHost(None, known.versions[:MOST_EARLIER])
+
+    def _stale(self, wanted: LiveObjects, fresh: Mapping[str, Pushed], kept: Collection[str]) -> Iterator[str]:
         """Yield the key of each object that workers know and that is not *wanted*; hosts before what they need."""
-        sections = (HOST, wanted.hosts), (CERTIFICATE, wanted.certificates), (UPSTREAM, wanted.upstreams)
-        for kind, section in (*sections, (STREAM, wanted.streams or {})):
-            yield from (f"{kind}{name}" for name in self._pushed[kind].keys() - section.keys())
+        gone = [key for name in self._pushed[HOST].keys() - wanted.hosts.keys() if (key := f"{HOST}{name}") not in kept]
+        yield from gone
+        yield from (f"{CERTIFICATE}{name}" for name in self._pushed[CERTIFICATE].keys() - wanted.certificates.keys())
+        unused = self._pushed[UPSTREAM].keys() - wanted.upstreams.keys()
+        if unused and (doubled := {*self._doubled, *fresh} - {*gone}):
+            hosts = (fresh.get(key) or self._pushed[HOST].get(key[2:]) for key in doubled if key.startswith(HOST))
+            versions = (version for host in hosts if isinstance(host, PushedHost) for version in host.before)
+            unused = unused - {name for version in versions for name in version.upstreams}
+        yield from (f"{UPSTREAM}{name}" for name in unused)
+        yield from (f"{STREAM}{name}" for name in self._pushed[STREAM].keys() - (wanted.streams or {}).keys())
+
+    def unwanted(self, wanted: LiveObjects) -> frozenset[str]:
+        """Return the hosts that workers know and that are not *wanted*."""
+        return frozenset(self._pushed[HOST].keys() - wanted.hosts.keys())
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
@@ -318,15 +361,9 @@ class LiveState:
             LiveError: nginx does not take it.
         """
         for keys in _divided(sorted(self._doubled)):
-            known = {key: self._pushed[HOST][key[2:]] for key in keys}
-            await self._change(
-                {
-                    key: PushedHost(each.now, guards=each.guards)
-                    for key, each in known.items()
-                    if isinstance(each, PushedHost)
-                },
-                (),
-            )
+            known = {key: each for key in keys if isinstance(each := self._pushed[HOST].get(key[2:]), PushedHost)}
+            fresh = {key: PushedHost(each.now, guards=each.guards) for key, each in known.items() if each.now}
+            await self._change(fresh, [*(known.keys() - fresh.keys())])
             self._doubled.difference_update(keys)
 
     async def _change(self, fresh: Mapping[str, Pushed], stale: Collection[str]) -> None:
@@ -351,8 +388,7 @@ class LiveState:
         self._revision += 1
         for key, each in fresh.items():
             self._pushed[key[:2]][key[2:]] = each
-            doubled = isinstance(each, PushedHost) and each.before is not None
-            (self._doubled.add if doubled else self._doubled.discard)(key)
+            (self._doubled.add if _has_earlier(each) else self._doubled.discard)(key)
         for key in stale:
             del self._pushed[key[:2]][key[2:]]
             self._doubled.discard(key)
@@ -395,8 +431,17 @@ class _Lacking(msgspec.Struct, frozen=True):
 
 def _needs(each: Pushed, lacking: Mapping[str, Pushed]) -> bool:
     """Whether *each* is a host with an upstream that is *lacking*."""
-    hosts = (each.now, each.before) if lacking and isinstance(each, PushedHost) else ()
-    return any(f"{UPSTREAM}{name}" in lacking for host in hosts if host for name in host.upstreams)
+    hosts = each.versions if lacking and isinstance(each, PushedHost) else ()
+    return any(f"{UPSTREAM}{name}" in lacking for host in hosts for name in host.upstreams)
+
+
+def _has_earlier(each: Pushed | None) -> bool:
+    return isinstance(each, PushedHost) and bool(each.before)
+
+
+def _lasts(each: Pushed) -> bool:
+    """Whether workers that start later may need *each*."""
+    return not isinstance(each, PushedHost) or each.now is not None
 
 
 def _divided(names: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -425,6 +470,7 @@ def _fresh(
     served: Collection[str] = (),
     *,
     reloading: bool = False,
+    older: bool = False,
 ) -> Iterator[tuple[str, Pushed]]:
     """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first."""
     known = pushed[UPSTREAM]
@@ -443,11 +489,16 @@ def _fresh(
         # A file that changes is written after what the new configuration needs has been pushed.
         if before is not certificate and before != certificate and not (reloading and before):
             yield f"{CERTIFICATE}{name}", certificate
-    yield from _fresh_hosts(pushed[HOST], wanted, served, reloading=reloading)
+    yield from _fresh_hosts(pushed[HOST], wanted, served, reloading=reloading, older=older)
 
 
 def _fresh_hosts(
-    known: Mapping[str, Pushed | None], wanted: LiveObjects, served: Collection[str], *, reloading: bool
+    known: Mapping[str, Pushed | None],
+    wanted: LiveObjects,
+    served: Collection[str],
+    *,
+    reloading: bool,
+    older: bool,
 ) -> Iterator[tuple[str, Pushed]]:
     """Yield each host of *wanted* that is not *known* yet, by key.
 
@@ -463,7 +514,7 @@ def _fresh_hosts(
         elif before.now is host or before.now == host:
             continue
         elif not _is_weaker(before, host, guards):
-            yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, reloading=reloading), guards)
+            yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, older=older), guards)
         elif not reloading:
             yield f"{HOST}{name}", PushedHost(host, guards=guards)
 
@@ -476,17 +527,25 @@ def _digest(guard: str) -> str:
 
 def _is_weaker(known: PushedHost, host: LiveHost, guards: tuple[str, ...]) -> bool:
     """Whether something keeps clients out of *host*, and perhaps not out of the same paths of what is *known*."""
-    return bool(guards) and not (set(guards) <= set(known.guards) and known.now.layout == host.layout)
+    same = known.now is not None and known.now.layout == host.layout
+    return bool(guards) and not (set(guards) <= set(known.guards) and same)
 
 
-def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, reloading: bool) -> LiveHost | None:
+def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, older: bool) -> tuple[LiveHost, ...]:
     """Return what answers for *host* in workers whose configuration lacks a profile of it, as they answered before.
 
-    These are the present ones until the reload, and after it those that still end.
+    These are the present ones until the reload, and those with a configuration that is *older*.
     """
-    if host.profiles.issubset(served if reloading else known.now.profiles):
-        return None if reloading else known.before
-    return known.now if known.now.profiles.issubset(served) else known.before
+    earlier = known.before if older else ()
+    if host.profiles.issubset(served) and not older:
+        return ()
+    if known.now is None or host.profiles <= known.now.profiles:
+        return earlier
+    found: list[LiveHost] = []
+    for version in (known.now, *earlier):
+        if version not in (host, *found):
+            found.append(version)
+    return tuple(found[:MOST_EARLIER])
 
 
 def _sections(objects: Mapping[str, Pushed]) -> dict[str, dict[str, Pushed | None]]:

@@ -67,7 +67,19 @@ class LiveStates:
         else:
             self._streams.forget()
 
-    async def push(self, wanted: LiveObjects, served: Collection[str] = (), *, reloading: bool = False) -> Changed:
+    def unwanted(self, wanted: LiveObjects) -> frozenset[str]:
+        """Return the hosts that workers know and that are not *wanted*."""
+        return self._http.unwanted(wanted)
+
+    async def push(
+        self,
+        wanted: LiveObjects,
+        served: Collection[str] = (),
+        passed: Collection[str] = (),
+        *,
+        reloading: bool = False,
+        older: bool = True,
+    ) -> Changed:
         """Tell the workers *wanted*, as ``LiveState.push`` does.
 
         Raises:
@@ -80,7 +92,7 @@ class LiveStates:
                 streams = (await self._streams.push(LiveObjects(streams=wanted.streams), reloading=reloading)).streams
             except FullError as error:  # the memory of HTTP is another one
                 full = error
-        changed = await self._http.push(_of_http(wanted), served, reloading=reloading)
+        changed = await self._http.push(_of_http(wanted), served, passed, reloading=reloading, older=older)
         if full:
             raise full
         return Changed(changed.upstreams + streams, changed.hosts)

@@ -25,7 +25,7 @@ from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.disk import Disk
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.errors import NginxError
-from headgate.nginx.holding import composed, fitting, held, needing, profiles, staying
+from headgate.nginx.holding import composed, fitting, held, needing, passed_on, profiles, staying
 from headgate.nginx.isolate import Hold, idle
 from headgate.nginx.live import Changed, FullError, StateReply
 from headgate.nginx.live_states import LiveStates
@@ -152,6 +152,10 @@ class LocalManager:
         self._good = FileSet()
         self._pushed: LiveObjects | None = None
         """What the live state should have beside ``_good``; ``None`` where files say everything."""
+        self._origins: Mapping[str, ObjectRef] = {}
+        """The objects of the hosts that were pushed before."""
+        self._passed: Mapping[str, ObjectRef] = {}
+        """The hosts that server blocks have now, and that workers which end still know."""
         self._staying: frozenset[str] = frozenset()
         """The profiles of hosts in it whose last routes stay."""
         self._present = FileSet()
@@ -326,12 +330,13 @@ class LocalManager:
         if release.live is None:
             return
         if self._nginx.alive and self._pushed is not None:
-            await self._live.push(release.live, profiles(self._good), reloading=True)
+            await self._live.push(release.live, profiles(self._good), reloading=True, older=self._older)
         await self._live.write_snapshot(release.live)
 
     def _want(self, release: Release, candidate: FileSet, refused: Collection[ObjectRef]) -> None:
         """Want *release* of the live state, and what *candidate* needs; *refused* are the objects that are left out."""
         last, live = self._pushed or LiveObjects(), release.live
+        self._origins = last.origins
         self._pushed = None if live is None else held(live, last, release.files, candidate, refused)
         self._staying = staying(self._pushed, live)
 
@@ -345,10 +350,19 @@ class LocalManager:
         if self._pushed is None:
             self._live.forget()
             return Changed()
-        changed = await self._live.push(self._pushed, profiles(candidate))
-        if self._live.doubled and readable() and not self.generations().leaving:
+        older = self._older
+        if self._live.doubled and not older:
             await self._live.forget_earlier()
-        return changed
+        found = (
+            (name, self._passed.get(name) or self._origins.get(name)) for name in self._live.unwanted(self._pushed)
+        )
+        self._passed = passed_on({name: origin for name, origin in found if origin}, candidate)
+        return await self._live.push(self._pushed, profiles(candidate), self._passed, older=older)
+
+    @property
+    def _older(self) -> bool:
+        """Whether workers with an earlier configuration may be left."""
+        return not readable() or bool(self.generations().leaving)
 
     async def _take_back(self, live: LiveObjects | None) -> None:
         """Tell the workers their hosts as they were, after *live* could not be brought; new servers stay."""

@@ -2,8 +2,9 @@
 -- locations ("profiles") that several of them share.
 --
 -- An object "r:HOST" has the present version of the host ("now") and, if that needs profiles that an older
--- configuration lacks, the one before it. A worker that is about to end may have such a configuration: it uses the
--- first version whose profiles it has.
+-- configuration lacks, those before it. A worker that is about to end may have such a configuration: it uses the
+-- first version whose profiles it has. Where there is no present one, the host has a server block, of which only
+-- workers that end do not know.
 local null = require("cjson.safe").null
 local choices = require "headgate.choices"
 local locations = require "headgate.locations"
@@ -90,9 +91,29 @@ local function is_version(version)
 end
 
 state.decode("r", function(name, value)
-  local version = usable(value.now) and value.now or value.before and usable(value.before) and value.before
-  return version and layout(name, version) or { name = name, absent = true }
-end, function(value) return is_version(value.now) and (value.before == nil or is_version(value.before)) end)
+  if not value.now and not ngx.worker.exiting() then
+    return nil
+  end
+  if value.now and usable(value.now) then
+    return layout(name, value.now)
+  end
+  for _, version in ipairs(value.before or {}) do
+    if usable(version) then
+      return layout(name, version)
+    end
+  end
+  return { name = name, absent = true }
+end, function(value)
+  if value.now and not is_version(value.now) or value.before and type(value.before) ~= "table" then
+    return false
+  end
+  for _, version in ipairs(value.before or {}) do
+    if not is_version(version) then
+      return false
+    end
+  end
+  return true
+end)
 
 local function take(profiles)
   known, known_text = {}, profiles
