@@ -34,7 +34,7 @@ ONE_WORKER = {"worker-processes": "1", "worker-connections": "16384", "worker-rl
 PLANES = ("files", "live")
 COSTS = {
     "files": ("--data-plane=files",),
-    "live": ("--data-plane=live",),
+    "live": ("--data-plane=live", "--live-routes=false"),
     "routed": ("--data-plane=live", "--live-routes"),
 }
 """What the cost of a request is measured for; ``routed`` hosts have no server block."""

@@ -515,7 +515,7 @@ def _fresh_hosts(
             continue
         elif not _is_weaker(before, host, guards):
             yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, older=older), guards)
-        elif not reloading:
+        elif not reloading or before.now is None:
             yield f"{HOST}{name}", PushedHost(host, guards=guards)
 
 
