@@ -505,14 +505,17 @@ def _fresh_hosts(
     One with something that keeps clients out goes without its earlier version, unless that keeps them out of the
     same; and not before the reload, so that it is answered meanwhile.
     """
+    changed = [
+        (name, host)
+        for name, host in wanted.hosts.items()
+        if not (isinstance(before := known.get(name), PushedHost) and (before.now is host or before.now == host))
+    ]
     # What keeps clients out goes first: there may not be memory for all.
-    for name in (*wanted.guards, *(name for name in wanted.hosts if name not in wanted.guards)):
-        host, before = wanted.hosts[name], known.get(name)
+    for name, host in sorted(changed, key=lambda item: item[0] not in wanted.guards):
+        before = known.get(name)
         guards = tuple(sorted(map(_digest, wanted.guards.get(name, _NONE))))
         if not isinstance(before, PushedHost):
             yield f"{HOST}{name}", PushedHost(host, guards=guards)
-        elif before.now is host or before.now == host:
-            continue
         elif not _is_weaker(before, host, guards):
             yield f"{HOST}{name}", PushedHost(host, _earlier(before, host, served, older=older), guards)
         elif not reloading or before.now is None:

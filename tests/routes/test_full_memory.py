@@ -10,6 +10,7 @@ from headgate.ir import Layout, Outcome
 from headgate.ir.live import LiveHost, LiveObjects, LivePath, LiveUpstream, Peer
 from headgate.nginx import probe
 from headgate.nginx.holding import fitting
+from headgate.nginx.live import snapshot
 from headgate.problems import ObjectRef
 from tests.directories import short_directory
 from tests.live.json_objects import Json, endpoints, ingress, path, secret, service
@@ -110,9 +111,27 @@ def test_a_routed_host_that_does_not_fit_stays_as_it_was_with_its_servers() -> N
 
 
 def test_a_routed_host_that_does_not_fit_is_gone_if_it_would_keep_clients_out() -> None:
-    assert fitting(objects("new", "auth"), objects("old"), {"r:one.test"}).hosts == {}
+    closed = fitting(objects("new", "auth"), objects("old"), {"r:one.test"})
+    assert closed.hosts == {}
+    assert b"one.test" not in snapshot(closed)
     assert fitting(objects("new", "auth"), objects("old", "auth"), {"r:one.test"}).hosts
     assert fitting(objects("new"), objects("old", "auth"), {"r:one.test"}).hosts
     other = ObjectRef("Ingress", "default", "other")
     elsewhere = LiveObjects(hosts={"one.test": host("old")}, origins={"one.test": other})
     assert fitting(objects("new"), elsewhere, {"r:one.test"}).hosts == {}
+
+
+async def test_a_host_with_passwords_stays_closed_and_others_are_pushed_while_its_new_version_does_not_fit(
+    full: RoutedNginx,
+) -> None:
+    full.delete(*MANY)
+    await full.apply()
+    await full.apply(ingress("one", "one.test", basic_auth_secret="users"))
+    many = endpoints("milk", *[f"10.0.{number // 200}.{number % 200}" for number in range(4000)])
+    paths = {"one.test": [path("milk"), path("tea", "/tea")]}
+    guarded = ingress("one", paths, basic_auth_secret="users", proxy_read_timeout="7s")
+    assert (await full.apply(service("milk"), many, guarded)).outcome is Outcome.FAILED
+    assert {await full.get("one.test", where) for where in ("/", "/tea") for _ in range(4)} <= {"401", "404", "503"}
+    await full.apply(ingress("three", "three.test"))
+    assert await body(full, "three.test") == TEA
+    assert await body(full, "two.test") == COFFEE
