@@ -33,6 +33,7 @@ from headgate.translate import (
     factor,
     mentioned,
     translate,
+    with_pages,
 )
 from headgate.translate.environment import OF_SERVER
 from headgate.translate.naming import profile, salt
@@ -326,7 +327,11 @@ class Generator:
         if routing.demanding and any(host.tls for host in found.hosts.values()):
             return Unrouted("it has TLS, and another host demands certificates of clients")
         with self._watch.stage("render"):
-            names = [self._name(location) for location in found.profiles]
+            profiles: list[Location] = []
+            names: list[str] = []
+            for each in found.profiles:
+                profiles.append(with_pages(each, names))
+                names.append(self._name(profiles[-1]))
         if not all(names):
             return Unrouted("a header uses $server_name, $proxy_host or $proxy_port")
         if not routing.profiles.admit(names):
@@ -334,7 +339,7 @@ class Generator:
         return Rendered(
             table=table,
             routed=found.named({str(number): name for number, name in enumerate(names)}),
-            profiles=dict(zip(names, found.profiles, strict=True)),
+            profiles=dict(zip(names, profiles, strict=True)),
         )
 
     def _name(self, location: Location) -> str:

@@ -7,6 +7,7 @@ from headgate.translate.http3 import http3_in_words, translate_http3
 from headgate.translate.main import translate_main
 from headgate.translate.members import Memory, PartFiles
 from headgate.translate.passthrough import translate_exceptions, translate_passthrough
+from headgate.translate.profiles import with_pages
 from headgate.translate.streams import StreamPlace, translate_common_streams
 from headgate.translate.unserved import names_file, translate_default_server, translate_ports, translate_profiles
 from headgate.translate.unsupported import unsupported_flags, unsupported_keys
@@ -34,4 +35,5 @@ __all__ = [
     "translate_profiles",
     "unsupported_flags",
     "unsupported_keys",
+    "with_pages",
 ]

@@ -19,6 +19,7 @@ REWRITTEN: Final = "a path is changed by variables, or by a regular expression, 
 GRPC_TOKENS: Final = "gRPC, and server-tokens of its own"
 CONDITIONS: Final = "a Policy, or conditions that read variables, or expressions, that not every nginx takes"
 POLICY: Final = "a Policy, or client addresses"
+PAGES: Final = "custom error pages"
 LINES: Final = "settings of a route that shared locations do not have"
 
 _FIELDS: Final = {
@@ -39,9 +40,7 @@ _FIELDS: Final = {
     "location: limit": "a rate limit",
     "location: variables": "variables that logs or templates read",
     "location: snippet": "a snippet of a route",
-    "location: pages": "custom error pages",
     "location: refused": "requests of a route are answered 500",
-    "location: preflight": "cross-origin requests",
     "location: checks": "a Policy that keeps clients out",
     "location: queue": "requests that wait for an endpoint",
     "location: reads_body": "requests that wait for an endpoint",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from msgspec import structs
@@ -27,6 +27,7 @@ _WHOLE: Final = frozenset({"", "=", "^~"})
 """Modifiers of locations whose path is no regular expression."""
 
 Profile = Location
+"""Its pages are other profiles: ``@0`` is the first one of the resource, until these have names."""
 
 
 def flatten(server: Server, location: Location) -> Location:
@@ -79,12 +80,18 @@ def redirected(server: Server) -> Iterator[tuple[str, Location]]:
             yield bare, location
 
 
+def is_page(location: Location) -> bool:
+    """Whether *location* answers in place of an error, for others."""
+    return location.path.startswith("@")
+
+
 class HostPaths:
     """Lays out the paths of a server, and collects the profiles that they need."""
 
     def __init__(self, server: Server, profiles: dict[Profile, str], env: Environment) -> None:
         """Begin with *server*, which has all its locations; *profiles*, each with its name, grow."""
         self._server, self._profiles, self._env = server, profiles, env
+        self._pages = {str(page.path): page for page in server.locations if is_page(page)}
 
     def live(self, choosing: Choosing) -> LiveHost:
         """Return what is pushed for the host, whose variables are those of *choosing*."""
@@ -95,7 +102,7 @@ class HostPaths:
         ]
         hsts = (server.hsts.variable[1:], server.hsts.secure, str(server.hsts.value)) if server.hsts else None
         slashes = (self._slash(bare, location) for bare, location in redirected(server))
-        paths = *map(self._path, server.locations), *slashes
+        paths = *(self._path(location) for location in server.locations if not is_page(location)), *slashes
         secure = Listener(self._env.https_port, tls=True)
         return LiveHost(
             paths=tuple(paths),
@@ -112,8 +119,9 @@ class HostPaths:
         whole = flatten(self._server, location)
         usual = self._env.params.proxy.client_max_body_size
         size = _ANY_SIZE if location.jump else whole.own.client_max_body_size or usual
-        # nginx's own answer has the response headers of the location.
-        told = size.bytes and (whole.response_headers is not None or whole.own.server_tokens is not None)
+        # nginx's own answer has the response headers of the location, and its pages.
+        own = whole.response_headers is not None or whole.own.server_tokens is not None or location.pages
+        told = size.bytes and own
         more = self._more(location)
         return LivePath(
             location.modifier,
@@ -149,12 +157,31 @@ class HostPaths:
     def _answering(self, location: Location, answer: Words) -> str:
         """Return the name of a profile that gives *answer* with the headers that *location* has."""
         found = Location(
-            path="@", answer=answer, own=location.own, response_headers=location.response_headers, added=location.added
-        )
+            path="@", answer=answer, own=location.own, response_headers=location.response_headers, added=location.added,
+            pages=location.pages,
+        )  # fmt: skip
         return self._name(flatten(self._server, found))
 
     def _name(self, profile: Profile) -> str:
+        if profile.pages:
+            profile = structs.replace(profile, pages=tuple(map(self._page, profile.pages)))
         return self._profiles.setdefault(profile, str(len(self._profiles)))
+
+    def _page(self, words: Words) -> Words:
+        """Return the arguments of an ``error_page`` with the profile of the location that answers."""
+        page = self._pages.get(words[-1])
+        return Words((*words[:-1], f"@{self._name(_shared(flatten(self._server, page), None))}")) if page else words
+
+
+def with_pages(profile: Profile, names: Sequence[str]) -> Profile:
+    """Return *profile* with the *names* of the profiles before it in place of their numbers."""
+    if not profile.pages:
+        return profile
+    pages = (
+        Words((*words[:-1], names[int(words[-1][1:])])) if words[-1].startswith("@") else words
+        for words in profile.pages
+    )
+    return structs.replace(profile, pages=tuple(pages))
 
 
 def _shared(whole: Location, more: LiveMore | None) -> Profile:

@@ -22,7 +22,7 @@ from headgate.translate.dedicated import differing
 from headgate.translate.environment import Environment
 from headgate.translate.hosts import Translated
 from headgate.translate.listens import listens
-from headgate.translate.profiles import ACCESS, NOTHING_ELSE, redirected
+from headgate.translate.profiles import ACCESS, NOTHING_ELSE, is_page, redirected
 from headgate.translate.pushed import has_capture, replaced, rewritten
 
 _LISTS: Final = ACCESS | frozenset({
@@ -103,6 +103,8 @@ def _of_location(location: Location) -> Iterator[str]:
         yield dedicated.CAPTURES
     if replaced(location.backend) is None or (location.rewrite and rewritten(location.rewrite) is None):
         yield dedicated.REWRITTEN
+    if is_page(location) and location.backend:
+        yield dedicated.PAGES
     if location.internal and location.modifier != "=":
         yield dedicated.LINES
     if not {name for name, _ in location.lines} <= _LISTS:
@@ -111,6 +113,7 @@ def _of_location(location: Location) -> Iterator[str]:
         location, path="", modifier="", origin=None, backend=None, answer=None, content_type=None, own=NOTHING,
         request_headers=None, response_headers=None, proxy_redirect=None, lines=(), added=(), rewrite=None,
         internal=False, jump="", restored=False, auth=None, guarded=False,
+        preflight=False, pages=(),
     )  # fmt: skip
     yield from differing(bare, NOTHING_ELSE, "location: ")
 
