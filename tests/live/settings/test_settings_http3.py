@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.live.settings.serving_nginx import ServingNginx, served
 from tests.live.test_live_policies import EVERYBODY, NOBODY, policy
 from tests.live.test_live_virtual_servers import virtual_server
 from tests.nginx_binaries import LUA
+from tests.waiting import eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -144,7 +147,7 @@ async def test_the_certificate_is_that_of_the_name(nginx: ServingNginx, host: st
 
 @pytest.mark.parametrize("host", ["nobody.test", "a.b.wild.test", "broken.test", "wild.test"])
 async def test_handshakes_for_other_names_fail(nginx: ServingNginx, host: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="handshake failed"):
         await get(nginx.https, host)
 
 
@@ -208,3 +211,18 @@ async def test_clients_show_their_certificate(certified: ServingNginx, client_ce
     assert tickets
     async with http3_client(certified.https, host, ticket=tickets[-1]) as resuming:
         assert (await resuming.get("/")).status in {400, 421}
+
+
+async def test_no_host_answers_for_others_while_the_default_server_does_not_have_it() -> None:
+    """That file may be an older one: an Ingress without a host keeps it while nginx refuses the new one."""
+    own = tls_host("own", ssl_ciphers="HIGH:!aNULL")  # has a certificate, and would be the first server of the port
+    async with served([config_map(http3="true"), certificate(), own], binary=LUA or "") as nginx:
+        file = Path(nginx.layout.conf, "conf.d", "_default-server.conf")
+        lines = file.read_text().splitlines(keepends=True)  # noqa: ASYNC240 - nobody else waits
+        file.write_text("".join(line for line in lines if " quic " not in line))  # noqa: ASYNC240
+        before = set(nginx.workers())
+        os.kill(nginx.pid, signal.SIGHUP)
+        await eventually(lambda: bool(found := set(nginx.workers())) and before.isdisjoint(found))
+        with pytest.raises(Refused, match="handshake failed"):
+            await get(nginx.https, "nobody.test")
+        assert (await nginx.get("own.test", tls=True)).status == 200
