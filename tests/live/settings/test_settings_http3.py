@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(not LUA, reason="no nginx with HTTP/3 (tools/lua_nginx.sh)"),
 ]
 PLANES = {"files": ("-data-plane=files",), "live": ("-data-plane=live", "-live-routes")}
-PORT, BESIDE, UDP = free_ports(3)
+PORT, BESIDE = free_ports(2)
 OURS = Authority()
 AGE = "ma=86400"
 PROBLEMS = ("'none' does not exist", "it does not have HTTP/3 there")
