@@ -233,6 +233,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             native=True,
         ),
     ] = True
+    live_streams: Annotated[
+        Bool,
+        Flag(
+            RUN,
+            "Push endpoints of TransportServers to nginx as well, without a reload, where the live data plane serves "
+            "and nginx has njs; each open session then takes more memory.",
+            "false",
+            native=True,
+        ),
+    ] = True
     control_writes: Annotated[
         Bool,
         Flag(

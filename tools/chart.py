@@ -44,6 +44,7 @@ FLAGS: Mapping[str, str] = {
     "reload-spacing": "controller.reloadSpacing",
     "data-plane": "controller.dataPlane",
     "live-routes": "controller.liveRoutes",
+    "live-streams": "controller.liveStreams",
     "live-memory": "controller.liveMemory",
     "control-writes": "controller.controlWrites",
     "shutdown-grace-period": "controller.shutdownGracePeriod",

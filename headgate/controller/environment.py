@@ -55,6 +55,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         routing=options.live_routes and (asked or data_plane == "live"),
         routing_asked=asked,
         data_plane=data_plane,
+        live_streams=options.live_streams,
         live_memory=options.live_memory,
     )
 

@@ -48,6 +48,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         routing: whether hosts are routed at run time where they can be, instead of in server blocks;
             ``routing_asked`` if a flag asks for it.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
+        live_streams: whether servers of TCP and UDP are pushed too, where they can be.
         streams_in_files: why servers of TCP and UDP are in files though others are pushed; ``""`` if they need not be.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
@@ -79,6 +80,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     routing: bool = False
     routing_asked: bool = False
     main_without_live: bool = False
+    live_streams: bool = True
     streams_in_files: str = ""
     access_log: str = ""
     json_time: str = ""
@@ -116,6 +118,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         """Why servers of TCP and UDP are in files, whatever their object says; ``""`` if they need not be."""
         if self.live is None:
             return "the live data plane is off"
+        if not self.live_streams:
+            return "-live-streams is off"
         if self.capabilities.stream is None or self.capabilities.stream_js is None:
             return "nginx lacks its njs module for TCP and UDP"
         found = (each.name for each in read(self.params.snippets.stream_snippets).found if _is_in_the_way(each.name))

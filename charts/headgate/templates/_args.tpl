@@ -51,6 +51,9 @@
 {{- if not $controller.liveRoutes }}
 - --live-routes=false
 {{- end }}
+{{- if not $controller.liveStreams }}
+- --live-streams=false
+{{- end }}
 - --live-memory={{ $controller.liveMemory }}
 - --control-writes={{ $controller.controlWrites }}
 - --shutdown-grace-period={{ $controller.shutdownGracePeriod }}
