@@ -51,6 +51,7 @@ def before(context: RequestContext) -> Iterator[Step]:
         yield Step(
             f"rewrite {location.rewrite.pattern} to {location.rewrite.target}", because=(_why_rewritten(context),)
         )
+    yield from guarding.connections(context)
     yield from guarding.limits(context)
     if (limit := location.limit or server.limit) and not guarding.policies_of(context).limits:
         dry = " (only counted: limit-req-dry-run)" if limit.dry_run else ""

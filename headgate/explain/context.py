@@ -13,6 +13,7 @@ from headgate.routes import Route, VirtualHost
 from headgate.settings import ConfigParams
 from headgate.translate.draft import Draft, Place
 from headgate.translate.locations import translate_paths
+from headgate.translate.tls import WITHOUT_SLASH
 
 
 class RequestContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -82,6 +83,9 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "$scheme": self.question.scheme,
             "$host": self.name,
         }
+        if self.route:
+            own = f"${self.draft.variable(self.route.origin, WITHOUT_SLASH)}"
+            values = {own: self.target.removesuffix("/"), **values}
         for variable, value in values.items():
             text = text.replace(variable, value)
         return text

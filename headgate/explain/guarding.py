@@ -22,6 +22,7 @@ BASIC = "basic "
 ANNOTATIONS = {
     "accessControl": "allowlist-source-range, denylist-source-range",
     "basicAuth": "auth-type",
+    "connections": "limit-connections",
     "cors": "enable-cors",
     "externalAuth": "auth-url",
     "rateLimit": "limit-rps, limit-rpm",
@@ -82,7 +83,19 @@ def limits(context: RequestContext) -> Iterator[Step]:
         dry = " (only counted: dryRun)" if found[0].dry_run else ""
         empty = "" if _PERHAPS_EMPTY.sub("", limit.key) else "; requests for which that is empty are not counted"
         words = f"rate limit: {found[0].status} for more than {limit.rate} with the same {limit.key}{only}{dry}{empty}"
+        words += _not_counted(limit.exempt)
         yield Step(f"{words}{_counted(context, limit, found)}", _because(limit.policy, "rateLimit"))
+
+
+def connections(context: RequestContext) -> Iterator[Step]:
+    """Yield the limit of connections."""
+    if found := policies_of(context).connections:
+        words = f"connection limit: {found.status} for more than {found.most} at a time with the same {found.key}"
+        yield Step(f"{words}{_not_counted(found.exempt)}", _because(found.policy, "connections"))
+
+
+def _not_counted(exempt: tuple[str, ...]) -> str:
+    return f"; clients in {some(exempt)} are not counted" if exempt else ""
 
 
 def _counted(context: RequestContext, limit: RateLimit, every: Iterable[RateLimit]) -> str:
@@ -99,6 +112,20 @@ def _counted(context: RequestContext, limit: RateLimit, every: Iterable[RateLimi
 def access(context: RequestContext) -> Iterator[Step]:
     """Yield which clients are allowed: by address, password, key, or the decision of a service."""
     found = policies_of(context)
+    if found.any_lets_in and found.access and not found.access.allow and (found.passwords or found.external_auth):
+        found = structs.replace(found, access=None)  # who is not denied is not let in by that
+    checks = tuple(_checks(context, found))
+    yield from _any(checks) if found.any_lets_in and len(checks) > 1 else checks
+    if found.cache:
+        methods = STORED.union(found.cache.methods)
+        words = "a cached response is used if there is one"
+        if context.question.method not in methods:
+            words = f"no cached response is used for {context.question.method}, only for {', '.join(sorted(methods))}"
+        yield Step(words, _because(found.cache.policy, "cache"))
+
+
+def _checks(context: RequestContext, found: Policies) -> Iterator[Step]:
+    """Yield each check of the client."""
     if found.access:
         yield _by_address(context, found.access)
     if found.passwords:
@@ -107,12 +134,24 @@ def access(context: RequestContext) -> Iterator[Step]:
         yield _by_key(context, found.api_keys)
     if found.external_auth:
         yield _by_decision(context, found.external_auth)
-    if found.cache:
-        methods = STORED.union(found.cache.methods)
-        words = "a cached response is used if there is one"
-        if context.question.method not in methods:
-            words = f"no cached response is used for {context.question.method}, only for {', '.join(sorted(methods))}"
-        yield Step(words, _because(found.cache.policy, "cache"))
+
+
+def _any(checks: tuple[Step, ...]) -> Iterator[Step]:
+    """Yield *checks* as one of which any lets the client in (``satisfy any``); of the refusals 401 counts most."""
+    because = (*dict.fromkeys(text for check in checks for text in check.because),)
+    words = f"any of these lets the client in: {'; '.join(check.what for check in checks)}"
+    failing = [check.status for check in checks if check.status]
+    if error := next((status for status in failing if status not in {UNKNOWN, FORBIDDEN}), None):
+        yield Step(words, because, status=error)
+        return
+    refusal = UNKNOWN if UNKNOWN in failing or any(check.otherwise for check in checks) else FORBIDDEN
+    if len(failing) == len(checks):
+        yield Step(words, because, status=refusal)
+    elif all(check.status or check.condition for check in checks):
+        condition = " or ".join(check.condition for check in checks if check.condition)
+        yield Step(words, because, condition=condition, otherwise=f"{UNKNOWN} or {FORBIDDEN}")
+    else:
+        yield Step(words, because)
 
 
 def _by_address(context: RequestContext, control: AccessControl) -> Step:

@@ -149,6 +149,8 @@ def _meant(field: Setting, params: ConfigParams) -> bool:
     """Whether *field* has a meaning: one that needs companions has none without them."""
     if field.group == "limits":
         return bool(params.limits.limit_req_rate)
+    if not field.spec.where:  # a setting of one dialect only
+        return bool(getattr(getattr(params, field.group), field.name) != field.default)
     needed = field.spec.requires.split(", ")
     companions = [other for other in _FIELDS.values() if other.spec.key in needed]
     return all(getattr(getattr(params, other.group), other.name) for other in companions)

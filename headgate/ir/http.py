@@ -77,7 +77,10 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LimitZone(msgspec.Struct, frozen=True, gc=False):
-    """Counters of a rate limit of *origin*; the name carries a hash of the key, which nginx refuses to change."""
+    """Counters of a limit of *origin*: of requests, or of connections if there is no *rate*.
+
+    The name carries a hash of the key, which nginx refuses to change.
+    """
 
     key: Quoted
     zone: Name
@@ -95,13 +98,17 @@ class SplitClients(msgspec.Struct, frozen=True, gc=False):
 
 
 class VariableMap(msgspec.Struct, frozen=True, gc=False):
-    """``map``: *variable* follows from *source* by *lines*, and by those of the file *included*."""
+    """``map``: *variable* follows from *source* by *lines*, and by those of the file *included*.
+
+    With *networks* it is ``geo``: *source* is an address, and lines are of networks.
+    """
 
     source: Quoted
     variable: Name
     lines: tuple[tuple[Quoted, Quoted], ...]
     origin: ObjectRef
     included: Quoted | None = None
+    networks: bool = False
 
 
 class CacheZone(msgspec.Struct, frozen=True, gc=False):
@@ -423,6 +430,8 @@ def _asked(block: Server | Location) -> Iterator[str]:
     if access:
         yield "; ".join(access)
     yield from (line for line in lines if line not in access)
+    if not any(name == "satisfy" for name, _ in block.lines) and (access or block.auth):
+        yield "all of them"
 
 
 @lru_cache(maxsize=1024)

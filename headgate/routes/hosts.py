@@ -61,12 +61,15 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 class HttpsRedirect(msgspec.Struct, frozen=True, gc=False):
     """Requests in plain HTTP are redirected with the status *code* to HTTPS on *port*, 0 for the usual one.
 
-    *forwarded*: what a proxy in front says counts, too (X-Forwarded-Proto).
+    *forwarded*: what a proxy in front says counts, too (X-Forwarded-Proto). *ported*: the usual port is named, too.
+    *slash*: whether a slash at the end of the URL is kept.
     """
 
     code: int
     port: int = 0
     forwarded: bool = False
+    ported: bool = False
+    slash: bool = True
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -11,8 +11,8 @@ from headgate.routes.backends import Backend, SecretReference
 from headgate.settings import Quoted
 
 FEATURES = (
-    "access", "limits", "passwords", "api_keys", "external_auth", "client_certificates", "backend_tls", "cors", "cache",
-    "hsts",
+    "access", "limits", "connections", "passwords", "api_keys", "external_auth", "client_certificates", "backend_tls",
+    "cors", "cache", "hsts",
 )  # fmt: skip
 """The fields of ``Policies`` that follow from Policies; one of an object goes before that of the host."""
 
@@ -44,6 +44,7 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         scale: whether the rate is divided among the replicas.
         part: tells several limits of one object apart.
         condition: which requests are counted; ``None`` counts all.
+        exempt: clients, by address, whose requests are not counted.
     """
 
     policy: ObjectRef
@@ -59,6 +60,21 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scale: bool = False
     part: str = ""
     condition: LimitCondition | None = None
+    exempt: tuple[str, ...] = ()
+
+
+class ConnectionLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How many connections with the same *key* there may be; see ``limit_conn`` of nginx.
+
+    Connections of *exempt* clients, by address, are not counted.
+    """
+
+    policy: ObjectRef
+    key: str
+    most: int
+    size: str
+    exempt: tuple[str, ...] = ()
+    status: int = 503
 
 
 class Passwords(msgspec.Struct, frozen=True, gc=False):
@@ -197,13 +213,16 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         basic_auth: the Secret with the passwords that an annotation names, ``None`` where none is asked for.
+        any_lets_in: whether one of access, passwords and external_auth is enough; else all must let a client in.
         refused: why every request is answered 500: a Policy cannot be used; empty if all can.
     """
 
     basic_auth: SecretReference | None = None
     refused: str = ""
     access: AccessControl | None = None
+    any_lets_in: bool = False
     limits: tuple[RateLimit, ...] = ()
+    connections: ConnectionLimit | None = None
     passwords: Passwords | None = None
     api_keys: ApiKeys | None = None
     external_auth: ExternalAuth | None = None
@@ -244,4 +263,5 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def guards(self) -> bool:
         """Whether requests may be turned away after their location was found."""
-        return bool(self.access or self.limits or self.passwords or self.api_keys or self.external_auth)
+        counted = self.limits or self.connections
+        return bool(self.access or counted or self.passwords or self.api_keys or self.external_auth)

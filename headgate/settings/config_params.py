@@ -15,6 +15,7 @@ from headgate.settings.headers import HeaderSettings
 from headgate.settings.limits import LimitSettings
 from headgate.settings.logging import LogSettings
 from headgate.settings.main import MainSettings
+from headgate.settings.passing import PassingSettings
 from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Delta, Registry, Settings
 from headgate.settings.resolver import ResolverSettings
@@ -30,6 +31,7 @@ class ConfigParams(Settings):
 
     proxy: ProxySettings = ProxySettings()
     buffers: BufferSettings = BufferSettings()
+    passing: PassingSettings = PassingSettings()
     tls: TlsSettings = TlsSettings()
     headers: HeaderSettings = HeaderSettings()
     upstream: UpstreamSettings = UpstreamSettings()

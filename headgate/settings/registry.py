@@ -20,8 +20,10 @@ from headgate.settings.values import parser_of
 
 
 class Where(enum.Flag):
-    """Where users may write a setting."""
+    """Where users of the incumbent may write a setting."""
 
+    NOWHERE = 0
+    """Another dialect says it."""
     CONFIGMAP = enum.auto()
     ANNOTATION = enum.auto()
     BOTH = CONFIGMAP | ANNOTATION

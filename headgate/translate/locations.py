@@ -35,11 +35,13 @@ from headgate.translate.headers import (
 )
 from headgate.translate.live import has_log_handler
 from headgate.translate.live_only import warn_of_live_only
+from headgate.translate.logs import own_logs
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.queues import queue_parts, with_queue
+from headgate.translate.rates import warn_of_idle_rate
 from headgate.translate.rewrites import replaced_path, translate_rewrite
 from headgate.translate.timeouts import warn_of_no_time
 from headgate.translate.tls import route_redirects
@@ -107,6 +109,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     grpc = asks_grpc(place, route) and draft.speaks_grpc(place)
     _warn_of_services(draft, place, target.service, grpc=grpc)
     warn_of_no_time(draft, place)
+    warn_of_idle_rate(draft, place)
     attached = route.origin != host.origin
     if attached:
         warn_of_idle_limits(draft, place)
@@ -125,7 +128,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         modifier=path.modifier,
         backend=backend,
         rewrite=rewrite,
-        redirects=route_redirects(route),
+        redirects=route_redirects(draft, route),
         variables=(
             *location_variables(draft, host, route),
             *latency_variable(draft, backend),
@@ -238,7 +241,7 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         response_headers=around,
         carried=carried,
         internal=path.route.match.type is PathType.INTERNAL,
-        redirects=route_redirects(path.route),
+        redirects=route_redirects(draft, path.route),
         variables=(*location_variables(draft, server.host, path.route), *shared.variables),
         **({"pages": route_pages(server, path.route)} if place.policies.guards and not shared.refused else {}),
         **parts,
@@ -298,6 +301,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
             ),
             *part.lines,
             *_hidden(server, place, part, grpc=grpc),
+            *own_logs(draft.env, place.params),
         ),
         variables=part.variables,
         refused=refused,

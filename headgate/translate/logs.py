@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from headgate.settings import ConfigParams, Quoted
+from headgate.ir import latency
+from headgate.ir.http import Line
+from headgate.settings import ConfigParams, Quoted, Words
 from headgate.settings.logging import LogSettings
 from headgate.translate.environment import Environment
 
@@ -46,6 +49,13 @@ def with_log_formats(env: Environment) -> ConfigParams:
             "stream_log_format_escaping": "json",
         }
     return params.replaced({"logging": explicit} if explicit else {})
+
+
+def own_logs(env: Environment, params: ConfigParams) -> Iterator[Line]:
+    """Yield the log of a location whose requests are not in the access log: that by which they are counted."""
+    if params.passing.logged is False:
+        counted = (latency.destination(env.layout), latency.LOG_NAME)
+        yield "access_log", Words(counted if env.sends_lines else ("off",))
 
 
 def _json(message: str, time: str, fields: tuple[str, ...]) -> tuple[Quoted, ...]:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headgate.ir.http import Certificate, Redirect, Tls
+from headgate.ir.http import Certificate, Redirect, Tls, VariableMap
 from headgate.ir.layout import SECRETS_FOLDER
+from headgate.problems import ObjectRef
 from headgate.routes import Route, VirtualHost
 from headgate.settings import Quoted
 from headgate.settings.tls import TlsSettings
 from headgate.translate import naming
 from headgate.translate.challenges import unchallenged
 from headgate.translate.draft import Draft
+
+WITHOUT_SLASH = "uri_without_slash"
 
 
 def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
@@ -55,14 +58,24 @@ def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) 
         yield Redirect(source, code, url, unchallenged(draft, host, source))
 
 
-def route_redirects(route: Route) -> tuple[Redirect, ...]:
+def route_redirects(draft: Draft, route: Route) -> tuple[Redirect, ...]:
     """Return the redirects to HTTPS of the location of *route*."""
     found = route.redirect
     if found is None:
         return ()
-    url = Quoted(f"https://$host{f':{found.port}' if found.port else ''}$request_uri")
+    port = found.port or (draft.env.https_port if found.ported else 0)
+    asked = "$request_uri" if found.slash else _without_slash(draft, route.origin)
+    url = Quoted(f"https://$host{f':{port}' if port else ''}{asked}")
     sources = ("$scheme", *(["$http_x_forwarded_proto"] if found.forwarded else []))
     return tuple(Redirect(source, found.code, url) for source in sources)
+
+
+def _without_slash(draft: Draft, origin: ObjectRef) -> str:
+    """Note the map from what is asked for to the same without a slash at its end; return its variable."""
+    name = draft.variable(origin, WITHOUT_SLASH)
+    lines = ((Quoted("~^(.*)/$"), Quoted("$1")), (Quoted("default"), Quoted("$request_uri")))
+    draft.maps[name] = VariableMap(Quoted("$request_uri"), name, lines, origin)
+    return f"${name}"
 
 
 def _own_context(draft: Draft, host: VirtualHost) -> bool:

@@ -32,6 +32,8 @@ from headgate.validation.community import CommunityPath, ValidCommunityIngress
 
 DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
 MOVED_SECURELY = 308
+NOT_REDIRECTED = "/.well-known/acme-challenge"
+"""Authorities ask below this path over plain HTTP."""
 TOLD = {
     "Host": "$http_host",
     "X-Request-ID": "$request_id",
@@ -118,7 +120,7 @@ class Contribution:
                         settings=self._settings,
                         policies=self._policies,
                         field=path.field,
-                        redirect=self._redirect(secure=secure),
+                        redirect=self._redirect(path, secure=secure),
                     ),
                 )
 
@@ -151,6 +153,8 @@ class Contribution:
 
     def _header_changes(self) -> Changes:
         headers = [Header(name, Quoted(value)) for name, value in TOLD.items()]
+        if self._said.connection_proxy_header and not self._said.backend_protocol.startswith("grpc"):
+            headers.append(Header("Connection", Quoted(self._said.connection_proxy_header)))
         if self._said.upstream_vhost:
             headers.append(Header("Host", Quoted(self._said.upstream_vhost)))
         if self._policies.external_auth:
@@ -158,11 +162,12 @@ class Contribution:
             headers += [Header(name, Quoted(ExternalAuth.answered(name))) for name in passed]
         return Changes(set_headers=tuple({header.name: header for header in headers}.values()))
 
-    def _redirect(self, *, secure: bool) -> HttpsRedirect | None:
+    def _redirect(self, path: CommunityPath, *, secure: bool) -> HttpsRedirect | None:
         said = self._said
-        if said.force_ssl_redirect or (said.ssl_redirect and secure):
-            return HttpsRedirect(MOVED_SECURELY)
-        return None
+        if path.path.startswith(NOT_REDIRECTED) or not (said.force_ssl_redirect or (said.ssl_redirect and secure)):
+            return None
+        ported = bool(self.valid.overrides.values.passing.port_in_redirect)
+        return HttpsRedirect(MOVED_SECURELY, ported=ported, slash=said.preserve_trailing_slash)
 
     def _backend(self, backend: IngressBackend, field: str) -> Backend:
         service = backend.service

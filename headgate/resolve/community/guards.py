@@ -6,7 +6,7 @@ from headgate.problems import Problem
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
-from headgate.routes.policies import AccessControl, Cors, ExternalAuth, Passwords, RateLimit
+from headgate.routes.policies import AccessControl, ConnectionLimit, Cors, ExternalAuth, Passwords, RateLimit
 from headgate.settings import COMMUNITY
 from headgate.validation.community import ValidCommunityIngress
 
@@ -22,7 +22,9 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     return Policies(
         refused=refused,
         access=_access(valid),
+        any_lets_in=valid.annotations.satisfy == "any",
         limits=_limits(valid),
+        connections=_connections(valid),
         passwords=None if refused else _passwords(search, valid),
         external_auth=_external_auth(valid),
         cors=_cors(valid),
@@ -71,9 +73,23 @@ def _limits(valid: ValidCommunityIngress) -> tuple[RateLimit, ...]:
             size=ZONE,
             burst=count * said.limit_burst_multiplier,
             no_delay=True,
+            exempt=_exempt(valid),
         )
         for name, (count, unit) in asked.items()
         if count
+    )
+
+
+def _exempt(valid: ValidCommunityIngress) -> tuple[str, ...]:
+    return valid.annotations.limit_allowlist or valid.annotations.limit_whitelist
+
+
+def _connections(valid: ValidCommunityIngress) -> ConnectionLimit | None:
+    most = valid.annotations.limit_connections
+    if not most:
+        return None
+    return ConnectionLimit(
+        policy=valid.ingress.ref, key="$binary_remote_addr", most=most, size=ZONE, exempt=_exempt(valid)
     )
 
 

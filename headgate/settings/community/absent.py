@@ -14,20 +14,16 @@ COMING = (
     "affinity-canary-behavior", "affinity-mode", "auth-always-set-cookie", "auth-cache-duration", "auth-cache-key",
     "auth-keepalive", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
     "auth-proxy-set-headers", "auth-request-redirect", "auth-tls-error-page", "auth-tls-pass-certificate-to-upstream",
-    "connection-proxy-header", "custom-headers", "custom-http-errors", "default-backend",
-    "disable-proxy-intercept-errors", "enable-access-log", "enable-opentelemetry", "enable-rewrite-log",
-    "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "limit-allowlist", "limit-rate",
-    "limit-rate-after", "limit-whitelist", "load-balance", "mirror-host", "mirror-request-body", "mirror-target",
-    "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "preserve-trailing-slash",
-    "proxy-buffers-number", "proxy-cookie-domain", "proxy-cookie-path", "proxy-http-version",
-    "proxy-request-buffering", "relative-redirects", "satisfy", "server-alias", "session-cookie-change-on-failure",
-    "session-cookie-conditional-samesite-none", "ssl-passthrough", "stream-snippet", "upstream-hash-by-subset",
-    "upstream-hash-by-subset-size", "use-port-in-redirects",
+    "custom-headers", "custom-http-errors", "default-backend", "disable-proxy-intercept-errors", "enable-opentelemetry",
+    "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "mirror-host",
+    "mirror-request-body", "mirror-target", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
+    "server-alias", "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none", "ssl-passthrough",
+    "stream-snippet", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 )  # fmt: skip
 """Without effect for now."""
 CLOSING = (
     "auth-snippet", "auth-tls-match-cn", "auth-tls-secret", "enable-modsecurity", "enable-owasp-core-rules",
-    "limit-connections", "modsecurity-snippet", "proxy-ssl-secret",
+    "modsecurity-snippet", "proxy-ssl-secret",
 )  # fmt: skip
 """Without these, clients would be let in, or backends trusted, that are not to be: the Ingress is refused."""
 COMPANIONS = (

@@ -52,7 +52,21 @@ class CommunityAnnotations(Settings):
         own("upstream-vhost", "Header Host of requests to backends.", parse=matching(r"[A-Za-z0-9._:\-]+", "a host")),
     ] = None
 
+    connection_proxy_header: Annotated[
+        str | None,
+        own(
+            "connection-proxy-header", "Header Connection of requests to backends.", parse=choice("close", "keep-alive")
+        ),
+    ] = None
+    proxy_buffers_number: Annotated[
+        int | None, own("proxy-buffers-number", "Number of buffers of one response.", parse=number(2, 1024))
+    ] = None
+
     # redirects
+    preserve_trailing_slash: Annotated[
+        bool,
+        own("preserve-trailing-slash", "Redirects to HTTPS keep a slash at the end of the path.", parse=switch),
+    ] = False
     ssl_redirect: Annotated[
         bool, own("ssl-redirect", "Redirect from HTTP to HTTPS where the host has TLS.", parse=switch)
     ] = True
@@ -151,6 +165,10 @@ class CommunityAnnotations(Settings):
         tuple[str, ...],
         own("allowlist-source-range", "The only clients that are let in.", parse=networks),
     ] = ()
+    satisfy: Annotated[
+        str,
+        own("satisfy", "Whether all checks of clients must let them in, or any one.", parse=choice("all", "any")),
+    ] = "all"
     auth_type: Annotated[str | None, own("auth-type", "Ask for a password.", parse=choice("basic", "digest"))] = None
     auth_secret: Annotated[str | None, own("auth-secret", "Secret with the passwords.", parse=object_name)] = None
     auth_secret_type: Annotated[
@@ -179,6 +197,15 @@ class CommunityAnnotations(Settings):
     # limits
     limit_rps: Annotated[int, own("limit-rps", "Requests a second of one client.", parse=number(0))] = 0
     limit_rpm: Annotated[int, own("limit-rpm", "Requests a minute of one client.", parse=number(0))] = 0
+    limit_connections: Annotated[
+        int, own("limit-connections", "Connections of one client at the same time.", parse=number(0, 65535))
+    ] = 0
+    limit_whitelist: Annotated[
+        tuple[str, ...], own("limit-whitelist", "Older name of limit-allowlist.", parse=networks)
+    ] = ()
+    limit_allowlist: Annotated[
+        tuple[str, ...], own("limit-allowlist", "Clients that are not counted.", parse=networks)
+    ] = ()
     limit_burst_multiplier: Annotated[
         int, own("limit-burst-multiplier", "Burst, in multiples of the rate.", parse=number(0))
     ] = 5
@@ -210,6 +237,6 @@ class CommunityAnnotations(Settings):
 
 GUARDS = frozenset((
     "allowlist-source-range", "denylist-source-range", "whitelist-source-range", "auth-type", "auth-secret",
-    "auth-secret-type", "auth-url", "limit-rps", "limit-rpm",
+    "auth-secret-type", "auth-url", "limit-connections", "limit-rps", "limit-rpm",
 ))  # fmt: skip
 """The names of annotations that keep clients out: with one of them that cannot be used the Ingress is refused."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.settings.buffers import PAGE
 from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.annotations import GUARDS, CommunityAnnotations
 from headgate.settings.community.shared import SHARED, Shared
@@ -15,12 +16,15 @@ from headgate.settings.dialect import COMMUNITY, INCUMBENT
 from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit, guess
 from headgate.settings.registry import Setting, fields
+from headgate.settings.values import Buffers
 
 FIELDS: Mapping[str, Setting] = {field.spec.key: field for field in fields("community", CommunityAnnotations)}
 """The annotations that are fields of CommunityAnnotations, by the name that follows the prefix."""
 _NAMES = (*FIELDS, *SHARED, *ABSENT)
 REFUSED = "the Ingress is refused, not served unguarded"
 DEFAULT = "it has no effect"
+USUAL_BUFFERS = 4
+"""Their number in ingress-nginx."""
 OFF = frozenset({"false", "f", "0"})
 
 
@@ -65,7 +69,19 @@ def read_community_annotations(
             problems.append(Problem(origin, key, text, f"is {unfit.about(text)}", effect, severity))
         else:
             keys[target] = key
-    return ReadAnnotations(Overrides(explicit, keys, COMMUNITY), CommunityAnnotations(**own)), problems
+    said = CommunityAnnotations(**own)
+    if buffers := _buffers(explicit, said):
+        explicit["proxy_buffers"] = buffers
+        keys["proxy_buffers"] = keys.get("proxy_buffers_number") or keys["proxy_buffer_size"]
+    return ReadAnnotations(Overrides(explicit, keys, COMMUNITY), said), problems
+
+
+def _buffers(explicit: Mapping[str, Any], said: CommunityAnnotations) -> Buffers | None:
+    """Return the buffers of responses, which have the size of the first one."""
+    size = explicit.get("proxy_buffer_size")
+    if said.proxy_buffers_number is None and size is None:
+        return None
+    return Buffers(said.proxy_buffers_number or USUAL_BUFFERS, size or PAGE)
 
 
 def _parsed(known: Shared | Setting, text: str, gates: frozenset[str]) -> Any:

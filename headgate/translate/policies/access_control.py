@@ -22,7 +22,8 @@ def translate_access_control(site: Site) -> Part:
         return Part()
     if not access.allow:
         own = (("deny", Words((client,))) for client in access.deny)
-        return Part(lines=(*own, *(site.rules or (("allow", ALL),))))
+        rest = () if site.policies.any_lets_in else (("allow", ALL),)  # it would let in all others without a password
+        return Part(lines=(*own, *(site.rules or rest)))
     denied = tuple(takewhile(lambda rule: rule[0] == "deny", site.rules))
     if denied != site.rules:
         words = ("has allow, and Policies of type accessControl allow other clients; use one of the two", WITHOUT)
@@ -30,3 +31,8 @@ def translate_access_control(site: Site) -> Part:
     if access.denies_first:
         denied = (*denied, *(("deny", Words((client,))) for client in access.deny))
     return Part(lines=(*denied, *(("allow", Words((client,))) for client in access.allow), ("deny", ALL)))
+
+
+def translate_satisfaction(site: Site) -> Part:
+    """Return that one check is enough to let a client in, if so."""
+    return Part(lines=(("satisfy", Words(("any",))),)) if site.policies.any_lets_in else Part()

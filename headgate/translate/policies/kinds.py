@@ -7,9 +7,10 @@ from typing import Final
 
 from headgate.routes import Forward, Policies, VirtualHost
 from headgate.settings import Quoted
-from headgate.translate.policies.access_control import translate_access_control
+from headgate.translate.policies.access_control import translate_access_control, translate_satisfaction
 from headgate.translate.policies.api_key import CLIENT, TOKEN
 from headgate.translate.policies.cache import translate_cache
+from headgate.translate.policies.connection_limit import translate_connection_limit
 from headgate.translate.policies.cors import translate_cors
 from headgate.translate.policies.egress_mtls import translate_backend_tls
 from headgate.translate.policies.external_auth import translate_subrequest
@@ -18,7 +19,9 @@ from headgate.translate.policies.parts import NOTHING, Part, Site, joined
 
 KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
     translate_client_certificates,
+    translate_satisfaction,
     translate_access_control,
+    translate_connection_limit,
     translate_subrequest,
     translate_backend_tls,
     translate_cache,

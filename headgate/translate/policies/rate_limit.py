@@ -10,6 +10,7 @@ from headgate.routes.policies import LimitCondition, RateLimit
 from headgate.settings import Quoted, Size, Words
 from headgate.translate import naming
 from headgate.translate.draft import Draft
+from headgate.translate.policies.exempt import counted
 from headgate.translate.sharing import limit_words, share
 
 
@@ -24,6 +25,7 @@ def translate_rate_limits(draft: Draft, origin: ObjectRef, limits: tuple[RateLim
 
 def _parameters(draft: Draft, origin: ObjectRef, limit: RateLimit, limits: tuple[RateLimit, ...]) -> Words:
     key = limit.key if limit.condition is None else _conditional(draft, origin, limit, limit.condition, limits)
+    key = counted(draft, origin, key, limit.exempt)
     name = f"pol_rl_{limit.policy.namespace}_{limit.policy.name}{limit.part}_{origin.namespace}_{origin.name}"
     zone = naming.hashed(f"{name}_{origin.kind.lower()}", (key,), draft.salt)
     rate = share(limit.rate, draft.env.replicas) if limit.scale else limit.rate

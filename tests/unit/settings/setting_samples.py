@@ -79,6 +79,25 @@ FORMAT = Sample(
 ESCAPING = Sample({"json": "json", "None": "none", "default": "default"}, ("xml", "", "json;"))
 
 SAMPLES: dict[str, Sample] = {
+    "proxy_request_buffering": SWITCH,
+    "proxy_http_version": Sample({"1.0": "1.0", " 1.1": "1.1"}, ("2", "1.1;", "", "1.1 1.0")),
+    "proxy_cookie_domain": Sample(
+        {
+            "off": Words(("off",)),
+            "a.internal  shop.test": Words(("a.internal", "shop.test")),
+        },
+        ("a", "a b c", "off off2 x", "a; b", "$host b", "a {", "a #", '"a" b', "a\\ b", "../a b", "~a b"),
+    ),
+    "proxy_cookie_path": Sample(
+        {"off": Words(("off",)), "/one/  /": Words(("/one/", "/")), "/a?b=1 /,": Words(("/a?b=1", "/,"))},
+        ("/", "/a /b /c", "/a; /", "/$1 /", "/a/../b /", "~? /", "/a '/'"),
+    ),
+    "limit_rate": Sample({"0": Size("0k"), "500": Size("500k"), "-1": Size("0k")}, ("1k", "1.5", "x", "9" * 12)),
+    "limit_rate_after": Sample({"0": Size("0k"), "7": Size("7k")}, ("1m", ";")),
+    "logged": SWITCH,
+    "rewrite_log": SWITCH,
+    "relative_redirects": SWITCH,
+    "port_in_redirect": SWITCH,
     "proxy_connect_timeout": TIME,
     "proxy_read_timeout": TIME,
     "proxy_send_timeout": TIME,

@@ -1,0 +1,148 @@
+"""What annotations of ingress-nginx do to requests and responses, with backends that say or withhold what is asked."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+
+import pytest
+
+from tests.directories import short_directory
+from tests.live.headgate_process import HeadgateProcess
+from tests.live.json_objects import cafe, endpoints, ingress_class, path, secret, service
+from tests.live.test_live_community import community, server
+from tests.waiting import DEADLINE_S
+
+LOGIN = "Basic " + b64encode(b"ann:secret").decode()
+ELSEWHERE, HERE = "192.0.2.0/24", "127.0.0.0/8"
+LONG = 60_000
+
+
+class Backend(BaseHTTPRequestHandler):
+    """Answers by the path that it is asked for: ``/wait`` once it may, ``/status/404`` with that status."""
+
+    waiting, let_go = Event(), Event()
+
+    def do_GET(self) -> None:
+        if self.path == "/wait":
+            self.waiting.set()
+            assert self.let_go.wait(DEADLINE_S)
+        status = int(self.path.rpartition("/")[2]) if self.path.startswith("/status/") else 200
+        body = b"x" * LONG if self.path == "/long" else f"{self.request_version}\n{self.headers}".encode()
+        self.send_response(status)
+        self.send_header("Set-Cookie", "a=b; Domain=backend.internal; Path=/app/x")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture(scope="module")
+def backend() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Backend) as found:
+        Thread(target=found.serve_forever, daemon=True).start()
+        yield found.server_port
+        found.shutdown()
+
+
+@pytest.fixture(scope="module")
+def headgate(nginx_binary: str, tea: int, backend: int) -> Iterator[HeadgateProcess]:
+    asks = {"auth_type": "basic", "auth_secret": "users"}
+    with short_directory() as directory:
+        manifests = cafe(directory, tea)
+        manifests.put(
+            ingress_class(controller="k8s.io/ingress-nginx"),
+            service("own"),
+            endpoints("own", "127.0.0.1", port=backend),
+            secret("users", auth=b"ann:{PLAIN}secret\n"),
+            community("any", {"any.test": [path("tea")]}, satisfy="any", whitelist_source_range=ELSEWHERE, **asks),
+            community("here", {"here.test": [path("tea")]}, satisfy="any", whitelist_source_range=HERE, **asks),
+            community("denied", {"denied.test": [path("tea")]}, satisfy="any", denylist_source_range=ELSEWHERE, **asks),
+            community("one", {"one.test": [path("own")]}, limit_connections="1"),
+            community(
+                "not-counted",
+                {"not-counted.test": [path("own")]},
+                limit_connections="1",
+                limit_rpm="1",
+                limit_burst_multiplier="1",
+                limit_allowlist=HERE,
+            ),
+            community("counted", {"counted.test": [path("tea")]}, limit_rpm="1", limit_burst_multiplier="1",
+                      limit_allowlist=ELSEWHERE),
+            community("slow", {"slow.test": [path("own")]}, limit_rate="20", limit_rate_after="10",
+                      proxy_buffering="on"),
+            community(
+                "cookies",
+                {"cookies.test": [path("own")]},
+                proxy_cookie_domain="backend.internal shop.test",
+                proxy_cookie_path="/app /",
+                proxy_http_version="1.0",
+                connection_proxy_header="close",
+            ),
+            community("secure", {"secure.test": [path("tea")]}, tls=True),
+            community("kept", {"secure.test": [path("tea", "/kept")]}, 2, preserve_trailing_slash="true"),
+            community("solver", {"secure.test": [path("tea", "/.well-known/acme-challenge/x")]}, 2),
+        )  # fmt: skip
+        running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
+        running.start_ready()
+        yield running
+        running.stop()
+
+
+def test_one_check_is_enough_where_any_satisfies(headgate: HeadgateProcess) -> None:
+    assert [server(headgate, "any.test"), server(headgate, "any.test", Authorization=LOGIN)] == ["401", "tea"]
+    assert server(headgate, "here.test") == "tea"
+
+
+def test_who_is_not_denied_still_needs_a_password_where_any_satisfies(headgate: HeadgateProcess) -> None:
+    assert [server(headgate, "denied.test"), server(headgate, "denied.test", Authorization=LOGIN)] == ["401", "tea"]
+
+
+@pytest.mark.parametrize(("host", "second"), [("one.test", 503), ("not-counted.test", 200)])
+def test_connections_of_one_client_are_limited(headgate: HeadgateProcess, host: str, second: int) -> None:
+    Backend.waiting.clear()
+    Backend.let_go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(headgate.get, host, "/wait")
+        assert Backend.waiting.wait(DEADLINE_S)
+        try:
+            assert headgate.get(host).status == second
+        finally:
+            Backend.let_go.set()
+        assert first.result().status == 200
+
+
+def test_who_is_exempt_is_not_counted(headgate: HeadgateProcess) -> None:
+    assert {headgate.get("not-counted.test").status for _ in range(5)} == {200}
+    assert [headgate.get("counted.test").status for _ in range(4)][-1] == 503
+
+
+def test_a_response_is_slowed_down_after_its_beginning(headgate: HeadgateProcess) -> None:
+    begun = time.monotonic()
+    assert len(headgate.get("slow.test", "/long").body) == LONG
+    assert time.monotonic() - begun > 1  # 50 kB at 20 kB a second; nginx begins anew each second
+
+
+def test_cookies_of_backends_get_another_domain_and_path(headgate: HeadgateProcess) -> None:
+    answer = headgate.get("cookies.test")
+    assert answer.headers["Set-Cookie"].lower() == "a=b; domain=shop.test; path=//x"
+    assert answer.body.startswith("HTTP/1.0\n")
+    assert "connection: close\n" in answer.body.lower()
+
+
+@pytest.mark.parametrize(
+    ("asked", "location"),
+    [("/", ""), ("/a/", "/a"), ("/a/?b=/", "/a/?b="), ("/a?b=1", "/a?b=1"), ("/kept/", "/kept/")],
+)
+def test_a_redirect_to_https_has_no_slash_at_its_end(headgate: HeadgateProcess, asked: str, location: str) -> None:
+    assert headgate.get("secure.test", asked).headers["Location"] == f"https://secure.test{location}"
+
+
+def test_challenges_are_not_redirected_to_https(headgate: HeadgateProcess) -> None:
+    assert server(headgate, "secure.test", "/.well-known/acme-challenge/x") == "tea"
