@@ -9,7 +9,7 @@ from typing import Any
 from headgate.comparing.hosts import Hosts, backend, by_domain, changes, operation
 from headgate.comparing.report import RouteChange
 from headgate.routes import Backend, Forward, PathType, Policies, Route, VirtualHost
-from headgate.routes.actions import Answer, Changes, Choice, Condition, ErrorPage, Redirect, Split
+from headgate.routes.actions import Answer, Changes, Choice, Condition, ErrorPage, Redirect, ServicePage, Split
 from headgate.routes.policies import FEATURES
 
 Routes = Mapping[str, Route]
@@ -108,7 +108,8 @@ def _reply(action: Redirect | Answer) -> str:
 
 
 def _error_page(page: ErrorPage) -> str:
-    return f"{' '.join(map(str, page.codes))}: {_reply(page.page)}"
+    said = backend(page.page.backend) if isinstance(page.page, ServicePage) else _reply(page.page)
+    return f"{' '.join(map(str, page.codes))}: {said}"
 
 
 def _condition(condition: Condition) -> str:

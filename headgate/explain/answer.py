@@ -149,6 +149,7 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     """The Service that is asked: ``service`` is ``namespace/name``; without endpoints of its own ``why_none`` says why.
 
     ``backup`` and ``backup_port`` are the Service that is asked while no endpoint can be; empty if there is none.
+    ``refusal`` is what nginx answers without endpoints.
     """
 
     name: str
@@ -161,6 +162,7 @@ class UpstreamAnswer(msgspec.Struct, frozen=True):
     why_none: str = ""
     backup: str = ""
     backup_port: str = ""
+    refusal: int = 502
 
 
 class ErrorPageAnswer(msgspec.Struct, frozen=True):

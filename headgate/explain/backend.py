@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from headgate.explain import guarding
 from headgate.explain.answer import EndpointAnswer, Step, UpstreamAnswer
+from headgate.explain.branches import refusal_of
 from headgate.explain.context import RequestContext
 from headgate.explain.matching import Unjudged, matches
 from headgate.explain.provenance import described, one
@@ -115,6 +116,7 @@ def asked(context: RequestContext) -> UpstreamAnswer | None:
         path=_path(context, location.backend),
         endpoints=endpoints,
         why_none="" if own else _why_none(context, owner, target.service),
+        refusal=refusal_of(target),
         backup=backup.service if backup else "",
         backup_port=backup.port if backup else "",
     )

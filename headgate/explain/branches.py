@@ -10,7 +10,8 @@ from msgspec import structs
 
 from headgate.explain.answer import Step
 from headgate.explain.context import RequestContext
-from headgate.routes import Action, Case, Choice, Condition, Forward, Route, Split
+from headgate.routes import Action, Backend, Case, Choice, Condition, Forward, Route, Split
+from headgate.routes.backends import EMPTY, REPLACED
 from headgate.settings import COMMUNITY
 
 
@@ -89,8 +90,14 @@ def _goal(route: Route) -> str:
     if isinstance(route.action, Forward):
         backend = route.action.backend
         empty = not (backend.endpoints.servers or backend.backup)
-        return f"Service {backend.namespace}/{backend.service}{' (no endpoints: 502)' if empty else ''}"
+        why = f" (no endpoints: {refusal_of(backend)})" if empty else ""
+        return f"Service {backend.namespace}/{backend.service}{why}"
     return f"the {type(route.action).__name__.lower()} of {route.field}"
+
+
+def refusal_of(backend: Backend) -> int:
+    """Return what is answered while *backend* has no endpoints, unless an error page does."""
+    return EMPTY if backend.unserved == REPLACED else backend.unserved
 
 
 # --- conditions ---------------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ from headgate.validation.uri import path_of
 BAD_REQUEST = 400
 REDIRECTS = range(300, 400)
 NOT_FOUND = 404
-BAD_GATEWAY = 502
 NOT_ALLOWED = 405
 REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
 FILE = "File"
@@ -253,7 +252,7 @@ def _finished(here: RequestContext, branches: tuple[Step, ...], answer: Answer) 
     assert here.location is not None  # noqa: S101 - the caller found one
     if here.route and isinstance(here.route.action, Split):
         return _divided(answer, branches[-1].what)
-    return _proxied(answer) if answer.upstream else _answered(here, here.location, answer)
+    return _proxied(here, answer) if answer.upstream else _answered(here, here.location, answer)
 
 
 def _location(context: RequestContext, found: Found) -> LocationAnswer:
@@ -292,7 +291,7 @@ def _divided(answer: Answer, shares: str) -> Answer:
     return structs.replace(answer, outcome=RequestOutcome.PROXIED, summary=summary)
 
 
-def _proxied(answer: Answer) -> Answer:
+def _proxied(here: RequestContext, answer: Answer) -> Answer:
     """Say who answers in the end, or what ends the request before."""
     upstream = answer.upstream
     assert upstream is not None  # noqa: S101 - the caller looked
@@ -305,7 +304,8 @@ def _proxied(answer: Answer) -> Answer:
         words = f"Service {upstream.backup}, port {upstream.backup_port}, answers ({number})"
         words += f" as the backup of Service {upstream.service}, which has no endpoints"
     else:
-        words, status = f"nginx answers 502: Service {upstream.service} has no endpoints", BAD_GATEWAY
+        words = f"nginx answers {upstream.refusal}: Service {upstream.service} has no endpoints"
+        status = here.route.backend.unserved if here.route and here.route.backend else upstream.refusal
     if step := ending(answer):
         return ended(answer, step, words)
     return structs.replace(answer, summary=conditional(words, answer.steps), status=status)

@@ -61,7 +61,7 @@ def _path(answer: Answer) -> Iterator[Row]:
         yield "Upstream", f"{upstream.name}, {upstream.method}" if upstream.endpoints else upstream.name
         yield from (("", _address(each)) for each in upstream.endpoints)
         if upstream.why_none:
-            result = "backup" if upstream.backup else "502" if upstream.url else "closed"
+            result = "backup" if upstream.backup else upstream.refusal if upstream.url else "closed"
             yield "", f"{result}: {upstream.why_none}"
         if upstream.url:
             yield "Request", f"{upstream.path} over {_PROTOCOLS[upstream.url.partition('://')[0]]}"

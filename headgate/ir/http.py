@@ -214,7 +214,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         internal: no request of a client reaches it.
         jump: the variable whose value is the location that answers instead; that one limits the size of bodies.
         restored: the path of the client's request is set again before ``rewrite``.
-        pages: the arguments of each ``error_page`` besides *error_page*.
+        pages: the arguments of each ``error_page`` besides *error_page*; *intercepts* whether errors of backends count.
         added: response headers of ``answer``, beside those around.
         refused: every request is answered 500.
         preflight: requests with the method OPTIONS are answered 204.
@@ -250,6 +250,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     jump: Name = ""
     restored: bool = False
     pages: tuple[Words, ...] = ()
+    intercepts: bool = True
     added: tuple[Header, ...] = ()
     refused: bool = False
     preflight: bool = False

@@ -32,6 +32,10 @@ STATUS_SOCKET: Final = "nginx-status"
 """nginx serves its ``stub_status`` page."""
 NO_ENDPOINTS_SOCKET: Final = "nginx-502-server"
 """nginx answers 502 for upstreams without endpoints."""
+EMPTY_SOCKET: Final = "nginx-503-server"
+"""The same with 503, for Ingresses of ingress-nginx."""
+REPLACED_SOCKET: Final = "nginx-598-server"
+"""The same with a status that no other server has, where an error page answers in place of 503."""
 NOWHERE_SOCKET: Final = "non-existing-unix-socket"
 """Nobody ever listens there: for upstreams of TCP and UDP without endpoints."""
 HTTPS_SOCKET: Final = "passthrough-https"
@@ -51,6 +55,8 @@ SOCKETS: Final = (
     VERSION_SOCKET,
     SYSLOG_SOCKET,
     NO_ENDPOINTS_SOCKET,
+    EMPTY_SOCKET,
+    REPLACED_SOCKET,
     LIVE_SOCKET,
     STREAMS_SOCKET,
     CONTROL_SOCKET,

@@ -19,10 +19,12 @@ from headgate.ir import File
 from headgate.ir.http import Certificate, HttpConfig, Location, Server
 from headgate.ir.http3 import Http3
 from headgate.ir.layout import (
+    EMPTY_SOCKET,
     HTTP_FOLDER,
     LIVE_SOCKET,
     NO_ENDPOINTS_SOCKET,
     PASSTHROUGH_HOSTS,
+    REPLACED_SOCKET,
     STATUS_SOCKET,
     STREAM_FOLDER,
     STREAMS_SOCKET,
@@ -289,6 +291,8 @@ def _paths(main: Main) -> SimpleNamespace:
         dhparam=argument(f"{layout.secrets}/dhparam.pem"),
         status_socket=argument(f"unix:{layout.socket(STATUS_SOCKET)}"),
         nobody_socket=argument(f"unix:{layout.socket(NO_ENDPOINTS_SOCKET)}"),
+        empty_socket=argument(f"unix:{layout.socket(EMPTY_SOCKET)}"),
+        replaced_socket=argument(f"unix:{layout.socket(REPLACED_SOCKET)}"),
         lua=argument(live.path) if live else "",
         lua_libraries=argument(live.cpath) if live else "",
         live_state=layout.live_state,

@@ -117,6 +117,14 @@ class Search:
         self.report(*problems)
         return found
 
+    def first_port(self, namespace: str, name: str) -> ServiceBackendPort | None:
+        """Return the first port of a Service, ``None`` if there is none."""
+        ref = Service.KIND.ref(namespace, name)
+        self._references.add(ref)
+        service = self._snapshot.services.get(ref)
+        ports = service.spec.ports if service and service.spec else ()
+        return next((ServiceBackendPort(number=port.port) for port in ports or ()), None)
+
     def listeners(self) -> Listeners:
         """Return the listeners of the GlobalConfiguration in force."""
         self._references.add(LISTENERS)

@@ -93,11 +93,24 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     by: ObjectRef | None = None
 
 
+class ServicePage(msgspec.Struct, frozen=True, gc=False):
+    """A *backend* is asked for ``/``, with *headers* in place of others of the same name."""
+
+    backend: Backend
+    headers: tuple[Header, ...] = ()
+
+    def __hash__(self) -> int:
+        return hash((self.backend.namespace, self.backend.service, self.headers))
+
+
 class ErrorPage(msgspec.Struct, frozen=True, gc=False):
-    """In place of errors with one of *codes*: an answer, with the code of the error if its own is 0, or a redirect."""
+    """In place of errors with one of *codes*: an answer, with the code of the error if its own is 0, or a redirect.
+
+    Or what a Service answers, with its status.
+    """
 
     codes: tuple[int, ...]
-    page: Answer | Redirect
+    page: Answer | Redirect | ServicePage
 
 
 Action = Forward | Redirect | Answer | Split | Choice

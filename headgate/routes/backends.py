@@ -10,6 +10,10 @@ import msgspec
 from headgate.problems import ObjectRef
 from headgate.routes.checks import Check
 
+NOBODY, EMPTY, REPLACED = 502, 503, 598
+"""What is answered while a Service has no endpoints; nothing else answers the last one, in place of which an error page
+answers."""
+
 
 class Endpoints(msgspec.Struct, frozen=True, gc=False):
     """The addresses behind a Service port, sorted and without doubles.
@@ -59,6 +63,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
         check: how its servers are checked, if they are.
         backup: where requests go while no endpoint can take them.
         queue: how requests wait while none can, if they do.
+        unserved: the status of requests while there are no endpoints: ``NOBODY``, ``EMPTY`` or ``REPLACED``.
     """
 
     service: str
@@ -73,6 +78,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     check: Check | None = None
     backup: Backup | None = None
     queue: Queue | None = None
+    unserved: int = NOBODY
 
 
 class SecretReference(msgspec.Struct, frozen=True, gc=False):

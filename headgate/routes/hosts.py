@@ -86,6 +86,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         redirect: how requests are redirected to HTTPS, ``None`` where that is a setting of the host or not asked for.
         pages_of: the object that asks for *error_pages*, another than *origin* if they are inherited; ``pages_field``
             is where.
+        intercepts: whether these are in place of errors of backends, too, and not of nginx's own alone.
     """
 
     match: Match
@@ -97,6 +98,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     error_pages: tuple[ErrorPage, ...] = ()
     pages_of: ObjectRef | None = None
     pages_field: str = ""
+    intercepts: bool = True
     redirect: HttpsRedirect | None = None
 
     @property

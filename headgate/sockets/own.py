@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -10,8 +11,10 @@ import msgspec
 from headgate.ir import Layout
 from headgate.ir.layout import (
     CONTROL_SOCKET,
+    EMPTY_SOCKET,
     LIVE_SOCKET,
     NO_ENDPOINTS_SOCKET,
+    REPLACED_SOCKET,
     STATUS_SOCKET,
     STREAMS_SOCKET,
     SYSLOG_SOCKET,
@@ -78,8 +81,8 @@ async def _syslog(_: Layout) -> str:
     return ""  # the syslog protocol has no answers
 
 
-async def _no_endpoints(layout: Layout) -> str:
-    answer = await ask(layout.socket(NO_ENDPOINTS_SOCKET), "/", ANSWER_S)
+async def _status_of(socket: str, layout: Layout) -> str:
+    answer = await ask(layout.socket(socket), "/", ANSWER_S)
     return "" if answer is None else f"HTTP {answer.code}"
 
 
@@ -104,13 +107,15 @@ async def _control(layout: Layout) -> str:
     return f"{controller.version}, pid {controller.pid}" if controller else ""
 
 
-SOCKETS: Final = {
+SOCKETS: Final[Mapping[str, tuple[str, Callable[[Layout], Awaitable[str]]]]] = {
     CONTROL_SOCKET: ("the controller answers `headgate status`", _control),
     STATUS_SOCKET: ("nginx counts its connections and requests", _status),
     VERSION_SOCKET: ("nginx says which configuration it serves", _version),
     SYSLOG_SOCKET: ("the controller receives a line for each request and answers none", _syslog),
     LIVE_SOCKET: ("nginx receives the servers of upstreams", _live),
     STREAMS_SOCKET: ("nginx receives the servers of TCP and UDP", _streams),
-    NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", _no_endpoints),
+    NO_ENDPOINTS_SOCKET: ("nginx answers for a Service without endpoints", partial(_status_of, NO_ENDPOINTS_SOCKET)),
+    EMPTY_SOCKET: ("the same for Ingresses of ingress-nginx", partial(_status_of, EMPTY_SOCKET)),
+    REPLACED_SOCKET: ("the same where their default-backend answers", partial(_status_of, REPLACED_SOCKET)),
 }
 """By the names that ``Layout.socket`` takes. nginx itself is controlled by signals."""

@@ -8,6 +8,7 @@ from typing import Any
 from headgate.ir.http import Line, Location, SplitClients, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import Answer, Case, Changes, Choice, Condition, ErrorPage, Redirect, Route, Split
+from headgate.routes.actions import ServicePage
 from headgate.settings import NOTHING, Header, Quoted, Words
 from headgate.translate.draft import Draft
 
@@ -76,6 +77,8 @@ def page_lines(prefix: str, pages: tuple[ErrorPage, ...]) -> Iterator[Words]:
         codes = map(str, page.codes)
         if isinstance(page.page, Redirect):
             yield Words((*codes, f"={page.page.code}", Quoted(page.page.url)))
+        elif isinstance(page.page, ServicePage):
+            yield Words((*codes, "=", f"{prefix}_{index}"))
         else:
             own = (f"={page.page.code}",) if page.page.code else ()
             yield Words((*codes, *own, f"{prefix}_{index}"))

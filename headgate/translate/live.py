@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from headgate.ir.layout import NO_ENDPOINTS_SOCKET
+from headgate.ir.layout import EMPTY_SOCKET, NO_ENDPOINTS_SOCKET, REPLACED_SOCKET
 from headgate.ir.live import LiveUpstream, Method, Peer, Times
 from headgate.routes import Backend
+from headgate.routes.backends import EMPTY, NOBODY, REPLACED
 from headgate.settings import ConfigParams, Words
 from headgate.settings.values import Seconds
 from headgate.translate.environment import Environment
@@ -28,6 +29,8 @@ _METHODS: Final[dict[tuple[str, ...], Method]] = {
     ("least_time", "last_byte", "inflight"): "least_time",
     ("ewma",): "random_two_least_time",
 }
+ANSWERING: Final = {NOBODY: NO_ENDPOINTS_SOCKET, EMPTY: EMPTY_SOCKET, REPLACED: REPLACED_SOCKET}
+"""The socket that answers with a status while a backend has no endpoints."""
 RAMPED: Final[frozenset[Method]] = frozenset({"round_robin", "least_conn", "least_time"})
 """Methods that know slow start."""
 RAMPED_WORDS: Final = "round_robin, least_conn or least_time"
@@ -49,7 +52,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
     method, key = _method(settings.lb_method or Words())
     assert method  # noqa: S101 - else they are in the file
     cookie = cookie_words(service, params) if backend.endpoints.servers else None
-    servers = backend.endpoints.servers or (f"unix:{env.layout.socket(NO_ENDPOINTS_SOCKET)}",)
+    servers = backend.endpoints.servers or (f"unix:{env.layout.socket(ANSWERING[backend.unserved])}",)
     backup = backend.backup.endpoints.servers if backend.backup else ()
     return LiveUpstream(
         peers=tuple(map(peer, servers)),

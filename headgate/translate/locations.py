@@ -135,6 +135,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             *shared.variables,
         ),
         pages=() if shared.refused else route_pages(server, route),
+        intercepts=route.intercepts,
         internal=internal,
         restored=internal and (grpc or rewrite is not None),
         **queue_parts(draft, place, target, draft.upstreams[backend.upstream], grpc=grpc),

@@ -15,7 +15,7 @@ from headgate.translate import naming
 from headgate.translate.backups import with_backup
 from headgate.translate.draft import Draft, Place
 from headgate.translate.environment import Environment
-from headgate.translate.live import in_files, live_upstream
+from headgate.translate.live import ANSWERING, in_files, live_upstream
 from headgate.translate.sticky import cookie_words
 
 ZONE = Size("256k")
@@ -30,7 +30,7 @@ def translate_upstream(
     settings, endpoints, service = params.upstream, backend.endpoints, backend.service
     live = live_upstream(service, backend, params, env)
     if not endpoints.servers:
-        upstream = unreachable(name, origin, service, env)
+        upstream = unreachable(name, origin, service, env, ANSWERING[backend.unserved])
         return structs.replace(upstream, live=live, keepalive=_keepalive(settings, env)) if live else upstream
     resolved = endpoints.named and env.resolves
     external, included = external_servers(name, backend, env)

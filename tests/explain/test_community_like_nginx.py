@@ -23,6 +23,8 @@ SAID: dict[str, dict[str, str]] = {
     "forced": {"force-ssl-redirect": "true"},
     "kept": {"force-ssl-redirect": "true", "preserve-trailing-slash": "true"},
     "ported": {"force-ssl-redirect": "true", "use-port-in-redirects": "true"},
+    "empty": {},
+    "pages": {"default-backend": "coffee", "custom-http-errors": "404"},
 }
 """Annotations by the host that has them."""
 
@@ -33,7 +35,8 @@ def objects(ports: dict[str, int]) -> Iterator[dict[str, Any]]:
     yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "plain", "namespace": "shop"},
            "data": {"auth": b64encode(b"x:{PLAIN}y").decode()}}  # fmt: skip
     for name, said in SAID.items():
-        paths = [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "tea", "port": {"number": 80}}}}]
+        service = "none" if name in {"empty", "pages"} else "tea"
+        paths = [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}]
         spec = {"rules": [{"host": f"{name}.test", "http": {"paths": paths}}]}
         yield ingress(name, spec, {f"nginx.ingress.kubernetes.io/{key}": text for key, text in said.items()})
     yield from surroundings(ports)
@@ -52,6 +55,7 @@ def nginx() -> Iterator[MarkedNginx]:
         ("http://all.test/", (), 401),
         ("http://denied.test/", (), 401),
         ("http://limited.test/", (), 200),
+        ("http://empty.test/", (), 503),
     ],
 )
 def test_explain_names_the_status(nginx: MarkedNginx, url: str, headers: tuple[str, ...], status: int) -> None:
@@ -85,3 +89,12 @@ def test_explain_names_the_target_of_a_redirect(nginx: MarkedNginx, host: str, p
     response = nginx.ask(nginx.ports["http"], path, {"Host": f"{host}.test"}, None)
     assert response
     assert explain(nginx.view, Question.of(url)).target == response.headers["Location"]
+
+
+def test_explain_names_the_service_that_answers_for_one_without_endpoints(nginx: MarkedNginx) -> None:
+    answer = explain(nginx.view, Question.of("http://pages.test/"))
+    words = "nginx answers 503: Service shop/none has no endpoints. An error page replaces 503 with the response of"
+    assert answer.summary == f"{words} Service shop/coffee."
+    response = nginx.ask(nginx.ports["http"], "/", {"Host": "pages.test"}, None)
+    assert response
+    assert (response.status, response.body) == (200, "coffee /")

@@ -7,15 +7,16 @@ from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
 from tests.directories import short_directory
 from tests.live.headgate_process import HeadgateProcess
-from tests.live.json_objects import cafe, endpoints, ingress_class, path, secret, service
+from tests.live.json_objects import ManifestFolder, cafe, endpoints, ingress_class, path, secret, service
 from tests.live.test_live_community import community, server
-from tests.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S, wait_until
 
 LOGIN = "Basic " + b64encode(b"ann:secret").decode()
 ELSEWHERE, HERE = "192.0.2.0/24", "127.0.0.0/8"
@@ -52,10 +53,23 @@ def backend() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def headgate(nginx_binary: str, tea: int, backend: int) -> Iterator[HeadgateProcess]:
+def folder() -> Iterator[Path]:
+    with short_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def manifests(nginx_binary: str, folder: Path, tea: int) -> ManifestFolder:
+    place = folder / str(len(list(folder.iterdir())))
+    place.mkdir()
+    assert nginx_binary  # a folder for each
+    return cafe(place, tea)
+
+
+@pytest.fixture(scope="module")
+def headgate(nginx_binary: str, manifests: ManifestFolder, backend: int) -> Iterator[HeadgateProcess]:
     asks = {"auth_type": "basic", "auth_secret": "users"}
     with short_directory() as directory:
-        manifests = cafe(directory, tea)
         manifests.put(
             ingress_class(controller="k8s.io/ingress-nginx"),
             service("own"),
@@ -87,6 +101,12 @@ def headgate(nginx_binary: str, tea: int, backend: int) -> Iterator[HeadgateProc
             ),
             community("secure", {"secure.test": [path("tea")]}, tls=True),
             community("kept", {"secure.test": [path("tea", "/kept")]}, 2, preserve_trailing_slash="true"),
+            service("empty"),
+            community("pages", {"errors.test": [path("own")]}, custom_http_errors="404,503", default_backend="own"),
+            community("passed", {"errors.test": [path("own", "/status/500")]}, 2, default_backend="own"),
+            community("replaced", {"errors.test": [path("empty", "/empty")]}, 2, default_backend="own"),
+            community("nobody", {"errors.test": [path("empty", "/nobody")]}, 2),
+            community("gone", {"gone.test": [path("empty")]}, default_backend="empty"),
             community("solver", {"secure.test": [path("tea", "/.well-known/acme-challenge/x")]}, 2),
         )  # fmt: skip
         running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
@@ -146,3 +166,43 @@ def test_a_redirect_to_https_has_no_slash_at_its_end(headgate: HeadgateProcess, 
 
 def test_challenges_are_not_redirected_to_https(headgate: HeadgateProcess) -> None:
     assert server(headgate, "secure.test", "/.well-known/acme-challenge/x") == "tea"
+
+
+@pytest.mark.parametrize(
+    ("uri", "code", "service", "ingress"),
+    [
+        ("/status/404", 404, "own", "pages"),
+        ("/status/503", 503, "own", "pages"),
+        ("/empty", 503, "empty", "replaced"),
+        ("/empty?x=1", 503, "empty", "replaced"),
+    ],
+)
+def test_a_service_answers_in_place_of_errors(
+    headgate: HeadgateProcess, uri: str, code: int, service: str, ingress: str
+) -> None:
+    answer = headgate.get("errors.test", uri, headers={"Accept": "text/html", "X-Code": "200"})
+    said = answer.body.lower()
+    assert answer.status == 200
+    told = {"x-code": code, "x-format": "text/html", "x-original-uri": uri, "x-namespace": "default",
+            "x-ingress-name": ingress, "x-service-name": service, "x-service-port": 80}  # fmt: skip
+    assert [f"{name}: {value}\n" in said for name, value in told.items()] == [True] * len(told), said
+    assert "x-request-id: " in said
+
+
+def test_other_errors_are_passed_on(headgate: HeadgateProcess) -> None:
+    assert headgate.get("errors.test", "/status/502").status == 502
+    assert headgate.get("errors.test", "/status/500").status == 500
+
+
+def test_a_service_without_endpoints_is_503_until_there_are_some(
+    headgate: HeadgateProcess, manifests: ManifestFolder, tea: int
+) -> None:
+    assert headgate.get("errors.test", "/nobody").status == 503
+    assert headgate.get("gone.test").status == 503
+    live, reloads = "balancer_by_lua" in headgate.file("conf.d/default-nobody.conf"), headgate.reloads()
+    manifests.put(endpoints("empty", "127.0.0.1", port=tea))
+    wait_until(lambda: server(headgate, "errors.test", "/nobody"), lambda found: found == "tea")
+    wait_until(lambda: server(headgate, "errors.test", "/empty"), lambda found: found == "tea")
+    assert headgate.reloads() == reloads or not live
+    manifests.put(endpoints("empty"))
+    wait_until(lambda: headgate.get("errors.test", "/nobody").status, lambda found: found == 503)

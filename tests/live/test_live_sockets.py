@@ -42,6 +42,8 @@ def test_each_socket_of_headgate_is_listed_with_its_listener_and_answer(
         "nginx-status.sock": headgate.master,
         "nginx-config-version.sock": headgate.master,
         "nginx-502-server.sock": headgate.master,
+        "nginx-503-server.sock": headgate.master,
+        "nginx-598-server.sock": headgate.master,
         "nginx-syslog.sock": headgate.pid,
         "headgate-control.sock": headgate.pid,
     }
@@ -49,7 +51,8 @@ def test_each_socket_of_headgate_is_listed_with_its_listener_and_answer(
     assert sockets["headgate-control.sock"]["file"]["mode"] == "0600"
     assert sockets["nginx-status.sock"]["answer"].startswith("connections ")
     assert sockets["nginx-config-version.sock"]["answer"].startswith("configuration ")
-    assert sockets["nginx-502-server.sock"]["answer"] == "HTTP 502"
+    for status in (502, 503, 598):
+        assert sockets[f"nginx-{status}-server.sock"]["answer"] == f"HTTP {status}"
     assert (sockets["nginx-syslog.sock"]["listener"]["kind"], sockets["nginx-syslog.sock"]["answer"]) == ("dgram", "")
     assert sockets["nginx-syslog.sock"]["file"]["mode"] == "0666"
     assert warnings(headgate) == before, "looking disturbs nobody"

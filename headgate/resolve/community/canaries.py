@@ -46,7 +46,7 @@ class Canaries:
             yield route
             return
         valid, own = found
-        backend = self._backend(valid, own)
+        backend = structs.replace(self._backend(valid, own), unserved=route.action.backend.unserved)
         if backend == route.action.backend:
             yield route
             return

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from headgate.api.networking import IngressBackend, IngressSpec
+from headgate.resolve.community.errors import ErrorBackend
 from headgate.resolve.community.guards import lower_guards
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
@@ -64,6 +65,7 @@ class Contribution:
         own = valid.overrides.part(*OF_ROUTES)
         self._lookup = Layer(valid.ingress.ref, own)
         self._policies = lower_guards(search, valid)
+        self._errors = ErrorBackend(search, valid, self._lookup)
         self._changes = self._header_changes()
         backends = [path.backend for path in paths]
         if self._spec.default_backend:
@@ -104,18 +106,34 @@ class Contribution:
             return None
         return Forward((self._backend(backend, "spec.defaultBackend"),))
 
-    def routes(self, host: str, *, regular: bool, secure: bool) -> Iterator[tuple[CommunityPath, Route]]:
+    @property
+    def guarded(self) -> frozenset[str]:
+        """The Services that it keeps some clients out of, as ``namespace/name``."""
+        if not self._policies.keeps_out:
+            return frozenset()
+        names = (path.backend.service.name for path in self._paths if path.backend.service)
+        return frozenset(f"{self.valid.ingress.metadata.namespace}/{name}" for name in names)
+
+    def routes(
+        self, host: str, *, regular: bool, secure: bool, guarded: frozenset[str]
+    ) -> Iterator[tuple[CommunityPath, Route]]:
         """Yield the paths of *host*, each with its route.
 
-        *regular* says that paths of this host are regular expressions, *secure* that it has TLS.
+        *regular* says that paths of this host are regular expressions, *secure* that it has TLS; *guarded* are the
+        Services that some clients are kept out of.
         """
         for path in self._paths:
             if path.host == host:
+                action = self._action(path)
+                pages = self._errors.pages(action, guarded, signs_in=self._signs_in)
                 yield (
                     path,
                     Route(
                         match=self._match(path, regular=regular),
-                        action=self._action(path),
+                        action=action,
+                        error_pages=pages,
+                        pages_field=self._errors.field,
+                        intercepts=not self._said.disable_proxy_intercept_errors,
                         origin=self.valid.ingress.ref,
                         settings=self._settings,
                         policies=self._policies,
@@ -123,6 +141,10 @@ class Contribution:
                         redirect=self._redirect(path, secure=secure),
                     ),
                 )
+
+    @property
+    def _signs_in(self) -> bool:
+        return bool(self._policies.external_auth and self._policies.external_auth.signin)
 
     def _match(self, path: CommunityPath, *, regular: bool) -> Match:
         if not regular:
@@ -189,6 +211,7 @@ class Contribution:
             grpc=protocol in {"grpc", "grpcs"},
             tls=protocol in {"https", "grpcs"},
             websocket=True,
+            unserved=self._errors.unserved,
         )
 
     def _with_sessions(self, own: Overrides, services: tuple[str, ...]) -> Overrides:

@@ -52,10 +52,11 @@ def _host(
     contributions = [each for each in every if host in each.valid.hosts]
     secure = any(each.has_tls for each in contributions)
     regular = any(each.regular(host) for each in contributions)
+    guarded = frozenset().union(*(each.guarded for each in contributions))
     routes = [
         route
         for each in contributions
-        for path, plain in each.routes(host, regular=regular, secure=secure)
+        for path, plain in each.routes(host, regular=regular, secure=secure, guarded=guarded)
         for route in canaries.added(path, plain)
     ]
     if regular:  # nginx takes the first expression that matches: the longest, of equal ones the oldest

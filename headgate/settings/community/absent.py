@@ -14,7 +14,7 @@ COMING = (
     "affinity-canary-behavior", "affinity-mode", "auth-always-set-cookie", "auth-cache-duration", "auth-cache-key",
     "auth-keepalive", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
     "auth-proxy-set-headers", "auth-request-redirect", "auth-tls-error-page", "auth-tls-pass-certificate-to-upstream",
-    "custom-headers", "custom-http-errors", "default-backend", "disable-proxy-intercept-errors", "enable-opentelemetry",
+    "custom-headers", "enable-opentelemetry",
     "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "mirror-host",
     "mirror-request-body", "mirror-target", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
     "server-alias", "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none", "ssl-passthrough",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from headgate.settings.auth import realm
 from headgate.settings.community.values import (
     Service,
+    error_codes,
     header_names,
     methods,
     networks,
@@ -18,7 +19,7 @@ from headgate.settings.community.values import (
     web_url,
 )
 from headgate.settings.dialect import COMMUNITY, Scope
-from headgate.settings.parsers import choice, matching, number, switch
+from headgate.settings.parsers import choice, matching, number, service_name, switch
 from headgate.settings.registry import Settings, SettingSpec, Where, setting
 from headgate.settings.tls import redirect_code
 from headgate.settings.values import HeaderName, Quoted
@@ -90,6 +91,27 @@ class CommunityAnnotations(Settings):
     backend_protocol: Annotated[
         str, own("backend-protocol", "What backends speak.", parse=choice(*BACKEND_PROTOCOLS))
     ] = "http"
+
+    custom_http_errors: Annotated[
+        tuple[int, ...],
+        own("custom-http-errors", "Statuses in place of which default-backend answers.", parse=error_codes),
+    ] = ()
+    default_backend: Annotated[
+        str | None,
+        own(
+            "default-backend",
+            "Service that answers in place of errors, and while the Service of a path has no endpoints.",
+            parse=service_name,
+        ),
+    ] = None
+    disable_proxy_intercept_errors: Annotated[
+        bool,
+        own(
+            "disable-proxy-intercept-errors",
+            "Errors of backends are passed on, and nginx's own replaced.",
+            parse=switch,
+        ),
+    ] = False
 
     # canary
     canary: Annotated[bool, own("canary", "The Ingress adds a second backend to equal paths of another Ingress.")] = (

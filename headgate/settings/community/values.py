@@ -174,3 +174,12 @@ def object_name(text: str) -> str:
     if not re.fullmatch(r"(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?/)?[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?", name):
         raise Unfit("not the name of an object, or NAMESPACE/NAME")
     return name
+
+
+@accepts("statuses from 400 to 599, separated by `,`", example="404,503")
+def error_codes(text: str) -> tuple[int, ...]:
+    """Parse the statuses of errors; 499 is of clients that are gone, and 598 is Headgate's own."""
+    found = [each for each in "".join(text.split()).split(",") if each]
+    if not found or not all(re.fullmatch("[45][0-9]{2}", each) for each in found):
+        raise Unfit("not a list of statuses from 400 to 599, for example 404,503")
+    return tuple(dict.fromkeys(int(each) for each in found if each not in {"499", "598"}))
