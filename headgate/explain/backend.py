@@ -34,6 +34,8 @@ def redirect_step(context: RequestContext, redirect: Redirect, *, ends: bool) ->
     because = tuple(described(one(context, name)) for name in (setting, "http_redirect_code"))
     if context.route and context.location and redirect in context.location.redirects:
         because = (f"{context.route.origin}: {COMMUNITY.prefix}ssl-redirect, force-ssl-redirect",)
+    elif context.host and context.host.redirect:
+        because = (f"{context.host.origin}: {COMMUNITY.prefix}ssl-redirect, auth-tls-secret",)
     status = redirect.code if ends else None
     return Step(f"{redirect.code} to {redirect.url}, if {condition}", because, redirects=True, status=status)
 

@@ -83,8 +83,8 @@ class RequestContext(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             "$scheme": self.question.scheme,
             "$host": self.name,
         }
-        if self.route:
-            own = f"${self.draft.variable(self.route.origin, WITHOUT_SLASH)}"
+        if asking := self.route or self.host:
+            own = f"${self.draft.variable(asking.origin, WITHOUT_SLASH)}"
             values = {own: self.target.removesuffix("/"), **values}
         for variable, value in values.items():
             text = text.replace(variable, value)

@@ -14,7 +14,7 @@ from headgate.explain.context import RequestContext
 from headgate.explain.question import USUAL_METHOD
 from headgate.problems import ObjectRef, some
 from headgate.routes import Condition, Policies
-from headgate.routes.policies import AccessControl, ApiKeys, ExternalAuth, RateLimit
+from headgate.routes.policies import AccessControl, ApiKeys, ClientCertificates, ExternalAuth, RateLimit
 from headgate.settings import COMMUNITY
 
 REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
@@ -25,6 +25,7 @@ ANNOTATIONS = {
     "connections": "limit-connections",
     "cors": "enable-cors",
     "externalAuth": "auth-url",
+    "ingressMTLS": "auth-tls-secret",
     "rateLimit": "limit-rps, limit-rpm",
 }
 """The annotations of ingress-nginx that are kept as Policies of a type."""
@@ -68,11 +69,22 @@ def first(context: RequestContext) -> Iterator[Step]:
         verify = certificates.verify
         yield Step(f"client certificate {known.get(verify, verify.replace('_', ' '))}",
                    _because(certificates.policy, "ingressMTLS"))  # fmt: skip
+    if certificates and certificates.subject:
+        yield _by_subject(context, certificates)
     if found.cors:
         status = PREFLIGHT if context.question.method == "OPTIONS" else None
         whose = "this request, because its method is" if status else "requests with the method"
         words = f"{PREFLIGHT} to {whose} OPTIONS, with CORS headers"
         yield Step(words, _because(found.cors.policy, "cors"), status=status)
+
+
+def _by_subject(context: RequestContext, found: ClientCertificates) -> Step:
+    """Return what becomes of clients whose certificate has another subject; in plain HTTP there is none."""
+    because = _because(found.policy, "ingressMTLS")
+    words = f"client certificate: {FORBIDDEN} if its subject does not match {found.subject}"
+    if not context.question.secure:
+        return Step(words, because, status=FORBIDDEN)
+    return Step(words, because, condition="the subject of the client certificate matches", otherwise=str(FORBIDDEN))
 
 
 def limits(context: RequestContext) -> Iterator[Step]:

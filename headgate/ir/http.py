@@ -295,6 +295,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         locations: all of them, those of other objects too.
         attached: the mask of the file that includes the locations of other objects; ``None`` where there can be none.
         refused: every request is answered 500.
+        checks: as in a Location, for all locations.
         secure_only: requests in plain HTTP are answered 403; *https* is the variable that is empty for these.
     """
 
@@ -323,6 +324,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lines: tuple[Line, ...] = ()
     gunzip: bool = False
     refused: bool = False
+    checks: tuple[tuple[Name, int], ...] = ()
     secure_only: bool = False
     https: Name = "$https"
 
@@ -405,6 +407,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if not self.within:
                 found.update(f"{server.name}: {text}" for text in _asked(server))
                 found |= {f"{server.name}: https"} if server.secure_only else set()
+                found |= {f"{server.name}: {variable}" for variable, _ in server.checks}
             for each in locations:
                 found.update(f"{server.name} {each.modifier} {each.path}: {text}" for text in _asked(each))
         return frozenset(found)

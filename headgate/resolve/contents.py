@@ -22,11 +22,15 @@ class SecretKind(enum.Enum):
     """Passwords as ingress-nginx has them in one file."""
     AUTH_MAP = "auth-map"
     """The same by users."""
+    AUTHORITY = "authority"
+    """Authorities as ingress-nginx has them, perhaps beside a certificate."""
+    PAIR = "pair"
+    """A certificate and its key, likewise."""
 
     @property
     def any_type(self) -> bool:
         """Whether a Secret of any type may have this use."""
-        return self in {SecretKind.AUTH_FILE, SecretKind.AUTH_MAP}
+        return self in {SecretKind.AUTH_FILE, SecretKind.AUTH_MAP, SecretKind.AUTHORITY, SecretKind.PAIR}
 
 
 class Validity(msgspec.Struct, frozen=True):

@@ -148,6 +148,12 @@ class Search:
         self._files |= {file.name: file for file in valid.files}
         return valid.reference
 
+    def holds(self, ref: ObjectRef, key: str) -> bool:
+        """Whether there is a Secret *ref* with something under *key*."""
+        self._references.add(ref)
+        secret = self._snapshot.secrets.get(ref)
+        return secret is not None and secret.value(key) is not None
+
     def policy(self, ref: ObjectRef) -> ValidPolicy | str:
         """Return the Policy *ref*, or why it cannot be used."""
         self._references.add(ref)

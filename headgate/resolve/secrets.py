@@ -32,6 +32,8 @@ CHECKS: Mapping[SecretKind, Callable[[Secret], Content]] = MappingProxyType(
         SecretKind.AUTH_FILE: check_auth_file,
         SecretKind.AUTH_MAP: check_auth_map,
         SecretKind.API_KEY: check_api_keys,
+        SecretKind.AUTHORITY: check_ca,
+        SecretKind.PAIR: check_tls,
     }
 )
 
@@ -45,6 +47,8 @@ SUFFIXES: Mapping[SecretKind, tuple[str, ...]] = MappingProxyType(
         SecretKind.AUTH_FILE: ("",),
         SecretKind.AUTH_MAP: ("",),
         SecretKind.API_KEY: (KEYS_FILE,),
+        SecretKind.AUTHORITY: (AUTHORITY_FILE, REVOKED_FILE),
+        SecretKind.PAIR: ("-pair",),
     }
 )
 """Behind ``namespace-name``, the ends of the file names of each kind; the configuration names the first."""

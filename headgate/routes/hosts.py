@@ -169,6 +169,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         policies: the Policies that apply.
         covered: the listeners of a wildcard host that covers the name. Where this host is not served itself, that one
             must not answer for it.
+        redirect: how all requests in plain HTTP are redirected, where that is not asked for by a setting.
         gunzip: whether responses are decompressed for clients without gzip.
         http_snippet: configuration beside its servers.
         shared: whether routes of other objects may be added to its own.
@@ -189,6 +190,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tls: Tls | None = None
     policies: Policies = Policies()
     covered: tuple[Listener, ...] = ()
+    redirect: HttpsRedirect | None = None
     gunzip: bool = False
     http_snippet: str = ""
     shared: bool = False

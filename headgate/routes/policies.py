@@ -8,7 +8,7 @@ import msgspec
 
 from headgate.problems import ObjectRef
 from headgate.routes.backends import Backend, SecretReference
-from headgate.settings import Quoted
+from headgate.settings import Header, Quoted
 
 FEATURES = (
     "access", "limits", "connections", "passwords", "api_keys", "external_auth", "client_certificates", "backend_tls",
@@ -108,6 +108,7 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         snippet: configuration beside the request to it.
         host: the Host that it is asked for.
         passed: headers of its answer that backends get; the variable of each is that of ``answered``.
+        headers: headers that it gets, in place of others of the same name.
     """
 
     policy: ObjectRef
@@ -122,6 +123,7 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     snippet: str = ""
     host: str = "$host"
     passed: tuple[str, ...] = ()
+    headers: tuple[Header, ...] = ()
 
     def __hash__(self) -> int:
         return hash(self.policy)
@@ -140,6 +142,8 @@ class ClientCertificates(msgspec.Struct, frozen=True, gc=False):
         verify: ``on``, ``off``, ``optional`` or ``optional_no_ca``.
         depth: the longest chain.
         revocations: the file with revocation lists, relative to the configuration directory; empty for none.
+        subject: the regular expression that the subject of the certificate must match, empty for any.
+        page: the URL to which clients are sent without a valid certificate, empty for none.
     """
 
     policy: ObjectRef
@@ -147,6 +151,8 @@ class ClientCertificates(msgspec.Struct, frozen=True, gc=False):
     verify: str = "on"
     depth: int = 1
     revocations: str = ""
+    subject: str = ""
+    page: str = ""
 
 
 class BackendTls(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from headgate.ir.http import Certificate, Redirect, Tls, VariableMap
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.problems import ObjectRef
-from headgate.routes import Route, VirtualHost
+from headgate.routes import HttpsRedirect, Route, VirtualHost
 from headgate.settings import Quoted
 from headgate.settings.tls import TlsSettings
 from headgate.translate import naming
@@ -30,6 +30,9 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
     if host.tls is None:
         return None
     secret = host.tls.secret
+    if secret is None and host.policies.client_certificates and host.tls.default and draft.env.default_certificate:
+        # Only a context of its own asks clients for certificates.
+        return Tls(certificate=Quoted(f"$secret_dir_path/{certificate_file(draft.env.default_certificate)}"))
     if secret is None or secret.error:
         return Tls(reject=not host.tls.default or draft.env.default_certificate is None)
     _warn_of_protocols(draft, host)
@@ -48,6 +51,7 @@ def certificate_file(name: str) -> str:
 def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) -> Iterator[Redirect]:
     """Yield the redirects to HTTPS: from plain HTTP, and from a proxy in front that had plain HTTP."""
     params = draft.host(host).params
+    yield from _to_https(draft, host.origin, host.redirect)
     if tls and plain and params.tls.ssl_redirect:
         port = next((listener.port for listener in host.listeners if listener.tls), draft.env.https_port)
         url = Quoted(f"https://$host:{port}$request_uri")
@@ -60,14 +64,18 @@ def redirects(draft: Draft, host: VirtualHost, tls: Tls | None, *, plain: bool) 
 
 def route_redirects(draft: Draft, route: Route) -> tuple[Redirect, ...]:
     """Return the redirects to HTTPS of the location of *route*."""
-    found = route.redirect
+    return tuple(_to_https(draft, route.origin, route.redirect))
+
+
+def _to_https(draft: Draft, origin: ObjectRef, found: HttpsRedirect | None) -> Iterator[Redirect]:
+    """Yield the redirects that *found* asks for on behalf of *origin*."""
     if found is None:
-        return ()
+        return
     port = found.port or (draft.env.https_port if found.ported else 0)
-    asked = "$request_uri" if found.slash else _without_slash(draft, route.origin)
+    asked = "$request_uri" if found.slash else _without_slash(draft, origin)
     url = Quoted(f"https://$host{f':{port}' if port else ''}{asked}")
     sources = ("$scheme", *(["$http_x_forwarded_proto"] if found.forwarded else []))
-    return tuple(Redirect(source, found.code, url) for source in sources)
+    yield from (Redirect(source, found.code, url) for source in sources)
 
 
 def _without_slash(draft: Draft, origin: ObjectRef) -> str:

@@ -11,6 +11,7 @@ import pytest
 from headgate.explain import Question, explain
 from tests.explain.test_guards_like_nginx import answered
 from tests.explain.test_like_nginx import LOGIN, LOOPBACK, MarkedNginx, ingress, marked_nginx, surroundings
+from tests.properties.cluster_objects import self_signed_pair
 
 HERE, ELSEWHERE = "127.0.0.0/8", "192.0.2.0/24"
 ASKS = {"auth-type": "basic", "auth-secret": "plain"}
@@ -23,6 +24,14 @@ SAID: dict[str, dict[str, str]] = {
     "forced": {"force-ssl-redirect": "true"},
     "kept": {"force-ssl-redirect": "true", "preserve-trailing-slash": "true"},
     "ported": {"force-ssl-redirect": "true", "use-port-in-redirects": "true"},
+    "certified": {"auth-tls-secret": "shop/authority"},
+    "named": {
+        "auth-tls-secret": "shop/authority",
+        "auth-tls-match-cn": "CN=ann",
+        "auth-tls-verify-client": "optional",
+        "ssl-redirect": "false",
+    },
+    "closed": {"auth-tls-secret": "shop/gone"},
     "empty": {},
     "pages": {"default-backend": "coffee", "custom-http-errors": "404"},
 }
@@ -34,10 +43,14 @@ def objects(ports: dict[str, int]) -> Iterator[dict[str, Any]]:
            "spec": {"controller": "k8s.io/ingress-nginx"}}  # fmt: skip
     yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "plain", "namespace": "shop"},
            "data": {"auth": b64encode(b"x:{PLAIN}y").decode()}}  # fmt: skip
+    yield {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "authority", "namespace": "shop"},
+           "data": {"ca.crt": self_signed_pair()["tls.crt"]}}  # fmt: skip
     for name, said in SAID.items():
         service = "none" if name in {"empty", "pages"} else "tea"
         paths = [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}]
-        spec = {"rules": [{"host": f"{name}.test", "http": {"paths": paths}}]}
+        spec: dict[str, Any] = {"rules": [{"host": f"{name}.test", "http": {"paths": paths}}]}
+        if name in {"certified", "named"}:
+            spec["tls"] = [{"hosts": [f"{name}.test"], "secretName": "cert-a"}]
         yield ingress(name, spec, {f"nginx.ingress.kubernetes.io/{key}": text for key, text in said.items()})
     yield from surroundings(ports)
 
@@ -56,6 +69,9 @@ def nginx() -> Iterator[MarkedNginx]:
         ("http://denied.test/", (), 401),
         ("http://limited.test/", (), 200),
         ("http://empty.test/", (), 503),
+        ("https://certified.test/", (), 400),
+        ("http://named.test/", (), 403),
+        ("http://closed.test/", (), 500),
     ],
 )
 def test_explain_names_the_status(nginx: MarkedNginx, url: str, headers: tuple[str, ...], status: int) -> None:
@@ -83,7 +99,7 @@ def test_the_first_sentence_names_what_is_not_known(
 
 
 @pytest.mark.parametrize("path", ["/", "/a/", "/a/?b=/", "/a?b"])
-@pytest.mark.parametrize("host", ["forced", "kept", "ported"])
+@pytest.mark.parametrize("host", ["forced", "kept", "ported", "certified"])
 def test_explain_names_the_target_of_a_redirect(nginx: MarkedNginx, host: str, path: str) -> None:
     url = f"http://{host}.test{path}"
     response = nginx.ask(nginx.ports["http"], path, {"Host": f"{host}.test"}, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -13,14 +14,32 @@ from threading import Event, Thread
 import pytest
 
 from tests.directories import short_directory
-from tests.live.headgate_process import HeadgateProcess
-from tests.live.json_objects import ManifestFolder, cafe, endpoints, ingress_class, path, secret, service
+from tests.k8s.certificates import Authority
+from tests.live.headgate_process import HeadgateProcess, ask, trusting
+from tests.live.json_objects import (
+    Json,
+    ManifestFolder,
+    cafe,
+    endpoints,
+    ingress_class,
+    path,
+    secret,
+    service,
+    tls_secret,
+)
 from tests.live.test_live_community import community, server
+from tests.live.test_live_policies_tls import demanding
 from tests.waiting import DEADLINE_S, wait_until
 
 LOGIN = "Basic " + b64encode(b"ann:secret").decode()
 ELSEWHERE, HERE = "192.0.2.0/24", "127.0.0.0/8"
 LONG = 60_000
+
+
+def with_certificate(item: Json) -> Json:
+    """Have the hosts of an Ingress speak TLS with the certificate ``certs``."""
+    item["spec"]["tls"] = [{"hosts": [rule["host"] for rule in item["spec"]["rules"]], "secretName": "certs"}]
+    return item
 
 
 class Backend(BaseHTTPRequestHandler):
@@ -67,7 +86,31 @@ def manifests(nginx_binary: str, folder: Path, tea: int) -> ManifestFolder:
 
 
 @pytest.fixture(scope="module")
-def headgate(nginx_binary: str, manifests: ManifestFolder, backend: int) -> Iterator[HeadgateProcess]:
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def demanding_backend(folder: Path, authority: Authority) -> Iterator[int]:
+    with demanding(folder, authority, "web.internal") as port:
+        yield port
+
+
+def client(folder: Path, authority: Authority, name: str) -> ssl.SSLContext:
+    """Return the TLS side of a client with a certificate for *name*."""
+    context, file = trusting(), folder / f"{name}.pem"
+    file.write_bytes(b"".join(authority.issue(name)))
+    context.load_cert_chain(file)
+    return context
+
+
+@pytest.fixture(scope="module")
+def headgate(
+    nginx_binary: str, manifests: ManifestFolder, backend: int, authority: Authority, demanding_backend: int
+) -> Iterator[HeadgateProcess]:
+    certificate, key = authority.issue("headgate")
+    certified = {"auth_tls_secret": "default/authority", "auth_tls_pass_certificate_to_upstream": "true"}
+    to_tls = {"backend_protocol": "HTTPS", "proxy_ssl_secret": "default/both", "proxy_ssl_verify": "on"}
     asks = {"auth_type": "basic", "auth_secret": "users"}
     with short_directory() as directory:
         manifests.put(
@@ -107,6 +150,20 @@ def headgate(nginx_binary: str, manifests: ManifestFolder, backend: int) -> Iter
             community("replaced", {"errors.test": [path("empty", "/empty")]}, 2, default_backend="own"),
             community("nobody", {"errors.test": [path("empty", "/nobody")]}, 2),
             community("gone", {"gone.test": [path("empty")]}, default_backend="empty"),
+            tls_secret("certs", "certified.test", "named.test"),
+            secret("authority", ca_crt=authority.pem),
+            secret("both", ca_crt=authority.pem, tls_crt=certificate, tls_key=key),
+            with_certificate(community("certified", {"certified.test": [path("own")]}, **certified)),
+            community("younger", {"certified.test": [path("own", "/plain")]}, 2, ssl_redirect="false"),
+            with_certificate(
+                community("named", {"named.test": [path("own")]}, auth_tls_match_cn="CN=(ann|bob)$",
+                          ssl_redirect="false", **certified)
+            ),
+            service("demanding"),
+            endpoints("demanding", "127.0.0.1", port=demanding_backend),
+            community("web", {"web.test": [path("demanding")]}, proxy_ssl_name="web.internal", **to_tls),
+            community("other", {"other.test": [path("demanding")]}, proxy_ssl_name="other.internal", **to_tls),
+            community("bare", {"bare.test": [path("demanding")]}, backend_protocol="HTTPS"),
             community("solver", {"secure.test": [path("tea", "/.well-known/acme-challenge/x")]}, 2),
         )  # fmt: skip
         running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
@@ -206,3 +263,37 @@ def test_a_service_without_endpoints_is_503_until_there_are_some(
     assert headgate.reloads() == reloads or not live
     manifests.put(endpoints("empty"))
     wait_until(lambda: headgate.get("errors.test", "/nobody").status, lambda found: found == 503)
+
+
+def test_clients_of_a_host_show_a_certificate(headgate: HeadgateProcess, folder: Path, authority: Authority) -> None:
+    known = ask(headgate.https, "certified.test", "/plain", tls=client(folder, authority, "ann"))
+    said = known.body.lower()
+    assert known.status == 200
+    assert "ssl-client-verify: success\n" in said
+    assert "ssl-client-subject-dn: cn=ann\n" in said
+    assert "ssl-client-cert" not in said  # the path of another Ingress, which does not pass it
+    assert "ssl-client-cert: -----begin%20certificate" in ask(
+        headgate.https, "certified.test", "/", tls=client(folder, authority, "ann")
+    ).body.lower()  # fmt: skip
+    assert ask(headgate.https, "certified.test", "/plain", tls=trusting()).status == 400
+    assert ask(headgate.https, "certified.test", "/", tls=client(folder, Authority(), "ann")).status == 400
+
+
+def test_plain_http_is_no_way_around_certificates(headgate: HeadgateProcess) -> None:
+    redirected = headgate.get("certified.test", "/plain", headers={"ssl-client-verify": "SUCCESS"})
+    assert (redirected.status, redirected.headers["Location"]) == (308, "https://certified.test/plain")
+    assert headgate.get("named.test").status == 403
+
+
+@pytest.mark.parametrize(("name", "status"), [("ann", 200), ("bob", 200), ("ann2", 403), ("x-ann", 403)])
+def test_the_common_name_is_matched(
+    headgate: HeadgateProcess, folder: Path, authority: Authority, name: str, status: int
+) -> None:
+    assert ask(headgate.https, "named.test", "/", tls=client(folder, authority, name)).status == status
+
+
+@pytest.mark.parametrize(("host", "status"), [("web.test", 200), ("other.test", 502), ("bare.test", 502)])
+def test_backends_are_shown_a_certificate_and_held_against_their_authority(
+    headgate: HeadgateProcess, host: str, status: int
+) -> None:
+    assert headgate.get(host).status == status

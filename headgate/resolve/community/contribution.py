@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+import msgspec
+from msgspec import structs
 
 from headgate.api.networking import IngressBackend, IngressSpec
+from headgate.resolve.community.certified import certificate_headers, client_certificates
 from headgate.resolve.community.errors import ErrorBackend
 from headgate.resolve.community.guards import lower_guards
 from headgate.resolve.contents import SecretKind
@@ -25,7 +30,7 @@ from headgate.routes import (
     Route,
     Tls,
 )
-from headgate.routes.policies import ExternalAuth
+from headgate.routes.policies import ClientCertificates, ExternalAuth
 from headgate.settings import COMMUNITY, Header, Overrides, Quoted, Scope, Words
 from headgate.settings.regex import regex_fault
 from headgate.settings.upstream import Sticky
@@ -47,6 +52,23 @@ TOLD = {
 }
 """What backends are told of a request; what a client says of itself is not trusted."""
 OF_ROUTES = (Scope.LOCATION, Scope.INHERITED, Scope.JOINED, Scope.OWN)
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds around the paths of a host, whichever Ingress they are of.
+
+    Attributes:
+        regular: whether they are regular expressions.
+        secure: whether the host has TLS.
+        guarded: the Services that some clients are kept out of.
+        certificates: what is asked of clients; *refused* why that is not possible.
+    """
+
+    regular: bool
+    secure: bool
+    guarded: frozenset[str] = frozenset()
+    certificates: ClientCertificates | None = None
+    refused: str = ""
 
 
 class Contribution:
@@ -72,6 +94,21 @@ class Contribution:
             backends.append(self._spec.default_backend)
         names = dict.fromkeys(each.service.name for each in backends if each.service)
         self._settings = (*below, Layer(valid.ingress.ref, self._with_sessions(own, tuple(names))))
+
+    @property
+    def asks_certificates(self) -> bool:
+        """Whether it asks clients of its hosts for certificates."""
+        return bool(self._said.auth_tls_secret or self._said.auth_tls_match_cn)
+
+    @cached_property
+    def certificates(self) -> ClientCertificates | str | None:
+        """What it asks of clients of its hosts, or why that is not possible."""
+        return client_certificates(self._search, self.valid)
+
+    @property
+    def to_https(self) -> bool:
+        """Whether requests in plain HTTP are redirected, where the host has TLS."""
+        return self._said.ssl_redirect or self._said.force_ssl_redirect
 
     @property
     def has_tls(self) -> bool:
@@ -114,31 +151,33 @@ class Contribution:
         names = (path.backend.service.name for path in self._paths if path.backend.service)
         return frozenset(f"{self.valid.ingress.metadata.namespace}/{name}" for name in names)
 
-    def routes(
-        self, host: str, *, regular: bool, secure: bool, guarded: frozenset[str]
-    ) -> Iterator[tuple[CommunityPath, Route]]:
-        """Yield the paths of *host*, each with its route.
-
-        *regular* says that paths of this host are regular expressions, *secure* that it has TLS; *guarded* are the
-        Services that some clients are kept out of.
-        """
+    def routes(self, host: str, around: Around) -> Iterator[tuple[CommunityPath, Route]]:
+        """Yield the paths of *host*, each with its route, given what is *around*."""
+        policies = structs.replace(
+            self._policies,
+            client_certificates=around.certificates,
+            refused=around.refused or self._policies.refused,
+        )
+        told = tuple(certificate_headers(self.valid, around.certificates))
+        if policies.external_auth:
+            policies = structs.replace(policies, external_auth=structs.replace(policies.external_auth, headers=told))
         for path in self._paths:
             if path.host == host:
-                action = self._action(path)
-                pages = self._errors.pages(action, guarded, signs_in=self._signs_in)
+                action = self._action(path, told)
+                pages = self._errors.pages(action, around.guarded, signs_in=self._signs_in)
                 yield (
                     path,
                     Route(
-                        match=self._match(path, regular=regular),
+                        match=self._match(path, regular=around.regular),
                         action=action,
                         error_pages=pages,
                         pages_field=self._errors.field,
                         intercepts=not self._said.disable_proxy_intercept_errors,
                         origin=self.valid.ingress.ref,
                         settings=self._settings,
-                        policies=self._policies,
+                        policies=policies,
                         field=path.field,
-                        redirect=self._redirect(path, secure=secure),
+                        redirect=self._redirect(path, secure=around.secure),
                     ),
                 )
 
@@ -153,13 +192,15 @@ class Contribution:
         text = path.path if not regex_fault(path.path) else re.escape(path.path)
         return Match(f"^{text}", PathType.NGINX, None, "~*")
 
-    def _action(self, path: CommunityPath) -> Action:
+    def _action(self, path: CommunityPath, told: tuple[Header, ...]) -> Action:
         said = self._said
         if said.temporal_redirect:
             return Redirect(said.temporal_redirect, said.temporal_redirect_code)
         if said.permanent_redirect:
             return Redirect(said.permanent_redirect, said.permanent_redirect_code)
         changes = self._changes
+        if told:
+            changes = structs.replace(changes, set_headers=(*changes.set_headers, *told))
         if said.rewrite_target is not None and said.rewrite_target != path.path:
             changes = Changes(
                 path=said.rewrite_target,

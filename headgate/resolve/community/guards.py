@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headgate.problems import Problem
+from headgate.resolve.community.certified import backend_tls
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
@@ -18,7 +19,9 @@ KINDS = {"auth-file": SecretKind.AUTH_FILE, "auth-map": SecretKind.AUTH_MAP}
 
 def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     """Return what the annotations of *valid* ask; what cannot be used closes its routes."""
-    refused = _unusable(search, valid)
+    refused, trusted = _unusable(search, valid), backend_tls(search, valid)
+    if isinstance(trusted, str):
+        refused, trusted = refused or trusted, None
     return Policies(
         refused=refused,
         access=_access(valid),
@@ -28,6 +31,7 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
         passwords=None if refused else _passwords(search, valid),
         external_auth=_external_auth(valid),
         cors=_cors(valid),
+        backend_tls=trusted,
     )
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from headgate.configuration import Resource
 from headgate.configuration.community import held_paths
 from headgate.resolve.community.canaries import Canaries
-from headgate.resolve.community.contribution import Contribution
+from headgate.resolve.community.contribution import MOVED_SECURELY, Around, Contribution
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
-from headgate.routes import Layer, Layers, Policies, RouteTable, Tls, VirtualHost
+from headgate.routes import HttpsRedirect, Layer, Layers, Policies, RouteTable, Tls, VirtualHost
 from headgate.routes.policies import Hsts
 from headgate.settings import COMMUNITY, Overrides, Scope
 from headgate.settings.community import DEFAULTS, HSTS_MAX_AGE
@@ -53,12 +53,18 @@ def _host(
     secure = any(each.has_tls for each in contributions)
     regular = any(each.regular(host) for each in contributions)
     guarded = frozenset().union(*(each.guarded for each in contributions))
+    asked = next((each.certificates for each in contributions if each.asks_certificates), None)
+    certificates, refused = (None, asked) if isinstance(asked, str) else (asked, "")
+    around = Around(regular=regular, secure=secure, guarded=guarded, certificates=certificates, refused=refused)
     routes = [
         route
         for each in contributions
-        for path, plain in each.routes(host, regular=regular, secure=secure, guarded=guarded)
+        for path, plain in each.routes(host, around)
         for route in canaries.added(path, plain)
     ]
+    # A location cannot redirect what the server turns away, for plain HTTP has no certificates.
+    redirects = certificates is not None and certificates.verify == "on" and secure
+    redirects = redirects and any(each.to_https for each in contributions)
     if regular:  # nginx takes the first expression that matches: the longest, of equal ones the oldest
         routes.sort(key=lambda route: (not route.match.pattern, -len(route.match.path)))
     return VirtualHost(
@@ -69,7 +75,12 @@ def _host(
         routes=tuple(routes),
         default=contributions[0].default,
         tls=_tls(contributions, host),
-        policies=Policies(hsts=Hsts(resource.ref, HSTS_MAX_AGE, include_subdomains=True)),
+        policies=Policies(
+            hsts=Hsts(resource.ref, HSTS_MAX_AGE, include_subdomains=True),
+            client_certificates=certificates,
+            refused=refused,
+        ),
+        redirect=HttpsRedirect(MOVED_SECURELY, slash=False) if redirects else None,
         shared=True,
         ordered=regular and len(contributions) > 1,
     )

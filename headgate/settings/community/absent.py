@@ -13,7 +13,7 @@ _PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
 COMING = (
     "affinity-canary-behavior", "affinity-mode", "auth-always-set-cookie", "auth-cache-duration", "auth-cache-key",
     "auth-keepalive", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
-    "auth-proxy-set-headers", "auth-request-redirect", "auth-tls-error-page", "auth-tls-pass-certificate-to-upstream",
+    "auth-proxy-set-headers", "auth-request-redirect",
     "custom-headers", "enable-opentelemetry",
     "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "mirror-host",
     "mirror-request-body", "mirror-target", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
@@ -22,13 +22,12 @@ COMING = (
 )  # fmt: skip
 """Without effect for now."""
 CLOSING = (
-    "auth-snippet", "auth-tls-match-cn", "auth-tls-secret", "enable-modsecurity", "enable-owasp-core-rules",
-    "modsecurity-snippet", "proxy-ssl-secret",
+    "auth-snippet", "enable-modsecurity", "enable-owasp-core-rules",
+    "modsecurity-snippet",
 )  # fmt: skip
 """Without these, clients would be let in, or backends trusted, that are not to be: the Ingress is refused."""
 COMPANIONS = (
-    "auth-tls-verify-client", "auth-tls-verify-depth", "modsecurity-transaction-id", "proxy-ssl-ciphers",
-    "proxy-ssl-name", "proxy-ssl-protocols", "proxy-ssl-server-name", "proxy-ssl-verify", "proxy-ssl-verify-depth",
+    "modsecurity-transaction-id",
 )  # fmt: skip
 """What means nothing without one of CLOSING."""
 REMOVED = (

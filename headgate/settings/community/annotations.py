@@ -7,12 +7,16 @@ from typing import Annotated, Any
 from headgate.settings.auth import realm
 from headgate.settings.community.values import (
     Service,
+    backend_protocols,
+    common_name,
     error_codes,
     header_names,
     methods,
     networks,
     object_name,
+    on_off,
     origins,
+    server_name,
     service_url,
     signin_url,
     target_path,
@@ -21,7 +25,7 @@ from headgate.settings.community.values import (
 from headgate.settings.dialect import COMMUNITY, Scope
 from headgate.settings.parsers import choice, matching, number, service_name, switch
 from headgate.settings.registry import Settings, SettingSpec, Where, setting
-from headgate.settings.tls import redirect_code
+from headgate.settings.tls import ciphers, redirect_code
 from headgate.settings.values import HeaderName, Quoted
 
 COOKIE = r"[A-Za-z0-9!%&*+.^_|~\-]{1,128}"
@@ -216,6 +220,55 @@ class CommunityAnnotations(Settings):
         own("auth-response-headers", "Headers of its answer that backends get.", parse=header_names),
     ] = ()
 
+    auth_tls_secret: Annotated[
+        str | None, own("auth-tls-secret", "Secret with the authorities of clients of the host.", parse=object_name)
+    ] = None
+    auth_tls_verify_client: Annotated[
+        str,
+        own(
+            "auth-tls-verify-client",
+            "Whether clients must show a certificate.",
+            parse=choice("on", "off", "optional", "optional_no_ca"),
+        ),
+    ] = "on"
+    auth_tls_verify_depth: Annotated[
+        int, own("auth-tls-verify-depth", "Longest chain of authorities.", parse=number(0, 100))
+    ] = 1
+    auth_tls_match_cn: Annotated[
+        str | None,
+        own("auth-tls-match-cn", "Regular expression of the common name of their certificates.", parse=common_name),
+    ] = None
+    auth_tls_error_page: Annotated[
+        str | None,
+        own("auth-tls-error-page", "URL to which clients are sent without a valid certificate.", parse=web_url),
+    ] = None
+    auth_tls_pass_certificate_to_upstream: Annotated[
+        bool,
+        own("auth-tls-pass-certificate-to-upstream", "Backends get the certificate (ssl-client-cert).", parse=switch),
+    ] = False
+    proxy_ssl_secret: Annotated[
+        str | None,
+        own("proxy-ssl-secret", "Secret with the certificate for backends, and their authorities.", parse=object_name),
+    ] = None
+    proxy_ssl_verify: Annotated[
+        bool, own("proxy-ssl-verify", "Whether certificates of backends are verified.", parse=on_off)
+    ] = False
+    proxy_ssl_verify_depth: Annotated[
+        int, own("proxy-ssl-verify-depth", "Longest chain of their authorities.", parse=number(0, 100))
+    ] = 1
+    proxy_ssl_name: Annotated[
+        str | None, own("proxy-ssl-name", "Name in the certificates of backends.", parse=server_name)
+    ] = None
+    proxy_ssl_server_name: Annotated[
+        bool, own("proxy-ssl-server-name", "Whether that name is sent to them (SNI).", parse=on_off)
+    ] = False
+    proxy_ssl_protocols: Annotated[
+        tuple[str, ...], own("proxy-ssl-protocols", "Versions of TLS.", parse=backend_protocols)
+    ] = ("TLSv1.2",)
+    proxy_ssl_ciphers: Annotated[
+        Quoted | None, own("proxy-ssl-ciphers", "OpenSSL list of ciphers up to TLS 1.2.", parse=ciphers)
+    ] = None
+
     # limits
     limit_rps: Annotated[int, own("limit-rps", "Requests a second of one client.", parse=number(0))] = 0
     limit_rpm: Annotated[int, own("limit-rpm", "Requests a minute of one client.", parse=number(0))] = 0
@@ -258,7 +311,8 @@ class CommunityAnnotations(Settings):
 
 
 GUARDS = frozenset((
-    "allowlist-source-range", "denylist-source-range", "whitelist-source-range", "auth-type", "auth-secret",
-    "auth-secret-type", "auth-url", "limit-connections", "limit-rps", "limit-rpm",
+    "allowlist-source-range", "auth-secret", "auth-secret-type", "auth-tls-match-cn", "auth-tls-secret", "auth-type",
+    "auth-url", "denylist-source-range", "limit-connections", "limit-rpm", "limit-rps", "proxy-ssl-secret",
+    "proxy-ssl-verify", "whitelist-source-range",
 ))  # fmt: skip
 """The names of annotations that keep clients out: with one of them that cannot be used the Ingress is refused."""

@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.networks import as_compared
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, number
+from headgate.settings.regex import regex_fault
 from headgate.settings.values import Duration, HeaderName, Offset, Size, Words
 
 _BYTES = re.compile(r"[0-9]{1,12}[bkmg]?", re.IGNORECASE)
@@ -183,3 +184,35 @@ def error_codes(text: str) -> tuple[int, ...]:
     if not found or not all(re.fullmatch("[45][0-9]{2}", each) for each in found):
         raise Unfit("not a list of statuses from 400 to 599, for example 404,503")
     return tuple(dict.fromkeys(int(each) for each in found if each not in {"499", "598"}))
+
+
+_COMMON_NAME = "CN="
+
+
+@accepts("`CN=` and a regular expression", example="CN=(ann|bob)")
+def common_name(text: str) -> str:
+    """Parse the regular expression of a common name; it returns what follows ``CN=``."""
+    pattern = text.strip()
+    if not pattern.startswith(_COMMON_NAME) or pattern == _COMMON_NAME or re.search(r"[\x00-\x1f\x7f]", pattern):
+        raise Unfit("not CN= and a regular expression")
+    if fault := regex_fault(pattern.removeprefix(_COMMON_NAME)):
+        raise Unfit(fault)
+    return pattern.removeprefix(_COMMON_NAME)
+
+
+@accepts("name in which variables may stand", example="backend.internal")
+def server_name(text: str) -> str:
+    """Parse the name of a backend in TLS."""
+    name = text.strip()
+    if not re.fullmatch(rf"(?:[A-Za-z0-9._\-]|{VARIABLE})+", name):
+        raise Unfit("not a name of letters, digits and . _ -, in which $ begins a variable")
+    return name
+
+
+@accepts("TLSv1.2, TLSv1.3 or both", example="TLSv1.2 TLSv1.3")
+def backend_protocols(text: str) -> tuple[str, ...]:
+    """Parse the versions of TLS towards backends."""
+    found = tuple(sorted(set(text.split())))
+    if not found or not set(found) <= {"TLSv1.2", "TLSv1.3"}:
+        raise Unfit("neither TLSv1.2 nor TLSv1.3 nor both")
+    return found

@@ -6,10 +6,11 @@ from msgspec import structs
 
 from headgate.ir.http import Backend, Line, Location, VariableMap
 from headgate.problems import ObjectRef
-from headgate.routes import Match, PathType
+from headgate.routes import Changes, Match, PathType
 from headgate.routes.policies import ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
 from headgate.translate import naming
+from headgate.translate.actions import set_headers
 from headgate.translate.errors import NO_PAGE
 from headgate.translate.policies.api_key import KeyVariables, key_variables
 from headgate.translate.policies.parts import Part, Site
@@ -131,7 +132,8 @@ def _asked(external: ExternalAuth, *, body: bool) -> tuple[Header, ...]:
     }
     if not body:
         told["Content-Length"] = ""
-    return tuple(Header(name, Quoted(value)) for name, value in told.items())
+    headers = tuple(Header(name, Quoted(value)) for name, value in told.items())
+    return set_headers(headers, Changes(set_headers=external.headers))
 
 
 def _backend(site: Site, external: ExternalAuth, path: str) -> Backend:
