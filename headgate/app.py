@@ -47,7 +47,7 @@ from headgate.pipeline.main_template import suited
 from headgate.problems import Problem
 from headgate.reporting.control import serving_control
 from headgate.reporting.events import USUAL, EventRecorder, Limits
-from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving
+from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving, with_metrics
 from headgate.reporting.logs import folds_notices, style
 from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
@@ -305,9 +305,14 @@ class App:
         socket = self._layout.socket(CONTROL_SOCKET)
         await stack.enter_async_context(serving_control(self._status(controller), socket, writes))
         if options.ready_status:
-            app = probes_app(self._unready, controller.stuck)
-            await stack.enter_async_context(serving(app, HttpPort(options.ready_status_port, "-ready-status-port")))
-        if options.enable_prometheus_metrics:
+            flag = "--healthz-port" if options.community else "-ready-status-port"
+            health = options.health_check_path if options.community else ""
+            app = probes_app(self._unready, controller.stuck, health)
+            if options.enable_prometheus_metrics and options.metrics_beside_probes:
+                app = with_metrics(app, self._metrics)
+            at = HttpPort(options.ready_status_port, flag, options.healthz_host)
+            await stack.enter_async_context(serving(app, at))
+        if options.enable_prometheus_metrics and not options.metrics_beside_probes:
             secrets = self._listener_secrets
             await secrets.read()
             app = metrics_app(self._metrics, lambda: secrets.login)

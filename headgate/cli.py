@@ -36,15 +36,23 @@ Try this:
 `headgate COMMAND --help` prints more. Flags take one dash or two: -ingress-class=nginx, --ingress-class nginx.
 """
 
+COMMUNITY_PROGRAM: Final = "/nginx-ingress-controller"
+"""The first argument in manifests of ingress-nginx."""
+OF_COMMUNITY: Final = "--election-id=ingress-controller-leader"
+"""A flag of ingress-nginx with its default: it says nothing but that its defaults hold."""
+
 Main = Callable[[Sequence[str], Environ], int]
 
 
 def run(argv: Sequence[str], environ: Environ) -> int:
     """Run one command and return its exit status.
 
-    Flags alone mean ``run``, because the incumbent's manifests pass nothing else.
+    Flags alone mean ``run``, because the incumbent's manifests pass nothing else; those of ingress-nginx pass the name
+    of its program first.
     """
     first, rest = (argv[0], argv[1:]) if argv else ("help", ())
+    if first == COMMUNITY_PROGRAM:
+        first, rest = "run", (OF_COMMUNITY, *rest)
     if first in HELP_FLAGS:
         first = "help"
     elif first.startswith("-"):

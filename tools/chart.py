@@ -13,6 +13,7 @@ import yaml
 from generated import write_or_compare
 from monitoring.alerts import ALERTS
 
+from headgate.community_flags import GROUP
 from headgate.declined_flags import DECLINED
 from headgate.flags import Declaration, EnumValue, Integer, boolean
 from headgate.options import DECLARED
@@ -78,13 +79,11 @@ FLAGS: Mapping[str, str] = {
 }
 """The value of the chart for each flag."""
 
-BY_EXTRA_ARGS = frozenset(
-    {
+BY_EXTRA_ARGS = {
         "manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help",
         "virtualserver-template-path", "transportserver-template-path",
-    }
-)  # fmt: skip
-"""Flags without a value of their own: the chart sets them, or they have no use in a Pod."""
+    } | {name for name, declared in DECLARED.items() if declared.flag.group == GROUP}  # fmt: skip
+"""Flags without a value of their own: the chart sets them, they have no use in a Pod, or are those of ingress-nginx."""
 
 
 class DeclinedValue(NamedTuple):

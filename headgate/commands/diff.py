@@ -19,13 +19,12 @@ from headgate.commands.errors import reported
 from headgate.comparing import Comparison, Side, Tone, compare, lines
 from headgate.comparing.overlay import Scope, aged, applied
 from headgate.controller.kinds import CLAIMANTS
-from headgate.declined_flags import DECLINED
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, USAGE, Command, Environ, execute
 from headgate.k8s import FILE, Manifests
 from headgate.k8s.reading import STDIN
 from headgate.offline import examine, printable
-from headgate.options import DECLARED, LogLevel, Options, completed
+from headgate.options import DECLARED, KNOWN, LogLevel, Options, completed
 from headgate.problems import ObjectRef, Problem
 from headgate.reporting.logs import configure
 from headgate.viewing import read as read_cluster
@@ -263,7 +262,7 @@ DIFF: Final = Command(
     about=ABOUT,
     kind=DiffOptions,
     run=_diff,
-    declined=DECLINED,
+    declined=KNOWN,
     effect=EFFECT,
     build=_build,
     common=DECLARED,

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 import msgspec
 
 from headgate.commands.errors import reported
-from headgate.declined_flags import DECLINED
 from headgate.explain import (
     PLACES,
     Answer,
@@ -27,7 +26,7 @@ from headgate.explain import (
 from headgate.explain.question import USUAL_METHOD
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import HELP_FLAGS, OK, USAGE, Command, Environ, execute
-from headgate.options import DECLARED, LogLevel, Options, completed
+from headgate.options import DECLARED, KNOWN, LogLevel, Options, completed
 from headgate.reporting.logs import configure
 from headgate.viewing import look
 
@@ -130,7 +129,7 @@ EXPLAIN: Final = Command(
     about=ABOUT,
     kind=ExplainOptions,
     run=_explain,
-    declined=DECLINED,
+    declined=KNOWN,
     build=completed,
     common=DECLARED,
     words=lambda: {place: names(place) for place in PLACES},

@@ -13,12 +13,11 @@ from headgate import flags
 from headgate.checking import FORMATS, ORIGINS
 from headgate.checking import check as checked
 from headgate.commands.errors import reported
-from headgate.declined_flags import DECLINED
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.k8s import Manifests
 from headgate.offline import generate_manifests
-from headgate.options import DECLARED, Options, completed
+from headgate.options import DECLARED, KNOWN, Options, completed
 from headgate.watch import WATCHED
 
 RENDER_ABOUT: Final = """\
@@ -147,7 +146,7 @@ RENDER: Final = Command(
     about=RENDER_ABOUT,
     kind=RenderOptions,
     run=_render,
-    declined=DECLINED,
+    declined=KNOWN,
     build=completed,
     common=DECLARED,
 )
@@ -157,7 +156,7 @@ CHECK: Final = Command(
     about=CHECK_ABOUT,
     kind=CheckOptions,
     run=_check,
-    declined=DECLINED,
+    declined=KNOWN,
     build=completed,
     common=DECLARED,
 )

@@ -19,13 +19,23 @@ from headgate import flags
 from headgate.api import ALL, TopLevel
 from headgate.app import serve
 from headgate.commands.errors import reported
-from headgate.declined_flags import DECLINED
 from headgate.flags import Argument, Flag, Reading, Value
 from headgate.flags.command import OK, Command, Environ, execute
 from headgate.k8s import Fixed
 from headgate.nginx.privileges import pass_on_low_ports
 from headgate.nginx.scratch import PREFIX
-from headgate.options import DECLARED, NGINX, OBSERVE, RUN, ListenerPort, LogLevel, NamespacedName, Options, completed
+from headgate.options import (
+    DECLARED,
+    KNOWN,
+    NGINX,
+    OBSERVE,
+    RUN,
+    ListenerPort,
+    LogLevel,
+    NamespacedName,
+    Options,
+    completed,
+)
 from headgate.problems import Problem
 from headgate.proxy import (
     HOSTLESS,
@@ -286,7 +296,7 @@ PROXY: Final = Command(
     about=ABOUT,
     kind=ProxyOptions,
     run=_run,
-    declined=DECLINED,
+    declined=KNOWN,
     build=_build,
     common={name: flag for name, flag in DECLARED.items() if name not in LISTED},
 )

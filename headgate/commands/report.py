@@ -14,10 +14,9 @@ import msgspec
 
 from headgate.bundle import archive, collect, listing
 from headgate.commands.errors import reported
-from headgate.declined_flags import DECLINED
 from headgate.flags import Flag, Value, boolean
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
-from headgate.options import DECLARED, LogLevel, Options, completed
+from headgate.options import DECLARED, KNOWN, LogLevel, Options, completed
 from headgate.reporting.logs import configure
 
 ABOUT: Final = """\
@@ -121,7 +120,7 @@ REPORT: Final = Command(
     about=ABOUT,
     kind=ReportOptions,
     run=lambda _: OK,
-    declined=DECLINED,
+    declined=KNOWN,
     build=completed,
     common=DECLARED,
 )

@@ -11,10 +11,9 @@ from headgate import __version__
 from headgate.app import serve
 from headgate.commands.errors import printed, reported
 from headgate.commit import commit
-from headgate.declined_flags import DECLINED
 from headgate.flags.command import OK, Command, Environ, execute
 from headgate.flags.parse import Reading
-from headgate.options import NO_START, LogFormat, LogLevel, Options, completed
+from headgate.options import KNOWN, NO_START, LogFormat, LogLevel, Options, completed
 from headgate.problems import Problem
 from headgate.reporting.logs import announce, configure, is_json, style
 
@@ -69,7 +68,7 @@ RUN: Final = Command(
     about=ABOUT,
     kind=Options,
     run=reported(_run, _tell),
-    declined=DECLINED,
+    declined=KNOWN,
     effect=NO_START,
     refuse=_refuse,
     build=completed,

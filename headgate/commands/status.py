@@ -15,13 +15,12 @@ import msgspec
 
 from headgate.commands.errors import reported
 from headgate.controller.environment import layout
-from headgate.declined_flags import DECLINED
 from headgate.flags import Choice, Flag, Value, boolean
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.ir.layout import CONTROL_SOCKET
 from headgate.nginx import orphans, procfs
 from headgate.nginx.scratch import proxies
-from headgate.options import DECLARED, LogLevel, Options, completed
+from headgate.options import DECLARED, KNOWN, LogLevel, Options, completed
 from headgate.reporting.control import LONGEST_WAIT_S, ControlError, NoControllerError, ask
 from headgate.reporting.logs import configure
 from headgate.status import Status, text
@@ -177,7 +176,7 @@ STATUS: Final = Command(
     about=ABOUT,
     kind=StatusOptions,
     run=_status,
-    declined=DECLINED,
+    declined=KNOWN,
     build=completed,
     common=DECLARED,
 )

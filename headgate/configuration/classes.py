@@ -31,6 +31,7 @@ class ClassRule(msgspec.Struct, frozen=True):
         files: the IngressClasses that are in the files, if files are served; ``None`` for a cluster.
         dialect: that of the Ingresses of this class.
         others: further classes that are served, whose Ingresses have the community's dialect.
+        classless: whether Ingresses without a class are served, too.
     """
 
     name: str = "nginx"
@@ -38,6 +39,7 @@ class ClassRule(msgspec.Struct, frozen=True):
     files: FileClasses | None = None
     dialect: Dialect = INCUMBENT
     others: frozenset[str] = frozenset()
+    classless: bool = False
 
     def dialect_of(self, asked: str | None) -> Dialect:
         """Return the dialect of an Ingress of the class *asked*."""
@@ -75,6 +77,8 @@ class ClassRule(msgspec.Struct, frozen=True):
         there is no doubt about what the author expects.
         """
         none = "it names no ingress class"
+        if self.classless:
+            return self._taken()
         if self.files is None:
             return none
         if self.foreign or self.files.default == self.name:
@@ -132,12 +136,18 @@ class WantedClasses(msgspec.Struct, frozen=True):
         community: the controller whose classes have the community's dialect.
         every: whether all classes of that controller are served.
         dialect: that of all Ingresses, whatever the controller of their class; ``None`` to go by the controller.
+        missing: the controller of a class of which there is no IngressClass.
+        by_name: whether the class *name* is served whatever its controller, in the community's dialect.
+        classless: whether Ingresses without a class are served, too.
     """
 
     name: str
     community: str = COMMUNITY_CONTROLLER
     every: bool = False
     dialect: Dialect | None = None
+    missing: str = CONTROLLER
+    by_name: bool = False
+    classless: bool = False
 
 
 def class_rule(wanted: WantedClasses, classes: Iterable[IngressClass], *, standalone: bool) -> ClassRule:
@@ -145,11 +155,11 @@ def class_rule(wanted: WantedClasses, classes: Iterable[IngressClass], *, standa
     name, community = wanted.name, wanted.community
     found = {item.metadata.name: item for item in classes}
     controllers = {key: (item.spec and item.spec.controller) or CONTROLLER for key, item in found.items()}
-    controller = controllers.get(name, CONTROLLER)
+    controller = community if wanted.by_name else controllers.get(name, wanted.missing)
     others = frozenset(key for key, its in controllers.items() if wanted.every and its == community) - {name}
     defaults = sorted(key for key, item in found.items() if item.annotations.get(DEFAULT) == "true")
     default = name if name in defaults else next(iter(defaults), "")
     files = FileClasses(controllers, default) if standalone else None
     foreign = "" if controller in {CONTROLLER, community} else controller
     spoken = wanted.dialect or (COMMUNITY if controller == community else INCUMBENT)
-    return ClassRule(name, foreign, files, spoken, others)
+    return ClassRule(name, foreign, files, spoken, others, wanted.classless)

@@ -21,6 +21,8 @@ GATES = (
     "enable_tls_passthrough",
     "enable_cert_manager",
     "enable_external_dns",
+    "disable_catch_all",
+    "disable_svc_external_name",
 )
 """Flags that settings and fields ask for."""
 JSON_TIMES = {LogFormat.JSON: "iso", LogFormat.JSON_UNIX: "s", LogFormat.JSON_UNIX_MS: "ms"}

@@ -17,7 +17,7 @@ from headgate.options import Options
 from headgate.problems import ObjectRef
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.metrics import Metrics
-from headgate.reporting.status import StatusWriter, addresses, ports
+from headgate.reporting.status import StatusWriter, address, addresses, ports
 from headgate.reporting.status_forms import Exposure, Form
 from headgate.reporting.verdicts import Verdict
 from headgate.watch import DEPENDENTS, Watches
@@ -94,15 +94,15 @@ class Leadership:
         Called after a batch, so everything that may be read was read; what may not be read leaves statuses alone.
         """
         options, service, known = self._options, None, True
-        if options.external_service:
-            ref = Service.KIND.ref(options.pod_namespace, options.external_service)
+        if front_of := options.published_service:
+            ref = Service.KIND.ref(front_of.namespace, front_of.name)
             service = self._watches.find(Service, ref)
             known = self._watches.listed(Service, ref)
-        if named := options.nginx_configmaps:
+        for named in options.config_maps:
             ref = ConfigMap.KIND.ref(named.namespace, named.name)
             known = known and self._watches.listed(ConfigMap, ref)
         front = service if isinstance(service, Service) else None
-        found = addresses(front, configured)
+        found = addresses(front, configured) or tuple(map(address, options.publish_status_address))
         self.status.set_addresses(found, known=known, ports=ports(front))
         if self._dependents and (found or known):
             self._dependents.set_exposure(Exposure(found))

@@ -107,7 +107,7 @@ class Positional(msgspec.Struct, frozen=True):
 
 
 class Declined(msgspec.Struct, frozen=True):
-    """A flag of the incumbent that Headgate does not have.
+    """A flag of the incumbent, or of ingress-nginx, that Headgate does not have.
 
     Attributes:
         default: the incumbent's default; giving it changes nothing.
@@ -115,6 +115,7 @@ class Declined(msgspec.Struct, frozen=True):
         refused: whether asking for more than ``accepted`` stops the start; otherwise it is a warning.
         accepted: texts that pass without a warning; the default alone if empty.
         coming: whether a later version will have it.
+        dashes: how it is usually written.
     """
 
     default: str
@@ -122,6 +123,7 @@ class Declined(msgspec.Struct, frozen=True):
     refused: bool = True
     accepted: tuple[str, ...] = ()
     coming: bool = False
+    dashes: str = "-"
 
     @property
     def boolean(self) -> bool:

@@ -239,15 +239,16 @@ def _declined(texts: Mapping[str, str], syntax: Syntax) -> tuple[list[Problem], 
         flag = syntax.declined.get(name)
         if flag is None:
             continue
+        spelling = f"{flag.dashes}{name}"
         try:
             plain = printed(boolean(text)) if flag.boolean else text
         except ValueError as error:
-            refused.append(syntax.problem(f"-{name}", text, str(error)))
+            refused.append(syntax.problem(spelling, text, str(error)))
             continue
         if flag.accepts(plain):
             continue
         if flag.refused:
-            refused.append(syntax.problem(f"-{name}", text, flag.reason))
+            refused.append(syntax.problem(spelling, text, flag.reason))
         else:
-            warnings.append(warning(f"-{name}", text, flag.reason))
+            warnings.append(warning(spelling, text, flag.reason))
     return refused, warnings

@@ -29,16 +29,18 @@ def _help_lines(declaration: Declaration) -> tuple[str, str]:
     return f"  {declaration.usage}", f"      {declaration.flag.doc} ({default}example: {declaration.example})"
 
 
-def markdown(declared: Iterable[Declaration], declined: Mapping[str, Declined]) -> str:
-    """Write the reference page: a table per heading, then the flags that are not supported and why."""
+def markdown(declared: Iterable[Declaration], declined: Mapping[str, Mapping[str, Declined]]) -> str:
+    """Write the reference page: a table per heading, then the flags that are not supported and why, by heading."""
     parts = ["# Flags", "", _FORMS, ""]
     for heading, members in groups(declared).items():
         parts += [f"## {heading}", "", "| Flag | Default | Meaning | Example |", "|---|---|---|---|"]
         parts += [_row(member) for member in members]
         parts += [""]
-    parts += ["## Known and not there", "", _REFUSED, "", "| Flag | Outlook | Why |", "|---|---|---|"]
-    parts += [f"| `-{name}` | {flag.outlook} | {_cell(flag.reason)} |" for name, flag in declined.items()]
-    return "\n".join([*parts, ""])
+    for heading, known in declined.items():
+        parts += [f"## {heading}", "", _REFUSED, "", "| Flag | Outlook | Why |", "|---|---|---|"]
+        parts += [f"| `{flag.dashes}{name}` | {flag.outlook} | {_cell(flag.reason)} |" for name, flag in known.items()]
+        parts += [""]
+    return "\n".join(parts)
 
 
 _FORMS = (

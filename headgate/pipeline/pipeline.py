@@ -25,7 +25,7 @@ from headgate.api import (
 )
 from headgate.api.nginx_org import Policy
 from headgate.configuration import Admission, Configuration, Operation, Resource, Update, WantedClasses, class_rule
-from headgate.configuration.classes import COMMUNITY_CONTROLLER
+from headgate.configuration.classes import COMMUNITY_CONTROLLER, CONTROLLER
 from headgate.ir import ApplyResult, Outcome
 from headgate.ir.http import ROUTES
 from headgate.options import IngressDialect, NamespacedName, Options, listeners
@@ -327,6 +327,9 @@ class Pipeline:
             options.controller_class or COMMUNITY_CONTROLLER,
             bool(options.controller_class),
             _DIALECTS[options.ingress_dialect],
+            (options.controller_class or COMMUNITY_CONTROLLER) if options.community else CONTROLLER,
+            options.ingress_class_by_name,
+            options.watch_ingress_without_class,
         )
 
     def _named(self) -> frozenset[ObjectRef]:
@@ -460,6 +463,7 @@ class Pipeline:
             policy_fault=self._policy_fault,
             members=self._members,
             changed=self._changed_targets,
+            external_names="disable-svc-external-name" not in self._configurator.env.gates,
         )
         for ref in refs:
             resource = self._configuration.resources[ref]

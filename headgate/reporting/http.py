@@ -150,18 +150,33 @@ Probe = Callable[[], str]
 """Returns why the answer is 503, or an empty text for 200."""
 
 
-def probes_app(ready: Probe, live: Probe) -> web.Application:
-    """Serve ``/nginx-ready`` and ``/readyz`` from *ready* and ``/livez`` from *live*: 200, or 503 with the reason."""
+def probes_app(ready: Probe, live: Probe, health: str = "") -> web.Application:
+    """Serve ``/nginx-ready`` and ``/readyz`` from *ready* and ``/livez`` from *live*: 200, or 503 with the reason.
+
+    The path *health* is that of ingress-nginx, by which its manifests decide about both: 200 ``ok``, or 500.
+    """
     app = web.Application()
     for path, probe, text in (("/nginx-ready", ready, "Ready"), ("/readyz", ready, "Ready"), ("/livez", live, "Alive")):
         app.router.add_get(path, _answer(probe, text))
+    if health and health not in {route.resource.canonical for route in app.router.routes() if route.resource}:
+        app.router.add_get(health, _answer(lambda: live() or ready(), "ok", 500))
     return app
 
 
-def _answer(probe: Probe, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def with_metrics(app: web.Application, metrics: Metrics) -> web.Application:
+    """Serve *metrics* at ``/metrics`` of *app*, too."""
+
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=await metrics.exposition(), headers={"Content-Type": TEXT_FORMAT})
+
+    app.router.add_get("/metrics", scrape)
+    return app
+
+
+def _answer(probe: Probe, text: str, failed: int = 503) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(_: web.Request) -> web.Response:
         reason = probe()
-        return web.Response(status=503 if reason else 200, text=f"{reason or text}\n")
+        return web.Response(status=failed if reason else 200, text=f"{reason or text}\n")
 
     return answer
 

@@ -48,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
         protocol: ``TCP`` or ``UDP`` for connections and datagrams, ``""`` for requests of HTTP.
         labels: those by which endpoints were selected, for what is reported.
         unserved: what happens while it has no address, if it is not the usual.
+        external_names: whether a Service of type ExternalName is used.
     """
 
     origin: ObjectRef
@@ -60,6 +61,7 @@ class Wanted(msgspec.Struct, frozen=True):
     protocol: str = ""
     labels: Mapping[str, str] = {}
     unserved: str = ""
+    external_names: bool = True
 
     def problem(self, reason: str, effect: str, value: str = "", *, passing: bool = False) -> Problem:
         """Say what is wrong with this backend."""
@@ -91,6 +93,8 @@ def endpoints(
         )
     spec = service.spec
     if spec.type == "ExternalName":
+        if not wanted.external_names:
+            return wanted.nothing("it is of type ExternalName, which --disable-svc-external-name does not permit")
         if wanted.labels:
             return wanted.nothing("a Service of type ExternalName has no Pods whose labels could be selected")
         return _external(wanted, spec)

@@ -106,7 +106,7 @@ class Search:
         self._references.add(ref)
         wanted = Wanted(
             origin, field, ref.name, port, use_cluster_ip, self._allow_loopback, ref.namespace, protocol, labels or {},
-            unserved,
+            unserved, self._snapshot.external_names,
         )  # fmt: skip
         slices = self._snapshot.slices_of.get((ref.namespace, ref.name), ())
         if labels:

@@ -42,6 +42,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         changed: what *members* may have been lowered from in another version than the present one.
         valid_policy: returns a Policy that may be used, ``None`` for any other.
         policy_fault: returns why any other cannot be used.
+        external_names: whether Services of type ExternalName are used.
     """
 
     now: datetime
@@ -54,6 +55,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     policy_fault: Callable[[ObjectRef], str] = missing
     members: Members = msgspec.field(default_factory=Members)
     changed: Collection[ObjectRef] = frozenset()
+    external_names: bool = True
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

@@ -32,7 +32,7 @@ def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
     secret = host.tls.secret
     if secret is None and host.policies.client_certificates and host.tls.default and draft.env.default_certificate:
         # Only a context of its own asks clients for certificates.
-        return Tls(certificate=Quoted(f"$secret_dir_path/{certificate_file(draft.env.default_certificate)}"))
+        return Tls(certificates=(Quoted(f"$secret_dir_path/{certificate_file(draft.env.default_certificate)}"),))
     if secret is None or secret.error:
         return Tls(reject=not host.tls.default or draft.env.default_certificate is None)
     _warn_of_protocols(draft, host)

@@ -67,6 +67,8 @@ def validate_community_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidCom
     faults += [
         fault for path in paths for fault in _path(path, regex=read.own.use_regex or bool(read.own.rewrite_target))
     ]
+    if spec.default_backend and "disable-catch-all" in rules.gates:
+        faults.append(("spec.defaultBackend", "", "is not permitted by --disable-catch-all"))
     if spec.default_backend and not spec.default_backend.resource:
         faults += backend_faults("spec.defaultBackend", spec.default_backend)
     problems += [Problem(ingress.ref, *fault, REFUSED, Severity.ERROR) for fault in faults]

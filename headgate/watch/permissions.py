@@ -119,8 +119,7 @@ def _dependents(name: str, why: str, *dependents: Dependent) -> Part:
 
 
 def _config_map(options: Options) -> Iterator[NamespacedName]:
-    if options.nginx_configmaps:
-        yield options.nginx_configmaps
+    yield from options.config_maps
 
 
 def _global_configuration(options: Options) -> Iterator[NamespacedName]:
@@ -134,8 +133,9 @@ def _lease(options: Options) -> Iterator[NamespacedName]:
 
 
 def _external_service(options: Options) -> Iterator[NamespacedName]:
-    if options.external_service and not _sees(watched_namespaces(options), options.pod_namespace):
-        yield NamespacedName(options.pod_namespace, options.external_service)
+    service = options.published_service
+    if service and not _sees(watched_namespaces(options), service.namespace):
+        yield service
 
 
 def _certificates(options: Options) -> Iterator[NamespacedName]:
@@ -209,7 +209,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         "configmap",
         Reach.OBJECT,
-        "-nginx-configmaps",
+        "-nginx-configmaps, and --configmap and its like of ingress-nginx",
         (Permission(ConfigMap.KIND, FOLLOW, named=True), _EVENTS),
         objects=_config_map,
     ),

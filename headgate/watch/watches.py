@@ -208,18 +208,17 @@ class Watches:
     def _named(self) -> Iterator[tuple[type[TopLevel], NamespacedName]]:
         """Yield the objects that flags name and that no other Informer sees."""
         options = self._options
-        if options.nginx_configmaps:
-            yield ConfigMap, options.nginx_configmaps
+        for config_map in options.config_maps:
+            yield ConfigMap, config_map
         listeners = options.global_configuration if options.enable_custom_resources else None
         if listeners and not _covers(options.watch_namespace, listeners.namespace, options.watch_namespace_label):
             yield GlobalConfiguration, listeners
         for secret in {options.default_server_tls_secret, options.wildcard_tls_secret}:
             if secret and not _covers(options.secret_namespaces, secret.namespace, options.watch_namespace_label):
                 yield Secret, secret
-        if options.external_service:
-            service = NamespacedName(options.pod_namespace, options.external_service)
-            if not _covers(options.watch_namespace, service.namespace, options.watch_namespace_label):
-                yield Service, service
+        service = options.published_service
+        if service and not _covers(options.watch_namespace, service.namespace, options.watch_namespace_label):
+            yield Service, service
 
     def _informer(self, row: Watched, selection: Selection) -> Informer[Any]:
         where = f" in {selection.namespace}" if selection.namespace else ""

@@ -135,6 +135,18 @@ async def test_probes_answer_the_current_state() -> None:
         assert (await get(f"{base}/other"))[0] == 404
 
 
+async def test_the_health_check_of_ingress_nginx_stands_beside_them() -> None:
+    why = {"ready": "Headgate is starting", "live": ""}
+    app = probes_app(lambda: why["ready"], lambda: why["live"], "/healthz")
+    async with serving(app, LOCAL) as port:
+        url = f"http://127.0.0.1:{port}/healthz"
+        assert (await get(url))[:2] == (500, "Headgate is starting\n")
+        why["ready"] = ""
+        assert (await get(url))[:2] == (200, "ok\n")
+        why["live"] = "a batch has made no progress for 99 s"
+        assert (await get(url))[0] == 500
+
+
 async def test_a_port_in_use_names_its_flag() -> None:
     app = probes_app(lambda: "", lambda: "")
     with socket.create_server(("127.0.0.1", 0)) as taken:
