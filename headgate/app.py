@@ -250,10 +250,9 @@ class App:
         addresses = self._leadership.report_addresses if self._leadership else lambda _: None
         seen = self._leadership.look_at if self._leadership else lambda _: None
         sinks = Sinks(self._events, self._leadership, addresses, seen)
-        named = self._options.nginx_configmaps
-        config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
+        config_maps = tuple(ConfigMap.KIND.ref(each.namespace, each.name) for each in self._options.config_maps)
         folder = str(self._options.manifests or "")
-        return Reporter(CLAIMANTS, self._pipeline.known, sinks, self._subject, config_map, folder=folder)
+        return Reporter(CLAIMANTS, self._pipeline.known, sinks, self._subject, config_maps, folder=folder)
 
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None

@@ -64,6 +64,11 @@ class Options(CommunityFlags, frozen=True, kw_only=True):
         return self.publish_service or own
 
     @property
+    def main_config_map(self) -> NamespacedName | None:
+        """The ConfigMap that decides about all of nginx."""
+        return self.nginx_configmaps or self.configmap
+
+    @property
     def config_maps(self) -> tuple[NamespacedName, ...]:
         """The ConfigMaps that flags name, each once."""
         named = self.nginx_configmaps, self.configmap, self.tcp_services_configmap, self.udp_services_configmap

@@ -20,6 +20,7 @@ from headgate.pipeline import Generation
 from headgate.problems import Problem
 from headgate.routes import Layer
 from headgate.settings import read_keys
+from headgate.settings.community import read_community_config
 from headgate.status import Cluster, Status
 from headgate.status import hosts as served_hosts
 from headgate.status import streams as served_streams
@@ -124,12 +125,14 @@ def _hosts(item: TopLevel) -> tuple[str, ...]:
 
 
 def _config_map(options: Options, objects: Iterable[TopLevel], generation: Generation) -> Layer | None:
-    """Return what the ConfigMap of ``-nginx-configmaps`` says, key by key, if it is there."""
-    named = options.nginx_configmaps
+    """Return what the ConfigMap that decides about all of nginx says, key by key, if it is there."""
+    named = options.main_config_map
     ref = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
     item = next((item for item in objects if item.ref == ref), None)
     if not isinstance(item, ConfigMap):
         return None
+    if not options.nginx_configmaps:
+        return Layer(item.ref, read_community_config(item.data or {}, item.ref, sole=True)[0].said)
     return Layer(item.ref, read_keys(item.data or {}, item.ref, generation.env.gates)[0])
 
 

@@ -83,10 +83,9 @@ class SimulatedCluster:
         self.pipeline = Pipeline(CLAIMANTS, options, env, templates(options), lambda: 0.0)
         self.generation: Generation | None = None
         self.events, self.statuses = RecordedEvents(), RecordedStatuses()
-        named = options.nginx_configmaps
-        config_map = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
+        config_maps = tuple(ConfigMap.KIND.ref(each.namespace, each.name) for each in options.config_maps)
         sinks = Sinks(self.events, self.statuses)
-        self._reporter = Reporter(CLAIMANTS, self.pipeline.known, sinks, POD, config_map)
+        self._reporter = Reporter(CLAIMANTS, self.pipeline.known, sinks, POD, config_maps)
         self._pending: set[ObjectRef] = set()
 
     def introduce(self, **labels: str) -> None:

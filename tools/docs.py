@@ -16,12 +16,14 @@ from headgate.options import flags_markdown
 from headgate.reporting.reference import events_markdown
 from headgate.reporting.table import metrics_markdown
 from headgate.settings.community.docs import community_annotations_markdown
+from headgate.settings.community.docs_keys import community_keys_markdown
 from headgate.settings.docs import annotations_markdown, configmap_markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
     "reference/annotations.md": annotations_markdown,
     "reference/annotations-ingress-nginx.md": community_annotations_markdown,
+    "reference/configmap-ingress-nginx.md": community_keys_markdown,
     "reference/custom-resources.md": custom_resources_markdown,
     "reference/configmap.md": configmap_markdown,
     "reference/flags.md": flags_markdown,

@@ -35,7 +35,7 @@ from headgate.k8s.manifests import read as read_documents
 from headgate.k8s.scan import signatures
 from headgate.nginx.capabilities import find_binary
 from headgate.offline import generate
-from headgate.options import DECLARED, Options
+from headgate.options import DECLARED, NamespacedName, Options
 from headgate.problems import ObjectRef
 from headgate.reporting.control import ask
 from headgate.status import text as status_text
@@ -109,9 +109,8 @@ class _Bundle:
 
     def is_ours(self, namespace: str, name: str) -> bool:
         """Whether the ConfigMap is the one of ``-nginx-configmaps``, or the one that ``headgate check`` assumes."""
-        named = self.options.nginx_configmaps
-        if named is not None:
-            return (named.namespace, named.name) == (namespace, name)
+        if named := self.options.config_maps:
+            return NamespacedName(namespace, name) in named
         candidate = ConfigMap.convert({"metadata": {"namespace": namespace, "name": name}})
         return with_config_map(self.options, [candidate])[0].nginx_configmaps is not None
 

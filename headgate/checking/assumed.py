@@ -81,7 +81,7 @@ def with_config_map(options: Options, objects: Iterable[TopLevel]) -> tuple[Opti
     Returns:
         the options, and what is to be noted about ConfigMaps.
     """
-    if options.nginx_configmaps:
+    if options.main_config_map:
         return options, {}
     usual = [item.ref for item in objects if isinstance(item, ConfigMap) and USUAL_NAMES.fullmatch(item.ref.name)]
     if len(usual) != 1:

@@ -66,8 +66,8 @@ def check(options: Options, manifests: Manifests, origin: str = "") -> Report:
 
 
 def _named(options: Options) -> ObjectRef | None:
-    """Return the ConfigMap of ``-nginx-configmaps``."""
-    named = options.nginx_configmaps
+    """Return the ConfigMap that decides about all of nginx."""
+    named = options.main_config_map
     return ConfigMap.KIND.ref(named.namespace, named.name) if named else None
 
 

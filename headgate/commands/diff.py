@@ -189,7 +189,7 @@ def _side(options: Options, objects: Sequence[TopLevel], files: _Files) -> tuple
     """Take *objects* through the pipeline; return what a cluster would add to them, too."""
     generation, found = examine(options, objects, broken=files.broken)
     problems, omissions = without_omissions(dict.fromkeys((*files.faults, *found)), objects)
-    named = options.nginx_configmaps
+    named = options.main_config_map
     side = Side(
         generation=generation,
         problems=tuple(problems),
@@ -207,7 +207,7 @@ def _scope(options: Options) -> Scope:
         **({Extent.CUSTOM: options.watch_namespace} if options.enable_custom_resources else {}),
         Extent.SECRETS: options.secret_namespaces,
     }
-    named = options.nginx_configmaps
+    named = options.main_config_map
     secrets = {options.default_server_tls_secret, options.wildcard_tls_secret}
     special = {Secret.KIND.ref(secret.namespace, secret.name) for secret in secrets if secret}
     if named:

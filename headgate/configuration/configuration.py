@@ -23,6 +23,7 @@ from headgate.configuration.followers import Followers
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 from headgate.deltas import Rope
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.settings.community import CommunityRules
 from headgate.validation.challenge import is_solver
 from headgate.validation.rules import Rules
 
@@ -113,6 +114,14 @@ class Configuration:
         """Serve *classes* from the next update on; return whether that is new, so that every object is sent again."""
         changed = classes != self._classes
         self._classes = classes
+        if changed:
+            self._outdated.update(self._candidates, self._invalid)
+        return changed
+
+    def permit(self, rules: CommunityRules) -> bool:
+        """Validate annotations of ingress-nginx by *rules* from the next update on; return whether that is new."""
+        changed = rules != self._rules.community
+        self._rules = structs.replace(self._rules, community=rules)
         if changed:
             self._outdated.update(self._candidates, self._invalid)
         return changed

@@ -10,7 +10,8 @@ from headgate.ir import Capabilities, Layout
 from headgate.ir.main import StatusServer
 from headgate.options import DataPlane, LogFormat, Options
 from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER, BadTemplate, Renderer
-from headgate.settings import Words
+from headgate.settings import ConfigParams, Words
+from headgate.settings.community import whole_defaults
 from headgate.settings.parsers import Unfit
 from headgate.settings.snippets import jinja_template
 from headgate.translate import Environment
@@ -41,6 +42,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
     return Environment(
         layout=layout,
         capabilities=capabilities,
+        params=whole_defaults().values if options.community else ConfigParams(),
         gates=frozenset(gate.replace("_", "-") for gate in GATES if getattr(options, gate)),
         http_port=options.default_http_listener_port,
         https_port=options.tls_passthrough_port if passthrough else options.default_https_listener_port,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -122,7 +122,7 @@ class Reporter:
         find: Find,
         sinks: Sinks,
         pod: Subject,
-        config_map: ObjectRef | None = None,
+        config_maps: Sequence[ObjectRef] = (),
         *,
         folder: str = "",
     ) -> None:
@@ -134,7 +134,7 @@ class Reporter:
                 not what the verdict is about.
             sinks: where it speaks.
             pod: Headgate's own Pod.
-            config_map: the ConfigMap of ``-nginx-configmaps``.
+            config_maps: the ConfigMaps that flags name; the first decides about all of nginx.
             folder: where the objects come from if not from a cluster. Objects of other controllers are logged then, and
                 that nothing is served; in a cluster both are usual.
         """
@@ -143,11 +143,11 @@ class Reporter:
         self._kinds = {(kind.model.KIND.group, kind.model.KIND.name): kind for kind in kinds}
         self._find = find
         self._sinks = sinks
-        self._config_map = config_map
+        self._config_maps = tuple(config_maps)
         self._folder = folder
         self._none_served = ""
         self._last: dict[ObjectRef, Verdict] = {}
-        self._last_of_config_map: tuple[Verdict, ...] = ()
+        self._last_of_config_maps: dict[ObjectRef, tuple[Verdict, ...]] = {}
         self._standings: dict[ObjectRef, Standing] = {}
         self._refused: frozenset[ObjectRef] = frozenset()
         self._kept: frozenset[ObjectRef] = frozenset()
@@ -195,7 +195,9 @@ class Reporter:
         for ref in sorted(concerned):
             self._tell(ref, generation, result, again=ref in keys and ref in update.standings)
         if generation.config_map is not None:
-            self._tell_config_map(generation.config_map, result, again=self._config_map in keys)
+            for number, ref in enumerate(self._config_maps):
+                problems = tuple(problem for problem in generation.config_map if problem.origin == ref)
+                self._tell_config_map(ref, problems, None if number else result, again=ref in keys)
         for secret, problems in generation.special.items():
             self._tell_special(secret, problems)
         self._sinks.addresses(generation.env.params.main.external_status_address or "")
@@ -324,18 +326,21 @@ class Reporter:
             self._shares[owner] = _Shares(owner, generation.resources.get(owner))
         return self._shares[owner]
 
-    def _tell_config_map(self, problems: tuple[Problem, ...], result: ApplyResult, *, again: bool) -> None:
-        """Judge the ConfigMap; say it if it differs from the last time, or if its owner just wrote it."""
-        ref = self._config_map
-        if ref is None:
-            return
+    def _tell_config_map(
+        self, ref: ObjectRef, problems: tuple[Problem, ...], result: ApplyResult | None, *, again: bool
+    ) -> None:
+        """Judge a ConfigMap; say it if it differs from the last time, or if its owner just wrote it.
+
+        *result* is how nginx took everything, ``None`` if it does not depend on this one.
+        """
         found = self._find(ConfigMap, ref)
         subject = Subject(ref, found.metadata.uid if found else "", ConfigMap.KIND.api_version)
-        verdicts = for_config_map(subject, problems, None if result.ok else Refusal(result.error))
-        if again or verdicts != self._last_of_config_map:
+        refused = result is not None and not result.ok
+        verdicts = for_config_map(subject, problems, Refusal(result.error) if result and refused else None)
+        if again or verdicts != self._last_of_config_maps.get(ref, ()):
             self._sinks.events.record(*verdicts, occasion=Occasion(changed=again))
-            self._reported += len(problems) + (not result.ok)
-        self._last_of_config_map = verdicts
+            self._reported += len(problems) + refused
+        self._last_of_config_maps[ref] = verdicts
 
     def _tell_special(self, secret: ObjectRef, problems: tuple[Problem, ...]) -> None:
         """Say what became of a Secret of a flag; each renewal is news, though the words are the same."""

@@ -11,6 +11,7 @@ from headgate.pipeline.main_template import suited
 from headgate.problems import ObjectRef, Problem
 from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER, BadTemplate, Renderer
 from headgate.settings import REGISTRY, ConfigParams, read_configmap
+from headgate.settings.community import CommunityConfig, CommunityHosts, read_community_config
 from headgate.translate import Environment, unsupported_keys
 
 KEYS = {
@@ -29,6 +30,9 @@ DEFINING = (
     "main-snippets",
     "http-snippets",
     "stream-snippets",
+    "main-snippet",
+    "http-snippet",
+    "stream-snippet",
 )
 """Keys in which something may be defined that others need: a log format, a variable, a zone."""
 INVALID = "InvalidValue"
@@ -42,16 +46,23 @@ class ConfigInForce(msgspec.Struct, frozen=True):
         params: the common settings.
         renderer: the templates.
         problems: what is wrong with its keys.
+        community: what it says besides, if it is the one of ingress-nginx.
     """
 
     data: Mapping[str, str]
     params: ConfigParams
     renderer: Renderer
     problems: tuple[Problem, ...] = ()
+    community: CommunityConfig | None = None
 
     def decides_as(self, other: ConfigInForce) -> bool:
         """Whether *other* decides the same."""
-        return (self.params, self.renderer) == (other.params, other.renderer)
+        return (self.params, self.renderer, self.hosts) == (other.params, other.renderer, other.hosts)
+
+    @property
+    def hosts(self) -> CommunityHosts | None:
+        """What it says of the hosts of ingress-nginx, if it is the one of ingress-nginx."""
+        return self.community.hosts if self.community else None
 
     def with_keys_of(self, other: ConfigInForce, keys: Iterable[str]) -> dict[str, str]:
         """Return the data with *keys* as they are in *other*, there or not."""
@@ -143,6 +154,22 @@ def read(
             problems.append(template_problem(ref, error))
     problems += unsupported_keys(suited(structs.replace(env, params=params), renderer), ref)
     return ConfigInForce(data, params, renderer, tuple(problems))
+
+
+def read_community(data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer) -> ConfigInForce:
+    """Read the ConfigMap *ref* of ingress-nginx, which decides about all of nginx; arguments as for ``read``."""
+    config, problems = read_community_config(data, ref, sole=True)
+    params = config.whole.over(ConfigParams())
+    for problem in unsupported_keys(suited(structs.replace(env, params=params), current), ref):
+        key = config.whole.keys.get(problem.field.replace("-", "_"))
+        if key:
+            problems.append(structs.replace(problem, field=key))
+    return ConfigInForce(data, params, current, tuple(problems), config)
+
+
+def with_known_guards(data: Mapping[str, str], known: Mapping[str, str], unusable: Iterable[str]) -> dict[str, str]:
+    """Return *data* with the *known* values of keys that keep clients out and are *unusable* now."""
+    return {**data, **{key: known[key] for key in unusable if key in known}}
 
 
 def without_templates(read_: ConfigInForce, before: ConfigInForce, problem: Problem) -> ConfigInForce:

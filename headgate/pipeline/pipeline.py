@@ -58,7 +58,9 @@ from headgate.resolve.members import Members
 from headgate.routes import Protocol as ListenerProtocol
 from headgate.routes import SecretReference
 from headgate.settings import COMMUNITY, INCUMBENT, Dialect
+from headgate.settings.community import CommunityConfig, read_community_config
 from headgate.translate import Environment
+from headgate.validation.community import ValidCommunityIngress
 from headgate.validation.rules import Rules
 
 AGE_CHECK = timedelta(hours=1)
@@ -127,6 +129,11 @@ class Pipeline:
         self._clock = clock
         self._in_force = self._accepted = ConfigInForce({}, env.params, renderer)
         """What the ConfigMap decides now, and what it decided when nginx last served."""
+        self._community = CommunityConfig()
+        """What the ConfigMap of ingress-nginx says; ``_guards`` are its keys with the last good values of guards."""
+        self._guards: Mapping[str, str] = {}
+        self._wrong: tuple[tuple[Problem, ...], tuple[Problem, ...]] = (), ()
+        """What is wrong with the ConfigMap for all of nginx, and with that of ingress-nginx beside it."""
         self._refused: frozenset[ObjectRef] = frozenset()
         self._retry: ObjectRef | None = None
         """The ConfigMap, while keys are left out that nginx may accept another time."""
@@ -155,13 +162,15 @@ class Pipeline:
             changed, others = self._choose(keys)
             keys |= changed | others.keys()
             special = self._take_special(keys, now)
-            complaints = self._take_config_map(keys)
+            hosts = self._community.hosts
+            complaints = self._told_together(self._take_config_map(keys), self._take_second(keys))
+            keys |= self._of_other_rules()
             update = self._configuration.update(*self._split(keys))
             self._bugs = tuple(Bug(ref, trace) for ref, trace in update.bugs.items())
             update = structs.replace(update, ignored={**update.ignored, **others})
             generated = (
                 self._changed(update) | self._touched(keys, update) | self._sharing(keys) | self._listening(keys)
-            )
+            ) | (self._shared_hosts() if hosts != self._community.hosts else set())
             self._divide_udp()
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order) if len(generated) > 1 else generated, now)
@@ -276,6 +285,8 @@ class Pipeline:
         """Read *data* as the ConfigMap, under the templates that nginx last served under."""
         assert self._config_map is not None  # noqa: S101 - or there would be nothing to try
         env = self._configurator.env
+        if self._speaks_community:
+            return config_map.read_community(data, self._config_map, env, self._accepted.renderer)
         return config_map.read(data, self._config_map, env, self._accepted.renderer, self._templates)
 
     def _under(self, force: ConfigInForce) -> Generation:
@@ -283,6 +294,9 @@ class Pipeline:
         self._in_force = force
         env = structs.replace(self._configurator.env, params=force.params)
         self._configurator.restore(env, force.renderer)
+        if force.community and force.community.hosts != self._community.hosts and self._aged_at:
+            self._community = structs.replace(self._community, hosts=force.community.hosts)
+            self._generate(sorted(self._shared_hosts(), key=self._order), self._aged_at)
         again = self._again()
         self._last = structs.replace(again, config_map=self._with_common_fault(force.problems))
         return self._last
@@ -339,8 +353,7 @@ class Pipeline:
         secrets = (self._options.default_server_tls_secret, self._options.wildcard_tls_secret)
         named = [_ref(Secret, secret) for secret in secrets if secret]
         named.append(IngressClass.KIND.ref("", self._options.ingress_class))
-        if ref := self._config_map:
-            named.append(ref)
+        named += [ref for ref in (self._config_map, self._second) if ref]
         return frozenset(named)
 
     def _aged(self, now: datetime) -> frozenset[ObjectRef]:
@@ -463,6 +476,7 @@ class Pipeline:
             policy_fault=self._policy_fault,
             members=self._members,
             changed=self._changed_targets,
+            community=self._community.hosts,
             external_names="disable-svc-external-name" not in self._configurator.env.gates,
         )
         for ref in refs:
@@ -511,8 +525,66 @@ class Pipeline:
 
     @property
     def _config_map(self) -> ObjectRef | None:
-        named = self._options.nginx_configmaps
+        named = self._options.main_config_map
         return _ref(ConfigMap, named) if named else None
+
+    @property
+    def _speaks_community(self) -> bool:
+        """Whether the ConfigMap that decides about all of nginx is the one of ingress-nginx."""
+        return not self._options.nginx_configmaps
+
+    @property
+    def _second(self) -> ObjectRef | None:
+        """The ConfigMap of ingress-nginx beside the one that decides about all of nginx."""
+        named = self._options.configmap if self._options.nginx_configmaps else None
+        return _ref(ConfigMap, named) if named else None
+
+    def _shared_hosts(self) -> set[ObjectRef]:
+        """Return the resources of the dialect of ingress-nginx."""
+        resources = self._configuration.resources.items()
+        return {ref for ref, each in resources if isinstance(each.candidate.valid, ValidCommunityIngress)}
+
+    def _of_other_rules(self) -> frozenset[ObjectRef]:
+        """If annotations of ingress-nginx are read by other rules now, return every object, to be looked at again."""
+        if not self._configuration.permit(self._community.rules):
+            return frozenset()
+        known = (ref for model in self._kinds for ref in self._objects.of(model))
+        return frozenset((*known, *self._objects.undecodable))
+
+    def _take_second(self, keys: frozenset[ObjectRef]) -> tuple[Problem, ...] | None:
+        """Read the ConfigMap of ingress-nginx that decides about the hosts of its dialect alone."""
+        ref = self._second
+        if ref is None or ref not in keys:
+            return None
+        if broken := self._objects.undecodable.get(ref):
+            return (structs.replace(broken.problem, effect="the previous settings stay in force"),)
+        found = self._objects.of(ConfigMap).get(ref)
+        data, problems = self._guarded((found and found.data) or {}, ref, sole=False)
+        self._community, told = read_community_config(data, ref, sole=False)
+        return (*problems, *(problem for problem in told if problem not in problems))
+
+    def _guarded(
+        self, data: Mapping[str, str], ref: ObjectRef, *, sole: bool
+    ) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
+        """Return *data* with the last good values of keys that keep clients out, and a Problem for each of these."""
+        config, problems = read_community_config(data, ref, sole=sole)
+        kept = config_map.with_known_guards(data, self._guards, config.unusable)
+        told = tuple(
+            structs.replace(problem, effect="the previous value stays in force")
+            for problem in problems
+            if problem.field in config.unusable and problem.field in self._guards
+        )
+        self._guards = {key: text for key, text in kept.items() if key not in config.unusable or key in self._guards}
+        return kept, told
+
+    def _told_together(
+        self, first: tuple[Problem, ...] | None, second: tuple[Problem, ...] | None
+    ) -> tuple[Problem, ...] | None:
+        """Return what is wrong with both ConfigMaps, if one of them changed."""
+        if self._second is None or (first is None and second is None):
+            return first
+        self._wrong = (self._wrong[0] if first is None else first, self._wrong[1] if second is None else second)
+        return (*self._wrong[0], *self._wrong[1])
 
     def _take_config_map(self, keys: frozenset[ObjectRef]) -> tuple[Problem, ...] | None:
         """Read the ConfigMap if it is in the batch, and generate everything again where it says something new."""
@@ -524,8 +596,14 @@ class Pipeline:
             return (structs.replace(broken.problem, effect="the previous settings stay in force"),)
         found = self._objects.of(ConfigMap).get(ref)
         configurator = self._configurator
-        data = (found and found.data) or {}
-        wanted = config_map.read(data, ref, configurator.env, configurator.renderer, self._templates)
+        data: Mapping[str, str] = (found and found.data) or {}
+        if self._speaks_community:
+            data, kept = self._guarded(data, ref, sole=True)
+            wanted = config_map.read_community(data, ref, configurator.env, configurator.renderer)
+            wanted = structs.replace(wanted, problems=(*kept, *wanted.problems))
+            self._community = wanted.community or self._community
+        else:
+            wanted = config_map.read(data, ref, configurator.env, configurator.renderer, self._templates)
         env = structs.replace(configurator.env, params=wanted.params)
         changed = (env, wanted.renderer) != (configurator.env, configurator.renderer)
         # Where a template fails the other keys count all the same, under the templates that were in force.

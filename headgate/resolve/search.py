@@ -18,6 +18,7 @@ from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.selection import pods_behind, selected
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Check, Endpoints, Layer, RouteTable, SecretReference
+from headgate.settings.community import CommunityHosts
 from headgate.validation.policy import ValidPolicy
 
 USED = "it is used anyway"
@@ -35,6 +36,11 @@ class Search:
         self._problems: dict[Problem, None] = {}
         self._references: set[ObjectRef] = set()
         self._files: dict[str, File] = {}
+
+    @property
+    def community(self) -> CommunityHosts:
+        """What the ConfigMap of ingress-nginx says of the hosts of its dialect."""
+        return self._snapshot.community
 
     def lowered(self, table: RouteTable, roster: Roster | None = None) -> Lowered:
         """Return *table* with all that was collected, and what the members of *roster* refer to."""

@@ -11,6 +11,7 @@ from headgate.api import EndpointSlice, Pod, Secret, Service
 from headgate.problems import ObjectRef
 from headgate.resolve.listeners import Listeners
 from headgate.resolve.members import Members
+from headgate.settings.community import CommunityHosts
 from headgate.validation.policy import ValidPolicy
 
 ServiceKey = tuple[str, str]
@@ -43,6 +44,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         valid_policy: returns a Policy that may be used, ``None`` for any other.
         policy_fault: returns why any other cannot be used.
         external_names: whether Services of type ExternalName are used.
+        community: what the ConfigMap of ingress-nginx says of the hosts of its dialect.
     """
 
     now: datetime
@@ -56,6 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     members: Members = msgspec.field(default_factory=Members)
     changed: Collection[ObjectRef] = frozenset()
     external_names: bool = True
+    community: CommunityHosts = CommunityHosts()
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

@@ -61,7 +61,7 @@ class ValidCommunityIngress(ValidIngress, frozen=True, kw_only=True):
 def validate_community_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidCommunityIngress | None, list[Problem]]:
     """Check *ingress* whole; results as of ``validate_ingress``."""
     spec = ingress.spec or IngressSpec()
-    read, problems = read_community_annotations(ingress.annotations, ingress.ref, rules.gates)
+    read, problems = read_community_annotations(ingress.annotations, ingress.ref, rules.gates, rules.community)
     paths = tuple(_paths(spec))
     faults = [*name_faults(ingress), *_shape(spec), *_hosts(spec), *tls_faults(spec), *snippet_faults(read.overrides)]
     faults += [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.settings import INCUMBENT, Dialect
+from headgate.settings.community import CommunityRules
 
 
 class Rules(msgspec.Struct, frozen=True):
@@ -17,9 +18,11 @@ class Rules(msgspec.Struct, frozen=True):
         gates: flags that settings and fields ask for (``enable-snippets``, ``enable-tls-passthrough``).
         ports: port → the flag by which Headgate itself listens there.
         dialect: that of the annotations of an Ingress.
+        community: what the ConfigMap of ingress-nginx says of its annotations.
     """
 
     allow_empty_host: bool = False
     gates: frozenset[str] = frozenset()
     ports: Mapping[int, str] = {}
     dialect: Dialect = INCUMBENT
+    community: CommunityRules = CommunityRules()

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from headgate.api.networking import IngressBackend, IngressSpec
+from headgate.resolve.community.below import above, lookup
 from headgate.resolve.community.certified import certificate_headers, client_certificates
 from headgate.resolve.community.errors import ErrorBackend
 from headgate.resolve.community.guards import lower_guards
@@ -37,7 +38,6 @@ from headgate.settings.upstream import Sticky
 from headgate.validation.community import CommunityPath, ValidCommunityIngress
 
 DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
-MOVED_SECURELY = 308
 NOT_REDIRECTED = "/.well-known/acme-challenge"
 """Authorities ask below this path over plain HTTP."""
 TOLD = {
@@ -85,7 +85,7 @@ class Contribution:
         self._spec = valid.ingress.spec or IngressSpec()
         self._services: dict[tuple[str, str], Backend] = {}
         own = valid.overrides.part(*OF_ROUTES)
-        self._lookup = Layer(valid.ingress.ref, own)
+        self._lookup = Layer(valid.ingress.ref, lookup(search.community, own))
         self._policies = lower_guards(search, valid)
         self._errors = ErrorBackend(search, valid, self._lookup)
         self._changes = self._header_changes()
@@ -93,7 +93,10 @@ class Contribution:
         if self._spec.default_backend:
             backends.append(self._spec.default_backend)
         names = dict.fromkeys(each.service.name for each in backends if each.service)
-        self._settings = (*below, Layer(valid.ingress.ref, self._with_sessions(own, tuple(names))))
+        self._settings = (
+            *below,
+            Layer(valid.ingress.ref, above(search.community, self._with_sessions(own, tuple(names)))),
+        )
 
     @property
     def asks_certificates(self) -> bool:
@@ -215,7 +218,7 @@ class Contribution:
         return (Header("X-Forwarded-Prefix", Quoted(prefix)),) if prefix else ()
 
     def _header_changes(self) -> Changes:
-        headers = [Header(name, Quoted(value)) for name, value in TOLD.items()]
+        headers = [Header(name, Quoted(value)) for name, value in {**TOLD, **self._search.community.told}.items()]
         if self._said.connection_proxy_header and not self._said.backend_protocol.startswith("grpc"):
             headers.append(Header("Connection", Quoted(self._said.connection_proxy_header)))
         if self._said.upstream_vhost:
@@ -226,11 +229,13 @@ class Contribution:
         return Changes(set_headers=tuple({header.name: header for header in headers}.values()))
 
     def _redirect(self, path: CommunityPath, *, secure: bool) -> HttpsRedirect | None:
-        said = self._said
+        said, community = self._said, self._search.community
         if path.path.startswith(NOT_REDIRECTED) or not (said.force_ssl_redirect or (said.ssl_redirect and secure)):
             return None
         ported = bool(self.valid.overrides.values.passing.port_in_redirect)
-        return HttpsRedirect(MOVED_SECURELY, ported=ported, slash=said.preserve_trailing_slash)
+        return HttpsRedirect(
+            community.redirect_code, forwarded=community.forwarded, ported=ported, slash=said.preserve_trailing_slash
+        )
 
     def _backend(self, backend: IngressBackend, field: str) -> Backend:
         service = backend.service

@@ -9,6 +9,7 @@ from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
 from headgate.routes.policies import AccessControl, ConnectionLimit, Cors, ExternalAuth, Passwords, RateLimit
 from headgate.settings import COMMUNITY
+from headgate.settings.community import CommunityHosts
 from headgate.validation.community import ValidCommunityIngress
 
 LOCKED = "requests that need a password are answered 403"
@@ -24,9 +25,9 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
         refused, trusted = refused or trusted, None
     return Policies(
         refused=refused,
-        access=_access(valid),
+        access=_access(valid, search.community),
         any_lets_in=valid.annotations.satisfy == "any",
-        limits=_limits(valid),
+        limits=_limits(valid, search.community),
         connections=_connections(valid),
         passwords=None if refused else _passwords(search, valid),
         external_auth=_external_auth(valid),
@@ -57,15 +58,16 @@ def _unusable(search: Search, valid: ValidCommunityIngress) -> str:
     return fault[2]
 
 
-def _access(valid: ValidCommunityIngress) -> AccessControl | None:
+def _access(valid: ValidCommunityIngress, community: CommunityHosts) -> AccessControl | None:
     said = valid.annotations
     allowed = said.allowlist_source_range or said.whitelist_source_range
-    if not allowed and not said.denylist_source_range:
+    denied = tuple(dict.fromkeys((*community.denied, *said.denylist_source_range)))
+    if not allowed and not denied:
         return None
-    return AccessControl((valid.ingress.ref,), allowed, said.denylist_source_range, denies_first=True)
+    return AccessControl((valid.ingress.ref,), allowed, denied, denies_first=True)
 
 
-def _limits(valid: ValidCommunityIngress) -> tuple[RateLimit, ...]:
+def _limits(valid: ValidCommunityIngress, community: CommunityHosts) -> tuple[RateLimit, ...]:
     said, ref = valid.annotations, valid.ingress.ref
     asked = {"rps": (said.limit_rps, "s"), "rpm": (said.limit_rpm, "m")}
     return tuple(
@@ -78,6 +80,7 @@ def _limits(valid: ValidCommunityIngress) -> tuple[RateLimit, ...]:
             burst=count * said.limit_burst_multiplier,
             no_delay=True,
             exempt=_exempt(valid),
+            status=community.limit_status,
         )
         for name, (count, unit) in asked.items()
         if count

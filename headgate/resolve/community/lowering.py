@@ -10,16 +10,16 @@ from collections.abc import Iterable, Sequence
 
 from headgate.configuration import Resource
 from headgate.configuration.community import held_paths
+from headgate.resolve.community.below import above, layers_below, strict_transport
 from headgate.resolve.community.canaries import Canaries
-from headgate.resolve.community.contribution import MOVED_SECURELY, Around, Contribution
+from headgate.resolve.community.contribution import Around, Contribution
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import HttpsRedirect, Layer, Layers, Policies, RouteTable, Tls, VirtualHost
-from headgate.routes.policies import Hsts
 from headgate.settings import COMMUNITY, Overrides, Scope
-from headgate.settings.community import DEFAULTS, HSTS_MAX_AGE
+from headgate.settings.community import CommunityHosts
 from headgate.validation.community import ValidCommunityIngress
 
 
@@ -29,7 +29,7 @@ def lower_community_ingress(
     """Lower *resource* to routes; arguments as for ``lower_ingress``."""
     search = Search(snapshot, secrets, allow_loopback=allow_loopback)
     valid: ValidCommunityIngress = resource.candidate.valid
-    below = (Layer(resource.ref, DEFAULTS),)
+    below = layers_below(snapshot.community, resource.ref)
     others = [attached for attached in resource.attached if not attached.candidate.valid.canary]
     contributions = [
         Contribution(search, valid, valid.paths, below),
@@ -39,16 +39,21 @@ def lower_community_ingress(
         ),
     ]
     canaries = Canaries(search, [each.candidate.valid for each in resource.attached if each.candidate.valid.canary])
-    hosts = tuple(_host(resource, host, contributions, canaries, below) for host in resource.hosts)
+    hosts = tuple(_host(resource, host, contributions, canaries, below, snapshot.community) for host in resource.hosts)
     canaries.report_unused(hosts)
     members = (resource.ref, *(attached.candidate.ref for attached in resource.attached))
     return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts))
 
 
-def _host(
-    resource: Resource, host: str, every: Sequence[Contribution], canaries: Canaries, below: Layers
+def _host(  # noqa: PLR0913 - what every host of the resource shares, and the host
+    resource: Resource,
+    host: str,
+    every: Sequence[Contribution],
+    canaries: Canaries,
+    below: Layers,
+    community: CommunityHosts,
 ) -> VirtualHost:
-    """Lower the host of which *every* contribution may have paths; *below* is the layer of the defaults."""
+    """Lower the host of which *every* contribution may have paths; *below* are the layers of defaults."""
     contributions = [each for each in every if host in each.valid.hosts]
     secure = any(each.has_tls for each in contributions)
     regular = any(each.regular(host) for each in contributions)
@@ -70,20 +75,25 @@ def _host(
     return VirtualHost(
         name=host,
         origin=resource.ref,
-        settings=(*below, Layer(resource.ref, _of_server(contributions))),
+        settings=(*below, Layer(resource.ref, above(community, _of_server(contributions)))),
         handed_down=below,
         routes=tuple(routes),
         default=contributions[0].default,
         tls=_tls(contributions, host),
         policies=Policies(
-            hsts=Hsts(resource.ref, HSTS_MAX_AGE, include_subdomains=True),
+            hsts=strict_transport(community, resource.ref),
             client_certificates=certificates,
             refused=refused,
         ),
-        redirect=HttpsRedirect(MOVED_SECURELY, slash=False) if redirects else None,
+        redirect=_redirect(community) if redirects else None,
         shared=True,
         ordered=regular and len(contributions) > 1,
     )
+
+
+def _redirect(community: CommunityHosts) -> HttpsRedirect:
+    """Return the redirect of a whole host to HTTPS."""
+    return HttpsRedirect(community.redirect_code, forwarded=community.forwarded, slash=False)
 
 
 def _of_server(contributions: Iterable[Contribution]) -> Overrides:

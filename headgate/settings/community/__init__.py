@@ -1,7 +1,24 @@
 """The dialect of ingress-nginx: its annotations as typed values, and what holds without them."""
 
 from headgate.settings.community.annotations import CommunityAnnotations
+from headgate.settings.community.config_map import (
+    CommunityConfig,
+    CommunityHosts,
+    read_community_config,
+    whole_defaults,
+)
 from headgate.settings.community.defaults import DEFAULTS, HSTS_MAX_AGE
-from headgate.settings.community.reading import FIELDS, read_community_annotations
+from headgate.settings.community.reading import FIELDS, CommunityRules, read_community_annotations
 
-__all__ = ["DEFAULTS", "FIELDS", "HSTS_MAX_AGE", "CommunityAnnotations", "read_community_annotations"]
+__all__ = [
+    "DEFAULTS",
+    "FIELDS",
+    "HSTS_MAX_AGE",
+    "CommunityAnnotations",
+    "CommunityConfig",
+    "CommunityHosts",
+    "CommunityRules",
+    "read_community_annotations",
+    "read_community_config",
+    "whole_defaults",
+]

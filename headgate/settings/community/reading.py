@@ -11,6 +11,7 @@ from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings.buffers import PAGE
 from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.annotations import GUARDS, CommunityAnnotations
+from headgate.settings.community.risks import RISKS, is_above
 from headgate.settings.community.shared import SHARED, Shared
 from headgate.settings.dialect import COMMUNITY, INCUMBENT
 from headgate.settings.overrides import Overrides
@@ -21,11 +22,52 @@ from headgate.settings.values import Buffers
 FIELDS: Mapping[str, Setting] = {field.spec.key: field for field in fields("community", CommunityAnnotations)}
 """The annotations that are fields of CommunityAnnotations, by the name that follows the prefix."""
 _NAMES = (*FIELDS, *SHARED, *ABSENT)
+SNIPPETS = "enable-snippets"
 REFUSED = "the Ingress is refused, not served unguarded"
 DEFAULT = "it has no effect"
 USUAL_BUFFERS = 4
 """Their number in ingress-nginx."""
 OFF = frozenset({"false", "f", "0"})
+
+
+class CommunityRules(msgspec.Struct, frozen=True):
+    """What the ConfigMap of ingress-nginx says of annotations.
+
+    Attributes:
+        own: what holds without an annotation: field of CommunityAnnotations to value.
+        auth: the same for Ingresses that do not say themselves who decides about requests (``auth-url``).
+        snippets: whether annotations with raw directives count; ``None`` to go by ``-enable-snippets`` alone.
+        risk: the highest risk that is accepted, ``""`` for any.
+        blocked: words that no annotation may have.
+        refused: why no Ingress is served, ``""`` if they are.
+    """
+
+    own: Mapping[str, Any] = {}
+    auth: Mapping[str, Any] = {}
+    snippets: bool | None = None
+    risk: str = ""
+    blocked: tuple[str, ...] = ()
+    refused: str = ""
+
+    def gates(self, gates: frozenset[str]) -> frozenset[str]:
+        """Return *gates* with that of snippets, if they are permitted."""
+        return gates | {SNIPPETS} if self.snippets else gates
+
+    def fault(self, name: str, text: str) -> str:
+        """Return why no Ingress may have the annotation *name*, or ``""``."""
+        if self.risk and is_above(name, self.risk):
+            return f"is of the risk {RISKS[name]}, and annotations-risk-level of the ConfigMap is {self.risk}"
+        if word := next((word for word in self.blocked if word in text), ""):
+            return f"has {word!r}, which annotation-value-word-blocklist of the ConfigMap has"
+        return ""
+
+    def defaults(self, annotations: Mapping[str, str], own: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what holds of CommunityAnnotations without *annotations*, which say *own*."""
+        alone = annotations.get(f"{COMMUNITY.prefix}enable-global-auth", "").strip().lower() in OFF
+        return self.own if alone or "auth_url" in own else {**self.own, **self.auth}
+
+
+NO_RULES = CommunityRules()
 
 
 class ReadAnnotations(msgspec.Struct, frozen=True):
@@ -36,7 +78,10 @@ class ReadAnnotations(msgspec.Struct, frozen=True):
 
 
 def read_community_annotations(
-    annotations: Mapping[str, str], origin: ObjectRef, gates: frozenset[str] = frozenset()
+    annotations: Mapping[str, str],
+    origin: ObjectRef,
+    gates: frozenset[str] = frozenset(),
+    rules: CommunityRules = NO_RULES,
 ) -> tuple[ReadAnnotations, list[Problem]]:
     """Read the annotations of an Ingress of ingress-nginx.
 
@@ -50,10 +95,14 @@ def read_community_annotations(
     own: dict[str, Any] = {}
     keys: dict[str, str] = {}
     problems: list[Problem] = []
+    if rules.refused:
+        problems.append(Problem(origin, "", "", f"is not served: {rules.refused}", REFUSED, Severity.ERROR))
     for key, text in sorted(annotations.items()):
         if not key.startswith((COMMUNITY.prefix, *INCUMBENT.related)):
             continue
         name = key.removeprefix(COMMUNITY.prefix)
+        if key.startswith(COMMUNITY.prefix) and (fault := rules.fault(name, text)):
+            problems.append(Problem(origin, key, text, fault, "the Ingress is refused", Severity.ERROR))
         shared, field = SHARED.get(name), FIELDS.get(name)
         values = explicit if shared else own
         known = shared or field
@@ -62,14 +111,14 @@ def read_community_annotations(
             continue
         target = shared.field if shared else field.name if field else ""
         try:
-            values[target] = _parsed(known, text, gates)
+            values[target] = _parsed(known, text, rules.gates(gates), rules)
         except Unfit as unfit:
             guards = name in GUARDS
             effect, severity = (REFUSED, Severity.ERROR) if guards else (DEFAULT, Severity.WARNING)
             problems.append(Problem(origin, key, text, f"is {unfit.about(text)}", effect, severity))
         else:
             keys[target] = key
-    said = CommunityAnnotations(**own)
+    said = CommunityAnnotations(**{**rules.defaults(annotations, own), **own})
     if buffers := _buffers(explicit, said):
         explicit["proxy_buffers"] = buffers
         keys["proxy_buffers"] = keys.get("proxy_buffers_number") or keys["proxy_buffer_size"]
@@ -84,9 +133,10 @@ def _buffers(explicit: Mapping[str, Any], said: CommunityAnnotations) -> Buffers
     return Buffers(said.proxy_buffers_number or USUAL_BUFFERS, size or PAGE)
 
 
-def _parsed(known: Shared | Setting, text: str, gates: frozenset[str]) -> Any:
+def _parsed(known: Shared | Setting, text: str, gates: frozenset[str], rules: CommunityRules) -> Any:
     if isinstance(known, Shared) and known.gate and known.gate not in gates:
-        raise Unfit(f"not permitted; start Headgate with -{known.gate}")
+        key = "; set allow-snippet-annotations in the ConfigMap, or" if rules.snippets is not None else ";"
+        raise Unfit(f"not permitted{key} start Headgate with -{known.gate}")
     if not text.strip():
         raise Unfit("empty; remove it or give it a value")
     return known.parse(text)
