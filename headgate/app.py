@@ -21,6 +21,7 @@ from headgate.controller.checks import found_by_checks
 from headgate.controller.control_writes import ControlWrites
 from headgate.controller.controller import WHOLE, Controller
 from headgate.controller.environment import environment, layout, templates
+from headgate.controller.fake_certificate import fallback
 from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
@@ -108,7 +109,7 @@ class App:
         if options.main_template_path and suited(env, renderer).main_without_live:
             sentence = f"-main-template-path {options.main_template_path} {LACKS_LIVE} ({BY_RELOADS})"
             log.warning("endpoints change by reloads", extra={"fields": {"what": sentence}, "sentence": sentence})
-        self._pipeline = Pipeline(CLAIMANTS, options, env, renderer, time.perf_counter)
+        self._pipeline = Pipeline(CLAIMANTS, options, env, renderer, time.perf_counter, fallback(options))
         self._subject = Subject(Pod.KIND.ref(options.pod_namespace, options.pod_name or "headgate"))
         writable = None if options.read_only else self._client
         limits = USUAL if self._client else Limits(moment=MOMENT_S)

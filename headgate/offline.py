@@ -14,6 +14,7 @@ from msgspec import structs
 
 from headgate.api import TopLevel, Undecodable
 from headgate.controller.environment import environment, layout, templates
+from headgate.controller.fake_certificate import fallback
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import Capabilities, File, FileSet, Layout
 from headgate.ir.layout import SECRETS_FOLDER
@@ -194,7 +195,7 @@ def generate(
     if options.data_plane is not DataPlane.LIVE:
         # For people to read, on every machine the same.
         env = structs.replace(env, data_plane="files", routing=False)
-    pipeline = Pipeline(CLAIMANTS, options, env, templates(options), time.perf_counter)
+    pipeline = Pipeline(CLAIMANTS, options, env, templates(options), time.perf_counter, fallback(options))
     custom = options.enable_custom_resources
     watched = tuple(row.model for row in WATCHED if custom or row.extent is not Extent.CUSTOM)
     reported = tuple(kind.model for kind in CLAIMANTS if kind.model in watched)

@@ -7,6 +7,7 @@ import msgspec
 
 from headgate.api import ConfigMap, Ingress, TopLevel
 from headgate.controller.environment import environment, templates
+from headgate.controller.fake_certificate import fallback
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.ir import ApplyResult, Capabilities, FileSet, Layout, Outcome
@@ -80,7 +81,7 @@ class SimulatedCluster:
             options, capabilities, layout or Layout.container(), user=None, ipv6=True, stdout=True
         )  # fmt: skip
         self.collections: dict[type[TopLevel], dict[ObjectRef, TopLevel]] = {row.model: {} for row in WATCHED}
-        self.pipeline = Pipeline(CLAIMANTS, options, env, templates(options), lambda: 0.0)
+        self.pipeline = Pipeline(CLAIMANTS, options, env, templates(options), lambda: 0.0, fallback(options))
         self.generation: Generation | None = None
         self.events, self.statuses = RecordedEvents(), RecordedStatuses()
         config_maps = tuple(ConfigMap.KIND.ref(each.namespace, each.name) for each in options.config_maps)

@@ -87,13 +87,14 @@ class ResourceKind(Admission, Protocol):
 class Pipeline:
     """The state that batches change: holders, references, generated files."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what comes from outside the pure core
         self,
         kinds: Iterable[ResourceKind],
         options: Options,
         env: Environment,
         renderer: Renderer,
         clock: Callable[[], float],
+        fallback: Secret | None = None,
     ) -> None:
         """Begin empty.
 
@@ -103,12 +104,14 @@ class Pipeline:
             env: what flags and the binary say, before any ConfigMap.
             renderer: the templates that flags name, over the built-in ones.
             clock: seconds that never run backwards, to measure stages with, and how long nginx is tried.
+            fallback: the certificate of the default server until there is one that a flag names.
 
         Raises:
             BadTemplate: a template of a flag fails even without resources.
         """
         self._kinds = {kind.model: kind for kind in kinds}
         self._options = options
+        self._fallback = fallback
         self._templates = renderer
         self._watch = Stopwatch(clock)
         self._objects = Objects()
@@ -625,6 +628,8 @@ class Pipeline:
         named = {DEFAULT: self._options.default_server_tls_secret, WILDCARD: self._options.wildcard_tls_secret}
         refs = {name: _ref(Secret, flag) for name, flag in named.items() if flag}
         found: dict[ObjectRef, tuple[Problem, ...]] = {}
+        if self._fallback and self._secrets.default is None:
+            self._secrets.special(DEFAULT, self._fallback.ref, self._fallback, now)
         for name, ref in refs.items():
             if ref in keys:
                 _, problems = self._secrets.special(name, ref, self._objects.of(Secret).get(ref), now)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from headgate import cli
+from headgate.controller.fake_certificate import fallback
 from headgate.options import LogLevel, NamespacedName, Options, listeners, parse
 
 MANIFEST = (
@@ -117,3 +120,13 @@ def test_the_name_of_its_program_alone_means_run_with_its_defaults(monkeypatch: 
     assert cli.run(["/nginx-ingress-controller", "--ingress-class=public"], {}) == 0
     assert options(*said[0]).community
     assert options(*said[0]).leader_election_lock_name == "ingress-controller-leader"
+
+
+def test_a_host_without_a_certificate_has_one_that_is_made_at_the_start() -> None:
+    secret = fallback(options("--election-id=a"))
+    assert secret is not None
+    assert secret is fallback(options("--election-id=b"))
+    made = x509.load_pem_x509_certificate(base64.b64decode((secret.data or {})["tls.crt"]))
+    assert made.subject.rfc4514_string() == "CN=Kubernetes Ingress Controller Fake Certificate,O=Acme Co"
+    assert fallback(options()) is None
+    assert fallback(options("--configmap=a/b", "-nginx-configmaps=c/d")) is None

@@ -16,7 +16,8 @@ The keys of the ConfigMap of `--configmap` ([ingress-nginx.md](../ingress-nginx.
 
 A key that cannot be used keeps its default, and a warning is reported. If it keeps clients out (*guards*), its last
 good value stays; without one, Ingresses of this dialect are refused. *For* says whether a key is for all of nginx or
-for the hosts of Ingresses of this dialect. With `-nginx-configmaps`, the ConfigMap of that flag decides about all of nginx.
+for the hosts of Ingresses of this dialect. With `-nginx-configmaps`, the ConfigMap of that flag decides about all of
+nginx.
 """
 
 
