@@ -54,6 +54,8 @@ QUIET = 40
 """Answers of the new endpoint in a row, on connections of their own, after which no worker knows the old one."""
 BODIES = ("one", "two")
 PATIENCE_S = 120.0
+START_S = 0.1
+"""Seconds for each Ingress that a start may take besides, on a busy machine."""
 Row = tuple[object, ...]
 T = TypeVar("T")
 
@@ -68,12 +70,15 @@ class Seen(msgspec.Struct, frozen=True):
 class Bench:
     """One Headgate with many Ingresses whose endpoints change."""
 
-    def __init__(self, server: cluster.Cluster, controller: Controller, address: str, ports: Sequence[int]) -> None:
+    def __init__(
+        self, server: cluster.Cluster, controller: Controller, address: str, ports: Sequence[int], size: int
+    ) -> None:
         """Change objects at *server*; the backends at *ports* of *address* answer ``BODIES``."""
         self._server = server
         self._controller = controller
         self._address = address
         self._ports = ports
+        self._patience_s = PATIENCE_S + size * START_S
         self._at: dict[int, int] = {}
 
     def watched(self, number: int) -> Seen:
@@ -85,7 +90,7 @@ class Bench:
         new, old, quiet = 0.0, 0.0, 0
         while quiet < QUIET:
             asked = time.perf_counter()
-            if asked - began > PATIENCE_S:
+            if asked - began > self._patience_s:
                 raise RuntimeError(f"{shop.host(number)} is not served by its new endpoint")
             if self._body(number) == wanted:
                 new, quiet = new or time.perf_counter() - began, quiet + 1
@@ -107,7 +112,7 @@ class Bench:
         for item in (service, shop.endpoints(number, [self._address], self._ports[0]), ingress):
             self._server.create(item)
         while not self._body(number):
-            if time.perf_counter() - began > PATIENCE_S:
+            if time.perf_counter() - began > self._patience_s:
                 raise RuntimeError(f"{shop.host(number)} is not served")
             time.sleep(0.001)
         return (time.perf_counter() - began) * 1000
@@ -182,15 +187,15 @@ def bench(size: int, plane: str, binary: Binary) -> Iterator[Bench]:
         kubeconfig = server.kubeconfig(place() / "kubeconfig")
         flags = (f"--kubeconfig={kubeconfig}", *COSTS[plane], f"-nginx-configmaps={shop.CONFIG_MAP}")
         controller = stack.enter_context(running(binary.path, *flags))
-        controller.wait_ready()
-        yield Bench(server, controller, address, ports)
+        controller.wait_ready(PATIENCE_S + size * START_S)
+        yield Bench(server, controller, address, ports, size)
 
 
-def change(size: int, changes: int, binary: Binary) -> list[Row]:
-    """Measure *changes* of endpoints in both planes, once with a client and once without."""
+def change(size: int, changes: int, planes: Sequence[str], binary: Binary) -> list[Row]:
+    """Measure *changes* of endpoints in *planes*, once with a client and once without."""
     rows: list[Row] = []
     slowest = 0.0
-    for plane in PLANES:
+    for plane in planes:
         with bench(size, plane, binary) as run:
             reloads = run.settle()
             seen = [_settled(run, run.watched, number) for number in range(changes)]
@@ -283,6 +288,7 @@ def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100], help="numbers of Ingresses for changes")
+    parser.add_argument("--planes", nargs="+", choices=tuple(COSTS), default=PLANES, help="for changes of endpoints")
     parser.add_argument("--changes", type=int, default=10, help="changes of endpoints with a client, and without")
     parser.add_argument("--host-sizes", type=int, nargs="*", default=[100], help="numbers of Ingresses for new hosts")
     parser.add_argument("--cost-sizes", type=int, nargs="*", default=[10, 100, 1000], help="for the cost of requests")
@@ -299,7 +305,7 @@ def main() -> None:
         print("skipped: no nginx with the Lua module (tools/lua_nginx.sh unpacks that of the image)", file=sys.stderr)
         return
     print(f"{machine()}; nginx {version(binary)}\n")
-    rows = [row for size in arguments.sizes for row in change(size, arguments.changes, binary)]
+    rows = [row for size in arguments.sizes for row in change(size, arguments.changes, arguments.planes, binary)]
     print(table(CHANGE_HEAD, rows), flush=True)
     rows = [row for size in arguments.host_sizes for row in new_hosts(size, arguments.changes, binary)]
     print("", table(HOST_HEAD, rows), sep="\n", flush=True)

@@ -87,7 +87,7 @@ def running(count: int, address: str, port: int) -> Iterator[Cluster]:
         yield Cluster(process.stdout.readline().strip())
     finally:
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)  # with many objects and their watches
 
 
 async def serve(count: int, address: str, port: int) -> None:

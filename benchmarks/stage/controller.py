@@ -49,10 +49,10 @@ class Controller:
         """The pid of the controller."""
         return self._process.pid
 
-    def wait_ready(self) -> float:
+    def wait_ready(self, patience_s: float = PATIENCE_S) -> float:
         """Return the seconds from the start until ``/nginx-ready`` answered 200."""
         while not self._is_ready():
-            if self._process.poll() is not None or self._age() > PATIENCE_S:
+            if self._process.poll() is not None or self._age() > patience_s:
                 raise RuntimeError(f"Headgate is not ready; its log:\n{self._log.read_text()[-4000:]}")
             time.sleep(0.05)
         return self._age()
