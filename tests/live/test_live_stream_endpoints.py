@@ -9,6 +9,7 @@ import pytest
 from showcase.ports import free_port, free_ports
 
 from headgate.commands.status import main
+from headgate.offline import generate_folder
 from tests.live.headgate_process import HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, ManifestFolder, config_map
 from tests.live.stream_backends import (
@@ -23,6 +24,7 @@ from tests.live.stream_backends import (
     udp_backend,
 )
 from tests.nginx_binaries import LUA, capabilities
+from tests.simulated_cluster import flags
 from tests.waiting import wait_until
 
 PASSED = "pass.test"
@@ -75,8 +77,8 @@ def test_endpoints_of_tcp_udp_and_tls_passthrough_change_without_a_reload(
     manifests.put(global_configuration(*on), *backends.objects("one"))
     manifests.put(transport_server("tcp", "tcp", "tcp"), transport_server("udp", "udp", "udp", "UDP", **UDP))
     manifests.put(transport_server("tls", "tls-passthrough", "tls", "TLS_PASSTHROUGH", host=PASSED))
-    flags = (f"--manifests={manifests.path}", "-enable-tls-passthrough", "-nginx-configmaps=ours/config")
-    headgate = new_headgate(*flags, nginx=LUA or "")
+    argv = (f"--manifests={manifests.path}", "-enable-tls-passthrough", "-nginx-configmaps=ours/config")
+    headgate = new_headgate(*argv, nginx=LUA or "")
     headgate.flags.append(f"-tls-passthrough-port={headgate.https}")
     headgate.start_ready()
 
@@ -132,3 +134,16 @@ def test_endpoints_that_checks_cannot_connect_get_no_connections_and_are_shown(
     server = f"127.0.0.2:{dead}"
     assert headgate.metric("nginx_ingress_nginxplus_upstream_server_state", server=server, **labels) > 1
     assert headgate.metric("nginx_ingress_nginxplus_upstream_server_health_checks_unhealthy", server=server, **labels)
+
+
+def test_njs_learns_of_the_end_of_sessions_that_are_reported_to_the_controller_too(
+    manifests: ManifestFolder, backends: Backends
+) -> None:
+    manifests.put(global_configuration(listener("tcp", 5000)), *backends.objects("one"))
+    manifests.put(transport_server("tcp", "tcp", "tcp"))
+    latency = ("-enable-prometheus-metrics", "-enable-latency-metrics")
+    argv = [f"--manifests={manifests.path}", "-data-plane=live", *latency]
+    files = generate_folder(flags(argv), None, capabilities(LUA or "")).files
+    logs = [line.strip() for line in files["stream-conf.d/ts_default_tcp.conf"].data.decode().splitlines()]
+    assert [line.split()[1] for line in logs if line.startswith("access_log ")][-1] == "/dev/null"
+    assert "access_log /dev/null stream-main if=$headgate_session;" in logs
