@@ -29,9 +29,9 @@ POOL: Final = "upstream pool { server 0.0.0.1; balancer_by_lua_block { return } 
 NJS: Final = (
     "stream {{ js_import headgate from {code}; js_shared_dict_zone zone=one:64k;"
     " js_shared_dict_zone zone=two:64k type=number timeout=1h evict; js_var $headgate_upstream x;"
-    " js_set $headgate_ended headgate.ended; }}"
+    " js_set $headgate_ended headgate.ended nocache; }}"
 )
-"""What servers of TCP and UDP need, which njs before 0.8 does not understand."""
+"""What servers of TCP and UDP need; ``nocache`` came with njs 0.8.6, and times of entries in dicts shortly before."""
 
 
 async def with_working_lua(binary: Binary, place: Layout) -> Binary:
