@@ -75,7 +75,7 @@ def redirected(server: Server) -> Iterator[tuple[str, Location]]:
     for location in sorted(plain, key=lambda found: found.modifier != "="):
         path = str(location.path)
         bare = path.removesuffix("/")
-        if location.backend and bare not in {path, "", *taken}:
+        if location.backend and bare not in {path, ""} and bare not in taken:
             taken.add(bare)
             yield bare, location
 
