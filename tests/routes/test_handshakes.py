@@ -23,11 +23,12 @@ async def test_an_unknown_name_is_refused_with_its_alert_and_nothing_is_logged(
     wild = ingress("wild", "*.wild.test", tls={"cert-b": ["*.wild.test"]}, ssl_redirect="false", **other)
     long = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.test"
     longest = ingress("long", long, tls={"cert-a": [long]}, ssl_redirect="false")
-    await routed.apply(one, two, wild, longest, ingress("bare", "bare.test"))
+    free = ingress("free", "*.free.test", tls={"cert-a": ["*.free.test"]}, ssl_redirect="false")
+    await routed.apply(one, two, wild, free, longest, ingress("bare", "bare.test"))
     for _ in range(2):
-        for name in ("one.test", "two.test", "a.wild.test", long):
+        for name in ("one.test", "two.test", "a.wild.test", "a.free.test", long):
             assert (await routed.get_secure(name))[1].startswith("200 Server name: tea"), name
-        for name in ("nobody.test", "bare.test", "a.b.wild.test", "wild.test"):
+        for name in ("nobody.test", "bare.test", "a.b.wild.test", "wild.test", "a.b.free.test"):
             with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
                 await routed.get_secure(name)
         assert not (await routed.apply(ingress("new", "new.test"))).reloaded
