@@ -109,6 +109,10 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         host: the Host that it is asked for.
         passed: headers of its answer that backends get; the variable of each is that of ``answered``.
         headers: headers that it gets, in place of others of the same name.
+        method: the method of the request to it, empty for GET.
+        cookies: whether clients get its cookies: ``""`` for not, ``some`` with successes and redirects, ``always``.
+        cache_key: text by which its answers are remembered, empty if they are not; *cache_valid* says for how long.
+        keepalive: connections to it that each worker keeps, ``None`` for the usual.
     """
 
     policy: ObjectRef
@@ -124,6 +128,11 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     host: str = "$host"
     passed: tuple[str, ...] = ()
     headers: tuple[Header, ...] = ()
+    method: str = ""
+    cookies: str = ""
+    cache_key: str = ""
+    cache_valid: tuple[tuple[str, ...], ...] = ()
+    keepalive: int | None = None
 
     def __hash__(self) -> int:
         return hash(self.policy)

@@ -38,6 +38,7 @@ from headgate.translate.live_only import warn_of_live_only
 from headgate.translate.logs import own_logs
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
+from headgate.translate.policies.external_auth import auth_variables
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.queues import queue_parts, with_queue
@@ -132,6 +133,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         variables=(
             *location_variables(draft, host, route),
             *latency_variable(draft, backend),
+            *auth_variables(place.policies, path),
             *shared.variables,
         ),
         pages=() if shared.refused else route_pages(server, route),
@@ -243,7 +245,11 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         carried=carried,
         internal=path.route.match.type is PathType.INTERNAL,
         redirects=route_redirects(draft, path.route),
-        variables=(*location_variables(draft, server.host, path.route), *shared.variables),
+        variables=(
+            *location_variables(draft, server.host, path.route),
+            *auth_variables(place.policies, path),
+            *shared.variables,
+        ),
         **({"pages": route_pages(server, path.route)} if place.policies.guards and not shared.refused else {}),
         **parts,
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import ssl
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import ClassVar
 
 import pytest
 
@@ -71,6 +74,36 @@ def backend() -> Iterator[int]:
         found.shutdown()
 
 
+class Deciding(BaseHTTPRequestHandler):
+    """Lets in whoever has a token, counts who asks, and says how it was asked."""
+
+    asked: ClassVar[Counter[str]] = Counter()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        token = self.headers.get("X-Token", "")
+        self.asked[token] += 1
+        self.send_response(200 if token else 401)
+        self.send_header("X-Said", f"{self.command} {self.headers.get('X-Auth-Request-Redirect')}")
+        if not token.startswith("kept"):  # nginx remembers no response that sets a cookie
+            self.send_header("Set-Cookie", "session=1")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+@pytest.fixture(scope="module")
+def deciding() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Deciding) as found:
+        Thread(target=found.serve_forever, daemon=True).start()
+        yield found.server_port
+        found.shutdown()
+
+
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     with short_directory() as directory:
@@ -105,12 +138,18 @@ def client(folder: Path, authority: Authority, name: str) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="module")
-def headgate(
-    nginx_binary: str, manifests: ManifestFolder, backend: int, authority: Authority, demanding_backend: int
+def headgate(  # noqa: PLR0913 - all that is asked
+    nginx_binary: str,
+    manifests: ManifestFolder,
+    backend: int,
+    authority: Authority,
+    demanding_backend: int,
+    deciding: int,
 ) -> Iterator[HeadgateProcess]:
     certificate, key = authority.issue("headgate")
     certified = {"auth_tls_secret": "default/authority", "auth_tls_pass_certificate_to_upstream": "true"}
     to_tls = {"backend_protocol": "HTTPS", "proxy_ssl_secret": "default/both", "proxy_ssl_verify": "on"}
+    decided = {"auth_url": f"http://127.0.0.1:{deciding}/decide", "auth_response_headers": "X-Said"}
     asks = {"auth_type": "basic", "auth_secret": "users"}
     with short_directory() as directory:
         manifests.put(
@@ -164,6 +203,12 @@ def headgate(
             community("web", {"web.test": [path("demanding")]}, proxy_ssl_name="web.internal", **to_tls),
             community("other", {"other.test": [path("demanding")]}, proxy_ssl_name="other.internal", **to_tls),
             community("bare", {"bare.test": [path("demanding")]}, backend_protocol="HTTPS"),
+            community("some", {"decided.test": [path("own")]}, auth_method="POST", auth_request_redirect="/there",
+                      **decided),
+            community("always", {"decided.test": [path("own", "/status/500")]}, 2, auth_always_set_cookie="true",
+                      **decided),
+            community("cached", {"cached.test": [path("own"), path("own", "/other")]}, auth_cache_key="$http_x_token",
+                      auth_keepalive="8", **decided),
             community("solver", {"secure.test": [path("tea", "/.well-known/acme-challenge/x")]}, 2),
         )  # fmt: skip
         running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
@@ -297,3 +342,29 @@ def test_backends_are_shown_a_certificate_and_held_against_their_authority(
     headgate: HeadgateProcess, host: str, status: int
 ) -> None:
     assert headgate.get(host).status == status
+
+
+def test_a_service_is_asked_as_it_wants(headgate: HeadgateProcess) -> None:
+    answer = headgate.get("decided.test", headers={"X-Token": "a"})
+    assert "x-said: post /there\n" in answer.body.lower()
+    assert headgate.get("decided.test").status == 401
+
+
+def test_clients_get_cookies_of_a_service_that_decides(headgate: HeadgateProcess) -> None:
+    def cookies(uri: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", headgate.http)
+        connection.request("GET", uri, headers={"Host": "decided.test", "X-Token": "a"})
+        found = connection.getresponse().headers.get_all("Set-Cookie") or []
+        connection.close()
+        return found.count("session=1")
+
+    assert [cookies("/"), cookies("/status/404"), cookies("/status/500")] == [1, 0, 1]
+
+
+def test_decisions_are_remembered_for_their_key_and_location(headgate: HeadgateProcess) -> None:
+    token = f"kept-{headgate.pid}"
+    assert {headgate.get("cached.test", uri, headers={"X-Token": token}).status for uri in ("/a", "/b", "/a")} == {200}
+    assert Deciding.asked[token] == 1
+    assert headgate.get("cached.test", "/other", headers={"X-Token": token}).status == 200
+    assert Deciding.asked[token] == 2
+    assert headgate.get("cached.test", "/a").status == 401

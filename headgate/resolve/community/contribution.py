@@ -162,8 +162,8 @@ class Contribution:
             refused=around.refused or self._policies.refused,
         )
         told = tuple(certificate_headers(self.valid, around.certificates))
-        if policies.external_auth:
-            policies = structs.replace(policies, external_auth=structs.replace(policies.external_auth, headers=told))
+        if asked := policies.external_auth:
+            policies = structs.replace(policies, external_auth=structs.replace(asked, headers=(*asked.headers, *told)))
         for path in self._paths:
             if path.host == host:
                 action = self._action(path, told)
@@ -261,13 +261,16 @@ class Contribution:
         )
 
     def _with_sessions(self, own: Overrides, services: tuple[str, ...]) -> Overrides:
-        """Return *own* with a cookie for the sessions of *services*, if that is asked for."""
+        """Return *own* with a cookie for the sessions of *services*, if that is asked for, and with load-balance."""
+        if self._said.load_balance == "ewma" and "lb_method" not in own:
+            explicit = {**own.explicit, "lb_method": Words(("ewma",))}
+            own = Overrides(explicit, {**own.keys, "lb_method": f"{COMMUNITY.prefix}load-balance"}, COMMUNITY)
         if self._said.affinity != "cookie" or not services:
             return own
         cookie = Words(("cookie", *self._cookie()))
         key = f"{COMMUNITY.prefix}affinity"
-        explicit: Mapping[str, object] = {"sticky_cookie_services": tuple(Sticky(name, cookie) for name in services)}
-        return Overrides({**own.explicit, **explicit}, {**own.keys, "sticky_cookie_services": key}, COMMUNITY)
+        sticky: Mapping[str, object] = {"sticky_cookie_services": tuple(Sticky(name, cookie) for name in services)}
+        return Overrides({**own.explicit, **sticky}, {**own.keys, "sticky_cookie_services": key}, COMMUNITY)
 
     def _cookie(self) -> Iterator[str]:
         said = self._said

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from headgate.problems import Problem
 from headgate.resolve.community.certified import backend_tls
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
 from headgate.routes.policies import AccessControl, ConnectionLimit, Cors, ExternalAuth, Passwords, RateLimit
-from headgate.settings import COMMUNITY
+from headgate.settings import COMMUNITY, Header, Quoted
 from headgate.settings.community import CommunityHosts
 from headgate.validation.community import ValidCommunityIngress
 
@@ -127,7 +129,25 @@ def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
         server_name=host,
         host=host if usual else f"{host}:{port}",
         passed=said.auth_response_headers,
+        headers=tuple(_told(valid)),
+        method=said.auth_method,
+        cookies="always" if said.auth_always_set_cookie else "some",
+        cache_key=said.auth_cache_key or "",
+        cache_valid=said.auth_cache_duration,
+        keepalive=said.auth_keepalive or None,
+        snippet=said.auth_snippet or "",
     )
+
+
+def _told(valid: ValidCommunityIngress) -> Iterator[Header]:
+    """Yield headers of the request to the service."""
+    said = valid.annotations
+    if said.auth_request_redirect:
+        yield Header("X-Auth-Request-Redirect", Quoted(said.auth_request_redirect))
+    if said.auth_method:
+        yield Header("X-Scheme", Quoted("$scheme"))
+    if said.auth_keepalive:
+        yield Header("Connection", Quoted(""))
 
 
 def _is_address(host: str) -> bool:

@@ -11,18 +11,16 @@ _REMOVED = Absence(Outlook.DECLINED, "an annotation that ingress-nginx itself ha
 _PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
 
 COMING = (
-    "affinity-canary-behavior", "affinity-mode", "auth-always-set-cookie", "auth-cache-duration", "auth-cache-key",
-    "auth-keepalive", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout", "auth-method",
-    "auth-proxy-set-headers", "auth-request-redirect",
+    "affinity-canary-behavior", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout",
+    "auth-proxy-set-headers",
     "custom-headers", "enable-opentelemetry",
-    "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "load-balance", "mirror-host",
+    "fastcgi-index", "fastcgi-params-configmap", "from-to-www-redirect", "mirror-host",
     "mirror-request-body", "mirror-target", "opentelemetry-operation-name", "opentelemetry-trust-incoming-span",
-    "server-alias", "session-cookie-change-on-failure", "session-cookie-conditional-samesite-none", "ssl-passthrough",
+    "server-alias", "session-cookie-conditional-samesite-none", "ssl-passthrough",
     "stream-snippet", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 )  # fmt: skip
 """Without effect for now."""
-CLOSING = (
-    "auth-snippet", "enable-modsecurity", "enable-owasp-core-rules",
+CLOSING = ( "enable-modsecurity", "enable-owasp-core-rules",
     "modsecurity-snippet",
 )  # fmt: skip
 """Without these, clients would be let in, or backends trusted, that are not to be: the Ingress is refused."""

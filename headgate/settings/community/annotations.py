@@ -8,6 +8,7 @@ from headgate.settings.auth import realm
 from headgate.settings.community.values import (
     Service,
     backend_protocols,
+    cache_durations,
     common_name,
     error_codes,
     header_names,
@@ -23,8 +24,9 @@ from headgate.settings.community.values import (
     web_url,
 )
 from headgate.settings.dialect import COMMUNITY, Scope
-from headgate.settings.parsers import choice, matching, number, service_name, switch
+from headgate.settings.parsers import VARIABLE, choice, matching, number, service_name, switch
 from headgate.settings.registry import Settings, SettingSpec, Where, setting
+from headgate.settings.snippets import snippet
 from headgate.settings.tls import ciphers, redirect_code
 from headgate.settings.values import HeaderName, Quoted
 
@@ -154,6 +156,13 @@ class CommunityAnnotations(Settings):
     ] = None
 
     # sessions
+    load_balance: Annotated[
+        str | None,
+        own("load-balance", "How requests are spread over endpoints.", parse=choice("round_robin", "ewma")),
+    ] = None
+    affinity_mode: Annotated[
+        str, own("affinity-mode", "Clients stay at their server either way.", parse=choice("balanced", "persistent"))
+    ] = "balanced"
     affinity: Annotated[
         str | None, own("affinity", "Keep clients at one server by a cookie.", parse=choice("cookie"))
     ] = None
@@ -177,6 +186,10 @@ class CommunityAnnotations(Settings):
     session_cookie_samesite: Annotated[
         str | None, own("session-cookie-samesite", "Its SameSite.", parse=choice("none", "lax", "strict"))
     ] = None
+    session_cookie_change_on_failure: Annotated[
+        bool,
+        own("session-cookie-change-on-failure", "Clients get another server if theirs fails.", parse=switch),
+    ] = False
     session_cookie_secure: Annotated[bool, own("session-cookie-secure", "Whether it is sent over HTTPS only.")] = False
 
     # who may come in
@@ -220,6 +233,44 @@ class CommunityAnnotations(Settings):
         own("auth-response-headers", "Headers of its answer that backends get.", parse=header_names),
     ] = ()
 
+    auth_method: Annotated[
+        str,
+        own(
+            "auth-method",
+            "Method of the request to auth-url.",
+            parse=matching("GET|HEAD|POST|PUT|PATCH|DELETE|CONNECT|OPTIONS|TRACE", "a method in upper case"),
+        ),
+    ] = ""
+    auth_request_redirect: Annotated[
+        str | None,
+        own(
+            "auth-request-redirect",
+            "Header X-Auth-Request-Redirect of that request, in place of the URI.",
+            parse=matching(r"[\-._~a-zA-Z0-9/:,?&=]+", "a URL of letters, digits and - . _ ~ / : , ? & ="),
+        ),
+    ] = None
+    auth_always_set_cookie: Annotated[
+        bool, own("auth-always-set-cookie", "Clients get its cookies with every status.", parse=switch)
+    ] = False
+    auth_cache_key: Annotated[
+        str | None,
+        own(
+            "auth-cache-key",
+            "Text with variables by which its answers are remembered.",
+            parse=matching(rf"(?:[A-Za-z0-9\-_]|{VARIABLE})+", "text of letters, digits, - and _ with variables"),
+        ),
+    ] = None
+    auth_cache_duration: Annotated[
+        tuple[tuple[str, ...], ...],
+        own("auth-cache-duration", "For how long, by status.", parse=cache_durations),
+    ] = (("200", "202", "401", "5m"),)
+    auth_keepalive: Annotated[
+        int, own("auth-keepalive", "Connections to it that each worker keeps.", parse=number(0, 65535))
+    ] = 0
+    auth_snippet: Annotated[
+        str | None,
+        own("auth-snippet", "Configuration beside the request to it.", parse=snippet, gate="enable-snippets"),
+    ] = None
     auth_tls_secret: Annotated[
         str | None, own("auth-tls-secret", "Secret with the authorities of clients of the host.", parse=object_name)
     ] = None
@@ -311,6 +362,7 @@ class CommunityAnnotations(Settings):
 
 
 GUARDS = frozenset((
+    "auth-cache-duration", "auth-method", "auth-request-redirect", "auth-snippet",
     "allowlist-source-range", "auth-secret", "auth-secret-type", "auth-tls-match-cn", "auth-tls-secret", "auth-type",
     "auth-url", "denylist-source-range", "limit-connections", "limit-rpm", "limit-rps", "proxy-ssl-secret",
     "proxy-ssl-verify", "whitelist-source-range",

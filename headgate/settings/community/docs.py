@@ -41,7 +41,8 @@ def community_annotations_markdown() -> str:
 def _rows() -> Iterator[tuple[str, ...]]:
     for name, field in FIELDS.items():
         guards = "yes" if name in GUARDS else ""
-        yield code(name), cell(field.spec.doc), cell(field.parse.words), code(field.usual), guards
+        gate = f" Needs `-{field.spec.gate}`." if field.spec.gate else ""
+        yield code(name), cell(field.spec.doc) + gate, cell(field.parse.words), code(field.usual), guards
     settings = {field.name: field for field in reversed(REGISTRY.fields)}
     for name, shared in SHARED.items():
         gate = f"; needs `-{shared.gate}`" if shared.gate else ""

@@ -134,9 +134,10 @@ def _buffers(explicit: Mapping[str, Any], said: CommunityAnnotations) -> Buffers
 
 
 def _parsed(known: Shared | Setting, text: str, gates: frozenset[str], rules: CommunityRules) -> Any:
-    if isinstance(known, Shared) and known.gate and known.gate not in gates:
+    gate = known.gate if isinstance(known, Shared) else known.spec.gate
+    if gate and gate not in gates:
         key = "; set allow-snippet-annotations in the ConfigMap, or" if rules.snippets is not None else ";"
-        raise Unfit(f"not permitted{key} start Headgate with -{known.gate}")
+        raise Unfit(f"not permitted{key} start Headgate with -{gate}")
     if not text.strip():
         raise Unfit("empty; remove it or give it a value")
     return known.parse(text)

@@ -216,3 +216,15 @@ def backend_protocols(text: str) -> tuple[str, ...]:
     if not found or not set(found) <= {"TLSv1.2", "TLSv1.3"}:
         raise Unfit("neither TLSv1.2 nor TLSv1.3 nor both")
     return found
+
+
+@accepts("statuses and a time, several separated by `,`", example="200 202 10m,401 1m")
+def cache_durations(text: str) -> tuple[tuple[str, ...], ...]:
+    """Parse the arguments of each ``proxy_cache_valid``."""
+    found: list[tuple[str, ...]] = []
+    for entry in text.split(","):
+        *codes, time = entry.split() or [""]
+        if not all(re.fullmatch("[1-5][0-9]{2}|any", code) for code in codes):
+            raise Unfit(f"a list with {entry.strip()[:40]!r}, which is not statuses and a time such as 200 202 10m")
+        found.append((*codes, str(Duration.parse(time))))
+    return tuple(found)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from headgate.ir.http import Backend, Line, Location, VariableMap
+from headgate.ir.http import Backend, CacheZone, Line, Location, VariableMap
 from headgate.problems import ObjectRef
-from headgate.routes import Changes, Match, PathType
+from headgate.routes import Changes, Match, PathType, Policies
 from headgate.routes.policies import ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
 from headgate.translate import naming
 from headgate.translate.actions import set_headers
 from headgate.translate.errors import NO_PAGE
+from headgate.translate.paths import LocationPath
 from headgate.translate.policies.api_key import KeyVariables, key_variables
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.upstreams import translate_upstream
@@ -21,6 +22,11 @@ AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 UNAUTHORIZED = "401"
 PERMITTED = Words(("204",))
 ASKED = "yes"
+ALWAYS = "always"
+COOKIES = "$external_auth_cookies"
+AUTH_LOCATION = "external_auth_location"
+CACHE = ("10m", "max_size=128m", "inactive=30m")
+"""The zone with answers: its size, and what else nginx is told about it."""
 DECIDES: tuple[Line, ...] = (
     NO_PAGE,
     ("proxy_intercept_errors", Words(("off",))),
@@ -48,7 +54,11 @@ def translate_subrequest(site: Site) -> Part:
             _signin(site, external)
     elif not site.server and (around := site.host.policies.external_auth) and around.signin:
         lines.append(NO_PAGE)  # the page of the server is where clients sign in for another Policy
-    return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else ())
+    headers: tuple[Header, ...] = ()
+    if external and external.cookies:
+        lines.append(("auth_request_set", Words((COOKIES, "$upstream_http_set_cookie"))))
+        headers = (Header("Set-Cookie", Quoted(COOKIES), always=external.cookies == ALWAYS),)
+    return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else (), headers=headers)
 
 
 def _to_signin(site: Site, external: ExternalAuth, keys: KeyVariables | None) -> tuple[Line, ...]:
@@ -100,7 +110,14 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
             lines=DECIDES, own=NOTHING,
         )  # fmt: skip
     backend = _backend(site, external, external.path)
-    lines = (*DECIDES, ("proxy_pass_request_body", Words(("off",))), *_tls(site, external))
+    decides = DECIDES[:-1] if external.cache_key else DECIDES
+    lines = (
+        *decides,
+        ("proxy_pass_request_body", Words(("off",))),
+        *([("proxy_method", Words((external.method,)))] if external.method else []),
+        *_remembered(site, external),
+        *_tls(site, external),
+    )
     return Location(
         path=Quoted(path),
         modifier="=",
@@ -113,6 +130,37 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
         snippet=Snippet(external.snippet) if external.snippet else None,
         own=NOTHING,
     )
+
+
+def _remembered(site: Site, external: ExternalAuth) -> tuple[Line, ...]:
+    """Return the cache of answers, and note its zone: each object has one, so that none reads those of another."""
+    if not external.cache_key:
+        return ()
+    owner = site.origin
+    zone = naming.hashed(f"auth_{owner.namespace}_{owner.name}_{owner.kind.lower()}", CACHE, site.draft.salt)
+    path = Quoted(f"{site.draft.env.layout.temp}/{zone}")
+    site.draft.caches[zone] = CacheZone(path, zone, CACHE[0], Words(CACHE[1:]), owner)
+    key = Quoted(f"$host ${AUTH_LOCATION} {external.cache_key}")
+    valid = (("proxy_cache_valid", Words(words)) for words in external.cache_valid)
+    return (
+        ("proxy_buffering", Words(("on",))),  # what is not buffered is not stored
+        ("proxy_cache", Words((zone,))),
+        ("proxy_cache_key", Words((key,))),
+        *valid,
+    )
+
+
+def auth_variables(policies: Policies, path: LocationPath) -> tuple[tuple[str, Quoted], ...]:
+    """Return the variable by which answers about one location are not used for another one."""
+    external = policies.external_auth
+    if external is None or not external.cache_key:
+        return ()
+    return ((AUTH_LOCATION, Quoted(_literal(f"{path.modifier} {path.path}"))),)
+
+
+def _literal(text: str) -> str:
+    """Return *text*, or a digest of it where nginx would read variables in it."""
+    return naming.digest((text,)) if "$" in text else text
 
 
 def _asked(external: ExternalAuth, *, body: bool) -> tuple[Header, ...]:
@@ -142,7 +190,10 @@ def _backend(site: Site, external: ExternalAuth, path: str) -> Backend:
     target = structs.replace(external.backend, upstream=named)
     name = draft.upstream_name(site.origin, "", target)
     if name not in draft.upstreams:
-        draft.upstreams[name] = translate_upstream(name, site.origin, target, draft.env.params, draft.env)
+        params = draft.env.params
+        if external.keepalive is not None:
+            params = params.replaced({"upstream": {"keepalive": external.keepalive}})
+        draft.upstreams[name] = translate_upstream(name, site.origin, target, params, draft.env)
     return Backend("https" if target.tls else "http", name, path)
 
 
