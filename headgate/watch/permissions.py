@@ -209,7 +209,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         "configmap",
         Reach.OBJECT,
-        "-nginx-configmaps, and --configmap and its like of ingress-nginx",
+        "-nginx-configmaps and --configmap",
         (Permission(ConfigMap.KIND, FOLLOW, named=True), _EVENTS),
         objects=_config_map,
     ),

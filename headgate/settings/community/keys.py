@@ -141,8 +141,8 @@ KEYS: Mapping[str, Key] = {
     "forwarded-for-header": Key("The header with the address of the client.", _HEADER),
     "proxy-real-ip-cidr": Key("Proxies that are believed.", _trusted),
     "block-cidrs": Key("Clients that are refused on every host.", networks, guards=True),
-    "block-user-agents": Key("User-Agents that are answered 403.", listed(_pattern, _pattern.words), guards=True),
-    "block-referers": Key("Referers that are answered 403.", listed(_pattern, _pattern.words), guards=True),
+    "block-user-agents": Key("Values of User-Agent that get 403.", listed(_pattern, _pattern.words), guards=True),
+    "block-referers": Key("Values of Referer that get 403.", listed(_pattern, _pattern.words), guards=True),
     # TLS
     "ssl-protocols": _all("TLS versions.", protocols, "ssl_protocols"),
     "ssl-ciphers": _all("Ciphers of TLS up to 1.2; the server's order counts.", ciphers, "ssl_ciphers"),
