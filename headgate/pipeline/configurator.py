@@ -66,6 +66,7 @@ class Configurator:
         self._pushed: dict[str, LiveUpstream] = {}
         """What is pushed for each of ``_upstreams``; ``_pushed_streams`` for those of TCP and UDP."""
         self._pushed_streams: dict[str, LiveStream] = {}
+        self._stream_routes = 0
         self._routed: dict[str, LiveHost] = {}
         """The hosts that are pushed; ``_routed_by`` has the object of each."""
         self._routed_tls: frozenset[str] | None = None
@@ -133,7 +134,7 @@ class Configurator:
                 origins=self._routed_by.copy(),
                 guards=self._guarded.copy(),
                 certificates=self._pushed_certificates(),
-                streams=self._pushed_streams.copy() if self.env.stream_js else None,
+                streams=self._pushed_streams.copy() if self.env.stream_js and self._stream_routes else None,
             )
         return self._live
 
@@ -282,6 +283,7 @@ class Configurator:
                 self._profiles.there if self._routes else None,
                 self._pushes_certificates,
                 self._names(),
+                self._stream_routes > 0,
             )
             common = self._common.files(self.env, self.renderer, totals)
             before = self._merged.secrets
@@ -485,6 +487,9 @@ class Configurator:
         for listeners in contribution.listeners.values():
             for listener in listeners:
                 _count(self._listeners, listener, by)
+        if streams := len(contribution.table.streams):
+            self._stream_routes += by * streams
+            self._live = None
 
 
 def _count(counter: Counter[K], key: K, by: int) -> None:

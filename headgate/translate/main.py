@@ -13,10 +13,11 @@ BUCKET_OVERHEAD = 32
 LARGEST_POOL = 8192
 
 
-def translate_main(env: Environment, *, names: int, longest: int) -> Main:
+def translate_main(env: Environment, *, names: int, longest: int, streams: bool = True) -> Main:
     """Translate ``nginx.conf`` for *names* host names, the longest of *longest* characters.
 
-    Hash tables grow with the configuration: nginx refuses to start when a name does not fit into a bucket.
+    Hash tables grow with the configuration: nginx refuses to start when a name does not fit into a bucket. Without
+    *streams*, routes of TCP or UDP, njs is not loaded.
     """
     main = env.params.main
     snippets = env.params.snippets
@@ -46,7 +47,7 @@ def translate_main(env: Environment, *, names: int, longest: int) -> Main:
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,
         stream_module=capabilities.stream or "",
-        stream_js=env.stream_js,
+        stream_js=env.stream_js if streams else None,
         passthrough=env.passthrough,
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),
         server_names_hash_bucket_size=max(main.server_names_hash_bucket_size, bucket),
