@@ -104,7 +104,7 @@ def test_endpoints_of_tcp_udp_and_tls_passthrough_change_without_a_reload(
     manifests.put(*backends.objects("one"))
     wait_until(lambda: over_tcp(retried) == "one hello")
     assert answers() == ["one hello"] * 3
-    assert headgate.reloads() == before + 1
+    assert wait_until(lambda: headgate.reloads() - before) == 1
 
     # So are all while the ConfigMap has something in the way.
     manifests.put(config_map(stream_snippets="access_log off;"))
@@ -147,3 +147,24 @@ def test_njs_learns_of_the_end_of_sessions_that_are_reported_to_the_controller_t
     logs = [line.strip() for line in files["stream-conf.d/ts_default_tcp.conf"].data.decode().splitlines()]
     assert [line.split()[1] for line in logs if line.startswith("access_log ")][-1] == "/dev/null"
     assert "access_log /dev/null stream-main if=$headgate_session;" in logs
+
+
+def test_njs_is_there_while_there_are_transport_servers(
+    serve_manifests: StartHeadgate, manifests: ManifestFolder, backends: Backends
+) -> None:
+    port, module = free_port(), "ngx_stream_js_module"
+    manifests.put(global_configuration(listener("tcp", port)), *backends.objects("one"))
+    headgate = serve_manifests(nginx=LUA or "")
+    assert module not in headgate.file("nginx.conf")
+    for turn, (name, other) in enumerate((("one", "two"), ("two", "one"))):
+        server = transport_server("tcp", "tcp", "tcp")
+        manifests.put(server)
+        wait_until(lambda name=name: over_tcp(port) == f"{name} hello")
+        assert module in headgate.file("nginx.conf")
+        manifests.put(*backends.objects(other))
+        wait_until(lambda other=other: over_tcp(port) == f"{other} hello")
+        wait_until(lambda turn=turn: headgate.reloads() == 2 + 2 * turn)  # the start, and each change of the object
+        manifests.delete(server)
+        wait_until(lambda: module not in headgate.file("nginx.conf"))
+        wait_until(lambda turn=turn: headgate.reloads() == 3 + 2 * turn)
+        assert over_tcp(port) == ""
