@@ -287,7 +287,7 @@ def memories(size: int, pushes: int, reloads: int, binary: Binary) -> list[Row]:
 def main() -> None:
     """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[100], help="numbers of Ingresses for changes")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[100], help="numbers of Ingresses for changes")
     parser.add_argument("--planes", nargs="+", choices=tuple(COSTS), default=PLANES, help="for changes of endpoints")
     parser.add_argument("--changes", type=int, default=10, help="changes of endpoints with a client, and without")
     parser.add_argument("--host-sizes", type=int, nargs="*", default=[100], help="numbers of Ingresses for new hosts")

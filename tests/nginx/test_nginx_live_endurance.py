@@ -94,7 +94,10 @@ async def test_memory_does_not_grow_with_pushes_and_reloads(
         assert (await manager.reload()).reloaded
         seen.append(memory_mib(await alone(manager.master_pid)))
     first = seen[len(seen) // 4]
-    figures = f"{PUSHES} pushes, {RELOADS} reloads: {first:.1f} MiB after a quarter, {seen[-1]:.1f} MiB at the end"
+    series = " ".join(f"{each:.1f}" for each in seen[:: max(1, len(seen) // 10)])
+    figures = (
+        f"{PUSHES} pushes, {RELOADS} reloads: {first:.1f} MiB after a quarter, {seen[-1]:.1f} at the end ({series})"
+    )
     print(figures)  # noqa: T201 - for PERFORMANCE.md, with pytest -s
     assert seen[-1] < first + 2, figures
 
