@@ -43,12 +43,14 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
         field: the field that claims it.
         words: its name in messages (``host a.test``).
         use: what for, where objects with the same use as the holder share the slot; ``""`` for one that is exclusive.
+        last: whether every object goes before this one that claims the slot otherwise.
     """
 
     slot: Slot
     field: str
     words: str
     use: str = ""
+    last: bool = False
 
 
 class Holder(msgspec.Struct, frozen=True, gc=False):

@@ -6,12 +6,13 @@ holder of its host, and adds to paths of others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
 from headgate.configuration.conflicts import out_of_hosts
 from headgate.configuration.ingress import host_claim, ingress_claims, solver_claims
 from headgate.problems import ObjectRef, Problem, Severity
+from headgate.settings import COMMUNITY
 from headgate.validation.community import CommunityPath, ValidCommunityIngress
 from headgate.validation.ingress import ValidIngress
 
@@ -33,7 +34,14 @@ def community_claims(valid: ValidCommunityIngress) -> Claims:
     claims = tuple(map(host_claim, valid.hosts))
     attachments = tuple(Attachment(claim.slot, SHARED) for claim in claims)
     paths = tuple(map(_path, valid.paths))
-    return Claims((*claims, *paths), _out_of_slots, attachments, shared=True, by_name=True)
+    return Claims((*claims, *paths, *_further(valid)), _out_of_slots, attachments, shared=True, by_name=True)
+
+
+def _further(valid: ValidCommunityIngress) -> Iterator[Claim]:
+    """Yield claims to names that it has only as long as no object asks for them as a host."""
+    for name, annotation in valid.further_hosts.items():
+        key = f"{COMMUNITY.prefix}{annotation}"
+        yield Claim(Slot(name), key, f"host {name}", last=True)
 
 
 def held_paths(valid: ValidCommunityIngress, held: frozenset[int]) -> tuple[CommunityPath, ...]:

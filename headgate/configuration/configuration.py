@@ -202,9 +202,12 @@ class Configuration:
                 claimant = structs.replace(claimant, created="")
             elif candidate.claims.last:
                 claimant = structs.replace(claimant, created=f"{LAST}{claimant.created}")
-            self._slots.claim(claimant, _slots(candidate))
             if candidate.claims.by_name:
                 claimant = structs.replace(claimant, uid=ref.key)
+            last = frozenset(claim.slot for claim in claims.slots if claim.last)
+            self._slots.claim(claimant, (slot for slot in _slots(candidate) if slot not in last))
+            if last:
+                self._slots.claim(structs.replace(claimant, created=f"{LAST}{claimant.created}"), last)
             for slot in _parents(candidate):
                 self._children.setdefault(slot, Followers(slot)).add(candidate)
             for named in candidate.claims.names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -26,6 +26,7 @@ from headgate.validation.text import decision_fault, path_fault, shortened
 
 EXACT, PREFIX = "Exact", "Prefix"
 IDLE = "it has no effect"
+WWW = "www."
 
 
 class CommunityPath(msgspec.Struct, frozen=True):
@@ -51,6 +52,25 @@ class ValidCommunityIngress(ValidIngress, frozen=True, kw_only=True):
 
     annotations: CommunityAnnotations
     paths: tuple[CommunityPath, ...]
+
+    @property
+    def further_hosts(self) -> Mapping[str, str]:
+        """The names of hosts that are none of its rules, with the annotation that asks for each."""
+        aliases = {name: "server-alias" for name in self.annotations.server_alias if self.main_hosts}
+        twins = dict.fromkeys(self.twins, "from-to-www-redirect")
+        return {name: key for name, key in {**aliases, **twins}.items() if name not in self.hosts}
+
+    @property
+    def twins(self) -> Mapping[str, str]:
+        """The names that are redirected, each with the host with or without ``www.`` to which it is."""
+        if not self.annotations.from_to_www_redirect:
+            return {}
+        return {host[4:] if host.startswith(WWW) else f"{WWW}{host}": host for host in self.main_hosts}
+
+    @property
+    def main_hosts(self) -> tuple[str, ...]:
+        """The hosts of its rules that are one name each."""
+        return tuple(host for host in self.hosts if host and not host.startswith("*"))
 
     @property
     def canary(self) -> bool:

@@ -209,6 +209,9 @@ def headgate(  # noqa: PLR0913 - all that is asked
                       **decided),
             community("cached", {"cached.test": [path("own"), path("own", "/other")]}, auth_cache_key="$http_x_token",
                       auth_keepalive="8", **decided),
+            community("named-more", {"more.test": [path("tea")]}, server_alias="alias.test",
+                      from_to_www_redirect="true"),
+            community("more-guarded", {"more.test": [path("tea", "/no")]}, 2, denylist_source_range=HERE),
             community("solver", {"secure.test": [path("tea", "/.well-known/acme-challenge/x")]}, 2),
         )  # fmt: skip
         running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
@@ -368,3 +371,21 @@ def test_decisions_are_remembered_for_their_key_and_location(headgate: HeadgateP
     assert headgate.get("cached.test", "/other", headers={"X-Token": token}).status == 200
     assert Deciding.asked[token] == 2
     assert headgate.get("cached.test", "/a").status == 401
+
+
+def test_a_host_has_further_names_until_another_object_has_them(
+    headgate: HeadgateProcess, manifests: ManifestFolder
+) -> None:
+    assert [server(headgate, "alias.test", uri) for uri in ("/", "/no")] == ["tea", "403"]
+    redirected = headgate.get("www.more.test", "/a?b=1")
+    assert (redirected.status, redirected.headers["Location"]) == (308, "http://more.test/a?b=1")
+    others = [
+        community("owner", {"alias.test": [path("tea", "/own")]}, 5),
+        community("www-owner", {"www.more.test": [path("tea", "/own")]}, 5),
+    ]
+    manifests.put(*others)
+    wait_until(lambda: server(headgate, "alias.test", "/own"), lambda found: found == "tea")
+    wait_until(lambda: server(headgate, "www.more.test", "/own"), lambda found: found == "tea")
+    assert [server(headgate, host, "/") for host in ("alias.test", "www.more.test")] == ["404", "404"]
+    manifests.delete(*others)
+    wait_until(lambda: server(headgate, "alias.test", "/"), lambda found: found == "tea")

@@ -93,7 +93,7 @@ class Contribution:
         if self._spec.default_backend:
             backends.append(self._spec.default_backend)
         names = dict.fromkeys(each.service.name for each in backends if each.service)
-        self._settings = (
+        self.settings = (
             *below,
             Layer(valid.ingress.ref, above(search.community, self._with_sessions(own, tuple(names)))),
         )
@@ -177,7 +177,7 @@ class Contribution:
                         pages_field=self._errors.field,
                         intercepts=not self._said.disable_proxy_intercept_errors,
                         origin=self.valid.ingress.ref,
-                        settings=self._settings,
+                        settings=self.settings,
                         policies=policies,
                         field=path.field,
                         redirect=self._redirect(path, secure=around.secure),

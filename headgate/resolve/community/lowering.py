@@ -13,6 +13,7 @@ from headgate.configuration.community import held_paths
 from headgate.resolve.community.below import above, layers_below, strict_transport
 from headgate.resolve.community.canaries import Canaries
 from headgate.resolve.community.contribution import Around, Contribution
+from headgate.resolve.community.further import further_hosts
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
@@ -39,7 +40,9 @@ def lower_community_ingress(
         ),
     ]
     canaries = Canaries(search, [each.candidate.valid for each in resource.attached if each.candidate.valid.canary])
-    hosts = tuple(_host(resource, host, contributions, canaries, below, snapshot.community) for host in resource.hosts)
+    own = [host for host in resource.hosts if host in valid.hosts]
+    hosts = tuple(_host(resource, host, contributions, canaries, below, snapshot.community) for host in own)
+    hosts = (*hosts, *further_hosts(search, resource, hosts, contributions[0]))
     canaries.report_unused(hosts)
     members = (resource.ref, *(attached.candidate.ref for attached in resource.attached))
     return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts))

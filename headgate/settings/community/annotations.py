@@ -12,6 +12,7 @@ from headgate.settings.community.values import (
     common_name,
     error_codes,
     header_names,
+    host_names,
     methods,
     networks,
     object_name,
@@ -69,7 +70,16 @@ class CommunityAnnotations(Settings):
         int | None, own("proxy-buffers-number", "Number of buffers of one response.", parse=number(2, 1024))
     ] = None
 
+    server_alias: Annotated[
+        tuple[str, ...],
+        own("server-alias", "Names that are served as the first host of the Ingress.", parse=host_names),
+    ] = ()
+
     # redirects
+    from_to_www_redirect: Annotated[
+        bool,
+        own("from-to-www-redirect", "Redirect from www. and the host to the host, or the other way.", parse=switch),
+    ] = False
     preserve_trailing_slash: Annotated[
         bool,
         own("preserve-trailing-slash", "Redirects to HTTPS keep a slash at the end of the path.", parse=switch),

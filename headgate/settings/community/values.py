@@ -228,3 +228,18 @@ def cache_durations(text: str) -> tuple[tuple[str, ...], ...]:
             raise Unfit(f"a list with {entry.strip()[:40]!r}, which is not statuses and a time such as 200 202 10m")
         found.append((*codes, str(Duration.parse(time))))
     return tuple(found)
+
+
+_LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+
+
+@accepts("host names, separated by `,`; a first label may be `*`", example="shop.example.org")
+def host_names(text: str) -> tuple[str, ...]:
+    """Parse further names of a host; ingress-nginx takes regular expressions, too."""
+    found = tuple(dict.fromkeys(each.strip().lower() for each in text.split(",") if each.strip()))
+    for name in found:
+        if len(name) > 253 or not re.fullmatch(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", name):  # noqa: PLR2004 - RFC 1035
+            raise Unfit(f"a list with {name[:60]!r}, which is no host name such as shop.example.org")
+    if not found:
+        raise Unfit("a list without an entry")
+    return found
