@@ -55,6 +55,12 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
         Namespaced,
         _flag("ConfigMap with the settings of ingress-nginx.", "ingress-nginx/ingress-nginx-controller"),
     ] = None
+    tcp_services_configmap: Annotated[
+        Namespaced, _flag("ConfigMap with ports for TCP: PORT to NAMESPACE/SERVICE:PORT.", "ingress-nginx/tcp-services")
+    ] = None
+    udp_services_configmap: Annotated[
+        Namespaced, _flag("ConfigMap with ports for UDP: PORT to NAMESPACE/SERVICE:PORT.", "ingress-nginx/udp-services")
+    ] = None
     publish_service: Annotated[
         Namespaced,
         _flag(
@@ -110,10 +116,6 @@ _WEBHOOK = (
 _METRICS = "has no effect: the metrics of ingress-nginx are not there yet, and Headgate's have other names"
 _NO_PORT = "has no effect: Headgate opens no such port"
 _GEOIP = "has no effect: GeoIP databases are not supported yet"
-_SERVICES = (
-    "has no effect yet, and its ports are closed; write TransportServers, and their ports into a GlobalConfiguration "
-    "(-enable-custom-resources, -global-configuration)"
-)
 _KLOG = "has no effect: the log goes to standard error; see -log-format and -log-level"
 _API = "is not supported; write the address of the API server into a kubeconfig and name that by --kubeconfig"
 
@@ -132,8 +134,6 @@ _DECLINED: dict[str, Declined] = {
     "default-backend-service": _idle(
         "", "has no effect yet: what no Ingress serves is answered 404 by Headgate itself", coming=True
     ),
-    "tcp-services-configmap": _idle("", _SERVICES, coming=True),
-    "udp-services-configmap": _idle("", _SERVICES, coming=True),
     "sync-period": _idle("0s", "has no effect: objects are watched, and listed again where a watch is interrupted"),
     "profiling": _idle("true", "is accepted; there is no profiler", "true", "false"),
     "health-check-timeout": _idle("10", "has no effect, as in ingress-nginx"),

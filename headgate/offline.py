@@ -234,8 +234,8 @@ def found(generation: Generation) -> Iterator[Problem]:
         for _, generated in sorted(generation.resources.items())
         for problem in (*generated.wanted.problems, *generated.problems)
     )
-    yield from dict.fromkeys(of_resources)  # several resources may use one Policy
-    yield from generation.config_map or ()
+    # Several resources may use one Policy, and ports are those of ConfigMaps.
+    yield from dict.fromkeys((*of_resources, *(generation.config_map or ())))
     for problems in generation.special.values():
         yield from problems
 

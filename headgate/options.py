@@ -71,7 +71,8 @@ class Options(CommunityFlags, frozen=True, kw_only=True):
     @property
     def config_maps(self) -> tuple[NamespacedName, ...]:
         """The ConfigMaps that flags name, each once."""
-        return tuple(dict.fromkeys(each for each in (self.nginx_configmaps, self.configmap) if each))
+        named = self.nginx_configmaps, self.configmap, self.tcp_services_configmap, self.udp_services_configmap
+        return tuple(dict.fromkeys(each for each in named if each))
 
     @property
     def metrics_beside_probes(self) -> bool:

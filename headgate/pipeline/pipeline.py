@@ -53,12 +53,14 @@ from headgate.resolve import (
     SliceIndex,
     Snapshot,
 )
+from headgate.resolve.community.services import lower_port_service
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.members import Members
 from headgate.routes import Protocol as ListenerProtocol
 from headgate.routes import SecretReference
 from headgate.settings import COMMUNITY, INCUMBENT, Dialect
 from headgate.settings.community import CommunityConfig, read_community_config
+from headgate.settings.community.services import CLOSED, PortService, read_services
 from headgate.translate import Environment
 from headgate.validation.community import ValidCommunityIngress
 from headgate.validation.rules import Rules
@@ -118,6 +120,7 @@ class Pipeline:
         self._slices = SliceIndex()
         self._references = References()
         self._members = Members()
+        self._touched_ports: set[ObjectRef] = set()
         self._changed_targets: frozenset[ObjectRef] = frozenset()
         """The objects of the batch, and the Services of its EndpointSlices."""
         self._secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
@@ -135,8 +138,13 @@ class Pipeline:
         self._community = CommunityConfig()
         """What the ConfigMap of ingress-nginx says; ``_guards`` are its keys with the last good values of guards."""
         self._guards: Mapping[str, str] = {}
-        self._wrong: tuple[tuple[Problem, ...], tuple[Problem, ...]] = (), ()
-        """What is wrong with the ConfigMap for all of nginx, and with that of ingress-nginx beside it."""
+        self._ports: dict[ObjectRef, PortService] = {}
+        """What the ConfigMaps for TCP and UDP say."""
+        self._wrong_ports: tuple[Problem, ...] = ()
+        self._ports_refused: Mapping[ObjectRef, str] = {}
+        self._reserved = {port: flag for flag, port in listeners(options).items()}
+        self._wrong: dict[ObjectRef, tuple[Problem, ...]] = {}
+        """What is wrong with each ConfigMap of which a flag is not the only one."""
         self._refused: frozenset[ObjectRef] = frozenset()
         self._retry: ObjectRef | None = None
         """The ConfigMap, while keys are left out that nginx may accept another time."""
@@ -166,7 +174,8 @@ class Pipeline:
             keys |= changed | others.keys()
             special = self._take_special(keys, now)
             hosts = self._community.hosts
-            complaints = self._told_together(self._take_config_map(keys), self._take_second(keys))
+            ports, wrong = self._take_ports(keys)
+            complaints = self._told_together(self._take_config_map(keys), {**self._take_second(keys), **wrong})
             keys |= self._of_other_rules()
             update = self._configuration.update(*self._split(keys))
             self._bugs = tuple(Bug(ref, trace) for ref, trace in update.bugs.items())
@@ -177,6 +186,8 @@ class Pipeline:
             self._divide_udp()
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order) if len(generated) > 1 else generated, now)
+            self._generate_ports(sorted(ports | self._touched_ports), now)
+            complaints = self._with_ports(complaints)
         self._last = Generation(
             files=self._configurator.files(self._secrets.special_files()),
             env=self._configurator.env,
@@ -266,7 +277,7 @@ class Pipeline:
             self._accepted = self._in_force
             if ROUTES not in result.refused:
                 self._configurator.accept_profiles(result.held)
-        return Ruling(retry=self._retry)
+        return Ruling(config_map=self._refused_ports(result), retry=self._retry)
 
     def _try_config_map(self, first: ApplyResult, before: ConfigInForce) -> Generator[Generation, ApplyResult, Ruling]:
         """Try what ``trial.try_config_map`` yields, and report which keys were left out."""
@@ -356,7 +367,7 @@ class Pipeline:
         secrets = (self._options.default_server_tls_secret, self._options.wildcard_tls_secret)
         named = [_ref(Secret, secret) for secret in secrets if secret]
         named.append(IngressClass.KIND.ref("", self._options.ingress_class))
-        named += [ref for ref in (self._config_map, self._second) if ref]
+        named += [_ref(ConfigMap, each) for each in self._options.config_maps]
         return frozenset(named)
 
     def _aged(self, now: datetime) -> frozenset[ObjectRef]:
@@ -424,6 +435,7 @@ class Pipeline:
         """Keep HTTP/3, where it is on, off the ports of UDP that the GlobalConfiguration has."""
         env, found = self._configurator.env, self._listeners.found.values()
         ports = frozenset(each.port for each in found if each.protocol is ListenerProtocol.UDP)
+        ports |= {int(each.key) for each in self._ports.values() if each.udp}
         if not env.params.tls.http3:
             ports = frozenset()
         if env.udp_ports != ports:
@@ -450,6 +462,7 @@ class Pipeline:
         targets = targets.union(*moved.values())
         self._changed_targets = keys.union(*moved.values())
         touched = {owner for target in targets for owner in self._references.touching(target)}
+        self._touched_ports = touched & self._ports.keys()
         return touched & self._configuration.resources.keys()
 
     def _sharing(self, keys: frozenset[ObjectRef]) -> set[ObjectRef]:
@@ -468,7 +481,23 @@ class Pipeline:
 
     def _generate(self, refs: Iterable[ObjectRef], now: datetime) -> None:
         """Lower *refs*, and generate those that became different."""
-        snapshot = Snapshot(
+        snapshot = self._snapshot(now)
+        for ref in refs:
+            self._lower(ref, snapshot)
+
+    def _generate_ports(self, refs: Iterable[ObjectRef], now: datetime) -> None:
+        """Do the same for ports of the ConfigMaps for TCP and UDP."""
+        snapshot = self._snapshot(now)
+        for ref in refs:
+            found = self._ports[ref]
+            lowered = lower_port_service(found, snapshot, self._secrets, allow_loopback=self._standalone)
+            known = self._configurator.get(ref)
+            if known is None or known.wanted != lowered:
+                self._configurator.add_or_update(ref, lowered)
+            self._release(self._references.set(ref, lowered.references))
+
+    def _snapshot(self, now: datetime) -> Snapshot:
+        return Snapshot(
             now=now,
             services=self._objects.of(Service),
             secrets=self._objects.of(Secret),
@@ -482,27 +511,29 @@ class Pipeline:
             community=self._community.hosts,
             external_names="disable-svc-external-name" not in self._configurator.env.gates,
         )
-        for ref in refs:
-            resource = self._configuration.resources[ref]
-            kind = self._kinds[type(resource.candidate.item)]
-            try:
-                lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
-                self._lowered[ref] = resource
-            except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
-                self._members.forget(ref)
-                asked, before = demands(resource), self._lowered.get(ref)
-                policies = frozenset(target for _, _, target in asked)
-                known_guards = before is not None and asked <= demands(before)
-                unguarded = bool(asked) and (not known_guards or not policies.isdisjoint(self._changed_targets))
-                lowered = self._configurator.keep(resource, error, unguarded=unguarded)
-                lowered = structs.replace(lowered, references=lowered.references | policies)
-            known = self._configurator.get(ref)
-            if known is None or known.wanted != lowered:
-                self._configurator.add_or_update(ref, lowered)
-            # Where an earlier version is served its Secrets must keep their files.
-            generated = self._configurator.get(ref)
-            served = generated.served.references if generated and generated.served else frozenset()
-            self._release(self._references.set(ref, lowered.references | served))
+
+    def _lower(self, ref: ObjectRef, snapshot: Snapshot) -> None:
+        """Lower a resource, and generate it if it became different."""
+        resource = self._configuration.resources[ref]
+        kind = self._kinds[type(resource.candidate.item)]
+        try:
+            lowered = kind.lower(resource, snapshot, self._secrets, allow_loopback=self._standalone)
+            self._lowered[ref] = resource
+        except Exception as error:  # noqa: BLE001 - a bug is kept to the resource that meets it
+            self._members.forget(ref)
+            asked, before = demands(resource), self._lowered.get(ref)
+            policies = frozenset(target for _, _, target in asked)
+            known_guards = before is not None and asked <= demands(before)
+            unguarded = bool(asked) and (not known_guards or not policies.isdisjoint(self._changed_targets))
+            lowered = self._configurator.keep(resource, error, unguarded=unguarded)
+            lowered = structs.replace(lowered, references=lowered.references | policies)
+        known = self._configurator.get(ref)
+        if known is None or known.wanted != lowered:
+            self._configurator.add_or_update(ref, lowered)
+        # Where an earlier version is served its Secrets must keep their files.
+        generated = self._configurator.get(ref)
+        served = generated.served.references if generated and generated.served else frozenset()
+        self._release(self._references.set(ref, lowered.references | served))
 
     def _policy_fault(self, ref: ObjectRef) -> str:
         """Return why the Policy *ref* cannot be used, and what its owner can do."""
@@ -554,17 +585,67 @@ class Pipeline:
         known = (ref for model in self._kinds for ref in self._objects.of(model))
         return frozenset((*known, *self._objects.undecodable))
 
-    def _take_second(self, keys: frozenset[ObjectRef]) -> tuple[Problem, ...] | None:
+    def _take_ports(self, keys: frozenset[ObjectRef]) -> tuple[set[ObjectRef], Mapping[ObjectRef, tuple[Problem, ...]]]:
+        """Read the ConfigMaps for TCP and UDP that are in the batch; return the ports that changed, and Problems."""
+        named = {False: self._options.tcp_services_configmap, True: self._options.udp_services_configmap}
+        changed: set[ObjectRef] = set()
+        wrong: dict[ObjectRef, tuple[Problem, ...]] = {}
+        for udp, name in named.items():
+            if name is None or (ref := _ref(ConfigMap, name)) not in keys:
+                continue
+            if broken := self._objects.undecodable.get(ref):
+                wrong[ref] = (structs.replace(broken.problem, effect="its ports stay as they were"),)
+                continue
+            item = self._objects.of(ConfigMap).get(ref)
+            reserved = {} if udp else self._reserved
+            found, problems = read_services((item and item.data) or {}, ref, reserved, udp=udp)
+            before = {port: each for port, each in self._ports.items() if each.origin == ref and each.udp == udp}
+            for port in before.keys() - found.keys():
+                del self._ports[port]
+                self._configurator.delete(port)
+                self._release(self._references.remove(port))
+            self._ports |= found
+            changed |= {port for port, each in found.items() if before.get(port) != each}
+            wrong[ref] = (*wrong.get(ref, ()), *problems)
+        return changed, wrong
+
+    def _with_ports(self, complaints: tuple[Problem, ...] | None) -> tuple[Problem, ...] | None:
+        """Add what is wrong with the Services of ports, if anything is new."""
+        known = (self._configurator.get(ref) for ref in sorted(self._ports))
+        found = tuple(problem for each in known if each for problem in (*each.wanted.problems, *each.problems))
+        before, self._wrong_ports = self._wrong_ports, found
+        if complaints is None and found == before:
+            return None
+        return (*self._every_wrong, *found)
+
+    @property
+    def _every_wrong(self) -> tuple[Problem, ...]:
+        return tuple(problem for problems in self._wrong.values() for problem in problems)
+
+    def _refused_ports(self, result: ApplyResult) -> tuple[Problem, ...] | None:
+        """Return what is wrong with ConfigMaps, if nginx refuses other ports than before."""
+        refused = {ref: words for ref, words in result.refused.items() if ref in self._ports}
+        before, self._ports_refused = self._ports_refused, refused
+        if refused == before:
+            return None
+        told = (
+            Problem(port.origin, port.key, "", f"is refused by nginx: {words}", CLOSED, code="InvalidValue")
+            for ref, words in sorted(refused.items())
+            for port in (self._ports[ref],)
+        )
+        return (*self._every_wrong, *self._wrong_ports, *told)
+
+    def _take_second(self, keys: frozenset[ObjectRef]) -> Mapping[ObjectRef, tuple[Problem, ...]]:
         """Read the ConfigMap of ingress-nginx that decides about the hosts of its dialect alone."""
         ref = self._second
         if ref is None or ref not in keys:
-            return None
+            return {}
         if broken := self._objects.undecodable.get(ref):
-            return (structs.replace(broken.problem, effect="the previous settings stay in force"),)
+            return {ref: (structs.replace(broken.problem, effect="the previous settings stay in force"),)}
         found = self._objects.of(ConfigMap).get(ref)
         data, problems = self._guarded((found and found.data) or {}, ref, sole=False)
         self._community, told = read_community_config(data, ref, sole=False)
-        return (*problems, *(problem for problem in told if problem not in problems))
+        return {ref: (*problems, *told)}
 
     def _guarded(
         self, data: Mapping[str, str], ref: ObjectRef, *, sole: bool
@@ -581,13 +662,15 @@ class Pipeline:
         return kept, told
 
     def _told_together(
-        self, first: tuple[Problem, ...] | None, second: tuple[Problem, ...] | None
+        self, main: tuple[Problem, ...] | None, others: Mapping[ObjectRef, tuple[Problem, ...]]
     ) -> tuple[Problem, ...] | None:
-        """Return what is wrong with both ConfigMaps, if one of them changed."""
-        if self._second is None or (first is None and second is None):
-            return first
-        self._wrong = (self._wrong[0] if first is None else first, self._wrong[1] if second is None else second)
-        return (*self._wrong[0], *self._wrong[1])
+        """Return what is wrong with all ConfigMaps, if one of them changed."""
+        if main is None and not others:
+            return None
+        self._wrong |= others
+        if main is not None and self._config_map:
+            self._wrong[self._config_map] = main
+        return tuple(problem for problems in self._wrong.values() for problem in problems)
 
     def _take_config_map(self, keys: frozenset[ObjectRef]) -> tuple[Problem, ...] | None:
         """Read the ConfigMap if it is in the batch, and generate everything again where it says something new."""

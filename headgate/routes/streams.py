@@ -68,6 +68,7 @@ class StreamRoute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tls: ``None`` where TLS is not terminated.
         session: how connections are made and how long they last.
         field: where the object asks for it.
+        proxied: whether the addresses of clients come by the PROXY protocol.
         server_snippet: configuration inside the server; ``stream_snippet`` beside it.
     """
 
@@ -79,6 +80,7 @@ class StreamRoute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tls: StreamTls | None = None
     session: Session = Session()
     field: str = ""
+    proxied: bool = False
     server_snippet: Snippet | None = None
     stream_snippet: Snippet | None = None
 

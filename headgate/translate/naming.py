@@ -61,9 +61,9 @@ def config_file(ref: ObjectRef, suffix: str = "") -> str:
     """Return the file of an object, ``conf.d/<ns>-<name>.conf`` for an Ingress; a long one ends with a hash.
 
     ``conf.d/vs_<ns>_<name>.conf`` for a VirtualServer, ``vsr_…`` for a VirtualServerRoute, and
-    ``stream-conf.d/ts_…`` for a TransportServer.
+    ``stream-conf.d/ts_…`` for a TransportServer, without ``ts_`` for a port of a ConfigMap.
     """
-    folder = STREAM_FOLDER if ref.kind == "TransportServer" else HTTP_FOLDER
+    folder = STREAM_FOLDER if ref.kind in {"TransportServer", "ConfigMap"} else HTTP_FOLDER
     return f"{folder}/{_own(ref, suffix)}.conf"
 
 

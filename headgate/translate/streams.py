@@ -165,6 +165,8 @@ def _logs(env: Environment, route: StreamRoute, *, pushed: bool) -> tuple[Words,
 
 def _listens(env: Environment, route: StreamRoute) -> tuple[Words, ...]:
     flags = ["udp"] if route.listener.protocol is Protocol.UDP else []
+    if route.proxied:
+        flags.append("proxy_protocol")
     if route.tls:
         flags.append("ssl")
         if env.capabilities.stream_hosts and not route.host:

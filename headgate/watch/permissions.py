@@ -209,7 +209,7 @@ PARTS: tuple[Part, ...] = (
     Part(
         "configmap",
         Reach.OBJECT,
-        "-nginx-configmaps and --configmap",
+        "-nginx-configmaps, --configmap and those of ports",
         (Permission(ConfigMap.KIND, FOLLOW, named=True), _EVENTS),
         objects=_config_map,
     ),

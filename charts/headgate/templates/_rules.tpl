@@ -109,7 +109,7 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [get, update]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -nginx-configmaps and --configmap */ -}}
+{{- /* the namespace of one object that a flag names: -nginx-configmaps, --configmap and those of ports */ -}}
 {{- define "headgate.rules.configmap" -}}
 - apiGroups: ['']
   resources: [configmaps]
