@@ -189,3 +189,17 @@ async def test_connections_over_tls_and_of_grpc_are_kept_and_are_not_used_for_ot
             assert not (await routed.get("plain.test")).startswith("200")
         assert sum(secure.connections) == 15
         assert len([count for count in secure.connections if count]) <= 2
+
+
+async def test_a_failure_of_grpc_counts_although_an_error_page_answers(routed: RoutedNginx) -> None:
+    grpc = GrpcBackend()
+    async with grpc.running():
+        settings = {"next-upstream": "off", "fail-timeout": "1h", "lb-method": "round_robin"}
+        balanced = upstream("grpc", type="grpc", **settings)
+        tls = {"secret": "cert-a"}
+        host = custom("VirtualServer", "vs", "vs.test", tls=tls, upstreams=[balanced], routes=[to("/", "grpc")])
+        servers = endpoints("grpc", LOOPBACK, "127.0.0.9", port=grpc.port)
+        await routed.apply(config_map(http2="true"), service("grpc"), servers, host)
+        assert "vs.test" in routed.hosts
+        answers = [await call(routed.https, "vs.test", "/cafe.Tea/Say", b"hello") for _ in range(12)]
+        assert len([answer for answer in answers if answer.message != b"hello"]) == 1

@@ -269,11 +269,11 @@ local function answered(time)
 end
 
 -- Return whether there is nothing to count of a request whose last try was at *peer*: it did not fail, or nobody asks.
--- The status may be that of an error_page: after an internal redirect, which routed hosts have not, or one of 3xx.
-local function went_well(peer, is_routed)
+-- The status may be that of an error_page: after an internal redirect (that to a profile is one, too), or one of 3xx.
+local function went_well(peer)
   local status = ngx.status
   return (status < 300 or status >= 400 and status ~= 502 and status ~= 504)
-    and peer.failures == 0 and peer.down_until == 0 and (is_routed or not is_internal())
+    and peer.failures == 0 and peer.down_until == 0 and not is_internal()
 end
 
 -- Count what became of a request; called by nginx when it has ended. Return its last live upstream, its last peer
@@ -286,7 +286,7 @@ function M.log()
   end
   local upstream, peer, earlier = tries.upstream, tries.peer, tries.earlier
   requests.clear(tries)
-  if peer and not upstream.times and went_well(peer, host) then
+  if peer and not upstream.times and went_well(peer) then
     return upstream, peer, nil, earlier, host -- reading a variable of times costs more than all of this
   end
   local time = variables.upstream_header_time
