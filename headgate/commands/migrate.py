@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from msgspec.structs import replace
 
 from headgate import flags
-from headgate.api import IngressClass, TopLevel
+from headgate.api import ConfigMap, IngressClass, TopLevel
 from headgate.checking.assumed import without_omissions
 from headgate.commands.errors import reported
 from headgate.declined_flags import DECLINED
@@ -35,7 +35,8 @@ headgate migrate: move to Headgate from another ingress controller
 """
 ABOUT: Final = """\
 Print which annotations of ingress-nginx the Ingresses have, how many have each, and what becomes of it: the same,
-something else, nothing, or that the Ingress is refused; then what is wrong besides. Ingresses of all classes with the
+something else, nothing, or that the Ingress is refused; the same for the keys of its ConfigMap (--configmap, or
+one called ingress-nginx-controller); then what is wrong besides. Ingresses of all classes with the
 controller k8s.io/ingress-nginx (or --controller-class) are looked at; if there is no such class, all Ingresses of
 -ingress-class. Nothing is changed.
 Exit status 0 if nothing is lost, 1 if an annotation has no effect or an Ingress is refused, with --strict also if one
@@ -47,6 +48,8 @@ Examples:
 
 The flags are those of `headgate run` (-ingress-class, -enable-snippets, ...), and:
 """
+USUAL: Final = frozenset({"ingress-nginx-controller", "nginx-configuration"})
+"""What the ConfigMap is called by the chart of ingress-nginx, and by its older manifests."""
 CONTROLLER: Final = "k8s.io/ingress-nginx"
 EFFECT: Final = "nothing is looked at"
 GROUP: Final = "Audit"
@@ -107,7 +110,7 @@ def _audit(options: AuditOptions) -> int:
     options = _in_dialect(options, objects)
     generation, found = examine(options, objects)
     problems, _ = without_omissions(dict.fromkeys((*faults, *found)), objects)
-    result = audit(objects, generation.update.ignored.keys(), tuple(problems))
+    result = audit(objects, generation.update.ignored.keys(), tuple(problems), _config_map(options, objects))
     lines = (as_json(result) if options.output == "json" else as_text(result)).splitlines()
     print("\n".join(map(printable, lines)))
     for line in unreadable:
@@ -127,6 +130,17 @@ def _read(options: AuditOptions) -> tuple[Sequence[TopLevel], Sequence[Problem],
     problems = manifests.problems()
     unreadable = [each for each in problems if each.origin.name in manifests.unreadable]
     return objects, problems, [f"{each.origin.name} {each}" for each in unreadable]
+
+
+def _config_map(options: AuditOptions, objects: Sequence[TopLevel]) -> ConfigMap | None:
+    """Return the ConfigMap of ingress-nginx: that of --configmap, else one with the name that its chart gives."""
+    named = options.configmap
+    for item in objects:
+        if isinstance(item, ConfigMap):
+            meta = item.metadata
+            if (meta.namespace, meta.name) == (named.namespace, named.name) if named else meta.name in USUAL:
+                return item
+    return None
 
 
 def _in_dialect(options: AuditOptions, objects: Sequence[TopLevel]) -> AuditOptions:

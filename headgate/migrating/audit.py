@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from headgate.api import Ingress, Secret, Service, TopLevel
+from headgate.api import ConfigMap, Ingress, Secret, Service, TopLevel
 from headgate.problems import ObjectRef, Problem
 from headgate.settings import COMMUNITY
 from headgate.settings.community import FIELDS
 from headgate.settings.community.absent import ABSENT, CLOSING
+from headgate.settings.community.absent_keys import ABSENT_KEYS, CLOSING_KEYS
+from headgate.settings.community.keys import AS_ANNOTATIONS, GLOBAL_AUTH, KEYS, UNTOLD
+from headgate.settings.community.reading import OFF
 from headgate.settings.community.shared import SHARED
 
 
@@ -33,9 +36,9 @@ class Outcome(enum.Enum):
 
 
 class Use(msgspec.Struct, frozen=True):
-    """One annotation: how many *objects* have it, what becomes of it and why; ``objects`` are those that have it."""
+    """One annotation, or key of the ConfigMap: what becomes of it and why; ``objects`` are those that have it."""
 
-    annotation: str
+    name: str
     outcome: Outcome
     reason: str
     objects: tuple[str, ...]
@@ -57,6 +60,7 @@ class Audit(msgspec.Struct, frozen=True):
         refused: those among them that would not be served, or not all of them.
         other: how many Ingresses are of other classes.
         annotations: those that are used, the worst first.
+        keys: those of the ConfigMap, likewise; empty without one.
         findings: what is wrong besides, by object.
     """
 
@@ -64,12 +68,13 @@ class Audit(msgspec.Struct, frozen=True):
     refused: tuple[str, ...]
     other: int
     annotations: tuple[Use, ...]
+    keys: tuple[Use, ...]
     findings: tuple[Finding, ...]
 
     def failed(self, *, strict: bool) -> bool:
         """Whether something would be lost; with *strict* also whether something would be different."""
         fatal = {Outcome.REFUSED, Outcome.IGNORED, *([Outcome.DIFFERS] if strict else [])}
-        return bool(self.refused) or any(use.outcome in fatal for use in self.annotations)
+        return bool(self.refused) or any(use.outcome in fatal for use in (*self.annotations, *self.keys))
 
 
 _NAMED: Mapping[type[TopLevel], tuple[str, ...]] = {
@@ -79,13 +84,19 @@ _NAMED: Mapping[type[TopLevel], tuple[str, ...]] = {
 """The ends of fields that name an object of a kind: those of a kind are not missed if there is none of it at all."""
 
 
-def audit(objects: Iterable[TopLevel], ignored: Collection[ObjectRef], problems: Sequence[Problem]) -> Audit:
+def audit(
+    objects: Iterable[TopLevel],
+    ignored: Collection[ObjectRef],
+    problems: Sequence[Problem],
+    config_map: ConfigMap | None = None,
+) -> Audit:
     """Look at the Ingresses among *objects*.
 
     Args:
         objects: all of them.
         ignored: those of other classes.
         problems: everything that is wrong with the objects.
+        config_map: that of ingress-nginx (``--configmap``).
     """
     objects = tuple(objects)
     every = [item for item in objects if isinstance(item, Ingress)]
@@ -103,9 +114,29 @@ def audit(objects: Iterable[TopLevel], ignored: Collection[ObjectRef], problems:
         ingresses=len(served),
         refused=tuple(sorted(refused)),
         other=len(every) - len(served),
-        annotations=tuple(sorted(_uses(served), key=lambda use: (use.outcome.rank, -len(use.objects), use.annotation))),
+        annotations=_worst_first(_uses(served)),
+        keys=_worst_first(_keys(config_map)) if config_map else (),
         findings=tuple(sorted(found, key=lambda each: (not each.refused, each.object, each.text))),
     )
+
+
+def _worst_first(uses: Iterable[Use]) -> tuple[Use, ...]:
+    return tuple(sorted(uses, key=lambda use: (use.outcome.rank, -len(use.objects), use.name)))
+
+
+def _keys(item: ConfigMap) -> Iterator[Use]:
+    for key, text in (item.data or {}).items():
+        yield Use(key, *outcome_of_key(key, text.strip()), (item.ref.key,))
+
+
+def outcome_of_key(key: str, text: str) -> tuple[Outcome, str]:
+    """Return what becomes of *key*: *text* of the ConfigMap, and why if it is not the same."""
+    if reason := CLOSING_KEYS.get(key):
+        return (Outcome.SAME, "") if text.lower() in {"", *OFF} else (Outcome.REFUSED, reason)
+    if (absent := ABSENT_KEYS.get(key)) and text != absent.default:
+        return Outcome.IGNORED, absent.reason
+    known = absent or key in KEYS or key in AS_ANNOTATIONS or key in GLOBAL_AUTH or key in UNTOLD
+    return (Outcome.SAME, "") if known else (Outcome.IGNORED, "not a key of ingress-nginx")
 
 
 def _uses(items: Iterable[Ingress]) -> Iterator[Use]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -16,6 +16,7 @@ WORDS = {
     Outcome.IGNORED: "Without effect",
     Outcome.REFUSED: "The Ingress is refused, because it would be served unguarded",
 }
+ALL_REFUSED = "All Ingresses are refused, because they would be served unguarded"
 NOTHING = "There is no Ingress of a class that would be served; --controller-class and -ingress-class say which are."
 
 
@@ -36,20 +37,25 @@ def _lines(found: Audit) -> Iterator[str]:
     refused = len(found.refused)
     also = f"; {found.other:,} of other classes are left out" if found.other else ""
     yield f"{_count(found.ingresses, 'Ingress')}, {refused:,} of them refused{also}."
-    for outcome in sorted(Outcome, key=lambda each: each.rank):
-        uses = [use for use in found.annotations if use.outcome is outcome]
-        if uses:
-            yield ""
-            yield f"{WORDS[outcome]}: {_count(len(uses), 'annotation')}"
-            yield from map(_use, uses)
+    yield from _listed(found.annotations, "annotation", WORDS)
+    yield from _listed(found.keys, "key of the ConfigMap", WORDS | {Outcome.REFUSED: ALL_REFUSED})
     if found.findings:
         yield ""
         yield "What else is wrong"
         yield from (f"  {each.object}: {each.text}" for each in found.findings)
 
 
+def _listed(every: Sequence[Use], noun: str, words: Mapping[Outcome, str]) -> Iterator[str]:
+    for outcome in sorted(Outcome, key=lambda each: each.rank):
+        uses = [use for use in every if use.outcome is outcome]
+        if uses:
+            yield ""
+            yield f"{words[outcome]}: {_count(len(uses), noun)}"
+            yield from map(_use, uses)
+
+
 def _use(use: Use) -> str:
-    name = use.annotation.removeprefix(COMMUNITY.prefix)
+    name = use.name.removeprefix(COMMUNITY.prefix)
     line = f"  {len(use.objects):>5,}  {name}"
     if use.outcome is Outcome.SAME:
         return line
@@ -59,4 +65,5 @@ def _use(use: Use) -> str:
 def _count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
-    return f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
+    first, space, rest = noun.partition(" ")
+    return f"{number:,} {first}{'es' if first.endswith('s') else 's'}{space}{rest}"

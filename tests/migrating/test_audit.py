@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headgate.cli import run
-from tests.live.json_objects import Json, ingress, ingress_class, path
+from tests.live.json_objects import Json, config_map, ingress, ingress_class, path
 
 PREFIX = "nginx.ingress.kubernetes.io/"
 
@@ -41,9 +41,7 @@ def test_annotations_are_counted_by_what_becomes_of_them(tmp_path: Path, capsys:
     found = json.loads(text)
     assert status == 1
     assert (found["ingresses"], found["other"], found["refused"]) == (3, 1, ["default/d"])
-    outcomes = {
-        use["annotation"].removeprefix(PREFIX): (use["outcome"], use["objects"]) for use in found["annotations"]
-    }
+    outcomes = {use["name"].removeprefix(PREFIX): (use["outcome"], use["objects"]) for use in found["annotations"]}
     assert outcomes["proxy-body-size"] == ("same", ["default/a", "default/b"])
     assert outcomes["modsecurity-snippet"] == ("refused", ["default/d"])
     assert outcomes["typo-annotation"] == ("ignored", ["default/d"])
@@ -83,3 +81,13 @@ def test_what_is_not_understood(argv: list[str], capsys: pytest.CaptureFixture[s
 def test_help_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["migrate"], {}) == 0
     assert "headgate migrate audit --cluster" in capsys.readouterr().out
+
+
+def test_keys_of_the_config_map_are_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = {"proxy_body_size": "8m", "enable_modsecurity": "true", "no_such_key": "1"}
+    given = config_map("ingress-nginx", "ingress-nginx-controller", **keys)
+    status, text = audited(capsys, written(tmp_path, community("a", proxy_body_size="8m"), given))
+    assert status == 1
+    assert "unguarded: 1 key of the ConfigMap\n      1  enable-modsecurity: " in text
+    assert "1  no-such-key: not a key of ingress-nginx (ingress-nginx/ingress-nginx-controller)" in text
+    assert text.count("proxy-body-size") == 2
