@@ -26,6 +26,7 @@ ANNOTATIONS = {
     "cors": "enable-cors",
     "externalAuth": "auth-url",
     "ingressMTLS": "auth-tls-secret",
+    "mirror": "mirror-target",
     "rateLimit": "limit-rps, limit-rpm",
 }
 """The annotations of ingress-nginx that are kept as Policies of a type."""
@@ -128,6 +129,9 @@ def access(context: RequestContext) -> Iterator[Step]:
         found = structs.replace(found, access=None)  # who is not denied is not let in by that
     checks = tuple(_checks(context, found))
     yield from _any(checks) if found.any_lets_in and len(checks) > 1 else checks
+    if found.mirror:
+        words = f"a copy of the request goes to {found.mirror.backend.service}, and its answer does not count"
+        yield Step(words, _because(found.mirror.policy, "mirror"))
     if found.cache:
         methods = STORED.union(found.cache.methods)
         words = "a cached response is used if there is one"

@@ -12,7 +12,7 @@ from headgate.settings import Header, Quoted
 
 FEATURES = (
     "access", "limits", "connections", "passwords", "api_keys", "external_auth", "client_certificates", "backend_tls",
-    "cors", "cache", "hsts",
+    "cors", "cache", "hsts", "mirror",
 )  # fmt: skip
 """The fields of ``Policies`` that follow from Policies; one of an object goes before that of the host."""
 
@@ -223,6 +223,26 @@ class Hsts(msgspec.Struct, frozen=True, gc=False):
     behind_proxy: bool = False
 
 
+class Mirror(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Requests are sent to another service, too, whose answers count for nothing.
+
+    Attributes:
+        backend: the service.
+        path: what it is asked for, in which variables may stand.
+        host: the Host that it is asked for.
+        body: whether it gets bodies.
+    """
+
+    policy: ObjectRef
+    backend: Backend
+    path: str
+    host: str
+    body: bool = True
+
+    def __hash__(self) -> int:
+        return hash(self.policy)
+
+
 class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Access control, authentication, rate limits, caching and headers.
 
@@ -246,6 +266,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cors: Cors | None = None
     cache: Cache | None = None
     hsts: Hsts | None = None
+    mirror: Mirror | None = None
 
     def over(self, below: Policies) -> Policies:
         """Return these over those of the host: each that is not here is that of *below*."""
@@ -262,6 +283,8 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             yield from (self.cache.key, *self.cache.no_cache, *self.cache.bypass)
         if self.external_auth:
             yield self.external_auth.signin
+        if self.mirror:
+            yield from (self.mirror.path, self.mirror.host)
 
     @property
     def keeps_out(self) -> bool:

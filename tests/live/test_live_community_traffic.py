@@ -49,8 +49,11 @@ class Backend(BaseHTTPRequestHandler):
     """Answers by the path that it is asked for: ``/wait`` once it may, ``/status/404`` with that status."""
 
     waiting, let_go = Event(), Event()
+    copies: ClassVar[list[tuple[str, str | None, str | None]]] = []
 
     def do_GET(self) -> None:
+        if self.path.startswith("/copy"):
+            self.copies.append((self.path, self.headers.get("Host"), self.headers.get("X-Token")))
         if self.path == "/wait":
             self.waiting.set()
             assert self.let_go.wait(DEADLINE_S)
@@ -212,6 +215,10 @@ def headgate(  # noqa: PLR0913 - all that is asked
             community("named-more", {"more.test": [path("tea")]}, server_alias="alias.test",
                       from_to_www_redirect="true"),
             community("more-guarded", {"more.test": [path("tea", "/no")]}, 2, denylist_source_range=HERE),
+            community("copied", {"copied.test": [path("tea")]}, mirror_host="copy.test",
+                      mirror_target=f"http://127.0.0.1:{backend}/copy$request_uri"),
+            community("copied-in", {"copied.test": [path("tea", "/in")]}, 2, denylist_source_range=HERE,
+                      mirror_target=f"http://127.0.0.1:{backend}/copy$request_uri"),
             community("solver", {"secure.test": [path("tea", "/.well-known/acme-challenge/x")]}, 2),
         )  # fmt: skip
         running = HeadgateProcess(directory, nginx_binary, f"--manifests={manifests.path}")
@@ -389,3 +396,11 @@ def test_a_host_has_further_names_until_another_object_has_them(
     assert [server(headgate, host, "/") for host in ("alias.test", "www.more.test")] == ["404", "404"]
     manifests.delete(*others)
     wait_until(lambda: server(headgate, "alias.test", "/"), lambda found: found == "tea")
+
+
+def test_a_copy_of_each_request_that_is_let_in_goes_elsewhere(headgate: HeadgateProcess) -> None:
+    token = str(headgate.pid)
+    assert server(headgate, "copied.test", "/in", X_Token=token) == "403"
+    assert server(headgate, "copied.test", "/a?b=1", X_Token=token) == "tea"
+    found = wait_until(lambda: [copy for copy in Backend.copies if copy[2] == token])
+    assert found == [("/copy/a?b=1", "copy.test", token)]

@@ -9,9 +9,10 @@ from headgate.resolve.community.certified import backend_tls
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
-from headgate.routes.policies import AccessControl, ConnectionLimit, Cors, ExternalAuth, Passwords, RateLimit
+from headgate.routes.policies import AccessControl, ConnectionLimit, Cors, ExternalAuth, Mirror, Passwords, RateLimit
 from headgate.settings import COMMUNITY, Header, Quoted
 from headgate.settings.community import CommunityHosts
+from headgate.settings.community.values import Service
 from headgate.validation.community import ValidCommunityIngress
 
 LOCKED = "requests that need a password are answered 403"
@@ -35,6 +36,7 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
         external_auth=_external_auth(valid),
         cors=_cors(valid),
         backend_tls=trusted,
+        mirror=_mirror(valid),
     )
 
 
@@ -115,19 +117,13 @@ def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
     said, ref = valid.annotations, valid.ingress.ref
     if said.auth_url is None:
         return None
-    host, port = said.auth_url.host, said.auth_url.port
-    usual = port == (443 if said.auth_url.tls else 80)
-    backend = Backend(
-        host, str(port), ref.namespace, Endpoints((f"{host}:{port}",), named=not _is_address(host)),
-        tls=said.auth_url.tls,
-    )  # fmt: skip
     return ExternalAuth(
         policy=ref,
-        backend=backend,
+        backend=_named(said.auth_url, ref.namespace),
         path=said.auth_url.path,
         signin=_signin(valid) if said.auth_signin else "",
-        server_name=host,
-        host=host if usual else f"{host}:{port}",
+        server_name=said.auth_url.host,
+        host=_host(said.auth_url),
         passed=said.auth_response_headers,
         headers=tuple(_told(valid)),
         method=said.auth_method,
@@ -137,6 +133,31 @@ def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
         keepalive=said.auth_keepalive or None,
         snippet=said.auth_snippet or "",
     )
+
+
+def _mirror(valid: ValidCommunityIngress) -> Mirror | None:
+    said, ref = valid.annotations, valid.ingress.ref
+    if said.mirror_target is None:
+        return None
+    return Mirror(
+        policy=ref,
+        backend=_named(said.mirror_target, ref.namespace),
+        path=said.mirror_target.path,
+        host=said.mirror_host or _host(said.mirror_target),
+        body=said.mirror_request_body,
+    )
+
+
+def _named(url: Service, namespace: str) -> Backend:
+    """Return the backend that *url* names."""
+    endpoints = Endpoints((f"{url.host}:{url.port}",), named=not _is_address(url.host))
+    return Backend(url.host, str(url.port), namespace, endpoints, tls=url.tls)
+
+
+def _host(url: Service) -> str:
+    """Return the host of *url*, with a port that is not the usual one."""
+    usual = url.port == (443 if url.tls else 80)
+    return url.host if usual else f"{url.host}:{url.port}"
 
 
 def _told(valid: ValidCommunityIngress) -> Iterator[Header]:

@@ -13,9 +13,8 @@ _PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
 COMING = (
     "affinity-canary-behavior", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout",
     "auth-proxy-set-headers", "custom-headers", "enable-opentelemetry", "fastcgi-index", "fastcgi-params-configmap",
-    "mirror-host", "mirror-request-body", "mirror-target", "opentelemetry-operation-name",
-    "opentelemetry-trust-incoming-span", "session-cookie-conditional-samesite-none", "ssl-passthrough",
-    "stream-snippet", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
+    "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "session-cookie-conditional-samesite-none",
+    "ssl-passthrough", "stream-snippet", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 )  # fmt: skip
 """Without effect for now."""
 CLOSING = (

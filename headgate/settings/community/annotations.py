@@ -14,6 +14,7 @@ from headgate.settings.community.values import (
     header_names,
     host_names,
     methods,
+    mirror_url,
     networks,
     object_name,
     on_off,
@@ -128,6 +129,26 @@ class CommunityAnnotations(Settings):
             parse=switch,
         ),
     ] = False
+
+    mirror_target: Annotated[
+        Service | None,
+        own(
+            "mirror-target",
+            "Service that gets a copy of each request; its answers do not count.",
+            parse=mirror_url,
+        ),
+    ] = None
+    mirror_host: Annotated[
+        str | None,
+        own(
+            "mirror-host",
+            "Header Host of the copies, in place of that of mirror-target.",
+            parse=matching(rf"(?:[A-Za-z0-9._:\-]|{VARIABLE})+", "a host, in which $ begins a variable"),
+        ),
+    ] = None
+    mirror_request_body: Annotated[
+        bool, own("mirror-request-body", "Whether the copies have bodies.", parse=on_off)
+    ] = True
 
     # canary
     canary: Annotated[bool, own("canary", "The Ingress adds a second backend to equal paths of another Ingress.")] = (

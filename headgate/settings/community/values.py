@@ -128,8 +128,19 @@ class Service(msgspec.Struct, frozen=True):
 )
 def service_url(text: str) -> Service:
     """Parse the URL of a service that nginx asks."""
+    return _service(text, "[/?]", "/")
+
+
+@accepts("URL with http or https, in whose path variables may stand", example="https://copy.test/$request_uri")
+def mirror_url(text: str) -> Service:
+    """Parse the URL to which copies of requests are sent; without a path they keep theirs."""
+    return _service(text, r"[/?]|\$request_uri", "$request_uri")
+
+
+def _service(text: str, begin: str, usual: str) -> Service:
+    """Parse a URL whose path begins with *begin*, and is *usual* if there is none."""
     url = text.strip()
-    pattern = rf"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?)(?::([0-9]{{1,5}}))?((?:[/?](?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})*)?)"
+    pattern = rf"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?)(?::([0-9]{{1,5}}))?((?:(?:{begin})(?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})*)?)"
     match = re.fullmatch(pattern, url)
     if not match:
         raise Unfit("not http:// or https:// with a host, perhaps a port, and a path")
@@ -137,8 +148,8 @@ def service_url(text: str) -> Service:
     port = int(match[3] or (443 if tls else 80))
     if not 0 < port < 1 << 16:
         raise Unfit("a URL whose port is not from 1 to 65535")
-    path = match[4] or "/"
-    return Service(match[2], port, tls, path if path.startswith("/") else f"/{path}")
+    path = match[4] or usual
+    return Service(match[2], port, tls, path if path.startswith(("/", "$")) else f"/{path}")
 
 
 @accepts("URL in which variables may stand", example="https://$host/oauth2/start")

@@ -15,6 +15,7 @@ from headgate.translate.policies.cors import translate_cors
 from headgate.translate.policies.egress_mtls import translate_backend_tls
 from headgate.translate.policies.external_auth import translate_subrequest
 from headgate.translate.policies.ingress_mtls import translate_client_certificates
+from headgate.translate.policies.mirror import translate_mirror
 from headgate.translate.policies.parts import NOTHING, Part, Site, joined
 
 KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
@@ -26,6 +27,7 @@ KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
     translate_backend_tls,
     translate_cache,
     translate_cors,
+    translate_mirror,
 )
 NONE: Final = Policies()
 NO_CLIENT: Final = ((TOKEN, Quoted("")), (CLIENT, Quoted("")))

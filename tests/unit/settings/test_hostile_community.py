@@ -43,6 +43,8 @@ COMPANIONS: Mapping[str, Mapping[str, str]] = {
     "auth-cache-duration": {**ASKED, "auth-cache-key": "$remote_user"},
     "canary-by-header-value": {"canary": "true", "canary-by-header": "X-A"},
     "canary-by-header-pattern": {"canary": "true", "canary-by-header": "X-A"},
+    "mirror-host": {"mirror-target": "http://10.0.0.9"},
+    "mirror-request-body": {"mirror-target": "http://10.0.0.9"},
     "custom-http-errors": {"default-backend": "tea"},
     "default-backend": {"custom-http-errors": "404"},
     "permanent-redirect-code": {"permanent-redirect": "https://a.test/"},
@@ -59,7 +61,8 @@ TAKEN = {
     "proxy-redirect-from": "http://backend.test/", "proxy-redirect-to": "https://shop.test/",
     "proxy-ssl-ciphers": "HIGH:!aNULL", "session-cookie-domain": "shop.test", "session-cookie-name": "route",
     "session-cookie-path": "/shop", "ssl-ciphers": "HIGH:!aNULL", "upstream-vhost": "backend.test",
-    "permanent-redirect-code": "308", "satisfy": "any", "auth-tls-verify-depth": "2", "temporal-redirect-code": "307",
+    "permanent-redirect-code": "308", "satisfy": "any",
+    "mirror-host": "copy.test", "auth-tls-verify-depth": "2", "temporal-redirect-code": "307",
 }  # fmt: skip
 """Texts that are taken, where the annotation has no example."""
 FILES = ("certificate", "file", "include", "access_log", "crl", "cache_path")
