@@ -14,7 +14,7 @@ from headgate.explain.context import RequestContext
 from headgate.explain.question import USUAL_METHOD
 from headgate.problems import ObjectRef, some
 from headgate.routes import Condition, Policies
-from headgate.routes.policies import AccessControl, ApiKeys, ClientCertificates, ExternalAuth, RateLimit
+from headgate.routes.policies import ASKED_URL, AccessControl, ApiKeys, ClientCertificates, ExternalAuth, RateLimit
 from headgate.settings import COMMUNITY
 
 REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
@@ -218,11 +218,12 @@ def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
         return Step(
             f"{REFUSED}, because {service}, which authorizes requests, has no endpoints", because, status=REFUSED
         )
-    after = f"; its 401 is replaced by the response of {external.signin}" if external.signin else ""
+    signin = external.signin.replace(ASKED_URL, "the URL")
+    after = f"; its 401 is replaced by the response of {signin}" if external.signin else ""
     words = f"authorization: {service} is sent a subrequest for {external.path}{after}"
     if context.question.method != USUAL_METHOD:
         words += f"; it gets X-Original-Method: {context.question.method}"
-    otherwise = f"the response of {external.signin} for 401, or 403" if external.signin else "401 or 403"
+    otherwise = f"the response of {signin} for 401, or 403" if external.signin else "401 or 403"
     return Step(words, because, condition=f"{service} allows the request", otherwise=otherwise)
 
 

@@ -94,6 +94,10 @@ class ApiKeys(msgspec.Struct, frozen=True, gc=False):
     query: tuple[str, ...] = ()
 
 
+ASKED_URL = "$external_auth_asked_url"
+"""The URL that a client asked for, in the text of ``ExternalAuth.signin``; escaped where nginx has Lua."""
+
+
 class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A service decides about each request.
 

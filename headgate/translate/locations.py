@@ -313,6 +313,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         variables=part.variables,
         refused=refused,
         preflight=part.preflight,
+        asked_url=part.asked_url,
         carried=_carried(server, requests if not grpc else None, responses, limited=bool(place.policies.limits)),
     )
 

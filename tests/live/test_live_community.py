@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -164,7 +165,10 @@ def test_a_canary_is_chosen_by_header_then_cookie_then_weight(
 def test_a_service_decides_and_tells_the_backend(headgate: HeadgateProcess) -> None:
     refused = headgate.get("asks.test", "/x")
     assert refused.status == 302
-    assert refused.headers["Location"] == "https://login.test/start?rd=http://asks.test/x"
+    assert unquote(refused.headers["Location"]) == "https://login.test/start?rd=http://asks.test/x"
+    escaped = "ngx.escape_uri" in headgate.file("conf.d/default-asks.conf")
+    asked = headgate.get("asks.test", "/x?a=1&b=2").headers["Location"].partition("?rd=")[2]
+    assert asked == (quote("http://asks.test/x?a=1&b=2", safe="") if escaped else "http://asks.test/x?a=1&b=2")
     answer = headgate.get("asks.test", "/x", headers={"X-Token": "ann", "X-User": "Root"})
     assert answer.status == 200
     assert "x-user: ann\n" in answer.body.lower()

@@ -9,7 +9,16 @@ from headgate.resolve.community.certified import backend_tls
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
-from headgate.routes.policies import AccessControl, ConnectionLimit, Cors, ExternalAuth, Mirror, Passwords, RateLimit
+from headgate.routes.policies import (
+    ASKED_URL,
+    AccessControl,
+    ConnectionLimit,
+    Cors,
+    ExternalAuth,
+    Mirror,
+    Passwords,
+    RateLimit,
+)
 from headgate.settings import COMMUNITY, Header, Quoted
 from headgate.settings.community import CommunityHosts
 from headgate.settings.community.values import Service
@@ -181,7 +190,7 @@ def _signin(valid: ValidCommunityIngress) -> str:
     url, param = said.auth_signin or "", said.auth_signin_redirect_param
     if f"{param}=" in url.partition("?")[2]:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{param}=$scheme://$http_host$request_uri"
+    return f"{url}{'&' if '?' in url else '?'}{param}={ASKED_URL}"
 
 
 def _cors(valid: ValidCommunityIngress) -> Cors | None:

@@ -7,7 +7,7 @@ from msgspec import structs
 from headgate.ir.http import Backend, CacheZone, Line, Location, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import Changes, Match, PathType, Policies
-from headgate.routes.policies import ExternalAuth
+from headgate.routes.policies import ASKED_URL, ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
 from headgate.translate import naming
 from headgate.translate.actions import set_headers
@@ -58,7 +58,13 @@ def translate_subrequest(site: Site) -> Part:
     if external and external.cookies:
         lines.append(("auth_request_set", Words((COOKIES, "$upstream_http_set_cookie"))))
         headers = (Header("Set-Cookie", Quoted(COOKIES), always=external.cookies == ALWAYS),)
-    return Part(lines=tuple(lines), variables=variables.set if variables and not site.server else (), headers=headers)
+    own = variables.set if variables and not site.server else ()
+    asks_url = bool(external and ASKED_URL in external.signin and not site.server)
+    escapes = asks_url and site.draft.env.live is not None
+    if asks_url and not escapes:
+        own = (*own, (ASKED_URL.removeprefix("$"), Quoted("$scheme://$http_host$request_uri")))
+    asked_url = ASKED_URL.removeprefix("$") if escapes else ""
+    return Part(lines=tuple(lines), variables=own, headers=headers, asked_url=asked_url)
 
 
 def _to_signin(site: Site, external: ExternalAuth, keys: KeyVariables | None) -> tuple[Line, ...]:

@@ -21,6 +21,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         variables: variables that are set before the request is looked at.
         headers: response headers; *hidden* those of backends that clients do not get.
         preflight: whether requests with the method OPTIONS are answered.
+        asked_url: the variable that is to hold the URL that the client asked for, escaped; empty for none.
     """
 
     lines: tuple[Line, ...] = ()
@@ -28,6 +29,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...] = ()
     hidden: tuple[str, ...] = ()
     preflight: bool = False
+    asked_url: str = ""
 
 
 NOTHING = Part()
@@ -44,6 +46,7 @@ def joined(parts: Iterable[Part]) -> Part:
         headers=tuple(header for part in every for header in part.headers),
         hidden=tuple(name for part in every for name in part.hidden),
         preflight=any(part.preflight for part in every),
+        asked_url=next((part.asked_url for part in every if part.asked_url), ""),
     )
 
 
