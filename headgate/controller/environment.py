@@ -42,7 +42,7 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
     return Environment(
         layout=layout,
         capabilities=capabilities,
-        params=whole_defaults().values if options.community else ConfigParams(),
+        params=_params(options, capabilities),
         gates=frozenset(gate.replace("_", "-") for gate in GATES if getattr(options, gate)),
         http_port=options.default_http_listener_port,
         https_port=options.tls_passthrough_port if passthrough else options.default_https_listener_port,
@@ -62,6 +62,14 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         live_streams=options.live_streams,
         live_memory=options.live_memory,
     )
+
+
+def _params(options: Options, capabilities: Capabilities) -> ConfigParams:
+    """Return the settings before any ConfigMap is read."""
+    if not options.community:
+        return ConfigParams()
+    routed = options.live_routes and capabilities.lua is not None and options.data_plane is not DataPlane.FILES
+    return whole_defaults(routed=routed).values
 
 
 def layout(options: Options) -> Layout:

@@ -158,7 +158,8 @@ def read(
 
 def read_community(data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer) -> ConfigInForce:
     """Read the ConfigMap *ref* of ingress-nginx, which decides about all of nginx; arguments as for ``read``."""
-    config, problems = read_community_config(data, ref, sole=True)
+    routed = env.routing and not env.unable_to_route
+    config, problems = read_community_config(data, ref, sole=True, routed=routed)
     params = config.whole.over(ConfigParams())
     for problem in unsupported_keys(suited(structs.replace(env, params=params), current), ref):
         key = config.whole.keys.get(problem.field.replace("-", "_"))

@@ -17,9 +17,14 @@ from headgate.translate.headers import request_headers
 
 OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9_])", re.IGNORECASE)
 """Variables whose values are others where there is no server block and no upstream block; nginx ignores case."""
-_BESIDE_ROUTES = frozenset(
-    {"geo", "limit_conn_zone", "limit_req_zone", "log_format", "map", "proxy_cache_path", "split_clients", "upstream"}
-)
+_BESIDE_ROUTES = frozenset({
+    "geo", "limit_conn_zone", "limit_req_zone", "log_format", "map", "proxy_cache_path", "split_clients", "upstream",
+    "client_body_timeout", "client_header_buffer_size", "client_header_timeout", "gzip", "gzip_comp_level",
+    "gzip_disable", "gzip_http_version", "gzip_min_length", "gzip_proxied", "gzip_types", "gzip_vary",
+    "http2_max_concurrent_streams", "ignore_invalid_headers", "large_client_header_buffers",
+    "proxy_headers_hash_bucket_size", "proxy_headers_hash_max_size", "ssl_buffer_size", "ssl_early_data",
+    "ssl_ecdh_curve", "ssl_session_cache", "ssl_session_tickets", "ssl_session_timeout", "underscores_in_headers",
+})  # fmt: skip
 """Directives of http-snippets that mean the same for a host without a server block."""
 _TEMPLATES = frozenset({"main_template", "ingress_template", "virtualserver_template"})
 _RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service)(?![A-Za-z0-9_])")

@@ -34,6 +34,5 @@ ABSENT: Mapping[str, Absence] = {
     **dict.fromkeys((*COMING, *COMPANIONS), _LATER),
     **dict.fromkeys(CLOSING, _PROTECTED),
     **dict.fromkeys(REMOVED, _REMOVED),
-    "enable-global-auth": Absence(Outlook.COMING, "not supported yet, as is the authentication of all hosts"),
 }
 """By the name that follows the prefix."""

@@ -245,6 +245,10 @@ class CommunityAnnotations(Settings):
         str, own("auth-secret-type", "How the Secret holds them.", parse=choice("auth-file", "auth-map"))
     ] = "auth-file"  # noqa: S105 - the form of a Secret
     auth_realm: Annotated[Quoted, own("auth-realm", "What browsers show when they ask.", parse=realm)] = Quoted("")
+    enable_global_auth: Annotated[
+        bool,
+        own("enable-global-auth", "Whether global-auth-url of the ConfigMap decides, too.", parse=switch),
+    ] = True
     auth_url: Annotated[
         Service | None, own("auth-url", "Service that decides about each request.", parse=service_url)
     ] = None

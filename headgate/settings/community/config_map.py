@@ -59,6 +59,9 @@ WHOLE_DEFAULTS: Final[Mapping[str, Any]] = {
     "stream_log_format": (Quoted(STREAM_FORMAT),),
 }
 """What holds in ingress-nginx for all of nginx without a key, where it is otherwise here."""
+_ROUTED: Final[Mapping[str, Any]] = {
+    "log_format": (Quoted(replaced_variables(LOG_FORMAT.replace("$proxy_upstream_name", "-"))[0]),)
+}
 
 
 class Strict(msgspec.Struct, frozen=True):
@@ -115,13 +118,17 @@ class CommunityConfig(msgspec.Struct, frozen=True):
         return Overrides({name: self.whole.explicit[name] for name in keys}, keys, None)
 
 
-def whole_defaults() -> Overrides:
-    """Return what holds for all of nginx without a ConfigMap."""
-    return Overrides(WHOLE_DEFAULTS, {}, None)
+def whole_defaults(*, routed: bool = False) -> Overrides:
+    """Return what holds for all of nginx without a ConfigMap.
+
+    *routed* says that hosts may have no server block: in the log of these nothing says which object answers, so that
+    the usual format has ``-`` there.
+    """
+    return Overrides({**WHOLE_DEFAULTS, **(_ROUTED if routed else {})}, {}, None)
 
 
 def read_community_config(
-    data: Mapping[str, str], origin: ObjectRef, *, sole: bool
+    data: Mapping[str, str], origin: ObjectRef, *, sole: bool, routed: bool = False
 ) -> tuple[CommunityConfig, list[Problem]]:
     """Read the ConfigMap of ingress-nginx; a key that cannot be used keeps its default and never spoils the others.
 
@@ -129,11 +136,12 @@ def read_community_config(
         data: its keys.
         origin: its identity.
         sole: whether it decides about all of nginx; otherwise what is not of the hosts of this dialect has no effect.
+        routed: as of ``whole_defaults``.
 
     Returns:
         what it says, and a Problem (event reason InvalidValue) for each key that is wrong or has no effect.
     """
-    reading = _Reading(data, origin, sole=sole)
+    reading = _Reading(data, origin, whole_defaults(routed=routed), sole=sole)
     for key, text in sorted(data.items()):
         reading.take(key, text)
     return reading.config(), reading.problems
@@ -142,9 +150,10 @@ def read_community_config(
 class _Reading:
     """The keys as they are read."""
 
-    def __init__(self, data: Mapping[str, str], origin: ObjectRef, *, sole: bool) -> None:
+    def __init__(self, data: Mapping[str, str], origin: ObjectRef, usual: Overrides, *, sole: bool) -> None:
         self.problems: list[Problem] = []
         self._data = data
+        self._usual = usual
         self._origin = origin
         self._sole = sole
         self._values: dict[str, Any] = {}
@@ -176,7 +185,7 @@ class _Reading:
         """Return what was read."""
         self._combine()
         whole = Overrides(
-            {**WHOLE_DEFAULTS, **{field: value for field, (value, _) in self._whole.items()}},
+            {**self._usual.explicit, **{field: value for field, (value, _) in self._whole.items()}},
             {field: key for field, (_, key) in self._whole.items()},
             None,
         )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec import structs
+
 from headgate.api import ConfigMap, Ingress, IngressClass, TopLevel
 from headgate.controller.environment import environment, templates
+from headgate.controller.fake_certificate import fallback
 from headgate.controller.kinds import CLAIMANTS
 from headgate.ir import ApplyResult, FileSet, Layout, Outcome
+from headgate.ir.live import LuaModules
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
 from tests.simulated_cluster import CURRENT, flags
@@ -39,10 +43,10 @@ def ingress_class(name: str, controller: str) -> IngressClass:
 class Cluster:
     """A Pipeline, and an nginx that refuses what contains a word."""
 
-    def __init__(self, *argv: str) -> None:
-        options = flags(argv)
-        env = environment(options, CURRENT, Layout.container(), user=None, ipv6=True, stdout=True)
-        self.pipeline = Pipeline(CLAIMANTS, options, env, templates(options), lambda: 0.0)
+    def __init__(self, *argv: str, lua: LuaModules | None = None) -> None:
+        options, able = flags(argv), structs.replace(CURRENT, lua=lua)
+        env = environment(options, able, Layout.container(), user=None, ipv6=True, stdout=True)
+        self.pipeline = Pipeline(CLAIMANTS, options, env, templates(options), lambda: 0.0, fallback(options))
 
     def batch(self, *items: TopLevel) -> Generation:
         """Process a batch to its end; the last Generation has what is said of ConfigMaps."""
@@ -128,3 +132,13 @@ def test_a_snippet_that_nginx_refuses_is_left_out_and_the_other_keys_count() -> 
     assert "client_max_body_size 9m;" in cluster.text("shop")
     assert "keepalive_timeout 31s;" in cluster.served["nginx.conf"].data.decode()
     assert [line.partition(":")[0] for line in cluster.told] == ["location-snippet"]
+
+
+def test_typed_keys_and_the_usual_log_format_leave_hosts_without_server_blocks() -> None:
+    cluster = Cluster(*ALONE, lua=LuaModules((), "/lua/?.lua", "/lua/?.so"))
+    keys = {"client_header_timeout": "20", "use_gzip": "true", "ssl_session_tickets": "false", "keep_alive": "9"}
+    assert cluster.batch(ingress("shop"), config_map(**keys)).unrouted == ""
+    assert "conf.d/default-shop.conf" not in cluster.served
+    assert "[-] []" in cluster.served["nginx.conf"].data.decode()
+    assert "$resource_" in cluster.batch(config_map(log_format_upstream="$namespace")).unrouted
+    assert "conf.d/default-shop.conf" in cluster.served
