@@ -186,6 +186,8 @@ class Pipeline:
             self._divide_udp()
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order) if len(generated) > 1 else generated, now)
+            if hosts.streams != self._community.hosts.streams:
+                ports |= self._ports.keys()
             self._generate_ports(sorted(ports | self._touched_ports), now)
             complaints = self._with_ports(complaints)
         self._last = Generation(

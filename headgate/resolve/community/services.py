@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import structs
+
 from headgate.api.networking import ServiceBackendPort
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
@@ -11,10 +13,13 @@ from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Backend, Listener, Protocol, RouteTable, Session, StreamBackend, StreamRoute
 from headgate.settings import Snippet
+from headgate.settings.community import CommunityHosts
 from headgate.settings.community.services import PortService
 
-SESSION: Final = Session(timeout="600s", next_upstream=True, next_upstream_timeout="600s", next_upstream_tries=3)
-"""What holds in ingress-nginx; its answer to one datagram is one."""
+SESSION: Final = Session(
+    timeout="600s", next_upstream=True, next_upstream_timeout="600s", next_upstream_tries=3, responses=1
+)
+"""What holds in ingress-nginx."""
 SENT: Final = Snippet("proxy_protocol on;")
 
 
@@ -35,9 +40,15 @@ def lower_port_service(
         target=block,
         backends=(StreamBackend(backend=backend),),
         origin=ref,
-        session=Session(timeout=SESSION.timeout, responses=1) if found.udp else SESSION,
+        session=_session(search.community, udp=found.udp),
         field=found.key,
         server_snippet=SENT if found.encodes else None,
         proxied=found.decodes,
     )
     return search.lowered(RouteTable(origin=ref, members=(ref,), streams=(route,)))
+
+
+def _session(community: CommunityHosts, *, udp: bool) -> Session:
+    """Return how connections are made; datagrams are not sent again, and only they have a number of answers."""
+    said = structs.replace(SESSION, **community.streams)
+    return Session(timeout=said.timeout, responses=said.responses) if udp else structs.replace(said, responses=None)

@@ -76,10 +76,6 @@ _UPSTREAM = {
     "upstream-keepalive-requests": "10000", "upstream-keepalive-time": "1h", "upstream-keepalive-timeout": "60",
     "grpc-buffer-size-kb": "0",
 }  # fmt: skip
-_STREAM = {
-    "proxy-stream-next-upstream": "true", "proxy-stream-next-upstream-timeout": "600s",
-    "proxy-stream-next-upstream-tries": "3", "proxy-stream-responses": "1", "proxy-stream-timeout": "600s",
-}  # fmt: skip
 _LATER = {
     "custom-http-errors": "", "disable-proxy-intercept-errors": "false", "enable-ocsp": "false",
     "limit-conn-zone-variable": "$binary_remote_addr", "no-tls-redirect-locations": "/.well-known/acme-challenge",
@@ -107,7 +103,6 @@ _GROUPS = (
     (_OURS, Outlook.DECLINED, "about the inside of ingress-nginx"),
     (_STATUS, Outlook.DECLINED, "for a page that Headgate does not serve to clients; see -nginx-status"),
     (_UPSTREAM, Outlook.COMING, "not supported yet: connections to backends are kept as long as nginx does by default"),
-    (_STREAM, Outlook.COMING, "not supported yet: it is as nginx has it by default"),
     (_LATER, Outlook.COMING, "not supported yet"),
     (_AUTH, Outlook.DECLINED, "always as ingress-nginx has it by default"),
 )

@@ -44,6 +44,14 @@ FORWARDED: Final = "ingress_forwarded_proto"
 """The variable of the scheme that a proxy in front says, or that of the connection."""
 FULL: Final = "ingress_full_forwarded_for"
 """The variable of all addresses: those that a proxy in front says, and its own."""
+STREAMS: Final = {
+    "proxy-stream-timeout": "timeout",
+    "proxy-stream-next-upstream": "next_upstream",
+    "proxy-stream-next-upstream-timeout": "next_upstream_timeout",
+    "proxy-stream-next-upstream-tries": "next_upstream_tries",
+    "proxy-stream-responses": "responses",
+}
+"""The fields of ``Session`` that keys about TCP and UDP are."""
 NO_EFFECT: Final = "it has no effect"
 ELSEWHERE: Final = "for all of nginx, about which the ConfigMap of -nginx-configmaps decides"
 SHUT: Final = "Ingresses of this dialect are refused, not served unguarded"
@@ -84,6 +92,7 @@ class CommunityHosts(msgspec.Struct, frozen=True):
         told: headers of requests to backends, beside the usual ones.
         denied: networks that are refused whatever annotations say.
         limit_status: the status of requests above a limit.
+        streams: how connections of ports of TCP and UDP are made: a field of ``Session`` to its value.
     """
 
     origin: ObjectRef | None = None
@@ -94,6 +103,7 @@ class CommunityHosts(msgspec.Struct, frozen=True):
     told: Mapping[str, str] = {}
     denied: tuple[str, ...] = ()
     limit_status: int = 503
+    streams: Mapping[str, Any] = {}
 
 
 class CommunityConfig(msgspec.Struct, frozen=True):
@@ -204,6 +214,7 @@ class _Reading:
                 self._origin, hosts, strict if get("hsts", True) else None, get("http-redirect-code", 308),
                 get("use-forwarded-headers", False), dict(self._told()), get("block-cidrs", ()),
                 get("limit-req-status-code", 503),
+                {field: self._values[key] for key, field in STREAMS.items() if key in self._values},
             ),
             CommunityRules(
                 self._own, self._auth, get("allow-snippet-annotations", False), get("annotations-risk-level", "High"),

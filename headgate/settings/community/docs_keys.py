@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headgate.settings.community.absent_keys import ABSENT_KEYS, CLOSING_KEYS
+from headgate.settings.community.config_map import STREAMS
 from headgate.settings.community.keys import AS_ANNOTATIONS, GLOBAL_AUTH, KEYS, Key
 from headgate.settings.community.reading import FIELDS
 from headgate.settings.community.shared import SHARED
@@ -53,6 +54,8 @@ def _reach(key: Key) -> str:
     name = next(name for name, each in KEYS.items() if each is key)
     if key.both or name == "use-forwarded-headers":
         return "both"
+    if name in STREAMS:
+        return "ports"
     return "hosts" if key.host or name in _OF_HOSTS else "all of nginx"
 
 

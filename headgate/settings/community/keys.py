@@ -174,6 +174,12 @@ KEYS: Mapping[str, Key] = {
     "retry-non-idempotent": Key("Other methods than idempotent ones are tried again, too.", switch),
     "proxy-add-original-uri-header": Key("Backends get X-Original-URI.", switch),
     "generate-request-id": Key("Backends get X-Request-ID.", switch),
+    # ports of TCP and UDP
+    "proxy-stream-timeout": Key("Longest time without data.", _time),
+    "proxy-stream-next-upstream": Key("Another endpoint is tried if one cannot be reached.", switch),
+    "proxy-stream-next-upstream-timeout": Key("For how long.", _time),
+    "proxy-stream-next-upstream-tries": Key("How many.", number()),
+    "proxy-stream-responses": Key("Datagrams in answer to one.", number()),
     # logs
     "error-log-level": _all(
         "Level of the error log.",
