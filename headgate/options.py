@@ -115,6 +115,9 @@ def completed(
         log_format_given="log_format" in reading.fields,
         live_routes_given="live_routes" in reading.fields,
     )
+    if not options.live_routes_given and (kind is not Options or options.manifests or options.community):
+        # Off otherwise: who changes the image of the F5 controller alone, and passes its flags, looks into conf.d.
+        options = msgspec.structs.replace(options, live_routes=True)
     problems = (*reading.problems, *community.problems, *_contradictions(options))
     warnings = (*reading.warnings, *_not_written(options, reading.fields))
     return problems or _settled(options, warnings)

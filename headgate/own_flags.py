@@ -100,10 +100,11 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
         Flag(
             RUN,
             "Push hosts and routes of Ingresses and VirtualServers with plain settings to nginx as well, instead of "
-            "server blocks, where the live data plane serves.",
+            "server blocks, where the live data plane serves. Without the flag it is on for a folder and with flags of "
+            "ingress-nginx; the chart and deploy/ give it.",
             native=True,
         ),
-    ] = True
+    ] = False
     live_streams: Annotated[
         Bool,
         Flag(

@@ -49,7 +49,7 @@ def other(flag: Declaration) -> Any:
     return int(text) if isinstance(flag.default, int) else text
 
 
-CHART_DEFAULTS = {"report-ingress-status": True, "enable-prometheus-metrics": True}
+CHART_DEFAULTS = {"report-ingress-status": True, "enable-prometheus-metrics": True, "live-routes": True}
 
 
 def field(options: Options, flag: str) -> Any:
@@ -103,7 +103,7 @@ def test_defaults_are_those_of_the_program() -> None:
     """Except where the chart makes what the flag names, or turns on what the incumbent's chart does."""
     options = render().options
     chosen = {"nginx_configmaps", "external_service", "leader_election_lock_name", "pod_namespace", "pod_name"}
-    chosen |= {flag.replace("-", "_") for flag in CHART_DEFAULTS} | {"log_format_given"}
+    chosen |= {flag.replace("-", "_") for flag in CHART_DEFAULTS} | {"log_format_given", "live_routes_given"}
     plain = msgspec.structs.asdict(Options())
     assert {key for key, value in msgspec.structs.asdict(options).items() if value != plain[key]} == chosen
 

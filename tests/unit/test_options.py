@@ -138,6 +138,23 @@ def test_live_routes_need_the_live_data_plane() -> None:
     assert "contradicts -data-plane=files" in said
 
 
+@pytest.mark.parametrize(
+    ("argv", "routed"),
+    [
+        ([], False),
+        (["-nginx-configmaps=a/b", "-enable-snippets"], False),
+        (["-live-routes"], True),
+        (["--manifests=a"], True),
+        (["--manifests=a", "-live-routes=false"], False),
+        (["--election-id=a", "--configmap=a/b"], True),
+    ],
+)
+def test_hosts_are_routed_unless_the_arguments_are_those_of_the_incumbent(argv: list[str], routed: bool) -> None:
+    options = parse(argv, {})
+    assert isinstance(options, Options)
+    assert options.live_routes is routed
+
+
 def test_a_folder_excludes_a_cluster() -> None:
     assert "contradicts --kubeconfig" in complaints("--manifests=a", "--kubeconfig=b")[0]
     assert "contradicts --context" in complaints("--manifests=a", "--context=b")[0]

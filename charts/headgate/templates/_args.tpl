@@ -48,8 +48,8 @@
 - -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
 - --reload-spacing={{ $controller.reloadSpacing }}
 - --data-plane={{ $controller.dataPlane }}
-{{- if not $controller.liveRoutes }}
-- --live-routes=false
+{{- if or (not $controller.liveRoutes) (ne $controller.dataPlane "files") }}
+- --live-routes={{ $controller.liveRoutes }}
 {{- end }}
 {{- if not $controller.liveStreams }}
 - --live-streams=false

@@ -54,8 +54,7 @@ async def serving(installation: Installation, authority: Authority) -> Installat
     await env.add_ingress("steady", use_cluster_ip="true")
     await env.add_ingress("refused", lb_method="by dice")
     await installation.add_backend()
-    flags = (f"-nginx-configmaps={namespace}/settings", "-log-level=trace", "-log-format=glog")
-    await installation.install("-live-routes=false", *flags)
+    await installation.install(f"-nginx-configmaps={namespace}/settings", "-log-level=trace", "-log-format=glog")
     # The node learns a little later than the API server where its ports lead.
     await eventually(lambda: installation.handshake("shop.test"))
     return installation
@@ -221,7 +220,7 @@ async def test_an_operator_drains_a_pod_without_a_reload(installation: Installat
 async def test_a_new_host_is_served_without_a_reload(installation: Installation) -> None:
     await installation.env.add_ingress("shop")
     await installation.add_backend()
-    await installation.install()
+    await installation.install("-live-routes")
     await installation.serves("shop.test")
     pod, reloads = await installation.pod(), await installation.reloads()
     for name in ("second", "third"):

@@ -6,7 +6,7 @@ from tests.e2e.node.installation import Installation
 
 
 async def test_an_ingress_is_served_through_the_node_port(installation: Installation) -> None:
-    await installation.install()
+    await installation.install("-live-routes")
     await installation.add_backend()
     await installation.env.add_ingress("shop")
     answer = await installation.serves("shop.test", "/x")
@@ -21,8 +21,8 @@ async def test_an_ingress_is_served_through_the_node_port(installation: Installa
     assert await installation.reloads() == 2
 
 
-async def test_without_live_routes_a_host_has_a_file(installation: Installation) -> None:
-    await installation.install("-live-routes=false")
+async def test_with_the_arguments_of_the_incumbent_a_host_has_a_file(installation: Installation) -> None:
+    await installation.install()
     await installation.add_backend()
     await installation.env.add_ingress("shop")
     await installation.serves("shop.test", "/x")
