@@ -136,8 +136,8 @@ def test_a_snippet_that_nginx_refuses_is_left_out_and_the_other_keys_count() -> 
 
 def test_typed_keys_and_the_usual_log_format_leave_hosts_without_server_blocks() -> None:
     cluster = Cluster(*ALONE, lua=LuaModules((), "/lua/?.lua", "/lua/?.so"))
-    keys = {"client_header_timeout": "20", "use_gzip": "true", "ssl_session_tickets": "false", "keep_alive": "9"}
-    assert cluster.batch(ingress("shop"), config_map(**keys)).unrouted == ""
+    typed = config_map(client_header_timeout="20", use_gzip="true", ssl_session_tickets="false", keep_alive="9")
+    assert cluster.batch(ingress("shop"), typed).unrouted == ""
     assert "conf.d/default-shop.conf" not in cluster.served
     assert "[-] []" in cluster.served["nginx.conf"].data.decode()
     assert "$resource_" in cluster.batch(config_map(log_format_upstream="$namespace")).unrouted
