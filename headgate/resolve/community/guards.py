@@ -38,9 +38,9 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     return Policies(
         refused=refused,
         access=_access(valid, search.community),
-        any_lets_in=valid.annotations.satisfy == "any",
+        any_lets_in=_any_lets_in(search, valid),
         limits=_limits(valid, search.community),
-        connections=_connections(valid),
+        connections=_connections(valid, search.community),
         passwords=None if refused else _passwords(search, valid),
         external_auth=_external_auth(valid),
         cors=_cors(valid),
@@ -69,6 +69,15 @@ def _unusable(search: Search, valid: ValidCommunityIngress) -> str:
         return ""
     search.report(Problem(ref, *fault, CLOSED))
     return fault[2]
+
+
+def _any_lets_in(search: Search, valid: ValidCommunityIngress) -> bool:
+    """Whether one check is enough; not where the ConfigMap keeps clients out, whom a password would let in then."""
+    if valid.annotations.satisfy != "any" or not search.community.denied:
+        return valid.annotations.satisfy == "any"
+    reason = "would let in clients with a password that block-cidrs of the ConfigMap keeps out"
+    search.report(Problem(valid.ingress.ref, _key("satisfy"), "any", reason, "all checks must let a client in"))
+    return False
 
 
 def _access(valid: ValidCommunityIngress, community: CommunityHosts) -> AccessControl | None:
@@ -104,12 +113,17 @@ def _exempt(valid: ValidCommunityIngress) -> tuple[str, ...]:
     return valid.annotations.limit_allowlist or valid.annotations.limit_whitelist
 
 
-def _connections(valid: ValidCommunityIngress) -> ConnectionLimit | None:
+def _connections(valid: ValidCommunityIngress, community: CommunityHosts) -> ConnectionLimit | None:
     most = valid.annotations.limit_connections
     if not most:
         return None
     return ConnectionLimit(
-        policy=valid.ingress.ref, key="$binary_remote_addr", most=most, size=ZONE, exempt=_exempt(valid)
+        policy=valid.ingress.ref,
+        key="$binary_remote_addr",
+        most=most,
+        size=ZONE,
+        exempt=_exempt(valid),
+        status=community.connection_status,
     )
 
 

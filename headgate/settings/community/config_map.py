@@ -91,7 +91,7 @@ class CommunityHosts(msgspec.Struct, frozen=True):
         forwarded: whether these go by what a proxy in front says.
         told: headers of requests to backends, beside the usual ones.
         denied: networks that are refused whatever annotations say.
-        limit_status: the status of requests above a limit.
+        limit_status: the status of requests above a limit; *connection_status* that of connections.
         streams: how connections of ports of TCP and UDP are made: a field of ``Session`` to its value.
     """
 
@@ -104,6 +104,7 @@ class CommunityHosts(msgspec.Struct, frozen=True):
     denied: tuple[str, ...] = ()
     limit_status: int = 503
     streams: Mapping[str, Any] = {}
+    connection_status: int = 503
 
 
 class CommunityConfig(msgspec.Struct, frozen=True):
@@ -215,6 +216,7 @@ class _Reading:
                 get("use-forwarded-headers", False), dict(self._told()), get("block-cidrs", ()),
                 get("limit-req-status-code", 503),
                 {field: self._values[key] for key, field in STREAMS.items() if key in self._values},
+                get("limit-conn-status-code", 503),
             ),
             CommunityRules(
                 self._own, self._auth, get("allow-snippet-annotations", False), get("annotations-risk-level", "High"),
