@@ -68,7 +68,7 @@ async def test_its_arguments_and_roles_are_enough(env: Environment, echo: None, 
         f"--controller-class={controller}",
         f"--configmap={namespace}/ingress-nginx-controller",
         "--validating-webhook=:8443",
-        "--enable-metrics=false",
+        "--enable-metrics",
     )
     await eventually(lambda: replica.get("shop.test"), lambda answer: answer.status == 200)
     await eventually(lambda: cluster.addresses(namespace, "shop"), lambda found: found == [ADDRESS])
