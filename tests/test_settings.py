@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from headgate.ir import Layout
-from headgate.offline import generate_folder
+from headgate.offline import LIVE_STATE, generate_folder
 from headgate.settings import REGISTRY
 from tests.simulated_cluster import CURRENT, flags
 from tests.test_cases import CASES, argv, pushed
@@ -82,7 +82,9 @@ def test_a_case_proves_it(key: str, tmp_path: Path) -> None:
         shown = {path.name.removesuffix(".diff") for path in (case / "out").iterdir()}
         if any(name.rpartition("/")[2] in shown for name in differing):
             return
-        if (case / "out-live").exists() and pushed(argv(case)) != pushed(without(case, key, tmp_path)):
+        if (case / "out-live").exists() and pushed(LIVE_STATE, argv(case)) != pushed(
+            LIVE_STATE, without(case, key, tmp_path)
+        ):
             return
     pytest.fail(f"no case shows what {key} does")
 
