@@ -35,7 +35,7 @@ headgate migrate: move to Headgate from another ingress controller
 """
 ABOUT: Final = """\
 Print which annotations of ingress-nginx the Ingresses have, how many have each, and what becomes of it: the same,
-something else, nothing, or that the Ingress is refused; the same for the keys of its ConfigMap (--configmap, or
+something else, nothing, or that its requests are answered 500; the same for the keys of its ConfigMap (--configmap, or
 one called ingress-nginx-controller); then what is wrong besides. Ingresses of all classes with the
 controller k8s.io/ingress-nginx (or --controller-class) are looked at; if there is no such class, all Ingresses of
 -ingress-class. Nothing is changed.

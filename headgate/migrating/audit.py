@@ -15,7 +15,7 @@ from headgate.settings.community import FIELDS
 from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.absent_keys import ABSENT_KEYS, CLOSING_KEYS
 from headgate.settings.community.keys import AS_ANNOTATIONS, GLOBAL_AUTH, KEYS, UNTOLD
-from headgate.settings.community.reading import OFF
+from headgate.settings.community.reading import CLOSED, OFF
 from headgate.settings.community.shared import SHARED
 
 
@@ -27,7 +27,7 @@ class Outcome(enum.Enum):
     IGNORED = "ignored"
     """It has no effect."""
     REFUSED = "refused"
-    """Ingresses with it are not served."""
+    """Requests to Ingresses with it are answered 500."""
 
     @property
     def rank(self) -> int:
@@ -57,7 +57,7 @@ class Audit(msgspec.Struct, frozen=True):
 
     Attributes:
         ingresses: how many are looked at: those of the classes that are served.
-        refused: those among them that would not be served, or not all of them.
+        refused: those among them that would not be served, or whose requests would be answered 500.
         other: how many Ingresses are of other classes.
         annotations: those that are used, the worst first.
         keys: those of the ConfigMap, likewise; empty without one.
@@ -109,7 +109,7 @@ def audit(
         for problem in own
         if not _is_counted(problem) and not problem.field.endswith(sum(unknown, ()))
     )
-    refused = {problem.origin.key for problem in own if problem.refuses}
+    refused = {problem.origin.key for problem in own if problem.refuses or problem.effect == CLOSED}
     return Audit(
         ingresses=len(served),
         refused=tuple(sorted(refused)),
@@ -168,4 +168,4 @@ def _is_counted(problem: Problem) -> bool:
 
 
 def _finding(problem: Problem) -> Finding:
-    return Finding(problem.origin.key, str(problem), problem.refuses)
+    return Finding(problem.origin.key, str(problem), problem.refuses or problem.effect == CLOSED)

@@ -14,9 +14,9 @@ WORDS = {
     Outcome.SAME: "Same as in ingress-nginx",
     Outcome.DIFFERS: "In another way",
     Outcome.IGNORED: "Without effect",
-    Outcome.REFUSED: "The Ingress is refused, because it would be served unguarded",
+    Outcome.REFUSED: "Requests are answered 500, because they would be served unguarded",
 }
-ALL_REFUSED = "All Ingresses are refused, because they would be served unguarded"
+ALL_REFUSED = "No Ingress is served, because they would be unguarded"
 NOTHING = "There is no Ingress of a class that would be served; --controller-class and -ingress-class say which are."
 
 
@@ -36,7 +36,7 @@ def _lines(found: Audit) -> Iterator[str]:
         return
     refused = len(found.refused)
     also = f"; {found.other:,} of other classes are left out" if found.other else ""
-    yield f"{_count(found.ingresses, 'Ingress')}, {refused:,} of them refused{also}."
+    yield f"{_count(found.ingresses, 'Ingress')}, {refused:,} of them refused or closed{also}."
     yield from _listed(found.annotations, "annotation", WORDS)
     yield from _listed(found.keys, "key of the ConfigMap", WORDS | {Outcome.REFUSED: ALL_REFUSED})
     if found.findings:

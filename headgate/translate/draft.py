@@ -142,7 +142,10 @@ class Draft:
 
         A *variant* is an upstream of its own, with connections that others do not use.
         """
-        key = origin, host, backend.service, f"{backend.upstream or backend.port}{variant}"
+        service = (
+            backend.service if backend.namespace in {"", origin.namespace} else f"{backend.namespace}/{backend.service}"
+        )
+        key = origin, host, service, f"{backend.upstream or backend.port}{variant}"
         base = f"{backend.upstream or naming.upstream(origin, host, backend.service, backend.port)}{variant}"
         name = f"{base}{self.salt}"
         if self._names.setdefault(name, key) != key:

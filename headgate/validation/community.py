@@ -48,10 +48,14 @@ class CommunityPath(msgspec.Struct, frozen=True):
 
 
 class ValidCommunityIngress(ValidIngress, frozen=True, kw_only=True):
-    """An Ingress of ingress-nginx that may be served: what its annotations say, and its paths, each once."""
+    """An Ingress of ingress-nginx that may be served: what its annotations say, and its paths, each once.
+
+    *closed* is why its requests are answered 500, empty if they are not.
+    """
 
     annotations: CommunityAnnotations
     paths: tuple[CommunityPath, ...]
+    closed: str = ""
 
     @property
     def further_hosts(self) -> Mapping[str, str]:
@@ -102,6 +106,7 @@ def validate_community_ingress(ingress: Ingress, rules: Rules) -> tuple[ValidCom
     return ValidCommunityIngress(
         ingress, Role.REGULAR, read.overrides, hosts(spec), solved,
         annotations=read.own,
+        closed=read.closed,
         paths=tuple({(each.host, each.path, each.exact): each for each in reversed(paths)}.values())[::-1],
     ), problems  # fmt: skip
 

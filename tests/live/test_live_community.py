@@ -18,9 +18,18 @@ PREFIX = "nginx.ingress.kubernetes.io/"
 ANN = b"ann:{PLAIN}secret\n"
 
 
-def community(name: str, rules: dict[str, list[Json]], created: int = 1, *, tls: bool = False, **said: str) -> Json:
+def community(  # noqa: PLR0913 - every part that a test may want to choose
+    name: str,
+    rules: dict[str, list[Json]],
+    created: int = 1,
+    *,
+    tls: bool = False,
+    default: str = "",
+    namespace: str = "default",
+    **said: str,
+) -> Json:
     """Make an Ingress with annotations of ingress-nginx; *created* is its day."""
-    found = ingress(name, rules, created=f"2026-01-{created:02}T00:00:00Z")
+    found = ingress(name, rules, created=f"2026-01-{created:02}T00:00:00Z", default=default, namespace=namespace)
     found["metadata"]["annotations"] = {PREFIX + key.replace("_", "-"): text for key, text in said.items()}
     if tls:
         found["spec"]["tls"] = [{"hosts": list(rules)}]
@@ -80,6 +89,18 @@ def headgate(nginx_binary: str, tea: int, coffee: int, deciding: int) -> Iterato
                 canary_by_header="X-Canary",
                 canary_by_cookie="canary",
             ),
+            community("kept", {"kept.test": [path("tea", "/x")]}, default="coffee", denylist_source_range="127.0.0.1"),
+            community("broad", {"closed.test": [tea_path]}, 1),
+            community("closed", {"closed.test": [path("tea", "/admin")]}, 2, whitelist_source_range="10.0.0.0/33"),
+            community("literal", {"literal.test": [path("tea", "/a+b")]}, 1, denylist_source_range="127.0.0.1"),
+            community("regular", {"literal.test": [coffee_path, path("tea", "/[0-9]+")]}, 2, use_regex="true"),
+            community("mine", {"mine.test": [tea_path, path("tea", "/two")]}, 1),
+            service("tea", "other"),
+            endpoints("tea", "127.0.0.1", port=coffee, namespace="other"),
+            community("theirs", {"mine.test": [tea_path]}, 2, namespace="other", canary="true", canary_weight="100"),
+            community("ours", {"certified.test": [path("tea", "/a")]}, 1, auth_tls_secret="none"),
+            community("open", {"certified.test": [path("tea", "/b")]}, 2),
+            community("unknown", {"unknown.test": [tea_path]}, 1, upstream_hash_by="$nobody_defines_this"),
             community("office", {"office.test": [tea_path]}, whitelist_source_range="192.0.2.0/24"),
             community("here", {"here.test": [tea_path]}, whitelist_source_range="127.0.0.0/8"),
             community("not-here", {"here.test": [path("tea", "/no")]}, 2, denylist_source_range="127.0.0.1"),
@@ -122,6 +143,18 @@ def server(headgate: HeadgateProcess, host: str, uri: str = "/", **headers: str)
         ("regular.test", "/teapot", "coffee"),
         ("regular.test", "/wholesale", "coffee"),
         ("office.test", "/", "403"),
+        ("kept.test", "/x", "403"),
+        ("kept.test", "/anything", "403"),
+        ("closed.test", "/", "tea"),
+        ("closed.test", "/admin", "500"),
+        ("closed.test", "/admin/x", "500"),
+        ("literal.test", "/a+b", "403"),
+        ("literal.test", "/7", "tea"),
+        ("mine.test", "/", "coffee"),
+        ("mine.test", "/two", "tea"),
+        ("certified.test", "/a", "500"),
+        ("certified.test", "/b", "tea"),
+        ("unknown.test", "/", "tea"),
         ("here.test", "/", "tea"),
         ("here.test", "/no", "403"),
         ("password.test", "/", "401"),

@@ -51,14 +51,17 @@ def test_annotations_are_counted_by_what_becomes_of_them(tmp_path: Path, capsys:
 def test_nothing_is_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, text = audited(capsys, written(tmp_path, community("a", proxy_body_size="8m")))
     assert status == 0
-    assert text == "1 Ingress, 0 of them refused.\n\nSame as in ingress-nginx: 1 annotation\n      1  proxy-body-size\n"
+    assert (
+        text
+        == "1 Ingress, 0 of them refused or closed.\n\nSame as in ingress-nginx: 1 annotation\n      1  proxy-body-size\n"
+    )
 
 
 def test_a_value_that_cannot_be_used_is_a_finding(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(tmp_path, community("a", whitelist_source_range="10.0.0.0/33"))
     status, text = audited(capsys, folder)
     assert status == 1
-    assert "1 of them refused" in text
+    assert "1 of them refused or closed" in text
     assert "default/a: nginx.ingress.kubernetes.io/whitelist-source-range: '10.0.0.0/33' is" in text
 
 
@@ -68,7 +71,7 @@ def test_classes_of_ingress_nginx_are_looked_at_whatever_their_name(
     classes = [ingress_class("edge", "k8s.io/ingress-nginx"), ingress_class("nginx")]
     status, text = audited(capsys, written(tmp_path, *classes, community("a", "edge", use_regex="true")))
     assert status == 0
-    assert "1 Ingress, 0 of them refused." in text
+    assert "1 Ingress, 0 of them refused or closed." in text
     assert "use-regex" in text
 
 

@@ -14,7 +14,7 @@ from headgate.settings import COMMUNITY, Header, Quoted
 from headgate.validation.community import ValidCommunityIngress
 
 CLOSED = "its requests are answered 500"
-HOST_CLOSED = "requests to its hosts are answered 500"
+HOST_CLOSED = "requests to its paths are answered 500"
 AUTHORITIES, CERTIFICATE = "ca.crt", "tls.crt"
 TOLD = {
     "ssl-client-verify": "$ssl_client_verify",

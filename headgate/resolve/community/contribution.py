@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
 from msgspec import structs
 
 from headgate.api.networking import IngressBackend, IngressSpec
+from headgate.problems import Problem
 from headgate.resolve.community.below import above, lookup
 from headgate.resolve.community.certified import certificate_headers, client_certificates
 from headgate.resolve.community.errors import ErrorBackend
@@ -37,6 +38,8 @@ from headgate.settings.regex import regex_fault
 from headgate.settings.upstream import Sticky
 from headgate.validation.community import CommunityPath, ValidCommunityIngress
 
+DEFAULT_BACKEND = "spec.defaultBackend"
+OTHERWISE = "requests to its paths there are answered 500"
 DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
 NOT_REDIRECTED = "/.well-known/acme-challenge"
 """Authorities ask below this path over plain HTTP."""
@@ -61,14 +64,13 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         regular: whether they are regular expressions.
         secure: whether the host has TLS.
         guarded: the Services that some clients are kept out of.
-        certificates: what is asked of clients; *refused* why that is not possible.
+        certificates: what the host asks of clients.
     """
 
     regular: bool
     secure: bool
     guarded: frozenset[str] = frozenset()
     certificates: ClientCertificates | None = None
-    refused: str = ""
 
 
 class Contribution:
@@ -109,6 +111,25 @@ class Contribution:
         return client_certificates(self._search, self.valid)
 
     @property
+    def usable_certificates(self) -> bool:
+        """Whether it asks clients for certificates, and that is possible."""
+        return self.asks_certificates and not isinstance(self.certificates, str)
+
+    def _uncertified(self, asked: ClientCertificates | None) -> str:
+        """Return why its paths are closed: it asks for certificates otherwise than its host, which has *asked*."""
+        if not self.asks_certificates:
+            return ""
+        own = self.certificates
+        if isinstance(own, str) or own is None:
+            return own or ""
+        if asked is not None and structs.replace(own, policy=asked.policy) == asked:
+            return ""
+        reason = "asks for client certificates otherwise than an older Ingress of the host, whose rules hold there"
+        field = f"{COMMUNITY.prefix}auth-tls-secret"
+        self._search.report(Problem(self.valid.ingress.ref, field, "", reason, OTHERWISE))
+        return f"{field} {reason}"
+
+    @property
     def to_https(self) -> bool:
         """Whether requests in plain HTTP are redirected, where the host has TLS."""
         return self._said.ssl_redirect or self._said.force_ssl_redirect
@@ -138,13 +159,12 @@ class Contribution:
             return Tls(found, tls.secret_name, default=True)
         return None
 
-    @property
-    def default(self) -> Forward | None:
-        """The default backend of the Ingress."""
+    def default_routes(self, host: str, around: Around) -> Iterator[Route]:
+        """Yield the route of its default backend, which answers where no path of *host* does, as guarded as these."""
         backend = self._spec.default_backend
-        if backend is None or backend.service is None:
-            return None
-        return Forward((self._backend(backend, "spec.defaultBackend"),))
+        if backend is not None and backend.service is not None:
+            path = CommunityPath(DEFAULT_BACKEND, host, "/", exact=False, backend=backend)
+            yield from (route for _, route in self._routes([path], around, rewrites=False))
 
     @property
     def guarded(self) -> frozenset[str]:
@@ -156,46 +176,53 @@ class Contribution:
 
     def routes(self, host: str, around: Around) -> Iterator[tuple[CommunityPath, Route]]:
         """Yield the paths of *host*, each with its route, given what is *around*."""
+        yield from self._routes([path for path in self._paths if path.host == host], around)
+
+    def _routes(
+        self, paths: Iterable[CommunityPath], around: Around, *, rewrites: bool = True
+    ) -> Iterator[tuple[CommunityPath, Route]]:
         policies = structs.replace(
             self._policies,
             client_certificates=around.certificates,
-            refused=around.refused or self._policies.refused,
+            refused=self._policies.refused or self._uncertified(around.certificates),
         )
         told = tuple(certificate_headers(self.valid, around.certificates))
         if asked := policies.external_auth:
             policies = structs.replace(policies, external_auth=structs.replace(asked, headers=(*asked.headers, *told)))
-        for path in self._paths:
-            if path.host == host:
-                action = self._action(path, told)
-                pages = self._errors.pages(action, around.guarded, signs_in=self._signs_in)
-                yield (
-                    path,
-                    Route(
-                        match=self._match(path, regular=around.regular),
-                        action=action,
-                        error_pages=pages,
-                        pages_field=self._errors.field,
-                        intercepts=not self._said.disable_proxy_intercept_errors,
-                        origin=self.valid.ingress.ref,
-                        settings=self.settings,
-                        policies=policies,
-                        field=path.field,
-                        redirect=self._redirect(path, secure=around.secure),
-                    ),
+        for path in paths:
+            action = self._action(path, told, rewrites=rewrites)
+            pages = self._errors.pages(action, around.guarded, signs_in=self._signs_in)
+            for match in self._matches(path, regular=around.regular):
+                route = Route(
+                    match=match,
+                    action=action,
+                    error_pages=pages,
+                    pages_field=self._errors.field,
+                    intercepts=not self._said.disable_proxy_intercept_errors,
+                    origin=self.valid.ingress.ref,
+                    settings=self.settings,
+                    policies=policies,
+                    field=path.field,
+                    redirect=self._redirect(path, secure=around.secure),
                 )
+                yield path, route
 
     @property
     def _signs_in(self) -> bool:
         return bool(self._policies.external_auth and self._policies.external_auth.signin)
 
-    def _match(self, path: CommunityPath, *, regular: bool) -> Match:
+    def _matches(self, path: CommunityPath, *, regular: bool) -> Iterator[Match]:
         if not regular:
-            return Match(path.path, PathType.EXACT if path.exact else PathType.PREFIX)
-        # A text that was no expression when it was written may be a wrong one.
-        text = path.path if not regex_fault(path.path) else re.escape(path.path)
-        return Match(f"^{text}", PathType.NGINX, None, "~*")
+            yield Match(path.path, PathType.EXACT if path.exact else PathType.PREFIX)
+            return
+        # A text that was no expression when it was written may be a wrong one, or may not match itself: what it
+        # guards stays guarded.
+        texts = [path.path] if not regex_fault(path.path) else []
+        if not self.regular(path.host) and not any(_matches_itself(text) for text in texts):
+            texts.append(re.escape(path.path))
+        yield from (Match(f"^{text}", PathType.NGINX, None, "~*") for text in texts)
 
-    def _action(self, path: CommunityPath, told: tuple[Header, ...]) -> Action:
+    def _action(self, path: CommunityPath, told: tuple[Header, ...], *, rewrites: bool) -> Action:
         said = self._said
         if said.temporal_redirect:
             return Redirect(said.temporal_redirect, said.temporal_redirect_code)
@@ -204,13 +231,13 @@ class Contribution:
         changes = self._changes
         if told:
             changes = structs.replace(changes, set_headers=(*changes.set_headers, *told))
-        if said.rewrite_target is not None and said.rewrite_target != path.path:
+        if rewrites and said.rewrite_target is not None and said.rewrite_target != path.path:
             changes = Changes(
                 path=said.rewrite_target,
                 pattern=f"(?i){path.path}",
                 set_headers=(*changes.set_headers, *self._prefix_header()),
             )
-        backend = self._backend(path.backend, f"{path.field}.backend")
+        backend = self._backend(path.backend, path.field if path.field == DEFAULT_BACKEND else f"{path.field}.backend")
         return Forward((backend,), changes if changes != Changes() else None)
 
     def _prefix_header(self) -> tuple[Header, ...]:
@@ -288,3 +315,11 @@ class Contribution:
         if said.session_cookie_samesite:
             yield f"samesite={said.session_cookie_samesite}"
         yield f"path={said.session_cookie_path or '/'}"
+
+
+def _matches_itself(text: str) -> bool:
+    """Whether *text*, as a regular expression, matches the path that it is as a plain text."""
+    try:
+        return re.match(text, text, re.IGNORECASE) is not None
+    except re.error:  # of another kind than Python's
+        return False

@@ -36,7 +36,7 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     if isinstance(trusted, str):
         refused, trusted = refused or trusted, None
     return Policies(
-        refused=refused,
+        refused=valid.closed or refused,
         access=_access(valid, search.community),
         any_lets_in=_any_lets_in(search, valid),
         limits=_limits(valid, search.community),

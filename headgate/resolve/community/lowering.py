@@ -18,7 +18,7 @@ from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
 from headgate.resolve.snapshot import Snapshot
-from headgate.routes import HttpsRedirect, Layer, Layers, Policies, RouteTable, Tls, VirtualHost
+from headgate.routes import HttpsRedirect, Layer, Layers, PathType, Policies, Route, RouteTable, Tls, VirtualHost
 from headgate.settings import COMMUNITY, Overrides, Scope
 from headgate.settings.community import CommunityHosts
 from headgate.validation.community import ValidCommunityIngress
@@ -61,9 +61,9 @@ def _host(  # noqa: PLR0913 - what every host of the resource shares, and the ho
     secure = any(each.has_tls for each in contributions)
     regular = any(each.regular(host) for each in contributions)
     guarded = frozenset().union(*(each.guarded for each in contributions))
-    asked = next((each.certificates for each in contributions if each.asks_certificates), None)
-    certificates, refused = (None, asked) if isinstance(asked, str) else (asked, "")
-    around = Around(regular=regular, secure=secure, guarded=guarded, certificates=certificates, refused=refused)
+    certificates = next((each.certificates for each in contributions if each.usable_certificates), None)
+    assert not isinstance(certificates, str)  # noqa: S101 - then it is not usable
+    around = Around(regular=regular, secure=secure, guarded=guarded, certificates=certificates)
     routes = [
         route
         for each in contributions
@@ -73,25 +73,30 @@ def _host(  # noqa: PLR0913 - what every host of the resource shares, and the ho
     # A location cannot redirect what the server turns away, for plain HTTP has no certificates.
     redirects = certificates is not None and certificates.verify == "on" and secure
     redirects = redirects and any(each.to_https for each in contributions)
-    if regular:  # nginx takes the first expression that matches: the longest, of equal ones the oldest
-        routes.sort(key=lambda route: (not route.match.pattern, -len(route.match.path)))
+    if not any(route.match.path in {"/", "^/"} and route.match.type is not PathType.EXACT for route in routes):
+        routes += contributions[0].default_routes(host, around)
+    if regular:  # nginx takes the first expression that matches: the longest, of equal ones one that is guarded
+        routes.sort(key=lambda route: (not route.match.pattern, -len(route.match.path), not _closes(route)))
     return VirtualHost(
         name=host,
         origin=resource.ref,
         settings=(*below, Layer(resource.ref, above(community, _of_server(contributions)))),
         handed_down=below,
         routes=tuple(routes),
-        default=contributions[0].default,
         tls=_tls(contributions, host),
         policies=Policies(
             hsts=strict_transport(community, resource.ref),
             client_certificates=certificates,
-            refused=refused,
         ),
         redirect=_redirect(community) if redirects else None,
         shared=True,
         ordered=regular and len(contributions) > 1,
     )
+
+
+def _closes(route: Route) -> bool:
+    """Whether *route* keeps some clients out."""
+    return bool(route.policies.refused or route.policies.guards or route.policies.keeps_out)
 
 
 def _redirect(community: CommunityHosts) -> HttpsRedirect:

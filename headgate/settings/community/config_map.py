@@ -21,6 +21,7 @@ from headgate.settings.parsers import Unfit, guess
 from headgate.settings.proxy import CONDITIONS
 from headgate.settings.registry import Setting
 from headgate.settings.values import Duration, HeaderName, Quoted, Snippet, Words
+from headgate.settings.variables import read_by
 
 EVERYBODY: Final = ("0.0.0.0/0",)
 GZIP_TYPES: Final = (
@@ -221,6 +222,7 @@ class _Reading:
             CommunityRules(
                 self._own, self._auth, get("allow-snippet-annotations", False), get("annotations-risk-level", "High"),
                 get("annotation-value-word-blocklist", ()), self._refused(),
+                frozenset(read_by(" ".join(str(get(key, "")) for key in ("http-snippet", "server-snippet")))),
             ),
             tuple(self._unusable),
         )  # fmt: skip

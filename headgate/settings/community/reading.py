@@ -11,6 +11,7 @@ from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings.buffers import PAGE
 from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.annotations import GUARDS, CommunityAnnotations
+from headgate.settings.community.log_variables import replaced_variables
 from headgate.settings.community.risks import RISKS, is_above
 from headgate.settings.community.shared import SHARED, Shared
 from headgate.settings.dialect import COMMUNITY, INCUMBENT
@@ -18,12 +19,19 @@ from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit, guess
 from headgate.settings.registry import Setting, fields
 from headgate.settings.values import Buffers
+from headgate.settings.variables import read_by, unknown_variable
 
 FIELDS: Mapping[str, Setting] = {field.spec.key: field for field in fields("community", CommunityAnnotations)}
 """The annotations that are fields of CommunityAnnotations, by the name that follows the prefix."""
 _NAMES = (*FIELDS, *SHARED, *ABSENT)
 SNIPPETS = "enable-snippets"
 REFUSED = "the Ingress is refused, not served unguarded"
+CLOSED = "its requests are answered 500, not served unguarded"
+TEXTS = frozenset((
+    "auth-cache-key", "auth-request-redirect", "auth-signin", "auth-url", "proxy-redirect-from", "proxy-redirect-to",
+    "upstream-hash-by",
+))  # fmt: skip
+"""Annotations in which variables of nginx may stand."""
 DEFAULT = "it has no effect"
 USUAL_BUFFERS = 4
 """Their number in ingress-nginx."""
@@ -40,6 +48,7 @@ class CommunityRules(msgspec.Struct, frozen=True):
         risk: the highest risk that is accepted, ``""`` for any.
         blocked: words that no annotation may have.
         refused: why no Ingress is served, ``""`` if they are.
+        defined: variables that snippets of the ConfigMap may define.
     """
 
     own: Mapping[str, Any] = {}
@@ -48,6 +57,7 @@ class CommunityRules(msgspec.Struct, frozen=True):
     risk: str = ""
     blocked: tuple[str, ...] = ()
     refused: str = ""
+    defined: frozenset[str] = frozenset()
 
     def gates(self, gates: frozenset[str]) -> frozenset[str]:
         """Return *gates* with that of snippets, if they are permitted."""
@@ -71,10 +81,14 @@ NO_RULES = CommunityRules()
 
 
 class ReadAnnotations(msgspec.Struct, frozen=True):
-    """What the annotations of one Ingress say: settings, and the rest."""
+    """What the annotations of one Ingress say: settings, and the rest.
+
+    *closed* is why its requests are answered 500, empty if they are not: what would keep clients out cannot be used.
+    """
 
     overrides: Overrides
     own: CommunityAnnotations
+    closed: str = ""
 
 
 def read_community_annotations(
@@ -86,7 +100,8 @@ def read_community_annotations(
     """Read the annotations of an Ingress of ingress-nginx.
 
     A value that cannot be used keeps its default, as in ingress-nginx; if it would keep clients out, the Ingress is
-    refused. So it is with annotations that are not known, or not served.
+    closed: it keeps its paths, which no broader path of another Ingress may answer in its place. So it is with
+    annotations that are not known, or not served.
 
     Returns:
         what they say, and Problems: an ERROR for each that refuses the Ingress, a WARNING for each without effect.
@@ -95,6 +110,7 @@ def read_community_annotations(
     own: dict[str, Any] = {}
     keys: dict[str, str] = {}
     problems: list[Problem] = []
+    closed = ""
     if rules.refused:
         problems.append(Problem(origin, "", "", f"is not served: {rules.refused}", REFUSED, Severity.ERROR))
     for key, text in sorted(annotations.items()):
@@ -107,22 +123,37 @@ def read_community_annotations(
         values = explicit if shared else own
         known = shared or field
         if known is None:
-            problems.append(_unknown(key, text, origin))
+            problem = _unknown(key, text, origin)
+            problems.append(problem)
+            closed = closed or (f"{key} {problem.reason}" if problem.effect == CLOSED else "")
             continue
         target = shared.field if shared else field.name if field else ""
         try:
-            values[target] = _parsed(known, text, rules.gates(gates), rules)
+            values[target] = _parsed(known, _replaced(name, text, rules), rules.gates(gates), rules)
         except Unfit as unfit:
-            guards = name in GUARDS
-            effect, severity = (REFUSED, Severity.ERROR) if guards else (DEFAULT, Severity.WARNING)
-            problems.append(Problem(origin, key, text, f"is {unfit.about(text)}", effect, severity))
+            reason, guards = f"is {unfit.about(text)}", name in GUARDS
+            closed = closed or (f"{key} {reason}" if guards else "")
+            problems.append(Problem(origin, key, text, reason, CLOSED if guards else DEFAULT))
         else:
             keys[target] = key
     said = CommunityAnnotations(**{**rules.defaults(annotations, own), **own})
     if buffers := _buffers(explicit, said):
         explicit["proxy_buffers"] = buffers
         keys["proxy_buffers"] = keys.get("proxy_buffers_number") or keys["proxy_buffer_size"]
-    return ReadAnnotations(Overrides(explicit, keys, COMMUNITY), said), problems
+    return ReadAnnotations(Overrides(explicit, keys, COMMUNITY), said, closed), problems
+
+
+def _replaced(name: str, text: str, rules: CommunityRules) -> str:
+    """Return *text* with the variables of ingress-nginx in their names here (Unfit: it has one that nobody defines)."""
+    if name not in TEXTS:
+        return text
+    found, missing = replaced_variables(text.replace("$escaped_request_uri", "$request_uri"))
+    if missing:
+        raise Unfit(f"a text with the variable {missing[0]}, which is not there")
+    own = rules.defined.union(read_by("$request_uri"))
+    if not own.issuperset(read_by(found)) and (fault := unknown_variable(found)):
+        raise Unfit(f"a text that {fault}")
+    return found
 
 
 def _buffers(explicit: Mapping[str, Any], said: CommunityAnnotations) -> Buffers | None:
@@ -151,7 +182,7 @@ def _unknown(key: str, text: str, origin: ObjectRef) -> Problem:
     name = key.removeprefix(COMMUNITY.prefix)
     absence = ABSENT.get(name)
     if name in CLOSING and text.strip().lower() not in OFF:
-        return Problem(origin, key, text, f"is {ABSENT[name].reason}", REFUSED, Severity.ERROR)
+        return Problem(origin, key, text, f"is {ABSENT[name].reason}", CLOSED)
     if absence is None:
         return Problem(origin, key, text, f"is not an annotation of ingress-nginx{guess(name, _NAMES)}", DEFAULT)
     return Problem(origin, key, text, f"is {absence.reason}", DEFAULT)
