@@ -18,6 +18,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
   headgate diff OLD NEW                print what would change between two folders, or a cluster and a folder
   headgate migrate audit DIR           print what becomes of Ingresses of ingress-nginx, in manifests or a cluster
+  headgate compare URL_A URL_B DIR     ask two controllers the same, and print what they answer differently
   headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
   headgate drain ENDPOINT...           send no new requests to endpoints of a running controller
   headgate set-log-level LEVEL         set the log level of a running controller
@@ -92,6 +93,12 @@ def _diff(argv: Sequence[str], environ: Environ) -> int:
 
 def _migrate(argv: Sequence[str], environ: Environ) -> int:
     from headgate.commands.migrate import main
+
+    return main(argv, environ)
+
+
+def _compare(argv: Sequence[str], environ: Environ) -> int:
+    from headgate.commands.compare import main
 
     return main(argv, environ)
 
@@ -182,6 +189,7 @@ COMMANDS: Final[Mapping[str, Main]] = MappingProxyType(
         "check": _check,
         "diff": _diff,
         "migrate": _migrate,
+        "compare": _compare,
         "status": _status,
         "routes": _status,
         "drain": _drain,

@@ -15,7 +15,7 @@ from tests.completion.shells import ASK, inserted_by_bash, missing
 FORMATS = {"glog", "text", "json", "text-unix", "text-unix-ms", "json-unix", "json-unix-ms"}
 EXPECTED: Mapping[str, set[str]] = {
     "headgate ": set(COMMANDS),
-    "headgate com": {"completion"},
+    "headgate com": {"compare", "completion"},
     "headgate uds ": {"serve", "send", "bench"},
     "headgate help ver": {"version"},
     "headgate completion ": {"bash", "zsh", "fish"},

@@ -1,0 +1,224 @@
+"""``headgate compare``: ask the old and the new controller the same, and print what they answer differently."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec.structs import replace
+
+from headgate import flags
+from headgate.api import Ingress, IngressClass, TopLevel
+from headgate.commands.errors import reported
+from headgate.declined_flags import DECLINED
+from headgate.explain import ClusterView
+from headgate.flags import Argument, Choice, Flag, Integer, Value
+from headgate.flags.command import FAILED, OK, USAGE, Command, Environ, execute
+from headgate.k8s import Manifests
+from headgate.offline import generate, printable
+from headgate.options import DECLARED, IngressDialect, LogLevel, Options, completed
+from headgate.probing import (
+    CannotAskError,
+    Controller,
+    Probe,
+    Report,
+    as_json,
+    as_text,
+    chosen,
+    compare,
+    controller,
+    probes,
+)
+from headgate.problems import Problem
+from headgate.reporting.logs import configure
+from headgate.viewing import read as read_cluster
+from headgate.viewing import view
+from headgate.watch import WATCHED
+
+ABOUT: Final = """\
+Send the same requests to two controllers, A and B, and print what they answer differently: ask both before traffic is
+moved from one to the other. The requests follow from the hosts and paths of the objects in manifests or, with
+--cluster, in the cluster of the kubeconfig: each path and those next to it, in plain HTTP and TLS, CORS preflights,
+headers and cookies on which routes have conditions (canaries), and nothing where credentials are asked for. Compared
+are status, Location, some headers, names of cookies, certificates, and small bodies that are the same each time.
+An address is http://HOST[:PORT], https://HOST[:PORT], both with a comma between them, or HOST for both with the usual
+ports. No other address is asked, no redirect is followed, and methods are GET and OPTIONS, except with --uploads.
+Exit status 0 if nothing differs, 1 if something does, 2 if a controller cannot be asked or objects cannot be read.
+
+Examples:
+  headgate compare 10.0.0.1 10.0.0.2 --cluster
+  headgate compare http://10.0.0.1 http://10.0.0.2 manifests/ -o json
+
+The flags are those of `headgate run` (-ingress-class, -enable-snippets, ...), and:
+"""
+EFFECT: Final = "nothing is asked"
+GROUP: Final = "Compare"
+CONTROLLER: Final = "k8s.io/ingress-nginx"
+COMMUNITY: Final = "nginx.ingress.kubernetes.io/"
+_MOST_RATE = 10_000
+_NOWHERE = Controller("", {})
+
+
+class CompareOptions(Options, frozen=True, kw_only=True):
+    """The arguments of ``headgate compare``."""
+
+    manifests: Path | None = None
+    a: Annotated[Controller, Value("URL_A", controller), Argument("Address of the controller that serves now.")] = (
+        _NOWHERE
+    )
+    b: Annotated[Controller, Value("URL_B", controller), Argument("Address of the other one.")] = _NOWHERE
+    arguments: Annotated[
+        tuple[str, ...],
+        Value("DIR|FILE|-", str, each=True),
+        Argument("Folders of manifests, files, and - for standard input."),
+    ] = ()
+    cluster: Annotated[
+        bool,
+        Value("", flags.boolean),
+        Flag(GROUP, "Take the objects of the cluster of the kubeconfig (--kubeconfig, --context).", native=True),
+    ] = False
+    rate: Annotated[
+        int,
+        Value("N", Integer(1, _MOST_RATE)),
+        Flag(GROUP, "Requests a second, to both controllers together.", "50", True),
+    ] = 20
+    timeout: Annotated[
+        int,
+        Value("SECONDS", Integer(1, 3600)),
+        Flag(GROUP, "Seconds to wait for a connection, and for an answer.", "30", True),
+    ] = 10
+    max_: Annotated[
+        int,
+        Value("N", Integer(1, 10_000_000)),
+        Flag(GROUP, "Requests to compare at most, the most important ones first.", "10000", True),
+    ] = 2000
+    uploads: Annotated[
+        bool,
+        Value("", flags.boolean),
+        Flag(
+            GROUP,
+            "Also POST bodies of the size limit and one byte more, up to 16 MiB; those within it reach the backends.",
+            native=True,
+        ),
+    ] = False
+    output: Annotated[
+        str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format.", "json", True, "o")
+    ] = "text"
+
+
+def main(argv: Sequence[str], environ: Environ) -> int:
+    """Run ``headgate compare``; return the exit status."""
+    return execute(COMPARE, argv, environ)
+
+
+def _build(
+    kind: type[CompareOptions], reading: flags.Reading, environ: Mapping[str, str]
+) -> CompareOptions | tuple[Problem, ...]:
+    found = completed(kind, reading, environ)
+    if not isinstance(found, CompareOptions) or found.help or found.version:
+        return found
+    if bool(found.arguments) == found.cluster:
+        what = "is given beside --cluster; name one of the two" if found.cluster else "is missing; or give --cluster"
+        return (flags.problem("DIR|FILE|-", " ".join(found.arguments), what, EFFECT),)
+    if not _schemes(found):
+        what = f"has no scheme that {found.a.named} has; give both in http, or both in https"
+        return (flags.problem("URL_B", found.b.named, what, EFFECT),)
+    return found
+
+
+def _compare(options: CompareOptions) -> int:
+    configure(options.log_format, LogLevel.WARN, sys.stderr)
+    objects, unreadable = _read(options)
+    for line in unreadable:
+        print(f"headgate: {printable(line)}", file=sys.stderr)
+    if unreadable:
+        return USAGE
+    found = _look(options, objects)
+    every = _probes(options, found)
+    asked = chosen(every, options.max_)
+    try:
+        comparisons = asyncio.run(compare(asked, options.a, options.b, options.rate, options.timeout))
+    except CannotAskError as error:
+        print(f"headgate: {error}", file=sys.stderr)
+        return USAGE
+    left_out = len(every) - len(asked)
+    notes = tuple(_notes(options, found))
+    report = Report(options.a.named, options.b.named, len(asked), left_out, tuple(comparisons), notes)
+    lines = (as_json(report) if options.output == "json" else as_text(report)).splitlines()
+    print("\n".join(map(printable, lines)))
+    return FAILED if report.different else OK
+
+
+def _read(options: CompareOptions) -> tuple[Sequence[TopLevel], Sequence[str]]:
+    """Return the objects, and which files cannot be read."""
+    if options.cluster:
+        return read_cluster(options)[0], ()
+    manifests = Manifests(options.arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
+    objects = manifests.load()
+    problems = [each for each in manifests.problems() if each.origin.name in manifests.unreadable]
+    return objects, [f"{each.origin.name} {each}" for each in problems]
+
+
+def _look(options: CompareOptions, objects: Sequence[TopLevel]) -> ClusterView:
+    options = _in_dialect(options, objects)
+    return view(options, objects, generate(options, objects))
+
+
+def _in_dialect(options: CompareOptions, objects: Sequence[TopLevel]) -> CompareOptions:
+    """Have classes of both dialects served; without any, annotations show which dialect -ingress-class has."""
+    options = replace(options, controller_class=options.controller_class or CONTROLLER)
+    if options.arguments:
+        options = replace(options, manifests=Path(options.arguments[0]))
+    if options.ingress_dialect is not IngressDialect.AUTO or any(isinstance(item, IngressClass) for item in objects):
+        return options
+    said = (key for item in objects if isinstance(item, Ingress) for key in item.metadata.annotations or ())
+    if any(key.startswith(COMMUNITY) for key in said):
+        return replace(options, ingress_dialect=IngressDialect.INGRESS_NGINX)
+    return options
+
+
+def _schemes(options: CompareOptions) -> tuple[str, ...]:
+    return tuple(
+        scheme for scheme in ("http", "https") if scheme in options.a.addresses and scheme in options.b.addresses
+    )
+
+
+def _probes(options: CompareOptions, found: ClusterView) -> tuple[Probe, ...]:
+    hosts = [host for resource in found.resources for host in resource.table.hosts]
+    return probes(hosts, _unserved(found), _schemes(options), found.env.params, uploads=options.uploads)
+
+
+def _unserved(found: ClusterView) -> tuple[str, ...]:
+    """Return the hosts of objects of this controller that are not served: the other one may serve them."""
+    served = {host.name for resource in found.resources for host in resource.table.hosts}
+    asked = (host for ref, hosts in found.hosts.items() if ref not in found.ignored for host in hosts)
+    return tuple(sorted({host for host in asked if host} - served))
+
+
+def _notes(options: CompareOptions, found: ClusterView) -> Iterator[str]:
+    for scheme in ("http", "https"):
+        if scheme not in _schemes(options):
+            yield f"Nothing was asked in {scheme}: give an address of both controllers."
+    if unserved := _unserved(found):
+        yield f"Headgate does not serve {', '.join(unserved)}, of which only / was asked; `headgate check` says why."
+    if found.ignored:
+        yield f"Objects of other controllers were left out: {len(found.ignored):,}."
+
+
+COMPARE: Final = Command(
+    name="headgate compare",
+    forms=(
+        "URL_A URL_B DIR|FILE|-... [--rate N] [--max N] [-o text|json] [FLAGS]",
+        "URL_A URL_B --cluster [--rate N] [--max N] [-o text|json] [FLAGS]",
+    ),
+    about=ABOUT,
+    kind=CompareOptions,
+    run=reported(_compare, failed=USAGE),
+    declined=DECLINED,
+    effect=EFFECT,
+    build=_build,
+    common=DECLARED,
+)
