@@ -32,8 +32,10 @@ from headgate.probing import (
     controller,
     probes,
 )
+from headgate.probing.samples import is_host
 from headgate.problems import Problem
 from headgate.reporting.logs import configure
+from headgate.routes import VirtualHost
 from headgate.viewing import read as read_cluster
 from headgate.viewing import view
 from headgate.watch import WATCHED
@@ -54,6 +56,7 @@ Examples:
 
 The flags are those of `headgate run` (-ingress-class, -enable-snippets, ...), and:
 """
+NOTHING: Final = "no object has a host that would be served; -ingress-class and --controller-class say which are"
 EFFECT: Final = "nothing is asked"
 GROUP: Final = "Compare"
 CONTROLLER: Final = "k8s.io/ingress-nginx"
@@ -131,35 +134,45 @@ def _build(
 
 def _compare(options: CompareOptions) -> int:
     configure(options.log_format, LogLevel.WARN, sys.stderr)
-    objects, unreadable = _read(options)
+    objects, unreadable, faulty = _read(options)
     for line in unreadable:
         print(f"headgate: {printable(line)}", file=sys.stderr)
     if unreadable:
         return USAGE
     found = _look(options, objects)
-    every = _probes(options, found)
-    asked = chosen(every, options.max_)
+    if not _hosts(found) and not _unserved(found):
+        print(f"headgate: {NOTHING}", file=sys.stderr)
+        return USAGE
     try:
-        comparisons = asyncio.run(compare(asked, options.a, options.b, options.rate, options.timeout))
+        report = _report(options, found, faulty)
     except CannotAskError as error:
         print(f"headgate: {error}", file=sys.stderr)
         return USAGE
-    left_out = len(every) - len(asked)
-    notes = tuple(_notes(options, found))
-    report = Report(options.a.named, options.b.named, len(asked), left_out, tuple(comparisons), notes)
     lines = (as_json(report) if options.output == "json" else as_text(report)).splitlines()
     print("\n".join(map(printable, lines)))
     return FAILED if report.different else OK
 
 
-def _read(options: CompareOptions) -> tuple[Sequence[TopLevel], Sequence[str]]:
-    """Return the objects, and which files cannot be read."""
+def _report(options: CompareOptions, found: ClusterView, faulty: int) -> Report:
+    """Ask both (CannotAskError: one of them accepts no connection); *faulty* objects could not be read."""
+    every = _probes(options, found)
+    asked = chosen(every, options.max_)
+    if sys.stderr.isatty():
+        seconds = 2 * len(asked) / options.rate
+        print(f"headgate: comparing {len(asked):,} requests, which takes {seconds:,.0f} s or more", file=sys.stderr)
+    comparisons = asyncio.run(compare(asked, options.a, options.b, options.rate, options.timeout))
+    notes = (*_notes(options, found), *([f"Objects that cannot be read were left out: {faulty:,}."] if faulty else ()))
+    return Report(options.a.named, options.b.named, len(asked), len(every) - len(asked), tuple(comparisons), notes)
+
+
+def _read(options: CompareOptions) -> tuple[Sequence[TopLevel], Sequence[str], int]:
+    """Return the objects, which files cannot be read, and how many objects in the others cannot."""
     if options.cluster:
-        return read_cluster(options)[0], ()
+        return read_cluster(options)[0], (), 0
     manifests = Manifests(options.arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
     objects = manifests.load()
     problems = [each for each in manifests.problems() if each.origin.name in manifests.unreadable]
-    return objects, [f"{each.origin.name} {each}" for each in problems]
+    return objects, [f"{each.origin.name} {each}" for each in problems], len(manifests.refused)
 
 
 def _look(options: CompareOptions, objects: Sequence[TopLevel]) -> ClusterView:
@@ -187,13 +200,16 @@ def _schemes(options: CompareOptions) -> tuple[str, ...]:
 
 
 def _probes(options: CompareOptions, found: ClusterView) -> tuple[Probe, ...]:
-    hosts = [host for resource in found.resources for host in resource.table.hosts]
-    return probes(hosts, _unserved(found), _schemes(options), found.env.params, uploads=options.uploads)
+    return probes(_hosts(found), _unserved(found), _schemes(options), found.env.params, uploads=options.uploads)
+
+
+def _hosts(found: ClusterView) -> tuple[VirtualHost, ...]:
+    return tuple(host for resource in found.resources for host in resource.table.hosts)
 
 
 def _unserved(found: ClusterView) -> tuple[str, ...]:
     """Return the hosts of objects of this controller that are not served: the other one may serve them."""
-    served = {host.name for resource in found.resources for host in resource.table.hosts}
+    served = {host.name for host in _hosts(found)}
     asked = (host for ref, hosts in found.hosts.items() if ref not in found.ignored for host in hosts)
     return tuple(sorted({host for host in asked if host} - served))
 
@@ -202,8 +218,11 @@ def _notes(options: CompareOptions, found: ClusterView) -> Iterator[str]:
     for scheme in ("http", "https"):
         if scheme not in _schemes(options):
             yield f"Nothing was asked in {scheme}: give an address of both controllers."
-    if unserved := _unserved(found):
-        yield f"Headgate does not serve {', '.join(unserved)}, of which only / was asked; `headgate check` says why."
+    unserved = _unserved(found)
+    if names := ", ".join(filter(is_host, unserved)):
+        yield f"Headgate does not serve {names}, of which only / was asked; `headgate check` says why."
+    if names := ", ".join(repr(name) for name in unserved if not is_host(name)):
+        yield f"Not asked, because no host can be called so: {names}."
     if found.ignored:
         yield f"Objects of other controllers were left out: {len(found.ignored):,}."
 

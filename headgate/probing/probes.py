@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from headgate.probing.samples import beginning, fitting_value, in_bytes
-from headgate.routes import Choice, PathType, Route, VirtualHost, layered
+from headgate.probing.samples import argument_for, beginning, fitting_value, header_for, in_bytes, is_host
+from headgate.routes import Case, Choice, PathType, Route, VirtualHost, layered
 from headgate.routes.policies import Cors
 from headgate.settings import ConfigParams
 
@@ -34,7 +34,7 @@ class Reason(enum.Enum):
     GUARDED = "path, without credentials"
     TLS = "root of the host in TLS"
     PLAIN = "path in plain HTTP"
-    HEADER = "header or cookie of a condition"
+    CASE = "condition of a route"
     ROOT = "root of the host"
     PREFLIGHT = "CORS preflight"
     ORIGIN = "CORS origin"
@@ -45,7 +45,7 @@ class Reason(enum.Enum):
     SLASH = "with or without slash"
     LONGER = "one element longer"
     BESIDE = "longer name"
-    CASE = "upper case"
+    UPPER = "upper case"
 
 
 RANKS: Final = {reason: rank for rank, reason in enumerate(Reason)}
@@ -101,7 +101,7 @@ def probes(
         uploads: whether bodies are sent just below and above each limit, which is no safe method.
     """
     every = [probe for host in hosts for probe in _of_host(host, schemes, base if uploads else None)]
-    every += [Probe(scheme, _name(name), "/", Reason.ROOT) for name in unserved for scheme in schemes]
+    every += [Probe(scheme, _name(name), "/", Reason.ROOT) for name in unserved if is_host(name) for scheme in schemes]
     every += [Probe(scheme, UNKNOWN, "/", Reason.UNKNOWN) for scheme in schemes]
     found: dict[object, Probe] = {}
     for probe in every:
@@ -141,12 +141,12 @@ def _of_route(scheme: str, name: str, route: Route) -> Iterator[Probe]:
     if route.policies.cors:
         yield from _of_cors(scheme, name, path, route.policies.cors)
     if isinstance(route.action, Choice):
-        for header in dict.fromkeys(_conditions(route.action)):
-            yield Probe(scheme, name, path, Reason.HEADER, headers=(header,))
+        for query, headers in filter(None, map(_meeting, route.action.cases)):
+            yield Probe(scheme, name, path + query, Reason.CASE, headers=headers)
 
 
 def _of_cors(scheme: str, name: str, path: str, cors: Cors) -> Iterator[Probe]:
-    method = ("Access-Control-Request-Method", next(iter(cors.methods), "GET"))
+    method = ("Access-Control-Request-Method", fitting_value(next(iter(cors.methods), "")) or "GET")
     origin = next((found for each in cors.origins if (found := fitting_value(_origin(each)))), "")
     if origin:
         yield Probe(scheme, name, path, Reason.PREFLIGHT, "OPTIONS", (("Origin", origin), method))
@@ -159,16 +159,22 @@ def _origin(text: str) -> str:
     return f"https://{NAME}.example.com" if text == "*" else text.replace("*", NAME)
 
 
-def _conditions(choice: Choice) -> Iterator[tuple[str, str]]:
-    """Yield the header of each condition about one header or cookie; canaries are such."""
-    for case in choice.cases:
-        for condition in case.conditions[:1] if len(case.conditions) == 1 else ():
-            value = fitting_value(condition.value)
-            kind, _, name = condition.variable.removeprefix("$").partition("_")
-            if value and name and kind == "http":
-                yield name.replace("_", "-"), value
-            elif value and name and kind == "cookie":
-                yield "Cookie", f"{name}={value}"
+def _meeting(case: Case) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Return query and headers with which ``GET`` meets *case*, ``None`` if they do not decide; canaries are cases.
+
+    A request without a value meets a negated condition.
+    """
+    query, headers = "", []
+    for condition in case.conditions:
+        if condition.negated or (condition.variable, condition.value) == ("$request_method", "GET"):
+            continue
+        if argument := argument_for(condition.variable, condition.value):
+            query += f"{'&' if query else '?'}{argument}"
+        elif header := header_for(condition.variable, condition.value):
+            headers.append(header)
+        else:
+            return None
+    return query, tuple(headers)
 
 
 def _uploads(scheme: str, name: str, route: Route, base: ConfigParams) -> Iterator[Probe]:
@@ -191,7 +197,7 @@ def _around(path: str) -> Iterator[tuple[str, Reason]]:
         yield (bare if path.endswith("/") else f"{bare}/"), Reason.SLASH
         yield f"{bare}x", Reason.BESIDE
     if path.upper() != path:
-        yield path.upper(), Reason.CASE
+        yield path.upper(), Reason.UPPER
 
 
 def _outer(host: VirtualHost) -> Iterator[Route]:

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 _SPECIAL: Final = frozenset("^$.|?*+()[]{}")
 _OPTIONAL: Final = frozenset("?*{")
 _UNITS: Final = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _VALUE = re.compile(r"[!-~]([ -~]{0,1000}[!-~])?")
+_HOST = re.compile(r"(?=.{1,253}$)(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_OF_THE_CONNECTION: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "expect"})
+
+
+def is_host(text: str) -> bool:
+    """Whether *text* may be a host of an Ingress; one that is refused may have any text there."""
+    return _HOST.fullmatch(text) is not None
+
+
+def header_for(variable: str, condition: str) -> tuple[str, str] | None:
+    """Return the header with which *variable* of nginx meets *condition*, ``None`` if no header does that."""
+    kind, _, name = variable.removeprefix("$").partition("_")
+    value = fitting_value(condition)
+    if not value or not _NAME.fullmatch(name):
+        return None
+    if kind == "cookie":
+        return "Cookie", f"{name}={value}"
+    header = name.replace("_", "-")
+    return (header, value) if kind == "http" and header.lower() not in _OF_THE_CONNECTION else None
+
+
+def argument_for(variable: str, condition: str) -> str:
+    """Return the argument of a query with which *variable* of nginx meets *condition*, empty if none does that."""
+    kind, _, name = variable.removeprefix("$").partition("_")
+    value = fitting_value(condition)
+    return f"{name}={quote(value, safe='')}" if value and kind == "arg" and _NAME.fullmatch(name) else ""
 
 
 def beginning(pattern: str) -> str:

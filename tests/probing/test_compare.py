@@ -120,7 +120,7 @@ def test_every_difference_is_found_and_nothing_else(pair: Pair, capsys: pytest.C
     allowed = ("access-control-allow-origin", "https://shop.example.com", "")
     assert {("OPTIONS", "http://cors.test/tea", *allowed), ("GET", "http://cors.test/tea", *allowed)} <= cors
     reasons = {each["url"]: (each["why"], each.get("headers")) for each in found["different"]}
-    assert reasons["http://canary.test/tea"] == ("header or cookie of a condition", {"x-canary": "always"})
+    assert reasons["http://canary.test/tea"] == ("condition of a route", {"x-canary": "always"})
     assert reasons["http://guarded.test/tea"] == ("path, without credentials", None)
 
 
@@ -176,9 +176,26 @@ def test_hosts_that_are_not_served_here_are_asked_too(
     refused = ingress("refused", {"whitelist-source-range": "10.0.0.0/33"})
     made = [ingress_class(controller="k8s.io/ingress-nginx"), refused]
     (tmp_path / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
-    argv = [*pair.command("-o", "json")[:3], str(tmp_path), "--rate", "10000"]
+    argv = [*pair.command()[:3], str(tmp_path), "--rate", "10000"]
     assert run(argv, {}) == 0
     assert "Headgate does not serve refused.test, of which only / was asked;" in capsys.readouterr().out
+
+
+def test_without_a_host_nothing_is_proven(pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = ingress("other", {}) | {"spec": {"ingressClassName": "other", "rules": [{"host": "other.test"}]}}
+    (tmp_path / "in.json").write_text(json.dumps(made))
+    assert run([*pair.command()[:3], str(tmp_path)], {}) == 2
+    assert "no object has a host" in capsys.readouterr().err
+
+
+def test_a_host_that_is_no_name_is_not_asked(pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = [ingress_class(controller="k8s.io/ingress-nginx"), ingress("good", {}), ingress("bad", {})]
+    made[2]["spec"]["rules"][0]["host"] = "a.test\r\nX: y"
+    (tmp_path / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
+    assert run([*pair.command()[:3], str(tmp_path), "--rate", "10000"], {}) == 0
+    out = capsys.readouterr().out
+    assert "10 requests compared" in out
+    assert "because no host can be called so: 'a.test\\r\\nX: y'" in out
 
 
 @pytest.mark.parametrize(
