@@ -62,7 +62,7 @@ class AuditOptions(Options, frozen=True, kw_only=True):
     arguments: Annotated[
         tuple[str, ...],
         Value("DIR|FILE|-", str, each=True),
-        Argument("Folders of manifests, files, and - for standard input."),
+        Argument("Folders of manifests, files, and - for standard input.", optional=True),
     ] = ()
     cluster: Annotated[
         bool,

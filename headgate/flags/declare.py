@@ -61,9 +61,11 @@ class Argument(msgspec.Struct, frozen=True):
 
     Attributes:
         doc: one sentence. An argument whose Value has ``each`` takes all words that are left.
+        optional: whether the command can do without it.
     """
 
     doc: str
+    optional: bool = False
 
 
 class Declaration(msgspec.Struct, frozen=True):

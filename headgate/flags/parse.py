@@ -209,6 +209,8 @@ def _arguments(words: Sequence[str], syntax: Syntax) -> tuple[dict[str, Any], li
     rest = list(words)
     for item in syntax.arguments:
         taken, rest = (rest, []) if item.value.each else (rest[:1], rest[1:])
+        if not taken and item.argument.optional:
+            continue
         if not taken or ("" in taken and not item.value.blank):
             what = f"{item.argument.doc[:1].lower()}{item.argument.doc[1:].removesuffix('.')}"
             problems.append(syntax.problem("", "", f"the argument {item.value.placeholder} is missing: {what}"))

@@ -9,6 +9,7 @@ import pytest
 
 from headgate.cli import run
 from tests.live.json_objects import Json, config_map, ingress, ingress_class, path
+from tests.live.scripted_cluster import ScriptedCluster
 
 PREFIX = "nginx.ingress.kubernetes.io/"
 
@@ -73,6 +74,14 @@ def test_classes_of_ingress_nginx_are_looked_at_whatever_their_name(
     assert status == 0
     assert "1 Ingress, 0 of them refused or closed." in text
     assert "use-regex" in text
+
+
+def test_a_cluster_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ScriptedCluster(tmp_path) as cluster:
+        cluster.put(ingress_class("edge", "k8s.io/ingress-nginx"), community("a", "edge", use_regex="true"))
+        status, text = audited(capsys, "--cluster", f"--kubeconfig={cluster.kubeconfig}")
+    assert status == 0
+    assert text.startswith("1 Ingress, 0 of them refused.")
 
 
 @pytest.mark.parametrize("argv", [["audit"], ["audit", "--cluster", "x"], ["adit"]])
