@@ -76,7 +76,7 @@ class CompareOptions(Options, frozen=True, kw_only=True):
     arguments: Annotated[
         tuple[str, ...],
         Value("DIR|FILE|-", str, each=True),
-        Argument("Folders of manifests, files, and - for standard input."),
+        Argument("Folders of manifests, files, and - for standard input.", optional=True),
     ] = ()
     cluster: Annotated[
         bool,
@@ -220,7 +220,10 @@ def _notes(options: CompareOptions, found: ClusterView) -> Iterator[str]:
             yield f"Nothing was asked in {scheme}: give an address of both controllers."
     unserved = _unserved(found)
     if names := ", ".join(filter(is_host, unserved)):
-        yield f"Headgate does not serve {names}, of which only / was asked; `headgate check` says why."
+        yield f"Headgate does not serve {names}, of which only / was asked for."
+    wrong = (ref for ref, problems in found.problems.items() if any(each.refuses for each in problems))
+    if names := ", ".join(map(str, sorted(wrong))):
+        yield f"Headgate refuses {names}, whose paths were not asked for; `headgate check` says why."
     if names := ", ".join(repr(name) for name in unserved if not is_host(name)):
         yield f"Not asked, because no host can be called so: {names}."
     if found.ignored:

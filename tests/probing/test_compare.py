@@ -17,6 +17,7 @@ from headgate.cli import run
 from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, marked_nginx, surroundings
 from tests.explain.test_like_nginx import ingress as shop_ingress
 from tests.live.json_objects import ingress_class
+from tests.live.scripted_cluster import ScriptedCluster
 from tests.properties.cluster_objects import self_signed_pair
 
 PREFIX = "nginx.ingress.kubernetes.io/"
@@ -178,7 +179,18 @@ def test_hosts_that_are_not_served_here_are_asked_too(
     (tmp_path / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
     argv = [*pair.command()[:3], str(tmp_path), "--rate", "10000"]
     assert run(argv, {}) == 0
-    assert "Headgate does not serve refused.test, of which only / was asked;" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Headgate does not serve refused.test, of which only / was asked for." in out
+    assert "Headgate refuses Ingress shop/refused, whose paths were not asked for;" in out
+
+
+def test_the_objects_of_a_cluster(pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with ScriptedCluster(tmp_path) as cluster:
+        cluster.put(ingress_class(controller="k8s.io/ingress-nginx"), ingress("exact", {}))
+        argv = [*pair.command("-o", "json")[:3], "--cluster", f"--kubeconfig={cluster.kubeconfig}", "-o", "json"]
+        assert run(argv, {}) == 1
+    found = {each["url"] for each in json.loads(capsys.readouterr().out)["different"]}
+    assert found == {"http://exact.test/tea/", "http://exact.test/tea/headgate-compare"}
 
 
 def test_without_a_host_nothing_is_proven(pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
