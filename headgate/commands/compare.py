@@ -33,7 +33,7 @@ from headgate.probing import (
     probes,
 )
 from headgate.probing.samples import is_host
-from headgate.problems import Problem
+from headgate.problems import Problem, some
 from headgate.reporting.logs import configure
 from headgate.routes import VirtualHost
 from headgate.viewing import read as read_cluster
@@ -219,12 +219,12 @@ def _notes(options: CompareOptions, found: ClusterView) -> Iterator[str]:
         if scheme not in _schemes(options):
             yield f"Nothing was asked in {scheme}: give an address of both controllers."
     unserved = _unserved(found)
-    if names := ", ".join(filter(is_host, unserved)):
+    if names := some(name for name in unserved if is_host(name)):
         yield f"Headgate does not serve {names}, of which only / was asked for."
     wrong = (ref for ref, problems in found.problems.items() if any(each.refuses for each in problems))
-    if names := ", ".join(map(str, sorted(wrong))):
+    if names := some(sorted(wrong)):
         yield f"Headgate refuses {names}, whose paths were not asked for; `headgate check` says why."
-    if names := ", ".join(repr(name) for name in unserved if not is_host(name)):
+    if names := some(repr(name) for name in unserved if not is_host(name)):
         yield f"Not asked, because no host can be called so: {names}."
     if found.ignored:
         yield f"Objects of other controllers were left out: {len(found.ignored):,}."

@@ -74,7 +74,7 @@ async def _write(writer: asyncio.StreamWriter, probe: Probe) -> None:
     if probe.upload >= 0:
         headers += [("Content-Type", "application/octet-stream"), ("Content-Length", str(probe.upload))]
     lines = (f"{probe.method} {probe.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", "")
-    with contextlib.suppress(ConnectionError, ssl.SSLError):
+    with contextlib.suppress(OSError):
         writer.write("\r\n".join(lines).encode("ascii"))
         for at in range(0, probe.upload, PIECE):
             writer.write(bytes(min(PIECE, probe.upload - at)))
@@ -94,7 +94,7 @@ async def _received(reader: asyncio.StreamReader, timeout_s: float) -> tuple[byt
                 data += piece
     except TimeoutError:
         return bytes(data), False, True
-    except (ConnectionError, ssl.SSLError):
+    except OSError:
         return bytes(data), False, False
     return bytes(data), False, False
 
