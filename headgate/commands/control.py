@@ -93,7 +93,7 @@ class DrainOptions(_ControlOptions, frozen=True, kw_only=True):
 
     endpoints: Annotated[
         tuple[str, ...], Value("ENDPOINT", _endpoint, each=True), Argument("An address, a Pod or a node.")
-    ]
+    ] = ()
     undo: Annotated[bool, Value("", boolean), Flag(GROUP, "Send requests to these endpoints again.", native=True)] = (
         False
     )
@@ -102,7 +102,7 @@ class DrainOptions(_ControlOptions, frozen=True, kw_only=True):
 class LogLevelOptions(_ControlOptions, frozen=True, kw_only=True):
     """The arguments of ``headgate set-log-level``."""
 
-    level: Annotated[str, Value("LEVEL", _level), Argument("fatal, error, warn, info, debug or trace.")]
+    level: Annotated[str, Value("LEVEL", _level), Argument("fatal, error, warn, info, debug or trace.")] = ""
 
 
 def drain(argv: Sequence[str], environ: Environ) -> int:

@@ -15,7 +15,7 @@ from headgate.settings.community import FIELDS
 from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.absent_keys import ABSENT_KEYS, CLOSING_KEYS
 from headgate.settings.community.keys import AS_ANNOTATIONS, GLOBAL_AUTH, KEYS, UNTOLD
-from headgate.settings.community.reading import CLOSED, OFF
+from headgate.settings.community.reading import CLOSED, DEFAULT, OFF
 from headgate.settings.community.shared import SHARED
 
 
@@ -77,6 +77,8 @@ class Audit(msgspec.Struct, frozen=True):
         return bool(self.refused) or any(use.outcome in fatal for use in (*self.annotations, *self.keys))
 
 
+VALUE = "its value cannot be used, see below"
+
 _NAMED: Mapping[type[TopLevel], tuple[str, ...]] = {
     Service: (".service",),
     Secret: (".secretName", "/auth-secret"),
@@ -114,7 +116,7 @@ def audit(
         ingresses=len(served),
         refused=tuple(sorted(refused)),
         other=len(every) - len(served),
-        annotations=_worst_first(_uses(served)),
+        annotations=_worst_first(_uses(served, own)),
         keys=_worst_first(_keys(config_map)) if config_map else (),
         findings=tuple(sorted(found, key=lambda each: (not each.refused, each.object, each.text))),
     )
@@ -139,15 +141,25 @@ def outcome_of_key(key: str, text: str) -> tuple[Outcome, str]:
     return (Outcome.SAME, "") if known else (Outcome.IGNORED, "not a key of ingress-nginx")
 
 
-def _uses(items: Iterable[Ingress]) -> Iterator[Use]:
-    users: defaultdict[str, list[str]] = defaultdict(list)
+def _uses(items: Iterable[Ingress], problems: Iterable[Problem]) -> Iterator[Use]:
+    """Yield what becomes of each annotation; apart for Ingresses whose value of it is not used."""
+    lost = {(each.origin, each.field): _lost(each) for each in problems if _lost(each)}
+    users: defaultdict[tuple[str, Outcome | None], list[str]] = defaultdict(list)
     for item in items:
         for key in item.annotations:
             if key.startswith(COMMUNITY.prefix):
-                users[key].append(item.ref.key)
-    for key, keys in users.items():
+                users[key, lost.get((item.ref, key))].append(item.ref.key)
+    for (key, worse), keys in users.items():
         outcome, reason = outcome_of(key.removeprefix(COMMUNITY.prefix))
+        if worse and outcome in {Outcome.SAME, Outcome.DIFFERS}:
+            outcome, reason = worse, VALUE
         yield Use(key, outcome, reason, tuple(sorted(keys)))
+
+
+def _lost(problem: Problem) -> Outcome | None:
+    if problem.refuses or problem.effect == CLOSED:
+        return Outcome.REFUSED
+    return Outcome.IGNORED if problem.effect == DEFAULT else None
 
 
 def outcome_of(name: str) -> tuple[Outcome, str]:

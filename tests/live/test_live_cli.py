@@ -140,6 +140,14 @@ def test_help_contains_working_examples(argv: list[str], capsys: pytest.CaptureF
         assert isinstance(parse(command, {}), Options), command
 
 
+@pytest.mark.parametrize("command", ["drain", "set-log-level"])
+def test_help_of_a_command_with_arguments_needs_none(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "--help"], {}) == 0
+    assert capsys.readouterr().out.startswith(f"usage: headgate {command} ")
+    assert run([command], {}) == 2
+    assert " is missing: " in capsys.readouterr().err
+
+
 def commands(text: str) -> list[list[str]]:
     """The flags of every ``headgate run`` that *text* tells people to type."""
     lines = [line.partition("#")[0].split() for line in text.splitlines() if "headgate run -" in line]

@@ -21,7 +21,7 @@ Annotations of an Ingress whose class has the dialect of ingress-nginx ([ingress
 begin with `{COMMUNITY.prefix}`.
 
 A value that cannot be used has no effect, and a warning is reported. If the annotation keeps clients out (*guards*),
-the Ingress is refused instead.
+requests for the paths of the Ingress are answered 500 instead.
 """
 
 
@@ -31,7 +31,11 @@ def community_annotations_markdown() -> str:
     absent = table(
         ("Annotation", "Reason", "An Ingress with it"),
         (
-            (code(name), cell(absence.reason), "is refused" if name in CLOSING else "is served without it")
+            (
+                code(name),
+                cell(absence.reason),
+                "its requests are answered 500" if name in CLOSING else "is served without it",
+            )
             for name, absence in sorted(ABSENT.items())
         ),
     )
