@@ -30,6 +30,7 @@ from headgate.controller.own_pod import OwnPod
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
 from headgate.controller.status import Identity, RunningStatus
+from headgate.controller.webhook import Judging, Webhook
 from headgate.ir.layout import CONTROL_SOCKET
 from headgate.k8s import FILE, Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.k8s.undecodable import NOT_USED
@@ -198,6 +199,8 @@ class App:
             tasks.create_task(self._watch_expiry())
             if self._options.enable_prometheus_metrics:
                 tasks.create_task(self._listener_secrets.run())
+            judging = Judging(controller, self._pipeline, self._watches)
+            tasks.create_task(Webhook(self._options, judging, self._metrics.count_admission).run())
 
     async def _control(self, controller: Controller) -> None:
         """Wait until everything is listed, then work: the start is a batch like any other."""

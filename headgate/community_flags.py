@@ -109,10 +109,6 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
     ] = 0
 
 
-_WEBHOOK = (
-    "is accepted, but there is no admission webhook yet: Ingresses are checked when they are read, and what is wrong "
-    "is reported by events; delete the ValidatingWebhookConfiguration, or the API server waits for an answer"
-)
 _METRICS = "has no effect: the metrics of ingress-nginx are not there yet, and Headgate's have other names"
 _NO_PORT = "has no effect: Headgate opens no such port"
 _GEOIP = "has no effect: GeoIP databases are not supported yet"
@@ -169,14 +165,7 @@ _DECLINED: dict[str, Declined] = {
     "profiler-port": _idle("10245", _NO_PORT),
     "profiler-address": _idle("127.0.0.1", _NO_PORT),
     "internal-logger-address": _idle("127.0.0.1:11514", _NO_PORT),
-    "validating-webhook": _idle("", _WEBHOOK, coming=True),
-    "validating-webhook-certificate": _idle(
-        "", "has no effect without the webhook", "", "/usr/local/certificates/cert", coming=True
-    ),
-    "validating-webhook-key": _idle(
-        "", "has no effect without the webhook", "", "/usr/local/certificates/key", coming=True
-    ),
-    "disable-full-test": _idle("false", "has no effect without the webhook", coming=True),
+    "disable-full-test": _idle("false", "has no effect: the webhook does not test nginx", "true", "false"),
     "status-update-interval": _idle("60", "has no effect: a status is written when its addresses change"),
     "post-shutdown-grace-period": _idle("10", "has no effect: Headgate ends when nginx has ended"),
     "deep-inspect": _idle("true", "has no effect: every value is checked before it is written into a file"),

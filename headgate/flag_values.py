@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,7 @@ _LEAST_MEMORY_KIB, _MOST_MEMORY_KIB = 1 << 10, 4 << 20
 _ADDRESS = re.compile(r"[A-Za-z0-9.:\-]{1,253}")
 _SLOWEST, _FASTEST = 0.02, 1000.0
 """Updates a second."""
+_LAST_PORT = 65535
 _HEALTH_URI = re.compile(r"/[^\s{};\"'\\]+")
 
 
@@ -42,6 +44,17 @@ class NamespacedName(msgspec.Struct, frozen=True, order=True):
     def __str__(self) -> str:
         """As the flag spells it."""
         return f"{self.namespace}/{self.name}"
+
+
+class HostPort(msgspec.Struct, frozen=True):
+    """``HOST:PORT`` to listen on; without a host on all addresses."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As the flag spells it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class LogLevel(enum.Enum):
@@ -128,6 +141,21 @@ def _memory(text: str) -> str:
     return found[0]
 
 
+def _host_port(text: str) -> HostPort | None:
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= _LAST_PORT:
+        raise ValueError("is not HOST:PORT; write for example :8443")
+    if bare:
+        try:
+            ipaddress.ip_address(bare)
+        except ValueError:
+            raise ValueError("has a host that is no IP address; write for example :8443") from None
+    return HostPort(bare, int(port))
+
+
 def _selector(text: str) -> str:
     terms = re.split(r",(?![^()]*\))", text) if text else []
     for term in terms:
@@ -172,6 +200,7 @@ OptionalName = Annotated[str, Value("NAME", _optional_name)]
 Names = Annotated[tuple[str, ...], Value("NAME,…", _names)]
 Namespaced = Annotated[NamespacedName | None, Value("NAMESPACE/NAME", _namespaced)]
 OptionalPath = Annotated[Path | None, Value("PATH", flags.path)]
+Listen = Annotated[HostPort | None, Value("HOST:PORT", _host_port)]
 Text = Annotated[str, Value("TEXT", str)]
 Addresses = Annotated[tuple[str, ...], Value("ADDRESS,…", _addresses)]
 Networks = Annotated[tuple[str, ...], Value("CIDR,…", _cidrs)]

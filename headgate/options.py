@@ -119,7 +119,7 @@ def completed(
         # Off otherwise: who changes the image of the F5 controller alone, and passes its flags, looks into conf.d.
         options = msgspec.structs.replace(options, live_routes=True)
     problems = (*reading.problems, *community.problems, *_contradictions(options))
-    warnings = (*reading.warnings, *_not_written(options, reading.fields))
+    warnings = (*reading.warnings, *_not_written(options, reading.fields), *_webhook_alone(options))
     return problems or _settled(options, warnings)
 
 
@@ -161,7 +161,23 @@ def listeners(options: Options) -> Mapping[str, int]:
         found["--healthz-port" if options.community else "-ready-status-port"] = options.ready_status_port
     if options.enable_prometheus_metrics and not options.metrics_beside_probes:
         found["-prometheus-metrics-listen-port"] = options.prometheus_metrics_listen_port
+    if options.validating_webhook and options.validating_webhook_certificate and options.validating_webhook_key:
+        found["--validating-webhook"] = options.validating_webhook.port
     return found
+
+
+def _webhook_alone(options: Options) -> Iterator[Problem]:
+    """Yield a warning if a flag of the webhook is given without the others."""
+    files = {
+        "--validating-webhook-certificate": options.validating_webhook_certificate,
+        "--validating-webhook-key": options.validating_webhook_key,
+    }
+    if options.validating_webhook and not all(files.values()):
+        missing = " and ".join(flag for flag, file in files.items() if not file)
+        value = flags.printed(options.validating_webhook)
+        yield flags.warning(
+            "--validating-webhook", value, f"needs {missing}; name the files", "there is no admission webhook"
+        )
 
 
 def _port_clashes(options: Options) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from headgate.flag_values import (
     DataPlane,
     HealthPath,
     IngressDialect,
+    Listen,
     ListenerPort,
     LogFormat,
     LogLevel,
@@ -35,6 +36,7 @@ from headgate.problems import Problem
 
 RUN, WATCH, NGINX, TLS = "Where it runs", "What it watches", "NGINX", "TLS and Secrets"
 STATUS, OBSERVE, PROGRAM = "Status and leadership", "Metrics, readiness and logs", "The program"
+ADMISSION = "Admission webhook"
 
 
 class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
@@ -317,6 +319,28 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
     enable_latency_metrics: Annotated[
         Bool, Flag(OBSERVE, "Measure upstream servers, and count requests by host and Service, and sessions.")
     ] = False
+    validating_webhook: Annotated[
+        Listen,
+        Flag(
+            ADMISSION,
+            "Address of the admission webhook; without a host all addresses. Needs the two flags below.",
+            ":8443",
+            native=True,
+        ),
+    ] = None
+    validating_webhook_certificate: Annotated[
+        OptionalPath,
+        Flag(
+            ADMISSION,
+            "PEM file with the certificate of the webhook, read again when it changes.",
+            "/usr/local/certificates/cert",
+            native=True,
+        ),
+    ] = None
+    validating_webhook_key: Annotated[
+        OptionalPath,
+        Flag(ADMISSION, "PEM file with the key of that certificate.", "/usr/local/certificates/key", native=True),
+    ] = None
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
     log_format: Annotated[

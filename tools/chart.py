@@ -17,6 +17,7 @@ from headgate.community_flags import GROUP
 from headgate.declined_flags import DECLINED
 from headgate.flags import Declaration, EnumValue, Integer, boolean
 from headgate.options import DECLARED
+from headgate.own_flags import ADMISSION
 from headgate.settings.config_params import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +83,7 @@ FLAGS: Mapping[str, str] = {
 BY_EXTRA_ARGS = {
         "manifests", "prefix", "nginx", "kubeconfig", "context", "read-only", "version", "help",
         "virtualserver-template-path", "transportserver-template-path",
-    } | {name for name, declared in DECLARED.items() if declared.flag.group == GROUP}  # fmt: skip
+    } | {name for name, declared in DECLARED.items() if declared.flag.group in {GROUP, ADMISSION}}  # fmt: skip
 """Flags without a value of their own: the chart sets them, they have no use in a Pod, or are those of ingress-nginx."""
 
 

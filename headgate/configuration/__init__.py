@@ -4,10 +4,11 @@ from headgate.configuration.arbiter import Arbiter, Claimant
 from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Slot
 from headgate.configuration.classes import ClassRule, WantedClasses, class_rule
 from headgate.configuration.configuration import Admission, Configuration
+from headgate.configuration.foresight import Examined
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 
 __all__ = [
     "Admission", "Arbiter", "Attached", "Attachment", "AttachmentRule", "Candidate", "Claim", "Claimant", "Claims",
-    "ClassRule", "Configuration", "Operation", "Resource", "ResourceChange", "Slot", "Standing", "Update",
+    "ClassRule", "Configuration", "Examined", "Operation", "Resource", "ResourceChange", "Slot", "Standing", "Update",
     "WantedClasses", "class_rule",
 ]  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec import structs
 
 from headgate.api.base import ObjectMeta
-from headgate.configuration.claims import Slot
+from headgate.configuration.claims import Candidate, Slot
 from headgate.problems import ObjectRef
 
 LATER = "9"
@@ -50,6 +51,22 @@ class Claimant(msgspec.Struct, frozen=True, gc=False):
         return self.uid.startswith(ADDED_LATER), self.ref.namespace, self.ref.name, self.ref
 
 
+def claimants(candidate: Candidate) -> Iterator[tuple[Claimant, tuple[Slot, ...]]]:
+    """Yield the slots that *candidate* claims, with the age that it has in each contest."""
+    claims, metadata = candidate.claims, candidate.item.metadata
+    claimant = Claimant.of(candidate.ref, metadata)
+    if claims.first:
+        claimant = structs.replace(claimant, created="")
+    elif claims.last:
+        claimant = structs.replace(claimant, created=f"{LAST}{claimant.created}")
+    if claims.by_name:
+        claimant = structs.replace(claimant, uid=candidate.ref.key)
+    last = frozenset(claim.slot for claim in claims.slots if claim.last)
+    yield claimant, tuple(claim.slot for claim in claims.slots if claim.slot not in last)
+    if last:
+        yield structs.replace(claimant, created=f"{LAST}{claimant.created}"), tuple(last)
+
+
 class _Contest:
     """The claimants of one slot; those that withdrew stay in the heap until they come to its top."""
 
@@ -63,6 +80,11 @@ class _Contest:
         if len(self._heap) > 2 * len(self.claimants) + SLACK:
             self._heap = list(self.claimants.values())
             heapq.heapify(self._heap)
+
+    def rival(self, ref: ObjectRef) -> Claimant | None:
+        if (holder := self.holder()) != ref:
+            return self.claimants[holder]
+        return min((each for each in self.claimants.values() if each.ref != ref), default=None)
 
     def holder(self) -> ObjectRef:
         while self.claimants.get(self._heap[0].ref) is not self._heap[0]:
@@ -96,6 +118,11 @@ class Arbiter:
         """Return who holds *slot*."""
         contest = self._contests.get(slot)
         return contest.holder() if contest else None
+
+    def rival(self, ref: ObjectRef, slot: Slot) -> Claimant | None:
+        """Return who holds *slot*, or would without *ref*."""
+        contest = self._contests.get(slot)
+        return contest.rival(ref) if contest else None
 
     def claimants(self, slot: Slot) -> frozenset[ObjectRef]:
         """Return all claimants of *slot*."""

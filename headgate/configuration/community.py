@@ -6,7 +6,7 @@ holder of its host, and adds to paths of others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from headgate.configuration.claims import Attachment, AttachmentRule, Candidate, Claim, Claims, Holder, Slot
 from headgate.configuration.conflicts import out_of_hosts
@@ -48,6 +48,18 @@ def held_paths(valid: ValidCommunityIngress, held: frozenset[int]) -> tuple[Comm
     """Return the paths of *valid* whose claims are among *held*, the indexes of its claims."""
     first = len(valid.hosts)
     return tuple(path for index, path in enumerate(valid.paths, first) if index in held)
+
+
+def is_duplicate(candidate: Candidate, problems: Iterable[Problem]) -> bool:
+    """Whether other Ingresses have all that *candidate* would serve, as *problems* of its standing say.
+
+    Such an Ingress ingress-nginx does not admit.
+    """
+    if not isinstance(candidate.valid, ValidCommunityIngress) or candidate.valid.challenge:
+        return False
+    spec, lost = candidate.valid.ingress.spec, {problem.field for problem in problems}
+    paths = [claim for claim in candidate.claims.slots if claim.slot.below]
+    return bool(paths) and not (spec and spec.default_backend) and all(claim.field in lost for claim in paths)
 
 
 def _path(path: CommunityPath) -> Claim:

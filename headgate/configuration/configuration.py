@@ -16,10 +16,12 @@ import msgspec
 from msgspec import structs
 
 from headgate.api import TopLevel, Undecodable
-from headgate.configuration.arbiter import LAST, Arbiter, Claimant
-from headgate.configuration.claims import Attachment, Candidate, Claim, Claims, Holder, Slot
+from headgate.configuration.arbiter import Arbiter, claimants
+from headgate.configuration.claims import Attachment, Candidate, Claims, Holder, Slot
 from headgate.configuration.classes import ClassRule
 from headgate.configuration.followers import Followers
+from headgate.configuration.foresight import Examined, Foresight
+from headgate.configuration.losses import clashes, lost
 from headgate.configuration.resource import Attached, Operation, Resource, ResourceChange, Standing, Update
 from headgate.deltas import Rope
 from headgate.problems import ObjectRef, Problem, Severity
@@ -147,6 +149,28 @@ class Configuration:
         standings = {ref: self._standing(ref) for ref in concerned - batch.gone}
         return Update(tuple(changes), standings, batch.ignored, frozenset(batch.gone), batch.assumed, batch.bugs)
 
+    # --- what would be ---------------------------------------------------------------------------------
+
+    def examine(self, item: TopLevel) -> Examined:
+        """Validate an object that is not applied yet, if its class is served; that may go on beside an update."""
+        kind = self._kinds[type(item)]
+        asked = kind.class_of(item)
+        if reason := self._classes.ignores(asked):
+            return Examined(reason)
+        valid, problems = kind.validate(item, self._rules_for(asked))
+        candidate = Candidate(item, valid, kind.claims(valid)) if valid is not None else None
+        return Examined("", tuple(problems), candidate)
+
+    def foresee(self, candidate: Candidate) -> Standing:
+        """Return the standing that *candidate* would have if it was applied now, without what validation found."""
+        naming = [self._candidates[name] for name in sorted(self._naming.get(candidate.ref, ()))]
+        return Foresight(candidate, self._slots, self._candidates, naming).standing()
+
+    def _rules_for(self, asked: str | None) -> Rules:
+        """Return the rules for an object of the class *asked*."""
+        dialect = self._classes.dialect_of(asked)
+        return self._rules if dialect is self._rules.dialect else structs.replace(self._rules, dialect=dialect)
+
     # --- claims ---------------------------------------------------------------------------------------
 
     def _take(self, item: TopLevel, batch: _Batch) -> None:
@@ -182,9 +206,7 @@ class Configuration:
         if before and ref not in self._outdated and same_input(before, item, labels=labels):
             return False
         try:
-            dialect = self._classes.dialect_of(kind.class_of(item))
-            rules = self._rules if dialect is self._rules.dialect else structs.replace(self._rules, dialect=dialect)
-            valid, complaints = kind.validate(item, rules)
+            valid, complaints = kind.validate(item, self._rules_for(kind.class_of(item)))
             claims = kind.claims(valid) if valid is not None else None
         except Exception as error:  # noqa: BLE001 - a bug is kept to the object that meets it
             self._keep(ref, error, batch)
@@ -197,17 +219,8 @@ class Configuration:
             candidate = Candidate(item, valid, claims)
             self._candidates[ref] = candidate
             self._note(candidate, batch)
-            claimant = Claimant.of(ref, item.metadata)
-            if candidate.claims.first:
-                claimant = structs.replace(claimant, created="")
-            elif candidate.claims.last:
-                claimant = structs.replace(claimant, created=f"{LAST}{claimant.created}")
-            if candidate.claims.by_name:
-                claimant = structs.replace(claimant, uid=ref.key)
-            last = frozenset(claim.slot for claim in claims.slots if claim.last)
-            self._slots.claim(claimant, (slot for slot in _slots(candidate) if slot not in last))
-            if last:
-                self._slots.claim(structs.replace(claimant, created=f"{LAST}{claimant.created}"), last)
+            for claimant, slots in claimants(candidate):
+                self._slots.claim(claimant, slots)
             for slot in _parents(candidate):
                 self._children.setdefault(slot, Followers(slot)).add(candidate)
             for named in candidate.claims.names:
@@ -298,7 +311,7 @@ class Configuration:
 
     def _resource(self, ref: ObjectRef) -> Resource | None:
         candidate = self._candidates.get(ref)
-        if candidate is None or any(True for _ in self._clashes(candidate)):
+        if candidate is None or any(True for _ in clashes(candidate, self._holder)):
             return None
         exclusive = (claim.slot for claim in candidate.claims.slots if not claim.use and not claim.slot.below)
         held = tuple(slot for slot in exclusive if self._slots.holder(slot) == ref)
@@ -357,52 +370,13 @@ class Configuration:
         owner = ref if ref in self._active else next(iter(takers.values()), None)
         if orphaned and not owner:
             return Standing((*complaints, *orphaned))
-        return Standing((*complaints, *orphaned, *self._lost(candidate, owner, frozenset(takers))), owner)
+        return Standing((*complaints, *orphaned, *lost(candidate, owner, frozenset(takers), self._holder)), owner)
 
     def _orphan(self, candidate: Candidate, attachment: Attachment) -> Problem | None:
         """Return the Problem of *candidate*, which the holder of the slot of *attachment* does not take."""
         parent = self._slots.holder(attachment.parent)
         naming = [self._candidates[name] for name in sorted(self._naming.get(candidate.ref, ()))]
         return attachment.rule.orphan(candidate, self._candidates[parent] if parent else None, naming)
-
-    def _lost(self, candidate: Candidate, owner: ObjectRef | None, shared: frozenset[Slot]) -> Iterator[Problem]:
-        """Yield which slots of *candidate* other objects hold, and which objects; not those *shared* with it."""
-        ref, way_out = candidate.ref, candidate.claims.way_out
-        if clashes := tuple(self._clashes(candidate)):
-            yield from clashes
-            return
-        own = (claim for claim in candidate.claims.slots if claim.slot not in shared)
-        found = ((claim, self._holder(claim.slot)) for claim in own if not claim.use)
-        lost = [(claim, holder) for claim, holder in found if holder and holder.ref != ref]
-        if owner is None and lost:
-            holders = tuple(dict.fromkeys(holder for _, holder in lost))
-            reason = f"{candidate.claims.taken}: {_named(lost, candidate.item)}; {way_out(ref, holders)}"
-            yield Problem(ref, "", "", reason, "it is not served", Severity.ERROR, code="Rejected")
-            return
-        for claim, holder in lost:
-            holding = holder.before(candidate.item)
-            reason = f"{claim.words} is taken by another resource: {holding}; {way_out(ref, (holder,))}"
-            yield Problem(ref, claim.field, "", reason, "that resource serves it")
-
-    def _clashes(self, candidate: Candidate) -> Iterator[Problem]:
-        """Yield a Problem for each slot that *candidate* would share if its holder had the same use for it."""
-        for claim in candidate.claims.slots:
-            holder = self._holder(claim.slot) if claim.use else None
-            if holder and holder.ref != candidate.ref and holder.use != claim.use:
-                noun = claim.words.partition(" ")[0]
-                holding = f"{holder.use} by another resource: {holder.before(candidate.item)}"
-                reason = f"{claim.words} is used for {holding}; use another {noun}"
-                yield Problem(candidate.ref, claim.field, "", reason, "it is not served", Severity.ERROR)
-
-
-def _named(lost: Iterable[tuple[Claim, Holder]], loser: TopLevel) -> str:
-    """Return who holds the *lost* slots of *loser*, and if there are several holders, who holds which."""
-    words: dict[Holder, list[str]] = {}
-    for claim, holder in lost:
-        words.setdefault(holder, []).append(claim.words)
-    if len(words) == 1:
-        return next(iter(words)).before(loser)
-    return "; ".join(f"{', '.join(claims)} by {holder.before(loser)}" for holder, claims in words.items())
 
 
 def _slots(candidate: Candidate) -> Iterator[Slot]:

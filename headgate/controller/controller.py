@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import structs
 
 from headgate.api import ConfigMap
+from headgate.configuration import Candidate, Standing
 from headgate.controller import lines
 from headgate.controller.none_served import counted, refused_words
 from headgate.controller.progress import Progress
@@ -79,6 +80,8 @@ class Controller:
         """
         self._config_safety = config_safety
         self._queue = queue
+        self._turn = asyncio.Lock()
+        """Held while the Pipeline works."""
         self._objects = objects
         self._pipeline = pipeline
         self._manager = manager
@@ -125,6 +128,11 @@ class Controller:
         while True:
             await self.sync(await self._queue.take())
 
+    async def foresee(self, candidate: Candidate) -> Standing:
+        """Say what other objects would have of what *candidate* claims if it was applied now, between two batches."""
+        async with self._turn:
+            return self._pipeline.foresee(candidate)
+
     async def sync(self, batch: Batch) -> None:
         """Take *batch* through the Pipeline, make nginx serve the answer, and report the outcome."""
         began = self.busy_since = time.monotonic()
@@ -136,7 +144,8 @@ class Controller:
         changes = self._objects.read((*batch.keys, *again))
         if ask_for_pods(changes.values()):
             changes = {**changes, **self._objects.read(await self._objects.know_pods())}
-        generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
+        async with self._turn:
+            generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
         self._take(generation)
         advanced = time.monotonic()
         result, ruling = await self._apply(generation, retry - again)
@@ -174,7 +183,8 @@ class Controller:
         while True:
             self.busy_since = time.monotonic()
             result = await self._bring(generation, retry)
-            ruling = await asyncio.to_thread(self._pipeline.judge, result)
+            async with self._turn:
+                ruling = await asyncio.to_thread(self._pipeline.judge, result)
             if ruling.again is None:
                 return result, ruling
             generation, retry = ruling.again, frozenset()

@@ -24,7 +24,18 @@ from headgate.api import (
     Undecodable,
 )
 from headgate.api.nginx_org import Policy
-from headgate.configuration import Admission, Configuration, Operation, Resource, Update, WantedClasses, class_rule
+from headgate.configuration import (
+    Admission,
+    Candidate,
+    Configuration,
+    Examined,
+    Operation,
+    Resource,
+    Standing,
+    Update,
+    WantedClasses,
+    class_rule,
+)
 from headgate.configuration.classes import COMMUNITY_CONTROLLER, CONTROLLER
 from headgate.ir import ApplyResult, Outcome
 from headgate.ir.http import ROUTES
@@ -213,6 +224,19 @@ class Pipeline:
         """
         broken = self._objects.undecodable.get(ref)
         return broken.remains if broken else self._objects.of(model).get(ref)
+
+    def examine(self, item: TopLevel) -> Examined:
+        """Say what is wrong with an object that is not applied yet; that may go on while ``advance`` runs."""
+        if isinstance(item, GlobalConfiguration) and item.ref != self._choice.chosen:
+            return Examined(self._choice.others({item.ref})[item.ref])
+        return self._configuration.examine(item)
+
+    def foresee(self, candidate: Candidate) -> Standing:
+        """Say what other objects would have of what *candidate* claims if it was applied now.
+
+        Not to be called while ``advance`` runs.
+        """
+        return self._configuration.foresee(candidate)
 
     def judge(self, result: ApplyResult) -> Ruling:
         """Decide what follows from how nginx took the last Generation.

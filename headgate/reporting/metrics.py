@@ -145,6 +145,10 @@ class _Numbers:
             raise KeyError(f"{name} has no series {labels}")
         self._values[name][key] = value
 
+    def add(self, name: str, /, **labels: str) -> None:
+        """Count one more, of a series with fixed labels."""
+        self._values[name][("class", self._class), *labels.items()] += 1
+
     def replace(self, name: str, values: Iterable[tuple[Mapping[str, str], float]]) -> None:
         """Have exactly the series *values*, of a metric whose labels are not fixed."""
         self._values[name] = {(("class", self._class), *labels.items()): value for labels, value in values}
@@ -342,6 +346,10 @@ class Metrics:
         """Count a connection that took *seconds* to make; does nothing without latency metrics."""
         if measured := self._measured.get("headgate_stream_upstream_connect_seconds"):
             measured.observe(endpoint, seconds)
+
+    def count_admission(self, result: str) -> None:
+        """Count a request to the admission webhook."""
+        self._numbers.add("headgate_admission_requests_total", result=result)
 
     @property
     def measured(self) -> frozenset[str]:

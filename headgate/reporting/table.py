@@ -197,6 +197,12 @@ TABLE = (
     MetricRow(UNHEALTHY, "counter", "How often an upstream server became unhealthy.", _ENDPOINT_LABELS),
     MetricRow("headgate_events_dropped_total", "counter", "Events that were not sent."),
     MetricRow(
+        "headgate_admission_requests_total",
+        "counter",
+        "Requests to the admission webhook by its answer; failed are those that could not be checked.",
+        {"result": ("allowed", "denied", "failed")},
+    ),
+    MetricRow(
         "headgate_latency_lines_unreadable_total",
         "counter",
         "Latency lines of nginx that could not be parsed; lines lost at a full socket are not counted.",

@@ -112,6 +112,18 @@ class Watches:
         """Have *follower* take note of dependents; called before ``run``."""
         self._follower = follower
 
+    def covers(self, model: type[TopLevel], namespace: str) -> bool:
+        """Whether objects of a kind are watched in *namespace*."""
+        row = next((row for row in WATCHED if row.model is model), None)
+        if row is None or not self._enabled(row):
+            return False
+        named = self._options.global_configuration if model is GlobalConfiguration else None
+        if self._options.watch_namespace_label:
+            inside = namespace in self._running
+        else:
+            inside = _covers(self._options.watch_namespace, namespace, "")
+        return inside or bool(named and named.namespace == namespace)
+
     def lacks(self, kind: Kind) -> bool:
         """Whether the cluster does not have *kind*, as far as is known."""
         return any(absent.includes(kind) for absent in self._absent.values())

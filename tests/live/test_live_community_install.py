@@ -105,7 +105,8 @@ def test_the_config_map_is_followed_and_its_owner_is_told(setup: Setup) -> None:
     )
 
 
-def test_the_webhook_is_told(setup: Setup) -> None:
+def test_a_webhook_without_certificate_files_waits_for_them(setup: Setup) -> None:
     headgate, _ = setup
-    told = [record["problem"] for record in headgate.log_records("flag")]
-    assert [line.partition(":")[0] for line in told] == ["--validating-webhook"]
+    assert headgate.log_records("flag") == []
+    wait_until(lambda: len(headgate.log_records("webhook certificate")) == 1)
+    assert "/usr/local/certificates/cert cannot be read" in headgate.log_records("webhook certificate")[0]["what"]

@@ -42,8 +42,32 @@ def test_the_arguments_of_its_manifest_start_with_its_defaults() -> None:
     assert (found.health_status, found.health_status_uri) == (True, "/healthz")
     assert listeners(found) == {
         "-default-http-listener-port": 80, "-default-https-listener-port": 443, "--healthz-port": 10254,
+        "--validating-webhook": 8443,
     }  # fmt: skip
-    assert [problem.field for problem in found.warnings] == ["--validating-webhook"]
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"), [(":8443", "", 8443), ("127.0.0.1:9", "127.0.0.1", 9), ("[::1]:8443", "::1", 8443)]
+)
+def test_the_address_of_the_webhook(text: str, host: str, port: int) -> None:
+    found = options(f"--validating-webhook={text}").validating_webhook
+    assert found
+    assert (found.host, found.port, str(found)) == (host, port, text)
+
+
+@pytest.mark.parametrize("text", ["8443", ":", ":0", ":65536", ":https", "a.test:8443", "[::1:8443"])
+def test_no_address(text: str) -> None:
+    found = parse([f"--validating-webhook={text}"], {})
+    assert isinstance(found, tuple)
+    assert ":8443" in str(found[0])
+
+
+def test_the_webhook_needs_its_files_and_decides_nothing_else() -> None:
+    alone = options("--validating-webhook=:8443", "--validating-webhook-key=/key")
+    assert not alone.community
+    assert "needs --validating-webhook-certificate" in str(alone.warnings[0])
+    assert "--validating-webhook" not in listeners(alone)
 
 
 @pytest.mark.parametrize(
