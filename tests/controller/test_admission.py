@@ -182,7 +182,8 @@ async def test_a_field_of_the_wrong_type() -> None:
 
 async def test_an_object_that_is_none_is_left_to_the_api_server() -> None:
     body = json.loads(review(virtual_server()))
-    for wrong in (None, 7, []):
+    values: tuple[Any, ...] = (None, 7, [])
+    for wrong in values:
         body["request"]["object"] = wrong
         answer = json.loads(await Cluster().admission.review(json.dumps(body).encode()) or b"{}")
         assert answer["response"]["allowed"], wrong

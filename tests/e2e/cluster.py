@@ -42,7 +42,11 @@ NODE = Kind("Node", "nodes", namespaced=False)
 DEFINITION = Kind(
     "CustomResourceDefinition", "customresourcedefinitions", group="apiextensions.k8s.io", namespaced=False
 )
-NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, DAEMON_SET, NODE, DEFINITION)
+WEBHOOK = Kind(
+    "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", group="admissionregistration.k8s.io",
+    namespaced=False,
+)  # fmt: skip
+NOT_OURS = (SERVICE_ACCOUNT, *ROLES, DEPLOYMENT, DAEMON_SET, NODE, DEFINITION, WEBHOOK)
 KINDS = {
     kind.name: kind
     for kind in (*(model.KIND for model in MODELS), *(custom.model.KIND for custom in DEFINED), *NOT_OURS)
