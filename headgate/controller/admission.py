@@ -83,12 +83,15 @@ class Admission:
             log.info(
                 "object denied", extra={"fields": {"object": _named(request), "why": answer.denied}, "sentence": what}
             )
-        self._counted("denied" if answer.denied else "allowed")
+        self._counted("denied" if answer.denied else "allowed" if answer.checked else "failed")
         return reviews.written(request.uid, answer)
 
     def unchecked(self, uid: str, why: str) -> bytes:
         """Return the answer to a request that was not looked at because of *why*."""
         self._counted("failed")
+        log.warning(
+            "object not checked", extra={"fields": {"why": why}, "sentence": f"an object was not checked: {why}"}
+        )
         return reviews.written(uid, Answer(warnings=(f"this object was not checked: {why}; see its events",)))
 
     async def _answer(self, request: AdmissionRequest) -> Answer:
@@ -96,7 +99,7 @@ class Admission:
         if kind is None or not self._judges.covers(kind.model, request.namespace):
             return Answer()
         if not self._judges.ready:
-            return Answer(warnings=(STARTING,))
+            return Answer(warnings=(STARTING,), checked=False)
         loop = asyncio.get_running_loop()
         answer, candidate = await loop.run_in_executor(self._thread, self._validated, request, kind)
         return answer if candidate is None else await self._compared(request, kind, answer, candidate)
@@ -126,7 +129,7 @@ class Admission:
             async with asyncio.timeout(FORESIGHT_S):
                 standing = await self._judges.foresee(candidate)
         except TimeoutError:
-            return Answer(warnings=(*answer.warnings, BUSY))
+            return Answer(warnings=(*answer.warnings, BUSY), checked=False)
         if denial := reviews.lost(candidate, standing):
             same = reviews.is_same(request, kind, candidate.item)
             return reviews.softened(denial) if same else Answer(denial, answer.warnings)

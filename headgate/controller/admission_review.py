@@ -56,10 +56,17 @@ class AdmissionReview(Model):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Whether the object is admitted: not if there is a reason why it is ``denied``; and what its owner reads."""
+    """Whether an object is admitted.
+
+    Attributes:
+        denied: why it is not, ``""`` if it is.
+        warnings: what its owner reads besides.
+        checked: whether everything was looked at that is to be.
+    """
 
     denied: str = ""
     warnings: tuple[str, ...] = ()
+    checked: bool = True
 
 
 def read(body: bytes) -> AdmissionRequest:

@@ -253,6 +253,7 @@ async def test_before_the_first_batch_and_beside_a_long_one_objects_are_admitted
     assert not (await cluster.ask(BAD_INGRESS))["allowed"]
     cluster.ready = False
     assert await cluster.ask(BAD_INGRESS) == {"allowed": True, "warnings": [STARTING]}
+    assert cluster.results == ["failed", "denied", "failed"]
 
 
 async def test_a_bug_admits(monkeypatch: pytest.MonkeyPatch) -> None:

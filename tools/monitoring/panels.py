@@ -257,6 +257,9 @@ CONTROLLER_ROW = Row("Controller", (
           (Query(rate(of_class("headgate_events_dropped_total")), "events {{instance}}"),
            Query(rate(of_class("headgate_latency_lines_unreadable_total")), "latency lines {{instance}}")),
           "cps", width=6),
+    Panel("Answers of the admission webhook",
+          (Query(total(of_class("headgate_admission_requests_total"), "result"), "{{result}}"),), "cps", width=6,
+          hint="Failed: the object was admitted without a complete check."),
 ))  # fmt: skip
 
 ROWS = (OVERVIEW, TRAFFIC, ERRORS, LATENCY_ROW, COUNTED, CHECKS, STREAMS, CONFIGURATION, CERTIFICATES, CONTROLLER_ROW)
