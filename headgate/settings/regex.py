@@ -22,9 +22,9 @@ _NAMED = re.compile(r"\(\?(?:P?<|')([A-Za-z_][A-Za-z0-9_]*)[>']")
 
 OURS = frozenset({
     "connection_upgrade", "grpc_status", "headgate_session", "headgate_text", "headgate_upstream", "headgate_uri",
-    "hsts_header_val", "latency_upstream", "request_uri_no_args", "request_uri_path", "resource_name",
-    "resource_namespace", "resource_type", "secret_dir_path", "service", "tls_certificate",
-    "tls_passthrough_socket",
+    "hsts_header_val", "latency_upstream", "log_milliseconds", "log_seconds", "log_time", "request_uri_no_args",
+    "request_uri_path", "resource_name", "resource_namespace", "resource_type", "secret_dir_path", "service",
+    "tls_certificate", "tls_passthrough_socket",
 })  # fmt: skip
 """Variables that generated files set or map."""
 CHANGEABLE = frozenset({"ancient_browser", "args", "invalid_referer", "limit_rate", "modern_browser", "msie"})
@@ -33,6 +33,11 @@ FAMILIES = (
     "uid_", "upstream_",
 )  # fmt: skip
 """Variables of nginx that a group of the same name would replace (those with NGX_HTTP_VAR_CHANGEABLE, and prefixes)."""
+OF_OBJECTS = (
+    "apikey_", "certified_", "cors_origin_", "ext_auth_", "external_auth_", "headgate_", "ingress_", "ts_", "vs_",
+    "vsr_",
+)  # fmt: skip
+"""How the variables begin that generated files have for one object; a limit of requests with an empty key is none."""
 _CAPTURE = re.compile(r"(\$|\\)([1-9])")
 _MAKES_GROUP = re.compile(r"(?!\?)|\?(?:P?<(?![=!])|')")
 """What follows the parenthesis of a group that captures, perhaps with a name (pcre2pattern(3))."""
@@ -74,7 +79,7 @@ def regex_fault(pattern: str) -> str:
     tried, whatever it held before: ``$args``, or the directory of certificates (``ngx_http_regex_compile``).
     """
     for name in _NAMED.findall(pattern):
-        if name.lower() in OURS | CHANGEABLE or name.lower().startswith(FAMILIES):
+        if name.lower() in OURS | CHANGEABLE or name.lower().startswith((*FAMILIES, *OF_OBJECTS)):
             return f"a regular expression with a group called {name}, which is a variable that others read; rename it"
     return "" if _UNJUDGED.search(pattern) else _unbalanced(pattern)
 

@@ -14,6 +14,7 @@ from headgate.api.nginx_org.fields import Codes, Field, Form, Listed, OneOf, Ran
 from headgate.networks import as_compared
 from headgate.problems import meant, some
 from headgate.settings.parsers import VARIABLE, Unfit
+from headgate.settings.regex import regex_fault
 from headgate.settings.tls import ciphers
 from headgate.settings.upstream import lb_method
 from headgate.settings.values import Duration, HeaderName, Offset, Seconds, Size, plain_text, zone_size
@@ -288,6 +289,15 @@ def _stream_method(text: str) -> str:
     return f"is not a method; use {', '.join(STREAM_METHODS)} or hash ${{remote_addr}} [consistent]"
 
 
+def _condition(text: str) -> str:
+    """Return why *text* cannot be compared with a property of a request, or ``""``; ``!`` in front negates it."""
+    value = text.removeprefix("!")
+    if (fault := _one_line(text)) or not value.startswith("~"):
+        return fault
+    unfit = regex_fault(value[1:].removeprefix("*"))
+    return f"is {unfit}" if unfit else ""
+
+
 def _anything(_: str) -> str:
     return ""
 
@@ -314,6 +324,7 @@ _FORMS: Final[Mapping[Form, Callable[[str], str]]] = MappingProxyType(
         Form.ROUTE: _anything,
         Form.REWRITE: _anything,
         Form.TEXT: _one_line,
+        Form.CONDITION: _condition,
         Form.BODY: _matched(_LINES, 'text in which every double quote and a final backslash are escaped (\\")'),
         Form.PLAIN: _parsed(plain_text),
         Form.CIPHERS: _parsed(ciphers),

@@ -44,6 +44,10 @@ GROUPS = (
     "(?>{})", "(?|{})", "(?(1){})", "(?(<n>){}|b)", "(?(?=a){})", "(?(DEFINE){})", "(?x:{})", "(*pla:{})",
     "(*atomic:{})", "(?*{})", "[{}]", "[^{}]", "({}", "{})", "[{}",
 )  # fmt: skip
+CASES = Path(__file__).parents[1]
+"""Below it are files that nginx gets, by case and by field."""
+OF_SNIPPETS = {"all", "level", "mine", "where", "who"}
+"""Variables that the users of those cases define."""
 EXPRESSIONS = examples(100)
 """How many that are refused are taken to each nginx: a run of it each."""
 
@@ -146,6 +150,14 @@ def test_no_named_group_overwrites_a_variable_of_headgate() -> None:
     found = set(re.findall(r"(?m)^\s*(?:set|map [^{;\n]*) \$([a-z_]+)", text))
     assert {"secret_dir_path", "connection_upgrade", "hsts_header_val"} <= found
     assert found | {"service", latency.VARIABLE, *RESOURCE_VARIABLES} <= OURS
+
+
+def test_no_group_takes_away_a_variable_of_an_object() -> None:
+    texts = "\n".join(path.read_text() for path in CASES.rglob("out*/*") if path.suffix == ".conf")
+    defined = r"(?m)^ *(?:set|auth_request_set|split_clients [^{;\n]*|(?:map|geo) [^{;\n]*) \$([A-Za-z0-9_]+)"
+    found = set(re.findall(defined, texts)) - OF_SNIPPETS
+    assert {name.partition("_")[0] for name in found} >= {"apikey", "certified", "cors", "ext", "ingress", "vs", "vsr"}
+    assert [name for name in found if not regex_fault(f"/(?<{name}>x)")] == []
 
 
 def test_groups_are_counted_as_another_engine_counts_them() -> None:

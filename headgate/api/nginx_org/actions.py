@@ -146,7 +146,7 @@ class Condition(Model):
     argument: Annotated[str | None, Field(Form.COOKIE, "Name of a query parameter.")] = None
     variable: Annotated[str | None, Field(CONDITION_VARIABLES, "A variable of nginx.")] = None
     value: Annotated[
-        str, Field(Form.TEXT, "The value, regardless of case; ! in front negates, ~ makes a regular expression.")
+        str, Field(Form.CONDITION, "The value, regardless of case; ! in front negates, ~ makes a regular expression.")
     ] = ""
 
 

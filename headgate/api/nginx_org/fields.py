@@ -41,6 +41,7 @@ class Form(enum.Enum):
     REWRITE = "path that replaces the one of the request"
     TEXT = "text"
     """Text that may contain the variables of ``Field.variables``."""
+    CONDITION = "text, or a regular expression after ~"
     BODY = "text, perhaps of several lines"
     PLAIN = "text without $"
     CIPHERS = "OpenSSL cipher list"
