@@ -9,6 +9,7 @@ from headgate.api.networking import ServiceBackendPort
 from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve import probes
+from headgate.resolve.addresses import host_fault
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.endpoints import Wanted, endpoints, find_port
 from headgate.resolve.listeners import LISTENERS, Listeners
@@ -50,6 +51,10 @@ class Search:
     def apart(self) -> Search:
         """Return another one, for a part of the resource of which is remembered what it found."""
         return Search(self._snapshot, self._secrets, allow_loopback=self._allow_loopback)
+
+    def host_fault(self, host: str) -> str:
+        """Return why *host*, which an object names itself, cannot be asked, or ``""``."""
+        return host_fault(host, allow_loopback=self._allow_loopback)
 
     def found(self) -> tuple[tuple[Problem, ...], frozenset[ObjectRef], tuple[File, ...]]:
         """Return the Problems, references and files that were collected."""

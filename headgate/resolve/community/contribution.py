@@ -169,7 +169,7 @@ class Contribution:
     @property
     def guarded(self) -> frozenset[str]:
         """The Services that it keeps some clients out of, as ``namespace/name``."""
-        if not self._policies.keeps_out:
+        if not (self._policies.keeps_out or self._policies.refused):
             return frozenset()
         names = (path.backend.service.name for path in self._paths if path.backend.service)
         return frozenset(f"{self.valid.ingress.metadata.namespace}/{name}" for name in names)

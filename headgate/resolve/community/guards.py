@@ -26,6 +26,7 @@ from headgate.validation.community import ValidCommunityIngress
 
 LOCKED = "requests that need a password are answered 403"
 CLOSED = "its requests are answered 500"
+NO_COPIES = "no copies are sent"
 ZONE = "5m"
 KINDS = {"auth-file": SecretKind.AUTH_FILE, "auth-map": SecretKind.AUTH_MAP}
 
@@ -35,6 +36,8 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     refused, trusted = _unusable(search, valid), backend_tls(search, valid)
     if isinstance(trusted, str):
         refused, trusted = refused or trusted, None
+    unreachable = _unreachable(search, valid)
+    refused = refused or unreachable
     return Policies(
         refused=valid.closed or refused,
         access=_access(valid, search.community),
@@ -42,10 +45,10 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
         limits=_limits(valid, search.community),
         connections=_connections(valid, search.community),
         passwords=None if refused else _passwords(search, valid),
-        external_auth=_external_auth(valid),
+        external_auth=None if unreachable else _external_auth(valid),
         cors=_cors(valid),
         backend_tls=trusted,
-        mirror=_mirror(valid),
+        mirror=_mirror(search, valid),
     )
 
 
@@ -69,6 +72,23 @@ def _unusable(search: Search, valid: ValidCommunityIngress) -> str:
         return ""
     search.report(Problem(ref, *fault, CLOSED))
     return fault[2]
+
+
+def _unreachable(search: Search, valid: ValidCommunityIngress) -> str:
+    """Return why the service of auth-url may not be asked, and report it; that of the ConfigMap always may."""
+    said, key = valid.annotations, _key("auth-url")
+    if said.auth_url is None or key not in valid.ingress.annotations:
+        return ""
+    return _refused_host(search, valid, "auth-url", said.auth_url.host, CLOSED)
+
+
+def _refused_host(search: Search, valid: ValidCommunityIngress, name: str, host: str, effect: str) -> str:
+    """Return why *host* of the annotation *name* is not asked, and report it."""
+    fault = search.host_fault(host)
+    if fault:
+        text = valid.ingress.annotations.get(_key(name), "")
+        search.report(Problem(valid.ingress.ref, _key(name), text, f"cannot be used: its host {host} {fault}", effect))
+    return fault
 
 
 def _any_lets_in(search: Search, valid: ValidCommunityIngress) -> bool:
@@ -158,9 +178,11 @@ def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
     )
 
 
-def _mirror(valid: ValidCommunityIngress) -> Mirror | None:
+def _mirror(search: Search, valid: ValidCommunityIngress) -> Mirror | None:
     said, ref = valid.annotations, valid.ingress.ref
     if said.mirror_target is None:
+        return None
+    if _refused_host(search, valid, "mirror-target", said.mirror_target.host, NO_COPIES):
         return None
     return Mirror(
         policy=ref,

@@ -19,6 +19,7 @@ from headgate.settings.community.values import (
     object_name,
     on_off,
     origins,
+    prefix_path,
     server_name,
     service_url,
     signin_url,
@@ -54,7 +55,7 @@ class CommunityAnnotations(Settings):
     ] = None
     x_forwarded_prefix: Annotated[
         str | None,
-        own("x-forwarded-prefix", "Header X-Forwarded-Prefix of requests with rewrite-target.", parse=target_path),
+        own("x-forwarded-prefix", "Header X-Forwarded-Prefix of requests with rewrite-target.", parse=prefix_path),
     ] = None
     upstream_vhost: Annotated[
         str | None,

@@ -11,6 +11,7 @@ from headgate.networks import as_compared
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, number
 from headgate.settings.regex import regex_fault
 from headgate.settings.values import Duration, HeaderName, Offset, Size, Words
+from headgate.settings.variables import read_by
 
 _BYTES = re.compile(r"[0-9]{1,12}[bkmg]?", re.IGNORECASE)
 _MOST_SECONDS = 10**9
@@ -114,6 +115,19 @@ def _split(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
+_SENT_DECODED = frozenset({"remote_user"})
+"""Variables with bytes that a client chose, as they are: in a request a line break would begin a header."""
+_DECODED = _SENT_DECODED | {"document_uri", "fastcgi_path_info", "fastcgi_script_name", "request_filename", "uri"}
+"""Those, and the ones with a decoded path: in the header Location a line break would begin another header."""
+
+
+def _without(variables: frozenset[str], url: str) -> str:
+    """Return *url* (Unfit: it has one of *variables*)."""
+    if found := sorted(variables.intersection(name.lower() for name in read_by(url))):
+        raise Unfit(f"a URL with ${found[0]}, in which a client can put line breaks and headers; use $request_uri")
+    return url
+
+
 class Service(msgspec.Struct, frozen=True):
     """Where a URL leads: *host* and *port*, over TLS if *tls*; *path* with the query."""
 
@@ -148,7 +162,7 @@ def _service(text: str, begin: str, usual: str) -> Service:
     port = int(match[3] or (443 if tls else 80))
     if not 0 < port < 1 << 16:
         raise Unfit("a URL whose port is not from 1 to 65535")
-    path = match[4] or usual
+    path = _without(_SENT_DECODED, match[4] or usual)
     return Service(match[2], port, tls, path if path.startswith(("/", "$")) else f"/{path}")
 
 
@@ -158,7 +172,7 @@ def signin_url(text: str) -> str:
     url = text.strip()
     if not re.fullmatch(rf"(?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})+", url):
         raise Unfit("not a URL without spaces, quotes, braces, ; and \\, in which $ begins a variable")
-    return url
+    return _without(_DECODED, url)
 
 
 @accepts("a variable, or text with variables", example="$request_uri")
@@ -177,6 +191,14 @@ def target_path(text: str) -> str:
     if not re.fullmatch(r"/?(?:[\-._~a-zA-Z0-9:/]|\$[1-9])*", target) or not target:
         raise Unfit("not a path of letters, digits and - . _ ~ : / with captures such as $1")
     return target if target.startswith(("/", "$")) else f"/{target}"
+
+
+@accepts("path without captures", example="/shop")
+def prefix_path(text: str) -> str:
+    """Parse a path that backends are told; captures are of decoded paths, in which clients can put line breaks."""
+    if "$" in text:
+        raise Unfit("a path with a capture, in which a client can put line breaks and headers; write the path out")
+    return target_path(text)
 
 
 @accepts("name of an object, perhaps with its namespace and a slash in front", example="shop/passwords")

@@ -1,0 +1,1 @@
+"""One malicious object for each class of injection that ingress-nginx had, through the pipeline and to nginx."""
