@@ -76,11 +76,13 @@ class CertificateStatus(msgspec.Struct, frozen=True):
         secret: the Secret, ``default/cafe-secret``; empty if the host has TLS and no Secret is named.
         expires: when it ends, if it can be used.
         error: why it cannot be used; TLS handshakes for the host are then rejected.
+        default: whether the certificate of the default server is shown in its place.
     """
 
     secret: str
     expires: datetime | None = None
     error: str = ""
+    default: bool = False
 
 
 class HostStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ def hosts(
     """
     kinds = tuple(kinds)
     found = [
-        _host(host, rendered, cluster, kinds, (serving or {}).get(host.origin, version))
+        _host(host, rendered, generation.env, cluster, kinds, (serving or {}).get(host.origin, version))
         for rendered, version in _served(generation)
         for host in rendered.table.hosts
     ]
@@ -149,8 +149,13 @@ def _reversed(host: str) -> tuple[str, ...]:
     return tuple(reversed(host.split(".")))
 
 
-def _host(
-    host: VirtualHost, rendered: Rendered, cluster: Cluster, kinds: tuple[type[TopLevel], ...], serving: Serving
+def _host(  # noqa: PLR0913 - all of it is one row
+    host: VirtualHost,
+    rendered: Rendered,
+    env: Environment,
+    cluster: Cluster,
+    kinds: tuple[type[TopLevel], ...],
+    serving: Serving,
 ) -> HostStatus:
     return HostStatus(
         host=host.name,
@@ -158,7 +163,7 @@ def _host(
         created=cluster.created(host.origin, kinds),
         serving=serving if rendered.is_open(host.name) else Serving.NONE,
         ports=_ports(rendered.listeners.get(host.name, frozenset())),
-        certificate=_certificate(host.tls),
+        certificate=_certificate(host.tls, env),
         routes=tuple(_route(each, host, cluster) for each in host.routes if each.match.type is not PathType.INTERNAL),
         default=_backend(host.default.backend, host.origin, cluster) if host.default else None,
         routed=host.name in rendered.routed,
@@ -171,9 +176,11 @@ def _ports(listeners: Iterable[Listener]) -> tuple[str, ...]:
     return tuple(f"{'https' if listener.tls else 'http'} {listener.port}" for listener in ordered)
 
 
-def _certificate(tls: Tls | None) -> CertificateStatus | None:
+def _certificate(tls: Tls | None, env: Environment) -> CertificateStatus | None:
     if tls is None:
         return None
+    if tls.default and env.default_certificate and (tls.secret is None or tls.secret.error):
+        return CertificateStatus("", default=True)
     if tls.secret is None:
         return CertificateStatus("", None, "no Secret is named, and there is no -wildcard-tls-secret")
     return CertificateStatus(tls.secret.ref.key, tls.secret.expires, tls.secret.error)

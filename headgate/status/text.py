@@ -129,6 +129,8 @@ def _tls(certificate: CertificateStatus | None, now: datetime) -> str:
     """Return how long the certificate is still valid, or what is wrong with it."""
     if certificate is None:
         return "-"
+    if certificate.default:
+        return "default"
     if certificate.expires is None:
         return "rejected"
     return f"valid {_span(certificate.expires - now)}" if certificate.expires > now else "expired"

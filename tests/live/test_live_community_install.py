@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from cryptography import x509
 
+from headgate.cli import run
 from headgate.controller.fake_certificate import COMMON_NAME
 from tests.directories import short_directory
 from tests.live.headgate_process import HeadgateProcess, ask
@@ -71,7 +72,7 @@ def test_the_health_check_answers_where_probes_and_load_balancers_ask(setup: Set
     assert headgate.get("unknown.test").status == 404
 
 
-def test_a_host_without_a_secret_answers_https(setup: Setup) -> None:
+def test_a_host_without_a_secret_answers_https(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
     headgate, _ = setup
     wait_until(lambda: headgate.get_tls("shop.test").body == "shop")
     shown = x509.load_der_x509_certificate(headgate.certificate("shop.test"))
@@ -79,6 +80,9 @@ def test_a_host_without_a_secret_answers_https(setup: Setup) -> None:
     key = next(headgate.prefix.rglob("secrets/default"))
     assert key.stat().st_mode & 0o007 == 0
     assert headgate.get("shop.test").status == 308
+    assert run(["status", f"--prefix={headgate.prefix}"], {}) == 0
+    row = next(line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("shop.test"))
+    assert row[4:6] == ["default", "Ingress"]
 
 
 def test_statuses_and_the_lease_are_written_under_its_names(setup: Setup) -> None:

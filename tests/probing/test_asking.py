@@ -17,7 +17,7 @@ from headgate.probing.sending import MOST_BODY, send
 
 PROBE = Probe("http", "a.test", "/", Reason.PATH)
 TIMEOUT_S = 20.0
-HANGS = "hangs"
+HANGS, PORT = "hangs", "PORT"
 
 
 def answer(body: str, status: str = "200 OK", more: str = "") -> str:
@@ -34,7 +34,7 @@ async def serving(*answers: str, seen: list[str] | None = None) -> AsyncIterator
         request = await reader.read(65536)
         if seen is not None:
             seen.append(request.decode())
-        text = next(following)
+        text = next(following).replace(PORT, str(writer.get_extra_info("sockname")[1]))
         with contextlib.suppress(ConnectionError):
             writer.write(text.removesuffix(HANGS).encode())
             await writer.drain()
@@ -65,9 +65,22 @@ async def test_a_body_that_differs_each_time_is_not_a_difference() -> None:
         assert names(await compared(a, b)) == ((), ("body",))
 
 
-async def test_an_answer_of_another_backend_is_not_a_difference() -> None:
-    async with serving(answer("1")) as a, serving(answer("2"), answer("1")) as b:
+@pytest.mark.parametrize("of_b", ["21", "221"])
+async def test_an_answer_of_another_backend_is_not_a_difference(of_b: str) -> None:
+    async with serving(answer("1")) as a, serving(*map(answer, of_b)) as b:
         assert names(await compared(a, b)) == ((), ("body",))
+
+
+async def test_pages_of_errors_are_not_compared() -> None:
+    async with serving(answer("1", "404 Not Found")) as a, serving(answer("2", "404 Not Found")) as b:
+        assert names(await compared(a, b)) == ((), ())
+
+
+async def test_redirects_to_the_port_of_each_controller_are_the_same() -> None:
+    moved = answer("", "302 Found", f"Location: http://a.test:{PORT}/x\r\n")
+    async with serving(moved) as a, serving(moved) as b:
+        assert a.port != b.port
+        assert names(await compared(a, b)) == ((), ())
 
 
 async def test_a_header_may_differ_while_the_body_is_unsteady() -> None:

@@ -16,6 +16,7 @@ from showcase.ports import free_ports
 from headgate.cli import run
 from tests.explain.test_like_nginx import LOOPBACK, MarkedNginx, marked_nginx, surroundings
 from tests.explain.test_like_nginx import ingress as shop_ingress
+from tests.explain.test_virtual_server_paths import custom
 from tests.live.json_objects import ingress_class
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.properties.cluster_objects import self_signed_pair
@@ -174,14 +175,15 @@ def test_an_address_that_accepts_no_connection(pair: Pair, capsys: pytest.Captur
 def test_hosts_that_are_not_served_here_are_asked_too(
     pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    refused = ingress("refused", {"whitelist-source-range": "10.0.0.0/33"})
-    made = [ingress_class(controller="k8s.io/ingress-nginx"), refused]
+    routes = [{"path": "/", "action": {"pass": "gone"}}]
+    refused = custom("VirtualServer", "refused", "tea", host="refused.test", routes=routes)
+    made = [ingress_class(), refused]
     (tmp_path / "in.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": made}))
     argv = [*pair.command()[:3], str(tmp_path), "--rate", "10000"]
     assert run(argv, {}) == 0
     out = capsys.readouterr().out
     assert "Headgate does not serve refused.test, of which only / was asked for." in out
-    assert "Headgate refuses Ingress shop/refused, whose paths were not asked for;" in out
+    assert "Headgate refuses VirtualServer shop/refused, whose paths were not asked for;" in out
 
 
 def test_the_objects_of_a_cluster(pair: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

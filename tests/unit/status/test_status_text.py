@@ -107,6 +107,7 @@ def test_wide_adds_type_addresses_ports_and_the_certificate():
     [
         (None, "-"),
         (CertificateStatus("default/cafe", None, "has no tls.crt"), "rejected"),
+        (CertificateStatus("", default=True), "default"),
         (CertificateStatus("default/cafe", NOW), "expired"),
         (CertificateStatus("default/cafe", NOW + timedelta(hours=30)), "valid 1d6h"),
     ],
