@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -222,6 +223,27 @@ async def test_memory_that_is_full_is_told_and_what_was_known_is_served(
     assert state
     assert state.njs
     assert 0 < state.free < state.capacity
+
+
+async def test_a_change_that_arrives_in_pieces_is_taken(
+    plane: StreamPlane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    await manager.start(plane.tea(port, TEA))
+    path = nginx.layout.socket(STREAMS_SOCKET)
+    state = await stream_state(nginx.layout)
+    assert state
+    peers = {"peers": [{"a": TEA, "p": port}] * 100}
+    change = {"epoch": state.epoch, "from": state.revision, "to": state.revision + 1, "set": {"s:tea": peers}}
+    body = json.dumps({**change, "delete": []}).encode()
+    request = b"POST /v1/state HTTP/1.0\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, path)
+        for start in range(0, len(request), 500):
+            await loop.sock_sendall(client, request[start : start + 500])
+            assert await stream_state(nginx.layout)  # nginx has run, and most likely read the piece
+        assert (await loop.sock_recv(client, 12)) == b"HTTP/1.0 200"
 
 
 async def test_only_the_owner_of_the_sockets_may_change_servers(

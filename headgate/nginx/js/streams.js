@@ -452,11 +452,16 @@ function answer(text, body) {
     return text.startsWith('POST ') ? changeAlone(body) : [200, current()];
 }
 
-// Answer the controller: GET or POST /v1/state, as over the socket of the Lua module.
+function isBeginning(data) {
+    return /^(GET|POST) \//.test(data.slice(0, 6).toString());
+}
+
+// Answer the controller: GET or POST /v1/state, as over the socket of the Lua module. nginx peeks at a request, so each
+// event has what came before, too; older versions read it, and have the rest only.
 function control(session) {
     let received = Buffer.alloc(0);
     session.on('upstream', (data, flags) => {
-        received = Buffer.concat([received, data]);
+        received = isBeginning(data) ? data : Buffer.concat([received, data]);
         const text = received.toString(), end = text.indexOf('\r\n\r\n');
         const length = Number((/\r\ncontent-length: *(\d+)\r\n/i.exec(text.slice(0, end + 2)) || [0, 0])[1]);
         const body = end < 0 ? '' : text.slice(end + 4);
