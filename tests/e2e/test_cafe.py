@@ -84,8 +84,8 @@ async def test_metrics_count_resources_and_reloads(serving: Replica, env: Enviro
 
 
 async def test_a_change_that_means_nothing_to_nginx_reloads_nothing(serving: Replica, env: Environment) -> None:
-    reloads, before = await serving.reloads(), await serving.batches()
     await eventually(lambda: told(env, "AddedOrUpdated"), lambda times: times == 1)
+    reloads, before = await serving.reloads(), await serving.batches()
     note = {"metadata": {"annotations": {"example.com/note": "to nobody"}}}
     await env.cluster.merge("Ingress", env.name, "cafe-ingress", note)
     await eventually(lambda: told(env, "AddedOrUpdated"), lambda times: times == 2)
