@@ -211,7 +211,8 @@ class Installation:
 
     async def lines(self, pod: str) -> list[dict[str, Any]]:
         """What the controller in *pod* wrote, line by line; nginx's own lines are left out."""
-        return [json.loads(line) for line in (await self.log(pod)).splitlines() if line.startswith("{")]
+        text = (await self.log(pod)).rpartition("\n")[0]  # a line that is being written has no end
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
     async def logged(self, pod: str, message: str, **fields: str) -> list[dict[str, Any]]:
         """The lines that the controller in *pod* wrote with this message whose fields contain these texts."""
