@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from headgate import flags
 from headgate.api import Ingress, IngressClass, TopLevel
 from headgate.commands.errors import reported
+from headgate.commands.sources import read, source_fault
 from headgate.declined_flags import DECLINED
 from headgate.explain import ClusterView
 from headgate.flags import Argument, Choice, Flag, Integer, Value
 from headgate.flags.command import FAILED, OK, USAGE, Command, Environ, execute
-from headgate.k8s import Manifests
 from headgate.offline import generate, printable
 from headgate.options import DECLARED, IngressDialect, LogLevel, Options, completed
 from headgate.probing import (
@@ -36,9 +36,7 @@ from headgate.probing.samples import is_host
 from headgate.problems import Problem, some
 from headgate.reporting.logs import configure
 from headgate.routes import VirtualHost
-from headgate.viewing import read as read_cluster
 from headgate.viewing import view
-from headgate.watch import WATCHED
 
 ABOUT: Final = """\
 Send the same requests to two controllers, A and B, and print what they answer differently: ask both before traffic is
@@ -123,9 +121,8 @@ def _build(
     found = completed(kind, reading, environ)
     if not isinstance(found, CompareOptions) or found.help or found.version:
         return found
-    if bool(found.arguments) == found.cluster:
-        what = "is given beside --cluster; name one of the two" if found.cluster else "is missing; or give --cluster"
-        return (flags.problem("DIR|FILE|-", " ".join(found.arguments), what, EFFECT),)
+    if fault := source_fault(found, EFFECT):
+        return fault
     if not _schemes(found):
         what = f"has no scheme that {found.a.named} has; give both in http, or both in https"
         return (flags.problem("URL_B", found.b.named, what, EFFECT),)
@@ -134,17 +131,17 @@ def _build(
 
 def _compare(options: CompareOptions) -> int:
     configure(options.log_format, LogLevel.WARN, sys.stderr)
-    objects, unreadable, faulty = _read(options)
-    for line in unreadable:
+    source = read(options, options)
+    for line in source.unreadable:
         print(f"headgate: {printable(line)}", file=sys.stderr)
-    if unreadable:
+    if source.unreadable:
         return USAGE
-    found = _look(options, objects)
+    found = _look(options, source.objects)
     if not _hosts(found) and not _unserved(found):
         print(f"headgate: {NOTHING}", file=sys.stderr)
         return USAGE
     try:
-        report = _report(options, found, faulty)
+        report = _report(options, found, source.refused)
     except CannotAskError as error:
         print(f"headgate: {error}", file=sys.stderr)
         return USAGE
@@ -163,16 +160,6 @@ def _report(options: CompareOptions, found: ClusterView, faulty: int) -> Report:
     comparisons = asyncio.run(compare(asked, options.a, options.b, options.rate, options.timeout))
     notes = (*_notes(options, found), *([f"Objects that cannot be read were left out: {faulty:,}."] if faulty else ()))
     return Report(options.a.named, options.b.named, len(asked), len(every) - len(asked), tuple(comparisons), notes)
-
-
-def _read(options: CompareOptions) -> tuple[Sequence[TopLevel], Sequence[str], int]:
-    """Return the objects, which files cannot be read, and how many objects in the others cannot."""
-    if options.cluster:
-        return read_cluster(options)[0], (), 0
-    manifests = Manifests(options.arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
-    objects = manifests.load()
-    problems = [each for each in manifests.problems() if each.origin.name in manifests.unreadable]
-    return objects, [f"{each.origin.name} {each}" for each in problems], len(manifests.refused)
 
 
 def _look(options: CompareOptions, objects: Sequence[TopLevel]) -> ClusterView:

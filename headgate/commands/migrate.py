@@ -13,17 +13,15 @@ from headgate import flags
 from headgate.api import ConfigMap, IngressClass, TopLevel
 from headgate.checking.assumed import without_omissions
 from headgate.commands.errors import reported
+from headgate.commands.sources import read, source_fault
 from headgate.declined_flags import DECLINED
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, Environ, execute, unknown
-from headgate.k8s import Manifests
 from headgate.migrating import as_json, as_text, audit
 from headgate.offline import examine, printable
 from headgate.options import DECLARED, IngressDialect, LogLevel, Options, completed
 from headgate.problems import Problem
 from headgate.reporting.logs import configure
-from headgate.viewing import read as read_cluster
-from headgate.watch import WATCHED
 
 HELP: Final = """\
 headgate migrate: move to Headgate from another ingress controller
@@ -97,39 +95,25 @@ def _build(
     found = completed(kind, reading, environ)
     if not isinstance(found, AuditOptions) or found.help or found.version:
         return found
-    if bool(found.arguments) == found.cluster:
-        what = "is given beside --cluster; name one of the two" if found.cluster else "is missing; or give --cluster"
-        return (flags.problem("DIR|FILE|-", " ".join(found.arguments), what, EFFECT),)
-    return found
+    return source_fault(found, EFFECT) or found
 
 
 @reported
 def _audit(options: AuditOptions) -> int:
     configure(options.log_format, LogLevel.WARN, sys.stderr)
-    objects, faults, unreadable = _read(options)
+    source = read(options, options)
+    objects = source.objects
     options = _in_dialect(options, objects)
     generation, found = examine(options, objects)
-    problems, _ = without_omissions(dict.fromkeys((*faults, *found)), objects)
+    problems, _ = without_omissions(dict.fromkeys((*source.problems, *found)), objects)
     result = audit(objects, generation.update.ignored.keys(), tuple(problems), _config_map(options, objects))
     lines = (as_json(result) if options.output == "json" else as_text(result)).splitlines()
     print("\n".join(map(printable, lines)))
-    for line in unreadable:
+    for line in source.unreadable:
         print(f"headgate: {printable(line)}", file=sys.stderr)
-    if unreadable:
+    if source.unreadable:
         return USAGE
     return FAILED if result.failed(strict=options.strict) else OK
-
-
-def _read(options: AuditOptions) -> tuple[Sequence[TopLevel], Sequence[Problem], Sequence[str]]:
-    """Return the objects, what is wrong with files, and which of them cannot be read."""
-    if options.cluster:
-        objects, faults = read_cluster(options)
-        return objects, faults, ()
-    manifests = Manifests(options.arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
-    objects = manifests.load()
-    problems = manifests.problems()
-    unreadable = [each for each in problems if each.origin.name in manifests.unreadable]
-    return objects, problems, [f"{each.origin.name} {each}" for each in unreadable]
 
 
 def _config_map(options: AuditOptions, objects: Sequence[TopLevel]) -> ConfigMap | None:

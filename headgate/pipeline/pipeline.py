@@ -136,8 +136,8 @@ class Pipeline:
         """The objects of the batch, and the Services of its EndpointSlices."""
         self._secrets = LocalSecretStore(dynamic=options.ssl_dynamic_reload)
         self._configurator = Configurator(env, renderer, self._watch)
-        ports = {port: flag for flag, port in listeners(options).items()}
-        rules = Rules(options.allow_empty_ingress_host, env.gates, ports)
+        self._reserved = {port: flag for flag, port in listeners(options).items()}
+        rules = Rules(options.allow_empty_ingress_host, env.gates, self._reserved)
         self._configuration = Configuration(kinds, rules)
         self._choice = Choice(options.global_configuration, standalone=self._standalone)
         self._listeners = Listeners(self._choice.chosen)
@@ -153,7 +153,6 @@ class Pipeline:
         """What the ConfigMaps for TCP and UDP say."""
         self._wrong_ports: tuple[Problem, ...] = ()
         self._ports_refused: Mapping[ObjectRef, str] = {}
-        self._reserved = {port: flag for flag, port in listeners(options).items()}
         self._wrong: dict[ObjectRef, tuple[Problem, ...]] = {}
         """What is wrong with each ConfigMap of which a flag is not the only one."""
         self._refused: frozenset[ObjectRef] = frozenset()

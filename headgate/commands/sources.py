@@ -1,0 +1,58 @@
+"""Where a command takes objects from: manifests, or with ``--cluster`` the cluster of the kubeconfig."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from headgate import flags
+from headgate.api import TopLevel
+from headgate.k8s import Manifests
+from headgate.options import Options
+from headgate.problems import Problem
+from headgate.viewing import read as read_cluster
+from headgate.watch import WATCHED
+
+
+class Source(Protocol):
+    """The arguments of a command that reads manifests or a cluster."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Folders of manifests, files, and ``-``."""
+        ...
+
+    @property
+    def cluster(self) -> bool:
+        """Whether the cluster is read."""
+        ...
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Objects; *problems* of files and objects, *unreadable* files as lines, and how many objects were *refused*."""
+
+    objects: Sequence[TopLevel]
+    problems: Sequence[Problem]
+    unreadable: Sequence[str] = ()
+    refused: int = 0
+
+
+def source_fault(source: Source, effect: str) -> tuple[Problem, ...]:
+    """Return a Problem unless exactly one of manifests and ``--cluster`` is given."""
+    if bool(source.arguments) != source.cluster:
+        return ()
+    what = "is given beside --cluster; name one of the two" if source.cluster else "is missing; or give --cluster"
+    return (flags.problem("DIR|FILE|-", " ".join(source.arguments), what, effect),)
+
+
+def read(options: Options, source: Source) -> Found:
+    """Read the objects (ConfigError, K8sError: the cluster cannot be read)."""
+    if source.cluster:
+        return Found(*read_cluster(options))
+    manifests = Manifests(source.arguments, sys.stdin.buffer.read, [row.model for row in WATCHED])
+    objects, problems = manifests.load(), manifests.problems()
+    unreadable = [f"{each.origin.name} {each}" for each in problems if each.origin.name in manifests.unreadable]
+    return Found(objects, problems, unreadable, len(manifests.refused))
