@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -237,7 +236,7 @@ def _settled(run: Bench, step: Callable[[int], T], number: int) -> T:
 
 
 def cost(size: int, method: str, rounds: int, seconds: int, binary: Binary) -> Row:
-    """Measure the processor time of a request in all of COSTS at the same time, on one processor."""
+    """Measure the processor time of a request in all of COSTS in turn, on one processor."""
     where = requests.processors()
     with contextlib.ExitStack() as stack:
         folder = place() / "manifests"
@@ -251,9 +250,10 @@ def cost(size: int, method: str, rounds: int, seconds: int, binary: Binary) -> R
         client = requests.Requests(size, where.others)
         found: dict[str, list[float]] = {plane: [] for plane in COSTS}
         for number in range(rounds + 1):
-            with ThreadPoolExecutor() as all_:  # at the same time: what else the machine does concerns all
-                costs = all_.map(lambda plane: client.cost(controllers[plane], workers[plane], seconds), COSTS)
-            for plane, each in zip(COSTS, costs, strict=True):
+            for (
+                plane
+            ) in COSTS:  # one after the other: workers beside each other would share the caches of the processor
+                each = client.cost(controllers[plane], workers[plane], seconds)
                 if number:  # the first round opens connections and compiles
                     found[plane].append(each)
     ratios = _ratios(found["files"], found["live"])

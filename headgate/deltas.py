@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress, count
 from operator import is_not
 from typing import Any, Generic, NamedTuple, TypeVar, overload
@@ -35,6 +35,11 @@ def differing(old: tuple[T, ...], new: tuple[T, ...]) -> Splice[T]:
     end = next(compress(count(), map(is_not, reversed(old), reversed(new))), shorter)
     end = min(end, shorter - start)
     return Splice(start, old[start : len(old) - end], new[start : len(new) - end])
+
+
+def renewed(old: Mapping[K, object], new: Mapping[K, V]) -> list[tuple[K, V]]:
+    """Return the items of *new* whose values are not the same objects in *old*."""
+    return [*compress(new.items(), map(is_not, map(old.get, new), new.values()))]
 
 
 class Rope(Sequence[T]):

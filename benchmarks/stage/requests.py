@@ -39,6 +39,11 @@ request = function()
   return requests[turn]
 end
 """
+TLS_SCRIPT = """
+wrk.resolve = function() wrk.addrs = wrk.lookup("127.0.0.1", "{port}") end
+request = function() return "GET / HTTP/1.1\\r\\nHost: {host}\\r\\nConnection: close\\r\\n\\r\\n" end
+"""
+"""Each request has a connection, and so a handshake, of its own. wrk keeps no sessions."""
 _ANSWERED = re.compile(r"(\d+) requests in")
 _FAILED = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
 
@@ -93,19 +98,48 @@ class Requests:
     def cost(self, controller: Controller, worker: int, seconds: float) -> float:
         """Send requests for *seconds*; return the microseconds of *worker* for each."""
         before = processor_s(worker)
-        answered = self._send(controller.http, seconds)
+        url = f"http://127.0.0.1:{controller.http}/"
+        answered = _sent(self._processor, self._script, url, seconds)
         return (processor_s(worker) - before) * 1e6 / answered
 
-    def _send(self, port: int, seconds: float) -> int:
-        command = ["taskset", "-c", str(self._processor), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "-s"]
-        done = subprocess.run(
-            [*command, str(self._script), f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True
-        )
-        if failed := _FAILED.search(done.stdout):
-            raise RuntimeError(f"requests failed: {failed[0]}")
-        found = _ANSWERED.search(done.stdout)
-        assert found
-        return int(found[1])
+
+class Handshakes:
+    """wrk, which makes a new TLS connection for each request."""
+
+    def __init__(self, host: str, processor: int) -> None:
+        """Ask for *host*, from *processor*."""
+        self._host = host
+        self._processor = processor
+
+    def cost(self, controller: Controller, worker: int, seconds: float) -> float:
+        """Send requests for *seconds*; return the microseconds of *worker* for each with its handshake."""
+        script = place() / "tls.lua"
+        script.write_text(TLS_SCRIPT.format(port=controller.https, host=self._host))
+        before = processor_s(worker)
+        answered = _sent(self._processor, script, f"https://{self._host}:{controller.https}/", seconds)
+        return (processor_s(worker) - before) * 1e6 / answered
+
+
+def _sent(processor: int, script: Path, url: str, seconds: float) -> int:
+    """Send requests from *processor* for *seconds*; return how many were answered (RuntimeError: one failed)."""
+    command = [
+        "taskset",
+        "-c",
+        str(processor),
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}",
+        "-s",
+        str(script),
+        url,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if failed := _FAILED.search(done.stdout):
+        raise RuntimeError(f"requests failed: {failed[0]}")
+    found = _ANSWERED.search(done.stdout)
+    assert found
+    return int(found[1])
 
 
 def pinned_worker(controller: Controller, processor: int) -> int:

@@ -148,7 +148,11 @@ class Reporter:
         self._none_served = ""
         self._last: dict[ObjectRef, Verdict] = {}
         self._last_of_config_maps: dict[ObjectRef, tuple[Verdict, ...]] = {}
+        self._warned: set[ObjectRef] = set()
+        """The objects whose last verdict is a warning."""
         self._standings: dict[ObjectRef, Standing] = {}
+        self._ownerless: set[ObjectRef] = set()
+        """The objects that claim nothing by themselves (Policies)."""
         self._refused: frozenset[ObjectRef] = frozenset()
         self._kept: frozenset[ObjectRef] = frozenset()
         self._idle: frozenset[ObjectRef] = frozenset()
@@ -181,7 +185,7 @@ class Reporter:
         self._reported = 0
         self._shares.clear()
         self._log_ignored(generation)
-        self._standings.update(update.standings)
+        self._take_standings(update.standings)
         for ref in update.gone:
             ignored = update.ignored.get(ref)
             self._forget(ref, f"no longer served, {ignored}" if ignored else "removed")
@@ -226,6 +230,11 @@ class Reporter:
         served = sum(verdict.served for verdict in self._last.values())
         return Census(served=served, refused=sum(1 for _ in self.refused()))
 
+    def _take_standings(self, standings: Mapping[ObjectRef, Standing]) -> None:
+        self._standings.update(standings)
+        for ref, standing in standings.items():
+            (self._ownerless.add if standing.owner is None else self._ownerless.discard)(ref)
+
     def _concerned(self, generation: Generation, result: ApplyResult) -> set[ObjectRef]:
         """Return the objects whose verdict may have changed."""
         refused, kept = frozenset(result.refused), result.kept & result.refused.keys()
@@ -243,19 +252,16 @@ class Reporter:
                 ref for ref in told if before.get(ref) != self._shared.get(ref) and (ref.group, ref.kind) in self._kinds
             )
         concerned |= self._doubtful
-        for ref in self._users.keys() | {ref for ref, last in self._last.items() if last.state is State.WARNING}:
-            if ref in self._standings and self._standings[ref].owner is None:
-                concerned.add(ref)
+        concerned |= (self._users.keys() | self._warned) & self._ownerless
         concerned -= generation.update.gone
         self._doubtful = set() if result.ok else set(concerned)
         return concerned
 
     def _index(self, generation: Generation) -> Mapping[ObjectRef, list[Generated]]:
         """Return the resources that refer to each object that claims nothing by itself."""
-        ownerless = {ref for ref, standing in self._standings.items() if standing.owner is None}
         users: dict[ObjectRef, list[Generated]] = {}
-        for found in generation.resources.values() if ownerless else ():
-            for ref in ownerless & found.wanted.references:
+        for found in generation.resources.values() if self._ownerless else ():
+            for ref in self._ownerless & found.wanted.references:
                 users.setdefault(ref, []).append(found)
         return users
 
@@ -318,6 +324,7 @@ class Reporter:
             self._sinks.events.record(verdict, occasion=occasion)
             self._reported += len(found) + len(generated) + (refused is not None)
         self._last[ref] = verdict
+        (self._warned.add if verdict.state is State.WARNING else self._warned.discard)(ref)
         if self._sinks.status:
             self._sinks.status.report(verdict)
 
@@ -356,7 +363,9 @@ class Reporter:
 
     def _forget(self, ref: ObjectRef, why: str) -> None:
         self._last.pop(ref, None)
+        self._warned.discard(ref)
         self._standings.pop(ref, None)
+        self._ownerless.discard(ref)
         self._sinks.events.forget(ref, why)
         if self._sinks.status:
             self._sinks.status.forget(ref)

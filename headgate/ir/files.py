@@ -7,6 +7,7 @@ from operator import attrgetter
 
 import msgspec
 
+from headgate.deltas import renewed
 from headgate.problems import ObjectRef
 
 
@@ -57,11 +58,12 @@ class File(msgspec.Struct, frozen=True, gc=False):
 class FileSet(Mapping[str, File]):
     """An immutable set of Files by name; order is the order of names, so equal sets are equal text."""
 
-    __slots__ = ("_files",)
+    __slots__ = ("_files", "_ordered")
 
     def __init__(self, files: Iterable[File] = ()) -> None:
         """Build from *files*; two files of one name are a bug of the caller (ValueError)."""
         self._files: dict[str, File] = {}
+        self._ordered = True
         for file in sorted(files, key=attrgetter("name")):
             if file.name in self._files:
                 msg = f"two files are named {file.name}"
@@ -80,9 +82,15 @@ class FileSet(Mapping[str, File]):
             else:
                 found[name] = file
         fresh = FileSet()
-        ordered = all(name in self._files for name in differing)
-        fresh._files = found if ordered else dict(sorted(found.items()))
+        fresh._files = found
+        fresh._ordered = self._ordered and all(name in self._files for name in differing)
         return fresh
+
+    def since(self, old: FileSet) -> tuple[list[File], list[File]]:
+        """Return the files of *old* that are not here, by name, and those that are not the same objects there."""
+        gone = sorted(old._files.keys() - self._files.keys())
+        fresh = renewed(old._files, self._files)
+        return [old._files[name] for name in gone], [file for _, file in fresh]
 
     def __getitem__(self, name: str) -> File:
         """Return the File called *name*."""
@@ -90,7 +98,7 @@ class FileSet(Mapping[str, File]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over names in order."""
-        return iter(self._files)
+        return iter(self._in_order())
 
     def __len__(self) -> int:
         """Count the files."""
@@ -98,8 +106,14 @@ class FileSet(Mapping[str, File]):
 
     def values(self) -> ValuesView[File]:
         """The files in order of names."""
-        return self._files.values()
+        return self._in_order().values()
 
     def items(self) -> ItemsView[str, File]:
         """Names and files in order of names."""
-        return self._files.items()
+        return self._in_order().items()
+
+    def _in_order(self) -> dict[str, File]:
+        """Return the files in order of names, which is found only when somebody looks: a change costs less without."""
+        if not self._ordered:
+            self._files, self._ordered = dict(sorted(self._files.items())), True
+        return self._files

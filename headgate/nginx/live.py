@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from headgate.deltas import renewed
 from headgate.ir import Layout
 from headgate.ir.layout import LIVE_SOCKET, STREAMS_SOCKET
 from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveUpstream
@@ -136,7 +137,7 @@ class _Snapshot(msgspec.Struct, frozen=True):
 
 def snapshot(objects: LiveObjects) -> bytes:
     """Return a snapshot that a master with empty memory may start from."""
-    return msgspec.json.encode(_Snapshot("rendered", 0, dict(_fresh(_sections({}), objects))))
+    return msgspec.json.encode(_Snapshot("rendered", 0, dict(_every(_sections({}), objects))))
 
 
 async def live_state(layout: Layout) -> StateReply | None:
@@ -191,6 +192,8 @@ class LiveState:
         """By kind and name; ``None`` for an object of which the workers may know something else."""
         self._doubled: set[str] = set()
         """The hosts that were pushed together with the version before."""
+        self._hosts: Mapping[str, LiveHost] | None = None
+        """The hosts, all of which workers have as they are there; ``None`` if that is not known."""
         self._epoch = ""
         self._revision = 0
         self._snapshot = _Snapshot("", 0, {})
@@ -202,7 +205,7 @@ class LiveState:
             LiveError: the disk does not take it.
         """
         known = {f"{kind}{name}": each for kind, section in self._pushed.items() for name, each in section.items()}
-        every = known | dict(_fresh(self._pushed, wanted))
+        every = known | dict(_every(self._pushed, wanted))
         objects = {key: each for key, each in every.items() if each is not None and _lasts(each)}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
@@ -226,7 +229,7 @@ class LiveState:
         elif (found.epoch, found.revision) != (self._epoch, self._revision):
             self._pushed = {kind: dict.fromkeys(section) for kind, section in self._pushed.items()}
             self._doubled = set()
-        self._epoch, self._revision = found.epoch, found.revision
+        self._epoch, self._revision, self._hosts = found.epoch, found.revision, None
         self._note(found)
 
     async def push(
@@ -262,7 +265,10 @@ class LiveState:
     async def _push(
         self, wanted: LiveObjects, served: Collection[str], passed: Collection[str], *, reloading: bool, older: bool
     ) -> Changed:
-        fresh = dict(_fresh(self._pushed, wanted, served, reloading=reloading, older=older))
+        known, self._hosts = self._hosts, None
+        fresh = dict(_fresh(self._pushed, wanted, reloading=reloading))
+        if wanted.hosts is not known:
+            fresh |= _fresh_hosts(self._pushed[HOST], wanted, served, reloading=reloading, older=older)
         kept = dict(self._passed_on(passed)) if older and not reloading else {}
         fresh |= {key: each for key, each in kept.items() if each != self._pushed[HOST][key[2:]]}
         stale = [] if reloading else list(self._stale(wanted, fresh, kept))
@@ -278,6 +284,7 @@ class LiveState:
             await self._change({}, part)
         if lacking:
             raise FullError(lacking.reason, frozenset(lacking.objects))
+        self._hosts = None if reloading else wanted.hosts
         return Changed.of((*fresh, *stale))
 
     def _weaker(self, fresh: Mapping[str, Pushed]) -> Mapping[str, PushedHost]:
@@ -347,7 +354,7 @@ class LiveState:
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""
         self._pushed, self._epoch, self._revision, self.last = _sections({}), "", 0, StateReply()
-        self._doubled = set()
+        self._doubled, self._hosts = set(), None
 
     @property
     def doubled(self) -> bool:
@@ -377,6 +384,7 @@ class LiveState:
         answer = await ask(self._memory.socket, TARGET, ANSWER_S, msgspec.json.encode(change))
         if answer is None or answer.code != 200:  # noqa: PLR2004 - OK
             # It may take the change yet, or may not have all of what it had before.
+            self._hosts = None
             for key in (*fresh, *stale):
                 self._pushed[key[:2]][key[2:]] = None
         if answer is None:
@@ -464,41 +472,33 @@ def _pieces(fresh: Mapping[str, Pushed], most: int | None) -> Iterator[Mapping[s
         yield part
 
 
-def _fresh(
-    pushed: Sections,
-    wanted: LiveObjects,
-    served: Collection[str] = (),
-    *,
-    reloading: bool = False,
-    older: bool = False,
-) -> Iterator[tuple[str, Pushed]]:
+def _every(pushed: Sections, wanted: LiveObjects) -> Iterator[tuple[str, Pushed]]:
     """Yield each object of *wanted* that is not *pushed* yet, by key; what others need goes first."""
-    known = pushed[UPSTREAM]
-    for name, upstream in wanted.upstreams.items():
-        before = known.get(name)
-        if before is not upstream and before != upstream:
-            yield f"{UPSTREAM}{name}", upstream
-    known = pushed[STREAM]
-    for name, stream in (wanted.streams or {}).items():
-        before = known.get(name)
-        if before is not stream and before != stream:
-            yield f"{STREAM}{name}", stream
-    known = pushed[CERTIFICATE]
-    for name, certificate in wanted.certificates.items():
-        before = known.get(name)
-        # A file that changes is written after what the new configuration needs has been pushed.
-        if before is not certificate and before != certificate and not (reloading and before):
-            yield f"{CERTIFICATE}{name}", certificate
-    yield from _fresh_hosts(pushed[HOST], wanted, served, reloading=reloading, older=older)
+    yield from _fresh(pushed, wanted)
+    yield from _fresh_hosts(pushed[HOST], wanted)
+
+
+def _fresh(pushed: Sections, wanted: LiveObjects, *, reloading: bool = False) -> Iterator[tuple[str, Pushed]]:
+    """Yield each object of *wanted* that is not *pushed* yet, and no host, by key."""
+    plain: tuple[tuple[str, Mapping[str, Pushed]], ...] = (
+        (UPSTREAM, wanted.upstreams), (STREAM, wanted.streams or {}), (CERTIFICATE, wanted.certificates),
+    )  # fmt: skip
+    for kind, section in plain:
+        known = pushed[kind]
+        for name, each in renewed(known, section):
+            before = known.get(name)
+            # A file that changes is written after what the new configuration needs has been pushed.
+            if before != each and not (kind == CERTIFICATE and reloading and before):
+                yield f"{kind}{name}", each
 
 
 def _fresh_hosts(
     known: Mapping[str, Pushed | None],
     wanted: LiveObjects,
-    served: Collection[str],
+    served: Collection[str] = (),
     *,
-    reloading: bool,
-    older: bool,
+    reloading: bool = False,
+    older: bool = False,
 ) -> Iterator[tuple[str, Pushed]]:
     """Yield each host of *wanted* that is not *known* yet, by key.
 

@@ -309,7 +309,7 @@ class LocalManager:
             return self._failed(str(error))
         self._good = candidate  # perhaps equal bytes of other origins
         if not steps.empty:
-            self._present = FileSet([*candidate.values(), self._present[VERSION_FILE]])
+            self._present = candidate.changed({VERSION_FILE: self._present[VERSION_FILE]})
         result = self._result(Outcome.UNCHANGED if steps.empty and not pushed else Outcome.APPLIED, known)
         deleted = len(steps.removals) + len(steps.leavings)
         return structs.replace(result, written=len(steps.writes), deleted=deleted, **_counts(pushed))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
-from headgate.ir import File
+from headgate.ir import File, FileSet
 from headgate.ir.layout import MAIN, SECRETS_FOLDER
 
 
@@ -32,16 +30,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.writes or self.removals or self.leavings)
 
 
-def plan(present: Mapping[str, File], wanted: Mapping[str, File]) -> Plan:
+def plan(present: FileSet, wanted: FileSet) -> Plan:
     """Return how to turn *present* into *wanted*; equal sets give an empty Plan.
 
     Two files are equal if name, content and mode are; who caused them does not matter.
     """
     if present is wanted:  # only what is no file changed
         return Plan()
-    here, there = dict(present.items()), dict(wanted.items())
-    writes = [file for name, file in there.items() if here.get(name) is not file and not same(here.get(name), file)]
-    gone = [file for name, file in here.items() if name not in there]
+    gone, fresh = wanted.since(present)
+    writes = [file for file in fresh if not same(present.get(file.name), file)]
     return Plan(
         writes=tuple(sorted(writes, key=_rank)),
         removals=tuple(file.name for file in gone if file.needs_reload),

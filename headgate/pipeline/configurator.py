@@ -20,6 +20,7 @@ from headgate.pipeline.common import CommonFiles, Totals
 from headgate.pipeline.generator import SHUT, Bug, Generated, Generator, Rendered, Routing, failure, not_lowered
 from headgate.pipeline.main_template import suited
 from headgate.pipeline.merged import MergedFiles
+from headgate.pipeline.named_certificates import NamedCertificates
 from headgate.pipeline.owners import Owners
 from headgate.pipeline.profiles import Profiles
 from headgate.pipeline.stopwatch import Stopwatch
@@ -74,14 +75,13 @@ class Configurator:
         self._routed_by: dict[str, ObjectRef] = {}
         self._guarded: dict[str, frozenset[str]] = {}
         """What keeps clients out of the hosts that are pushed, where there is something."""
+        self._hosts: tuple[Mapping[str, LiveHost], Mapping[str, ObjectRef], Mapping[str, frozenset[str]]] | None = None
+        """Copies of the three above; ``None`` after a change."""
         self._live: LiveObjects | None = None
         """A copy of all that is pushed, made when it is asked for; ``None`` after a change."""
         self._merged = MergedFiles()
         self._lengths: Counter[int] = Counter()
-        self._certificates: Counter[Certificate] = Counter()
-        self._named_files: Mapping[str, LiveCertificate] | None = None
-        """The certificates that are pushed; ``None`` after a change."""
-        self._certificate_set: frozenset[Certificate] | None = None
+        self._certificates = NamedCertificates(lambda file: self._merged.digest(f"{SECRETS_FOLDER}/{file}"))
         self._listeners: Counter[Listener] = Counter()
         self._listener_set: frozenset[Listener] | None = None
         self._entries: Counter[PassthroughEntry] = Counter()
@@ -127,12 +127,15 @@ class Configurator:
         """What is pushed at run time; the same object as long as nothing changed."""
         if not self.env.live:
             return None
+        if self._hosts is None:
+            self._hosts = self._routed.copy(), self._routed_by.copy(), self._guarded.copy()
         if self._live is None:
+            hosts, origins, guards = self._hosts
             self._live = LiveObjects(
                 upstreams=self._pushed.copy(),
-                hosts=self._routed.copy(),
-                origins=self._routed_by.copy(),
-                guards=self._guarded.copy(),
+                hosts=hosts,
+                origins=origins,
+                guards=guards,
                 certificates=self._pushed_certificates(),
                 streams=self._pushed_streams.copy() if self.env.stream_js and self._stream_routes else None,
             )
@@ -142,15 +145,8 @@ class Configurator:
         """Return the file of each server name; a name without one is refused."""
         if not self._pushes_certificates:
             return {}
-        if self._named_files is not None:
-            return self._named_files
-        found = {certificate.host: certificate.file for certificate in self._certificates if not certificate.own}
-        if default := self.env.default_certificate:
-            found[""] = certificate_file(default)
-        digests = {file: self._merged.digest(f"{SECRETS_FOLDER}/{file}") for file in set(found.values())}
-        known = {file: LiveCertificate(file, digest) for file, digest in digests.items() if digest}
-        self._named_files = {name: known[file] for name, file in found.items() if file in known}
-        return self._named_files
+        default = self.env.default_certificate
+        return self._certificates.all(certificate_file(default) if default else "")
 
     @property
     def _pushes_certificates(self) -> bool:
@@ -161,9 +157,6 @@ class Configurator:
     def _routes(self) -> bool:
         """Whether there may be hosts without a server block."""
         return not self.unrouted
-
-    def _forget_named_files(self) -> None:
-        self._named_files = self._live = None
 
     def take_bugs(self) -> tuple[Bug, ...]:
         """Return the exceptions since the last call."""
@@ -268,14 +261,12 @@ class Configurator:
         for ref in sorted(outdated):
             self.add_or_update(ref, self._resources[ref].wanted)
         with self._watch.stage("render"):
-            if self._certificate_set is None:
-                self._certificate_set = frozenset(self._certificates)
             if self._listener_set is None:
                 self._listener_set = frozenset(self._listeners)
             totals = Totals(
                 self._lengths.total(),
                 max(self._lengths, default=1),
-                self._mapped(self._certificate_set),
+                self._mapped(),
                 self._listener_set,
                 frozenset(self._entries),
                 frozenset(self._places),
@@ -286,10 +277,10 @@ class Configurator:
                 self._stream_routes > 0,
             )
             common = self._common.files(self.env, self.renderer, totals)
-            before = self._merged.secrets
             whole = self._merged.whole((*special, *common))
-            if self._merged.secrets != before:
-                self._forget_named_files()
+            for name in self._merged.take_secrets():
+                self._certificates.renew(name.removeprefix(f"{SECRETS_FOLDER}/"))
+                self._live = None
             return whole
 
     def _names(self) -> frozenset[str] | None:
@@ -303,14 +294,15 @@ class Configurator:
             self._routed_tls = frozenset(name for name, host in self._routed.items() if host.tls)
         return self._routed_tls
 
-    def _mapped(self, certificates: frozenset[Certificate]) -> frozenset[Certificate]:
+    def _mapped(self) -> frozenset[Certificate]:
         """Return the entries of the map of certificates.
 
         Where hosts have no server block, the default server accepts handshakes for all names in it.
         """
-        if not self._routes:
-            return certificates
-        return frozenset() if self._pushes_certificates else frozenset(one for one in certificates if not one.own)
+        if self._pushes_certificates:
+            return frozenset()
+        certificates = self._certificates.set
+        return frozenset(one for one in certificates if not one.own) if self._routes else certificates
 
     def _covered(self) -> Iterator[str]:
         """Yield every host that is served over HTTP, if TLS connections of a wildcard host are passed on."""
@@ -355,7 +347,7 @@ class Configurator:
         for ref, generated in fresh.items():
             self._install(ref, generated)
         self._profiles.prune()
-        self._forget_named_files()
+        self._live = None
 
     def _generated(
         self,
@@ -387,8 +379,7 @@ class Configurator:
         _, gone, come = new.parts.since(old.parts)
         self._merged.replace(old.files_with(gone), new.files_with(come))
         if old.certificates != new.certificates:
-            self._certificate_set = None
-            self._forget_named_files()
+            self._live = None
         if old.listeners != new.listeners:
             self._listener_set = None
             self._outdated |= self._wildcards.replace(ref, old.listeners, new.listeners)
@@ -410,7 +401,7 @@ class Configurator:
         if not self.env.routing:
             return
         if old.routed or new.routed:
-            self._live = self._routed_tls = None
+            self._live = self._hosts = self._routed_tls = None
             self._profiles.replace(old.profiles, new.profiles)
             for name in old.routed:
                 if self._routed_by.get(name) == ref:
@@ -439,7 +430,7 @@ class Configurator:
             before = bool(self._sharing_tls)
             (self._sharing_tls.add if new.shares_tls else self._sharing_tls.discard)(ref)
             if before != bool(self._sharing_tls):
-                self._forget_named_files()
+                self._live = None
         if old.demands_certificates != new.demands_certificates:
             before = bool(self._demanding)
             (self._demanding.add if new.demands_certificates else self._demanding.discard)(ref)
@@ -479,7 +470,7 @@ class Configurator:
         for host in contribution.hosts:
             _count(self._lengths, len(host), by)
         for certificate in contribution.certificates:
-            _count(self._certificates, certificate, by)
+            self._certificates.count(certificate, by)
         for entry in contribution.entries:
             _count(self._entries, entry, by)
         for place in contribution.places:

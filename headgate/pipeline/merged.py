@@ -23,8 +23,8 @@ class MergedFiles:
         self._pending: dict[str, File | None] = {}
         self._common: frozenset[str] = frozenset()
         self._digests: dict[str, str] = {}
-        self.secrets = 0
-        """How many times a file below ``secrets`` changed."""
+        self._secrets: set[str] = set()
+        """The files below ``secrets`` that changed since ``take_secrets``."""
 
     def replace(self, old: tuple[File, ...], new: tuple[File, ...]) -> None:
         """Take the *new* files of a resource in place of the *old* ones; the newest content of a name counts.
@@ -54,9 +54,14 @@ class MergedFiles:
         for name in (*gone, *self._pending, *fresh):
             if name.startswith(f"{SECRETS_FOLDER}/") and before.get(name) is not self._whole.get(name):
                 self._digests.pop(name, None)
-                self.secrets += 1
+                self._secrets.add(name)
         self._pending, self._common = {}, frozenset(fresh)
         return self._whole
+
+    def take_secrets(self) -> frozenset[str]:
+        """Return the files below ``secrets`` that changed since the last call."""
+        found, self._secrets = frozenset(self._secrets), set()
+        return found
 
     def digest(self, name: str) -> str:
         """Return the digest of a file, empty if it is not there."""

@@ -112,7 +112,8 @@ def _short(name: str, identity: str) -> str:
 
 def profile(text: str) -> str:
     """Return the name of a profile that is written *text*."""
-    return f"@p_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    found = hashlib.sha256(text.encode()).hexdigest()
+    return f"@p_{found[: 16 + int(found[-2:], 16) % 48]}"
 
 
 def port_file(port: int) -> str:

@@ -1,5 +1,3 @@
-from collections.abc import ItemsView
-
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
@@ -50,9 +48,19 @@ def test_after_the_plan_nothing_is_left_to_do(present: FileSet, wanted: FileSet)
     assert set(there) == set(wanted)
 
 
+def test_what_is_added_stands_in_order_of_names() -> None:
+    files_ = FileSet([conf("b")]).changed({each.name: each for each in (conf("c"), conf("a"))})
+    names = ["conf.d/a.conf", "conf.d/b.conf", "conf.d/c.conf"]
+    assert [*files_] == [*files_.items().mapping] == [file.name for file in files_.values()] == names
+    without = files_.changed({names[1]: None})
+    assert [*without] == [names[0], names[2]]
+    assert without.since(files_) == ([conf("b")], [])
+    assert files_.since(without) == ([], [conf("b")])
+
+
 def test_a_set_that_is_the_very_same_is_not_looked_through() -> None:
     class Unread(FileSet):
-        def items(self) -> ItemsView[str, File]:
+        def since(self, old: FileSet) -> tuple[list[File], list[File]]:
             raise AssertionError("thousands of files are looked through though none changed")
 
     files_ = Unread([conf("a")])
@@ -61,7 +69,7 @@ def test_a_set_that_is_the_very_same_is_not_looked_through() -> None:
 
 def test_secrets_are_written_first_and_the_main_file_last() -> None:
     wanted = FileSet([File("nginx.conf", b""), conf("b"), conf("a"), secret("z")])
-    names = [file.name for file in plan({}, wanted).writes]
+    names = [file.name for file in plan(FileSet(), wanted).writes]
     assert names == ["secrets/z", "conf.d/a.conf", "conf.d/b.conf", "nginx.conf"]
 
 
@@ -73,7 +81,7 @@ def test_changed_added_and_removed_secrets_need_no_reload() -> None:
 
 
 def test_changed_added_and_removed_configuration_files_need_a_reload() -> None:
-    assert plan({}, FileSet([conf("a")])).reload
+    assert plan(FileSet(), FileSet([conf("a")])).reload
     assert plan(FileSet([conf("a", b"1")]), FileSet([conf("a", b"2")])).reload
     gone = plan(FileSet([conf("a")]), FileSet())
     assert gone.reload
