@@ -75,6 +75,12 @@ class Options(CommunityFlags, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(each for each in named if each))
 
     @property
+    def reads_community(self) -> bool:
+        """Whether flags say that there are Ingresses of ingress-nginx; else an IngressClass alone may."""
+        named = self.configmap or self.controller_class
+        return self.community or bool(named) or self.ingress_dialect is IngressDialect.INGRESS_NGINX
+
+    @property
     def metrics_beside_probes(self) -> bool:
         """Whether metrics are on the port of the probes, as in ingress-nginx, which asks for no password there."""
         alone = self.prometheus_tls_secret or self.prometheus_basic_auth_secret

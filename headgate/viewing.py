@@ -28,7 +28,6 @@ from headgate.status.objects import by_object, faulty, ignored, in_order
 from headgate.translate import translate
 from headgate.validation.ingress import hosts
 from headgate.watch import Selection, Watches
-from headgate.watch.pods import ask_for_pods
 
 M = TypeVar("M", bound=TopLevel)
 
@@ -151,8 +150,7 @@ async def _list(options: Options) -> list[TopLevel]:
                 async with asyncio.TaskGroup() as tasks:
                     running = tasks.create_task(watches.run())
                     await watches.synced()
-                    if ask_for_pods(item for objects in watches.collections.values() for item in objects.values()):
-                        await watches.know_pods()
+                    await watches.know(item for objects in watches.collections.values() for item in objects.values())
                     running.cancel()
         except TimeoutError:
             raise Unreachable(f"the cluster did not list everything within {PATIENCE_S:g} s") from None

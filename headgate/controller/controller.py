@@ -23,7 +23,6 @@ from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager, Reason
 from headgate.pipeline import Changes, Generation, Pipeline, Ruling
 from headgate.problems import ObjectRef
-from headgate.watch.pods import ask_for_pods
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +52,11 @@ class Objects(Protocol):
         """Return the newest version of each object that *keys* name, ``None`` for those that are gone."""
         ...
 
-    async def know_pods(self) -> Iterable[ObjectRef]:
-        """Return the Pods behind Services if they were not known yet; their changes are in batches from now on."""
+    async def know(self, objects: Iterable[object], /) -> Iterable[ObjectRef]:
+        """Return the Pods and ConfigMaps that *objects* need and that were not known yet.
+
+        Their changes are in batches from now on.
+        """
         ...
 
 
@@ -142,8 +144,8 @@ class Controller:
         retry = frozenset(self._retries[key] for key in batch.keys if key in self._retries)
         again = frozenset(filter(ConfigMap.KIND.includes, retry))
         changes = self._objects.read((*batch.keys, *again))
-        if ask_for_pods(changes.values()):
-            changes = {**changes, **self._objects.read(await self._objects.know_pods())}
+        if needed := tuple(await self._objects.know(changes.values())):
+            changes = {**changes, **self._objects.read(needed)}
         async with self._turn:
             generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
         self._take(generation)

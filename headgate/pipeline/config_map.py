@@ -12,6 +12,7 @@ from headgate.problems import ObjectRef, Problem
 from headgate.render import HTTP, MAIN, TRANSPORT_SERVER, VIRTUAL_SERVER, BadTemplate, Renderer
 from headgate.settings import REGISTRY, ConfigParams, read_configmap
 from headgate.settings.community import CommunityConfig, CommunityHosts, read_community_config
+from headgate.settings.community.references import ConfigMaps
 from headgate.translate import Environment, unsupported_keys
 
 KEYS = {
@@ -156,10 +157,15 @@ def read(
     return ConfigInForce(data, params, renderer, tuple(problems))
 
 
-def read_community(data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer) -> ConfigInForce:
-    """Read the ConfigMap *ref* of ingress-nginx, which decides about all of nginx; arguments as for ``read``."""
+def read_community(
+    data: Mapping[str, str], ref: ObjectRef, env: Environment, current: Renderer, others: ConfigMaps
+) -> ConfigInForce:
+    """Read the ConfigMap *ref* of ingress-nginx, which decides about all of nginx.
+
+    The arguments are those of ``read``; *others* are the ConfigMaps that its keys name.
+    """
     routed = env.routing and not env.unable_to_route
-    config, problems = read_community_config(data, ref, sole=True, routed=routed)
+    config, problems = read_community_config(data, ref, sole=True, routed=routed, others=others)
     params = config.whole.over(ConfigParams())
     for problem in unsupported_keys(suited(structs.replace(env, params=params), current), ref):
         key = config.whole.keys.get(problem.field.replace("-", "_"))

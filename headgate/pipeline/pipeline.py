@@ -182,6 +182,7 @@ class Pipeline:
             keys |= self._of_another_class(keys)
             changed, others = self._choose(keys)
             keys |= changed | others.keys()
+            keys |= self._naming(keys)
             special = self._take_special(keys, now)
             hosts = self._community.hosts
             ports, wrong = self._take_ports(keys)
@@ -325,7 +326,9 @@ class Pipeline:
         assert self._config_map is not None  # noqa: S101 - or there would be nothing to try
         env = self._configurator.env
         if self._speaks_community:
-            return config_map.read_community(data, self._config_map, env, self._accepted.renderer)
+            return config_map.read_community(
+                data, self._config_map, env, self._accepted.renderer, self._named_config_map
+            )
         return config_map.read(data, self._config_map, env, self._accepted.renderer, self._templates)
 
     def _under(self, force: ConfigInForce) -> Generation:
@@ -477,9 +480,9 @@ class Pipeline:
         return {c.resource.ref for c in update.changes if c.operation is Operation.ADD_OR_UPDATE}
 
     def _touched(self, keys: frozenset[ObjectRef], update: Update) -> set[ObjectRef]:
-        """Return the resources that point at a Service, a Secret, a Pod, a Policy or endpoints of the batch."""
+        """Return the resources that point at a Service, Secret, ConfigMap, Pod, Policy or endpoints of the batch."""
         slices = self._objects.of(EndpointSlice)
-        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod))}
+        targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod, ConfigMap))}
         policies = (key for key in keys if Policy.KIND.includes(key))
         # A Policy whose status alone changed, which Headgate writes, concerns nobody.
         targets |= {key for key in policies if key in update.standings or self._configuration.valid(key) is None}
@@ -526,6 +529,7 @@ class Pipeline:
             now=now,
             services=self._objects.of(Service),
             secrets=self._objects.of(Secret),
+            config_maps=self._objects.of(ConfigMap),
             slices_of=self._slices,
             listeners=self._listeners,
             pods=self._objects.of(Pod),
@@ -598,6 +602,17 @@ class Pipeline:
         named = self._options.configmap if self._options.nginx_configmaps else None
         return _ref(ConfigMap, named) if named else None
 
+    def _named_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Return what a ConfigMap holds, ``None`` if it is not there."""
+        found = self._objects.of(ConfigMap).get(ConfigMap.KIND.ref(namespace, name))
+        return None if found is None else found.data or {}
+
+    def _naming(self, keys: frozenset[ObjectRef]) -> frozenset[ObjectRef]:
+        """Return the ConfigMap of ingress-nginx if one that it names is among *keys*."""
+        named = self._options.configmap
+        found = {ConfigMap.KIND.ref(*each) for each in self._community.named}
+        return frozenset((_ref(ConfigMap, named),)) if named and not keys.isdisjoint(found) else frozenset()
+
     def _shared_hosts(self) -> set[ObjectRef]:
         """Return the resources of the dialect of ingress-nginx."""
         resources = self._configuration.resources.items()
@@ -669,14 +684,14 @@ class Pipeline:
             return {ref: (structs.replace(broken.problem, effect="the previous settings stay in force"),)}
         found = self._objects.of(ConfigMap).get(ref)
         data, problems = self._guarded((found and found.data) or {}, ref, sole=False)
-        self._community, told = read_community_config(data, ref, sole=False)
+        self._community, told = read_community_config(data, ref, sole=False, others=self._named_config_map)
         return {ref: (*problems, *told)}
 
     def _guarded(
         self, data: Mapping[str, str], ref: ObjectRef, *, sole: bool
     ) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
         """Return *data* with the last good values of keys that keep clients out, and a Problem for each of these."""
-        config, problems = read_community_config(data, ref, sole=sole)
+        config, problems = read_community_config(data, ref, sole=sole, others=self._named_config_map)
         kept = config_map.with_known_guards(data, self._guards, config.unusable)
         told = tuple(
             structs.replace(problem, effect="the previous value stays in force")
@@ -710,7 +725,9 @@ class Pipeline:
         data: Mapping[str, str] = (found and found.data) or {}
         if self._speaks_community:
             data, kept = self._guarded(data, ref, sole=True)
-            wanted = config_map.read_community(data, ref, configurator.env, configurator.renderer)
+            wanted = config_map.read_community(
+                data, ref, configurator.env, configurator.renderer, self._named_config_map
+            )
             wanted = structs.replace(wanted, problems=(*kept, *wanted.problems))
             self._community = wanted.community or self._community
         else:

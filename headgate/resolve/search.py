@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from headgate.api import Secret, Service
+from headgate.api import ConfigMap, Secret, Service
 from headgate.api.networking import ServiceBackendPort
 from headgate.ir import File
 from headgate.problems import ObjectRef, Problem
@@ -164,6 +164,13 @@ class Search:
         self._references.add(ref)
         secret = self._snapshot.secrets.get(ref)
         return secret is not None and secret.value(key) is not None
+
+    def config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Return what the ConfigMap *name* holds, ``None`` if it is not there."""
+        ref = ConfigMap.KIND.ref(namespace, name)
+        self._references.add(ref)
+        found = self._snapshot.config_maps.get(ref)
+        return None if found is None else found.data or {}
 
     def policy(self, ref: ObjectRef) -> ValidPolicy | str:
         """Return the Policy *ref*, or why it cannot be used."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from headgate.api import EndpointSlice, Pod, Secret, Service
+from headgate.api import ConfigMap, EndpointSlice, Pod, Secret, Service
 from headgate.problems import ObjectRef
 from headgate.resolve.listeners import Listeners
 from headgate.resolve.members import Members
@@ -36,6 +36,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         now: the time of the batch, with a time zone; certificates are held against it.
         services: every watched Service.
         secrets: every watched Secret.
+        config_maps: every watched ConfigMap.
         slices_of: the EndpointSlices of each Service; the ``SliceIndex`` of the pipeline.
         listeners: those of the GlobalConfiguration in force.
         pods: the Pods by whose labels endpoints are selected.
@@ -50,6 +51,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     services: Mapping[ObjectRef, Service] = {}
     secrets: Mapping[ObjectRef, Secret] = {}
+    config_maps: Mapping[ObjectRef, ConfigMap] = {}
     slices_of: Mapping[ServiceKey, Collection[EndpointSlice]] = {}
     listeners: Listeners = Listeners()
     pods: Mapping[ObjectRef, Pod] = {}

@@ -45,9 +45,9 @@ class Drained:
             ref: drained(each, self.names) if isinstance(each, EndpointSlice) else each for ref, each in found.items()
         }
 
-    async def know_pods(self) -> Iterable[ObjectRef]:
-        """Return the Pods behind Services if they were not known yet."""
-        return await self._watches.know_pods()
+    async def know(self, objects: Iterable[object]) -> Iterable[ObjectRef]:
+        """Return what *objects* need and was not watched yet."""
+        return await self._watches.know(objects)
 
     def slices(self) -> list[EndpointSlice]:
         """Return every EndpointSlice."""

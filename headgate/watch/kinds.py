@@ -34,6 +34,7 @@ class Extent(enum.Enum):
     """A cluster need not have these kinds: their definitions may be missing, and come and go."""
     OWN = "the replicas of this controller"
     BEHIND = "watched namespaces, once an upstream has a subselector"
+    NAMED_BY = "watched namespaces, once an Ingress names a ConfigMap there"
     DEPENDENT = "watched namespaces, with a flag, where Headgate makes such objects"
     """Only the component that makes them reads them. Their definitions may be missing, as those of ``CUSTOM``."""
 
@@ -66,6 +67,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched(ConfigMap, Extent.NAMED),
     Watched(Pod, Extent.OWN),
     Watched(Pod, Extent.BEHIND),
+    Watched(ConfigMap, Extent.NAMED_BY),
 )
 
 

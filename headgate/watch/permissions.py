@@ -189,6 +189,13 @@ PARTS: tuple[Part, ...] = (
         tuple(_statuses()),
         wanted=lambda options: options.enable_custom_resources and not options.read_only,
     ),
+    Part(
+        "named",
+        Reach.WATCHED,
+        "ConfigMaps that annotations of ingress-nginx name: custom-headers and others",
+        _follow(Extent.NAMED_BY),
+        wanted=lambda options: options.reads_community,
+    ),
     _dependents("certmanager", "-enable-cert-manager: the Certificates of VirtualServers", _CERTIFICATES),
     _dependents("externaldns", "-enable-external-dns: the DNSEndpoints of VirtualServers", *_RECORDS),
     Part("secrets", Reach.SECRETS, "certificates and passwords that Ingresses name", _follow(Extent.SECRETS)),

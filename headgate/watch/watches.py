@@ -18,7 +18,9 @@ from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
 from headgate.watch.absent import AbsentKinds
 from headgate.watch.collections import Collection
+from headgate.watch.config_maps import config_maps_named
 from headgate.watch.kinds import DEPENDENTS, WATCHED, Extent, Watched
+from headgate.watch.pods import ask_for_pods
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ M = TypeVar("M", bound=TopLevel)
 FOLLOWED = frozenset({Extent.WATCHED, Extent.CUSTOM, Extent.BEHIND, Extent.SECRETS, Extent.DEPENDENT})
 """What is watched in namespaces that -watch-namespace-label selects."""
 PODS_S = 10.0
-"""How long the Pods behind Services are waited for (seconds); without them the endpoints of a subselector are none."""
+"""How long Pods and ConfigMaps that objects need are waited for (seconds); afterwards they are taken for missing."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -75,6 +77,9 @@ class Watches:
         self._follower: Follower | None = None
         self._pods = options.manifests is not None
         """Whether the Pods behind Services are watched; in a folder they are read with the rest."""
+        self._config_maps: set[ObjectRef] = set()
+        """The ConfigMaps that objects name; ``_informed`` are the namespaces in which ConfigMaps are watched."""
+        self._informed: set[str] = set()
         self._informers: list[Informer[Any]] = list(self._fixed())
         self._namespaces = self._namespace_informer()
 
@@ -85,6 +90,42 @@ class Watches:
         self._informers.append(informer)
         if self._tasks:
             self._tasks.create_task(informer.run())
+
+    async def know(self, objects: Iterable[object]) -> Iterable[ObjectRef]:
+        """Watch what *objects* need and was not watched; return that when it is listed, or may not be."""
+        objects = tuple(objects)
+        pods = await self.know_pods() if ask_for_pods(objects) else ()
+        named = self._options.configmap
+        main = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
+        return (*pods, *await self.know_config_maps(config_maps_named(objects, main)))
+
+    async def know_config_maps(self, refs: Iterable[ObjectRef]) -> Iterable[ObjectRef]:
+        """Watch the ConfigMaps *refs* from now on; return those that were not known when they are listed."""
+        fresh = {ref for ref in refs if ref not in self._config_maps and self._watched(ref.namespace)}
+        if not fresh or not self._tasks:
+            return ()
+        self._config_maps |= fresh
+        begun: list[Informer[Any]] = []
+        for namespace in sorted({ref.namespace for ref in fresh} - self._informed):
+            self._informed.add(namespace)
+            informer = self._informer(Watched(ConfigMap, Extent.NAMED_BY), Selection(namespace))
+            task = self._tasks.create_task(informer.run())
+            if namespace in self._running:
+                self._running[namespace].append((informer, task))
+            else:
+                self._informers.append(informer)
+            begun.append(informer)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PODS_S):
+                for informer in begun:
+                    await informer.synced.wait()
+        return sorted(fresh)
+
+    def _watched(self, namespace: str) -> bool:
+        """Whether Ingresses of *namespace* are watched."""
+        if self._options.watch_namespace_label:
+            return namespace in self._running
+        return _covers(self._options.watch_namespace, namespace, "")
 
     async def know_pods(self) -> Iterable[ObjectRef]:
         """Watch the Pods behind Services from now on; return them when they are listed, or may not be.
@@ -118,11 +159,7 @@ class Watches:
         if row is None or not self._enabled(row):
             return False
         named = self._options.global_configuration if model is GlobalConfiguration else None
-        if self._options.watch_namespace_label:
-            inside = namespace in self._running
-        else:
-            inside = _covers(self._options.watch_namespace, namespace, "")
-        return inside or bool(named and named.namespace == namespace)
+        return self._watched(namespace) or bool(named and named.namespace == namespace)
 
     def lacks(self, kind: Kind) -> bool:
         """Whether the cluster does not have *kind*, as far as is known."""
@@ -211,7 +248,11 @@ class Watches:
     def _namespaces_of(self, row: Watched) -> tuple[str, ...]:
         if row.extent is Extent.CLUSTER:
             return ("",)
-        if row.extent in {Extent.NAMED, Extent.OWN} or self._options.watch_namespace_label or not self._enabled(row):
+        if (
+            row.extent in {Extent.NAMED, Extent.NAMED_BY, Extent.OWN}
+            or self._options.watch_namespace_label
+            or not self._enabled(row)
+        ):
             return ()
         if row.extent is Extent.SECRETS:
             return self._options.secret_namespaces or ("",)
@@ -237,7 +278,9 @@ class Watches:
         name = f"{row.model.KIND.plural}{where}"
         absent = functools.partial(self._note_absent, row.model) if row.model in self._absent else None
         source = self._sources(row.model, selection)
-        changed = self._dependent_changed if row.extent is Extent.DEPENDENT else self._queue.add
+        changed = {Extent.DEPENDENT: self._dependent_changed, Extent.NAMED_BY: self._config_map_changed}.get(
+            row.extent, self._queue.add
+        )
         informer: Informer[Any] = Informer(source, changed, name=name, absent=absent)
         self.collections[row.model].add(selection.namespace, informer.store)
         return informer
@@ -246,6 +289,10 @@ class Watches:
         self._absent[model].note(model.KIND, absent=absent)
         if self._follower and model in self._dependents:
             self._follower.present(model.KIND)
+
+    def _config_map_changed(self, ref: ObjectRef) -> None:
+        if ref in self._config_maps:
+            self._queue.add(ref)
 
     def _dependent_changed(self, ref: ObjectRef) -> None:
         if self._follower:
@@ -262,6 +309,8 @@ class Watches:
             self._running[ref.name] = [(informer, tasks.create_task(informer.run())) for informer in made]
             log.info("namespace watched", extra={"fields": {"namespace": ref.name}})
         elif not wanted and ref.name in self._running:
+            self._informed.discard(ref.name)
+            self._config_maps = {each for each in self._config_maps if each.namespace != ref.name}
             for informer, task in self._running.pop(ref.name):
                 task.cancel()
                 self._drop(ref.name, informer)

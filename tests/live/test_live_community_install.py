@@ -105,6 +105,34 @@ def test_the_config_map_is_followed_and_its_owner_is_told(setup: Setup) -> None:
     )
 
 
+def test_config_maps_that_are_named_are_followed(setup: Setup) -> None:
+    headgate, cluster = setup
+
+    def headers(name: str, **data: str) -> Json:
+        return {
+            **config_map("default", name),
+            "data": {key.replace("_", "-"): text for key, text in data.items()},
+        }
+
+    def sent(name: str) -> str | None:
+        return headgate.get_tls("shop.test").headers.get(name)
+
+    cluster.put(settings(add_headers="default/everywhere", global_allowed_response_headers="X-Own"))
+    cluster.put(shop(**{"nginx.ingress.kubernetes.io/custom-headers": "own"}))
+    wait_until(lambda: headgate.get_tls("shop.test").status == 500)
+    cluster.put(headers("everywhere", X_All="1"), headers("own", X_Own="1"), headers("unrelated", X_Own="1"))
+    wait_until(lambda: (sent("X-All"), sent("X-Own")) == ("1", "1"))
+    cluster.put(headers("everywhere", X_All="2"))
+    wait_until(lambda: (sent("X-All"), sent("X-Own")) == ("2", "1"))
+    cluster.put(headers("own", X_Own="2"))
+    wait_until(lambda: (sent("X-All"), sent("X-Own")) == ("2", "2"))
+    cluster.put(headers("own", X_Secret="2"))
+    wait_until(lambda: headgate.get_tls("shop.test").status == 500)
+    assert not any("unrelated" in str(record) for record in headgate.log_records())
+    cluster.put(settings(), shop())
+    wait_until(lambda: headgate.get_tls("shop.test").status == 200)
+
+
 def test_a_webhook_without_certificate_files_waits_for_them(setup: Setup) -> None:
     headgate, _ = setup
     assert headgate.log_records("flag") == []

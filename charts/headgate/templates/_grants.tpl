@@ -24,6 +24,9 @@
 {{- $_ := include "headgate.grant" (list $grants . "custom" "") -}}
 {{- $_ := include "headgate.grant" (list $grants . "customstatus" "") -}}
 {{- end -}}
+{{- if or $controller.ingressClass.controllerClass (eq $controller.ingressDialect "ingress-nginx") -}}
+{{- $_ := include "headgate.grant" (list $grants . "named" "") -}}
+{{- end -}}
 {{- if $controller.enableCertManager -}}
 {{- $_ := include "headgate.grant" (list $grants . "certmanager" "") -}}
 {{- end -}}

@@ -64,6 +64,13 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [update]
 {{- end }}
 
+{{- /* each watched namespace: ConfigMaps that annotations of ingress-nginx name: custom-headers and others */ -}}
+{{- define "headgate.rules.named" -}}
+- apiGroups: ['']
+  resources: [configmaps]
+  verbs: [list, watch]
+{{- end }}
+
 {{- /* each watched namespace: -enable-cert-manager: the Certificates of VirtualServers */ -}}
 {{- define "headgate.rules.certmanager" -}}
 - apiGroups: [cert-manager.io]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headgate.problems import ObjectRef
 from headgate.routes import Layer, Layers
 from headgate.routes.policies import Hsts
-from headgate.settings import Overrides, Snippet
+from headgate.settings import COMMUNITY, Header, Overrides, Snippet
 from headgate.settings.community import DEFAULTS, CommunityHosts
 
 _SNIPPETS = ("server_snippets", "location_snippets")
@@ -25,6 +25,20 @@ def above(community: CommunityHosts, own: Overrides) -> Overrides:
     both = [name for name in _SNIPPETS if name in own and name in below]
     joined = {name: Snippet(f"{below[name]}\n{own.explicit[name]}") for name in both}
     return Overrides({**own.explicit, **joined}, own.keys, own.dialect) if joined else own
+
+
+def with_headers(community: CommunityHosts, own: Overrides, headers: tuple[Header, ...] = ()) -> Overrides:
+    """Return *own* with the response headers *headers*, and those of add-headers that have other names."""
+    name = "add_header"
+    others: tuple[Header, ...] = community.overrides.explicit.get(name, ())
+    own_names = {header.name.lower() for header in headers}
+    every = (*(header for header in others if header.name.lower() not in own_names), *headers)
+    if not every:
+        return own
+    key = f"{COMMUNITY.prefix}custom-headers" if headers else community.overrides.key(name)
+    # Locations of the Ingress that holds the host have headers of their own only where they say how they inherit.
+    explicit = {**own.explicit, name: every, **({"add_header_inherit": "on"} if headers else {})}
+    return Overrides(explicit, {**own.keys, name: key}, own.dialect)
 
 
 def lookup(community: CommunityHosts, own: Overrides) -> Overrides:

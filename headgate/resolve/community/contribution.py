@@ -11,10 +11,11 @@ from msgspec import structs
 
 from headgate.api.networking import IngressBackend, IngressSpec
 from headgate.problems import Problem
-from headgate.resolve.community.below import above, lookup
+from headgate.resolve.community.below import above, lookup, with_headers
 from headgate.resolve.community.certified import certificate_headers, client_certificates
 from headgate.resolve.community.errors import ErrorBackend
 from headgate.resolve.community.guards import lower_guards
+from headgate.resolve.community.named import response_headers
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import (
@@ -88,7 +89,10 @@ class Contribution:
         self._services: dict[tuple[str, str], Backend] = {}
         own = valid.overrides.part(*OF_ROUTES)
         self._lookup = Layer(valid.ingress.ref, lookup(search.community, own))
-        self._policies = lower_guards(search, valid)
+        headers, self._unsent = response_headers(search, valid)
+        policies = lower_guards(search, valid)
+        self._policies = structs.replace(policies, refused=policies.refused or self._unsent)
+        self._hidden = tuple(header.name for header in headers)
         self._errors = ErrorBackend(search, valid, self._lookup)
         self._changes = self._header_changes()
         backends = [path.backend for path in paths]
@@ -97,8 +101,13 @@ class Contribution:
         names = dict.fromkeys(each.service.name for each in backends if each.service)
         self.settings = (
             *below,
-            Layer(valid.ingress.ref, above(search.community, self._with_sessions(own, tuple(names)))),
+            Layer(valid.ingress.ref, self._with_headers(self._with_sessions(own, tuple(names)), headers)),
         )
+
+    def _with_headers(self, own: Overrides, headers: tuple[Header, ...]) -> Overrides:
+        """Return *own* over the ConfigMap, with the response *headers*."""
+        over = above(self._search.community, own)
+        return with_headers(self._search.community, over, headers) if headers else over
 
     @property
     def asks_certificates(self) -> bool:
@@ -232,7 +241,8 @@ class Contribution:
         if told:
             changes = structs.replace(changes, set_headers=(*changes.set_headers, *told))
         if rewrites and said.rewrite_target is not None and said.rewrite_target != path.path:
-            changes = Changes(
+            changes = structs.replace(
+                changes,
                 path=said.rewrite_target,
                 pattern=f"(?i){path.path}",
                 set_headers=(*changes.set_headers, *self._prefix_header()),
@@ -253,7 +263,10 @@ class Contribution:
         if self._policies.external_auth:
             passed = self._policies.external_auth.passed
             headers += [Header(name, Quoted(ExternalAuth.answered(name))) for name in passed]
-        return Changes(set_headers=tuple({header.name: header for header in headers}.values()))
+        headers += self._search.community.set_headers
+        return Changes(
+            set_headers=tuple({header.name.lower(): header for header in headers}.values()), hide_headers=self._hidden
+        )
 
     def _redirect(self, path: CommunityPath, *, secure: bool) -> HttpsRedirect | None:
         said, community = self._said, self._search.community

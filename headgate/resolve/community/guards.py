@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from headgate.problems import Problem
 from headgate.resolve.community.certified import backend_tls
+from headgate.resolve.community.named import auth_headers
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
@@ -37,7 +38,8 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     if isinstance(trusted, str):
         refused, trusted = refused or trusted, None
     unreachable = _unreachable(search, valid)
-    refused = refused or unreachable
+    told, unsent = auth_headers(search, valid)
+    refused = refused or unreachable or unsent
     return Policies(
         refused=valid.closed or refused,
         access=_access(valid, search.community),
@@ -45,7 +47,7 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
         limits=_limits(valid, search.community),
         connections=_connections(valid, search.community),
         passwords=None if refused else _passwords(search, valid),
-        external_auth=None if unreachable else _external_auth(valid),
+        external_auth=None if unreachable or unsent else _external_auth(valid, told),
         cors=_cors(valid),
         backend_tls=trusted,
         mirror=_mirror(search, valid),
@@ -156,7 +158,7 @@ def _passwords(search: Search, valid: ValidCommunityIngress) -> Passwords | None
     return Passwords(ref, said.auth_realm, secret)
 
 
-def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
+def _external_auth(valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> ExternalAuth | None:
     said, ref = valid.annotations, valid.ingress.ref
     if said.auth_url is None:
         return None
@@ -168,7 +170,7 @@ def _external_auth(valid: ValidCommunityIngress) -> ExternalAuth | None:
         server_name=said.auth_url.host,
         host=_host(said.auth_url),
         passed=said.auth_response_headers,
-        headers=tuple(_told(valid)),
+        headers=(*_told(valid), *sent),
         method=said.auth_method,
         cookies="always" if said.auth_always_set_cookie else "some",
         cache_key=said.auth_cache_key or "",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from headgate.configuration import Resource
 from headgate.configuration.community import held_paths
-from headgate.resolve.community.below import above, layers_below, strict_transport
+from headgate.resolve.community.below import above, layers_below, strict_transport, with_headers
 from headgate.resolve.community.canaries import Canaries
 from headgate.resolve.community.contribution import Around, Contribution
 from headgate.resolve.community.further import further_hosts
@@ -80,7 +80,7 @@ def _host(  # noqa: PLR0913 - what every host of the resource shares, and the ho
     return VirtualHost(
         name=host,
         origin=resource.ref,
-        settings=(*below, Layer(resource.ref, above(community, _of_server(contributions)))),
+        settings=(*below, Layer(resource.ref, with_headers(community, above(community, _of_server(contributions))))),
         handed_down=below,
         routes=tuple(routes),
         tls=_tls(contributions, host),

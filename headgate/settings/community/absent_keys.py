@@ -43,9 +43,6 @@ _LOG = {
 _LATER_LOG = {
     "skip-access-log-urls": "", "enable-access-log-for-default-backend": "false", "enable-auth-access-log": "false",
 }  # fmt: skip
-_MAPS = {
-    "add-headers": "", "proxy-set-headers": "", "global-allowed-response-headers": "",
-}  # fmt: skip
 _LISTEN = {
     "bind-address": "", "disable-ipv6": "false",
 }  # fmt: skip
@@ -95,7 +92,6 @@ _GROUPS = (
         "not a place for logs: the access log goes to standard output or syslog-host, the error log to standard error",
     ),
     (_LATER_LOG, Outlook.COMING, "not supported yet"),
-    (_MAPS, Outlook.COMING, "not supported yet; write the headers into annotations or location-snippet"),
     (_LISTEN, Outlook.COMING, "not supported yet: nginx listens on all addresses; -disable-ipv6 leaves IPv6 out"),
     (_MODULE, Outlook.COMING, "for a module that nginx does not have here yet"),
     (_OTEL, Outlook.COMING, "not supported yet, as are the annotations about OpenTelemetry"),

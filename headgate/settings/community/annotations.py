@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from headgate.settings.auth import realm
+from headgate.settings.community.references import reference
 from headgate.settings.community.values import (
     Service,
     backend_protocols,
@@ -62,6 +63,14 @@ class CommunityAnnotations(Settings):
         own("upstream-vhost", "Header Host of requests to backends.", parse=matching(r"[A-Za-z0-9._:\-]+", "a host")),
     ] = None
 
+    custom_headers: Annotated[
+        str | None,
+        own(
+            "custom-headers",
+            "ConfigMap with response headers that global-allowed-response-headers names, followed when it changes.",
+            parse=reference,
+        ),
+    ] = None
     connection_proxy_header: Annotated[
         str | None,
         own(
@@ -285,6 +294,14 @@ class CommunityAnnotations(Settings):
             parse=matching(r"[\-._~a-zA-Z0-9/:,?&=]+", "a URL of letters, digits and - . _ ~ / : , ? & ="),
         ),
     ] = None
+    auth_proxy_set_headers: Annotated[
+        str | None,
+        own(
+            "auth-proxy-set-headers",
+            "ConfigMap of the same namespace with headers of that request, followed when it changes.",
+            parse=reference,
+        ),
+    ] = None
     auth_always_set_cookie: Annotated[
         bool, own("auth-always-set-cookie", "Clients get its cookies with every status.", parse=switch)
     ] = False
@@ -398,6 +415,7 @@ class CommunityAnnotations(Settings):
 
 
 GUARDS = frozenset((
+    "auth-proxy-set-headers", "custom-headers",
     "auth-cache-duration", "auth-method", "auth-request-redirect", "auth-snippet",
     "allowlist-source-range", "auth-secret", "auth-secret-type", "auth-tls-match-cn", "auth-tls-secret", "auth-type",
     "auth-url", "denylist-source-range", "limit-connections", "limit-rpm", "limit-rps", "proxy-ssl-secret",

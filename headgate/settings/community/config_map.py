@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,12 +15,13 @@ from headgate.settings.community.defaults import HSTS_MAX_AGE
 from headgate.settings.community.keys import AS_ANNOTATIONS, GLOBAL_AUTH, KEYS, UNTOLD, Key
 from headgate.settings.community.log_variables import replaced_variables
 from headgate.settings.community.reading import FIELDS, OFF, CommunityRules
+from headgate.settings.community.references import ConfigMaps, referred, request_headers, response_headers
 from headgate.settings.community.shared import SHARED
 from headgate.settings.overrides import Overrides
 from headgate.settings.parsers import Unfit, guess
 from headgate.settings.proxy import CONDITIONS
 from headgate.settings.registry import Setting
-from headgate.settings.values import Duration, HeaderName, Quoted, Snippet, Words
+from headgate.settings.values import Duration, Header, HeaderName, Quoted, Snippet, Words
 from headgate.settings.variables import read_by
 
 EVERYBODY: Final = ("0.0.0.0/0",)
@@ -91,6 +92,8 @@ class CommunityHosts(msgspec.Struct, frozen=True):
         redirect_code: the status of redirects to HTTPS.
         forwarded: whether these go by what a proxy in front says.
         told: headers of requests to backends, beside the usual ones.
+        set_headers: those of the ConfigMap of proxy-set-headers, in place of others of the same name.
+        allowed_headers: the response headers that annotations may set, in lower case.
         denied: networks that are refused whatever annotations say.
         limit_status: the status of requests above a limit; *connection_status* that of connections.
         streams: how connections of ports of TCP and UDP are made: a field of ``Session`` to its value.
@@ -102,6 +105,8 @@ class CommunityHosts(msgspec.Struct, frozen=True):
     redirect_code: int = 308
     forwarded: bool = False
     told: Mapping[str, str] = {}
+    set_headers: tuple[Header, ...] = ()
+    allowed_headers: frozenset[str] = frozenset()
     denied: tuple[str, ...] = ()
     limit_status: int = 503
     streams: Mapping[str, Any] = {}
@@ -116,12 +121,14 @@ class CommunityConfig(msgspec.Struct, frozen=True):
         hosts: what it says of the hosts of this dialect.
         rules: what it says of annotations.
         unusable: keys that keep clients out and cannot be used.
+        named: namespace and name of the ConfigMaps that keys name.
     """
 
     whole: Overrides = Overrides(dialect=None)
     hosts: CommunityHosts = CommunityHosts()
     rules: CommunityRules = CommunityRules()
     unusable: tuple[str, ...] = ()
+    named: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def said(self) -> Overrides:
@@ -139,8 +146,17 @@ def whole_defaults(*, routed: bool = False) -> Overrides:
     return Overrides({**WHOLE_DEFAULTS, **(_ROUTED if routed else {})}, {}, None)
 
 
+def _no_config_map(_namespace: str, _name: str) -> None:
+    return None
+
+
 def read_community_config(
-    data: Mapping[str, str], origin: ObjectRef, *, sole: bool, routed: bool = False
+    data: Mapping[str, str],
+    origin: ObjectRef,
+    *,
+    sole: bool,
+    routed: bool = False,
+    others: ConfigMaps = _no_config_map,
 ) -> tuple[CommunityConfig, list[Problem]]:
     """Read the ConfigMap of ingress-nginx; a key that cannot be used keeps its default and never spoils the others.
 
@@ -149,11 +165,12 @@ def read_community_config(
         origin: its identity.
         sole: whether it decides about all of nginx; otherwise what is not of the hosts of this dialect has no effect.
         routed: as of ``whole_defaults``.
+        others: the ConfigMaps that keys name.
 
     Returns:
         what it says, and a Problem (event reason InvalidValue) for each key that is wrong or has no effect.
     """
-    reading = _Reading(data, origin, whole_defaults(routed=routed), sole=sole)
+    reading = _Reading(data, origin, whole_defaults(routed=routed), others, sole=sole)
     for key, text in sorted(data.items()):
         reading.take(key, text)
     return reading.config(), reading.problems
@@ -162,12 +179,16 @@ def read_community_config(
 class _Reading:
     """The keys as they are read."""
 
-    def __init__(self, data: Mapping[str, str], origin: ObjectRef, usual: Overrides, *, sole: bool) -> None:
+    def __init__(
+        self, data: Mapping[str, str], origin: ObjectRef, usual: Overrides, others: ConfigMaps, *, sole: bool
+    ) -> None:
         self.problems: list[Problem] = []
         self._data = data
         self._usual = usual
         self._origin = origin
         self._sole = sole
+        self._others = others
+        self._set_headers: tuple[Header, ...] = ()
         self._values: dict[str, Any] = {}
         self._whole: dict[str, tuple[Any, str]] = {}
         self._hosts: dict[str, tuple[Any, str]] = {}
@@ -214,7 +235,8 @@ class _Reading:
             whole,
             CommunityHosts(
                 self._origin, hosts, strict if get("hsts", True) else None, get("http-redirect-code", 308),
-                get("use-forwarded-headers", False), dict(self._told()), get("block-cidrs", ()),
+                get("use-forwarded-headers", False), dict(self._told()), self._set_headers,
+                frozenset(name.lower() for name in get("global-allowed-response-headers", ())), get("block-cidrs", ()),
                 get("limit-req-status-code", 503),
                 {field: self._values[key] for key, field in STREAMS.items() if key in self._values},
                 get("limit-conn-status-code", 503),
@@ -225,6 +247,7 @@ class _Reading:
                 frozenset(read_by(" ".join(str(get(key, "")) for key in ("http-snippet", "server-snippet")))),
             ),
             tuple(self._unusable),
+            frozenset(self._named(key) for key in ("add-headers", "proxy-set-headers") if key in self._values),
         )  # fmt: skip
 
     def _take_key(self, key: str, known: Key, text: str) -> None:
@@ -276,6 +299,35 @@ class _Reading:
     def _report(self, key: str, text: str, reason: str, effect: str = NO_EFFECT) -> None:
         self.problems.append(Problem(self._origin, key, text, f"is {reason}", effect, code="InvalidValue"))
 
+    # --- ConfigMaps that keys name ------------------------------------------------------------------------
+
+    def _named(self, key: str) -> tuple[str, str]:
+        """Return namespace and name of the ConfigMap that *key* names."""
+        found = referred(self._values[key], self._origin.namespace)
+        assert found  # noqa: S101 - it was parsed
+        return found
+
+    def _combine_headers(self) -> None:
+        if headers := self._headers("add-headers", response_headers):
+            hidden = tuple(HeaderName(header.name) for header in headers)
+            known = self._hosts.get("proxy_hide_headers", ((), ""))[0]
+            self._hosts["add_header"] = headers, "add-headers"
+            self._hosts["proxy_hide_headers"] = tuple(dict.fromkeys((*known, *hidden))), "add-headers"
+        self._set_headers = self._headers("proxy-set-headers", request_headers)
+
+    def _headers(self, key: str, read: Callable[[Mapping[str, str]], tuple[Header, ...]]) -> tuple[Header, ...]:
+        if key not in self._values:
+            return ()
+        data, text = self._others(*self._named(key)), self._data[key]
+        if data is None:
+            self._report(key, text, "of a ConfigMap that does not exist, or that is of a namespace that is not watched")
+            return ()
+        try:
+            return read(data)
+        except Unfit as unfit:
+            self._report(key, text, str(unfit))
+            return ()
+
     # --- what follows from several keys ------------------------------------------------------------------
 
     def _combine(self) -> None:
@@ -293,6 +345,7 @@ class _Reading:
         self._combine_tls()
         self._combine_gzip()
         self._combine_blocks()
+        self._combine_headers()
         if self._sole and self._lines:
             text, key = self._whole.get("http_snippets", ("", "http-snippet"))
             self._whole["http_snippets"] = Snippet("\n".join((*self._lines, text)).rstrip()), key

@@ -43,10 +43,11 @@ def _rows() -> Iterator[tuple[str, ...]]:
 
 
 _OF_HOSTS = frozenset({
-    "allow-backend-server-header", "allow-snippet-annotations", "annotation-value-word-blocklist",
+    "add-headers", "allow-backend-server-header", "allow-snippet-annotations", "annotation-value-word-blocklist",
     "annotations-risk-level", "block-cidrs", "block-referers", "block-user-agents", "compute-full-forwarded-for",
-    "generate-request-id", "hsts", "hsts-include-subdomains", "hsts-max-age", "hsts-preload", "http-redirect-code",
-    "limit-req-status-code", "proxy-add-original-uri-header", "retry-non-idempotent",
+    "generate-request-id", "global-allowed-response-headers", "hsts", "hsts-include-subdomains", "hsts-max-age",
+    "hsts-preload", "http-redirect-code", "limit-req-status-code", "proxy-add-original-uri-header", "proxy-set-headers",
+    "retry-non-idempotent",
 })  # fmt: skip
 
 

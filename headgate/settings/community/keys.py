@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from headgate.settings.client import network
+from headgate.settings.community.references import reference
 from headgate.settings.community.risks import LEVELS
 from headgate.settings.community.values import networks, seconds, size
 from headgate.settings.logging import log_format
@@ -169,7 +170,10 @@ KEYS: Mapping[str, Key] = {
     "gzip-min-length": Key("The shortest.", number(0)),
     "gzip-types": Key("Of which types, beside text/html.", _TYPES),
     "gzip-disable": Key("Not for these values of User-Agent.", _regex),
+    "add-headers": Key("ConfigMap with headers of all responses of these hosts, followed when it changes.", reference),
+    "global-allowed-response-headers": Key("Headers that custom-headers of annotations may set.", _names),
     # backends
+    "proxy-set-headers": Key("ConfigMap with headers of requests to backends, followed when it changes.", reference),
     "upstream-keepalive-connections": Key("Idle connections of a worker.", number(0, 65535), "keepalive", host=True),
     "retry-non-idempotent": Key("Other methods than idempotent ones are tried again, too.", switch),
     "proxy-add-original-uri-header": Key("Backends get X-Original-URI.", switch),
