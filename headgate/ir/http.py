@@ -177,7 +177,7 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     """Where a location sends requests.
 
     Attributes:
-        scheme: ``http``, ``https``, ``grpc`` or ``grpcs``.
+        scheme: ``http``, ``https``, ``$scheme``, ``grpc``, ``grpcs`` or ``fastcgi``.
         upstream: the name of the Upstream.
         path: what replaces the path that the location matched, ``""`` where the path stays.
     """
@@ -192,10 +192,25 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
         return self.scheme.startswith("grpc")
 
     @property
+    def module(self) -> Name:
+        """The beginning of the names of directives about it."""
+        return "grpc" if self.grpc else "fastcgi" if self.scheme == "fastcgi" else "proxy"
+
+    @property
     def url(self) -> Name | Quoted:
-        """The argument of ``proxy_pass`` or ``grpc_pass``."""
+        """The argument of ``proxy_pass``, ``grpc_pass`` or ``fastcgi_pass``."""
+        if self.module == "fastcgi":
+            return self.upstream
         url = f"{self.scheme}://{self.upstream}{self.path}"
         return url if _PLAIN_URL.fullmatch(url) else Quoted(url)
+
+
+class FastCgi(msgspec.Struct, frozen=True, gc=False):
+    """What a FastCGI backend is sent: *params* with name, value, and whether an empty one is left out."""
+
+    params: tuple[tuple[Name, Quoted, bool], ...]
+    index: Quoted | None = None
+    next_upstream: Words | None = None
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -223,6 +238,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         checks: what is answered, in order, if a variable is empty.
         open: it answers for others, or decides for others: what the server says of clients does not hold.
         redirects: redirects to HTTPS, before anything else.
+        fastcgi: what the backend is sent, if it speaks FastCGI.
         queue: the upstream for which requests wait while no server can take them; *reads_body* whether their bodies are
             read before.
     """
@@ -260,6 +276,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     checks: tuple[tuple[Name, int], ...] = ()
     open: bool = False
     redirects: tuple[Redirect, ...] = ()
+    fastcgi: FastCgi | None = None
     queue: Name = ""
     reads_body: bool = False
 

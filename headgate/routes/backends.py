@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.problems import ObjectRef
 from headgate.routes.checks import Check
+from headgate.settings import Quoted
 
 NOBODY, EMPTY, REPLACED = 502, 503, 598
 """What is answered while a Service has no endpoints; nothing else answers the last one, in place of which an error page
@@ -49,6 +50,15 @@ class Queue(msgspec.Struct, frozen=True, gc=False):
     timeout: float = 60
 
 
+class FastCgi(msgspec.Struct, frozen=True, gc=False):
+    """That a backend speaks FastCGI: *params* are parameters beside the usual ones, *index* what a path that ends with
+    a slash names; empty for nothing.
+    """
+
+    params: tuple[tuple[str, Quoted], ...] = ()
+    index: str = ""
+
+
 class Backend(msgspec.Struct, frozen=True, gc=False):
     """A port of a Service.
 
@@ -60,6 +70,8 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
         upstream: the name of its upstream in nginx, where the object names it.
         grpc: whether it speaks gRPC; ``tls`` whether over TLS; ``websocket`` whether connections may be upgraded. The
             settings may say so, too.
+        fastcgi: how it speaks FastCGI, ``None`` if it does not.
+        as_client: whether TLS is used where the client uses TLS, whatever ``tls`` says.
         check: how its servers are checked, if they are.
         backup: where requests go while no endpoint can take them.
         queue: how requests wait while none can, if they do.
@@ -75,6 +87,8 @@ class Backend(msgspec.Struct, frozen=True, gc=False):
     grpc: bool = False
     tls: bool = False
     websocket: bool = False
+    fastcgi: FastCgi | None = None
+    as_client: bool = False
     check: Check | None = None
     backup: Backup | None = None
     queue: Queue | None = None

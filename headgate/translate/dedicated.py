@@ -19,6 +19,7 @@ REWRITTEN: Final = "a path is changed by variables, or by a regular expression, 
 GRPC_TOKENS: Final = "gRPC, and server-tokens of its own"
 CONDITIONS: Final = "a Policy, or conditions that read variables, or expressions, that not every nginx takes"
 POLICY: Final = "a Policy, or client addresses"
+PROTOCOL: Final = "a backend speaks FastCGI, or the protocol of the client"
 PAGES: Final = "custom error pages"
 LINES: Final = "settings of a route that shared locations do not have"
 

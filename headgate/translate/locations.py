@@ -23,6 +23,7 @@ from headgate.translate.context import ServerContext, with_cors
 from headgate.translate.doubled import deciders, undecided, undecided_names, without_doubled
 from headgate.translate.draft import Draft, Place
 from headgate.translate.errors import NO_PAGE, PAGE, TOLD, error_page
+from headgate.translate.fastcgi import with_fastcgi
 from headgate.translate.grpc import asks_grpc
 from headgate.translate.headers import (
     ALT_SVC,
@@ -120,6 +121,12 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
     if alike not in server.shared:
         server.shared[alike] = _shared(draft, server, place, grpc=grpc, websocket=websocket)
     shared = _with_changes(server, server.shared[alike], place, route, grpc=grpc)
+    if target.fastcgi:
+        headers = place.request_headers if shared.request_headers is None else shared.request_headers
+        own = _own(draft, server, place, grpc=True)
+        shared = structs.replace(shared, backend=backend)
+        shared = with_fastcgi(shared, target.fastcgi, headers, server.hide_headers, own)
+        backend = shared.backend or backend
     rewrite = translate_rewrite(draft, path, place, target, grpc=grpc)
     internal = route.match.type is PathType.INTERNAL
     return structs.replace(
@@ -139,7 +146,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
         pages=() if shared.refused else route_pages(server, route),
         intercepts=route.intercepts,
         internal=internal,
-        restored=internal and (grpc or rewrite is not None),
+        restored=internal and (grpc or target.fastcgi is not None or rewrite is not None),
         **queue_parts(draft, place, target, draft.upstreams[backend.upstream], grpc=grpc),
         **challenge_parts(
             host, path, shared, Around(place.request_headers, server.response_headers, server.hide_headers)
@@ -479,6 +486,8 @@ def _backend(  # noqa: PLR0913 - all that decides about a backend
 
 
 def _scheme(place: Place, target: Target) -> str:
+    if target.as_client:
+        return "$scheme"
     return "https" if target.tls or target.service in place.params.services.ssl_services else "http"
 
 

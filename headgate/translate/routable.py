@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import structs
 
 from headgate.ir.http import HttpConfig, Location, Server, Tls, Upstream
+from headgate.ir.live import POOLS
 from headgate.routes import Listener, RouteTable
 from headgate.settings import NOTHING, Words
 from headgate.settings.regex import is_simple
@@ -103,6 +104,8 @@ def _of_location(location: Location) -> Iterator[str]:
         yield dedicated.CAPTURES
     if replaced(location.backend) is None or (location.rewrite and rewritten(location.rewrite) is None):
         yield dedicated.REWRITTEN
+    if location.backend and location.backend.scheme not in POOLS:
+        yield dedicated.PROTOCOL
     if is_page(location) and location.backend:
         yield dedicated.PAGES
     if location.internal and location.modifier != "=":
@@ -113,7 +116,7 @@ def _of_location(location: Location) -> Iterator[str]:
         location, path="", modifier="", origin=None, backend=None, answer=None, content_type=None, own=NOTHING,
         request_headers=None, response_headers=None, proxy_redirect=None, lines=(), added=(), rewrite=None,
         internal=False, jump="", restored=False, auth=None, guarded=False,
-        preflight=False, pages=(),
+        preflight=False, pages=(), fastcgi=None,
     )  # fmt: skip
     yield from differing(bare, NOTHING_ELSE, "location: ")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import structs
 
 from headgate.problems import ObjectRef, Problem
+from headgate.resolve.community.named import fastcgi
 from headgate.resolve.search import Search
 from headgate.routes import (
     Backend,
@@ -80,7 +81,9 @@ class Canaries:
             endpoints,
             grpc=protocol in {"grpc", "grpcs"},
             tls=protocol in {"https", "grpcs"},
-            websocket=True,
+            websocket=protocol != "fcgi",
+            fastcgi=fastcgi(self._search, valid)[0],
+            as_client=protocol == "auto_http",
         )
 
     def _divided(self, route: Route, main: Forward, valid: ValidCommunityIngress, backend: Backend) -> Iterator[Route]:

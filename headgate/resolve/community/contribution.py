@@ -15,7 +15,7 @@ from headgate.resolve.community.below import above, lookup, with_headers
 from headgate.resolve.community.certified import certificate_headers, client_certificates
 from headgate.resolve.community.errors import ErrorBackend
 from headgate.resolve.community.guards import lower_guards
-from headgate.resolve.community.named import response_headers
+from headgate.resolve.community.named import fastcgi, response_headers
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import (
@@ -89,9 +89,10 @@ class Contribution:
         self._services: dict[tuple[str, str], Backend] = {}
         own = valid.overrides.part(*OF_ROUTES)
         self._lookup = Layer(valid.ingress.ref, lookup(search.community, own))
-        headers, self._unsent = response_headers(search, valid)
+        headers, unsent = response_headers(search, valid)
+        self._fastcgi, wrong = fastcgi(search, valid)
         policies = lower_guards(search, valid)
-        self._policies = structs.replace(policies, refused=policies.refused or self._unsent)
+        self._policies = structs.replace(policies, refused=policies.refused or unsent or wrong)
         self._hidden = tuple(header.name for header in headers)
         self._errors = ErrorBackend(search, valid, self._lookup)
         self._changes = self._header_changes()
@@ -296,7 +297,9 @@ class Contribution:
             endpoints,
             grpc=protocol in {"grpc", "grpcs"},
             tls=protocol in {"https", "grpcs"},
-            websocket=True,
+            websocket=self._fastcgi is None,
+            fastcgi=self._fastcgi,
+            as_client=protocol == "auto_http",
             unserved=self._errors.unserved,
         )
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from headgate.problems import Problem
 from headgate.resolve.search import Search
+from headgate.routes.backends import FastCgi
 from headgate.settings import COMMUNITY, Header
 from headgate.settings.community import references
 from headgate.settings.parsers import Unfit
@@ -34,6 +35,16 @@ def auth_headers(search: Search, valid: ValidCommunityIngress) -> tuple[tuple[He
     """Return the headers of ``auth-proxy-set-headers``, or why they cannot be sent, which is reported."""
     name = valid.annotations.auth_proxy_set_headers if valid.annotations.auth_url else None
     return found(search, valid, "auth-proxy-set-headers", name, references.request_headers)
+
+
+def fastcgi(search: Search, valid: ValidCommunityIngress) -> tuple[FastCgi | None, str]:
+    """Return how the backends of *valid* speak FastCGI, ``None`` if they do not; or why they cannot, reported."""
+    said = valid.annotations
+    if said.backend_protocol != "fcgi":
+        return None, ""
+    name = said.fastcgi_params_configmap
+    params, fault = found(search, valid, "fastcgi-params-configmap", name, references.fastcgi_params)
+    return FastCgi(params, said.fastcgi_index), fault
 
 
 def found(  # noqa: PLR0913 - what is named, by whom, and how it is read

@@ -12,7 +12,7 @@ _PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
 
 COMING = (
     "affinity-canary-behavior", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout",
-    "enable-opentelemetry", "fastcgi-index", "fastcgi-params-configmap",
+    "enable-opentelemetry", 
     "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "session-cookie-conditional-samesite-none",
     "ssl-passthrough", "stream-snippet", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
 )  # fmt: skip

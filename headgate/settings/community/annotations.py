@@ -35,7 +35,7 @@ from headgate.settings.tls import ciphers, redirect_code
 from headgate.settings.values import HeaderName, Quoted
 
 COOKIE = r"[A-Za-z0-9!%&*+.^_|~\-]{1,128}"
-BACKEND_PROTOCOLS = ("http", "https", "grpc", "grpcs")
+BACKEND_PROTOCOLS = ("http", "https", "auto_http", "grpc", "grpcs", "fcgi")
 
 
 def own(name: str, doc: str, **more: Any) -> SettingSpec:
@@ -119,6 +119,22 @@ class CommunityAnnotations(Settings):
         str, own("backend-protocol", "What backends speak.", parse=choice(*BACKEND_PROTOCOLS))
     ] = "http"
 
+    fastcgi_index: Annotated[
+        str,
+        own(
+            "fastcgi-index",
+            "File that a path names that ends with a slash (backend-protocol FCGI).",
+            parse=matching(r"[A-Za-z0-9._\-]+", "a file name of letters, digits and . _ -"),
+        ),
+    ] = ""
+    fastcgi_params_configmap: Annotated[
+        str | None,
+        own(
+            "fastcgi-params-configmap",
+            "ConfigMap of the same namespace with parameters of FastCGI, followed when it changes.",
+            parse=reference,
+        ),
+    ] = None
     custom_http_errors: Annotated[
         tuple[int, ...],
         own("custom-http-errors", "Statuses in place of which default-backend answers.", parse=error_codes),
@@ -415,7 +431,7 @@ class CommunityAnnotations(Settings):
 
 
 GUARDS = frozenset((
-    "auth-proxy-set-headers", "custom-headers",
+    "auth-proxy-set-headers",
     "auth-cache-duration", "auth-method", "auth-request-redirect", "auth-snippet",
     "allowlist-source-range", "auth-secret", "auth-secret-type", "auth-tls-match-cn", "auth-tls-secret", "auth-type",
     "auth-url", "denylist-source-range", "limit-connections", "limit-rpm", "limit-rps", "proxy-ssl-secret",

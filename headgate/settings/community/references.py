@@ -48,6 +48,8 @@ DECODED: Final = frozenset({
 ADDED: Final = OF_RESPONSES | {"date", "server"}
 """Response headers that nginx sends in any case; another one of the name would be a second one."""
 _HEADER: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_PARAMETER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_PARAMETER_VALUE: Final = re.compile(r"[A-Za-z0-9_${}/.\-]*")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -80,6 +82,16 @@ def request_headers(data: Mapping[str, str]) -> tuple[Header, ...]:
     return tuple(Header(name, _value(name, text)) for name, text in sorted(data.items()))
 
 
+def fastcgi_params(data: Mapping[str, str]) -> tuple[tuple[str, Quoted], ...]:
+    """Return the parameters of FastCGI that *data* has, in whose values variables may stand (Unfit: one cannot)."""
+    for name, text in data.items():
+        if not _PARAMETER.fullmatch(name):
+            raise Unfit(f"of a ConfigMap with {name[:60]!r}, which is no name of a parameter")
+        if not _PARAMETER_VALUE.fullmatch(text.strip()):
+            raise Unfit(f"of a ConfigMap whose {name} is not text of letters, digits and - _ / . with variables")
+    return tuple((name, _value(name, text, decoded=True)) for name, text in sorted(data.items()))
+
+
 def _check_name(name: str, others: Collection[str] = OF_REQUESTS) -> None:
     if not _HEADER.fullmatch(name):
         raise Unfit(f"of a ConfigMap with {name[:60]!r}, which is no name of a header")
@@ -87,8 +99,8 @@ def _check_name(name: str, others: Collection[str] = OF_REQUESTS) -> None:
         raise Unfit(f"of a ConfigMap with {name}, which {NGINX_SETS}")
 
 
-def _value(name: str, text: str) -> Quoted:
-    """Return *text* as a value with variables (Unfit: they cannot be in it)."""
+def _value(name: str, text: str, *, decoded: bool = False) -> Quoted:
+    """Return *text* as a value with variables (Unfit: they cannot be in it, also ``DECODED`` ones unless *decoded*)."""
     found, missing = replaced_variables(text.strip())
     about = f"of a ConfigMap whose {name} has"
     if _CONTROL.search(found):
@@ -99,6 +111,7 @@ def _value(name: str, text: str) -> Quoted:
         raise Unfit(f"{about} the variable {missing[0]}, which is not there")
     if fault := unknown_variable(found):
         raise Unfit(f"of a ConfigMap whose {name} {fault}")
-    if decoded := sorted(DECODED.intersection(each.lower() for each in read_by(found))):
-        raise Unfit(f"{about} ${decoded[0]}, in which a client can put line breaks and headers")
+    split = sorted(DECODED.intersection(each.lower() for each in read_by(found)))
+    if split and not decoded:
+        raise Unfit(f"{about} ${split[0]}, in which a client can put line breaks and headers")
     return Quoted(found)
