@@ -52,6 +52,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         method: the balancing directive, ``None`` for round robin.
         zone: shared memory, ``None`` where there is nothing to share.
         sticky: the arguments of ``sticky``, ``None`` where clients may go to any server.
+        kept: directives about these connections.
         keepalive: idle connections each worker keeps, 0 for none, ``None`` for what nginx does by itself.
         live: *servers* and all that says how they are used, if they are pushed at run time; ``None`` if
             they are in the file.
@@ -72,6 +73,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone: Words | None = None
     sticky: Words | None = None
     keepalive: int | None = None
+    kept: tuple[Line, ...] = ()
     live: LiveUpstream | None = None
     stream: LiveStream | None = None
 

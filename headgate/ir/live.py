@@ -13,8 +13,8 @@ from headgate.ir.files import FileSet
 from headgate.problems import ObjectRef
 
 Method = Literal[
-    "round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "random", "random_two", "least_time",
-    "random_two_least_time",
+    "round_robin", "least_conn", "ip_hash", "hash", "consistent_hash", "consistent_subset", "random", "random_two",
+    "least_time", "random_two_least_time",
 ]  # fmt: skip
 
 
@@ -81,6 +81,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         backup: servers for requests that none of *peers* can take.
         method: how a server is chosen; *times* belong to it, if it compares some.
         key: of a hash: text, the name of a variable, text, and so on.
+        subset: how many servers a hash leads to, of which one is drawn.
         max_fails: failures within *fail_timeout* after which a server is left out; 0 for never.
         fail_timeout: seconds.
         max_conns: requests at the same time to one server, of all workers together; ``None`` for any number.
@@ -89,6 +90,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         slow_start: seconds in which the share of a server that was added or recovered grows; ``None`` for none.
         check: how it is found out which servers can take requests; ``None`` if by requests alone.
         pooled: whether connections are kept, of hosts without a server block; server blocks say it themselves.
+        idle: for how many seconds without a request, and *requests* for how many; ``None`` for what nginx does.
         queue: how requests wait that no server can take; ``None`` if they do not. Their locations say so, too.
     """
 
@@ -97,6 +99,7 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     method: Method = "round_robin"
     times: Times | None = None
     key: tuple[str, ...] | None = None
+    subset: int | None = None
     max_fails: int = 1
     fail_timeout: float = 10
     max_conns: int | None = None
@@ -105,6 +108,8 @@ class LiveUpstream(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     slow_start: float | None = None
     check: LiveCheck | None = None
     pooled: bool = True
+    idle: float | None = None
+    requests: int | None = None
     queue: Queue | None = None
 
 

@@ -51,8 +51,9 @@ class Queue(msgspec.Struct, frozen=True, gc=False):
 
 
 class FastCgi(msgspec.Struct, frozen=True, gc=False):
-    """That a backend speaks FastCGI: *params* are parameters beside the usual ones, *index* what a path that ends with
-    a slash names; empty for nothing.
+    """That a backend speaks FastCGI: *params* are parameters beside the usual ones.
+
+    *index* is the file that a path names that ends with a slash; empty for none.
     """
 
     params: tuple[tuple[str, Quoted], ...] = ()

@@ -117,6 +117,7 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         cookies: whether clients get its cookies: ``""`` for not, ``some`` with successes and redirects, ``always``.
         cache_key: text by which its answers are remembered, empty if they are not; *cache_valid* says for how long.
         keepalive: connections to it that each worker keeps, ``None`` for the usual.
+        keepalive_requests: requests on one of these, and *keepalive_timeout* seconds without one; ``None`` as usual.
     """
 
     policy: ObjectRef
@@ -137,6 +138,8 @@ class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache_key: str = ""
     cache_valid: tuple[tuple[str, ...], ...] = ()
     keepalive: int | None = None
+    keepalive_requests: int | None = None
+    keepalive_timeout: int | None = None
 
     def __hash__(self) -> int:
         return hash(self.policy)

@@ -69,6 +69,7 @@ class StreamRoute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         session: how connections are made and how long they last.
         field: where the object asks for it.
         proxied: whether the addresses of clients come by the PROXY protocol.
+        part: tells several routes of one object apart; empty where it has one.
         server_snippet: configuration inside the server; ``stream_snippet`` beside it.
     """
 
@@ -81,6 +82,7 @@ class StreamRoute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     session: Session = Session()
     field: str = ""
     proxied: bool = False
+    part: str = ""
     server_snippet: Snippet | None = None
     stream_snippet: Snippet | None = None
 

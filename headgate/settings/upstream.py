@@ -101,6 +101,39 @@ class UpstreamSettings(Settings):
             "time than before counts at once.",
         ),
     ] = Words(("random", "two", "least_conn"))
+    upstream_keepalive_requests: Annotated[
+        int | None,
+        setting(
+            "upstream-keepalive-requests",
+            "Requests on one connection to a backend.",
+            Scope.LOCATION,
+            Where.NOWHERE,
+            directive="keepalive_requests",
+            context="upstream",
+        ),
+    ] = None
+    upstream_keepalive_time: Annotated[
+        Duration | None,
+        setting(
+            "upstream-keepalive-time",
+            "Longest time for which a connection to a backend is used.",
+            Scope.LOCATION,
+            Where.NOWHERE,
+            directive="keepalive_time",
+            context="upstream",
+        ),
+    ] = None
+    upstream_keepalive_timeout: Annotated[
+        Duration | None,
+        setting(
+            "upstream-keepalive-timeout",
+            "Longest time without a request on a connection to a backend.",
+            Scope.LOCATION,
+            Where.NOWHERE,
+            directive="keepalive_timeout",
+            context="upstream",
+        ),
+    ] = None
     keepalive: Annotated[
         int | None,
         setting(

@@ -31,6 +31,8 @@ _METHODS: Final[dict[tuple[str, ...], Method]] = {
 }
 ANSWERING: Final = {NOBODY: NO_ENDPOINTS_SOCKET, EMPTY: EMPTY_SOCKET, REPLACED: REPLACED_SOCKET}
 """The socket that answers with a status while a backend has no endpoints."""
+SUBSET: Final = "subset="
+"""The argument of a hash by which it leads to several servers; nginx itself does not know it."""
 RAMPED: Final[frozenset[Method]] = frozenset({"round_robin", "least_conn", "least_time"})
 """Methods that know slow start."""
 RAMPED_WORDS: Final = "round_robin, least_conn or least_time"
@@ -59,6 +61,7 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         backup=tuple(map(peer, backup)) or None,
         method=method,
         key=key,
+        subset=_subset(settings.lb_method or Words()),
         times=_times(settings.lb_method or Words()),
         max_fails=settings.max_fails,
         fail_timeout=Seconds.parse(str(settings.fail_timeout)).seconds,
@@ -67,6 +70,8 @@ def live_upstream(service: str, backend: Backend, params: ConfigParams, env: Env
         draining=(tuple(map(peer, backend.endpoints.draining)) or None) if cookie else None,
         slow_start=settings.slow_start.seconds or None if settings.slow_start and method in RAMPED else None,
         pooled=settings.keepalive != 0,
+        idle=settings.upstream_keepalive_timeout.seconds if settings.upstream_keepalive_timeout else None,
+        requests=settings.upstream_keepalive_requests,
     )
 
 
@@ -95,7 +100,13 @@ def _method(words: Words) -> tuple[Method | None, tuple[str, ...] | None]:
         return _METHODS.get(tuple(words)), None
     parts = tuple(_VARIABLE.split(words[1]))
     known = all(map(is_known, parts[1::2]))
-    return ("consistent_hash" if "consistent" in words else "hash") if known else None, parts
+    method: Method = "consistent_subset" if _subset(words) else "consistent_hash" if "consistent" in words else "hash"
+    return method if known else None, parts
+
+
+def _subset(words: Words) -> int | None:
+    """Return to how many servers a hash leads, if that is not one."""
+    return next((int(word.removeprefix(SUBSET)) for word in words if word.startswith(SUBSET)), None)
 
 
 def _times(words: Words) -> Times | None:
@@ -108,7 +119,12 @@ def _times(words: Words) -> Times | None:
 
 
 def in_files(method: Words | None) -> Words | None:
-    """Return the method of nginx itself that is used where servers are in the file: it does not compare times."""
+    """Return the method of nginx itself that is used where servers are in the file.
+
+    It does not compare times, and its hash leads to one server.
+    """
+    if method and _subset(method):
+        return Words(word for word in method if not word.startswith(SUBSET))
     if not method or _times(method) is None:
         return method
     return Words(("random", "two", "least_conn")) if method[0] == "random" else Words(("least_conn",))

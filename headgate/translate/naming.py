@@ -67,6 +67,14 @@ def config_file(ref: ObjectRef, suffix: str = "") -> str:
     return f"{folder}/{_own(ref, suffix)}.conf"
 
 
+def stream_file(ref: ObjectRef, part: str, suffix: str = "") -> str:
+    """Return the file of a route of TCP or UDP: that of its object, with its *part* if there are several."""
+    if not part:
+        return config_file(ref, suffix)
+    name = f"{ref.namespace}-{ref.name}@{part}{suffix}"
+    return f"{STREAM_FOLDER}/{_short(name, name)}.conf"
+
+
 def locations_file(ref: ObjectRef, host: str, suffix: str = "") -> str:
     """Return the file of an object's locations in another one's server: ``attached/<host>/<ns>-<name>.locations``."""
     return f"{_attached(host)}/{_own(ref, suffix)}.locations"
@@ -126,12 +134,13 @@ def stream_listener_file(name: str) -> str:
     return f"{STREAM_FOLDER}/_listen-{name}.conf"
 
 
-def passthrough_socket(layout: Layout, ref: ObjectRef) -> str:
-    """Return the socket of a TransportServer with TLS passthrough; a name too long for a socket is a hash."""
-    path = layout.socket(f"passthrough-{ref.namespace}_{ref.name}")
+def passthrough_socket(layout: Layout, ref: ObjectRef, part: str = "") -> str:
+    """Return the socket of a *part* of an object with TLS passthrough; a name too long for a socket is a hash."""
+    parts = (ref.namespace, ref.name, *([part] if part else []))
+    path = layout.socket(f"passthrough-{'_'.join(parts)}")
     if len(path.encode()) <= SOCKET_PATH_LIMIT:
         return path
-    return layout.socket(f"passthrough{digest((ref.namespace, ref.name))}")
+    return layout.socket(f"passthrough{digest(parts)}")
 
 
 def upstream(ref: ObjectRef, host: str, service: str, port: str, suffix: str = "") -> str:

@@ -121,7 +121,7 @@ def _config(draft: Draft, route: StreamRoute, upstreams: tuple[Upstream, ...]) -
     server = _server(env, route, pushed=pushed)
     default = any("default_server" in flags for flags in server.listens)
     return StreamConfig(
-        file=naming.config_file(route.origin, draft.salt),
+        file=naming.stream_file(route.origin, route.part, draft.salt),
         origin=route.origin,
         upstreams=upstreams,
         servers=(server,),
@@ -180,7 +180,7 @@ def stream_listens(env: Environment, listener: Listener, *flags: str) -> tuple[W
 
 
 def _socket(env: Environment, route: StreamRoute) -> Quoted:
-    return Quoted(f"unix:{naming.passthrough_socket(env.layout, route.origin)}")
+    return Quoted(f"unix:{naming.passthrough_socket(env.layout, route.origin, route.part)}")
 
 
 def _with_pushed(env: Environment, route: StreamRoute, found: StreamBackend) -> Upstream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from headgate.ir.http import HttpConfig, Upstream
+from headgate.ir.http import HttpConfig, Line, Upstream
 from headgate.ir.layout import NO_ENDPOINTS_SOCKET
 from headgate.problems import ObjectRef
 from headgate.routes import Backend, Endpoints
@@ -31,7 +31,11 @@ def translate_upstream(
     live = live_upstream(service, backend, params, env)
     if not endpoints.servers:
         upstream = unreachable(name, origin, service, env, ANSWERING[backend.unserved])
-        return structs.replace(upstream, live=live, keepalive=_keepalive(settings, env)) if live else upstream
+        return (
+            structs.replace(upstream, live=live, keepalive=_keepalive(settings, env), kept=_kept(settings))
+            if live
+            else upstream
+        )
     resolved = endpoints.named and env.resolves
     external, included = external_servers(name, backend, env)
     backup = backend.backup.endpoints if backend.backup else Endpoints()
@@ -51,6 +55,7 @@ def translate_upstream(
         zone=_zone(name, settings, several=several, resolved=resolved or backup.named),
         sticky=cookie_words(service, params) if env.capabilities.sticky else None,
         keepalive=_keepalive(settings, env),
+        kept=_kept(settings),
         live=live,
     )
 
@@ -89,6 +94,16 @@ def unreachable(
 def _keepalive(settings: UpstreamSettings, env: Environment) -> int | None:
     """Return how many connections to keep; an nginx that keeps none by itself does not understand 0."""
     return settings.keepalive or (0 if settings.keepalive == 0 and env.capabilities.keepalive_by_default else None)
+
+
+def _kept(settings: UpstreamSettings) -> tuple[Line, ...]:
+    """Return for how long connections are kept, where a setting says it."""
+    found = {
+        "keepalive_requests": settings.upstream_keepalive_requests,
+        "keepalive_time": settings.upstream_keepalive_time,
+        "keepalive_timeout": settings.upstream_keepalive_timeout,
+    }
+    return tuple((name, Words((str(value),))) for name, value in found.items() if value and settings.keepalive != 0)
 
 
 def warn_of_unshared_limit(draft: Draft, place: Place, upstream: Upstream) -> None:

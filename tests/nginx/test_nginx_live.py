@@ -325,6 +325,19 @@ async def test_a_hash_without_servers_answers_502(plane: Plane, nginx: NginxUnde
     assert "502 Bad Gateway" in await nginx.get("any")
 
 
+async def test_a_hash_with_a_subset_leads_to_so_many_servers_and_draws_one(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    peers = (Peer(TEA, port), Peer(COFFEE, port), Peer(MILK, port))
+
+    def subset(size: int | None) -> LiveUpstream:
+        return LiveUpstream(peers=peers, method="consistent_subset", key=("", "host"), subset=size)
+
+    for size, several in ((2, 2), (1, 1), (9, 3)):
+        await (manager.apply if manager.master_pid else manager.start)(plane.release({"tea": subset(size)}))
+        assert len(await answers(nginx, 40)) == several
+
+
 # --- changes while requests are under way -----------------------------------------------------------------
 
 

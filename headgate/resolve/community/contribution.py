@@ -42,6 +42,8 @@ from headgate.validation.community import CommunityPath, ValidCommunityIngress
 DEFAULT_BACKEND = "spec.defaultBackend"
 OTHERWISE = "requests to its paths there are answered 500"
 DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
+SUBSET = 3
+"""Endpoints of a subset without a size."""
 NOT_REDIRECTED = "/.well-known/acme-challenge"
 """Authorities ask below this path over plain HTTP."""
 TOLD = {
@@ -168,6 +170,21 @@ class Contribution:
             found = self._search.secret(self.valid.ingress.ref, field, tls.secret_name, SecretKind.TLS, effect)
             return Tls(found, tls.secret_name, default=True)
         return None
+
+    @property
+    def passes_tls(self) -> bool:
+        """Whether it wants TLS connections for its hosts passed on."""
+        return self._said.ssl_passthrough
+
+    def root_backend(self, host: str) -> Backend | None:
+        """Return the Service of its path ``/`` of *host*, as TLS connections are passed on to it."""
+        path = next((path for path in self._paths if (path.host, path.path) == (host, "/")), None)
+        if path is None or path.backend.service is None:
+            return None
+        ref = self.valid.ingress.ref
+        found = self._backend(path.backend, f"{path.field}.backend")
+        upstream = f"{ref.namespace}_{ref.name}_{host}_{found.service}_{found.port}"
+        return Backend(found.service, found.port, found.namespace, found.endpoints, upstream=upstream)
 
     def default_routes(self, host: str, around: Around) -> Iterator[Route]:
         """Yield the route of its default backend, which answers where no path of *host* does, as guarded as these."""
@@ -296,7 +313,7 @@ class Contribution:
             self.valid.ingress.metadata.namespace,
             endpoints,
             grpc=protocol in {"grpc", "grpcs"},
-            tls=protocol in {"https", "grpcs"},
+            tls=protocol in {"https", "grpcs"} or (protocol == "http" and self._said.ssl_passthrough),
             websocket=self._fastcgi is None,
             fastcgi=self._fastcgi,
             as_client=protocol == "auto_http",
@@ -308,6 +325,10 @@ class Contribution:
         if self._said.load_balance == "ewma" and "lb_method" not in own:
             explicit = {**own.explicit, "lb_method": Words(("ewma",))}
             own = Overrides(explicit, {**own.keys, "lb_method": f"{COMMUNITY.prefix}load-balance"}, COMMUNITY)
+        method = own.explicit.get("lb_method")
+        if self._said.upstream_hash_by_subset and method and method[0] == "hash":
+            words = Words((*method, f"subset={self._said.upstream_hash_by_subset_size or SUBSET}"))
+            own = Overrides({**own.explicit, "lb_method": words}, own.keys, COMMUNITY)
         if self._said.affinity != "cookie" or not services:
             return own
         cookie = Words(("cookie", *self._cookie()))

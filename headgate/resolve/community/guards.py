@@ -162,6 +162,7 @@ def _external_auth(valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> Ex
     said, ref = valid.annotations, valid.ingress.ref
     if said.auth_url is None:
         return None
+    keeps = said.auth_keepalive and said.auth_keepalive_requests and said.auth_keepalive_timeout
     return ExternalAuth(
         policy=ref,
         backend=_named(said.auth_url, ref.namespace),
@@ -175,7 +176,9 @@ def _external_auth(valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> Ex
         cookies="always" if said.auth_always_set_cookie else "some",
         cache_key=said.auth_cache_key or "",
         cache_valid=said.auth_cache_duration,
-        keepalive=said.auth_keepalive or None,
+        keepalive=said.auth_keepalive if keeps else None,
+        keepalive_requests=said.auth_keepalive_requests if keeps else None,
+        keepalive_timeout=said.auth_keepalive_timeout if keeps else None,
         snippet=said.auth_snippet or "",
     )
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from headgate.configuration import Resource
 from headgate.configuration.community import held_paths
 from headgate.resolve.community.below import above, layers_below, strict_transport, with_headers
 from headgate.resolve.community.canaries import Canaries
 from headgate.resolve.community.contribution import Around, Contribution
 from headgate.resolve.community.further import further_hosts
+from headgate.resolve.community.passthrough import passed_on
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
@@ -44,8 +47,11 @@ def lower_community_ingress(
     hosts = tuple(_host(resource, host, contributions, canaries, below, snapshot.community) for host in own)
     hosts = (*hosts, *further_hosts(search, resource, hosts, contributions[0]))
     canaries.report_unused(hosts)
+    streams = tuple(passed_on(search, [host for host in hosts if host.name in own], contributions))
+    passed = {stream.host for stream in streams}
+    hosts = tuple(structs.replace(host, tls=None) if host.name in passed else host for host in hosts)
     members = (resource.ref, *(attached.candidate.ref for attached in resource.attached))
-    return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts))
+    return search.lowered(RouteTable(origin=resource.ref, members=members, hosts=hosts, streams=streams))
 
 
 def _host(  # noqa: PLR0913 - what every host of the resource shares, and the host

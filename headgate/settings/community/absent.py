@@ -11,10 +11,10 @@ _REMOVED = Absence(Outlook.DECLINED, "an annotation that ingress-nginx itself ha
 _PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
 
 COMING = (
-    "affinity-canary-behavior", "auth-keepalive-requests", "auth-keepalive-share-vars", "auth-keepalive-timeout",
-    "enable-opentelemetry", 
+    "affinity-canary-behavior", "auth-keepalive-share-vars",
+    "enable-opentelemetry",
     "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "session-cookie-conditional-samesite-none",
-    "ssl-passthrough", "stream-snippet", "upstream-hash-by-subset", "upstream-hash-by-subset-size",
+    "stream-snippet",
 )  # fmt: skip
 """Without effect for now."""
 CLOSING = (

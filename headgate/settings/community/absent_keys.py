@@ -70,7 +70,6 @@ _STATUS = {
     "nginx-status-ipv4-whitelist": "127.0.0.1", "nginx-status-ipv6-whitelist": "::1",
 }  # fmt: skip
 _UPSTREAM = {
-    "upstream-keepalive-requests": "10000", "upstream-keepalive-time": "1h", "upstream-keepalive-timeout": "60",
     "grpc-buffer-size-kb": "0",
 }  # fmt: skip
 _LATER = {

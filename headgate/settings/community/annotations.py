@@ -114,6 +114,16 @@ class CommunityAnnotations(Settings):
         int, own("temporal-redirect-code", "Status of temporal-redirect.", parse=redirect_code)
     ] = 302
 
+    ssl_passthrough: Annotated[
+        bool,
+        own(
+            "ssl-passthrough",
+            "TLS connections for its hosts go to the Service of the path /, which terminates TLS.",
+            parse=switch,
+            gate="enable-tls-passthrough",
+        ),
+    ] = False
+
     # backends
     backend_protocol: Annotated[
         str, own("backend-protocol", "What backends speak.", parse=choice(*BACKEND_PROTOCOLS))
@@ -217,6 +227,17 @@ class CommunityAnnotations(Settings):
         str | None,
         own("load-balance", "How requests are spread over endpoints.", parse=choice("round_robin", "ewma")),
     ] = None
+    upstream_hash_by_subset: Annotated[
+        bool,
+        own(
+            "upstream-hash-by-subset",
+            "upstream-hash-by leads to several endpoints, one of which is drawn.",
+            parse=switch,
+        ),
+    ] = False
+    upstream_hash_by_subset_size: Annotated[
+        int, own("upstream-hash-by-subset-size", "To how many; 0 is 3.", parse=number(0, 1000))
+    ] = 3
     affinity_mode: Annotated[
         str, own("affinity-mode", "Clients stay at their server either way.", parse=choice("balanced", "persistent"))
     ] = "balanced"
@@ -336,6 +357,12 @@ class CommunityAnnotations(Settings):
     auth_keepalive: Annotated[
         int, own("auth-keepalive", "Connections to it that each worker keeps.", parse=number(0, 65535))
     ] = 0
+    auth_keepalive_requests: Annotated[
+        int, own("auth-keepalive-requests", "Requests on one of these connections.", parse=number(0))
+    ] = 1000
+    auth_keepalive_timeout: Annotated[
+        int, own("auth-keepalive-timeout", "Seconds for which one stays without a request.", parse=number(0))
+    ] = 60
     auth_snippet: Annotated[
         str | None,
         own("auth-snippet", "Configuration beside the request to it.", parse=snippet, gate="enable-snippets"),

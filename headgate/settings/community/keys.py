@@ -106,6 +106,10 @@ def _all(doc: str, parse: Parser[Any], field: str) -> Key:
     return Key(doc, parse, field)
 
 
+def _host(doc: str, parse: Parser[Any], field: str) -> Key:
+    return Key(doc, parse, field, host=True)
+
+
 KEYS: Mapping[str, Key] = {
     # the process
     "worker-processes": _all("Worker processes, or auto.", workers, "worker_processes"),
@@ -175,6 +179,9 @@ KEYS: Mapping[str, Key] = {
     # backends
     "proxy-set-headers": Key("ConfigMap with headers of requests to backends, followed when it changes.", reference),
     "upstream-keepalive-connections": Key("Idle connections of a worker.", number(0, 65535), "keepalive", host=True),
+    "upstream-keepalive-requests": _host("Requests on one connection.", number(1), "upstream_keepalive_requests"),
+    "upstream-keepalive-time": _host("Longest life of a connection.", _time, "upstream_keepalive_time"),
+    "upstream-keepalive-timeout": _host("Seconds without a request.", seconds, "upstream_keepalive_timeout"),
     "retry-non-idempotent": Key("Other methods than idempotent ones are tried again, too.", switch),
     "proxy-add-original-uri-header": Key("Backends get X-Original-URI.", switch),
     "generate-request-id": Key("Backends get X-Request-ID.", switch),

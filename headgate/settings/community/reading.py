@@ -25,6 +25,7 @@ FIELDS: Mapping[str, Setting] = {field.spec.key: field for field in fields("comm
 """The annotations that are fields of CommunityAnnotations, by the name that follows the prefix."""
 _NAMES = (*FIELDS, *SHARED, *ABSENT)
 SNIPPETS = "enable-snippets"
+PASSTHROUGH = "enable-tls-passthrough"
 REFUSED = "the Ingress is refused, not served unguarded"
 CLOSED = "its requests are answered 500, not served unguarded"
 TEXTS = frozenset((
@@ -166,7 +167,9 @@ def _buffers(explicit: Mapping[str, Any], said: CommunityAnnotations) -> Buffers
 
 def _parsed(known: Shared | Setting, text: str, gates: frozenset[str], rules: CommunityRules) -> Any:
     gate = known.gate if isinstance(known, Shared) else known.spec.gate
-    if gate and gate not in gates:
+    if gate == PASSTHROUGH and text.strip().lower() not in OFF and gate not in gates:
+        raise Unfit("not permitted; start Headgate with --enable-ssl-passthrough")
+    if gate == SNIPPETS and gate not in gates:
         key = "; set allow-snippet-annotations in the ConfigMap, or" if rules.snippets is not None else ";"
         raise Unfit(f"not permitted{key} start Headgate with -{gate}")
     if not text.strip():

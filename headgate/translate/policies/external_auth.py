@@ -9,6 +9,7 @@ from headgate.problems import ObjectRef
 from headgate.routes import Changes, Match, PathType, Policies
 from headgate.routes.policies import ASKED_URL, ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
+from headgate.settings.values import Duration
 from headgate.translate import naming
 from headgate.translate.actions import set_headers
 from headgate.translate.errors import NO_PAGE
@@ -198,7 +199,13 @@ def _backend(site: Site, external: ExternalAuth, path: str) -> Backend:
     if name not in draft.upstreams:
         params = draft.env.params
         if external.keepalive is not None:
-            params = params.replaced({"upstream": {"keepalive": external.keepalive}})
+            idle = external.keepalive_timeout
+            values = {
+                "keepalive": external.keepalive,
+                "upstream_keepalive_requests": external.keepalive_requests,
+                "upstream_keepalive_timeout": Duration(f"{idle}s") if idle else None,
+            }
+            params = params.replaced({"upstream": values})
         draft.upstreams[name] = translate_upstream(name, site.origin, target, params, draft.env)
     return Backend("https" if target.tls else "http", name, path)
 

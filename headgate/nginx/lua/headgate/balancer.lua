@@ -242,7 +242,7 @@ function M.balance(name, pooled)
     return ngx.exit(DECLINED)
   end
   if pooled and upstream.pooled then
-    enable_keepalive(IDLE_S, REQUESTS)
+    enable_keepalive(upstream.idle or IDLE_S, upstream.requests or REQUESTS)
   end
 end
 

@@ -107,6 +107,27 @@ function M.consistent_hash(upstream, peers, usable, again, text)
   end
 end
 
+-- One of the first different ones on the ring from where *text* leads to, as many as the upstream says.
+function M.consistent_subset(upstream, peers, usable, again, text)
+  if text == "" then
+    return M.round_robin(upstream, peers, usable, again)
+  end
+  local points = upstream.ring
+  local place, found, known = first_at(points, crc32(text)), {}, {}
+  for _ = 1, #points do
+    local peer = points[place][2]
+    if not known[peer] and usable(peer) then
+      found[#found + 1] = peer
+      if #found == (upstream.subset or 1) then
+        break
+      end
+    end
+    known[peer] = true
+    place = place % #points + 1
+  end
+  return found[1] and found[random(#found)]
+end
+
 function M.random(upstream, peers, usable, again)
   local peer = peers[random(#peers)]
   return usable(peer) and peer or M.round_robin(upstream, peers, usable, again)

@@ -51,10 +51,10 @@ local function peers_of(upstream, values, max_fails, check)
 end
 
 -- Return what a method needs of the servers among which it chooses.
-local function group_of(peers, method)
+local function group_of(peers, method, subset)
   return {
     peers = peers, turn = #peers > 0 and random(#peers) or 0,
-    ring = method == "consistent_hash" and methods.ring(peers),
+    ring = (method == "consistent_hash" or method == "consistent_subset") and methods.ring(peers), subset = subset,
   }
 end
 
@@ -72,9 +72,9 @@ state.decode("u", function(name, value)
   local backup = peers_of(name, value.backup or {}, max_fails)
   local draining = peers_of(name, value.draining or {}, max_fails)
   local method = value.method or "round_robin"
-  local upstream = group_of(peers, method)
+  local upstream = group_of(peers, method, value.subset)
   upstream.name = name
-  upstream.backup = backup[1] and group_of(backup, method)
+  upstream.backup = backup[1] and group_of(backup, method, value.subset)
   upstream.all = joined(peers, backup)
   failures.watch(upstream)
   upstream.choose = methods[method]
@@ -84,6 +84,7 @@ state.decode("u", function(name, value)
   upstream.max_conns, upstream.counts = value.max_conns, COUNTS[method] or metrics.on
   upstream.queue, upstream.times = value.queue, value.times
   upstream.slow_start, upstream.pooled = value.slow_start, value.pooled ~= false
+  upstream.idle, upstream.requests = value.idle, value.requests
   -- Whether the method alone chooses. Where it does, the balancer reads few fields: of thousands of upstreams, none is
   -- in the caches of the processor.
   upstream.plain = #peers > 0 and not (upstream.backup or upstream.text or upstream.cookie or upstream.slow_start
