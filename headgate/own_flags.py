@@ -206,6 +206,14 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     enable_snippets: Annotated[Bool, Flag(WATCH, "Let Ingresses add raw nginx directives.")] = False
+    canaries_across_namespaces: Annotated[
+        Bool,
+        Flag(
+            WATCH,
+            "Let canaries of ingress-nginx take requests for paths of other namespaces, up to all of them.",
+            native=True,
+        ),
+    ] = False
 
     default_http_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTP.", "8000")] = 80
     default_https_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTPS.", "8443")] = 443

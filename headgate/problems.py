@@ -54,6 +54,7 @@ class Problem(msgspec.Struct, frozen=True, order=False, gc=False):
         effect: what Headgate does now.
         severity: whether the object is refused.
         code: the event reason, where it is not the usual one of the severity (``NoIngressMasterFound``).
+        elsewhere: whether its cause is outside of the object, which the webhook admits in spite of it.
         passing: whether it may be over in a moment by itself, so that it is worth an event only if it lasts.
     """
 
@@ -65,6 +66,7 @@ class Problem(msgspec.Struct, frozen=True, order=False, gc=False):
     severity: Severity = Severity.WARNING
     code: str = ""
     passing: bool = False
+    elsewhere: bool = False
 
     @property
     def refuses(self) -> bool:

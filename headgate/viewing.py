@@ -93,7 +93,7 @@ def view(
     """
     problems = by_object(dict.fromkeys((*faults, *found(generation))))
     served = [generated.served for _, generated in sorted(generation.resources.items()) if generated.served]
-    default = generation.default_certificate
+    default, named = generation.default_certificate, options.default_server_tls_secret
     return ClusterView(
         env=generation.env,
         resources=tuple(
@@ -107,7 +107,7 @@ def view(
         ),
         routes=not generation.unrouted,
         config_map=_config_map(options, objects, generation),
-        default_secret=default.ref if default else None,
+        default_secret=default.ref if default and named else None,
         hosts={item.ref: _hosts(item) for item in objects},
         problems={ref: tuple(found) for ref, found in problems.items()},
         ignored=generation.update.ignored,

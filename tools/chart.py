@@ -30,6 +30,7 @@ FLAGS: Mapping[str, str] = {
     "ingress-class": "controller.ingressClass.name",
     "controller-class": "controller.ingressClass.controllerClass",
     "ingress-dialect": "controller.ingressDialect",
+    "canaries-across-namespaces": "controller.canariesAcrossNamespaces",
     "nginx-configmaps": "controller.customConfigMap",
     "allow-empty-ingress-host": "controller.allowEmptyIngressHost",
     "enable-snippets": "controller.enableSnippets",

@@ -44,6 +44,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
         words: its name in messages (``host a.test``).
         use: what for, where objects with the same use as the holder share the slot; ``""`` for one that is exclusive.
         last: whether every object goes before this one that claims the slot otherwise.
+        advice: what its owner can do if another object holds it, where that is not what holds for all of its claims.
     """
 
     slot: Slot
@@ -51,6 +52,7 @@ class Claim(msgspec.Struct, frozen=True, gc=False):
     words: str
     use: str = ""
     last: bool = False
+    advice: str = ""
 
 
 class Holder(msgspec.Struct, frozen=True, gc=False):

@@ -16,6 +16,7 @@ from headgate.settings import COMMUNITY
 from headgate.validation.community import CommunityPath, ValidCommunityIngress
 from headgate.validation.ingress import ValidIngress
 
+WITHOUT_NAME = "remove it here, or the host there"
 EXACT, PREFIX = "Exact", "Prefix"
 
 
@@ -41,7 +42,7 @@ def _further(valid: ValidCommunityIngress) -> Iterator[Claim]:
     """Yield claims to names that it has only as long as no object asks for them as a host."""
     for name, annotation in valid.further_hosts.items():
         key = f"{COMMUNITY.prefix}{annotation}"
-        yield Claim(Slot(name), key, f"host {name}", last=True)
+        yield Claim(Slot(name), key, f"host {name}", last=True, advice=WITHOUT_NAME)
 
 
 def held_paths(valid: ValidCommunityIngress, held: frozenset[int]) -> tuple[CommunityPath, ...]:

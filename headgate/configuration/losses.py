@@ -33,7 +33,7 @@ def lost(
         return
     for claim, holder in taken:
         holding = holder.before(candidate.item)
-        reason = f"{claim.words} is taken by another resource: {holding}; {way_out(ref, (holder,))}"
+        reason = f"{claim.words} is taken by another resource: {holding}; {claim.advice or way_out(ref, (holder,))}"
         yield Problem(ref, claim.field, "", reason, "that resource serves it")
 
 

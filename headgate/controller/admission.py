@@ -116,7 +116,8 @@ class Admission:
         examined = self._judges.examine(item)
         if examined.ignored:
             return Answer(), None
-        if denial := reviews.refused(kind, item, examined.problems):
+        own = tuple(problem for problem in examined.problems if not problem.elsewhere)
+        if denial := reviews.refused(kind, item, own):
             same = reviews.is_same(request, kind, item)
             return (reviews.softened(denial) if same else Answer(denial)), None
         return Answer(warnings=tuple(map(str, examined.problems))), examined.candidate

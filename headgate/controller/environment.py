@@ -24,6 +24,7 @@ GATES = (
     "enable_external_dns",
     "disable_catch_all",
     "disable_svc_external_name",
+    "canaries_across_namespaces",
 )
 """Flags that settings and fields ask for."""
 JSON_TIMES = {LogFormat.JSON: "iso", LogFormat.JSON_UNIX: "s", LogFormat.JSON_UNIX_MS: "ms"}

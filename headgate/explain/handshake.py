@@ -42,6 +42,9 @@ def _shared(view: ClusterView, sni: str) -> TlsAnswer:
             "no Ingress or VirtualServer has a certificate for this name, so that of -default-server-tls-secret is used"
         )
         return TlsAnswer(accepted=True, secret=view.default_secret.key, why=why)
+    if view.env.default_certificate:
+        why = "no object has a certificate for this name, so the one is used that each process makes for itself"
+        return TlsAnswer(accepted=True, secret="", why=why)
     why = f"there is no certificate for this name {ALERT}"
     return TlsAnswer(accepted=False, secret="", why=why)
 

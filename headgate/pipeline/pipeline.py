@@ -538,6 +538,7 @@ class Pipeline:
             members=self._members,
             changed=self._changed_targets,
             community=self._community.hosts,
+            foreign_canaries="canaries-across-namespaces" in self._configurator.env.gates,
             external_names="disable-svc-external-name" not in self._configurator.env.gates,
         )
 

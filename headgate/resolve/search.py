@@ -43,6 +43,11 @@ class Search:
         """What the ConfigMap of ingress-nginx says of the hosts of its dialect."""
         return self._snapshot.community
 
+    @property
+    def foreign_canaries(self) -> bool:
+        """Whether canaries of ingress-nginx count for paths of Ingresses of other namespaces."""
+        return self._snapshot.foreign_canaries
+
     def lowered(self, table: RouteTable, roster: Roster | None = None) -> Lowered:
         """Return *table* with all that was collected, and what the members of *roster* refer to."""
         problems, references, files = self.found()

@@ -45,6 +45,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         valid_policy: returns a Policy that may be used, ``None`` for any other.
         policy_fault: returns why any other cannot be used.
         external_names: whether Services of type ExternalName are used.
+        foreign_canaries: whether canaries of ingress-nginx count for paths of other namespaces.
         community: what the ConfigMap of ingress-nginx says of the hosts of its dialect.
     """
 
@@ -60,6 +61,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     members: Members = msgspec.field(default_factory=Members)
     changed: Collection[ObjectRef] = frozenset()
     external_names: bool = True
+    foreign_canaries: bool = False
     community: CommunityHosts = CommunityHosts()
 
 

@@ -187,7 +187,10 @@ class BackendTls(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Cors(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Pages of other origins may ask (Fetch standard)."""
+    """Pages of other origins may ask (Fetch standard).
+
+    *matched*: the origin is named to requests of it alone, also where there is only one; else to all.
+    """
 
     policy: ObjectRef
     origins: tuple[str, ...]
@@ -196,6 +199,7 @@ class Cors(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exposed: tuple[str, ...] = ()
     credentials: bool = False
     max_age: int | None = None
+    matched: bool = False
 
 
 class Cache(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -102,6 +102,11 @@ def _unbalanced(pattern: str) -> str:
     return "not a regular expression (a ( is not closed)" if depth else ""
 
 
+def is_judged(pattern: str) -> bool:
+    """Whether ``regex_fault`` can tell the parentheses of *pattern*: it has no mode in which they mean nothing."""
+    return not _UNJUDGED.search(pattern)
+
+
 def group_count(pattern: str) -> int | None:
     """Return how many groups of *pattern* capture something, ``None`` if that cannot be told."""
     if _UNJUDGED.search(pattern) or "(?|" in pattern:

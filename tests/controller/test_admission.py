@@ -67,8 +67,8 @@ def review(item: Json | None, *, operation: str = "CREATE", old: Json | None = N
 class Cluster:
     """A Pipeline with two classes, one of each dialect, and its webhook."""
 
-    def __init__(self, *items: Json) -> None:
-        self.cluster = SimulatedCluster(FLAGS)
+    def __init__(self, *items: Json, more: tuple[str, ...] = ()) -> None:
+        self.cluster = SimulatedCluster((*FLAGS, *more))
         for name, controller in (("nginx", "nginx.org/ingress-controller"), ("community", "k8s.io/ingress-nginx")):
             made = IngressClass.convert({"metadata": {"name": name}, "spec": {"controller": controller}})
             self.cluster.put(made)
@@ -156,6 +156,17 @@ async def test_what_is_left_out_is_a_warning() -> None:
     answer = await Cluster().ask(custom("GlobalConfiguration", "listeners", {"listeners": listeners}))
     assert answer["allowed"]
     assert answer["warnings"][0].startswith("spec.listeners[0].protocol")
+
+
+async def test_a_key_of_the_config_map_that_refuses_all_ingresses_denies_no_change_of_one() -> None:
+    data = {"block-cidrs": "everybody"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "a"}, "data": data}
+    cluster = Cluster(config, more=("--configmap=a/c",))
+    answer = await cluster.ask(ingress("good"))
+    assert answer["allowed"]
+    assert "block-cidrs of the ConfigMap a/c cannot be used" in answer["warnings"][0]
+    wrong = ingress("bad", annotations={f"{COMMUNITY}auth-url": "x"}, host="-.test")
+    assert not (await cluster.ask(wrong))["allowed"]
 
 
 async def test_objects_of_others_and_deletions_are_not_looked_at() -> None:

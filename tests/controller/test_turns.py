@@ -35,6 +35,9 @@ class Slow:
     def read(self, _: object) -> dict[ObjectRef, None]:
         return {}
 
+    async def know(self, _: object) -> tuple[ObjectRef, ...]:
+        return ()
+
     def observe_queue(self, _: float) -> None:
         """Measure nothing."""
 

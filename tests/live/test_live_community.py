@@ -150,7 +150,7 @@ def server(headgate: HeadgateProcess, host: str, uri: str = "/", **headers: str)
         ("closed.test", "/admin/x", "500"),
         ("literal.test", "/a+b", "403"),
         ("literal.test", "/7", "tea"),
-        ("mine.test", "/", "coffee"),
+        ("mine.test", "/", "tea"),
         ("mine.test", "/two", "tea"),
         ("certified.test", "/a", "500"),
         ("certified.test", "/b", "tea"),
@@ -215,6 +215,8 @@ def test_passwords_of_the_secret_are_asked_for(headgate: HeadgateProcess) -> Non
 def test_pages_of_other_origins_may_ask(headgate: HeadgateProcess) -> None:
     answer = headgate.get("pages.test", headers={"Origin": "https://a.test"})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://a.test"
+    for headers in ({}, {"Origin": "https://b.test"}):
+        assert "Access-Control-Allow-Origin" not in headgate.get("pages.test", headers=headers).headers
 
 
 def test_redirects_go_to_the_same_place(headgate: HeadgateProcess) -> None:

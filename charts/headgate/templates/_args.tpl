@@ -14,6 +14,7 @@
 - {{ printf "--controller-class=%s" . | quote }}
 {{- end }}
 - --ingress-dialect={{ $controller.ingressDialect }}
+- --canaries-across-namespaces={{ $controller.canariesAcrossNamespaces }}
 {{- with $controller.watchNamespace }}
 - {{ printf "-watch-namespace=%s" . | quote }}
 {{- end }}

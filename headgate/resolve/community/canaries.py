@@ -38,11 +38,13 @@ class Canaries:
         self._search = search
         self._canaries = canaries
         self._used: set[ObjectRef] = set()
+        self._foreign: dict[ObjectRef, ObjectRef] = {}
+        """Canaries that are left out, each with the Ingress of another namespace whose path it is for."""
         self._count = 0
 
     def added(self, path: CommunityPath, route: Route) -> Iterator[Route]:
         """Yield the *route* of *path*, with a canary followed by the internal routes to which it leads."""
-        found = self._find(path)
+        found = self._find(path, route.origin)
         if found is None or not isinstance(route.action, Forward):
             yield route
             return
@@ -58,15 +60,23 @@ class Canaries:
         """Report the canaries that none of *hosts* has a path for."""
         names = ", ".join(host.name or "every host" for host in hosts)
         for valid in self._canaries:
-            if valid.ingress.ref not in self._used:
+            if (foreign := self._foreign.get(valid.ingress.ref)) and valid.ingress.ref not in self._used:
+                reason = f"is for a path of {foreign}, which is of another namespace; see --canaries-across-namespaces"
+                self._search.report(Problem(valid.ingress.ref, "spec.rules", "", reason, "it has no effect"))
+            elif valid.ingress.ref not in self._used:
                 reason = f"is for no path of another Ingress on {names}, or an older canary has that path"
                 self._search.report(Problem(valid.ingress.ref, "spec.rules", "", reason, "it has no effect"))
 
-    def _find(self, path: CommunityPath) -> tuple[ValidCommunityIngress, CommunityPath] | None:
-        """Return the first canary with the host, path and type of *path*."""
+    def _find(self, path: CommunityPath, main: ObjectRef) -> tuple[ValidCommunityIngress, CommunityPath] | None:
+        """Return the first canary with the host, path and type of *path* of *main*, of whose namespace it is."""
         key = (path.host, path.path, path.exact)
         found = ((valid, own) for valid in self._canaries for own in valid.paths)
-        return next((each for each in found if (each[1].host, each[1].path, each[1].exact) == key), None)
+        alike = [each for each in found if (each[1].host, each[1].path, each[1].exact) == key]
+        if not self._search.foreign_canaries:
+            foreign = [valid.ingress.ref for valid, _ in alike if valid.ingress.ref.namespace != main.namespace]
+            self._foreign |= dict.fromkeys(foreign, main)
+            alike = [each for each in alike if each[0].ingress.ref not in foreign]
+        return next(iter(alike), None)
 
     def _backend(self, valid: ValidCommunityIngress, path: CommunityPath) -> Backend:
         service = path.backend.service

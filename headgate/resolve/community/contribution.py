@@ -35,6 +35,7 @@ from headgate.routes import (
 )
 from headgate.routes.policies import ClientCertificates, ExternalAuth
 from headgate.settings import COMMUNITY, Header, Overrides, Quoted, Scope, Words
+from headgate.settings.community.config_map import lacks_target
 from headgate.settings.regex import regex_fault
 from headgate.settings.upstream import Sticky
 from headgate.validation.community import CommunityPath, ValidCommunityIngress
@@ -89,7 +90,7 @@ class Contribution:
         self._paths = paths
         self._spec = valid.ingress.spec or IngressSpec()
         self._services: dict[tuple[str, str], Backend] = {}
-        own = valid.overrides.part(*OF_ROUTES)
+        own = self._with_target(valid.overrides.part(*OF_ROUTES))
         self._lookup = Layer(valid.ingress.ref, lookup(search.community, own))
         headers, unsent = response_headers(search, valid)
         self._fastcgi, wrong = fastcgi(search, valid)
@@ -106,6 +107,17 @@ class Contribution:
             *below,
             Layer(valid.ingress.ref, self._with_headers(self._with_sessions(own, tuple(names)), headers)),
         )
+
+    def _with_target(self, own: Overrides) -> Overrides:
+        """Return *own*, without what is to be replaced in the header Location if nothing says by what."""
+        name = "proxy_redirect_from"
+        if name not in own or not lacks_target({**self._search.community.overrides.explicit, **own.explicit}):
+            return own
+        reason = f"needs {COMMUNITY.prefix}proxy-redirect-to"
+        value = str(own.explicit[name])
+        self._search.report(Problem(self.valid.ingress.ref, own.key(name), value, reason, "it has no effect"))
+        explicit = {key: each for key, each in own.explicit.items() if key != name}
+        return Overrides(explicit, own.keys, own.dialect)
 
     def _with_headers(self, own: Overrides, headers: tuple[Header, ...]) -> Overrides:
         """Return *own* over the ConfigMap, with the response *headers*."""

@@ -246,4 +246,5 @@ def _cors(valid: ValidCommunityIngress) -> Cors | None:
         exposed=said.cors_expose_headers,
         credentials=said.cors_allow_credentials,
         max_age=said.cors_max_age,
+        matched=True,
     )

@@ -13,6 +13,7 @@ from headgate.settings.community.values import (
     common_name,
     error_codes,
     header_names,
+    header_pattern,
     host_names,
     methods,
     mirror_url,
@@ -210,7 +211,7 @@ class CommunityAnnotations(Settings):
         own(
             "canary-by-header-pattern",
             "Regular expression of values that choose the canary.",
-            parse=matching(r"[/\-._~A-Za-z0-9:^$\[\](){}*+?|&=\\]+", "a regular expression"),
+            parse=header_pattern,
         ),
     ] = None
     canary_by_cookie: Annotated[

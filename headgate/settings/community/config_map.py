@@ -340,6 +340,9 @@ class _Reading:
             given = self._hosts.get("proxy_next_upstream", (("error", "timeout"), ""))[0]
             words = Words(word for word in CONDITIONS if word in {*given, "non_idempotent"})
             self._hosts["proxy_next_upstream"] = words, "retry-non-idempotent"
+        if lacks_target({name: value for name, (value, _) in self._hosts.items()}):
+            value, key = self._hosts.pop("proxy_redirect_from")
+            self._report(key, str(value), "not valid unless proxy-redirect-to is set too")
         self._combine_logs()
         self._combine_clients()
         self._combine_tls()
@@ -440,6 +443,11 @@ class _Reading:
         closing = (f"{key} of the ConfigMap {self._origin.key} is {CLOSING_KEYS[key]}" for key in self._closing)
         unusable = (f"{key} of the ConfigMap {self._origin.key} cannot be used" for key in self._unusable)
         return next(iter((*closing, *unusable)), "")
+
+
+def lacks_target(explicit: Mapping[str, Any]) -> bool:
+    """Whether *explicit* says what is replaced in the header Location, and not by what."""
+    return explicit.get("proxy_redirect_from", "off") not in {"off", "default"} and "proxy_redirect_to" not in explicit
 
 
 _NOTHING: Final = object()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,7 +114,9 @@ def read_community_annotations(
     problems: list[Problem] = []
     closed = ""
     if rules.refused:
-        problems.append(Problem(origin, "", "", f"is not served: {rules.refused}", REFUSED, Severity.ERROR))
+        problems.append(
+            Problem(origin, "", "", f"is not served: {rules.refused}", REFUSED, Severity.ERROR, elsewhere=True)
+        )
     for key, text in sorted(annotations.items()):
         if not key.startswith((COMMUNITY.prefix, *INCUMBENT.related)):
             continue
@@ -132,7 +135,7 @@ def read_community_annotations(
         try:
             values[target] = _parsed(known, _replaced(name, text, rules), rules.gates(gates), rules)
         except Unfit as unfit:
-            reason, guards = f"is {unfit.about(text)}", name in GUARDS
+            reason, guards = f"is {unfit.about(text)}", name in GUARDS or _guards(known, text)
             closed = closed or (f"{key} {reason}" if guards else "")
             problems.append(Problem(origin, key, text, reason, CLOSED if guards else DEFAULT))
         else:
@@ -175,6 +178,21 @@ def _parsed(known: Shared | Setting, text: str, gates: frozenset[str], rules: Co
     if not text.strip():
         raise Unfit("empty; remove it or give it a value")
     return known.parse(text)
+
+
+GUARDING = re.compile(
+    r"(?:^|[\s;{}])(?:deny|auth_basic|auth_request|auth_jwt|satisfy|limit_req|limit_conn|internal|valid_referers"
+    r"|secure_link|ssl_verify_client|modsecurity|modsecurity_rules|access_by_lua\w*|rewrite_by_lua\w*"
+    r"|return\s+[45][0-9]{2})(?=[\s;{\'\"])"
+)
+"""Directives by which snippets keep clients out."""
+_COMMENT = re.compile(r"#[^\n]*")
+
+
+def _guards(known: Shared | Setting, text: str) -> bool:
+    """Whether *text*, of a snippet that has no effect, would keep clients out."""
+    gate = known.gate if isinstance(known, Shared) else known.spec.gate
+    return gate == SNIPPETS and bool(GUARDING.search(_COMMENT.sub("", text)))
 
 
 def _unknown(key: str, text: str, origin: ObjectRef) -> Problem:

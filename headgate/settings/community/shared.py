@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from headgate.settings.community.values import hash_key, offset, on_off, seconds, size
-from headgate.settings.parsers import Parser, choice, number, switch, word
+from headgate.settings.community.values import hash_key, offset, on_off, redirect_to, seconds, size
+from headgate.settings.parsers import Parser, choice, number, switch
 from headgate.settings.passing import cookie_domain, cookie_path, kilobytes
 from headgate.settings.proxy import conditions, redirect_from
 from headgate.settings.routing import app_root
@@ -46,7 +46,7 @@ SHARED: Mapping[str, Shared] = {
     "proxy-next-upstream-tries": Shared("proxy_next_upstream_tries", number()),
     "proxy-read-timeout": Shared("proxy_read_timeout", seconds),
     "proxy-redirect-from": Shared("proxy_redirect_from", redirect_from),
-    "proxy-redirect-to": Shared("proxy_redirect_to", Parser("word", word)),
+    "proxy-redirect-to": Shared("proxy_redirect_to", redirect_to),
     "proxy-request-buffering": Shared("proxy_request_buffering", on_off),
     "proxy-send-timeout": Shared("proxy_send_timeout", seconds),
     "relative-redirects": Shared("relative_redirects", switch),

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headgate.networks import as_compared
-from headgate.settings.parsers import VARIABLE, Unfit, accepts, number
-from headgate.settings.regex import regex_fault
+from headgate.settings.parsers import VARIABLE, Unfit, accepts, number, word
+from headgate.settings.regex import is_judged, is_simple, regex_fault
 from headgate.settings.values import Duration, HeaderName, Offset, Size, Words
 from headgate.settings.variables import read_by
 
@@ -222,6 +222,25 @@ def error_codes(text: str) -> tuple[int, ...]:
 _COMMON_NAME = "CN="
 
 
+@accepts("regular expression")
+def header_pattern(text: str) -> str:
+    """Parse the expression of a header's values; nginx reads it in the file of another Ingress, so it must be sure."""
+    pattern = text.strip()
+    if not re.fullmatch(r"[/\-._~A-Za-z0-9:^$\[\](){}*+?|&=\\]+", pattern):
+        raise Unfit("not a regular expression of letters, digits and / - . _ ~ : ^ $ [ ] ( ) { } * + ? | & = \\")
+    if fault := regex_fault(pattern):
+        raise Unfit(fault)
+    if not is_simple(pattern):
+        raise Unfit("a regular expression that not every nginx takes; write it with groups, sets and repetitions alone")
+    return pattern
+
+
+@accepts(word.words)
+def redirect_to(text: str) -> str:
+    """Parse what replaces a part of the header Location."""
+    return _without(_DECODED, word(text))
+
+
 @accepts("`CN=` and a regular expression", example="CN=(ann|bob)")
 def common_name(text: str) -> str:
     """Parse the regular expression of a common name; it returns what follows ``CN=``."""
@@ -230,6 +249,8 @@ def common_name(text: str) -> str:
         raise Unfit("not CN= and a regular expression")
     if fault := regex_fault(pattern.removeprefix(_COMMON_NAME)):
         raise Unfit(fault)
+    if not is_judged(pattern):
+        raise Unfit("a regular expression with (?x), \\Q or a verb, which could end in the middle of another one")
     return pattern.removeprefix(_COMMON_NAME)
 
 

@@ -31,7 +31,7 @@ def _headers(site: Site, cors: Cors) -> Iterator[tuple[str, str]]:
     origin, *others = cors.origins
     if "*" in cors.origins:
         yield ORIGIN, "*"
-    elif others or "*" in origin:
+    elif others or "*" in origin or cors.matched:
         yield ORIGIN, _allowed(site, cors)
         yield "Vary", "Origin"
     else:
