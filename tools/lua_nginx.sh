@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 suite=$(sed -n 's/^ARG NGINX_SUITE=//p' Containerfile)
-packages="nginx libnginx-mod-http-lua lua-cjson libnginx-mod-stream libnginx-mod-http-js libnginx-mod-stream-js patchelf"
+packages="nginx libnginx-mod-http-lua lua-cjson libnginx-mod-stream libnginx-mod-http-brotli-filter libnginx-mod-http-js libnginx-mod-stream-js patchelf"
 root=${1:-build/nginx-lua}
 if [ -e "$root/complete" ]; then exit 0; fi
 

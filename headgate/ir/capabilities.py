@@ -32,7 +32,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
         protocols_by_host: ``ssl_protocols`` holds for the server that a client names (≥ 1.29.2).
-        otel: path of the OpenTelemetry module, ``None`` if absent.
+        otel: path of the OpenTelemetry module, ``None`` if absent; *brotli* that of the Brotli filter.
         lua: how the Lua module and what Headgate needs of it are loaded, ``None`` if something is absent.
     """
 
@@ -59,4 +59,5 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     sticky: bool = False
     protocols_by_host: bool = False
     otel: str | None = None
+    brotli: str | None = None
     lua: LuaModules | None = None

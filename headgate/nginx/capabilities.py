@@ -95,6 +95,7 @@ def parse(output: str, modules: Collection[str] = (), lua: LuaModules | None = N
         sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,
         protocols_by_host=number >= (1, 29, 2),
         otel=module("ngx_otel_module.so", modules),
+        brotli=module("ngx_http_brotli_filter_module.so", modules),
         lua=lua,
     )
 

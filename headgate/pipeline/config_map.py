@@ -171,7 +171,7 @@ def read_community(
         key = config.whole.keys.get(problem.field.replace("-", "_"))
         if key:
             problems.append(structs.replace(problem, field=key))
-    return ConfigInForce(data, params, current, tuple(problems), config)
+    return ConfigInForce(data, params, current, tuple(dict.fromkeys(problems)), config)
 
 
 def with_known_guards(data: Mapping[str, str], known: Mapping[str, str], unusable: Iterable[str]) -> dict[str, str]:

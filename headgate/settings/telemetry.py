@@ -6,9 +6,9 @@ import re
 from typing import Annotated
 
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import Unfit, accepts, matching, number
+from headgate.settings.parsers import Unfit, accepts, choice, matching, number
 from headgate.settings.registry import Settings, Where, setting
-from headgate.settings.values import HeaderName, Quoted, plain_text
+from headgate.settings.values import Duration, HeaderName, Quoted, plain_text
 
 _ENDPOINT = re.compile(
     r"(?:(?P<scheme>https?)://)?"
@@ -81,6 +81,50 @@ class TelemetrySettings(Settings):
             requires="otel-exporter-endpoint",
             parse=matching(r"(?!.*\.\.)[A-Za-z0-9_.:/@\-]{1,255}", "a name of letters, digits and _ . : / @ -", "edge"),
         ),
+    ] = None
+    otel_trace_context: Annotated[
+        str | None,
+        setting(
+            "otel-trace-context",
+            "What of the trace of a client is read, and passed on.",
+            Scope.SERVER,
+            Where.NOWHERE,
+            directive="otel_trace_context",
+            parse=choice("extract", "inject", "propagate", "ignore"),
+        ),
+    ] = None
+    otel_span_name: Annotated[
+        str | None,
+        setting(
+            "otel-span-name",
+            "Name of spans.",
+            Scope.SERVER,
+            Where.NOWHERE,
+            directive="otel_span_name",
+            parse=matching(r"[A-Za-z0-9_\-]{1,255}", "a name of letters, digits, _ and -"),
+        ),
+    ] = None
+    otel_sampled_percent: Annotated[
+        str | None,
+        setting(
+            "otel-sampled-percent",
+            "Share of requests that are traced, where all would be.",
+            Scope.SERVER,
+            Where.NOWHERE,
+            parse=matching(r"(?:100|[0-9]{1,2}(?:\.[0-9]{1,2})?)", "a number from 0 to 100 with two digits at most"),
+        ),
+    ] = None
+    otel_parent_sampled: Annotated[
+        bool,
+        setting("otel-parent-sampled", "A request with a trace is sampled as that says.", Scope.SERVER, Where.NOWHERE),
+    ] = False
+    otel_exporter_interval: Annotated[
+        Duration | None,
+        setting("otel-exporter-interval", "Longest time between two exports.", Scope.SERVER, Where.NOWHERE),
+    ] = None
+    otel_exporter_batch_size: Annotated[
+        int | None,
+        setting("otel-exporter-batch-size", "Most spans in one export.", Scope.SERVER, Where.NOWHERE, parse=number(1)),
     ] = None
     otel_trace_in_http: Annotated[
         bool,

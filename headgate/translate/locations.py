@@ -53,6 +53,7 @@ from headgate.translate.variables import latency_variable, location_variables
 BUILT_IN = ConfigParams()
 """Without a ConfigMap: nginx's own defaults, where it has any."""
 NOT_FOUND = Words(("404",))
+_OF_TRACES = ("traced", "trace_context", "traced_name")
 _PLAIN = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -346,7 +347,20 @@ def _own(draft: Draft, server: ServerContext, place: Place, *, grpc: bool) -> De
     around = (draft.params(server.host.handed_down), *([BUILT_IN] if grpc else []))
     own = place.params.delta(*around).joined(restated(place.params, place.location_snippet))
     explicit = [name for name in server.repeated if any(name in layer.overrides for layer in place.layers)]
-    return own.joined(place.params.only(explicit))
+    return _traced(draft, place, own.joined(place.params.only(explicit)))
+
+
+def _traced(draft: Draft, place: Place, own: Delta) -> Delta:
+    """Return *own* without what it says of traces, if there are none; that is reported."""
+    if draft.env.capabilities.otel and draft.env.params.telemetry.otel_exporter_endpoint:
+        return own
+    for name in filter(place.sets, _OF_TRACES):
+        lacking = "a collector in the ConfigMap" if draft.env.capabilities.otel else "ngx_otel_module"
+        words = (f"needs {lacking}", "no request is traced")
+        draft.warn(place.origin, place.key(name), "", words)
+    for name in _OF_TRACES:
+        own = own.without(name)
+    return own
 
 
 def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> tuple[Header, ...] | None:

@@ -31,6 +31,7 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     asked = {
         "real-ip-header": (client.real_ip_header, capabilities.realip, "ngx_http_realip_module"),
         "set-real-ip-from": (client.set_real_ip_from, capabilities.realip, "ngx_http_realip_module"),
+        "brotli": (env.params.passing.brotli, capabilities.brotli is not None, "ngx_http_brotli_filter_module"),
         "http2": (env.params.tls.http2, capabilities.http2, "ngx_http_v2_module"),
         "stream-snippets": (env.params.snippets.stream_snippets, capabilities.stream is not None, "ngx_stream_module"),
     }

@@ -45,8 +45,6 @@ OTHERWISE = "requests to its paths there are answered 500"
 DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
 SUBSET = 3
 """Endpoints of a subset without a size."""
-NOT_REDIRECTED = "/.well-known/acme-challenge"
-"""Authorities ask below this path over plain HTTP."""
 TOLD = {
     "Host": "$http_host",
     "X-Request-ID": "$request_id",
@@ -300,7 +298,8 @@ class Contribution:
 
     def _redirect(self, path: CommunityPath, *, secure: bool) -> HttpsRedirect | None:
         said, community = self._said, self._search.community
-        if path.path.startswith(NOT_REDIRECTED) or not (said.force_ssl_redirect or (said.ssl_redirect and secure)):
+        asked = said.force_ssl_redirect or (said.ssl_redirect and secure)
+        if not asked or path.path.startswith(community.plain_paths):
             return None
         ported = bool(self.valid.overrides.values.passing.port_in_redirect)
         return HttpsRedirect(

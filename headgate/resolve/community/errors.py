@@ -64,7 +64,8 @@ class ErrorBackend:
     def _found(self, layer: Layer) -> Backend | None:
         name, ref = self._said.default_backend, self._valid.ingress.ref
         if name is None:
-            if self._said.custom_http_errors:
+            asked = f"{COMMUNITY.prefix}custom-http-errors" in self._valid.ingress.annotations
+            if asked and self._said.custom_http_errors:
                 reason = f"needs {COMMUNITY.prefix}default-backend"
                 self._report("custom-http-errors", "", reason, "clients get the errors as they are")
             return None

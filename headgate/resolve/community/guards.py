@@ -118,7 +118,7 @@ def _limits(valid: ValidCommunityIngress, community: CommunityHosts) -> tuple[Ra
         RateLimit(
             policy=ref,
             part=f"_{name}",
-            key="$binary_remote_addr",
+            key=community.limit_key,
             rate=f"{count}r/{unit}",
             size=ZONE,
             burst=count * said.limit_burst_multiplier,
@@ -141,7 +141,7 @@ def _connections(valid: ValidCommunityIngress, community: CommunityHosts) -> Con
         return None
     return ConnectionLimit(
         policy=valid.ingress.ref,
-        key="$binary_remote_addr",
+        key=community.limit_key,
         most=most,
         size=ZONE,
         exempt=_exempt(valid),

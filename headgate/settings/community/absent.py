@@ -12,8 +12,7 @@ _PROTECTED = Absence(Outlook.COMING, "not supported yet, and keeps clients out")
 
 COMING = (
     "affinity-canary-behavior", "auth-keepalive-share-vars",
-    "enable-opentelemetry",
-    "opentelemetry-operation-name", "opentelemetry-trust-incoming-span", "session-cookie-conditional-samesite-none",
+    "session-cookie-conditional-samesite-none",
     "stream-snippet",
 )  # fmt: skip
 """Without effect for now."""

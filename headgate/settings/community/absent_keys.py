@@ -8,13 +8,6 @@ import msgspec
 
 from headgate.settings.declined import Outlook
 
-BROTLI_TYPES = (
-    "application/xml+rss application/atom+xml application/javascript application/x-javascript "
-    "application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf "
-    "application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype "
-    "image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component"
-)
-
 
 class AbsentKey(msgspec.Struct, frozen=True):
     """Why a key does nothing; its *default* asks for nothing. The reason completes the sentence "'value' is …"."""
@@ -47,15 +40,10 @@ _LISTEN = {
     "bind-address": "", "disable-ipv6": "false",
 }  # fmt: skip
 _MODULE = {
-    "brotli-level": "4", "brotli-min-length": "20", "brotli-types": BROTLI_TYPES, "enable-brotli": "false",
     "use-geoip2": "false", "geoip2-autoreload-in-minutes": "0",
 }  # fmt: skip
 _OTEL = {
-    "enable-opentelemetry": "false", "opentelemetry-config": "/etc/ingress-controller/telemetry/opentelemetry.toml",
-    "opentelemetry-operation-name": "", "opentelemetry-trust-incoming-span": "true",
-    "otel-max-export-batch-size": "512", "otel-max-queuesize": "2048", "otel-sampler": "AlwaysOn",
-    "otel-sampler-parent-based": "true", "otel-sampler-ratio": "0.01", "otel-schedule-delay-millis": "5000",
-    "otel-service-name": "nginx", "otlp-collector-host": "", "otlp-collector-port": "4317",
+    "opentelemetry-config": "/etc/ingress-controller/telemetry/opentelemetry.toml", "otel-max-queuesize": "2048",
 }  # fmt: skip
 _NGINX = {
     "http2-max-field-size": "", "http2-max-header-size": "", "http2-max-requests": "0",
@@ -69,14 +57,8 @@ _OURS = {
 _STATUS = {
     "nginx-status-ipv4-whitelist": "127.0.0.1", "nginx-status-ipv6-whitelist": "::1",
 }  # fmt: skip
-_UPSTREAM = {
-    "grpc-buffer-size-kb": "0",
-}  # fmt: skip
 _LATER = {
-    "custom-http-errors": "", "disable-proxy-intercept-errors": "false", "enable-ocsp": "false",
-    "limit-conn-zone-variable": "$binary_remote_addr", "no-tls-redirect-locations": "/.well-known/acme-challenge",
-    "proxy-ssl-location-only": "false", "ssl-dh-param": "", "ssl-reject-handshake": "false",
-    "ssl-session-ticket-key": "",
+    "enable-ocsp": "false", "ssl-dh-param": "", "ssl-reject-handshake": "false", "ssl-session-ticket-key": "",
 }  # fmt: skip
 _AUTH = {
     "allow-cross-namespace-resources": "false", "no-auth-locations": "/.well-known/acme-challenge",
@@ -93,11 +75,10 @@ _GROUPS = (
     (_LATER_LOG, Outlook.COMING, "not supported yet"),
     (_LISTEN, Outlook.COMING, "not supported yet: nginx listens on all addresses; -disable-ipv6 leaves IPv6 out"),
     (_MODULE, Outlook.COMING, "for a module that nginx does not have here yet"),
-    (_OTEL, Outlook.COMING, "not supported yet, as are the annotations about OpenTelemetry"),
+    (_OTEL, Outlook.DECLINED, "about the module of ingress-nginx; ngx_otel_module has no such setting"),
     (_NGINX, Outlook.DECLINED, "for a directive that nginx no longer has"),
     (_OURS, Outlook.DECLINED, "about the inside of ingress-nginx"),
     (_STATUS, Outlook.DECLINED, "for a page that Headgate does not serve to clients; see -nginx-status"),
-    (_UPSTREAM, Outlook.COMING, "not supported yet: connections to backends are kept as long as nginx does by default"),
     (_LATER, Outlook.COMING, "not supported yet"),
     (_AUTH, Outlook.DECLINED, "always as ingress-nginx has it by default"),
 )
@@ -111,6 +92,5 @@ CLOSING_KEYS: Mapping[str, str] = {
     "enable-modsecurity": _WAF,
     "enable-owasp-modsecurity-crs": _WAF,
     "modsecurity-snippet": _WAF,
-    "global-auth-snippet": "not supported yet, and may keep clients out",
 }
 """Keys without which clients would be let in that are not to be: no Ingress of this dialect is served with one."""

@@ -94,6 +94,8 @@ class CommunityHosts(msgspec.Struct, frozen=True):
         told: headers of requests to backends, beside the usual ones.
         set_headers: those of the ConfigMap of proxy-set-headers, in place of others of the same name.
         allowed_headers: the response headers that annotations may set, in lower case.
+        limit_key: by what requests and connections are counted.
+        plain_paths: beginnings of paths that are not redirected to HTTPS.
         denied: networks that are refused whatever annotations say.
         limit_status: the status of requests above a limit; *connection_status* that of connections.
         streams: how connections of ports of TCP and UDP are made: a field of ``Session`` to its value.
@@ -107,6 +109,8 @@ class CommunityHosts(msgspec.Struct, frozen=True):
     told: Mapping[str, str] = {}
     set_headers: tuple[Header, ...] = ()
     allowed_headers: frozenset[str] = frozenset()
+    limit_key: str = "$binary_remote_addr"
+    plain_paths: tuple[str, ...] = ("/.well-known/acme-challenge",)
     denied: tuple[str, ...] = ()
     limit_status: int = 503
     streams: Mapping[str, Any] = {}
@@ -236,7 +240,9 @@ class _Reading:
             CommunityHosts(
                 self._origin, hosts, strict if get("hsts", True) else None, get("http-redirect-code", 308),
                 get("use-forwarded-headers", False), dict(self._told()), self._set_headers,
-                frozenset(name.lower() for name in get("global-allowed-response-headers", ())), get("block-cidrs", ()),
+                frozenset(name.lower() for name in get("global-allowed-response-headers", ())),
+                get("limit-conn-zone-variable", CommunityHosts().limit_key),
+                get("no-tls-redirect-locations", CommunityHosts().plain_paths), get("block-cidrs", ()),
                 get("limit-req-status-code", 503),
                 {field: self._values[key] for key, field in STREAMS.items() if key in self._values},
                 get("limit-conn-status-code", 503),
@@ -346,6 +352,7 @@ class _Reading:
         self._combine_logs()
         self._combine_clients()
         self._combine_tls()
+        self._combine_traces()
         self._combine_gzip()
         self._combine_blocks()
         self._combine_headers()
@@ -397,6 +404,25 @@ class _Reading:
         asked = next((key for key in ("ssl-session-cache", "ssl-session-cache-size") if key in self._values), "")
         if asked and get("ssl-session-cache", True) and self._for_all(asked, self._data[asked]):
             self._lines.append(f"ssl_session_cache shared:SSL:{get('ssl-session-cache-size', '10m')};")
+
+    def _combine_traces(self) -> None:
+        get, host, asked = self._values.get, "otlp-collector-host", "enable-opentelemetry"
+        parts = (host, "otlp-collector-port", "otel-sampler", "otel-sampler-ratio", "otel-sampler-parent-based")
+        for key in parts if not self._sole else ():
+            if key in self._values:
+                self._for_all(key, self._data[key])
+        if not get(asked) or not self._sole:
+            return
+        if host in self._values:
+            self._whole["otel_exporter_endpoint"] = f"http://{get(host)}:{get('otlp-collector-port', 4317)}", host
+        else:
+            self._report(asked, "true", f"not valid unless {host} is set too")
+        sampler = get("otel-sampler", "AlwaysOn")
+        if sampler != "AlwaysOn":
+            percent = get("otel-sampler-ratio", "1") if sampler == "TraceIdRatioBased" else "0"
+            self._whole["otel_sampled_percent"] = percent, "otel-sampler"
+        self._whole["otel_parent_sampled"] = get("otel-sampler-parent-based", True), asked
+        self._whole.setdefault("otel_trace_context", ("propagate", asked))
 
     def _combine_gzip(self) -> None:
         get = self._values.get

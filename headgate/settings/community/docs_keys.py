@@ -46,7 +46,8 @@ _OF_HOSTS = frozenset({
     "add-headers", "allow-backend-server-header", "allow-snippet-annotations", "annotation-value-word-blocklist",
     "annotations-risk-level", "block-cidrs", "block-referers", "block-user-agents", "compute-full-forwarded-for",
     "generate-request-id", "global-allowed-response-headers", "hsts", "hsts-include-subdomains", "hsts-max-age",
-    "hsts-preload", "http-redirect-code", "limit-req-status-code", "proxy-add-original-uri-header", "proxy-set-headers",
+    "hsts-preload", "http-redirect-code", "limit-conn-zone-variable", "limit-req-status-code",
+    "no-tls-redirect-locations", "proxy-add-original-uri-header", "proxy-set-headers", "proxy-ssl-location-only",
     "retry-non-idempotent",
 })  # fmt: skip
 

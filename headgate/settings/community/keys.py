@@ -14,12 +14,14 @@ from headgate.settings.community.risks import LEVELS
 from headgate.settings.community.values import networks, seconds, size
 from headgate.settings.logging import log_format
 from headgate.settings.main import LARGEST_BUCKET, affinity, workers
-from headgate.settings.parsers import Parser, Unfit, accepts, choice, listed, matching, number, switch
+from headgate.settings.parsers import VARIABLE, Parser, Unfit, accepts, choice, listed, matching, number, switch
+from headgate.settings.passing import several_types, span_name, trusted_span, types
 from headgate.settings.proxy import body_buffer
 from headgate.settings.regex import regex_fault
 from headgate.settings.snippets import snippet
 from headgate.settings.tls import ciphers, protocols, redirect_code
 from headgate.settings.values import Duration, HeaderName, Quoted, Size
+from headgate.settings.variables import unknown_variable
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -84,7 +86,45 @@ def _regex(text: str) -> str:
     return Quoted(text).spelled
 
 
-_TYPES = matching(r"[A-Za-z0-9.+/*_-]+(?: [A-Za-z0-9.+/*_-]+)*", "types such as text/html, separated by spaces")
+@accepts("AlwaysOn, AlwaysOff or TraceIdRatioBased")
+def _sampler(text: str) -> str:
+    if text.strip() not in {"AlwaysOn", "AlwaysOff", "TraceIdRatioBased"}:
+        raise Unfit("not AlwaysOn, AlwaysOff or TraceIdRatioBased")
+    return text.strip()
+
+
+@accepts("number from 0 to 1")
+def _share(text: str) -> str:
+    """Parse a share; it returns hundredths of a percent."""
+    if not re.fullmatch(r"[01](?:\.[0-9]{1,9})?|\.[0-9]{1,9}", text.strip()) or float(text) > 1:
+        raise Unfit("not a number from 0 to 1")
+    return f"{round(100 * float(text), 2):g}"
+
+
+@accepts("milliseconds")
+def _milliseconds(text: str) -> Duration:
+    return Duration(f"{number(1, 10**9)(text)}ms")
+
+
+@accepts("paths, separated by `,`", example="/.well-known/acme-challenge")
+def _paths(text: str) -> tuple[str, ...]:
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not all(each.startswith("/") for each in found):
+        raise Unfit("not a list of paths that begin with /")
+    return found
+
+
+@accepts("text of letters and digits with variables", example="$http_x_tenant")
+def _limit_key(text: str) -> str:
+    """Parse by what requests and connections are counted."""
+    key = text.strip()
+    if not re.fullmatch(rf"(?:[A-Za-z0-9_\-]|{VARIABLE})+", key) or "$" not in key:
+        raise Unfit("not text with a variable such as $binary_remote_addr")
+    if fault := unknown_variable(key):
+        raise Unfit(f"a text that {fault}")
+    return key
+
+
 _HOST = matching(r"[A-Za-z0-9][A-Za-z0-9.\-]*|\[[0-9A-Fa-f:.]+\]", "an address or a host name")
 _HEADER = matching(r"[A-Za-z0-9\-]+", "the name of a header")
 _names = listed(HeaderName.parse, "header names")
@@ -135,9 +175,11 @@ KEYS: Mapping[str, Key] = {
     "large-client-header-buffers": _http("Buffers for large headers.", _buffers, "large_client_header_buffers {}"),
     "enable-underscores-in-headers": _http("Headers with _ in their name.", switch, "underscores_in_headers {}"),
     "ignore-invalid-headers": _http("Other invalid headers are left out.", switch, "ignore_invalid_headers {}"),
-    "default-type": _http("Type of answers without one.", _TYPES, "default_type {}"),
+    "default-type": _http("Type of answers without one.", types, "default_type {}"),
     "relative-redirects": _http("Redirects of nginx have no host.", switch, "absolute_redirect {}"),
     "limit-conn-status-code": _http("Status of a refused connection.", _status, "limit_conn_status {}"),
+    "limit-conn-zone-variable": Key("By what requests and connections are counted.", _limit_key),
+    "no-tls-redirect-locations": Key("Beginnings of paths that are not redirected to HTTPS.", _paths),
     "limit-req-status-code": Key("Status of a refused request.", _status),
     "use-proxy-protocol": Key("Listeners expect the PROXY protocol.", switch, "proxy_protocol"),
     "use-forwarded-headers": Key("What a proxy in front says of the client counts.", switch),
@@ -172,8 +214,12 @@ KEYS: Mapping[str, Key] = {
     "use-gzip": Key("Answers are compressed.", switch),
     "gzip-level": Key("How hard.", number(1, 9)),
     "gzip-min-length": Key("The shortest.", number(0)),
-    "gzip-types": Key("Of which types, beside text/html.", _TYPES),
+    "gzip-types": Key("Of which types, beside text/html.", types),
     "gzip-disable": Key("Not for these values of User-Agent.", _regex),
+    "enable-brotli": _all("Answers are compressed with Brotli, if nginx has the module.", switch, "brotli"),
+    "brotli-level": _all("How hard.", number(0, 11), "brotli_level"),
+    "brotli-min-length": _all("The shortest.", number(0), "brotli_min_length"),
+    "brotli-types": _all("Of which types, beside text/html.", several_types, "brotli_types"),
     "add-headers": Key("ConfigMap with headers of all responses of these hosts, followed when it changes.", reference),
     "global-allowed-response-headers": Key("Headers that custom-headers of annotations may set.", _names),
     # backends
@@ -182,6 +228,8 @@ KEYS: Mapping[str, Key] = {
     "upstream-keepalive-requests": _host("Requests on one connection.", number(1), "upstream_keepalive_requests"),
     "upstream-keepalive-time": _host("Longest life of a connection.", _time, "upstream_keepalive_time"),
     "upstream-keepalive-timeout": _host("Seconds without a request.", seconds, "upstream_keepalive_timeout"),
+    "grpc-buffer-size-kb": _http("Kilobytes for gRPC responses.", _automatic(number(1, 4096)), "grpc_buffer_size {}k"),
+    "proxy-ssl-location-only": Key("TLS to backends is that of paths, as always here.", switch),
     "retry-non-idempotent": Key("Other methods than idempotent ones are tried again, too.", switch),
     "proxy-add-original-uri-header": Key("Backends get X-Original-URI.", switch),
     "generate-request-id": Key("Backends get X-Request-ID.", switch),
@@ -206,6 +254,22 @@ KEYS: Mapping[str, Key] = {
     "log-format-escape-json": Key("Values of variables are escaped as in JSON.", switch),
     "log-format-escape-none": Key("Values of variables are not escaped.", switch),
     "log-format-stream": _all("Format of the stream log.", log_format, "stream_log_format"),
+    # traces
+    "enable-opentelemetry": _all("Requests are traced, if nginx has ngx_otel_module.", switch, "otel_trace_in_http"),
+    "otlp-collector-host": Key("Collector of traces (OTLP over gRPC).", _HOST),
+    "otlp-collector-port": Key("Its port.", number(1, 65535)),
+    "otel-service-name": _all(
+        "Name of the service in traces.",
+        matching(r"(?!.*\.\.)[A-Za-z0-9_.:/@\-]{1,255}", "a name of letters, digits and _ . : / @ -"),
+        "otel_service_name",
+    ),
+    "opentelemetry-operation-name": _all("Name of spans.", span_name, "otel_span_name"),
+    "opentelemetry-trust-incoming-span": _all("Traces of clients are continued.", trusted_span, "otel_trace_context"),
+    "otel-sampler": Key("Which requests: AlwaysOn, AlwaysOff or TraceIdRatioBased.", _sampler),
+    "otel-sampler-ratio": Key("Their share with TraceIdRatioBased, from 0 to 1.", _share),
+    "otel-sampler-parent-based": Key("A request with a trace is sampled as that says.", switch),
+    "otel-schedule-delay-millis": _all("Milliseconds between two exports.", _milliseconds, "otel_exporter_interval"),
+    "otel-max-export-batch-size": _all("Most spans in one export.", number(1), "otel_exporter_batch_size"),
     # raw directives
     "main-snippet": _all("Lines of the main context.", snippet, "main_snippets"),
     "http-snippet": _all("Lines of http.", snippet, "http_snippets"),
@@ -222,13 +286,13 @@ KEYS: Mapping[str, Key] = {
 """Keys of which the meaning is written down here, or in ``config_map``."""
 
 AS_ANNOTATIONS = (
-    "client-body-buffer-size", "denylist-source-range", "force-ssl-redirect", "limit-rate", "limit-rate-after",
-    "load-balance", "preserve-trailing-slash", "proxy-body-size", "proxy-buffer-size", "proxy-buffering",
-    "proxy-buffers-number", "proxy-busy-buffers-size", "proxy-connect-timeout", "proxy-cookie-domain",
-    "proxy-cookie-path", "proxy-http-version", "proxy-max-temp-file-size", "proxy-next-upstream",
-    "proxy-next-upstream-timeout", "proxy-next-upstream-tries", "proxy-read-timeout", "proxy-redirect-from",
-    "proxy-redirect-to", "proxy-request-buffering", "proxy-send-timeout", "service-upstream", "ssl-redirect",
-    "use-port-in-redirects", "whitelist-source-range",
+    "client-body-buffer-size", "custom-http-errors", "denylist-source-range", "disable-proxy-intercept-errors",
+    "force-ssl-redirect", "limit-rate", "limit-rate-after", "load-balance", "preserve-trailing-slash",
+    "proxy-body-size", "proxy-buffer-size", "proxy-buffering", "proxy-buffers-number", "proxy-busy-buffers-size",
+    "proxy-connect-timeout", "proxy-cookie-domain", "proxy-cookie-path", "proxy-http-version",
+    "proxy-max-temp-file-size", "proxy-next-upstream", "proxy-next-upstream-timeout", "proxy-next-upstream-tries",
+    "proxy-read-timeout", "proxy-redirect-from", "proxy-redirect-to", "proxy-request-buffering", "proxy-send-timeout",
+    "service-upstream", "ssl-redirect", "use-port-in-redirects", "whitelist-source-range",
 )  # fmt: skip
 """Keys that are the default of the annotation of the same name, where that has an effect."""
 UNTOLD: Mapping[str, str] = {
@@ -248,5 +312,6 @@ GLOBAL_AUTH: Mapping[str, str] = {
     "global-auth-cache-key": "auth-cache-key",
     "global-auth-cache-duration": "auth-cache-duration",
     "global-auth-always-set-cookie": "auth-always-set-cookie",
+    "global-auth-snippet": "auth-snippet",
 }
 """Keys that are the default of the annotations about auth-url, of Ingresses without one of their own."""

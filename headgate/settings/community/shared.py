@@ -9,7 +9,7 @@ import msgspec
 
 from headgate.settings.community.values import hash_key, offset, on_off, redirect_to, seconds, size
 from headgate.settings.parsers import Parser, choice, number, switch
-from headgate.settings.passing import cookie_domain, cookie_path, kilobytes
+from headgate.settings.passing import cookie_domain, cookie_path, kilobytes, span_name, trusted_span
 from headgate.settings.proxy import conditions, redirect_from
 from headgate.settings.routing import app_root
 from headgate.settings.snippets import snippet
@@ -48,6 +48,9 @@ SHARED: Mapping[str, Shared] = {
     "proxy-redirect-from": Shared("proxy_redirect_from", redirect_from),
     "proxy-redirect-to": Shared("proxy_redirect_to", redirect_to),
     "proxy-request-buffering": Shared("proxy_request_buffering", on_off),
+    "enable-opentelemetry": Shared("traced", switch),
+    "opentelemetry-operation-name": Shared("traced_name", span_name),
+    "opentelemetry-trust-incoming-span": Shared("trace_context", trusted_span),
     "proxy-send-timeout": Shared("proxy_send_timeout", seconds),
     "relative-redirects": Shared("relative_redirects", switch),
     "server-snippet": Shared("server_snippets", snippet, "enable-snippets"),

@@ -78,6 +78,8 @@ FORMAT = Sample(
 )
 ESCAPING = Sample({"json": "json", "None": "none", "default": "default"}, ("xml", "", "json;"))
 
+SPAN = Sample({"shop": "shop", " a_b-1 ": "a_b-1"}, ("", "a b", "$x", "a;", "a" * 256))
+
 SAMPLES: dict[str, Sample] = {
     "proxy_request_buffering": SWITCH,
     "proxy_http_version": Sample({"1.0": "1.0", " 1.1": "1.1"}, ("2", "1.1;", "", "1.1 1.0")),
@@ -96,6 +98,21 @@ SAMPLES: dict[str, Sample] = {
     "limit_rate_after": Sample({"0": Size("0k"), "7": Size("7k")}, ("1m", ";")),
     "logged": SWITCH,
     "rewrite_log": SWITCH,
+    "traced": SWITCH,
+    "brotli": SWITCH,
+    "brotli_level": Sample({"0": 0, "11": 11}, ("12", "-1", "x")),
+    "brotli_min_length": NUMBER,
+    "brotli_types": Sample(
+        {"text/html": Words(("text/html",)), "a/b c/*": Words(("a/b", "c/*"))}, ("", "a;b", "a  b", "$x")
+    ),
+    "trace_context": Sample({"true": "propagate", "0": "inject"}, ("yes", "", "propagate")),
+    "traced_name": SPAN,
+    "otel_span_name": SPAN,
+    "otel_trace_context": Sample({"extract": "extract", "Ignore": "ignore"}, ("on", "")),
+    "otel_sampled_percent": Sample({"0": "0", "12.5": "12.5", "100": "100"}, ("101", "-1", "1.234", "x", "")),
+    "otel_parent_sampled": SWITCH,
+    "otel_exporter_interval": TIME,
+    "otel_exporter_batch_size": Sample({"1": 1, " 512 ": 512}, ("0", "-1", "x")),
     "relative_redirects": SWITCH,
     "port_in_redirect": SWITCH,
     "proxy_connect_timeout": TIME,
