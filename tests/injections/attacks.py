@@ -218,7 +218,7 @@ KEPT_OUT = (
     Attack("auth-response-headers", "2021-25746", at("auth-response-headers", **ASKED), "X-A",
            (*WORDS, "X-A: 1\r\nX-B"), Fate.IGNORED),
     Attack("auth-proxy-set-headers", "2025-15566",
-           at("auth-proxy-set-headers", **ASKED), "", (f'default/a"; {ENGINE}',), Fate.IGNORED),
+           at("auth-proxy-set-headers", **ASKED), "", (f'default/a"; {ENGINE}',), Fate.CLOSED),
     Attack("auth-cache-key", "2021-25746", at("auth-cache-key", **ASKED), "$remote_user", WORDS, Fate.IGNORED),
     Attack("auth-realm", "2021-25746", at("auth-realm", **LOCKED), "Staff",
            (f'Staff"; {ENGINE}', "Staff;}", "Staff'{"), Fate.LITERAL),

@@ -155,14 +155,15 @@ def test_the_host_of_another_object_is_no_alias() -> None:
     assert names == {f"{NAME}.test"}
 
 
-def test_a_canary_of_another_namespace_gets_requests_of_a_shared_host() -> None:
-    """Not refused, as in ingress-nginx; docs/security.md says so."""
+def test_a_canary_of_another_namespace_gets_no_requests_of_a_shared_host() -> None:
+    """In ingress-nginx it does; here a flag is needed."""
     shared = [{"host": "victim.test", "http": {"paths": [path()]}}]
     said = {"canary": "true", "canary-weight": "20"}
     tea = msgspec.convert(SERVICE | {"metadata": {"name": "tea", "namespace": "other"}}, Service)
     served = Served([tea, ingress(NAME, said, rules=shared, metadata={"namespace": "other"})], CURRENT)
     text = dict(served.texts())["conf.d/default-victim.conf"]
-    assert ("20%", "/_canary_default_victim_0_canary") in {(each.name, *each.arguments) for each in directives(text)}
+    assert not any("canary" in argument for each in directives(text) for argument in each.arguments)
+    assert any("--canaries-across-namespaces" in text for text in served.told.values())
 
 
 def test_an_error_page_does_not_change_what_auth_url_decides() -> None:
