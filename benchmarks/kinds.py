@@ -53,12 +53,13 @@ class Started(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What one row measures: *size* objects and what they need besides."""
+    """What one row measures: *size* objects and what they need besides, with *flags*."""
 
     name: str
     make: Make
     besides: Besides
     size: int
+    flags: tuple[str, ...] = ()
 
 
 def surroundings(number: int) -> Iterator[TopLevel]:
@@ -150,7 +151,7 @@ class Subject:
 
     def __init__(self, plan: Plan) -> None:
         """Begin without objects."""
-        options = parse(["-global-configuration=team-0/listeners"], {"POD_NAMESPACE": "team-0"})
+        options = parse(["-global-configuration=team-0/listeners", *plan.flags], {"POD_NAMESPACE": "team-0"})
         assert isinstance(options, Options)
         env = environment(options, CAPABLE, Layout.container(), user=None, ipv6=False, stdout=True)
         self._pipeline = Pipeline(CLAIMANTS, options, env, Renderer(), time.perf_counter)

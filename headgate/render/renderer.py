@@ -6,7 +6,7 @@ import contextlib
 import re
 import traceback
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,7 +34,7 @@ from headgate.ir.main import Main
 from headgate.ir.stream import Passthrough, PassthroughEntry, StreamConfig
 from headgate.render.beside import beside
 from headgate.render.guard import argument, guard
-from headgate.settings import NOTHING, Snippet
+from headgate.settings import NOTHING, Header, Snippet
 
 MAIN = "main.conf.j2"
 HTTP = "http.conf.j2"
@@ -80,6 +80,16 @@ class BadTemplate(Exception):  # noqa: N818 - what it is
         self.template = template
         self.source = source
         self.reason = reason
+
+
+@lru_cache(maxsize=4096)
+def headers(found: tuple[Header, ...], directive: str) -> Snippet:
+    """Return the lines by which a location has a list of headers; many locations have the same."""
+    lines = (
+        f"        {directive} {guard(header.name)} {guard(header.value)}{' always' if header.always else ''};"
+        for header in found
+    )
+    return Snippet("\n".join(lines))
 
 
 class _Context(Context):
@@ -239,7 +249,7 @@ def lua_string(text: str) -> Snippet:
 
 
 _NAMES = (MAIN, HTTP, HTTP3, CERTIFICATES, STREAM, PASSTHROUGH, PASSTHROUGH_ENTRIES)
-_FILTERS = {"nested": nested, "beside": beside, "lua": lua_string}
+_FILTERS = {"nested": nested, "beside": beside, "headers": headers, "lua": lua_string}
 
 
 def _loader() -> jinja2.BaseLoader:

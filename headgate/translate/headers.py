@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from headgate.ir.http import Hsts
 from headgate.settings import ConfigParams, Header, Quoted, Words
 from headgate.settings.headers import HeaderSettings
@@ -16,9 +18,15 @@ NOTHING = Header("X-Headgate", Quoted(""))
 
 def request_headers(params: ConfigParams, *, websocket: bool = False) -> tuple[Header, ...]:
     """Return what a backend is sent beside the client's own headers; a user's header replaces ours of that name."""
+    proto = "" if params.headers.disable_forwarded_headers else "https" if params.tls.redirect_to_https else "$scheme"
+    return _sent(proto, websocket, not params.upstream.keepalive, params.headers.proxy_set_headers)
+
+
+@lru_cache(maxsize=256)
+def _sent(proto: str, websocket: bool, plain: bool, users: tuple[Header, ...]) -> tuple[Header, ...]:  # noqa: FBT001 - keys of a cache
+    """Return the headers; without *proto* none of those that forward, *plain* without one about the connection."""
     headers = [("Host", "$host"), ("X-Real-IP", "$remote_addr")]
-    if not params.headers.disable_forwarded_headers:
-        proto = "https" if params.tls.redirect_to_https else "$scheme"
+    if proto:
         headers += [
             ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
             ("X-Forwarded-Host", "$host"),
@@ -27,9 +35,9 @@ def request_headers(params: ConfigParams, *, websocket: bool = False) -> tuple[H
         ]
     if websocket:
         headers += [("Upgrade", "$http_upgrade"), ("Connection", "$connection_upgrade")]
-    elif params.upstream.keepalive:
+    elif not plain:
         headers.append(("Connection", ""))
-    own = {header.name.lower(): header for header in params.headers.proxy_set_headers}
+    own = {header.name.lower(): header for header in users}
     ours = [Header(name, Quoted(value)) for name, value in headers if name.lower() not in own]
     return (*ours, *own.values())
 
