@@ -201,7 +201,7 @@ class App:
             if self._options.enable_prometheus_metrics:
                 tasks.create_task(self._listener_secrets.run())
             judging = Judging(controller, self._pipeline, self._watches)
-            tasks.create_task(Webhook(self._options, judging, self._metrics.count_admission).run())
+            tasks.create_task(Webhook(self._options, judging, self._metrics.count_admission, self._client).run())
 
     async def _control(self, controller: Controller) -> None:
         """Wait until everything is listed, then work: the start is a batch like any other."""

@@ -149,6 +149,7 @@ def _contradictions(options: Options) -> Iterator[Problem]:
             if getattr(options, field):
                 flag = f"-{field.replace('_', '-')}"
                 yield flags.problem(flag, "true", "needs -enable-custom-resources, which is off; remove one of them")
+    yield from _webhook_sources(options)
     yield from _port_clashes(options)
 
 
@@ -167,9 +168,16 @@ def listeners(options: Options) -> Mapping[str, int]:
         found["--healthz-port" if options.community else "-ready-status-port"] = options.ready_status_port
     if options.enable_prometheus_metrics and not options.metrics_beside_probes:
         found["-prometheus-metrics-listen-port"] = options.prometheus_metrics_listen_port
-    if options.validating_webhook and options.validating_webhook_certificate and options.validating_webhook_key:
+    if options.serves_webhook and options.validating_webhook:
         found["--validating-webhook"] = options.validating_webhook.port
     return found
+
+
+_OF_SECRET: Mapping[str, str] = {
+    "validating_webhook_service": "no certificate is made",
+    "validating_webhook_configuration": "its caBundle stays as it is",
+}
+"""The fields that need a Secret for the certificate of the webhook, and what is without one."""
 
 
 def _webhook_alone(options: Options) -> Iterator[Problem]:
@@ -178,11 +186,28 @@ def _webhook_alone(options: Options) -> Iterator[Problem]:
         "--validating-webhook-certificate": options.validating_webhook_certificate,
         "--validating-webhook-key": options.validating_webhook_key,
     }
-    if options.validating_webhook and not all(files.values()):
-        missing = " and ".join(flag for flag, file in files.items() if not file)
+    if options.validating_webhook and not options.serves_webhook:
+        if options.validating_webhook_secret:
+            why = "needs a cluster for --validating-webhook-secret; name files"
+        else:
+            missing = " and ".join(flag for flag, file in files.items() if not file)
+            why = f"needs {missing}; name the files, or a Secret by --validating-webhook-secret"
         value = flags.printed(options.validating_webhook)
-        yield flags.warning(
-            "--validating-webhook", value, f"needs {missing}; name the files", "there is no admission webhook"
+        yield flags.warning("--validating-webhook", value, why, "there is no admission webhook")
+    for field, effect in _OF_SECRET.items():
+        if getattr(options, field) and not options.validating_webhook_secret:
+            flag, value = f"--{field.replace('_', '-')}", flags.printed(getattr(options, field))
+            yield flags.warning(flag, value, "needs --validating-webhook-secret", effect)
+
+
+def _webhook_sources(options: Options) -> Iterator[Problem]:
+    """Yield a Problem if the certificate of the webhook has two places."""
+    files = options.validating_webhook_certificate or options.validating_webhook_key
+    if files and options.validating_webhook_secret:
+        yield flags.problem(
+            "--validating-webhook-secret",
+            flags.printed(options.validating_webhook_secret),
+            "contradicts --validating-webhook-certificate and --validating-webhook-key; name the Secret or the files",
         )
 
 
@@ -202,6 +227,8 @@ _WRITING: Mapping[str, tuple[str, str]] = {
     "external_service": ("-external-service", "its addresses are not written to Ingresses"),
     "enable_cert_manager": ("-enable-cert-manager", "no Certificates are made"),
     "enable_external_dns": ("-enable-external-dns", "no DNSEndpoints are made"),
+    "validating_webhook_service": ("--validating-webhook-service", "no certificate is made"),
+    "validating_webhook_configuration": ("--validating-webhook-configuration", "its caBundle stays as it is"),
 }
 """What is only about writing: the field, its flag and what becomes of it with --read-only."""
 

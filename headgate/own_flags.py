@@ -331,7 +331,7 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
         Listen,
         Flag(
             ADMISSION,
-            "Address of the admission webhook; without a host all addresses. Needs the two flags below.",
+            "Address of the admission webhook; without a host all addresses. Needs the two files below, or a Secret.",
             ":8443",
             native=True,
         ),
@@ -348,6 +348,42 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
     validating_webhook_key: Annotated[
         OptionalPath,
         Flag(ADMISSION, "PEM file with the key of that certificate.", "/usr/local/certificates/key", native=True),
+    ] = None
+    validating_webhook_secret: Annotated[
+        Namespaced,
+        Flag(
+            ADMISSION,
+            "Secret with the certificate of the webhook, in place of files; read again when it changes.",
+            "headgate/headgate-admission",
+            native=True,
+        ),
+    ] = None
+    validating_webhook_service: Annotated[
+        Namespaced,
+        Flag(
+            ADMISSION,
+            "Service of the webhook: Headgate makes and renews the certificate for it in that Secret, if it is empty.",
+            "headgate/headgate-admission",
+            native=True,
+        ),
+    ] = None
+    validating_webhook_configuration: Annotated[
+        OptionalName,
+        Flag(
+            ADMISSION,
+            "ValidatingWebhookConfiguration whose caBundle follows that Secret.",
+            "headgate",
+            native=True,
+        ),
+    ] = ""
+    validating_webhook_client_ca: Annotated[
+        OptionalPath,
+        Flag(
+            ADMISSION,
+            "PEM file with authorities: only clients with a certificate of theirs may ask the webhook.",
+            "/etc/headgate/api-server/ca.crt",
+            native=True,
+        ),
     ] = None
     ready_status: Annotated[Bool, Flag(OBSERVE, "Serve /nginx-ready on -ready-status-port.")] = True
     ready_status_port: Annotated[ServicePort, Flag(OBSERVE, "Port of readiness and liveness.", "8081")] = 8081
@@ -366,6 +402,12 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
 
     version: Annotated[Bool, Flag(PROGRAM, "Print version and commit, then end.")] = False
     help: Annotated[Bool, Flag(PROGRAM, "Print this text, then end.", native=True, letter="h")] = False
+
+    @property
+    def serves_webhook(self) -> bool:
+        """Whether the port of the admission webhook is opened: there is a place for its certificate."""
+        files = self.validating_webhook_certificate and self.validating_webhook_key
+        return bool(self.validating_webhook and (files or (self.validating_webhook_secret and not self.manifests)))
 
     @property
     def secret_namespaces(self) -> tuple[str, ...]:

@@ -8,9 +8,12 @@ set -eu
 cd "$(dirname "$0")/.."
 
 suite=$(sed -n 's/^ARG NGINX_SUITE=//p' Containerfile)
-packages="nginx libnginx-mod-http-lua lua-cjson libnginx-mod-stream libnginx-mod-http-brotli-filter libnginx-mod-http-js libnginx-mod-stream-js patchelf"
+packages="nginx libnginx-mod-http-lua lua-cjson libnginx-mod-stream libnginx-mod-http-js libnginx-mod-stream-js \
+libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter libnginx-mod-http-brotli-static \
+libnginx-mod-http-geoip2 libnginx-mod-http-modsecurity modsecurity-crs patchelf"
 root=${1:-build/nginx-lua}
-if [ -e "$root/complete" ]; then exit 0; fi
+if [ -e "$root/complete" ] && [ "$(cat "$root/complete")" = "$packages" ]; then exit 0; fi
+rm -rf "$root"
 
 say() { printf '%s\n' "lua_nginx: $*" >&2; }
 for tool in apt-get dpkg-deb; do
@@ -44,4 +47,4 @@ libraries=$(dirname "$loader")
 "$loader" --library-path "$libraries" "$root/usr/bin/patchelf" --set-interpreter "$loader" --force-rpath \
     --set-rpath "$libraries" "$root/usr/sbin/nginx"
 "$root/usr/sbin/nginx" -v
-touch "$root/complete"
+printf '%s\n' "$packages" >"$root/complete"

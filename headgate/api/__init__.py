@@ -1,5 +1,6 @@
 """Kubernetes objects as types: lean, frozen, decoded by msgspec."""
 
+from headgate.api.admission_registration import ValidatingWebhookConfiguration
 from headgate.api.base import Kind, Model, Object, ObjectMeta, TopLevel, Undecodable
 from headgate.api.coordination import Lease, LeaseSpec
 from headgate.api.core import ConfigMap, Event, Namespace, Pod, Secret, Service
@@ -21,6 +22,7 @@ ALL: tuple[type[TopLevel], ...] = (
     Secret,
     Service,
     TransportServer,
+    ValidatingWebhookConfiguration,
     VirtualServer,
     VirtualServerRoute,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "TopLevel",
     "TransportServer",
     "Undecodable",
+    "ValidatingWebhookConfiguration",
     "VirtualServer",
     "VirtualServerRoute",
 ]

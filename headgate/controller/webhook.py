@@ -6,7 +6,6 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 
@@ -14,6 +13,8 @@ from headgate.api import TopLevel
 from headgate.configuration import Candidate, Examined, Standing
 from headgate.controller.admission import Admission, Result
 from headgate.controller.controller import Controller
+from headgate.controller.webhook_sources import FILES_S, CertificateSource, Files, InSecret, Shown, UnreadError
+from headgate.k8s import Client
 from headgate.options import Options
 from headgate.pipeline import Pipeline
 from headgate.reporting.http import BadCertificateError, HttpPort, renew, serving, tls_context
@@ -22,8 +23,6 @@ from headgate.watch import Watches
 
 log = logging.getLogger(__name__)
 
-REREAD_S = 3.0
-"""Seconds between two looks at the files: the kubelet exchanges those of a Secret about a minute after it changed."""
 FLAG = "--validating-webhook"
 
 
@@ -60,15 +59,16 @@ class Webhook:
         options: Options,
         judging: Judging,
         counted: Callable[[Result], None],
+        client: Client | None = None,
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Prepare; nothing is read before ``run``."""
+        """Prepare; nothing is read before ``run``. Without a *client* there is no cluster that has a Secret."""
         self._at = options.validating_webhook
-        self._files = options.validating_webhook_certificate, options.validating_webhook_key
+        self._source = source_of(options, client, lambda what: self._tell(what, "not all is done"))
         self._admission = Admission(judging, counted)
         self._pause = pause
-        self._told = ""
+        self._told: dict[str, str] = {}
 
     async def run(self) -> None:
         """Serve until cancelled; end at once if no flag asks for it.
@@ -76,47 +76,59 @@ class Webhook:
         Raises:
             PortTakenError: another process listens there.
         """
-        certificate, key = self._files
-        if self._at is None or certificate is None or key is None:
+        source = self._source
+        if self._at is None or source is None:
             return
-        pair: tuple[bytes, bytes] | None = None
-        while (context := self._context(pair := await self._read(certificate, key))) is None:
-            await self._pause(REREAD_S)
+        shown: Shown | None = None
+        while (context := self._context(shown := await self._read(source))) is None:
+            await self._pause(FILES_S)
         at = HttpPort(self._at.port, FLAG, self._at.host, context)
         async with serving(webhook_app(self._admission), at) as port:
             log.info("webhook", extra={"fields": {"port": port}, "sentence": f"admission webhook on port {port}"})
             while True:
-                await self._pause(REREAD_S)
-                found = await self._read(certificate, key)
-                if found is not None and found != pair:
-                    pair = found
-                    try:
-                        renew(context, *found)
-                    except BadCertificateError as error:
-                        self._tell(f"{error}; the last one stays in use")
-                    else:
-                        self._tell("")
-                        log.info("webhook certificate renewed", extra={"fields": {"file": str(certificate)}})
+                await self._pause(source.pause_s)
+                found = await self._read(source)
+                if found is not None and found != shown:
+                    shown = found
+                    self._renew(context, found)
 
-    async def _read(self, certificate: Path, key: Path) -> tuple[bytes, bytes] | None:
+    def _renew(self, context: ssl.SSLContext, found: Shown) -> None:
         try:
-            return await asyncio.to_thread(lambda: (certificate.read_bytes(), key.read_bytes()))
-        except OSError as error:
-            self._tell(f"{error.filename} cannot be read: {error.strerror or error}")
+            renew(context, found.certificate, found.key, found.clients)
+        except BadCertificateError as error:
+            self._tell(f"{error}; the last one stays in use")
+        else:
+            self._tell("")
+            log.info("webhook certificate renewed", extra={"fields": {}})
+
+    async def _read(self, source: CertificateSource) -> Shown | None:
+        try:
+            return await source.read()
+        except UnreadError as error:
+            self._tell(str(error))
             return None
 
-    def _context(self, pair: tuple[bytes, bytes] | None) -> ssl.SSLContext | None:
-        if pair is None:
+    def _context(self, shown: Shown | None) -> ssl.SSLContext | None:
+        if shown is None:
             return None
         try:
-            return tls_context(*pair)
+            return tls_context(shown.certificate, shown.key, shown.clients)
         except BadCertificateError as error:
             self._tell(str(error))
             return None
 
-    def _tell(self, what: str) -> None:
-        """Log *what* is wrong with the files, once."""
-        if what and what != self._told:
+    def _tell(self, what: str, about: str = "") -> None:
+        """Log *what* is wrong, once; *about* tells apart what may be wrong at the same time."""
+        if what and what != self._told.get(about):
             sentence = f"{FLAG}: {what}"
             log.warning("webhook certificate", extra={"fields": {"what": what}, "sentence": sentence})
-        self._told = what
+        self._told[about] = what
+
+
+def source_of(options: Options, client: Client | None, tell: Callable[[str], None]) -> CertificateSource | None:
+    """Return where the certificate comes from, ``None`` if no flag says that or there is no cluster."""
+    certificate, key = options.validating_webhook_certificate, options.validating_webhook_key
+    if certificate and key:
+        return Files(certificate, key, options.validating_webhook_client_ca)
+    secret = options.validating_webhook_secret
+    return InSecret(client, options, secret, tell) if secret and client else None

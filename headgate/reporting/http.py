@@ -86,13 +86,15 @@ class _Renewable(ssl.SSLContext):
     newest: ssl.SSLContext
 
 
-def tls_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
+def tls_context(certificate: bytes, key: bytes, clients: bytes = b"") -> ssl.SSLContext:
     """Return a server's TLS context for a PEM certificate chain and its key; call ``renew`` when they change.
+
+    With *clients*, the certificates of authorities, only clients are let in whose certificate is of one of these.
 
     Raises:
         BadCertificateError: they are not PEM or do not belong together.
     """
-    context = _load(_Renewable, certificate, key)
+    context = _load(_Renewable, certificate, key, clients)
     context.newest = context
 
     def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
@@ -102,20 +104,20 @@ def tls_context(certificate: bytes, key: bytes) -> ssl.SSLContext:
     return context
 
 
-def renew(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+def renew(context: ssl.SSLContext, certificate: bytes, key: bytes, clients: bytes = b"") -> None:
     """Use another certificate for new connections; after an error the old one is still used.
 
     Raises:
         BadCertificateError: as for ``tls_context``.
     """
     if isinstance(context, _Renewable):
-        context.newest = _load(ssl.SSLContext, certificate, key)
+        context.newest = _load(ssl.SSLContext, certificate, key, clients)
 
 
 _C = TypeVar("_C", bound=ssl.SSLContext)
 
 
-def _load(kind: type[_C], certificate: bytes, key: bytes) -> _C:
+def _load(kind: type[_C], certificate: bytes, key: bytes, clients: bytes) -> _C:
     context = kind(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # OpenSSL reads from a path only: a file that nobody else can open, gone before this returns.
@@ -127,6 +129,12 @@ def _load(kind: type[_C], certificate: bytes, key: bytes) -> _C:
             context.load_cert_chain(file.name, password="")  # or OpenSSL asks the terminal for one
         except (ssl.SSLError, ValueError) as error:
             raise BadCertificateError(f"the certificate and key cannot be used: {error}") from None
+    if clients:
+        try:
+            context.load_verify_locations(cadata=clients.decode())
+        except (ssl.SSLError, ValueError) as error:
+            raise BadCertificateError(f"the authorities of clients cannot be used: {error}") from None
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 

@@ -12,7 +12,19 @@ from typing import Any
 
 import msgspec
 
-from headgate.api import ConfigMap, Event, GlobalConfiguration, Ingress, Kind, Lease, Namespace, Pod, Secret, Service
+from headgate.api import (
+    ConfigMap,
+    Event,
+    GlobalConfiguration,
+    Ingress,
+    Kind,
+    Lease,
+    Namespace,
+    Pod,
+    Secret,
+    Service,
+    ValidatingWebhookConfiguration,
+)
 from headgate.api.nginx_org.crds import has_status
 from headgate.options import NamespacedName, Options
 from headgate.watch.kinds import DEPENDENTS, WATCHED, Dependent, Extent
@@ -33,7 +45,7 @@ class Reach(enum.Enum):
     WATCHED = "each watched namespace"
     SECRETS = "each namespace whose Secrets are read"
     OWN = "the controller's own namespace"
-    OBJECT = "the namespace of one object that a flag names"
+    OBJECT = "the namespace of one object that a flag names, the whole cluster if it is in none"
 
 
 class Rule(msgspec.Struct, frozen=True, order=True):
@@ -147,6 +159,18 @@ def _certificates(options: Options) -> Iterator[NamespacedName]:
 def _listener_secrets(options: Options) -> Iterator[NamespacedName]:
     if options.enable_prometheus_metrics:
         yield from filter(None, (options.prometheus_tls_secret, options.prometheus_basic_auth_secret))
+    if options.serves_webhook and options.validating_webhook_secret:
+        yield options.validating_webhook_secret
+
+
+def _own_certificate(options: Options) -> Iterator[NamespacedName]:
+    if options.serves_webhook and options.validating_webhook_service and options.validating_webhook_secret:
+        yield options.validating_webhook_secret
+
+
+def _registration(options: Options) -> Iterator[NamespacedName]:
+    if options.validating_webhook_configuration:
+        yield NamespacedName("", options.validating_webhook_configuration)
 
 
 def _sees(namespaces: tuple[str, ...], namespace: str) -> bool:
@@ -244,9 +268,24 @@ PARTS: tuple[Part, ...] = (
     Part(
         "listener",
         Reach.OBJECT,
-        "-prometheus-tls-secret and -prometheus-basic-auth-secret, read at the start and once a minute",
+        "-prometheus-tls-secret, -prometheus-basic-auth-secret and --validating-webhook-secret, read again and again",
         (Permission(Secret.KIND, ("get",), named=True),),
         objects=_listener_secrets,
+    ),
+    Part(
+        "admission",
+        Reach.OBJECT,
+        "--validating-webhook-service: the certificate that Headgate makes, in a Secret that is there",
+        (Permission(Secret.KIND, ("get", "update"), named=True),),
+        objects=_own_certificate,
+    ),
+    Part(
+        "registration",
+        Reach.OBJECT,
+        "--validating-webhook-configuration: its caBundle",
+        (Permission(ValidatingWebhookConfiguration.KIND, ("get", "update"), named=True),),
+        objects=_registration,
+        wanted=lambda options: bool(options.serves_webhook and options.validating_webhook_secret),
     ),
 )
 """Everything that Headgate ever asks, in the order in which manifests show it."""

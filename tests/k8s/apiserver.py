@@ -41,8 +41,9 @@ PLURALS = {
     "Pod": ("v1", "pods"),
     "Secret": ("v1", "secrets"),
     "Service": ("v1", "services"),
+    "ValidatingWebhookConfiguration": ("admissionregistration.k8s.io/v1", "validatingwebhookconfigurations"),
 }
-CLUSTER_SCOPED = {"IngressClass", "Namespace"}
+CLUSTER_SCOPED = {"IngressClass", "Namespace", "ValidatingWebhookConfiguration"}
 CUSTOM = ("virtualservers", "virtualserverroutes", "transportservers", "policies", "globalconfigurations")
 """The kinds of k8s.nginx.org; absent until ``absent(plural, now=False)`` defines them."""
 PLURALS |= {

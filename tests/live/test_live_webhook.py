@@ -40,16 +40,7 @@ class Asked:
             file.write_bytes(data)
 
     def post(self, body: bytes, authority: Authority | None = None) -> tuple[int, str]:
-        context = ssl.create_default_context(cadata=(authority or self.authority).pem.decode())
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        connection = http.client.HTTPSConnection(LOOPBACK, self.port, timeout=DEADLINE_S, context=context)
-        connection.connect = lambda: _connect(connection, context)  # type: ignore[method-assign]
-        try:
-            connection.request("POST", "/networking/v1/ingresses?timeout=10s", body)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        return post(self.port, body, (authority or self.authority).pem, HOST)
 
     def review(self, item: Json, operation: str = "CREATE") -> dict[str, Any]:
         group, _, version = item["apiVersion"].rpartition("/")
@@ -63,9 +54,25 @@ class Asked:
         return response
 
 
-def _connect(connection: http.client.HTTPSConnection, context: ssl.SSLContext) -> None:
+def post(port: int, body: bytes, trusted: bytes, name: str, identity: Path | None = None) -> tuple[int, str]:
+    """Ask as an API server that trusts the authorities *trusted*, with the certificate and key in *identity*."""
+    context = ssl.create_default_context(cadata=trusted.decode())
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if identity:
+        context.load_cert_chain(identity)
+    connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=DEADLINE_S, context=context)
+    connection.connect = lambda: _connect(connection, context, name)  # type: ignore[method-assign]
+    try:
+        connection.request("POST", "/networking/v1/ingresses?timeout=10s", body)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def _connect(connection: http.client.HTTPSConnection, context: ssl.SSLContext, name: str) -> None:
     http.client.HTTPConnection.connect(connection)
-    connection.sock = context.wrap_socket(connection.sock, server_hostname=HOST)
+    connection.sock = context.wrap_socket(connection.sock, server_hostname=name)
 
 
 def shared(name: str, path: str, created: str) -> Json:

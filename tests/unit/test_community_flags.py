@@ -70,6 +70,21 @@ def test_the_webhook_needs_its_files_and_decides_nothing_else() -> None:
     assert "--validating-webhook" not in listeners(alone)
 
 
+def test_the_webhook_takes_its_certificate_from_a_secret_of_a_cluster() -> None:
+    found = options("--validating-webhook=:8443", "--validating-webhook-secret=a/b")
+    assert not found.community
+    assert not found.warnings
+    assert listeners(found)["--validating-webhook"] == 8443
+    folder = options("--validating-webhook=:8443", "--validating-webhook-secret=a/b", "--manifests=/here")
+    assert "needs a cluster" in str(folder.warnings[0])
+    assert "--validating-webhook" not in listeners(folder)
+    alone = options("--validating-webhook-service=a/b", "--validating-webhook-configuration=c")
+    assert [problem.effect for problem in alone.warnings] == ["no certificate is made", "its caBundle stays as it is"]
+    both = parse([*MANIFEST, "--validating-webhook-secret=a/b"], {})
+    assert isinstance(both, tuple)
+    assert "name the Secret or the files" in str(both[0])
+
+
 @pytest.mark.parametrize(
     ("flags", "field", "value"),
     [

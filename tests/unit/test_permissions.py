@@ -111,6 +111,18 @@ def test_secrets_of_the_metrics_are_asked_for_by_name() -> None:
     assert found["other"] == ["get secrets login"]
 
 
+def test_the_certificate_of_the_webhook_is_asked_for_by_name() -> None:
+    secret = ("--validating-webhook=:8443", "--validating-webhook-secret=other/admission")
+    own = (*secret, "--validating-webhook-service=other/headgate", "--validating-webhook-configuration=headgate")
+    assert rules(*secret[1:]) == rules()
+    assert rules(*secret)["other"] == ["get secrets admission"]
+    assert rules(*own)["other"] == ["get,update secrets admission"]
+    registration = "get,update validatingwebhookconfigurations headgate"
+    assert registration in rules(*own)[EVERYWHERE]
+    assert "validatingwebhookconfigurations" not in str(rules(*own[:-1]))
+    assert "update" not in str(rules(*own, "--read-only"))
+
+
 def test_a_config_map_elsewhere_is_read_there_and_gets_its_events_there() -> None:
     found = rules("-nginx-configmaps=other/settings", "-watch-namespace=shop")
     assert found["other"] == ["list,watch configmaps settings", "create,patch events"]

@@ -116,7 +116,7 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [get, update]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -nginx-configmaps, --configmap and those of ports */ -}}
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: -nginx-configmaps, --configmap and those of ports */ -}}
 {{- define "headgate.rules.configmap" -}}
 - apiGroups: ['']
   resources: [configmaps]
@@ -127,7 +127,7 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [create, patch]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -global-configuration, if its namespace is not watched */ -}}
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: -global-configuration, if its namespace is not watched */ -}}
 {{- define "headgate.rules.listeners" -}}
 - apiGroups: [k8s.nginx.org]
   resources: [globalconfigurations]
@@ -138,7 +138,7 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [create, patch]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -external-service, where no watched namespace covers it */ -}}
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: -external-service, where no watched namespace covers it */ -}}
 {{- define "headgate.rules.service" -}}
 - apiGroups: ['']
   resources: [services]
@@ -146,7 +146,7 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [list, watch]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -default-server-tls-secret and -wildcard-tls-secret, where no namespace of Secrets covers them */ -}}
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: -default-server-tls-secret and -wildcard-tls-secret, where no namespace of Secrets covers them */ -}}
 {{- define "headgate.rules.certificate" -}}
 - apiGroups: ['']
   resources: [secrets]
@@ -154,10 +154,26 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [list, watch]
 {{- end }}
 
-{{- /* the namespace of one object that a flag names: -prometheus-tls-secret and -prometheus-basic-auth-secret, read at the start and once a minute */ -}}
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: -prometheus-tls-secret, -prometheus-basic-auth-secret and --validating-webhook-secret, read again and again */ -}}
 {{- define "headgate.rules.listener" -}}
 - apiGroups: ['']
   resources: [secrets]
   resourceNames: [{{ .name | quote }}]
   verbs: [get]
+{{- end }}
+
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: --validating-webhook-service: the certificate that Headgate makes, in a Secret that is there */ -}}
+{{- define "headgate.rules.admission" -}}
+- apiGroups: ['']
+  resources: [secrets]
+  resourceNames: [{{ .name | quote }}]
+  verbs: [get, update]
+{{- end }}
+
+{{- /* the namespace of one object that a flag names, the whole cluster if it is in none: --validating-webhook-configuration: its caBundle */ -}}
+{{- define "headgate.rules.registration" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingwebhookconfigurations]
+  resourceNames: [{{ .name | quote }}]
+  verbs: [get, update]
 {{- end }}
