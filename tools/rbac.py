@@ -45,10 +45,10 @@ def options(*flags: str) -> Options:
     raise SystemExit("\n".join(str(problem) for problem in found))
 
 
-def role(namespace: str, rules: tuple[Rule, ...]) -> Iterator[Manifest]:
+def role(namespace: str, rules: tuple[Rule, ...], name: str = NAME) -> Iterator[Manifest]:
     """Yield a Role (a ClusterRole for ``EVERYWHERE``) and its binding to the ServiceAccount."""
     kind = "Role" if namespace else "ClusterRole"
-    meta = {"name": NAME, **({"namespace": namespace} if namespace else {})}
+    meta = {"name": name, **({"namespace": namespace} if namespace else {})}
     meta["labels"] = {"app.kubernetes.io/name": "headgate"}  # type: ignore[assignment]
     yield {
         "apiVersion": f"{API}/v1",
@@ -60,14 +60,14 @@ def role(namespace: str, rules: tuple[Rule, ...]) -> Iterator[Manifest]:
         "apiVersion": f"{API}/v1",
         "kind": f"{kind}Binding",
         "metadata": meta,
-        "roleRef": {"apiGroup": API, "kind": kind, "name": NAME},
+        "roleRef": {"apiGroup": API, "kind": kind, "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}],
     }
 
 
-def manifests(roles: Mapping[str, tuple[Rule, ...]]) -> str:
+def manifests(roles: Mapping[str, tuple[Rule, ...]], name: str = NAME) -> str:
     """Return the roles as YAML."""
-    documents = [document for namespace, rules in roles.items() for document in role(namespace, rules)]
+    documents = [document for namespace, rules in roles.items() for document in role(namespace, rules, name)]
     return f"# {WRITTEN}\n" + yaml.dump_all(documents, Dumper=Compact, sort_keys=False, width=120)
 
 
@@ -97,6 +97,22 @@ def watched() -> str:
 
 def _namespaced() -> Mapping[str, tuple[Rule, ...]]:
     return needed(options(f"-watch-namespace={WATCHED}"))
+
+
+def admission() -> str:
+    """Return the roles that the admission webhook needs besides."""
+    before = needed(options())
+    after = needed(options(*_admission_flags()))
+    more = {place: tuple(rule for rule in rules if rule not in before.get(place, ())) for place, rules in after.items()}
+    return manifests(more, f"{NAME}-admission")
+
+
+def _admission_flags() -> Iterator[str]:
+    """Yield the arguments that the component adds."""
+    patches = yaml.safe_load((ROOT / "deploy/components/admission-webhook/kustomization.yaml").read_text())["patches"]
+    for each in yaml.safe_load(patches[0]["patch"]):
+        if each["path"].endswith("/args/-"):
+            yield each["value"].replace("$(POD_NAMESPACE)", NAMESPACE)
 
 
 # --- chart ----------------------------------------------------------------------------------------------
@@ -131,6 +147,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "deploy/components/cluster-wide/rbac.yaml": cluster_wide,
     "deploy/components/namespaced/rbac.yaml": namespaced,
     "deploy/namespaced/default.yaml": watched,
+    "deploy/components/admission-webhook/rbac.yaml": admission,
     "charts/headgate/templates/_rules.tpl": templates,
 }
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
-from tests.deploy.manifests import DEPLOY, build, overlay
+from headgate.controller.kinds import CLAIMANTS
+from headgate.options import listeners
+from headgate.watch.permissions import needed
+from tests.deploy.manifests import DEPLOY, Object, build, overlay
 from tests.deploy.pod_security import violations
 
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "IngressClass", "Namespace"}
@@ -89,6 +93,40 @@ def test_http3_reaches_nginx_by_udp(tmp_path: Path) -> None:
         assert {"port": "http3", "protocol": "UDP"} in open_ports
         (config,) = (item for item in found.all("ConfigMap") if item["metadata"]["name"] == "nginx-config")
         assert config["data"] == {"http3": "true"}
+
+
+def test_the_webhook_has_what_it_asks_for(tmp_path: Path) -> None:
+    for number, (variant, namespace) in enumerate(
+        ((".", "headgate"), ("daemonset", "edge"), ("namespaced", "headgate"))
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        more = {} if namespace == "headgate" else {"namespace": namespace}
+        found = overlay(folder, resources=[variant], components=["components/admission-webhook"], **more)
+        registered = found.one("ValidatingWebhookConfiguration")
+        (webhook,) = registered["webhooks"]
+        service = webhook["clientConfig"]["service"]
+        assert str(found.options.validating_webhook_service) == f"{service['namespace']}/{service['name']}"
+        assert service["namespace"] == namespace
+        assert found.options.validating_webhook_configuration == registered["metadata"]["name"]
+        assert found.options.warnings == ()
+        secret = found.one("Secret")["metadata"]
+        assert str(found.options.validating_webhook_secret) == f"{secret['namespace']}/{secret['name']}"
+        (target,) = (item for item in found.all("Service") if item["metadata"]["name"] == service["name"])
+        assert target["spec"]["selector"].items() <= found.pod["metadata"]["labels"].items()
+        (port,) = target["spec"]["ports"]
+        assert found.port(port["targetPort"]) == listeners(found.options)["--validating-webhook"]
+        granted = [(where, rule) for where, role in found.granted() for rule in role["rules"]]
+        wanted = [(where, rule.manifest()) for where, rules in needed(found.options).items() for rule in rules]
+        assert without_order(granted) == without_order(wanted)
+        kinds = {
+            (group, plural) for rule in webhook["rules"] for group in rule["apiGroups"] for plural in rule["resources"]
+        }
+        assert kinds == {(kind.model.KIND.group, kind.model.KIND.plural) for kind in CLAIMANTS}
+
+
+def without_order(rules: list[tuple[str, Object]]) -> list[str]:
+    return sorted(json.dumps(rule, sort_keys=True) for rule in rules)
 
 
 def test_a_pod_monitor_replaces_the_scrape_annotations(tmp_path: Path) -> None:

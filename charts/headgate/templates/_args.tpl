@@ -84,6 +84,21 @@
 - --prometheus-basic-auth-secret={{ . }}
 {{- end }}
 - -enable-latency-metrics={{ $controller.enableLatencyMetrics }}
+{{- with $controller.admissionWebhooks }}
+{{- if .enabled }}
+- --validating-webhook=:{{ .port }}
+- --validating-webhook-secret=$(POD_NAMESPACE)/{{ include "headgate.webhookSecret" $ }}
+{{- if not .secret }}
+- --validating-webhook-service=$(POD_NAMESPACE)/{{ include "headgate.webhookService" $ }}
+{{- end }}
+{{- if not .caBundle }}
+- --validating-webhook-configuration={{ include "headgate.webhookConfiguration" $ }}
+{{- end }}
+{{- if .clientCASecret }}
+- --validating-webhook-client-ca=/etc/headgate/webhook-clients/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
 - -log-level={{ $controller.logLevel }}
 - -log-format={{ $controller.logFormat }}
 {{- range $controller.extraArgs }}

@@ -61,6 +61,14 @@
 {{- $_ := include "headgate.grant" (list $grants (first $secret) "listener" (last $secret)) -}}
 {{- end -}}
 {{- end -}}
+{{- with $controller.admissionWebhooks -}}
+{{- if .enabled -}}
+{{- $_ := include "headgate.grant" (list $grants $own (ternary "listener" "admission" (ne .secret "")) (include "headgate.webhookSecret" $)) -}}
+{{- if not .caBundle -}}
+{{- $_ := include "headgate.grant" (list $grants "*" "registration" (include "headgate.webhookConfiguration" $)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{ toYaml $grants }}
 {{- end }}
 

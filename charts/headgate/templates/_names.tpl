@@ -45,6 +45,19 @@ $(POD_NAMESPACE)/{{ default (include "headgate.fullname" .) $value.customName }}
 {{ default (printf "%s-leader-election" (include "headgate.fullname" .)) .Values.controller.reportIngressStatus.leaderElectionLockName }}
 {{- end }}
 
+{{/* The objects of the admission webhook: its Service, its registration, and the Secret of its certificate. */}}
+{{- define "headgate.webhookService" -}}
+{{ printf "%s-%s" (include "headgate.workload" . | trunc 53 | trimSuffix "-") .Values.controller.admissionWebhooks.name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "headgate.webhookConfiguration" -}}
+{{ printf "%s-%s" (include "headgate.clusterName" .) .Values.controller.admissionWebhooks.name }}
+{{- end }}
+
+{{- define "headgate.webhookSecret" -}}
+{{ default (printf "%s-%s-certificate" (include "headgate.fullname" .) .Values.controller.admissionWebhooks.name) .Values.controller.admissionWebhooks.secret }}
+{{- end }}
+
 {{/* Cluster-wide objects of two releases of one name in two namespaces must not collide. */}}
 {{- define "headgate.clusterName" -}}
 {{ printf "%s-%s" .Release.Namespace (include "headgate.fullname" .) }}

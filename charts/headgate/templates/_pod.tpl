@@ -146,6 +146,12 @@ volumeMounts:
 - name: prometheus
   containerPort: {{ .Values.prometheus.port }}
 {{- end }}
+{{- with $controller.admissionWebhooks }}
+{{- if .enabled }}
+- name: webhook
+  containerPort: {{ .port }}
+{{- end }}
+{{- end }}
 {{- with $controller.customPorts }}
 {{ toYaml . }}
 {{- end }}
@@ -231,6 +237,14 @@ capabilities:
   emptyDir: {}
 {{- end }}
 {{ end -}}
+{{- if include "headgate.webhookClients" . -}}
+- name: webhook-clients
+  secret:
+    secretName: {{ .Values.controller.admissionWebhooks.clientCASecret }}
+    items:
+      - key: ca.crt
+        path: ca.crt
+{{ end -}}
 {{- with .Values.controller.volumes -}}
 {{ toYaml . }}
 {{- end -}}
@@ -253,7 +267,19 @@ capabilities:
 - name: nginx-cache
   mountPath: /var/cache/nginx
 {{ end -}}
+{{- if include "headgate.webhookClients" . -}}
+- name: webhook-clients
+  mountPath: /etc/headgate/webhook-clients
+  readOnly: true
+{{ end -}}
 {{- with .Values.controller.volumeMounts -}}
 {{ toYaml . }}
+{{- end -}}
+{{- end }}
+
+{{/* "true" if clients of the webhook need a certificate. */}}
+{{- define "headgate.webhookClients" -}}
+{{- with .Values.controller.admissionWebhooks -}}
+{{- if and .enabled .clientCASecret }}true{{ end -}}
 {{- end -}}
 {{- end }}
