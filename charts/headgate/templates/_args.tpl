@@ -2,7 +2,12 @@
 {{- define "headgate.args" -}}
 {{- $controller := .Values.controller -}}
 {{- $status := $controller.reportIngressStatus -}}
-- -nginx-configmaps=$(POD_NAMESPACE)/{{ include "headgate.configMap" . }}
+- {{ ternary "--configmap" "-nginx-configmaps" .Values.adopted.community }}=$(POD_NAMESPACE)/{{ include "headgate.configMap" . }}
+{{- range $protocol := list "tcp" "udp" }}
+{{- if get $.Values $protocol }}
+- --{{ $protocol }}-services-configmap=$(POD_NAMESPACE)/{{ include "headgate.streamConfigMap" (dict "root" $ "protocol" $protocol) }}
+{{- end }}
+{{- end }}
 {{- with include "headgate.tlsSecret" (dict "root" . "tls" $controller.defaultTLS "made" "default-server-tls") }}
 - -default-server-tls-secret={{ . }}
 {{- end }}
@@ -47,7 +52,9 @@
 - -default-https-listener-port={{ $controller.defaultHTTPSListenerPort }}
 - -disable-ipv6={{ $controller.disableIPV6 }}
 - -nginx-reload-timeout={{ include "headgate.text" $controller.nginxReloadTimeout }}
+{{- if not (and .Values.adopted.community (eq (int $controller.reloadSpacing) 200)) }}
 - --reload-spacing={{ $controller.reloadSpacing }}
+{{- end }}
 - --data-plane={{ $controller.dataPlane }}
 {{- if or (not $controller.liveRoutes) (ne $controller.dataPlane "files") }}
 - --live-routes={{ $controller.liveRoutes }}
@@ -99,8 +106,13 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if not (and .Values.adopted.community (eq $controller.logLevel "info")) }}
 - -log-level={{ $controller.logLevel }}
+{{- end }}
 - -log-format={{ $controller.logFormat }}
+{{- range .Values.adopted.flags }}
+- {{ . | quote }}
+{{- end }}
 {{- range $controller.extraArgs }}
 - {{ . | quote }}
 {{- end }}

@@ -39,6 +39,11 @@
 {{- end -}}
 {{- $_ := include "headgate.grant" (list $grants $own "own" "") -}}
 {{- $_ := include "headgate.grant" (list $grants $own "configmap" (include "headgate.configMap" .)) -}}
+{{- range $protocol := list "tcp" "udp" -}}
+{{- if get $.Values $protocol -}}
+{{- $_ := include "headgate.grant" (list $grants $own "configmap" (include "headgate.streamConfigMap" (dict "root" $ "protocol" $protocol))) -}}
+{{- end -}}
+{{- end -}}
 {{- if $status.enableLeaderElection -}}
 {{- $_ := include "headgate.grant" (list $grants $own "lease" (include "headgate.lease" .)) -}}
 {{- end -}}

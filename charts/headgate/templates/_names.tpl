@@ -109,7 +109,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* The Service whose addresses Ingresses report, or nothing. */}}
 {{- define "headgate.externalService" -}}
 {{- with .Values.controller -}}
-{{- $made := ternary (include "headgate.service" $) "" .service.create -}}
+{{- $made := ternary (include "headgate.service" $) "" (and .service.create (not $.Values.adopted.published)) -}}
 {{ default $made .reportIngressStatus.externalService }}
 {{- end -}}
 {{- end }}

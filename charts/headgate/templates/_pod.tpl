@@ -16,6 +16,14 @@ spec:
   automountServiceAccountToken: true
   terminationGracePeriodSeconds: {{ $controller.terminationGracePeriodSeconds }}
   dnsPolicy: {{ $controller.dnsPolicy }}
+  {{- with $controller.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $controller.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- if $controller.hostNetwork }}
   hostNetwork: true
   {{- end }}
@@ -59,14 +67,18 @@ spec:
 {{- end }}
 
 {{- define "headgate.podAnnotations" -}}
+{{- $more := default dict .Values.controller.pod.annotations -}}
 {{- with .Values.prometheus -}}
 {{- if .create -}}
-prometheus.io/scrape: "true"
-prometheus.io/port: {{ .port | quote }}
-prometheus.io/scheme: {{ .scheme }}
+{{- range $name, $value := dict "scrape" "true" "port" (toString .port) "scheme" .scheme -}}
+{{- $key := printf "prometheus.io/%s" $name -}}
+{{- if not (hasKey $more $key) }}
+{{ $key }}: {{ $value | quote }}
+{{- end -}}
+{{- end }}
 {{ end -}}
 {{- end -}}
-{{- with .Values.controller.pod.annotations -}}
+{{- with $more -}}
 {{ toYaml . }}
 {{- end -}}
 {{- end }}
@@ -151,6 +163,14 @@ volumeMounts:
 - name: webhook
   containerPort: {{ .port }}
 {{- end }}
+{{- end }}
+{{- range include "headgate.streamPorts" . | fromJsonArray }}
+- name: {{ .name }}
+  containerPort: {{ .port }}
+  protocol: {{ upper .protocol }}
+  {{- if $host.enable }}
+  hostPort: {{ .port }}
+  {{- end }}
 {{- end }}
 {{- with $controller.customPorts }}
 {{ toYaml . }}

@@ -63,7 +63,7 @@ class Release:
         """Every object of the namespace, and those of the cluster that bear its name."""
         cluster = self.installation.cluster
         found = {(kind, name(item)) for kind in KINDS for item in await cluster.objects(kind, self.namespace)}
-        for kind in ("ClusterRole", "ClusterRoleBinding", "IngressClass"):
+        for kind in ("ClusterRole", "ClusterRoleBinding", "IngressClass", "ValidatingWebhookConfiguration"):
             found |= {(kind, name(item)) for item in await cluster.objects(kind) if self.namespace in name(item)}
         return found
 
