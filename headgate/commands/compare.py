@@ -30,7 +30,9 @@ from headgate.probing import (
     chosen,
     compare,
     controller,
+    header,
     probes,
+    with_headers,
 )
 from headgate.probing.samples import is_host
 from headgate.problems import Problem, some
@@ -96,6 +98,18 @@ class CompareOptions(Options, frozen=True, kw_only=True):
         Value("N", Integer(1, 10_000_000)),
         Flag(GROUP, "Requests to compare at most, the most important ones first.", "10000", True),
     ] = 2000
+    header: Annotated[
+        tuple[tuple[str, str], ...],
+        Value("'NAME: VALUE'", header, each=True),
+        Flag(
+            GROUP,
+            "Header of every request, which may be repeated; where clients need credentials, requests without it are"
+            " sent, too.",
+            "X-Tenant: blue",
+            native=True,
+            letter="H",
+        ),
+    ] = ()
     uploads: Annotated[
         bool,
         Value("", flags.boolean),
@@ -152,7 +166,7 @@ def _compare(options: CompareOptions) -> int:
 
 def _report(options: CompareOptions, found: ClusterView, faulty: int) -> Report:
     """Ask both (CannotAskError: one of them accepts no connection); *faulty* objects could not be read."""
-    every = _probes(options, found)
+    every = with_headers(_probes(options, found), options.header)
     asked = chosen(every, options.max_)
     if sys.stderr.isatty():
         seconds = 2 * len(asked) / options.rate
@@ -202,6 +216,8 @@ def _unserved(found: ClusterView) -> tuple[str, ...]:
 
 
 def _notes(options: CompareOptions, found: ClusterView) -> Iterator[str]:
+    if names := some(dict.fromkeys(name for name, _ in options.header)):
+        yield f"Requests had headers of --header: {names}."
     for scheme in ("http", "https"):
         if scheme not in _schemes(options):
             yield f"Nothing was asked in {scheme}: give an address of both controllers."

@@ -25,6 +25,7 @@ MOST_UPLOAD: Final = 16 << 20
 """The largest body that is sent, in bytes."""
 _SAFE: Final = "/!$&'()*+,;=:@-._~"
 _NO_BODY: Final = -1
+COOKIE: Final = "cookie"
 
 
 class Reason(enum.Enum):
@@ -61,6 +62,7 @@ class Probe(msgspec.Struct, frozen=True):
         headers: further headers.
         upload: the length of the body in bytes, negative for a request without one.
         certificate: whether the certificate is compared, too.
+        further: headers that the user has added, in place of those of the same name; their values are not printed.
     """
 
     scheme: str
@@ -71,6 +73,7 @@ class Probe(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     upload: int = _NO_BODY
     certificate: bool = False
+    further: tuple[tuple[str, str], ...] = ()
 
     @property
     def url(self) -> str:
@@ -113,6 +116,25 @@ def chosen(found: Sequence[Probe], most: int) -> tuple[Probe, ...]:
     """Return the *most* important probes, in their order."""
     places = sorted(range(len(found)), key=lambda place: RANKS[found[place].reason])[:most]
     return tuple(found[place] for place in sorted(places))
+
+
+def with_headers(found: Iterable[Probe], headers: Sequence[tuple[str, str]]) -> tuple[Probe, ...]:
+    """Return *found* with *headers*; what a probe says itself counts, and cookies are joined.
+
+    Where clients are asked for credentials, a request without *headers* remains beside that with them.
+    """
+    return tuple(each for probe in found for each in (_with_headers(probe, headers) if headers else (probe,)))
+
+
+def _with_headers(probe: Probe, headers: Sequence[tuple[str, str]]) -> Iterator[Probe]:
+    if probe.reason is Reason.GUARDED:
+        yield probe
+        probe = msgspec.structs.replace(probe, reason=Reason.PATH)
+    own = {name.lower(): value for name, value in probe.headers}
+    further = [each for each in headers if each[0].lower() not in own]
+    if COOKIE in own:
+        further += [(name, f"{own[COOKIE]}; {value}") for name, value in headers if name.lower() == COOKIE]
+    yield msgspec.structs.replace(probe, further=tuple(further))
 
 
 def _of_host(host: VirtualHost, schemes: Collection[str], base: ConfigParams | None) -> Iterator[Probe]:

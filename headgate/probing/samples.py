@@ -12,6 +12,7 @@ _UNITS: Final = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _VALUE = re.compile(r"[!-~]([ -~]{0,1000}[!-~])?")
 _HOST = re.compile(r"(?=.{1,253}$)(\*\.)?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OF_THE_CONNECTION: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "expect"})
 
 
@@ -30,6 +31,21 @@ def header_for(variable: str, condition: str) -> tuple[str, str] | None:
         return "Cookie", f"{name}={value}"
     header = name.replace("_", "-")
     return (header, value) if kind == "http" and header.lower() not in _OF_THE_CONNECTION else None
+
+
+def header(text: str) -> tuple[str, str]:
+    """Read ``NAME: VALUE``, a header that is added to requests.
+
+    Raises:
+        ValueError: it is not that, or it is a header that belongs to the connection; the text follows the value.
+    """
+    name, colon, value = text.partition(":")
+    value = value.strip()
+    if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise ValueError("is not a header; write NAME: VALUE in printable ASCII, for example 'X-Tenant: blue'")
+    if name.lower() in _OF_THE_CONNECTION:
+        raise ValueError(f"cannot be set: {name} follows from the request itself")
+    return name, value
 
 
 def argument_for(variable: str, condition: str) -> str:

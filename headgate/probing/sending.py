@@ -70,9 +70,13 @@ async def _connected(address: Address, probe: Probe) -> tuple[asyncio.StreamRead
 
 async def _write(writer: asyncio.StreamWriter, probe: Probe) -> None:
     """Send the whole request; a controller that does not want it may close the connection before the end."""
-    headers = [("Host", probe.host), ("User-Agent", AGENT), ("Accept", "*/*"), *probe.headers, ("Connection", "close")]
+    headers = [("Host", probe.host), ("User-Agent", AGENT), ("Accept", "*/*"), *probe.headers]
     if probe.upload >= 0:
-        headers += [("Content-Type", "application/octet-stream"), ("Content-Length", str(probe.upload))]
+        headers.append(("Content-Type", "application/octet-stream"))
+    replaced = {name.lower() for name, _ in probe.further}
+    headers = [*(each for each in headers if each[0].lower() not in replaced), *probe.further, ("Connection", "close")]
+    if probe.upload >= 0:
+        headers.append(("Content-Length", str(probe.upload)))
     lines = (f"{probe.method} {probe.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", "")
     with contextlib.suppress(OSError):
         writer.write("\r\n".join(lines).encode("ascii"))
