@@ -17,7 +17,7 @@ headgate: an NGINX ingress controller for Kubernetes
   headgate render DIR [-o OUT]         print (or write) the NGINX configuration of a folder of manifests
   headgate check DIR|FILE|-...         print what is wrong with manifests, for people and for CI
   headgate diff OLD NEW                print what would change between two folders, or a cluster and a folder
-  headgate migrate audit DIR           print what becomes of Ingresses of ingress-nginx, in manifests or a cluster
+  headgate migrate audit|convert DIR   print what becomes of Ingresses of ingress-nginx, or write them otherwise
   headgate compare URL_A URL_B DIR     ask two controllers the same, and print what they answer differently
   headgate status [-m DIR]             print what a running controller, a folder or a cluster serves, and what is wrong
   headgate drain ENDPOINT...           send no new requests to endpoints of a running controller

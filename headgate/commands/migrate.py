@@ -1,4 +1,4 @@
-"""``headgate migrate audit``: what becomes of the Ingresses of ingress-nginx, before they are moved."""
+"""``headgate migrate``: what becomes of the Ingresses of ingress-nginx, before they are moved."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
-from msgspec.structs import replace
-
 from headgate import flags
-from headgate.api import ConfigMap, IngressClass, TopLevel
+from headgate.api import ConfigMap, TopLevel
 from headgate.checking.assumed import without_omissions
+from headgate.commands.convert import CONVERT
 from headgate.commands.errors import reported
-from headgate.commands.sources import read, source_fault
+from headgate.commands.sources import in_dialect, read, source_fault
 from headgate.declined_flags import DECLINED
 from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, Environ, execute, unknown
 from headgate.migrating import as_json, as_text, audit
 from headgate.offline import examine, printable
-from headgate.options import DECLARED, IngressDialect, LogLevel, Options, completed
+from headgate.options import DECLARED, LogLevel, Options, completed
 from headgate.problems import Problem
 from headgate.reporting.logs import configure
 
@@ -28,8 +27,10 @@ headgate migrate: move to Headgate from another ingress controller
 
   headgate migrate audit DIR|FILE|-...    what becomes of the Ingresses of ingress-nginx in manifests
   headgate migrate audit --cluster        the same for the cluster of the kubeconfig
+  headgate migrate convert --to nginx.org|virtualserver DIR|FILE|-...|--cluster
+                                          write them in the other dialect, with comments on what has no equal
 
-`headgate migrate audit --help` prints more.
+`headgate migrate audit --help` and `headgate migrate convert --help` print more.
 """
 ABOUT: Final = """\
 Print which annotations of ingress-nginx the Ingresses have, how many have each, and what becomes of it: the same,
@@ -48,7 +49,6 @@ The flags are those of `headgate run` (-ingress-class, -enable-snippets, ...), a
 """
 USUAL: Final = frozenset({"ingress-nginx-controller", "nginx-configuration"})
 """What the ConfigMap is called by the chart of ingress-nginx, and by its older manifests."""
-CONTROLLER: Final = "k8s.io/ingress-nginx"
 EFFECT: Final = "nothing is looked at"
 GROUP: Final = "Audit"
 
@@ -78,15 +78,17 @@ class AuditOptions(Options, frozen=True, kw_only=True):
 
 
 def main(argv: Sequence[str], environ: Environ) -> int:
-    """Run ``headgate migrate audit``; return the exit status."""
+    """Run a command of ``headgate migrate``; return the exit status."""
     word, rest = (argv[0], argv[1:]) if argv else ("--help", ())
     if word in HELP_FLAGS:
         print(HELP, end="")
         return OK
-    if word != "audit":
-        print(f"headgate migrate: {unknown(word, ('audit',))}", file=sys.stderr)
-        return USAGE
-    return execute(AUDIT, rest, environ)
+    if word == "audit":
+        return execute(AUDIT, rest, environ)
+    if word == "convert":
+        return execute(CONVERT, rest, environ)
+    print(f"headgate migrate: {unknown(word, ('audit', 'convert'))}", file=sys.stderr)
+    return USAGE
 
 
 def _build(
@@ -103,7 +105,7 @@ def _audit(options: AuditOptions) -> int:
     configure(options.log_format, LogLevel.WARN, sys.stderr)
     source = read(options, options)
     objects = source.objects
-    options = _in_dialect(options, objects)
+    options = in_dialect(options, objects, next(iter(options.arguments), ""))
     generation, found = examine(options, objects)
     problems, _ = without_omissions(dict.fromkeys((*source.problems, *found)), objects)
     result = audit(objects, generation.update.ignored.keys(), tuple(problems), _config_map(options, objects))
@@ -125,18 +127,6 @@ def _config_map(options: AuditOptions, objects: Sequence[TopLevel]) -> ConfigMap
             if (meta.namespace, meta.name) == (named.namespace, named.name) if named else meta.name in USUAL:
                 return item
     return None
-
-
-def _in_dialect(options: AuditOptions, objects: Sequence[TopLevel]) -> AuditOptions:
-    """Have all classes of ingress-nginx served; without one, -ingress-class is taken for one."""
-    controller = options.controller_class or CONTROLLER
-    options = replace(options, controller_class=controller)
-    if options.arguments:
-        options = replace(options, manifests=Path(options.arguments[0]))
-    classes = [item for item in objects if isinstance(item, IngressClass) and item.spec]
-    if any(item.spec.controller == controller for item in classes if item.spec):
-        return options
-    return replace(options, ingress_dialect=IngressDialect.INGRESS_NGINX)
 
 
 AUDIT: Final = Command(

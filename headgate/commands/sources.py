@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from headgate import flags
-from headgate.api import TopLevel
+from headgate.api import IngressClass, TopLevel
 from headgate.k8s import Manifests
-from headgate.options import Options
+from headgate.options import IngressDialect, Options
 from headgate.problems import Problem
 from headgate.viewing import read as read_cluster
 from headgate.watch import WATCHED
+
+CONTROLLER: Final = "k8s.io/ingress-nginx"
+OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 class Source(Protocol):
@@ -56,3 +60,18 @@ def read(options: Options, source: Source) -> Found:
     objects, problems = manifests.load(), manifests.problems()
     unreadable = [f"{each.origin.name} {each}" for each in problems if each.origin.name in manifests.unreadable]
     return Found(objects, problems, unreadable, len(manifests.refused))
+
+
+def in_dialect(options: OptionsT, objects: Sequence[TopLevel], first: str = "") -> OptionsT:
+    """Have all classes of ingress-nginx served; without one, -ingress-class is taken for one.
+
+    *first* is the first argument that names manifests.
+    """
+    controller = options.controller_class or CONTROLLER
+    options = msgspec.structs.replace(options, controller_class=controller)
+    if first:
+        options = msgspec.structs.replace(options, manifests=Path(first))
+    classes = [item.spec for item in objects if isinstance(item, IngressClass) and item.spec]
+    if any(spec.controller == controller for spec in classes):
+        return options
+    return msgspec.structs.replace(options, ingress_dialect=IngressDialect.INGRESS_NGINX)

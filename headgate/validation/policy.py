@@ -261,6 +261,11 @@ def _texts(spec: Cache, path: str) -> Iterator[Fault]:
                 yield f"{path}.{name}", value, "has a variable of a JSON Web Token, which only NGINX Plus can read"
 
 
+def is_forbidden(header: str) -> bool:
+    """Whether pages cannot set *header* (Fetch standard)."""
+    return header.lower() in _FORBIDDEN or header.lower().startswith(("proxy-", "sec-"))
+
+
 def _cors(spec: CORS, path: str, _: Rules) -> Iterator[Fault]:
     yield from _doubles(spec.allow_origin or (), f"{path}.allowOrigin")
     if spec.allow_origin is not None and not spec.allow_origin:
@@ -270,7 +275,7 @@ def _cors(spec: CORS, path: str, _: Rules) -> Iterator[Fault]:
     if {"GET", "HEAD"} <= set(spec.allow_methods or ()):
         yield f"{path}.allowMethods", "HEAD", "comes with GET; remove it"
     for header in spec.allow_headers or ():
-        if header.lower() in _FORBIDDEN or header.lower().startswith(("proxy-", "sec-")):
+        if is_forbidden(header):
             yield f"{path}.allowHeaders", header, "is a header that pages cannot set"
     for header in spec.expose_headers or ():
         if header.lower() in {"set-cookie", "set-cookie2"}:
