@@ -20,22 +20,23 @@ from headgate.nginx.capabilities import Binary
 
 STAGES = ("configuration_ms", "resolve_ms", "translate_ms", "render_ms")
 START_HEAD = (
-    "Ingresses", "source", "ready s", "CPU s", "pipeline s", *(name.removesuffix("_ms") for name in STAGES),
+    "Ingresses", "source", "plane", "ready s", "CPU s", "pipeline s", *(name.removesuffix("_ms") for name in STAGES),
     "nginx -t", "nginx start", "RSS MiB", "peak MiB",
 )  # fmt: skip
 LAYOUT_HEAD = ("hosts", "nginx", "layout", "-t ms", "start ms", "reload ms", "ratio", "RSS MiB", "after reloads")
 
+PLANES = {"files": ("--data-plane=files",), "routed": ("--data-plane=live", "--live-routes")}
 Row = tuple[object, ...]
 
 
-def start(controller: Controller, size: int, source: str) -> Row:
+def start(controller: Controller, size: int, source: str, plane: str) -> Row:
     """Wait for the first batch; return its row."""
     ready, cpu = controller.wait_ready(), controller.cpu()
     (batch, *_) = controller.batches()
     if batch["problems"] or batch["refused"]:
         raise RuntimeError(f"the objects of the benchmark are not all served: {batch}")
     now, most = controller.memory()
-    return (size, source, ready, cpu, batch["pipeline_ms"] / 1000, *_milliseconds(batch), now, most)
+    return (size, source, plane, ready, cpu, batch["pipeline_ms"] / 1000, *_milliseconds(batch), now, most)
 
 
 def _milliseconds(batch: dict[str, Any]) -> Iterator[float]:
@@ -63,14 +64,15 @@ def run(size: int, binary: Binary, *, from_cluster: bool) -> tuple[list[Row], Se
     """Measure one size with one nginx."""
     address, home = own_address(), place()
     shop.write(home / "manifests", shop.shops(size, address))
-    with running(binary.path, f"--manifests={home / 'manifests'}") as controller:
-        starts = [start(controller, size, "folder")]
+    with running(binary.path, f"--manifests={home / 'manifests'}", *PLANES["files"]) as controller:
+        starts = [start(controller, size, "folder", "files")]
     rows = asyncio.run(layouts(Layout.under(str(controller.prefix)), size, binary))
     if from_cluster:
         with cluster.running(size, address, 8080) as server:
             kubeconfig = server.kubeconfig(home / "kubeconfig")
-            with running(binary.path, f"--kubeconfig={kubeconfig}") as controller:
-                starts.append(start(controller, size, "API server"))
+            for plane, flags in PLANES.items() if binary.capabilities.lua else [("files", PLANES["files"])]:
+                with running(binary.path, f"--kubeconfig={kubeconfig}", *flags) as controller:
+                    starts.append(start(controller, size, "API server", plane))
     return starts, rows
 
 

@@ -60,8 +60,8 @@ async def _test(nginx: Nginx) -> float:
     times = []
     for _ in range(RELOADS):
         began = time.perf_counter()
-        if errors := await nginx.test():
-            raise NginxError(errors)
+        if failure := (await nginx.test()).failure:
+            raise NginxError(failure)
         times.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(0.05)
     return median(times)

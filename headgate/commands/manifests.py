@@ -17,13 +17,15 @@ from headgate.flags import Argument, Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, Command, Environ, execute
 from headgate.k8s import Manifests
 from headgate.offline import generate_manifests
-from headgate.options import DECLARED, KNOWN, Options, completed
+from headgate.options import DECLARED, KNOWN, DataPlane, Options, completed
 from headgate.watch import WATCHED
 
 RENDER_ABOUT: Final = """\
 Print the NGINX configuration that is generated from the manifests in each DIR and FILE, and every problem on standard
 error. - means standard input. With -o OUT the files are written below OUT, certificates and keys included, which are
-not printed. Exit status 1 if an object was refused or a file could not be read.
+not printed. By default each host is a server block; with -data-plane=live the output shows the profiles that hosts
+share and the live state (live-state.json), as an nginx with the Lua module has them. Exit status 1 if an object was
+refused or a file could not be read.
 
 Example:
   headgate render examples/cafe -o /tmp/cafe && less /tmp/cafe/conf.d/default-cafe-ingress.conf
@@ -63,6 +65,11 @@ class RenderOptions(Options, frozen=True, kw_only=True):
     output: Annotated[
         Path | None, Value("OUT", flags.path), Flag("Output", "Folder to write to.", "rendered", True, "o")
     ] = None
+    as_files: Annotated[
+        bool,
+        Value("", flags.boolean),
+        Flag("Output", "Write every host as a server block, also with -data-plane=live.", native=True),
+    ] = False
 
 
 class CheckOptions(Options, frozen=True, kw_only=True):
@@ -100,6 +107,8 @@ def check(argv: Sequence[str], environ: Environ) -> int:
 
 @reported
 def _render(options: RenderOptions) -> int:
+    if options.as_files:
+        options = msgspec.structs.replace(options, data_plane=DataPlane.FILES)
     outcome = generate_manifests(_standalone(options), _manifests(options.arguments))
     for line in outcome.lines():
         print(line, file=sys.stderr)

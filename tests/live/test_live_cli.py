@@ -13,6 +13,7 @@ from headgate.cli import run
 from headgate.options import Options, parse
 from tests.live.headgate_process import ROOT
 from tests.live.json_objects import ManifestFolder, endpoints, ingress, ingress_class, path, service, tls_secret
+from tests.nginx_binaries import LUA
 
 
 @pytest.fixture
@@ -116,6 +117,22 @@ def test_render_of_invalid_manifests_prints_the_rest_and_exits_with_1(
     found = capsys.readouterr()
     assert "server_name safe.test;" in found.out
     assert "Ingress default/bad" in found.err
+
+
+@pytest.mark.skipif(not LUA, reason="no nginx with the Lua module (make lua-nginx)")
+def test_render_shows_profiles_and_the_live_state_or_files(
+    good: ManifestFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = ["render", str(good.path), "-data-plane=live", f"-nginx={LUA}"]
+    assert run(live, {}) == 0
+    shown = capsys.readouterr().out
+    assert "server_name safe.test;" not in shown
+    assert "location @p_" in shown
+    assert '"r:safe.test"' in shown.partition("# --- live-state.json\n")[2]
+    assert run([*live, "--as-files"], {}) == 0
+    shown = capsys.readouterr().out
+    assert "server_name safe.test;" in shown
+    assert "live-state.json" not in shown
 
 
 def test_check_and_render_take_the_flags_of_run(good: ManifestFolder, capsys: pytest.CaptureFixture[str]) -> None:
