@@ -1,4 +1,4 @@
-"""Admission: what an event would say about an object is said before the API server stores it.
+"""Admission: the messages of events about an object, before the API server stores it.
 
 An object that validation refuses is denied. That is all that can be: a failure of Headgate, a lack of time or an
 answer that is not known yet admits the object with a warning, since what is served is decided when it is read.
@@ -57,7 +57,7 @@ class Admission:
     """Answers AdmissionReviews; at most one object is validated at a time, in a thread of its own."""
 
     def __init__(self, judges: Judges, counted: Callable[[Result], None] = lambda _: None) -> None:
-        """Prepare; *counted* is told of each answer."""
+        """Prepare; *counted* is called for each answer."""
         self._judges = judges
         self._counted = counted
         self._thread = ThreadPoolExecutor(1, "admission")

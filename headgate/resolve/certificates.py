@@ -243,7 +243,7 @@ def _strong(number: int, certificate: x509.Certificate) -> None:
         digest = certificate.signature_hash_algorithm
     except UnsupportedAlgorithm:
         raise _Unusable(f"cannot be used: {where} has an unknown signature algorithm") from None
-    # Whoever trusts a certificate that signed itself does so without looking at the signature.
+    # The signature of a self-signed certificate is not checked when it is trusted.
     if isinstance(digest, hashes.MD5 | hashes.SHA1) and certificate.issuer != certificate.subject:
         raise _Unusable(f"cannot be used: {where} is signed with {digest.name}, which clients and OpenSSL refuse")
 

@@ -1,4 +1,4 @@
-"""What clients of HTTPS are told about HTTP/3, and what nginx needs for it once. Pure.
+"""The header that announces HTTP/3 to clients of HTTPS, and what nginx needs for it once. Pure.
 
 Browsers learn of HTTP/3 by ``Alt-Svc`` (RFC 7838). ``http3 on`` is nginx's default (ngx_http_v3_module).
 """

@@ -21,7 +21,7 @@ TOLD = {
     "ssl-client-subject-dn": "$ssl_client_s_dn",
     "ssl-client-issuer-dn": "$ssl_client_i_dn",
 }
-"""What backends are told of the certificate of a client."""
+"""Headers for backends about the certificate of a client."""
 
 
 class Unusable(Exception):  # noqa: N818 - what the Secret is
@@ -52,7 +52,7 @@ def client_certificates(search: Search, valid: ValidCommunityIngress) -> ClientC
 
 
 def certificate_headers(valid: ValidCommunityIngress, found: ClientCertificates | None) -> Iterator[Header]:
-    """Yield what backends are told of certificates of clients, in place of what these say themselves."""
+    """Yield the headers for backends about certificates of clients, in place of those that clients send."""
     if found is None or found.verify == "off":
         return
     passed = "$ssl_client_escaped_cert" if valid.annotations.auth_tls_pass_certificate_to_upstream else ""

@@ -55,7 +55,7 @@ TOLD = {
     "X-Original-Forwarded-For": "$http_x_forwarded_for",
     "Proxy": "",
 }
-"""What backends are told of a request; what a client says of itself is not trusted."""
+"""Headers about a request for backends; those that a client sends about itself are not trusted."""
 OF_ROUTES = (Scope.LOCATION, Scope.INHERITED, Scope.JOINED, Scope.OWN)
 
 

@@ -24,7 +24,7 @@ TOLD = {
     "X-Forwarded-Host": "$http_host",
     "Proxy": "",
 }
-"""What the Service is told of the request that failed, beside what is in ``ErrorBackend``."""
+"""Headers for the Service about the request that failed, besides those in ``ErrorBackend``."""
 
 
 class ErrorBackend:
