@@ -150,7 +150,10 @@ def _checked(
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name).write_text(text)
+        file = folder / name
+        if name.endswith("-secret.yaml"):
+            file.touch(mode=0o600)
+        file.write_text(text)
 
 
 CONVERT: Final[Command[Any]] = Command(

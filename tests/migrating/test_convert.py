@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from headgate.cli import run
-from tests.live.json_objects import Json, ingress_class, path, secret, service
+from tests.k8s.certificates import Authority
+from tests.live.json_objects import Json, ingress_class, path, secret, service, tls_secret
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.live.test_live_community import community
 
@@ -111,6 +112,82 @@ def test_other_namespaces_have_virtual_server_routes(tmp_path: Path, capsys: pyt
     route = found["VirtualServerRoute", "second"]["spec"]
     assert [each["path"] for each in route["subroutes"]] == ["=/coffee"]
     assert [each["service"] for each in route["upstreams"]] == ["coffee"]
+
+
+@pytest.mark.parametrize("to", ["virtualserver", "nginx.org"])
+def test_certificates_of_clients_stay_beside_other_policies(
+    to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = community("kept", {"kept.test": [TEA]}, auth_tls_secret="default/ca", enable_cors="true")
+    kept["spec"]["tls"] = [{"hosts": ["kept.test"], "secretName": "pair"}]
+    authority = secret("ca", ca_crt=Authority().pem)
+    objects = [service("tea"), authority, tls_secret("pair", "kept.test"), kept]
+    assert convert(objects, tmp_path, to=to) == (0 if to == "virtualserver" else 1)
+    found = written(capsys.readouterr().out)
+    assert found["Secret", "ca-ca"]["type"] == "nginx.org/ca"
+    text = json.dumps(found["VirtualServer" if to == "virtualserver" else "Ingress", "kept"])
+    assert "kept-client-certificates" in text
+    assert "kept-cors" in text
+    if to == "nginx.org":  # the subject cannot be passed on, and clients cannot claim one
+        assert "ssl-client-subject-dn: ," in text
+
+
+@pytest.mark.parametrize("to", ["virtualserver", "nginx.org"])
+def test_clients_cannot_say_what_the_service_would(to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"auth_url": "http://login.default.svc:80/check", "auth_response_headers": "X-User"}
+    kept = community("kept", {"kept.test": [TEA]}, 1, **said)
+    assert convert([service("tea"), service("login"), kept], tmp_path, to=to) == 1
+    found = written(capsys.readouterr().out)
+    assert found["Policy", "kept-external-auth"]["spec"]["externalAuth"]["authServiceName"] == "default/login"
+    if to == "virtualserver":
+        (route,) = found["VirtualServer", "kept"]["spec"]["routes"]
+        headers = {each["name"]: each["value"] for each in route["action"]["proxy"]["requestHeaders"]["set"]}
+        assert headers["X-User"] == ""
+    else:
+        assert "X-User: " in found["Ingress", "kept"]["metadata"]["annotations"]["nginx.org/proxy-set-headers"]
+
+
+def test_a_canary_of_a_rewritten_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api = path("tea", "/api", "ImplementationSpecific")
+    main = community("main", {"shop.test": [api]}, 1, rewrite_target="/v1")
+    new = path("coffee", "/api", "ImplementationSpecific")
+    canary = community("new", {"shop.test": [new]}, 2, canary="true", canary_weight="10")
+    assert convert([service("tea"), service("coffee"), main, canary], tmp_path, to="nginx.org") == 1
+    shown = capsys.readouterr()
+    assert written(shown.out)["Ingress", "main"]["metadata"]["annotations"]["nginx.org/rewrite-target"] == "/v1"
+    assert "not carried over: default/new: canary has no annotation of nginx.org" in shown.err
+
+
+def test_expressions_of_several_ingresses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = path("tea", "/a", "ImplementationSpecific")
+    long = path("tea", "/a/b", "ImplementationSpecific")
+    first = community("first", {"shop.test": [short]}, 1, use_regex="true")
+    second = community("second", {"shop.test": [long]}, 2, denylist_source_range="192.0.2.0/24")
+    items = [service("tea"), first, second]
+    assert convert(items, tmp_path) == 0
+    routes = written(capsys.readouterr().out)["VirtualServer", "first"]["spec"]["routes"]
+    assert [route["path"] for route in routes] == ["~* ^/a/b", "~* ^/a"]
+    assert convert(items, tmp_path, to="nginx.org") == 1
+    assert "# CLOSED: default/second: regular expressions of shop.test and those of other" in capsys.readouterr().out
+
+
+def test_networks_that_are_denied_are_taken_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"allowlist_source_range": "192.0.2.0/30", "denylist_source_range": "192.0.2.0/31,198.51.100.0/24"}
+    both = community("both", {"both.test": [TEA]}, 1, **said)
+    said["denylist_source_range"] = "192.0.2.0/24"
+    nobody = community("nobody", {"nobody.test": [TEA]}, 1, **said)
+    assert convert([service("tea"), both, nobody], tmp_path) == 0
+    found = written(capsys.readouterr().out)
+    assert found["Policy", "both-access"]["spec"]["accessControl"] == {"allow": ["192.0.2.2/31"]}
+    assert found["Policy", "nobody-access"]["spec"]["accessControl"] == {"deny": ["0.0.0.0/0", "::/0"]}
+
+
+def test_names_cannot_leave_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = community("../../shop", {"shop.test": [TEA]})
+    convert([service("tea"), shop], tmp_path, f"--output={tmp_path / 'a' / 'out'}")
+    capsys.readouterr()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "in.json"]
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["out"]
 
 
 def test_files_and_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

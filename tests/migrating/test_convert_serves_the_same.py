@@ -18,7 +18,7 @@ EVERY = sorted(path.parent for path in ROOT.glob("tests/cases/community/*/in.yam
 BY_DAY = {"canary", "guards", "redirects", "regular-hosts", "shared-hosts", "limits"}
 CASES = [case for case in EVERY if FACTOR > 1 or case.name in BY_DAY]
 WHOLE = {("canary", "virtualserver"), ("redirects", "virtualserver"), ("regular-hosts", "virtualserver"),
-         ("shared-hosts", "virtualserver"), ("regular-hosts", "nginx.org"), ("shared-hosts", "nginx.org")}  # fmt: skip
+         ("shared-hosts", "virtualserver"), ("shared-hosts", "nginx.org")}  # fmt: skip
 """Cases in which each request is answered alike, apart from a slash at the end of a redirect."""
 CLOSED = {"401", "403", "500", "503"}
 

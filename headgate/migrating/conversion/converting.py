@@ -35,7 +35,7 @@ GENERAL = (
 )
 HEADERS = (
     "Backends get the usual headers of nginx.org: Host without a port, X-Real-IP, and an X-Forwarded-For to which the"
-    " client is appended."
+    " client is appended; X-Scheme, X-Forwarded-Scheme and X-Original-Forwarded-For are removed."
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from headgate.api import Secret
 from headgate.migrating.conversion.outcome import CLOSED_SUFFIX, Document, Loss, Note, custom
 from headgate.problems import ObjectRef
-from headgate.routes import Policies
+from headgate.routes import Policies, VirtualHost
 from headgate.routes.policies import AccessControl, BackendTls, ClientCertificates, Cors, ExternalAuth, Hsts, RateLimit
 from headgate.validation.policy import is_forbidden
 
@@ -75,6 +75,23 @@ class Guards:
         if found.hsts and secure:
             names += self._put(origin, "hsts", Written(("hsts", _hsts(found.hsts))))
         return self._closed(origin, names)
+
+    def note_order(self, host: VirtualHost, owners: Iterable[ObjectRef]) -> None:
+        """Note that regular expressions of *owners* are not tried in the order of ingress-nginx, the longest first.
+
+        Where one of them keeps clients out, another one could answer in its place.
+        """
+        closes = any(_keeps_out(route.policies) for route in host.routes)
+        for owner in owners:
+            loss = Loss.CLOSED if closes else Loss.LOST
+            why = f"of {host.name} and those of other Ingresses are tried in another order"
+            self.note(owner, "regular expressions", f"{why}{'; requests are answered 403' if closes else ''}", loss)
+
+    def note_certificate(self, host: VirtualHost) -> None:
+        """Note that the certificate of *host* cannot be used."""
+        if host.tls and host.tls.named and (host.tls.secret is None or host.tls.secret.error):
+            why = "cannot be used; HTTPS is refused, and not answered with the default certificate"
+            self.note(host.origin, f"Secret {host.tls.named}", why, Loss.DIFFERS)
 
     def note(self, origin: ObjectRef, what: str, why: str, loss: Loss) -> None:
         """Remember what was not carried over, once."""
@@ -203,11 +220,15 @@ class Guards:
         return Written(("externalAuth", fields), tuple(notes))
 
 
+def _keeps_out(found: Policies) -> bool:
+    return bool(found.keeps_out or found.guards or found.refused)
+
+
 LOST_AUTH: Final = {
     "auth-method": "the service is asked with GET",
     "auth-cache-key": "the service is asked each time",
     "auth-signin": "clients without a session are answered 401",
-    "auth-response-headers": "backends do not get these headers",
+    "auth-response-headers": "these headers are removed from requests",
     "auth-request-redirect": "the service is not sent X-Auth-Request-Redirect",
 }
 
@@ -220,7 +241,8 @@ def _access(_: Guards, _origin: ObjectRef, found: AccessControl) -> Written:
     """Return the lists as one: a Policy has those that are allowed, or those that are denied."""
     if not found.allow:
         return Written(("accessControl", {"deny": list(found.deny)}))
-    return Written(("accessControl", {"allow": list(_without(found.allow, found.deny)) or ["127.0.0.1/32"]}))
+    allowed = list(_without(found.allow, found.deny))
+    return Written(("accessControl", {"allow": allowed} if allowed else {"deny": list(EVERYBODY)}))
 
 
 def _without(allow: Sequence[str], deny: Sequence[str]) -> Iterator[str]:

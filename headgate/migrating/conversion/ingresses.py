@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from msgspec import structs
 
 from headgate.migrating.conversion import carried
 from headgate.migrating.conversion.guards import Guards
@@ -14,8 +17,16 @@ from headgate.routes import Choice, Forward, Match, PathType, Redirect, Route, R
 
 SERVED: Final = ("access", "external_auth", "cors", "backend_tls", "connections")
 KIND: Final = "Ingress"
+POLICIES: Final = "nginx.org/policies"
 ROLE: Final = "nginx.org/mergeable-ingress-type"
 NO_ANNOTATION: Final = "has no annotation of nginx.org; the ConfigMap decides"
+NO_HEADER: Final = "has a value that annotations of nginx.org cannot have; it is removed, or the usual one"
+USUAL: Final = frozenset({
+    "connection", "host", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
+    "x-real-ip", "x-request-id",
+})  # fmt: skip
+"""Headers that nginx.org sets itself, or leaves to clients as ingress-nginx does."""
+_UNWRITABLE = re.compile(r"[$,]")
 TO_PRIMARY: Final = "has no annotation of nginx.org; all requests go to the Service of the other Ingress"
 NO_REDIRECT: Final = "has no annotation of nginx.org; requests are answered 403"
 
@@ -32,26 +43,27 @@ class Writer:
         alone: dict[tuple[Any, ...], list[VirtualHost]] = {}
         shared = []
         for host in self._table.hosts:
+            self._guards.note_certificate(host)
             owners = tuple(dict.fromkeys(route.origin for route in _outer(host)))
             if len(owners) > 1:
                 shared.append((host, owners))
             else:
-                alone.setdefault((self._redirected(host), bool(_secret(host))), []).append(host)
-        for hosts in alone.values():
-            owner = next((route.origin for host in hosts for route in _outer(host)), self._table.origin)
-            every = [route for host in hosts for route in _outer(host)]
-            said = self._of_host(hosts[0]) | self._of_routes(owner, every)
+                owner = owners[0] if owners else host.origin
+                alone.setdefault((owner, self._redirected(host), bool(_secret(host))), []).append(host)
+        for (owner, *_), hosts in alone.items():
+            every = [self._plain(host, route) for host in hosts for route in _outer(host)]
+            said = _joined(self._of_host(hosts[0]), self._of_routes(owner, every))
             yield self._ingress(owner, self._name(owner), said, hosts, owner)
         for host, owners in shared:
+            if host.ordered:
+                self._guards.note_order(host, owners)
             said = {ROLE: "master"} | self._of_host(host)
             name = self._names.of(KIND, host.origin.namespace, f"{host.origin.name}-master")
             yield self._ingress(host.origin, name, said, [host], None)
             for owner in owners:
-                routes = [route for route in _outer(host) if route.origin == owner]
+                routes = [self._plain(host, route) for route in _outer(host) if route.origin == owner]
                 minion = {ROLE: "minion"} | self._of_routes(owner, routes)
-                yield self._ingress(
-                    owner, self._names.of(KIND, owner.namespace, owner.name), minion, [host], owner, tls=False
-                )
+                yield self._ingress(owner, self._name(owner), minion, [host], owner, tls=False)
 
     def _name(self, origin: ObjectRef) -> str:
         return self._names.of(KIND, origin.namespace, origin.name)
@@ -84,13 +96,19 @@ class Writer:
         return {**named, "http": {"paths": paths}}
 
     def _backend(self, host: VirtualHost, route: Route) -> Any:
+        if isinstance(route.action, Redirect):
+            return next((each.backend for each in _outer(host) if each.backend), None)
+        return self._plain(host, route).backend
+
+    def _plain(self, host: VirtualHost, route: Route) -> Route:
+        """Return *route* without a canary."""
         action: Any = route.action
-        while not isinstance(action, Forward):
-            if isinstance(action, Redirect):
-                return next((each.backend for each in _outer(host) if each.backend), None)
+        if isinstance(action, Split | Choice):
+            self._guards.note(action.by or route.origin, "canary", TO_PRIMARY, Loss.LOST)
+        while isinstance(action, Split | Choice):
             target = action.otherwise if isinstance(action, Choice) else action.shares[-1][1]
             action = next(each.action for each in host.routes if each.match.path == target)
-        return action.backend
+        return structs.replace(route, action=action)
 
     # --- annotations --------------------------------------------------------------------------------------
 
@@ -123,7 +141,7 @@ class Writer:
             self._guards.note(host.origin, name, NO_ANNOTATION, Loss.LOST)
         if host.policies.client_certificates:
             found = self._guards.of_host(host.origin, host.policies, secure=False)
-            said["nginx.org/policies"] = ",".join(each["name"] for each in found)
+            said[POLICIES] = ",".join(each["name"] for each in found)
         return said
 
     def _of_routes(self, owner: ObjectRef, routes: Sequence[Route]) -> dict[str, str]:
@@ -144,12 +162,10 @@ class Writer:
         if first.error_pages:
             self._guards.note(owner, "default-backend", "does not answer for errors in nginx.org", Loss.LOST)
         if found := self._guards.of_route(owner, first.policies, SERVED):
-            said["nginx.org/policies"] = ",".join(each["name"] for each in found)
+            said[POLICIES] = ",".join(each["name"] for each in found)
         return said
 
     def _note_action(self, route: Route) -> None:
-        if isinstance(route.action, Split | Choice):
-            self._guards.note(route.action.by or route.origin, "canary", TO_PRIMARY, Loss.LOST)
         if isinstance(route.action, Redirect):
             self._guards.note(route.origin, f"the redirect of {route.match}", NO_REDIRECT, Loss.CLOSED)
 
@@ -160,16 +176,15 @@ class Writer:
         said: dict[str, str] = {}
         if rewritten := next((each.path for each in changes if each.path), ""):
             said["nginx.org/rewrite-target"] = rewritten
-        own = {
-            each.name: each.value
-            for each in (changes[0].set_headers if changes else ())
-            if TOLD.get(each.name) != each.value
-        }
-        plain = {name: value for name, value in own.items() if "$" not in value and name not in {"Host", "Connection"}}
+        headers = changes[0].set_headers if changes else ()
+        for each in headers:
+            if _UNWRITABLE.search(each.value) and TOLD.get(each.name) != each.value:
+                self._guards.note(owner, f"header {each.name} of requests", NO_HEADER, Loss.LOST)
+        # What clients say themselves must not reach backends in place of what cannot be set.
+        wanted = {each.name: each.value for each in headers if each.name.lower() not in USUAL}
+        plain = {name: "" if _UNWRITABLE.search(value) else value for name, value in wanted.items()}
         if plain:
             said["nginx.org/proxy-set-headers"] = ",".join(f"{name}: {value}" for name, value in plain.items())
-        for name in sorted(own.keys() - plain.keys()):
-            self._guards.note(owner, f"header {name} of requests", NO_ANNOTATION, Loss.LOST)
         return said
 
     @staticmethod
@@ -205,6 +220,12 @@ class Writer:
         return {"nginx.org/basic-auth-secret": name} | (
             {"nginx.org/basic-auth-realm": str(found.realm)} if found.realm else {}
         )
+
+
+def _joined(host: Mapping[str, str], routes: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations of both; of Policies those of the host as well."""
+    both = [said[POLICIES] for said in (host, routes) if POLICIES in said]
+    return {**host, **routes, **({POLICIES: ",".join(both)} if both else {})}
 
 
 def _outer(host: VirtualHost) -> Iterator[Route]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from headgate.migrating.conversion.outcome import Conversion, Document, Loss
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 MARKS: Final = {Loss.DIFFERS.value: "differs", Loss.LOST.value: "not carried over", Loss.CLOSED.value: "CLOSED"}
 
@@ -28,7 +29,7 @@ def file_names(found: Conversion) -> dict[str, str]:
     files: dict[str, str] = {}
     for each in found.documents:
         kind, namespace, name = each.ref
-        files[f"{namespace}-{name}-{kind.lower()}.yaml"] = document(each)
+        files[_UNFIT.sub("_", f"{namespace}-{name}-{kind.lower()}.yaml")] = document(each)
     return files
 
 

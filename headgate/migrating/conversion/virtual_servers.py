@@ -21,7 +21,7 @@ SERVED: Final = (*CLIENTS, "cors", "backend_tls")
 PortNumber = Callable[[str, str, str], int | None]
 """Returns the number of a port of a Service: namespace, Service, port by number or name."""
 NO_FIELD: Final = "has no field in a VirtualServer; the ConfigMap decides"
-NO_VARIABLE: Final = "has a variable that a VirtualServer does not; it is not set"
+NO_VARIABLE: Final = "has a variable that a VirtualServer does not; it is removed"
 TO_HTTPS: Final = "https://${host}${request_uri}"
 LONGEST: Final = 63
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -46,6 +46,10 @@ class Writer:
         """Yield VirtualServerRoutes, and the VirtualServer."""
         host, origin = self._host, self._host.origin
         tls = self._tls()
+        self._guards.note_certificate(host)
+        owners = dict.fromkeys(route.origin for route in self._outer)
+        if host.ordered and len({owner.namespace for owner in owners}) > 1:
+            self._guards.note_order(host, owners)
         policies = self._guards.of_host(origin, host.policies, secure=tls is not None)
         routes, others = [], []
         for place in self._places():
@@ -187,8 +191,10 @@ class Writer:
         for each in given:
             if all(map(_is_known, _variables(each.value))):
                 found.append({"name": each.name, "value": braced(each.value)})
-            elif TOLD.get(each.name) != each.value and "$external_auth_" not in each.value:
-                self._guards.note(route.origin, f"header {each.name} of requests", NO_VARIABLE, Loss.LOST)
+            elif TOLD.get(each.name) != each.value:  # what clients say themselves must not reach backends in its place
+                found.append({"name": each.name, "value": ""})
+                if "$external_auth_" not in each.value:
+                    self._guards.note(route.origin, f"header {each.name} of requests", NO_VARIABLE, Loss.LOST)
         return found
 
     def _upstream(self, route: Route, backend: Backend) -> str | None:
