@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from headgate import __version__
 from headgate.api import ConfigMap, Pod, TopLevel
-from headgate.commit import version
+from headgate.commit import commit, version
 from headgate.controller.checks import found_by_checks
 from headgate.controller.control_writes import ControlWrites
 from headgate.controller.controller import WHOLE, Controller
@@ -48,6 +48,7 @@ from headgate.options import DataPlane, Options, listeners
 from headgate.pipeline import Generation, Pipeline
 from headgate.pipeline.main_template import suited
 from headgate.problems import Problem
+from headgate.reporting.community import CommunityMetrics, Who
 from headgate.reporting.control import serving_control
 from headgate.reporting.events import USUAL, EventRecorder, Limits
 from headgate.reporting.http import HttpPort, metrics_app, probes_app, serving, with_metrics
@@ -102,7 +103,9 @@ class App:
         self._client = source if isinstance(source, Client) else None
         self._layout = layout(options)
         self._queue = WorkQueue()
-        self._metrics = Metrics(options.ingress_class, latency=options.enable_latency_metrics)
+        self._metrics = Metrics(
+            options.ingress_class, latency=options.enable_latency_metrics, community=_community(options)
+        )
         self._watches = Watches(options, self._sources, self._queue)
         self._drained = Drained(self._watches, self._queue)
         self._manager = LocalManager(self._manager_options(binary), self._restarted, self._nginx_errors)
@@ -323,6 +326,26 @@ class App:
             app = metrics_app(self._metrics, lambda: secrets.login)
             port, flag = options.prometheus_metrics_listen_port, "-prometheus-metrics-listen-port"
             await stack.enter_async_context(serving(app, HttpPort(port, flag, tls=secrets.tls)))
+
+
+def _community(options: Options) -> CommunityMetrics | None:
+    """Return the metrics of ingress-nginx, if its flag asks for them."""
+    if not (options.community and options.enable_metrics):
+        return None
+    return CommunityMetrics(
+        Who(
+            namespace=options.pod_namespace,
+            controller_class=options.controller_class,
+            pod=options.pod_name,
+            election=options.leader_election_lock_name,
+            release=__version__,
+            build=commit(),
+            per_host=options.metrics_per_host,
+            undefined=options.metrics_per_undefined_host,
+            classes=options.report_status_classes,
+            excluded=frozenset(options.exclude_socket_metrics),
+        )
+    )
 
 
 def _described(source: Client | Folder | Fixed) -> str:

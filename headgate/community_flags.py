@@ -23,6 +23,7 @@ from headgate.flag_values import (
     Namespaced,
     Rate,
     Selector,
+    SocketMetrics,
     Text,
 )
 from headgate.flags import Declined, Flag, Value
@@ -100,6 +101,14 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
         HealthPath, _flag("Path of the health check, on that port and for hosts that no Ingress names.", "/healthz")
     ] = "/healthz"
     enable_metrics: Annotated[Bool, _flag("Serve metrics on that port: -enable-prometheus-metrics.")] = False
+    metrics_per_host: Annotated[Bool, _flag("Whether metrics of requests have the label host.")] = True
+    metrics_per_undefined_host: Annotated[
+        Bool, _flag("Count requests for hosts that no Ingress has, too, as the host _.")
+    ] = False
+    report_status_classes: Annotated[Bool, _flag("The label status is a class of statuses, such as 2xx.")] = False
+    exclude_socket_metrics: Annotated[
+        SocketMetrics, _flag("Metrics of requests that are left out, separated by commas.", "request_size,bytes_sent")
+    ] = ()
     disable_svc_external_name: Annotated[Bool, _flag("Send nothing to Services of type ExternalName.")] = False
     disable_catch_all: Annotated[Bool, _flag("Refuse Ingresses with spec.defaultBackend.")] = False
     sync_rate_limit: Annotated[Rate, _flag("Reloads a second at most: --reload-spacing.", "0.3")] = 0.3
@@ -109,7 +118,8 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
     ] = 0
 
 
-_METRICS = "has no effect: the metrics of ingress-nginx are not there yet, and Headgate's have other names"
+_BUCKETS = "has no effect: the buckets of times are Headgate's, and sizes have none"
+_NATIVE = "has no effect: there are no native histograms"
 _NO_PORT = "has no effect: Headgate opens no such port"
 _GEOIP = "has no effect: GeoIP databases are not supported yet"
 _KLOG = "has no effect: the log goes to standard error; see -log-format and -log-level"
@@ -148,16 +158,12 @@ _DECLINED: dict[str, Declined] = {
     "enable-ssl-chain-completion": _idle(
         "false", "has no effect: add the intermediate certificates to the Secrets themselves"
     ),
-    "metrics-per-host": _idle("true", _METRICS, coming=True),
-    "metrics-per-undefined-host": _idle("false", _METRICS, coming=True),
-    "report-status-classes": _idle("false", _METRICS, coming=True),
-    "time-buckets": _idle("0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10", _METRICS, coming=True),
-    "length-buckets": _idle("10,20,30,40,50,60,70,80,90,100", _METRICS, coming=True),
-    "size-buckets": _idle("10,100,1000,10000,100000,1000000,10000000", _METRICS, coming=True),
-    "bucket-factor": _idle("0", _METRICS, coming=True),
-    "max-buckets": _idle("100", _METRICS, coming=True),
-    "exclude-socket-metrics": _idle("", _METRICS, "", "[]", coming=True),
-    "monitor-max-batch-size": _idle("10000", _METRICS, coming=True),
+    "time-buckets": _idle("0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10", _BUCKETS),
+    "length-buckets": _idle("10,20,30,40,50,60,70,80,90,100", _BUCKETS),
+    "size-buckets": _idle("10,100,1000,10000,100000,1000000,10000000", _BUCKETS),
+    "bucket-factor": _idle("0", _NATIVE),
+    "max-buckets": _idle("100", _NATIVE),
+    "monitor-max-batch-size": _idle("10000", "has no effect: workers add up what they count, in place of batches"),
     "ssl-passthrough-proxy-port": _idle("442", _NO_PORT),
     "default-server-port": _idle("8181", _NO_PORT),
     "status-port": _idle("10246", _NO_PORT),
@@ -263,6 +269,7 @@ def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
         "health_status_uri": given.get("health_check_path", standard.health_check_path),
         "nginx_status": False,
         "drain_timeout": _DRAIN_S,
+        "enable_latency_metrics": bool(given.get("enable_metrics")),
     }
 
 

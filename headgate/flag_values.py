@@ -107,6 +107,11 @@ def _name(text: str) -> str:
     return text
 
 
+def _socket_metrics(text: str) -> tuple[str, ...]:
+    names = (item.strip().strip("[]").removeprefix("nginx_ingress_controller_") for item in text.split(","))
+    return tuple(name for name in names if name)
+
+
 def _optional_name(text: str) -> str:
     return _name(text) if text else ""
 
@@ -208,3 +213,4 @@ Selector = Annotated[str, Value("SELECTOR", _selector)]
 HealthPath = Annotated[str, Value("PATH", _health_uri)]
 Memory = Annotated[str, Value("SIZE", _memory)]
 Rate = Annotated[float, Value("RATE", _rate)]
+SocketMetrics = Annotated[tuple[str, ...], Value("LIST", _socket_metrics)]

@@ -13,6 +13,7 @@ from generated import write_or_compare
 from problems import problems_markdown
 
 from headgate.options import flags_markdown
+from headgate.reporting.community import community_metrics_markdown
 from headgate.reporting.reference import events_markdown
 from headgate.reporting.table import metrics_markdown
 from headgate.settings.community.docs import community_annotations_markdown
@@ -28,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/configmap.md": configmap_markdown,
     "reference/flags.md": flags_markdown,
     "reference/metrics.md": metrics_markdown,
+    "reference/metrics-ingress-nginx.md": community_metrics_markdown,
     "reference/events.md": events_markdown,
     "reference/problems.md": problems_markdown,
     "coming-from-nic.md": coming_from_nic,

@@ -104,6 +104,7 @@ class Counting:
             hosts=self._by_host(zones),
             servers=self._by_server(tries, found, generation),
             retries=self._retries(zones, generation),
+            hosts_of=self._hosts_of(zones),
         )
         return counts, self._requests(zones, generation)
 
@@ -179,6 +180,14 @@ class Counting:
                 counts[Retries(self._host(zone), **msgspec.structs.asdict(origin))] += zone.retries
         return counts
 
+    def _hosts_of(self, zones: list[Zone]) -> Mapping[str, str]:
+        """Return the hosts of upstreams that answer for one host alone."""
+        found: dict[str, set[str]] = {}
+        for zone in zones:
+            if zone.upstream not in {"", ANY}:
+                found.setdefault(zone.upstream, set()).add(self._host(zone))
+        return {upstream: next(iter(hosts)) for upstream, hosts in found.items() if len(hosts) == 1}
+
     def _requests(self, zones: list[Zone], generation: Generation) -> Mapping[Requests, int]:
         counts: Counter[Requests] = Counter()
         for zone in zones:
@@ -231,7 +240,11 @@ def _labels(upstream: Upstream | None, name: str, server: str) -> UpstreamServer
 def _server_counts(tries: list[Tries], active: int, limit: int, means: tuple[float, float] | None) -> ServerCounts:
     header, response = means or (None, None)
     return ServerCounts(
-        codes={_code(each): StatusCounts(each.buckets, each.total_ms, each.failed) for each in tries if each.timed},
+        codes={
+            _code(each): StatusCounts(each.buckets, each.total_ms, each.failed, each.header_ms)
+            for each in tries
+            if each.timed
+        },
         untimed=sum(each.untimed for each in tries),
         active=active,
         limit=limit,

@@ -18,8 +18,10 @@ from headgate.ir.http import Upstream
 from headgate.k8s import WorkQueue
 from headgate.nginx.latency import LatencyReceiver, Request, Session
 from headgate.nginx.manager import LocalManager
+from headgate.nginx.procfs import usage
 from headgate.nginx.stats import status
 from headgate.pipeline import Generation
+from headgate.reporting.community import Usage
 from headgate.reporting.events import EventRecorder
 from headgate.reporting.measured import Server
 from headgate.reporting.metrics import Certificate, Metrics, Requests
@@ -78,6 +80,9 @@ class Gauges:
         generation = self._generation()
         metrics.set_certificates(dict(expiries(generation) if generation else ()))
         metrics.set_connections(await status(layout))
+        pid = self._manager.master_pid
+        if metrics.community and pid and (used := usage(pid)):
+            metrics.community.set_usage(Usage(**msgspec.structs.asdict(used)))
         if latency:
             metrics.set_latency_unreadable(latency.malformed)
             if generation:

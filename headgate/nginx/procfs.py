@@ -20,8 +20,9 @@ TITLE: Final = "nginx: "
 MASTER: Final = "nginx: master process"
 WORKER: Final = "nginx: worker process"
 LEAVING: Final = "nginx: worker process is shutting down"
-_STARTED: Final = 19
-"""The place of ``starttime`` in /proc/PID/stat, counted from the state, which follows the name (proc_pid_stat(5))."""
+_SYSTEM, _STARTED, _VIRTUAL, _RESIDENT = 12, 19, 20, 21
+"""The places of ``stime``, ``starttime``, ``vsize`` and ``rss`` in /proc/PID/stat, counted from the state, which
+follows the name (proc_pid_stat(5))."""
 
 
 class Generations(msgspec.Struct, frozen=True):
@@ -101,6 +102,47 @@ def started(pid: int) -> datetime | None:
     except (OSError, StopIteration):
         return None
     return datetime.fromtimestamp(booted + ticks // os.sysconf("SC_CLK_TCK"), UTC)
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a master and its children use: *system_s* seconds of processors in the kernel; bytes; seconds since 1970."""
+
+    processes: int
+    system_s: float
+    read: int
+    written: int
+    resident: int
+    virtual: int
+    oldest: float
+
+
+def usage(master: int) -> Usage | None:
+    """Return what *master* and its children use; ``None`` if it is gone. What only their user may read counts as 0."""
+    every = [found for pid in (master, *_children(master)) if (found := _usage(pid))]
+    if not every:
+        return None
+    sums = [sum(values) for values in zip(*every, strict=True)][:-1]
+    began = started(master)
+    oldest = began.timestamp() if began else 0.0
+    return Usage(len(every), sums[0], int(sums[1]), int(sums[2]), int(sums[3]), int(sums[4]), oldest)
+
+
+def _usage(pid: int) -> tuple[float, int, int, int, int, int] | None:
+    """Return seconds in the kernel, bytes read, written, resident and virtual, and when *pid* started in ticks."""
+    try:
+        words = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    try:
+        lines = (PROC / str(pid) / "io").read_text().splitlines()
+    except OSError:
+        lines = []
+    io = {name: int(value) for name, _, value in (line.partition(": ") for line in lines)}
+    system, virtual, pages = int(words[_SYSTEM]), int(words[_VIRTUAL]), int(words[_RESIDENT])
+    return (
+        system / os.sysconf("SC_CLK_TCK"), io.get("rchar", 0), io.get("wchar", 0),
+        pages * os.sysconf("SC_PAGE_SIZE"), virtual, int(words[_STARTED]),
+    )  # fmt: skip
 
 
 def _accepts(text: str) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Histogram, Metric, ProcessCollector
 
 from headgate.ir.check import ServerHealth
+from headgate.reporting.community import Answered, CommunityMetrics, times_in, times_of
 from headgate.reporting.exposition import exposition
 from headgate.reporting.measured import Measured, Pool, Server, UpstreamServer
 from headgate.reporting.rows import CONTROLLER, NGINX, MetricRow
@@ -128,6 +129,11 @@ class Certificate(msgspec.Struct, frozen=True):
     secret_namespace: str
 
 
+def _answered(key: Requests) -> Answered:
+    origin = key.origin
+    return Answered(key.host, origin.resource_name, origin.resource_namespace, origin.service, key.code)
+
+
 class _Numbers:
     """Counters and gauges that are counted elsewhere; a collector of the values that were set last."""
 
@@ -164,9 +170,10 @@ class _Numbers:
 class Metrics:
     """The metrics of one controller; ``exposition`` returns the text of a scrape."""
 
-    def __init__(self, ingress_class: str, *, latency: bool = False) -> None:
-        """Create all series; *latency* adds those of ``-enable-latency-metrics``."""
+    def __init__(self, ingress_class: str, *, latency: bool = False, community: CommunityMetrics | None = None) -> None:
+        """Create all series; *latency* adds those of ``-enable-latency-metrics``, and *community* its own."""
         self._class = ingress_class
+        self.community = community
         self._registry = CollectorRegistry()
         self._sources: list[Callable[[], Awaitable[None]]] = []
         rows = [row for row in TABLE if latency or not row.optional]
@@ -200,7 +207,10 @@ class Metrics:
                     await source()
             except Exception as error:  # noqa: BLE001 a scrape returns what is available
                 log.warning("metrics source failed", extra={"fields": {"error": repr(error)}})
-        return exposition(self._registry, self._written)
+        own = exposition(self._registry, self._written)
+        if self.community and not self._written and LATENCY in self._histograms:
+            self.community.set_times(times_in(self._histograms[LATENCY]), [bound / 1000 for bound in BOUNDS])
+        return own + "".join(f"{line}\n" for line in self.community.lines()).encode() if self.community else own
 
     def set_reloads(self, found: Reloads) -> None:
         """Set the number of reloads, and the result of the last one."""
@@ -209,6 +219,8 @@ class Metrics:
         self._numbers.set(f"{CONTROLLER}nginx_reload_errors_total", found.errors)
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_status", float(found.last_ok))
         self._numbers.set(f"{CONTROLLER}nginx_last_reload_milliseconds", found.last_ms)
+        if self.community:
+            self.community.set_reloads(found.endpoints + found.other, found.errors, last_ok=found.last_ok)
 
     def set_live(self, *, changes: int, hosts: int, used: int, capacity: int) -> None:
         """Set how many upstreams were pushed, how many hosts are routed, and the bytes of nginx's memory for both."""
@@ -269,10 +281,18 @@ class Metrics:
         for name in ("active", "accepted", "handled", "reading", "writing", "waiting"):
             self._numbers.set(f"{NGINX}connections_{name}", getattr(found, name))
         self._numbers.set(f"{NGINX}http_requests_total", found.requests)
+        if self.community:
+            totals, now = (
+                {state: getattr(found, state) for state in states}
+                for states in (("accepted", "handled"), ("active", "reading", "writing", "waiting"))
+            )
+            self.community.set_connections(totals, now, found.requests)
 
     def set_leader(self, *, leading: bool) -> None:
         """Set whether this replica writes statuses."""
         self._numbers.set("headgate_leader", float(leading))
+        if self.community:
+            self.community.set_leader(leading=leading)
 
     def set_refused(self, objects: int) -> None:
         """Set the number of objects that are not served in their present form."""
@@ -291,6 +311,10 @@ class Metrics:
         """Set when the certificates in use expire, in seconds since 1970; others are removed."""
         series = [(msgspec.structs.asdict(certificate), end) for certificate, end in expiries.items()]
         self._numbers.replace("headgate_certificate_expiry_timestamp_seconds", series)
+        if self.community:
+            self.community.set_certificates(
+                (each.host, each.secret_namespace, each.secret_name, end) for each, end in expiries.items()
+            )
 
     def set_requests(self, counts: Mapping[Requests, int]) -> None:
         """Set the number of requests since the start; needs latency metrics."""
@@ -299,6 +323,8 @@ class Metrics:
             for key, number in counts.items()
         ]
         self._numbers.replace("headgate_http_requests_total", series)
+        if self.community:
+            self.community.set_requests({_answered(key): number for key, number in counts.items()})
 
     def set_traffic(self, counts: Counts | None) -> None:
         """Set what workers of nginx counted, in place of all before and of ``observe_latency``; ``None`` if none does.
@@ -306,6 +332,9 @@ class Metrics:
         Needs latency metrics.
         """
         self._written = {} if counts is None else traffic_lines(counts, self._class, BOUNDS)
+        if self.community and counts is not None:
+            self.community.set_sizes(counts.hosts)
+            self.community.set_times(times_of(counts), [bound / 1000 for bound in BOUNDS])
         if counts is not None and (measured := self._measured.get(LATENCY)):
             for upstream in measured:
                 measured.keep(upstream, ())

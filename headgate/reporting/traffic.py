@@ -86,11 +86,13 @@ class StatusCounts(msgspec.Struct, frozen=True):
         buckets: those within each bound of the histogram, not cumulated, then those that took longer.
         total_ms: their milliseconds.
         failed: those of them that got no response.
+        header_ms: milliseconds until the header of the others.
     """
 
     buckets: Sequence[int]
     total_ms: int
     failed: int
+    header_ms: int = 0
 
 
 class ServerCounts(msgspec.Struct):
@@ -115,11 +117,12 @@ class Retries(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """All that is exposed of it."""
+    """All that is exposed of it; *hosts_of* are the hosts of upstreams that have one host alone."""
 
     hosts: Mapping[ServerZone, HostCounts] = {}
     servers: Mapping[UpstreamServer, ServerCounts] = {}
     retries: Mapping[Retries, int] = {}
+    hosts_of: Mapping[str, str] = {}
 
 
 Line = tuple[str, str]

@@ -24,7 +24,7 @@ OURS = frozenset({
     "connection_upgrade", "grpc_status", "headgate_session", "headgate_text", "headgate_upstream", "headgate_uri",
     "hsts_header_val", "latency_upstream", "log_milliseconds", "log_seconds", "log_time", "request_uri_no_args",
     "request_uri_path", "resource_name", "resource_namespace", "resource_type", "secret_dir_path", "service",
-    "tls_certificate", "tls_passthrough_socket",
+    "service_port", "tls_certificate", "tls_passthrough_socket",
 })  # fmt: skip
 """Variables that generated files set or map."""
 CHANGEABLE = frozenset({"ancient_browser", "args", "invalid_referer", "limit_rate", "modern_browser", "msie"})

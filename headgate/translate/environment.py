@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 from msgspec import structs
@@ -13,6 +14,7 @@ from headgate.ir.live import LuaModules, NjsModule
 from headgate.ir.main import StatusServer
 from headgate.ir.snippets import Directive, read
 from headgate.settings import ConfigParams, Header, Words
+from headgate.settings.variables import read_by
 from headgate.translate.headers import request_headers
 
 OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9_])", re.IGNORECASE)
@@ -27,7 +29,9 @@ _BESIDE_ROUTES = frozenset({
 })  # fmt: skip
 """Directives of http-snippets that mean the same for a host without a server block."""
 _TEMPLATES = frozenset({"main_template", "ingress_template", "virtualserver_template"})
-_RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service)(?![A-Za-z0-9_])")
+_RESOURCE_VARIABLE = re.compile(r"\$\{?(?:resource_(?:type|name|namespace)|service(?:_port)?)(?![A-Za-z0-9_])")
+SERVICE_PORT: Final = "service_port"
+"""The variable of the port of the Service, which is set only where a log format or a template reads it."""
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +65,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         replicas: how many controllers share the traffic, at least 1.
         resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
             be set; follows from *params*.
+        service_ports: whether ``$service_port`` is among them.
         request_headers: the default headers of requests to backends; follows from *params*.
     """
 
@@ -91,6 +96,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     json_time: str = ""
     replicas: int = 1
     resource_variables: bool = False
+    service_ports: bool = False
     request_headers: tuple[Header, ...] = ()
 
     def __post_init__(self) -> None:
@@ -105,6 +111,8 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         )
         reads = reads_variables(*params.logging.log_format, *texts) or location_reads_variables(params)
         msgspec.structs.force_setattr(self, "resource_variables", reads)
+        ports = any(SERVICE_PORT in read_by(text) for text in (*params.logging.log_format, *filter(None, texts)))
+        msgspec.structs.force_setattr(self, "service_ports", ports)
         msgspec.structs.force_setattr(self, "request_headers", request_headers(params))
 
     @property

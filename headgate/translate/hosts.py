@@ -256,7 +256,7 @@ def _end(begun: Begun, seen: Seen) -> Server:
         proxy_redirect=proxy_redirect(params),
         auth=begun.auth,
         limit=context.limit,
-        variables=server_variables(host.origin) if draft.resource_variables else (),
+        variables=server_variables(host.origin, env) if draft.resource_variables else (),
         error_page=None if host.policies.refused else context.error_page,
         grpc_errors=GRPC if grpc else (),
         locations=locations,

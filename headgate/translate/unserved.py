@@ -209,7 +209,7 @@ def _unserved(env: Environment, name: str, listener: Listener) -> Server:
         tls=Tls(reject=True) if listener.tls else None,
         own=NOTHING,
         locations=(_unknown(env),),
-        variables=server_variables(None) if env.resource_variables else (),
+        variables=server_variables(None, env) if env.resource_variables else (),
         access_log_off=env.params.logging.default_server_access_log_off,
     )
 
@@ -225,7 +225,7 @@ def _default_server(env: Environment, lines: tuple[Words, ...], *, tls: bool) ->
         http2=http2(env) and env.capabilities.http2_directive,
         own=NOTHING,
         locations=(*((health(env.health_uri),) if env.health_uri else ()), _unknown(env)),
-        variables=server_variables(None) if env.resource_variables else (),
+        variables=server_variables(None, env) if env.resource_variables else (),
         access_log_off=env.params.logging.default_server_access_log_off,
     )
 

@@ -8,6 +8,7 @@ from headgate.problems import ObjectRef
 from headgate.routes import Route, VirtualHost
 from headgate.settings import Quoted
 from headgate.translate.draft import Draft
+from headgate.translate.environment import SERVICE_PORT, Environment
 
 RESOURCE_VARIABLES = ("resource_type", "resource_name", "resource_namespace")
 
@@ -16,7 +17,9 @@ def location_variables(draft: Draft, host: VirtualHost, route: Route) -> tuple[t
     """Return the variables that the locations of attached objects and their logs read, where any text reads them."""
     if not draft.resource_variables:
         return ()
-    own = (("service", route.backend.service if route.backend else Quoted()),)
+    own: tuple[tuple[str, str], ...] = (("service", route.backend.service if route.backend else Quoted()),)
+    if draft.env.service_ports:
+        own = (*own, (SERVICE_PORT, route.backend.port if route.backend else Quoted()))
     return own if route.origin == host.origin else (*resource_variables(route.origin), *own)
 
 
@@ -30,13 +33,13 @@ def latency_variable(draft: Draft, backend: Backend) -> tuple[tuple[str, str], .
     return ((latency.VARIABLE, backend.upstream),) if unknown else ()
 
 
-def server_variables(ref: ObjectRef | None) -> tuple[tuple[str, str], ...]:
+def server_variables(ref: ObjectRef | None, env: Environment) -> tuple[tuple[str, str], ...]:
     """Return the variables of a server, also of one that belongs to no object.
 
     nginx does not know a variable that nothing sets, and warns at each request of one that was not set.
     """
     own = resource_variables(ref) if ref else tuple((name, Quoted()) for name in RESOURCE_VARIABLES)
-    return (*own, ("service", Quoted()))
+    return (*own, ("service", Quoted()), *([(SERVICE_PORT, Quoted())] if env.service_ports else []))
 
 
 def resource_variables(ref: ObjectRef) -> tuple[tuple[str, str], ...]:

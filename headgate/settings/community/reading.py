@@ -12,7 +12,7 @@ from headgate.problems import ObjectRef, Problem, Severity
 from headgate.settings.buffers import PAGE
 from headgate.settings.community.absent import ABSENT, CLOSING
 from headgate.settings.community.annotations import GUARDS, CommunityAnnotations
-from headgate.settings.community.log_variables import replaced_variables
+from headgate.settings.community.log_variables import IN_ANNOTATIONS, replaced_variables
 from headgate.settings.community.risks import RISKS, is_above
 from headgate.settings.community.shared import SHARED, Shared
 from headgate.settings.dialect import COMMUNITY, INCUMBENT
@@ -151,7 +151,7 @@ def _replaced(name: str, text: str, rules: CommunityRules) -> str:
     """Return *text* with the variables of ingress-nginx in their names here (Unfit: it has one that nobody defines)."""
     if name not in TEXTS:
         return text
-    found, missing = replaced_variables(text.replace("$escaped_request_uri", "$request_uri"))
+    found, missing = replaced_variables(text.replace("$escaped_request_uri", "$request_uri"), IN_ANNOTATIONS)
     if missing:
         raise Unfit(f"a text with the variable {missing[0]}, which is not there")
     own = rules.defined.union(read_by("$request_uri"))
