@@ -42,7 +42,7 @@ from headgate.nginx.latency import LatencyReceiver
 from headgate.nginx.lock import locked
 from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
-from headgate.nginx.module_check import with_working_lua, with_working_njs
+from headgate.nginx.module_check import with_working_addons, with_working_lua, with_working_njs
 from headgate.nginx.privileges import pass_on_low_ports
 from headgate.options import DataPlane, Options, listeners
 from headgate.pipeline import Generation, Pipeline
@@ -421,6 +421,7 @@ async def serve(options: Options, objects: Fixed | None = None, on_ready: Callab
     place = layout(options)
     with locked(place):
         prepare(place)
+        binary = await with_working_addons(binary, place)
         if options.data_plane is not DataPlane.FILES:
             binary = await with_working_njs(await with_working_lua(binary, place), place)
         if options.data_plane is DataPlane.LIVE:

@@ -11,6 +11,7 @@ from headgate.controller.fake_certificate import fallback
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.ir import ApplyResult, Capabilities, FileSet, Layout, Outcome
+from headgate.ir.addons import ADDONS, Addon
 from headgate.options import Options, parse
 from headgate.pipeline import Generation, Pipeline
 from headgate.problems import ObjectRef
@@ -22,6 +23,7 @@ CURRENT = Capabilities(
     version=(1, 31, 3), keepalive_min_timeout=True, keepalive_by_default=True, ssl_certificate_cache=True,
     http2_directive=True, http3=True, stream="", add_header_inherit=True, upstream_resolve=True, sticky=True,
     protocols_by_host=True, stream_hosts=True,
+    addons=tuple(Addon(name, f"/usr/lib/nginx/modules/{name}.so") for name in ADDONS),
 )  # fmt: skip
 """The nginx that cases are written for."""
 APPLIED = ApplyResult(outcome=Outcome.APPLIED, version=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from headgate.ir.addons import Addon
 from headgate.ir.live import LuaModules, NjsModule
 
 
@@ -32,7 +33,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         upstream_resolve: ``server NAME resolve`` in an upstream (≥ 1.27.3).
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
         protocols_by_host: ``ssl_protocols`` holds for the server that a client names (≥ 1.29.2).
-        otel: path of the OpenTelemetry module, ``None`` if absent; *brotli* that of the Brotli filter.
+        otel: path of the OpenTelemetry module, ``None`` if absent.
+        addons: the modules that are loaded where something asks for them.
         lua: how the Lua module and what Headgate needs of it are loaded, ``None`` if something is absent.
     """
 
@@ -59,5 +61,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     sticky: bool = False
     protocols_by_host: bool = False
     otel: str | None = None
-    brotli: str | None = None
     lua: LuaModules | None = None
+    addons: tuple[Addon, ...] = ()
+
+    def has(self, addon: str) -> bool:
+        """Whether the module *addon* can be loaded."""
+        return any(each.name == addon for each in self.addons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from headgate.ir.addons import Addon
 from headgate.ir.capabilities import Capabilities
 from headgate.ir.latency import Measured
 from headgate.ir.layout import Layout
@@ -30,6 +31,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         measured: what workers count in Lua in place of that log, if they do.
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         stream_js: how njs is loaded, if servers of TCP and UDP are pushed at run time.
+        addons: the modules that something asks for, beside these; ``own_addons`` are loaded by a snippet.
         passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
         live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
@@ -63,6 +65,8 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     stream_module: str = ""
     stream_js: NjsModule | None = None
+    addons: tuple[Addon, ...] = ()
+    own_addons: frozenset[str] = frozenset()
     passthrough: bool = False
     server_names_hash_max_size: int = 1024
     server_names_hash_bucket_size: int = 256
@@ -71,3 +75,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     main_snippet: Snippet | None = None
     http_snippet: Snippet | None = None
     stream_snippet: Snippet | None = None
+
+    def loads(self, addon: str) -> bool:
+        """Whether the module *addon* is loaded, here or by a snippet."""
+        return any(each.name == addon for each in self.addons) or addon in self.own_addons

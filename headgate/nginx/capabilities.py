@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from headgate.ir import Capabilities
+from headgate.ir.addons import ADDONS, Addon
 from headgate.ir.live import LuaModules
 from headgate.nginx.distribution import advice, machine
 from headgate.nginx.errors import NoBinaryError
@@ -95,8 +96,8 @@ def parse(output: str, modules: Collection[str] = (), lua: LuaModules | None = N
         sticky=number >= (1, 29, 6) and "--without-http_upstream_sticky_module" not in arguments,
         protocols_by_host=number >= (1, 29, 2),
         otel=module("ngx_otel_module.so", modules),
-        brotli=module("ngx_http_brotli_filter_module.so", modules),
         lua=lua,
+        addons=tuple(Addon(name, path) for name in ADDONS if (path := module(f"{name}.so", modules))),
     )
 
 

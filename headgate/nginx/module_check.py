@@ -1,17 +1,18 @@
-"""Whether nginx can load the Lua and njs modules that are installed: they may be of another build, or too old."""
+"""Whether nginx can load the modules that are installed: they may be of another build, or too old."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from msgspec import structs
 
 from headgate.ir import Layout
+from headgate.ir.addons import Addon
 from headgate.ir.live import LuaModules
 from headgate.nginx.bare import bare
 from headgate.nginx.blame import blame
@@ -71,6 +72,29 @@ async def with_working_njs(binary: Binary, place: Layout) -> Binary:
     sentence = f"the njs module of nginx cannot be used, so that servers of TCP and UDP change by reloads: {reason}"
     log.warning("njs module unusable", extra={"fields": {"reason": reason}, "sentence": sentence})
     return Binary(binary.path, structs.replace(binary.capabilities, stream_js=None))
+
+
+async def with_working_addons(binary: Binary, place: Layout) -> Binary:
+    """Return *binary*, without those of its further modules that nginx cannot load, which is logged.
+
+    *place* and cancellation are as for ``with_working_lua``.
+    """
+    addons = binary.capabilities.addons
+    if not addons or not await _unloadable(binary.path, place, addons):
+        return binary
+    working = []
+    for addon in addons:
+        if reason := await _unloadable(binary.path, place, (addon,)):
+            sentence = f"the module {addon.name} of nginx cannot be used: {reason}"
+            log.warning("module unusable", extra={"fields": {"reason": reason}, "sentence": sentence})
+        else:
+            working.append(addon)
+    return Binary(binary.path, structs.replace(binary.capabilities, addons=tuple(working)))
+
+
+async def _unloadable(path: str, place: Layout, addons: Iterable[Addon]) -> str:
+    modules = "".join(f"load_module {Quoted(addon.path).spelled}; " for addon in addons)
+    return await _refusal(path, place, lambda layout: bare(layout, "", main=modules))
 
 
 async def _fault(path: str, lua: LuaModules, place: Layout, more: str = "") -> str:

@@ -45,6 +45,7 @@ class Totals(msgspec.Struct, frozen=True):
         pushed: whether certificates are pushed at run time.
         named: hosts without a server block whose names a server must have; ``None`` if none must.
         streams: whether there are routes of TCP or UDP.
+        addons: the modules that files of resources need.
     """
 
     names: int = 0
@@ -58,6 +59,11 @@ class Totals(msgspec.Struct, frozen=True):
     pushed: bool = False
     named: frozenset[str] | None = None
     streams: bool = False
+    addons: frozenset[str] = frozenset()
+
+
+_Inputs = tuple[int, int, bool, bool, bool, bool, frozenset[str]]
+"""What the main file and the default server follow from, beside the Environment."""
 
 
 class CommonFiles:
@@ -70,7 +76,7 @@ class CommonFiles:
             BadTemplate: a template of the user's fails; nothing can be served with it.
         """
         self._last: dict[str, tuple[object, Renderer, File]] = {}
-        self._translated: tuple[Environment, tuple[int, int, bool, bool, bool, bool], Main, HttpConfig] | None = None
+        self._translated: tuple[Environment, _Inputs, Main, HttpConfig] | None = None
         """What the main file and the default server follow from, and what these say."""
         self._ports: tuple[tuple[Environment, Renderer, frozenset[Listener]], tuple[File, ...]] | None = None
         self._ports_fault: BadTemplate | None = None
@@ -96,9 +102,9 @@ class CommonFiles:
         names, longest, named = totals.names, totals.longest, totals.named is not None
         if totals.named:
             names, longest = names + len(totals.named), max(longest, *map(len, totals.named))
-        inputs = names, longest, totals.profiles is not None, totals.pushed, named, totals.streams
+        inputs = names, longest, totals.profiles is not None, totals.pushed, named, totals.streams, totals.addons
         if self._translated is None or self._translated[:2] != (env, inputs):
-            main = translate_main(env, names=names, longest=longest, streams=totals.streams)
+            main = translate_main(env, names=names, longest=longest, streams=totals.streams, addons=totals.addons)
             routed = totals.profiles is not None
             default = translate_default_server(env, routed=routed, pushed=totals.pushed, named=named)
             self._translated = env, inputs, main, default

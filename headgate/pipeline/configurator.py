@@ -59,6 +59,8 @@ class Configurator:
         """The resources with server blocks that share the TLS context of the default server."""
         self._demanding: set[ObjectRef] = set()
         """The resources that ask clients for certificates."""
+        self._addons: set[str] = set()
+        """The modules that files of resources need or needed: files that nginx refuses make way for earlier ones."""
         self._generator = self._new_generator(env, renderer)
         self._common = CommonFiles(env, renderer)
         self._resources: dict[ObjectRef, Generated] = {}
@@ -275,6 +277,7 @@ class Configurator:
                 self._pushes_certificates,
                 self._names(),
                 self._stream_routes > 0,
+                frozenset(self._addons),
             )
             common = self._common.files(self.env, self.renderer, totals)
             whole = self._merged.whole((*special, *common))
@@ -333,7 +336,7 @@ class Configurator:
 
     def _new_generator(self, env: Environment, renderer: Renderer) -> Generator:
         """Return a Generator that lets hosts be routed at run time if they can be."""
-        return Generator(env, renderer, self._watch, self._routing(env, renderer))
+        return Generator(env, renderer, self._watch, self._routing(env, renderer), self._addons)
 
     def _routing(self, env: Environment, renderer: Renderer) -> Routing:
         unrouted = env.unrouted

@@ -12,6 +12,7 @@ import msgspec
 
 from headgate.deltas import Rope
 from headgate.ir import File
+from headgate.ir.addons import mentioned as addons_of
 from headgate.ir.http import Certificate, HttpConfig, Location, Tls, Upstream
 from headgate.ir.live import LiveHost
 from headgate.ir.stream import PassthroughEntry, StreamConfig
@@ -192,9 +193,20 @@ UNROUTED = Routing(Profiles(), "-live-routes is off")
 class Generator:
     """Generates resources under one Environment and one set of templates."""
 
-    def __init__(self, env: Environment, renderer: Renderer, watch: Stopwatch, routing: Routing = UNROUTED) -> None:
-        """Generate under *env* with the templates of *renderer*; *routing* decides about server blocks."""
+    def __init__(
+        self,
+        env: Environment,
+        renderer: Renderer,
+        watch: Stopwatch,
+        routing: Routing = UNROUTED,
+        addons: set[str] | None = None,
+    ) -> None:
+        """Generate under *env* with the templates of *renderer*.
+
+        *routing* decides about server blocks; *addons* gets the modules that files need.
+        """
         self.env = env
+        self.addons: set[str] = set() if addons is None else addons
         self.renderer = renderer
         self.routing = routing
         self._names: dict[Location, str] = {}
@@ -266,7 +278,8 @@ class Generator:
     def _shut(self, ref: ObjectRef, wanted: Lowered, owners: Owners, reason: str) -> Generated:
         """Answer 500 at the hosts of a resource: no files that could be served have all the guards of *wanted*."""
         try:
-            plain = Generator(self.env, Renderer(), self._watch, Routing(Profiles(), "its requests are answered 500"))
+            routing = Routing(Profiles(), "its requests are answered 500")
+            plain = Generator(self.env, Renderer(), self._watch, routing, self.addons)
             served = plain._rendered(ref, closed(wanted, reason), None, owners).served
         except Exception:  # noqa: BLE001 - the bug that is reported already
             served = None
@@ -388,6 +401,7 @@ class Generator:
                 found[config.file] = config, last[1]
             elif _says_anything(config):
                 file = self.renderer.http(config)
+                self.addons |= addons_of(file.data)
                 found[config.file] = config, _same(file, last[1]) if last else before.kept(file)
         upstreams = tuple(upstream for config in configs for upstream in config.upstreams)
         files = tuple(file for _, file in found.values())

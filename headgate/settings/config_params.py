@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
+from headgate.settings.addons import AddonSettings
 from headgate.settings.auth import AuthSettings
 from headgate.settings.buffers import BufferSettings
 from headgate.settings.client import ClientSettings
@@ -44,6 +45,7 @@ class ConfigParams(Settings):
     client: ClientSettings = ClientSettings()
     resolver: ResolverSettings = ResolverSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    addons: AddonSettings = AddonSettings()
     main: MainSettings = MainSettings()
     snippets: SnippetSettings = SnippetSettings()
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from headgate.settings.dialect import Scope
-from headgate.settings.parsers import Parser, Unfit, accepts, choice, matching, number, switch
+from headgate.settings.parsers import Unfit, accepts, choice, matching, switch
 from headgate.settings.registry import Settings, SettingSpec, Where, setting
 from headgate.settings.values import Size, Words
 
@@ -59,30 +59,6 @@ span_name = matching(r"[A-Za-z0-9_\-]{1,255}", "a name of letters, digits, _ and
 def passing(name: str, doc: str, directive: str | None = None) -> SettingSpec:
     """Declare a setting that no user of the incumbent has."""
     return setting(name, doc, Scope.LOCATION, Where.NOWHERE, directive=directive)
-
-
-def _compressing(name: str, doc: str, parse: Parser[Any], directive: str) -> SettingSpec:
-    return setting(name, doc, Scope.LOCATION, Where.NOWHERE, parse=parse, directive=directive)
-
-
-types = matching(r"[A-Za-z0-9.+/*_-]+(?: [A-Za-z0-9.+/*_-]+)*", "types such as text/html, separated by spaces")
-"""The types of responses that are compressed."""
-_BROTLI = (
-    "application/xml+rss application/atom+xml application/javascript application/x-javascript "
-    "application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf "
-    "application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype "
-    "image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component"
-)
-BROTLI_TYPES = Words(_BROTLI.split())
-
-
-@accepts(types.words)
-def several_types(text: str) -> Words:
-    """Parse the types of responses that are compressed."""
-    found = Words(types(text).split())
-    if any(".." in each.split("/") for each in found):
-        raise Unfit("a list with .. between slashes")
-    return found
 
 
 class PassingSettings(Settings):
@@ -167,14 +143,6 @@ class PassingSettings(Settings):
             directive="otel_span_name",
         ),
     ] = None
-    brotli: Annotated[bool, passing("brotli", "Responses are compressed with Brotli.", "brotli")] = False
-    brotli_level: Annotated[int, _compressing("brotli-level", "How hard.", number(0, 11), "brotli_comp_level")] = 4
-    brotli_min_length: Annotated[
-        int, _compressing("brotli-min-length", "The shortest.", number(0), "brotli_min_length")
-    ] = 20
-    brotli_types: Annotated[
-        Words, _compressing("brotli-types", "Of which types, beside text/html.", several_types, "brotli_types")
-    ] = BROTLI_TYPES
     rewrite_log: Annotated[
         bool | None, passing("enable-rewrite-log", "Whether the error log (at level notice) has rewrites.")
     ] = None

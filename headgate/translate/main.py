@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from headgate.ir import latency
+from headgate.ir.addons import BROTLI, mentioned
 from headgate.ir.main import Main
+from headgate.ir.snippets import read
 from headgate.settings import Quoted
 from headgate.translate.environment import Environment
 from headgate.translate.logs import CLOCK, CLOCKS, with_log_formats
@@ -13,17 +17,21 @@ BUCKET_OVERHEAD = 32
 LARGEST_POOL = 8192
 
 
-def translate_main(env: Environment, *, names: int, longest: int, streams: bool = True) -> Main:
+def translate_main(
+    env: Environment, *, names: int, longest: int, streams: bool = True, addons: Collection[str] = ()
+) -> Main:
     """Translate ``nginx.conf`` for *names* host names, the longest of *longest* characters.
 
     Hash tables grow with the configuration: nginx refuses to start when a name does not fit into a bucket. Without
-    *streams*, routes of TCP or UDP, njs is not loaded.
+    *streams*, routes of TCP or UDP, njs is not loaded. *addons* are the modules that files of resources need.
     """
     main = env.params.main
     snippets = env.params.snippets
     capabilities = env.capabilities
     table = _power(2 * names)
     bucket = _power(longest + BUCKET_OVERHEAD)
+    loaded = loaded_by(snippets.main_snippets)
+    needed = {*addons, *_needed(env)}
     return Main(
         layout=env.layout,
         capabilities=capabilities,
@@ -48,6 +56,8 @@ def translate_main(env: Environment, *, names: int, longest: int, streams: bool 
         stream=capabilities.stream is not None,
         stream_module=capabilities.stream or "",
         stream_js=env.stream_js if streams else None,
+        addons=tuple(each for each in capabilities.addons if each.name in needed - loaded),
+        own_addons=loaded,
         passthrough=env.passthrough,
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),
         server_names_hash_bucket_size=max(main.server_names_hash_bucket_size, bucket),
@@ -57,6 +67,20 @@ def translate_main(env: Environment, *, names: int, longest: int, streams: bool 
         http_snippet=snippets.http_snippets,
         stream_snippet=snippets.stream_snippets,
     )
+
+
+def _needed(env: Environment) -> Iterator[str]:
+    """Yield the modules that the ConfigMap asks for."""
+    if env.params.addons.brotli:
+        yield BROTLI
+    for snippet in (env.params.snippets.main_snippets, env.params.snippets.http_snippets):
+        yield from mentioned((snippet or "").encode())
+
+
+def loaded_by(snippet: str | None) -> frozenset[str]:
+    """Return the modules that *snippet* loads by itself; nginx refuses to load one twice."""
+    paths = (directive.arguments[0] for directive in read(snippet).named("load_module") if directive.arguments)
+    return frozenset(path.rpartition("/")[2].removesuffix(".so") for path in paths)
 
 
 def _pool(env: Environment) -> int:

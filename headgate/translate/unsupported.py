@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
+from headgate.ir.addons import BROTLI
 from headgate.problems import ObjectRef, Problem
 from headgate.translate.environment import Environment
 from headgate.translate.live import in_files
 from headgate.translate.live_only import LIVE
+from headgate.translate.main import loaded_by
 from headgate.translate.quic import without_http3
 
 LEFT_OUT = "it is left out"
@@ -31,7 +33,6 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     asked = {
         "real-ip-header": (client.real_ip_header, capabilities.realip, "ngx_http_realip_module"),
         "set-real-ip-from": (client.set_real_ip_from, capabilities.realip, "ngx_http_realip_module"),
-        "brotli": (env.params.passing.brotli, capabilities.brotli is not None, "ngx_http_brotli_filter_module"),
         "http2": (env.params.tls.http2, capabilities.http2, "ngx_http_v2_module"),
         "stream-snippets": (env.params.snippets.stream_snippets, capabilities.stream is not None, "ngx_stream_module"),
     }
@@ -43,6 +44,10 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
         yield Problem(origin, "real-ip-header", str(client.real_ip_header), reason, "proxy_protocol is used")
     if env.params.tls.http3 and (reason := without_http3(env)):
         yield Problem(origin, "http3", "", reason, "no port speaks HTTP/3")
+    if env.params.addons.brotli and not (
+        capabilities.has(BROTLI) or BROTLI in loaded_by(env.params.snippets.main_snippets)
+    ):
+        yield Problem(origin, "brotli", "true", _lacks(BROTLI), LEFT_OUT)
     for key, given in _telemetry(env):
         if given and capabilities.otel is None:
             yield Problem(origin, key, "", _lacks("ngx_otel_module"), UNTRACED)

@@ -6,6 +6,7 @@ import http.client
 
 import pytest
 
+from headgate.ir.addons import BROTLI
 from tests.live.headgate_process import StartHeadgate
 from tests.live.json_objects import ManifestFolder, config_map, ingress_class, path
 from tests.live.test_live_community import community
@@ -16,7 +17,7 @@ from tests.waiting import DEADLINE_S
 def test_answers_are_compressed_for_clients_that_know_brotli(
     new_headgate: StartHeadgate, manifests: ManifestFolder
 ) -> None:
-    if not LUA or not capabilities(LUA).brotli:
+    if not LUA or not capabilities(LUA).has(BROTLI):
         pytest.skip("no nginx with its Brotli module")
     keys = config_map("ours", "config")
     keys["data"] = {"enable-brotli": "true", "brotli-min-length": "1", "brotli-types": "*"}

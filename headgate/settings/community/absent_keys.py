@@ -39,7 +39,7 @@ _LATER_LOG = {
 _LISTEN = {
     "bind-address": "", "disable-ipv6": "false",
 }  # fmt: skip
-_MODULE = {
+_GEOIP = {
     "use-geoip2": "false", "geoip2-autoreload-in-minutes": "0",
 }  # fmt: skip
 _OTEL = {
@@ -74,7 +74,7 @@ _GROUPS = (
     ),
     (_LATER_LOG, Outlook.COMING, "not supported yet"),
     (_LISTEN, Outlook.COMING, "not supported yet: nginx listens on all addresses; -disable-ipv6 leaves IPv6 out"),
-    (_MODULE, Outlook.COMING, "for a module that nginx does not have here yet"),
+    (_GEOIP, Outlook.COMING, "not supported yet; write geoip2 blocks with the paths of databases into http-snippet"),
     (_OTEL, Outlook.DECLINED, "about the module of ingress-nginx; ngx_otel_module has no such setting"),
     (_NGINX, Outlook.DECLINED, "for a directive that nginx no longer has"),
     (_OURS, Outlook.DECLINED, "about the inside of ingress-nginx"),

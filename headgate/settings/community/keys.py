@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.settings.addons import types
 from headgate.settings.client import network
 from headgate.settings.community.references import reference
 from headgate.settings.community.risks import LEVELS
@@ -15,7 +16,7 @@ from headgate.settings.community.values import networks, seconds, size
 from headgate.settings.logging import log_format
 from headgate.settings.main import LARGEST_BUCKET, affinity, workers
 from headgate.settings.parsers import VARIABLE, Parser, Unfit, accepts, choice, listed, matching, number, switch
-from headgate.settings.passing import several_types, span_name, trusted_span, types
+from headgate.settings.passing import span_name, trusted_span
 from headgate.settings.proxy import body_buffer
 from headgate.settings.regex import regex_fault
 from headgate.settings.snippets import snippet
@@ -125,6 +126,7 @@ def _limit_key(text: str) -> str:
     return key
 
 
+_TYPES = matching(r"[A-Za-z0-9.+/*_-]+(?: [A-Za-z0-9.+/*_-]+)*", "types such as text/html, separated by spaces")
 _HOST = matching(r"[A-Za-z0-9][A-Za-z0-9.\-]*|\[[0-9A-Fa-f:.]+\]", "an address or a host name")
 _HEADER = matching(r"[A-Za-z0-9\-]+", "the name of a header")
 _names = listed(HeaderName.parse, "header names")
@@ -175,7 +177,7 @@ KEYS: Mapping[str, Key] = {
     "large-client-header-buffers": _http("Buffers for large headers.", _buffers, "large_client_header_buffers {}"),
     "enable-underscores-in-headers": _http("Headers with _ in their name.", switch, "underscores_in_headers {}"),
     "ignore-invalid-headers": _http("Other invalid headers are left out.", switch, "ignore_invalid_headers {}"),
-    "default-type": _http("Type of answers without one.", types, "default_type {}"),
+    "default-type": _http("Type of answers without one.", _TYPES, "default_type {}"),
     "relative-redirects": _http("Redirects of nginx have no host.", switch, "absolute_redirect {}"),
     "limit-conn-status-code": _http("Status of a refused connection.", _status, "limit_conn_status {}"),
     "limit-conn-zone-variable": Key("By what requests and connections are counted.", _limit_key),
@@ -214,12 +216,12 @@ KEYS: Mapping[str, Key] = {
     "use-gzip": Key("Answers are compressed.", switch),
     "gzip-level": Key("How hard.", number(1, 9)),
     "gzip-min-length": Key("The shortest.", number(0)),
-    "gzip-types": Key("Of which types, beside text/html.", types),
+    "gzip-types": Key("Of which types, beside text/html.", _TYPES),
+    "enable-brotli": _all("Answers are compressed with Brotli.", switch, "brotli"),
+    "brotli-level": _all("How hard.", number(0, 11), "brotli_comp_level"),
+    "brotli-min-length": _all("The shortest.", number(0, 2**30), "brotli_min_length"),
+    "brotli-types": _all("Of which types, beside text/html.", types, "brotli_types"),
     "gzip-disable": Key("Not for these values of User-Agent.", _regex),
-    "enable-brotli": _all("Answers are compressed with Brotli, if nginx has the module.", switch, "brotli"),
-    "brotli-level": _all("How hard.", number(0, 11), "brotli_level"),
-    "brotli-min-length": _all("The shortest.", number(0), "brotli_min_length"),
-    "brotli-types": _all("Of which types, beside text/html.", several_types, "brotli_types"),
     "add-headers": Key("ConfigMap with headers of all responses of these hosts, followed when it changes.", reference),
     "global-allowed-response-headers": Key("Headers that custom-headers of annotations may set.", _names),
     # backends

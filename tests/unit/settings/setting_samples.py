@@ -96,15 +96,16 @@ SAMPLES: dict[str, Sample] = {
     ),
     "limit_rate": Sample({"0": Size("0k"), "500": Size("500k"), "-1": Size("0k")}, ("1k", "1.5", "x", "9" * 12)),
     "limit_rate_after": Sample({"0": Size("0k"), "7": Size("7k")}, ("1m", ";")),
+    "brotli": SWITCH,
+    "brotli_comp_level": Sample({"0": 0, "11": 11}, ("12", "-1", "4;", "")),
+    "brotli_min_length": Sample({"0": 0, "256": 256}, ("1k", "-1", "1;")),
+    "brotli_types": Sample(
+        {"text/css": Words(("text/css",)), " a/b  c/*": Words(("a/b", "c/*"))},
+        ("text/css;", "$x", "a b {", '"text/css"', "a\nb", ""),
+    ),
     "logged": SWITCH,
     "rewrite_log": SWITCH,
     "traced": SWITCH,
-    "brotli": SWITCH,
-    "brotli_level": Sample({"0": 0, "11": 11}, ("12", "-1", "x")),
-    "brotli_min_length": NUMBER,
-    "brotli_types": Sample(
-        {"text/html": Words(("text/html",)), "a/b c/*": Words(("a/b", "c/*"))}, ("", "a;b", "a  b", "$x")
-    ),
     "trace_context": Sample({"true": "propagate", "0": "inject"}, ("yes", "", "propagate")),
     "traced_name": SPAN,
     "otel_span_name": SPAN,

@@ -1,4 +1,4 @@
-"""Keys and annotations of ingress-nginx for modules that an nginx may have: OpenTelemetry and Brotli."""
+"""Keys and annotations of ingress-nginx for modules that an nginx may have: OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from msgspec import structs
 from headgate.api import ConfigMap, Ingress, IngressClass
 from tests.simulated_cluster import CURRENT, SimulatedCluster, api_object
 
-OTEL, BROTLI = "/usr/lib/nginx/modules/ngx_otel_module.so", "/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so"
-ABLE = structs.replace(CURRENT, otel=OTEL, brotli=BROTLI)
+OTEL = "/usr/lib/nginx/modules/ngx_otel_module.so"
+ABLE = structs.replace(CURRENT, otel=OTEL)
 PREFIX = "nginx.ingress.kubernetes.io/"
 
 
@@ -61,12 +61,3 @@ def test_annotations_about_traces_need_a_collector(able: bool) -> None:
     with_collector = cluster(able, said, enable_opentelemetry="true", otlp_collector_host="otel.test")
     own = lines(with_collector, "otel_trace off", "otel_trace_context inject")
     assert own == (["otel_trace off;", "otel_trace_context inject;"] if able else [])
-
-
-def test_answers_are_compressed_with_brotli() -> None:
-    found = cluster(True, enable_brotli="true", brotli_level="7", brotli_types="text/css a/b")
-    assert lines(found, "brotli") == [
-        f"load_module {BROTLI};", "brotli on;", "brotli_comp_level 7;", "brotli_min_length 20;",
-        "brotli_types text/css a/b;",
-    ]  # fmt: skip
-    assert lines(cluster(False, enable_brotli="true"), "brotli") == []
