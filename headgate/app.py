@@ -35,6 +35,7 @@ from headgate.controller.webhook import Judging, Webhook
 from headgate.ir.layout import CONTROL_SOCKET
 from headgate.k8s import FILE, Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.k8s.undecodable import NOT_USED
+from headgate.key_sets import Fetcher
 from headgate.nginx.capabilities import Binary, find_binary, require_lua
 from headgate.nginx.directories import prepare, worker_user
 from headgate.nginx.error_pipe import ErrorPipe
@@ -130,6 +131,7 @@ class App:
         )
         self._reporter = self._new_reporter()
         self._listener_secrets = ListenerSecrets(source, options, lambda: self._subject, self._events.record)
+        self._key_sets = Fetcher(self._queue.add)
         self._controller: Controller | None = None
         self._shutdown = Shutdown(options.shutdown_grace_period, options.drain_timeout)
 
@@ -154,7 +156,7 @@ class App:
         reporter = self._reporter
         self._controller = controller = Controller(
             self._queue, self._drained, self._pipeline, self._manager, reporter, self._metrics,
-            config_safety=self._options.enable_config_safety, began=self._began,
+            key_sets=self._key_sets, config_safety=self._options.enable_config_safety, began=self._began,
         )  # fmt: skip
         gather = functools.partial(
             self._gauges.gather, self._layout, reporter, self._events, self._latency, controller.behind
@@ -198,6 +200,7 @@ class App:
             if self._leadership:
                 tasks.create_task(self._leadership.run())
             tasks.create_task(self._manager.run())
+            tasks.create_task(self._key_sets.run())
             tasks.create_task(self._control(controller))
             tasks.create_task(self._announce(controller))
             tasks.create_task(self._watch_expiry())

@@ -152,7 +152,11 @@ def generate_manifests(
     problems = [(_file(manifests, problem), problem) for problem in of_files]
     problems += [(where.get(problem.origin, ""), problem) for problem in wrong if problem not in of_files]
     update = generation.update
-    live = None if generation.live is None else File(LIVE_STATE, msgspec.json.format(snapshot(generation.live)) + b"\n")
+    live = (
+        None
+        if generation.live is None
+        else File(LIVE_STATE, msgspec.json.format(snapshot(generation.live.shown)) + b"\n")
+    )
     return FolderReport(generation.files, tuple(problems), update.ignored, where, update.assumed, live)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from headgate.k8s import Batch, WorkQueue
 from headgate.nginx.manager import Manager, Reason
 from headgate.pipeline import Changes, Generation, Pipeline, Ruling
 from headgate.problems import ObjectRef
+from headgate.resolve.key_sets import FetchedKeys, KeySource
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,18 @@ class Objects(Protocol):
         ...
 
 
+class KeySets(Protocol):
+    """Where key sets are fetched."""
+
+    @property
+    def fetched(self) -> Mapping[ObjectRef, FetchedKeys]:
+        """What came of each set so far."""
+        ...
+
+    def want(self, sources: Mapping[ObjectRef, KeySource], /) -> None:
+        """Fetch *sources* from now on, and no others."""
+
+
 class Controller:
     """Takes batches from the WorkQueue; nothing else uses the Pipeline or the Manager's ``apply``."""
 
@@ -72,15 +85,17 @@ class Controller:
         reporter: Reporter,
         measures: Measures,
         *,
+        key_sets: KeySets | None = None,
         config_safety: bool = False,
         began: float | None = None,
     ) -> None:
         """Join the parts; nothing is done before ``run``.
 
-        With *config_safety* the first readiness waits until some Ingress is served, if there is any. *began* is when
-        the program started (``time.monotonic``), by default now.
+        *key_sets* fetches those that Policies name. With *config_safety* the first readiness waits until some Ingress
+        is served, if there is any. *began* is when the program started (``time.monotonic``), by default now.
         """
         self._config_safety = config_safety
+        self._key_sets = key_sets
         self._queue = queue
         self._turn = asyncio.Lock()
         """Held while the Pipeline works."""
@@ -147,8 +162,12 @@ class Controller:
         if needed := tuple(await self._objects.know(changes.values())):
             changes = {**changes, **self._objects.read(needed)}
         async with self._turn:
+            if self._key_sets:
+                self._pipeline.know_key_sets(self._key_sets.fetched)
             generation = await asyncio.to_thread(self._pipeline.advance, changes, datetime.now(UTC))
         self._take(generation)
+        if self._key_sets:
+            self._key_sets.want(generation.key_sources)
         advanced = time.monotonic()
         result, ruling = await self._apply(generation, retry - again)
         generation = structs.replace(self.generation or generation, spent=generation.spent)
@@ -205,7 +224,7 @@ class Controller:
         release = generation.release
         if self._serving and release.is_that_of(self._serving) and not retry:
             kept = structs.replace(self._result, outcome=Outcome.UNCHANGED, reloaded=False, test_ms=0.0, reload_ms=0.0)
-            return structs.replace(kept, written=0, deleted=0, pushed=0, pushed_hosts=0)
+            return structs.replace(kept, written=0, deleted=0, pushed=0, pushed_hosts=0, pushed_guards=0)
         if self._started:
             reason: Reason = "endpoints" if generation.endpoints_only else "other"
             result = await self._manager.apply(release, reason=reason, retry=retry)

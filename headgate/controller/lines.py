@@ -47,6 +47,7 @@ def batch(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult
         "deleted": result.deleted,
         "pushed": result.pushed,
         **({"pushed_hosts": result.pushed_hosts} if result.pushed_hosts else {}),
+        **({"pushed_guards": result.pushed_guards} if result.pushed_guards else {}),
         "outcome": result.outcome.value,
         "refused": len(result.refused),
         "version": result.version,
@@ -62,7 +63,12 @@ def batch(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult
 def applied(keys: Iterable[ObjectRef], generation: Generation, result: ApplyResult, times: Times) -> Line | None:
     """Return the line about a reload, or about files that were replaced without one; ``None`` if nothing changed."""
     if not result.ok or not (
-        result.reloaded or result.written or result.deleted or result.pushed or result.pushed_hosts
+        result.reloaded
+        or result.written
+        or result.deleted
+        or result.pushed
+        or result.pushed_hosts
+        or result.pushed_guards
     ):
         return None
     causes = _causes(keys, generation)

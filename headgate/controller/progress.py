@@ -37,7 +37,7 @@ class Progress:
             self.applied = now
         if result.reloaded:
             self.reload = _reload(result, keys, now, "endpoints" if generation.endpoints_only else self._reason())
-        elif result.ok and (result.pushed or result.pushed_hosts):
+        elif result.ok and (result.pushed or result.pushed_hosts or result.pushed_guards):
             names, others = _shown(keys)
             took_ms = round(took * 1000, 1)
             self.push = Push(

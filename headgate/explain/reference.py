@@ -84,7 +84,8 @@ def _rows(field: Setting, place: str) -> Iterator[tuple[str, str]]:
     if place == "annotation":
         yield "in a set", SETS[setting.scope]
     prefix = INCUMBENT.prefix if place == "annotation" else ""
-    needs = [prefix + key for key in setting.requires.split(", ") if key]
+    keys = [key for key in setting.requires.split(", ") if key]
+    needs = [REGISTRY.annotation_of(key) for key in keys] if prefix else keys
     if setting.gate and here in setting.gated:
         needs.append(f"-{setting.gate}")
     if needs:

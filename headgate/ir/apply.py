@@ -50,7 +50,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
         written: files written or replaced.
         deleted: files removed.
         pushed: upstreams that were pushed to workers, or deleted there; ``pushed_hosts`` are the hosts of which that is
-            so.
+            so, ``pushed_guards`` what lets in requests by their tokens.
         test_ms: milliseconds spent in ``nginx -t``, all runs together.
         reload_ms: milliseconds from the signal (or the start) to the verified version.
     """
@@ -70,6 +70,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     deleted: int = 0
     pushed: int = 0
     pushed_hosts: int = 0
+    pushed_guards: int = 0
     test_ms: float = 0.0
     reload_ms: float = 0.0
 

@@ -243,6 +243,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         fastcgi: what the backend is sent, if it speaks FastCGI.
         queue: the upstream for which requests wait while no server can take them; *reads_body* whether their bodies are
             read before.
+        jwt: the name of the ``LiveToken`` that lets requests in; *jwt_first*: before anything else that may let in.
+        handles_access: whether its snippet has a handler of Lua for the access phase.
+        claims: variables that hold members of the token.
     """
 
     path: Name | Quoted
@@ -281,6 +284,25 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fastcgi: FastCgi | None = None
     queue: Name = ""
     reads_body: bool = False
+    jwt: Name = ""
+    jwt_first: bool = False
+    handles_access: bool = False
+    claims: tuple[Claim, ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True, gc=False):
+    """A *variable* that holds a member of the request's token, once that is verified by the guard *jwt*.
+
+    Attributes:
+        jwt: the name of a ``LiveToken``; empty where there is none, and the variable is empty.
+        part: ``claims`` or ``header``.
+        path: the name of the member, and of those within it.
+    """
+
+    variable: Name
+    jwt: Name
+    part: Name
+    path: tuple[str, ...]
 
 
 class GrpcError(msgspec.Struct, frozen=True, gc=False):
@@ -317,6 +339,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         attached: the mask of the file that includes the locations of other objects; ``None`` where there can be none.
         refused: every request is answered 500.
         checks: as in a Location, for all locations.
+        jwt: as in a Location, for locations of its snippet.
         secure_only: requests in plain HTTP are answered 403; *https* is the variable that is empty for these.
     """
 
@@ -348,6 +371,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     checks: tuple[tuple[Name, int], ...] = ()
     secure_only: bool = False
     https: Name = "$https"
+    jwt: Name = ""
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -450,6 +474,8 @@ def _asked(block: Server | Location) -> Iterator[str]:
         yield "refused"
     if block.auth:
         yield f"auth_basic {block.auth.file}"
+    if block.jwt:
+        yield f"jwt {block.jwt}"
     lines = [f"{name} {' '.join(words)}" for name, words in block.lines if name in GUARDING]
     access = [line for line in lines if line.startswith(("allow ", "deny "))]
     if access:

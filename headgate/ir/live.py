@@ -284,11 +284,50 @@ class LiveCertificate(msgspec.Struct, frozen=True, gc=False):
     digest: str
 
 
+class LiveKey(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A key that verifies signatures of tokens.
+
+    Attributes:
+        algorithms: those that it may be used with (RFC 7518 §3.1); of one family, which is that of the key.
+        key: base64 of the public key (SubjectPublicKeyInfo, DER), or of the secret for ``HS…``.
+        id: its ``kid``, empty if it has none.
+    """
+
+    algorithms: tuple[str, ...]
+    key: str
+    id: str = ""
+
+
+class LiveToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a JSON Web Token must be to let a client in; encoded as JSON it is what ``jwt.lua`` reads.
+
+    Attributes:
+        realm: what clients are told who have no token.
+        source: where the token is: ``authorization`` (the scheme Bearer), ``http``, ``arg`` or ``cookie``; *name* is
+            that of the header in the spelling of nginx's variables, of the argument or of the cookie.
+        keys: none if no token can be verified, so that requests are answered 500.
+        issuer: what ``iss`` must be, empty for anything.
+        audience: what ``aud`` must have one of; none for anything.
+        leeway: seconds by which clocks may differ.
+        login_url: where clients are sent instead of 401, empty for nowhere.
+    """
+
+    realm: str
+    source: Literal["authorization", "http", "arg", "cookie"] = "authorization"
+    name: str = ""
+    keys: tuple[LiveKey, ...] = ()
+    issuer: str = ""
+    audience: tuple[str, ...] = ()
+    leeway: float = 0.0
+    login_url: str = ""
+
+
 class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
     """What workers receive at run time.
 
     Attributes:
         upstreams: every upstream whose servers are pushed, by name.
+        tokens: what guards locations by tokens, by name.
         hosts: every host without a server block, by name; ``*.example.com`` covers one label.
         origins: the object that each of *hosts* belongs to.
         guards: what keeps clients out of each of *hosts*; nothing, if it is not there.
@@ -297,11 +336,18 @@ class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     upstreams: Mapping[str, LiveUpstream] = {}
+    tokens: Mapping[str, LiveToken] = {}
     hosts: Mapping[str, LiveHost] = {}
     origins: Mapping[str, ObjectRef] = {}
     guards: Mapping[str, frozenset[str]] = {}
     certificates: Mapping[str, LiveCertificate] = {}
     streams: Mapping[str, LiveStream] | None = None
+
+    @property
+    def shown(self) -> LiveObjects:
+        """The same as others may see it: without the keys that verify tokens, which may be secrets."""
+        tokens = {name: structs.replace(each, keys=()) for name, each in self.tokens.items()}
+        return structs.replace(self, tokens=tokens) if tokens else self
 
 
 class Release(msgspec.Struct, frozen=True):

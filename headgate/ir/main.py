@@ -38,6 +38,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
             size of the memory for them.
         pool: connections to backends that each worker keeps for hosts without a server block, 0 if there are none;
             *pools* are the upstream blocks that keep so many.
+        claims: variables with members of tokens that logs read; empty where no location sets them.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
@@ -62,6 +63,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[str, ...] = tuple(POOLS.values())
     clock: tuple[Quoted, ...] = ()
     clock_variable: str = ""
+    claims: tuple[str, ...] = ()
     stream: bool = False
     stream_module: str = ""
     stream_js: NjsModule | None = None

@@ -12,7 +12,7 @@ from headgate.ir.http import ATTACHED_CLAIM, PROFILE_CLAIM, SERVER_CLAIM
 from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, SECRETS_FOLDER
 from headgate.ir.live import LiveHost, LiveObjects, LiveStream
 from headgate.nginx.isolate import Holds, compose
-from headgate.nginx.live import CERTIFICATE, HOST, UPSTREAM
+from headgate.nginx.live import CERTIFICATE, GUARD, HOST, UPSTREAM
 from headgate.problems import ObjectRef
 from headgate.translate import names_file
 from headgate.translate.naming import server_name
@@ -76,6 +76,7 @@ def fitting(wanted: LiveObjects, last: LiveObjects, lacking: Collection[str]) ->
     return structs.replace(
         wanted,
         upstreams={**earlier, **upstreams},
+        tokens={name: each for name, each in wanted.tokens.items() if f"{GUARD}{name}" not in lacking},
         hosts=hosts,
         origins={name: wanted.origins[name] for name in hosts},
         certificates={**known, **certificates},

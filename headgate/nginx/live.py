@@ -22,7 +22,7 @@ import msgspec
 from headgate.deltas import renewed
 from headgate.ir import Layout
 from headgate.ir.layout import LIVE_SOCKET, STREAMS_SOCKET
-from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveUpstream
+from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveToken, LiveUpstream
 from headgate.nginx.control import ask
 from headgate.nginx.errors import NginxError
 
@@ -38,6 +38,7 @@ STREAM_PART: Final = 48 * 1024
 UPSTREAM: Final = "u:"
 STREAM: Final = "s:"
 CERTIFICATE: Final = "c:"
+GUARD: Final = "j:"
 HOST: Final = "r:"
 _NONE: Final[frozenset[str]] = frozenset()
 """What keys begin with, before the name of an object."""
@@ -88,11 +89,12 @@ class StateReply(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """How many upstreams and hosts a push changed or deleted; *streams* are upstreams of TCP and UDP."""
+    """How many objects a push changed or deleted; *streams* are upstreams of TCP and UDP, *guards* those by tokens."""
 
     upstreams: int = 0
     hosts: int = 0
     streams: int = 0
+    guards: int = 0
 
     def __bool__(self) -> bool:
         """Whether anything changed."""
@@ -102,7 +104,7 @@ class Changed(msgspec.Struct, frozen=True):
     def of(cls, keys: Iterable[str]) -> Changed:
         """Count *keys* by kind."""
         kinds = Counter(key[:2] for key in keys)
-        return cls(kinds[UPSTREAM], kinds[HOST], kinds[STREAM])
+        return cls(kinds[UPSTREAM], kinds[HOST], kinds[STREAM], kinds[GUARD])
 
 
 class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -124,7 +126,7 @@ class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return (self.now, *self.before) if self.now else self.before
 
 
-Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream
+Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream | LiveToken
 Sections = Mapping[str, dict[str, Pushed | None]]
 """Objects by kind and name."""
 
@@ -287,13 +289,15 @@ class LiveState:
         self._hosts = None if reloading else wanted.hosts
         return Changed.of((*fresh, *stale))
 
-    def _weaker(self, fresh: Mapping[str, Pushed]) -> Mapping[str, PushedHost]:
+    def _weaker(self, fresh: Mapping[str, Pushed]) -> Mapping[str, PushedHost | LiveToken]:
         """Return those of *fresh* that keep clients out whom workers may let in now.
 
         If there is no memory for one, what the workers have of it must not answer any more.
         """
-        found: dict[str, PushedHost] = {}
+        found: dict[str, PushedHost | LiveToken] = {}
         for key, each in fresh.items():
+            if isinstance(each, LiveToken) and key[2:] in self._pushed[GUARD]:
+                found[key] = each
             if isinstance(each, PushedHost) and each.now and each.guards and key[2:] in self._pushed[HOST]:
                 known = self._pushed[HOST][key[2:]]
                 if not isinstance(known, PushedHost) or _is_weaker(known, each.now, each.guards):
@@ -339,6 +343,7 @@ class LiveState:
         gone = [key for name in self._pushed[HOST].keys() - wanted.hosts.keys() if (key := f"{HOST}{name}") not in kept]
         yield from gone
         yield from (f"{CERTIFICATE}{name}" for name in self._pushed[CERTIFICATE].keys() - wanted.certificates.keys())
+        yield from (f"{GUARD}{name}" for name in self._pushed[GUARD].keys() - wanted.tokens.keys())
         unused = self._pushed[UPSTREAM].keys() - wanted.upstreams.keys()
         if unused and (doubled := {*self._doubled, *fresh} - {*gone}):
             hosts = (fresh.get(key) or self._pushed[HOST].get(key[2:]) for key in doubled if key.startswith(HOST))
@@ -481,7 +486,8 @@ def _every(pushed: Sections, wanted: LiveObjects) -> Iterator[tuple[str, Pushed]
 def _fresh(pushed: Sections, wanted: LiveObjects, *, reloading: bool = False) -> Iterator[tuple[str, Pushed]]:
     """Yield each object of *wanted* that is not *pushed* yet, and no host, by key."""
     plain: tuple[tuple[str, Mapping[str, Pushed]], ...] = (
-        (UPSTREAM, wanted.upstreams), (STREAM, wanted.streams or {}), (CERTIFICATE, wanted.certificates),
+        (UPSTREAM, wanted.upstreams), (STREAM, wanted.streams or {}), (GUARD, wanted.tokens),
+        (CERTIFICATE, wanted.certificates),
     )  # fmt: skip
     for kind, section in plain:
         known = pushed[kind]
@@ -553,7 +559,8 @@ def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, olde
 
 def _sections(objects: Mapping[str, Pushed]) -> dict[str, dict[str, Pushed | None]]:
     """Return *objects* by kind and name."""
-    found: dict[str, dict[str, Pushed | None]] = {UPSTREAM: {}, STREAM: {}, CERTIFICATE: {}, HOST: {}}
+    kinds = (UPSTREAM, STREAM, CERTIFICATE, GUARD, HOST)
+    found: dict[str, dict[str, Pushed | None]] = {kind: {} for kind in kinds}
     for key, each in objects.items():
         found[key[:2]][key[2:]] = each
     return found

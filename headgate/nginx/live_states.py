@@ -95,7 +95,7 @@ class LiveStates:
         changed = await self._http.push(_of_http(wanted), served, passed, reloading=reloading, older=older)
         if full:
             raise full
-        return Changed(changed.upstreams + streams, changed.hosts)
+        return Changed(changed.upstreams + streams, changed.hosts, guards=changed.guards)
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""

@@ -580,4 +580,4 @@ def _files_of(origins: Collection[ObjectRef], files: FileSet) -> dict[ObjectRef,
 
 
 def _counts(changed: Changed) -> dict[str, int]:
-    return {"pushed": changed.upstreams, "pushed_hosts": changed.hosts}
+    return {"pushed": changed.upstreams, "pushed_hosts": changed.hosts, "pushed_guards": changed.guards}

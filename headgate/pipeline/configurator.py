@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
+import msgspec
 from msgspec import structs
 
 from headgate.configuration import Resource
 from headgate.ir import File, FileSet
 from headgate.ir.http import Certificate, Upstream
-from headgate.ir.layout import SECRETS_FOLDER
-from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveUpstream
+from headgate.ir.layout import SECRETS_FOLDER, TOKENS_FOLDER
+from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveToken, LiveUpstream
 from headgate.ir.stream import PassthroughEntry
 from headgate.pipeline.closed import instead_of
 from headgate.pipeline.common import CommonFiles, Totals
@@ -82,6 +83,7 @@ class Configurator:
         self._live: LiveObjects | None = None
         """A copy of all that is pushed, made when it is asked for; ``None`` after a change."""
         self._merged = MergedFiles()
+        self._known_tokens: dict[str, tuple[bytes, LiveToken]] = {}
         self._lengths: Counter[int] = Counter()
         self._certificates = NamedCertificates(lambda file: self._merged.digest(f"{SECRETS_FOLDER}/{file}"))
         self._listeners: Counter[Listener] = Counter()
@@ -135,6 +137,7 @@ class Configurator:
             hosts, origins, guards = self._hosts
             self._live = LiveObjects(
                 upstreams=self._pushed.copy(),
+                tokens=self._tokens(),
                 hosts=hosts,
                 origins=origins,
                 guards=guards,
@@ -142,6 +145,16 @@ class Configurator:
                 streams=self._pushed_streams.copy() if self.env.stream_js and self._stream_routes else None,
             )
         return self._live
+
+    def _tokens(self) -> Mapping[str, LiveToken]:
+        """Return what guards locations by tokens; the same object for a name as long as it is the same."""
+        known, self._known_tokens = self._known_tokens, {}
+        for file in self._merged.tokens.values():
+            before = known.get(file.name)
+            token = before[1] if before and before[0] == file.data else msgspec.json.decode(file.data, type=LiveToken)
+            self._known_tokens[file.name] = file.data, token
+        folder = f"{TOKENS_FOLDER}/"
+        return {name.removeprefix(folder): token for name, (_, token) in self._known_tokens.items()}
 
     def _pushed_certificates(self) -> Mapping[str, LiveCertificate]:
         """Return the file of each server name; a name without one is refused."""
@@ -380,7 +393,10 @@ class Configurator:
         if old is new:
             return
         _, gone, come = new.parts.since(old.parts)
+        pushes = self._merged.pushes
         self._merged.replace(old.files_with(gone), new.files_with(come))
+        if self._merged.pushes != pushes:
+            self._live = None
         if old.certificates != new.certificates:
             self._live = None
         if old.listeners != new.listeners:

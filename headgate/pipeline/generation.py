@@ -12,6 +12,7 @@ from headgate.ir.http import Upstream
 from headgate.ir.live import LiveObjects
 from headgate.pipeline.generator import Bug, Generated
 from headgate.problems import ObjectRef, Problem
+from headgate.resolve.key_sets import KeySource
 from headgate.routes import SecretReference
 from headgate.translate import Environment
 
@@ -34,6 +35,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
         default_certificate: the Secret of the default server, if it can be used.
         bugs: exceptions that were kept to one resource.
         spent: seconds in each stage.
+        key_sources: the key sets that are to be fetched.
     """
 
     files: FileSet
@@ -50,6 +52,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     default_certificate: SecretReference | None = None
     bugs: tuple[Bug, ...] = ()
     spent: Mapping[str, float] = {}
+    key_sources: Mapping[ObjectRef, KeySource] = {}
 
     @property
     def release(self) -> Release:

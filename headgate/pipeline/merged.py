@@ -10,7 +10,7 @@ from msgspec import structs
 
 from headgate.deltas import differing
 from headgate.ir import File, FileSet
-from headgate.ir.layout import SECRETS_FOLDER
+from headgate.ir.layout import SECRETS_FOLDER, TOKENS_FOLDER
 
 
 class MergedFiles:
@@ -23,6 +23,9 @@ class MergedFiles:
         self._pending: dict[str, File | None] = {}
         self._common: frozenset[str] = frozenset()
         self._digests: dict[str, str] = {}
+        self.tokens: dict[str, File] = {}
+        """The files below ``secrets/tokens``, which are pushed and not written; ``pushes`` is how often one changed."""
+        self.pushes = 0
         self._secrets: set[str] = set()
         """The files below ``secrets`` that changed since ``take_secrets``."""
 
@@ -35,12 +38,21 @@ class MergedFiles:
         before, after = set(map(id, gone)), set(map(id, come))
         for file in [file for file in come if id(file) not in before]:
             self._users[file.name] += 1
-            self._pending[file.name] = file
+            self._take(file.name, file)
         for file in [file for file in gone if id(file) not in after]:
             self._users[file.name] -= 1
             if not self._users[file.name]:
                 del self._users[file.name]
-                self._pending[file.name] = None
+                self._take(file.name, None)
+
+    def _take(self, name: str, file: File | None) -> None:
+        if not name.startswith(f"{TOKENS_FOLDER}/"):
+            self._pending[name] = file
+            return
+        self.pushes += 1
+        self.tokens.pop(name, None)
+        if file:
+            self.tokens[name] = file
 
     def whole(self, common: Iterable[File]) -> FileSet:
         """Return every file with those *common* to all; the same object as long as nothing changed.

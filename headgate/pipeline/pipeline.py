@@ -65,6 +65,8 @@ from headgate.resolve import (
     Snapshot,
 )
 from headgate.resolve.community.services import lower_port_service
+from headgate.resolve.key_sets import KIND as KEY_SET
+from headgate.resolve.key_sets import FetchedKeys, KeySets
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.members import Members
 from headgate.routes import Protocol as ListenerProtocol
@@ -131,6 +133,9 @@ class Pipeline:
         self._slices = SliceIndex()
         self._references = References()
         self._members = Members()
+        self._key_sets = KeySets()
+        self._checked_tokens = env.live is not None
+        """Whether nginx could check tokens when resources were lowered last."""
         self._touched_ports: set[ObjectRef] = set()
         self._changed_targets: frozenset[ObjectRef] = frozenset()
         """The objects of the batch, and the Services of its EndpointSlices."""
@@ -194,6 +199,7 @@ class Pipeline:
             generated = (
                 self._changed(update) | self._touched(keys, update) | self._sharing(keys) | self._listening(keys)
             ) | (self._shared_hosts() if hosts != self._community.hosts else set())
+            generated |= self._without_tokens()
             self._divide_udp()
         with self._watch.stage("resolve"):
             self._generate(sorted(generated, key=self._order) if len(generated) > 1 else generated, now)
@@ -216,6 +222,13 @@ class Pipeline:
     def introduce(self, labels: Mapping[str, str]) -> None:
         """Count the Pods of the own namespace with *labels* as replicas from the next batch on."""
         self._replica_labels = labels
+
+    def know_key_sets(self, fetched: Mapping[ObjectRef, FetchedKeys]) -> None:
+        """Let *fetched* be what came of fetching key sets; a batch with the keys of those that changed uses it.
+
+        Not to be called while ``advance`` runs.
+        """
+        self._key_sets.take(fetched)
 
     def known(self, model: type[TopLevel], ref: ObjectRef) -> TopLevel | None:
         """Look up the version of an object that the last batch had; of one that does not decode, what could be read.
@@ -362,6 +375,7 @@ class Pipeline:
             upstreams=upstreams,
             live=self._configurator.live,
             unrouted=self._configurator.unrouted,
+            key_sources=self._key_sets.wanted,
             bugs=(*self._bugs, *self._configurator.take_bugs()),
             spent=self._watch.take(),
         )
@@ -459,6 +473,11 @@ class Pipeline:
         self._listeners = listeners
         return set(self._references.touching(LISTENERS) & self._configuration.resources.keys())
 
+    def _without_tokens(self) -> set[ObjectRef]:
+        """Return all resources if nginx can check tokens now and could not before, or the other way round."""
+        before, self._checked_tokens = self._checked_tokens, self._configurator.env.live is not None
+        return set(self._configuration.resources) if before != self._checked_tokens else set()
+
     def _divide_udp(self) -> None:
         """Keep HTTP/3, where it is on, off the ports of UDP that the GlobalConfiguration has."""
         env, found = self._configurator.env, self._listeners.found.values()
@@ -483,6 +502,7 @@ class Pipeline:
         """Return the resources that point at a Service, Secret, ConfigMap, Pod, Policy or endpoints of the batch."""
         slices = self._objects.of(EndpointSlice)
         targets = {key for key in keys if any(model.KIND.includes(key) for model in (Service, Secret, Pod, ConfigMap))}
+        targets |= {key for key in keys if key.kind == KEY_SET}
         policies = (key for key in keys if Policy.KIND.includes(key))
         # A Policy whose status alone changed, which Headgate writes, concerns nobody.
         targets |= {key for key in policies if key in update.standings or self._configuration.valid(key) is None}
@@ -539,6 +559,8 @@ class Pipeline:
             changed=self._changed_targets,
             community=self._community.hosts,
             foreign_canaries="canaries-across-namespaces" in self._configurator.env.gates,
+            checks_tokens=self._configurator.env.live is not None,
+            key_sets=self._key_sets,
             external_names="disable-svc-external-name" not in self._configurator.env.gates,
         )
 
@@ -584,6 +606,8 @@ class Pipeline:
         for target in targets:
             if Secret.KIND.includes(target):
                 self._secrets.forget(target)
+            elif target.kind == KEY_SET:
+                self._key_sets.forget(target)
 
     # --- what concerns everything ---------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ class SecretKind(enum.Enum):
     CA = "nginx.org/ca"
     HTPASSWD = "nginx.org/htpasswd"
     API_KEY = "nginx.org/apikey"
+    JWK = "nginx.org/jwk"
     AUTH_FILE = "auth-file"
     """Passwords as ingress-nginx has them in one file."""
     AUTH_MAP = "auth-map"

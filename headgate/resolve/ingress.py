@@ -10,8 +10,10 @@ import msgspec
 from headgate.api.networking import HTTPIngressPath, IngressBackend, IngressSpec, IngressTLS
 from headgate.api.nginx_org.actions import PolicyReference
 from headgate.configuration import Attached, Resource
+from headgate.problems import Problem
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.lowered import Lowered
+from headgate.resolve.policies.jwt import annotated_jwt
 from headgate.resolve.policies.kinds import Referrer, Scope, lower_policies
 from headgate.resolve.search import Search
 from headgate.resolve.secrets import LocalSecretStore
@@ -35,6 +37,7 @@ from headgate.routes import (
     Tls,
     VirtualHost,
 )
+from headgate.routes.policies import Jwt
 from headgate.settings import HANDED_DOWN, Overrides, Role
 from headgate.validation.ingress import ValidIngress
 
@@ -127,6 +130,7 @@ class _Contribution:
         self._checks = self._find_checks(search)
         self.certificates = _Certificates(search, valid)
         own = lower_policies(search, self._referrer(hosts), map(_reference, self._values.auth.policies))
+        own = self._with_token(search, own)
         self.policies = msgspec.structs.replace(own.over(around), basic_auth=self._passwords(search))
 
     def _referrer(self, hosts: tuple[str, ...]) -> Referrer:
@@ -206,6 +210,25 @@ class _Contribution:
             return None
         field = self.layer.overrides.key("health_checks_mandatory_queue")
         return Queue(field, size, check.read_timeout or 1)
+
+    def _with_token(self, search: Search, own: Policies) -> Policies:
+        """Return *own* Policies with what the annotations say of JSON Web Tokens."""
+        auth, overrides, origin = self._values.auth, self.layer.overrides, self.layer.origin
+        if not auth.jwt_key:
+            return own
+        field = overrides.key("jwt_key")
+        if own.jwt:
+            reason = f"is not used, as Policy {own.jwt.policy.key} is of type jwt, too; remove one of them"
+            search.report(Problem(origin, field, auth.jwt_key, reason, "the Policy applies"))
+            return own
+        wanted = Jwt(
+            policy=origin, realm=str(auth.jwt_realm), token=auth.jwt_token or "", login_url=auth.jwt_login_url or "",
+            keys=f"Secret {origin.namespace}/{auth.jwt_key}",
+        )  # fmt: skip
+        found = annotated_jwt(search, origin, field, wanted, auth.jwt_key)
+        if isinstance(found, str):
+            return msgspec.structs.replace(own, refused=own.refused or f"{field} {found}")
+        return msgspec.structs.replace(own, jwt=found)
 
     def _passwords(self, search: Search) -> SecretReference | None:
         name = self._values.auth.basic_auth_secret

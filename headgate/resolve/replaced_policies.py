@@ -15,6 +15,7 @@ GUARDS: Final = {
     "access": "accessControl",
     "passwords": "basicAuth",
     "api_keys": "apiKey",
+    "jwt": "jwt",
     "external_auth": "externalAuth",
 }
 """The features of a route that keep clients out, and the types of Policies that they follow from."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from headgate.api import ConfigMap, Secret, Service
 from headgate.api.networking import ServiceBackendPort
 from headgate.ir import File
+from headgate.ir.layout import TOKENS_FOLDER
+from headgate.ir.live import LiveToken
 from headgate.problems import ObjectRef, Problem
 from headgate.resolve import probes
 from headgate.resolve.addresses import host_fault
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.endpoints import Wanted, endpoints, find_port
+from headgate.resolve.key_sets import FetchedKeys, KeySource, key_set_ref
 from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.lowered import Lowered
 from headgate.resolve.members import Roster
-from headgate.resolve.secrets import LocalSecretStore
+from headgate.resolve.secrets import PRIVATE, LocalSecretStore, Validated
 from headgate.resolve.selection import pods_behind, selected
 from headgate.resolve.snapshot import Snapshot
 from headgate.routes import Check, Endpoints, Layer, RouteTable, SecretReference
+from headgate.routes.policies import Jwt
 from headgate.settings.community import CommunityHosts
 from headgate.validation.policy import ValidPolicy
 
@@ -52,6 +58,11 @@ class Search:
         """Return *table* with all that was collected, and what the members of *roster* refer to."""
         problems, references, files = self.found()
         return Lowered(table, problems, roster.references(references) if roster else references, files)
+
+    @property
+    def checks_tokens(self) -> bool:
+        """Whether nginx can check JSON Web Tokens."""
+        return self._snapshot.checks_tokens
 
     def apart(self) -> Search:
         """Return another one, for a part of the resource of which is remembered what it found."""
@@ -153,16 +164,39 @@ class Search:
 
         *effect* is that of its absence.
         """
+        valid = self._secret(origin, field, name, kind, effect)
+        self._files |= {file.name: file for file in valid.files}
+        return valid.reference
+
+    def secret_content(
+        self, origin: ObjectRef, field: str, name: str | tuple[str, str], kind: SecretKind, effect: str
+    ) -> tuple[SecretReference, bytes]:
+        """Return the same, and what its first file would hold, which is not written."""
+        valid = self._secret(origin, field, name, kind, effect)
+        return valid.reference, valid.files[0].data if valid.files else b""
+
+    def _secret(
+        self, origin: ObjectRef, field: str, name: str | tuple[str, str], kind: SecretKind, effect: str
+    ) -> Validated:
         ref = Secret.KIND.ref(*((origin.namespace, name) if isinstance(name, str) else name))
-        name = ref.name
         self._references.add(ref)
         valid = self._secrets.get(ref, self._snapshot.secrets.get(ref), kind, self._snapshot.now)
         if error := valid.reference.error:
-            self.report(Problem(origin, field, name, error, effect))
+            self.report(Problem(origin, field, ref.name, error, effect))
         for warning in valid.warnings:
-            self.report(Problem(origin, field, name, warning, USED))
-        self._files |= {file.name: file for file in valid.files}
-        return valid.reference
+            self.report(Problem(origin, field, ref.name, warning, USED))
+        return valid
+
+    def guard_by_token(self, found: Jwt, token: LiveToken) -> None:
+        """Have workers told what *found* asks of tokens."""
+        name = f"{TOKENS_FOLDER}/{found.name}"
+        self._files[name] = File(name, msgspec.json.encode(token), found.policy, PRIVATE, needs_reload=False)
+
+    def fetched_keys(self, policy: ObjectRef, source: KeySource) -> FetchedKeys | None:
+        """Return what came of fetching the key set of *policy*, ``None`` if it was not tried yet; it is wanted now."""
+        ref = key_set_ref(policy)
+        self._references.add(ref)
+        return self._snapshot.key_sets.want(ref, source)
 
     def holds(self, ref: ObjectRef, key: str) -> bool:
         """Whether there is a Secret *ref* with something under *key*."""

@@ -16,6 +16,7 @@ from headgate.resolve.api_keys import KEYS_FILE, check_api_keys
 from headgate.resolve.certificates import AUTHORITY_FILE, REVOKED_FILE, check_ca, check_tls
 from headgate.resolve.contents import Content, SecretKind
 from headgate.resolve.htpasswd import check_auth_file, check_auth_map, check_htpasswd
+from headgate.resolve.jwk import KEYS_END, check_key_set
 from headgate.resolve.names import Names
 from headgate.routes import SecretReference
 from headgate.validation.text import name_fault, namespace_fault
@@ -32,6 +33,7 @@ CHECKS: Mapping[SecretKind, Callable[[Secret], Content]] = MappingProxyType(
         SecretKind.AUTH_FILE: check_auth_file,
         SecretKind.AUTH_MAP: check_auth_map,
         SecretKind.API_KEY: check_api_keys,
+        SecretKind.JWK: check_key_set,
         SecretKind.AUTHORITY: check_ca,
         SecretKind.PAIR: check_tls,
     }
@@ -47,6 +49,7 @@ SUFFIXES: Mapping[SecretKind, tuple[str, ...]] = MappingProxyType(
         SecretKind.AUTH_FILE: ("",),
         SecretKind.AUTH_MAP: ("",),
         SecretKind.API_KEY: (KEYS_FILE,),
+        SecretKind.JWK: (KEYS_END,),
         SecretKind.AUTHORITY: (AUTHORITY_FILE, REVOKED_FILE),
         SecretKind.PAIR: ("-pair",),
     }

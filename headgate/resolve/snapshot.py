@@ -9,6 +9,7 @@ import msgspec
 
 from headgate.api import ConfigMap, EndpointSlice, Pod, Secret, Service
 from headgate.problems import ObjectRef
+from headgate.resolve.key_sets import KeySets
 from headgate.resolve.listeners import Listeners
 from headgate.resolve.members import Members
 from headgate.settings.community import CommunityHosts
@@ -46,6 +47,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         policy_fault: returns why any other cannot be used.
         external_names: whether Services of type ExternalName are used.
         foreign_canaries: whether canaries of ingress-nginx count for paths of other namespaces.
+        checks_tokens: whether nginx can check JSON Web Tokens: it has Lua, and the live data plane uses it.
+        key_sets: those that are fetched; what is wanted grows.
         community: what the ConfigMap of ingress-nginx says of the hosts of its dialect.
     """
 
@@ -63,6 +66,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     external_names: bool = True
     foreign_canaries: bool = False
     community: CommunityHosts = CommunityHosts()
+    checks_tokens: bool = True
+    key_sets: KeySets = msgspec.field(default_factory=KeySets)
 
 
 class SliceIndex(Mapping[ServiceKey, Collection[EndpointSlice]]):

@@ -11,8 +11,8 @@ from headgate.routes.backends import Backend, SecretReference
 from headgate.settings import Header, Quoted
 
 FEATURES = (
-    "access", "limits", "connections", "passwords", "api_keys", "external_auth", "client_certificates", "backend_tls",
-    "cors", "cache", "hsts", "mirror",
+    "access", "limits", "connections", "passwords", "api_keys", "jwt", "external_auth", "client_certificates",
+    "backend_tls", "cors", "cache", "hsts", "mirror",
 )  # fmt: skip
 """The fields of ``Policies`` that follow from Policies; one of an object goes before that of the host."""
 
@@ -30,11 +30,15 @@ class AccessControl(msgspec.Struct, frozen=True, gc=False):
 
 
 class LimitCondition(msgspec.Struct, frozen=True, gc=False):
-    """That *variable* matches *value*, as nginx's ``map`` compares; *default* is for what matches no other limit."""
+    """That *variable* matches *value*, as nginx's ``map`` compares; *default* is for what matches no other limit.
+
+    With a *claim*, the names of a claim of the token and of what is within it, *variable* stands for that.
+    """
 
     variable: str
     value: str
     default: bool = False
+    claim: tuple[str, ...] = ()
 
 
 class RateLimit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -92,6 +96,34 @@ class ApiKeys(msgspec.Struct, frozen=True, gc=False):
     secret: SecretReference
     headers: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
+
+
+class Jwt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Clients send a JSON Web Token (RFC 7519); workers receive the keys that verify it at run time.
+
+    Attributes:
+        policy: the Policy, or the Ingress whose annotations ask for it.
+        realm: what clients are told who have none.
+        token: the variable that holds it (``$cookie_session``), empty for the header Authorization.
+        issuer: what ``iss`` must be, empty for anything; *audience* what ``aud`` must have one of.
+        leeway: seconds by which clocks may differ.
+        login_url: where clients are sent instead of 401, empty for nowhere.
+        keys: where the keys come from, in words.
+    """
+
+    policy: ObjectRef
+    realm: str
+    token: str = ""
+    issuer: str = ""
+    audience: tuple[str, ...] = ()
+    leeway: float = 0.0
+    login_url: str = ""
+    keys: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name under which workers know it."""
+        return f"{self.policy.kind}/{self.policy.namespace}/{self.policy.name}"
 
 
 ASKED_URL = "$external_auth_asked_url"
@@ -271,6 +303,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     connections: ConnectionLimit | None = None
     passwords: Passwords | None = None
     api_keys: ApiKeys | None = None
+    jwt: Jwt | None = None
     external_auth: ExternalAuth | None = None
     client_certificates: ClientCertificates | None = None
     backend_tls: BackendTls | None = None
@@ -289,7 +322,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The texts of users that may read variables."""
         for limit in self.limits:
             yield limit.key
-            yield limit.condition.variable if limit.condition else ""
+            yield limit.condition.variable if limit.condition and not limit.condition.claim else ""
         if self.cache:
             yield from (self.cache.key, *self.cache.no_cache, *self.cache.bypass)
         if self.external_auth:
@@ -304,6 +337,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             self.access
             or self.passwords
             or self.api_keys
+            or self.jwt
             or self.external_auth
             or self.client_certificates
             or self.basic_auth
@@ -313,4 +347,4 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def guards(self) -> bool:
         """Whether requests may be turned away after their location was found."""
         counted = self.limits or self.connections
-        return bool(self.access or counted or self.passwords or self.api_keys or self.external_auth)
+        return bool(self.access or counted or self.passwords or self.api_keys or self.jwt or self.external_auth)

@@ -10,6 +10,8 @@ from headgate.settings.parsers import Unfit, accepts, dns_name, listed
 from headgate.settings.registry import Settings, Where, setting
 from headgate.settings.values import Quoted, plain_text
 
+_TOKEN = re.compile(r"\$(?:http|arg|cookie)_[A-Za-z0-9_]+", re.ASCII)
+_URL = re.compile(r"https?://[A-Za-z0-9\[][^\s;{}$`'\"\\#\x00-\x1f\x7f]*", re.ASCII)
 _QUOTABLE = re.compile(r'["\\]')
 
 
@@ -25,11 +27,37 @@ def realm(text: str) -> Quoted:
     return Quoted(_QUOTABLE.sub(r"\\\g<0>", found))
 
 
+@accepts(plain_text.words)
+def token_realm(text: str) -> Quoted:
+    """Parse the realm of JSON Web Tokens, likewise; ``off`` turns ``auth_jwt`` of NGINX Plus off."""
+    if plain_text(text) == "off":
+        raise Unfit("a realm that turns the authentication off in NGINX Plus; remove it if that is meant")
+    return realm(text)
+
+
 @accepts("name of a Policy, perhaps with its namespace and a slash in front", example="office")
 def policy_name(text: str) -> str:
     """Parse ``[namespace/]name``."""
     namespace, slash, name = text.rpartition("/")
     return f"{dns_name(namespace)}/{dns_name(name)}" if slash else dns_name(name)
+
+
+@accepts("$http_..., $arg_... or $cookie_...", example="$cookie_auth_token")
+def token_variable(text: str) -> str:
+    """Parse the variable that holds a token."""
+    text = text.strip()
+    if not _TOKEN.fullmatch(text):
+        raise Unfit("not a variable of a header, an argument or a cookie; write $http_..., $arg_... or $cookie_...")
+    return text
+
+
+@accepts("URL", example="https://login.example.com")
+def login_url(text: str) -> str:
+    """Parse a URL with scheme and host that can stand in a header."""
+    text = text.strip()
+    if not _URL.fullmatch(text) or ".." in text.split("/"):
+        raise Unfit("not a URL with http or https and a host, without spaces and quotes")
+    return text
 
 
 class AuthSettings(Settings):
@@ -58,6 +86,67 @@ class AuthSettings(Settings):
             parse=dns_name,
             directive="auth_basic_user_file",
             example="cafe-passwords",
+        ),
+    ] = None
+    jwt_key: Annotated[
+        str | None,
+        setting(
+            "jwt-key",
+            "Secret of type nginx.org/jwk, in the namespace of the Ingress. Requests need a JSON Web Token that one of"
+            " its keys verifies; those of a minion go before those of its master.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            annotation="nginx.com/jwt-key",
+            parse=dns_name,
+            directive="",
+            context="",
+            example="cafe-keys",
+        ),
+    ] = None
+    jwt_realm: Annotated[
+        Quoted,
+        setting(
+            "jwt-realm",
+            "Realm in the answer to requests without a token.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            requires="jwt-key",
+            annotation="nginx.com/jwt-realm",
+            parse=token_realm,
+            directive="",
+            context="",
+            example="Cafe",
+            narrow=True,
+        ),
+    ] = Quoted("")
+    jwt_token: Annotated[
+        str | None,
+        setting(
+            "jwt-token",
+            "Variable that holds the token, by default the header Authorization with the scheme Bearer.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            requires="jwt-key",
+            annotation="nginx.com/jwt-token",
+            parse=token_variable,
+            directive="",
+            context="",
+            example="$cookie_auth_token",
+        ),
+    ] = None
+    jwt_login_url: Annotated[
+        str | None,
+        setting(
+            "jwt-login-url",
+            "URL to which clients without a valid token are redirected, instead of 401.",
+            Scope.OWN,
+            Where.ANNOTATION,
+            requires="jwt-key",
+            annotation="nginx.com/jwt-login-url",
+            parse=login_url,
+            directive="",
+            context="",
+            example="https://login.example.com",
         ),
     ] = None
     basic_auth_realm: Annotated[

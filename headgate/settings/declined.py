@@ -30,7 +30,6 @@ def _declined(reason: str) -> Absence:
     return Absence(Outlook.DECLINED, reason)
 
 
-_JWT = _coming("JSON Web Tokens come with a later version")
 _POLICIES = _declined(
     "for Policies of F5 WAF for NGINX, which needs NGINX Plus; write nginx.org/policies for all others"
 )
@@ -39,10 +38,6 @@ _ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, 
 _APP_PROTECT = _declined("for F5 App Protect, closed software of NGINX Plus that Headgate does not drive")
 
 _ANNOTATIONS: Mapping[str, Absence] = {
-    "nginx.com/jwt-key": _JWT,
-    "nginx.com/jwt-realm": _JWT,
-    "nginx.com/jwt-token": _JWT,
-    "nginx.com/jwt-login-url": _JWT,
     "nginx.com/policies": _POLICIES,
 }
 

@@ -171,7 +171,8 @@ def _nginx(field: Setting) -> str:
 def _meaning(field: Setting, place: Where) -> str:
     """Return what the setting does, what it needs at *place*, and where it differs."""
     setting, prefix = field.spec, PREFIX if place is Where.ANNOTATION else ""
-    needs = [code(prefix + key) for key in setting.requires.split(", ") if key]
+    keys = [key for key in setting.requires.split(", ") if key]
+    needs = [code(REGISTRY.annotation_of(key) if prefix else key) for key in keys]
     if setting.gate and place in setting.gated:
         needs.append(code(f"-{setting.gate}"))
     told = [cell(setting.doc)]

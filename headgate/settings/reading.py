@@ -160,7 +160,8 @@ class _Reading:
             return f"not permitted; start Headgate with -{setting.gate}"
         if not setting.requires:
             return ""
-        needed = (self._prefix + key for key in setting.requires.split(", "))
+        keys = setting.requires.split(", ")
+        needed = map(REGISTRY.annotation_of, keys) if self._place is Where.ANNOTATION else keys
         companion = next((key for key in needed if key not in self._texts), "")
         return f"not valid unless {companion} is set too" if companion else ""
 

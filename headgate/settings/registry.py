@@ -179,6 +179,11 @@ class Registry:
             if self.groups.setdefault(field.name, field.group) != field.group:
                 raise ValueError(f"two groups have a field {field.name}")
         self.names = frozenset(self.groups)
+        self._spelled = {field.spec.key: field.annotation for field in self.fields if field.annotation}
+
+    def annotation_of(self, key: str) -> str:
+        """Return the whole annotation of the setting *key*."""
+        return self._spelled.get(key, INCUMBENT.prefix + key)
 
 
 class Delta:

@@ -57,6 +57,8 @@ def challenge_parts(host: VirtualHost, path: LocationPath, shared: Location, aro
     withheld = dict.fromkeys((*around.hidden, *ANSWERED))
     return {
         "open": True,
+        "jwt": "",
+        "jwt_first": False,
         "request_headers": (*(header for header in sent if header.name not in SECRET), *map(_without, SECRET)),
         "response_headers": answered or None,
         "added": (Header("Content-Type", Quoted(BYTES)), Header("X-Content-Type-Options", Quoted("nosniff"))),

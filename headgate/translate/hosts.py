@@ -48,6 +48,7 @@ from headgate.translate.pages import page_answers, page_names
 from headgate.translate.paths import LocationPath
 from headgate.translate.policies.hsts import translate_hsts
 from headgate.translate.policies.ingress_mtls import subject_checks
+from headgate.translate.policies.jwt import server_jwt
 from headgate.translate.policies.kinds import translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.streams import StreamPlace, translate_streams
@@ -265,6 +266,7 @@ def _end(begun: Begun, seen: Seen) -> Server:
         lines=(*_closed(host), *common_lists(env, snippet), *begun.part.lines),
         refused=bool(host.policies.refused and host.name),
         checks=subject_checks(draft, host),
+        jwt=server_jwt(draft, context.site, place),
         secure_only=_secure_only(host),
         https=unchallenged(draft, host, HTTPS, "on") or HTTPS if _secure_only(host) else HTTPS,
         gunzip=_gunzip(draft, host),

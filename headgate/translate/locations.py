@@ -40,6 +40,7 @@ from headgate.translate.logs import own_logs
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.external_auth import auth_variables
+from headgate.translate.policies.jwt import claims, jwt_parts
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.queues import queue_parts, with_queue
@@ -104,6 +105,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             guarded=server.guarded,
             refused=bool(server.host.policies.refused) and not server.host.name,
             variables=translate_policies(_site(server, server.place, grpc=False)).variables,
+            claims=claims(draft, server.place),
         )
     host, route = server.host, path.route
     place, target = draft.route(route), route.backend
@@ -144,6 +146,7 @@ def translate_location(draft: Draft, server: ServerContext, path: LocationPath) 
             *auth_variables(place.policies, path),
             *shared.variables,
         ),
+        claims=claims(draft, place, route),
         pages=() if shared.refused else route_pages(server, route),
         intercepts=route.intercepts,
         internal=internal,
@@ -253,6 +256,7 @@ def _without_backend(draft: Draft, server: ServerContext, path: LocationPath, pl
         carried=carried,
         internal=path.route.match.type is PathType.INTERNAL,
         redirects=route_redirects(draft, path.route),
+        claims=claims(draft, place, path.route),
         variables=(
             *location_variables(draft, server.host, path.route),
             *auth_variables(place.policies, path),
@@ -293,7 +297,8 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
     part = translate_policies(_site(server, place, grpc=grpc))
     requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
     responses = _response_headers(server, place, part.headers, attached=attached)
-    refused = bool(place.policies.refused)
+    tokens = jwt_parts(draft, place)
+    refused = bool(place.policies.refused or tokens.pop("refused", False))
     errors = error_page(draft, server.host, place) if attached and not grpc and not refused else None
     return Location(
         path="",
@@ -322,6 +327,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         refused=refused,
         preflight=part.preflight,
         asked_url=part.asked_url,
+        **tokens,
         carried=_carried(server, requests if not grpc else None, responses, limited=bool(place.policies.limits)),
     )
 

@@ -11,6 +11,7 @@ from headgate.ir.snippets import read
 from headgate.settings import Quoted
 from headgate.translate.environment import Environment
 from headgate.translate.logs import CLOCK, CLOCKS, with_log_formats
+from headgate.translate.policies.jwt import reads_claims
 
 BUCKET_OVERHEAD = 32
 """Bytes of a hash bucket that are not the name, with a margin (ngx_hash_elt_t and alignment)."""
@@ -51,6 +52,7 @@ def translate_main(
         live=env.live,
         live_memory=env.live_memory,
         pool=_pool(env) if env.routes else 0,
+        claims=reads_claims((*env.params.logging.log_format, snippets.http_snippets)),
         clock=CLOCKS.get(env.json_time, ()),
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,

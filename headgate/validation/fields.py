@@ -162,8 +162,6 @@ def _variables(text: str, variables: Sequence[str]) -> str:
     if "$" not in text:
         return ""
     for name in _BRACED.findall(text):
-        if name.startswith("jwt_") and _is_among(name, variables):
-            return "has a variable of a JSON Web Token, which only NGINX Plus can read"
         if not _is_among(name, variables):
             return f"has the variable ${{{name}}}, which is not among ${{{'}, ${'.join(variables)}}}"
     rest = _BRACED.sub("", text)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +15,7 @@ from headgate.api.nginx_org.fields import declared
 from headgate.api.nginx_org.policy import (
     CORS,
     HSTS,
+    JWT,
     AccessControl,
     APIKey,
     BasicAuth,
@@ -52,7 +54,6 @@ PRELOAD_AGE: Final = 31_536_000
 LATER: Final = "is not supported yet ({} later version)"
 NOT_SERVED: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "jwt": LATER.format("JSON Web Tokens come with a") + "; use externalAuth with a service that checks them",
         "oidc": LATER.format("OpenID Connect comes with a") + "; use externalAuth with a service such as oauth2-proxy",
         "waf": "is for F5 WAF for NGINX, closed software of NGINX Plus that Headgate does not drive",
     }
@@ -61,7 +62,6 @@ NOT_SERVED: Final[Mapping[str, str]] = MappingProxyType(
 VARIABLES: Final = re.compile(VARIABLE)
 _CONDITION_VARIABLE = re.compile(r"\$?(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_JWT = re.compile(r"\$\{?jwt_")
 _FORBIDDEN = frozenset(
     (
         "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
@@ -181,8 +181,11 @@ def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
     chosen = [name for name in ("jwt", "variables") if getattr(condition, name)]
     if len(chosen) != 1:
         yield where, "", f"must have exactly one of jwt, variables, and has {'both' if chosen else 'none'}"
-    if condition.jwt:
-        yield f"{where}.jwt", "", "has a condition on a JSON Web Token, which only NGINX Plus can read"
+    if condition.jwt and not all(condition.jwt.claim.split(".")):
+        yield f"{where}.jwt.claim", condition.jwt.claim, "has an empty name between dots"
+    match = condition.jwt.match if condition.jwt else ""
+    if match.startswith("~") and (fault := regex_fault(match[1:].removeprefix("*"))):
+        yield f"{where}.jwt.match", match, f"is {fault}"
     if len(condition.variables or ()) > 1:
         yield (
             f"{where}.variables",
@@ -191,7 +194,7 @@ def _rate_limit(spec: RateLimit, path: str, _: Rules) -> Iterator[Fault]:
         )
     for index, each in enumerate(condition.variables or ()):
         inner = f"{where}.variables[{index}]"
-        if not _CONDITION_VARIABLE.fullmatch(each.name) or _JWT.match(f"${each.name.lstrip('$')}"):
+        if not _CONDITION_VARIABLE.fullmatch(each.name):
             yield f"{inner}.name", each.name, "is not a variable of open-source NGINX, such as $request_method"
         if _CONTROL.search(each.match):
             yield f"{inner}.match", each.match, "has a control character"
@@ -257,8 +260,6 @@ def _texts(spec: Cache, path: str) -> Iterator[Fault]:
         for value in values:
             if "$" in VARIABLES.sub("", value):
                 yield f"{path}.{name}", value, "has a $ that does not begin a variable"
-            elif _JWT.search(value):
-                yield f"{path}.{name}", value, "has a variable of a JSON Web Token, which only NGINX Plus can read"
 
 
 def is_forbidden(header: str) -> bool:
@@ -317,6 +318,46 @@ _ADDRESSES: Final = {
 }
 
 
+def _jwt(spec: JWT, path: str, _: Rules) -> Iterator[Fault]:
+    if spec.realm == "off":
+        reason = "is a realm that turns the authentication off in NGINX Plus; remove the Policy if that is meant"
+        yield f"{path}.realm", spec.realm, reason
+    chosen = [name for name in ("secret", "jwks_uri") if getattr(spec, name)]
+    if len(chosen) != 1:
+        yield path, "", f"must have exactly one of secret, jwksURI, and has {'both' if chosen else 'none'}"
+    if spec.jwks_uri and not spec.key_cache:
+        yield f"{path}.keyCache", "", "is missing; jwksURI needs it"
+    only = {
+        "keyCache": spec.key_cache, "sniEnabled": spec.sni_enabled, "sniName": spec.sni_name,
+        "sslVerify": spec.ssl_verify, "trustedCertSecret": spec.trusted_cert_secret,
+    }  # fmt: skip
+    for name, given in only.items() if not spec.jwks_uri else ():
+        if given:
+            yield f"{path}.{name}", "", "needs jwksURI"
+    if spec.sni_name and not spec.sni_enabled:
+        yield f"{path}.sniName", spec.sni_name, "needs sniEnabled: true"
+    if spec.sni_name and not spec.sni_name.startswith("https://"):
+        yield f"{path}.sniName", spec.sni_name, "is not a URL that begins with https://"
+    if spec.trusted_cert_secret and not spec.ssl_verify:
+        yield f"{path}.trustedCertSecret", "", "needs sslVerify: true"
+    if "://" in (spec.jwks_uri or ""):
+        yield from _key_set_url(spec.jwks_uri or "", f"{path}.jwksURI")
+
+
+def _key_set_url(text: str, path: str) -> Iterator[Fault]:
+    try:
+        found = urlsplit(text)
+        usable = found.scheme in {"http", "https"} and bool(found.hostname) and found.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        yield path, text, "is not a URL with http or https, a host and a path"
+    elif not found.path or found.path == "/":
+        yield path, text, "has no path"
+    elif found.username is not None or found.fragment:
+        yield path, text, "has a user name or a fragment, which are not allowed here"
+
+
 def _hsts(spec: HSTS, path: str, _: Rules) -> Iterator[Fault]:
     if spec.preload and not spec.include_sub_domains:
         yield f"{path}.preload", "true", "needs includeSubDomains: true"
@@ -335,6 +376,7 @@ CHECKS: Final[Mapping[str, Callable[[Any, str, Rules], Iterator[Fault]]]] = Mapp
         "cache": _cache,
         "cors": _cors,
         "externalAuth": _external_auth,
+        "jwt": _jwt,
         "hsts": _hsts,
     }
 )

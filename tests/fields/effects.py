@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import yaml
+from msgspec import structs
 
 from headgate.api import TopLevel
 from headgate.api.nginx_org import GlobalConfiguration, TransportServer, VirtualServer
@@ -19,7 +21,9 @@ from headgate.dependents.certificates import certificate
 from headgate.dependents.forms import Wanted
 from headgate.dependents.records import dns_endpoint
 from headgate.ir import Capabilities, Layout
+from headgate.ir.live import LuaModules
 from headgate.offline import found
+from headgate.pipeline import Generation
 from headgate.problems import Problem
 from headgate.reporting.status import address
 from headgate.reporting.status_forms import Exposure
@@ -42,6 +46,9 @@ from tests.nginx_lexer import Punctuation, lexed
 from tests.simulated_cluster import CURRENT, SimulatedCluster
 
 NUMBER = re.compile(r"f[0-9]{4}x")
+LIVE = structs.replace(CURRENT, lua=LuaModules((), "/lua/?.lua", "/lua/?.so"))
+PUSHED = {"policy.jwt"}
+"""Groups whose fields have an effect where nginx has Lua."""
 HERE = Exposure((address("203.0.113.1"),))
 """The address of the controller, for DNSEndpoints."""
 
@@ -90,6 +97,9 @@ class World:
             for line in () if owners or path.startswith("secrets") else flat(text.decode()):
                 for name in self._names(line, specs):
                     self.shared[name].append(line)
+        for owner, line in pushed(generation):
+            for name in self._names(owner, specs):
+                self.shared[name].append(line)
         self.problems: dict[str, list[Problem]] = defaultdict(list)
         ignored = [Problem(ref, "", "", f"is ignored: {why}", "") for ref, why in generation.update.ignored.items()]
         for problem in (*found(generation), *ignored):
@@ -116,6 +126,15 @@ class World:
         lines += ["shared lines", *self.shared[name]]
         lines += [line for item in self.items[name] if isinstance(item, VirtualServer) for line in made_for(item)]
         return [normal(line, name) for line in lines]
+
+
+def pushed(generation: Generation) -> Iterator[tuple[str, str]]:
+    """Yield what workers receive about tokens, and which key sets are fetched, with what these are called by."""
+    for guard, token in (generation.live.shown.tokens if generation.live else {}).items():
+        yield guard, f"pushed {guard} {msgspec.json.encode(token).decode()}"
+    for ref, source in generation.key_sources.items():
+        shown = structs.replace(source, authority=b"PEM" if source.authority else b"")
+        yield ref.name, f"fetched {msgspec.json.encode(shown).decode()}"
 
 
 def normal(text: str, name: str) -> str:
@@ -195,15 +214,18 @@ def reported(one: World, other: World, name: str, entry: Entry) -> Iterator[str]
 def numbered() -> list[dict[str, tuple[Group, Entry]]]:
     """Return the entries of all groups by the names of their objects, in parts that may be in one cluster."""
     whole: dict[str, tuple[Group, Entry]] = {}
+    pushed: dict[str, tuple[Group, Entry]] = {}
     alone = []
     for group in groups():
         for entry in group.entries:
-            name = f"f{len(whole) + len(alone):04}x"
-            if group.model is GlobalConfiguration:
+            name = f"f{len(whole) + len(pushed) + len(alone):04}x"
+            if group.name in PUSHED:
+                pushed[name] = (group, entry)
+            elif group.model is GlobalConfiguration:
                 alone.append({name: (group, entry)})
             else:
                 whole[name] = (group, entry)
-    return [whole, *alone]
+    return [whole, pushed, *alone]
 
 
 @cache
@@ -211,11 +233,14 @@ def effects() -> dict[str, dict[str, list[str]]]:
     """Return what each entry changes: the lines by field and value, by the name of the group."""
     told: dict[str, dict[str, list[str]]] = {group.name: {} for group in groups()}
     for part in numbered():
+        live = all(group.name in PUSHED for group, _ in part.values())
         one, other = (
             World(
                 objects(
                     {name: Specimen(group, spec(group, entry), entry.beside) for name, (group, entry) in part.items()}
-                )
+                ),
+                LIVE if live else CURRENT,
+                argv=(*FLAGS, "-data-plane=live") if live else FLAGS,
             )
             for spec in (before, after)
         )

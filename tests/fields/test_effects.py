@@ -27,6 +27,10 @@ OUT = Path(__file__).with_name("out")
 INVENTORY = Path(__file__).parents[1] / "parity" / "nic-crd-fields.csv"
 DECLARED = {"status": "is written by Headgate: tests/reporting and tests/unit/reporting"}
 """Fields without an entry, with those inside, and why."""
+OURS = {("Policy", f"spec.jwt.{name}") for name in ("issuer", "audience", "leeway")}
+"""Fields that the incumbent does not have."""
+WORKING = ("spec.jwt", "spec.rateLimit.condition.jwt")
+"""Fields of NGINX Plus that have an effect here, with those inside."""
 
 
 def inventory() -> list[dict[str, str]]:
@@ -60,7 +64,7 @@ def test_every_field_has_an_entry_or_a_reason() -> None:
     tried = {(group.kind, entry.path) for group in groups() for entry in group.entries}
     around = {(kind, path[:at]) for kind, path in tried for at in range(len(path)) if path[at] in ".["}
     fields = {(row["kind"], row["path"]): row["type"] for row in inventory()}
-    assert tried <= fields.keys()
+    assert tried - OURS <= fields.keys()
     objects = {key for key, kind in fields.items() if kind.endswith("object")} & around
     reasoned = {(kind, path) for kind, path in fields if path.partition(".")[0] in DECLARED}
     assert sorted(fields.keys() - tried - objects - reasoned) == []
@@ -72,7 +76,7 @@ def test_a_field_of_nginx_plus_is_reported() -> None:
     for group in groups():
         blocks = written(group).read_text().split("\n\n")
         for entry, block in zip(group.entries, blocks, strict=True):
-            if (group.kind, entry.path) in plus:
+            if (group.kind, entry.path) in plus and not entry.path.startswith(WORKING):
                 seen += 1
                 assert "\n! " in block, block
     assert seen > 100

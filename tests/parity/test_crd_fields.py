@@ -57,12 +57,12 @@ def named(kind: Any) -> str:
     return WORDS.get(kind, "object")
 
 
-OWN = "status.observedGeneration"
-"""The incumbent has no such field; its definitions drop it."""
+OWN = {"status.observedGeneration", "spec.jwt.issuer", "spec.jwt.audience", "spec.jwt.leeway"}
+"""The incumbent has no such fields; its definitions drop them."""
 
 
 def test_every_field_is_declared_with_its_type() -> None:
-    assert {key: kind for key, kind in here().items() if key[1] != OWN} == table()
+    assert {key: kind for key, kind in here().items() if key[1] not in OWN} == table()
 
 
 def properties(schema: Mapping[str, Any], path: str) -> Mapping[str, Any]:

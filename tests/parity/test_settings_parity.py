@@ -107,6 +107,7 @@ def test_every_declined_key_is_a_key_of_the_incumbent() -> None:
 WORK_HERE = {
     "nginx.com/sticky-cookie-services", "nginx.com/slow-start", "nginx.com/health-checks",
     "nginx.com/health-checks-mandatory", "nginx.com/health-checks-mandatory-queue",
+    "nginx.com/jwt-key", "nginx.com/jwt-realm", "nginx.com/jwt-token", "nginx.com/jwt-login-url",
     "resolver-addresses", "resolver-ipv6", "resolver-valid", "resolver-timeout",
 }  # fmt: skip
 """Rows for NGINX Plus that open-source nginx can do by now."""

@@ -348,6 +348,20 @@ class JWT(Model):
         None
     )
     trusted_cert_secret: Annotated[str | None, Field(Form.NAME, "Secret of type nginx.org/ca.")] = None
+    issuer: Annotated[
+        str | None, Field(Form.PLAIN, "What the claim iss must be (an addition of Headgate).", default="anything")
+    ] = None
+    audience: Annotated[
+        tuple[str, ...] | None,
+        Field(
+            Form.PLAIN, "What the claim aud must have one of (an addition of Headgate).", default="anything",
+            schema=(("minItems", 1),),
+        ),
+    ] = None  # fmt: skip
+    leeway: Annotated[
+        str | None,
+        Field(Form.TIME, "Time by which clocks may differ, for exp and nbf (an addition of Headgate).", default="0s"),
+    ] = None
 
 
 class OIDC(Model):

@@ -21,6 +21,7 @@ from headgate.resolve.policies.egress_mtls import lower_egress_mtls
 from headgate.resolve.policies.external_auth import lower_external_auth
 from headgate.resolve.policies.hsts import lower_hsts
 from headgate.resolve.policies.ingress_mtls import lower_ingress_mtls
+from headgate.resolve.policies.jwt import lower_jwt
 from headgate.resolve.policies.lowering import Lowering, Unusable
 from headgate.resolve.policies.merging import FINE, Warned, first, merged_access, merged_limits, none
 from headgate.resolve.policies.rate_limit import lower_rate_limit
@@ -70,6 +71,7 @@ KINDS: Final[Mapping[str, PolicyKind]] = MappingProxyType(
         ),
         "egressMTLS": PolicyKind("backend_tls", lower_egress_mtls, scopes=EVERYWHERE),
         "apiKey": PolicyKind("api_keys", lower_api_key, none, EVERYWHERE),
+        "jwt": PolicyKind("jwt", lower_jwt, none, EVERYWHERE),
         "cors": PolicyKind("cors", lower_cors, scopes=EVERYWHERE),
         "cache": PolicyKind("cache", lower_cache),
         "hsts": PolicyKind("hsts", lower_hsts, scopes=frozenset({Scope.HOST})),

@@ -45,6 +45,15 @@ class Lowering(msgspec.Struct, frozen=True):
             raise Unusable(f"needs Secret {found.ref.key}, which {found.error}")
         return found
 
+    def content(self, field: str, name: str, kind: SecretKind) -> bytes:
+        """Return what the first file of the Secret *name* would hold; it is not written (Unusable: see ``secret``)."""
+        found, data = self.search.secret_content(
+            self.policy, f"{self.path}.{field}", (self.policy.namespace, name), kind, REFUSED
+        )
+        if found.error:
+            raise Unusable(f"needs Secret {found.ref.key}, which {found.error}")
+        return data
+
     def optional_secret(self, field: str, name: str | None, kind: SecretKind) -> SecretReference | None:
         """Return the Secret *name*, ``None`` if there is no name; see ``secret``."""
         return self.secret(field, name, kind) if name else None

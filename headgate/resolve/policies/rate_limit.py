@@ -30,7 +30,12 @@ def lower_rate_limit(lowering: Lowering, spec: api.RateLimit) -> RateLimit:
 
 def _condition(condition: api.RateLimitCondition | None) -> LimitCondition | None:
     """Return the condition; its variable is written ``$name``."""
-    if condition is None or not condition.variables:
+    if condition is None:
+        return None
+    if condition.jwt:
+        claim = condition.jwt.claim
+        return LimitCondition(f"claim {claim}", condition.jwt.match, condition.default, tuple(claim.split(".")))
+    if not condition.variables:
         return None
     each = condition.variables[0]
     return LimitCondition(f"${each.name.strip('${}')}", each.match, condition.default)

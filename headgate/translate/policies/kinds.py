@@ -15,6 +15,7 @@ from headgate.translate.policies.cors import translate_cors
 from headgate.translate.policies.egress_mtls import translate_backend_tls
 from headgate.translate.policies.external_auth import translate_subrequest
 from headgate.translate.policies.ingress_mtls import translate_client_certificates
+from headgate.translate.policies.jwt import reads_claims
 from headgate.translate.policies.mirror import translate_mirror
 from headgate.translate.policies.parts import NOTHING, Part, Site, joined
 
@@ -45,7 +46,11 @@ def translate_policies(site: Site) -> Part:
 
 
 def _warn_of_clients(site: Site) -> None:
-    """Warn of limits that count by the client of an API key where nobody is asked for one."""
+    """Warn of limits that count by the client of an API key or by a token where nobody is asked for one."""
+    for limit in () if site.server or site.policies.jwt else site.policies.limits:
+        if (limit.condition and limit.condition.claim) or reads_claims((limit.key,)):
+            words = ("counts by claims, and no Policy of type jwt applies here", "the limit applies to no request")
+            site.draft.warn(site.origin, "", f"Policy {limit.policy.key}", words)
     for limit in () if site.server or site.policies.api_keys else site.policies.limits:
         if any(limit.key == f"${{{name}}}" for name in (TOKEN, CLIENT)):
             words = (

@@ -11,6 +11,7 @@ from headgate.settings import Quoted, Size, Words
 from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.policies.exempt import counted
+from headgate.translate.policies.jwt import claim_variable
 from headgate.translate.sharing import limit_words, share
 
 
@@ -42,7 +43,8 @@ def _conditional(
     lines = tuple(_lines(limit.key, own, conditions))
     end = f"{limit.policy.namespace}_{limit.policy.name}_{naming.digest((lines, own.variable))[1:]}"
     name = naming.variable(origin, f"rl_{end}", draft.salt)
-    draft.maps[name] = VariableMap(Quoted(own.variable), name, lines, origin)
+    source = f"${claim_variable(own)}" if own.claim else own.variable
+    draft.maps[name] = VariableMap(Quoted(source), name, lines, origin)
     return f"${name}"
 
 

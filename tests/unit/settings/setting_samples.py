@@ -327,6 +327,37 @@ SAMPLES: dict[str, Sample] = {
         {"htpasswd": "htpasswd", "a.b-c": "a.b-c", "a" * 253: "a" * 253},
         ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-"),
     ),
+    "jwt_key": Sample(
+        {"keys": "keys", "a.b-c": "a.b-c", "a" * 253: "a" * 253},
+        ("A", "a/b", "../a", "a b", "a;", "a" * 254, "$a", "-"),
+    ),
+    "jwt_realm": Sample(
+        {"Members; only {#}": Quoted("Members; only {#}"), r"\"x\"": Quoted(r"\"x\"")},
+        ('a"', "$a", "a\nb", r"a\nb", "a\\", "off"),
+    ),
+    "jwt_token": Sample(
+        {"$http_x_token": "$http_x_token", "$arg_t": "$arg_t", "$cookie_T1": "$cookie_T1"},
+        ("", "token", "$host", "$http_", "$http_a-b", "$cookie_a b", "$arg_a;", "${arg_a}", "$http_ä"),
+    ),
+    "jwt_login_url": Sample(
+        {"https://login.example.com": "https://login.example.com", "http://a/b?c=d&e=f": "http://a/b?c=d&e=f"},
+        (
+            "",
+            "login",
+            "/login",
+            "ftp://a",
+            "https://",
+            "https://a b",
+            'https://a"',
+            "https://a;",
+            "https://a$b",
+            "https://a#b",
+            "https://a\\b",
+            "https://a{b}",
+            "https://a`b",
+            "https://a\nb",
+        ),
+    ),
     "basic_auth_realm": Sample(
         {
             "Members; only {#}": Quoted("Members; only {#}"),
@@ -492,4 +523,5 @@ def companions(field: Setting, place: Where) -> dict[str, str]:
     prefix, known = ("nginx.org/", REGISTRY.annotations) if place is Where.ANNOTATION else ("", REGISTRY.keys)
     others = "proxy-redirect-to" if field.name == "proxy_redirect_from" else field.spec.requires
     keys = [*others.split(", "), "limit-req-rate" if field.group == "limits" else ""]
-    return {prefix + key: known[prefix + key].example for key in keys if key and key != field.spec.key}
+    names = [(REGISTRY.annotation_of(key) if prefix else key) for key in keys if key and key != field.spec.key]
+    return {name: known[name].example for name in names}

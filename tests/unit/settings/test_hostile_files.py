@@ -41,6 +41,7 @@ COMPANIONS = {
     "proxy_redirect_from": {"proxy-redirect-to": "/x"},
     "proxy_redirect_to": {"proxy-redirect-from": "/y"},
     "basic_auth_realm": {"basic-auth-secret": "users"},
+    **{name: {"nginx.com/jwt-key": "tokens"} for name in ("jwt_realm", "jwt_token", "jwt_login_url")},
     "hsts_max_age": {"hsts": "true"},
     "hsts_include_subdomains": {"hsts": "true"},
     "hsts_behind_proxy": {"hsts": "true"},

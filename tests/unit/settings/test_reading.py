@@ -196,7 +196,7 @@ def test_the_current_spelling_is_used_over_the_deprecated_one(proper: str) -> No
 def test_unknown_and_declined_annotations_are_reported_and_others_left_alone() -> None:
     annotations = {
         "nginx.org/proxy-read-timeot": "1s",
-        "nginx.com/jwt-key": "x",
+        "nginx.com/jwt-kee": "x",
         "appprotect.f5.com/app-protect-enable": "true",
         "nginx.org/mergeable-ingress-type": "master",
         "kubernetes.io/ingress.class": "nginx",
@@ -206,11 +206,11 @@ def test_unknown_and_declined_annotations_are_reported_and_others_left_alone() -
     told = {problem.field: problem.reason for problem in problems}
     assert not said
     assert "did you mean nginx.org/proxy-read-timeout?" in told.pop("nginx.org/proxy-read-timeot")
-    assert "come with a later version" in told.pop("nginx.com/jwt-key")
+    assert "did you mean nginx.com/jwt-key?" in told.pop("nginx.com/jwt-kee")
     assert "App Protect" in told.pop("appprotect.f5.com/app-protect-enable")
     assert told == {}
     refused = {problem.field for problem in problems if problem.refuses}
-    assert refused == {"nginx.com/jwt-key", "appprotect.f5.com/app-protect-enable"}
+    assert refused == {"nginx.com/jwt-kee", "appprotect.f5.com/app-protect-enable"}
 
 
 def test_unknown_and_declined_keys_are_reported() -> None:

@@ -8,6 +8,7 @@ local checker = require "headgate.checker"
 local connections = require "headgate.connections"
 local control = require "headgate.control"
 local health = require "headgate.health"
+local jwt = require "headgate.jwt"
 local metrics = require "headgate.metrics"
 local routes = require "headgate.routes"
 local streams = require "headgate.streams"
@@ -24,6 +25,8 @@ headgate = {
   start = start, balance = balancer.balance, log = balancer.log, state = control.state, health = control.health,
   -- Before requests are sent to an upstream with a queue.
   read_body = waiting.read_body, wait = waiting.wait,
+  -- Before requests are answered that need a token.
+  admit = jwt.admit, claim = jwt.claim,
   -- For hosts without a server block.
   route = routes.route, balance_routed = balancer.balance_routed, certify = certificates.certify,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.
