@@ -111,6 +111,8 @@ def view(
         hosts={item.ref: _hosts(item) for item in objects},
         problems={ref: tuple(found) for ref, found in problems.items()},
         ignored=generation.update.ignored,
+        tokens=generation.live.tokens if generation.live else {},
+        now=datetime.now(UTC).timestamp(),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.tokens import ALGORITHMS, SigningKey, encode, key
 
@@ -81,11 +82,15 @@ def wrong_json(signer: SigningKey) -> Wrong:
     for text in (
         f"[{WHOLE}]", '"text"', "1", "null", "", "{", f"{WHOLE}x", WHOLE * 2, f"{within},}}", f"\ufeff{WHOLE}",
         f'{within},"exp":NaN}}', f'{within},"exp":-Infinity}}', f'{within},"exp":0x7fffffffffff}}',
+        f'{within},"exp":1e999}}', f'{within},"exp":99999999999999999999}}', f'{within},"nbf":-1e999}}',
         f'{within},"exp":01}}', f'{within},"a":{"[" * 99}{"]" * 99}}}', f'{within},"a":"\n"}}', f"{within}\0}}",
         f"{within},'a':1}}", f'{within},"a":"\\ud800"}}', f'{within},"a":"\\x41"}}', f"{within} /* */ }}",
         f'{within},"a":nul}}', f'{within},"a":.5}}', f'{within},"a":1.}}', f'{within},"a":+1}}',
     ):  # fmt: skip
         yield f"claims {text}", signer.signed(header, encode(text))
+    latin = f'{within},"a":"ä"}}'.encode("latin-1")
+    yield "not UTF-8", signer.signed(header, encode(latin))
+    yield "surrogate in UTF-8", signer.signed(header, encode(latin.replace(b"\xe4", b"\xed\xa0\x80")))
     for text in ("[]", "null", "{", f'{{"alg":{algorithm}}}', f"{{'alg':'{algorithm}'}}", f'"{algorithm}"'):
         yield f"header {text}", signer.signed(encode(text), claims)
 
@@ -130,3 +135,60 @@ def wrong_signatures(signer: SigningKey) -> Wrong:
         flipped[index] ^= 1
         yield f"bit of byte {index}", f"{header}.{claims}.{encode(bytes(flipped))}"
     yield "other claims", f"{header}.{encode({**CLAIMS, 'sub': 'root'})}.{signature}"
+
+
+def mutated(chance: random.Random, tokens: Sequence[str]) -> str:
+    """Return one of *tokens* with a few changes, or made of parts of several."""
+    token = chance.choice(tokens)
+    for _ in range(chance.choice((1, 1, 1, 2, 5))):
+        token = chance.choice(_CHANGES)(chance, token, tokens)
+    return token.replace("\n", "") or "."
+
+
+def _parts(token: str) -> list[str]:
+    return [*token.split("."), "", "", ""][:3]
+
+
+def _replaced(chance: random.Random, token: str, _: Sequence[str]) -> str:
+    at = chance.randrange(len(token) or 1)
+    return f"{token[:at]}{chance.choice(ALPHABET + '.=+/ ')}{token[at + 1 :]}"
+
+
+def _removed(chance: random.Random, token: str, _: Sequence[str]) -> str:
+    at = chance.randrange(len(token) or 1)
+    return token[:at] + token[at + chance.choice((1, 1, 4)) :]
+
+
+def _added(chance: random.Random, token: str, _: Sequence[str]) -> str:
+    at = chance.randrange(len(token) + 1)
+    return token[:at] + chance.choice((".", "=", "A", "_", "AAAA", "\0", "ÿ")) + token[at:]
+
+
+def _exchanged(chance: random.Random, token: str, tokens: Sequence[str]) -> str:
+    """Take a part of another token in place of the same one."""
+    own, other, at = _parts(token), _parts(chance.choice(tokens)), chance.randrange(3)
+    return ".".join([*own[:at], other[at], *own[at + 1 :]])
+
+
+def _flipped(chance: random.Random, token: str, _: Sequence[str]) -> str:
+    """Change a bit of what a part encodes."""
+    parts, at = _parts(token), chance.randrange(3)
+    try:
+        data = bytearray(base64.urlsafe_b64decode(parts[at] + "=" * (-len(parts[at]) % 4)))
+    except ValueError:
+        return token
+    if data:
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    return ".".join([*parts[:at], encode(bytes(data)), *parts[at + 1 :]])
+
+
+def _relabelled(chance: random.Random, token: str, _: Sequence[str]) -> str:
+    """Name another algorithm, or key, in the header."""
+    _, *rest = _parts(token)
+    header = {"alg": chance.choice((*ALGORITHMS, "none")), "kid": chance.choice(ALGORITHMS)}
+    if chance.random() < 0.5:
+        del header["kid"]
+    return ".".join([encode(header), *rest])
+
+
+_CHANGES = (_replaced, _removed, _added, _exchanged, _flipped, _flipped, _relabelled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -36,7 +37,8 @@ before the backend, the backend, and every setting that applies with its source.
 computed from the manifests in DIR or, without -m, from the cluster that `headgate run` would serve.
 Of TransportServers, tcp://HOST:PORT, udp://HOST:PORT and tls://HOST:PORT (with HOST as the server name) are explained.
 -H adds a request header that may affect the result (Host, X-Forwarded-Proto, Authorization, Cookie, and those on which
-routes have conditions); it may be repeated. -X is the method (GET without it), --remote-addr the address of the client.
+routes have conditions); it may be repeated. -X is the method (GET without it), --remote-addr the address of the client,
+--token a file with its JSON Web Token.
 
 The second form prints the reference of one annotation, ConfigMap key or flag.
 
@@ -74,6 +76,12 @@ class ExplainOptions(Options, frozen=True, kw_only=True):
             True,
         ),
     ] = ""
+    token: Annotated[
+        str,
+        Value("FILE", str),
+        Flag("Question", "File with the JSON Web Token of the client, - for standard input; it is not printed.",
+             "token.txt", True),
+    ] = ""  # fmt: skip
     output: Annotated[
         str, Value("text|json", Choice(("text", "json"))), Flag("Output", "Format of the answer.", "json", True, "o")
     ] = "text"
@@ -114,10 +122,22 @@ def _answer(options: ExplainOptions) -> Answer:
     if others:
         raise BadQuestion(f"{others[0]!r} is an argument too many; explain takes one URL")
     stream = stream_question(url)
-    question = stream or Question.of(url, options.header, options.request, options.remote_addr)
+    question = stream or Question.of(
+        url, options.header, options.request, options.remote_addr, _token(options.token) if options.token else ""
+    )
     configure(options.log_format, LogLevel.WARN, sys.stderr)  # standard output is for the answer
     view = look(options)
     return explain(view, question) if isinstance(question, Question) else explain_stream(view, question)
+
+
+def _token(name: str) -> str:
+    """Read the token in the file *name* (BadQuestion: it cannot be read)."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise BadQuestion(f"--token {name}: {reason}") from error
+    return text.strip()
 
 
 EXPLAIN: Final = Command(

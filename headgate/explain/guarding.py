@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import structs
 
+from headgate.explain import tokens
 from headgate.explain.addresses import is_allowed, rules_at, verdicts
 from headgate.explain.answer import Step
 from headgate.explain.branches import is_known, is_met, value_of
@@ -14,10 +15,18 @@ from headgate.explain.context import RequestContext
 from headgate.explain.question import USUAL_METHOD
 from headgate.problems import ObjectRef, some
 from headgate.routes import Condition, Policies
-from headgate.routes.policies import ASKED_URL, AccessControl, ApiKeys, ClientCertificates, ExternalAuth, RateLimit
+from headgate.routes.policies import (
+    ASKED_URL,
+    AccessControl,
+    ApiKeys,
+    ClientCertificates,
+    ExternalAuth,
+    Jwt,
+    RateLimit,
+)
 from headgate.settings import COMMUNITY
 
-REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT = 500, 401, 403, 204
+REFUSED, UNKNOWN, FORBIDDEN, PREFLIGHT, REDIRECT = 500, 401, 403, 204, 302
 BASIC = "basic "
 ANNOTATIONS = {
     "accessControl": "allowlist-source-range, denylist-source-range",
@@ -129,6 +138,8 @@ def access(context: RequestContext) -> Iterator[Step]:
         found = structs.replace(found, access=None)  # who is not denied is not let in by that
     checks = tuple(_checks(context, found))
     yield from _any(checks) if found.any_lets_in and len(checks) > 1 else checks
+    if found.jwt:
+        yield _by_token(context, found.jwt)
     if found.mirror:
         words = f"a copy of the request goes to {found.mirror.backend.service}, and its answer does not count"
         yield Step(words, _because(found.mirror.policy, "mirror"))
@@ -150,6 +161,45 @@ def _checks(context: RequestContext, found: Policies) -> Iterator[Step]:
         yield _by_key(context, found.api_keys)
     if found.external_auth:
         yield _by_decision(context, found.external_auth)
+
+
+def _by_token(context: RequestContext, jwt: Jwt) -> Step:
+    """Return what becomes of a request with the token that is given, and without one."""
+    because = _because(jwt.policy, "jwt")
+    guard = context.view.tokens.get(jwt.name)
+    where = _place_of_token(jwt)
+    answer = f"redirect to {jwt.login_url}" if jwt.login_url else str(UNKNOWN)
+    status = REDIRECT if jwt.login_url else UNKNOWN
+    words = f"JSON Web Token in {where}, verified by {jwt.keys}: {answer} without a valid one"
+    token = context.question.token or _sent_token(context, jwt)
+    if guard is None or not guard.keys:
+        if jwt.keys.startswith("Secret "):
+            return Step(f"{words}; there is no key, so {REFUSED}", because, status=REFUSED)
+        words += f"; its keys are not known here, and while there are none, {REFUSED}"
+        if not token:
+            return Step(words, because, status=status)
+        return Step(words, because, condition="a key verifies the token", otherwise=answer)
+    if not token:
+        return Step(words, because, status=status)
+    if fault := tokens.refusal(guard, token, context.view.now):
+        return Step(f"{words}; the given one is refused: {fault}", because, status=status)
+    return Step(f"{words}; the given one is valid", because)
+
+
+def _place_of_token(jwt: Jwt) -> str:
+    kind, _, name = jwt.token.removeprefix("$").partition("_")
+    if kind == "http" and name.lower() != "authorization":
+        return f"header {name.replace('_', '-')}"
+    return {"arg": f"argument {name}", "cookie": f"cookie {name}"}.get(kind, "Authorization (Bearer)")
+
+
+def _sent_token(context: RequestContext, jwt: Jwt) -> str:
+    """Return the token among the headers and arguments of the request, empty if there is none."""
+    sent = value_of(context, jwt.token or "$http_authorization")
+    if jwt.token.lower() not in {"", "$http_authorization"}:
+        return sent
+    scheme, _, token = sent.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _any(checks: tuple[Step, ...]) -> Iterator[Step]:
@@ -236,6 +286,8 @@ def in_plain_http(context: RequestContext) -> Step:
 
 def _because(policy: ObjectRef, kind: str) -> tuple[str, ...]:
     """Return the field of *policy* that holds its type, or the annotation of an Ingress that has the same meaning."""
+    if policy.kind == "Ingress" and kind == "jwt":
+        return (f"{policy}: nginx.com/jwt-key",)
     if policy.kind == "Ingress":
         return (f"{policy}: {COMMUNITY.prefix}{ANNOTATIONS[kind]}",)
     return (f"{policy}: spec.{kind}",)

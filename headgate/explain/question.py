@@ -39,6 +39,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         query: what follows ``?``, ``None`` if there is no ``?``.
         headers: other headers that may change the answer, by lower-case name.
         method: the method.
+        token: the JSON Web Token that is sent where one is asked for, empty for that of *headers*, if any.
         address: that of the client, as nginx knows it (``$remote_addr``); ``None`` if it is not given.
     """
 
@@ -52,10 +53,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     method: str = USUAL_METHOD
     address: Address | None = None
+    token: str = ""
 
     @classmethod
-    def of(cls, url: str, headers: Iterable[str] = (), method: str = USUAL_METHOD, address: str = "") -> Self:
-        """Read *url*, *headers* (``Name: value``), *method* and, if it is given, the *address* of the client.
+    def of(
+        cls, url: str, headers: Iterable[str] = (), method: str = USUAL_METHOD, address: str = "", token: str = ""
+    ) -> Self:
+        """Read *url*, *headers* (``Name: value``), *method*, *token* and, if it is given, the *address* of the client.
 
         Raises:
             BadQuestion: one of them is not what a client could send.
@@ -85,6 +89,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             headers=given,
             method=method,
             address=client,
+            token=token,
         )
 
     @property

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from headgate.explain.answer import Nearby
 from headgate.ir.http import Server
+from headgate.ir.live import LiveToken
 from headgate.problems import ObjectRef, Problem
 from headgate.routes import Layer, RouteTable, VirtualHost
 from headgate.settings import Words
@@ -80,6 +81,8 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         hosts: the hosts that each object asks for, served or not.
         problems: what is wrong with each object, by object.
         ignored: the objects of other controllers, and why they are not served here.
+        tokens: what is pushed about JSON Web Tokens, by name; keys that are fetched are not known.
+        now: seconds since 1970.
     """
 
     env: Environment
@@ -90,6 +93,8 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     hosts: Mapping[ObjectRef, tuple[str, ...]] = {}
     problems: Mapping[ObjectRef, tuple[Problem, ...]] = {}
     ignored: Mapping[ObjectRef, str] = {}
+    tokens: Mapping[str, LiveToken] = {}
+    now: float = 0.0
 
     @cached_property
     def servers(self) -> tuple[ServerView, ...]:

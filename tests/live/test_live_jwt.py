@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import http.client
+import io
+import random
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from headgate.cli import run
+from tests.examples import FACTOR
 from tests.k8s.certificates import Authority
 from tests.live.headgate_process import LOOPBACK, Answer, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, ManifestFolder, config_map, ingress, path, secret
@@ -18,12 +24,13 @@ from tests.live.test_live_policies import guarded, policy
 from tests.live.test_live_virtual_servers import HOST, answer, virtual_server
 from tests.nginx_binaries import LUA
 from tests.tokens import ALGORITHMS, SigningKey, key, key_set
-from tests.waiting import wait_until
-from tests.wrong_tokens import good_tokens, wrong_tokens
+from tests.waiting import DEADLINE_S, wait_until
+from tests.wrong_tokens import good_tokens, mutated, wrong_tokens
 
 pytestmark = pytest.mark.skipif(not LUA, reason="no nginx with Lua here (make lua-nginx)")
 KEY = key("HS256", "one")
 TEA: Json = {"pass": "tea"}
+MUTANTS = 3000 if FACTOR <= 1 else 1_000_000
 
 
 def keys(name: str, *known: SigningKey) -> Json:
@@ -360,3 +367,117 @@ def test_claims_are_those_of_verified_tokens(serve: StartHeadgate, manifests: Ma
     assert {get(headgate, bronze, "/tiers").status for _ in range(4)} == {200, 429}
     assert {get(headgate, f"{bronze}x", "/tiers").status for _ in range(4)} == {401}
     wait_until(lambda: "claim=<joe> /" in headgate.log_text())
+
+
+VERIFY = """
+location = /verify/all {
+    client_max_body_size 64m;
+    client_body_buffer_size 64m;
+    content_by_lua_block {
+        local state, jwt = require "headgate.state", require "headgate.jwt"
+        state.sync()
+        local guard = state.get("j", "Policy/default/token")
+        ngx.req.read_body()
+        for token in ngx.req.get_body_data():gmatch("[^\\n]+") do
+            if jwt.verdict(guard, token) then ngx.say(token) end
+        end
+        ngx.say("done")
+    }
+}
+"""
+
+
+def verified(headgate: HeadgateProcess, tokens: list[str]) -> list[str]:
+    """Return those of *tokens* that are let in."""
+    connection = http.client.HTTPConnection(LOOPBACK, headgate.http, timeout=DEADLINE_S)
+    connection.request("POST", "/verify/all", "\n".join(tokens).encode("latin-1"), {"Host": HOST})
+    lines = connection.getresponse().read().decode("latin-1").splitlines()
+    connection.close()
+    assert lines.pop() == "done"
+    return lines
+
+
+def test_no_mutated_token_is_let_in(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    signers = [key(name, name) for name in ("RS256", "PS256", "ES256", "ES512", "EdDSA", "HS256")]
+    manifests.put(
+        keys("keys", *signers),
+        jwt(),
+        virtual_server("cafe", {"path": "/verify", "action": TEA, "location-snippets": VERIFY}),
+        virtual_server("guarded", guarded("/", "token"), host="guarded.test"),
+    )
+    headgate = serve()
+    chance = random.Random(16)
+    good = [signer.token(sub="me", admin=False) for signer in signers for _ in range(2)]
+    assert verified(headgate, good) == good
+    left = MUTANTS
+    while left > 0:
+        count = min(left, 20_000)
+        wrong = [token for token in (mutated(chance, good) for _ in range(count)) if token not in good]
+        assert verified(headgate, wrong) == []
+        left -= count
+    assert verified(headgate, good) == good
+
+
+def command(*words: str) -> tuple[int, str]:
+    """Run a command of Headgate; return its status, and what it prints."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        status = run(words, {})
+    return status, said.getvalue()
+
+
+def test_commands_show_what_a_token_gets_and_no_secret(manifests: ManifestFolder, directory: Path) -> None:
+    told = [{"name": "X-Sub", "value": "${jwt_claim_sub}"}]
+    manifests.put(
+        keys("keys", KEY),
+        secret("wrong", jwk=key_set(KEY)),
+        secret("empty", kind="nginx.org/jwk", jwk=b'{"keys": [{"kty": "EC", "crv": "secp256k1"}, {"kty": "oct"}]}'),
+        secret("weak", kind="nginx.org/jwk", jwk=b'{"kty": "oct", "k": "c2hvcnQ"}'),
+        jwt(issuer="issuer"),
+        *(jwt(f"bad-{name}", secret=name) for name in ("wrong", "empty", "weak", "gone")),
+        virtual_server(
+            "cafe",
+            guarded("/", "token", action={"proxy": {"upstream": "tea", "requestHeaders": {"set": told}}}),
+            *(guarded(f"/{name}", f"bad-{name}") for name in ("wrong", "empty", "weak", "gone")),
+        ),
+    )
+    folder, flags = str(manifests.path), ("-data-plane=live", f"--nginx={LUA}")
+    hidden = KEY.jwk["k"]
+    file = directory / "token"
+    for claims, said in (
+        ({"iss": "issuer", "sub": "joe"}, "the given one is valid"),
+        ({"iss": "other", "sub": "joe"}, "the given one is refused: iss is another one"),
+        ({"iss": "issuer", "exp": 1}, "the given one is refused: it is expired"),
+    ):
+        token = KEY.token(claims)
+        file.write_text(f"{token}\n")
+        for more in (("--token", str(file)), ("-H", f"Authorization: Bearer {token}")):
+            status, text = command("explain", f"http://{HOST}/tea", "-m", folder, *flags, *more)
+            assert status == 0, text
+            assert said in text
+            assert "Policy default/token: spec.jwt" in text
+            assert token not in text
+            assert hidden not in text
+        _, text = command("explain", f"http://{HOST}/tea", "-m", folder, *flags, "--token", str(file), "-o", "json")
+        assert token not in text
+    assert "401 without a valid one" in command("explain", f"http://{HOST}/tea", "-m", folder, *flags)[1]
+    status, text = command("explain", f"http://{HOST}/tea", "-m", folder, *flags, "--token", str(directory / "none"))
+    assert status == 2
+    assert "none: No such file" in text
+    for plane in (flags, flags[1:]):
+        _, text = command("check", folder, *plane)
+        for said in (
+            "'wrong' is of the unsupported type 'Opaque'; here it must be nginx.org/jwk",
+            "'empty' has a key set without a usable key: has the key number 1 that is on the curve 'secp256k1'",
+            "'weak' has the key number 1 that is shorter than the 32 bytes that HS256 needs",
+            "'gone' does not exist",
+        ):
+            assert said in text, said
+        out = directory / "out"
+        _, text = command("render", folder, *plane, "-o", str(out))
+        files = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+        assert files
+        secrets = (hidden.encode(), base64.b64encode(base64.urlsafe_b64decode(f"{hidden}==")))
+        assert not any(each in data for data in files for each in secrets)
+        _, text = command("render", folder, *plane)
+        assert not any(each.decode() in text for each in secrets)

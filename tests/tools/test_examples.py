@@ -9,7 +9,7 @@ from showcase.client import Doors
 from showcase.example import EXAMPLES, Example
 
 from headgate.nginx.capabilities import embedded
-from tests.nginx_binaries import ANY_NGINX
+from tests.nginx_binaries import ANY_NGINX, LUA
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in EXAMPLES.glob("*/checks.toml")))
@@ -17,6 +17,8 @@ def test_an_example_passes_its_checks(name: str, capsys: pytest.CaptureFixture[s
     binary = ANY_NGINX
     if name == "tcp-tls":
         binary = embedded() or pytest.skip("needs nginx 1.25.5")
+    if name == "jwt":
+        binary = LUA or pytest.skip("needs nginx with Lua (make lua-nginx)")
     code = demo.check(name, binary)
     assert code == 0, capsys.readouterr().out
 

@@ -27,6 +27,7 @@ WAITING: Final = "requests that it guards are answered 500 until then"
 
 def lower_jwt(lowering: Lowering, spec: api.JWT) -> Jwt:
     """Lower *spec* (Unusable: its Secret cannot be used, or nginx has no Lua)."""
+    known = secret_keys(lowering, spec.secret) if spec.secret else ()
     if not lowering.search.checks_tokens:
         raise Unusable(NO_LUA)
     found = Jwt(
@@ -38,7 +39,7 @@ def lower_jwt(lowering: Lowering, spec: api.JWT) -> Jwt:
         leeway=_seconds(spec.leeway),
         keys=spec.jwks_uri or f"Secret {lowering.policy.namespace}/{spec.secret}",
     )
-    keys = _fetched(lowering, spec) if spec.jwks_uri else secret_keys(lowering, spec.secret or "")
+    keys = _fetched(lowering, spec) if spec.jwks_uri else known
     lowering.search.guard_by_token(found, live_token(found, keys))
     return found
 
@@ -50,12 +51,12 @@ def secret_keys(lowering: Lowering, name: str) -> tuple[LiveKey, ...]:
 
 def annotated_jwt(search: Search, origin: ObjectRef, field: str, found: Jwt, name: str) -> Jwt | str:
     """Return *found*, which annotations of *origin* ask for, with the keys of the Secret *name*, or why not."""
-    if not search.checks_tokens:
-        search.report(Problem(origin, field, name, NO_LUA, CLOSED))
-        return f"asks for a JSON Web Token, which {NO_LUA}"
     reference, data = search.secret_content(origin, field, name, SecretKind.JWK, CLOSED)
     if reference.error:
         return f"needs Secret {reference.ref.key}, which {reference.error}"
+    if not search.checks_tokens:
+        search.report(Problem(origin, field, name, NO_LUA, CLOSED))
+        return NO_LUA
     search.guard_by_token(found, live_token(found, msgspec.json.decode(data, type=tuple[LiveKey, ...])))
     return found
 

@@ -13,11 +13,12 @@ local state = require "headgate.state"
 local find, gmatch, gsub = string.find, string.gmatch, string.gsub
 local lower, match, sub = string.lower, string.match, string.sub
 local ipairs, type = ipairs, type
-local variables, now = ngx.var, ngx.time
+local variables, now, re_find = ngx.var, ngx.time, ngx.re.find
 
 local LONGEST = 16384 -- bytes of a token
 local LONGEST_HEADER = 4096 -- bytes of its first part
 local REMEMBERED = 512 * 1024 -- bytes of tokens, of each guard in each worker, twice
+local LATEST = 2 ^ 53 -- a number beyond is no time
 local MOST_TRIES = 8 -- keys for a token that does not name one
 local UNABLE, UNKNOWN = 500, 401
 local JOINS_LINES = ngx.config.nginx_version >= 1023000 -- $http_x has all lines of a header
@@ -127,6 +128,13 @@ local function decoded(text)
   return bytes and encode_url(bytes) == text and bytes or nil
 end
 
+-- Return the object of JSON, in UTF-8, that *text* encodes; nil if it is anything else.
+local function object_of(text)
+  local bytes = decoded(text)
+  local _, _, fault = re_find(bytes or "", "^", "uo")
+  return bytes and not fault and json.object(bytes) or nil
+end
+
 -- Return whether a key of *guard* verifies *signature*: one with the id that the token names, or without any.
 local function is_signed(guard, header, text, signature)
   local algorithm, id, tries = header.alg, header.kid, 0
@@ -143,8 +151,8 @@ local function is_signed(guard, header, text, signature)
   return false
 end
 
-local function is_number(value)
-  return value == nil or type(value) == "number"
+local function is_time(value)
+  return value == nil or type(value) == "number" and value >= -LATEST and value <= LATEST
 end
 
 local function is_for(claim, audience)
@@ -160,7 +168,7 @@ local function is_for(claim, audience)
 end
 
 local function claims_fault(guard, claims)
-  if not is_number(claims.exp) or not is_number(claims.nbf) then
+  if not is_time(claims.exp) or not is_time(claims.nbf) then
     return "exp or nbf is not a number"
   elseif guard.issuer and claims.iss ~= guard.issuer then
     return "iss is another one"
@@ -185,8 +193,7 @@ local function inspect(guard, token)
   if not first or #first > LONGEST_HEADER then
     return nil, "it is not made of three parts"
   end
-  local text = decoded(first)
-  local header = text and json.object(text)
+  local header = object_of(first)
   local fault = not header and "its header is not an object of JSON" or header_fault(header)
   if fault then
     return nil, fault
@@ -195,8 +202,7 @@ local function inspect(guard, token)
   if not signature or not is_signed(guard, header, sub(token, 1, #first + 1 + #second), signature) then
     return nil, "no key verifies its signature"
   end
-  text = decoded(second)
-  local claims = text and json.object(text)
+  local claims = object_of(second)
   fault = not claims and "its claims are not an object of JSON" or claims_fault(guard, claims)
   if fault then
     return nil, fault
