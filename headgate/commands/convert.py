@@ -142,7 +142,7 @@ def _checked(
     reading = replace(
         options, ingress_dialect=IngressDialect.NGINX_ORG, enable_custom_resources=True,
         ingress_class=wanted.class_name, nginx_configmaps=NamespacedName(*wanted.config_map), community=False,
-        controller_class="", configmap=None,
+        controller_class="", configmap=None, manifests=Path(options.arguments[0]) if options.arguments else None,
     )  # fmt: skip
     return _examined(reading, [*rest, *made], ())[1]
 

@@ -60,6 +60,8 @@ COMMUNITY_TABLE: Final = (
     _row("bytes_sent", "histogram", "Bytes of responses.", *SOCKET),
 )  # fmt: skip
 """The metrics that exist, with the labels besides those of the controller."""
+ALONE: Final = frozenset({"ssl_expire_time_seconds"})
+"""Those without the labels of the controller."""
 COMMUNITY_DIFFERS: Final[Mapping[str, str]] = {
     f"{CONTROLLER}ssl_expire_time_seconds": "each replica has it, and identifier is empty",
     f"{CONTROLLER}success": "endpoints that change without a reload are not among them",
@@ -94,8 +96,9 @@ def community_metrics_markdown() -> str:
         "# Metrics of ingress-nginx",
         "",
         "Served beside [those of Headgate](metrics.md) with `--enable-metrics`, with the flags of ingress-nginx. Every",
-        "series has the labels `controller_namespace`, `controller_class` and `controller_pod`; `host` is there unless",
-        "`--metrics-per-host=false`. `process_*` describe the controller's process.",
+        "series but that of certificates has the labels `controller_namespace`, `controller_class` and",
+        "`controller_pod`; `host` is there unless `--metrics-per-host=false`. `process_*` describe the controller's",
+        "process.",
         "",
         "| Metric | Type | Labels | Meaning | Differs |",
         "|---|---|---|---|---|",
@@ -316,7 +319,8 @@ class CommunityMetrics:
             yield f"# HELP {row.name} {row.doc}"
             yield f"# TYPE {row.name} {row.kind}"
             for labels, value in self._plain.get(name, ()):
-                yield f"{row.name}{{{labelled({**self._all, **labels})}}} {number(value)}"
+                around = {} if name in ALONE else self._all
+                yield f"{row.name}{{{labelled({**around, **labels})}}} {number(value)}"
             yield from self._histograms.get(name, ())
 
     # --- parts --------------------------------------------------------------------------------------------

@@ -84,6 +84,17 @@ def test_a_guard_that_has_no_equal_closes(to: str, tmp_path: Path, capsys: pytes
     assert "1 closed because of a guard" in shown.err
 
 
+@pytest.mark.parametrize(
+    ("host", "closed"),
+    [("login", False), ("login.default", False), ("login.default.svc.cluster.local", False), ("other.svc", True),
+     ("login.org", True), ("unknown", True), ("10.0.0.1", True)],
+)  # fmt: skip
+def test_hosts_that_are_services(host: str, closed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = community("kept", {"kept.test": [TEA]}, auth_url=f"http://{host}/check")
+    assert convert([service("tea"), service("login"), kept], tmp_path) in {0, 1}
+    assert (("Policy", "kept-closed") in written(capsys.readouterr().out)) is closed
+
+
 def test_what_has_no_equal_is_a_comment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = {"mirror_target": "http://tea.default.svc/copy", "limit_rate": "5\n# } injected"}
     assert convert([service("tea"), community("noted", {"noted.test": [TEA]}, **said)], tmp_path) == 1
@@ -147,6 +158,23 @@ def test_clients_cannot_say_what_the_service_would(to: str, tmp_path: Path, caps
         assert "X-User: " in found["Ingress", "kept"]["metadata"]["annotations"]["nginx.org/proxy-set-headers"]
 
 
+def test_further_hosts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {"server_alias": "store.test", "from_to_www_redirect": "true"}
+    items = [service("tea"), community("shop", {"shop.test": [TEA]}, 1, **said)]
+    assert convert(items, tmp_path) == 0
+    found = written(capsys.readouterr().out)
+    hosts = {
+        item["spec"]["host"]: item["spec"]["routes"] for (kind, _), item in found.items() if kind == "VirtualServer"
+    }
+    assert set(hosts) == {"shop.test", "store.test", "www.shop.test"}
+    assert hosts["www.shop.test"][0]["action"]["redirect"]["url"] == "${scheme}://shop.test${request_uri}"
+    assert convert(items, tmp_path, to="nginx.org") == 1
+    shown = capsys.readouterr()
+    rules = written(shown.out)["Ingress", "shop"]["spec"]["rules"]
+    assert [rule["host"] for rule in rules] == ["shop.test", "store.test"]
+    assert "not carried over: default/shop: the redirect of www.shop.test has no annotation" in shown.err
+
+
 def test_a_canary_of_a_rewritten_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     api = path("tea", "/api", "ImplementationSpecific")
     main = community("main", {"shop.test": [api]}, 1, rewrite_target="/v1")
@@ -169,6 +197,15 @@ def test_expressions_of_several_ingresses(tmp_path: Path, capsys: pytest.Capture
     assert [route["path"] for route in routes] == ["~* ^/a/b", "~* ^/a"]
     assert convert(items, tmp_path, to="nginx.org") == 1
     assert "# CLOSED: default/second: regular expressions of shop.test and those of other" in capsys.readouterr().out
+
+
+def test_a_host_of_requests_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = community("shop", {"shop.test": [TEA]}, 1, upstream_vhost="inner.test", x_forwarded_prefix="/p")
+    assert convert([service("tea"), shop], tmp_path) == 0
+    (route,) = written(capsys.readouterr().out)["VirtualServer", "shop"]["spec"]["routes"]
+    assert {"name": "Host", "value": "inner.test"} in route["action"]["proxy"]["requestHeaders"]["set"]
+    assert convert([service("tea"), shop], tmp_path, to="nginx.org") == 1
+    assert "not carried over: default/shop: header Host of requests has a value" in capsys.readouterr().err
 
 
 def test_networks_that_are_denied_are_taken_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,14 +28,22 @@ NO_HOST = "has no host, which a VirtualServer needs; --to nginx.org writes it"
 UNSERVED = "no path of it is served: older Ingresses have them"
 ANSWERED = ("answered 500", "answered 403")
 """In the effects of Problems of guards, which are noted with the Policies."""
+REDIRECTED = (
+    "With a redirect to HTTPS, paths that no route has, and the root of an app-root, are redirected, too, and the slash"
+    " at the end of a URL is kept."
+)
 GENERAL = (
     "A Service without endpoints is answered 502, not 503.",
     "A host without spec.tls does not answer HTTPS; ingress-nginx answers it with its default certificate.",
-    "With a redirect to HTTPS, paths that no route has are redirected, too, and the slash at the end of a URL is kept.",
+    REDIRECTED,
 )
 HEADERS = (
     "Backends get the usual headers of nginx.org: Host without a port, X-Real-IP, and an X-Forwarded-For to which the"
     " client is appended; X-Scheme, X-Forwarded-Scheme and X-Original-Forwarded-For are removed."
+)
+OF_INGRESSES = (
+    "What an Ingress that is alone asks of clients, it also asks for paths of its hosts that it does not have.",
+    HEADERS,
 )
 
 
@@ -66,12 +74,13 @@ def convert(
     """Write *tables*, which came from Ingresses among *objects*, with *problems*, as *wanted*."""
     objects = tuple(objects)
     secrets = {item.ref: item for item in objects if isinstance(item, Secret)}
+    services = frozenset(item.ref for item in objects if isinstance(item, Service))
     documents: dict[tuple[str, str, str], Document] = {}
     names = Names()
     notes: list[Note] = []
     unconverted: dict[str, str] = {}
     for table in tables:
-        guards = Guards(secrets, wanted.class_name)
+        guards = Guards(secrets, services, wanted.class_name)
         made = list(_written(table, guards, names, wanted, _ports(objects), unconverted))
         own = [*guards.notes, *_lost(table, problems)]
         notes += own
@@ -85,7 +94,7 @@ def convert(
     closed = sorted(key for key, losses in by_key.items() if Loss.CLOSED.value in losses)
     noted = sorted(key for key in by_key if key not in closed)
     whole = sorted(key for key in members if key not in by_key and key not in unconverted)
-    general = (*GENERAL, *([HEADERS] if wanted.target is Target.NGINX_ORG else []))
+    general = (*GENERAL, *(OF_INGRESSES if wanted.target is Target.NGINX_ORG else ()))
     defaults = [_config_map(tables, wanted)] if documents else []
     return Conversion([*defaults, *documents.values()], whole, noted, closed, unconverted, general)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from headgate.api import Secret
+from headgate.api import Secret, Service
 from headgate.migrating.conversion.outcome import CLOSED_SUFFIX, Document, Loss, Note, custom
 from headgate.problems import ObjectRef
 from headgate.routes import Policies, VirtualHost
@@ -22,7 +22,7 @@ NO_POLICY: Final = "has no Policy; requests are answered 403"
 MAKE_IT: Final = (
     "needs a Secret of type {} called {}, which is not made here; requests are answered 403 or 500 until there is"
 )
-_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)(?:\.(?P<namespace>[a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?)?\.?")
+_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)(?:\.(?P<namespace>[a-z0-9-]+)(?P<suffix>\.svc(?:\.cluster\.local)?)?)?\.?")
 CLIENTS: Final = ("access", "limits", "connections", "passwords", "external_auth")
 """Fields that keep clients out, and belong to routes."""
 
@@ -38,9 +38,13 @@ class Written(msgspec.Struct, frozen=True):
 class Guards:
     """Writes the Policies of one object, each once."""
 
-    def __init__(self, secrets: Mapping[ObjectRef, Secret], class_name: str) -> None:
-        """Write for the class *class_name*; Secrets whose form differs are copied from *secrets*."""
+    def __init__(self, secrets: Mapping[ObjectRef, Secret], services: Container[ObjectRef], class_name: str) -> None:
+        """Write for the class *class_name*; Secrets whose form differs are copied from *secrets*.
+
+        A name of two parts is that of a Service only if this is among *services*; else it is that of a host.
+        """
         self._secrets = secrets
+        self._services = services
         self._class = class_name
         self.documents: dict[tuple[str, str, str], Document] = {}
         self.notes: list[Note] = []
@@ -194,13 +198,20 @@ class Guards:
             notes += more
         return Written(("egressMTLS", fields), notes, made)
 
+    def _service(self, origin: ObjectRef, host: str) -> str:
+        """Return the Service that *host* is the name of, as ``[namespace/]name``; empty if it is none."""
+        match = _SERVICE.fullmatch(host)
+        if match is None:
+            return ""
+        name, namespace = match["name"], match["namespace"] or origin.namespace
+        known = match["suffix"] or Service.KIND.ref(namespace, name) in self._services
+        return (f"{namespace}/{name}" if match["namespace"] else name) if known else ""
+
     def _external_auth(self, origin: ObjectRef, found: ExternalAuth) -> Written:
-        match = _SERVICE.fullmatch(found.backend.service)
-        named = match and (match["namespace"] or ("." not in found.backend.service))
-        if not named or match is None:
+        service = self._service(origin, found.backend.service)
+        if not service:
             why = f"names {found.backend.service}, which is no Service of the cluster; requests are answered 403"
             return Written(None, (Note(origin, "auth-url", why, Loss.CLOSED.value),))
-        service = f"{match['namespace']}/{match['name']}" if match["namespace"] else match["name"]
         lost = {
             "auth-method": found.method, "auth-cache-key": found.cache_key, "auth-signin": found.signin,
             "auth-response-headers": found.passed, "auth-request-redirect": _told(found),

@@ -28,6 +28,9 @@ USUAL: Final = frozenset({
 """Headers that nginx.org sets itself, or leaves to clients as ingress-nginx does."""
 _UNWRITABLE = re.compile(r"[$,]")
 TO_PRIMARY: Final = "has no annotation of nginx.org; all requests go to the Service of the other Ingress"
+FURTHER: Final = "metadata.annotations["
+"""How the field of a route begins whose host no rule has (``from-to-www-redirect``)."""
+NOT_WRITTEN: Final = "has no annotation of nginx.org; the host is not written"
 NO_REDIRECT: Final = "has no annotation of nginx.org; requests are answered 403"
 
 
@@ -43,6 +46,9 @@ class Writer:
         alone: dict[tuple[Any, ...], list[VirtualHost]] = {}
         shared = []
         for host in self._table.hosts:
+            if any(route.field.startswith(FURTHER) for route in _outer(host)):
+                self._guards.note(host.origin, f"the redirect of {host.name}", NOT_WRITTEN, Loss.LOST)
+                continue
             self._guards.note_certificate(host)
             owners = tuple(dict.fromkeys(route.origin for route in _outer(host)))
             if len(owners) > 1:
@@ -178,7 +184,8 @@ class Writer:
             said["nginx.org/rewrite-target"] = rewritten
         headers = changes[0].set_headers if changes else ()
         for each in headers:
-            if _UNWRITABLE.search(each.value) and TOLD.get(each.name) != each.value:
+            unset = _UNWRITABLE.search(each.value) or each.name.lower() in USUAL
+            if unset and TOLD.get(each.name) != each.value:
                 self._guards.note(owner, f"header {each.name} of requests", NO_HEADER, Loss.LOST)
         # What clients say themselves must not reach backends in place of what cannot be set.
         wanted = {each.name: each.value for each in headers if each.name.lower() not in USUAL}
