@@ -18,14 +18,15 @@ ROLES = Path(__file__).parent / "manifests" / "community-roles.yaml"
 ELECTION = "ingress-nginx-leader"
 
 
-def _binding(kind: str, name: str, namespace: str) -> Object:
+def binding(kind: str, name: str, namespace: str, account: str = "headgate") -> Object:
+    """Bind a role to a ServiceAccount."""
     metadata = {"name": name} if kind == "ClusterRole" else {"name": name, "namespace": namespace}
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": f"{kind}Binding",
         "metadata": metadata,
         "roleRef": {"apiGroup": RBAC, "kind": kind, "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": "headgate", "namespace": namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
     }
 
 
@@ -42,8 +43,8 @@ async def account(env: Environment, tmp_path: Path) -> str:
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": name, "name": "headgate"}},
         cluster_role,
         role,
-        _binding("ClusterRole", name, name),
-        _binding("Role", name, name),
+        binding("ClusterRole", name, name),
+        binding("Role", name, name),
     )
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps(kubeconfig(env, await env.cluster.token(name, "headgate"))))

@@ -123,6 +123,31 @@ async def test_a_namespaced_release_has_all_rights_that_it_uses(release: Release
     assert [rule["resources"] for rule in role["rules"]] == [["ingressclasses"]]
 
 
+async def test_values_of_ingress_nginxs_chart_make_an_installation_of_its_kind(release: Release) -> None:
+    installation, cluster, namespace = release.installation, release.installation.cluster, release.namespace
+    await installation.add_backend()
+    theirs = {
+        "ingressClass": namespace,
+        "ingressClassResource": {"name": namespace, "controllerValue": f"headgate.test/{namespace}"},
+        "kind": "Deployment",
+        "config": {"hsts-max-age": 77, "enable-brotli": "true"},
+        "extraArgs": {"sync-rate-limit": 5, "v": 3},
+        "service": {"type": "NodePort", "externalTrafficPolicy": "Cluster", "targetPorts": {"http": "http"}},
+        "metrics": {"enabled": True},
+        "livenessProbe": {"httpGet": {"path": "/healthz", "port": 10254}, "periodSeconds": 5},
+    }
+    values = release.values(**theirs) | {"tcp": {"9000": f"{namespace}/echo:80"}}
+    await release.helm("install", values=values)
+    await installation.find_ports(WORKLOAD)
+    await installation.env.add_ingress("shop")
+    await eventually(lambda: installation.get("shop.test"), lambda answer: answer.status == 200)
+    (pod,) = await release.pods()
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}:10254/proxy/healthz"
+    assert await cluster.client.request("GET", path) == b"ok\n"
+    assert "brotli_comp_level 4;" in await settings(installation, pod)
+    assert installation.ports.keys() == {"http", "https", "9000-tcp"}
+
+
 async def test_a_release_of_the_incumbents_chart_is_upgraded_in_place(release: Release) -> None:
     """With ``nameOverride`` alone: the same Deployment, and a Service that keeps its address and ports.
 
