@@ -63,7 +63,11 @@ def change(size: int, changes: int, binary: Binary) -> tuple[object, ...]:
         server = stack.enter_context(cluster.running(size, address, ports[MAIN]))
         for item in (*objects(MAIN, address, ports[MAIN]), *objects(CANARY, address, ports[CANARY], 0)):
             server.create(item)
-        flags = (f"--kubeconfig={server.kubeconfig(place() / 'kubeconfig')}", COMMUNITY, "--live-routes")
+        named = shop.secret(0)["metadata"]  # without a certificate handshakes are refused, which needs server blocks
+        flags = (
+            f"--kubeconfig={server.kubeconfig(place() / 'kubeconfig')}", COMMUNITY, "--live-routes",
+            f"-default-server-tls-secret={named['namespace']}/{named['name']}",
+        )  # fmt: skip
         controller = stack.enter_context(running(binary.path, *flags))
         controller.wait_ready(PATIENCE_S + size * START_S)
         until(controller, MAIN)
