@@ -27,17 +27,18 @@ from headgate.controller.flag_secrets import ListenerSecrets
 from headgate.controller.gauges import Gauges
 from headgate.controller.kinds import CLAIMANTS
 from headgate.controller.leadership import Leadership
+from headgate.controller.logins import CurrentProviders, SessionKeys, longest
 from headgate.controller.own_pod import OwnPod
 from headgate.controller.reporter import Reporter, Sinks
 from headgate.controller.shutdown import Shutdown
 from headgate.controller.status import Identity, RunningStatus
 from headgate.controller.webhook import Judging, Webhook
-from headgate.ir.layout import CONTROL_SOCKET
+from headgate.ir.layout import CONTROL_SOCKET, LOGIN_SOCKET
 from headgate.k8s import FILE, Client, Fixed, Folder, LeaseTiming, Resources, Source, WorkQueue, load
 from headgate.k8s.undecodable import NOT_USED
 from headgate.key_sets import Fetcher
 from headgate.nginx.capabilities import Binary, find_binary, require_lua
-from headgate.nginx.directories import prepare, worker_user
+from headgate.nginx.directories import prepare, worker_group, worker_user
 from headgate.nginx.error_pipe import ErrorPipe
 from headgate.nginx.latency import LatencyReceiver
 from headgate.nginx.lock import locked
@@ -45,6 +46,7 @@ from headgate.nginx.machine import can_open_stdout, has_ipv6
 from headgate.nginx.manager import LocalManager, ManagerOptions
 from headgate.nginx.module_check import with_working_addons, with_working_lua, with_working_njs
 from headgate.nginx.privileges import pass_on_low_ports
+from headgate.oidc import serving_logins
 from headgate.options import DataPlane, Options, listeners
 from headgate.pipeline import Generation, Pipeline
 from headgate.pipeline.main_template import suited
@@ -58,6 +60,7 @@ from headgate.reporting.metrics import Metrics
 from headgate.reporting.verdicts import Subject, nginx_restarted
 from headgate.translate import Environment, unsupported_flags
 from headgate.translate.unsupported import BY_RELOADS, LACKS_LIVE
+from headgate.uds import Access
 from headgate.watch import Selection, Watches, access
 from headgate.watch.drained import Drained
 from headgate.watch.replicas import labels_of
@@ -132,6 +135,11 @@ class App:
         self._reporter = self._new_reporter()
         self._listener_secrets = ListenerSecrets(source, options, lambda: self._subject, self._events.record)
         self._key_sets = Fetcher(self._queue.add)
+        self._session_keys = (
+            SessionKeys(options, self._client, self._layout, self._manager.share_session_keys, self._kept_s)
+            if options.enable_oidc
+            else None
+        )
         self._controller: Controller | None = None
         self._shutdown = Shutdown(options.shutdown_grace_period, options.drain_timeout)
 
@@ -204,6 +212,8 @@ class App:
             tasks.create_task(self._control(controller))
             tasks.create_task(self._announce(controller))
             tasks.create_task(self._watch_expiry())
+            if self._session_keys:
+                tasks.create_task(self._session_keys.run())
             if self._options.enable_prometheus_metrics:
                 tasks.create_task(self._listener_secrets.run())
             judging = Judging(controller, self._pipeline, self._watches)
@@ -266,6 +276,18 @@ class App:
         folder = str(self._options.manifests or "")
         return Reporter(CLAIMANTS, self._pipeline.known, sinks, self._subject, config_maps, folder=folder)
 
+    def _serving_logins(self, keys: SessionKeys) -> contextlib.AbstractAsyncContextManager[None]:
+        """Serve logins where nginx's workers ask for them, and no other user."""
+        group = worker_group(worker_user(self._layout))
+        access = Access(0o600) if group is None else Access(0o660, str(group))
+        current = CurrentProviders(self._generation, self._layout)
+        return serving_logins(self._layout.socket(LOGIN_SOCKET), access, current, lambda: keys.keyring)
+
+    def _kept_s(self) -> int:
+        """Return for how long sealed cookies count, in seconds."""
+        generation = self._generation()
+        return longest(generation)
+
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None
 
@@ -313,6 +335,9 @@ class App:
             if options.control_writes
             else None
         )
+        if self._session_keys:
+            await self._session_keys.read()
+            await stack.enter_async_context(self._serving_logins(self._session_keys))
         socket = self._layout.socket(CONTROL_SOCKET)
         await stack.enter_async_context(serving_control(self._status(controller), socket, writes))
         if options.ready_status:

@@ -11,7 +11,6 @@ _PLUS = "needs NGINX Plus, and Headgate drives open-source NGINX; remove the fla
 _WAF = "needs F5 WAF for NGINX, which runs in NGINX Plus only; remove the flag"
 _DOS = "needs F5 DoS for NGINX, which runs in NGINX Plus only; remove the flag"
 _PLM = "needs the policy storage of F5 WAF, which runs in NGINX Plus only; remove the flag"
-_OIDC = "needs OpenID Connect, which comes with a later version; remove the flag"
 _AGENT = "needs NGINX Agent, which Headgate does not start; remove the flag or run the agent separately"
 
 _DECLINED: dict[str, Declined] = {
@@ -38,7 +37,6 @@ _DECLINED: dict[str, Declined] = {
     "enable-service-insight": Declined("false", _PLUS, refused=False),
     "service-insight-tls-secret": Declined("", _PLUS),
     "service-insight-listen-port": Declined("9114", _PLUS),
-    "enable-oidc": Declined("false", _OIDC, coming=True),
     "enable-telemetry-reporting": Declined(
         "true", "is accepted, but Headgate sends no telemetry", refused=False, accepted=("false",)
     ),

@@ -198,7 +198,8 @@ def generate(
     )  # fmt: skip
     if options.data_plane is not DataPlane.LIVE:
         # For people to read, on every machine the same.
-        env = structs.replace(env, data_plane="files", routing=False)
+        reading = options.data_plane is DataPlane.AUTO
+        env = structs.replace(env, data_plane="files", routing=False, for_reading=reading)
     pipeline = Pipeline(CLAIMANTS, options, env, templates(options), time.perf_counter, fallback(options))
     custom = options.enable_custom_resources
     watched = tuple(row.model for row in WATCHED if custom or row.extent is not Extent.CUSTOM)

@@ -214,6 +214,19 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
             native=True,
         ),
     ] = False
+    enable_oidc: Annotated[
+        Bool, Flag(WATCH, "Serve Policies of type oidc: clients log in with OpenID Connect. Needs the live data plane.")
+    ] = False
+    oidc_keys_secret: Annotated[
+        Name,
+        Flag(
+            WATCH,
+            "Secret in the controller's namespace with the keys that seal sessions of OpenID Connect; all replicas use "
+            "it, and it is made and renewed if that is permitted.",
+            "headgate-oidc-keys",
+            native=True,
+        ),
+    ] = "headgate-oidc-keys"  # noqa: S105 - the name of the Secret
 
     default_http_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTP.", "8000")] = 80
     default_https_listener_port: Annotated[ListenerPort, Flag(NGINX, "Port for HTTPS.", "8443")] = 443

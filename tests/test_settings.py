@@ -19,6 +19,10 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # reads all cases in 0.3
 ELSEWHERE = {
     "nginx.org/limit-req-scale": "tests/unit/translate/test_replicas.py",
     "external-status-address": "tests/live/test_live_status.py",
+    "oidc-access-tokens-timeout": "tests/oidc/test_lifetimes.py",
+    "oidc-id-tokens-timeout": "tests/oidc/test_lifetimes.py",
+    "oidc-pkce-timeout": "tests/oidc/test_lifetimes.py",
+    "oidc-refresh-tokens-timeout": "tests/oidc/test_lifetimes.py",
     "otel-exporter-endpoint": "tests/unit/translate/test_telemetry.py",
     "otel-exporter-header-name": "tests/unit/translate/test_telemetry.py",
     "otel-exporter-header-value": "tests/unit/translate/test_telemetry.py",

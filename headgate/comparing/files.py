@@ -17,6 +17,7 @@ from headgate.routes import Policies, SecretReference
 CERTIFICATE = "certificate"
 PASSWORDS = "passwords"
 KEYS = "keys of clients"
+CLIENT = "secret of a client of OpenID Connect"
 AUTHORITY, REVOKED = "certificates of an authority", "revocation list"
 NOWHERE = "/dev/null"
 """What a unified diff calls a file that is not there."""
@@ -89,6 +90,8 @@ def _of_policies(policies: Policies) -> Iterator[tuple[SecretReference, str]]:
         (backend and backend.certificate, CERTIFICATE),
         (backend and backend.authority, AUTHORITY),
         (external and external.authority, AUTHORITY),
+        (policies.oidc and policies.oidc.secret, CLIENT),
+        (policies.oidc and policies.oidc.authority, AUTHORITY),
     ]
     yield from ((reference, use) for reference, use in found if reference)
     if clients:

@@ -20,6 +20,7 @@ GATES = (
     "enable_snippets",
     "enable_directive_autoadjust",
     "enable_tls_passthrough",
+    "enable_oidc",
     "enable_cert_manager",
     "enable_external_dns",
     "disable_catch_all",

@@ -317,6 +317,9 @@ def _counted(endpoints: int) -> str:
 
 def _answered(context: RequestContext, location: Location, answer: Answer) -> Answer:
     """Fill in what nginx answers by itself."""
+    if location.unguarded and location.answer is None:
+        words = "the controller answers: clients log in or out there (OpenID Connect)"
+        return structs.replace(answer, summary=conditional(words, answer.steps))
     aside = next(
         (each for each in context.server.server.locations if location.aside and each.path == location.aside), None
     )

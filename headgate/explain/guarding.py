@@ -22,6 +22,7 @@ from headgate.routes.policies import (
     ClientCertificates,
     ExternalAuth,
     Jwt,
+    Oidc,
     RateLimit,
 )
 from headgate.settings import COMMUNITY
@@ -51,6 +52,8 @@ def policies_of(context: RequestContext) -> Policies:
     found = holder.policies if holder else Policies()
     if context.challenged and context.host:
         return structs.replace(found, limits=context.host.policies.limits)
+    if context.location and context.location.unguarded:
+        found = structs.replace(found, oidc=None)
     if undecided(context):  # what the server says holds there, and nothing that locations say
         return structs.replace(found, external_auth=None, api_keys=None, cors=None, cache=None)
     return found
@@ -161,6 +164,8 @@ def _checks(context: RequestContext, found: Policies) -> Iterator[Step]:
         yield _by_key(context, found.api_keys)
     if found.external_auth:
         yield _by_decision(context, found.external_auth)
+    if found.oidc:
+        yield _by_session(context, found.oidc)
 
 
 def _by_token(context: RequestContext, jwt: Jwt) -> Step:
@@ -275,6 +280,16 @@ def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
         words += f"; it gets X-Original-Method: {context.question.method}"
     otherwise = f"the response of {signin} for 401, or 403" if external.signin else "401 or 403"
     return Step(words, because, condition=f"{service} allows the request", otherwise=otherwise)
+
+
+def _by_session(context: RequestContext, oidc: Oidc) -> Step:
+    """Return that clients are logged in; whether one is, only its cookie says."""
+    because = _because(oidc.policy, "oidc")
+    if fault := context.view.env.without_sessions:
+        return Step(f"{REFUSED}, because sessions need the live data plane, and {fault}", because, status=REFUSED)
+    provider = oidc.issuer or oidc.authorization
+    words = f"session: pages lead to a login at {provider} by way of {oidc.path}, other requests get {UNKNOWN}"
+    return Step(words, because, condition="the client is logged in", otherwise=f"302 to {oidc.path}, or {UNKNOWN}")
 
 
 def in_plain_http(context: RequestContext) -> Step:

@@ -215,6 +215,13 @@ class FastCgi(msgspec.Struct, frozen=True, gc=False):
     next_upstream: Words | None = None
 
 
+class Session(msgspec.Struct, frozen=True, gc=False):
+    """That clients are logged in (OpenID Connect) by *policy*, a text that names it; *path* is where they log in."""
+
+    policy: Name
+    path: str
+
+
 class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One location: it proxies, or it answers with ``answer`` (the arguments of ``return``).
 
@@ -246,6 +253,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         jwt: the name of the ``LiveToken`` that lets requests in; *jwt_first*: before anything else that may let in.
         handles_access: whether its snippet has a handler of Lua for the access phase.
         claims: variables that hold members of the token.
+        session: the session that a request needs, checked last; *unguarded* that none is needed, whatever the server
+            says.
     """
 
     path: Name | Quoted
@@ -288,6 +297,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     jwt_first: bool = False
     handles_access: bool = False
     claims: tuple[Claim, ...] = ()
+    session: Session | None = None
+    unguarded: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -341,6 +352,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         checks: as in a Location, for all locations.
         jwt: as in a Location, for locations of its snippet.
         secure_only: requests in plain HTTP are answered 403; *https* is the variable that is empty for these.
+        session: as in a Location, for all locations that say nothing else.
     """
 
     name: Name | Quoted
@@ -372,6 +384,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     secure_only: bool = False
     https: Name = "$https"
     jwt: Name = ""
+    session: Session | None = None
 
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -476,6 +489,8 @@ def _asked(block: Server | Location) -> Iterator[str]:
         yield f"auth_basic {block.auth.file}"
     if block.jwt:
         yield f"jwt {block.jwt}"
+    if block.session:
+        yield f"session {block.session.policy}"
     lines = [f"{name} {' '.join(words)}" for name, words in block.lines if name in GUARDING]
     access = [line for line in lines if line.startswith(("allow ", "deny "))]
     if access:

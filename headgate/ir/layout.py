@@ -50,6 +50,8 @@ LIVE_SOCKET: Final = f"{LIVE_FOLDER}/nginx"
 """nginx's workers accept changes of the live state."""
 STREAMS_SOCKET: Final = f"{LIVE_FOLDER}/streams"
 """The same for servers of TCP and UDP."""
+LOGIN_SOCKET: Final = "headgate-login"
+"""The controller answers where clients log in and out with OpenID Connect; nginx's workers ask it."""
 CONTROL_SOCKET: Final = "headgate-control"
 """The controller answers ``headgate status``."""
 SOCKETS: Final = (
@@ -61,6 +63,7 @@ SOCKETS: Final = (
     REPLACED_SOCKET,
     LIVE_SOCKET,
     STREAMS_SOCKET,
+    LOGIN_SOCKET,
     CONTROL_SOCKET,
 )
 
@@ -113,6 +116,11 @@ class Layout(msgspec.Struct, frozen=True):
     def live_state(self) -> str:
         """The snapshot that an nginx master loads when it starts."""
         return f"{self.run}/{LIVE_FOLDER}/state.json"
+
+    @property
+    def session_keys(self) -> str:
+        """The keys of sessions (OpenID Connect) where no cluster has them; for its owner alone."""
+        return f"{self.run}/{LIVE_FOLDER}/session-keys.json"
 
     @property
     def live_streams(self) -> str:

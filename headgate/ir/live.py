@@ -322,6 +322,19 @@ class LiveToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     login_url: str = ""
 
 
+class LiveSessionKeys(msgspec.Struct, frozen=True, gc=False):
+    """The keys that sessions of OpenID Connect are sealed with, in base64, by the text that names each.
+
+    They are not part of a Release: the pipeline does not know them, and nothing that prints a configuration does.
+    """
+
+    keys: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Name the keys, without what they are."""
+        return f"LiveSessionKeys({', '.join(self.keys)})"
+
+
 class LiveObjects(msgspec.Struct, frozen=True, kw_only=True):
     """What workers receive at run time.
 

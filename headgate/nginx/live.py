@@ -22,7 +22,15 @@ import msgspec
 from headgate.deltas import renewed
 from headgate.ir import Layout
 from headgate.ir.layout import LIVE_SOCKET, STREAMS_SOCKET
-from headgate.ir.live import LiveCertificate, LiveHost, LiveObjects, LiveStream, LiveToken, LiveUpstream
+from headgate.ir.live import (
+    LiveCertificate,
+    LiveHost,
+    LiveObjects,
+    LiveSessionKeys,
+    LiveStream,
+    LiveToken,
+    LiveUpstream,
+)
 from headgate.nginx.control import ask
 from headgate.nginx.errors import NginxError
 
@@ -40,6 +48,8 @@ STREAM: Final = "s:"
 CERTIFICATE: Final = "c:"
 GUARD: Final = "j:"
 HOST: Final = "r:"
+SESSION: Final = "o:"
+SESSION_KEYS: Final = "session"
 _NONE: Final[frozenset[str]] = frozenset()
 """What keys begin with, before the name of an object."""
 MOST_TRIES: Final = 64
@@ -126,7 +136,7 @@ class PushedHost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return (self.now, *self.before) if self.now else self.before
 
 
-Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream | LiveToken
+Pushed = LiveUpstream | LiveCertificate | PushedHost | LiveStream | LiveToken | LiveSessionKeys
 Sections = Mapping[str, dict[str, Pushed | None]]
 """Objects by kind and name."""
 
@@ -199,6 +209,8 @@ class LiveState:
         self._epoch = ""
         self._revision = 0
         self._snapshot = _Snapshot("", 0, {})
+        self.session_keys: LiveSessionKeys | None = None
+        """What workers are to have beside what is pushed, from the next push on; ``None`` for none."""
 
     async def write_snapshot(self, wanted: LiveObjects) -> None:
         """Write what a master that starts with empty memory loads: *wanted*, and what was pushed before.
@@ -207,7 +219,7 @@ class LiveState:
             LiveError: the disk does not take it.
         """
         known = {f"{kind}{name}": each for kind, section in self._pushed.items() for name, each in section.items()}
-        every = known | dict(_every(self._pushed, wanted))
+        every = known | dict(_every(self._pushed, wanted)) | dict(self._fresh_keys())
         objects = {key: each for key, each in every.items() if each is not None and _lasts(each)}
         self._snapshot = _Snapshot(secrets.token_hex(8), self._revision, objects)
         try:
@@ -268,7 +280,7 @@ class LiveState:
         self, wanted: LiveObjects, served: Collection[str], passed: Collection[str], *, reloading: bool, older: bool
     ) -> Changed:
         known, self._hosts = self._hosts, None
-        fresh = dict(_fresh(self._pushed, wanted, reloading=reloading))
+        fresh = dict(self._fresh_keys()) | dict(_fresh(self._pushed, wanted, reloading=reloading))
         if wanted.hosts is not known:
             fresh |= _fresh_hosts(self._pushed[HOST], wanted, served, reloading=reloading, older=older)
         kept = dict(self._passed_on(passed)) if older and not reloading else {}
@@ -288,6 +300,20 @@ class LiveState:
             raise FullError(lacking.reason, frozenset(lacking.objects))
         self._hosts = None if reloading else wanted.hosts
         return Changed.of((*fresh, *stale))
+
+    async def push_keys(self) -> None:
+        """Tell the workers ``session_keys``, if they have others.
+
+        Raises:
+            LiveError: nginx does not take them; they go with the next push.
+        """
+        if fresh := dict(self._fresh_keys()):
+            await self._change(fresh, ())
+
+    def _fresh_keys(self) -> Iterator[tuple[str, Pushed]]:
+        """Yield the keys of sessions that are not pushed yet; those that were stay without newer ones."""
+        if self.session_keys and self._pushed[SESSION].get(SESSION_KEYS) != self.session_keys:
+            yield f"{SESSION}{SESSION_KEYS}", self.session_keys
 
     def _weaker(self, fresh: Mapping[str, Pushed]) -> Mapping[str, PushedHost | LiveToken]:
         """Return those of *fresh* that keep clients out whom workers may let in now.
@@ -559,7 +585,7 @@ def _earlier(known: PushedHost, host: LiveHost, served: Collection[str], *, olde
 
 def _sections(objects: Mapping[str, Pushed]) -> dict[str, dict[str, Pushed | None]]:
     """Return *objects* by kind and name."""
-    kinds = (UPSTREAM, STREAM, CERTIFICATE, GUARD, HOST)
+    kinds = (UPSTREAM, STREAM, CERTIFICATE, GUARD, HOST, SESSION)
     found: dict[str, dict[str, Pushed | None]] = {kind: {} for kind in kinds}
     for key, each in objects.items():
         found[key[:2]][key[2:]] = each

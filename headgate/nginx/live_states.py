@@ -7,7 +7,7 @@ from collections.abc import Collection
 from msgspec import structs
 
 from headgate.ir import Layout
-from headgate.ir.live import LiveObjects
+from headgate.ir.live import LiveObjects, LiveSessionKeys
 from headgate.nginx.live import Changed, FullError, LiveState, Memory, StateReply
 
 
@@ -96,6 +96,18 @@ class LiveStates:
         if full:
             raise full
         return Changed(changed.upstreams + streams, changed.hosts, guards=changed.guards)
+
+    def set_session_keys(self, keys: LiveSessionKeys) -> None:
+        """Have workers get *keys* with the next push, or by ``push_keys``."""
+        self._http.session_keys = keys
+
+    async def push_keys(self) -> None:
+        """Tell the workers the keys of sessions now.
+
+        Raises:
+            LiveError: nginx does not take them; they go with the next push.
+        """
+        await self._http.push_keys()
 
     def forget(self) -> None:
         """Take nothing for known, as there is no live state any more."""

@@ -16,7 +16,7 @@ from headgate.backoff import retry_delay
 from headgate.ir import ApplyResult, File, FileSet, Layout, Outcome, Release
 from headgate.ir.apply import APPLY_S
 from headgate.ir.layout import MAIN, VERSION_FILE
-from headgate.ir.live import LiveObjects
+from headgate.ir.live import LiveObjects, LiveSessionKeys
 from headgate.nginx import orphans
 from headgate.nginx.attempt import Attempt, Failure, Task
 from headgate.nginx.blame import Blame, Cause, warnings
@@ -229,6 +229,14 @@ class LocalManager:
         """
         async with self._turn:
             return await self._bring(release, reason, self._known(release.files, retry))
+
+    async def share_session_keys(self, keys: LiveSessionKeys) -> None:
+        """Have workers open sessions that were sealed with *keys*, from now on and after each start."""
+        async with self._turn:
+            self._live.set_session_keys(keys)
+            if self._nginx.alive and self._pushed is not None:
+                with contextlib.suppress(NginxError):  # they go with the next push
+                    await self._live.push_keys()
 
     async def reload(self) -> ApplyResult:
         """Reload nginx with the files it serves."""

@@ -19,6 +19,7 @@ class SecretKind(enum.Enum):
     HTPASSWD = "nginx.org/htpasswd"
     API_KEY = "nginx.org/apikey"
     JWK = "nginx.org/jwk"
+    OIDC = "nginx.org/oidc"
     AUTH_FILE = "auth-file"
     """Passwords as ingress-nginx has them in one file."""
     AUTH_MAP = "auth-map"

@@ -17,6 +17,7 @@ GUARDS: Final = {
     "api_keys": "apiKey",
     "jwt": "jwt",
     "external_auth": "externalAuth",
+    "oidc": "oidc",
 }
 """The features of a route that keep clients out, and the types of Policies that they follow from."""
 

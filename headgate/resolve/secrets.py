@@ -18,6 +18,7 @@ from headgate.resolve.contents import Content, SecretKind
 from headgate.resolve.htpasswd import check_auth_file, check_auth_map, check_htpasswd
 from headgate.resolve.jwk import KEYS_END, check_key_set
 from headgate.resolve.names import Names
+from headgate.resolve.oidc_clients import CLIENT_FILE, check_oidc_client
 from headgate.routes import SecretReference
 from headgate.validation.text import name_fault, namespace_fault
 
@@ -34,6 +35,7 @@ CHECKS: Mapping[SecretKind, Callable[[Secret], Content]] = MappingProxyType(
         SecretKind.AUTH_MAP: check_auth_map,
         SecretKind.API_KEY: check_api_keys,
         SecretKind.JWK: check_key_set,
+        SecretKind.OIDC: check_oidc_client,
         SecretKind.AUTHORITY: check_ca,
         SecretKind.PAIR: check_tls,
     }
@@ -50,6 +52,7 @@ SUFFIXES: Mapping[SecretKind, tuple[str, ...]] = MappingProxyType(
         SecretKind.AUTH_MAP: ("",),
         SecretKind.API_KEY: (KEYS_FILE,),
         SecretKind.JWK: (KEYS_END,),
+        SecretKind.OIDC: (CLIENT_FILE,),
         SecretKind.AUTHORITY: (AUTHORITY_FILE, REVOKED_FILE),
         SecretKind.PAIR: ("-pair",),
     }
@@ -181,8 +184,11 @@ class LocalSecretStore:
         )
 
     def _reloads(self, kind: SecretKind) -> bool:
-        """Whether nginx must reload to see a change: it reads password files at each request, the rest at start."""
-        return kind not in PASSWORDS and (kind is not SecretKind.TLS or not self._dynamic)
+        """Whether nginx must reload to see a change: it reads password files at each request, the rest at start.
+
+        Secrets of clients of OpenID Connect are read by the controller alone.
+        """
+        return kind not in {*PASSWORDS, SecretKind.OIDC} and (kind is not SecretKind.TLS or not self._dynamic)
 
 
 def same_content(old: Secret, new: Secret) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import msgspec
@@ -12,7 +13,7 @@ from headgate.settings import Header, Quoted
 
 FEATURES = (
     "access", "limits", "connections", "passwords", "api_keys", "jwt", "external_auth", "client_certificates",
-    "backend_tls", "cors", "cache", "hsts", "mirror",
+    "backend_tls", "cors", "cache", "hsts", "mirror", "oidc",
 )  # fmt: skip
 """The fields of ``Policies`` that follow from Policies; one of an object goes before that of the host."""
 
@@ -218,6 +219,49 @@ class BackendTls(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str = "$proxy_host"
 
 
+class Oidc(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Clients log in with OpenID Connect (authorization code flow with PKCE).
+
+    Attributes:
+        issuer: as ID tokens name it, empty if it is not known; endpoints that are empty are read from its
+            configuration.
+        client: the client ID; *secret* the Secret with what it proves itself by, ``None`` for a public client.
+        scopes: what is asked for.
+        arguments: the query that is added to the authorization request.
+        path: where logins begin and end (``redirectURI``); *left* where clients come after a logout.
+        passes: whether endpoints get the access token.
+        verify: whether the certificate of the provider is verified, up to *depth*; ``authority`` is the Secret that it
+            is held against, ``None`` for the authorities of the system.
+    """
+
+    policy: ObjectRef
+    issuer: str = ""
+    authorization: str = ""
+    token: str = ""
+    keys: str = ""
+    end_session: str = ""
+    client: str
+    secret: SecretReference | None = None
+    scopes: tuple[str, ...] = ("openid",)
+    arguments: str = ""
+    path: str = "/_codexch"
+    left: str = "/_logout"
+    passes: bool = False
+    verify: bool = False
+    depth: int = 1
+    authority: SecretReference | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.policy)
+
+    @property
+    def identity(self) -> str:
+        """Name whose sessions are sealed: those of another client, provider or Policy are others."""
+        told = (self.policy.namespace, self.policy.name, self.issuer, self.authorization, self.token, self.keys,
+                self.client, *self.scopes)  # fmt: skip
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
 class Cors(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Pages of other origins may ask (Fetch standard).
 
@@ -311,6 +355,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache: Cache | None = None
     hsts: Hsts | None = None
     mirror: Mirror | None = None
+    oidc: Oidc | None = None
 
     def over(self, below: Policies) -> Policies:
         """Return these over those of the host: each that is not here is that of *below*."""
@@ -339,6 +384,7 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             or self.api_keys
             or self.jwt
             or self.external_auth
+            or self.oidc
             or self.client_certificates
             or self.basic_auth
         )
@@ -347,4 +393,5 @@ class Policies(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def guards(self) -> bool:
         """Whether requests may be turned away after their location was found."""
         counted = self.limits or self.connections
-        return bool(self.access or counted or self.passwords or self.api_keys or self.jwt or self.external_auth)
+        own = self.passwords or self.api_keys or self.jwt or self.external_auth or self.oidc
+        return bool(self.access or counted or own)

@@ -21,6 +21,7 @@ from headgate.settings.proxy import ProxySettings
 from headgate.settings.registry import Delta, Registry, Settings
 from headgate.settings.resolver import ResolverSettings
 from headgate.settings.routing import RoutingSettings
+from headgate.settings.sessions import SessionSettings
 from headgate.settings.snippets import SnippetSettings
 from headgate.settings.telemetry import TelemetrySettings
 from headgate.settings.tls import TlsSettings
@@ -46,6 +47,7 @@ class ConfigParams(Settings):
     resolver: ResolverSettings = ResolverSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     addons: AddonSettings = AddonSettings()
+    sessions: SessionSettings = SessionSettings()
     main: MainSettings = MainSettings()
     snippets: SnippetSettings = SnippetSettings()
 

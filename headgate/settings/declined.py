@@ -33,8 +33,17 @@ def _declined(reason: str) -> Absence:
 _POLICIES = _declined(
     "for Policies of F5 WAF for NGINX, which needs NGINX Plus; write nginx.org/policies for all others"
 )
-_OIDC = _coming("OpenID Connect comes with a later version")
-_ZONE_SYNC = _coming("counters that replicas share, which belong to NGINX Plus, come with a later version")
+_OIDC_ZONE = _declined(
+    "the size of memory in which NGINX Plus keeps sessions; here a session is a sealed cookie, which needs none"
+)
+_OIDC_SIDS = _declined(
+    "how long NGINX Plus remembers the sessions of providers; here a front-channel logout deletes the cookies of the "
+    "browser that sends it, and nothing is remembered"
+)
+_ZONE_SYNC = _declined(
+    "for memory that replicas of NGINX Plus share; here sessions of OpenID Connect are cookies that every replica can "
+    "open, and rate limits are divided among the replicas (scale: true of a Policy)"
+)
 _APP_PROTECT = _declined("for F5 App Protect, closed software of NGINX Plus that Headgate does not drive")
 
 _ANNOTATIONS: Mapping[str, Absence] = {
@@ -44,7 +53,13 @@ _ANNOTATIONS: Mapping[str, Absence] = {
 _GUARDS = ("nginx.com/policies", "nginx.com/jwt-", "appprotect.f5.com/", "appprotectdos.f5.com/")
 """Annotations that restrict access: serving without them would allow requests that they deny."""
 
-_KEYS: Mapping[str, Absence] = {}
+_KEYS: Mapping[str, Absence] = {
+    "oidc-sids-timeout": _OIDC_SIDS,
+    **{
+        f"oidc-{what}-zone-size": _OIDC_ZONE
+        for what in ("pkce", "id-tokens", "access-tokens", "refresh-tokens", "sids")
+    },
+}
 
 _WHOLE = {"annotation": _ANNOTATIONS, "configmap": _KEYS}
 _PREFIXES: Mapping[str, Mapping[str, Absence]] = {
@@ -52,7 +67,6 @@ _PREFIXES: Mapping[str, Mapping[str, Absence]] = {
     "configmap": {
         "app-protect-": _APP_PROTECT,
         "zone-sync": _ZONE_SYNC,
-        "oidc-": _OIDC,
         "mgmt:": _declined("for NGINX Plus licences and usage reports, which open-source NGINX does not have"),
     },
 }

@@ -59,6 +59,7 @@ def challenge_parts(host: VirtualHost, path: LocationPath, shared: Location, aro
         "open": True,
         "jwt": "",
         "jwt_first": False,
+        "session": None,
         "request_headers": (*(header for header in sent if header.name not in SECRET), *map(_without, SECRET)),
         "response_headers": answered or None,
         "added": (Header("Content-Type", Quoted(BYTES)), Header("X-Content-Type-Options", Quoted("nosniff"))),

@@ -57,6 +57,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         routing: whether hosts are routed at run time where they can be, instead of in server blocks;
             ``routing_asked`` if a flag asks for it.
         main_without_live: whether a main template of the user's lacks what ``live`` needs.
+        for_reading: whether files are for people to read, so that no nginx with what they need is known.
         live_streams: whether servers of TCP and UDP are pushed too, where they can be.
         streams_in_files: why servers of TCP and UDP are in files though others are pushed; ``""`` if they need not be.
         access_log: where the access log goes if nginx cannot open its own standard output, else ``""``.
@@ -90,6 +91,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     routing: bool = False
     routing_asked: bool = False
     main_without_live: bool = False
+    for_reading: bool = False
     live_streams: bool = True
     streams_in_files: str = ""
     access_log: str = ""
@@ -120,6 +122,15 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         """How the Lua module is loaded, if servers of upstreams are pushed at run time."""
         excluded = self.data_plane != "live" or self.main_without_live or self.foreign_lua is not None
         return None if excluded else self.capabilities.lua
+
+    @property
+    def without_sessions(self) -> str:
+        """Why requests cannot be let in by sessions of OpenID Connect, which Lua decides; ``""`` if they can."""
+        if self.live is not None or self.for_reading:
+            return ""
+        if self.data_plane == "live":
+            return "the ConfigMap, or a template, excludes it"
+        return "nginx lacks its Lua module" if self.capabilities.lua is None else "-data-plane=files is given"
 
     @property
     def stream_js(self) -> NjsModule | None:

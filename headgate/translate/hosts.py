@@ -270,6 +270,7 @@ def _end(begun: Begun, seen: Seen) -> Server:
         secure_only=_secure_only(host),
         https=unchallenged(draft, host, HTTPS, "on") or HTTPS if _secure_only(host) else HTTPS,
         gunzip=_gunzip(draft, host),
+        session=begun.part.session,
     )
 
 

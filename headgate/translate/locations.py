@@ -328,6 +328,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         preflight=part.preflight,
         asked_url=part.asked_url,
         **tokens,
+        session=part.session,
         carried=_carried(server, requests if not grpc else None, responses, limited=bool(place.policies.limits)),
     )
 

@@ -16,6 +16,7 @@ from headgate.api.nginx_org.policy import (
     CORS,
     HSTS,
     JWT,
+    OIDC,
     AccessControl,
     APIKey,
     BasicAuth,
@@ -37,6 +38,7 @@ from headgate.settings.parsers import VARIABLE, Unfit
 from headgate.settings.regex import regex_fault
 from headgate.settings.variables import unknown_variable
 from headgate.validation.fields import Fault, field_faults, name_faults
+from headgate.validation.oidc import oidc_doubts, oidc_faults
 from headgate.validation.rules import Rules
 
 Doubt = tuple[str, str, str, str]
@@ -51,10 +53,8 @@ SIGNIN_BASE: Final = "/oauth2"
 """Where requests need no authorization, if a sign-in page is named."""
 PRELOAD_AGE: Final = 31_536_000
 """Seconds that browsers ask for before they preload a host (hstspreload.org)."""
-LATER: Final = "is not supported yet ({} later version)"
 NOT_SERVED: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "oidc": LATER.format("OpenID Connect comes with a") + "; use externalAuth with a service such as oauth2-proxy",
         "waf": "is for F5 WAF for NGINX, closed software of NGINX Plus that Headgate does not drive",
     }
 )
@@ -134,6 +134,8 @@ def _doubts(spec: Any) -> Iterator[Doubt]:
     """Yield what is likely a mistake."""
     if isinstance(spec, AccessControl):
         yield from _more_bits(spec)
+    if isinstance(spec, OIDC):
+        yield from oidc_doubts(spec)
     uri = spec.auth_signin_uri if isinstance(spec, ExternalAuth) else None
     if not uri or not uri.startswith("/"):
         return
@@ -378,6 +380,7 @@ CHECKS: Final[Mapping[str, Callable[[Any, str, Rules], Iterator[Fault]]]] = Mapp
         "externalAuth": _external_auth,
         "jwt": _jwt,
         "hsts": _hsts,
+        "oidc": oidc_faults,
     }
 )
 """The rules of each type over several fields."""

@@ -144,6 +144,10 @@ def _lease(options: Options) -> Iterator[NamespacedName]:
     yield NamespacedName(options.pod_namespace, options.leader_election_lock_name)
 
 
+def _session_keys(options: Options) -> Iterator[NamespacedName]:
+    yield NamespacedName(options.pod_namespace, options.oidc_keys_secret)
+
+
 def _external_service(options: Options) -> Iterator[NamespacedName]:
     service = options.published_service
     if service and not _sees(watched_namespaces(options), service.namespace):
@@ -236,6 +240,14 @@ PARTS: tuple[Part, ...] = (
         (Permission(Lease.KIND, ("create",)), Permission(Lease.KIND, ("get", "update"), named=True)),
         objects=_lease,
         wanted=lambda options: options.enable_leader_election,
+    ),
+    Part(
+        "oidc",
+        Reach.OWN,
+        "-enable-oidc: the keys of sessions, made and renewed; RBAC cannot limit create to a name",
+        (Permission(Secret.KIND, ("create",)), Permission(Secret.KIND, ("get", "update"), named=True)),
+        objects=_session_keys,
+        wanted=lambda options: options.enable_oidc,
     ),
     Part(
         "configmap",

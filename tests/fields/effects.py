@@ -27,6 +27,8 @@ from headgate.pipeline import Generation
 from headgate.problems import Problem
 from headgate.reporting.status import address
 from headgate.reporting.status_forms import Exposure
+from headgate.routes import SecretReference
+from headgate.routes.policies import Oidc
 from tests.fields.tables import (
     FIRST_PORT,
     FLAGS,
@@ -97,14 +99,22 @@ class World:
             for line in () if owners or path.startswith("secrets") else flat(text.decode()):
                 for name in self._names(line, specs):
                     self.shared[name].append(line)
-        for owner, line in pushed(generation):
-            for name in self._names(owner, specs):
-                self.shared[name].append(line)
+        self.logins: dict[str, list[str]] = defaultdict(list)
+        """What the controller knows of logins, by the object that it is about."""
+        self._take_guards(generation)
         self.problems: dict[str, list[Problem]] = defaultdict(list)
         ignored = [Problem(ref, "", "", f"is ignored: {why}", "") for ref, why in generation.update.ignored.items()]
         for problem in (*found(generation), *ignored):
             for name in self._names(problem.origin.name, specs):
                 self.problems[name].append(problem)
+
+    def _take_guards(self, generation: Generation) -> None:
+        for owner, line in pushed(generation):
+            for name in self._names(owner, self.items.keys()):
+                self.shared[name].append(line)
+        for policy in asked_for(generation):
+            for name in self._names(policy.policy.name, self.items.keys()):
+                self.logins[name] += login_lines(policy)
 
     def _names(self, text: str, specs: Collection[str]) -> Iterable[str]:
         """Return the objects that something called *text* belongs to; a single one has everything."""
@@ -123,7 +133,7 @@ class World:
         """Return everything that is there because of the object *name*, one line each."""
         lines = [line for path, text in sorted(self.texts[name].items()) if not path.startswith("secrets")
                  for line in (f"file {path}", *flat(text))]  # fmt: skip
-        lines += ["shared lines", *self.shared[name]]
+        lines += ["shared lines", *self.shared[name], *self.logins[name]]
         lines += [line for item in self.items[name] if isinstance(item, VirtualServer) for line in made_for(item)]
         return [normal(line, name) for line in lines]
 
@@ -158,6 +168,19 @@ def flat(text: str) -> Iterator[str]:
                 around.append(line)
             yield " > ".join(around if token.char == "{" else [*around, line])
             words = []
+
+
+def asked_for(generation: Generation) -> Iterator[Oidc]:
+    """Yield the Policies of type oidc of every host."""
+    for generated in generation.resources.values():
+        for host in generated.wanted.table.hosts:
+            yield from (policies.oidc for policies in host.every_policies if policies.oidc)
+
+
+def login_lines(policy: Oidc) -> Iterator[str]:
+    """Yield what *policy* says, one line each."""
+    for field, value in structs.asdict(policy).items():
+        yield f"login {field} {value.file if isinstance(value, SecretReference) else json.dumps(value, default=str)}"
 
 
 def made_for(item: VirtualServer) -> Iterator[str]:

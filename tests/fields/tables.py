@@ -23,7 +23,7 @@ from headgate.k8s import Folder
 
 FOLDER = Path(__file__).with_name("tables")
 FLAGS = (
-    "-enable-snippets", "-enable-cert-manager", "-enable-external-dns", "-enable-tls-passthrough",
+    "-enable-snippets", "-enable-oidc", "-enable-cert-manager", "-enable-external-dns", "-enable-tls-passthrough",
     "-global-configuration=default/listeners", "-nginx-configmaps=default/config", "-default-http-listener-port=18080",
     "-default-https-listener-port=18443", "-nginx-status-port=18082", "-tls-passthrough-port=18444",
 )  # fmt: skip

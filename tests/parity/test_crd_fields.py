@@ -57,7 +57,9 @@ def named(kind: Any) -> str:
     return WORDS.get(kind, "object")
 
 
-OWN = {"status.observedGeneration", "spec.jwt.issuer", "spec.jwt.audience", "spec.jwt.leeway"}
+OWN = frozenset(
+    {"status.observedGeneration", "spec.jwt.issuer", "spec.jwt.audience", "spec.jwt.leeway", "spec.oidc.issuer"}
+)
 """The incumbent has no such fields; its definitions drop them."""
 
 

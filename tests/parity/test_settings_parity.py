@@ -109,6 +109,7 @@ WORK_HERE = {
     "nginx.com/health-checks-mandatory", "nginx.com/health-checks-mandatory-queue",
     "nginx.com/jwt-key", "nginx.com/jwt-realm", "nginx.com/jwt-token", "nginx.com/jwt-login-url",
     "resolver-addresses", "resolver-ipv6", "resolver-valid", "resolver-timeout",
+    "oidc-pkce-timeout", "oidc-id-tokens-timeout", "oidc-access-tokens-timeout", "oidc-refresh-tokens-timeout",
 }  # fmt: skip
 """Rows for NGINX Plus that open-source nginx can do by now."""
 

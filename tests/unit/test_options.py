@@ -107,8 +107,8 @@ def test_every_type_of_value_is_parsed(argument: str, field: str, value: object)
         ("-watch-namspace=a", "is not a flag of Headgate; did you mean -watch-namespace?"),
         ("-zzz", "-zzz: is not a flag of Headgate; see headgate run --help"),
         ("-ingress-class", "-ingress-class: has no value; write -ingress-class=VALUE"),
-        ("-enable-oidc", "-enable-oidc: 'true' needs OpenID Connect, which comes with a later version"),
-        ("-enable-oidc=maybe", "'maybe' is not a boolean"),
+        ("-nginx-plus", "-nginx-plus: 'true' needs NGINX Plus, and Headgate drives open-source NGINX"),
+        ("-nginx-plus=maybe", "'maybe' is not a boolean"),
         ("-proxy=http://127.0.0.1:8001", "use --kubeconfig for a cluster or --manifests for a folder"),
         ("run", "'run' is not a flag; flags begin with - or --"),
     ],
@@ -125,7 +125,7 @@ def test_a_loose_true_is_traced_to_its_flag() -> None:
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
-    assert len(complaints("-zzz", "-ingress-class=A", "-enable-oidc", "-nginx-status-port=1")) == 4
+    assert len(complaints("-zzz", "-ingress-class=A", "-nginx-plus", "-nginx-status-port=1")) == 4
 
 
 def test_namespaces_are_named_or_selected() -> None:
@@ -201,7 +201,7 @@ def test_no_version_is_wanted() -> None:
     ]
 
 
-@pytest.mark.parametrize("argv", [["-h"], ["--help"], ["-help", "-enable-oidc"]])
+@pytest.mark.parametrize("argv", [["-h"], ["--help"], ["-help", "-nginx-plus"]])
 def test_help_is_printed_despite_mistakes(argv: list[str]) -> None:
     assert options(*argv).help
 
@@ -224,4 +224,4 @@ def test_examples_parse_and_are_in_every_text(name: str) -> None:
 def test_what_is_not_there_is_documented() -> None:
     for name, flag in DECLINED.items():
         assert f"| `-{name}` | {flag.outlook} | {flag.reason} |" in flags_markdown()
-    assert {flag.outlook for flag in DECLINED.values()} == {"coming", "declined"}
+    assert {flag.outlook for flag in DECLINED.values()} == {"declined"}

@@ -31,6 +31,10 @@
 {{- end }}
 - -allow-empty-ingress-host={{ $controller.allowEmptyIngressHost }}
 - -enable-snippets={{ $controller.enableSnippets }}
+{{- if $controller.enableOIDC }}
+- -enable-oidc=true
+- --oidc-keys-secret={{ include "headgate.oidcKeysSecret" . }}
+{{- end }}
 - -enable-custom-resources={{ $controller.enableCustomResources }}
 {{- if $controller.enableTLSPassthrough }}
 - -enable-tls-passthrough=true

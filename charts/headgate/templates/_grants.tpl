@@ -44,6 +44,9 @@
 {{- $_ := include "headgate.grant" (list $grants $own "configmap" (include "headgate.streamConfigMap" (dict "root" $ "protocol" $protocol))) -}}
 {{- end -}}
 {{- end -}}
+{{- if $controller.enableOIDC -}}
+{{- $_ := include "headgate.grant" (list $grants $own "oidc" (include "headgate.oidcKeysSecret" .)) -}}
+{{- end -}}
 {{- if $status.enableLeaderElection -}}
 {{- $_ := include "headgate.grant" (list $grants $own "lease" (include "headgate.lease" .)) -}}
 {{- end -}}

@@ -58,6 +58,10 @@ $(POD_NAMESPACE)/{{ default (include "headgate.fullname" .) $value.customName }}
 {{ default (printf "%s-%s-certificate" (include "headgate.fullname" .) .Values.controller.admissionWebhooks.name) .Values.controller.admissionWebhooks.secret }}
 {{- end }}
 
+{{- define "headgate.oidcKeysSecret" -}}
+{{ default (printf "%s-oidc-keys" (include "headgate.fullname" .)) .Values.controller.oidcKeysSecret }}
+{{- end }}
+
 {{/* Cluster-wide objects of two releases of one name in two namespaces must not collide. */}}
 {{- define "headgate.clusterName" -}}
 {{ printf "%s-%s" .Release.Namespace (include "headgate.fullname" .) }}

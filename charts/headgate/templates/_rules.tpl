@@ -116,6 +116,17 @@ Each template has the rules for one scope and purpose; those with `.name` are ca
   verbs: [get, update]
 {{- end }}
 
+{{- /* the controller's own namespace: -enable-oidc: the keys of sessions, made and renewed; RBAC cannot limit create to a name */ -}}
+{{- define "headgate.rules.oidc" -}}
+- apiGroups: ['']
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: ['']
+  resources: [secrets]
+  resourceNames: [{{ .name | quote }}]
+  verbs: [get, update]
+{{- end }}
+
 {{- /* the namespace of one object that a flag names, the whole cluster if it is in none: -nginx-configmaps, --configmap and those of ports */ -}}
 {{- define "headgate.rules.configmap" -}}
 - apiGroups: ['']

@@ -367,10 +367,22 @@ class JWT(Model):
 class OIDC(Model):
     """Clients authenticate with OpenID Connect."""
 
-    auth_endpoint: Annotated[str, Field(Form.URL, "URL of the authorization endpoint.", required=True)] = ""
-    token_endpoint: Annotated[str, Field(Form.URL, "URL of the token endpoint.", required=True)] = ""
-    jwks_uri: Annotated[str, Field(Form.URL, "URL of the key set (JWKS).", required=True)] = msgspec.field(
-        default="", name="jwksURI"
+    issuer: Annotated[
+        str | None,
+        Field(
+            Form.URL,
+            "The provider, as its ID tokens name it (iss). Endpoints that are not given are read from its "
+            "configuration (OpenID Connect Discovery).",
+        ),
+    ] = None
+    auth_endpoint: Annotated[
+        str | None, Field(Form.URL, "URL of the authorization endpoint.", default="that of the issuer")
+    ] = None
+    token_endpoint: Annotated[
+        str | None, Field(Form.URL, "URL of the token endpoint.", default="that of the issuer")
+    ] = None
+    jwks_uri: Annotated[str | None, Field(Form.URL, "URL of the key set (JWKS).", default="that of the issuer")] = (
+        msgspec.field(default=None, name="jwksURI")
     )
     client_id: Annotated[str, Field(Form.PLAIN, "Client ID at the provider.", required=True)] = msgspec.field(
         default="", name="clientID"
@@ -388,7 +400,12 @@ class OIDC(Model):
     ] = msgspec.field(default=None, name="postLogoutRedirectURI")
     zone_sync_leeway: Annotated[
         int | None,
-        Field(COUNT, "Maximum time of the synchronization between replicas, in milliseconds.", default="200"),
+        Field(
+            COUNT,
+            "Milliseconds that replicas of NGINX Plus need to share a session; has no effect, because here every "
+            "replica can open it at once.",
+            default="200",
+        ),
     ] = None
     auth_extra_args: Annotated[
         tuple[str, ...] | None, Field(Form.FREE, "Query parameters that are added to the authorization request.")

@@ -24,6 +24,7 @@ from headgate.resolve.policies.ingress_mtls import lower_ingress_mtls
 from headgate.resolve.policies.jwt import lower_jwt
 from headgate.resolve.policies.lowering import Lowering, Unusable
 from headgate.resolve.policies.merging import FINE, Warned, first, merged_access, merged_limits, none
+from headgate.resolve.policies.oidc import lower_oidc
 from headgate.resolve.policies.rate_limit import lower_rate_limit
 from headgate.resolve.search import Search
 from headgate.resolve.snapshot import missing
@@ -76,6 +77,7 @@ KINDS: Final[Mapping[str, PolicyKind]] = MappingProxyType(
         "cache": PolicyKind("cache", lower_cache),
         "hsts": PolicyKind("hsts", lower_hsts, scopes=frozenset({Scope.HOST})),
         "externalAuth": PolicyKind("external_auth", lower_external_auth, scopes=EVERYWHERE),
+        "oidc": PolicyKind("oidc", lower_oidc, none),
     }
 )
 """By the names of the types in manifests."""

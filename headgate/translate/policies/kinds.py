@@ -17,6 +17,7 @@ from headgate.translate.policies.external_auth import translate_subrequest
 from headgate.translate.policies.ingress_mtls import translate_client_certificates
 from headgate.translate.policies.jwt import reads_claims
 from headgate.translate.policies.mirror import translate_mirror
+from headgate.translate.policies.oidc import translate_oidc
 from headgate.translate.policies.parts import NOTHING, Part, Site, joined
 
 KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
@@ -29,6 +30,7 @@ KINDS: Final[tuple[Callable[[Site], Part], ...]] = (
     translate_cache,
     translate_cors,
     translate_mirror,
+    translate_oidc,
 )
 NONE: Final = Policies()
 NO_CLIENT: Final = ((TOKEN, Quoted("")), (CLIENT, Quoted("")))

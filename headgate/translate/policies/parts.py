@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from headgate.ir.http import Line, Location
+from headgate.ir.http import Line, Location, Session
 from headgate.problems import ObjectRef
 from headgate.routes import Policies, VirtualHost
 from headgate.settings import Header, Quoted
@@ -22,6 +22,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         headers: response headers; *hidden* those of backends that clients do not get.
         preflight: whether requests with the method OPTIONS are answered.
         asked_url: the variable that is to hold the URL that the client asked for, escaped; empty for none.
+        session: the session that requests need.
     """
 
     lines: tuple[Line, ...] = ()
@@ -30,6 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     hidden: tuple[str, ...] = ()
     preflight: bool = False
     asked_url: str = ""
+    session: Session | None = None
 
 
 NOTHING = Part()
@@ -47,6 +49,7 @@ def joined(parts: Iterable[Part]) -> Part:
         hidden=tuple(name for part in every for name in part.hidden),
         preflight=any(part.preflight for part in every),
         asked_url=next((part.asked_url for part in every if part.asked_url), ""),
+        session=next((part.session for part in every if part.session), None),
     )
 
 

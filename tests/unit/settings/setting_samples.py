@@ -419,6 +419,10 @@ SAMPLES: dict[str, Sample] = {
     "resolver_ipv6": SWITCH,
     "resolver_valid": Sample({"5s": Seconds("5s"), "1m": Seconds("1m")}, ("500ms", "soon", "5;")),
     "resolver_timeout": TIME,
+    **dict.fromkeys(
+        ("oidc_pkce_timeout", "oidc_id_tokens_timeout", "oidc_access_tokens_timeout", "oidc_refresh_tokens_timeout"),
+        Sample({"5s": Seconds("5s"), "1h 30m": Seconds("1h30m")}, ("500ms", "soon", "5;")),
+    ),
     "otel_exporter_endpoint": Sample(
         {
             "otel:4317": "http://otel:4317",

@@ -218,7 +218,7 @@ def test_unknown_and_declined_keys_are_reported() -> None:
     told = {problem.field: problem.reason for problem in problems}
     assert "did you mean proxy-read-timeout?" in told["proxy-read-timeot"]
     assert "NGINX Plus" in told["zone-sync"]
-    assert "OpenID Connect" in told["oidc-sids-timeout"]
+    assert "front-channel" in told["oidc-sids-timeout"]
 
 
 def test_a_value_of_ten_megabytes_is_shortened_in_problems() -> None:

@@ -11,6 +11,7 @@ local health = require "headgate.health"
 local jwt = require "headgate.jwt"
 local metrics = require "headgate.metrics"
 local routes = require "headgate.routes"
+local sessions = require "headgate.sessions"
 local streams = require "headgate.streams"
 local upstreams = require "headgate.upstreams"
 local waiting = require "headgate.waiting"
@@ -27,6 +28,8 @@ headgate = {
   read_body = waiting.read_body, wait = waiting.wait,
   -- Before requests are answered that need a token.
   admit = jwt.admit, claim = jwt.claim,
+  -- Where clients log in (OpenID Connect).
+  session = sessions.guard,
   -- For hosts without a server block.
   route = routes.route, balance_routed = balancer.balance_routed, certify = certificates.certify,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.

@@ -1,0 +1,176 @@
+-- Decides about requests of routes with a Policy of type oidc: by the session cookie, which the controller sealed when
+-- the client had logged in. No other process is asked. What a session holds is one field a line:
+--
+--   when it ends (seconds since 1970), whether it can be refreshed ("r" or "-"), the user, the access token
+--
+-- "o:session" has the keys. A cookie that was sealed for another host, another Policy or with another key is none.
+local base64 = require "ngx.base64"
+local seal = require "headgate.seal"
+local state = require "headgate.state"
+
+local byte, find, sub, tonumber = string.byte, string.find, string.sub, tonumber
+local decode_base64url, escape = base64.decode_base64url, ngx.escape_uri
+local var, request, time = ngx.var, ngx.req, ngx.time
+local get, sync = state.get, state.sync
+
+local MARK = "headgate_" -- in the names of all cookies of ours
+local HOST = "__Host-" -- before it, where the client speaks HTTPS: the cookie can be from no other host (RFC 6265bis)
+local KEY_ID = 8 -- characters before what is sealed
+local ZERO = byte("0")
+local MOST = 9 -- parts of a session
+
+local M = {}
+local names = {} -- Policy -> names of its cookies, and what is sealed with them
+
+state.decode("o", function(_, value)
+  local openers = {}
+  for id, text in pairs(value.keys) do
+    openers[id] = seal.opener(ngx.decode_base64(text))
+  end
+  return openers
+end, function(value)
+  if type(value.keys) ~= "table" then
+    return false
+  end
+  for id, text in pairs(value.keys) do
+    local key = type(text) == "string" and ngx.decode_base64(text)
+    if type(id) ~= "string" or #id ~= KEY_ID or not key or #key ~= seal.KEY then
+      return false
+    end
+  end
+  return true
+end)
+
+local function names_of(policy)
+  local known = names[policy]
+  if not known then
+    local name = MARK .. policy
+    known = { secure = "cookie_" .. HOST .. name, plain = "cookie_" .. name, purpose = "session\n" .. policy .. "\n" }
+    names[policy] = known
+  end
+  return known
+end
+
+-- Return whether the client speaks HTTPS, with nginx or with what is before it.
+local function is_secure()
+  return var.scheme == "https" or var.http_x_forwarded_proto == "https"
+end
+
+-- Return the text of a session whose first part is *first*, and that of all of them behind each other.
+local function whole(name, first)
+  local count = byte(first) - ZERO
+  if count == 1 then
+    return sub(first, 2)
+  elseif count < 1 or count > MOST then
+    return nil
+  end
+  local text = sub(first, 2)
+  for number = 1, count - 1 do
+    local part = var[name .. "_" .. number]
+    if not part then
+      return nil
+    end
+    text = text .. part
+  end
+  return text
+end
+
+-- Return what the session cookie *name* of the request holds, nil if there is none that counts.
+local function opened(name, purpose, openers)
+  local first = var[name]
+  local text = first and first ~= "" and whole(name, first)
+  local opener = text and openers[sub(text, 1, KEY_ID)]
+  local sealed = opener and decode_base64url(sub(text, KEY_ID + 1))
+  return sealed and seal.open(opener, sealed, purpose)
+end
+
+-- Return the header Cookie without cookies of ours, nil if nothing is left.
+local function without_ours(cookies)
+  local kept, from = nil, 1
+  repeat
+    local semicolon = find(cookies, ";", from, true)
+    local pair = sub(cookies, from, semicolon and semicolon - 1)
+    local equals = find(pair, "=", 1, true)
+    local mark = find(pair, MARK, 1, true)
+    if not mark or not equals or mark > equals then
+      while byte(pair) == 32 do
+        pair = sub(pair, 2)
+      end
+      kept = kept and kept .. "; " .. pair or pair
+    end
+    from = semicolon and semicolon + 1
+  until not from
+  return kept
+end
+
+-- Have the backend see who the client is, and not the session.
+local function pass(user, token)
+  request.set_header("username", user)
+  if token ~= "" then
+    request.set_header("Authorization", "Bearer " .. token)
+  end
+  local cookies = var.http_cookie
+  local kept = cookies and without_ours(cookies)
+  if kept then
+    request.set_header("Cookie", kept)
+  else
+    request.clear_header("Cookie")
+  end
+end
+
+-- Return whether the request is for a page that a browser shows: only then a login can begin.
+local function navigates()
+  local mode = var.http_sec_fetch_mode
+  if mode then
+    return mode == "navigate"
+  end
+  local accept = var.http_accept
+  return accept ~= nil and find(accept, "text/html", 1, true) ~= nil and not var.http_x_requested_with
+end
+
+-- Send the client to the controller at *path*, which brings it back; or answer 401. *expired*: there was a session that
+-- can be refreshed, which needs no user, so that any request may wait for it.
+local function refuse(policy, path, expired)
+  local method = request.get_method()
+  local reads = method == "GET" or method == "HEAD"
+  local header = ngx.header
+  header.cache_control = "no-store"
+  local login = path .. "?policy=" .. policy
+  local shown = reads and navigates()
+  if not shown and not expired then
+    header.www_authenticate = 'OpenIDConnect login="' .. login .. '"'
+    return ngx.exit(401)
+  end
+  header.location = login .. (shown and "" or "&only=refresh") .. "&to=" .. escape(var.request_uri)
+  ngx.status = reads and 302 or 307
+  return ngx.exit(ngx.status)
+end
+
+-- Let the request pass if it has a session of *policy*; called by nginx in the access phase. *path* is where logins
+-- begin and end.
+function M.guard(policy, path)
+  sync()
+  local openers = get("o", "session")
+  if not openers then
+    ngx.log(ngx.ERR, "no key of OpenID Connect sessions is known; requests are answered 503")
+    return ngx.exit(503)
+  end
+  local known = names_of(policy)
+  local purpose = known.purpose .. var.host
+  local text = opened(known.secure, purpose, openers)
+  if not text and not is_secure() then
+    text = opened(known.plain, purpose, openers)
+  end
+  if not text then
+    return refuse(policy, path, false)
+  end
+  local first = find(text, "\n", 1, true)
+  local second = find(text, "\n", first + 1, true)
+  local third = find(text, "\n", second + 1, true)
+  if tonumber(sub(text, 1, first - 1)) <= time() then
+    return refuse(policy, path, sub(text, first + 1, second - 1) == "r")
+  end
+  return pass(sub(text, second + 1, third - 1), sub(text, third + 1))
+end
+
+return M

@@ -1,0 +1,84 @@
+"""oidc: Lua decides by the session cookie; the controller answers where clients log in and out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headgate.ir.http import Line, Location, Session
+from headgate.ir.layout import LOGIN_SOCKET
+from headgate.routes import PathType
+from headgate.routes.policies import Oidc
+from headgate.settings import NOTHING, Header, Quoted, Words
+from headgate.translate.errors import NO_PAGE
+from headgate.translate.policies.parts import Part, Site
+
+LOGOUT, FRONT_CHANNEL = "/logout", "/front_channel_logout"
+"""Where a client, or the provider in a frame of its browser, ends sessions; paths of the incumbent."""
+UNREACHABLE: Final = "@headgate_login_unreachable"
+SERVER_HEADER: Final = "X-Headgate-Server"
+HOST_HEADER: Final = "X-Headgate-Host"
+SCHEME_HEADER: Final = "X-Headgate-Scheme"
+CLOSED = "requests that it guards are answered 500"
+BUFFER = "64k"
+"""For the cookies of a large session, which are all in the header of an answer."""
+
+
+def translate_oidc(site: Site) -> Part:
+    """Return the session that is required, and note the locations of logins."""
+    oidc = site.policies.oidc
+    if oidc is None:
+        return Part()
+    if fault := site.draft.env.without_sessions:
+        site.draft.warn(oidc.policy, "spec.oidc", "", (f"needs the live data plane, and {fault}", CLOSED))
+        return Part(lines=(("return", Words(("500",))),))
+    for path in dict.fromkeys((oidc.path, LOGOUT, FRONT_CHANNEL, oidc.left)):
+        _answered(site, oidc, path)
+    site.inner.setdefault(
+        UNREACHABLE,
+        Location(path=UNREACHABLE, origin=site.inner_origin, answer=Words(("503",)), lines=(NO_PAGE,), own=NOTHING),
+    )
+    return Part(session=Session(oidc.identity, oidc.path))
+
+
+def _answered(site: Site, oidc: Oidc, path: str) -> None:
+    """Note the location in which the controller answers *path*, unless a route has it."""
+    for route in site.host.routes:
+        match = route.match
+        if match.path == path and (match.type is PathType.EXACT or match.modifier == "="):
+            what = "where logins end" if path == oidc.path else "where clients log out"
+            effect = "nobody can log in" if path == oidc.path else "sessions cannot be ended there"
+            words = (f"is {what} with Policy {oidc.policy.key}, and the path of this route, which answers", effect)
+            site.draft.warn(route.origin, f"{route.field}.path", path, words)
+            return
+    told = {
+        "Host": "$http_host",
+        "Content-Length": "",
+        "Authorization": "",
+        "X-Forwarded-Proto": "$http_x_forwarded_proto",
+        SCHEME_HEADER: "$scheme",
+        HOST_HEADER: "$host",
+        SERVER_HEADER: site.host.name,
+    }
+    lines: tuple[Line, ...] = (
+        ("error_page", Words(("502", "504", "=503", UNREACHABLE))),
+        ("proxy_intercept_errors", Words(("off",))),
+        ("proxy_pass_request_body", Words(("off",))),
+        ("proxy_cache", Words(("off",))),
+        ("proxy_buffer_size", Words((BUFFER,))),
+        ("proxy_buffers", Words(("4", BUFFER))),
+        ("proxy_busy_buffers_size", Words((BUFFER,))),
+        ("proxy_redirect", Words(("off",))),
+        ("proxy_pass", Words((Quoted(f"http://unix:{site.draft.env.layout.socket(LOGIN_SOCKET)}"),))),
+    )
+    site.inner.setdefault(
+        path,
+        Location(
+            path=Quoted(path),
+            modifier="=",
+            origin=site.inner_origin,
+            request_headers=tuple(Header(name, Quoted(value)) for name, value in told.items()),
+            lines=lines,
+            unguarded=True,
+            own=NOTHING,
+        ),
+    )

@@ -1,0 +1,93 @@
+"""How long logins and sessions are good, and what lives on when a controller does not."""
+
+from __future__ import annotations
+
+from showcase.identity_provider import IdentityProvider
+
+from tests.k8s.apiserver import CUSTOM
+from tests.live.headgate_process import LOOPBACK
+from tests.live.json_objects import config_map, endpoints, ingress_class, service
+from tests.live.scripted_cluster import ScriptedCluster
+from tests.oidc.browser import SCRIPT, Browser
+from tests.oidc.conftest import Place
+from tests.oidc.objects import client_secret, policy, virtual_server
+from tests.waiting import wait_until
+
+
+def test_timeouts_of_the_configmap(place: Place, provider: IdentityProvider, browser: Browser) -> None:
+    place.manifests.put(
+        config_map(oidc_pkce_timeout="2s", oidc_id_tokens_timeout="2s", oidc_access_tokens_timeout="1h",
+                   oidc_refresh_tokens_timeout="3s"),
+        policy("login", provider, accessTokenEnable=True),
+        virtual_server("cafe", "cafe.test", "login"),
+    )  # fmt: skip
+    headgate = place.serve()
+    url = f"http://cafe.test:{headgate.http}/menu"
+    late = Browser()
+    back = late.submit(late.open(url)).location
+    page = browser.log_in(url)
+    assert page.status == 200
+    wait_until(lambda: browser.ask(url, headers=SCRIPT).status == 302)  # after 2 s
+    assert browser.open(url, headers=SCRIPT).status == 200
+    held = f"http://cafe.test:{headgate.http}/_codexch"
+    wait_until(lambda: not any(name.endswith("_t") for name in browser.sent(held)))  # after 3 s
+    wait_until(lambda: browser.ask(url, headers=SCRIPT).status == 302)
+    assert browser.open(url, headers=SCRIPT).status == 401
+    assert late.open(back).url == url  # by another login, which the provider does not show
+    assert provider.requests.count("/authorize") == 5
+    place.manifests.put(config_map(oidc_access_tokens_timeout="2s"))
+    wait_until(lambda: headgate.batches_processed() >= 2)
+    assert browser.open(url).status == 200
+    wait_until(lambda: browser.ask(url, headers=SCRIPT).status == 302)
+
+
+def test_sessions_outlive_controllers(place: Place, provider: IdentityProvider, browser: Browser) -> None:
+    place.manifests.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
+    headgate = place.serve()
+    url = f"http://cafe.test:{headgate.http}/menu"
+    browser.log_in(url)
+    other = Browser()
+    form = other.open(url)
+    headgate.kill()
+    assert browser.ask(url).status == 200
+    assert Browser().open(url).status == 503
+    back = other.submit(form).location
+    assert other.ask(back).status == 503
+    headgate.start_ready()
+    assert browser.ask(url).status == 200
+    assert other.open(back).url == url
+
+
+def test_two_replicas_with_the_same_keys(place: Place, provider: IdentityProvider, browser: Browser) -> None:
+    place.manifests.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
+    one = place.serve(under="one")
+    keys = "run/live/session-keys.json"
+    (two := place.serve(under="two")).stop()
+    (two.prefix / keys).write_bytes((one.prefix / keys).read_bytes())
+    two.start_ready()
+    url = "http://cafe.test/menu"
+    browser.port = one.http
+    form = browser.open(url)
+    browser.port = two.http
+    assert browser.fill(form).url == url
+    browser.port = one.http
+    assert browser.ask(url).status == 200
+
+
+def test_the_secret_with_keys_is_made_once_for_all_replicas(
+    place: Place, provider: IdentityProvider, browser: Browser
+) -> None:
+    with ScriptedCluster(place.directory) as cluster:
+        for plural in CUSTOM:
+            cluster.do(lambda server, plural=plural: server.absent(plural, now=False))  # type: ignore[misc]
+        cluster.put(ingress_class(), service("tea"), endpoints("tea", LOOPBACK, port=place.tea), client_secret())
+        cluster.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
+        one, two = (place.serve(under=name, source=f"--kubeconfig={cluster.kubeconfig}") for name in ("one", "two"))
+        url = "http://cafe.test/menu"
+        browser.port = one.http
+        form = browser.open(url)
+        browser.port = two.http
+        assert browser.fill(form).url == url
+        found = cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))
+        assert set(found["data"]) == {"keys.json"}
+        assert "session keys unknown" not in one.log_text() + two.log_text()
