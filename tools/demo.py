@@ -25,6 +25,7 @@ from typing import NoReturn
 from showcase import backends
 from showcase.client import LOOPBACK, Doors, Outcome, curl, verify
 from showcase.example import EXAMPLES, Check, Example
+from showcase.identity_provider import providing
 from showcase.ports import free_port, free_ports, is_free
 
 from headgate.nginx import NoBinaryError
@@ -169,6 +170,8 @@ def serving(
     with ExitStack() as stack:
         try:
             stack.enter_context(backends.running(example.endpoints(), certificates.contexts))
+            if provider := example.script.provider:
+                stack.enter_context(providing(LOOPBACK, provider.port, *provider.clients))
         except OSError as error:
             raise DemoError(f"cannot start the backends: {error}; is another demo of this example running?") from None
         headgate = Headgate(arguments, quiet=quiet)

@@ -39,6 +39,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         pool: connections to backends that each worker keeps for hosts without a server block, 0 if there are none;
             *pools* are the upstream blocks that keep so many.
         claims: variables with members of tokens that logs read; empty where no location sets them.
+        sessions: whether there may be sessions of OpenID Connect.
         clock: pattern and value of a map from ``$msec`` to ``clock_variable``, a time that logs write, if they do.
     """
 
@@ -61,6 +62,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     live_memory: str = ""
     pool: int = 0
     pools: tuple[str, ...] = tuple(POOLS.values())
+    sessions: bool = False
     clock: tuple[Quoted, ...] = ()
     clock_variable: str = ""
     claims: tuple[str, ...] = ()

@@ -53,6 +53,7 @@ def translate_main(
         live_memory=env.live_memory,
         pool=_pool(env) if env.routes else 0,
         claims=reads_claims((*env.params.logging.log_format, snippets.http_snippets)),
+        sessions="enable-oidc" in env.gates,
         clock=CLOCKS.get(env.json_time, ()),
         clock_variable=CLOCK,
         stream=capabilities.stream is not None,

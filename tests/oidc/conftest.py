@@ -20,7 +20,7 @@ from tests.nginx_binaries import LUA
 from tests.oidc.browser import Browser
 from tests.oidc.objects import SECRET, client_secret, policy, virtual_server, virtual_server_route
 
-FLAGS = ("-enable-oidc", "-nginx-configmaps=ours/config")
+FLAGS = ("-enable-oidc", "-enable-snippets", "-nginx-configmaps=ours/config")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,6 +109,8 @@ def shared_headgate(shared_place: Place, running_provider: IdentityProvider) -> 
         virtual_server("mixed", "mixed.test", routes={"/": "", "/login": "login", "/tokens": "tokens",
                                                        "/office": "office"}),
         virtual_server("found", "found.test", "found"),
+        virtual_server("inner", "inner.test", "login", routes={"/": "", "/office": "office"},
+                       **{"server-snippets": "location /jump { try_files /none $arg_to; }"}),
         virtual_server("secure", "secure.test", "tokens", tls={"secret": "secure"}),
         tls_secret("secure", "secure.test"),
         virtual_server("parts", "parts.test", routes={"/": ""}, delegated={"/part": "part"}),

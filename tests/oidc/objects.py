@@ -19,17 +19,11 @@ def client_secret(name: str = "client", value: str = SECRET) -> Json:
             "stringData": {"client-secret": value}}  # fmt: skip
 
 
-def policy(name: str, provider: IdentityProvider, **more: Any) -> Json:
+def policy(name: str, provider: IdentityProvider | None, **more: Any) -> Json:
     """A Policy; ``None`` for a field leaves it out."""
-    spec = {
-        "clientID": "cafe",
-        "clientSecret": "client",
-        "authEndpoint": f"{provider.issuer}/authorize",
-        "tokenEndpoint": f"{provider.issuer}/token",
-        "jwksURI": f"{provider.issuer}/keys",
-        "endSessionEndpoint": f"{provider.issuer}/logout",
-        **more,
-    }
+    names = {"authEndpoint": "authorize", "tokenEndpoint": "token", "jwksURI": "keys", "endSessionEndpoint": "logout"}
+    given = {field: f"{provider.issuer}/{path}" for field, path in names.items()} if provider else {}
+    spec = {"clientID": "cafe", "clientSecret": "client", **given, **more}
     return _custom("Policy", name, {"oidc": {field: value for field, value in spec.items() if value is not None}})
 
 

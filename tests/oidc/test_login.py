@@ -40,6 +40,16 @@ def test_what_a_backend_gets_is_not_what_a_client_says(headgate: HeadgateProcess
     assert re.findall(r"Cookie: (.*)", body) == ["mine=1; theirs=a=b"]
 
 
+def test_a_request_that_nginx_redirects_internally_is_let_in_once(headgate: HeadgateProcess, browser: Browser) -> None:
+    origin = f"http://inner.test:{headgate.http}"
+    browser.log_in(f"{origin}/menu")
+    page = browser.ask(f"{origin}/jump?to=/menu")
+    assert page.status == 200
+    assert "username: alice" in page.body
+    assert browser.ask(f"{origin}/jump?to=/office").status == 302  # another Policy
+    assert Browser().ask(f"{origin}/jump?to=/menu", headers=SCRIPT).status == 401
+
+
 def test_only_pages_lead_to_a_login(headgate: HeadgateProcess, browser: Browser) -> None:
     url = f"http://cafe.test:{headgate.http}/menu"
     for headers in (SCRIPT, {"Accept": "*/*"}, {"Accept": "text/html", "X-Requested-With": "XMLHttpRequest"}):

@@ -17,7 +17,7 @@ def test_an_example_passes_its_checks(name: str, capsys: pytest.CaptureFixture[s
     binary = ANY_NGINX
     if name == "tcp-tls":
         binary = embedded() or pytest.skip("needs nginx 1.25.5")
-    if name == "jwt":
+    if name in {"jwt", "oidc"}:
         binary = LUA or pytest.skip("needs nginx with Lua (make lua-nginx)")
     code = demo.check(name, binary)
     assert code == 0, capsys.readouterr().out

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from showcase.example import Answer, Check, Request
+from showcase.login import LoginError, logged_in
 
 LOOPBACK = "127.0.0.1"
 TIMEOUT = 15.0
@@ -92,6 +93,8 @@ def send(request: Request, doors: Doors) -> Got:
     port, host = doors.port(request), target.hostname or LOOPBACK
     if _is_stream(request):
         return _send_stream(target.scheme, host, port, doors)
+    if request.login:
+        return _logged_in(request, doors)
     connection = http.client.HTTPConnection(host, port)
     try:
         connection.sock = _connect(host, port, doors.certificates if target.scheme == "https" else None)
@@ -104,6 +107,21 @@ def send(request: Request, doors: Doors) -> Got:
         return Got(error=f"no answer: {type(error).__name__}: {error}")
     finally:
         connection.close()
+
+
+def _logged_in(request: Request, doors: Doors) -> Got:
+    def connect(url: str) -> http.client.HTTPConnection:
+        target = urlsplit(url)
+        secure = target.scheme == "https"
+        port = target.port or (doors.https if secure else doors.http)
+        connection = http.client.HTTPConnection(LOOPBACK, port)
+        connection.sock = _connect(target.hostname or LOOPBACK, port, doors.certificates if secure else None)
+        return connection
+
+    try:
+        return Got(*logged_in(request, connect))
+    except (LoginError, OSError, http.client.HTTPException) as error:
+        return Got(error=f"no answer: {type(error).__name__}: {error}")
 
 
 def _is_stream(request: Request) -> bool:
@@ -184,6 +202,8 @@ _LINE = shlex.quote(repr(LINE.decode()).strip("'"))
 def curl(request: Request, doors: Doors) -> str:
     """Return the command that sends *request* by hand."""
     target, port = urlsplit(request.url), doors.port(request)
+    if request.login:
+        return f"(in a browser) {target._replace(netloc=f'{target.hostname}:{port}').geturl()}, as {request.login}"
     if target.scheme == "udp":
         return f"echo {DATAGRAM.decode()} | nc -u -w 1 {LOOPBACK} {port}"
     if target.scheme == "tcp":

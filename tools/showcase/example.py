@@ -30,6 +30,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         user: ``name:password`` for basic authentication (RFC 7617).
         body_size: bytes of the request body.
         times: how often it is sent, each time over a new connection.
+        login: the user who logs in (OpenID Connect) before the page is there, by redirects; empty for nobody.
     """
 
     url: str
@@ -38,6 +39,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     body_size: int = 0
     times: int = 1
+    login: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +93,25 @@ class Edit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         path.write_text(text.replace(self.replace, self.replacement))
 
 
+class Client(msgspec.Struct, frozen=True):
+    """Who may send users to the provider; *secret* is empty for a public client.
+
+    Without redirect URIs, or URIs for after a logout, any is taken.
+    """
+
+    id: str
+    secret: str = ""
+    redirects: tuple[str, ...] = ()
+    after_logout: tuple[str, ...] = ()
+
+
+class ProviderScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider of OpenID Connect on this machine, at ``127.0.0.1`` and a *port*."""
+
+    port: int
+    clients: tuple[Client, ...]
+
+
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``checks.toml``; ``tls`` names the backends that speak TLS, each with the name it is asked for."""
 
@@ -98,6 +119,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edits: tuple[Edit, ...] = msgspec.field(name="edit", default=())
     flags: tuple[str, ...] = ()
     tls: dict[str, str] = {}
+    provider: ProviderScript | None = None
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -158,14 +180,23 @@ class Example(msgspec.Struct, frozen=True):
     def copy(self, folder: Path) -> Self:
         """Copy everything into the new *folder* with ports of its own, so that runs do not meet."""
         shutil.copytree(self.folder, folder)
-        listeners = self.listener_ports()
-        ports = sorted({endpoint.port for endpoint in self.endpoints()} | listeners)
+        listeners, provider = self.listener_ports(), self.script.provider
+        own = {provider.port} if provider else set()
+        ports = sorted({endpoint.port for endpoint in self.endpoints()} | listeners | own)
         moved = dict(zip(ports, free_ports(len(ports)), strict=True))
         for path in folder.glob("*.yaml"):
-            path.write_text(re.sub(r"\bport: (\d+)\b", lambda found: _moved(found, moved), path.read_text()))
-        return type(self)(folder, self.script, {port: moved[port] for port in listeners})
+            path.write_text(_PORT.sub(lambda found: _moved(found, moved), path.read_text()))
+        script = self.script
+        if provider:
+            script = msgspec.structs.replace(
+                script, provider=msgspec.structs.replace(provider, port=moved[provider.port])
+            )
+        return type(self)(folder, script, {port: moved[port] for port in listeners})
+
+
+_PORT = re.compile(r"(?P<before>\bport: |http://127\.0\.0\.1:)(?P<port>\d+)\b")
 
 
 def _moved(found: re.Match[str], moved: dict[int, int]) -> str:
-    port = int(found[1])
-    return f"port: {moved.get(port, port)}"
+    port = int(found["port"])
+    return f"{found['before']}{moved.get(port, port)}"

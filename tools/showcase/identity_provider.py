@@ -26,23 +26,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from showcase.example import Client
+
 FORM = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Provider</title></head><body>'
     '<form method="post" action="/login?{query}"><label>User <input name="username" autofocus></label> '
     '<button id="login">Log in</button></form></body></html>'
 )
-
-
-class Client(msgspec.Struct, frozen=True):
-    """Who may send users here; *secret* is empty for a public client.
-
-    The query of a redirect URI does not count.
-    """
-
-    id: str
-    secret: str = ""
-    redirects: tuple[str, ...] = ()
-    after_logout: tuple[str, ...] = ()
 
 
 class _Grant(msgspec.Struct, frozen=True):

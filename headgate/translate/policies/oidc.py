@@ -18,6 +18,8 @@ UNREACHABLE: Final = "@headgate_login_unreachable"
 SERVER_HEADER: Final = "X-Headgate-Server"
 HOST_HEADER: Final = "X-Headgate-Host"
 SCHEME_HEADER: Final = "X-Headgate-Scheme"
+PASSED: Final = "headgate_session"
+"""The variable with the Policy that let a request in, before an internal redirect."""
 CLOSED = "requests that it guards are answered 500"
 BUFFER = "64k"
 """For the cookies of a large session, which are all in the header of an answer."""
@@ -77,6 +79,7 @@ def _answered(site: Site, oidc: Oidc, path: str) -> None:
             modifier="=",
             origin=site.inner_origin,
             request_headers=tuple(Header(name, Quoted(value)) for name, value in told.items()),
+            variables=((PASSED, Quoted("")),),  # so that workers can set it: nginx has an index for what "set" names
             lines=lines,
             unguarded=True,
             own=NOTHING,

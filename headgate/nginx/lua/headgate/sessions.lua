@@ -128,27 +128,36 @@ local function navigates()
   return accept ~= nil and find(accept, "text/html", 1, true) ~= nil and not var.http_x_requested_with
 end
 
--- Send the client to the controller at *path*, which brings it back; or answer 401. *expired*: there was a session that
--- can be refreshed, which needs no user, so that any request may wait for it.
+-- Send the client to the controller at *path*, which brings it back; or answer 401. *expired*: there was a session
+-- that can be refreshed, which needs no user, so that any request may wait for it.
 local function refuse(policy, path, expired)
   local method = request.get_method()
   local reads = method == "GET" or method == "HEAD"
   local header = ngx.header
-  header.cache_control = "no-store"
+  header["Cache-Control"] = "no-store"
   local login = path .. "?policy=" .. policy
   local shown = reads and navigates()
   if not shown and not expired then
-    header.www_authenticate = 'OpenIDConnect login="' .. login .. '"'
+    header["WWW-Authenticate"] = 'OpenIDConnect login="' .. login .. '"'
     return ngx.exit(401)
   end
-  header.location = login .. (shown and "" or "&only=refresh") .. "&to=" .. escape(var.request_uri)
+  header["Location"] = login .. (shown and "" or "&only=refresh") .. "&to=" .. escape(var.request_uri)
   ngx.status = reads and 302 or 307
   return ngx.exit(ngx.status)
+end
+
+-- Return whether the request was let in for *policy* before it came here by an internal redirect (X-Accel-Redirect,
+-- try_files, error_page): its cookie is not there any more. The variable is of this request.
+local function passed_before(policy)
+  return request.is_internal() and var.headgate_session == policy
 end
 
 -- Let the request pass if it has a session of *policy*; called by nginx in the access phase. *path* is where logins
 -- begin and end.
 function M.guard(policy, path)
+  if passed_before(policy) then
+    return
+  end
   sync()
   local openers = get("o", "session")
   if not openers then
@@ -170,6 +179,7 @@ function M.guard(policy, path)
   if tonumber(sub(text, 1, first - 1)) <= time() then
     return refuse(policy, path, sub(text, first + 1, second - 1) == "r")
   end
+  var.headgate_session = policy
   return pass(sub(text, second + 1, third - 1), sub(text, third + 1))
 end
 
