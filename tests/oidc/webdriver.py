@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +36,9 @@ class Chromium:
         self._session = "/session/" + self._ask("POST", "/session", wanted)["sessionId"]
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_S)
-        connection.request(method, path, json.dumps({} if body is None else body) if method == "POST" else None)
-        answer = json.loads(connection.getresponse().read())["value"]
-        connection.close()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=DEADLINE_S)) as connection:
+            connection.request(method, path, json.dumps({} if body is None else body) if method == "POST" else None)
+            answer = json.loads(connection.getresponse().read())["value"]
         if isinstance(answer, dict) and "error" in answer:
             raise LookupError(answer["message"])
         return answer
@@ -103,7 +104,7 @@ def chromium(hosts: str, directory: Path) -> Iterator[Chromium]:
 
 def _listens(port: int) -> bool:
     try:
-        http.client.HTTPConnection("127.0.0.1", port, timeout=1).request("GET", "/status")
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
     except OSError:
         return False
-    return True
