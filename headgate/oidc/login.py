@@ -26,11 +26,10 @@ from headgate.oidc.backchannel import Backchannel, ProviderError, RefusedError, 
 from headgate.oidc.keyring import CONTROLLER, NGINX, Keyring
 from headgate.oidc.provider import Current, Provider
 from headgate.oidc.tokens import Claims, Expected, TokenError
+from headgate.validation.oidc import FRONT_CHANNEL, LOGOUT
 
 log = logging.getLogger(__name__)
 
-LOGOUT: Final = "/logout"
-FRONT_CHANNEL: Final = "/front_channel_logout"
 MARGIN_S: Final = 30
 """Seconds before the end of a token at which its session ends, or a tenth of its life if that is less: a backend gets
 no token that ends while it is on the way."""

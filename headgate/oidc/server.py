@@ -12,9 +12,10 @@ from aiohttp import web
 from headgate.oidc import cookies
 from headgate.oidc.backchannel import Backchannel
 from headgate.oidc.keyring import Keyring
-from headgate.oidc.login import FRONT_CHANNEL, Answer, Asked, Logins
+from headgate.oidc.login import Answer, Asked, Logins
 from headgate.oidc.provider import Current
 from headgate.uds import Access, Address, ServerSocket
+from headgate.validation.oidc import FRONT_CHANNEL
 
 HEADERS_BYTES: Final = 64 * 1024
 """Of one line of a request: as much as nginx takes with its largest buffers, which have all cookies."""

@@ -11,6 +11,10 @@ from headgate.validation.fields import Fault
 from headgate.validation.rules import Rules
 
 OPENID: Final = "openid"
+LOGOUT: Final = "/logout"
+FRONT_CHANNEL: Final = "/front_channel_logout"
+RESERVED: Final = frozenset((LOGOUT, FRONT_CHANNEL))
+"""Where sessions end, on every host with a Policy of this type; paths of the incumbent."""
 _BEYOND_PATH: Final = re.compile(r"[$?#\"']")
 """Characters of a path that nginx or a URL would read as something else."""
 _ARGUMENT: Final = re.compile(r"(?P<name>[A-Za-z0-9._~+\-]+)(?:=(?:[A-Za-z0-9._~+/:@!*(),=\-]|%[0-9A-Fa-f]{2})*)?")
@@ -55,6 +59,10 @@ def _paths(spec: OIDC, path: str) -> Iterator[Fault]:
     for name, text in (("redirectURI", spec.redirect_uri), ("postLogoutRedirectURI", spec.post_logout_redirect_uri)):
         if text and (found := _BEYOND_PATH.search(text)):
             yield f"{path}.{name}", text, f"has a {found[0]} in it"
+        elif text in RESERVED:
+            yield f"{path}.{name}", text, "is where clients log out; use another path"
+    if spec.redirect_uri and spec.redirect_uri == spec.post_logout_redirect_uri:
+        yield f"{path}.redirectURI", spec.redirect_uri, "is the postLogoutRedirectURI, too; use another path"
 
 
 def _arguments(spec: OIDC, path: str) -> Iterator[Fault]:

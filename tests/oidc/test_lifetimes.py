@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from showcase.identity_provider import IdentityProvider
 
 from tests.k8s.apiserver import CUSTOM
-from tests.live.headgate_process import LOOPBACK
+from tests.live.headgate_process import LOOPBACK, HeadgateProcess
 from tests.live.json_objects import config_map, endpoints, ingress_class, service
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.oidc.browser import SCRIPT, Browser
@@ -56,6 +59,10 @@ def test_sessions_outlive_controllers(place: Place, provider: IdentityProvider, 
     headgate.start_ready()
     assert browser.ask(url).status == 200
     assert other.open(back).url == url
+    first = headgate.master
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: _restarted(headgate, first))
+    assert browser.ask(url).status == 200
 
 
 def test_two_replicas_with_the_same_keys(place: Place, provider: IdentityProvider, browser: Browser) -> None:
@@ -91,3 +98,11 @@ def test_the_secret_with_keys_is_made_once_for_all_replicas(
         found = cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))
         assert set(found["data"]) == {"keys.json"}
         assert "session keys unknown" not in one.log_text() + two.log_text()
+
+
+def _restarted(headgate: HeadgateProcess, before: int) -> bool:
+    """Whether another master than *before* serves; between the two there is no file with its pid, or no answer."""
+    try:
+        return headgate.master != before and headgate.get("cafe.test").status == 401
+    except (OSError, ValueError):
+        return False

@@ -11,9 +11,8 @@ from headgate.routes.policies import Oidc
 from headgate.settings import NOTHING, Header, Quoted, Words
 from headgate.translate.errors import NO_PAGE
 from headgate.translate.policies.parts import Part, Site
+from headgate.validation.oidc import FRONT_CHANNEL, LOGOUT
 
-LOGOUT, FRONT_CHANNEL = "/logout", "/front_channel_logout"
-"""Where a client, or the provider in a frame of its browser, ends sessions; paths of the incumbent."""
 UNREACHABLE: Final = "@headgate_login_unreachable"
 SERVER_HEADER: Final = "X-Headgate-Server"
 HOST_HEADER: Final = "X-Headgate-Host"
