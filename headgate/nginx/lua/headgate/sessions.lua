@@ -56,15 +56,12 @@ local function is_secure()
   return var.scheme == "https" or var.http_x_forwarded_proto == "https"
 end
 
--- Return the text of a session whose first part is *first*, and that of all of them behind each other.
-local function whole(name, first)
-  local count = byte(first) - ZERO
-  if count == 1 then
-    return sub(first, 2)
-  elseif count < 1 or count > MOST then
+-- Return the text of a session of *count* parts, of which *first* is one; nil if a part is missing.
+local function whole(name, first, count)
+  if count < 1 or count > MOST then
     return nil
   end
-  local text = sub(first, 2)
+  local text = first
   for number = 1, count - 1 do
     local part = var[name .. "_" .. number]
     if not part then
@@ -75,12 +72,19 @@ local function whole(name, first)
   return text
 end
 
--- Return what the session cookie *name* of the request holds, nil if there is none that counts.
+-- Return what the session cookie *name* of the request holds, nil if there is none that counts. Its text is the number
+-- of parts, the name of a key, and what was sealed with that.
 local function opened(name, purpose, openers)
-  local first = var[name]
-  local text = first and first ~= "" and whole(name, first)
-  local opener = text and openers[sub(text, 1, KEY_ID)]
-  local sealed = opener and decode_base64url(sub(text, KEY_ID + 1))
+  local text = var[name]
+  if not text or text == "" then
+    return nil
+  end
+  local count = byte(text) - ZERO
+  if count ~= 1 then
+    text = whole(name, text, count)
+  end
+  local opener = text and openers[sub(text, 2, 1 + KEY_ID)]
+  local sealed = opener and decode_base64url(sub(text, 2 + KEY_ID))
   return sealed and seal.open(opener, sealed, purpose)
 end
 
