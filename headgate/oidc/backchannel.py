@@ -27,8 +27,8 @@ FRESH_S: Final = 3600.0
 """Seconds for which configuration and keys of a provider are used without asking again."""
 KEPT_S: Final = 24 * FRESH_S
 """Seconds for which they are used while the provider cannot be asked."""
-AGAIN_S: Final = 10.0
-"""Seconds after which keys are asked for again if a token has an unknown one: anybody can send such tokens."""
+AGAIN_S: Final = 1.0
+"""Seconds after which keys are asked for again if a token of the provider has an unknown one."""
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 T = TypeVar("T")

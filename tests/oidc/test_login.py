@@ -257,7 +257,7 @@ def test_new_keys_of_the_provider(headgate: HeadgateProcess, provider: IdentityP
     other = Browser()
 
     def accepted() -> bool:
-        """Keys are asked for again at most every 10 s."""
+        """Keys are asked for again at most once a second."""
         other.cookies.clear()
         return other.log_in(url).status == 200
 
