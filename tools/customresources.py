@@ -92,8 +92,8 @@ def _rule(rule: Rule) -> str:
             return f"at least {least}"
         case Range(least, most):
             return f"{least} to {most}"
-        case OneOf(options):
-            return ", ".join(f"`{option}`" for option in options)
+        case OneOf(options, _, prefixes):
+            return ", ".join(f"`{option}`" for option in (*options, *(f"{prefix}*" for prefix in prefixes)))
         case Codes(classes):
             return ", ".join(f"{first}xx" for first in classes)
         case Listed(options):

@@ -55,7 +55,7 @@ def policies_of(context: RequestContext) -> Policies:
     if context.location and context.location.unguarded:
         found = structs.replace(found, oidc=None)
     if undecided(context):  # what the server says holds there, and nothing that locations say
-        return structs.replace(found, external_auth=None, api_keys=None, cors=None, cache=None)
+        return structs.replace(found, external_auth=None, api_keys=None, jwt=None, cors=None, cache=None)
     return found
 
 

@@ -18,7 +18,7 @@ from headgate.routes import Layer, Policies, RouteTable, VirtualHost
 from headgate.settings import Overrides
 
 GUARDING: Final = (
-    "basic_auth", "refused", "access", "passwords", "api_keys", "external_auth", "client_certificates", "oidc",
+    "basic_auth", "refused", "access", "passwords", "api_keys", "jwt", "external_auth", "client_certificates", "oidc",
 )  # fmt: skip
 """The fields of ``Policies`` that keep clients out; how often they may ask is not among these."""
 

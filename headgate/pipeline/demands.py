@@ -29,6 +29,8 @@ def _asked(member: Candidate) -> Iterator[tuple[str, ObjectRef]]:
             yield "", Policy.KIND.ref(namespace or member.ref.namespace, bare)
         if auth.basic_auth_secret:
             yield "", Secret.KIND.ref(member.ref.namespace, auth.basic_auth_secret)
+        if auth.jwt_key:
+            yield "", Secret.KIND.ref(member.ref.namespace, auth.jwt_key)
         return
     spec = getattr(member.item, "spec", None)
     yield from (("", ref) for ref in _named(member, getattr(spec, "policies", None)))

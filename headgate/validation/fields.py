@@ -128,8 +128,10 @@ def _fault(value: Any, rule: Range | OneOf | Codes | Listed | Shape) -> str:
     match rule:
         case Range(least, most):
             return _out_of_range(value, least, most)
-        case OneOf(words, folds):
+        case OneOf(words, folds, prefixes):
             known = value.lower() in words if folds and isinstance(value, str) else value in words
+            known |= any(re.fullmatch(rf"{re.escape(prefix)}\w+", str(value), re.ASCII) for prefix in prefixes)
+            words = (*words, *(f"{prefix}*" for prefix in prefixes))
             near = meant(str(value), [word for word in words if isinstance(word, str)])
             return "" if known else f"is not one of {', '.join(map(str, words))}{near}"
         case Codes(classes):

@@ -21,7 +21,7 @@ from tests.k8s.certificates import Authority
 from tests.live.headgate_process import LOOPBACK, Answer, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, ManifestFolder, config_map, ingress, path, secret
 from tests.live.test_live_policies import guarded, policy
-from tests.live.test_live_virtual_servers import HOST, answer, virtual_server
+from tests.live.test_live_virtual_servers import HOST, UPSTREAM, answer, virtual_server
 from tests.nginx_binaries import LUA
 from tests.tokens import ALGORITHMS, SigningKey, key, key_set
 from tests.waiting import DEADLINE_S, wait_until
@@ -345,6 +345,14 @@ def test_claims_are_those_of_verified_tokens(serve: StartHeadgate, manifests: Ma
             guarded("/", "token", action=proxy),
             {"path": "/open", "action": proxy},
             guarded("/tiers", "token", "bronze", action=TEA),
+            guarded(
+                "/match",
+                "token",
+                action=answer("nobody"),
+                matches=[
+                    {"conditions": [{"variable": "$jwt_claim_sub", "value": "joe"}], "action": answer("it is joe")}
+                ],
+            ),
         ),
     )
     headgate = serve("-nginx-configmaps=ours/config")
@@ -362,6 +370,8 @@ def test_claims_are_those_of_verified_tokens(serve: StartHeadgate, manifests: Ma
         body = get(headgate, KEY.token(sub=sub)).body
         assert "X-Evil" not in body
         assert (f"X-Sub: {shown}" in body) if shown else ("X-Sub" not in body), sub
+    assert [get(headgate, KEY.token(sub=sub), "/match").body for sub in ("joe", "ann")] == ["it is joe", "nobody"]
+    assert [get(headgate, bad, "/match").status for bad in ("", f"{token}x")] == [401, 401]
     bronze, gold = (KEY.token(sub=level, plan={"level": level}) for level in ("bronze", "gold"))
     assert {get(headgate, gold, "/tiers").status for _ in range(4)} == {200}
     assert {get(headgate, bronze, "/tiers").status for _ in range(4)} == {200, 429}
@@ -481,3 +491,40 @@ def test_commands_show_what_a_token_gets_and_no_secret(manifests: ManifestFolder
         assert not any(each in data for data in files for each in secrets)
         _, text = command("render", folder, *plane)
         assert not any(each.decode() in text for each in secrets)
+
+
+@pytest.mark.parametrize("snippet", ["", "location /own { proxy_pass http://vs_default_cafe_tea; }"])
+def test_attached_routes_have_their_own_or_inherit(
+    serve: StartHeadgate, manifests: ManifestFolder, snippet: str
+) -> None:
+    second = key("EdDSA", "two")
+    subroutes = [guarded("/vsr/own", "second"), {"path": "/vsr/inherits", "action": TEA}]
+    route = {
+        "apiVersion": "k8s.nginx.org/v1",
+        "kind": "VirtualServerRoute",
+        "metadata": {"name": "attached", "namespace": "default"},
+        "spec": {"host": HOST, "upstreams": [UPSTREAM], "subroutes": subroutes},
+    }
+    more = {"server-snippets": snippet} if snippet else {}
+    manifests.put(
+        keys("keys", KEY),
+        keys("second", second),
+        jwt(),
+        jwt("second", secret="second"),
+        route,
+        virtual_server(
+            "cafe",
+            {"path": "/vsr", "route": "attached"},
+            guarded("/own-route", "second"),
+            {"path": "/any", "action": TEA, "location-snippets": "satisfy any; allow all;"},
+            policies=[{"name": "token"}],
+            **more,
+        ),
+    )
+    headgate = serve()
+    one, two = KEY.token(), second.token()
+    wait_until(lambda: get(headgate, one, "/vsr/inherits").status == 200)
+    wanted = {"/vsr/inherits": [401, 200, 401], "/vsr/own": [401, 401, 200], "/own-route": [401, 401, 200],
+              "/any": [401, 200, 401]} | ({"/own": [401, 200, 401]} if snippet else {})  # fmt: skip
+    found = {where: [get(headgate, token, where).status for token in ("", one, two)] for where in wanted}
+    assert found == wanted

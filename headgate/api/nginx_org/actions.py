@@ -134,7 +134,8 @@ class Split(Model):
 
 CONDITION_VARIABLES: Final = OneOf(
     ("$args", "$http2", "$https", "$remote_addr", "$remote_port", "$query_string", "$request", "$request_body",
-     "$request_uri", "$request_method", "$scheme")
+     "$request_uri", "$request_method", "$scheme"),
+    prefixes=("$jwt_claim_", "$jwt_header_"),
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import UnionType
 from typing import Any, Final, get_args, get_origin
 
@@ -152,6 +153,12 @@ def _bounds(rule: Rule | None) -> Json:
     match rule:
         case Range(least, most):
             return {"minimum": least} | ({"maximum": most} if most is not None else {})
+        case OneOf(words, _, prefixes) if prefixes:
+            every = (
+                *(re.escape(str(word)) for word in words),
+                *(f"{re.escape(prefix)}[A-Za-z0-9_]+" for prefix in prefixes),
+            )
+            return {"pattern": f"^(?:{'|'.join(every)})$"}
         case OneOf(words, folds) if not folds:
             return {"enum": list(words)}
         case Shape(pattern):

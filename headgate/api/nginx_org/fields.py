@@ -65,10 +65,14 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class OneOf(msgspec.Struct, frozen=True):
-    """One of some words, or of some numbers; with *folds* the case of letters does not count."""
+    """One of some words, or of some numbers; with *folds* the case of letters does not count.
+
+    Words may also begin with one of *prefixes*, before letters, digits and ``_``.
+    """
 
     words: tuple[str | int, ...]
     folds: bool = False
+    prefixes: tuple[str, ...] = ()
 
 
 class Codes(msgspec.Struct, frozen=True):

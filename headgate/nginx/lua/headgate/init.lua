@@ -27,7 +27,7 @@ headgate = {
   -- Before requests are sent to an upstream with a queue.
   read_body = waiting.read_body, wait = waiting.wait,
   -- Before requests are answered that need a token.
-  admit = jwt.admit, claim = jwt.claim,
+  admit = jwt.admit, check = jwt.check, refuse = jwt.refuse, claim = jwt.claim,
   -- Where clients log in (OpenID Connect).
   session = sessions.guard,
   -- For hosts without a server block.

@@ -78,6 +78,12 @@ local SOURCES = {
   cookie = function(name) return one_of("cookie_" .. name, "http_cookie", name, ";,") end,
 }
 
+-- The variables whose value is the token alone, or with the scheme, so that equal values are the same token.
+local WHOLE = {
+  authorization = function() return "http_authorization" end,
+  http = function(name) return JOINS_LINES and "http_" .. name or nil end,
+}
+
 local function is_key(key)
   return type(key) == "table" and type(key.key) == "string" and type(key.algorithms) == "table"
 end
@@ -107,6 +113,7 @@ state.decode("j", function(_, value)
   local guard = {
     read = SOURCES[value.source or "authorization"](value.name or ""), keys = {}, issuer = value.issuer,
     audience = set_of(value.audience), leeway = value.leeway or 0, login = value.login_url,
+    whole = WHOLE[value.source or "authorization"] and WHOLE[value.source or "authorization"](value.name),
     challenge = 'Bearer realm="' .. value.realm .. '"', young = {}, old = {}, size = 0,
   }
   for _, each in ipairs(value.keys or {}) do
@@ -240,6 +247,16 @@ local function known(guard, token)
   return found, fault
 end
 
+-- Return *found* if it is its time; nil and the reason if not.
+local function in_time(guard, found)
+  if found.to and now() >= found.to + guard.leeway then
+    return nil, "it is expired"
+  elseif found.from and now() < found.from - guard.leeway then
+    return nil, "it is not valid yet"
+  end
+  return found
+end
+
 -- Return the header and claims of *token* if *guard* lets it in now; nil and the reason if not.
 local function verdict(guard, token)
   if #token > LONGEST then
@@ -248,16 +265,50 @@ local function verdict(guard, token)
   local found, fault = known(guard, token)
   if not found then
     return nil, fault
-  elseif found.to and now() >= found.to + guard.leeway then
-    return nil, "it is expired"
-  elseif found.from and now() < found.from - guard.leeway then
-    return nil, "it is not valid yet"
   end
-  return found
+  return in_time(guard, found)
 end
 M.verdict = verdict
 
-local function refuse(guard, fault)
+-- Return the header and claims of the request's token if *guard* lets it in; nil and the reason, if there is a token.
+-- What was let in before is found by the text that has the token, unless there may be several tokens.
+local function admitted(guard)
+  local text = guard.whole and variables[guard.whole]
+  local found = text and guard.young[text]
+  if found then
+    return in_time(guard, found)
+  end
+  local token, fault = guard.read()
+  if not token then
+    return nil, fault
+  end
+  found, fault = verdict(guard, token)
+  if found and text then
+    remember(guard, text, found)
+  end
+  return found, fault
+end
+
+local function guard_of(name)
+  state.sync()
+  local guard = state.get("j", name)
+  return guard and guard.keys[1] and guard
+end
+
+-- Return "valid" if the guard *name* lets in the request by its token; nil if not.
+function M.check(name)
+  local guard = guard_of(name)
+  return guard and admitted(guard) and "valid" or nil
+end
+
+-- End the request, which has no token that the guard *name* lets in.
+function M.refuse(name)
+  local guard = guard_of(name)
+  if not guard then
+    ngx.log(ngx.ERR, "no key for tokens: ", name)
+    return ngx.exit(UNABLE)
+  end
+  local _, fault = admitted(guard)
   if fault then
     ngx.log(ngx.INFO, "token refused: ", fault)
   end
@@ -270,30 +321,16 @@ end
 
 -- End the request unless it has a token that the guard *name* lets in.
 function M.admit(name)
-  state.sync()
-  local guard = state.get("j", name)
-  if not guard or not guard.keys[1] then
-    ngx.log(ngx.ERR, "no key for tokens: ", name)
-    return ngx.exit(UNABLE)
-  end
-  local token, fault = guard.read()
-  if not token then
-    return refuse(guard, fault)
-  end
-  local found
-  found, fault = verdict(guard, token)
-  if not found then
-    return refuse(guard, fault)
+  if M.check(name) ~= "valid" then
+    return M.refuse(name)
   end
 end
 
 -- Return the text of a member of the claims, or of the header (*part*), of the request's token; empty unless the guard
 -- *name* lets that in. Further arguments are the names of nested members.
 function M.claim(name, part, ...)
-  state.sync()
-  local guard = state.get("j", name)
-  local token = guard and guard.keys[1] and guard.read()
-  local value = token and verdict(guard, token)
+  local guard = guard_of(name)
+  local value = guard and admitted(guard)
   value = value and value[part]
   for i = 1, select("#", ...) do
     if type(value) ~= "table" or value == json.null or json.is_array(value) then
