@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
 from headgate.problems import Problem
 from headgate.resolve.community.certified import backend_tls
 from headgate.resolve.community.named import auth_headers
@@ -22,7 +24,7 @@ from headgate.routes.policies import (
 )
 from headgate.settings import COMMUNITY, Header, Quoted
 from headgate.settings.community import CommunityHosts
-from headgate.settings.community.values import Service
+from headgate.settings.community.values import SAME, Service
 from headgate.validation.community import ValidCommunityIngress
 
 LOCKED = "requests that need a password are answered 403"
@@ -79,7 +81,12 @@ def _unusable(search: Search, valid: ValidCommunityIngress) -> str:
 def _unreachable(search: Search, valid: ValidCommunityIngress) -> str:
     """Return why the service of auth-url may not be asked, and report it; that of the ConfigMap always may."""
     said, key = valid.annotations, _key("auth-url")
-    if said.auth_url is None or key not in valid.ingress.annotations:
+    if said.auth_url and said.auth_url.host == SAME and not valid.main_hosts:
+        reason = f"has {SAME}, which needs a host that is one name"
+        text = valid.ingress.annotations.get(key, "")
+        search.report(Problem(valid.ingress.ref, key, text, reason, CLOSED))
+        return f"{key} {reason}"
+    if said.auth_url is None or said.auth_url.host == SAME or key not in valid.ingress.annotations:
         return ""
     return _refused_host(search, valid, "auth-url", said.auth_url.host, CLOSED)
 
@@ -162,14 +169,17 @@ def _external_auth(valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> Ex
     said, ref = valid.annotations, valid.ingress.ref
     if said.auth_url is None:
         return None
+    # The Service behind the host of a request is that behind another host of the Ingress, which gets the same Host.
+    same = said.auth_url.host == SAME
+    url = structs.replace(said.auth_url, host=valid.main_hosts[0]) if same else said.auth_url
     keeps = said.auth_keepalive and said.auth_keepalive_requests and said.auth_keepalive_timeout
     return ExternalAuth(
         policy=ref,
-        backend=_named(said.auth_url, ref.namespace),
-        path=said.auth_url.path,
+        backend=_named(url, ref.namespace),
+        path=url.path,
         signin=_signin(valid) if said.auth_signin else "",
-        server_name=said.auth_url.host,
-        host=_host(said.auth_url),
+        server_name=url.host,
+        host=SAME if same else _host(url),
         passed=said.auth_response_headers,
         headers=(*_told(valid), *sent),
         method=said.auth_method,

@@ -128,8 +128,15 @@ def _without(variables: frozenset[str], url: str) -> str:
     return url
 
 
+SAME = "$host"
+"""The host of a URL that is the one of the request."""
+
+
 class Service(msgspec.Struct, frozen=True):
-    """Where a URL leads: *host* and *port*, over TLS if *tls*; *path* with the query."""
+    """Where a URL leads: *host* and *port*, over TLS if *tls*; *path* with the query.
+
+    The host may be ``SAME``, that of the request.
+    """
 
     host: str
     port: int
@@ -142,7 +149,7 @@ class Service(msgspec.Struct, frozen=True):
 )
 def service_url(text: str) -> Service:
     """Parse the URL of a service that nginx asks."""
-    return _service(text, "[/?]", "/")
+    return _service(text, "[/?]", "/", r"|\$host")
 
 
 @accepts("URL with http or https, in whose path variables may stand", example="https://copy.test/$request_uri")
@@ -151,10 +158,10 @@ def mirror_url(text: str) -> Service:
     return _service(text, r"[/?]|\$request_uri", "$request_uri")
 
 
-def _service(text: str, begin: str, usual: str) -> Service:
-    """Parse a URL whose path begins with *begin*, and is *usual* if there is none."""
+def _service(text: str, begin: str, usual: str, hosts: str = "") -> Service:
+    """Parse a URL whose path begins with *begin*, and is *usual* if there is none; *hosts* are further hosts."""
     url = text.strip()
-    pattern = rf"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?)(?::([0-9]{{1,5}}))?((?:(?:{begin})(?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})*)?)"
+    pattern = rf"(https?)://([A-Za-z0-9](?:[A-Za-z0-9.\-]*[A-Za-z0-9])?{hosts})(?::([0-9]{{1,5}}))?((?:(?:{begin})(?:[^\s;{{}}`\"'\\#<>$\x00-\x1f\x7f]|{VARIABLE})*)?)"
     match = re.fullmatch(pattern, url)
     if not match:
         raise Unfit("not http:// or https:// with a host, perhaps a port, and a path")
