@@ -113,7 +113,7 @@ def asked(context: RequestContext) -> UpstreamAnswer | None:
         name=name,
         service=f"{target.namespace}/{target.service}",
         port=target.port,
-        url=str(location.backend.url),
+        url=_url(context, location.backend),
         method=" ".join(upstream.method or ("round_robin",)),
         path=_path(context, location.backend),
         endpoints=endpoints,
@@ -137,6 +137,13 @@ def _why_none(context: RequestContext, origin: ObjectRef, service: str) -> str:
     problems = context.view.problems.get(origin, ())
     about = (problem.reason for problem in problems if f"No endpoints found for service {service}:" in problem.reason)
     return next(about, f"No endpoints found for service {service}")
+
+
+def _url(context: RequestContext, backend: Backend) -> str:
+    """Return where the backend is asked, with the protocol."""
+    if backend.module == "fastcgi":
+        return f"{backend.scheme}://{backend.upstream}"
+    return str(backend.url).replace("$scheme", context.question.scheme, 1)
 
 
 def _path(context: RequestContext, backend: Backend) -> str:

@@ -14,7 +14,7 @@ SHOWN = 60
 """Characters of a value that a line has room for."""
 _LABEL = 11
 
-_PROTOCOLS = {"http": "HTTP", "https": "HTTPS", "grpc": "gRPC", "grpcs": "gRPC over TLS"}
+_PROTOCOLS = {"http": "HTTP", "https": "HTTPS", "grpc": "gRPC", "grpcs": "gRPC over TLS", "fastcgi": "FastCGI"}
 
 Row = tuple[str, str]
 """A label, empty where the one above goes on, and a text."""
@@ -47,7 +47,8 @@ def _path(answer: Answer) -> Iterator[Row]:
         protocol += " and HTTP/3" if listener.http3 else ""
         yield "Listener", f"{listener.port} ({protocol}{proxy}): {listener.why}"
     if tls := answer.tls:
-        yield "TLS", f"Secret {tls.secret}: {tls.why}" if tls.accepted else f"refused: {tls.why}"
+        shown = f"Secret {tls.secret}" if tls.secret else "accepted"
+        yield "TLS", f"{shown}: {tls.why}" if tls.accepted else f"refused: {tls.why}"
     if server := answer.server:
         yield from _server(server)
     yield from _steps("Redirect", (step for step in answer.steps if step.redirects))
