@@ -121,7 +121,7 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
 _BUCKETS = "has no effect: the buckets of times are Headgate's, and sizes have none"
 _NATIVE = "has no effect: there are no native histograms"
 _NO_PORT = "has no effect: Headgate opens no such port"
-_GEOIP = "has no effect: GeoIP databases are not supported yet"
+_GEOIP = "has no effect: databases are not downloaded; mount them, and write geoip2 blocks into http-snippet"
 _KLOG = "has no effect: the log goes to standard error; see -log-format and -log-level"
 _API = "is not supported; write the address of the API server into a kubeconfig and name that by --kubeconfig"
 

@@ -21,6 +21,7 @@ OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9
 """Variables whose values are others where there is no server block and no upstream block; nginx ignores case."""
 _BESIDE_ROUTES = frozenset({
     "geo", "limit_conn_zone", "limit_req_zone", "log_format", "map", "proxy_cache_path", "split_clients", "upstream",
+    "brotli", "brotli_comp_level", "brotli_min_length", "brotli_types", "brotli_window", "geoip2",
     "client_body_timeout", "client_header_buffer_size", "client_header_timeout", "gzip", "gzip_comp_level",
     "gzip_disable", "gzip_http_version", "gzip_min_length", "gzip_proxied", "gzip_types", "gzip_vary",
     "http2_max_concurrent_streams", "ignore_invalid_headers", "large_client_header_buffers",
