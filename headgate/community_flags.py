@@ -112,6 +112,9 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
     disable_svc_external_name: Annotated[Bool, _flag("Send nothing to Services of type ExternalName.")] = False
     disable_catch_all: Annotated[Bool, _flag("Refuse Ingresses with spec.defaultBackend.")] = False
     sync_rate_limit: Annotated[Rate, _flag("Reloads a second at most: --reload-spacing.", "0.3")] = 0.3
+    maxmind_edition_ids: Annotated[
+        Text, _flag("Databases for use-geoip2: NAME.mmdb in /etc/ingress-controller/geoip.", "GeoLite2-City")
+    ] = "GeoLite2-City,GeoLite2-ASN"
     v: Annotated[
         Annotated[int, Value("LEVEL", flags.Integer(0, 100))],
         _flag("How much is logged: from 3 on -log-level=debug, from 5 on trace.", "3"),
@@ -121,7 +124,7 @@ class CommunityFlags(OwnFlags, frozen=True, kw_only=True):
 _BUCKETS = "has no effect: the buckets of times are Headgate's, and sizes have none"
 _NATIVE = "has no effect: there are no native histograms"
 _NO_PORT = "has no effect: Headgate opens no such port"
-_GEOIP = "has no effect: databases are not downloaded; mount them, and write geoip2 blocks into http-snippet"
+_GEOIP = "has no effect: databases are not downloaded; mount them at /etc/ingress-controller/geoip"
 _KLOG = "has no effect: the log goes to standard error; see -log-format and -log-level"
 _API = "is not supported; write the address of the API server into a kubeconfig and name that by --kubeconfig"
 
@@ -182,7 +185,6 @@ _DECLINED: dict[str, Declined] = {
     ),
     "maxmind-mirror": _idle("", _GEOIP, coming=True),
     "maxmind-license-key": _idle("", _GEOIP, coming=True),
-    "maxmind-edition-ids": _idle("GeoLite2-City,GeoLite2-ASN", _GEOIP, coming=True),
     "maxmind-retries-count": _idle("1", _GEOIP, coming=True),
     "maxmind-retries-timeout": _idle("0s", _GEOIP, coming=True),
     # The flags of the library by which ingress-nginx logs.

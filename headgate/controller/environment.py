@@ -15,6 +15,7 @@ from headgate.settings.community import whole_defaults
 from headgate.settings.parsers import Unfit
 from headgate.settings.snippets import jinja_template
 from headgate.translate import Environment
+from headgate.translate.geoip import DIRECTORY, VARIABLES
 
 GATES = (
     "enable_snippets",
@@ -63,7 +64,14 @@ def environment(  # noqa: PLR0913 - the flags, and what was found out about the 
         data_plane=data_plane,
         live_streams=options.live_streams,
         live_memory=options.live_memory,
+        databases=_databases(options),
     )
+
+
+def _databases(options: Options) -> tuple[str, ...]:
+    """Return the GeoIP2 databases that are there; one that comes later needs a restart, as in ingress-nginx."""
+    named = dict.fromkeys(name.strip() for name in options.maxmind_edition_ids.split(","))
+    return tuple(name for name in named if name in VARIABLES and Path(DIRECTORY, f"{name}.mmdb").is_file())
 
 
 def _params(options: Options, capabilities: Capabilities) -> ConfigParams:

@@ -19,6 +19,13 @@ class StatusServer(msgspec.Struct, frozen=True):
     allow: tuple[str, ...]
 
 
+class Database(msgspec.Struct, frozen=True):
+    """A GeoIP2 database: its file, and variables with the places of their values."""
+
+    path: str
+    variables: tuple[tuple[str, Words], ...]
+
+
 class Main(msgspec.Struct, frozen=True, kw_only=True):
     """What stands once in the configuration.
 
@@ -32,6 +39,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         stream: whether there is a ``stream {}``; ``stream_module`` is to be loaded first, if any.
         stream_js: how njs is loaded, if servers of TCP and UDP are pushed at run time.
         addons: the modules that something asks for, beside these; ``own_addons`` are loaded by a snippet.
+        databases: those of GeoIP2 that are read.
         passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
         access_log: the target of the access log, and its format.
         live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
@@ -71,6 +79,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     stream_js: NjsModule | None = None
     addons: tuple[Addon, ...] = ()
     own_addons: frozenset[str] = frozenset()
+    databases: tuple[Database, ...] = ()
     passthrough: bool = False
     server_names_hash_max_size: int = 1024
     server_names_hash_bucket_size: int = 256

@@ -1,4 +1,4 @@
-"""What is of modules that not every nginx has: compression with Brotli."""
+"""What is of modules that not every nginx has: compression with Brotli, and places of clients by GeoIP2."""
 
 from __future__ import annotations
 
@@ -47,3 +47,16 @@ class AddonSettings(Settings):
         Words,
         setting("brotli-types", "Of which types, beside text/html.", Scope.LOCATION, Where.NOWHERE, parse=types),
     ] = Words(TYPES.split())
+    geoip2: Annotated[
+        bool, setting("use-geoip2", "Read GeoIP2 databases into variables.", Scope.SERVER, Where.NOWHERE)
+    ] = False
+    geoip2_autoreload: Annotated[
+        int,
+        setting(
+            "geoip2-autoreload-in-minutes",
+            "Minutes after which nginx looks for a newer database, 0 for never.",
+            Scope.SERVER,
+            Where.NOWHERE,
+            parse=number(0, 525_600),
+        ),
+    ] = 0

@@ -65,6 +65,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         json_time: how JSON logs of nginx write the time (``iso``, or ``s`` or ``ms`` since 1970); ``""`` for text.
         latency: whether requests and the latency of upstreams are counted.
         replicas: how many controllers share the traffic, at least 1.
+        databases: the editions of GeoIP2 databases that are there.
         resource_variables: whether some text of the user's reads ``$resource_name`` and its siblings, so that they must
             be set; follows from *params*.
         service_ports: whether ``$service_port`` is among them.
@@ -98,6 +99,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     access_log: str = ""
     json_time: str = ""
     replicas: int = 1
+    databases: tuple[str, ...] = ()
     resource_variables: bool = False
     service_ports: bool = False
     request_headers: tuple[Header, ...] = ()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from headgate.ir import latency
-from headgate.ir.addons import BROTLI, mentioned
+from headgate.ir.addons import BROTLI, GEOIP2, mentioned
 from headgate.ir.main import Main
 from headgate.ir.snippets import read
 from headgate.settings import Quoted
 from headgate.translate.environment import Environment
+from headgate.translate.geoip import databases
 from headgate.translate.logs import CLOCK, CLOCKS, with_log_formats
 from headgate.translate.policies.jwt import reads_claims
 
@@ -61,6 +62,7 @@ def translate_main(
         stream_js=env.stream_js if streams else None,
         addons=tuple(each for each in capabilities.addons if each.name in needed - loaded),
         own_addons=loaded,
+        databases=databases(env),
         passthrough=env.passthrough,
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),
         server_names_hash_bucket_size=max(main.server_names_hash_bucket_size, bucket),
@@ -76,6 +78,8 @@ def _needed(env: Environment) -> Iterator[str]:
     """Yield the modules that the ConfigMap asks for."""
     if env.params.addons.brotli:
         yield BROTLI
+    if databases(env):
+        yield GEOIP2
     for snippet in (env.params.snippets.main_snippets, env.params.snippets.http_snippets):
         yield from mentioned((snippet or "").encode())
 

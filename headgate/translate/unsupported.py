@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from headgate.ir.addons import BROTLI
+from headgate.ir.addons import BROTLI, GEOIP2
 from headgate.problems import ObjectRef, Problem
 from headgate.translate.environment import Environment
+from headgate.translate.geoip import databases
 from headgate.translate.live import in_files
 from headgate.translate.live_only import LIVE
 from headgate.translate.main import loaded_by
@@ -44,10 +45,7 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
         yield Problem(origin, "real-ip-header", str(client.real_ip_header), reason, "proxy_protocol is used")
     if env.params.tls.http3 and (reason := without_http3(env)):
         yield Problem(origin, "http3", "", reason, "no port speaks HTTP/3")
-    if env.params.addons.brotli and not (
-        capabilities.has(BROTLI) or BROTLI in loaded_by(env.params.snippets.main_snippets)
-    ):
-        yield Problem(origin, "brotli", "true", _lacks(BROTLI), LEFT_OUT)
+    yield from _without_addons(env, origin)
     for key, given in _telemetry(env):
         if given and capabilities.otel is None:
             yield Problem(origin, key, "", _lacks("ngx_otel_module"), UNTRACED)
@@ -58,6 +56,19 @@ def unsupported_keys(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
     if env.live is None and (used := in_files(method)) != method:
         yield Problem(origin, "lb-method", " ".join(method or ()), f"needs {LIVE}", f"{' '.join(used or ())} is used")
     yield from _not_live(env, origin)
+
+
+def _without_addons(env: Environment, origin: ObjectRef) -> Iterator[Problem]:
+    """Yield a Problem for each setting of a further module that cannot be used."""
+    capabilities = env.capabilities
+    if env.params.addons.brotli and not (
+        capabilities.has(BROTLI) or BROTLI in loaded_by(env.params.snippets.main_snippets)
+    ):
+        yield Problem(origin, "brotli", "true", _lacks(BROTLI), LEFT_OUT)
+    if env.params.addons.geoip2 and not databases(env):
+        lacking = "finds no database of --maxmind-edition-ids in /etc/ingress-controller/geoip"
+        reason = lacking if capabilities.has(GEOIP2) else _lacks(GEOIP2)
+        yield Problem(origin, "geoip2", "true", reason, "its variables are not known")
 
 
 def _not_live(env: Environment, origin: ObjectRef) -> Iterator[Problem]:

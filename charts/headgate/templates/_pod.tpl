@@ -154,7 +154,7 @@ volumeMounts:
 - name: readiness-port
   containerPort: {{ $controller.readyStatus.port }}
 {{- end }}
-{{- if .Values.prometheus.create }}
+{{- if and .Values.prometheus.create (eq (include "headgate.metricsPort" .) "prometheus") }}
 - name: prometheus
   containerPort: {{ .Values.prometheus.port }}
 {{- end }}
@@ -302,4 +302,10 @@ capabilities:
 {{- with .Values.controller.admissionWebhooks -}}
 {{- if and .enabled .clientCASecret }}true{{ end -}}
 {{- end -}}
+{{- end }}
+
+{{/* The name of the container's port with the metrics: that of the probes, where ingress-nginx has both on one port. */}}
+{{- define "headgate.metricsPort" -}}
+{{- $ready := .Values.controller.readyStatus -}}
+{{ ternary "readiness-port" "prometheus" (and $ready.enable (eq (int $ready.port) (int .Values.prometheus.port))) }}
 {{- end }}

@@ -39,9 +39,6 @@ _LATER_LOG = {
 _LISTEN = {
     "bind-address": "", "disable-ipv6": "false",
 }  # fmt: skip
-_GEOIP = {
-    "use-geoip2": "false", "geoip2-autoreload-in-minutes": "0",
-}  # fmt: skip
 _OTEL = {
     "opentelemetry-config": "/etc/ingress-controller/telemetry/opentelemetry.toml", "otel-max-queuesize": "2048",
 }  # fmt: skip
@@ -74,7 +71,6 @@ _GROUPS = (
     ),
     (_LATER_LOG, Outlook.COMING, "not supported yet"),
     (_LISTEN, Outlook.COMING, "not supported yet: nginx listens on all addresses; -disable-ipv6 leaves IPv6 out"),
-    (_GEOIP, Outlook.COMING, "not supported yet; write geoip2 blocks with the paths of databases into http-snippet"),
     (_OTEL, Outlook.DECLINED, "about the module of ingress-nginx; ngx_otel_module has no such setting"),
     (_NGINX, Outlook.DECLINED, "for a directive that nginx no longer has"),
     (_OURS, Outlook.DECLINED, "about the inside of ingress-nginx"),

@@ -221,6 +221,10 @@ KEYS: Mapping[str, Key] = {
     "brotli-level": _all("How hard.", number(0, 11), "brotli_comp_level"),
     "brotli-min-length": _all("The shortest.", number(0, 2**30), "brotli_min_length"),
     "brotli-types": _all("Of which types, beside text/html.", types, "brotli_types"),
+    "use-geoip2": _all("Variables say where clients are, by the databases of --maxmind-edition-ids.", switch, "geoip2"),
+    "geoip2-autoreload-in-minutes": _all(
+        "Minutes after which newer databases are looked for.", number(0, 525_600), "geoip2_autoreload"
+    ),
     "gzip-disable": Key("Not for these values of User-Agent.", _regex),
     "add-headers": Key("ConfigMap with headers of all responses of these hosts, followed when it changes.", reference),
     "global-allowed-response-headers": Key("Headers that custom-headers of annotations may set.", _names),

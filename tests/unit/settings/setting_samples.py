@@ -103,6 +103,8 @@ SAMPLES: dict[str, Sample] = {
         {"text/css": Words(("text/css",)), " a/b  c/*": Words(("a/b", "c/*"))},
         ("text/css;", "$x", "a b {", '"text/css"', "a\nb", ""),
     ),
+    "geoip2": SWITCH,
+    "geoip2_autoreload": Sample({"0": 0, "60": 60}, ("1h", "-1", "1;")),
     "logged": SWITCH,
     "rewrite_log": SWITCH,
     "traced": SWITCH,
