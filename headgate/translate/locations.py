@@ -40,7 +40,7 @@ from headgate.translate.logs import own_logs
 from headgate.translate.pages import route_pages
 from headgate.translate.paths import LocationPath, location_paths
 from headgate.translate.policies.external_auth import auth_variables
-from headgate.translate.policies.jwt import claims, jwt_parts
+from headgate.translate.policies.jwt import claims, handles_access, jwt_parts
 from headgate.translate.policies.kinds import reads_keys, translate_policies
 from headgate.translate.policies.parts import Part, Site
 from headgate.translate.queues import queue_parts, with_queue
@@ -329,6 +329,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         asked_url=part.asked_url,
         **tokens,
         session=part.session,
+        handles_access=not refused and handles_access(place),
         carried=_carried(server, requests if not grpc else None, responses, limited=bool(place.policies.limits)),
     )
 

@@ -41,8 +41,12 @@ def jwt_parts(draft: Draft, place: Place) -> dict[str, Any]:
         draft.warn(place.origin, "", "a snippet", HANDLED)
         return {"refused": True}
     any_lets_in = place.policies.any_lets_in or any(read(text).has("satisfy") for text in texts)
-    own = bool(_ACCESS.search(place.params.snippets.location_snippets or ""))
-    return {"jwt": found.name, "jwt_first": taken or any_lets_in, "handles_access": own}
+    return {"jwt": found.name, "jwt_first": taken or any_lets_in}
+
+
+def handles_access(place: Place) -> bool:
+    """Whether the snippet of a location has a handler of Lua for the access phase."""
+    return bool(_ACCESS.search(place.params.snippets.location_snippets or ""))
 
 
 def server_jwt(draft: Draft, site: Site, place: Place) -> str:
