@@ -6,6 +6,7 @@ Every URL is from a Policy, or from the configuration of the issuer that a Polic
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ KEPT_S: Final = 24 * FRESH_S
 """Seconds for which they are used while the provider cannot be asked."""
 AGAIN_S: Final = 1.0
 """Seconds after which keys are asked for again if a token of the provider has an unknown one."""
+REST_S: Final = 2.0
+"""Seconds for which they are not asked for again after a failure."""
 WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 T = TypeVar("T")
@@ -94,6 +97,7 @@ class Backchannel:
         """Ask nothing yet; *clock* counts seconds."""
         self._clock = clock
         self._known: dict[tuple[str, ...], _Known] = {}
+        self._failed: dict[tuple[str, ...], tuple[float, str]] = {}
         self._turns: dict[tuple[str, ...], asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -194,7 +198,7 @@ class Backchannel:
                 assert isinstance(known.value, model)  # noqa: S101 - the key names the model
                 return known.value
             try:
-                value = await self._read(provider, url, model)
+                value = await self._read(provider, url, model, key)
             except ProviderError:
                 if known is None or self._clock() - known.since > KEPT_S:
                     raise
@@ -203,7 +207,18 @@ class Backchannel:
             self._known[key] = _Known(value, self._clock())
             return value
 
-    async def _read(self, provider: Provider, url: str, model: type[T]) -> T:
+    async def _read(self, provider: Provider, url: str, model: type[T], key: tuple[str, ...]) -> T:
+        """Ask *url*; what failed just now for others fails at once, as each of many clients would wait for a try."""
+        since, reason = self._failed.get(key, (-math.inf, ""))
+        if self._clock() - since < REST_S:
+            raise ProviderError(reason)
+        try:
+            return await self._got(provider, url, model)
+        except ProviderError as error:
+            self._failed[key] = self._clock(), str(error)
+            raise
+
+    async def _got(self, provider: Provider, url: str, model: type[T]) -> T:
         status, data = await self._ask(provider, url, None, {"Accept": "application/json"})
         if status != 200:  # noqa: PLR2004 - OK
             raise ProviderError(f"{url} answers {status}")

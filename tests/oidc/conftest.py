@@ -111,6 +111,8 @@ def shared_headgate(shared_place: Place, running_provider: IdentityProvider) -> 
         virtual_server("found", "found.test", "found"),
         virtual_server("inner", "inner.test", "login", routes={"/": "", "/office": "office"},
                        **{"server-snippets": "location /jump { try_files /none $arg_to; }"}),
+        policy("lazy", issuer, issuer=issuer.issuer, authEndpoint=None, sslVerify=True),
+        virtual_server("lazy", "lazy.test", "lazy"),
         virtual_server("secure", "secure.test", "tokens", tls={"secret": "secure"}),
         tls_secret("secure", "secure.test"),
         virtual_server("parts", "parts.test", routes={"/": ""}, delegated={"/part": "part"}),

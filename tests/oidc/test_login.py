@@ -345,3 +345,14 @@ def test_secrets_are_in_no_file_of_nginx_and_not_in_the_log(headgate: HeadgatePr
     assert not any(secret in log for secret in (*secrets, "s3cret"))
     tokens = [value for cookie in browser.cookies.values() if len(value := cookie.value) > 100]
     assert not any(token[:60] in log for token in tokens)
+
+
+def test_a_provider_that_does_not_answer_is_not_asked_by_each_client(
+    headgate: HeadgateProcess, provider: IdentityProvider
+) -> None:
+    provider.settings.down = True
+    url = f"http://lazy.test:{headgate.http}/menu"
+    assert [Browser().open(url).status for _ in range(5)] == [503] * 5
+    assert len(provider.requests) == 1
+    provider.settings.down = False
+    wait_until(lambda: "<form" in Browser().open(url).body)
