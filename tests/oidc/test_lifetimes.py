@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
+import pytest
 from showcase.identity_provider import IdentityProvider
 
 from tests.k8s.apiserver import CUSTOM
 from tests.live.headgate_process import LOOPBACK, HeadgateProcess
-from tests.live.json_objects import config_map, endpoints, ingress_class, service
+from tests.live.json_objects import config_map, endpoints, ingress_class, secret, service
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.oidc.browser import SCRIPT, Browser
 from tests.oidc.conftest import Place
@@ -81,23 +83,51 @@ def test_two_replicas_with_the_same_keys(place: Place, provider: IdentityProvide
     assert browser.ask(url).status == 200
 
 
-def test_the_secret_with_keys_is_made_once_for_all_replicas(
-    place: Place, provider: IdentityProvider, browser: Browser
-) -> None:
-    with ScriptedCluster(place.directory) as cluster:
+@pytest.fixture
+def cluster(place: Place, provider: IdentityProvider) -> Iterator[ScriptedCluster]:
+    """An API server with cafe.test, which needs a login."""
+    with ScriptedCluster(place.directory) as found:
         for plural in CUSTOM:
-            cluster.do(lambda server, plural=plural: server.absent(plural, now=False))  # type: ignore[misc]
-        cluster.put(ingress_class(), service("tea"), endpoints("tea", LOOPBACK, port=place.tea), client_secret())
-        cluster.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
-        one, two = (place.serve(under=name, source=f"--kubeconfig={cluster.kubeconfig}") for name in ("one", "two"))
-        url = "http://cafe.test/menu"
-        browser.port = one.http
-        form = browser.open(url)
-        browser.port = two.http
-        assert browser.fill(form).url == url
-        found = cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))
-        assert set(found["data"]) == {"keys.json"}
-        assert "session keys unknown" not in one.log_text() + two.log_text()
+            found.do(lambda server, plural=plural: server.absent(plural, now=False))  # type: ignore[misc]
+        found.put(ingress_class(), service("tea"), endpoints("tea", LOOPBACK, port=place.tea), client_secret())
+        found.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
+        yield found
+
+
+def test_the_secret_with_keys_is_made_once_for_all_replicas(
+    place: Place, cluster: ScriptedCluster, browser: Browser
+) -> None:
+    one, two = (place.serve(under=name, source=f"--kubeconfig={cluster.kubeconfig}") for name in ("one", "two"))
+    url = "http://cafe.test/menu"
+    browser.port = one.http
+    form = browser.open(url)
+    browser.port = two.http
+    assert browser.fill(form).url == url
+    found = cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))
+    assert set(found["data"]) == {"keys.json"}
+    assert "session keys unknown" not in one.log_text() + two.log_text()
+
+
+def test_without_permission_to_write_a_secret_somebody_else_makes_it(
+    place: Place, cluster: ScriptedCluster, browser: Browser
+) -> None:
+    source = f"--kubeconfig={cluster.kubeconfig}"
+    headgate = place.serve("--read-only", source=source)
+    url = f"http://cafe.test:{headgate.http}/menu"
+    assert browser.ask(url).status == 503
+    assert browser.ask(f"http://cafe.test:{headgate.http}/_codexch?policy=x").status == 503
+    (record,) = headgate.log_records("session keys unknown")
+    assert "no Secret ours/headgate-oidc-keys" in record["error"]
+    cluster.put(secret("headgate-oidc-keys", "ours", key=b"k" * 31))
+    headgate.stop()
+    headgate.start_ready()
+    assert browser.ask(url).status == 503
+    cluster.put(secret("headgate-oidc-keys", "ours", key=b"k" * 32))
+    headgate.stop()
+    headgate.start_ready()
+    page = browser.log_in(url)
+    assert (page.status, page.url) == (502, url)  # let in; a cluster has no endpoints on this machine
+    assert set(cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))["data"]) == {"key"}
 
 
 def _restarted(headgate: HeadgateProcess, before: int) -> bool:
