@@ -13,8 +13,7 @@ import logging
 import re
 import secrets
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -23,53 +22,20 @@ from msgspec import structs
 
 from headgate.oidc import cookies
 from headgate.oidc.backchannel import Backchannel, ProviderError, RefusedError, Tokens
-from headgate.oidc.keyring import CONTROLLER, NGINX, Keyring
+from headgate.oidc.keyring import Keyring
 from headgate.oidc.provider import Current, Provider
 from headgate.oidc.tokens import Claims, Expected, TokenError
+from headgate.oidc.turn import Asked, Begun, Held, Turn, ended
 from headgate.validation.oidc import FRONT_CHANNEL, LOGOUT
 
 log = logging.getLogger(__name__)
 
-MARGIN_S: Final = 30
-"""Seconds before the end of a token at which its session ends, or a tenth of its life if that is less: a backend gets
-no token that ends while it is on the way."""
-MOST_LOGINS: Final = 6
-"""Logins that a browser may have under way at a Policy; the oldest are forgotten, as a header has no room for more."""
 FORGOTTEN_S: Final = 3600
 """Seconds for which a browser keeps what a login needs; a late answer of the provider begins another login."""
 SHARED_S: Final = 30.0
 """Seconds for which a refresh answers all requests that come with the same refresh token, which may count once."""
 _PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,4095}")
 """A path of the same host, with a query: browsers read // and /\\ as another host."""
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request.
-
-    Attributes:
-        server: the name of the server of nginx; not what the client says.
-        host: the host as nginx compares it; *netloc* with the port that the client uses.
-        secure: whether the client speaks HTTPS.
-        path: without a query.
-        query: the arguments, the first of each name.
-        cookies: by name.
-        method: as sent.
-    """
-
-    server: str
-    host: str
-    netloc: str
-    secure: bool
-    path: str
-    query: Mapping[str, str] = {}
-    cookies: Mapping[str, str] = {}
-    method: str = "GET"
-
-    @property
-    def origin(self) -> str:
-        """The URL of the host."""
-        return f"{'https' if self.secure else 'http'}://{self.netloc}"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,31 +46,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     cookies: tuple[str, ...] = ()
     text: str = ""
     retry: str = ""
-
-
-class _Begun(msgspec.Struct, frozen=True, array_like=True):
-    """A login that is under way: from *seed* follow state, nonce and verifier."""
-
-    seed: bytes
-    begun: int
-    to: str
-
-    def derived(self, what: str) -> str:
-        digest = hashlib.sha256(f"{what} ".encode() + self.seed).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-    @property
-    def state(self) -> str:
-        return self.derived("state")[:32]
-
-
-class _Held(msgspec.Struct, frozen=True, array_like=True):
-    """What a session needs besides itself, which only the controller reads."""
-
-    user: str
-    begun: int
-    id_token: str = ""
-    refresh_token: str = ""
 
 
 class Logins:
@@ -135,7 +76,7 @@ class Logins:
         if asked.path == LOGOUT and here:
             return _logout(asked, here)
         candidates = {identity: found for identity, found in here.items() if found.policy.path == asked.path}
-        turn = _Turn(asked, keys, int(self._clock()))
+        turn = Turn(asked, keys, int(self._clock()))
         if not candidates:
             left = any(found.policy.left == asked.path for found in here.values())
             return Answer(text="You are logged out.") if left else Answer(status=404, text="There is no login here.")
@@ -152,7 +93,7 @@ class Logins:
 
     # --- login ----------------------------------------------------------------------------------------
 
-    async def _continue(self, turn: _Turn, provider: Provider) -> Answer:
+    async def _continue(self, turn: Turn, provider: Provider) -> Answer:
         """Refresh the session, or begin a login."""
         to = turn.asked.query.get("to", "")
         to = to if _PATH.fullmatch(to) else "/"
@@ -165,15 +106,15 @@ class Logins:
                 except (RefusedError, TokenError) as error:
                     _note("session not refreshed", provider, error, logging.INFO)
             if only:
-                return Answer(status=401, cookies=(*turn.without(provider),), text="Please log in again.")
+                return Answer(status=401, cookies=tuple(ended(turn.asked, provider)), text="Please log in again.")
             return await self._begin(turn, provider, to)
         except ProviderError as error:
             _note("provider not reached", provider, error, logging.WARNING)
             return Answer(status=503, text="The provider of logins cannot be reached. Please try again.", retry=to)
 
-    async def _begin(self, turn: _Turn, provider: Provider, to: str) -> Answer:
+    async def _begin(self, turn: Turn, provider: Provider, to: str) -> Answer:
         endpoints, policy = await self._backchannel.endpoints(provider), provider.policy
-        begun = _Begun(secrets.token_bytes(16), turn.now, to)
+        begun = Begun(secrets.token_bytes(16), turn.now, to)
         challenge = hashlib.sha256(begun.derived("verifier").encode()).digest()
         query = {
             "response_type": "code",
@@ -192,7 +133,7 @@ class Logins:
         lines = [*turn.forgotten(provider), turn.given(name, sealed, provider, FORGOTTEN_S)]
         return Answer(status=302, location=url, cookies=tuple(lines))
 
-    async def _finish(self, turn: _Turn, candidates: Mapping[str, Provider]) -> Answer:
+    async def _finish(self, turn: Turn, candidates: Mapping[str, Provider]) -> Answer:
         """Take the answer of a provider: only from the browser that began this login, and once."""
         state = turn.asked.query["state"]
         provider, begun = turn.begun(candidates, state)
@@ -219,7 +160,7 @@ class Logins:
             return Answer(status=503, text=text, retry=begun.to, cookies=(done,))
         return Answer(status=302, location=begun.to, cookies=(done, *lines))
 
-    async def _exchanged(self, turn: _Turn, provider: Provider, begun: _Begun) -> tuple[Tokens, Claims]:
+    async def _exchanged(self, turn: Turn, provider: Provider, begun: Begun) -> tuple[Tokens, Claims]:
         """Return the tokens of a login and what the ID token says.
 
         Raises:
@@ -240,7 +181,7 @@ class Logins:
         )
         return tokens, await self._backchannel.verified(provider, tokens.id_token, expected, turn.now)
 
-    async def _refresh(self, turn: _Turn, provider: Provider, held: _Held, to: str) -> Answer:
+    async def _refresh(self, turn: Turn, provider: Provider, held: Held, to: str) -> Answer:
         tokens = await self._refreshed(provider, held.refresh_token)
         ends: float | None = None
         if tokens.id_token:
@@ -276,15 +217,15 @@ class Logins:
         """End sessions as a provider asks from a frame of the browser (OpenID Connect Front-Channel Logout 1.0)."""
         issuer = asked.query.get("iss", "")
         meant = [each for each in here.values() if not issuer or each.policy.issuer in {"", issuer}]
-        return Answer(cookies=tuple(line for each in meant for line in _ended(asked, each)), text="Logged out.")
+        return Answer(cookies=tuple(line for each in meant for line in ended(asked, each)), text="Logged out.")
 
-    async def _leave(self, turn: _Turn, here: Mapping[str, Provider]) -> Answer:
+    async def _leave(self, turn: Turn, here: Mapping[str, Provider]) -> Answer:
         """End the sessions of the Policies in the argument ``logout``, one a turn; the last also at its provider."""
         first, _, rest = turn.asked.query["logout"].partition(",")
         provider = here.get(first)
         if provider is None or provider.policy.path != turn.asked.path:
             return Answer(status=400, text="This logout is not known.", retry="/")
-        held, lines = turn.held(provider), (*_ended(turn.asked, provider),)
+        held, lines = turn.held(provider), (*ended(turn.asked, provider),)
         if rest and (following := here.get(rest.partition(",")[0])):
             return Answer(status=302, location=f"{following.policy.path}?logout={rest}", cookies=lines)
         left = provider.policy.left
@@ -300,104 +241,6 @@ class Logins:
             query["id_token_hint"] = held.id_token
         url = f"{end_session}{_joint(end_session)}{urlencode(query, quote_via=quote)}"
         return Answer(status=302, location=url, cookies=lines)
-
-
-class _Turn:
-    """One request at one time, with the keys of that time."""
-
-    def __init__(self, asked: Asked, keys: Keyring, now: int) -> None:
-        self.asked = asked
-        self.now = now
-        self._keys = keys
-
-    @property
-    def reads(self) -> bool:
-        """Whether the request has no body."""
-        return self.asked.method in {"GET", "HEAD"}
-
-    def seal(self, provider: Provider, purpose: str, data: bytes, use: str = CONTROLLER) -> str:
-        return self._keys.seal(data, use, f"{purpose}\n{provider.identity}\n{self.asked.host}", self.now)
-
-    def open(self, provider: Provider, purpose: str, text: str) -> bytes | None:
-        return self._keys.open(text, CONTROLLER, f"{purpose}\n{provider.identity}\n{self.asked.host}")
-
-    def given(self, name: str, value: str, provider: Provider, seconds: int) -> str:
-        return cookies.given(name, value, provider.policy.path, secure=self.asked.secure, seconds=seconds)
-
-    def held(self, provider: Provider) -> _Held | None:
-        """Return what the controller holds of a session, in the browser; ``None`` if there is nothing."""
-        name = cookies.tokens_name(provider.identity, secure=self.asked.secure)
-        data = self.open(provider, "tokens", cookies.joined(name, self.asked.cookies))
-        return msgspec.msgpack.decode(zlib.decompress(data), type=_Held) if data else None
-
-    def begun(self, candidates: Mapping[str, Provider], state: str) -> tuple[Provider | None, _Begun | None]:
-        """Return the login with *state*, of one of *candidates*; ``None`` if this browser did not begin it."""
-        for provider in candidates.values():
-            name = cookies.login_name(provider.identity, state, secure=self.asked.secure)
-            data = self.open(provider, "login", self.asked.cookies.get(name, ""))
-            begun = msgspec.msgpack.decode(data, type=_Begun) if data else None
-            if begun and secrets.compare_digest(begun.state.encode(), state.encode()):
-                return provider, begun
-        return None, None
-
-    def forgotten(self, provider: Provider) -> Iterator[str]:
-        """Yield the lines by which the browser forgets the oldest logins, where it has many."""
-        begin = cookies.login_name(provider.identity, "", secure=self.asked.secure)
-        found: list[tuple[int, str]] = []
-        for name, value in self.asked.cookies.items():
-            if name.startswith(begin):
-                data = self.open(provider, "login", value)
-                found.append((msgspec.msgpack.decode(data, type=_Begun).begun if data else 0, name))
-        for _, name in sorted(found, reverse=True)[MOST_LOGINS - 1 :]:
-            yield cookies.deleted(name, provider.policy.path, secure=self.asked.secure)
-
-    def session(
-        self, provider: Provider, tokens: Tokens, user: str, ends: float | None, id_token: str
-    ) -> tuple[str, ...]:
-        """Return the lines by which the browser has a session.
-
-        Raises:
-            TokenError: a token cannot be passed on, or is too large.
-        """
-        policy, limits = provider.policy, provider.limits
-        lives: list[float] = [limits.id_token]
-        if ends is not None:
-            lives.append(ends - self.now)
-        if policy.passes or ends is None:
-            lives += [limits.access_token, *([tokens.expires_in] if tokens.expires_in is not None else [])]
-        life = max(int(min(lives)), 1)
-        until = self.now + max(life - min(MARGIN_S, life // 10), 1)
-        access = tokens.access_token if policy.passes else ""
-        if access and not _TOKEN.fullmatch(access):
-            raise TokenError("the access token has characters that no header can hold")
-        text = f"{until}\n{'r' if tokens.refresh_token else '-'}\n{user}\n{access}"
-        held = _Held(user, self.now, id_token, tokens.refresh_token)
-        packed = zlib.compress(msgspec.msgpack.encode(held))
-        sealed = {
-            (cookies.session_name(policy.identity, secure=self.asked.secure), "/", None):
-                self.seal(provider, "session", text.encode(), NGINX),
-            (cookies.tokens_name(policy.identity, secure=self.asked.secure), policy.path, limits.refresh):
-                self.seal(provider, "tokens", packed),
-        }  # fmt: skip
-        if any(len(value) > cookies.MOST_PARTS * (cookies.MOST_BYTES - 1) for value in sealed.values()):
-            raise TokenError("the tokens are too large for cookies")
-        found = (
-            cookies.replaced(name, value, path, self.asked.cookies, secure=self.asked.secure, seconds=seconds)
-            for (name, path, seconds), value in sealed.items()
-        )
-        return tuple(line for lines in found for line in lines)
-
-    def without(self, provider: Provider) -> Iterable[str]:
-        """Return the lines by which the browser has no session."""
-        return _ended(self.asked, provider)
-
-
-def _ended(asked: Asked, provider: Provider) -> Iterator[str]:
-    secure, path = asked.secure, provider.policy.path
-    session = cookies.session_name(provider.identity, secure=secure)
-    yield from cookies.replaced(session, "", "/", asked.cookies, secure=secure)
-    yield from cookies.replaced(cookies.tokens_name(provider.identity, secure=secure), "", path, asked.cookies,
-                                secure=secure)  # fmt: skip
 
 
 def _logout(asked: Asked, here: Mapping[str, Provider]) -> Answer:

@@ -12,8 +12,9 @@ from aiohttp import web
 from headgate.oidc import cookies
 from headgate.oidc.backchannel import Backchannel
 from headgate.oidc.keyring import Keyring
-from headgate.oidc.login import Answer, Asked, Logins
+from headgate.oidc.login import Answer, Logins
 from headgate.oidc.provider import Current
+from headgate.oidc.turn import Asked
 from headgate.uds import Access, Address, ServerSocket
 from headgate.validation.oidc import FRONT_CHANNEL
 

@@ -51,6 +51,23 @@ def _answered(site: Site, oidc: Oidc, path: str) -> None:
             words = (f"is {what} with Policy {oidc.policy.key}, and the path of this route, which answers", effect)
             site.draft.warn(route.origin, f"{route.field}.path", path, words)
             return
+    site.inner.setdefault(
+        path,
+        Location(
+            path=Quoted(path),
+            modifier="=",
+            origin=site.inner_origin,
+            request_headers=_told(site.host.name),
+            variables=((PASSED, Quoted("")),),  # so that workers can set it: nginx has an index for what "set" names
+            lines=_lines(f"http://unix:{site.draft.env.layout.socket(LOGIN_SOCKET)}"),
+            unguarded=True,
+            own=NOTHING,
+        ),
+    )
+
+
+def _told(server: str) -> tuple[Header, ...]:
+    """Return what the controller is told of a request at *server*, whatever the client says of it."""
     told = {
         "Host": "$http_host",
         "Content-Length": "",
@@ -58,9 +75,14 @@ def _answered(site: Site, oidc: Oidc, path: str) -> None:
         "X-Forwarded-Proto": "$http_x_forwarded_proto",
         SCHEME_HEADER: "$scheme",
         HOST_HEADER: "$host",
-        SERVER_HEADER: site.host.name,
+        SERVER_HEADER: server,
     }
-    lines: tuple[Line, ...] = (
+    return tuple(Header(name, Quoted(value)) for name, value in told.items())
+
+
+def _lines(url: str) -> tuple[Line, ...]:
+    """Return the lines by which a request goes to *url*: without its body, and whatever the host says of proxies."""
+    return (
         ("error_page", Words(("502", "504", "=503", UNREACHABLE))),
         ("proxy_intercept_errors", Words(("off",))),
         ("proxy_pass_request_body", Words(("off",))),
@@ -69,18 +91,5 @@ def _answered(site: Site, oidc: Oidc, path: str) -> None:
         ("proxy_buffers", Words(("4", BUFFER))),
         ("proxy_busy_buffers_size", Words((BUFFER,))),
         ("proxy_redirect", Words(("off",))),
-        ("proxy_pass", Words((Quoted(f"http://unix:{site.draft.env.layout.socket(LOGIN_SOCKET)}"),))),
-    )
-    site.inner.setdefault(
-        path,
-        Location(
-            path=Quoted(path),
-            modifier="=",
-            origin=site.inner_origin,
-            request_headers=tuple(Header(name, Quoted(value)) for name, value in told.items()),
-            variables=((PASSED, Quoted("")),),  # so that workers can set it: nginx has an index for what "set" names
-            lines=lines,
-            unguarded=True,
-            own=NOTHING,
-        ),
+        ("proxy_pass", Words((Quoted(url),))),
     )
