@@ -136,6 +136,10 @@ def _doubts(spec: Any) -> Iterator[Doubt]:
         yield from _more_bits(spec)
     if isinstance(spec, OIDC):
         yield from oidc_doubts(spec)
+    if isinstance(spec, JWT) and spec.jwks_uri and not (spec.ssl_verify and spec.jwks_uri.startswith("https:")):
+        lacks = "has no TLS" if spec.jwks_uri.startswith("http:") else "is fetched without sslVerify: true"
+        effect = "anybody who can answer in place of that server decides which tokens are accepted"
+        yield "spec.jwt.jwksURI", spec.jwks_uri, lacks, effect
     uri = spec.auth_signin_uri if isinstance(spec, ExternalAuth) else None
     if not uri or not uri.startswith("/"):
         return
