@@ -33,6 +33,7 @@ nightly: dev ## Try 30,000 hostile values on all settings and fields, and ten ti
 	  $(BIN)/pytest tests/properties tests/k8s tests/unit/settings/test_hostile.py $(ARGS)
 	HEADGATE_EXAMPLES=2 $(BIN)/pytest tests/nginx tests/live -k wheel $(ARGS)
 	HEADGATE_EXAMPLES=2 $(BIN)/pytest -n 0 tests/oidc/test_keycloak.py $(ARGS)
+	HEADGATE_EXAMPLES=2 $(BIN)/pytest -n 0 tests/live/test_live_jwt.py -k mutated $(ARGS)
 	HEADGATE_EXAMPLES=170 $(BIN)/pytest -s -n 0 tests/nginx/test_nginx_live_endurance.py \
 	  tests/routes/test_chaos.py tests/routes/test_reference.py $(ARGS)
 

@@ -6,7 +6,9 @@ import base64
 import contextlib
 import http.client
 import io
+import os
 import random
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -528,3 +530,54 @@ def test_attached_routes_have_their_own_or_inherit(
               "/any": [401, 200, 401]} | ({"/own": [401, 200, 401]} if snippet else {})  # fmt: skip
     found = {where: [get(headgate, token, where).status for token in ("", one, two)] for where in wanted}
     assert found == wanted
+
+
+def test_what_nginx_refuses_does_not_stay_open(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    manifests.put(keys("keys", KEY), jwt(), virtual_server("cafe", {"path": "/", "action": TEA}))
+    headgate = serve()
+    assert get(headgate).status == 200
+    manifests.put(virtual_server("cafe", guarded("/", "token", **{"location-snippets": "nonsense;"})))
+    wait_until(lambda: get(headgate).status == 500)
+    assert get(headgate, KEY.token()).status == 500
+    manifests.put(virtual_server("cafe", guarded("/", "token")))
+    wait_until(lambda: [get(headgate, token).status for token in ("", KEY.token())] == [401, 200])
+    # The last good files have the guard, and keys change for them, too.
+    other = key("HS256", "one", 2)
+    manifests.put(virtual_server("cafe", guarded("/", "token", **{"location-snippets": "nonsense;"})))
+    wait_until(lambda: any("nonsense" in text for _, text in headgate.events("VirtualServer default/cafe")[-1:]))
+    manifests.put(keys("keys", other))
+    wait_until(lambda: [get(headgate, each.token()).status for each in (KEY, other)] == [401, 200])
+    manifests.delete(jwt())
+    wait_until(lambda: get(headgate, other.token()).status == 500)
+
+
+def test_tokens_work_after_nginx_starts_again(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    manifests.put(keys("keys", KEY), jwt(), virtual_server("cafe", guarded("/", "token")))
+    headgate = serve()
+    assert get(headgate, KEY.token()).status == 200
+    state = headgate.prefix / "run" / "live" / "state.json"
+    assert state.stat().st_mode & 0o077 == 0
+    os.kill(headgate.master, signal.SIGKILL)
+    wait_until(lambda: get(headgate, KEY.token()).status == 200)
+    assert get(headgate).status == 401
+
+
+def test_without_lua_requests_are_closed_until_it_is_back(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    manifests.put(
+        keys("keys", KEY),
+        jwt(),
+        virtual_server("cafe", guarded("/", "token"), {"path": "/open", "action": TEA}),
+        config_map(http_snippets=""),
+    )
+    headgate = serve("-nginx-configmaps=ours/config")
+    token = KEY.token()
+    assert get(headgate, token).status == 200
+    manifests.put(config_map(http_snippets="lua_shared_dict mine 1m;"))
+    wait_until(lambda: get(headgate, token).status == 500)
+    assert get(headgate, token, "/open").status == 200
+    wait_until(
+        lambda: any("needs the live data plane" in text for _, text in headgate.events("VirtualServer default/cafe"))
+    )
+    manifests.put(config_map())
+    wait_until(lambda: get(headgate, token).status == 200)
+    assert get(headgate).status == 401
