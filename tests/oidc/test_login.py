@@ -319,6 +319,17 @@ def test_https(headgate: HeadgateProcess, browser: Browser) -> None:
     assert browser.open(f"https://secure.test:{headgate.https}/logout").url.endswith("/bye")
 
 
+def test_a_session_of_plain_http_is_none_over_https(headgate: HeadgateProcess, browser: Browser) -> None:
+    """Whoever is between can set cookies of plain HTTP; also if the workers know the session already."""
+    url = f"http://mixed.test:{headgate.http}/tokens"
+    browser.log_in(url)
+    for _ in range(20):  # each worker has it
+        assert browser.ask(url).status == 200
+    told = {**SCRIPT, "X-Forwarded-Proto": "https"}
+    assert {browser.ask(url, headers=told).status for _ in range(20)} == {401}
+    assert browser.ask(url).status == 200
+
+
 def test_a_virtual_server_route(headgate: HeadgateProcess, browser: Browser) -> None:
     origin = f"http://parts.test:{headgate.http}"
     assert browser.ask(f"{origin}/").status == 200

@@ -18,9 +18,10 @@ local HOST = "__Host-" -- before it, where the client speaks HTTPS: the cookie c
 local KEY_ID = 8 -- characters before what is sealed
 local ZERO = byte("0")
 local MOST = 9 -- parts of a session
+local ROOM = 1024 * 1024 -- bytes of cookies that are remembered for a Policy, and as many older ones
 
 local M = {}
-local names = {} -- Policy -> names of its cookies, and what is sealed with them
+local names = {} -- Policy -> names of its cookies, what is sealed with them, and the sessions that were opened
 
 state.decode("o", function(_, value)
   local openers = {}
@@ -41,14 +42,29 @@ end, function(value)
   return true
 end)
 
+-- Forget what was opened for *known*, the names of a Policy; *openers* are the keys from now on.
+local function forget(known, openers)
+  known.recent, known.older, known.bytes, known.openers = {}, {}, 0, openers
+end
+
 local function names_of(policy)
   local known = names[policy]
   if not known then
     local name = MARK .. policy
     known = { secure = "cookie_" .. HOST .. name, plain = "cookie_" .. name, purpose = "session\n" .. policy .. "\n" }
+    forget(known)
     names[policy] = known
   end
   return known
+end
+
+-- Remember *session* by *cookies*, the whole header: the next request of the client has the same.
+local function keep(known, cookies, session)
+  if known.bytes > ROOM then
+    known.older, known.recent, known.bytes = known.recent, {}, 0
+  end
+  known.recent[cookies] = session
+  known.bytes = known.bytes + #cookies
 end
 
 -- Return whether the client speaks HTTPS, with nginx or with what is before it.
@@ -108,15 +124,13 @@ local function without_ours(cookies)
 end
 
 -- Have the backend see who the client is, and not the session.
-local function pass(user, token)
-  request.set_header("username", user)
-  if token ~= "" then
-    request.set_header("Authorization", "Bearer " .. token)
+local function pass(session)
+  request.set_header("username", session.user)
+  if session.bearer then
+    request.set_header("Authorization", session.bearer)
   end
-  local cookies = var.http_cookie
-  local kept = cookies and without_ours(cookies)
-  if kept then
-    request.set_header("Cookie", kept)
+  if session.kept then
+    request.set_header("Cookie", session.kept)
   else
     request.clear_header("Cookie")
   end
@@ -156,6 +170,49 @@ local function passed_before(policy)
   return request.is_internal() and var.headgate_session == policy
 end
 
+-- Return the session in *cookies* at *host*, nil if there is none.
+local function read(known, cookies, host, openers)
+  local purpose = known.purpose .. host
+  local text, plain = opened(known.secure, purpose, openers), false
+  if not text and not is_secure() then
+    text, plain = opened(known.plain, purpose, openers), true
+  end
+  if not text then
+    return nil
+  end
+  local first = find(text, "\n", 1, true)
+  local second = find(text, "\n", first + 1, true)
+  local third = find(text, "\n", second + 1, true)
+  local token = sub(text, third + 1)
+  return {
+    host = host, ends = tonumber(sub(text, 1, first - 1)), refreshes = sub(text, first + 1, second - 1) == "r",
+    user = sub(text, second + 1, third - 1), bearer = token ~= "" and "Bearer " .. token or nil,
+    kept = without_ours(cookies), plain = plain,
+  }
+end
+
+-- Return whether *session*, which was opened before, is one for this request, too.
+local function fits(session, host)
+  return session and session.host == host and not (session.plain and is_secure())
+end
+
+-- Return the session in *cookies*: opened before, or now.
+local function session_of(known, cookies, openers)
+  local host = var.host
+  local found = known.recent[cookies]
+  if fits(found, host) then
+    return found
+  end
+  found = known.older[cookies]
+  if not fits(found, host) then
+    found = read(known, cookies, host, openers)
+  end
+  if found then
+    keep(known, cookies, found)
+  end
+  return found
+end
+
 -- Let the request pass if it has a session of *policy*; called by nginx in the access phase. *path* is where logins
 -- begin and end.
 function M.guard(policy, path)
@@ -169,22 +226,18 @@ function M.guard(policy, path)
     return ngx.exit(503)
   end
   local known = names_of(policy)
-  local purpose = known.purpose .. var.host
-  local text = opened(known.secure, purpose, openers)
-  if not text and not is_secure() then
-    text = opened(known.plain, purpose, openers)
+  if known.openers ~= openers then
+    forget(known, openers)
   end
-  if not text then
+  local cookies = var.http_cookie
+  local session = cookies and session_of(known, cookies, openers)
+  if not session then
     return refuse(policy, path, false)
-  end
-  local first = find(text, "\n", 1, true)
-  local second = find(text, "\n", first + 1, true)
-  local third = find(text, "\n", second + 1, true)
-  if tonumber(sub(text, 1, first - 1)) <= time() then
-    return refuse(policy, path, sub(text, first + 1, second - 1) == "r")
+  elseif session.ends <= time() then
+    return refuse(policy, path, session.refreshes)
   end
   var.headgate_session = policy
-  return pass(sub(text, second + 1, third - 1), sub(text, third + 1))
+  return pass(session)
 end
 
 return M
