@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from jinja2.runtime import BlockReference, Context
@@ -63,6 +63,12 @@ _OPTIONS = {
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.~/-]+")
 _CACHE = f"{__file__.rpartition('/')[0]}/__pycache__"
 _LINE = re.compile(r"^(?=.)", re.MULTILINE)
+
+
+UNCHECKED: Final = (
+    "the template does not check JSON Web Tokens, which a Policy of type jwt asks for; take the lines with"
+    " headgate.check from the built-in template"
+)
 
 
 class BadTemplate(Exception):  # noqa: N818 - what it is
@@ -157,10 +163,14 @@ class Renderer:
         """Render one file of ``conf.d``, or one that a server includes.
 
         Raises:
-            BadTemplate: an override fails, or prints what would not stay one argument.
+            BadTemplate: an override fails, prints what would not stay one argument, or lets in requests without a token
+                that Policies ask for.
             Injection: a value would not stay one argument.
         """
-        text = self._render(_template(config), {"config": config})
+        name = _template(config)
+        text = self._render(name, {"config": config})
+        if name in self._overrides and not _checks_tokens(config, text.decode()):
+            raise BadTemplate(name, UNCHECKED, self._sources.get(name, ""))
         return File(
             config.file,
             text,
@@ -228,6 +238,18 @@ class Renderer:
                 raise
             reason = f"{_failing_line(error)}the template fails: {error}"
             raise BadTemplate(name, reason, self._sources.get(name, "")) from error
+
+
+def _checks_tokens(config: HttpConfig, text: str) -> bool:
+    """Whether each location of *config* that needs a token asks for it in *text*; a template may be an older one."""
+    servers = (server.jwt for server, _ in config.blocks if not config.within)
+    locations = (each.jwt for _, found in config.blocks for each in found)
+    blocks = [*filter(None, (*servers, *locations))]
+    for name in set(blocks):
+        called = [f'headgate.{function}("{lua_string(name)}")' for function in ("check", "admit")]
+        if sum(map(text.count, called)) < blocks.count(name):
+            return False
+    return True
 
 
 def _closed(config: HttpConfig) -> bytes | None:

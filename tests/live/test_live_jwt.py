@@ -20,7 +20,7 @@ import pytest
 from headgate.cli import run
 from tests.examples import FACTOR
 from tests.k8s.certificates import Authority
-from tests.live.headgate_process import LOOPBACK, Answer, HeadgateProcess, StartHeadgate
+from tests.live.headgate_process import LOOPBACK, ROOT, Answer, HeadgateProcess, StartHeadgate
 from tests.live.json_objects import Json, ManifestFolder, config_map, ingress, path, secret
 from tests.live.test_live_policies import guarded, policy
 from tests.live.test_live_virtual_servers import HOST, UPSTREAM, answer, virtual_server
@@ -581,3 +581,18 @@ def test_without_lua_requests_are_closed_until_it_is_back(serve: StartHeadgate, 
     manifests.put(config_map())
     wait_until(lambda: get(headgate, token).status == 200)
     assert get(headgate).status == 401
+
+
+def test_a_template_that_does_not_check_tokens_is_not_used(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    lines = (ROOT / "headgate/render/templates/http.conf.j2").read_text()
+    older = lines.replace("{% if location.jwt and not server.jwt %}", "{% if false %}")
+    assert older != lines
+    manifests.put(keys("keys", KEY), jwt(), virtual_server("cafe", guarded("/", "token")))
+    headgate = serve("-nginx-configmaps=ours/config")
+    manifests.put(config_map(virtualserver_template=older))
+    wait_until(
+        lambda: any("does not check JSON Web Tokens" in text for _, text in headgate.events("ConfigMap ours/config"))
+    )
+    assert [get(headgate, token).status for token in ("", KEY.token())] == [401, 200]
+    manifests.put(config_map(virtualserver_template=lines))
+    wait_until(lambda: [get(headgate, token).status for token in ("", KEY.token())] == [401, 200])
