@@ -596,3 +596,15 @@ def test_a_template_that_does_not_check_tokens_is_not_used(serve: StartHeadgate,
     assert [get(headgate, token).status for token in ("", KEY.token())] == [401, 200]
     manifests.put(config_map(virtualserver_template=lines))
     wait_until(lambda: [get(headgate, token).status for token in ("", KEY.token())] == [401, 200])
+
+
+def test_hosts_with_tokens_have_server_blocks_and_say_why(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    manifests.put(keys("keys", KEY), jwt(), virtual_server("cafe", guarded("/", "token")), ingress("tea", "tea.test"))
+    headgate = serve()
+    assert [get(headgate, token).status for token in ("", KEY.token())] == [401, 200]
+    status, text = command("status", f"--prefix={headgate.prefix}", "-o", "wide")
+    assert status == 0
+    assert f"{HOST}: a JSON Web Token" in text
+    manifests.put(jwt(issuer="issuer"))
+    wait_until(lambda: get(headgate, KEY.token()).status == 401)
+    assert get(headgate, KEY.token(iss="issuer")).status == 200

@@ -1,0 +1,1 @@
+"""Fetching of key sets, with real servers."""
