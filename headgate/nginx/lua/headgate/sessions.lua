@@ -216,9 +216,6 @@ end
 -- Let the request pass if it has a session of *policy*; called by nginx in the access phase. *path* is where logins
 -- begin and end.
 function M.guard(policy, path)
-  if passed_before(policy) then
-    return
-  end
   sync()
   local openers = get("o", "session")
   if not openers then
@@ -232,7 +229,7 @@ function M.guard(policy, path)
   local cookies = var.http_cookie
   local session = cookies and session_of(known, cookies, openers)
   if not session then
-    return refuse(policy, path, false)
+    return passed_before(policy) or refuse(policy, path, false)
   elseif session.ends <= time() then
     return refuse(policy, path, session.refreshes)
   end
