@@ -608,3 +608,19 @@ def test_hosts_with_tokens_have_server_blocks_and_say_why(serve: StartHeadgate, 
     manifests.put(jwt(issuer="issuer"))
     wait_until(lambda: get(headgate, KEY.token()).status == 401)
     assert get(headgate, KEY.token(iss="issuer")).status == 200
+
+
+def test_of_two_policies_the_first_one_applies(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    second = key("EdDSA", "two")
+    manifests.put(
+        keys("keys", KEY),
+        keys("second", second),
+        jwt(),
+        jwt("other", secret="second"),
+        virtual_server("cafe", guarded("/", "token", "other")),
+    )
+    headgate = serve()
+    assert [get(headgate, token).status for token in ("", KEY.token(), second.token())] == [401, 200, 401]
+    wait_until(
+        lambda: any("second Policy of its type" in text for _, text in headgate.events("VirtualServer default/cafe"))
+    )

@@ -72,7 +72,7 @@ KINDS: Final[Mapping[str, PolicyKind]] = MappingProxyType(
         ),
         "egressMTLS": PolicyKind("backend_tls", lower_egress_mtls, scopes=EVERYWHERE),
         "apiKey": PolicyKind("api_keys", lower_api_key, none, EVERYWHERE),
-        "jwt": PolicyKind("jwt", lower_jwt, none, EVERYWHERE),
+        "jwt": PolicyKind("jwt", lower_jwt, scopes=EVERYWHERE),
         "cors": PolicyKind("cors", lower_cors, scopes=EVERYWHERE),
         "cache": PolicyKind("cache", lower_cache),
         "hsts": PolicyKind("hsts", lower_hsts, scopes=frozenset({Scope.HOST})),
