@@ -117,7 +117,7 @@ async def test_names_of_the_configuration_get_labels_and_all_others_are_one(
     of_tea = counts.servers[labels]
     assert {code: each.failed for code, each in of_tea.codes.items()} == {"200": 0, "502": 2}
     assert of_tea.active == 3
-    assert counts.servers[UpstreamServer("_", "_")].codes == {"_": StatusCounts((9, *[0] * len(BUCKETS)), 9, 0)}
+    assert counts.servers[UpstreamServer("_", "_")].codes == {"_": StatusCounts((9, *[0] * len(BUCKETS)), 9, 0, 9)}
     assert workers.deleted == []
 
 

@@ -48,6 +48,7 @@ def test_virtual_servers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert {route["location-snippets"] for route in spec["routes"]} == {"etag off;"}
     assert spec["upstreams"] == [{
         "name": "tea-80", "service": "tea", "port": 80, "client-max-body-size": "8m", "read-timeout": "7s",
+        "next-upstream-tries": 3,
     }]  # fmt: skip
 
 

@@ -40,6 +40,17 @@ def config_map_data(layers: Layers) -> dict[str, str]:
     }
 
 
+def unkeyed(layers: Layers) -> dict[str, Any]:
+    """Return what holds without annotations and no key of a ConfigMap can say: each object must say it."""
+    return {name: value for name, value in below(layers).items() if Where.CONFIGMAP not in _FIELDS[name].spec.where}
+
+
+def unsayable(layers: Layers, known: Callable[[str], bool]) -> list[str]:
+    """Return what of it is not *known* to objects either, as annotations have it."""
+    names = (name for name in unkeyed(layers) if not known(name))
+    return sorted(COMMUNITY.names.get(name, _FIELDS[name].spec.key) for name in names)
+
+
 def upstream_fields(explicit: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an upstream that say what *explicit* says."""
     found: dict[str, Any] = {}

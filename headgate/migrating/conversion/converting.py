@@ -13,7 +13,7 @@ from headgate.migrating.conversion import carried, ingresses, virtual_servers
 from headgate.migrating.conversion.guards import Guards
 from headgate.migrating.conversion.outcome import Conversion, Document, Loss, Names, Note
 from headgate.problems import ObjectRef, Problem
-from headgate.routes import RouteTable
+from headgate.routes import Layers, RouteTable
 from headgate.settings import COMMUNITY
 
 
@@ -36,6 +36,7 @@ GENERAL = (
     "A Service without endpoints is answered 502, not 503.",
     "A host without spec.tls does not answer HTTPS; ingress-nginx answers it with its default certificate.",
     REDIRECTED,
+    "Keys of its ConfigMap about nginx as a whole (log formats, workers, http-snippet) are not carried over.",
 )
 HEADERS = (
     "Backends get the usual headers of nginx.org: Host without a port, X-Real-IP, and an X-Forwarded-For to which the"
@@ -95,7 +96,11 @@ def convert(
     noted = sorted(key for key in by_key if key not in closed)
     whole = sorted(key for key in members if key not in by_key and key not in unconverted)
     general = (*GENERAL, *(OF_INGRESSES if wanted.target is Target.NGINX_ORG else ()))
-    defaults = [_config_map(tables, wanted)] if documents else []
+    layers = next((host.settings for table in tables for host in table.hosts), ())
+    known = carried.has_annotation if wanted.target is Target.NGINX_ORG else carried.has_upstream_field
+    if lost := ", ".join(carried.unsayable(layers, known)):
+        general = (*general, f"What holds for all Ingresses and has no key in the other ConfigMap is lost: {lost}.")
+    defaults = [_config_map(layers, wanted)] if documents else []
     return Conversion([*defaults, *documents.values()], whole, noted, closed, unconverted, general)
 
 
@@ -144,8 +149,7 @@ def _unserved(
     return found
 
 
-def _config_map(tables: Iterable[RouteTable], wanted: Wanted) -> Document:
-    layers = next(host.settings for table in tables for host in table.hosts)
+def _config_map(layers: Layers, wanted: Wanted) -> Document:
     namespace, name = wanted.config_map
     data = carried.config_map_data(layers)
     metadata = {"name": name, "namespace": namespace}

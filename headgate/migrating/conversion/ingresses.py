@@ -14,9 +14,11 @@ from headgate.migrating.conversion.outcome import Document, Loss, Names
 from headgate.problems import ObjectRef
 from headgate.resolve.community.contribution import TOLD
 from headgate.routes import Choice, Forward, Match, PathType, Redirect, Route, RouteTable, Split, VirtualHost
+from headgate.settings import Overrides
 
 SERVED: Final = ("access", "external_auth", "cors", "backend_tls", "connections")
 KIND: Final = "Ingress"
+
 POLICIES: Final = "nginx.org/policies"
 ROLE: Final = "nginx.org/mergeable-ingress-type"
 NO_ANNOTATION: Final = "has no annotation of nginx.org; the ConfigMap decides"
@@ -158,7 +160,7 @@ class Writer:
         for route in routes:
             self._note_action(route)
         own = carried.own(first.settings, owner)
-        said |= carried.annotated(own)
+        said |= carried.annotated(Overrides(carried.unkeyed(first.settings))) | carried.annotated(own)
         for name, _ in carried.unsaid(own, carried.has_annotation):
             self._guards.note(owner, name, NO_ANNOTATION, Loss.LOST)
         if any(route.match.pattern for route in routes):

@@ -203,7 +203,7 @@ class Writer:
             why = f"is not a port of Service {backend.namespace}/{backend.service}; requests are answered 503"
             self._guards.note(route.origin, f"port {backend.port}", why, Loss.LOST)
             return None
-        own = carried.own(route.settings, route.origin).explicit
+        own = carried.unkeyed(route.settings) | dict(carried.own(route.settings, route.origin).explicit)
         local = backend.namespace == route.origin.namespace
         fields: dict[str, Any] = {
             "service": backend.service if local else f"{backend.namespace}/{backend.service}", "port": number,
