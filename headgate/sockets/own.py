@@ -52,10 +52,11 @@ class OwnSocket(msgspec.Struct, frozen=True):
 async def inspect_own(layout: Layout) -> tuple[OwnSocket, ...]:
     """Inspect each socket of *layout*, and send a request to those where a process listens.
 
-    The sockets of the live data plane are left out if they are absent, as they are with `-data-plane=files`.
+    The sockets of the live data plane are left out if they are absent, as they are with `-data-plane=files`, and so is
+    that of logins, which needs `-enable-oidc`.
     """
     found = {name: await _inspect(layout, name, *row) for name, row in SOCKETS.items()}
-    for name in (LIVE_SOCKET, STREAMS_SOCKET):
+    for name in (LIVE_SOCKET, STREAMS_SOCKET, LOGIN_SOCKET):
         if found[name].found.state is SocketState.ABSENT:
             del found[name]
     return tuple(found.values())

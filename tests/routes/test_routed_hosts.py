@@ -250,7 +250,8 @@ async def test_versions_that_only_older_workers_need_take_no_memory_once_these_h
     await routed.apply(large(7), ingress("two", "two.test"))
     before = routed.manager.live.used
     assert (await routed.apply(large(9))).reloaded
-    assert routed.manager.live.used > before
+    doubled = routed.manager.live.used - before
+    assert doubled > 0
     await eventually(lambda: not routed.manager.generations().leaving)
     assert not (await routed.apply()).reloaded
-    assert routed.manager.live.used == before
+    assert abs(routed.manager.live.used - before) < doubled // 2, "names of profiles differ in length"
