@@ -66,8 +66,12 @@ _LINE = re.compile(r"^(?=.)", re.MULTILINE)
 
 
 UNCHECKED: Final = (
-    "the template does not check JSON Web Tokens, which a Policy of type jwt asks for; take the lines with"
+    "the template does not check JSON Web Tokens, which a Policy of type jwt requires; take the lines with"
     " headgate.check from the built-in template"
+)
+UNGUARDED: Final = (
+    "the template does not check sessions, which a Policy of type oidc requires; take the lines with"
+    " headgate.session from the built-in template"
 )
 
 
@@ -164,13 +168,13 @@ class Renderer:
 
         Raises:
             BadTemplate: an override fails, prints what would not stay one argument, or lets in requests without a token
-                that Policies ask for.
+                or a session that Policies require.
             Injection: a value would not stay one argument.
         """
         name = _template(config)
         text = self._render(name, {"config": config})
-        if name in self._overrides and not _checks_tokens(config, text.decode()):
-            raise BadTemplate(name, UNCHECKED, self._sources.get(name, ""))
+        if name in self._overrides and (lacking := _unguarded(config, text.decode())):
+            raise BadTemplate(name, lacking, self._sources.get(name, ""))
         return File(
             config.file,
             text,
@@ -250,6 +254,22 @@ def _checks_tokens(config: HttpConfig, text: str) -> bool:
         if sum(map(text.count, called)) < blocks.count(name):
             return False
     return True
+
+
+def _unguarded(config: HttpConfig, text: str) -> str:
+    """Return why *text* of a user's template lets in requests that *config* keeps out, empty if it does not."""
+    if not _checks_tokens(config, text):
+        return UNCHECKED
+    return "" if _checks_sessions(config, text) else UNGUARDED
+
+
+def _checks_sessions(config: HttpConfig, text: str) -> bool:
+    """Whether each server and location of *config* that needs a session asks for it in *text*."""
+    servers = (server.session for server, _ in config.blocks if not config.within)
+    locations = (each.session for _, found in config.blocks for each in found)
+    policies = [session.policy for session in (*servers, *locations) if session]
+    calls = {name: text.count(f'headgate.session("{lua_string(name)}"') for name in policies}
+    return all(calls[name] >= policies.count(name) for name in calls)
 
 
 def _closed(config: HttpConfig) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from showcase.identity_provider import IdentityProvider
 
 from tests.k8s.apiserver import CUSTOM
-from tests.live.headgate_process import LOOPBACK, HeadgateProcess
+from tests.live.headgate_process import LOOPBACK, ROOT, HeadgateProcess
 from tests.live.json_objects import config_map, endpoints, ingress_class, secret, service
 from tests.live.scripted_cluster import ScriptedCluster
 from tests.oidc.browser import SCRIPT, Browser
@@ -136,3 +137,16 @@ def _restarted(headgate: HeadgateProcess, before: int) -> bool:
         return headgate.master != before and headgate.get("cafe.test").status == 401
     except (OSError, ValueError):
         return False
+
+
+def test_a_template_that_does_not_check_sessions_is_not_used(place: Place, provider: IdentityProvider) -> None:
+    lines = (ROOT / "headgate/render/templates/http.conf.j2").read_text()
+    older = re.sub(r"headgate\.session\([^)]*\)", "", lines)
+    assert older != lines
+    place.manifests.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
+    headgate = place.serve()
+    place.manifests.put(config_map(virtualserver_template=older))
+    wait_until(lambda: any("does not check sessions" in text for _, text in headgate.events("ConfigMap ours/config")))
+    url = f"http://cafe.test:{headgate.http}/menu"
+    assert Browser().ask(url, headers=SCRIPT).status == 401
+    assert Browser().log_in(url).status == 200
