@@ -73,8 +73,8 @@ def _forms(name: str, text: str) -> tuple[str, str]:
 
 
 _ACCESS = re.compile(
-    r"(?<![\w-])(?:allow|deny|reject|satisfy|auth_\w+|http-request\s+auth|return\s+4\d\d|limit_except|valid_referers"
-    r"|ssl_verify_client|secure_link\w*|modsecurity\w*|(?:access|rewrite)_by_lua\w*)(?![\w-])"
+    r"(?<![\w-])(?:allow|deny|reject|satisfy|auth_\w+|http-request\s+auth|limit_except|valid_referers|ssl_verify_client"
+    r"|secure_link\w*|modsecurity\w*|js_access|\w+_by_lua\w*|return[\"']?\s+[\"']?[45]\d\d)(?![\w-])"
 )
 """Words of nginx and HAProxy that keep clients out."""
 

@@ -118,6 +118,22 @@ def test_auth_url_cannot_ask_the_pod_or_the_metadata_service(host: str, port: st
     assert servers(served) == {"10.0.0.1:8080"}
 
 
+@pytest.mark.parametrize("said", [{"auth-url": "http://$host:10254/x"}, {}])
+@pytest.mark.parametrize("host", ["localhost", "a.localhost"])
+def test_the_host_of_a_request_cannot_be_the_pod(host: str, said: Mapping[str, str]) -> None:
+    cluster = configured("global-auth-url", "http://$host:10254/x")
+    hosts = [{"host": each, "http": {"paths": [path()]}} for each in (f"{NAME}.test", "*.wild.test", host)]
+    cluster.put(ingress(NAME, said, rules=hosts))
+    cluster.process_batch()
+    assert f"its host {host} is a loopback name" in cluster.reported()[f"default/{NAME}"]
+    found = directives(cluster.files[f"conf.d/default-{NAME}.conf"].data.decode())
+    assert {each.arguments[0] for each in found if each.name == "server" and each.within} == {"10.0.0.1:8080"}
+    paths = [each for each in found if each.name == "location" and each.arguments == ("/",)]
+    refused = [each for each in found if each.within == ("server", "location") and each.arguments[:1] == ("500",)]
+    assert len(refused) == len(paths) > 0
+    assert not [each for each in found if each.name == "auth_request"]
+
+
 @pytest.mark.parametrize("host", LOCAL)
 def test_copies_cannot_be_sent_to_the_pod_or_the_metadata_service(host: str) -> None:
     served = Served([ingress(NAME, {"mirror-target": f"http://{host}:10254/x"})], CURRENT)

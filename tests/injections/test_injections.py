@@ -32,8 +32,8 @@ KEYED = {"map", "geo", "split_clients", "types"}
 """Blocks in which a line begins with a value."""
 CODE = re.compile(r"_by_lua_block *\{.*?\n\s*\}\n", re.DOTALL)
 NAME = "bad"
-UNUSABLE = "!"
-"""A value that no annotation of those that keep clients out takes."""
+UNUSABLE = "! deny ;"
+"""A value that no annotation of those that keep clients out takes; in a snippet it would keep them out."""
 
 Structure = Mapping[str, Counter[tuple[tuple[str, ...], str, int]]]
 

@@ -79,14 +79,22 @@ def _unusable(search: Search, valid: ValidCommunityIngress) -> str:
 
 
 def _unreachable(search: Search, valid: ValidCommunityIngress) -> str:
-    """Return why the service of auth-url may not be asked, and report it; that of the ConfigMap always may."""
+    """Return why the service of auth-url may not be asked, and report it.
+
+    A host that the ConfigMap names always may; that of the request is one of the hosts of the Ingress, which must.
+    """
     said, key = valid.annotations, _key("auth-url")
-    if said.auth_url and said.auth_url.host == SAME and not valid.main_hosts:
-        reason = f"has {SAME}, which needs a host that is one name"
-        text = valid.ingress.annotations.get(key, "")
-        search.report(Problem(valid.ingress.ref, key, text, reason, CLOSED))
-        return f"{key} {reason}"
-    if said.auth_url is None or said.auth_url.host == SAME or key not in valid.ingress.annotations:
+    if said.auth_url is None:
+        return ""
+    if said.auth_url.host == SAME:
+        if not valid.main_hosts:
+            reason = f"has {SAME}, which needs a host that is one name"
+            text = valid.ingress.annotations.get(key, "")
+            search.report(Problem(valid.ingress.ref, key, text, reason, CLOSED))
+            return f"{key} {reason}"
+        faults = (_refused_host(search, valid, "auth-url", host, CLOSED) for host in valid.main_hosts)
+        return next(filter(None, faults), "")
+    if key not in valid.ingress.annotations:
         return ""
     return _refused_host(search, valid, "auth-url", said.auth_url.host, CLOSED)
 

@@ -181,18 +181,24 @@ def _parsed(known: Shared | Setting, text: str, gates: frozenset[str], rules: Co
 
 
 GUARDING = re.compile(
-    r"(?:^|[\s;{}])(?:deny|auth_basic|auth_request|auth_jwt|satisfy|limit_req|limit_conn|internal|valid_referers"
-    r"|secure_link|ssl_verify_client|modsecurity|modsecurity_rules|access_by_lua\w*|rewrite_by_lua\w*"
-    r"|return\s+[45][0-9]{2})(?=[\s;{\'\"])"
+    r"(?:(?:^|[;{}])\s*[\"']?|\s)(?:allow|deny|auth_\w+|satisfy|limit_(?:req|conn|except)\w*|internal|valid_referers"
+    r"|secure_link\w*|ssl_verify_client|modsecurity\w*|js_access|js_content|\w+_by_lua\w*|include"
+    r"|return[\"']?\s+[\"']?[45][0-9]{2})(?=[\s;{'\"])"
 )
-"""Directives by which snippets keep clients out."""
-_COMMENT = re.compile(r"#[^\n]*")
+"""Directives by which snippets keep clients out, or may do so; a name or status may be in quotes."""
+_TOKEN = re.compile(
+    r"(?P<comment>#[^\n]*)|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[\s;{}]|(?:\\.|\$\{|[^\s;{\\])+|.", re.DOTALL
+)
+"""What nginx reads as one: ``#`` and quotes count where a token begins, and a backslash takes the next character.
+
+Lua has tokens of its own, but what comes before its block is read as it should be, and the block guards.
+"""
 
 
 def _guards(known: Shared | Setting, text: str) -> bool:
     """Whether *text*, of a snippet that has no effect, would keep clients out."""
     gate = known.gate if isinstance(known, Shared) else known.spec.gate
-    return gate == SNIPPETS and bool(GUARDING.search(_COMMENT.sub("", text)))
+    return gate == SNIPPETS and bool(GUARDING.search(_TOKEN.sub(lambda one: "" if one["comment"] else one[0], text)))
 
 
 def _unknown(key: str, text: str, origin: ObjectRef) -> Problem:

@@ -90,6 +90,8 @@ def test_annotations_of_other_tools_are_not_reported(key: str) -> None:
         ("configuration-snippet", "deny all;", True),
         ("configuration-snippet", "proxy_set_header X-Tea green;\nauth_request /check;", True),
         ("configuration-snippet", "if ($http_x_key != s) { return 403; }", True),
+        ("configuration-snippet", 'if ($http_x_key != "#1") { return "403"; }', True),
+        ("configuration-snippet", "server_rewrite_by_lua_block { ngx.exit(403) }", True),
         ("server-snippet", "ssl_verify_client on;", True),
         ("server-snippet", "return 301 https://example.com;", False),
     ],
