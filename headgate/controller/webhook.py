@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -90,16 +90,16 @@ class Webhook:
                 found = await self._read(source)
                 if found is not None and found != shown:
                     shown = found
-                    self._renew(context, found)
+                    self._renew(context, found, source.where)
 
-    def _renew(self, context: ssl.SSLContext, found: Shown) -> None:
+    def _renew(self, context: ssl.SSLContext, found: Shown, where: Mapping[str, str]) -> None:
         try:
             renew(context, found.certificate, found.key, found.clients)
         except BadCertificateError as error:
             self._tell(f"{error}; the last one stays in use")
         else:
             self._tell("")
-            log.info("webhook certificate renewed", extra={"fields": {}})
+            log.info("webhook certificate renewed", extra={"fields": where})
 
     async def _read(self, source: CertificateSource) -> Shown | None:
         try:

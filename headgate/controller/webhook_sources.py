@@ -29,11 +29,11 @@ OTHER_SPELLING: Final = {CERTIFICATE: "cert", KEY: "key", AUTHORITIES: "ca"}
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What the port is opened with, as PEM; *clients* has authorities of clients, empty if any client may ask."""
+    """What the port is opened with, as PEM; *clients* has authorities of clients, ``None`` if any client may ask."""
 
     certificate: bytes
     key: bytes
-    clients: bytes = b""
+    clients: bytes | None = None
 
     def __repr__(self) -> str:
         """Hide the key."""
@@ -49,6 +49,8 @@ class CertificateSource(Protocol):
 
     pause_s: float
     """Seconds between two looks."""
+    where: Mapping[str, str]
+    """A field of log records: the file, or the Secret."""
 
     async def read(self) -> Shown:
         """Return what is there now.
@@ -67,11 +69,12 @@ class Files:
     def __init__(self, certificate: Path, key: Path, clients: Path | None) -> None:
         """Prepare; nothing is read."""
         self._paths = certificate, key, clients
+        self.where: Mapping[str, str] = {"file": str(certificate)}
 
     async def read(self) -> Shown:
         """Read all; see ``CertificateSource``."""
         certificate, key, clients = self._paths
-        return Shown(await content(certificate), await content(key), await content(clients))
+        return Shown(await content(certificate), await content(key), await _authorities(clients))
 
 
 class InSecret:
@@ -93,6 +96,7 @@ class InSecret:
         """Prepare; nothing is asked. *tell* logs what is wrong but does not keep the port closed."""
         self._client = client
         self._secret = secret
+        self.where: Mapping[str, str] = {"secret": str(secret)}
         service = options.validating_webhook_service
         self._service = service
         self._names = (f"{service.name}.{service.namespace}.svc",) if service else ()
@@ -108,7 +112,7 @@ class InSecret:
         if self._configuration and self._writes and held.authorities:
             troubles += await self._register(held.authorities)
         self._tell("; ".join(troubles))
-        return Shown(held.certificate, held.key, await content(self._clients))
+        return Shown(held.certificate, held.key, await _authorities(self._clients))
 
     async def _held(self) -> tuple[Held, list[str]]:
         """Return what the Secret has, and what keeps it from being renewed."""
@@ -214,14 +218,17 @@ def webhooks_of(configuration: Json, service: NamespacedName | None) -> Iterator
             yield client
 
 
-async def content(path: Path | None) -> bytes:
-    """Return the bytes of the file *path*, none without a path.
+async def _authorities(path: Path | None) -> bytes | None:
+    """Return the bytes of the file with authorities of clients, ``None`` if no flag names one."""
+    return await content(path) if path else None
+
+
+async def content(path: Path) -> bytes:
+    """Return the bytes of the file *path*.
 
     Raises:
         UnreadError: it cannot be read.
     """
-    if path is None:
-        return b""
     try:
         return await asyncio.to_thread(path.read_bytes)
     except OSError as error:

@@ -86,13 +86,13 @@ class _Renewable(ssl.SSLContext):
     newest: ssl.SSLContext
 
 
-def tls_context(certificate: bytes, key: bytes, clients: bytes = b"") -> ssl.SSLContext:
+def tls_context(certificate: bytes, key: bytes, clients: bytes | None = None) -> ssl.SSLContext:
     """Return a server's TLS context for a PEM certificate chain and its key; call ``renew`` when they change.
 
     With *clients*, the certificates of authorities, only clients are let in whose certificate is of one of these.
 
     Raises:
-        BadCertificateError: they are not PEM or do not belong together.
+        BadCertificateError: they are not PEM or do not belong together, or *clients* has no certificate.
     """
     context = _load(_Renewable, certificate, key, clients)
     context.newest = context
@@ -104,7 +104,7 @@ def tls_context(certificate: bytes, key: bytes, clients: bytes = b"") -> ssl.SSL
     return context
 
 
-def renew(context: ssl.SSLContext, certificate: bytes, key: bytes, clients: bytes = b"") -> None:
+def renew(context: ssl.SSLContext, certificate: bytes, key: bytes, clients: bytes | None = None) -> None:
     """Use another certificate for new connections; after an error the old one is still used.
 
     Raises:
@@ -117,7 +117,7 @@ def renew(context: ssl.SSLContext, certificate: bytes, key: bytes, clients: byte
 _C = TypeVar("_C", bound=ssl.SSLContext)
 
 
-def _load(kind: type[_C], certificate: bytes, key: bytes, clients: bytes) -> _C:
+def _load(kind: type[_C], certificate: bytes, key: bytes, clients: bytes | None) -> _C:
     context = kind(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # OpenSSL reads from a path only: a file that nobody else can open, gone before this returns.
@@ -129,11 +129,13 @@ def _load(kind: type[_C], certificate: bytes, key: bytes, clients: bytes) -> _C:
             context.load_cert_chain(file.name, password="")  # or OpenSSL asks the terminal for one
         except (ssl.SSLError, ValueError) as error:
             raise BadCertificateError(f"the certificate and key cannot be used: {error}") from None
-    if clients:
+    if clients is not None:
         try:
             context.load_verify_locations(cadata=clients.decode())
         except (ssl.SSLError, ValueError) as error:
             raise BadCertificateError(f"the authorities of clients cannot be used: {error}") from None
+        if not context.cert_store_stats()["x509"]:
+            raise BadCertificateError("the authorities of clients cannot be used: there is no certificate")
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
