@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -48,6 +50,8 @@ GROUP: Final = "Convert"
 MODELS: Final[Mapping[str, type[TopLevel]]] = {
     model.KIND.name: model for model in (ConfigMap, Ingress, Policy, Secret, VirtualServer, VirtualServerRoute)
 }
+OF_SECRETS: Final = "_secret.yaml"
+"""How names of files of Secrets end."""
 TARGETS: Final = tuple(target.value for target in Target)
 
 
@@ -150,10 +154,22 @@ def _checked(
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        file = folder / name
-        if name.endswith("-secret.yaml"):
-            file.touch(mode=0o600)
-        file.write_text(text)
+        if name.endswith(OF_SECRETS):
+            _write_secret(folder / name, text)
+        else:
+            (folder / name).write_text(text)
+
+
+def _write_secret(file: Path, text: str) -> None:
+    """Write *text* for the owner alone, whatever the mode of a file that is there."""
+    descriptor, made = tempfile.mkstemp(prefix=f".{OF_SECRETS}", dir=file.parent)  # with the mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+        Path(made).replace(file)
+    except BaseException:
+        Path(made).unlink()
+        raise
 
 
 CONVERT: Final[Command[Any]] = Command(

@@ -105,6 +105,59 @@ def test_what_has_no_equal_is_a_comment(tmp_path: Path, capsys: pytest.CaptureFi
     assert not [line for line in shown.out.splitlines() if "injected" in line and not line.startswith("#")]
 
 
+BOTH = pytest.mark.parametrize("to", ["virtualserver", "nginx.org"])
+
+
+@BOTH
+def test_fastcgi_is_closed(to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    php = community("php", {"php.test": [TEA, path("tea", "/x", "Exact")]}, backend_protocol="FCGI")
+    assert convert([service("tea"), php], tmp_path, to=to) == 1
+    shown = capsys.readouterr()
+    assert "# CLOSED: default/php: backend-protocol of Service tea is FCGI, which has no equal;" in shown.out
+    found = written(shown.out)
+    assert found["Policy", "php-closed"]["spec"]["accessControl"] == {"deny": ["0.0.0.0/0", "::/0"]}
+    item = found["VirtualServer" if to == "virtualserver" else "Ingress", "php"]
+    assert json.dumps(item).count("php-closed") == (2 if to == "virtualserver" else 1)
+
+
+def test_a_canary_with_fastcgi_is_closed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main, said = community("main", {"a.test": [TEA]}, 1), {"canary": "true", "canary_weight": "10"}
+    canary = community("new", {"a.test": [path("coffee")]}, 2, backend_protocol="FCGI", **said)
+    assert convert([service("tea"), service("coffee"), main, canary], tmp_path) == 1
+    (route,) = written(capsys.readouterr().out)["VirtualServer", "main"]["spec"]["routes"]
+    assert route["policies"] == [{"name": "main-closed"}]
+
+
+@BOTH
+def test_backends_that_are_asked_in_another_way_are_noted(
+    to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    auto = community("auto", {"auto.test": [TEA]}, backend_protocol="AUTO_HTTP")
+    subset = community("subset", {"s.test": [TEA]}, upstream_hash_by="$request_uri", upstream_hash_by_subset="true")
+    passed = community("pass", {"pass.test": [TEA]}, ssl_passthrough="true")
+    assert convert([service("tea"), auto, subset, passed], tmp_path, "--enable-ssl-passthrough", to=to) == 1
+    shown = capsys.readouterr()
+    assert "# differs: default/auto: backend-protocol of Service tea is AUTO_HTTP, which has no equal;" in shown.out
+    assert "# differs: default/subset: upstream-hash-by-subset has no equal;" in shown.out
+    assert "# not carried over: default/pass: ssl-passthrough is not written: TLS connections of pass.test" in shown.out
+    assert "0 closed because of a guard, 0 not converted" in shown.err
+    assert '"hash $request_uri consistent"' in shown.out
+
+
+@BOTH
+def test_the_key_of_a_limit(to: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = {"limit-conn-zone-variable": "$http_x_tenant"}
+    main = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm", "namespace": "default"}, "data": keys}
+    limited = community("limited", {"a.test": [TEA]}, limit_rps="5")
+    assert convert([service("tea"), main, limited], tmp_path, "--configmap=default/cm", to=to) == 0
+    found = written(capsys.readouterr().out)
+    if to == "nginx.org":
+        key = found["Ingress", "limited"]["metadata"]["annotations"]["nginx.org/limit-req-key"]
+    else:
+        key = found["Policy", "limited-limit-rps"]["spec"]["rateLimit"]["key"]
+    assert key == "${http_x_tenant}"
+
+
 def test_passwords_are_written_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = community("kept", {"kept.test": [TEA]}, auth_type="basic", auth_secret="users")
     assert convert([service("tea"), secret("users", auth=b"ann:{PLAIN}x\n"), kept], tmp_path) == 0
@@ -236,8 +289,30 @@ def test_files_and_a_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert run([*argv, f"--output={out}"], {}) == 0
     assert not capsys.readouterr().out
     assert sorted(file.name for file in out.iterdir()) == [
-        "default-shop-virtualserver.yaml", "nginx-ingress-nginx-config-configmap.yaml",
+        "default_shop_virtualserver.yaml", "nginx-ingress_nginx-config_configmap.yaml",
     ]  # fmt: skip
+
+
+def test_files_of_secrets_and_of_names_that_join_to_the_same_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, items, users = tmp_path / "out", [], (("a-b", "c"), ("a", "b-c"))
+    names = sorted(f"{namespace}_{name}-htpasswd_secret.yaml" for namespace, name in users)
+    out.mkdir()
+    for file in (out / name for name in names):
+        file.write_text("old")
+        file.chmod(0o644)
+    for namespace, name in users:
+        kept = community(name, {f"{namespace}.test": [TEA]}, namespace=namespace, auth_type="basic", auth_secret=name)
+        held = secret(name, auth=b"ann:{PLAIN}x\n")
+        held["metadata"]["namespace"] = namespace
+        items += [service("tea", namespace), held, kept]
+    assert convert(items, tmp_path, f"--output={out}") == 0
+    assert not capsys.readouterr().out
+    found = [file for file in out.iterdir() if "secret" in file.name]
+    assert sorted(file.name for file in found) == names
+    assert {file.stat().st_mode & 0o777 for file in found} == {0o600}
+    assert not any("old" in file.read_text() for file in found)
 
 
 def test_ingresses_of_others_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,8 @@ from headgate.problems import ObjectRef
 from headgate.routes import Layers
 from headgate.settings import COMMUNITY, REGISTRY, Overrides, Setting
 from headgate.settings.registry import Where
-from headgate.settings.values import Buffers
+from headgate.settings.values import Buffers, Words
+from headgate.translate.live import SUBSET
 from headgate.validation.custom_settings import UPSTREAM
 
 _FIELDS: Mapping[str, Setting] = {field.name: field for field in reversed(REGISTRY.fields)}
@@ -112,7 +113,21 @@ def unsaid(overrides: Overrides, known: Callable[[str], bool]) -> Iterator[tuple
 
 
 def own(layers: Layers, origin: ObjectRef) -> Overrides:
-    """Return what the annotations of *origin* say."""
+    """Return what the annotations of *origin* say, without the subset of a hash, which no other dialect has."""
+    found = _said(layers, origin)
+    if not hashes_to_subset(layers, origin):
+        return found
+    method = Words(word for word in found.explicit["lb_method"] if not word.startswith(SUBSET))
+    return Overrides({**found.explicit, "lb_method": method}, found.keys, COMMUNITY)
+
+
+def hashes_to_subset(layers: Layers, origin: ObjectRef) -> bool:
+    """Whether *origin* asks for ``upstream-hash-by-subset``."""
+    method = _said(layers, origin).explicit.get("lb_method") or ()
+    return any(word.startswith(SUBSET) for word in method)
+
+
+def _said(layers: Layers, origin: ObjectRef) -> Overrides:
     found: Iterable[Overrides] = (layer.overrides for layer in reversed(layers) if layer.origin == origin)
     return next((each for each in found if each.keys), Overrides({}, {}, COMMUNITY))
 

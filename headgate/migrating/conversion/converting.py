@@ -25,6 +25,7 @@ class Target(enum.Enum):
 
 
 NO_HOST = "has no host, which a VirtualServer needs; --to nginx.org writes it"
+NOT_PASSED = "is not written: TLS connections of {} are not passed on; write a TransportServer for that"
 UNSERVED = "no path of it is served: older Ingresses have them"
 ANSWERED = ("answered 500", "answered 403")
 """In the effects of Problems of guards, which are noted with the Policies."""
@@ -82,6 +83,8 @@ def convert(
     unconverted: dict[str, str] = {}
     for table in tables:
         guards = Guards(secrets, services, wanted.class_name)
+        for stream in table.streams:
+            guards.note(stream.origin, "ssl-passthrough", NOT_PASSED.format(stream.host), Loss.LOST)
         made = list(_written(table, guards, names, wanted, _ports(objects), unconverted))
         own = [*guards.notes, *_lost(table, problems)]
         notes += own

@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from headgate.api import Secret, Service
+from headgate.migrating.conversion import carried
 from headgate.migrating.conversion.outcome import CLOSED_SUFFIX, Document, Loss, Note, custom
 from headgate.problems import ObjectRef
-from headgate.routes import Policies, VirtualHost
+from headgate.routes import Backend, Layers, Policies, VirtualHost
 from headgate.routes.policies import AccessControl, BackendTls, ClientCertificates, Cors, ExternalAuth, Hsts, RateLimit
 from headgate.validation.policy import is_forbidden
 
@@ -22,6 +23,8 @@ NO_POLICY: Final = "has no Policy; requests are answered 403"
 MAKE_IT: Final = (
     "needs a Secret of type {} called {}, which is not made here; requests are answered 403 or 500 until there is"
 )
+NO_FASTCGI: Final = "is FCGI, which has no equal; requests are answered 403"
+AS_HTTP: Final = "is AUTO_HTTP, which has no equal; it is asked over HTTP, also for clients with HTTPS"
 _SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)(?:\.(?P<namespace>[a-z0-9-]+)(?P<suffix>\.svc(?:\.cluster\.local)?)?)?\.?")
 CLIENTS: Final = ("access", "limits", "connections", "passwords", "external_auth")
 """Fields that keep clients out, and belong to routes."""
@@ -90,6 +93,16 @@ class Guards:
             loss = Loss.CLOSED if closes else Loss.LOST
             why = f"of {host.name} and those of other Ingresses are tried in another order"
             self.note(owner, "regular expressions", f"{why}{'; requests are answered 403' if closes else ''}", loss)
+
+    def note_backends(self, origin: ObjectRef, settings: Layers, backends: Iterable[Backend]) -> None:
+        """Note how *backends* of a route of *origin* are asked that have no equal, before its Policies are written."""
+        for backend in backends:
+            if backend.fastcgi:
+                self.note(origin, "backend-protocol", f"of Service {backend.service} {NO_FASTCGI}", Loss.CLOSED)
+            elif backend.as_client:
+                self.note(origin, "backend-protocol", f"of Service {backend.service} {AS_HTTP}", Loss.DIFFERS)
+        if carried.hashes_to_subset(settings, origin):
+            self.note(origin, "upstream-hash-by-subset", "has no equal; a hash leads to one endpoint", Loss.DIFFERS)
 
     def note_certificate(self, host: VirtualHost) -> None:
         """Note that the certificate of *host* cannot be used."""

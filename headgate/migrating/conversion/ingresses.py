@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from headgate.migrating.conversion import carried
-from headgate.migrating.conversion.guards import Guards
+from headgate.migrating.conversion.guards import Guards, limit_fields
 from headgate.migrating.conversion.outcome import Document, Loss, Names
 from headgate.problems import ObjectRef
 from headgate.resolve.community.contribution import TOLD
@@ -159,6 +159,7 @@ class Writer:
         said: dict[str, str] = {}
         for route in routes:
             self._note_action(route)
+            self._guards.note_backends(owner, route.settings, [route.backend] if route.backend else [])
         own = carried.own(first.settings, owner)
         said |= carried.annotated(Overrides(carried.unkeyed(first.settings))) | carried.annotated(own)
         for name, _ in carried.unsaid(own, carried.has_annotation):
@@ -216,7 +217,7 @@ class Writer:
         if limits[0].exempt:
             self._guards.note(owner, "limit-allowlist", "has no equal; these clients are limited, too", Loss.DIFFERS)
         return {
-            "nginx.org/limit-req-rate": limits[0].rate, "nginx.org/limit-req-key": "${binary_remote_addr}",
+            "nginx.org/limit-req-rate": limits[0].rate, "nginx.org/limit-req-key": limit_fields(limits[0])["key"],
             "nginx.org/limit-req-zone-size": limits[0].size, "nginx.org/limit-req-burst": str(limits[0].burst),
             "nginx.org/limit-req-no-delay": "true", "nginx.org/limit-req-reject-code": str(limits[0].status),
         }  # fmt: skip

@@ -25,11 +25,11 @@ def as_yaml(found: Conversion) -> str:
 
 
 def file_names(found: Conversion) -> dict[str, str]:
-    """Return the same as files, by name."""
+    """Return the same as files, by name; ``_``, which names of objects do not have, keeps these apart."""
     files: dict[str, str] = {}
     for each in found.documents:
         kind, namespace, name = each.ref
-        files[_UNFIT.sub("_", f"{namespace}-{name}-{kind.lower()}.yaml")] = document(each)
+        files[_UNFIT.sub("_", f"{namespace}_{name}_{kind.lower()}.yaml")] = document(each)
     return files
 
 

@@ -123,6 +123,7 @@ class Writer:
     def _route(self, place: LocationPath, route: Route, *, redirects: bool) -> dict[str, Any]:
         own = carried.own(route.settings, route.origin)
         self._unsaid(route.origin, own)
+        self._guards.note_backends(route.origin, route.settings, self._backends(route.action))
         policies = self._guards.of_route(route.origin, route.policies, SERVED)
         if route.error_pages:
             self._guards.note(
@@ -153,6 +154,16 @@ class Writer:
             ]
             return {"matches": matches, **self._inside(action.otherwise)}
         return {"action": self._action(route, action)}
+
+    def _backends(self, action: Any) -> Iterator[Backend]:
+        """Yield the backends of *action*, with those of canaries."""
+        if isinstance(action, Forward):
+            yield action.backend
+        targets = [target for _, target in action.shares] if isinstance(action, Split) else []
+        if isinstance(action, Choice):
+            targets = [*(case.target for case in action.cases), action.otherwise]
+        for target in targets:
+            yield from self._backends(self._inner[target].action)
 
     def _inside(self, target: str) -> dict[str, Any]:
         route = self._inner[target]
