@@ -8,6 +8,7 @@ import msgspec
 
 from headgate.api import IngressClass
 from headgate.api.nginx_org import Policy, TransportServer, VirtualServer, VirtualServerRoute
+from headgate.options import IngressDialect, Options
 from headgate.settings import COMMUNITY, INCUMBENT, Dialect
 
 CONTROLLER = "nginx.org/ingress-controller"
@@ -44,6 +45,10 @@ class ClassRule(msgspec.Struct, frozen=True):
     def dialect_of(self, asked: str | None) -> Dialect:
         """Return the dialect of an Ingress of the class *asked*."""
         return COMMUNITY if asked in self.others else self.dialect
+
+    def serves_community(self, asked: str) -> bool:
+        """Whether Ingresses of the class *asked* are served here, in the community's dialect."""
+        return self.dialect_of(asked) is COMMUNITY and not self.ignores(asked)
 
     def ignores(self, asked: str | None) -> str:
         """Return why an object of the class *asked* is not served, or ``""``.
@@ -148,6 +153,27 @@ class WantedClasses(msgspec.Struct, frozen=True):
     missing: str = CONTROLLER
     by_name: bool = False
     classless: bool = False
+
+
+_DIALECTS: Mapping[IngressDialect, Dialect | None] = {
+    IngressDialect.AUTO: None,
+    IngressDialect.NGINX_ORG: INCUMBENT,
+    IngressDialect.INGRESS_NGINX: COMMUNITY,
+}
+"""What ``-ingress-dialect`` says of all Ingresses."""
+
+
+def wanted_classes(options: Options) -> WantedClasses:
+    """Return what *options* ask for."""
+    return WantedClasses(
+        options.ingress_class,
+        options.controller_class or COMMUNITY_CONTROLLER,
+        bool(options.controller_class),
+        _DIALECTS[options.ingress_dialect],
+        (options.controller_class or COMMUNITY_CONTROLLER) if options.community else CONTROLLER,
+        options.ingress_class_by_name,
+        options.watch_ingress_without_class,
+    )
 
 
 def class_rule(wanted: WantedClasses, classes: Iterable[IngressClass], *, standalone: bool) -> ClassRule:

@@ -108,6 +108,9 @@ class Informer(Generic[M]):
     """A watch that ends sooner than this (seconds), without an event, counts as a failure; one that lasts longer has
     recovered, though a collection may be quiet for a minute and more."""
 
+    synced: asyncio.Event
+    """Set once the whole is in the Store, or may not be listed; ``tried`` also when the first attempt fails."""
+
     def __init__(
         self,
         source: Source[M],
@@ -129,6 +132,7 @@ class Informer(Generic[M]):
         """
         self.store: Store[M] = Store()
         self.synced = asyncio.Event()
+        self.tried = asyncio.Event()
         self.name = name
         self.changed = changed
         self._source = source
@@ -213,6 +217,7 @@ class Informer(Generic[M]):
         for ref in sorted(differing):
             self.changed(ref)
         self.synced.set()
+        self.tried.set()
 
     def _record(self, change: Change[M]) -> None:
         """Apply one event of the watch; an event that changes nothing calls nobody."""
@@ -252,6 +257,7 @@ class Informer(Generic[M]):
 
     async def _recover(self, error: K8sError) -> None:
         """Say what is wrong, once per kind of wrong, and wait before asking again."""
+        self.tried.set()
         self._failures += 1
         delay = jittered(self._delay())
         if isinstance(error, Unreachable) and error.retry_after is not None:

@@ -33,13 +33,12 @@ from headgate.configuration import (
     Resource,
     Standing,
     Update,
-    WantedClasses,
     class_rule,
+    wanted_classes,
 )
-from headgate.configuration.classes import COMMUNITY_CONTROLLER, CONTROLLER
 from headgate.ir import ApplyResult, Outcome
 from headgate.ir.http import ROUTES
-from headgate.options import IngressDialect, NamespacedName, Options, listeners
+from headgate.options import NamespacedName, Options, listeners
 from headgate.pipeline import config_map
 from headgate.pipeline.absent import absent
 from headgate.pipeline.config_map import ConfigChange, ConfigInForce
@@ -71,7 +70,6 @@ from headgate.resolve.listeners import LISTENERS, Listeners
 from headgate.resolve.members import Members
 from headgate.routes import Protocol as ListenerProtocol
 from headgate.routes import SecretReference
-from headgate.settings import COMMUNITY, INCUMBENT, Dialect
 from headgate.settings.community import CommunityConfig, read_community_config
 from headgate.settings.community.services import CLOSED, PortService, read_services
 from headgate.translate import Environment
@@ -80,13 +78,6 @@ from headgate.validation.rules import Rules
 
 AGE_CHECK = timedelta(hours=1)
 """How often certificates are looked at because time passed."""
-
-_DIALECTS: Mapping[IngressDialect, Dialect | None] = {
-    IngressDialect.AUTO: None,
-    IngressDialect.NGINX_ORG: INCUMBENT,
-    IngressDialect.INGRESS_NGINX: COMMUNITY,
-}
-"""What ``-ingress-dialect`` says of all Ingresses."""
 
 
 class ResourceKind(Admission, Protocol):
@@ -389,19 +380,6 @@ class Pipeline:
         """Whether a folder is served and no cluster."""
         return self._options.manifests is not None
 
-    @property
-    def _wanted_classes(self) -> WantedClasses:
-        options = self._options
-        return WantedClasses(
-            options.ingress_class,
-            options.controller_class or COMMUNITY_CONTROLLER,
-            bool(options.controller_class),
-            _DIALECTS[options.ingress_dialect],
-            (options.controller_class or COMMUNITY_CONTROLLER) if options.community else CONTROLLER,
-            options.ingress_class_by_name,
-            options.watch_ingress_without_class,
-        )
-
     def _named(self) -> frozenset[ObjectRef]:
         """Return what flags name, in the first batch; later its changes come by themselves."""
         if self._aged_at is not None:
@@ -425,7 +403,7 @@ class Pipeline:
         if not any(IngressClass.KIND.includes(key) for key in keys):
             return frozenset()
         classes = self._objects.of(IngressClass).values()
-        rule = class_rule(self._wanted_classes, classes, standalone=self._standalone)
+        rule = class_rule(wanted_classes(self._options), classes, standalone=self._standalone)
         if not self._configuration.serve(rule):
             return frozenset()
         known = (ref for model in self._kinds for ref in self._objects.of(model))

@@ -12,7 +12,20 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from headgate.api import ConfigMap, GlobalConfiguration, Kind, Namespace, Pod, Secret, Service, TopLevel, Undecodable
+from headgate.api import (
+    ConfigMap,
+    GlobalConfiguration,
+    Ingress,
+    IngressClass,
+    Kind,
+    Namespace,
+    Pod,
+    Secret,
+    Service,
+    TopLevel,
+    Undecodable,
+)
+from headgate.configuration import class_rule, wanted_classes
 from headgate.k8s import Informer, Source, WorkQueue
 from headgate.options import NamespacedName, Options
 from headgate.problems import ObjectRef
@@ -97,10 +110,17 @@ class Watches:
         pods = await self.know_pods() if ask_for_pods(objects) else ()
         named = self._options.configmap
         main = ConfigMap.KIND.ref(named.namespace, named.name) if named else None
-        return (*pods, *await self.know_config_maps(config_maps_named(objects, main)))
+        if any(isinstance(each, IngressClass) for each in objects):
+            objects = (*objects, *self.collections[Ingress].values())  # which may be of a class that is served now
+        classes = self.collections[IngressClass].values()
+        rule = class_rule(wanted_classes(self._options), classes, standalone=self._options.manifests is not None)
+        return (*pods, *await self.know_config_maps(config_maps_named(objects, main, rule)))
 
     async def know_config_maps(self, refs: Iterable[ObjectRef]) -> Iterable[ObjectRef]:
-        """Watch the ConfigMaps *refs* from now on; return those that were not known when they are listed."""
+        """Watch the ConfigMaps *refs* from now on; return those that were not known when they are listed.
+
+        Those that cannot be listed are not waited for: they are missing until they can.
+        """
         fresh = {ref for ref in refs if ref not in self._config_maps and self._watched(ref.namespace)}
         if not fresh or not self._tasks:
             return ()
@@ -118,7 +138,7 @@ class Watches:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PODS_S):
                 for informer in begun:
-                    await informer.synced.wait()
+                    await informer.tried.wait()
         return sorted(fresh)
 
     def _watched(self, namespace: str) -> bool:
