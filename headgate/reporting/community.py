@@ -223,7 +223,7 @@ class CommunityMetrics:
         build = {"release": who.release, "build": who.build, "repository": ""}
         self._plain: dict[str, list[Series]] = {"build_info": [(build, 1)]}
         self._histograms: dict[str, list[str]] = {}
-        self._done = -1
+        self._done = 0
         self.set_leader(leading=False)
 
     def set_reloads(self, done: int, errors: int, *, last_ok: bool) -> None:

@@ -29,6 +29,17 @@ def of(found: list[str], name: str) -> Iterator[str]:
     return (line for line in found if line.startswith(f"nginx_ingress_controller_{name}{{"))
 
 
+def test_the_time_of_the_last_reload_is_there_once_there_was_one() -> None:
+    who = Who(namespace="ours", controller_class="c", pod="p", election="lease", release="1", build="abc")
+    metrics = CommunityMetrics(who, lambda: float(len(found)))
+    found: list[list[str]] = []
+    for done, failed in ((0, 0), (0, 1), (1, 1), (1, 2), (2, 2)):
+        metrics.set_reloads(done, failed, last_ok=True)
+        lines_of = of([*metrics.lines()], "config_last_reload_successful_timestamp_seconds")
+        found.append([line.rpartition(" ")[2] for line in lines_of])
+    assert found == [[], [], ["2"], ["2"], ["4"]]
+
+
 def test_by_host() -> None:
     found = lines()
     assert [line.rpartition(" ")[2] for line in of(found, "requests")] == ["2", "3"]
