@@ -38,6 +38,7 @@ GENERAL = (
     "A host without spec.tls does not answer HTTPS; ingress-nginx answers it with its default certificate.",
     REDIRECTED,
     "Keys of its ConfigMap about nginx as a whole (log formats, workers, http-snippet) are not carried over.",
+    "Ports of --tcp-services-configmap and --udp-services-configmap are not carried over.",
 )
 HEADERS = (
     "Backends get the usual headers of nginx.org: Host without a port, X-Real-IP, and an X-Forwarded-For to which the"
