@@ -554,7 +554,7 @@ class Pipeline:
             asked, before = demands(resource), self._lowered.get(ref)
             policies = frozenset(target for _, _, target in asked)
             known_guards = before is not None and asked <= demands(before)
-            unguarded = bool(asked) and (not known_guards or not policies.isdisjoint(self._changed_targets))
+            unguarded = bool(asked) and (not known_guards or self._other_guards(ref, policies))
             lowered = self._configurator.keep(resource, error, unguarded=unguarded)
             lowered = structs.replace(lowered, references=lowered.references | policies)
         known = self._configurator.get(ref)
@@ -564,6 +564,12 @@ class Pipeline:
         generated = self._configurator.get(ref)
         served = generated.served.references if generated and generated.served else frozenset()
         self._release(self._references.set(ref, lowered.references | served))
+
+    def _other_guards(self, ref: ObjectRef, named: frozenset[ObjectRef]) -> bool:
+        """Whether the batch changes what guards *ref*: *named* by it, or a Secret or key set behind a Policy."""
+        known = self._configurator.get(ref)
+        behind = (target for target in (known.wanted.references if known else ()) if _may_guard(target))
+        return not self._changed_targets.isdisjoint({*named, *behind})
 
     def _policy_fault(self, ref: ObjectRef) -> str:
         """Return why the Policy *ref* cannot be used, and what its owner can do."""
@@ -783,3 +789,7 @@ def _refused(resource: Resource, result: ApplyResult) -> bool:
 
 def _ref(model: type[TopLevel], named: NamespacedName) -> ObjectRef:
     return model.KIND.ref(named.namespace, named.name)
+
+
+def _may_guard(target: ObjectRef) -> bool:
+    return Secret.KIND.includes(target) or target.kind == KEY_SET

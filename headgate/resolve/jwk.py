@@ -135,6 +135,8 @@ def _read(entry: Any, *, secrets: bool) -> tuple[LiveKey, str]:
     algorithms = _allowed(algorithms, entry.get("alg"))
     if "kid" in entry and not isinstance(entry["kid"], str):
         raise _Unfit("has a kid that is not text")
+    if not _is_unicode(entry.get("kid", "")):
+        raise _Unfit("has a kid with half of a surrogate pair, which is no character")
     found = LiveKey(algorithms, base64.b64encode(key).decode(), entry.get("kid", ""))
     return found, _doubt(entry, kind, algorithms, key)
 
@@ -208,6 +210,15 @@ def _bytes(entry: Mapping[str, Any], name: str) -> bytes:
         return base64.b64decode(stripped + "=" * (-len(stripped) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise _Unfit(f"has no {name} in base64url") from error
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether *text* can be written as UTF-8; the escapes of JSON can name surrogates, which cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from headgate.translate import translate
 from headgate.watch import Collection
 from tests.properties.cluster_objects import SECRETS
 from tests.simulated_cluster import CURRENT, flags
+from tests.tokens import SigningKey, key, key_set
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 CONFIG_MAP = ConfigMap.KIND.ref("nginx-ingress", "nginx-config")
@@ -323,6 +325,23 @@ def test_an_object_that_cannot_be_lowered_keeps_its_files_with_the_same_guards_u
     assert text(runner.take(ingress("tea", policies="office", proxy_read_timeout="1s")), "tea") == before
     closed = runner.take(Policy.convert({**policy, "spec": {"accessControl": {"allow": ["10.0.0.0/9"]}}}))
     assert "return 500;" in text(closed, "tea")
+
+
+def test_an_object_that_cannot_be_lowered_is_answered_500_if_a_secret_behind_its_policy_changes() -> None:
+    def keys(*known: SigningKey) -> Secret:
+        data = {"jwk": base64.b64encode(key_set(*known)).decode()}
+        metadata = {"namespace": "default", "name": "keys"}
+        return Secret.convert({"metadata": metadata, "type": "nginx.org/jwk", "data": data})
+
+    runner = Runner(kinds=failing("lower"), lua=LuaModules((), "", ""))
+    policy = {"metadata": {"namespace": "default", "name": "token"}, "spec": {"jwt": {"realm": "a", "secret": "keys"}}}
+    runner.take(Policy.convert(policy), keys(key("ES256")))
+    before = text(runner.take(ingress("tea", policies="token")), "tea")
+    assert "return 500;" not in before
+    assert text(runner.take(ingress("tea", policies="token", proxy_read_timeout="1s")), "tea") == before
+    assert "return 500;" not in text(runner.take(*behind("tea", "10.0.0.9")), "tea")
+    assert "return 500;" in text(runner.take(keys(key("EdDSA"))), "tea")
+    assert "return 500;" in text(runner.take(*behind("tea", "10.0.0.8")), "tea")
 
 
 # --- what nginx says ----------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ def test_the_algorithms_of_a_key_are_those_of_its_type() -> None:
         ({**RSA, "alg": "HS256"}, "is for 'HS256'"),
         ({**RSA, "alg": "none"}, "is for 'none'"),
         ({**RSA, "kid": 7}, "kid that is not text"),
+        ({**RSA, "kid": "\ud800"}, "half of a surrogate pair"),
         ({**RSA, "n": RSA["n"][:300]}, "fewer than 2048"),
         ({**RSA, "n": RSA["n"] * 5}, "more than 8192 bits"),
         ({**RSA, "e": encode(b"\2")}, "not a valid RSA key"),
