@@ -32,6 +32,8 @@ class Fetcher:
         self._kept_s = kept_s
         self._wanted: Mapping[ObjectRef, KeySource] = {}
         self._tasks: dict[ObjectRef, tuple[KeySource, asyncio.Task[None]]] = {}
+        self._good: dict[ObjectRef, tuple[bytes, float]] = {}
+        """The last usable answer for each set, and when it came."""
         self._news = asyncio.Event()
         self.fetched: Mapping[ObjectRef, FetchedKeys] = {}
         """What came of each set; another object after each change."""
@@ -52,9 +54,12 @@ class Fetcher:
 
     def _arrange(self, group: asyncio.TaskGroup) -> None:
         for ref, (source, task) in tuple(self._tasks.items()):
-            if self._wanted.get(ref) != source:
+            wanted = self._wanted.get(ref)
+            if wanted != source:
                 task.cancel()
                 del self._tasks[ref]
+                if wanted is None or not wanted.same_keys(source):
+                    self._good.pop(ref, None)
         self.fetched = {ref: found for ref, found in self.fetched.items() if ref in self._wanted}
         for ref, source in self._wanted.items():
             if ref not in self._tasks:
@@ -62,10 +67,12 @@ class Fetcher:
 
     async def _keep(self, ref: ObjectRef, source: KeySource) -> None:
         """Fetch one set again and again."""
-        good, at, failures = None, 0.0, 0
+        good: bytes | None
+        good, at = self._good.get(ref, (None, 0.0))
+        failures = 0
         while True:
             try:
-                data = await fetch(source)
+                data = await _usable(source)
             except FetchError as error:
                 failures += 1
                 if good is not None and time.monotonic() - at > self._kept_s:
@@ -75,12 +82,9 @@ class Fetcher:
                 await asyncio.sleep(min(delay, max(source.period, SHORTEST_PERIOD_S)))
                 continue
             failures = 0
-            if fault := read_key_set(data, secrets=False).error:
-                data, fault = good or b"", f"the answer {fault}"
-                self._note(ref, FetchedKeys(source, good, fault))
-            else:
-                good, at = data, time.monotonic()
-                self._note(ref, FetchedKeys(source, good))
+            good, at = data, time.monotonic()
+            self._good[ref] = data, at
+            self._note(ref, FetchedKeys(source, good))
             await asyncio.sleep(max(source.period, SHORTEST_PERIOD_S))
 
     def _note(self, ref: ObjectRef, found: FetchedKeys) -> None:
@@ -96,3 +100,15 @@ class Fetcher:
             sentence = f"the key set of Policy {ref.key} was fetched"
             log.info("key set", extra={"fields": {"policy": ref.key}, "sentence": sentence})
         self._changed(ref)
+
+
+async def _usable(source: KeySource) -> bytes:
+    """Return the answer for *source*.
+
+    Raises:
+        FetchError: there is none, or none with a key that can be used.
+    """
+    data = await fetch(source)
+    if fault := read_key_set(data, secrets=False).error:
+        raise FetchError(f"the answer {fault}")
+    return data

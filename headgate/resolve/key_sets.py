@@ -37,6 +37,10 @@ class KeySource(msgspec.Struct, frozen=True, gc=False):
     authority: bytes = b""
     server_name: str = ""
 
+    def same_keys(self, other: KeySource) -> bool:
+        """Whether *other* is the same but for how often it is fetched."""
+        return structs.replace(other, period=self.period) == self
+
 
 class FetchedKeys(msgspec.Struct, frozen=True, gc=False):
     """What came of fetching a set.
@@ -77,7 +81,7 @@ class KeySets:
         if self._wanted.get(ref) != source:
             self._wanted[ref], self._view = source, None
         found = self._fetched.get(ref)
-        return found if found and structs.replace(found.source, period=source.period) == source else None
+        return found if found and source.same_keys(found.source) else None
 
     def forget(self, ref: ObjectRef) -> None:
         """Forget a set that nothing wants any more."""

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from msgspec import structs
+
 from headgate.key_sets import Fetcher
 from headgate.problems import ObjectRef
 from headgate.resolve.key_sets import FetchedKeys, KeySets, KeySource, key_set_ref
@@ -65,6 +67,39 @@ async def test_the_last_good_set_stays_for_its_time() -> None:
             await eventually(lambda: REF in fetcher.fetched)
             server.status = 503
             found = await eventually(lambda: fetcher.fetched[REF], lambda found: found.fault)
+            assert found.data is None
+
+
+async def test_an_answer_without_keys_is_a_failure_that_is_tried_again() -> None:
+    async with serving() as server, fetching(KeySource(server.url, 2), 0) as (fetcher, _):
+        await eventually(lambda: REF in fetcher.fetched)
+        server.body = b'{"keys": []}'
+        found = await eventually(lambda: fetcher.fetched[REF], lambda found: found.fault)
+        assert (found.data, found.fault) == (None, "the answer has a key set without a usable key")
+        server.body = GOOD
+        await eventually(lambda: fetcher.fetched[REF], lambda found: found.data)
+
+
+async def test_an_answer_without_keys_is_asked_for_again_before_the_period_ends() -> None:
+    async with serving() as server:
+        server.body = b"<html>"
+        async with fetching(KeySource(server.url, 3600), 3600) as (fetcher, _):
+            await eventually(lambda: REF in fetcher.fetched)
+            server.body = GOOD
+            await eventually(lambda: fetcher.fetched[REF], lambda found: found.data)
+
+
+async def test_keys_stay_when_only_the_period_changes() -> None:
+    async with serving() as server:
+        source = KeySource(server.url, 3600)
+        async with fetching(source, 3600) as (fetcher, _):
+            await eventually(lambda: REF in fetcher.fetched)
+            server.status = 503
+            fetcher.want({REF: structs.replace(source, period=60)})
+            found = await eventually(lambda: fetcher.fetched[REF], lambda found: found.fault)
+            assert (found.data, found.source.period) == (GOOD, 60)
+            fetcher.want({REF: structs.replace(source, verify=True)})
+            found = await eventually(lambda: fetcher.fetched[REF], lambda found: found.source.verify)
             assert found.data is None
 
 
