@@ -110,6 +110,17 @@ def test_keys_change_without_a_reload(serve: StartHeadgate, manifests: ManifestF
     wait_until(lambda: get(headgate, new).status == 500)
 
 
+def test_a_token_that_was_a_bearer_s_is_none_as_the_whole_header(
+    serve: StartHeadgate, manifests: ManifestFolder
+) -> None:
+    manifests.put(keys("keys", KEY), jwt(), virtual_server("cafe", guarded("/", "token")))
+    headgate = serve()
+    bare = {"Authorization": KEY.token()}
+    assert headgate.get(HOST, "/", headers=bare).status == 401
+    assert {get(headgate, KEY.token()).status for _ in range(30)} == {200}  # of each worker
+    assert {headgate.get(HOST, "/", headers=bare).status for _ in range(10)} == {401}
+
+
 class KeyServer:
     """An HTTPS server of key sets: what it answers may change, and it counts requests."""
 

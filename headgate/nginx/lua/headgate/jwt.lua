@@ -114,7 +114,7 @@ state.decode("j", function(_, value)
     read = SOURCES[value.source or "authorization"](value.name or ""), keys = {}, issuer = value.issuer,
     audience = set_of(value.audience), leeway = value.leeway or 0, login = value.login_url,
     whole = WHOLE[value.source or "authorization"] and WHOLE[value.source or "authorization"](value.name),
-    challenge = 'Bearer realm="' .. value.realm .. '"', young = {}, old = {}, size = 0,
+    challenge = 'Bearer realm="' .. value.realm .. '"', young = {}, old = {}, texts = {}, size = 0,
   }
   for _, each in ipairs(value.keys or {}) do
     local key = signatures.key(each.key, each.algorithms)
@@ -217,12 +217,14 @@ local function inspect(guard, token)
   return { header = header, claims = claims, from = claims.nbf, to = claims.exp }
 end
 
-local function remember(guard, token, found)
-  guard.size = guard.size + #token
+-- Remember *found* for *text*, a token ("young") or a text that has one ("texts"): the same text may be both, and only
+-- one of them lets a request in.
+local function remember(guard, kind, text, found)
+  guard.size = guard.size + #text
   if guard.size > REMEMBERED then
-    guard.old, guard.young, guard.size = guard.young, {}, #token
+    guard.old, guard.young, guard.texts, guard.size = guard.young, {}, {}, #text
   end
-  guard.young[token] = found
+  guard[kind][text] = found
 end
 
 -- Return the same from memory, where that is possible.
@@ -240,7 +242,7 @@ local function known(guard, token)
     found, fault = inspect(guard, token)
   end
   if found then
-    remember(guard, token, found)
+    remember(guard, "young", token, found)
   else
     guard.refused, guard.reason = token, fault
   end
@@ -274,7 +276,7 @@ M.verdict = verdict
 -- What was let in before is found by the text that has the token, unless there may be several tokens.
 local function admitted(guard)
   local text = guard.whole and variables[guard.whole]
-  local found = text and guard.young[text]
+  local found = text and guard.texts[text]
   if found then
     return in_time(guard, found)
   end
@@ -284,7 +286,7 @@ local function admitted(guard)
   end
   found, fault = verdict(guard, token)
   if found and text then
-    remember(guard, text, found)
+    remember(guard, "texts", text, found)
   end
   return found, fault
 end
