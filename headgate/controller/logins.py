@@ -104,7 +104,7 @@ class SessionKeys:
             options: the flags, which name the Secret.
             client: the API server, ``None`` for a file below *layout*.
             layout: of nginx.
-            share: tells nginx's workers.
+            share: pushes keys to nginx's workers, if they have others.
             kept_s: for how many seconds something that was sealed must be opened.
             pause: how to wait.
             clock: the time in seconds since 1970.
@@ -135,9 +135,8 @@ class SessionKeys:
             self._tell(str(error))
             return
         self._tell("")
-        if found != self.keyring:
-            self.keyring = found
-            await self._share(LiveSessionKeys(found.for_nginx()))
+        self.keyring = found
+        await self._share(LiveSessionKeys(found.for_nginx()))  # again: workers may have missed the last ones
 
     def _tell(self, why: str) -> None:
         """Log *why* there are no newer keys, once."""

@@ -307,8 +307,13 @@ class LiveState:
         Raises:
             LiveError: nginx does not take them; they go with the next push.
         """
-        if fresh := dict(self._fresh_keys()):
+        if not (fresh := dict(self._fresh_keys())):
+            return
+        try:
             await self._change(fresh, ())
+        except _ConflictError:  # somebody else wrote, or the memory is new
+            await self.resume()
+            await self._change(dict(self._fresh_keys()), ())
 
     def _fresh_keys(self) -> Iterator[tuple[str, Pushed]]:
         """Yield the keys of sessions that are not pushed yet; those that were stay without newer ones."""

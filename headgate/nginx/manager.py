@@ -235,7 +235,7 @@ class LocalManager:
         async with self._turn:
             self._live.set_session_keys(keys)
             if self._nginx.alive and self._pushed is not None:
-                with contextlib.suppress(NginxError):  # they go with the next push
+                with contextlib.suppress(NginxError):  # they go with the next push, or the next time they are read
                     await self._live.push_keys()
 
     async def reload(self) -> ApplyResult:

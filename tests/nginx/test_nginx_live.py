@@ -10,7 +10,7 @@ import re
 import signal
 import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ from showcase.ports import free_port
 
 from headgate.ir import File, Outcome
 from headgate.ir.layout import LIVE_SOCKET, NO_ENDPOINTS_SOCKET
-from headgate.ir.live import LiveUpstream, Peer
+from headgate.ir.live import LiveSessionKeys, LiveUpstream, Peer
 from headgate.nginx import Binary, probe, procfs
 from headgate.nginx.control import ask
+from headgate.oidc import Keyring
 from tests.background import in_background
 from tests.nginx.live_plane import BLOCK, COFFEE, MILK, TEA, Held, Plane, answers, listening, upstream
 from tests.nginx.nginx_under_test import FileManager, NginxUnderTest, both_workers, origin
@@ -166,6 +167,28 @@ async def test_a_state_that_somebody_else_changed_is_told_again(
     assert await answers(nginx) == {MILK}
     assert (await manager.apply(plane.tea(port, COFFEE))).pushed == 1
     assert await answers(nginx) == {COFFEE}
+
+
+async def test_keys_of_sessions_are_pushed_again_until_workers_have_them(
+    plane: Plane, nginx: NginxUnderTest, manager: FileManager, port: int
+) -> None:
+    async def state(change: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        answer = await ask(nginx.layout.socket(LIVE_SOCKET), "/v1/state", 5, change and json.dumps(change).encode())
+        assert answer
+        assert answer.code == 200
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+    await manager.start(plane.tea(port, TEA))
+    first, second = (LiveSessionKeys(Keyring.first(0).for_nginx()) for _ in range(2))
+    await manager.share_session_keys(first)
+    now = await state()
+    await manager.share_session_keys(first)
+    assert await state() == now, "nothing is new"
+    step = {"epoch": now["epoch"], "from": now["revision"], "to": now["revision"] + 7, "delete": []}
+    await state({**step, "set": {"u:tea": {"peers": [{"a": MILK, "p": port}]}}})
+    await manager.share_session_keys(second)
+    assert (await state())["revision"] == now["revision"] + 8
 
 
 async def test_what_somebody_else_changed_is_told_or_deleted_even_if_it_is_wanted_as_it_was(
