@@ -174,6 +174,8 @@ def server_site(draft: Draft, host: VirtualHost) -> Site:
         server=True,
         reads_keys=reads_keys(host),
         rules=access_rules(draft.host(host).server_snippet, read(draft.env.params.snippets.http_snippets)),
+        snippet=draft.host(host).params.snippets.server_snippets or "",
+        around=(draft.env.params.snippets.http_snippets or "",),
     )
 
 
@@ -186,6 +188,8 @@ def _site(server: ServerContext, place: Place, *, grpc: bool) -> Site:
         grpc=grpc,
         server=False,
         rules=access_rules(place.location_snippet) or server.site.rules,
+        snippet=place.params.snippets.location_snippets or "",
+        around=(*server.site.around, server.site.snippet),
     )
 
 
@@ -298,7 +302,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
     requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
     responses = _response_headers(server, place, part.headers, attached=attached)
     tokens = jwt_parts(draft, place)
-    refused = bool(place.policies.refused or tokens.pop("refused", False))
+    refused = bool(place.policies.refused or tokens.pop("refused", False) or part.refused)
     errors = error_page(draft, server.host, place) if attached and not grpc and not refused else None
     return Location(
         path="",

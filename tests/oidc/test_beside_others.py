@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headgate.cli import run
-from tests.live.json_objects import Json, ManifestFolder, endpoints, ingress_class, service
+from tests.live.json_objects import Json, ManifestFolder, config_map, endpoints, ingress_class, service
 from tests.nginx_binaries import LUA
 from tests.oidc.objects import client_secret, policy, virtual_server
 
@@ -28,18 +28,28 @@ def tokens() -> list[Json]:
     ]
 
 
-def locations(manifests: ManifestFolder, capsys: pytest.CaptureFixture[str], server: Json) -> dict[str, list[str]]:
-    """Return the handlers for the access phase of each location of *server*, ``server`` for those of itself."""
+def rendered(
+    manifests: ManifestFolder, capsys: pytest.CaptureFixture[str], server: Json, *more: Json
+) -> tuple[str, str]:
+    """Return what nginx is given of *server*, and what is reported."""
     manifests.put(
         ingress_class(), service("tea"), endpoints("tea", "192.0.2.1"), client_secret(), *tokens(),
-        policy("login", None, issuer="https://login.test"), server,
+        policy("login", None, issuer="https://login.test"), server, *more,
     )  # fmt: skip
-    flags = ("-enable-oidc", "-enable-snippets", "-data-plane=live", f"-nginx={LUA}")
+    flags = (
+        "-enable-oidc", "-enable-snippets", "-data-plane=live", f"-nginx={LUA}", "-nginx-configmaps=ours/config",
+    )  # fmt: skip
     run(["render", str(manifests.path), *flags], {})
-    text = capsys.readouterr().out
+    text, told = capsys.readouterr()
+    return text[text.index("server_name cafe.test;") :], told
+
+
+def locations(manifests: ManifestFolder, capsys: pytest.CaptureFixture[str], server: Json) -> dict[str, list[str]]:
+    """Return the handlers for the access phase of each location of *server*, ``server`` for those of itself."""
+    text, _ = rendered(manifests, capsys, server)
     found: dict[str, list[str]] = {}
     name = "server"
-    for line in text[text.index("server_name cafe.test;") :].splitlines():
+    for line in text.splitlines():
         name = location[1] if (location := re.match(r" {4}location (.*) \{", line)) else name
         if "access_by_lua_block" in line:
             found.setdefault(name, []).append(line.strip())
@@ -59,12 +69,49 @@ def test_a_token_and_a_session_are_both_required(tmp_path: Path, capsys: pytest.
     assert found["= /_codexch"] == ["access_by_lua_block { }"]
 
 
-def test_a_handler_of_a_snippet_does_not_replace_that_of_a_session(
+SATISFY = "satisfy any; allow all;"
+HANDLER = "access_by_lua_block { return }"
+
+
+@pytest.mark.parametrize(
+    ("snippets", "why"),
+    [
+        (("", HANDLER), "has a handler of Lua for the access phase, which takes the place of Policy default/login"),
+        ((HANDLER, ""), "has a handler of Lua for the access phase"),
+        (("", SATISFY), "has satisfy any, by which another check may let in clients without a session of Policy"),
+        ((SATISFY, ""), "has satisfy any"),
+        (("satisfy any; log_by_lua_block { print('}') }", ""), "has satisfy any"),
+        (("satisfy all;", SATISFY), "has satisfy any"),
+        ((SATISFY, "satisfy all;"), ""),
+        (("satisfy all; location /own { satisfy any; access_by_lua_block { return } }", ""), ""),
+    ],
+)
+@pytest.mark.parametrize("of_all", [True, False], ids=["server", "route"])
+def test_what_lets_clients_in_without_a_session_closes_the_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], snippets: tuple[str, str], why: str, *, of_all: bool
+) -> None:
+    of_server, of_location = snippets
+    server = virtual_server(
+        "cafe", "cafe.test", *(["login"] if of_all else []), routes={"/": "" if of_all else "login"}
+    )
+    server["spec"]["server-snippets"] = of_server
+    server["spec"]["routes"][0]["location-snippets"] = of_location
+    text, told = rendered(ManifestFolder(tmp_path), capsys, server)
+    location = text[text.index("    location / {") :].partition("\n    }\n")[0]
+    closed = "return 500;" in location or "\n    return 500;" in text
+    if of_server == HANDLER and not of_all:
+        assert SESSION in location, "the handler of the location replaces that of the server"
+        return
+    assert closed == bool(why) or (of_server, of_location, of_all) == (SATISFY, "satisfy all;", True)
+    assert why in told
+    assert HANDLER not in location
+    assert SESSION in text or closed
+
+
+def test_satisfy_of_the_config_map_closes_what_sessions_guard(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifests = ManifestFolder(tmp_path)
-    server = virtual_server("cafe", "cafe.test", "login")
-    server["spec"]["routes"][0]["location-snippets"] = "access_by_lua_block { return }"
-    found = locations(manifests, capsys, server)
-    assert len(found["/"]) == 2, "nginx rejects two handlers, and the route is closed"
-    assert any(SESSION in line for line in found["/"])
+    server = virtual_server("cafe", "cafe.test", routes={"/": "login", "/open": ""})
+    text, told = rendered(ManifestFolder(tmp_path), capsys, server, config_map(http_snippets=SATISFY))
+    assert text.count("return 500;") == 1
+    assert "has satisfy any" in told

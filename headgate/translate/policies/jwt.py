@@ -17,7 +17,7 @@ from headgate.translate.policies.parts import Site
 CLAIMS, HEADER = "claims", "header"
 _READ: Final = re.compile(r"\$\{?(jwt_(?:claim|header)_\w+)", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
-_ACCESS, _REWRITE = re.compile(r"\baccess_by_lua"), re.compile(r"\brewrite_by_lua")
+ACCESS, _REWRITE = re.compile(r"\baccess_by_lua"), re.compile(r"\brewrite_by_lua")
 HANDLED: Final = (
     "has handlers of Lua for the access phase and for the rewrite phase, and a Policy of type jwt needs one of them",
     "requests are answered 500",
@@ -36,7 +36,7 @@ def jwt_parts(draft: Draft, place: Place) -> dict[str, Any]:
     if draft.env.live is None:  # the Policy was lowered when there was Lua
         return {"refused": True}
     texts = tuple(_snippets(draft, place))
-    taken = any(map(_ACCESS.search, texts))
+    taken = any(map(ACCESS.search, texts))
     if taken and any(map(_REWRITE.search, texts)):
         draft.warn(place.origin, "", "a snippet", HANDLED)
         return {"refused": True}
@@ -46,7 +46,7 @@ def jwt_parts(draft: Draft, place: Place) -> dict[str, Any]:
 
 def handles_access(place: Place) -> bool:
     """Whether the snippet of a location has a handler of Lua for the access phase."""
-    return bool(_ACCESS.search(place.params.snippets.location_snippets or ""))
+    return bool(ACCESS.search(place.params.snippets.location_snippets or ""))
 
 
 def server_jwt(draft: Draft, site: Site, place: Place) -> str:

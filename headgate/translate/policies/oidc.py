@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from headgate.ir.http import Line, Location, Session
 from headgate.ir.layout import LOGIN_SOCKET
+from headgate.ir.snippets import read
 from headgate.routes import PathType
 from headgate.routes.policies import Oidc
 from headgate.settings import NOTHING, Header, Quoted, Words
 from headgate.translate.errors import NO_PAGE
+from headgate.translate.policies.jwt import ACCESS
 from headgate.translate.policies.parts import Part, Site
 from headgate.validation.oidc import FRONT_CHANNEL, LOGOUT
 
@@ -19,7 +22,9 @@ HOST_HEADER: Final = "X-Headgate-Host"
 SCHEME_HEADER: Final = "X-Headgate-Scheme"
 PASSED: Final = "headgate_session"
 """The variable with the Policy that let a request in, before an internal redirect."""
+REFUSAL: Final[tuple[Line, ...]] = (("return", Words(("500",))),)
 CLOSED = "requests that it guards are answered 500"
+_SATISFY: Final = re.compile(r"\bsatisfy\s")
 BUFFER = "64k"
 """For the cookies of a large session, which are all in the header of an answer."""
 
@@ -31,7 +36,10 @@ def translate_oidc(site: Site) -> Part:
         return Part()
     if fault := site.draft.env.without_sessions:
         site.draft.warn(oidc.policy, "spec.oidc", "", (f"needs the live data plane, and {fault}", CLOSED))
-        return Part(lines=(("return", Words(("500",))),))
+        return Part(lines=REFUSAL)
+    if fault := _passed_by(site):
+        site.draft.warn(site.origin, "", "a snippet", (f"{fault} Policy {oidc.policy.key} of type oidc", CLOSED))
+        return Part(lines=REFUSAL) if site.server else Part(refused=True)
     for path in dict.fromkeys((oidc.path, LOGOUT, FRONT_CHANNEL, oidc.left)):
         _answered(site, oidc, path)
     site.inner.setdefault(
@@ -39,6 +47,25 @@ def translate_oidc(site: Site) -> Part:
         Location(path=UNREACHABLE, origin=site.inner_origin, answer=Words(("503",)), lines=(NO_PAGE,), own=NOTHING),
     )
     return Part(session=Session(oidc.identity, oidc.path))
+
+
+def _passed_by(site: Site) -> str:
+    """Return why sessions cannot keep clients out beside the snippets of *site*, ``""`` if they can."""
+    satisfied = (_value(text) for text in (site.snippet, *reversed(site.around)))
+    if site.policies.any_lets_in or next(filter(None, satisfied), "all") != "all":
+        return "has satisfy any, by which another check may let in clients without a session of"
+    own = read(site.snippet)
+    if any(map(ACCESS.match, own.names)) or (not own and ACCESS.search(site.snippet)):
+        return "has a handler of Lua for the access phase, which takes the place of"
+    return ""
+
+
+def _value(snippet: str) -> str:
+    """Return the argument of ``satisfy`` in *snippet*, ``""`` if it has none, and ``any`` if that is not known."""
+    directives = read(snippet)
+    if not directives:  # of Lua, for one, which nginx reads otherwise
+        return "any" if _SATISFY.search(snippet) else ""
+    return next(iter(directives.subjects("satisfy")), "")
 
 
 def _answered(site: Site, oidc: Oidc, path: str) -> None:

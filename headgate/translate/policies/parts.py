@@ -23,6 +23,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         preflight: whether requests with the method OPTIONS are answered.
         asked_url: the variable that is to hold the URL that the client asked for, escaped; empty for none.
         session: the session that requests need.
+        refused: whether requests are answered 500, as a location cannot be guarded.
     """
 
     lines: tuple[Line, ...] = ()
@@ -32,6 +33,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     preflight: bool = False
     asked_url: str = ""
     session: Session | None = None
+    refused: bool = False
 
 
 NOTHING = Part()
@@ -50,6 +52,7 @@ def joined(parts: Iterable[Part]) -> Part:
         preflight=any(part.preflight for part in every),
         asked_url=next((part.asked_url for part in every if part.asked_url), ""),
         session=next((part.session for part in every if part.session), None),
+        refused=any(part.refused for part in every),
     )
 
 
@@ -66,6 +69,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         server: whether it is the server, and no location.
         reads_keys: whether something reads the variables of API keys.
         rules: ``allow`` and ``deny`` of snippets, which hold where no Policy has its own.
+        snippet: the snippet of the place itself; *around* those of what it is in.
     """
 
     draft: Draft
@@ -77,6 +81,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     server: bool = False
     reads_keys: bool = False
     rules: tuple[Line, ...] = ()
+    snippet: str = ""
+    around: tuple[str, ...] = ()
 
     @property
     def inner_origin(self) -> ObjectRef | None:
