@@ -281,7 +281,10 @@ class App:
         group = worker_group(worker_user(self._layout))
         access = Access(0o600) if group is None else Access(0o660, str(group))
         current = CurrentProviders(self._generation, self._layout)
-        return serving_logins(self._layout.socket(LOGIN_SOCKET), access, current, lambda: keys.keyring)
+        return serving_logins(
+            self._layout.socket(LOGIN_SOCKET), access, current, lambda: keys.keyring,
+            allow_loopback=self._options.manifests is not None,
+        )  # fmt: skip
 
     def _kept_s(self) -> int:
         """Return for how long sealed cookies count, in seconds."""

@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
 from aiohttp.helpers import BasicAuth
 
 from headgate.oidc.provider import Provider
-from headgate.oidc.tokens import Claims, Expected, KeySet, UnknownKeyError, verified
+from headgate.oidc.tokens import Claims, Expected, PublishedKeys, UnknownKeyError, verified
+from headgate.resolve.addresses import host_fault
 
 ANSWER_S: Final = 10.0
 """Seconds for one request, with its connection."""
@@ -93,13 +94,19 @@ class _Known(msgspec.Struct):
 class Backchannel:
     """Asks providers, and remembers their configurations and keys. A context manager."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Ask nothing yet; *clock* counts seconds."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, allow_loopback: bool) -> None:
+        """Ask nothing yet; *clock* counts seconds, *allow_loopback* says whether a provider may be on this machine."""
         self._clock = clock
+        self._allow_loopback = allow_loopback
         self._known: dict[tuple[str, ...], _Known] = {}
         self._failed: dict[tuple[str, ...], tuple[float, str]] = {}
         self._turns: dict[tuple[str, ...], asyncio.Lock] = {}
         self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def remembered(self) -> frozenset[tuple[str, ...]]:
+        """What something is remembered of: URLs, and how each is asked."""
+        return frozenset((*self._known, *self._failed, *self._turns))
 
     async def __aenter__(self) -> Self:
         """Open the session; nothing of the environment (proxies, .netrc) is used."""
@@ -137,7 +144,18 @@ class Backchannel:
         )
         if fault := next((name for name in ("authorization", "token", "keys") if not _is_url(getattr(read, name))), ""):
             raise ProviderError(f"the configuration of {policy.issuer} has no URL for {fault}")
+        for url in (read.token, read.keys):
+            if fault := self._host_fault(url):
+                raise ProviderError(f"the configuration of {policy.issuer} has {url}, and its host {fault}")
         return read
+
+    def _host_fault(self, url: str) -> str:
+        """Return why the host of *url* is not asked, or ``""``."""
+        try:
+            host = urlsplit(url).hostname or ""
+        except ValueError:
+            return "cannot be read"
+        return host_fault(host, allow_loopback=self._allow_loopback)
 
     async def exchange(self, provider: Provider, code: str, verifier: str, redirect: str) -> Tokens:
         """Return the tokens for *code*, the end of a login that began with *verifier* and the URL *redirect*.
@@ -161,12 +179,12 @@ class Backchannel:
             ProviderError: the keys of the provider cannot be read.
         """
         url = (await self.endpoints(provider)).keys
-        keys = await self._remembered(provider, url, KeySet)
+        keys = await self._remembered(provider, url, PublishedKeys)
         try:
-            return verified(token, keys, expected, now)
+            return verified(token, keys.readable(), expected, now)
         except UnknownKeyError:
-            keys = await self._remembered(provider, url, KeySet, fresh_s=AGAIN_S)
-            return verified(token, keys, expected, now)
+            keys = await self._remembered(provider, url, PublishedKeys, fresh_s=AGAIN_S)
+            return verified(token, keys.readable(), expected, now)
 
     async def _tokens(self, provider: Provider, form: Mapping[str, str]) -> Tokens:
         endpoints = await self.endpoints(provider)
@@ -212,11 +230,20 @@ class Backchannel:
         since, reason = self._failed.get(key, (-math.inf, ""))
         if self._clock() - since < REST_S:
             raise ProviderError(reason)
+        self._forget_old()
         try:
             return await self._got(provider, url, model)
         except ProviderError as error:
             self._failed[key] = self._clock(), str(error)
             raise
+
+    def _forget_old(self) -> None:
+        """Forget what is of no use any more, as of URLs that no Policy has now."""
+        now = self._clock()
+        self._known = {key: each for key, each in self._known.items() if now - each.since <= KEPT_S}
+        self._failed = {key: each for key, each in self._failed.items() if now - each[0] < REST_S}
+        used = self._known.keys() | self._failed.keys()
+        self._turns = {key: turn for key, turn in self._turns.items() if key in used or turn.locked()}
 
     async def _got(self, provider: Provider, url: str, model: type[T]) -> T:
         status, data = await self._ask(provider, url, None, {"Accept": "application/json"})

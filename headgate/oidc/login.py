@@ -226,8 +226,9 @@ class Logins:
         if provider is None or provider.policy.path != turn.asked.path:
             return Answer(status=400, text="This logout is not known.", retry="/")
         held, lines = turn.held(provider), (*ended(turn.asked, provider),)
-        if rest and (following := here.get(rest.partition(",")[0])):
-            return Answer(status=302, location=f"{following.policy.path}?logout={rest}", cookies=lines)
+        if others := [name for name in dict.fromkeys(rest.split(",")) if name in here]:
+            location = f"{here[others[0]].policy.path}?logout={','.join(others)}"
+            return Answer(status=302, location=location, cookies=lines)
         left = provider.policy.left
         try:
             end_session = (await self._backchannel.endpoints(provider)).end_session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -20,6 +21,8 @@ from headgate.validation.oidc import FRONT_CHANNEL
 
 HEADERS_BYTES: Final = 64 * 1024
 """Of one line of a request: as much as nginx takes with its largest buffers, which have all cookies."""
+_NETLOC: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:@\[\]]+)(?::[0-9]{1,5})?")
+"""The header Host: a name or an address, and nothing but a port behind it, as it becomes part of URLs."""
 _PAGE: Final = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Login</title></head><body><p>{text}</p>{link}'
     "</body></html>\n"
@@ -34,7 +37,7 @@ _SAFE: Final = {
 
 @contextlib.asynccontextmanager
 async def serving_logins(
-    path: str, access: Access, current: Current, keyring: Callable[[], Keyring | None]
+    path: str, access: Access, current: Current, keyring: Callable[[], Keyring | None], *, allow_loopback: bool
 ) -> AsyncIterator[None]:
     """Answer at the socket *path*, which *access* lets nginx's workers open, while the block runs.
 
@@ -43,11 +46,12 @@ async def serving_logins(
         access: who may connect.
         current: returns the present Providers.
         keyring: returns the present keys, ``None`` while there are none.
+        allow_loopback: whether a provider may be on this machine.
 
     Raises:
         AddressError: no socket can be created there.
     """
-    async with Backchannel() as backchannel:
+    async with Backchannel(allow_loopback=allow_loopback) as backchannel:
         logins = Logins(current, keyring, backchannel)
 
         async def handle(request: web.Request) -> web.Response:
@@ -74,7 +78,8 @@ def asked(request: web.Request) -> Asked:
     host = headers.get("X-Headgate-Host", "")
     netloc = request.headers.get("Host", "").lower()
     # Without the header, over HTTP/3 with some versions of nginx, the port is not known.
-    netloc = netloc if netloc.partition(":")[0].rstrip(".") == host or netloc.startswith("[") else host
+    named = _NETLOC.fullmatch(netloc)
+    netloc = netloc if named and named["name"].rstrip(".") == host else host
     return Asked(
         server=headers.get("X-Headgate-Server", ""),
         host=host,

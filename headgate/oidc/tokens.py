@@ -59,6 +59,16 @@ class KeySet(msgspec.Struct, frozen=True):
     keys: tuple[Jwk, ...]
 
 
+class PublishedKeys(msgspec.Struct, frozen=True):
+    """A set as a provider publishes it: keys that are not what RFC 7517 says do not keep the others from being used."""
+
+    keys: tuple[msgspec.Raw, ...]
+
+    def readable(self) -> KeySet:
+        """Return the keys that can be read."""
+        return KeySet(tuple(filter(None, map(_jwk, self.keys))))
+
+
 class _Header(msgspec.Struct, frozen=True):
     alg: str
     kid: str | None = None
@@ -98,6 +108,13 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str = ""
     nonce: str | None = None
     access_token: str = ""
+
+
+def _jwk(data: msgspec.Raw) -> Jwk | None:
+    try:
+        return msgspec.json.decode(data, type=Jwk)
+    except msgspec.DecodeError:
+        return None
 
 
 def verified(token: str, keys: KeySet, expected: Expected, now: float) -> Claims:

@@ -74,8 +74,29 @@ def _arguments(spec: OIDC, path: str) -> Iterator[Fault]:
                 yield f"{path}.authExtraArgs[{index}]", text, f"sets {found['name']}, which belongs to the login itself"
 
 
+def asked_urls(spec: OIDC) -> dict[str, str]:
+    """Return the URLs that Headgate asks, by their fields; the issuer is asked for what the Policy does not name."""
+    whole = spec.auth_endpoint and spec.token_endpoint and spec.jwks_uri
+    given = {
+        "issuer": None if whole else spec.issuer, "tokenEndpoint": spec.token_endpoint, "jwksURI": spec.jwks_uri,
+    }  # fmt: skip
+    return {field: url for field, url in given.items() if url}
+
+
+def _unverified(spec: OIDC) -> Iterator[tuple[str, str, str, str]]:
+    """Yield that somebody else could answer in place of the provider."""
+    asked = asked_urls(spec)
+    plain = [field for field, url in asked.items() if url.startswith("http:")]
+    effect = "anybody who can answer in place of the provider decides who is logged in"
+    if plain:
+        yield "spec.oidc", "", f"asks {', '.join(plain)} without TLS", effect
+    elif asked and not spec.ssl_verify:
+        yield "spec.oidc", "", f"asks {', '.join(asked)} without sslVerify: true", effect
+
+
 def oidc_doubts(spec: OIDC) -> Iterator[tuple[str, str, str, str]]:
-    """Yield what has no effect: field, value, reason and effect."""
+    """Yield what is likely a mistake, or has no effect: field, value, reason and effect."""
+    yield from _unverified(spec)
     if spec.zone_sync_leeway is not None:
         reason = "is for replicas of NGINX Plus; here every replica can open a session as soon as the browser has it"
         yield "spec.oidc.zoneSyncLeeway", str(spec.zone_sync_leeway), reason, "it has no effect"

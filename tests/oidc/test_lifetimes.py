@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from showcase.identity_provider import IdentityProvider
@@ -18,6 +19,8 @@ from tests.oidc.browser import SCRIPT, Browser
 from tests.oidc.conftest import Place
 from tests.oidc.objects import client_secret, policy, virtual_server
 from tests.waiting import wait_until
+
+AUTHORIZE = "https://login.test/authorize"
 
 
 def test_timeouts_of_the_configmap(place: Place, provider: IdentityProvider, browser: Browser) -> None:
@@ -85,13 +88,14 @@ def test_two_replicas_with_the_same_keys(place: Place, provider: IdentityProvide
 
 
 @pytest.fixture
-def cluster(place: Place, provider: IdentityProvider) -> Iterator[ScriptedCluster]:
-    """An API server with cafe.test, which needs a login."""
+def cluster(place: Place) -> Iterator[ScriptedCluster]:
+    """An API server with cafe.test, which needs a login; of a cluster, no provider on this machine is asked."""
     with ScriptedCluster(place.directory) as found:
         for plural in CUSTOM:
             found.do(lambda server, plural=plural: server.absent(plural, now=False))  # type: ignore[misc]
         found.put(ingress_class(), service("tea"), endpoints("tea", LOOPBACK, port=place.tea), client_secret())
-        found.put(policy("login", provider), virtual_server("cafe", "cafe.test", "login"))
+        urls = {"authEndpoint": AUTHORIZE, "tokenEndpoint": "https://login.test/t", "jwksURI": "https://login.test/k"}
+        found.put(policy("login", None, **urls), virtual_server("cafe", "cafe.test", "login"))
         yield found
 
 
@@ -101,9 +105,12 @@ def test_the_secret_with_keys_is_made_once_for_all_replicas(
     one, two = (place.serve(under=name, source=f"--kubeconfig={cluster.kubeconfig}") for name in ("one", "two"))
     url = "http://cafe.test/menu"
     browser.port = one.http
-    form = browser.open(url)
+    begun = browser.open(url, until=AUTHORIZE).location
+    (state,) = parse_qs(urlsplit(begun).query)["state"]
     browser.port = two.http
-    assert browser.fill(form).url == url
+    assert browser.ask("http://cafe.test/_codexch?state=other&error=access_denied").status == 400
+    page = browser.ask(f"http://cafe.test/_codexch?state={state}&error=access_denied")
+    assert (page.status, "refuses the login" in page.body) == (403, True), "what one sealed is known to two"
     found = cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))
     assert set(found["data"]) == {"keys.json"}
     assert "session keys unknown" not in one.log_text() + two.log_text()
@@ -126,8 +133,7 @@ def test_without_permission_to_write_a_secret_somebody_else_makes_it(
     cluster.put(secret("headgate-oidc-keys", "ours", key=b"k" * 32))
     headgate.stop()
     headgate.start_ready()
-    page = browser.log_in(url)
-    assert (page.status, page.url) == (502, url)  # let in; a cluster has no endpoints on this machine
+    assert browser.open(url, until=AUTHORIZE).location.startswith(AUTHORIZE)
     assert set(cluster.do(lambda server: server.get("Secret", "ours", "headgate-oidc-keys"))["data"]) == {"key"}
 
 

@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from headgate.oidc.tokens import Expected, Jwk, KeySet, TokenError, UnknownKeyError, verified
+from headgate.oidc.tokens import Expected, Jwk, KeySet, PublishedKeys, TokenError, UnknownKeyError, verified
 
 NOW = 1_800_000_000
 EXPECTED = Expected(client="cafe", issuer="https://a.test", nonce="n", access_token="token")
@@ -95,6 +96,13 @@ def test_every_algorithm(name: str) -> None:
     with pytest.raises(UnknownKeyError):
         verified(token(name, kid="other"), EVERY, EXPECTED, NOW)
     assert verified(token(name, kid=None), EVERY, EXPECTED, NOW)
+
+
+def test_a_key_that_cannot_be_read_leaves_the_others() -> None:
+    jwk, _ = KEYS["ES256"]
+    published = json.dumps({"keys": [{"kty": "x", "kid": 7}, 5, None, msgspec.to_builtins(jwk)]}).encode()
+    keys = msgspec.json.decode(published, type=PublishedKeys).readable()
+    assert keys == KeySet((jwk,))
 
 
 def test_a_short_key_is_none() -> None:

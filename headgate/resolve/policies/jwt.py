@@ -26,8 +26,10 @@ WAITING: Final = "requests that it guards are answered 500 until then"
 
 
 def lower_jwt(lowering: Lowering, spec: api.JWT) -> Jwt:
-    """Lower *spec* (Unusable: its Secret cannot be used, or nginx has no Lua)."""
+    """Lower *spec* (Unusable: its Secret or URL cannot be used, or nginx has no Lua)."""
     known = secret_keys(lowering, spec.secret) if spec.secret else ()
+    if spec.jwks_uri:
+        lowering.url("jwksURI", spec.jwks_uri)
     if not lowering.search.checks_tokens:
         raise Unusable(NO_LUA)
     found = Jwt(

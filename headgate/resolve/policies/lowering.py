@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import msgspec
 
 from headgate.api.networking import ServiceBackendPort
@@ -57,6 +59,15 @@ class Lowering(msgspec.Struct, frozen=True):
     def optional_secret(self, field: str, name: str | None, kind: SecretKind) -> SecretReference | None:
         """Return the Secret *name*, ``None`` if there is no name; see ``secret``."""
         return self.secret(field, name, kind) if name else None
+
+    def url(self, field: str, text: str) -> str:
+        """Return *text*, the URL of a server that Headgate asks (Unusable: its host is not asked, as with backends)."""
+        host = urlsplit(text).hostname or ""
+        if fault := self.search.host_fault(host):
+            reason = f"cannot be used: its host {host} {fault}"
+            self.search.report(Problem(self.policy, f"{self.path}.{field}", text, reason, REFUSED))
+            raise Unusable(f"has {field} {text!r}, whose host {fault}")
+        return text
 
     def endpoints(self, field: str, name: tuple[str, str], port: int) -> Endpoints:
         """Return the addresses behind a port of the Service called *name* (namespace and name)."""

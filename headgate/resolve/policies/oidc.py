@@ -6,14 +6,16 @@ from headgate.api.nginx_org import policy as api
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.policies.lowering import Lowering
 from headgate.routes.policies import Oidc
-from headgate.validation.oidc import OPENID
+from headgate.validation.oidc import OPENID, asked_urls
 
 REDIRECT, LEFT = "/_codexch", "/_logout"
 USUAL_DEPTH = 1
 
 
 def lower_oidc(lowering: Lowering, spec: api.OIDC) -> Oidc:
-    """Lower *spec* (Unusable: a Secret of it cannot be used)."""
+    """Lower *spec* (Unusable: a Secret or a URL of it cannot be used)."""
+    for field, url in asked_urls(spec).items():
+        lowering.url(field, url)
     return Oidc(
         policy=lowering.policy,
         issuer=spec.issuer or "",
