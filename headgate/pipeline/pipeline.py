@@ -125,7 +125,7 @@ class Pipeline:
         self._references = References()
         self._members = Members()
         self._key_sets = KeySets()
-        self._checked_tokens = env.live is not None
+        self._checked_tokens = env.checks_tokens
         """Whether nginx could check tokens when resources were lowered last."""
         self._touched_ports: set[ObjectRef] = set()
         self._changed_targets: frozenset[ObjectRef] = frozenset()
@@ -453,7 +453,7 @@ class Pipeline:
 
     def _without_tokens(self) -> set[ObjectRef]:
         """Return all resources if nginx can check tokens now and could not before, or the other way round."""
-        before, self._checked_tokens = self._checked_tokens, self._configurator.env.live is not None
+        before, self._checked_tokens = self._checked_tokens, self._configurator.env.checks_tokens
         return set(self._configuration.resources) if before != self._checked_tokens else set()
 
     def _divide_udp(self) -> None:
@@ -537,7 +537,7 @@ class Pipeline:
             changed=self._changed_targets,
             community=self._community.hosts,
             foreign_canaries="canaries-across-namespaces" in self._configurator.env.gates,
-            checks_tokens=self._configurator.env.live is not None,
+            checks_tokens=self._configurator.env.checks_tokens,
             key_sets=self._key_sets,
             external_names="disable-svc-external-name" not in self._configurator.env.gates,
         )

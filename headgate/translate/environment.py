@@ -127,9 +127,14 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return None if excluded else self.capabilities.lua
 
     @property
+    def checks_tokens(self) -> bool:
+        """Whether Lua checks JSON Web Tokens; for people to read, it is as if it did."""
+        return self.live is not None or self.for_reading
+
+    @property
     def without_sessions(self) -> str:
         """Why requests cannot be let in by sessions of OpenID Connect, which Lua decides; ``""`` if they can."""
-        if self.live is not None or self.for_reading:
+        if self.checks_tokens:
             return ""
         if self.data_plane == "live":
             return "the ConfigMap, or a template, excludes it"

@@ -33,7 +33,7 @@ def jwt_parts(draft: Draft, place: Place) -> dict[str, Any]:
     found = place.policies.jwt
     if found is None or place.policies.refused:
         return {}
-    if draft.env.live is None:  # the Policy was lowered when there was Lua
+    if not draft.env.checks_tokens:  # the Policy was lowered when there was Lua
         return {"refused": True}
     texts = tuple(_snippets(draft, place))
     taken = any(map(ACCESS.search, texts))
@@ -53,7 +53,7 @@ def server_jwt(draft: Draft, site: Site, place: Place) -> str:
     """Return the name of what guards the locations of the server's snippet, empty if it has none."""
     found = site.policies.jwt
     snippet = place.params.snippets.server_snippets or ""
-    return found.name if found and draft.env.live and read(snippet).locations else ""
+    return found.name if found and draft.env.checks_tokens and read(snippet).locations else ""
 
 
 def _snippets(draft: Draft, place: Place) -> Iterator[str]:
@@ -79,7 +79,7 @@ def claims(draft: Draft, place: Place, route: Route | None = None) -> tuple[Clai
     for name in _names(_texts(draft, place, route)):
         kind, _, member = name.removeprefix("jwt_").partition("_")
         wanted.setdefault(name.lower(), (CLAIMS if kind == "claim" else HEADER, (member,)))
-    jwt = policies.jwt.name if policies.jwt and draft.env.live and not policies.refused else ""
+    jwt = policies.jwt.name if policies.jwt and draft.env.checks_tokens and not policies.refused else ""
     return tuple(Claim(name, jwt, part, path) for name, (part, path) in sorted(wanted.items()))
 
 
