@@ -288,8 +288,7 @@ class App:
 
     def _kept_s(self) -> int:
         """Return for how long sealed cookies count, in seconds."""
-        generation = self._generation()
-        return longest(generation)
+        return longest(self._generation())
 
     def _generation(self) -> Generation | None:
         return self._controller.generation if self._controller else None

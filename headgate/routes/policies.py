@@ -230,8 +230,8 @@ class Oidc(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         arguments: the query that is added to the authorization request.
         path: where logins begin and end (``redirectURI``); *left* where clients come after a logout.
         passes: whether endpoints get the access token.
-        verify: whether the certificate of the provider is verified, up to *depth*; ``authority`` is the Secret that it
-            is held against, ``None`` for the authorities of the system.
+        verify: whether the certificate of the provider is verified; ``authority`` is the Secret that it is held
+            against, ``None`` for the authorities of the system.
     """
 
     policy: ObjectRef
@@ -248,7 +248,6 @@ class Oidc(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     left: str = "/_logout"
     passes: bool = False
     verify: bool = False
-    depth: int = 1
     authority: SecretReference | None = None
 
     def __hash__(self) -> int:

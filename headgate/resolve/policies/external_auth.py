@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from headgate.api.nginx_org import policy as api
 from headgate.resolve.contents import SecretKind
-from headgate.resolve.policies.lowering import Lowering
+from headgate.resolve.policies.lowering import USUAL_DEPTH, Lowering
 from headgate.routes import Backend
 from headgate.routes.policies import ExternalAuth
 from headgate.validation.policy import SIGNIN_BASE
 
 HTTP, HTTPS = 80, 443
-USUAL_DEPTH = 1
 
 
 def lower_external_auth(lowering: Lowering, spec: api.ExternalAuth) -> ExternalAuth:

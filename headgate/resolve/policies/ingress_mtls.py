@@ -5,10 +5,8 @@ from __future__ import annotations
 from headgate.api.nginx_org import policy as api
 from headgate.ir.layout import SECRETS_FOLDER
 from headgate.resolve.contents import SecretKind
-from headgate.resolve.policies.lowering import Lowering, Unusable
+from headgate.resolve.policies.lowering import USUAL_DEPTH, Lowering, Unusable
 from headgate.routes.policies import ClientCertificates
-
-USUAL_DEPTH = 1
 
 
 def lower_ingress_mtls(lowering: Lowering, spec: api.IngressMTLS) -> ClientCertificates:

@@ -13,13 +13,12 @@ from headgate.problems import ObjectRef, Problem
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.jwk import every_doubt, read_key_set
 from headgate.resolve.key_sets import FetchedKeys, KeySource
-from headgate.resolve.policies.lowering import Lowering, Unusable
+from headgate.resolve.policies.lowering import USUAL_DEPTH, Lowering, Unusable
 from headgate.resolve.search import USED, Search
 from headgate.routes.policies import Jwt
 from headgate.settings.auth import token_realm
 from headgate.settings.values import Duration
 
-USUAL_DEPTH: Final = 1
 NO_LUA: Final = "needs the live data plane (-data-plane=live and an nginx with Lua)"
 CLOSED: Final = "requests that it guards are answered 500"
 WAITING: Final = "requests that it guards are answered 500 until then"

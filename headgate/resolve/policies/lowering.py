@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,6 +13,9 @@ from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Endpoints, SecretReference
 from headgate.validation.policy import REFUSED
+
+USUAL_DEPTH: Final = 1
+"""The certificates between that of a server or client and its authority, where a Policy does not say."""
 
 
 class Unusable(Exception):  # noqa: N818 - a verdict about a Policy, which never leaves this package

@@ -9,7 +9,6 @@ from headgate.routes.policies import Oidc
 from headgate.validation.oidc import OPENID, asked_urls
 
 REDIRECT, LEFT = "/_codexch", "/_logout"
-USUAL_DEPTH = 1
 
 
 def lower_oidc(lowering: Lowering, spec: api.OIDC) -> Oidc:
@@ -31,6 +30,5 @@ def lower_oidc(lowering: Lowering, spec: api.OIDC) -> Oidc:
         left=spec.post_logout_redirect_uri or LEFT,
         passes=spec.access_token_enable,
         verify=spec.ssl_verify,
-        depth=USUAL_DEPTH if spec.ssl_verify_depth is None else spec.ssl_verify_depth,
         authority=lowering.optional_secret("trustedCertSecret", spec.trusted_cert_secret, SecretKind.CA),
     )
