@@ -37,8 +37,8 @@ def translate_oidc(site: Site) -> Part:
     if fault := site.draft.env.without_sessions:
         site.draft.warn(oidc.policy, "spec.oidc", "", (f"needs the live data plane, and {fault}", CLOSED))
         return Part(lines=REFUSAL)
-    if fault := _passed_by(site):
-        site.draft.warn(site.origin, "", "a snippet", (f"{fault} Policy {oidc.policy.key} of type oidc", CLOSED))
+    if fault := _passed_by(site, oidc):
+        site.draft.warn(site.origin, "", "a snippet", (fault, CLOSED))
         return Part(lines=REFUSAL) if site.server else Part(refused=True)
     for path in dict.fromkeys((oidc.path, LOGOUT, FRONT_CHANNEL, oidc.left)):
         _answered(site, oidc, path)
@@ -49,15 +49,21 @@ def translate_oidc(site: Site) -> Part:
     return Part(session=Session(oidc.identity, oidc.path))
 
 
-def _passed_by(site: Site) -> str:
-    """Return why sessions cannot keep clients out beside the snippets of *site*, ``""`` if they can."""
+def _passed_by(site: Site, oidc: Oidc) -> str:
+    """Return why sessions, or handlers of users, cannot keep clients out beside each other, ``""`` if they can."""
+    policy = f"Policy {oidc.policy.key} of type oidc"
     satisfied = (_value(text) for text in (site.snippet, *reversed(site.around)))
     if site.policies.any_lets_in or next(filter(None, satisfied), "all") != "all":
-        return "has satisfy any, by which another check may let in clients without a session of"
-    own = read(site.snippet)
-    if any(map(ACCESS.match, own.names)) or (not own and ACCESS.search(site.snippet)):
-        return "has a handler of Lua for the access phase, which takes the place of"
+        return f"has satisfy any, by which another check may let in clients without a session of {policy}"
+    if any(map(_handles_access, (site.snippet, *site.around))):
+        return f"has a handler of Lua for the access phase, as {policy} has, and nginx runs only one of them"
     return ""
+
+
+def _handles_access(snippet: str) -> bool:
+    """Whether *snippet* has a handler of Lua for the access phase where it stands, not in a location of its own."""
+    directives = read(snippet)
+    return any(map(ACCESS.match, directives.names)) or (not directives and bool(ACCESS.search(snippet)))
 
 
 def _value(snippet: str) -> str:
