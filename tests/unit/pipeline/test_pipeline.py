@@ -344,6 +344,17 @@ def test_an_object_that_cannot_be_lowered_is_answered_500_if_a_secret_behind_its
     assert "return 500;" in text(runner.take(*behind("tea", "10.0.0.8")), "tea")
 
 
+def test_in_a_cluster_no_key_set_of_the_controller_s_own_pod_is_fetched() -> None:
+    runner = Runner(lua=LuaModules((), "", ""))
+    metadata = {"namespace": "default", "name": "token"}
+    for host, fetched in (("localhost:8443", 0), ("127.0.0.1", 0), ("[::1]:1", 0), ("keys.test", 1)):
+        jwt = {"realm": "a", "jwksURI": f"https://{host}/keys", "keyCache": "1h", "sslVerify": True}
+        runner.take(Policy.convert({"metadata": metadata, "spec": {"jwt": jwt}}))
+        generation = runner.take(ingress("tea", policies="token"))
+        assert len(generation.key_sources) == fetched
+        assert any("whose host is a loopback" in problem for problem in told(generation, TEA)) == (not fetched)
+
+
 # --- what nginx says ----------------------------------------------------------------------------------
 
 
