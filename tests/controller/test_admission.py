@@ -105,6 +105,10 @@ ALLOWED: Json = {"allowed": True}
 BAD_INGRESS = ingress("bad", host="-.test")
 BAD: tuple[tuple[Json, str], ...] = (
     (BAD_INGRESS, "spec.rules[0].host"),
+    (
+        ingress("bad", "/b;c", annotations={f"{COMMUNITY}whitelist-source-range": "10.0.0.0/8"}),
+        "spec.rules[0].http.paths[0].path",
+    ),
     (ingress("bad", "/ {", of="nginx"), "spec.rules[0].http.paths[0].path"),
     (virtual_server(action={"pass": "none"}), "spec.routes[0].action.pass"),
     (custom("VirtualServerRoute", "r", {"host": "-.test", "ingressClassName": "nginx"}), "spec.host"),

@@ -20,6 +20,7 @@ from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import (
     Action,
+    Answer,
     Backend,
     Changes,
     Endpoints,
@@ -43,6 +44,7 @@ from headgate.validation.community import CommunityPath, ValidCommunityIngress
 DEFAULT_BACKEND = "spec.defaultBackend"
 OTHERWISE = "requests to its paths there are answered 500"
 DEFAULT_CERTIFICATE = "the certificate of the default server is used for {hosts}"
+INTERNAL_ERROR = 500
 SUBSET = 3
 """Endpoints of a subset without a size."""
 TOLD = {
@@ -189,7 +191,7 @@ class Contribution:
     def root_backend(self, host: str) -> Backend | None:
         """Return the Service of its path ``/`` of *host*, as TLS connections are passed on to it."""
         path = next((path for path in self._paths if (path.host, path.path) == (host, "/")), None)
-        if path is None or path.backend.service is None:
+        if path is None or path.backend.service is None or self.valid.refused:
             return None
         ref = self.valid.ingress.ref
         found = self._backend(path.backend, f"{path.field}.backend")
@@ -261,6 +263,8 @@ class Contribution:
 
     def _action(self, path: CommunityPath, told: tuple[Header, ...], *, rewrites: bool) -> Action:
         said = self._said
+        if self.valid.refused:
+            return Answer(INTERNAL_ERROR, "", "text/plain")
         if said.temporal_redirect:
             return Redirect(said.temporal_redirect, said.temporal_redirect_code)
         if said.permanent_redirect:

@@ -8,7 +8,8 @@ from headgate.settings.community.config_map import (
     whole_defaults,
 )
 from headgate.settings.community.defaults import DEFAULTS, HSTS_MAX_AGE
-from headgate.settings.community.reading import FIELDS, CommunityRules, read_community_annotations
+from headgate.settings.community.guarded import keeps_out
+from headgate.settings.community.reading import FIELDS, CommunityRules, ReadAnnotations, read_community_annotations
 
 __all__ = [
     "DEFAULTS",
@@ -18,6 +19,8 @@ __all__ = [
     "CommunityConfig",
     "CommunityHosts",
     "CommunityRules",
+    "ReadAnnotations",
+    "keeps_out",
     "read_community_annotations",
     "read_community_config",
     "whole_defaults",
