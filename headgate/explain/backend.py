@@ -30,7 +30,7 @@ def redirect_step(context: RequestContext, redirect: Redirect, *, ends: bool) ->
     setting, condition = {
         "$scheme": ("ssl_redirect", "the request came in plain HTTP"),
         "$http_x_forwarded_proto": ("redirect_to_https", "X-Forwarded-Proto says http"),
-    }[redirect.variable]
+    }.get(redirect.variable, ("ssl_redirect", "X-Forwarded-Proto, or else the scheme of the request, is http"))
     because = tuple(described(one(context, name)) for name in (setting, "http_redirect_code"))
     if context.route and context.location and redirect in context.location.redirects:
         because = (f"{context.route.origin}: {COMMUNITY.prefix}ssl-redirect, force-ssl-redirect",)

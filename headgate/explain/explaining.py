@@ -173,9 +173,11 @@ def _redirected(context: RequestContext, redirects: Iterable[Redirect]) -> Answe
         "$scheme": context.question.scheme,
         "$http_x_forwarded_proto": context.question.headers.get("x-forwarded-proto", ""),
     }
+    # Any other variable is that of a proxy in front, or else of the connection.
+    either = schemes["$http_x_forwarded_proto"] or schemes["$scheme"]
     whatever = "" if context.location else ", whatever the path"
     for redirect in () if context.challenged else redirects:
-        if schemes.get(redirect.variable) == "http":
+        if schemes.get(redirect.variable, either) == "http":
             target = context.filled(redirect.url)
             return Answer(
                 url=context.question.url,

@@ -16,6 +16,7 @@ from headgate.explain.question import USUAL_METHOD
 from headgate.problems import ObjectRef, some
 from headgate.routes import Condition, Policies
 from headgate.routes.policies import (
+    ASKED_URI,
     ASKED_URL,
     AccessControl,
     ApiKeys,
@@ -273,7 +274,7 @@ def _by_decision(context: RequestContext, external: ExternalAuth) -> Step:
         return Step(
             f"{REFUSED}, because {service}, which authorizes requests, has no endpoints", because, status=REFUSED
         )
-    signin = external.signin.replace(ASKED_URL, "the URL")
+    signin = external.signin.replace(ASKED_URL, "the URL").replace(ASKED_URI, "the path")
     after = f"; its 401 is replaced by the response of {signin}" if external.signin else ""
     words = f"authorization: {service} is sent a subrequest for {external.path}{after}"
     if context.question.method != USUAL_METHOD:

@@ -242,6 +242,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         added: response headers of ``answer``, beside those around.
         refused: every request is answered 500.
         asked_url: the variable that holds the URL that the client asked for, escaped by Lua; empty for none.
+        asked_uri: the same for its path and query.
         preflight: requests with the method OPTIONS are answered 204.
         aside: the named location that answers once nothing turns the request away; nginx would say ``return`` before.
         checks: what is answered, in order, if a variable is empty.
@@ -286,6 +287,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     refused: bool = False
     preflight: bool = False
     asked_url: Name = ""
+    asked_uri: Name = ""
     aside: Name = ""
     checks: tuple[tuple[Name, int], ...] = ()
     open: bool = False

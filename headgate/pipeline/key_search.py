@@ -89,6 +89,11 @@ def mentions(words: str, text: str) -> bool:
     return any(quoted in text for quoted in _QUOTED.findall(words))
 
 
+def unresolved(words: str) -> bool:
+    """Whether nginx's error *words* is about the name of a backend, which no ConfigMap resolves."""
+    return words.startswith("host not found in upstream")
+
+
 def _halves(keys: Keys, words: str, texts: Mapping[str, str]) -> tuple[Keys, Keys]:
     """Split *keys*: into those that nginx's *words* do not mention and those that they do, else in the middle."""
     mentioned = {key for key in keys if mentions(words, texts[key])}

@@ -47,7 +47,7 @@ from headgate.pipeline.demands import demands
 from headgate.pipeline.generation import Generation, Ruling
 from headgate.pipeline.generator import Bug
 from headgate.pipeline.global_configuration import Choice
-from headgate.pipeline.key_search import mentions
+from headgate.pipeline.key_search import mentions, unresolved
 from headgate.pipeline.objects import Changes, Objects
 from headgate.pipeline.replicas import count_ready, shares_limits
 from headgate.pipeline.stopwatch import Stopwatch
@@ -287,7 +287,7 @@ class Pipeline:
         texts = ConfigChange(before, self._in_force, self._read).texts.values()
         if result.outcome is Outcome.FAILED:
             return any(mentions(result.error, text) for text in texts)
-        fresh = result.refused.keys() - self._refused
+        fresh = {ref for ref, error in result.refused.items() if ref not in self._refused and not unresolved(error)}
         everything = bool(fresh) and all(
             _refused(resource, result) for resource in self._configuration.resources.values()
         )

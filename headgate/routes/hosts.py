@@ -61,7 +61,8 @@ class Match(msgspec.Struct, frozen=True, gc=False):
 class HttpsRedirect(msgspec.Struct, frozen=True, gc=False):
     """Requests in plain HTTP are redirected with the status *code* to HTTPS on *port*, 0 for the usual one.
 
-    *forwarded*: what a proxy in front says counts, too (X-Forwarded-Proto). *ported*: the usual port is named, too.
+    *forwarded*: what a proxy in front says (X-Forwarded-Proto) counts in place of the scheme of its connection.
+    *ported*: the usual port is named, too.
     *slash*: whether a slash at the end of the URL is kept.
     """
 

@@ -131,6 +131,10 @@ ASKED_URL = "$external_auth_asked_url"
 """The URL that a client asked for, in the text of ``ExternalAuth.signin``; escaped where nginx has Lua."""
 
 
+ASKED_URI = "$external_auth_asked_uri"
+"""The same of its path and query alone."""
+
+
 class ExternalAuth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A service decides about each request.
 

@@ -310,7 +310,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         own=_own(draft, server, place, grpc=grpc),
         request_headers=requests,
         response_headers=responses,
-        proxy_redirect=proxy_redirect(place.params) if attached else None,
+        proxy_redirect=_own_redirect(server, place, attached=attached),
         auth=translate_auth(draft, place) if attached or place.policies.passwords else None,
         limit=translate_limit(draft, place) if attached or place.policies.limits else None,
         error_page=errors,
@@ -331,6 +331,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
         refused=refused,
         preflight=part.preflight,
         asked_url=part.asked_url,
+        asked_uri=part.asked_uri,
         **tokens,
         session=part.session,
         handles_access=not refused and handles_access(place),
@@ -443,6 +444,12 @@ def _lines(
         yield "error_page", server.error_page
     if snippet.has("proxy_redirect") and redirect and redirect[0] != "default" and not attached:
         yield "proxy_redirect", redirect
+
+
+def _own_redirect(server: ServerContext, place: Place, *, attached: bool) -> Words | None:
+    """Return ``proxy_redirect`` of a location, ``None`` where it inherits what the server says."""
+    own = proxy_redirect(place.params)
+    return own if attached or own != proxy_redirect(server.place.params) else None
 
 
 def fixed_locations(draft: Draft, host: VirtualHost) -> Iterator[Location]:

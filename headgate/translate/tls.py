@@ -18,6 +18,7 @@ from headgate.translate.challenges import unchallenged
 from headgate.translate.draft import Draft
 
 WITHOUT_SLASH = "uri_without_slash"
+FORWARDED_SCHEME = "forwarded_scheme"
 
 
 def translate_tls(draft: Draft, host: VirtualHost) -> Tls | None:
@@ -74,8 +75,16 @@ def _to_https(draft: Draft, origin: ObjectRef, found: HttpsRedirect | None) -> I
     port = found.port or (draft.env.https_port if found.ported else 0)
     asked = "$request_uri" if found.slash else _without_slash(draft, origin)
     url = Quoted(f"https://$host{f':{port}' if port else ''}{asked}")
-    sources = ("$scheme", *(["$http_x_forwarded_proto"] if found.forwarded else []))
-    yield from (Redirect(source, found.code, url) for source in sources)
+    yield Redirect(_forwarded_scheme(draft, origin) if found.forwarded else "$scheme", found.code, url)
+
+
+def _forwarded_scheme(draft: Draft, origin: ObjectRef) -> str:
+    """Note the map to the scheme that a proxy in front says, or else that of the connection; return its variable."""
+    name = draft.variable(origin, FORWARDED_SCHEME)
+    source = "$http_x_forwarded_proto"
+    lines = ((Quoted(""), Quoted("$scheme")), (Quoted("default"), Quoted(source)))
+    draft.maps[name] = VariableMap(Quoted(source), name, lines, origin)
+    return f"${name}"
 
 
 def _without_slash(draft: Draft, origin: ObjectRef) -> str:

@@ -116,6 +116,9 @@ def test_what_becomes_of_it(attack: Attack, plane: str) -> None:
             assert "answered 500" in told, (value, told)
             assert dict(found.texts()) == dict(Served(attack.make(UNUSABLE, NAME), ABLE[plane]).texts()), value
             assert closed(found, plane), value
+        elif attack.fate is Fate.LEFT_OUT:
+            assert attack.where in told, (value, told)
+            assert dict(found.texts()) == dict(Served(attack.make(UNUSABLE, NAME), ABLE[plane]).texts()), value
         elif attack.fate is Fate.IGNORED:
             assert attack.where in told, (value, told)
             assert dict(found.texts()) == dict(without(attack, plane).texts()), value

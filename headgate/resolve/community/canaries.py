@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec import structs
 
 from headgate.problems import ObjectRef, Problem
+from headgate.resolve.community.idle_guards import report_of_canary
 from headgate.resolve.community.named import fastcgi
 from headgate.resolve.search import Search
 from headgate.routes import (
@@ -41,6 +42,8 @@ class Canaries:
         self._foreign: dict[ObjectRef, ObjectRef] = {}
         """Canaries that are left out, each with the Ingress of another namespace whose path it is for."""
         self._count = 0
+        for valid in canaries:
+            report_of_canary(search, valid)
 
     def added(self, path: CommunityPath, route: Route) -> Iterator[Route]:
         """Yield the *route* of *path*, with a canary followed by the internal routes to which it leads."""

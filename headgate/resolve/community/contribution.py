@@ -58,6 +58,8 @@ TOLD = {
     "Proxy": "",
 }
 """Headers about a request for backends; those that a client sends about itself are not trusted."""
+CHALLENGES = "/.well-known/acme-challenge"
+_PLAIN_EXPRESSION = re.compile(r"/[A-Za-z0-9/._~-]*(?:\.\*|\(\.\*\))?\$?")
 OF_ROUTES = (Scope.LOCATION, Scope.INHERITED, Scope.JOINED, Scope.OWN)
 
 
@@ -229,7 +231,10 @@ class Contribution:
         if asked := policies.external_auth:
             policies = structs.replace(policies, external_auth=structs.replace(asked, headers=(*asked.headers, *told)))
         for path in paths:
-            action = self._action(path, told, rewrites=rewrites)
+            action, own = self._action(path, told, rewrites=rewrites), policies
+            if policies.external_auth and self._is_open(path, regular=around.regular):
+                own = structs.replace(policies, external_auth=None)
+                action = _without_answers(action, policies.external_auth.passed)
             pages = self._errors.pages(action, around.guarded, signs_in=self._signs_in)
             for match in self._matches(path, regular=around.regular):
                 route = Route(
@@ -240,11 +245,21 @@ class Contribution:
                     intercepts=not self._said.disable_proxy_intercept_errors,
                     origin=self.valid.ingress.ref,
                     settings=self.settings,
-                    policies=policies,
+                    policies=own,
                     field=path.field,
                     redirect=self._redirect(path, secure=around.secure),
                 )
                 yield path, route
+
+    def _is_open(self, path: CommunityPath, *, regular: bool) -> bool:
+        """Whether global-auth-url does not decide about *path*, as by default of no-auth-locations.
+
+        A regular expression must not match anything else.
+        """
+        if f"{COMMUNITY.prefix}auth-url" in self.valid.ingress.annotations:
+            return False
+        inside = path.path == CHALLENGES or path.path.startswith(f"{CHALLENGES}/")
+        return inside and (not regular or _PLAIN_EXPRESSION.fullmatch(path.path) is not None)
 
     @property
     def _signs_in(self) -> bool:
@@ -367,6 +382,18 @@ class Contribution:
         if said.session_cookie_samesite:
             yield f"samesite={said.session_cookie_samesite}"
         yield f"path={said.session_cookie_path or '/'}"
+
+
+def _without_answers(action: Action, passed: Iterable[str]) -> Action:
+    """Return *action* where nobody decides: backends get none of the headers *passed*, and not those of clients."""
+    names = {name.lower() for name in passed}
+    if not isinstance(action, Forward) or action.changes is None or not names:
+        return action
+    headers = (
+        Header(header.name, Quoted("")) if header.name.lower() in names else header
+        for header in action.changes.set_headers
+    )
+    return Forward(action.backends, structs.replace(action.changes, set_headers=tuple(headers)))
 
 
 def _matches_itself(text: str) -> bool:

@@ -8,11 +8,13 @@ from msgspec import structs
 
 from headgate.problems import Problem
 from headgate.resolve.community.certified import backend_tls
+from headgate.resolve.community.idle_guards import report_lonely
 from headgate.resolve.community.named import auth_headers
 from headgate.resolve.contents import SecretKind
 from headgate.resolve.search import Search
 from headgate.routes import Backend, Endpoints, Policies, SecretReference
 from headgate.routes.policies import (
+    ASKED_URI,
     ASKED_URL,
     AccessControl,
     ConnectionLimit,
@@ -24,7 +26,8 @@ from headgate.routes.policies import (
 )
 from headgate.settings import COMMUNITY, Header, Quoted
 from headgate.settings.community import CommunityHosts
-from headgate.settings.community.values import SAME, Service
+from headgate.settings.community.log_variables import IN_ANNOTATIONS, replaced_variables
+from headgate.settings.community.values import SAME, Service, wrong_origins
 from headgate.validation.community import ValidCommunityIngress
 
 LOCKED = "requests that need a password are answered 403"
@@ -39,6 +42,7 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
     refused, trusted = _unusable(search, valid), backend_tls(search, valid)
     if isinstance(trusted, str):
         refused, trusted = refused or trusted, None
+    report_lonely(search, valid)
     unreachable = _unreachable(search, valid)
     told, unsent = auth_headers(search, valid)
     refused = refused or unreachable or unsent
@@ -49,8 +53,8 @@ def lower_guards(search: Search, valid: ValidCommunityIngress) -> Policies:
         limits=_limits(valid, search.community),
         connections=_connections(valid, search.community),
         passwords=None if refused else _passwords(search, valid),
-        external_auth=None if unreachable or unsent else _external_auth(valid, told),
-        cors=_cors(valid),
+        external_auth=None if unreachable or unsent else _external_auth(search, valid, told),
+        cors=_cors(search, valid),
         backend_tls=trusted,
         mirror=_mirror(search, valid),
     )
@@ -173,7 +177,7 @@ def _passwords(search: Search, valid: ValidCommunityIngress) -> Passwords | None
     return Passwords(ref, said.auth_realm, secret)
 
 
-def _external_auth(valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> ExternalAuth | None:
+def _external_auth(search: Search, valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> ExternalAuth | None:
     said, ref = valid.annotations, valid.ingress.ref
     if said.auth_url is None:
         return None
@@ -185,11 +189,11 @@ def _external_auth(valid: ValidCommunityIngress, sent: tuple[Header, ...]) -> Ex
         policy=ref,
         backend=_named(url, ref.namespace),
         path=url.path,
-        signin=_signin(valid) if said.auth_signin else "",
+        signin=_signin(valid, search.community) if said.auth_signin else "",
         server_name=url.host,
         host=SAME if same else _host(url),
         passed=said.auth_response_headers,
-        headers=(*_told(valid), *sent),
+        headers=(*_forwarded(search.community), *_told(valid), *sent),
         method=said.auth_method,
         cookies="always" if said.auth_always_set_cookie else "some",
         cache_key=said.auth_cache_key or "",
@@ -228,6 +232,13 @@ def _host(url: Service) -> str:
     return url.host if usual else f"{url.host}:{url.port}"
 
 
+def _forwarded(community: CommunityHosts) -> Iterator[Header]:
+    """Yield the headers of the request to the service about what a proxy in front says, if that counts."""
+    if "X-Forwarded-Scheme" in community.told:
+        names = ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto")
+        yield from (Header(name, Quoted(community.told[name])) for name in names)
+
+
 def _told(valid: ValidCommunityIngress) -> Iterator[Header]:
     """Yield headers of the request to the service."""
     said = valid.annotations
@@ -243,19 +254,31 @@ def _is_address(host: str) -> bool:
     return host.replace(".", "").isdigit()
 
 
-def _signin(valid: ValidCommunityIngress) -> str:
-    """Return where clients are sent, with the URL that they asked for."""
+def _signin(valid: ValidCommunityIngress, community: CommunityHosts) -> str:
+    """Return where clients are sent, with the URL that they asked for; nginx would itself ask for a bare path."""
     said = valid.annotations
-    url, param = said.auth_signin or "", said.auth_signin_redirect_param
+    text = valid.ingress.annotations.get(_key("auth-signin"), said.auth_signin or "").strip()
+    parts = (replaced_variables(part, IN_ANNOTATIONS)[0] for part in text.split("$escaped_request_uri"))
+    url, param = ASKED_URI.join(parts), said.auth_signin_redirect_param
+    forwarded = community.told.get("X-Forwarded-Scheme", "")
+    host = community.told["Host"] if forwarded else "$http_host"
+    if url.startswith("/"):
+        url = f"{forwarded or '$scheme'}://{host}{url}"
     if f"{param}=" in url.partition("?")[2]:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{param}={ASKED_URL}"
+    asked = f"{forwarded}%3A%2F%2F{host}{ASKED_URI}" if forwarded else ASKED_URL
+    return f"{url}{'&' if '?' in url else '?'}{param}={asked}"
 
 
-def _cors(valid: ValidCommunityIngress) -> Cors | None:
-    said = valid.annotations
+def _cors(search: Search, valid: ValidCommunityIngress) -> Cors | None:
+    said, key = valid.annotations, _key("cors-allow-origin")
     if not said.enable_cors:
         return None
+    text = valid.ingress.annotations.get(key, "")
+    if wrong := ", ".join(map(repr, wrong_origins(text))):
+        rest = "only pages of the others may ask" if said.cors_allow_origin else "no page of another origin may ask"
+        reason = f"is a list with {wrong[:120]}, which is no origin such as https://shop.example.com"
+        search.report(Problem(valid.ingress.ref, key, text, reason, rest))
     return Cors(
         policy=valid.ingress.ref,
         origins=said.cors_allow_origin,

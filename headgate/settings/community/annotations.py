@@ -16,6 +16,7 @@ from headgate.settings.community.values import (
     header_pattern,
     host_names,
     methods,
+    mirror_host,
     mirror_url,
     networks,
     object_name,
@@ -180,7 +181,7 @@ class CommunityAnnotations(Settings):
         own(
             "mirror-host",
             "Header Host of the copies, in place of that of mirror-target.",
-            parse=matching(rf"(?:[A-Za-z0-9._:\-]|{VARIABLE})+", "a host, in which $ begins a variable"),
+            parse=mirror_host,
         ),
     ] = None
     mirror_request_body: Annotated[
@@ -460,7 +461,7 @@ class CommunityAnnotations(Settings):
 
 GUARDS = frozenset((
     "auth-proxy-set-headers",
-    "auth-cache-duration", "auth-method", "auth-request-redirect", "auth-snippet",
+    "auth-cache-duration", "auth-method", "auth-request-redirect", "auth-response-headers", "auth-snippet",
     "allowlist-source-range", "auth-secret", "auth-secret-type", "auth-tls-match-cn", "auth-tls-secret", "auth-type",
     "auth-url", "denylist-source-range", "limit-connections", "limit-rpm", "limit-rps", "proxy-ssl-secret",
     "proxy-ssl-verify", "whitelist-source-range",

@@ -42,8 +42,20 @@ CIPHERS: Final = (
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
     "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
 )
-FORWARDED: Final = "ingress_forwarded_proto"
-"""The variable of the scheme that a proxy in front says, or that of the connection."""
+FORWARDED_LINES: Final = (
+    'map $http_x_forwarded_proto $ingress_forwarded_proto { default $http_x_forwarded_proto; "" $scheme; }',
+    'map $http_x_forwarded_port $ingress_forwarded_port { default $http_x_forwarded_port; "" $server_port; }',
+    'map $http_x_forwarded_host $ingress_forwarded_host { default $http_host; "~^([^ ,]+)" $1; }',
+)
+"""The variables of what a proxy in front says of its request, or else of what the connection is; of hosts the first."""
+FORWARDED_HEADERS: Final[Mapping[str, str]] = {
+    "Host": "$ingress_forwarded_host",
+    "X-Forwarded-Host": "$ingress_forwarded_host",
+    "X-Forwarded-Port": "$ingress_forwarded_port",
+    "X-Forwarded-Proto": "$ingress_forwarded_proto",
+    "X-Forwarded-Scheme": "$ingress_forwarded_proto",
+    "X-Scheme": "$ingress_forwarded_proto",
+}
 FULL: Final = "ingress_full_forwarded_for"
 """The variable of all addresses: those that a proxy in front says, and its own."""
 STREAMS: Final = {
@@ -393,8 +405,7 @@ class _Reading:
             reason = "not limited by proxy-real-ip-cidr, so that every client can say that it has another address"
             self._report(asked[-1], "true", reason, "it is used anyway, as in ingress-nginx")
         if get("use-forwarded-headers"):
-            source = f"map $http_x_forwarded_proto ${FORWARDED}"
-            self._lines.append(f'{source} {{ default $http_x_forwarded_proto; "" $scheme; }}')
+            self._lines += FORWARDED_LINES
         if get("use-forwarded-headers") and get("compute-full-forwarded-for"):
             both = '"$http_x_forwarded_for, $realip_remote_addr"'
             self._lines.append(f'map $http_x_forwarded_for ${FULL} {{ default {both}; "" $realip_remote_addr; }}')
@@ -458,7 +469,7 @@ class _Reading:
         if get("compute-full-forwarded-for") and get("use-forwarded-headers"):
             yield "X-Forwarded-For", f"${FULL}" if self._sole else "$proxy_add_x_forwarded_for"
         if get("use-forwarded-headers"):
-            yield "X-Forwarded-Proto", f"${FORWARDED}" if self._sole else "$http_x_forwarded_proto"
+            yield from (FORWARDED_HEADERS if self._sole else {"X-Forwarded-Proto": "$http_x_forwarded_proto"}).items()
         if get("proxy-add-original-uri-header"):
             yield "X-Original-URI", "$request_uri"
         if get("generate-request-id") is False:

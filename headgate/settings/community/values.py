@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headgate.networks import as_compared
-from headgate.settings.parsers import VARIABLE, Unfit, accepts, number, word
+from headgate.settings.parsers import VARIABLE, Unfit, accepts, matching, number, word
 from headgate.settings.regex import is_judged, is_simple, regex_fault
 from headgate.settings.values import Duration, HeaderName, Offset, Size, Words
-from headgate.settings.variables import read_by
+from headgate.settings.variables import read_by, unknown_variable
 
 _BYTES = re.compile(r"[0-9]{1,12}[bkmg]?", re.IGNORECASE)
 _MOST_SECONDS = 10**9
@@ -73,14 +73,23 @@ def header_names(text: str) -> tuple[str, ...]:
 
 @accepts("origins, separated by `,`; a first label may be `*`", example="https://*.example.com,https://shop.test")
 def origins(text: str) -> tuple[str, ...]:
-    """Parse the origins of CORS (``*``, ``null``, or a scheme with a host and perhaps a port)."""
-    found = tuple(each.strip() for each in text.split(",") if each.strip())
-    for each in found:
-        if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.\-]*://(?:\*\.)?[A-Za-z0-9.\-]+(?::[0-9]{1,5})?", each):
-            raise Unfit(f"a list with {each[:60]!r}, which is no origin such as https://shop.example.com")
-    if not found:
-        raise Unfit("a list without an entry")
-    return found
+    """Parse the origins of CORS (``*``, ``null``, or a scheme with a host and perhaps a port).
+
+    One that is wrong is left out, and never makes all origins of the rest.
+    """
+    return tuple(each for each in _entries(text) if _ORIGIN.fullmatch(each))
+
+
+def wrong_origins(text: str) -> tuple[str, ...]:
+    """Return the entries of *text* that are no origins, which pages of no site have."""
+    return tuple(each for each in _entries(text) if not _ORIGIN.fullmatch(each))
+
+
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.\-]*://(?:\*\.)?[A-Za-z0-9.\-]+(?::[0-9]{1,5})?")
+
+
+def _entries(text: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 @accepts("methods, separated by `,`", example="GET, POST")
@@ -128,6 +137,13 @@ def _without(variables: frozenset[str], url: str) -> str:
     return url
 
 
+def _known(text: str) -> str:
+    """Return *text* (Unfit: it has a variable that nginx does not know, for which it would refuse the whole host)."""
+    if fault := unknown_variable(text):
+        raise Unfit(f"a text that {fault}")
+    return text
+
+
 SAME = "$host"
 """The host of a URL that is the one of the request."""
 
@@ -155,7 +171,9 @@ def service_url(text: str) -> Service:
 @accepts("URL with http or https, in whose path variables may stand", example="https://copy.test/$request_uri")
 def mirror_url(text: str) -> Service:
     """Parse the URL to which copies of requests are sent; without a path they keep theirs."""
-    return _service(text, r"[/?]|\$request_uri", "$request_uri")
+    found = _service(text, r"[/?]|\$request_uri", "$request_uri")
+    _known(found.path)
+    return found
 
 
 def _service(text: str, begin: str, usual: str, hosts: str = "") -> Service:
@@ -267,7 +285,16 @@ def server_name(text: str) -> str:
     name = text.strip()
     if not re.fullmatch(rf"(?:[A-Za-z0-9._\-]|{VARIABLE})+", name):
         raise Unfit("not a name of letters, digits and . _ -, in which $ begins a variable")
-    return name
+    return _known(name)
+
+
+_mirror_host = matching(rf"(?:[A-Za-z0-9._:\-]|{VARIABLE})+", "a host, in which $ begins a variable")
+
+
+@accepts(_mirror_host.words, example="copy.test")
+def mirror_host(text: str) -> str:
+    """Parse the header Host of copies."""
+    return _known(_mirror_host(text))
 
 
 @accepts("TLSv1.2, TLSv1.3 or both", example="TLSv1.2 TLSv1.3")

@@ -28,14 +28,13 @@ def translate_cors(site: Site) -> Part:
 
 
 def _headers(site: Site, cors: Cors) -> Iterator[tuple[str, str]]:
-    origin, *others = cors.origins
     if "*" in cors.origins:
         yield ORIGIN, "*"
-    elif others or "*" in origin or cors.matched:
+    elif cors.matched or len(cors.origins) > 1 or "*" in cors.origins[0]:
         yield ORIGIN, _allowed(site, cors)
         yield "Vary", "Origin"
     else:
-        yield ORIGIN, origin
+        yield ORIGIN, cors.origins[0]
         yield "Vary", "Origin"
     lists = {HEADERS[1]: cors.methods, HEADERS[2]: cors.headers, HEADERS[3]: cors.exposed}
     yield from ((name, ", ".join(values)) for name, values in lists.items() if values)

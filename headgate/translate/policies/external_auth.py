@@ -7,7 +7,7 @@ from msgspec import structs
 from headgate.ir.http import Backend, CacheZone, Line, Location, VariableMap
 from headgate.problems import ObjectRef
 from headgate.routes import Changes, Match, PathType, Policies
-from headgate.routes.policies import ASKED_URL, ExternalAuth
+from headgate.routes.policies import ASKED_URI, ASKED_URL, ExternalAuth
 from headgate.settings import NOTHING, Header, Quoted, Snippet, Words
 from headgate.settings.values import Duration
 from headgate.translate import naming
@@ -24,6 +24,8 @@ UNAUTHORIZED = "401"
 PERMITTED = Words(("204",))
 ASKED = "yes"
 ALWAYS = "always"
+UNESCAPED = {ASKED_URL: "$scheme://$http_host$request_uri", ASKED_URI: "$request_uri"}
+"""What stands for each, unescaped, where nginx has no Lua."""
 COOKIES = "$external_auth_cookies"
 AUTH_LOCATION = "external_auth_location"
 CACHE = ("10m", "max_size=128m", "inactive=30m")
@@ -60,12 +62,17 @@ def translate_subrequest(site: Site) -> Part:
         lines.append(("auth_request_set", Words((COOKIES, "$upstream_http_set_cookie"))))
         headers = (Header("Set-Cookie", Quoted(COOKIES), always=external.cookies == ALWAYS),)
     own = variables.set if variables and not site.server else ()
-    asks_url = bool(external and ASKED_URL in external.signin and not site.server)
-    escapes = asks_url and site.draft.env.live is not None
-    if asks_url and not escapes:
-        own = (*own, (ASKED_URL.removeprefix("$"), Quoted("$scheme://$http_host$request_uri")))
-    asked_url = ASKED_URL.removeprefix("$") if escapes else ""
-    return Part(lines=tuple(lines), variables=own, headers=headers, asked_url=asked_url)
+    asked = [] if site.server or external is None else [each for each in UNESCAPED if each in external.signin]
+    if site.draft.env.live is None:
+        own = (*own, *((each.removeprefix("$"), Quoted(UNESCAPED[each])) for each in asked))
+        asked = []
+    return Part(
+        lines=tuple(lines),
+        variables=own,
+        headers=headers,
+        asked_url=ASKED_URL.removeprefix("$") if ASKED_URL in asked else "",
+        asked_uri=ASKED_URI.removeprefix("$") if ASKED_URI in asked else "",
+    )
 
 
 def _to_signin(site: Site, external: ExternalAuth, keys: KeyVariables | None) -> tuple[Line, ...]:

@@ -22,6 +22,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         headers: response headers; *hidden* those of backends that clients do not get.
         preflight: whether requests with the method OPTIONS are answered.
         asked_url: the variable that is to hold the URL that the client asked for, escaped; empty for none.
+        asked_uri: the same for its path and query.
         session: the session that requests need.
         refused: whether requests are answered 500, as a location cannot be guarded.
     """
@@ -32,6 +33,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     hidden: tuple[str, ...] = ()
     preflight: bool = False
     asked_url: str = ""
+    asked_uri: str = ""
     session: Session | None = None
     refused: bool = False
 
@@ -51,6 +53,7 @@ def joined(parts: Iterable[Part]) -> Part:
         hidden=tuple(name for part in every for name in part.hidden),
         preflight=any(part.preflight for part in every),
         asked_url=next((part.asked_url for part in every if part.asked_url), ""),
+        asked_uri=next((part.asked_uri for part in every if part.asked_uri), ""),
         session=next((part.session for part in every if part.session), None),
         refused=any(part.refused for part in every),
     )
