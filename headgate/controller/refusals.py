@@ -54,7 +54,9 @@ def _unresolved(generation: Generation, result: ApplyResult) -> Iterator[Problem
         if (service := upstream.external) in services:
             words = _PLACE.sub("", result.refused[service])
             effect = KEPT_NAME if service in result.kept else NO_NAME
-            yield Problem(upstream.origin, "", "", f"{service} cannot be reached by its name: {words}", effect)
+            # Where nginx looks for the very name, an object names a host (auth-url), not a Service with another one.
+            what = f"host {service.name}" if f'"{service.name}:' in words else str(service)
+            yield Problem(upstream.origin, "", "", f"{what} cannot be reached by its name: {words}", effect)
 
 
 def _lists(generation: Generation, result: ApplyResult) -> Iterator[Problem]:

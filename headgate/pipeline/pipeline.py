@@ -344,7 +344,8 @@ class Pipeline:
             self._community = structs.replace(self._community, hosts=force.community.hosts)
             self._generate(sorted(self._shared_hosts(), key=self._order), self._aged_at)
         again = self._again()
-        self._last = structs.replace(again, config_map=self._with_common_fault(force.problems))
+        others = (problem for problem in (*self._every_wrong, *self._wrong_ports) if problem.origin != self._config_map)
+        self._last = structs.replace(again, config_map=self._with_common_fault((*force.problems, *others)))
         return self._last
 
     def _again(self) -> Generation:

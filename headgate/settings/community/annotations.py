@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from headgate.settings.auth import realm
 from headgate.settings.community.references import reference
 from headgate.settings.community.values import (
     Service,
@@ -23,6 +22,7 @@ from headgate.settings.community.values import (
     on_off,
     origins,
     prefix_path,
+    realm,
     server_name,
     service_url,
     signin_url,

@@ -126,6 +126,8 @@ def read_community_annotations(
         shared, field = SHARED.get(name), FIELDS.get(name)
         values = explicit if shared else own
         known = shared or field
+        if known is None and name in CLOSING and text.strip().lower() in OFF and key.startswith(COMMUNITY.prefix):
+            continue  # as ingress-nginx is without it
         if known is None:
             problem = _unknown(key, text, origin)
             problems.append(problem)

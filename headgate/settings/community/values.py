@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headgate.networks import as_compared
+from headgate.settings import auth
 from headgate.settings.parsers import VARIABLE, Unfit, accepts, matching, number, word
 from headgate.settings.regex import is_judged, is_simple, regex_fault
-from headgate.settings.values import Duration, HeaderName, Offset, Size, Words
+from headgate.settings.values import Duration, HeaderName, Offset, Quoted, Size, Words
 from headgate.settings.variables import read_by, unknown_variable
 
 _BYTES = re.compile(r"[0-9]{1,12}[bkmg]?", re.IGNORECASE)
@@ -286,6 +287,14 @@ def server_name(text: str) -> str:
     if not re.fullmatch(rf"(?:[A-Za-z0-9._\-]|{VARIABLE})+", name):
         raise Unfit("not a name of letters, digits and . _ -, in which $ begins a variable")
     return _known(name)
+
+
+@accepts(auth.realm.words)
+def realm(text: str) -> Quoted:
+    """Parse a realm; ``off`` would turn the authentication off."""
+    if text.strip() == "off":
+        raise Unfit("a realm that would turn the authentication off; remove auth-type if that is meant")
+    return auth.realm(text)
 
 
 _mirror_host = matching(rf"(?:[A-Za-z0-9._:\-]|{VARIABLE})+", "a host, in which $ begins a variable")

@@ -10,6 +10,7 @@ from headgate.api import ConfigMap, Ingress, IngressClass, TopLevel
 from headgate.controller.environment import environment, templates
 from headgate.controller.fake_certificate import fallback
 from headgate.controller.kinds import CLAIMANTS
+from headgate.controller.refusals import shared
 from headgate.ir import ApplyResult, FileSet, Layout, Outcome
 from headgate.ir.live import LuaModules
 from headgate.pipeline import Generation, Pipeline
@@ -51,7 +52,9 @@ class Cluster:
     def batch(self, *items: TopLevel) -> Generation:
         """Process a batch to its end; the last Generation has what is said of ConfigMaps."""
         generation = self.pipeline.advance({item.ref: item for item in items}, NOW)
+        self.tries = 0
         while True:
+            self.tries += 1
             ruling = self.pipeline.judge(_judged(generation.files))
             if ruling.again is None:
                 break
@@ -66,6 +69,12 @@ class Cluster:
 
 def _judged(files: FileSet) -> ApplyResult:
     text = "".join(file.data.decode() for name, file in files.items() if name.endswith(".conf"))
+    if "ingress_forwarded_proto" in text and "map $http_x_forwarded_proto $ingress_forwarded_proto" not in text:
+        error = 'unknown "ingress_forwarded_proto" variable'
+        return ApplyResult(outcome=Outcome.FAILED, version=1, error=error)
+    if names := {file.origin: file for name, file in files.items() if name.startswith("external/") and file.origin}:
+        refused = dict.fromkeys(names, 'host not found in upstream "auth.test:80" in /etc/nginx/external/auth.test:1')
+        return ApplyResult(outcome=Outcome.APPLIED, version=1, refused=refused)
     if "unheard_of" in text:
         error = 'unknown directive "unheard_of" in /etc/nginx/conf.d/default-shop.conf:1'
         return ApplyResult(outcome=Outcome.FAILED, version=1, error=error)
@@ -132,6 +141,30 @@ def test_a_snippet_that_nginx_refuses_is_left_out_and_the_other_keys_count() -> 
     assert "client_max_body_size 9m;" in cluster.text("shop")
     assert "keepalive_timeout 31s;" in cluster.served["nginx.conf"].data.decode()
     assert [line.partition(":")[0] for line in cluster.told] == ["location-snippet"]
+
+
+def test_a_name_that_nginx_does_not_find_is_not_held_against_the_config_map() -> None:
+    cluster = Cluster(*ALONE)
+    forwarded = config_map(use_forwarded_headers="true", proxy_real_ip_cidr="192.0.2.0/24")
+    cluster.batch(ingress("shop", auth_url="http://auth.test/check"), forwarded)
+    assert cluster.tries == 1
+    assert cluster.told == []
+
+
+def test_a_host_that_does_not_resolve_is_not_called_a_service() -> None:
+    generation = Cluster(*ALONE).batch(ingress("shop", auth_url="http://auth.test/check"))
+    (told,) = shared(generation, _judged(generation.files))[SHOP]
+    assert str(told).startswith("host auth.test cannot be reached by its name: host not found in upstream")
+
+
+def test_other_config_maps_stay_wrong_while_keys_are_tried() -> None:
+    ports = ConfigMap.KIND.ref("ingress-nginx", "tcp")
+    cluster = Cluster(*ALONE, f"--tcp-services-configmap={ports.key}")
+    wrong = ConfigMap.convert(
+        {"metadata": {"namespace": ports.namespace, "name": ports.name}, "data": {"bad": "default/shop:80"}}
+    )
+    cluster.batch(ingress("shop"), wrong, config_map(http_snippet="unheard_of on;"))
+    assert sorted(line.partition(":")[0] for line in cluster.told) == ["bad", "http-snippet"]
 
 
 def test_typed_keys_and_the_usual_log_format_leave_hosts_without_server_blocks() -> None:
