@@ -40,7 +40,8 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
         stream_js: how njs is loaded, if servers of TCP and UDP are pushed at run time.
         addons: the modules that something asks for, beside these; ``own_addons`` are loaded by a snippet.
         databases: those of GeoIP2 that are read.
-        passthrough: whether HTTPS arrives over a Unix socket, with the addresses of clients by the PROXY protocol.
+        passthrough: the port of HTTPS where that arrives over a Unix socket, with the addresses of clients by the PROXY
+            protocol; 0 elsewhere.
         access_log: the target of the access log, and its format.
         live: how the Lua module is loaded, if the servers of upstreams are pushed at run time; ``live_memory`` is the
             size of the memory for them.
@@ -80,7 +81,7 @@ class Main(msgspec.Struct, frozen=True, kw_only=True):
     addons: tuple[Addon, ...] = ()
     own_addons: frozenset[str] = frozenset()
     databases: tuple[Database, ...] = ()
-    passthrough: bool = False
+    passthrough: int = 0
     server_names_hash_max_size: int = 1024
     server_names_hash_bucket_size: int = 256
     map_hash_max_size: int = 2048

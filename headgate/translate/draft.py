@@ -197,7 +197,7 @@ class Draft:
         if key not in self._places:
             params = self.params(layers)
             same = params is self.env.params
-            headers = self.env.request_headers if same else request_headers(params)
+            headers = self.env.request_headers if same else request_headers(params, port=self.env.port)
             self._places[key] = Place(layers, params, headers, policies)
         self._last = self._places[key]
         return self._last

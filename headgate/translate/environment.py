@@ -15,7 +15,7 @@ from headgate.ir.main import StatusServer
 from headgate.ir.snippets import Directive, read
 from headgate.settings import ConfigParams, Header, Words
 from headgate.settings.variables import read_by
-from headgate.translate.headers import request_headers
+from headgate.translate.headers import PASSED_PORT, SERVER_PORT, request_headers
 
 OF_SERVER = re.compile(r"\$\{?(?:server_name|proxy_host|proxy_port)(?![A-Za-z0-9_])", re.IGNORECASE)
 """Variables whose values are others where there is no server block and no upstream block; nginx ignores case."""
@@ -118,7 +118,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "resource_variables", reads)
         ports = any(SERVICE_PORT in read_by(text) for text in (*params.logging.log_format, *filter(None, texts)))
         msgspec.structs.force_setattr(self, "service_ports", ports)
-        msgspec.structs.force_setattr(self, "request_headers", request_headers(params))
+        msgspec.structs.force_setattr(self, "request_headers", request_headers(params, port=self.port))
 
     @property
     def live(self) -> LuaModules | None:
@@ -227,6 +227,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         if target[0].startswith("/dev/std") and self.access_log:
             return Words((self.access_log, *target[1:]))
         return target
+
+    @property
+    def port(self) -> str:
+        """The variable of the port on which a request came."""
+        return PASSED_PORT if self.passthrough else SERVER_PORT
 
     @property
     def shares_headers(self) -> bool:

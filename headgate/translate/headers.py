@@ -16,21 +16,29 @@ NOTHING = Header("X-Headgate", Quoted(""))
 """A header without a value is not sent, but it ends the inheritance of the list above."""
 
 
-def request_headers(params: ConfigParams, *, websocket: bool = False) -> tuple[Header, ...]:
-    """Return what a backend is sent beside the client's own headers; a user's header replaces ours of that name."""
+SERVER_PORT = "$server_port"
+PASSED_PORT = "$headgate_server_port"
+"""The port of a connection where HTTPS may arrive over a Unix socket, which has none."""
+
+
+def request_headers(params: ConfigParams, *, port: str = SERVER_PORT, websocket: bool = False) -> tuple[Header, ...]:
+    """Return what a backend is sent beside the client's own headers; a user's header replaces ours of that name.
+
+    *port* is the variable of the port on which a request came.
+    """
     proto = "" if params.headers.disable_forwarded_headers else "https" if params.tls.redirect_to_https else "$scheme"
-    return _sent(proto, websocket, not params.upstream.keepalive, params.headers.proxy_set_headers)
+    return _sent(proto, port, websocket, not params.upstream.keepalive, params.headers.proxy_set_headers)
 
 
 @lru_cache(maxsize=256)
-def _sent(proto: str, websocket: bool, plain: bool, users: tuple[Header, ...]) -> tuple[Header, ...]:  # noqa: FBT001 - keys of a cache
+def _sent(proto: str, port: str, websocket: bool, plain: bool, users: tuple[Header, ...]) -> tuple[Header, ...]:  # noqa: FBT001 - keys of a cache
     """Return the headers; without *proto* none of those that forward, *plain* without one about the connection."""
     headers = [("Host", "$host"), ("X-Real-IP", "$remote_addr")]
     if proto:
         headers += [
             ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
             ("X-Forwarded-Host", "$host"),
-            ("X-Forwarded-Port", "$server_port"),
+            ("X-Forwarded-Port", port),
             ("X-Forwarded-Proto", proto),
         ]
     if websocket:

@@ -299,7 +299,7 @@ def _shared(draft: Draft, server: ServerContext, place: Place, *, grpc: bool, we
     """Return what all locations of *place* have in common whose backends speak the same protocol."""
     attached = place.origin != server.host.origin
     part = translate_policies(_site(server, place, grpc=grpc))
-    requests = _request_headers(server, place, grpc=grpc, websocket=websocket)
+    requests = _request_headers(draft, server, place, grpc=grpc, websocket=websocket)
     responses = _response_headers(server, place, part.headers, attached=attached)
     tokens = jwt_parts(draft, place)
     refused = bool(place.policies.refused or tokens.pop("refused", False) or part.refused)
@@ -376,9 +376,11 @@ def _traced(draft: Draft, place: Place, own: Delta) -> Delta:
     return own
 
 
-def _request_headers(server: ServerContext, place: Place, *, grpc: bool, websocket: bool) -> tuple[Header, ...] | None:
+def _request_headers(
+    draft: Draft, server: ServerContext, place: Place, *, grpc: bool, websocket: bool
+) -> tuple[Header, ...] | None:
     """Return the request headers that the location must set, ``None`` if it inherits the list of the server."""
-    headers = request_headers(place.params, websocket=True) if websocket else place.request_headers
+    headers = request_headers(place.params, port=draft.env.port, websocket=True) if websocket else place.request_headers
     if grpc:
         return without(headers, place.location_snippet, "grpc_set_header")
     if place.location_snippet.has("proxy_set_header"):

@@ -63,7 +63,7 @@ def translate_main(
         addons=tuple(each for each in capabilities.addons if each.name in needed - loaded),
         own_addons=loaded,
         databases=databases(env),
-        passthrough=env.passthrough,
+        passthrough=env.https_port if env.passthrough else 0,
         server_names_hash_max_size=max(main.server_names_hash_max_size, table),
         server_names_hash_bucket_size=max(main.server_names_hash_bucket_size, bucket),
         map_hash_max_size=max(main.map_hash_max_size, table),

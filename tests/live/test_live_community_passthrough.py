@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from tests.live.headgate_process import StartHeadgate
-from tests.live.json_objects import ManifestFolder, ingress_class, path
+from tests.live.json_objects import ManifestFolder, endpoints, ingress_class, path, service
 from tests.live.stream_backends import backend_objects, over_tls, tcp_backend
 from tests.live.test_live_community import community
+from tests.live.test_live_community_forwarded import backend
 from tests.waiting import wait_until
+
+__all__ = ["backend"]
 
 
 def test_tls_connections_are_passed_on(
-    new_headgate: StartHeadgate, manifests: ManifestFolder, nginx_binary: str
+    new_headgate: StartHeadgate, manifests: ManifestFolder, nginx_binary: str, backend: int
 ) -> None:
     with tcp_backend("behind", certificate_for="pass.test") as behind:
         passed = {"ssl_passthrough": "true", "ssl_redirect": "false"}
@@ -18,7 +21,9 @@ def test_tls_connections_are_passed_on(
             ingress_class(controller="k8s.io/ingress-nginx"),
             *backend_objects("behind", behind),
             community("pass", {"pass.test": [path("behind")]}, tls=True, **passed),
-            community("tea", {"other.test": [path("tea")]}, 2, tls=True),
+            service("own"),
+            endpoints("own", "127.0.0.1", port=backend),
+            community("tea", {"other.test": [path("own")]}, 2, tls=True),
         )
         headgate = new_headgate(f"--manifests={manifests.path}", "--enable-ssl-passthrough", nginx=nginx_binary)
         headgate.flags.append(f"--https-port={headgate.https}")
@@ -26,6 +31,7 @@ def test_tls_connections_are_passed_on(
         headgate.start_ready()
         wait_until(lambda: over_tls(headgate.https, "pass.test") == "behind hello")
         wait_until(lambda: headgate.get_tls("other.test").status == 200)
+        assert f"x-forwarded-port: {headgate.https}\n" in headgate.get_tls("other.test").body
         manifests.put(community("guard", {"pass.test": [path("tea", "/a")]}, 3, whitelist_source_range="192.0.2.0/24"))
         wait_until(lambda: over_tls(headgate.https, "pass.test") != "behind hello")
         wait_until(lambda: headgate.get_tls("pass.test", "/a").status == 403)

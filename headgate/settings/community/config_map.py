@@ -44,10 +44,14 @@ CIPHERS: Final = (
 )
 FORWARDED_LINES: Final = (
     'map $http_x_forwarded_proto $ingress_forwarded_proto { default $http_x_forwarded_proto; "" $scheme; }',
-    'map $http_x_forwarded_port $ingress_forwarded_port { default $http_x_forwarded_port; "" $server_port; }',
+    'map "$http_x_forwarded_port:$server_port" $ingress_forwarded_port {'
+    + ' default $http_x_forwarded_port; "~^:(.+)$" $1; ":" 443; }',
     'map $http_x_forwarded_host $ingress_forwarded_host { default $http_host; "~^([^ ,]+)" $1; }',
 )
-"""The variables of what a proxy in front says of its request, or else of what the connection is; of hosts the first."""
+"""The variables of what a proxy in front says of its request, or else of what the connection is; of hosts the first.
+
+A connection without a port is one of HTTPS, over a Unix socket (TLS passthrough).
+"""
 FORWARDED_HEADERS: Final[Mapping[str, str]] = {
     "Host": "$ingress_forwarded_host",
     "X-Forwarded-Host": "$ingress_forwarded_host",

@@ -139,7 +139,7 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
         internal=True,
         checks=checks,
         backend=backend,
-        request_headers=_asked(external, body=False),
+        request_headers=_asked(external, site.draft.env.port, body=False),
         lines=lines,
         snippet=Snippet(external.snippet) if external.snippet else None,
         own=NOTHING,
@@ -177,14 +177,14 @@ def _literal(text: str) -> str:
     return naming.digest((text,)) if "$" in text else text
 
 
-def _asked(external: ExternalAuth, *, body: bool) -> tuple[Header, ...]:
+def _asked(external: ExternalAuth, port: str, *, body: bool) -> tuple[Header, ...]:
     """Return the headers of the authorization request, which describe the request of the client."""
     told = {
         "Host": external.host,
         "X-Real-IP": "$remote_addr",
         "X-Forwarded-For": "$proxy_add_x_forwarded_for",
         "X-Forwarded-Host": "$host",
-        "X-Forwarded-Port": "$server_port",
+        "X-Forwarded-Port": port,
         "X-Forwarded-Proto": "$scheme",
         "X-Forwarded-Uri": "$request_uri",
         "X-Original-URI": "$request_uri",
@@ -259,7 +259,7 @@ def _signin(site: Site, external: ExternalAuth) -> None:
             path=Quoted(base),
             origin=site.inner_origin,
             backend=_backend(site, external, ""),
-            request_headers=_asked(external, body=True),
+            request_headers=_asked(external, site.draft.env.port, body=True),
             lines=(("auth_request", Words(("off",))), *_tls(site, external)),
             own=NOTHING,
         ),
