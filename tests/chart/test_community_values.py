@@ -45,6 +45,15 @@ def test_a_typical_file_is_an_installation_of_its_kind() -> None:
     assert data["allow-snippet-annotations"] == "false"
 
 
+def test_a_service_monitor_finds_a_service_unless_that_is_switched_off() -> None:
+    metrics: dict[str, Any] = {"enabled": True, "serviceMonitor": {"enabled": True}}
+    release = render({"controller": {"metrics": metrics}})
+    labels = release.one("ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert [item for item in release.all("Service") if labels.items() <= item["metadata"]["labels"].items()]
+    off = render({"controller": {"metrics": {**metrics, "service": {"enabled": False}}}})
+    assert not [item for item in off.all("Service") if labels.items() <= item["metadata"]["labels"].items()]
+
+
 def test_what_has_no_meaning_is_named(tmp_path: Path) -> None:
     told = [line for line in notes(tmp_path, TYPICAL).splitlines() if line.startswith("NOTE")]
     image, interval, *more = told

@@ -140,6 +140,10 @@
 {{- $port := dig "port" 10254 (default dict $controller.metrics) -}}
 {{- include "headgate.put" (list $controller "readyStatus.port" $port) -}}
 {{- include "headgate.put" (list . "prometheus.port" $port) -}}
+{{- $metrics := default dict $controller.metrics -}}
+{{- if and (dig "serviceMonitor" "enabled" false $metrics) (dig "service" "enabled" true $metrics) -}}
+{{- include "headgate.put" (list . "prometheus.service.create" true) -}}
+{{- end -}}
 {{- end }}
 
 {{/* Set a value: (list mapping path value). */}}

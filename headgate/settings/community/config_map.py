@@ -44,8 +44,10 @@ CIPHERS: Final = (
 )
 FORWARDED_LINES: Final = (
     'map $http_x_forwarded_proto $ingress_forwarded_proto { default $http_x_forwarded_proto; "" $scheme; }',
-    'map "$http_x_forwarded_port:$server_port" $ingress_forwarded_port {'
-    + ' default $http_x_forwarded_port; "~^:(.+)$" $1; ":" 443; }',
+    (
+        'map "$http_x_forwarded_port:$server_port" $ingress_forwarded_port {'
+        ' default $http_x_forwarded_port; "~^:(.+)$" $1; ":" 443; }'
+    ),
     'map $http_x_forwarded_host $ingress_forwarded_host { default $http_host; "~^([^ ,]+)" $1; }',
 )
 """The variables of what a proxy in front says of its request, or else of what the connection is; of hosts the first.
