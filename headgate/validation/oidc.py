@@ -39,6 +39,8 @@ def _provider(spec: OIDC, path: str) -> Iterator[Fault]:
     given = {"authEndpoint": spec.auth_endpoint, "tokenEndpoint": spec.token_endpoint, "jwksURI": spec.jwks_uri}
     for name in (name for name, value in given.items() if not value and not spec.issuer):
         yield f"{path}.{name}", "", "is missing; it is needed unless the issuer is given"
+    if spec.issuer is not None and not spec.issuer:
+        yield f"{path}.issuer", "", "is empty, so that the issuer of tokens would not be compared; leave it out"
     if spec.trusted_cert_secret and not spec.ssl_verify:
         yield f"{path}.trustedCertSecret", spec.trusted_cert_secret, "needs sslVerify: true"
 

@@ -348,6 +348,16 @@ def _jwt(spec: JWT, path: str, _: Rules) -> Iterator[Fault]:
         yield f"{path}.trustedCertSecret", "", "needs sslVerify: true"
     if "://" in (spec.jwks_uri or ""):
         yield from _key_set_url(spec.jwks_uri or "", f"{path}.jwksURI")
+    yield from _expected(spec, path)
+
+
+def _expected(spec: JWT, path: str) -> Iterator[Fault]:
+    """Refuse what is empty in place of absent: the claim would not be checked."""
+    reason = "is empty, so that the claim would not be checked; write what it must be, or leave the field out"
+    if spec.issuer is not None and not spec.issuer:
+        yield f"{path}.issuer", "", reason
+    if spec.audience is not None and not spec.audience:
+        yield f"{path}.audience", "", reason
 
 
 def _key_set_url(text: str, path: str) -> Iterator[Fault]:
