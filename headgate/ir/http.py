@@ -35,6 +35,8 @@ ATTACHED_CLAIM = "attached "
 """What the claim of a server to its attached locations begins with."""
 PROFILE_CLAIM = "profile "
 """What the claim to a profile begins with."""
+JWT_GUARD = "jwt "
+"""What precedes the name of a ``LiveToken`` in the text of a guard."""
 _PLAIN_URL = re.compile(r"[-\w./~%!&()*+,=:@]+")
 
 
@@ -216,10 +218,16 @@ class FastCgi(msgspec.Struct, frozen=True, gc=False):
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """That clients are logged in (OpenID Connect) by *policy*, a text that names it; *path* is where they log in."""
+    """That clients are logged in (OpenID Connect) by *policy*, a text that names it; *path* is where they log in.
+
+    *bears*: backends get the access token in place of the client's header Authorization. *rewrites*: snippets around
+    have a handler of Lua for the rewrite phase, which nothing may stand in for.
+    """
 
     policy: Name
     path: str
+    bears: bool = False
+    rewrites: bool = False
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -256,6 +264,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         claims: variables that hold members of the token.
         session: the session that a request needs, checked last; *unguarded* that none is needed, whatever the server
             says.
+        logins: clients log in and out here, which needs the cookies of sessions; others are passed on without them.
+        cookies: the variable that holds the client's cookies without those of sessions; empty for none.
     """
 
     path: Name | Quoted
@@ -301,6 +311,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     claims: tuple[Claim, ...] = ()
     session: Session | None = None
     unguarded: bool = False
+    logins: bool = False
+    cookies: Name = ""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -490,7 +502,7 @@ def _asked(block: Server | Location) -> Iterator[str]:
     if block.auth:
         yield f"auth_basic {block.auth.file}"
     if block.jwt:
-        yield f"jwt {block.jwt}"
+        yield f"{JWT_GUARD}{block.jwt}"
     if block.session:
         yield f"session {block.session.policy}"
     lines = [f"{name} {' '.join(words)}" for name, words in block.lines if name in GUARDING]

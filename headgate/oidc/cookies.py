@@ -10,6 +10,9 @@ MARK: Final = "headgate_"
 MOST_BYTES: Final = 3800
 """Of one value: browsers keep 4096 bytes of a cookie with its name and attributes (RFC 6265, 6.1)."""
 MOST_PARTS: Final = 9
+MOST_TOGETHER: Final = 7000
+"""Bytes of the cookies of one session, as they are in one header: nginx takes 8192 in one line over HTTP/1.1
+(``large_client_header_buffers``), and hosts have cookies of their own."""
 
 
 def session_name(identity: str, *, secure: bool) -> str:
@@ -41,6 +44,11 @@ def divided(name: str, sealed: str) -> Iterator[tuple[str, str]]:
     pieces = [sealed[start : start + size] for start in range(0, len(sealed), size)] or [""]
     for number, piece in enumerate(pieces):
         yield parts_of(name, number), f"{len(pieces)}{piece}" if number == 0 else piece
+
+
+def length(name: str, sealed: str) -> int:
+    """Return how long the cookies that hold *sealed* are in the header of a request."""
+    return sum(len(f"{part}={value}; ") for part, value in divided(name, sealed))
 
 
 def joined(name: str, cookies: Mapping[str, str]) -> str:

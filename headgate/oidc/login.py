@@ -25,7 +25,7 @@ from headgate.oidc.backchannel import Backchannel, ProviderError, RefusedError, 
 from headgate.oidc.keyring import Keyring
 from headgate.oidc.provider import Current, Provider
 from headgate.oidc.tokens import Claims, Expected, TokenError
-from headgate.oidc.turn import Asked, Begun, Held, Turn, ended
+from headgate.oidc.turn import Asked, Begun, Held, TooLargeError, Turn, ended
 from headgate.validation.oidc import FRONT_CHANNEL, LOGOUT
 
 log = logging.getLogger(__name__)
@@ -148,6 +148,10 @@ class Logins:
         try:
             tokens, claims = await self._exchanged(turn, provider, begun)
             lines = turn.session(provider, tokens, claims.sub, claims.exp, tokens.id_token)
+        except TooLargeError as error:
+            _note("login not accepted", provider, error, logging.WARNING)
+            text = "The login is not accepted: the tokens of the provider are too large for cookies."
+            return Answer(status=403, text=text, retry=begun.to, cookies=(done,))
         except TokenError as error:
             _note("login not accepted", provider, error, logging.WARNING)
             return Answer(status=403, text="The login is not accepted.", retry=begun.to, cookies=(done,))

@@ -23,7 +23,17 @@ MARGIN_S: Final = 30
 no token that ends while it is on the way."""
 MOST_LOGINS: Final = 6
 """Logins that a browser may have under way at a Policy; the oldest are forgotten, as a header has no room for more."""
+MOST_TOGETHER: Final = cookies.MOST_TOGETHER
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+
+
+class TooLargeError(TokenError):
+    """The cookies of a session would be too large for a request."""
+
+    def __init__(self, length: int) -> None:
+        """Say that they would have *length* bytes."""
+        limit = f"more than {MOST_TOGETHER}, and nginx takes 8192 in one line"
+        super().__init__(f"is too large: the cookies of its session would have {length} bytes, {limit}")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,8 +172,8 @@ class Turn:
             (cookies.tokens_name(policy.identity, secure=self.asked.secure), policy.path, limits.refresh):
                 self.seal(provider, "tokens", packed),
         }  # fmt: skip
-        if any(len(value) > cookies.MOST_PARTS * (cookies.MOST_BYTES - 1) for value in sealed.values()):
-            raise TokenError("the tokens are too large for cookies")
+        if (length := sum(cookies.length(name, value) for (name, _, _), value in sealed.items())) > MOST_TOGETHER:
+            raise TooLargeError(length)
         found = (
             cookies.replaced(name, value, path, self.asked.cookies, secure=self.asked.secure, seconds=seconds)
             for (name, path, seconds), value in sealed.items()

@@ -132,6 +132,11 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         return self.live is not None or self.for_reading
 
     @property
+    def sessions(self) -> bool:
+        """Whether there may be sessions of OpenID Connect, which Lua opens."""
+        return "enable-oidc" in self.gates and self.live is not None
+
+    @property
     def without_sessions(self) -> str:
         """Why requests cannot be let in by sessions of OpenID Connect, which Lua decides; ``""`` if they can."""
         if self.checks_tokens:

@@ -18,7 +18,7 @@ from tests.live.headgate_process import LOOPBACK, HeadgateProcess
 from tests.live.json_objects import cafe, config_map, tls_secret
 from tests.nginx_binaries import LUA
 from tests.oidc.browser import Browser
-from tests.oidc.objects import SECRET, client_secret, policy, virtual_server, virtual_server_route
+from tests.oidc.objects import SECRET, client_secret, external_auth, policy, virtual_server, virtual_server_route
 
 FLAGS = ("-enable-oidc", "-enable-snippets", "-nginx-configmaps=ours/config")
 
@@ -107,7 +107,13 @@ def shared_headgate(shared_place: Place, running_provider: IdentityProvider) -> 
         virtual_server("cafe", "cafe.test", "login"),
         virtual_server("other", "other.test", "login"),
         virtual_server("mixed", "mixed.test", routes={"/": "", "/login": "login", "/tokens": "tokens",
-                                                       "/office": "office"}),
+                                                       "/office": "office"},
+                       **{"server-snippets": "location /jump { try_files /none $arg_to; }"}),
+        external_auth("asked", "tea", 'if ($headgate_other_cookies != "mine=1") { return 403; }'),
+        virtual_server("waiting", "waiting.test", routes={"/": "", "/login": "login"},
+                       upstreams=[{"name": "tea", "service": "tea", "port": 80, "max-conns": 9,
+                                   "queue": {"size": 20}}]),
+        virtual_server("asking", "asking.test", "asked", routes={"/both": "login", "/asked": ""}),
         virtual_server("found", "found.test", "found"),
         virtual_server("inner", "inner.test", "login", routes={"/": "", "/office": "office"},
                        **{"server-snippets": "location /jump { try_files /none $arg_to; }"}),

@@ -27,6 +27,12 @@ def policy(name: str, provider: IdentityProvider | None, **more: Any) -> Json:
     return _custom("Policy", name, {"oidc": {field: value for field, value in spec.items() if value is not None}})
 
 
+def external_auth(name: str, service: str, snippet: str) -> Json:
+    """A Policy by which *service* decides, with *snippet* in the location that asks it."""
+    given = {"authURI": "/decide", "authServiceName": service, "authServicePorts": [80], "authSnippets": snippet}
+    return _custom("Policy", name, {"externalAuth": given})
+
+
 def virtual_server(
     name: str,
     host: str,

@@ -44,14 +44,16 @@ def rendered(
     return text[text.index("server_name cafe.test;") :], told
 
 
-def locations(manifests: ManifestFolder, capsys: pytest.CaptureFixture[str], server: Json) -> dict[str, list[str]]:
-    """Return the handlers for the access phase of each location of *server*, ``server`` for those of itself."""
+def locations(
+    manifests: ManifestFolder, capsys: pytest.CaptureFixture[str], server: Json, handler: str = "access_by_lua_block"
+) -> dict[str, list[str]]:
+    """Return the handlers (*handler*) of each location of *server*, ``server`` for those of itself."""
     text, _ = rendered(manifests, capsys, server)
     found: dict[str, list[str]] = {}
     name = "server"
     for line in text.splitlines():
         name = location[1] if (location := re.match(r" {4}location (.*) \{", line)) else name
-        if "access_by_lua_block" in line:
+        if handler in line:
             found.setdefault(name, []).append(line.strip())
         if line == "}":
             break
@@ -67,6 +69,20 @@ def test_a_token_and_a_session_are_both_required(tmp_path: Path, capsys: pytest.
     (tea,) = found["/"]
     assert tea.index(TOKEN) < tea.index(SESSION)
     assert found["= /_codexch"] == ["access_by_lua_block { }"]
+
+
+@pytest.mark.parametrize("where", ["server-snippets", "location-snippets"])
+def test_a_handler_of_a_snippet_for_the_rewrite_phase_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    snippet = "rewrite_by_lua_block { ngx.var.x = 1 }"
+    server = virtual_server("cafe", "cafe.test", "login", routes={"/": "login"})
+    (server["spec"] if where == "server-snippets" else server["spec"]["routes"][0])[where] = snippet
+    found = locations(ManifestFolder(tmp_path), capsys, server, "rewrite_by_lua_block")
+    assert found["server" if where == "server-snippets" else "/"].count(snippet) == 1
+    assert where == "location-snippets" or len(found["server"]) == 1
+    assert len(found.get("/", [snippet])) == 1
+    assert found["= /_codexch"] == ["rewrite_by_lua_block { }"]
 
 
 SATISFY = "satisfy any; allow all;"

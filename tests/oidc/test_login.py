@@ -10,6 +10,8 @@ from showcase.identity_provider import IdentityProvider
 
 from tests.live.headgate_process import HeadgateProcess
 from tests.oidc.browser import PAGE, SCRIPT, Browser
+from tests.oidc.conftest import Place
+from tests.oidc.objects import policy, virtual_server
 from tests.waiting import wait_until
 
 
@@ -38,6 +40,83 @@ def test_what_a_backend_gets_is_not_what_a_client_says(headgate: HeadgateProcess
     assert re.findall(r"username: (.*)", body) == ["alice"]
     assert re.findall(r"Authorization: (.*)", body)[0].startswith("Bearer eyJ")
     assert re.findall(r"Cookie: (.*)", body) == ["mine=1; theirs=a=b"]
+
+
+def test_no_backend_gets_a_session(headgate: HeadgateProcess, browser: Browser) -> None:
+    """Neither where none is required, nor below the place of logins, nor in a name that is spelled in another way."""
+    origin = f"http://mixed.test:{headgate.http}"
+    browser.log_in(f"{origin}/login")
+    browser.open(f"{origin}/tokens/x")
+    browser.keep(origin, "mine=1")
+    for path in ("/", "/_codexch/below", "/tokens/back/below", "/login"):
+        assert len(browser.sent(f"{origin}{path}")) > 2
+        assert re.findall(r"Cookie: (.*)", browser.ask(f"{origin}{path}").body) == ["mine=1"], path
+    session = next(f"{name}={value}" for name, value in browser.sent(f"{origin}/login").items() if name != "mine")
+    name, _, value = session.partition("=")
+    for cookies in (f"{name.upper()}={value}; a=1", f"a=1; Headgate_x={value}", f"a=1;{name.title()}_t={value}"):
+        for path in ("/", "/login"):
+            page = Browser().ask(f"{origin}{path}", headers={"Cookie": f"{cookies}; {session}", "Accept": "*/*"})
+            assert (page.status, re.findall(r"Cookie: (.*)", page.body)) == (200, ["a=1"]), (path, cookies)
+    waiting = f"http://waiting.test:{headgate.http}"
+    assert browser.open(f"{waiting}/login").status == 200
+    assert browser.sent(f"{waiting}/")
+    assert "Cookie" not in browser.ask(f"{waiting}/").body
+    part = f"http://parts.test:{headgate.http}"
+    assert browser.open(f"{part}/part/of/it").status == 200
+    assert browser.sent(f"{part}/")
+    assert "Cookie" not in browser.ask(f"{part}/").body
+    assert "Cookie" not in browser.ask(f"{part}/part/of/it").body
+
+
+def test_a_request_is_let_in_that_is_redirected_from_where_no_session_is_required(
+    headgate: HeadgateProcess, browser: Browser
+) -> None:
+    origin = f"http://mixed.test:{headgate.http}"
+    browser.log_in(f"{origin}/login")
+    page = browser.ask(f"{origin}/jump?to=/login")
+    assert (page.status, "username: alice" in page.body, "Cookie" in page.body) == (200, True, False)
+
+
+def test_the_service_of_an_external_auth_gets_no_session(headgate: HeadgateProcess, browser: Browser) -> None:
+    origin = f"http://asking.test:{headgate.http}"
+    assert browser.ask(f"{origin}/asked").status == 403
+    browser.keep(origin, "mine=1")
+    browser.log_in(f"{origin}/both")
+    for path in ("/both", "/asked"):
+        page = browser.ask(f"{origin}{path}")
+        assert (page.status, re.findall(r"Cookie: (.*)", page.body)) == (200, ["mine=1"]), path
+
+
+def test_whether_a_backend_gets_an_access_token_is_what_the_policy_says_now(
+    place: Place, provider: IdentityProvider, browser: Browser
+) -> None:
+    for name in ("before", "after"):
+        place.manifests.put(policy(name, provider, accessTokenEnable=name == "after"))
+        place.manifests.put(virtual_server(name, f"{name}.test", name))
+    headgate = place.serve()
+    urls = {name: f"http://{name}.test:{headgate.http}/" for name in ("before", "after")}
+    assert browser.log_in(urls["before"]).status == 200
+    assert browser.open(urls["after"]).status == 200
+    forged = {**PAGE, "Authorization": "Bearer forged"}
+    place.manifests.put(policy("before", provider, accessTokenEnable=True), policy("after", provider))
+    wait_until(lambda: "Authorization" not in browser.ask(urls["before"], headers=forged).body)
+    wait_until(lambda: "Bearer forged" in browser.ask(urls["after"], headers=forged).body)
+    assert "username: alice" in browser.ask(urls["before"], headers=forged).body
+    assert "Authorization" not in browser.ask(urls["after"]).body
+
+
+@pytest.mark.parametrize("length", [2000, 6000])
+def test_a_session_fits_into_a_request_or_is_refused(
+    headgate: HeadgateProcess, provider: IdentityProvider, browser: Browser, length: int
+) -> None:
+    provider.settings.padding = length
+    url = f"http://mixed.test:{headgate.http}/tokens/back/below"
+    page = browser.log_in(url)
+    assert page.status == (200 if length == 2000 else 403)
+    if length > 2000:
+        assert "too large for cookies" in page.body
+        assert "cookies of its session would have" in headgate.log_text()
+    assert browser.ask(url).status == (200 if length == 2000 else 302)
 
 
 def test_a_request_that_nginx_redirects_internally_is_let_in_once(headgate: HeadgateProcess, browser: Browser) -> None:

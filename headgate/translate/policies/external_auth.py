@@ -27,6 +27,8 @@ ALWAYS = "always"
 UNESCAPED = {ASKED_URL: "$scheme://$http_host$request_uri", ASKED_URI: "$request_uri"}
 """What stands for each, unescaped, where nginx has no Lua."""
 COOKIES = "$external_auth_cookies"
+OTHER_COOKIES = "headgate_other_cookies"
+"""The variable with the cookies of the client that are not of sessions (OpenID Connect)."""
 AUTH_LOCATION = "external_auth_location"
 CACHE = ("10m", "max_size=128m", "inactive=30m")
 """The zone with answers: its size, and what else nginx is told about it."""
@@ -132,6 +134,7 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
         *_remembered(site, external),
         *_tls(site, external),
     )
+    cookies = OTHER_COOKIES if site.draft.env.sessions else ""
     return Location(
         path=Quoted(path),
         modifier="=",
@@ -139,7 +142,8 @@ def _location(site: Site, path: str, external: ExternalAuth | None, variables: K
         internal=True,
         checks=checks,
         backend=backend,
-        request_headers=_asked(external, site.draft.env.port, body=False),
+        request_headers=_asked(external, site.draft.env.port, body=False, cookies=cookies),
+        cookies=cookies,
         lines=lines,
         snippet=Snippet(external.snippet) if external.snippet else None,
         own=NOTHING,
@@ -177,8 +181,11 @@ def _literal(text: str) -> str:
     return naming.digest((text,)) if "$" in text else text
 
 
-def _asked(external: ExternalAuth, port: str, *, body: bool) -> tuple[Header, ...]:
-    """Return the headers of the authorization request, which describe the request of the client."""
+def _asked(external: ExternalAuth, port: str, *, body: bool, cookies: str = "") -> tuple[Header, ...]:
+    """Return the headers of the authorization request, which describe the request of the client.
+
+    Where there are sessions, it has the variable *cookies* for those of others, and no user that the client names.
+    """
     told = {
         "Host": external.host,
         "X-Real-IP": "$remote_addr",
@@ -194,6 +201,8 @@ def _asked(external: ExternalAuth, port: str, *, body: bool) -> tuple[Header, ..
     }
     if not body:
         told["Content-Length"] = ""
+    if cookies:
+        told |= {"Cookie": f"${cookies}", "username": ""}
     headers = tuple(Header(name, Quoted(value)) for name, value in told.items())
     return set_headers(headers, Changes(set_headers=external.headers))
 

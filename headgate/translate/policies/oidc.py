@@ -25,6 +25,7 @@ PASSED: Final = "headgate_session"
 REFUSAL: Final[tuple[Line, ...]] = (("return", Words(("500",))),)
 CLOSED = "requests that it guards are answered 500"
 _SATISFY: Final = re.compile(r"\bsatisfy\s")
+REWRITE: Final = "rewrite_by_lua"
 BUFFER = "64k"
 """For the cookies of a large session, which are all in the header of an answer."""
 
@@ -46,7 +47,14 @@ def translate_oidc(site: Site) -> Part:
         UNREACHABLE,
         Location(path=UNREACHABLE, origin=site.inner_origin, answer=Words(("503",)), lines=(NO_PAGE,), own=NOTHING),
     )
-    return Part(session=Session(oidc.identity, oidc.path))
+    return Part(session=Session(oidc.identity, oidc.path, oidc.passes, rewrites=_rewrites(site)))
+
+
+def _rewrites(site: Site) -> bool:
+    """Whether a snippet of the host, or that for all hosts, has a handler of Lua for the rewrite phase."""
+    draft = site.draft
+    snippets = (draft.env.params.snippets.http_snippets, draft.host(site.host).params.snippets.server_snippets)
+    return any(REWRITE in (snippet or "") for snippet in snippets)
 
 
 def _passed_by(site: Site, oidc: Oidc) -> str:
@@ -94,6 +102,7 @@ def _answered(site: Site, oidc: Oidc, path: str) -> None:
             variables=((PASSED, Quoted("")),),  # so that workers can set it: nginx has an index for what "set" names
             lines=_lines(f"http://unix:{site.draft.env.layout.socket(LOGIN_SOCKET)}"),
             unguarded=True,
+            logins=True,
             own=NOTHING,
         ),
     )

@@ -22,14 +22,22 @@ local function start()
   checker.start()
 end
 
+-- Where bodies are read before, that is done in place of what hides sessions.
+local function wait(upstream)
+  sessions.hide()
+  return waiting.wait(upstream)
+end
+
 headgate = {
   start = start, balance = balancer.balance, log = balancer.log, state = control.state, health = control.health,
   -- Before requests are sent to an upstream with a queue.
-  read_body = waiting.read_body, wait = waiting.wait,
+  read_body = waiting.read_body, wait = wait,
   -- Before requests are answered that need a token.
   admit = jwt.admit, check = jwt.check, refuse = jwt.refuse, claim = jwt.claim,
   -- Where clients log in (OpenID Connect).
   session = sessions.guard,
+  hide_sessions = sessions.hide,
+  other_cookies = sessions.others,
   -- For hosts without a server block.
   route = routes.route, balance_routed = balancer.balance_routed, certify = certificates.certify,
   -- Where requests are counted: after `start`; in place of `log`; at the end of a worker.

@@ -8,7 +8,7 @@ local base64 = require "ngx.base64"
 local seal = require "headgate.seal"
 local state = require "headgate.state"
 
-local byte, find, sub, tonumber = string.byte, string.find, string.sub, tonumber
+local byte, find, lower, sub, tonumber = string.byte, string.find, string.lower, string.sub, tonumber
 local decode_base64url, escape = base64.decode_base64url, ngx.escape_uri
 local var, request, time = ngx.var, ngx.req, ngx.time
 local get, sync = state.get, state.sync
@@ -104,14 +104,15 @@ local function opened(name, purpose, openers)
   return sealed and seal.open(opener, sealed, purpose)
 end
 
--- Return the header Cookie without cookies of ours, nil if nothing is left.
+-- Return the header Cookie without cookies of ours, nil if nothing is left. Case does not matter, as it does not where
+-- nginx reads a cookie.
 local function without_ours(cookies)
   local kept, from = nil, 1
   repeat
     local semicolon = find(cookies, ";", from, true)
     local pair = sub(cookies, from, semicolon and semicolon - 1)
     local equals = find(pair, "=", 1, true)
-    local mark = find(pair, MARK, 1, true)
+    local mark = find(lower(pair), MARK, 1, true)
     if not mark or not equals or mark > equals then
       while byte(pair) == 32 do
         pair = sub(pair, 2)
@@ -123,17 +124,55 @@ local function without_ours(cookies)
   return kept
 end
 
--- Have the backend see who the client is, and not the session.
-local function pass(session)
-  request.set_header("username", session.user)
-  if session.bearer then
-    request.set_header("Authorization", session.bearer)
-  end
-  if session.kept then
-    request.set_header("Cookie", session.kept)
+local function set_cookies(cookies)
+  if cookies then
+    request.set_header("Cookie", cookies)
   else
     request.clear_header("Cookie")
   end
+end
+
+-- Have the backend see who the client is, and not the session; and the access token in place of what the client sends,
+-- if *bears*.
+local function pass(session, bears)
+  request.set_header("username", session.user)
+  if bears and session.bearer then
+    request.set_header("Authorization", session.bearer)
+  elseif bears then
+    request.clear_header("Authorization")
+  end
+  set_cookies(session.kept)
+end
+
+local function has_ours(cookies)
+  return cookies and find(lower(cookies), MARK, 1, true) ~= nil
+end
+
+-- Hide sessions from what a request is passed on to where none is required; called by nginx in the rewrite phase. A
+-- subrequest has the headers of the request itself, which may not be let in yet.
+function M.hide()
+  local cookies = var.http_cookie
+  if has_ours(cookies) and not ngx.is_subrequest and var.headgate_cookies then -- else there are no sessions
+    var.headgate_cookies = cookies -- for a guarded location to which the request is redirected internally
+    set_cookies(without_ours(cookies))
+  end
+end
+
+-- Return the cookies of the request that are not of sessions.
+function M.others()
+  local cookies = var.http_cookie
+  return cookies and without_ours(cookies) or ""
+end
+
+-- Return the header Cookie as the client sent it.
+local function cookies_of_request()
+  local hidden = var.headgate_cookies
+  if not hidden or hidden == "" then
+    return var.http_cookie
+  end
+  set_cookies(hidden)
+  var.headgate_cookies = ""
+  return hidden
 end
 
 -- Return whether the request is for a page that a browser shows: only then a login can begin.
@@ -214,8 +253,8 @@ local function session_of(known, cookies, openers)
 end
 
 -- Let the request pass if it has a session of *policy*; called by nginx in the access phase. *path* is where logins
--- begin and end.
-function M.guard(policy, path)
+-- begin and end; *bears*: the backend gets the access token.
+function M.guard(policy, path, bears)
   sync()
   local openers = get("o", "session")
   if not openers then
@@ -226,7 +265,7 @@ function M.guard(policy, path)
   if known.openers ~= openers then
     forget(known, openers)
   end
-  local cookies = var.http_cookie
+  local cookies = cookies_of_request()
   local session = cookies and session_of(known, cookies, openers)
   if not session then
     return passed_before(policy) or refuse(policy, path, false)
@@ -234,7 +273,7 @@ function M.guard(policy, path)
     return refuse(policy, path, session.refreshes)
   end
   var.headgate_session = policy
-  return pass(session)
+  return pass(session, bears)
 end
 
 return M
