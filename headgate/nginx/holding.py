@@ -8,9 +8,9 @@ from functools import lru_cache
 from msgspec import structs
 
 from headgate.ir import File, FileSet, Release
-from headgate.ir.http import ATTACHED_CLAIM, PROFILE_CLAIM, SERVER_CLAIM
+from headgate.ir.http import ATTACHED_CLAIM, JWT_GUARD, PROFILE_CLAIM, SERVER_CLAIM
 from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, SECRETS_FOLDER
-from headgate.ir.live import LiveHost, LiveObjects, LiveStream
+from headgate.ir.live import LiveHost, LiveObjects, LiveStream, LiveToken
 from headgate.nginx.isolate import Holds, compose
 from headgate.nginx.live import CERTIFICATE, GUARD, HOST, UPSTREAM
 from headgate.problems import ObjectRef
@@ -137,9 +137,10 @@ def held(
 ) -> LiveObjects:
     """Return *wanted* with what of *last* stays, since *candidate* is served in place of the *files* that are wanted.
 
-    These are upstreams that last good files need, and the hosts of objects that had no files and whose new ones nginx
-    refuses: their last good routes stay, unless the new files have something that keeps clients out. So do the last
-    routes of hosts that want profiles which nginx refuses; and the certificates of both, while their files are there.
+    These are upstreams and guards by tokens that last good files need, and the hosts of objects that had no files and
+    whose new ones nginx refuses: their last good routes stay, unless the new files have something that keeps clients
+    out. So do the last routes of hosts that want profiles which nginx refuses; and the certificates of both, while
+    their files are there.
     """
     if candidate is files:
         return wanted
@@ -155,8 +156,8 @@ def held(
         for name, each in last.upstreams.items()
         if name not in wanted.upstreams and (name in needed or f"upstream {name}" in claimed)
     }
-    streams = _streams(wanted, last, claimed)
-    if not kept and not upstreams and not lacking and not streams:
+    streams, tokens = _streams(wanted, last, claimed), _tokens(wanted, last, candidate)
+    if not kept and not upstreams and not lacking and not streams and not tokens:
         return wanted
     hosts = {name: host for name, host in wanted.hosts.items() if name not in lacking} | kept
     certificates = {
@@ -169,12 +170,22 @@ def held(
     return structs.replace(
         wanted,
         upstreams={**wanted.upstreams, **upstreams},
+        tokens={**wanted.tokens, **tokens},
         streams=None if wanted.streams is None else {**wanted.streams, **streams},
         hosts=hosts,
         certificates={**certificates, **wanted.certificates},
         origins={name: origins[name] for name in hosts},
         guards={name: each for name, each in guards.items() if name in hosts},
     )
+
+
+def _tokens(wanted: LiveObjects, last: LiveObjects, candidate: FileSet) -> dict[str, LiveToken]:
+    """Return what guards locations by tokens in *last*, is not wanted, and *candidate* names."""
+    gone = last.tokens.keys() - wanted.tokens.keys()
+    if not gone:
+        return {}
+    named = {guard.rpartition(JWT_GUARD)[2] for file in candidate.values() for guard in file.guards}
+    return {name: last.tokens[name] for name in sorted(gone & named)}
 
 
 def _streams(wanted: LiveObjects, last: LiveObjects, claimed: Collection[str]) -> dict[str, LiveStream]:

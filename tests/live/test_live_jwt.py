@@ -87,6 +87,21 @@ def test_tokens_of_each_algorithm(serve: StartHeadgate, manifests: ManifestFolde
             assert found.headers["WWW-Authenticate"] == 'Bearer realm="cafe", error="invalid_token"', (where, what)
 
 
+def test_files_that_stay_keep_their_guard(serve: StartHeadgate, manifests: ManifestFolder) -> None:
+    """Nginx rejects the version without the Policy; the last one is served, with all that it needs."""
+    manifests.put(keys("keys", KEY), jwt(), virtual_server("cafe", guarded("/", "token")))
+    headgate = serve()
+    token = KEY.token(sub="a")
+    assert (get(headgate, token).status, get(headgate).status) == (200, 401)
+    manifests.put(virtual_server("cafe", {"path": "/", "action": TEA}, **{"server-snippets": "bogus on;"}))
+    wait_until(lambda: "bogus" in headgate.log_text())
+    manifests.put(ingress("other", {"other.test": [path("tea")]}))
+    wait_until(lambda: headgate.get("other.test", "/").status != 404)
+    assert (get(headgate, token).status, get(headgate).status) == (200, 401)
+    manifests.put(virtual_server("cafe", {"path": "/", "action": TEA}))
+    wait_until(lambda: get(headgate).status == 200)
+
+
 def test_keys_change_without_a_reload(serve: StartHeadgate, manifests: ManifestFolder) -> None:
     first, second = key("ES256", "a"), key("ES256", "b", 1)
     manifests.put(keys("keys", first), jwt(), virtual_server("cafe", guarded("/", "token")))
