@@ -27,7 +27,7 @@ def refusal(ref: ObjectRef, owner: ObjectRef | None, result: ApplyResult) -> Ref
         return None
     kept = ref in result.kept and ref not in result.idle
     if own := result.refused.get(ref) or ("" if result.ok else result.error):
-        return Refusal(own, kept=kept)
+        return Refusal(own, kept=kept, closed=ref in result.closed)
     if ref in result.idle and (words := result.refused.get(owner)):
         return Refusal(f"{owner}, to which it belongs, was refused: {words}", kept=False)
     return None

@@ -39,6 +39,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
         refused: origin → nginx's own message, for each object whose new files were left out.
         kept: the objects of which nginx serves an earlier version: those of ``refused`` whose last good files
             could stay, or everything that was served if the whole was not applied.
+        closed: those of ``refused`` whose requests are answered 500 in place of files that keep clients out.
         held: the profiles of routes that stay because nginx refuses what is to replace them.
         idle: the objects of which nothing is served because nothing is of the object that they attach to.
         retry: those of ``refused`` that nginx may accept another time as they are (a port in use, a name that does
@@ -59,6 +60,7 @@ class ApplyResult(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     refused: Mapping[ObjectRef, str] = {}
     kept: frozenset[ObjectRef] = frozenset()
+    closed: frozenset[ObjectRef] = frozenset()
     held: frozenset[str] = frozenset()
     idle: frozenset[ObjectRef] = frozenset()
     retry: frozenset[ObjectRef] = frozenset()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from operator import attrgetter
+from typing import Final
 
 import msgspec
 
 from headgate.deltas import renewed
 from headgate.problems import ObjectRef
+
+PLACE: Final = "attached "
+"""How the claim of a server begins that includes files of other objects."""
 
 
 class File(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +30,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
             Headgate's own content, for a file that the whole cannot do without.
         closed: what the file holds while nothing else stands in for it, if that must not be nothing: its hosts, which
             refuse all requests. Headgate's own content, which nginx accepts.
+        partial: what it holds in place of both if nginx accepts that: the paths that it keeps clients out of, which
+            refuse all requests, or a server without what its own object has there. Headgate's own content.
         claims: names that no file of another origin may have at the same time (``server a.example.com``,
             ``upstream …``).
         within: the claim of the file with the server that includes this one, empty for one that stands by itself. What
@@ -43,16 +49,37 @@ class File(msgspec.Struct, frozen=True, gc=False):
     needs_reload: bool = True
     fallback: bytes | None = None
     closed: bytes | None = None
+    partial: bytes | None = None
     claims: frozenset[str] = frozenset()
     within: str = ""
     opens: frozenset[int] = frozenset()
     follows: int | None = None
     guards: frozenset[str] = frozenset()
 
-    def without_origin(self) -> File | None:
-        """Return the replacement while the files of the origin are left out, ``None`` for none."""
+    def without_origin(self, *, bare: bool = False) -> File | None:
+        """Return the replacement while the files of the origin are left out, ``None`` for none.
+
+        *bare*: nginx refuses what is ``partial``.
+        """
+        if self.partial is not None and not bare:
+            places = frozenset(claim for claim in self.claims if claim.startswith(PLACE))
+            return self._replaced(self.partial, places)
         data = self.closed if self.fallback is None else self.fallback
-        return None if data is None else File(self.name, data, mode=self.mode, needs_reload=self.needs_reload)
+        return None if data is None else self._replaced(data)
+
+    def is_closed_by(self, there: File | None) -> bool:
+        """Whether *there*, in its place, refuses requests that this one keeps clients out of."""
+        if there is None or there.origin is not None:
+            return False
+        guarded = self.closed is not None or (self.partial is not None and bool(self.within))
+        return guarded and there.data in {self.closed, self.partial}
+
+    def beside_last_good(self) -> File | None:
+        """Return the replacement while last good files of the origin are served, ``None`` for none."""
+        return None if self.fallback is None else self._replaced(self.fallback)
+
+    def _replaced(self, data: bytes, claims: frozenset[str] = frozenset()) -> File:
+        return File(self.name, data, mode=self.mode, needs_reload=self.needs_reload, claims=claims)
 
 
 class FileSet(Mapping[str, File]):

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from headgate.ir.files import PLACE
 from headgate.ir.live import LiveStream, LiveUpstream
 from headgate.problems import ObjectRef
 from headgate.settings import Delta, Header, Quoted, Snippet, Words
@@ -31,7 +32,7 @@ ROUTES = ObjectRef("Routes", "", "profiles")
 """Stands for the object that causes the file of all profiles, so that nginx can refuse that file alone."""
 SERVER_CLAIM = "server "
 """What the claim to a host begins with."""
-ATTACHED_CLAIM = "attached "
+ATTACHED_CLAIM = PLACE
 """What the claim of a server to its attached locations begins with."""
 PROFILE_CLAIM = "profile "
 """What the claim to a profile begins with."""
@@ -416,6 +417,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         members: the upstream of which the file is the server lines.
         standby: what replaces ``members`` while nginx cannot resolve their names.
         closed: the servers that replace all of the file while it is left out; empty if nothing must.
+        shut: the locations that replace *locations* while the file is left out and no last good one stands in for it.
+        shell: the servers that do the same with *servers*, where other objects attach to them.
         routes: the named locations among *locations* that answer for hosts without a server block.
     """
 
@@ -434,6 +437,8 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     members: Upstream | None = None
     standby: Upstream | None = None
     closed: tuple[Server, ...] = ()
+    shut: tuple[Location, ...] = ()
+    shell: tuple[Server, ...] = ()
     follows: int | None = None
     routes: tuple[Name, ...] = ()
 

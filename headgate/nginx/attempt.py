@@ -107,6 +107,8 @@ class Attempt:
         self.present = task.present
         self.candidate = task.wanted
         self.refused: dict[ObjectRef, Blame] = {}
+        self._bare = {origin for origin, hold in holds.items() if hold is Hold.BARE}
+        """Objects in whose place nothing can be served, though they keep clients out."""
         self.reloaded = False
         self.warnings = ""
         """What the last ``nginx -t`` warned of."""
@@ -151,7 +153,7 @@ class Attempt:
             return dict.fromkeys(sorted(rest), UNDECIDED)
         self._suspect_unchanged(failure.reason)
         blamed = culprits(failure.reason, self.candidate, self._suspects)
-        if blamed := [origin for origin in blamed if self.holds.get(origin) is not Hold.ABSENT]:
+        if blamed := [origin for origin in blamed if self.holds.get(origin) not in {Hold.ABSENT, Hold.BARE}]:
             return dict.fromkeys(blamed, failure.reason)
         if self._expired():
             self.out_of_time = True
@@ -197,7 +199,8 @@ class Attempt:
         """
         for origin, reason in found.items():
             moving = moves(origin, reason.port, self.task.wanted, self.task.good) if reason.address else False
-            self.holds[origin] = Hold.ABSENT if moving or origin in self.holds else self._suspects[origin]
+            hold = Hold.ABSENT if moving or origin in self.holds else self._suspects[origin]
+            self.holds[origin] = Hold.BARE if origin in self._bare else hold
             self.refused.setdefault(origin, reason)
 
     async def _bisect(self, failure: Failure) -> dict[ObjectRef, Blame] | None:
@@ -254,10 +257,26 @@ class Attempt:
 
     def _composed(self, holds: Holds) -> FileSet:
         task = self.task
+        holds = {origin: Hold.BARE if origin in self._bare else hold for origin, hold in holds.items()}
         return composed(Release(task.wanted, task.live), task.good, task.pushed, holds)
 
     async def _test(self, holds: Holds) -> Failure | None:
-        return await self._test_files(self._composed(holds))
+        """Test what is composed with *holds*; what nginx refuses of Headgate's own in place of a file is left out."""
+        while failure := await self._test_files(self._composed(holds)):
+            origin = self._replaced(failure.reason.file, holds)
+            if origin is None:
+                break
+            self._bare.add(origin)
+            if origin in self.holds:
+                self.holds[origin] = Hold.BARE
+        return failure
+
+    def _replaced(self, name: str, holds: Holds) -> ObjectRef | None:
+        """Return the origin in whose place the file called *name* holds what is ``partial``."""
+        wanted, there = self.task.wanted.get(name), self.candidate.get(name)
+        if wanted is None or there is None or there.origin is not None or wanted.origin in self._bare:
+            return None
+        return wanted.origin if wanted.origin in holds and there.data == wanted.partial else None
 
     async def _test_files(self, candidate: FileSet) -> Failure | None:
         await self._write(candidate, self._nginx.issue())

@@ -28,6 +28,8 @@ class Hold(enum.Enum):
 
     LAST_GOOD = "last good"
     ABSENT = "absent"
+    BARE = "bare"
+    """As ABSENT, and nginx refuses what would be ``partial`` then."""
 
 
 Holds = Mapping[ObjectRef, Hold]
@@ -41,8 +43,9 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds, routed: Routed = ()) -
     """Return *wanted* with the last good files in place of those of the origins in *holds*.
 
     While the profiles are held, the origins of *routed* that have no files now have their last good ones, too.
-    Where an origin has no last good files, or others need their names now, its files are absent, or hold their
-    ``fallback`` or what is ``closed``. Files that follow a port are there where another file opens it.
+    Where an origin has no last good files, or others need their names now, its files are absent, or hold what is
+    ``partial``, their ``fallback`` or what is ``closed``. Files that follow a port are there where another file opens
+    it.
     """
     if not holds:
         return wanted
@@ -50,13 +53,20 @@ def compose(wanted: FileSet, good: FileSet, holds: Holds, routed: Routed = ()) -
     earlier = list(_last_good(wanted, good, holds, routed))
     kept = {file.origin for file in earlier}
     for file in wanted.values():
-        if file.closed and file.origin in holds and file.origin in kept:
-            continue  # the last good files, whose names may be others, serve the same hosts
-        if stays := file.without_origin() if file.origin in holds else file:
+        if stays := _in_place(file, holds, kept):
             chosen[file.name] = stays
     for file in earlier:
         chosen[file.name] = file
     return FileSet((*_without_idle_ports(chosen), *_of_last_good_ports(chosen, wanted, good)))
+
+
+def _in_place(file: File, holds: Holds, kept: Collection[ObjectRef | None]) -> File | None:
+    """Return what *file* is while *holds* are out, of which *kept* have last good files; ``None`` for nothing."""
+    if file.origin is None or file.origin not in holds:
+        return file
+    if file.origin in kept:  # their last good files, whose names may be others, serve the same hosts
+        return file.beside_last_good()
+    return file.without_origin(bare=holds[file.origin] is Hold.BARE)
 
 
 def _opened(chosen: Mapping[str, File]) -> set[int]:

@@ -522,6 +522,7 @@ class LocalManager:
             refused={origin: refusal.reason.message for origin, refusal in refusals.items()},
             warnings=self._warnings,
             kept=(_origins(self._good) | self._routed()) & refusals.keys() if refusals else frozenset(),
+            closed=_closed(refusals, self._good),
             held=self._staying,
             idle=frozenset(idle(self._good)) if refusals else frozenset(),
             retry=frozenset(o for o, refusal in refusals.items() if refusal.reason.cause is not Cause.OBJECT),
@@ -572,6 +573,15 @@ class LocalManager:
 
 def _origins(files: FileSet) -> frozenset[ObjectRef]:
     return frozenset(file.origin for file in files.values() if file.origin is not None)
+
+
+def _closed(refusals: Mapping[ObjectRef, RefusedFiles], good: FileSet) -> frozenset[ObjectRef]:
+    """Return the origins of *refusals* in whose place *good* has what answers 500."""
+    return frozenset(
+        origin
+        for origin, refusal in refusals.items()
+        if any(file.origin == origin and file.is_closed_by(good.get(file.name)) for file in refusal.files)
+    )
 
 
 def _files_of(origins: Collection[ObjectRef], files: FileSet) -> dict[ObjectRef, tuple[File, ...]]:

@@ -419,7 +419,7 @@ def _beside_routes(translated: Translated, written: AllWritten) -> dict[str, Any
 
     Those that refuse all requests, while a file is left out, have the certificates of the default server.
     """
-    closed = [server for config in translated.configs for server in config.closed]
+    closed = [server for config in translated.configs for server in (*config.closed, *config.shell)]
     servers = (*(server for config in translated.configs for server in config.servers), *closed)
     every = [written.own, *written.parts]
     certificates = translated.certificates

@@ -181,6 +181,7 @@ class Renderer:
             origin=config.origin,
             fallback=self._standby(config),
             closed=_closed(config),
+            partial=_partial(config),
             claims=config.claims,
             within=config.place,
             opens=config.opens,
@@ -276,8 +277,18 @@ def _closed(config: HttpConfig) -> bytes | None:
     """Render the servers that refuse all requests; no template of the user's has a part in that."""
     if not config.closed:
         return None
-    shut = HttpConfig(file=config.file, origin=None, servers=config.closed)
-    return _builtin()[HTTP].render({"config": shut}).encode()
+    return _plain(HttpConfig(file=config.file, origin=None, servers=config.closed))
+
+
+def _partial(config: HttpConfig) -> bytes | None:
+    """Render what stands in for the file where nginx accepts that; no template of the user's has a part in it."""
+    if config.shut:
+        return _plain(HttpConfig(file=config.file, origin=None, within=config.within, locations=config.shut))
+    return _plain(HttpConfig(file=config.file, origin=None, servers=config.shell)) if config.shell else None
+
+
+def _plain(config: HttpConfig) -> bytes:
+    return _builtin()[HTTP].render({"config": config}).encode()
 
 
 def nested(text: str) -> str:

@@ -43,10 +43,12 @@ class Refusal(msgspec.Struct, frozen=True):
     Attributes:
         message: nginx's error about this object, or why the whole apply failed.
         kept: whether nginx still serves an earlier configuration of the object.
+        closed: whether its requests are answered 500, if it does not.
     """
 
     message: str
     kept: bool = True
+    closed: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -213,7 +215,8 @@ def _rejected(subject: Subject, problems: Sequence[Problem], lead: str) -> Verdi
 
 
 def _not_applied(subject: Subject, lead: str, reason: str, refusal: Refusal, warnings: str = "") -> Verdict:
-    after = "the previous configuration is kept" if refusal.kept else "nothing is served for it"
+    after = "its requests are answered 500, not served unguarded" if refusal.closed else "nothing is served for it"
+    after = "the previous configuration is kept" if refusal.kept else after
     message = f"{lead} but was not applied: {_line(refusal.message)}; {after}{warnings}"
     return Verdict(subject, State.INVALID, reason, EventType.WARNING, message, served=refusal.kept)
 

@@ -174,6 +174,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         gunzip: whether responses are decompressed for clients without gzip.
         http_snippet: configuration beside its servers.
         shared: whether routes of other objects may be added to its own.
+        independent: whether these are served although nginx refuses what its own object has there.
         ordered: whether regular expressions of all objects are tried in the order of *routes*; else those of each
             object after the other.
         challenges: the paths of ACME challenges among the routes, which other objects have added: no client is asked
@@ -195,6 +196,7 @@ class VirtualHost(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gunzip: bool = False
     http_snippet: str = ""
     shared: bool = False
+    independent: bool = False
     ordered: bool = False
     challenges: tuple[str, ...] = ()
 

@@ -22,6 +22,7 @@ from headgate.settings import Quoted, Snippet
 from headgate.translate import naming
 from headgate.translate.draft import Draft
 from headgate.translate.environment import Environment
+from headgate.translate.standing_in import is_guarded, refused_locations
 from headgate.translate.upstreams import external_file
 
 Run = tuple[ObjectRef, str, list[Location]]
@@ -106,7 +107,8 @@ def attached_mask(draft: Draft, host: VirtualHost) -> Quoted | None:
 def locations_file(ref: ObjectRef, host: str, server: Server, locations: Iterable[Location], suffix: str) -> HttpConfig:
     """Return the file with the *locations* that an object attaches to the *server* of *host*, given without any."""
     file = naming.locations_file(ref, host, suffix)
-    return HttpConfig(file=file, origin=ref, within=server, locations=tuple(locations))
+    config = HttpConfig(file=file, origin=ref, within=server, locations=tuple(locations))
+    return structs.replace(config, shut=tuple(refused_locations(config.locations))) if is_guarded(config) else config
 
 
 def included(env: Environment, config: HttpConfig) -> Quoted:

@@ -118,7 +118,7 @@ def translate(table: RouteTable, env: Environment, salt: str = "", memory: Memor
     unserved, others = translate_unserved(env, table, servers.values(), salt)
     own = config_files(draft, table, there, unserved) if servers else ()
     return Translated(
-        configs=(*closing(env, own), *others, *streams.members),
+        configs=(*closing(env, own, hosts=table.hosts), *others, *streams.members),
         streams=streams.configs,
         entries=streams.entries,
         places=streams.places,
@@ -145,7 +145,7 @@ def _by_members(
     listed = attached.files(without_locations(server) if server.listens else None)
     every = (*own.files, *([listed.included] if listed.included else []), *own.others)
     return Translated(
-        configs=closing(env, every, guarded=Fact.GUARDED in attached),
+        configs=closing(env, every, guarded=Fact.GUARDED in attached, hosts=table.hosts if listed.files else ()),
         parts=listed.files,
         certificates=tuple(draft.certificates),
         problems=tuple(dict.fromkeys((*draft.problems, *attached.problems))),

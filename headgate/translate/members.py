@@ -32,6 +32,7 @@ from headgate.translate.locations import translate_location, translate_paths
 from headgate.translate.own_server import OwnServer
 from headgate.translate.pages import page_answers, page_names
 from headgate.translate.policies.kinds import reads_keys
+from headgate.translate.standing_in import is_guarded
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -296,7 +297,7 @@ class Attached:
             path = included(self._env, configs[-1])
         configs += external_files(part.share, self._env)
         names = frozenset(name for config in configs for name in config.names)
-        facts = _true({Fact.GUARDED: any(config.guards for config in configs)})
+        facts = _true({Fact.GUARDED: any(map(is_guarded, configs))})
         return PartFiles(part.ref, part, tuple(configs), names, path, facts)
 
 

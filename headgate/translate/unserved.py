@@ -17,13 +17,14 @@ from headgate.ir import File
 from headgate.ir.http import QUIC, ROUTES, HttpConfig, Location, Server, Tls
 from headgate.ir.layout import NAMES_FILE, ROUTES_FILE, ROUTES_MASK
 from headgate.ir.snippets import Directives, read
-from headgate.routes import Listener, RouteTable
+from headgate.routes import Listener, RouteTable, VirtualHost
 from headgate.settings import NOTHING, Quoted, Words
 from headgate.translate import naming
 from headgate.translate.environment import Environment
 from headgate.translate.errors import GRPC
 from headgate.translate.listens import http2, listeners, listens
 from headgate.translate.locations import health
+from headgate.translate.standing_in import is_guarded, shell
 from headgate.translate.variables import server_variables
 
 _DEFAULT = frozenset({"default", "default_server"})
@@ -168,22 +169,42 @@ def translate_unserved(
     ]
 
 
-def closing(env: Environment, configs: Iterable[HttpConfig], *, guarded: bool = False) -> tuple[HttpConfig, ...]:
+def closing(
+    env: Environment, configs: Iterable[HttpConfig], *, guarded: bool = False, hosts: Iterable[VirtualHost] = ()
+) -> tuple[HttpConfig, ...]:
     """Return *configs*, the files of one resource, with the servers that refuse requests while a file is left out.
 
     That is so if something keeps clients out of the resource, perhaps in other files of it (*guarded*): a wildcard that
     covers a host would else answer for it. They are on the usual ports only, where the default server has the same
-    addresses: nginx always accepts these.
+    addresses: nginx always accepts these. The servers of *hosts* that are independent stay for those that attach.
     """
     every = tuple(configs)
-    if not guarded and not any(config.guards for config in every):
-        return every
     usual = frozenset(_usual_lines(env))
-    return tuple(structs.replace(config, closed=tuple(_closed(config, usual))) for config in every)
+    if guarded or any(map(is_guarded, every)):
+        every = tuple(structs.replace(config, closed=tuple(_closed(config.servers, usual))) for config in every)
+    lists = {config.file for config in every if config.includes}
+    names = {
+        naming.server_name(host.name) for host in hosts if host.independent and naming.includes_file(host.name) in lists
+    }
+    return tuple(_with_shell(config, names, usual) for config in every) if names else every
 
 
-def _closed(config: HttpConfig, usual: Collection[Words]) -> Iterator[Server]:
+def _with_shell(config: HttpConfig, names: Collection[str], usual: Collection[Words]) -> HttpConfig:
+    """Return *config* with what stands in for its servers because others attach to those with *names*."""
+    guarded = is_guarded(config)
+    found: list[Server] = []
     for server in config.servers:
+        own = server.name in names and server.origin is not None and not server.default
+        if own and (stays := shell(server, usual, guarded=guarded)):
+            found.append(stays)
+        elif config.closed or server.origin is None:
+            found += _closed([server], usual)
+    kept = any(server.attached for server in found)
+    return structs.replace(config, shell=tuple(found)) if kept else config
+
+
+def _closed(servers: Iterable[Server], usual: Collection[Words]) -> Iterator[Server]:
+    for server in servers:
         lines = tuple(line for line in server.listens if line in usual)
         if not lines or server.default:
             continue

@@ -96,6 +96,7 @@ def _host(  # noqa: PLR0913 - what every host of the resource shares, and the ho
         ),
         redirect=_redirect(community) if redirects else None,
         shared=True,
+        independent=True,
         ordered=regular and len(contributions) > 1,
     )
 

@@ -5,7 +5,7 @@ from msgspec import structs
 from headgate.api import Ingress
 from headgate.ir import File, FileSet
 from headgate.nginx.blame import Blame
-from headgate.nginx.isolate import Hold, changed, compose, culprits, gone
+from headgate.nginx.isolate import Hold, changed, compose, culprits, gone, idle
 from headgate.nginx.plan import Plan, plan
 from headgate.problems import ObjectRef
 
@@ -178,6 +178,39 @@ def test_a_guarded_origin_is_closed_where_nothing_else_stands_in_for_it() -> Non
     assert texts(compose(wanted, FileSet([before]), {FIRST: Hold.ABSENT}))["conf.d/a.conf"] == b"500"
     held = compose(wanted, FileSet([before]), {FIRST: Hold.LAST_GOOD})
     assert texts(held) == {"conf.d/a-x.conf": b"1", "conf.d/b.conf": b"2"}
+
+
+def test_what_keeps_clients_out_of_paths_refuses_them_where_nothing_else_stands_in_for_it() -> None:
+    guards, attached = frozenset({"deny"}), "attached a.test"
+    paths = File(
+        "attached/b", b"2", SECOND, fallback=b"#", partial=b"500", claims=frozenset({"location x"}), within=attached,
+        guards=guards,
+    )  # fmt: skip
+    wanted = FileSet([paths, owned("a", b"2", FIRST)])
+    before = File("attached/b", b"1", SECOND, within=attached, guards=guards)
+    for good in (FileSet(), FileSet([File("attached/b", b"1", SECOND, within=attached)])):
+        closed = compose(wanted, good, {SECOND: Hold.LAST_GOOD})["attached/b"]
+        assert (closed.data, closed.origin, closed.claims) == (b"500", None, frozenset())
+        assert paths.is_closed_by(closed)
+    assert texts(compose(wanted, FileSet([before]), {SECOND: Hold.LAST_GOOD}))["attached/b"] == b"1"
+    bare = compose(wanted, FileSet([before]), {SECOND: Hold.BARE})["attached/b"]
+    assert (bare.data, paths.is_closed_by(bare)) == (b"#", False)
+
+
+def test_the_server_of_a_host_stays_for_others_where_its_own_object_has_no_last_good_files() -> None:
+    place = "attached a.test"
+    server = structs.replace(owned("a", b"2", FIRST, "server a.test", place), partial=b"shell", closed=b"500")
+    attached = File("attached/b", b"2", SECOND, fallback=b"#", within=place)
+    wanted = FileSet([server, attached])
+    held = compose(wanted, FileSet(), {FIRST: Hold.LAST_GOOD})
+    assert texts(held) == {"conf.d/a.conf": b"shell", "attached/b": b"2"}
+    assert held["conf.d/a.conf"].claims == {place}
+    assert not idle(held)
+    assert texts(compose(wanted, FileSet(), {FIRST: Hold.BARE}))["conf.d/a.conf"] == b"500"
+    other = structs.replace(owned("a-b", b"1", FIRST, "server a.test", place), guards=frozenset({"deny"}))
+    assert texts(compose(wanted, FileSet([other]), {FIRST: Hold.LAST_GOOD})) == {
+        "conf.d/a-b.conf": b"1", "attached/b": b"2",
+    }  # fmt: skip
 
 
 def test_the_default_server_of_a_deleted_object_is_not_kept_for_its_successor() -> None:

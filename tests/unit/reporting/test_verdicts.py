@@ -94,6 +94,8 @@ def test_what_was_never_served_shows_no_address() -> None:
     verdict = for_ingress(CAFE, (), (), Refusal("[emerg] no", kept=False))
     assert not verdict.served
     assert verdict.message.endswith("but was not applied: [emerg] no; nothing is served for it")
+    verdict = for_ingress(CAFE, (), (), Refusal("[emerg] no", kept=False, closed=True))
+    assert verdict.message.endswith("[emerg] no; its requests are answered 500, not served unguarded")
 
 
 def test_a_refused_ingress_lists_only_what_refuses() -> None:
