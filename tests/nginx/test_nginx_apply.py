@@ -70,6 +70,24 @@ async def test_a_reload_waits_until_the_one_before_is_long_enough_ago(nginx: Ngi
     await manager.quit(1)
 
 
+async def test_what_stands_in_for_a_bad_file_is_left_out_if_nginx_refuses_that_too(
+    nginx: NginxUnderTest, manager: FileManager
+) -> None:
+    bad, shell = nginx.server("tea", "nonsense on;"), nginx.server("tea", "return 200 shell;").data
+    closed = nginx.server("tea", "return 500;").data
+    fine = structs.replace(bad, partial=shell, closed=closed)
+    result = await manager.start(nginx.files(fine, nginx.server("coffee")))
+    assert (list(result.refused), result.closed) == ([origin("tea")], frozenset([origin("tea")]))
+    assert (await nginx.get("tea"), await nginx.get("coffee")) == ("shell", "coffee")
+    worse = structs.replace(bad, partial=bad.data, closed=closed)
+    result = await manager.apply(nginx.files(worse, nginx.server("coffee", "return 200 black;")))
+    assert result.outcome is Outcome.APPLIED
+    assert nginx.read_file("conf.d/default-tea.conf") == closed
+    assert await nginx.get("coffee") == "black"
+    result = await manager.apply(nginx.files(worse, nginx.server("coffee", "return 200 green;")))
+    assert (list(result.refused), await nginx.get("coffee")) == ([origin("tea")], "green")
+
+
 async def test_a_bad_update_keeps_the_last_good_file_and_applies_the_others(
     nginx: NginxUnderTest, manager: FileManager
 ) -> None:
