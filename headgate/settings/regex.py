@@ -21,11 +21,11 @@ _UNJUDGED = re.compile(r"\\[QE]|\(\*|\(\?\[|\(\?C|\(\?[A-Za-z^-]*x")
 _NAMED = re.compile(r"\(\?(?:P?<|')([A-Za-z_][A-Za-z0-9_]*)[>']")
 
 OURS = frozenset({
-    "connection_upgrade", "grpc_status", "headgate_server_port", "headgate_session", "headgate_text",
-    "headgate_token", "headgate_traced", "headgate_traced_share", "headgate_upstream", "headgate_uri",
-    "hsts_header_val", "latency_upstream", "log_milliseconds", "log_seconds", "log_time", "request_uri_no_args",
-    "request_uri_path", "resource_name", "resource_namespace", "resource_type", "secret_dir_path", "service",
-    "service_port", "tls_certificate", "tls_passthrough_socket",
+    "connection_upgrade", "grpc_status", "headgate_cookies", "headgate_server_port", "headgate_session",
+    "headgate_text", "headgate_token", "headgate_traced", "headgate_traced_share", "headgate_upstream",
+    "headgate_uri", "hsts_header_val", "latency_upstream", "log_milliseconds", "log_seconds", "log_time",
+    "request_uri_no_args", "request_uri_path", "resource_name", "resource_namespace", "resource_type",
+    "secret_dir_path", "service", "service_port", "tls_certificate", "tls_passthrough_socket",
 })  # fmt: skip
 """Variables that generated files set or map."""
 CHANGEABLE = frozenset({"ancient_browser", "args", "invalid_referer", "limit_rate", "modern_browser", "msie"})

@@ -46,7 +46,7 @@ def reasons(
     for config in translated.every_config:
         bare = structs.replace(
             config, file="", origin=None, upstreams=(), servers=(), within=None, locations=(), includes=(),
-            maps=(), splits=(), closed=(),
+            maps=(), splits=(), closed=(), shut=(), shell=(),
         )  # fmt: skip
         yield from differing(bare, _FILE, "")
         yield from (text for upstream in config.upstreams for text in _of_upstream(upstream))

@@ -185,9 +185,7 @@ def test_files_that_nginx_refuses_leave_nobody_in_whom_a_new_policy_keeps_out(
     cafe["spec"] |= {"policies": [{"name": "nobody"}], **broken}
     other["spec"] |= broken
     manifests.put(cafe, other)
-    wait_until(
-        lambda: any("nothing is served" in message for _, message in headgate.events("VirtualServer default/cafe"))
-    )
+    wait_until(lambda: any("not served unguarded" in text for _, text in headgate.events("VirtualServer default/cafe")))
     assert headgate.get(HOST).status == 500
     wait_until(lambda: any("is kept" in message for _, message in headgate.events("VirtualServer default/other")))
     assert headgate.get("other.test").status == 200
