@@ -14,7 +14,6 @@ import contextlib
 import hmac
 import json
 import shutil
-import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
@@ -123,12 +122,9 @@ def costs(rounds: int, seconds: int, binary: Binary) -> Iterator[tuple[object, .
         def cost(host: str, file: str) -> float:
             script = place() / "tokens.lua"
             script.write_text(SCRIPT.format(tokens=file, host=host))
-            command = ["taskset", "-c", str(where.others), "wrk", "-t1", "-c32", f"-d{seconds}", "-s", str(script)]
             before = processor_s(worker)
-            done = subprocess.run(
-                [*command, f"http://127.0.0.1:{controller.http}/"], capture_output=True, text=True, check=True
-            )
-            return (processor_s(worker) - before) * 1e6 / answered(done.stdout)
+            answered = requests.sent(where.others, script, f"http://127.0.0.1:{controller.http}/", seconds)
+            return (processor_s(worker) - before) * 1e6 / answered
 
         files: dict[tuple[str, int], str] = {}
         for name, _, sign in known:
@@ -150,13 +146,6 @@ def costs(rounds: int, seconds: int, binary: Binary) -> Iterator[tuple[object, .
                 median([a / b for a, b in zip(found["none"], found[way], strict=True)]) for way in ("known", "new")
             ]
             yield (name, *map(median, found.values()), *(f"{ratio:.2f}" for ratio in ratios))
-
-
-def answered(said: str) -> int:
-    """Return how many requests wrk says were answered (RuntimeError: some failed)."""
-    if "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(said)
-    return int(said.partition(" requests in")[0].split()[-1])
 
 
 def main() -> None:

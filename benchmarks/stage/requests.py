@@ -99,7 +99,7 @@ class Requests:
         """Send requests for *seconds*; return the microseconds of *worker* for each."""
         before = processor_s(worker)
         url = f"http://127.0.0.1:{controller.http}/"
-        answered = _sent(self._processor, self._script, url, seconds)
+        answered = sent(self._processor, self._script, url, seconds)
         return (processor_s(worker) - before) * 1e6 / answered
 
 
@@ -116,11 +116,11 @@ class Handshakes:
         script = place() / "tls.lua"
         script.write_text(TLS_SCRIPT.format(port=controller.https, host=self._host))
         before = processor_s(worker)
-        answered = _sent(self._processor, script, f"https://{self._host}:{controller.https}/", seconds)
+        answered = sent(self._processor, script, f"https://{self._host}:{controller.https}/", seconds)
         return (processor_s(worker) - before) * 1e6 / answered
 
 
-def _sent(processor: int, script: Path, url: str, seconds: float) -> int:
+def sent(processor: int, script: Path, url: str, seconds: float) -> int:
     """Send requests from *processor* for *seconds*; return how many were answered (RuntimeError: one failed)."""
     command = [
         "taskset",

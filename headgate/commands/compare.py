@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from headgate import flags
 from headgate.api import Ingress, IngressClass, TopLevel
 from headgate.commands.errors import reported
-from headgate.commands.sources import read, source_fault
+from headgate.commands.sources import Arguments, read, source_fault
 from headgate.declined_flags import DECLINED
 from headgate.explain import ClusterView
 from headgate.flags import Argument, Choice, Flag, Integer, Value
@@ -73,11 +73,7 @@ class CompareOptions(Options, frozen=True, kw_only=True):
         _NOWHERE
     )
     b: Annotated[Controller, Value("URL_B", controller), Argument("Address of the other one.")] = _NOWHERE
-    arguments: Annotated[
-        tuple[str, ...],
-        Value("DIR|FILE|-", str, each=True),
-        Argument("Folders of manifests, files, and - for standard input.", optional=True),
-    ] = ()
+    arguments: Arguments = ()
     cluster: Annotated[
         bool,
         Value("", flags.boolean),

@@ -16,10 +16,10 @@ from headgate.api import ConfigMap, Ingress, IngressClass, Secret, TopLevel
 from headgate.api.nginx_org import Policy, VirtualServer, VirtualServerRoute
 from headgate.checking.assumed import without_omissions
 from headgate.commands.errors import reported
-from headgate.commands.sources import in_dialect, read, source_fault
+from headgate.commands.sources import Arguments, in_dialect, read, source_fault
 from headgate.declined_flags import DECLINED
 from headgate.flag_values import NamespacedName
-from headgate.flags import Argument, Choice, Flag, Value
+from headgate.flags import Choice, Flag, Value
 from headgate.flags.command import FAILED, OK, USAGE, Command
 from headgate.migrating import Conversion, Target, Wanted, as_summary, as_yaml, community_tables, convert, file_names
 from headgate.offline import examine, printable
@@ -59,11 +59,7 @@ class ConvertOptions(Options, frozen=True, kw_only=True):
     """The arguments of ``headgate migrate convert``."""
 
     manifests: Path | None = None
-    arguments: Annotated[
-        tuple[str, ...],
-        Value("DIR|FILE|-", str, each=True),
-        Argument("Folders of manifests, files, and - for standard input.", optional=True),
-    ] = ()
+    arguments: Arguments = ()
     to: Annotated[
         str,
         Value("nginx.org|virtualserver", Choice(TARGETS)),

@@ -12,9 +12,9 @@ from headgate.api import ConfigMap, TopLevel
 from headgate.checking.assumed import without_omissions
 from headgate.commands.convert import CONVERT
 from headgate.commands.errors import reported
-from headgate.commands.sources import in_dialect, read, source_fault
+from headgate.commands.sources import Arguments, in_dialect, read, source_fault
 from headgate.declined_flags import DECLINED
-from headgate.flags import Argument, Choice, Flag, Value
+from headgate.flags import Choice, Flag, Value
 from headgate.flags.command import FAILED, HELP_FLAGS, OK, USAGE, Command, Environ, execute, unknown
 from headgate.migrating import as_json, as_text, audit
 from headgate.offline import examine, printable
@@ -57,11 +57,7 @@ class AuditOptions(Options, frozen=True, kw_only=True):
     """The arguments of ``headgate migrate audit``."""
 
     manifests: Path | None = None
-    arguments: Annotated[
-        tuple[str, ...],
-        Value("DIR|FILE|-", str, each=True),
-        Argument("Folders of manifests, files, and - for standard input.", optional=True),
-    ] = ()
+    arguments: Arguments = ()
     cluster: Annotated[
         bool,
         Value("", flags.boolean),

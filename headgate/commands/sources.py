@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Annotated, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -19,6 +19,12 @@ from headgate.watch import WATCHED
 
 CONTROLLER: Final = "k8s.io/ingress-nginx"
 OptionsT = TypeVar("OptionsT", bound=Options)
+Arguments = Annotated[
+    tuple[str, ...],
+    flags.Value("DIR|FILE|-", str, each=True),
+    flags.Argument("Folders of manifests, files, and - for standard input.", optional=True),
+]
+"""What is given unless ``--cluster`` is."""
 
 
 class Source(Protocol):
