@@ -84,7 +84,8 @@ def longest(generation: Generation | None) -> int:
 class SessionKeys:
     """The keys of sessions: those of the Secret, or of a file where there is no cluster.
 
-    Whoever finds them due for renewal writes new ones; of two replicas one is refused, and reads what the other wrote.
+    A replica that finds them due for renewal writes new ones; of two replicas one gets a conflict, and reads what the
+    other wrote.
     """
 
     def __init__(  # noqa: PLR0913 - where the keys are, whom to tell, and another pace for tests

@@ -1,4 +1,4 @@
-"""Modules of nginx that are loaded only where something asks for them: a snippet, or a setting."""
+"""Modules of nginx that are loaded only if a snippet or a setting needs them."""
 
 from __future__ import annotations
 

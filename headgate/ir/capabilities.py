@@ -34,7 +34,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         sticky: ``sticky cookie`` in an upstream (≥ 1.29.6).
         protocols_by_host: ``ssl_protocols`` holds for the server that a client names (≥ 1.29.2).
         otel: path of the OpenTelemetry module, ``None`` if absent.
-        addons: the modules that are loaded where something asks for them.
+        addons: the modules that are loaded if a snippet or a setting needs them.
         lua: how the Lua module and what Headgate needs of it are loaded, ``None`` if something is absent.
     """
 

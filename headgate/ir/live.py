@@ -302,7 +302,7 @@ class LiveToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     """What a JSON Web Token must be to let a client in; encoded as JSON it is what ``jwt.lua`` reads.
 
     Attributes:
-        realm: what clients are told who have no token.
+        realm: the realm in the response to clients without a token.
         source: where the token is: ``authorization`` (the scheme Bearer), ``http``, ``arg`` or ``cookie``; *name* is
             that of the header in the spelling of nginx's variables, of the argument or of the cookie.
         keys: none if no token can be verified, so that requests are answered 500.

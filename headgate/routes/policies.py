@@ -104,7 +104,7 @@ class Jwt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         policy: the Policy, or the Ingress whose annotations ask for it.
-        realm: what clients are told who have none.
+        realm: the realm in the response to clients without one.
         token: the variable that holds it (``$cookie_session``), empty for the header Authorization.
         issuer: what ``iss`` must be, empty for anything; *audience* what ``aud`` must have one of.
         leeway: seconds by which clocks may differ.

@@ -22,7 +22,9 @@ PASSED_PORT = "$headgate_server_port"
 
 
 def request_headers(params: ConfigParams, *, port: str = SERVER_PORT, websocket: bool = False) -> tuple[Header, ...]:
-    """Return what a backend is sent beside the client's own headers; a user's header replaces ours of that name.
+    """Return the headers that are sent to a backend besides those of the client.
+
+    A header of the user replaces the default of that name.
 
     *port* is the variable of the port on which a request came.
     """

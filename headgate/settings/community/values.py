@@ -221,7 +221,7 @@ def target_path(text: str) -> str:
 
 @accepts("path without captures", example="/shop")
 def prefix_path(text: str) -> str:
-    """Parse a path that backends are told; captures are of decoded paths, in which clients can put line breaks."""
+    """Parse a path that is sent to backends; captures are of decoded paths, in which clients can put line breaks."""
     if "$" in text:
         raise Unfit("a path with a capture, in which a client can put line breaks and headers; write the path out")
     return target_path(text)

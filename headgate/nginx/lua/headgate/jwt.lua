@@ -3,7 +3,7 @@
 --
 -- A verified token is remembered with the object that verified it, as long as that is the same: another version of the
 -- keys, and another guard, verify it anew. Whether it is expired is looked at each time. Tokens that are refused are
--- not remembered, except the last one: nobody can fill the memory with them.
+-- not remembered, except the last one: they cannot fill the memory.
 local decode_url = require("ngx.base64").decode_base64url
 local encode_url = require("ngx.base64").encode_base64url
 local json = require "headgate.json"

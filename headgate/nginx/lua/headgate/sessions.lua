@@ -13,7 +13,7 @@ local decode_base64url, escape = base64.decode_base64url, ngx.escape_uri
 local var, request, time = ngx.var, ngx.req, ngx.time
 local get, sync = state.get, state.sync
 
-local MARK = "headgate_" -- in the names of all cookies of ours
+local MARK = "headgate_" -- in the names of all cookies of Headgate
 local HOST = "__Host-" -- before it, where the client speaks HTTPS: the cookie can be from no other host (RFC 6265bis)
 local KEY_ID = 8 -- characters before what is sealed
 local ZERO = byte("0")
@@ -104,9 +104,9 @@ local function opened(name, purpose, openers)
   return sealed and seal.open(opener, sealed, purpose)
 end
 
--- Return the header Cookie without cookies of ours, nil if nothing is left. Case does not matter, as it does not where
--- nginx reads a cookie.
-local function without_ours(cookies)
+-- Return the header Cookie without the cookies of sessions, nil if nothing is left. Case does not matter, as it does not
+-- where nginx reads a cookie.
+local function without_sessions(cookies)
   local kept, from = nil, 1
   repeat
     local semicolon = find(cookies, ";", from, true)
@@ -154,14 +154,14 @@ function M.hide()
   local cookies = var.http_cookie
   if has_ours(cookies) and not ngx.is_subrequest and var.headgate_cookies then -- else there are no sessions
     var.headgate_cookies = cookies -- for a guarded location to which the request is redirected internally
-    set_cookies(without_ours(cookies))
+    set_cookies(without_sessions(cookies))
   end
 end
 
 -- Return the cookies of the request that are not of sessions.
 function M.others()
   local cookies = var.http_cookie
-  return cookies and without_ours(cookies) or ""
+  return cookies and without_sessions(cookies) or ""
 end
 
 -- Return the header Cookie as the client sent it.
@@ -226,7 +226,7 @@ local function read(known, cookies, host, openers)
   return {
     host = host, ends = tonumber(sub(text, 1, first - 1)), refreshes = sub(text, first + 1, second - 1) == "r",
     user = sub(text, second + 1, third - 1), bearer = token ~= "" and "Bearer " .. token or nil,
-    kept = without_ours(cookies), plain = plain,
+    kept = without_sessions(cookies), plain = plain,
   }
 end
 
