@@ -104,7 +104,7 @@ local function opened(name, purpose, openers)
   return sealed and seal.open(opener, sealed, purpose)
 end
 
--- Return the header Cookie without the cookies of sessions, nil if nothing is left. Case does not matter, as it does not
+-- Return the header Cookie without the cookies of sessions, nil if nothing is left. Case does not matter, as
 -- where nginx reads a cookie.
 local function without_sessions(cookies)
   local kept, from = nil, 1
