@@ -22,10 +22,6 @@ class Absence(msgspec.Struct, frozen=True):
     reason: str
 
 
-def _coming(reason: str) -> Absence:
-    return Absence(Outlook.COMING, f"not supported yet ({reason})")
-
-
 def _declined(reason: str) -> Absence:
     return Absence(Outlook.DECLINED, reason)
 
